@@ -1,0 +1,29 @@
+"""Wall and CPU time, split into named parts."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from blindtune.trials import Seconds
+
+
+class Stopwatch:
+    """Adds up wall and CPU seconds of this process by the name of what was done."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, Seconds] = {}
+
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        """Count the time spent inside towards ``part``."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self.add(part, time.perf_counter() - wall, time.process_time() - cpu)
+
+    def add(self, part: str, wall: float, cpu: float) -> None:
+        """Count ``wall`` and ``cpu`` seconds towards ``part``; negative ones take away."""
+        spent = self.seconds.setdefault(part, Seconds())
+        spent.wall += wall
+        spent.cpu += cpu

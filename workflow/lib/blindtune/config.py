@@ -1,0 +1,143 @@
+"""The config: the one source of what is valid, of the JSON schema and of the commented default."""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
+
+from blindtune.datasets.base import Source
+from blindtune.datasets.drawn import Drawn
+from blindtune.datasets.isip import Isip
+from blindtune.errors import UserError
+from blindtune.spaces import NAME
+from blindtune.strict import Strict, load, nearest, parse
+from blindtune.studies import Study
+from blindtune.systems import Bayes, ManualModel, System, Tuned, read_space
+from blindtune.training.base import Scoring
+
+Name = Annotated[str, StringConstraints(pattern=NAME, max_length=60)]
+Dataset = Annotated[Drawn | Isip, Field(discriminator="source")]
+
+
+class Comparison(Strict):
+    """One dataset and the systems that compete on it."""
+
+    dataset: Name = Field(description="a name from datasets")
+    systems: list[Name] = Field(min_length=1, description="names from systems, in the order of the tables")
+    trials: int = Field(gt=0, description="budget in trials, the same for every tuner of this comparison")
+
+
+class Report(Strict):
+    """What the report draws."""
+
+    points: int = Field(default=4000, gt=0, description="samples of each split in the figure of the three splits")
+    surface: int = Field(default=200, gt=1, description="points along each axis of a decision surface")
+
+
+class Config(Strict):
+    """A whole study. An overlay (--configfile) replaces keys; lists are replaced as a whole."""
+
+    name: Name = Field(description="name of this config; everything goes to results/<name>")
+    seeds: list[Annotated[int, Field(gt=0)]] = Field(
+        min_length=1, description="every system runs once with each; also the seed that its tuner gets"
+    )
+    scoring: Scoring = Field(
+        default="last", description="last: dev error after the last epoch; best: the lowest of all epochs"
+    )
+    keep: int = Field(default=1, gt=0, description="trials of a study whose weights are kept, the best first")
+    repeats: list[str] = Field(
+        default=[],
+        description="<dataset>/<system> that may look at eval again after a change; marked as not blind",
+    )
+    compare: list[Comparison] = Field(min_length=1, description="what is compared on what")
+    report: Report = Field(default=Report(), description="what the report draws")
+    datasets: dict[Name, Dataset] = Field(description="where data come from; only those compared are prepared")
+    systems: dict[Name, System] = Field(description="what competes; only those compared are run")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: holds a seed twice")
+        names = [comparison.dataset for comparison in self.compare]
+        if len(set(names)) < len(names):
+            raise ValueError("compare: names a dataset twice; list all its systems in one entry")
+        for number, comparison in enumerate(self.compare):
+            self._check_comparison(f"compare.{number}", comparison)
+        pairs = [f"{comparison.dataset}/{system}" for comparison in self.compare for system in comparison.systems]
+        for pair in self.repeats:
+            if pair not in pairs:
+                raise ValueError(f"repeats: {pair!r} is no <dataset>/<system> of compare: {nearest(pair, pairs)}")
+        return self
+
+    def _check_comparison(self, path: str, comparison: Comparison) -> None:
+        if comparison.dataset not in self.datasets:
+            hint = nearest(comparison.dataset, list(self.datasets))
+            raise ValueError(f"{path}.dataset: {comparison.dataset!r} is not in datasets: {hint}")
+        if len(set(comparison.systems)) < len(comparison.systems):
+            raise ValueError(f"{path}.systems: names a system twice")
+        for system in comparison.systems:
+            if system not in self.systems:
+                raise ValueError(f"{path}.systems: {system!r} is not in systems: {nearest(system, list(self.systems))}")
+
+    def study(self, dataset: str, system: str, seed: int) -> Study:
+        """The study of one system on one dataset with one seed."""
+        trials = next(comparison.trials for comparison in self.compare if comparison.dataset == dataset)
+        return Study(
+            config=self.name,
+            dataset=dataset,
+            system=system,
+            seed=seed,
+            settings=self.systems[system],
+            budget=trials if isinstance(self.systems[system], Tuned) else 1,
+            scoring=self.scoring,
+            keep=self.keep,
+        )
+
+    def studies(self) -> list[Study]:
+        """Every study, in the order of the config."""
+        return [
+            self.study(comparison.dataset, system, seed)
+            for comparison in self.compare
+            for system in comparison.systems
+            for seed in self.seeds
+        ]
+
+
+def read(content: dict[str, Any], where: str) -> Config:
+    """A config from plain data, checked with every small file that it names.
+
+    Args:
+        content: as YAML gives it.
+        where: the files it came from, for messages.
+
+    Raises:
+        UserError: something is wrong; one message names every wrong key by its path.
+    """
+    config = parse(Config, content, where)
+    for comparison in config.compare:
+        _check_files(f"{where}: datasets.{comparison.dataset}", config.datasets[comparison.dataset].inputs())
+        for name in comparison.systems:
+            _check_system(f"{where}: systems.{name}", config.systems[name])
+    return config
+
+
+def _check_system(where: str, system: System) -> None:
+    _check_files(where, system.files())
+    try:
+        if isinstance(system, Tuned):
+            read_space(system.files()["space"], system.family)
+        elif not isinstance(system, Bayes) and "model" in system.files():
+            load(ManualModel, system.files()["model"])
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def _check_files(where: str, files: dict[str, Path]) -> None:
+    for path in files.values():
+        if not path.is_file():
+            raise UserError(f"{where}: {path} does not exist. Give the path of a file that does.")
+
+
+def read_dataset(content: dict[str, Any]) -> Source:
+    """One dataset of a config that was checked before, from plain data."""
+    return TypeAdapter[Source](Dataset).validate_python(content)

@@ -1,0 +1,82 @@
+"""What a dataset source hands over, and the little that every source has to offer.
+
+A source is one module of this package. It defines one pydantic model, derived from `Source`,
+whose literal field ``source`` names it in the config; ``inputs`` lists the files it reads (the
+workflow reruns the preparation when they change) and ``load`` returns the three splits. Heavy
+libraries are imported inside ``load``: the workflow imports every source while it plans.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from blindtune.strict import Strict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SPLITS = ("train", "dev", "eval")
+
+
+class Sizes(Strict):
+    """Samples per split, over all classes."""
+
+    train: int = Field(gt=0, description="samples in train")
+    dev: int = Field(gt=0, description="samples in dev")
+    eval: int = Field(gt=0, description="samples in eval")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: ``x`` (samples, ...), ``y`` (samples,) int64 from 0, ``group`` (samples,) or None."""
+
+    x: "NDArray[np.float32]"
+    y: "NDArray[np.int64]"
+    group: "NDArray[np.int64] | None" = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a source read or made, before the store checks and writes it.
+
+    Attributes:
+        splits: the three splits by name.
+        classes: a name per label, in the order of the labels.
+        axes: a name per axis of ``x``, the sample axis included.
+        units: the unit of ``x``.
+        files: every file that was read, for its sha256 in the manifest.
+        parameters: what else determines the content, as plain data.
+    """
+
+    splits: dict[str, Split]
+    classes: list[str]
+    axes: list[str]
+    units: str
+    files: list[Path] = field(default_factory=list)
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+class Source(Strict):
+    """The config of a dataset: what every source has in common."""
+
+    published: str | None = Field(
+        default=None, description="number of the published dataset whose rows stand beside ours, e.g. '10'"
+    )
+    stand_in: bool = Field(
+        default=False, description="true where the data only look like the published ones; the report says so"
+    )
+
+    def inputs(self) -> dict[str, Path]:
+        """Files that the preparation reads, by a short name."""
+        raise NotImplementedError
+
+    def load(self, files: dict[str, Path]) -> Loaded:
+        """The three splits, read from ``files`` (the paths of `inputs`, as the workflow gives them).
+
+        Raises:
+            UserError: a file is missing or wrong; the message names it, and the row where there is one.
+        """
+        raise NotImplementedError

@@ -1,0 +1,185 @@
+"""The prepared dataset: what every source writes and every study reads.
+
+Train and dev lie open under ``data/<dataset>``, eval lies under ``sealed/<dataset>``; both folders
+hold one .npy per array, which can be memory-mapped, and a small JSON of hashes. Later stages depend on
+those small files, never on gigabytes.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.datasets.base import SPLITS, Loaded, Source, Split
+from blindtune.errors import UserError
+from blindtune.files import digest_of_arrays, digest_of_file, read_json, write_array, write_json
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Train and dev of a prepared dataset.
+
+    Attributes:
+        name: the dataset's name.
+        train, dev: the open splits, memory-mapped.
+        classes: a name per label.
+        sha256: identifies the content of both splits.
+        manifest: the whole manifest, as plain data.
+    """
+
+    name: str
+    train: Split
+    dev: Split
+    classes: list[str]
+    sha256: str
+    manifest: dict[str, Any]
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.train.x.shape[1:])
+
+
+def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path) -> None:
+    """Load a dataset from its source, check it and write it; eval goes under the seal.
+
+    Args:
+        name: the dataset's name.
+        source: its config.
+        files: the files that the source reads, by the names of `Source.inputs`.
+        manifest: path of ``data/<dataset>/manifest.json``; train and dev are written beside it.
+        seal: path of ``sealed/<dataset>/seal.json``; eval is written beside it.
+
+    Raises:
+        UserError: the data are wrong (see `check`) or cannot be written.
+    """
+    loaded = source.load(files)
+    check(name, loaded)
+    hashes = {split: digest_of_split(loaded.splits[split]) for split in SPLITS}
+    _check_same_data(name, hashes)
+    for split, folder in (("train", manifest.parent), ("dev", manifest.parent), ("eval", seal.parent)):
+        _write_split(folder / split, loaded.splits[split])
+    write_json(seal, {"dataset": name, "sha256": hashes["eval"], "samples": len(loaded.splits["eval"].y)})
+    write_json(manifest, _manifest(name, source, loaded, hashes))
+
+
+def check(name: str, loaded: Loaded) -> None:
+    """Refuse data on which no blind study can be run.
+
+    Raises:
+        UserError: an empty split, a class without samples, a label outside the classes, a value
+            that is not finite, or a group that stands in two splits.
+    """
+    for split in SPLITS:
+        _check_split(f"dataset {name}, {split}", loaded.splits[split], loaded.classes)
+    _check_groups(name, loaded)
+
+
+def open_prepared(manifest: Path) -> Prepared:
+    """Train and dev of the dataset whose manifest this is, memory-mapped.
+
+    Raises:
+        UserError: a file of it is missing or unreadable.
+    """
+    content = read_json(manifest)
+    train, dev = (open_split(manifest.parent / split) for split in ("train", "dev"))
+    return Prepared(content["dataset"], train, dev, content["classes"], content["sha256"], content)
+
+
+def open_split(folder: Path) -> Split:
+    """One written split, memory-mapped.
+
+    Raises:
+        UserError: an array of it is missing or unreadable.
+    """
+    group = folder / "group.npy"
+    return Split(_open(folder / "x.npy"), _open(folder / "y.npy"), _open(group) if group.exists() else None)
+
+
+def digest_of_split(split: Split) -> str:
+    """The sha256 over the arrays of a split."""
+    arrays: dict[str, NDArray[Any]] = {"x": split.x, "y": split.y}
+    if split.group is not None:
+        arrays["group"] = split.group
+    return digest_of_arrays(arrays)
+
+
+def _check_split(where: str, split: Split, classes: list[str]) -> None:
+    if len(split.y) == 0:
+        raise UserError(f"{where}: is empty. Each split needs samples of every class.")
+    if len(split.x) != len(split.y):
+        raise UserError(f"{where}: {len(split.x)} samples but {len(split.y)} labels.")
+    if split.y.min() < 0 or split.y.max() >= len(classes):
+        wrong = int(split.y.min() if split.y.min() < 0 else split.y.max())
+        raise UserError(f"{where}: label {wrong} is none of the {len(classes)} classes 0 to {len(classes) - 1}.")
+    counts = np.bincount(split.y, minlength=len(classes))
+    if not counts.all():
+        absent = ", ".join(classes[label] for label in np.flatnonzero(counts == 0))
+        raise UserError(f"{where}: class {absent} has no sample. Each split needs samples of every class.")
+    finite = np.isfinite(split.x.reshape(len(split.x), -1)).all(axis=1)
+    if not finite.all():
+        raise UserError(f"{where}: sample {int(np.argmin(finite)) + 1} holds a value that is not finite.")
+
+
+def _check_groups(name: str, loaded: Loaded) -> None:
+    seen: dict[int, str] = {}
+    for split in SPLITS:
+        group = loaded.splits[split].group
+        for value in () if group is None else np.unique(group):
+            if int(value) in seen:
+                raise UserError(
+                    f"dataset {name}: group {int(value)} stands in {seen[int(value)]} and in {split}. "
+                    "A group (patient, slide) belongs to one split only."
+                )
+            seen[int(value)] = split
+
+
+def _check_same_data(name: str, hashes: dict[str, str]) -> None:
+    for first, second in (("train", "dev"), ("train", "eval"), ("dev", "eval")):
+        if hashes[first] == hashes[second]:
+            raise UserError(f"dataset {name}: {first} and {second} hold the same samples. Give each split its own.")
+
+
+def _write_split(folder: Path, split: Split) -> None:
+    write_array(folder / "x.npy", split.x)
+    write_array(folder / "y.npy", split.y)
+    if split.group is not None:
+        write_array(folder / "group.npy", split.group)
+
+
+def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str]) -> dict[str, Any]:
+    counts = {
+        split: dict(zip(loaded.classes, np.bincount(part.y, minlength=len(loaded.classes)).tolist(), strict=True))
+        for split, part in loaded.splits.items()
+    }
+    sample = loaded.splits["train"].x
+    return {
+        "dataset": name,
+        "classes": loaded.classes,
+        "counts": counts,
+        "axes": loaded.axes,
+        "sample_shape": list(sample.shape[1:]),
+        "dtype": str(sample.dtype),
+        "units": loaded.units,
+        "published": source.published,
+        "stand_in": source.stand_in,
+        "source": source.model_dump(mode="json"),
+        "parameters": loaded.parameters,
+        "files": {path.name: digest_of_file(path) for path in loaded.files},
+        "sha256": digest_of_arrays(
+            {split: np.frombuffer(hashes[split].encode(), np.uint8) for split in ("train", "dev")}
+        ),
+        "splits": hashes,
+        "versions": {"python": sys.version.split()[0], "numpy": np.__version__},
+    }
+
+
+def _open(path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}). Remove its folder and run again.") from error
+    return array

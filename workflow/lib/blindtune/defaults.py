@@ -1,0 +1,100 @@
+"""The default study: small, runs everywhere. ``config.yaml`` is written from here; see `blindtune.document`."""
+
+from typing import Any
+
+_SIZES_08 = {"train": 6000, "dev": 3000, "eval": 3000}
+_SIZES_09 = {"train": 8000, "dev": 4000, "eval": 4000}
+_SIZES_10 = {"train": 8000, "dev": 2000, "eval": 2000}
+
+# Fewer samples make fewer steps an epoch, so the small study trains with larger ones.
+_MANUAL_TRAINING = {"learning_rate": 0.001, "epochs": 25}
+_TUNED_TRAINING = {
+    "optimizer": "adam",
+    "learning_rate": 0.005,
+    "batch_size": 128,
+    "epochs": 10,
+    "loss": "sparse_categorical_crossentropy",
+    "metric": "accuracy",
+}
+_KERAS_TUNER = {
+    "library": "keras-tuner",
+    "algorithm": "random",
+    "allow_new_entries": True,
+    "tune_new_entries": True,
+}
+
+
+def _drawn(number: str, sizes: dict[str, int]) -> dict[str, Any]:
+    return {
+        "source": "drawn",
+        "published": number,
+        "stand_in": True,
+        "drawing": f"set_{number}",
+        "sizes": sizes,
+        "seed": 1,
+        "scale": 1.0,
+    }
+
+
+def _manual(model: str, published: str) -> dict[str, Any]:
+    return {"kind": "manual", "published": published, "model": model, "training": _MANUAL_TRAINING}
+
+
+def _tuned(space: str, published: str) -> dict[str, Any]:
+    return {
+        "kind": "tuner",
+        "published": published,
+        "tuner": _KERAS_TUNER,
+        "space": space,
+        "family": "mlp",
+        "trainer": "keras",
+        "training": _TUNED_TRAINING,
+    }
+
+
+DEFAULT: dict[str, Any] = {
+    "name": "default",
+    "seeds": [42, 43, 44],
+    "scoring": "last",
+    "keep": 1,
+    "repeats": [],
+    "compare": [
+        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 12},
+        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 12},
+        {
+            "dataset": "set_10",
+            "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", "bayes"],
+            "trials": 12,
+        },
+    ],
+    "report": {"points": 4000, "surface": 200},
+    "datasets": {
+        "set_08": _drawn("08", _SIZES_08),
+        "set_09": _drawn("09", _SIZES_09),
+        "set_10": _drawn("10", _SIZES_10),
+    },
+    "systems": {
+        "knn": {"kind": "knn", "published": "KNN", "neighbours": [10, 30, 100]},
+        "rnf": {
+            "kind": "random_forest",
+            "published": "RNF",
+            "trees": [100],
+            "max_depth": [6, 10, 0],
+            "min_samples_leaf": [1],
+        },
+        "bayes": {
+            "kind": "bayes",
+            "published": "BER",
+            "neighbours": 10,
+            "trees": 100,
+            "max_depth": 10,
+            "min_samples_leaf": 1,
+        },
+        "mlp_m": _manual("mlp_m", "MLP-M"),
+        "mlp_m1": _manual("mlp_m1", "MLP-M1"),
+        "mlp_m2": _manual("mlp_m2", "MLP-M2"),
+        "mlp_a": _tuned("mlp", "MLP-A"),
+        "mlp_a1": _tuned("mlp", "MLP-A1"),
+        "mlp_a2": _tuned("mlp_dropout", "MLP-A2"),
+    },
+}

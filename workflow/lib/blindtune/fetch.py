@@ -1,0 +1,42 @@
+"""Fetching a published file, whole and checked."""
+
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from blindtune.errors import UserError
+from blindtune.files import digest_of_file, write_beside
+
+_TIMEOUT = 60.0
+
+
+def fetch(url: str, sha256: str | None, path: Path) -> None:
+    """Fetch ``url`` to ``path``.
+
+    Args:
+        url: http, https or file address.
+        sha256: what the content must be; None where no hash is known.
+        path: where to put it.
+
+    Raises:
+        UserError: it cannot be fetched, is empty, or is not what was expected.
+    """
+    write_beside(path, lambda beside: _download(url, beside, sha256))
+
+
+def _download(url: str, path: Path, sha256: str | None) -> None:
+    try:
+        # The registry admits https, http and file addresses only.
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, path.open("wb") as stream:  # noqa: S310
+            shutil.copyfileobj(answer, stream)
+    except (urllib.error.URLError, TimeoutError) as error:
+        raise UserError(f"{url}: cannot be fetched ({error}). Fetch it by hand and give its folder instead.") from error
+    if path.stat().st_size == 0:
+        raise UserError(f"{url}: is empty.")
+    found = digest_of_file(path)
+    if sha256 is not None and found != sha256:
+        raise UserError(
+            f"{url}: has sha256 {found}, but {sha256} was expected. The file changed or was damaged on its way; "
+            "if the change is right, put the new hash into resources/datasets.yaml."
+        )

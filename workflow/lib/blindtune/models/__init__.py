@@ -1,0 +1,1 @@
+"""Architectures as data, and what builds them in each framework."""

@@ -1,0 +1,57 @@
+"""Architectures as Keras models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from blindtune.models.architecture import Architecture, Dropout
+
+
+def build(architecture: Architecture) -> keras.Sequential:
+    """The model, with Keras's default initial weights from its global seed."""
+    layers: list[keras.layers.Layer] = [keras.Input(architecture.input_shape)]
+    for layer in architecture.layers:
+        if isinstance(layer, Dropout):
+            layers.append(keras.layers.Dropout(layer.rate))
+        else:
+            layers.append(keras.layers.Dense(layer.units, activation=layer.activation))
+    return keras.Sequential(layers)
+
+
+def loss(name: str, architecture: Architecture, classes: int) -> keras.losses.Loss:
+    """The loss for integer labels."""
+    if name == "mean_squared_error":
+        return _MeanSquaredError(architecture.gives_logits(), classes)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=architecture.gives_logits())
+
+
+def weights_of(model: keras.Model) -> dict[str, NDArray[Any]]:
+    """Copies of the model's variables, named by layer and variable: ``1.kernel``."""
+    return {
+        f"{number}.{variable.name}": variable.numpy().copy()
+        for number, layer in enumerate(model.layers, 1)
+        for variable in layer.trainable_variables
+    }
+
+
+def set_weights(model: keras.Model, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Put ``weights`` into ``model``; raises KeyError or ValueError where names or shapes do not fit."""
+    for number, layer in enumerate(model.layers, 1):
+        for variable in layer.trainable_variables:
+            variable.assign(weights[f"{number}.{variable.name}"])
+
+
+class _MeanSquaredError(keras.losses.Loss):  # type: ignore[misc]
+    """Mean squared error of the class probabilities against integer labels."""
+
+    def __init__(self, from_logits: bool, classes: int) -> None:
+        super().__init__()
+        self._from_logits = from_logits
+        self._classes = classes
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        labels = keras.ops.one_hot(keras.ops.reshape(keras.ops.cast(y_true, "int32"), (-1,)), self._classes)
+        probabilities = keras.ops.softmax(y_pred) if self._from_logits else y_pred
+        return keras.ops.mean(keras.ops.square(labels - probabilities), axis=-1)

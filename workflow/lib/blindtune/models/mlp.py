@@ -1,0 +1,31 @@
+"""Multilayer perceptrons from hyperparameters (Shawki et al. 2021, section IV and Table 4).
+
+The dimensions are the published ones: number of layers, neurons and activation per layer (the first
+of them is the paper's "input layer"), activation of the output, one dropout rate for the model.
+"""
+
+from blindtune.models.architecture import Architecture, Dense, Dropout, Layer
+from blindtune.spaces import Hyperparameters
+
+HYPERPARAMETERS = {"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}
+
+
+def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Architecture:
+    """The architecture that a hyperparameter set describes.
+
+    Args:
+        values: ``layers``, ``units_<n>``, ``activation_<n>``, ``output_activation``, and either
+            ``dropout_rate`` or nothing. Without an index, ``units`` and ``activation`` hold for all.
+        input_shape: shape of one sample.
+        classes: number of classes.
+    """
+    layers: list[Layer] = []
+    for number in range(1, int(values["layers"]) + 1):
+        units = values.get(f"units_{number}", values.get("units"))
+        activation = values.get(f"activation_{number}", values.get("activation", "relu"))
+        layers.append(Dense.model_validate({"kind": "dense", "units": units, "activation": activation}))
+        if values.get("dropout", True) and "dropout_rate" in values:
+            layers.append(Dropout(kind="dropout", rate=float(values["dropout_rate"])))
+    output = values.get("output_activation", "softmax")
+    layers.append(Dense.model_validate({"kind": "dense", "units": classes, "activation": output}))
+    return Architecture(input_shape=input_shape, layers=tuple(layers))

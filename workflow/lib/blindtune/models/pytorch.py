@@ -1,0 +1,77 @@
+"""Architectures as PyTorch modules."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from blindtune.models.architecture import Architecture, Dense, Dropout
+
+
+class _Exponential(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.exp(x)
+
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "exponential": _Exponential,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "softplus": nn.Softplus,
+}
+
+#: Keras's own bound (keras.config.epsilon) on probabilities before their logarithm.
+_EPSILON = 1e-7
+
+
+def build(architecture: Architecture) -> nn.Sequential:
+    """The module, with PyTorch's default initial weights from the global generator."""
+    modules: list[nn.Module] = []
+    width = architecture.input_shape[-1]
+    for layer in architecture.layers:
+        if isinstance(layer, Dropout):
+            modules.append(nn.Dropout(layer.rate))
+        else:
+            modules += _dense(layer, width)
+            width = layer.units
+    return nn.Sequential(*modules)
+
+
+def weights_of(model: nn.Module) -> dict[str, NDArray[Any]]:
+    """Copies of the model's parameters by name."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+
+
+def set_weights(model: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Put ``weights`` into ``model``; raises RuntimeError where names or shapes do not fit."""
+    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
+
+
+def logits(scores: Tensor, gives_logits: bool) -> Tensor:
+    """Scores (samples, classes) as logits: those of a last layer with an activation are taken for
+    probabilities up to a factor, as Keras's cross-entropy takes them.
+    """
+    return scores if gives_logits else scores.clamp(_EPSILON, 1 - _EPSILON).log()
+
+
+def loss(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tensor:
+    """The mean loss of a batch: scores (samples, classes), labels (samples,)."""
+    if name == "mean_squared_error":
+        probabilities = scores.softmax(dim=1) if gives_logits else scores
+        return functional.mse_loss(probabilities, functional.one_hot(labels, scores.shape[1]).to(scores.dtype))
+    return functional.cross_entropy(logits(scores, gives_logits), labels)
+
+
+def _dense(layer: Dense, width: int) -> list[nn.Module]:
+    linear: list[nn.Module] = [nn.Linear(width, layer.units)]
+    if layer.activation == "linear":
+        return linear
+    if layer.activation == "softmax":
+        return [*linear, nn.Softmax(dim=1)]
+    return [*linear, _ACTIVATIONS[layer.activation]()]

@@ -1,0 +1,1 @@
+"""The report, made from records alone: tables, figures, statistics, one page."""

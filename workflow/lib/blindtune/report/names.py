@@ -1,0 +1,15 @@
+"""The names of the report's tables and figures, which the workflow needs while it plans."""
+
+TABLES = [
+    "table1_datasets",
+    "table2_arguments",
+    "table3_errors",
+    "table4_architectures",
+    "comparisons",
+    "costs",
+]
+
+
+def figures(datasets: list[str]) -> list[str]:
+    """The stem of every figure of these datasets."""
+    return [f"{family}_{dataset}" for dataset in datasets for family in ("splits", "surfaces", "search", "cost")]

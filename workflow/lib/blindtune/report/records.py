@@ -1,0 +1,253 @@
+"""Every record that a report is made from, read and checked against one another."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from blindtune.cards import Card, read_card
+from blindtune.errors import UserError
+from blindtune.files import digest_of_arrays, digest_of_file, read_json
+from blindtune.report.statistics import mean
+from blindtune.seal import Look
+from blindtune.strict import parse
+from blindtune.trials import Trial, TrialLog
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Manifest(BaseModel):
+    """What the report says of a dataset, out of its manifest."""
+
+    classes: list[str]
+    counts: dict[str, dict[str, int]] = Field(description="samples by split and class")
+    sample_shape: list[int]
+    units: str
+    published: str | None
+    stand_in: bool
+    source: dict[str, Any]
+    sha256: str
+    splits: dict[str, str]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One study and its look at eval.
+
+    Attributes:
+        card, look, trials: the records; an estimate has no trials.
+        wrong: whether each eval sample was answered wrongly (samples,); None for an estimate.
+        surface: ``x``, ``y`` (points,) and ``label`` (points, points); None but for two features.
+        paths: of the card and the look, relative to the root.
+    """
+
+    card: Card
+    look: Look
+    trials: list[Trial]
+    wrong: NDArray[np.bool_] | None
+    surface: Arrays | None
+    paths: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class SystemRecords:
+    """The runs of one system on one dataset, by seed."""
+
+    name: str
+    runs: list[Run]
+
+    @property
+    def kind(self) -> str:
+        """knn, random_forest, bayes, manual or tuner."""
+        return self.runs[0].card.kind
+
+    @property
+    def published(self) -> str | None:
+        """The row of the published Table 3 that the system reproduces."""
+        return self.runs[0].card.published
+
+    @property
+    def blind(self) -> bool:
+        """Whether every look was the first of its study."""
+        return all(run.look.blind for run in self.runs)
+
+    @property
+    def paths(self) -> list[str]:
+        """The cards and looks, relative to the root."""
+        return [path for run in self.runs for path in run.paths]
+
+    def errors(self, split: str) -> list[float]:
+        """The error of each seed on train, dev or eval, from 0 to 1."""
+        by_split = {
+            "train": [run.card.train_error for run in self.runs],
+            "dev": [run.card.dev_error for run in self.runs],
+            "eval": [run.look.error for run in self.runs],
+        }
+        return by_split[split]
+
+    def error(self, split: str) -> float:
+        """The mean error over the seeds, from 0 to 1."""
+        return mean(self.errors(split))
+
+    def wrong(self) -> NDArray[np.bool_]:
+        """Whether each eval sample was answered wrongly, (seeds, samples)."""
+        return np.stack([run.wrong for run in self.runs if run.wrong is not None])
+
+    def chosen(self) -> Run:
+        """The run with the lowest dev error, the first of equals."""
+        return min(self.runs, key=lambda run: run.card.dev_error)
+
+    def wall(self) -> float:
+        """Mean wall seconds of a study."""
+        return mean([sum(part.wall for part in run.card.spent.seconds.values()) for run in self.runs])
+
+
+@dataclass(frozen=True)
+class DatasetRecords:
+    """A dataset and the systems that were compared on it.
+
+    Attributes:
+        name: the dataset's name in the config.
+        manifest: what it is.
+        path: of the manifest, relative to the root.
+        picture: ``<split>_x`` and ``<split>_y``, some samples of each split.
+        systems: in the order of the config.
+    """
+
+    name: str
+    manifest: Manifest
+    path: str
+    picture: Arrays
+    systems: list[SystemRecords]
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether the data only look like published ones; a drawing always does."""
+        return self.manifest.stand_in or self.manifest.source.get("source") == "drawn"
+
+    @property
+    def data(self) -> str:
+        """How the rows of this dataset are marked."""
+        return "stand-in" if self.stand_in else "real"
+
+    @property
+    def title(self) -> str:
+        """The dataset's name, and what it is where that must be said beside every number."""
+        return f"{self.name} (stand-in data)" if self.stand_in else self.name
+
+    @property
+    def samples(self) -> int:
+        """Samples in eval."""
+        return sum(self.manifest.counts["eval"].values())
+
+    @property
+    def classifiers(self) -> list[SystemRecords]:
+        """The systems that answer, estimates left out."""
+        return [system for system in self.systems if system.kind != "bayes"]
+
+    def of_kind(self, kind: str) -> list[SystemRecords]:
+        """The systems of one kind."""
+        return [system for system in self.systems if system.kind == kind]
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything that a report is made from.
+
+    Attributes:
+        root: the folder ``results/<config name>``.
+        datasets: in the order of the config.
+        seeds: in the order of the config.
+        files: sha256 of every file that was read, by its path relative to the root.
+        frozen: sha256 of the frozen model, by the path of its card and of its look.
+    """
+
+    root: Path
+    datasets: list[DatasetRecords]
+    seeds: list[int]
+    files: dict[str, str] = field(default_factory=dict)
+    frozen: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run of every system."""
+        return [run for dataset in self.datasets for system in dataset.systems for run in system.runs]
+
+
+def collect(root: Path, compare: list[tuple[str, list[str]]], seeds: list[int]) -> Records:
+    """Read every record of a report.
+
+    Args:
+        root: the folder ``results/<config name>``.
+        compare: each dataset with its systems, in the order of the config.
+        seeds: the study seeds.
+
+    Raises:
+        UserError: a record is missing, unreadable, or does not belong to the one beside it.
+    """
+    reader = _Reader(root)
+    datasets = [reader.dataset(name, systems, seeds) for name, systems in compare]
+    return Records(root, datasets, seeds, reader.files, reader.frozen)
+
+
+class _Reader:
+    """Reads below one root and keeps account of what was read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.files: dict[str, str] = {}
+        self.frozen: dict[str, str] = {}
+
+    def dataset(self, name: str, systems: list[str], seeds: list[int]) -> DatasetRecords:
+        path = f"data/{name}/manifest.json"
+        manifest = parse(Manifest, read_json(self._file(path)), str(self._root / path))
+        picture = self._arrays(f"decodes/{name}/picture.npz")
+        found = [SystemRecords(system, [self._run(name, system, seed) for seed in seeds]) for system in systems]
+        dataset = DatasetRecords(name, manifest, path, picture, found)
+        self._check_same_eval(dataset)
+        return dataset
+
+    def _run(self, dataset: str, system: str, seed: int) -> Run:
+        studies, decodes = (f"{stage}/{dataset}/{system}/{seed}" for stage in ("studies", "decodes"))
+        card_path, look_path = f"{studies}/card.json", f"{decodes}/look.json"
+        card = read_card(self._file(card_path))
+        look = parse(Look, read_json(self._file(look_path)), str(self._root / look_path))
+        if look.frozen_sha256 != card.frozen_sha256():
+            raise UserError(f"{self._root / look_path}: is of another frozen model than {card_path}. Run decode again.")
+        self.frozen |= {card_path: look.frozen_sha256, look_path: look.frozen_sha256}
+        paths = (card_path, look_path)
+        if card.kind == "bayes":
+            return Run(card, look, [], None, None, paths)
+        trials = TrialLog(self._file(f"{studies}/trials.jsonl")).read()
+        wrong = self._wrong(f"{decodes}/answers.npz", look)
+        surface = self._arrays(f"{decodes}/surface.npz")
+        return Run(card, look, trials, wrong, surface if "label" in surface else None, paths)
+
+    def _wrong(self, path: str, look: Look) -> NDArray[np.bool_]:
+        answers = self._arrays(path)
+        if digest_of_arrays(answers) != look.answers_sha256:
+            raise UserError(f"{self._root / path}: does not hold the answers of the look beside it. Run decode again.")
+        return answers["wrong"].astype(bool)
+
+    def _arrays(self, path: str) -> Arrays:
+        file = self._file(path)
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                return dict(stored)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file}: cannot be read ({error}). Remove it and run again.") from error
+
+    def _file(self, path: str) -> Path:
+        self.files[path] = digest_of_file(self._root / path)
+        return self._root / path
+
+    def _check_same_eval(self, dataset: DatasetRecords) -> None:
+        for run in (run for system in dataset.systems for run in system.runs):
+            if run.look.eval_sha256 != dataset.manifest.splits["eval"]:
+                raise UserError(
+                    f"{self._root / run.paths[1]}: looked at other eval data than {dataset.path} names. Run decode again."
+                )

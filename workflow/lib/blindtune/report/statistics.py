@@ -1,0 +1,153 @@
+"""The statistics of the report: differences of error rates, their intervals, and several at once.
+
+Errors are shares of wrong samples, from 0 to 1. A difference has a variance made of independent parts: that
+of the eval samples, and that of the seeds of each system. The interval uses the t distribution with
+the degrees of freedom of Welch (Biometrika 34, 1947) and Satterthwaite (Biometrics Bulletin 2, 1946).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Part:
+    """An independent part of a variance.
+
+    Attributes:
+        variance: its estimate, of the mean and not of one value.
+        freedom: the degrees of freedom of that estimate; infinite where it is as good as known.
+    """
+
+    variance: float
+    freedom: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference and how sure it is.
+
+    Attributes:
+        value: the difference.
+        error: its standard error.
+        low, high: the two-sided 95% interval.
+        p: two-sided probability of a difference as large if there were none.
+    """
+
+    value: float
+    error: float
+    low: float
+    high: float
+    p: float
+
+    def exceeds(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return not self.low <= 0 <= self.high
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean of one value or more."""
+    return math.fsum(values) / len(values)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """The sample standard deviation (n - 1), or None for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def difference(value: float, parts: Sequence[Part]) -> Difference:
+    """``value`` with the interval that the parts of its variance give."""
+    from scipy import stats
+
+    error = math.sqrt(math.fsum(part.variance for part in parts))
+    if error == 0:
+        return Difference(value, 0.0, value, value, float(value == 0))
+    freedom = welch_satterthwaite(parts)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    return Difference(value, error, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, freedom)))
+
+
+def welch_satterthwaite(parts: Sequence[Part]) -> float:
+    """The degrees of freedom of the sum of the parts; infinite where nothing in it is estimated."""
+    total = math.fsum(part.variance for part in parts)
+    if total == 0:
+        return math.inf
+    # By shares of the total: squares of tiny variances would vanish.
+    return _inverse(math.fsum((part.variance / total) ** 2 / part.freedom for part in parts))
+
+
+def sampling_part(share: float, samples: int) -> Part:
+    """Binomial variance of an error rate measured on ``samples``."""
+    return Part(share * (1 - share) / samples, math.inf)
+
+
+def seed_parts(errors: Sequence[float]) -> list[Part]:
+    """Variance of the mean over seeds; nothing where a single seed leaves it unknown."""
+    deviation = spread(errors)
+    return [] if deviation is None else [Part(deviation**2 / len(errors), len(errors) - 1)]
+
+
+def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
+    """The mean error of ``first`` minus that of ``second`` on the same eval samples.
+
+    Both are averaged over seeds for each sample, so that what is easy or hard for both cancels. The sum of
+    squares is that of two samples more, on each of which only one of the two is wrong: without
+    them, five disagreements that happen to go one way would look like certainty. With many it changes nothing;
+    with few it brings p close to that of McNemar's exact test.
+
+    Args:
+        first, second: whether each sample is wrong, (seeds, samples); the numbers of seeds may differ.
+    """
+    d = first.mean(axis=0) - second.mean(axis=0)
+    samples = len(d)
+    variance = (float(((d - d.mean()) ** 2).sum()) + 2) / max(1, samples - 1)
+    parts = [Part(variance / samples, max(1, samples - 1))]
+    for wrong in (first, second):
+        parts += seed_parts(wrong.mean(axis=1).tolist())
+    return difference(float(d.mean()), parts)
+
+
+def against_published(published: float, published_samples: int, errors: Sequence[float], samples: int) -> Difference:
+    """Our mean error minus a published one, which is a single run.
+
+    Binomial variance of both, as if their eval samples were not the same: where they are, the true variance
+    is smaller, so what exceeds this interval would exceed the true one too. If the published run
+    is one more draw of ours, seeds add the variance of one run and that of our mean.
+
+    Args:
+        published, published_samples: the published error and the samples that it was measured on.
+        errors: ours, one per seed.
+        samples: the samples that ours were measured on.
+    """
+    parts = [sampling_part(published, published_samples), sampling_part(mean(errors), samples)]
+    for part in seed_parts(errors):
+        parts.append(Part(part.variance * (1 + len(errors)), part.freedom))
+    return difference(mean(errors) - published, parts)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjusted p values that hold for all tests together (Holm, Scand. J. Statist. 6, 1979), in the order given."""
+    adjusted, largest = [0.0] * len(p), 0.0
+    for rank, number in enumerate(sorted(range(len(p)), key=lambda number: p[number])):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[number]))
+        adjusted[number] = largest
+    return adjusted
+
+
+def disagreements_needed(value: float, samples: int) -> int:
+    """On how many samples two models may disagree at most for a paired difference ``value`` to be beyond 95%.
+
+    The paired standard error is at most sqrt(disagreements) / samples.
+    """
+    from scipy import stats
+
+    return math.floor((abs(value) * samples / float(stats.norm.ppf((1 + LEVEL) / 2))) ** 2)
+
+
+def _inverse(value: float) -> float:
+    return math.inf if value == 0 else 1 / value

@@ -1,0 +1,182 @@
+"""The systems that are compared: baselines, manual models and tuners, as the config declares them."""
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from blindtune.code import digest_of
+from blindtune.models import mlp
+from blindtune.models.architecture import Dense, Layer
+from blindtune.resources import RESOURCES
+from blindtune.spaces import Hyperparameters, Space
+from blindtune.strict import Strict, load, nearest
+from blindtune.training.base import Training
+from blindtune.tuners.keras_tuner import KerasTunerSettings
+
+#: Hyperparameters that a family of architectures understands, beside those of `Training`.
+FAMILIES = {"mlp": mlp.HYPERPARAMETERS}
+
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class _System(Strict):
+    published: str | None = Field(
+        default=None, description="the row of the published Table 3 that this system reproduces, e.g. MLP-A1"
+    )
+
+    #: The environment of ``envs/`` that the system needs.
+    environment: ClassVar[str]
+    #: The modules that turn its config into trained models; a change of them makes its records void.
+    code: ClassVar[tuple[str, ...]]
+
+    def files(self) -> dict[str, Path]:
+        """The data files that define the system, by a short name."""
+        return {}
+
+    def code_digest(self) -> str:
+        """Identifies the code that determines the records of the system's studies."""
+        return digest_of(*self.code, alone=("blindtune.studies", "blindtune.systems"))
+
+
+class Knn(_System):
+    """k-nearest neighbours; with several candidates, the best on dev."""
+
+    environment = "scikit"
+    code = ("blindtune.training.scikit",)
+    kind: Literal["knn"]
+    neighbours: list[PositiveInt] = Field(min_length=1, description="k; several are chosen from on dev")
+
+    def candidates(self) -> list[Hyperparameters]:
+        """Every set to try."""
+        return [{"neighbours": neighbours} for neighbours in self.neighbours]
+
+
+class RandomForest(_System):
+    """A random forest; with several candidates, the best on dev."""
+
+    environment = "scikit"
+    code = ("blindtune.training.scikit",)
+    kind: Literal["random_forest"]
+    trees: list[PositiveInt] = Field(default=[100], min_length=1, description="number of trees")
+    max_depth: list[int] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
+    min_samples_leaf: list[PositiveInt] = Field(default=[1], min_length=1, description="fewest samples in a leaf")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if min(self.max_depth) < 0:
+            raise ValueError("max_depth: must be 0 (no limit) or more")
+        return self
+
+    def candidates(self) -> list[Hyperparameters]:
+        """Every combination to try."""
+        return [
+            {"trees": trees, "max_depth": depth, "min_samples_leaf": leaf}
+            for trees, depth, leaf in product(self.trees, self.max_depth, self.min_samples_leaf)
+        ]
+
+
+class Bayes(_System):
+    """Estimates of the Bayes error of each split; see `blindtune.baselines.bayes_estimates`."""
+
+    environment = "scikit"
+    code = ("blindtune.baselines",)
+    kind: Literal["bayes"]
+    neighbours: PositiveInt = Field(description="k of the closed loop")
+    trees: PositiveInt = Field(default=100, description="trees of the closed loop's forest")
+    max_depth: int | None = Field(default=None, gt=0, description="levels of a tree; null: no limit")
+    min_samples_leaf: PositiveInt = Field(default=1, description="fewest samples in a leaf")
+
+
+class TrainingOverrides(Strict):
+    """Training settings that replace those of a manual model's file."""
+
+    learning_rate: float | None = Field(default=None, gt=0, description="step size")
+    batch_size: PositiveInt | None = Field(default=None, description="samples per gradient update")
+    epochs: PositiveInt | None = Field(default=None, description="passes over train")
+
+
+class Manual(_System):
+    """A model that an expert designed, trained with PyTorch."""
+
+    environment = "pytorch"
+    code = ("blindtune.training.pytorch",)
+    kind: Literal["manual"]
+    model: str = Field(description="a file of resources/models without its .yaml, or the path of your own")
+    training: TrainingOverrides = Field(
+        default=TrainingOverrides(), description="replaces settings of the model's file"
+    )
+
+    def files(self) -> dict[str, Path]:
+        """The model's file."""
+        return {"model": resource("models", self.model)}
+
+
+class Tuned(_System):
+    """A tuner, its search space and how its trials are trained."""
+
+    environment = "keras"
+    code = ("blindtune.training.keras", "blindtune.tuners.keras_tuner", "blindtune.models.mlp")
+    kind: Literal["tuner"]
+    tuner: KerasTunerSettings = Field(description="library, algorithm and its arguments")
+    space: str = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
+    family: Literal["mlp"] = Field(default="mlp", description="what the hyperparameters build")
+    trainer: Literal["keras"] = Field(default="keras", description="keras: Keras compile and fit")
+    training: Training = Field(
+        default=Training(), description="how each trial is trained; dimensions of the space take precedence"
+    )
+
+    def files(self) -> dict[str, Path]:
+        """The search space's file."""
+        return {"space": resource("spaces", self.space)}
+
+
+System = Annotated[Knn | RandomForest | Bayes | Manual | Tuned, Field(discriminator="kind")]
+
+
+class ManualModel(Strict):
+    """The file of a manual model; the output layer, one logit per class, is added to its layers."""
+
+    layers: list[Layer] = Field(description="from input to the last hidden layer")
+    training: Training = Field(description="the expert's settings")
+
+
+def resource(folder: str, name: str) -> Path:
+    """The file that a config names: one that ships, or a path that ends in .yaml."""
+    return Path(name) if name.endswith((".yaml", ".yml")) else RESOURCES / folder / f"{name}.yaml"
+
+
+def read_space(path: Path, family: str) -> Space:
+    """The search space in ``path``.
+
+    Raises:
+        UserError: the file is missing or no search space.
+        ValueError: a dimension is no hyperparameter of the family or of training.
+    """
+    space = load(Space, path)
+    known = FAMILIES[family] | set(Training.model_fields)
+    for name in space.root:
+        if name not in known:
+            raise ValueError(f"{path}: {name} is no hyperparameter of {family}: {nearest(name, sorted(known))}")
+    if "layers" not in space.root:
+        raise ValueError(f"{path}: {family} needs the dimension layers")
+    if "units" not in space.root:
+        raise ValueError(f"{path}: {family} needs the dimension units")
+    return space
+
+
+def manual_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Mapping[str, object]:
+    """The one hyperparameter set of a manual model: its training settings and its layers."""
+    replaced = overrides.model_dump(exclude_none=True)
+    return {
+        **model.training.model_dump(),
+        **replaced,
+        "layers": [layer.model_dump() for layer in model.layers],
+    }
+
+
+def with_output(layers: list[Layer], classes: int) -> tuple[Layer, ...]:
+    """``layers`` and the output layer that gives one logit per class."""
+    return (*layers, Dense(kind="dense", units=classes))

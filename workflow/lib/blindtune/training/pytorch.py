@@ -1,0 +1,148 @@
+"""The PyTorch trainer: an eager loop over shuffled batches, on one thread."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from blindtune.clock import Stopwatch
+from blindtune.datasets.base import Split
+from blindtune.errors import UserError
+from blindtune.models import pytorch as networks
+from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.training.base import (
+    Outcome,
+    Predict,
+    Scoring,
+    Task,
+    Training,
+    best_epoch,
+    diverged,
+    finite,
+    scored_epoch,
+)
+from blindtune.trials import Epoch
+
+#: Samples per forward pass outside of training; bounds memory, changes no result.
+_EVALUATION_BATCH = 65_536
+
+
+class PyTorchTrainer:
+    """Trains an `Architecture` with PyTorch."""
+
+    def __init__(self) -> None:
+        # One thread, so that sums have one order and records do not depend on the number of cores.
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+
+    def versions(self) -> dict[str, str]:
+        """The version of PyTorch."""
+        return {"torch": torch.__version__}
+
+    def train(self, task: Task, train: Split, dev: Split, scoring: Scoring, clock: Stopwatch) -> Outcome:
+        """Train for the task's epochs, scoring dev after each; ends early when a loss is not finite."""
+        architecture = _architecture(task)
+        with clock.measure("build"):
+            torch.manual_seed(task.seed)
+            model = networks.build(architecture)
+            optimizer = _optimizer(task.training, model)
+            train_x, train_y = _tensors(train)
+            dev_x, dev_y = _tensors(dev)
+        curve: list[Epoch] = []
+        kept: dict[str, NDArray[Any]] = {}
+        reason = None
+        while len(curve) < task.training.epochs and reason is None:
+            with clock.measure("train"):
+                train_loss, train_error = _one_epoch(model, optimizer, (train_x, train_y), task)
+            with clock.measure("evaluate"):
+                dev_loss, dev_error = _evaluate(model, dev_x, dev_y, task.training.loss, architecture)
+            curve.append(
+                Epoch(
+                    train_loss=finite(train_loss),
+                    train_error=train_error,
+                    dev_loss=finite(dev_loss),
+                    dev_error=dev_error,
+                )
+            )
+            reason = diverged(curve)
+            if reason is None and scoring == "best" and best_epoch(curve) == len(curve):
+                kept = networks.weights_of(model)
+        return Outcome(
+            status="diverged" if reason else "completed",
+            reason=reason,
+            curve=curve,
+            scored_epoch=None if reason else scored_epoch(curve, scoring),
+            parameters=count_parameters(architecture),
+            weights={} if reason else kept or networks.weights_of(model),
+        )
+
+    def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+        """The trained model; raises UserError where the weights do not fit the architecture."""
+        model = networks.build(_architecture(task))
+        try:
+            networks.set_weights(model, weights)
+        except RuntimeError as error:
+            raise UserError(f"the weights do not fit the architecture: {error}") from error
+        model.eval()
+        return lambda x: _scores(model, torch.from_numpy(np.array(x))).argmax(dim=1).numpy()
+
+
+def _architecture(task: Task) -> Architecture:
+    if task.architecture is None:
+        raise TypeError("the PyTorch trainer needs an architecture")
+    return task.architecture
+
+
+def _tensors(split: Split) -> tuple[Tensor, Tensor]:
+    # A copy: the arrays on disk are mapped read-only, which torch refuses to share.
+    return torch.from_numpy(np.array(split.x)), torch.from_numpy(np.array(split.y))
+
+
+def _optimizer(training: Training, model: nn.Module) -> torch.optim.Optimizer:
+    parameters, rate = model.parameters(), training.learning_rate
+    match training.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, lr=rate, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr=rate, fused=True)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=rate, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, lr=rate)
+
+
+def _one_epoch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, samples: tuple[Tensor, Tensor], task: Task
+) -> tuple[float, float]:
+    model.train()
+    training, gives_logits = task.training, _architecture(task).gives_logits()
+    order = torch.randperm(len(samples[1]))
+    x, y = samples[0][order], samples[1][order]
+    total_loss = torch.zeros((), dtype=torch.float64)
+    wrong = torch.zeros((), dtype=torch.int64)
+    for start in range(0, len(y), training.batch_size):
+        batch_y = y[start : start + training.batch_size]
+        scores = model(x[start : start + training.batch_size])
+        loss = networks.loss(training.loss, scores, batch_y, gives_logits)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total_loss += loss.detach() * len(batch_y)
+        wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
+    return float(total_loss) / len(y), int(wrong) / len(y)
+
+
+def _evaluate(model: nn.Module, x: Tensor, y: Tensor, loss: str, architecture: Architecture) -> tuple[float, float]:
+    model.eval()
+    scores = _scores(model, x)
+    with torch.no_grad():
+        value = networks.loss(loss, scores, y, architecture.gives_logits())
+    return float(value), int((scores.argmax(dim=1) != y).sum()) / len(y)
+
+
+@torch.no_grad()
+def _scores(model: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([model(part) for part in torch.split(x, _EVALUATION_BATCH)])

@@ -1,0 +1,166 @@
+"""The trial record and its log: one JSON object a line, written as the trial ends.
+
+The log is the only record of a study. A tuner's own storage is a cache, and its state after a kill
+is rebuilt from here.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from blindtune.errors import UserError
+from blindtune.files import unused
+
+Status = Literal["completed", "pruned", "invalid", "failed", "diverged"]
+
+#: What a tuner is told for a trial that has no score: the worst error there is.
+WORST_ERROR = 1.0
+
+
+class Seconds(BaseModel):
+    """Wall and CPU seconds of one part of a trial."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+
+class Epoch(BaseModel):
+    """One epoch's measures; errors are shares of wrong samples, from 0 to 1.
+
+    Those of train are running means over the epoch's batches, as both libraries report them while
+    the weights move and dropout is on; those of dev are taken at the epoch's end.
+    """
+
+    train_loss: float | None
+    train_error: float | None
+    dev_loss: float | None
+    dev_error: float | None
+
+
+class Trial(BaseModel):
+    """One hyperparameter set, trained and scored on dev; the same fields from every framework."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    study: str = Field(description="study id: <config name>/<dataset>/<system>/<seed>")
+    number: int = Field(ge=0, description="trial number, from 0, in the order of the proposals")
+    parent: int | None = Field(default=None, description="the trial that this one continues, if promoted")
+    hyperparameters: dict[str, object] = Field(description="the active hyperparameters")
+    status: Status
+    reason: str | None = Field(default=None, description="why a trial did not complete")
+    exceptions: list[str] = Field(default_factory=list, description="layers that could not be built")
+    score: float | None = Field(description="dev error by the scoring rule; null unless completed")
+    epochs: int = Field(ge=0, description="training epochs spent")
+    curve: list[Epoch]
+    best_epoch: int | None = Field(description="epoch of the lowest dev error, from 1")
+    scored_epoch: int | None = Field(description="epoch whose weights were scored and kept, from 1")
+    parameters: int | None = Field(description="trainable parameters")
+    weights_sha256: str | None = Field(description="identifies the scored weights")
+    seeds: dict[str, int] = Field(description="study seed and the trial's own")
+    seconds: dict[str, Seconds] = Field(description="suggest, build, train, evaluate, save")
+    started: str = Field(description="UTC, ISO 8601")
+    host: str
+    versions: dict[str, str]
+
+    def told(self) -> float:
+        """The error that the tuner hears: the score, or the worst legal value."""
+        return WORST_ERROR if self.score is None else self.score
+
+    def outcome(self) -> dict[str, object]:
+        """The record without what differs from run to run: times, host, versions."""
+        return self.model_dump(mode="json", exclude={"seconds", "started", "host", "versions"})
+
+
+def best(trials: list[Trial]) -> Trial | None:
+    """The completed trial with the lowest score, the earliest of equals; None where none completed."""
+    scored = [trial for trial in trials if trial.score is not None]
+    return min(scored, key=lambda trial: (trial.told(), trial.number), default=None)
+
+
+class TrialLog:
+    """An append-only file of trial records."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[Trial]:
+        """The records, in order.
+
+        Raises:
+            UserError: a line is no record; the message names it.
+        """
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        trials = [self._parse(line, row) for row, line in enumerate(lines, 1)]
+        if [trial.number for trial in trials] != list(range(len(trials))):
+            raise UserError(f"{self.path}: the trial numbers are not 0, 1, 2, ... Restore the file or move it away.")
+        return trials
+
+    def append(self, trial: Trial) -> None:
+        """Write one record and bring it to the disk.
+
+        Raises:
+            UserError: the disk refuses; no part of the record is left.
+        """
+        line = (trial.model_dump_json() + "\n").encode()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        append_line(self.path, line, f"trial {trial.number}")
+
+    def _parse(self, line: str, row: int) -> Trial:
+        try:
+            return Trial.model_validate(json.loads(line))
+        except (ValueError, ValidationError) as error:
+            raise UserError(
+                f"{self.path}, line {row}: is no trial record ({str(error).splitlines()[0]}). "
+                "Restore the file, or move it away to begin the study anew."
+            ) from error
+
+
+def set_torn_line_aside(path: Path) -> Path | None:
+    """Move an unfinished last line, left by a kill, from ``path`` to a file of its own.
+
+    Returns:
+        Where it was put, or None where ``path`` ends as it should.
+    """
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole == len(content):
+        return None
+    aside = unused(path.with_name(f"{path.name}.torn"))
+    aside.write_bytes(content[whole:])
+    os.truncate(path, whole)
+    return aside
+
+
+def append_line(path: Path, line: bytes, what: str) -> None:
+    """Append ``line`` to ``path`` and bring it to the disk, whole or not at all.
+
+    Raises:
+        UserError: the disk refuses; the message names ``path`` and ``what`` was not written.
+    """
+    handle = -1
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        size = os.fstat(handle).st_size
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(handle, line[written:])
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, size)
+            raise
+    except OSError as error:
+        raise UserError(
+            f"{path}: {what} cannot be recorded ({error.strerror}). Make room or allow writing there, "
+            "then run again: everything recorded before is kept."
+        ) from error
+    finally:
+        if handle >= 0:
+            os.close(handle)

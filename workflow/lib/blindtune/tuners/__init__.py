@@ -1,0 +1,1 @@
+"""Tuners: a module per library, behind one small interface."""

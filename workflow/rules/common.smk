@@ -1,0 +1,51 @@
+"""The config, checked once, and the places of everything.
+
+In: the merged config. Out: CONFIG (its pydantic model), PATHS (the tree of results), LEDGER.
+"""
+
+from pathlib import Path
+
+from blindtune import config as configs
+from blindtune.errors import UserError
+from blindtune.layout import Layout
+
+try:
+    CONFIG = configs.read(dict(config), " + ".join(map(str, workflow.configfiles)))
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+PATHS = Layout(f"results/{CONFIG.name}")
+LEDGER = "results/ledger"
+STUDIES = CONFIG.studies()
+
+
+wildcard_constraints:
+    dataset="[a-z][a-z0-9_]*",
+    system="[a-z][a-z0-9_]*",
+    seed="[0-9]+",
+    set="[a-z][a-z0-9_]*",
+    file="[a-z]+[.]csv",
+
+
+def study_of(wildcards):
+    return CONFIG.study(wildcards.dataset, wildcards.system, int(wildcards.seed))
+
+
+def system_of(wildcards):
+    return CONFIG.systems[wildcards.system]
+
+
+def environment(wildcards):
+    return f"../../envs/{system_of(wildcards).environment}.yaml"
+
+
+def system_files(wildcards):
+    return {name: str(path) for name, path in system_of(wildcards).files().items()}
+
+
+onsuccess:
+    print(f"\nThe report lies at {PATHS.page()}; open it in a browser.\n", file=sys.stderr)
+
+
+onerror:
+    print("\nA job failed: the lines that begin with 'blindtune:' above say why and what to do.\n", file=sys.stderr)

@@ -1,0 +1,58 @@
+"""Prepare: from raw files or drawings to train and dev in the open, eval under the seal.
+
+In: the files that a dataset's source names. Out: data/<dataset>/manifest.json (train and dev beside it),
+sealed/<dataset>/seal.json (eval beside it).
+"""
+
+from blindtune.code import digest_of
+from blindtune.datasets import registry
+
+
+def dataset_files(wildcards):
+    source = CONFIG.datasets[wildcards.dataset]
+    fetched = getattr(source, "fetch", None)
+    if fetched:
+        return {
+            file.removesuffix(".csv"): PATHS.download(fetched, file) for file in registry.entry(fetched).sha256
+        }
+    return {name: str(path) for name, path in source.inputs().items()}
+
+
+def expected_hash(wildcards):
+    return registry.entry(wildcards.set).sha256[wildcards.file]
+
+
+rule fetch:
+    output:
+        ensure(PATHS.download("{set}", "{file}"), non_empty=True),
+    params:
+        url=lambda wildcards: f"{registry.entry(wildcards.set).url}/{wildcards.file}",
+        sha256=lambda wildcards: expected_hash(wildcards) or "",
+    log:
+        PATHS.log("fetch", "{set}", "{file}"),
+    conda:
+        "../../envs/data.yaml"
+    retries: 3
+    message:
+        "fetching {wildcards.file} of {wildcards.set}"
+    script:
+        "../scripts/fetch.py"
+
+
+rule prepare:
+    input:
+        unpack(dataset_files),
+    output:
+        manifest=PATHS.manifest("{dataset}"),
+        seal=PATHS.seal("{dataset}"),
+    params:
+        source=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(mode="json"),
+        code=digest_of("blindtune.datasets.store", "blindtune.datasets.drawn", "blindtune.datasets.isip"),
+    log:
+        PATHS.log("prepare", "{dataset}"),
+    conda:
+        "../../envs/data.yaml"
+    message:
+        "preparing {wildcards.dataset}: train and dev in the open, eval under the seal"
+    script:
+        "../scripts/prepare.py"

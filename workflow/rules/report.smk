@@ -1,0 +1,86 @@
+"""Report: tables, figures and one page, from records alone.
+
+In: every manifest, card and look of the config. Out: report/tables, report/figures, report/report.html.
+"""
+
+from blindtune.report import names
+
+RECORDS = {
+    "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
+    "cards": [PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
+    "looks": [f"{PATHS.decode(study.dataset, study.system, study.seed)}/look.json" for study in STUDIES],
+    "pictures": [PATHS.picture(comparison.dataset) for comparison in CONFIG.compare],
+}
+REPORT_PARAMS = {
+    "root": PATHS.root,
+    "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
+    "seeds": CONFIG.seeds,
+}
+FIGURES = names.figures([comparison.dataset for comparison in CONFIG.compare])
+
+
+rule tables:
+    input:
+        **RECORDS,
+    output:
+        report(
+            expand(f"{PATHS.tables()}/{{name}}.{{kind}}", name=names.TABLES, kind=["csv", "md", "tex"]),
+            category="Tables",
+            caption="../report/tables.rst",
+        ),
+    params:
+        **REPORT_PARAMS,
+        code=digest_of("blindtune.report.tables"),
+    log:
+        PATHS.log("tables"),
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "writing the tables"
+    script:
+        "../scripts/tables.py"
+
+
+rule figures:
+    input:
+        **RECORDS,
+    output:
+        report(
+            expand(f"{PATHS.figures()}/{{name}}.{{kind}}", name=FIGURES, kind=["svg", "png"]),
+            category="Figures",
+            caption="../report/figures.rst",
+        ),
+    params:
+        **REPORT_PARAMS,
+        code=digest_of("blindtune.report.figures"),
+    log:
+        PATHS.log("figures"),
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "drawing the figures"
+    script:
+        "../scripts/figures.py"
+
+
+rule page:
+    input:
+        rules.tables.output,
+        rules.figures.output,
+        "workflow/report/page.html.j2",
+        **RECORDS,
+    output:
+        report(PATHS.page(), category="Report", caption="../report/page.rst"),
+    params:
+        **REPORT_PARAMS,
+        tables=PATHS.tables(),
+        figures=PATHS.figures(),
+        code=digest_of("blindtune.report.page"),
+    log:
+        PATHS.log("page"),
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "writing the report"
+    script:
+        "../scripts/page.py"

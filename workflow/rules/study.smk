@@ -1,0 +1,24 @@
+"""Study: one system on train and dev of one dataset with one seed, to a frozen model.
+
+In: data/<dataset>/manifest.json and the system's own files. Out: studies/<dataset>/<system>/<seed>/card.json;
+trials.jsonl and weights/ beside it are no outputs to Snakemake, so that it never deletes a record.
+"""
+
+
+rule study:
+    input:
+        unpack(system_files),
+        manifest=PATHS.manifest("{dataset}"),
+    output:
+        card=PATHS.card("{dataset}", "{system}", "{seed}"),
+    params:
+        study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
+        code=lambda wildcards: system_of(wildcards).code_digest(),
+    log:
+        PATHS.log("study", "{dataset}", "{system}", "{seed}"),
+    conda:
+        environment
+    message:
+        "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
+    script:
+        "../scripts/study.py"

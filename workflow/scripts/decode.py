@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from blindtune.console import job
+from blindtune.seal import decode_to_files
+
+with job(Path(snakemake.log[0])) as say:
+    decode_to_files(
+        card=Path(snakemake.input.card),
+        manifest=Path(snakemake.input.manifest),
+        sealed=Path(snakemake.input.seal),
+        ledger=Path(snakemake.params.ledger),
+        repeats=snakemake.params.repeats,
+        points=snakemake.params.points,
+        folder=Path(snakemake.output.look).parent,
+        report=say,
+    )

@@ -1,0 +1,10 @@
+from pathlib import Path
+
+from blindtune.console import job
+from blindtune.report.figures import write_figures
+from blindtune.report.records import collect
+
+with job(Path(snakemake.log[0])):
+    params = snakemake.params
+    records = collect(Path(params.root), [tuple(pair) for pair in params.compare], params.seeds)
+    write_figures(records, Path(snakemake.output[0]).parent)

@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from blindtune.console import job
+from blindtune.datasets.store import open_prepared
+from blindtune.seal import Ledger, picture, write_answers
+
+with job(Path(snakemake.log[0])):
+    data = open_prepared(Path(snakemake.input.manifest))
+    ledger = Ledger(Path(snakemake.params.ledger))
+    arrays = picture(data, Path(snakemake.input.seal), ledger, snakemake.params.points)
+    write_answers(Path(snakemake.output.picture), arrays)

@@ -1,0 +1,14 @@
+from pathlib import Path
+
+from blindtune.config import read_dataset
+from blindtune.console import job
+from blindtune.datasets.store import prepare
+
+with job(Path(snakemake.log[0])):
+    prepare(
+        snakemake.wildcards.dataset,
+        read_dataset(snakemake.params.source),
+        {name: Path(path) for name, path in snakemake.input.items()},
+        Path(snakemake.output.manifest),
+        Path(snakemake.output.seal),
+    )
