@@ -12,7 +12,7 @@ min_version("9.27.1")
 sys.path.insert(0, f"{workflow.basedir}/workflow/lib")
 
 
-configfile: "config.yaml"
+configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -31,17 +31,27 @@ def fit_forest(
     x: NDArray[np.float32],
     y: NDArray[np.int64],
     trees: int,
-    max_depth: int | None,
+    max_depth: int,
     min_samples_leaf: int,
     seed: int,
     jobs: int = 1,
 ) -> "RandomForestClassifier":
-    """A random forest; the same for any number of ``jobs``, since each tree has its own seed."""
+    """A random forest; the same for any number of ``jobs``, since each tree has its own seed.
+
+    Args:
+        x: samples (samples, features).
+        y: labels (samples,).
+        trees: number of trees.
+        max_depth: levels of a tree; 0 for no limit.
+        min_samples_leaf: fewest samples in a leaf.
+        seed: from which each tree derives its own.
+        jobs: trees fitted side by side.
+    """
     from sklearn.ensemble import RandomForestClassifier
 
     forest = RandomForestClassifier(
         n_estimators=trees,
-        max_depth=max_depth,
+        max_depth=max_depth or None,
         min_samples_leaf=min_samples_leaf,
         random_state=seed,
         n_jobs=jobs,

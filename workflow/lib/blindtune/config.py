@@ -138,6 +138,15 @@ def _check_files(where: str, files: dict[str, Path]) -> None:
             raise UserError(f"{where}: {path} does not exist. Give the path of a file that does.")
 
 
+def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """An overlay over a config as Snakemake lays it: dicts are merged key by key, all else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        known = merged.get(key)
+        merged[key] = merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return merged
+
+
 def read_dataset(content: dict[str, Any]) -> Source:
     """One dataset of a config that was checked before, from plain data."""
     return TypeAdapter[Source](Dataset).validate_python(content)

@@ -1,5 +1,6 @@
 """Fetching a published file, whole and checked."""
 
+import http.client
 import shutil
 import urllib.error
 import urllib.request
@@ -30,10 +31,13 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
         # The registry admits https, http and file addresses only.
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, path.open("wb") as stream:  # noqa: S310
             shutil.copyfileobj(answer, stream)
-    except (urllib.error.URLError, TimeoutError) as error:
+            expected = answer.headers.get("Content-Length")
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
         raise UserError(f"{url}: cannot be fetched ({error}). Fetch it by hand and give its folder instead.") from error
     if path.stat().st_size == 0:
         raise UserError(f"{url}: is empty.")
+    if expected is not None and path.stat().st_size != int(expected):
+        raise UserError(f"{url}: broke off after {path.stat().st_size} of {expected} bytes. Run again.")
     found = digest_of_file(path)
     if sha256 is not None and found != sha256:
         raise UserError(

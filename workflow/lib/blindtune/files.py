@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,10 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         UserError: the disk refuses (full, read-only); the message names ``path``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: np.save and safetensors choose or check by it.
     beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(beside)
         with beside.open("rb+") as stream:
             os.fsync(stream.fileno())
@@ -70,7 +71,8 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
             "make room or allow writing there and run again."
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -282,7 +282,7 @@ def _look(
         "looked": _now(),
     }
     if card.kind == "bayes":
-        estimates = baselines.bayes_estimates(split.x, split.y, card.hyperparameters, card.model_seed)
+        estimates = baselines.bayes_estimates(split.x, split.y, card.hyperparameters["eval"], card.model_seed)
         return (
             Look(
                 **common,

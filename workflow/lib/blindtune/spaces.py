@@ -51,9 +51,9 @@ class IntDimension(_Dimension):
         _check_range(self.low, self.high, self.log, self.step != 1)
         return self
 
-    def values(self) -> list[int]:
+    def values(self) -> range:
         """Every value, ascending."""
-        return list(range(self.low, self.high + 1, self.step))
+        return range(self.low, self.high + 1, self.step)
 
     def draw(self, random: "np.random.Generator") -> int:
         """One value: even over the values, or over their logarithms."""
@@ -64,7 +64,7 @@ class IntDimension(_Dimension):
 
     def snap(self, value: Value) -> int:
         """``value`` as this dimension writes it; raises ValueError where it is none of its values."""
-        if isinstance(value, bool | str) or value != int(value) or int(value) not in self.values():
+        if isinstance(value, bool | str) or value not in self.values():
             raise ValueError(f"{value!r} is not one of {self.low}, {self.low + self.step}, ... {self.high}")
         return int(value)
 
@@ -134,6 +134,8 @@ class ChoiceDimension(_Dimension):
             raise ValueError("options must be of one type (Keras Tuner takes no mixture)")
         if len(set(self.options)) < len(self.options):
             raise ValueError("options holds a value twice")
+        if any(isinstance(value, float) and not math.isfinite(value) for value in self.options):
+            raise ValueError("options must be finite")
         return self
 
     def values(self) -> list[Value]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from blindtune import baselines
 from blindtune.cards import Card, Spent, read_weights, write_card, write_weights
@@ -226,11 +226,11 @@ def _try(
         outcome = plan.trainer.train(task, data.train, data.dev, study.scoring, clock)
     except (Invalid, ValueError) as error:
         status: Status = "invalid" if task is None or isinstance(error, Invalid) else "failed"
-        outcome = Outcome(status, str(error).splitlines()[0], [], None, None)
+        outcome = Outcome(status, _reason(error), [], None, None)
     except (MemoryError, UserError):
         raise
     except Exception as error:  # a library's own failure on one set must not halt the search
-        outcome = Outcome("failed", f"{type(error).__name__}: {error}".splitlines()[0], [], None, None)
+        outcome = Outcome("failed", f"{type(error).__name__}: {_reason(error)}", [], None, None)
     score = outcome.curve[outcome.scored_epoch - 1].dev_error if outcome.scored_epoch else None
     trial = Trial(
         study=study.id,
@@ -254,6 +254,15 @@ def _try(
         versions={"python": platform.python_version(), **plan.trainer.versions()},
     )
     return trial, outcome
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, on one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']} (got {first['input']!r})"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 class _WeightStore:
@@ -388,12 +397,12 @@ def _identity(study: Study, data: Prepared) -> dict[str, Any]:
 
 def _estimate(study: Study, settings: Bayes, data: Prepared) -> Card:
     """The card of an estimate: nothing is trained, train and dev are measured each by itself."""
-    values = settings.model_dump(mode="json", include={"neighbours", "trees", "max_depth", "min_samples_leaf"})
+    values = settings.model_dump(mode="json", include={"train", "dev", "eval"})
     seed = derive("trial", study.dataset, study.seed, values)
     clock = Stopwatch()
     with clock.measure("evaluate"):
         estimates = {
-            name: baselines.bayes_estimates(split.x, split.y, values, seed)
+            name: baselines.bayes_estimates(split.x, split.y, values[name], seed)
             for name, split in (("train", data.train), ("dev", data.dev))
         }
     import sklearn

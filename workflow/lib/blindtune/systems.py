@@ -38,7 +38,7 @@ class _System(Strict):
 
     def code_digest(self) -> str:
         """Identifies the code that determines the records of the system's studies."""
-        return digest_of(*self.code, alone=("blindtune.studies", "blindtune.systems"))
+        return digest_of(*self.code, alone=("blindtune.studies", "blindtune.systems", "blindtune.seeds"))
 
 
 class Knn(_System):
@@ -78,16 +78,24 @@ class RandomForest(_System):
         ]
 
 
+class ClosedLoop(Strict):
+    """KNN and RNF, fitted and scored on the samples of one split; the lower error is the estimate."""
+
+    neighbours: PositiveInt = Field(description="k")
+    trees: PositiveInt = Field(default=100, description="number of trees")
+    max_depth: int = Field(default=0, ge=0, description="levels of a tree; 0: no limit")
+    min_samples_leaf: PositiveInt = Field(default=1, description="fewest samples in a leaf")
+
+
 class Bayes(_System):
     """Estimates of the Bayes error of each split; see `blindtune.baselines.bayes_estimates`."""
 
     environment = "scikit"
     code = ("blindtune.baselines",)
     kind: Literal["bayes"]
-    neighbours: PositiveInt = Field(description="k of the closed loop")
-    trees: PositiveInt = Field(default=100, description="trees of the closed loop's forest")
-    max_depth: int | None = Field(default=None, gt=0, description="levels of a tree; null: no limit")
-    min_samples_leaf: PositiveInt = Field(default=1, description="fewest samples in a leaf")
+    train: ClosedLoop = Field(description="the published estimate's models on train")
+    dev: ClosedLoop = Field(description="on dev")
+    eval: ClosedLoop = Field(description="on eval; computed by decode, not before")
 
 
 class TrainingOverrides(Strict):

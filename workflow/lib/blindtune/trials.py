@@ -94,8 +94,7 @@ class TrialLog:
         """
         if not self.path.exists():
             return []
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        trials = [self._parse(line, row) for row, line in enumerate(lines, 1)]
+        trials = [self._parse(line, row) for row, line in enumerate(lines_of(self.path), 1)]
         if [trial.number for trial in trials] != list(range(len(trials))):
             raise UserError(f"{self.path}: the trial numbers are not 0, 1, 2, ... Restore the file or move it away.")
         return trials
@@ -107,7 +106,6 @@ class TrialLog:
             UserError: the disk refuses; no part of the record is left.
         """
         line = (trial.model_dump_json() + "\n").encode()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         append_line(self.path, line, f"trial {trial.number}")
 
     def _parse(self, line: str, row: int) -> Trial:
@@ -118,6 +116,11 @@ class TrialLog:
                 f"{self.path}, line {row}: is no trial record ({str(error).splitlines()[0]}). "
                 "Restore the file, or move it away to begin the study anew."
             ) from error
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a log. Only a line feed ends one: a text in a record may hold other separators."""
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n") if path.stat().st_size else []
 
 
 def set_torn_line_aside(path: Path) -> Path | None:
@@ -146,6 +149,7 @@ def append_line(path: Path, line: bytes, what: str) -> None:
     """
     handle = -1
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         size = os.fstat(handle).st_size
         try:

@@ -21,7 +21,6 @@ from blindtune.strict import Strict, load, nearest
 
 DRAWINGS = RESOURCES / "drawings"
 
-SplitName = Literal["train", "dev", "eval"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # YAML has lists only, which a strict model would not take for a tuple.
@@ -55,7 +54,8 @@ class _Shape(Strict):
             drawn = self.points(count, rng)
         else:
             drawn = self.points(self.dots, rng)[rng.integers(self.dots, size=count)]
-        return drawn + rng.normal(0.0, self.jitter, (count, 2))
+        jitter: NDArray[np.float64] = rng.normal(0.0, self.jitter, (count, 2))
+        return drawn + jitter
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
         """``count`` points of the shape before the jitter, (count, 2)."""
@@ -99,7 +99,8 @@ class Ellipse(_Shape):
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
         """See `_Shape.points`."""
-        return np.array(self.centre) + _in_disc(self.hole, count, rng) * np.array(self.radii)
+        disc = _in_disc(self.hole, count, rng)
+        return disc * self.radii + self.centre
 
 
 class Stroke(_Shape):
@@ -129,7 +130,8 @@ class Blob(_Shape):
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
         """See `_Shape.points`."""
-        return np.array(self.centre) + rng.standard_normal((count, 2)) * np.array(self.spread)
+        noise: NDArray[np.float64] = rng.standard_normal((count, 2))
+        return noise * self.spread + self.centre
 
 
 Shape = Annotated[Rectangle | Frame | Ellipse | Stroke | Blob, Field(discriminator="kind")]
@@ -214,7 +216,8 @@ class Drawn(Source):
             count = getattr(self.sizes, split)
             if count < len(drawing.classes):
                 raise UserError(
-                    f"sizes.{split}: {count} cannot hold the {len(drawing.classes)} classes of {files['drawing']}."
+                    f"sizes.{split}: {count} samples cannot hold the {len(drawing.classes)} classes"
+                    f" of {files['drawing']}."
                 )
             splits[split] = Split(*sample(drawing, split, count, self.seed, self.scale))
         return Loaded(
@@ -228,7 +231,7 @@ class Drawn(Source):
 
 
 def sample(
-    drawing: Drawing, split: SplitName, count: int, seed: int, scale: float = 1.0
+    drawing: Drawing, split: str, count: int, seed: int, scale: float = 1.0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Points of one split of a drawing, in random order (Shawki et al. 2021, section III).
 
@@ -249,7 +252,9 @@ def sample(
     part: Part = getattr(drawing, split)
     least, extra = divmod(count, len(drawing.classes))
     sizes = [least + (label < extra) for label in range(len(drawing.classes))]
-    x = np.concatenate([_of_class(part, name, size, rng) for name, size in zip(drawing.classes, sizes, strict=True)])
+    x = np.concatenate(
+        [_of_class(part, name, size, rng) for name, size in zip(drawing.classes, sizes, strict=True)]
+    )
     y = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
     order = rng.permutation(count)
     return (x * scale).astype(np.float32)[order], y[order]
@@ -265,7 +270,9 @@ def _of_class(part: Part, name: str, count: int, rng: Generator) -> NDArray[np.f
     return np.concatenate([*pieces, _within(part.outliers.x, part.outliers.y, outside, rng)])
 
 
-def _within(x: tuple[float, float], y: tuple[float, float], count: int, rng: Generator) -> NDArray[np.float64]:
+def _within(
+    x: tuple[float, float], y: tuple[float, float], count: int, rng: Generator
+) -> NDArray[np.float64]:
     """Points spread evenly over a rectangle, (count, 2)."""
     return rng.uniform((x[0], y[0]), (x[1], y[1]), (count, 2))
 

@@ -70,9 +70,11 @@ def check(name: str, loaded: Loaded) -> None:
     """Refuse data on which no blind study can be run.
 
     Raises:
-        UserError: an empty split, a class without samples, a label outside the classes, a value
+        UserError: fewer than two classes, an empty split, a class without samples, a label outside the classes, a value
             that is not finite, or a group that stands in two splits.
     """
+    if len(loaded.classes) < 2:
+        raise UserError(f"dataset {name}: has one class. A classifier needs samples of two or more.")
     for split in SPLITS:
         _check_split(f"dataset {name}, {split}", loaded.splits[split], loaded.classes)
     _check_groups(name, loaded)

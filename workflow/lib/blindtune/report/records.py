@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -238,7 +239,7 @@ class _Reader:
         try:
             with np.load(file, allow_pickle=False) as stored:
                 return dict(stored)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, BadZipFile) as error:
             raise UserError(f"{file}: cannot be read ({error}). Remove it and run again.") from error
 
     def _file(self, path: str) -> Path:

@@ -65,12 +65,11 @@ def random_forest() -> ScikitTrainer:
 
 def _forest(x: NDArray[np.float32], y: NDArray[np.int64], task: Task) -> Any:
     values = task.hyperparameters
-    depth = int(values["max_depth"])
     return baselines.fit_forest(
         x,
         y,
         trees=int(values["trees"]),
-        max_depth=depth or None,
+        max_depth=int(values["max_depth"]),
         min_samples_leaf=int(values["min_samples_leaf"]),
         seed=task.seed,
     )

@@ -1,6 +1,5 @@
 """Keras Tuner, driven through its oracles (Shawki et al. 2021, Table 2)."""
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -81,26 +80,25 @@ def hyperparameters(space: Space) -> "keras_tuner.HyperParameters":
     import keras_tuner
 
     declared = keras_tuner.HyperParameters()
-    for parameter in space.parameters():
-        with ExitStack() as scopes:
-            for parent, allowed in parameter.conditions.items():
-                scopes.enter_context(declared.conditional_scope(parent, list(allowed)))
-            _declare(declared, parameter)
+    declared.merge([_entry(parameter) for parameter in space.parameters()])
     return declared
 
 
-def _declare(declared: "keras_tuner.HyperParameters", parameter: Parameter) -> None:
-    dimension = parameter.dimension
+def _entry(parameter: Parameter) -> Any:
+    from keras_tuner.engine import hyperparameters as kinds
+    from keras_tuner.src.engine.conditions import Parent
+
+    name, dimension = parameter.name, parameter.dimension
+    # Not by conditional_scope: that takes a second condition only if the parent has the first one too.
+    conditions = [Parent(parent, list(allowed)) for parent, allowed in parameter.conditions.items()]
     match dimension:
         case IntDimension():
-            if dimension.log:
-                declared.Int(parameter.name, dimension.low, dimension.high, sampling="log")
-            else:
-                declared.Int(parameter.name, dimension.low, dimension.high, step=dimension.step)
+            step, sampling = (None, "log") if dimension.log else (dimension.step, "linear")
+            return kinds.Int(name, dimension.low, dimension.high, step, sampling, conditions=conditions)
         case FloatDimension():
             sampling = "log" if dimension.log else "linear"
-            declared.Float(parameter.name, dimension.low, dimension.high, step=dimension.step, sampling=sampling)
+            return kinds.Float(name, dimension.low, dimension.high, dimension.step, sampling, conditions=conditions)
         case ChoiceDimension():
-            declared.Choice(parameter.name, dimension.options)
+            return kinds.Choice(name, dimension.options, conditions=conditions)
         case BoolDimension():
-            declared.Boolean(parameter.name)
+            return kinds.Boolean(name, conditions=conditions)

@@ -1,0 +1,39 @@
+# make run: the environment from the lock file, then the default study.
+# make test: the same environment, then every check and test.
+# make environment: the environment alone; `. .venv/bin/activate` to work in it by hand.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test check environment documents
+.DELETE_ON_ERROR:
+
+run: $(READY)
+	$(BIN)/snakemake --cores $(CORES)
+
+test: check
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+environment: $(READY)
+
+documents: $(READY)
+	$(BIN)/python -m blindtune.document
+
+# Compiled once here: some machines forbid Python to do it later, and imports then take three times as long.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("blindtune needs Python 3.11; say where it is: make PYTHON=/path/to/python3.11") if sys.version_info[:2] != (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q $(VENV)/lib workflow/lib || true
+	touch $@

@@ -1,0 +1,103 @@
+"""Tiny data, configs and studies that the tests share."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.datasets.base import SPLITS
+from blindtune.datasets.isip import Isip
+from blindtune.datasets.store import Prepared, open_prepared, prepare
+from blindtune.studies import Study
+
+ROOT = Path(__file__).parents[1]
+
+
+def points(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Two overlapping clouds, one per class, in turns: ``x`` (count, 2) and ``y`` (count,)."""
+    random = np.random.default_rng(seed)
+    y = np.arange(count, dtype=np.int64) % 2
+    x = random.normal(size=(count, 2)) + 2.0 * y[:, None] - 1.0
+    return x.round(6).astype(np.float32), y
+
+
+def write_isip(
+    folder: Path, train: int = 60, dev: int = 30, eval: int = 30, seed: int = 0, classes: int = 2
+) -> dict[str, Path]:
+    """Write ``train.csv``, ``dev.csv`` and ``eval.csv`` into ``folder``; returns their paths by split."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for number, (split, count) in enumerate(zip(SPLITS, (train, dev, eval), strict=True)):
+        x, y = points(count, 1000 * seed + number)
+        y = np.arange(count) % classes
+        rows = [f"{label},{a:.6f},{b:.6f}" for label, (a, b) in zip(y, x, strict=True)]
+        paths[split] = folder / f"{split}.csv"
+        paths[split].write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return paths
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the two halves of a prepared dataset lie."""
+
+    manifest: Path
+    seal: Path
+
+    def open(self) -> Prepared:
+        """Train and dev."""
+        return open_prepared(self.manifest)
+
+
+def prepare_toy(folder: Path, name: str = "toy", **sizes: int) -> Places:
+    """A prepared dataset in ``folder``; ``sizes`` are the arguments of `write_isip`."""
+    files = write_isip(folder / "csv" / name, **sizes)
+    places = Places(folder / "data" / name / "manifest.json", folder / "sealed" / name / "seal.json")
+    source = Isip(source="isip", folder=str(folder / "csv" / name))
+    prepare(name, source, files, places.manifest, places.seal)
+    return places
+
+
+def prepared(folder: Path, name: str = "toy", **sizes: int) -> Prepared:
+    """Train and dev of a dataset that `prepare_toy` makes."""
+    return prepare_toy(folder, name, **sizes).open()
+
+
+def study(system: Any, **changes: Any) -> Study:
+    """A study of ``system`` (a settings object of `blindtune.systems`) on the dataset ``toy``."""
+    parts = {
+        "config": "test",
+        "dataset": "toy",
+        "system": "it",
+        "seed": 42,
+        "settings": system,
+        "budget": 1,
+        "scoring": "last",
+        "keep": 1,
+    }
+    return Study(**(parts | changes))
+
+
+def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:
+    """The smallest config, as plain data: k-nearest neighbours on CSV files in ``folder``."""
+    content: dict[str, Any] = {
+        "name": "test",
+        "seeds": [42],
+        "compare": [{"dataset": "toy", "systems": ["knn"], "trials": 2}],
+        "datasets": {"toy": {"source": "isip", "folder": folder}},
+        "systems": {"knn": {"kind": "knn", "neighbours": [1, 5]}},
+    }
+    return merged(content, changes)
+
+
+def merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """``overlay`` laid over ``base`` as Snakemake does it: dicts are merged by key, all else is replaced."""
+    result = copy.deepcopy(base)
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result

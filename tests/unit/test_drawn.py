@@ -1,0 +1,231 @@
+"""The drawings: any number of points, always the same ones, as hard as published, and clear errors."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import KNeighborsClassifier
+
+from blindtune.datasets.base import SPLITS, Sizes
+from blindtune.datasets.drawn import DRAWINGS, Drawing, Drawn, sample
+from blindtune.errors import UserError
+from blindtune.strict import load, parse
+
+SHIPPED = ("set_08", "set_09", "set_10")
+
+ONE_OF_EACH: dict[str, Any] = {
+    "name": "one of each",
+    "classes": ["pen", "fill"],
+    **{
+        split: {
+            "outliers": {"share": 0.05, "x": [-2, 2], "y": [-2, 2]},
+            "shapes": {
+                "pen": [
+                    {"kind": "frame", "x": [-1, 1], "y": [0, 1], "width": 0.1},
+                    {"kind": "stroke", "path": [[0, 0], [0.5, 1], [1, 0]], "dots": 7, "share": 2.0},
+                ],
+                "fill": [
+                    {"kind": "rectangle", "x": [-1, 1], "y": [-1, 1], "jitter": 0.1},
+                    {"kind": "ellipse", "centre": [0, 0], "radii": [1, 0.5], "hole": 0.5},
+                    {"kind": "blob", "centre": [0, 0], "spread": [0.1, 0.2]},
+                ],
+            },
+        }
+        for split in SPLITS
+    },
+}
+
+
+def only(shape: dict[str, Any], share: float = 0.0) -> Drawing:
+    """A drawing whose every class is this one shape."""
+    content = copy.deepcopy(ONE_OF_EACH)
+    for split in SPLITS:
+        content[split]["outliers"]["share"] = share
+        content[split]["shapes"] = {"pen": [shape], "fill": [shape]}
+    return parse(Drawing, content, "test")
+
+
+def drawn(**changes: Any) -> Drawn:
+    """A config of the source."""
+    sizes = Sizes(train=60, dev=31, eval=30)
+    return Drawn.model_validate({"source": "drawn", "drawing": "set_08", "sizes": sizes, "seed": 1} | changes)
+
+
+@given(
+    count=st.integers(0, 400),
+    seed=st.integers(0, 2**63),
+    scale=st.floats(1e-3, 1e3),
+    split=st.sampled_from(SPLITS),
+)
+@settings(max_examples=50, deadline=None)
+def test_any_count_seed_and_scale(count: int, seed: int, scale: float, split: str) -> None:
+    drawing = parse(Drawing, ONE_OF_EACH, "test")
+    x, y = sample(drawing, split, count, seed, scale)
+    assert (x.shape, y.shape) == ((count, 2), (count,))
+    assert (x.dtype.name, y.dtype.name) == ("float32", "int64")
+    assert np.isfinite(x).all()
+    per_class = np.bincount(y, minlength=2)
+    assert per_class.max() - per_class.min() <= 1
+    again_x, again_y = sample(drawing, split, count, seed, scale)
+    assert np.array_equal(x, again_x)
+    assert np.array_equal(y, again_y)
+    plain, _ = sample(drawing, split, count, seed)
+    np.testing.assert_allclose(x, plain * scale, rtol=1e-5, atol=1e-6 * scale)
+
+
+def test_the_points_are_the_same_on_every_machine() -> None:
+    x, y = sample(parse(Drawing, ONE_OF_EACH, "test"), "train", 4, 0)
+    assert y.tolist() == [1, 1, 0, 0]
+    np.testing.assert_allclose(
+        x,
+        [[0.693128, -0.789366], [-0.863977, -0.95679], [-0.248767, 1.008484], [0.42951, 0.85902]],
+        atol=1e-6,
+    )
+
+
+def test_split_seed_and_name_each_give_other_points() -> None:
+    drawing = parse(Drawing, ONE_OF_EACH, "test")
+    renamed = drawing.model_copy(update={"name": "another"})
+    samples = [
+        sample(drawing, "train", 50, 0)[0],
+        sample(drawing, "dev", 50, 0)[0],
+        sample(drawing, "train", 50, 1)[0],
+        sample(renamed, "train", 50, 0)[0],
+    ]
+    assert len({x.tobytes() for x in samples}) == len(samples)
+
+
+def test_labels_come_in_random_order() -> None:
+    _, y = sample(parse(Drawing, ONE_OF_EACH, "test"), "train", 1000, 0)
+    assert 400 < np.count_nonzero(np.diff(y)) < 600
+
+
+def test_a_rectangle_is_filled_evenly_and_to_its_sides() -> None:
+    x, _ = sample(only({"kind": "rectangle", "x": [1, 3], "y": [-1, 0]}), "train", 20_000, 0)
+    np.testing.assert_allclose(x.min(axis=0), [1, -1], atol=0.01)
+    np.testing.assert_allclose(x.max(axis=0), [3, 0], atol=0.01)
+    np.testing.assert_allclose(x.mean(axis=0), [2, -0.5], atol=0.02)
+
+
+def test_a_frame_stays_within_its_brush() -> None:
+    x, _ = sample(only({"kind": "frame", "x": [-2, 2], "y": [-1, 1], "width": 0.2}), "train", 20_000, 0)
+    to_side = np.abs(np.abs(x) - [2, 1]).min(axis=1)
+    assert to_side.max() <= 0.1 + 1e-6
+    upright = np.mean(np.abs(np.abs(x[:, 0]) - 2) <= 0.1)
+    assert upright == pytest.approx(4 / 12, abs=0.05)
+
+
+def test_an_ellipse_keeps_its_hole_empty() -> None:
+    shape = {"kind": "ellipse", "centre": [1, 2], "radii": [2, 1], "hole": 0.5}
+    x, _ = sample(only(shape), "train", 20_000, 0)
+    radius = np.hypot(*((x - [1, 2]) / [2, 1]).T)
+    assert radius.min() >= 0.5 - 1e-6
+    assert radius.max() <= 1 + 1e-6
+    # Half of the area between radius 0.5 and 1 lies within this radius.
+    assert np.mean(radius < np.sqrt(0.625)) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_stroke_is_even_along_its_length() -> None:
+    x, _ = sample(only({"kind": "stroke", "path": [[0, 0], [1, 0], [1, 3]]}), "train", 20_000, 0)
+    assert np.mean(x[:, 0] < 1) == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_blob_and_jitter_have_their_spread() -> None:
+    shape = {"kind": "blob", "centre": [1, -1], "spread": [0.3, 0.0], "jitter": 0.4}
+    x, _ = sample(only(shape), "train", 20_000, 0)
+    np.testing.assert_allclose(x.mean(axis=0), [1, -1], atol=0.02)
+    np.testing.assert_allclose(x.std(axis=0), [0.5, 0.4], atol=0.02)
+
+
+def test_dots_are_sampled_again_and_again() -> None:
+    shape = {"kind": "rectangle", "x": [0, 1], "y": [0, 1], "dots": 5}
+    x, y = sample(only(shape), "train", 1000, 0)
+    assert [len(np.unique(x[y == label], axis=0)) for label in (0, 1)] == [5, 5]
+
+
+def test_outliers_have_their_share() -> None:
+    x, _ = sample(only({"kind": "blob", "centre": [0, 0], "spread": [0, 0]}, 0.25), "train", 20_000, 0)
+    assert np.mean(np.any(x != 0, axis=1)) == pytest.approx(0.25, abs=0.02)
+    assert 1.9 < np.abs(x).max() <= 2
+
+
+SHAPE = ("dev", "shapes", "fill", 0)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "named"),
+    [
+        ((*SHAPE, "share"), 0, "dev.shapes.fill.0.rectangle.share"),
+        ((*SHAPE, "share"), float("nan"), "dev.shapes.fill.0.rectangle.share"),
+        ((*SHAPE, "jitter"), -0.1, "dev.shapes.fill.0.rectangle.jitter"),
+        ((*SHAPE, "dots"), 0, "dev.shapes.fill.0.rectangle.dots"),
+        ((*SHAPE, "kind"), "triangle", "triangle"),
+        ((*SHAPE, "colour"), "red", "dev.shapes.fill.0.rectangle.colour: unknown key"),
+        ((*SHAPE, "x"), [1, -1], "dev.shapes.fill.0.rectangle.x"),
+        ((*SHAPE, "x"), [1], "dev.shapes.fill.0.rectangle.x"),
+        (("dev", "shapes", "fill"), [], "dev.shapes.fill"),
+        (("dev", "shapes"), {"pen": [ONE_OF_EACH["dev"]["shapes"]["pen"][0]]}, "dev.shapes: class 'fill'"),
+        (("dev", "shapes", "other"), ONE_OF_EACH["dev"]["shapes"]["pen"], "dev.shapes.other"),
+        (("train", "shapes", "pen", 1, "path"), [[0, 0], [0, 0]], "train.shapes.pen.1.stroke: path"),
+        (("eval", "outliers", "share"), 1, "eval.outliers.share"),
+        (("classes",), ["pen", "fill", "pen"], "classes"),
+        (("eval",), None, "eval"),
+    ],
+)
+def test_a_wrong_drawing_is_refused_by_file_and_key(
+    tmp_path: Path, where: tuple[Any, ...], value: Any, named: str
+) -> None:
+    content = copy.deepcopy(ONE_OF_EACH)
+    inner = content
+    for key in where[:-1]:
+        inner = inner[key]
+    inner[where[-1]] = value
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError) as caught:
+        drawn(drawing=str(path)).load({"drawing": path})
+    assert str(path) in str(caught.value)
+    assert named in str(caught.value)
+
+
+def test_an_unknown_drawing_is_refused_with_a_hint() -> None:
+    with pytest.raises(UserError, match=r"'set_8'.*set_08"):
+        drawn(drawing="set_8").inputs()
+    with pytest.raises(UserError, match=r"nowhere\.yaml"):
+        drawn(drawing="nowhere.yaml").inputs()
+
+
+def test_a_split_too_small_for_its_classes_is_refused() -> None:
+    source = drawn(sizes=Sizes(train=60, dev=2, eval=30))
+    with pytest.raises(UserError, match=r"sizes\.dev"):
+        source.load(source.inputs())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_drawings_load_and_are_stand_ins(name: str) -> None:
+    source = drawn(drawing=name, scale=2.0)
+    loaded = source.load(source.inputs())
+    assert source.stand_in
+    assert [len(loaded.splits[split].y) for split in SPLITS] == [60, 31, 30]
+    assert loaded.files == [DRAWINGS / f"{name}.yaml"]
+    for split in loaded.splits.values():
+        assert set(split.y.tolist()) == set(range(len(loaded.classes)))
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("set_08", (23.5, 26.6, 64.2)), ("set_09", (2.1, 3.8, 16.6)), ("set_10", (7.6, 38.8, 33.4))],
+)
+def test_the_shipped_drawings_are_about_as_hard_as_published(
+    name: str, published: tuple[float, float, float]
+) -> None:
+    drawing = load(Drawing, DRAWINGS / f"{name}.yaml")
+    splits = [sample(drawing, split, 5000, 42) for split in SPLITS]
+    knn = KNeighborsClassifier(15).fit(*splits[0])
+    errors = [100 * np.mean(knn.predict(x) != y) for x, y in splits]
+    np.testing.assert_allclose(errors, published, atol=6)

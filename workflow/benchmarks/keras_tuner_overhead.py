@@ -1,0 +1,147 @@
+"""Seconds per trial of a blindtune Keras Tuner study against a plain keras_tuner script.
+
+Both run the same trials (same space, seed and data), in turns, each in a process of its own; the ratio of each
+round and their median are printed. ``python workflow/benchmarks/keras_tuner_overhead.py --help``
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SPACE = ROOT / "resources" / "spaces" / "mlp.yaml"
+
+
+def main() -> None:
+    """Run the rounds and print what they took."""
+    arguments = _arguments()
+    if arguments.side:
+        print(json.dumps(_SIDES[arguments.side](arguments)))
+        return
+    ratios = []
+    for number in range(arguments.rounds):
+        # Turns in both orders, so that a machine that warms up or slows down favours neither.
+        order = ["plain", "blindtune"] if number % 2 == 0 else ["blindtune", "plain"]
+        took = {side: _in_process(side, arguments) for side in order}
+        same = took["plain"]["sets"] == took["blindtune"]["sets"]
+        ratios.append(took["blindtune"]["seconds"] / took["plain"]["seconds"])
+        print(
+            f"round {number + 1}: plain {took['plain']['seconds'] / arguments.trials:.3f} s a trial, "
+            f"blindtune {took['blindtune']['seconds'] / arguments.trials:.3f} s, ratio {ratios[-1]:.3f}, "
+            f"same hyperparameter sets: {same}"
+        )
+    print(f"median ratio blindtune / plain: {statistics.median(ratios):.3f}")
+
+
+def plain(arguments: argparse.Namespace) -> dict[str, object]:
+    """The search as a user of keras_tuner writes it."""
+    import keras
+    import keras_tuner
+    import tensorflow
+
+    from blindtune.datasets.store import open_prepared
+    from blindtune.spaces import Space
+    from blindtune.strict import load
+    from blindtune.tuners.keras_tuner import hyperparameters
+
+    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    data = open_prepared(Path(arguments.data))
+    train_x, train_y, dev_x, dev_y = (part[:] for part in (data.train.x, data.train.y, data.dev.x, data.dev.y))
+
+    def build(declared: keras_tuner.HyperParameters) -> keras.Model:
+        model = keras.Sequential([keras.Input((2,))])
+        for number in range(1, declared.get("layers") + 1):
+            model.add(keras.layers.Dense(declared.get(f"units_{number}"), declared.get(f"activation_{number}")))
+        model.add(keras.layers.Dense(len(data.classes), declared.get("output_activation")))
+        model.compile(
+            optimizer=keras.optimizers.Adam(0.001), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
+        return model
+
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        tuner = keras_tuner.RandomSearch(
+            build,
+            objective="val_accuracy",
+            max_trials=arguments.trials,
+            seed=42,
+            hyperparameters=hyperparameters(load(Space, SPACE)),
+            directory=folder,
+            max_consecutive_failed_trials=10**9,
+        )
+        tuner.search(
+            train_x,
+            train_y,
+            batch_size=512,
+            epochs=arguments.epochs,
+            validation_data=(dev_x, dev_y),
+            verbose=0,
+        )
+        sets = [trial.hyperparameters.values for trial in tuner.oracle.trials.values()]
+    return {"seconds": time.perf_counter() - begun, "sets": sets}
+
+
+def blindtune(arguments: argparse.Namespace) -> dict[str, object]:
+    """The same search as a study: its trials, its records, its frozen model."""
+    import keras_tuner  # noqa: F401  (imported before the clock starts, as in the plain script)
+
+    from blindtune.datasets.store import open_prepared
+    from blindtune.studies import Study, run, trainer_for
+    from blindtune.trials import TrialLog
+
+    data = open_prepared(Path(arguments.data))
+    study = Study.model_validate(
+        {
+            "config": "benchmark",
+            "dataset": data.name,
+            "system": "mlp_a1",
+            "seed": 42,
+            "settings": {
+                "kind": "tuner",
+                "tuner": {"library": "keras-tuner", "algorithm": "random"},
+                "space": "mlp",
+                "training": {"learning_rate": 0.001, "batch_size": 512, "epochs": arguments.epochs},
+            },
+            "budget": arguments.trials,
+            "scoring": "last",
+            "keep": 1,
+        }
+    )
+    trainer_for(study.settings)
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        run(study, data, {"space": SPACE}, "benchmark", Path(folder) / "study", lambda line: None)
+        seconds = time.perf_counter() - begun
+        sets = [trial.hyperparameters for trial in TrialLog(Path(folder) / "study" / "trials.jsonl").read()]
+    return {"seconds": seconds, "sets": sets}
+
+
+_SIDES = {"plain": plain, "blindtune": blindtune}
+
+
+def _in_process(side: str, arguments: argparse.Namespace) -> dict[str, object]:
+    command = [sys.executable, __file__, "--side", side, "--data", arguments.data]
+    command += ["--trials", str(arguments.trials), "--epochs", str(arguments.epochs)]
+    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    answer: dict[str, object] = json.loads(finished.stdout.splitlines()[-1])
+    return answer
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="manifest.json of a prepared dataset of two features")
+    parser.add_argument("--trials", type=int, default=10, help="trials a round")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs a trial")
+    parser.add_argument("--rounds", type=int, default=4, help="rounds, each with both sides")
+    parser.add_argument("--side", choices=["plain", "blindtune"], help="run one side and print what it took")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

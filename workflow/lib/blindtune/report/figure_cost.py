@@ -1,0 +1,49 @@
+"""The error on eval against what it took: parameters, and seconds."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from blindtune.report.records import DatasetRecords, SystemRecords
+from blindtune.report.style import INCH, Mark, drawing, literal, sentence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+    """A point per system and seed, with the 95% interval of sampling eval."""
+    if not dataset.classifiers:
+        return sentence(f"No classifier was run on {dataset.name}.")
+    with drawing(INCH, 3.5) as figure:
+        panels: Any = figure.subplots(1, 2, sharey=True)
+        for system in dataset.classifiers:
+            _points(panels, system, marks[system.name])
+        panels[0].set_xlabel("trainable parameters")
+        panels[0].set_ylabel("eval error (%)")
+        panels[1].set_xlabel("wall seconds of the study")
+        for axes in panels:
+            axes.set_xscale("log")
+            axes.margins(x=0.12)
+        handles, labels = panels[1].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+        figure.suptitle(f"{literal(dataset.title)}: eval error and cost; {_about(dataset)}", fontsize=10)
+        return figure
+
+
+def _about(dataset: DatasetRecords) -> str:
+    without = [literal(system.name) for system in dataset.classifiers if system.runs[0].card.parameters is None]
+    bars = f"bars: 95% of sampling {dataset.samples:,} eval samples"
+    return bars + (f"\n{', '.join(without)}: no trainable parameters, on the right only" if without else "")
+
+
+def _points(panels: Any, system: SystemRecords, mark: Mark) -> None:
+    errors = [100 * error for error in system.errors("eval")]
+    halves = [196 * math.sqrt(run.look.error * (1 - run.look.error) / run.look.samples) for run in system.runs]
+    parameters = [run.card.parameters for run in system.runs]
+    seconds = [sum(part.wall for part in run.card.spent.seconds.values()) for run in system.runs]
+    style: dict[str, Any] = {
+        "fmt": mark.marker, "color": mark.colour, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
+    }  # fmt: skip
+    if all(parameters):
+        panels[0].errorbar(parameters, errors, yerr=halves, **style)
+    panels[1].errorbar(seconds, errors, yerr=halves, label=literal(system.name), **style)

@@ -1,0 +1,131 @@
+"""The report as one HTML page that needs nothing beside itself."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blindtune.errors import UserError
+from blindtune.files import digest_of_file, write_text
+from blindtune.report.figures import CAPTIONS, FAMILIES
+from blindtune.report.records import DatasetRecords, Records
+from blindtune.report.table import Row, Table
+from blindtune.report.table_comparisons import sentences
+from blindtune.report.tables import FORMATS, TABLES
+
+TEMPLATE = Path(__file__).parents[3] / "report" / "page.html.j2"
+
+
+@dataclass(frozen=True)
+class ShownRecord:
+    """A record behind a row: its path, its place in the list of records, and what it is of."""
+
+    path: str
+    anchor: str
+    frozen: str
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """A row as a reader sees it; ``mark`` sets it apart."""
+
+    cells: list[str]
+    mark: str
+    records: list[ShownRecord]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as a data URI."""
+
+    title: str
+    caption: str
+    uri: str
+
+
+def write_page(records: Records, tables: Path, figures: Path, path: Path) -> None:
+    """Write the page.
+
+    Args:
+        records: what it is made from.
+        tables: the folder that `blindtune.report.tables.write_tables` wrote.
+        figures: the folder that `blindtune.report.figures.write_figures` wrote.
+        path: of the page.
+
+    Raises:
+        UserError: a table or figure is missing, or the disk refuses.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    write_text(path, template.render(_content(records, tables, figures)))
+
+
+def _content(records: Records, tables: Path, figures: Path) -> dict[str, Any]:
+    built = [build(records) for build in TABLES.values()]
+    return {
+        "name": records.root.name,
+        "seeds": records.seeds,
+        "datasets": records.datasets,
+        "sentences": sentences(records),
+        "tables": [(table, _rows(records, table)) for table in built],
+        "table_files": [_listed(tables, f"{table.name}.{suffix}") for table in built for suffix in FORMATS],
+        "figures": {dataset.name: _figures(dataset, figures) for dataset in records.datasets},
+        "records": [(file, _anchor(file), sha256) for file, sha256 in sorted(records.files.items())],
+        "looks": [run.look for run in records.runs],
+        "versions": _versions(records),
+        "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
+    }
+
+
+def _rows(records: Records, table: Table) -> list[ShownRow]:
+    return [
+        ShownRow([column.text(row) for column in table.columns], _mark(row), _behind(records, row)) for row in table.rows
+    ]
+
+
+def _mark(row: Row) -> str:
+    marks = {"stand-in": "stand-in", "published": "published"}
+    found = [marks[str(row["data"])]] if row["data"] in marks else []
+    return " ".join([*found, "not-blind"] if row.get("blind") == "not blind" else found)
+
+
+def _behind(records: Records, row: Row) -> list[ShownRecord]:
+    paths = str(row["records"]).split("; ")
+    return [
+        ShownRecord(path, _anchor(path) if path in records.files else "", records.frozen.get(path, "")[:12])
+        for path in paths
+    ]
+
+
+def _figures(dataset: DatasetRecords, folder: Path) -> list[Figure]:
+    return [
+        Figure(f"{dataset.title}: {family}", CAPTIONS[family], _uri(folder / f"{family}_{dataset.name}.svg"))
+        for family in FAMILIES
+    ]
+
+
+def _uri(path: Path) -> str:
+    try:
+        return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Make the figures again.") from error
+
+
+def _listed(folder: Path, file: str) -> tuple[str, str]:
+    return file, digest_of_file(folder / file)
+
+
+def _anchor(path: str) -> str:
+    return f"record-{path.replace('/', '-')}"
+
+
+def _versions(records: Records) -> list[tuple[str, list[str]]]:
+    """Each library with every version that made a record."""
+    found: dict[str, set[str]] = {}
+    sources = [dataset.manifest.versions for dataset in records.datasets] + [run.card.versions for run in records.runs]
+    for versions in sources:
+        for library, version in versions.items():
+            found.setdefault(library, set()).add(version)
+    return sorted((library, sorted(versions)) for library, versions in found.items())

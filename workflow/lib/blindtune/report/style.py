@@ -1,0 +1,86 @@
+"""How every figure looks: colours that colour-blind readers can tell apart, one per system, and fonts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blindtune.files import write_beside
+from blindtune.report.records import Records
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's palette (2008), black and yellow left out: they are too near to text and paper.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: Per class: the colour of samples and, paler, that of the surface below them.
+CLASSES = (("#0072B2", "#cfe3f0"), ("#D55E00", "#f9dccb"), ("#009E73", "#cdeae1"), ("#CC79A7", "#f3e0eb"))
+INCH = 7.4
+
+_SETTINGS: dict[str, Any] = {
+    "font.size": 9,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "savefig.dpi": 200,
+    "svg.fonttype": "path",
+    # The same records give the same file, byte by byte.
+    "svg.hashsalt": "blindtune",
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The colour and marker of a system, the same in every figure."""
+
+    colour: str
+    marker: str
+
+
+def marks(records: Records) -> dict[str, Mark]:
+    """A mark per system, in the order in which the config names them."""
+    names = dict.fromkeys(system.name for dataset in records.datasets for system in dataset.systems)
+    return {
+        name: Mark(PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]) for number, name in enumerate(names)
+    }
+
+
+def literal(text: str) -> str:
+    """``text`` for matplotlib, which takes what stands between dollars for mathematics."""
+    return text.replace("$", r"\$")
+
+
+@contextmanager
+def drawing(wide: float = INCH, high: float = 3.2) -> Iterator["Figure"]:
+    """A figure of this size in inches, drawn without a screen and in the style of the report."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_SETTINGS):
+        yield Figure(figsize=(wide, high), layout="constrained")
+
+
+def save(figure: "Figure", folder: Path, stem: str) -> None:
+    """Write a figure as SVG and PNG."""
+    import matplotlib
+
+    with matplotlib.rc_context(_SETTINGS):
+        write_beside(folder / f"{stem}.svg", lambda path: figure.savefig(path, metadata={"Date": None}))
+        write_beside(folder / f"{stem}.png", lambda path: figure.savefig(path))
+
+
+def sentence(text: str) -> "Figure":
+    """In place of a figure that makes no sense here: a sentence that says why."""
+    with drawing(high=0.8) as figure:
+        figure.text(0.5, 0.5, literal(text), ha="center", va="center", color="#333333")
+        return figure

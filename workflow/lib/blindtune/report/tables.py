@@ -1,0 +1,39 @@
+"""Every table of the report by its name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from blindtune.files import write_text
+from blindtune.report import (
+    table_architectures,
+    table_arguments,
+    table_comparisons,
+    table_costs,
+    table_datasets,
+    table_errors,
+)
+from blindtune.report.records import Records
+from blindtune.report.table import Table, as_csv, as_latex, as_markdown
+
+TABLES: dict[str, Callable[[Records], Table]] = {
+    "table1_datasets": table_datasets.build,
+    "table2_arguments": table_arguments.build,
+    "table3_errors": table_errors.build,
+    "table4_architectures": table_architectures.build,
+    "comparisons": table_comparisons.build,
+    "costs": table_costs.build,
+}
+
+FORMATS: dict[str, Callable[[Table], str]] = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
+
+
+def write_tables(records: Records, folder: Path) -> None:
+    """Write every table as ``<name>.csv``, ``<name>.md`` and ``<name>.tex``.
+
+    Raises:
+        UserError: a published table is missing, or the disk refuses.
+    """
+    for name, build in TABLES.items():
+        table = build(records)
+        for suffix, form in FORMATS.items():
+            write_text(folder / f"{name}.{suffix}", form(table))
