@@ -12,7 +12,7 @@ RECORDS = {
     "pictures": [PATHS.picture(comparison.dataset) for comparison in CONFIG.compare],
 }
 REPORT_PARAMS = {
-    "root": PATHS.root,
+    "root": lambda wildcards: PATHS.root,
     "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
     "seeds": CONFIG.seeds,
 }
@@ -67,14 +67,14 @@ rule page:
     input:
         rules.tables.output,
         rules.figures.output,
-        "workflow/report/page.html.j2",
+        f"{workflow.basedir}/workflow/report/page.html.j2",
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),
     params:
         **REPORT_PARAMS,
-        tables=PATHS.tables(),
-        figures=PATHS.figures(),
+        tables=lambda wildcards: PATHS.tables(),
+        figures=lambda wildcards: PATHS.figures(),
         code=digest_of("blindtune.report.page"),
     log:
         PATHS.log("page"),

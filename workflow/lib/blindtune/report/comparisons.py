@@ -38,7 +38,7 @@ class Pair:
 
     def holds(self, system: SystemRecords) -> bool:
         """Whether ``system`` is one of the two."""
-        return system in (self.better, self.other)
+        return system.name in (self.better.name, self.other.name)
 
 
 def pairs(dataset: DatasetRecords) -> list[Pair]:
@@ -52,9 +52,7 @@ def pairs(dataset: DatasetRecords) -> list[Pair]:
     both = list(combinations(ordered, 2))
     found = [paired(wrong[other.name], wrong[better.name]) for better, other in both]
     adjusted = holm([each.p for each in found])
-    return [
-        Pair(better, other, each, p) for (better, other), each, p in zip(both, found, adjusted, strict=True)
-    ]
+    return [Pair(better, other, each, p) for (better, other), each, p in zip(both, found, adjusted, strict=True)]
 
 
 def with_best(dataset: DatasetRecords, found: list[Pair]) -> list[Pair]:
@@ -71,19 +69,19 @@ def manual_and_tuned(found: list[Pair]) -> list[Pair]:
 def winner(dataset: DatasetRecords, found: list[Pair]) -> str:
     """Which system has the lowest eval error, and from which others it can be told apart."""
     if not dataset.classifiers:
-        return f"{dataset.title}: no classifier was compared."
+        return "No classifier was compared."
     best = min(dataset.classifiers, key=lambda system: system.error("eval"))
     against = with_best(dataset, found)
-    start = f"{dataset.title}: {best.name} has the lowest mean eval error ({_percent(best.error('eval'))})."
+    start = f"{best.name} has the lowest mean eval error ({_percent(best.error('eval'))})."
     if not against:
         return f"{start} Nothing else was compared with it."
     equal = [pair for pair in against if not pair.distinct]
     if not equal:
-        return f"{start} It is better than all others. {_caution(dataset)}"
+        return f"{start} It is better than all others. {_caution(dataset)}".strip()
     names = "; ".join(f"{pair.other.name} ({_interval(pair)})" for pair in equal)
     rest = [pair.other.name for pair in against if pair.distinct]
     beaten = f" It is better than {_listed(rest)}." if rest else ""
-    return f"{start} It is not distinguishable from {names}.{beaten} {_caution(dataset)}"
+    return f"{start} It is not distinguishable from {names}.{beaten} {_caution(dataset)}".strip()
 
 
 def headline(dataset: DatasetRecords, found: list[Pair]) -> str:
@@ -91,14 +89,14 @@ def headline(dataset: DatasetRecords, found: list[Pair]) -> str:
     manual, tuned = dataset.of_kind("manual"), dataset.of_kind("tuner")
     if not manual or not tuned:
         absent = "manual model" if not manual else "tuner"
-        return f"{dataset.title}: manual against tuned stays open, since no {absent} was run."
+        return f"Manual against tuned stays open, since no {absent} was run."
     expert, search = (min(systems, key=lambda system: system.error("dev")) for systems in (manual, tuned))
     pair = next(pair for pair in found if pair.holds(expert) and pair.holds(search))
     return (
-        f"{dataset.title}: chosen by dev error, as a blind user must, the manual model is {expert.name} "
+        f"Chosen by dev error, as a blind user must, the manual model is {expert.name} "
         f"({_percent(expert.error('eval'))} on eval) and the tuned one {search.name} "
         f"({_percent(search.error('eval'))}). {_outcome(pair)} {_tally(manual_and_tuned(found))}{_caution(dataset)}"
-    )
+    ).strip()
 
 
 def published_gap() -> str:
@@ -111,9 +109,9 @@ def published_gap() -> str:
     word = "exceeds" if found.exceeds() else "lies within"
     return (
         f"The published difference between {manual.system} ({manual.eval:.2f}%) and {tuned.system} ({tuned.eval:.2f}%) "
-        f"on #10, {_points(found.value)} on {samples:,} eval samples, {word} the sampling error: taken as independent, two "
-        f"such error rates must differ by more than {_points(half)} for a 95% interval to leave out 0. The paper "
-        "does not say on how many samples the two models disagree. Only if on no more than "
+        f"on #10, {_points(found.value)} on {samples:,} eval samples, {word} the sampling error: taken as "
+        f"independent, two such error rates must differ by more than {_points(half)} for a 95% interval to leave "
+        "out 0. The paper does not say on how many samples the two models disagree. Only if on no more than "
         f"{disagreements_needed(found.value, samples):,} of them would a paired test tell them apart."
     )
 
@@ -152,8 +150,8 @@ def _word(system: SystemRecords) -> str:
 def _interval(pair: Pair) -> str:
     found = pair.difference
     return (
-        f"difference {_points(found.value)}, 95% interval {_signed(found.low)} to {_signed(found.high)}, "
-        f"adjusted p {probability(pair.adjusted)}"
+        f"difference {_points(found.value)}, 95% interval of this pair alone {_signed(found.low)} to "
+        f"{_signed(found.high)}; p adjusted for all pairs {probability(pair.adjusted)}"
     )
 
 

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.style import INCH, Mark, drawing, literal, sentence
+from blindtune.report.style import INCH, Mark, drawing, literal, log_axis, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +24,7 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
         for axes in panels:
             axes.set_xscale("log")
             axes.margins(x=0.12)
+            log_axis(axes.xaxis, *axes.get_xlim())
         handles, labels = panels[1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
         figure.suptitle(f"{literal(dataset.title)}: eval error and cost; {_about(dataset)}", fontsize=10)

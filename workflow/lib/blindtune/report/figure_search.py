@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.report.records import DatasetRecords, Run, SystemRecords
-from blindtune.report.style import INCH, Mark, drawing, literal, sentence
+from blindtune.report.style import INCH, Mark, drawing, literal, log_axis, sentence
 from blindtune.trials import Trial
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
             draw_system(panels, system, marks[system.name])
         _finish(panels)
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)), handlelength=3)
         figure.suptitle(f"{literal(dataset.title)}: best dev error so far", fontsize=10.5)
         return figure
 
@@ -44,23 +44,26 @@ def seconds_spent(trials: list[Trial]) -> Floats:
 
 
 def _curves(panels: Any, system: SystemRecords, mark: Mark) -> None:
-    for number, run in enumerate(system.runs):
+    _legend_entry(panels[0], system, mark, "-")
+    for run in system.runs:
         best = best_so_far(run.trials)
         style: dict[str, Any] = {"color": mark.colour, "linewidth": 1.6, "alpha": 0.85, "drawstyle": "steps-post"}
-        label = literal(system.name) if number == 0 else None
         trials = np.arange(1, len(best) + 1)
         for axes, x in zip(panels, (trials, seconds_spent(run.trials)), strict=True):
-            axes.plot(x, best, label=label, **style)
+            axes.plot(x, best, **style)
             axes.plot(x[-1:], best[-1:], marker=mark.marker, markersize=5, color=mark.colour)
 
 
 def _level(panels: Any, system: SystemRecords, mark: Mark) -> None:
-    level = 100 * system.error("dev")
-    panels[0].axhline(
-        level, color=mark.colour, linestyle=(0, (4, 2)), linewidth=1.2, marker=mark.marker, markersize=0,
-        label=f"{literal(system.name)} (no search)",
-    )  # fmt: skip
+    dashes = (0, (4, 2))
+    _legend_entry(panels[0], system, mark, dashes)
+    panels[0].axhline(100 * system.error("dev"), color=mark.colour, linestyle=dashes, linewidth=1.2)
     panels[1].plot(*_points(system.runs), linestyle="", marker=mark.marker, markersize=5.5, color=mark.colour)
+
+
+def _legend_entry(axes: "Axes", system: SystemRecords, mark: Mark, line: Any) -> None:
+    """Line and marker in one, as they stand in the two panels."""
+    axes.plot([], [], color=mark.colour, linestyle=line, marker=mark.marker, markersize=5, label=literal(system.name))
 
 
 def _points(runs: list[Run]) -> tuple[list[float], list[float]]:
@@ -75,3 +78,4 @@ def _finish(panels: "list[Axes]") -> None:
     panels[0].set_ylabel("dev error (%)")
     panels[1].set_xlabel("wall seconds spent")
     panels[1].set_xscale("log")
+    log_axis(panels[1].xaxis, *panels[1].get_xlim())

@@ -21,7 +21,7 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
         panels: Any = figure.subplots(1, 3, sharex=True, sharey=True)
         for split, axes in zip(SPLITS, panels, strict=True):
             x, y = dataset.picture[f"{split}_x"], dataset.picture[f"{split}_y"]
-            scatter(axes, x, y, 1.2)
+            scatter(axes, x, y)
             axes.set_title(f"{split}: {len(y):,} of {sum(dataset.manifest.counts[split].values()):,} samples")
             axes.set_xlabel(f"feature 1 ({literal(dataset.manifest.units)})")
         panels[0].set_ylabel(f"feature 2 ({literal(dataset.manifest.units)})")
@@ -31,10 +31,16 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
         return figure
 
 
-def scatter(axes: "Axes", x: Any, y: Any, size: float) -> None:
-    """Samples ``x`` (samples, 2) by class ``y``, as pixels: an SVG with every dot would be huge."""
+def scatter(axes: "Axes", x: Any, y: Any, edge: float = 0.0) -> None:
+    """Samples ``x`` (samples, 2) by class ``y``, as pixels: an SVG with every dot would be huge.
+
+    The fewer there are, the larger the dots; ``edge`` is the width of a white line around them, in points.
+    """
     colours = np.array([CLASSES[label % len(CLASSES)][0] for label in range(int(y.max()) + 1)])
-    axes.scatter(x[:, 0], x[:, 1], s=size, c=colours[y], linewidths=0, alpha=0.6, rasterized=True)
+    size = min(9.0, 0.8 + 2500 / max(1, len(y)))
+    axes.scatter(
+        x[:, 0], x[:, 1], s=size, c=colours[y], linewidths=edge, edgecolors="white", alpha=0.8, rasterized=True
+    )
 
 
 def class_legend(figure: "Figure", dataset: DatasetRecords) -> None:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 3
-SAMPLES = 1500
+#: Few enough that the decision below them is seen.
+SAMPLES = 600
 
 
 def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
@@ -54,7 +55,7 @@ def _panel(axes: "Axes", dataset: DatasetRecords, surface: Arrays) -> None:
         cmap=colours,
         norm=BoundaryNorm([label - 0.5 for label in range(labels + 1)], labels),
     )
-    scatter(axes, dataset.picture["eval_x"][:SAMPLES], dataset.picture["eval_y"][:SAMPLES], 1.6)
+    scatter(axes, dataset.picture["eval_x"][:SAMPLES], dataset.picture["eval_y"][:SAMPLES], 0.3)
     axes.set_xlim(float(x[0]), float(x[-1]))
     axes.set_ylim(float(y[0]), float(y[-1]))
     axes.grid(False)

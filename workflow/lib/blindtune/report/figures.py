@@ -1,10 +1,11 @@
-"""Every figure of the report by its name. Planning needs `names`, which must not import matplotlib."""
+"""Every figure of the report, a function per family; `names` gives their names."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blindtune.report import figure_cost, figure_search, figure_splits, figure_surfaces
+from blindtune.report.names import figures as names
 from blindtune.report.records import DatasetRecords, Records
 from blindtune.report.style import Mark, marks, save
 
@@ -18,22 +19,20 @@ FAMILIES: dict[str, Callable[[DatasetRecords, dict[str, Mark]], "Figure"]] = {
     "cost": figure_cost.draw,
 }
 
+__all__ = ["CAPTIONS", "FAMILIES", "names", "write_figures"]
+
 #: What stands under a figure of each family.
 CAPTIONS = {
     "splits": "The samples of each split, in the order of the files (the published Figure 2 shows the same of #10). "
     "Eval was drawn after every model of the dataset was frozen.",
-    "surfaces": "What each system decides over the plane (the published Figure 5 shows the same of #10). Of several seeds, "
-    "the one with the lowest dev error; the background is the decision, the dots are eval samples in their true class.",
+    "surfaces": "What each system decides over the plane (the published Figure 5 shows the same of #10). Of "
+    "several seeds, the one with the lowest dev error; the background is the decision, the dots are eval "
+    "samples in their true class.",
     "search": "Dev error of the best trial so far, against trials and against wall seconds; one line per seed. Systems "
-    "that do not search are a level on the left and a point per seed on the right.",
-    "cost": "Error on eval against the parameters of the frozen model and against the wall seconds of its study; one point "
-    "per seed.",
+    "that do not search are a dashed level on the left and a point per seed on the right.",
+    "cost": "Error on eval against the parameters of the frozen model and against the wall seconds of its study; one "
+    "point per seed.",
 }
-
-
-def names(datasets: list[str]) -> list[str]:
-    """The stem of every figure, dataset by dataset."""
-    return [f"{family}_{dataset}" for dataset in datasets for family in FAMILIES]
 
 
 def write_figures(records: Records, folder: Path) -> None:

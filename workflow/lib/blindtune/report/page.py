@@ -7,10 +7,11 @@ from typing import Any
 
 from blindtune.errors import UserError
 from blindtune.files import digest_of_file, write_text
+from blindtune.report.comparisons import published_gap
 from blindtune.report.figures import CAPTIONS, FAMILIES
 from blindtune.report.records import DatasetRecords, Records
 from blindtune.report.table import Row, Table
-from blindtune.report.table_comparisons import sentences
+from blindtune.report.table_comparisons import answers
 from blindtune.report.tables import FORMATS, TABLES
 
 TEMPLATE = Path(__file__).parents[3] / "report" / "page.html.j2"
@@ -68,7 +69,8 @@ def _content(records: Records, tables: Path, figures: Path) -> dict[str, Any]:
         "name": records.root.name,
         "seeds": records.seeds,
         "datasets": records.datasets,
-        "sentences": sentences(records),
+        "answers": answers(records),
+        "gap": published_gap(),
         "tables": [(table, _rows(records, table)) for table in built],
         "table_files": [_listed(tables, f"{table.name}.{suffix}") for table in built for suffix in FORMATS],
         "figures": {dataset.name: _figures(dataset, figures) for dataset in records.datasets},
@@ -81,7 +83,8 @@ def _content(records: Records, tables: Path, figures: Path) -> dict[str, Any]:
 
 def _rows(records: Records, table: Table) -> list[ShownRow]:
     return [
-        ShownRow([column.text(row) for column in table.columns], _mark(row), _behind(records, row)) for row in table.rows
+        ShownRow([column.text(row) for column in table.columns], _mark(row), _behind(records, row))
+        for row in table.rows
     ]
 
 

@@ -1,5 +1,6 @@
 """Every record that a report is made from, read and checked against one another."""
 
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ class Manifest(BaseModel):
     published: str | None
     stand_in: bool
     source: dict[str, Any]
-    sha256: str
     splits: dict[str, str]
     versions: dict[str, str]
 
@@ -101,10 +101,6 @@ class SystemRecords:
     def chosen(self) -> Run:
         """The run with the lowest dev error, the first of equals."""
         return min(self.runs, key=lambda run: run.card.dev_error)
-
-    def wall(self) -> float:
-        """Mean wall seconds of a study."""
-        return mean([sum(part.wall for part in run.card.spent.seconds.values()) for run in self.runs])
 
 
 @dataclass(frozen=True)
@@ -239,7 +235,7 @@ class _Reader:
         try:
             with np.load(file, allow_pickle=False) as stored:
                 return dict(stored)
-        except (OSError, ValueError, BadZipFile) as error:
+        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
             raise UserError(f"{file}: cannot be read ({error}). Remove it and run again.") from error
 
     def _file(self, path: str) -> Path:
@@ -250,5 +246,5 @@ class _Reader:
         for run in (run for system in dataset.systems for run in system.runs):
             if run.look.eval_sha256 != dataset.manifest.splits["eval"]:
                 raise UserError(
-                    f"{self._root / run.paths[1]}: looked at other eval data than {dataset.path} names. Run decode again."
+                    f"{self._root / run.paths[1]}: looked at other eval data than {dataset.path} has. Decode again."
                 )

@@ -1,5 +1,6 @@
 """How every figure looks: colours that colour-blind readers can tell apart, one per system, and fonts."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from blindtune.files import write_beside
 from blindtune.report.records import Records
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-#: Okabe and Ito's palette (2008), black and yellow left out: they are too near to text and paper.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: Okabe and Ito's palette (2008); wine in place of yellow, which is too near to white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#222222")
+#: As many as there are colours; after that the next round pairs them anew.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 #: Per class: the colour of samples and, paler, that of the surface below them.
 CLASSES = (("#0072B2", "#cfe3f0"), ("#D55E00", "#f9dccb"), ("#009E73", "#cdeae1"), ("#CC79A7", "#f3e0eb"))
 INCH = 7.4
@@ -49,10 +52,24 @@ class Mark:
 
 def marks(records: Records) -> dict[str, Mark]:
     """A mark per system, in the order in which the config names them."""
-    names = dict.fromkeys(system.name for dataset in records.datasets for system in dataset.systems)
-    return {
-        name: Mark(PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]) for number, name in enumerate(names)
-    }
+    names = dict.fromkeys(system.name for dataset in records.datasets for system in dataset.classifiers)
+    return {name: _mark(number) for number, name in enumerate(names)}
+
+
+def _mark(number: int) -> Mark:
+    turn, place = divmod(number, len(PALETTE))
+    return Mark(PALETTE[place], MARKERS[(place + turn) % len(MARKERS)])
+
+
+def log_axis(axis: "Axis", lowest: float, highest: float) -> None:
+    """A logarithmic axis with plain numbers, and a few of them even where it is short."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    decades = math.log10(highest / lowest) if lowest > 0 else 0.0
+    steps = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 1.2 else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def literal(text: str) -> str:
@@ -76,7 +93,7 @@ def save(figure: "Figure", folder: Path, stem: str) -> None:
 
     with matplotlib.rc_context(_SETTINGS):
         write_beside(folder / f"{stem}.svg", lambda path: figure.savefig(path, metadata={"Date": None}))
-        write_beside(folder / f"{stem}.png", lambda path: figure.savefig(path))
+        write_beside(folder / f"{stem}.png", figure.savefig)
 
 
 def sentence(text: str) -> "Figure":

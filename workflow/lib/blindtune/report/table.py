@@ -47,7 +47,8 @@ class Table:
         rows: all with the same keys, which are the header of the CSV; ``records`` holds the paths of the
             records that a row was made from, with "; " between them.
         columns: for a reader.
-        notes: sentences under the table.
+        notes: sentences under the table: how to read it.
+        findings: sentences under the table: what follows from it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Table:
     rows: list[Row]
     columns: list[Column]
     notes: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
     def groups(self) -> list[tuple[str, int]]:
         """The headings over the columns, each with the number of columns below it."""
@@ -104,26 +106,28 @@ def as_markdown(table: Table) -> str:
     rule = " | ".join("---:" if column.numeric else "---" for column in table.columns)
     body = [" | ".join(_markdown(column.text(row)) for column in table.columns) for row in table.rows]
     lines = [f"| {line} |" for line in (headings, rule, *body)]
-    notes = [f"- {_markdown(note)}" for note in (*table.notes, _traced(table))]
+    notes = [f"- {_markdown(note)}" for note in _below(table)]
     return "\n".join([f"### {_markdown(table.title)}", "", *lines, "", *notes, ""])
 
 
 def as_latex(table: Table) -> str:
-    """The table in LaTeX; it needs the package graphicx, which shrinks it to the width of the text."""
+    """The table in LaTeX; it needs the package graphicx, which shrinks it where it is wider than the text."""
     form = "".join("r" if column.numeric else "p{3.4cm}" if column.wide else "l" for column in table.columns)
-    headings = " & ".join(_latex(column.heading) for column in table.columns)
-    body = [" & ".join(_latex(column.text(row)) for column in table.columns) for row in table.rows]
-    notes = [rf"\item {_latex(note)}" for note in (*table.notes, _traced(table))]
+    headings = " & ".join(_latex(column.title) for column in table.columns)
+    groups = " & ".join(rf"\multicolumn{{{span}}}{{c}}{{{_latex(group)}}}" for group, span in table.groups())
+    body = [" & ".join(_latex_cell(column, row) for column in table.columns) for row in table.rows]
+    notes = [rf"\item {_latex(note)}" for note in _below(table)]
     lines = [
         "% Made by blindtune from its records. Needs \\usepackage{graphicx}.",
         r"\begin{table}[htbp]",
-        rf"\caption{{{_latex(table.title)}}}\label{{tab:{table.name}}}",
-        r"\resizebox{\textwidth}{!}{%",
+        rf"\caption{{{_latex(_unnumbered(table.title))}}}\label{{tab:{table.name}}}",
+        r"\footnotesize\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{form}}}",
         r"\hline",
-        rf"{headings} \\",
+        *([rf"{groups} \tabularnewline"] if any(column.group for column in table.columns) else []),
+        rf"{headings} \tabularnewline",
         r"\hline",
-        *(rf"{line} \\" for line in body),
+        *(rf"{line} \tabularnewline" for line in body),
         r"\hline",
         r"\end{tabular}}",
         r"\footnotesize\begin{itemize}",
@@ -134,8 +138,9 @@ def as_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _traced(table: Table) -> str:
-    return f"The records behind each row, and every digit, stand in {table.name}.csv."
+def _below(table: Table) -> list[str]:
+    """Every sentence under a table, the last one for who wants to check it."""
+    return [*table.findings, *table.notes, f"The records behind each row, and every digit, stand in {table.name}.csv."]
 
 
 def _shown(value: Cell) -> str:
@@ -159,9 +164,20 @@ _LATEX = {
     "|": r"\textbar{}",
     "–": "--",
     "−": "$-$",
+    "×": r"$\times$",
     "±": r"$\pm$",
     **{sign: f"\\{sign}" for sign in "&%$#_"},
 }
+
+
+def _latex_cell(column: Column, row: Row) -> str:
+    # Set ragged, since narrow columns set flush are full of holes.
+    return (r"\raggedright " if column.wide else "") + _latex(column.text(row))
+
+
+def _unnumbered(title: str) -> str:
+    """``title`` without the number, which LaTeX gives itself."""
+    return re.sub(r"^Table \d+\. ", "", title)
 
 
 def _latex(text: str) -> str:

@@ -14,8 +14,8 @@ def build(records: Records) -> Table:
     rows = [_with_layers(row, layers, depth) for row, layers in found]
     columns = [
         plain("dataset", "Dataset"),
-        plain("network", "Network"),
-        plain("origin", "Origin"),
+        plain("network", "Network", wide=True),
+        plain("origin", "Origin", wide=True),
         plain("input_layer", "Input layer", wide=True),
         *(plain(f"layer_{number}", f"Layer {number}", wide=True) for number in range(1, depth - 1)),
         plain("output_layer", "Output layer", wide=True),
@@ -26,11 +26,14 @@ def build(records: Records) -> Table:
     notes = [
         "Of several seeds, the network with the lowest dev error is shown.",
         "As in the published table, the 'input layer' is the first one with weights. The published "
-        "'Linear (2, 64), ReLU' is written 'Dense (64), relu' here; 'linear' means that nothing follows the weighted sum.",
+        "'Linear (2, 64), ReLU' is written 'Dense (64), relu' here; 'linear' means that "
+        "nothing follows the weighted sum.",
         "The parameters of the published networks were counted from their layers, for two features.",
     ]
     if any(dataset.stand_in for dataset in records.datasets):
-        notes.append("Networks of origin 'ours, stand-in data' were found on data that only look like the published ones.")
+        notes.append(
+            "Networks of origin 'ours, stand-in data' were found on data that only look like the published ones."
+        )
     return Table("table4_architectures", "Table 4. The architectures", rows, columns, notes)
 
 

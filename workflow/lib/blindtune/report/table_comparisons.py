@@ -1,5 +1,7 @@
 """The comparisons: the best system of each dataset against the others, and manual against tuned."""
 
+from dataclasses import dataclass
+
 from blindtune.report.comparisons import (
     Pair,
     headline,
@@ -14,20 +16,23 @@ from blindtune.report.records import DatasetRecords, Records
 from blindtune.report.table import Column, Row, Table, fixed, joined, number, percent, plain
 
 RULE = (
-    "How it is judged: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The variance "
-    "of the mean difference is that over the samples plus, where there are several seeds, that over the seeds of each "
-    "system; the 95% interval uses the t quantile with Welch-Satterthwaite degrees of freedom and holds "
-    "for one pair alone. The verdict follows the p value, adjusted by Holm's method over all pairs of the dataset, at 5%."
+    "How it is judged: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The "
+    "variance of the mean difference is that over the samples (with one imagined sample more on which only the first "
+    "is wrong, and one on which only the second is, so that a few disagreements do not look like certainty), plus, if "
+    "there are several seeds, that over the seeds of each system. The 95% interval uses the t quantile with "
+    "Welch-Satterthwaite degrees of freedom and holds for one pair alone; with two or three seeds that differ "
+    "much it is very wide. The verdict follows the p value, adjusted by Holm's method over all pairs of the dataset, "
+    "at 5%; so a pair whose interval leaves out 0 may still count as not distinguishable."
 )
 
 
 def build(records: Records) -> Table:
-    """One row per pair that answers a question; the answers in words are the notes."""
+    """One row per pair that answers a question; the answers in words are its findings."""
     rows: list[Row] = []
     for dataset in records.datasets:
         found = pairs(dataset)
         asked = {"best against the others": with_best(dataset, found), "manual against tuned": manual_and_tuned(found)}
-        rows += [_row(dataset, question, pair) for question, answers in asked.items() for pair in answers]
+        rows += [_row(dataset, question, pair) for question, asked_of in asked.items() for pair in asked_of]
     columns = [
         plain("dataset", "Dataset"),
         plain("data", "Data"),
@@ -42,16 +47,31 @@ def build(records: Records) -> Table:
         plain("verdict", "Verdict"),
         plain("blind", "Looks"),
     ]
-    return Table("comparisons", "Comparisons on the same eval samples", rows, columns, [*sentences(records), RULE])
+    return Table("comparisons", "Comparisons on the same eval samples", rows, columns, [RULE], sentences(records))
 
 
-def sentences(records: Records) -> list[str]:
-    """The answers in words: who won, manual against tuned, and the published gap."""
+@dataclass(frozen=True)
+class Answers:
+    """What is said of one dataset."""
+
+    title: str
+    winner: str
+    headline: str
+
+
+def answers(records: Records) -> list[Answers]:
+    """Per dataset, who won, and manual against tuned."""
     said = []
     for dataset in records.datasets:
         found = pairs(dataset)
-        said += [winner(dataset, found), headline(dataset, found)]
-    return [*(sentence.strip() for sentence in said), published_gap()]
+        said.append(Answers(dataset.title, winner(dataset, found), headline(dataset, found)))
+    return said
+
+
+def sentences(records: Records) -> list[str]:
+    """The answers in a row, and what is to be said of the published gap."""
+    said = [f"{each.title}: {text}" for each in answers(records) for text in (each.winner, each.headline)]
+    return [*said, published_gap()]
 
 
 def _row(dataset: DatasetRecords, question: str, pair: Pair) -> Row:
@@ -71,7 +91,7 @@ def _row(dataset: DatasetRecords, question: str, pair: Pair) -> Row:
         "high": percent(pair.difference.high),
         "p": pair.difference.p,
         "adjusted_p": pair.adjusted,
-        "verdict": "distinct" if pair.distinct else "not distinguishable",
+        "verdict": "distinguishable" if pair.distinct else "not distinguishable",
         "blind": "blind" if pair.better.blind and pair.other.blind else "not blind",
         "records": joined([*pair.better.paths, *pair.other.paths]),
     }

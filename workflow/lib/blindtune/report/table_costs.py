@@ -19,19 +19,19 @@ def build(records: Records) -> Table:
         number("budget", "given", 0, "budget, trials"),
         Column("spent", lambda row: _count(row["trials"]), "budget, trials", numeric=True),
         Column("spent, invalid left out", lambda row: _count(row["trials_valid"]), "budget, trials", numeric=True),
-        *(_status(status) for status in BAD),
+        Column("without a score", _bad, "budget, trials", wide=True),
         Column("Epochs", lambda row: _count(row["epochs"]), numeric=True),
         *(_time(part) for part in (*PARTS, "total")),
-        Column("Parameters", _parameters, numeric=True),
+        Column("Parameters", _parameters, wide=True),
         number("gap", "eval − dev", 2),
     ]
     hosts = sorted({trial.host for run in records.runs for trial in run.trials})
     notes = [
         "Every number is the mean over the seeds of one study each; parameters are those of the frozen models, from "
         "the fewest to the most. Times are wall / CPU seconds of the process that trains.",
-        "Two accounts of the budget: all trials that were spent, and those that were left when invalid sets, from which no "
-        "model can be built, are not counted. No set ever halts a search.",
-        "eval − dev is the error on eval minus the error on dev, in points; a large gap means that dev was a bad guide.",
+        "Two accounts of the budget: all trials that were spent, and those that were left when invalid sets, from "
+        "which no model can be built, are not counted. No set ever halts a search.",
+        "eval − dev is the error on eval minus the error on dev, in points; a large one: dev was a bad guide.",
         f"The trials ran on {', '.join(hosts) or 'no host'}; times on different machines must not be compared."
         " Reference systems with several candidates count each as a trial.",
     ]
@@ -62,7 +62,8 @@ def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
     row |= {
         "parameters_least": min(parameters, default=None),
         "parameters_most": max(parameters, default=None),
-        "gap": percent(system.error("eval") - system.error("dev")),
+        # The estimates of two splits have nothing to do with each other.
+        "gap": None if system.kind == "bayes" else percent(system.error("eval") - system.error("dev")),
         "records": joined(system.paths),
     }
     return row
@@ -80,8 +81,8 @@ def _count(value: object) -> str:
     return fixed(value, 0 if value == int(value) else 1) if isinstance(value, int | float) else ABSENT
 
 
-def _status(status: str) -> Column:
-    return Column(status, lambda row: _count(row[status]), "trials without a score", numeric=True)
+def _bad(row: Row) -> str:
+    return ", ".join(f"{_count(row[status])} {status}" for status in BAD if row[status]) or "0"
 
 
 def _time(part: str) -> Column:

@@ -6,6 +6,8 @@ from blindtune.report.statistics import Difference, against_published, spread
 from blindtune.report.table import ABSENT, Column, Row, Table, fixed, joined, number, percent, plain
 from blindtune.report.table_datasets import SPLITS, STAND_IN_NOTE
 
+GAP = "ours − published, eval"
+
 #: Estimates of the Bayes error that stand below the published closed loop, with what they are.
 HONEST = {
     "nearest_neighbour": "leave-one-out nearest neighbour",
@@ -19,14 +21,14 @@ def build(records: Records) -> Table:
     columns = [
         plain("dataset", "Dataset"),
         plain("data", "Data"),
-        plain("system", "System"),
+        plain("system", "System", wide=True),
         plain("published_system", "row", "published"),
         *(number(f"published_{split}", split, 2, "published") for split in SPLITS),
         *(_measured(split) for split in SPLITS),
-        number("seeds", "seeds", 0, "ours"),
-        plain("blind", "look at eval", "ours"),
-        _difference(),
-        plain("verdict", "verdict", "ours − published, eval", wide=True),
+        plain("blind", "look", "ours"),
+        number("difference", "difference", 2, GAP),
+        Column("95% interval", _interval, GAP, numeric=True),
+        plain("verdict", "verdict", GAP, wide=True),
     ]
     return Table("table3_errors", "Table 3. Error rates in %", rows, columns, _notes(records))
 
@@ -37,15 +39,16 @@ def _notes(records: Records) -> list[str]:
         f"Ours: mean over the seeds {', '.join(map(str, records.seeds))}, ± their standard deviation."
         if several
         else f"Ours: a single seed, {records.seeds[0]}; how much another seed would change is unknown.",
-        "Verdict: the difference exceeds the sampling error if its two-sided 95% interval leaves out 0. The interval is "
-        "made from the binomial standard errors of both error rates"
+        "Verdict: the difference exceeds the sampling error if its two-sided 95% interval leaves out 0. The interval "
+        "is made from the binomial standard errors of both error rates"
         + (
             " and from our spread over the seeds, taken for the published run too (t quantile, Welch-Satterthwaite)."
             if several
             else " alone, since one seed shows no spread."
         ),
-        "On real data both error rates come from the same eval samples. The published answers are not known sample by "
-        "sample, so the two are taken as independent, which makes the interval too wide rather than too narrow. "
+        "Where the data are the published ones, both error rates come from the same eval "
+        "samples. The published answers are not known sample by sample, so "
+        "the two are taken as independent, which makes the interval too wide rather than too narrow. "
         "'Within' therefore means not shown to differ, not shown to be equal.",
         "BER, the estimate of the Bayes error: 'closed loop' is the published kind, fitted and scored on the same "
         "samples, which flatters. The leave-one-out error of the nearest neighbour and the lower bound that Cover "
@@ -133,12 +136,6 @@ def _measured(split: str) -> Column:
     return Column(split, text, "ours", numeric=True)
 
 
-def _difference() -> Column:
-    def text(row: Row) -> str:
-        value, low = row["difference"], row["difference_low"]
-        if value is None:
-            return ABSENT
-        interval = "" if low is None else f" [{fixed(low, 2)}, {fixed(row['difference_high'], 2)}]"
-        return fixed(value, 2) + interval
-
-    return Column("difference [95% interval]", text, "ours − published, eval", numeric=True)
+def _interval(row: Row) -> str:
+    low, high = row["difference_low"], row["difference_high"]
+    return ABSENT if low is None else f"{fixed(low, 2)} to {fixed(high, 2)}"
