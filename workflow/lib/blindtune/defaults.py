@@ -3,8 +3,8 @@
 from typing import Any
 
 _SIZES_08 = {"train": 6000, "dev": 3000, "eval": 3000}
-_SIZES_09 = {"train": 8000, "dev": 4000, "eval": 4000}
-_SIZES_10 = {"train": 8000, "dev": 2000, "eval": 2000}
+_SIZES_09 = {"train": 6000, "dev": 3000, "eval": 3000}
+_SIZES_10 = {"train": 6000, "dev": 2000, "eval": 2000}
 
 # Fewer samples make fewer steps an epoch, so the small study trains with larger ones.
 _MANUAL_TRAINING = {"learning_rate": 0.001, "epochs": 25}
@@ -59,12 +59,12 @@ DEFAULT: dict[str, Any] = {
     "keep": 1,
     "repeats": [],
     "compare": [
-        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 12},
-        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 12},
+        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 8},
+        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 8},
         {
             "dataset": "set_10",
             "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", "bayes"],
-            "trials": 12,
+            "trials": 8,
         },
     ],
     "report": {"points": 4000, "surface": 200},
