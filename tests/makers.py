@@ -20,7 +20,7 @@ def points(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64
     """Two overlapping clouds, one per class, in turns: ``x`` (count, 2) and ``y`` (count,)."""
     random = np.random.default_rng(seed)
     y = np.arange(count, dtype=np.int64) % 2
-    x = random.normal(size=(count, 2)) + 2.0 * y[:, None] - 1.0
+    x = random.normal(size=(count, 2)) + 1.4 * y[:, None] - 0.7
     return x.round(6).astype(np.float32), y
 
 
@@ -65,14 +65,14 @@ def prepared(folder: Path, name: str = "toy", **sizes: int) -> Prepared:
     return prepare_toy(folder, name, **sizes).open()
 
 
-def study(system: Any, **changes: Any) -> Study:
-    """A study of ``system`` (a settings object of `blindtune.systems`) on the dataset ``toy``."""
+def study(settings: Any, **changes: Any) -> Study:
+    """A study of ``settings`` (a system of `blindtune.systems`) on the dataset ``toy``."""
     parts = {
         "config": "test",
         "dataset": "toy",
         "system": "it",
         "seed": 42,
-        "settings": system,
+        "settings": settings,
         "budget": 1,
         "scoring": "last",
         "keep": 1,

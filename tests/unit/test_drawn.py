@@ -221,9 +221,7 @@ def test_the_shipped_drawings_load_and_are_stand_ins(name: str) -> None:
     ("name", "published"),
     [("set_08", (23.5, 26.6, 64.2)), ("set_09", (2.1, 3.8, 16.6)), ("set_10", (7.6, 38.8, 33.4))],
 )
-def test_the_shipped_drawings_are_about_as_hard_as_published(
-    name: str, published: tuple[float, float, float]
-) -> None:
+def test_the_shipped_drawings_are_about_as_hard_as_published(name: str, published: tuple[float, float, float]) -> None:
     drawing = load(Drawing, DRAWINGS / f"{name}.yaml")
     splits = [sample(drawing, split, 5000, 42) for split in SPLITS]
     knn = KNeighborsClassifier(15).fit(*splits[0])

@@ -6,6 +6,7 @@ In: the merged config. Out: CONFIG (its pydantic model), PATHS (the tree of resu
 from pathlib import Path
 
 from blindtune import config as configs
+from blindtune.datasets import registry
 from blindtune.errors import UserError
 from blindtune.layout import Layout
 
@@ -37,6 +38,18 @@ def system_of(wildcards):
 
 def environment(wildcards):
     return f"../../envs/{system_of(wildcards).environment}.yaml"
+
+
+def dataset_files(wildcards):
+    source = CONFIG.datasets[wildcards.dataset]
+    fetched = getattr(source, "fetch", None)
+    if fetched:
+        return {file.removesuffix(".csv"): PATHS.download(fetched, file) for file in registry.entry(fetched).sha256}
+    return {name: str(path) for name, path in source.inputs().items()}
+
+
+def source_module(wildcards):
+    return type(CONFIG.datasets[wildcards.dataset]).__module__
 
 
 def system_files(wildcards):

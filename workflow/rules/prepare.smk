@@ -8,26 +8,12 @@ from blindtune.code import digest_of
 from blindtune.datasets import registry
 
 
-def dataset_files(wildcards):
-    source = CONFIG.datasets[wildcards.dataset]
-    fetched = getattr(source, "fetch", None)
-    if fetched:
-        return {
-            file.removesuffix(".csv"): PATHS.download(fetched, file) for file in registry.entry(fetched).sha256
-        }
-    return {name: str(path) for name, path in source.inputs().items()}
-
-
-def expected_hash(wildcards):
-    return registry.entry(wildcards.set).sha256[wildcards.file]
-
-
 rule fetch:
     output:
         ensure(PATHS.download("{set}", "{file}"), non_empty=True),
     params:
         url=lambda wildcards: f"{registry.entry(wildcards.set).url}/{wildcards.file}",
-        sha256=lambda wildcards: expected_hash(wildcards) or "",
+        sha256=lambda wildcards: registry.entry(wildcards.set).sha256[wildcards.file] or "",
     log:
         PATHS.log("fetch", "{set}", "{file}"),
     conda:
@@ -47,7 +33,7 @@ rule prepare:
         seal=PATHS.seal("{dataset}"),
     params:
         source=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(mode="json"),
-        code=digest_of("blindtune.datasets.store", "blindtune.datasets.drawn", "blindtune.datasets.isip"),
+        code=lambda wildcards: digest_of("blindtune.datasets.store", source_module(wildcards)),
     log:
         PATHS.log("prepare", "{dataset}"),
     conda:

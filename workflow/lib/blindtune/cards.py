@@ -77,7 +77,8 @@ class Card(BaseModel):
 
 def write_card(path: Path, card: Card) -> None:
     """Write a card; the last step of a study."""
-    write_json(path, card.model_dump(mode="json") | {"frozen_sha256": card.frozen_sha256()})
+    content = card.model_dump(mode="json")
+    write_json(path, content | {"frozen_sha256": card.frozen_sha256(), "card_sha256": digest(content)})
 
 
 def read_card(path: Path) -> Card:
@@ -87,9 +88,9 @@ def read_card(path: Path) -> Card:
         UserError: it is missing, no card, or was changed by hand.
     """
     content = read_json(path)
-    frozen = content.pop("frozen_sha256", None) if isinstance(content, dict) else None
+    recorded = [content.pop(key, None) for key in ("frozen_sha256", "card_sha256")] if isinstance(content, dict) else []
     card = parse_json(Card, content, str(path))
-    if card.frozen_sha256() != frozen:
+    if recorded != [card.frozen_sha256(), digest(card.model_dump(mode="json"))]:
         raise UserError(f"{path}: was changed after it was written. Remove it and run again.")
     return card
 

@@ -115,10 +115,18 @@ def read(content: dict[str, Any], where: str) -> Config:
     """
     config = parse(Config, content, where)
     for comparison in config.compare:
-        _check_files(f"{where}: datasets.{comparison.dataset}", config.datasets[comparison.dataset].inputs())
+        _check_dataset(f"{where}: datasets.{comparison.dataset}", config.datasets[comparison.dataset])
         for name in comparison.systems:
             _check_system(f"{where}: systems.{name}", config.systems[name])
     return config
+
+
+def _check_dataset(where: str, source: Source) -> None:
+    try:
+        files = source.inputs()
+    except UserError as error:
+        raise UserError(f"{where}.{error}") from error
+    _check_files(where, files)
 
 
 def _check_system(where: str, system: System) -> None:

@@ -6,11 +6,13 @@ are opened, and as done, with its result, before the result is shown to anyone.
 
 import fcntl
 import json
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +59,10 @@ def write_answers(path: Path, answers: Answers) -> None:
     write_beside(path, lambda beside: np.savez_compressed(beside, allow_pickle=False, **answers))
 
 
+#: What an entry must have beside its event, time and data.
+_FIELDS = {"begun": {"study", "frozen_sha256"}, "done": {"study", "frozen_sha256", "look"}}
+
+
 class Ledger:
     """Who looked at which sealed data."""
 
@@ -72,8 +78,12 @@ class Ledger:
         """
         if not self._path.exists():
             return []
-        lines = self._path.read_text(encoding="utf-8").splitlines()
-        return [self._parse(line, row) for row, line in enumerate(lines, 1)]
+        *lines, rest = self._path.read_text(encoding="utf-8").split("\n")
+        entries = [self._parse(line, row) for row, line in enumerate(lines, 1)]
+        # A kill leaves part of a line. No look is in it: sealed data are opened after a whole line only.
+        with suppress(UserError):
+            entries.append(self._parse(rest, len(lines) + 1))
+        return entries
 
     def begin(self, study: str, frozen: str, sealed: str, repeats: bool) -> bool:
         """Write down that a look begins.
@@ -130,11 +140,21 @@ class Ledger:
         ]
 
     def _append(self, entry: dict[str, Any]) -> None:
-        torn = set_torn_line_aside(self._path)
-        if torn:
-            entry = {**entry, "torn": torn.name}
         line = canonical({**entry, "time": _now()}) + "\n"
+        if self._lacks_line_feed():
+            line = "\n" + line
+        elif torn := set_torn_line_aside(self._path):
+            line = canonical({**entry, "torn": torn.name, "time": _now()}) + "\n"
         append_line(self._path, line.encode(), "a look")
+
+    def _lacks_line_feed(self) -> bool:
+        """Whether the last line is whole but for its end, as some editors leave it."""
+        content = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        try:
+            self._parse(content.rsplit("\n", 1)[-1], 0)
+        except UserError:
+            return False
+        return True
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -147,6 +167,8 @@ class Ledger:
         try:
             entry = json.loads(line)
             if not isinstance(entry, dict) or not {"event", "time", "eval_sha256"} <= entry.keys():
+                raise ValueError("a field is missing")
+            if not _FIELDS.get(entry["event"], set()) <= entry.keys():
                 raise ValueError("a field is missing")
             return entry
         except ValueError as error:
@@ -263,7 +285,7 @@ def _kept(ledger: Ledger, look: Look) -> Answers | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             answers = dict(stored)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}). Restore it from a backup.") from error
     if digest_of_arrays(answers) != look.answers_sha256:
         raise UserError(f"{path}: is not what the ledger recorded. Restore it from a backup.")

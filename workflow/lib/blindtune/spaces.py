@@ -64,7 +64,8 @@ class IntDimension(_Dimension):
 
     def snap(self, value: Value) -> int:
         """``value`` as this dimension writes it; raises ValueError where it is none of its values."""
-        if isinstance(value, bool | str) or value not in self.values():
+        whole = not isinstance(value, bool | str) and (isinstance(value, int) or value.is_integer())
+        if not whole or int(value) not in self.values():
             raise ValueError(f"{value!r} is not one of {self.low}, {self.low + self.step}, ... {self.high}")
         return int(value)
 

@@ -96,7 +96,8 @@ def _fields_beside(loc: tuple[Any, ...], model: Any) -> list[str]:
     nodes = [schema]
     for part in loc[:-1]:
         nodes = [found for node in nodes for found in _step(node, part, definitions)]
-    return sorted({name for node in nodes for name in _resolve(node, definitions).get("properties", {})})
+    found = [option for node in nodes for option in (node, *_options(node, definitions))]
+    return sorted({name for node in found for name in _resolve(node, definitions).get("properties", {})})
 
 
 def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
@@ -105,9 +106,14 @@ def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
     return node
 
 
+def _options(node: Any, definitions: dict[str, Any]) -> list[Any]:
+    node = _resolve(node, definitions)
+    return [_resolve(option, definitions) for key in ("anyOf", "oneOf") for option in node.get(key, [])]
+
+
 def _step(node: Any, part: Any, definitions: dict[str, Any]) -> list[Any]:
     node = _resolve(node, definitions)
-    options = [_resolve(option, definitions) for key in ("anyOf", "oneOf") for option in node.get(key, [])]
+    options = _options(node, definitions)
     if options:
         tagged = [option for option in options if _is_tagged(option, part)]
         return tagged or [found for option in options for found in _step(option, part, definitions)]
@@ -115,8 +121,9 @@ def _step(node: Any, part: Any, definitions: dict[str, Any]) -> list[Any]:
         return [node["items"]] if "items" in node else []
     if part in node.get("properties", {}):
         return [node["properties"][part]]
-    additional = node.get("additionalProperties")
-    return [additional] if isinstance(additional, dict) else []
+    # A dict whose keys must match a pattern stands under patternProperties.
+    values = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
+    return [value for value in values if isinstance(value, dict)]
 
 
 def _is_tagged(option: Any, tag: Any) -> bool:

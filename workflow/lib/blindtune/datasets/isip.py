@@ -20,6 +20,8 @@ COLUMNS = 3
 #: Answers are kept as 16-bit labels; a larger one is a mistake in the file.
 HIGHEST_LABEL = 2**15 - 1
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 class Isip(Source):
     """Real CSV files, from a folder or fetched."""
@@ -72,7 +74,9 @@ def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if not any(line.strip() for line in lines):
         raise UserError(f"{path}: is empty. It must hold rows label,x,y.")
     try:
-        table = np.loadtxt([line for line in lines if line.strip()], delimiter=",", dtype=np.float64, comments=None, ndmin=2)
+        table = np.loadtxt(
+            [line for line in lines if line.strip()], delimiter=",", dtype=np.float64, comments=None, ndmin=2
+        )
     except ValueError:
         table = None
     if table is None or table.shape[1] != COLUMNS or not _is_clean(table):
@@ -83,7 +87,7 @@ def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 def _is_clean(table: NDArray[np.float64]) -> bool:
     label = table[:, 0]
     whole = (label >= 0) & (label <= HIGHEST_LABEL) & (label == np.floor(label))
-    return bool(np.isfinite(table).all() and whole.all())
+    return bool((np.abs(table) <= _LARGEST).all() and whole.all())
 
 
 def _first_fault(path: Path, lines: list[str]) -> str:
@@ -112,6 +116,8 @@ def _fault(name: str, field: str) -> str | None:
         return f"is no number: {field.strip()[:40]!r}"
     if not np.isfinite(value):
         return f"is not finite: {field.strip()!r}"
+    if abs(value) > _LARGEST:
+        return f"is too large for 32 bits: {field.strip()!r}"
     if name == "label" and (value < 0 or value != int(value)):
         return f"is no whole number from 0: {field.strip()!r}"
     if name == "label" and value > HIGHEST_LABEL:

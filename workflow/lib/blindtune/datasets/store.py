@@ -182,6 +182,6 @@ def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str])
 def _open(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: cannot be read ({error}). Remove its folder and run again.") from error
     return array

@@ -95,9 +95,19 @@ def _entry(parameter: Parameter) -> Any:
         case IntDimension():
             step, sampling = (None, "log") if dimension.log else (dimension.step, "linear")
             return kinds.Int(name, dimension.low, dimension.high, step, sampling, conditions=conditions)
-        case FloatDimension():
+        case FloatDimension(step=None):
             sampling = "log" if dimension.log else "linear"
-            return kinds.Float(name, dimension.low, dimension.high, dimension.step, sampling, conditions=conditions)
+            return kinds.Float(name, dimension.low, dimension.high, sampling=sampling, conditions=conditions)
+        case FloatDimension():
+            # Keras Tuner's Float would miss the last value where (high - low) / step rounds down, as 0.45 / 0.05 does.
+            return kinds.Choice(name, dimension.values(), ordered=True, conditions=conditions)
+        case ChoiceDimension(options=[bool() as first, *others]):
+            # Keras Tuner's Choice would turn them into 0 and 1.
+            return (
+                kinds.Boolean(name, conditions=conditions)
+                if others
+                else kinds.Fixed(name, first, conditions=conditions)
+            )
         case ChoiceDimension():
             return kinds.Choice(name, dimension.options, conditions=conditions)
         case BoolDimension():

@@ -1,0 +1,251 @@
+"""The config: what fits, what is refused and how, and that its files never drift from its model."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from blindtune import document
+from blindtune.config import Config, read
+from blindtune.defaults import DEFAULT
+from blindtune.errors import UserError
+from blindtune.files import canonical
+from makers import ROOT, config, merged, write_isip
+
+OVERLAYS = sorted((ROOT / "workflow" / "studies").glob("*.yaml"))
+HEAVY = ("torch", "tensorflow", "keras", "keras_tuner", "sklearn", "scipy", "matplotlib", "pandas")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    write_isip(tmp_path / "csv")
+    return str(tmp_path / "csv")
+
+
+def refusal(content: dict[str, Any]) -> str:
+    with pytest.raises(UserError) as caught:
+        read(content, "my.yaml")
+    return str(caught.value)
+
+
+def test_the_default_config_is_what_the_model_says() -> None:
+    assert (ROOT / "config.yaml").read_text(encoding="utf-8") == document.default_config(), (
+        "python -m blindtune.document"
+    )
+    assert yaml.safe_load(document.default_config()) == read(DEFAULT, "default").model_dump(mode="json")
+
+
+def test_the_schema_is_what_the_model_says() -> None:
+    path = ROOT / "workflow" / "schemas" / "config.schema.json"
+    assert path.read_text(encoding="utf-8") == document.schema(), "python -m blindtune.document"
+    assert json.loads(document.schema())["$schema"].startswith("https://json-schema.org/")
+
+
+def test_every_key_of_the_default_config_is_explained() -> None:
+    lines = document.default_config().splitlines()
+    unexplained = []
+    for number, line in enumerate(lines):
+        key = line.strip().removeprefix("- ").split(":")[0]
+        first = next(
+            place for place, other in enumerate(lines) if other.strip().removeprefix("- ").split(":")[0] == key
+        )
+        is_name = key in DEFAULT["datasets"] or key in DEFAULT["systems"]
+        if line.strip() and not line.strip().startswith("#") and not is_name and first == number:
+            unexplained += [] if lines[number - 1].strip().startswith("#") else [key]
+    # Tags, which say of which kind the rest is, explain themselves.
+    assert set(unexplained) <= {"source", "kind", "library"}
+
+
+def test_the_written_files_read_back(tmp_path: Path) -> None:
+    document.write(tmp_path)
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    assert read(content, "config.yaml") == read(DEFAULT, "default")
+
+
+def test_there_are_overlays() -> None:
+    assert OVERLAYS
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.stem)
+def test_every_overlay_reads_over_the_default(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    base = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    content = merged(base, yaml.safe_load(path.read_text(encoding="utf-8")))
+    parsed = Config.model_validate(content)
+    supplied = [
+        file
+        for comparison in parsed.compare
+        for file in parsed.datasets[comparison.dataset].inputs().values()
+        if not Path(file).exists()
+    ]
+    if supplied:
+        with pytest.raises(UserError, match="does not exist"):
+            read(content, str(path))
+    else:
+        assert read(content, str(path)).studies()
+    assert parsed.name != DEFAULT["name"], "results of two configs in one folder"
+
+
+def test_the_smallest_config_reads(folder: str) -> None:
+    parsed = read(config(folder), "my.yaml")
+    assert [study.id for study in parsed.studies()] == ["test/toy/knn/42"]
+    assert parsed.studies()[0].budget == 1
+    assert (parsed.scoring, parsed.keep, parsed.repeats) == ("last", 1, [])
+
+
+def test_studies_come_in_the_order_of_the_config(folder: str) -> None:
+    content = config(folder, seeds=[2, 1])
+    content["systems"]["other"] = {"kind": "knn", "neighbours": [3]}
+    content["compare"][0]["systems"] = ["other", "knn"]
+    assert [study.id.removeprefix("test/toy/") for study in read(content, "x").studies()] == [
+        "other/2",
+        "other/1",
+        "knn/2",
+        "knn/1",
+    ]
+
+
+TUNER = {
+    "kind": "tuner",
+    "tuner": {"library": "keras-tuner", "algorithm": "random"},
+    "space": "mlp",
+}
+TOY = {"dataset": "toy", "systems": ["knn"], "trials": 2}
+
+
+def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
+    content = config(folder, systems={"tuned": TUNER}, compare=[TOY | {"systems": ["knn", "tuned"], "trials": 9}])
+    assert [study.budget for study in read(content, "x").studies()] == [1, 9]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"compare": [TOY, TOY]}, ["compare", "dataset twice"]),
+        ({"compare": [TOY | {"systems": ["knm"]}]}, ["compare.0.systems", "'knm'", "did you mean 'knn'?"]),
+        ({"compare": [TOY | {"systems": ["knn", "knn"]}]}, ["compare.0.systems", "twice"]),
+        ({"compare": [TOY | {"systems": []}]}, ["compare.0.systems"]),
+        ({"compare": [TOY | {"dataset": "toys"}]}, ["compare.0.dataset", "'toys'", "did you mean 'toy'?"]),
+        ({"compare": []}, ["compare"]),
+        ({"compare": [TOY | {"trials": 0}]}, ["compare.0.trials", "greater than 0"]),
+        ({"compare": [TOY | {"trials": 2.5}]}, ["compare.0.trials"]),
+        ({"compare": [TOY | {"trails": 2}]}, ["compare.0.trails", "did you mean 'trials'?"]),
+        ({"repeats": ["toy/knm"]}, ["repeats", "'toy/knm'", "did you mean 'toy/knn'?"]),
+        ({"repeats": ["knn"]}, ["repeats", "'knn'"]),
+        ({"seeds": [0]}, ["seeds.0", "greater than 0"]),
+        ({"seeds": []}, ["seeds"]),
+        ({"seeds": [1, 1]}, ["seeds", "twice"]),
+        ({"seeds": 42}, ["seeds", "list"]),
+        ({"keep": 0}, ["keep"]),
+        ({"scoring": "worst"}, ["scoring", "'worst'", "'last' or 'best'"]),
+        ({"name": "My Study"}, ["name", "'My Study'"]),
+        ({"name": "../up"}, ["name"]),
+        ({"sceds": [1]}, ["sceds: unknown key", "did you mean 'seeds'?"]),
+        ({"systems": {"Bad Name": {"kind": "knn", "neighbours": [1]}}}, ["systems.Bad Name"]),
+        ({"systems": {"knn": {"neighbors": [1]}}}, ["systems.knn.knn.neighbors", "did you mean 'neighbours'?"]),
+        ({"systems": {"knn": {"neighbours": [0]}}}, ["systems.knn.knn.neighbours.0", "greater than 0"]),
+        ({"systems": {"knn": {"neighbours": []}}}, ["systems.knn.knn.neighbours"]),
+        ({"systems": {"knn": {"kind": "svm"}}}, ["systems.knn", "'svm'", "'knn'"]),
+        ({"datasets": {"toy": {"source": "csv"}}}, ["datasets.toy", "'csv'", "'isip'"]),
+        ({"datasets": {"toy": {"fetch": "set_10"}}}, ["datasets.toy.isip", "either folder", "or fetch"]),
+        ({"datasets": {"toy": {"folder": None}}}, ["datasets.toy.isip", "either folder", "or fetch"]),
+        ({"datasets": {"toy": {"folder": None, "fetch": "set_11"}}}, ["datasets.toy.isip", "'set_11'", "did you mean"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_its_path(folder: str, changes: dict[str, Any], words: list[str]) -> None:
+    message = refusal(config(folder, **changes))
+    assert all(word in message for word in ["my.yaml", *words]), message
+
+
+def with_system(folder: str, **settings: Any) -> dict[str, Any]:
+    return config(folder, systems={"it": settings}, compare=[TOY | {"systems": ["it"]}])
+
+
+@pytest.mark.parametrize("kind", ["model", "space"])
+def test_a_missing_file_of_a_system_is_named(folder: str, tmp_path: Path, kind: str) -> None:
+    settings = {"kind": "manual", "model": "mlp"} if kind == "model" else TUNER | {"space": str(tmp_path / "no.yaml")}
+    message = refusal(with_system(folder, **settings))
+    assert "systems.it" in message and "does not exist" in message
+    assert ("mlp.yaml" if kind == "model" else "no.yaml") in message
+
+
+def test_a_missing_file_of_a_dataset_is_named(tmp_path: Path) -> None:
+    message = refusal(config(str(tmp_path / "nowhere")))
+    assert "datasets.toy" in message and "nowhere/train.csv" in message and "does not exist" in message
+
+
+def test_what_nothing_compares_is_not_checked_for_files(folder: str) -> None:
+    content = config(folder, systems={"spare": {"kind": "manual", "model": "no/such.yaml"}})
+    assert read(content, "x").studies()
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ("layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 2}\nunts: {type: bool}", ["'units'?"]),
+        ("units: {type: int, low: 1, high: 2}", ["layers"]),
+        ("layers: {type: int, low: 1, high: 2}", ["units"]),
+        ("layers: {type: int, low: 3, high: 2}", ["layers", "low 3"]),
+        ("", ["dictionary"]),
+        ("layers: [", ["not valid YAML"]),
+    ],
+)
+def test_a_wrong_search_space_is_refused_while_planning(
+    folder: str, tmp_path: Path, space: str, words: list[str]
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(space, encoding="utf-8")
+    message = refusal(with_system(folder, **(TUNER | {"space": str(path)})))
+    assert all(word in message for word in [str(path), *words])
+
+
+@pytest.mark.parametrize(
+    ("model", "word"),
+    [
+        ("layers: []\ntraining: {epochz: 3}", "did you mean 'epochs'?"),
+        ("layers: [{kind: dense, units: 3, activation: rleu}]\ntraining: {}", "rleu"),
+        ("layers: [{kind: conv}]\ntraining: {}", "conv"),
+        ("training: {}", "layers"),
+    ],
+)
+def test_a_wrong_manual_model_is_refused_while_planning(folder: str, tmp_path: Path, model: str, word: str) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(model, encoding="utf-8")
+    message = refusal(with_system(folder, kind="manual", model=str(path)))
+    assert word in message and str(path) in message
+
+
+def test_reading_is_pure() -> None:
+    before = canonical(DEFAULT)
+    started = time.perf_counter()
+    assert read(DEFAULT, "default") == read(DEFAULT, "default")
+    assert time.perf_counter() - started < 2.0
+    assert canonical(DEFAULT) == before
+
+
+def test_planning_is_fast_and_imports_no_heavy_library() -> None:
+    script = f"""
+import sys, time
+from blindtune.config import read
+from blindtune.defaults import DEFAULT
+started = time.perf_counter()
+for study in read(DEFAULT, "default").studies():
+    study.settings.code_digest()
+print(time.perf_counter() - started, [name for name in {HEAVY} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+        env={"PYTHONPATH": str(ROOT / "workflow" / "lib")},
+    )
+    seconds, loaded = done.stdout.split(" ", 1)
+    assert loaded.strip() == "[]"
+    assert float(seconds) < 2.0

@@ -1,0 +1,152 @@
+"""Files that are whole or not there, and digests."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blindtune.errors import UserError
+from blindtune.files import (
+    canonical,
+    digest,
+    digest_of_arrays,
+    digest_of_file,
+    read_json,
+    unused,
+    write_array,
+    write_beside,
+    write_json,
+    write_text,
+)
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def reversed_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: reversed_keys(value[key]) for key in reversed(value)}
+    return [reversed_keys(item) for item in value] if isinstance(value, list) else value
+
+
+@given(PLAIN)
+def test_the_order_of_keys_does_not_count(value: Any) -> None:
+    assert canonical(reversed_keys(value)) == canonical(value)
+    assert digest(reversed_keys(value)) == digest(value)
+
+
+def test_canonical_is_one_fixed_form() -> None:
+    assert canonical({"b": [1, 2.0, None], "a": "ü"}) == '{"a":"\\u00fc","b":[1,2.0,null]}'
+    assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert digest([1, 2]) != digest([2, 1])
+    assert digest(1) != digest(1.0) != digest("1")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical(float("nan"))
+
+
+def test_a_digest_of_arrays_tells_names_types_shapes_and_values_apart() -> None:
+    base = np.arange(6, dtype=np.float32)
+    different = [
+        {"x": base},
+        {"y": base},
+        {"x": base.astype(np.float64)},
+        {"x": base.view(np.int32)},
+        {"x": base.reshape(2, 3)},
+        {"x": base.reshape(3, 2)},
+        {"x": base[::-1]},
+        {"x": base[:5], "y": base[5:]},
+        {"x": np.zeros((0, 2), np.float32)},
+        {"x": np.zeros((0, 3), np.float32)},
+        {},
+    ]
+    digests = [digest_of_arrays(arrays) for arrays in different]
+    assert len(set(digests)) == len(different)
+
+
+def test_a_digest_of_arrays_follows_content_not_memory_or_order(tmp_path: Path) -> None:
+    table = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.save(tmp_path / "table.npy", table)
+    mapped = np.load(tmp_path / "table.npy", mmap_mode="r")
+    a, b = table[:, ::2], np.array([True, False])
+    assert digest_of_arrays({"a": a, "b": b}) == digest_of_arrays({"b": b.copy(), "a": mapped[:, ::2].copy()})
+    assert digest_of_arrays({"a": np.asfortranarray(table)}) == digest_of_arrays({"a": mapped})
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+@pytest.mark.parametrize("kind", [OSError(28, "No space left on device"), ValueError("mine"), KeyboardInterrupt()])
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path, old: str | None, kind: BaseException) -> None:
+    path = tmp_path / "some" / "file.txt"
+    if old:
+        write_text(path, old)
+
+    def fail(beside: Path) -> None:
+        beside.write_text("half", encoding="utf-8")
+        raise kind
+
+    expected = UserError if isinstance(kind, OSError) else type(kind)
+    with pytest.raises(expected) as caught:
+        write_beside(path, fail)
+    assert [entry.name for entry in path.parent.iterdir()] == (["file.txt"] if old else [])
+    assert not old or path.read_text(encoding="utf-8") == old
+    if isinstance(kind, OSError):
+        assert str(path) in str(caught.value) and "No space left" in str(caught.value)
+
+
+def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def write(beside: Path) -> None:
+        beside.write_text("new", encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == "old"
+        assert beside.suffix == ".txt" and beside.parent == path.parent
+
+    write_beside(path, write)
+    assert path.read_text(encoding="utf-8") == "new"
+    assert os.listdir(tmp_path) == ["file.txt"]  # noqa: PTH208
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"below\.json: cannot be written"):
+        write_json(tmp_path / "file" / "below.json", {})
+    with pytest.raises(UserError, match=r"deep\.json: cannot be written"):
+        write_json(tmp_path / "file" / "below" / "deep.json", {})
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    value = {"b": [1, 0.1, None, True], "a": "ü\u2028"}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    write_array(tmp_path / "a.npy", np.arange(3))
+    assert np.load(tmp_path / "a.npy").tolist() == [0, 1, 2]
+    write_text(tmp_path / "abc", "abc")
+    assert digest_of_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(("content", "word"), [(None, "cannot be read"), (b"{", "JSON"), (b"\xff\xfe", "JSON")])
+def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, word: str) -> None:
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"a\.json: .*{word}"):
+        read_json(path)
+
+
+def test_a_missing_file_has_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="gone: cannot be read"):
+        digest_of_file(tmp_path / "gone")
+
+
+def test_unused_finds_the_first_free_number(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    assert unused(path) == tmp_path / "folder-1"
+    (tmp_path / "folder-1").mkdir()
+    assert unused(path) == tmp_path / "folder-2"

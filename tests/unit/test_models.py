@@ -1,0 +1,203 @@
+"""Architectures: what can be built, how large it is, and that both frameworks build the same."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blindtune.models import mlp
+from blindtune.models.architecture import Architecture, Dense, Dropout, Invalid, check, count_parameters, describe
+from blindtune.strict import load
+from blindtune.systems import ManualModel, read_space, with_output
+from makers import ROOT
+
+SMOOTH = ("linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus")
+
+
+def dense(units: int, activation: str = "linear") -> Dense:
+    return Dense.model_validate({"kind": "dense", "units": units, "activation": activation})
+
+
+def dropout(rate: float) -> Dropout:
+    return Dropout(kind="dropout", rate=rate)
+
+
+def stack(*layers: Any, shape: tuple[int, ...] = (2,)) -> Architecture:
+    return Architecture(input_shape=shape, layers=layers)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "words"),
+    [
+        (stack(dense(0), dense(2)), r"layer 1 \(dense\): 0 units"),
+        (stack(dense(4), dense(-3), dense(2)), r"layer 2 \(dense\): -3 units"),
+        (stack(dense(4), dropout(1.0), dense(2)), r"layer 2 \(dropout\): rate 1.0"),
+        (stack(dense(4), dropout(-0.1), dense(2)), r"layer 2 \(dropout\): rate -0.1"),
+        (stack(dense(4), dropout(float("nan")), dense(2)), r"layer 2 \(dropout\): rate nan"),
+        (stack(dense(2), shape=(8, 8)), r"layer 1 \(dense\): takes vectors, not samples of shape \(8, 8\)"),
+        (stack(dense(4), dense(3)), r"output has shape \(3,\), not one score for each of 2 classes"),
+        (stack(dropout(0.5), shape=(3,)), r"output has shape \(3,\)"),
+        (stack(shape=(3,)), r"output has shape \(3,\)"),
+    ],
+)
+def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architecture, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        check(architecture, 2)
+
+
+def test_what_can_be_built_passes() -> None:
+    check(stack(dense(4), dropout(0.0), dropout(0.99), dense(1), dense(2)), 2)
+
+
+def test_hyperparameters_make_the_published_architecture() -> None:
+    values = {"layers": 2, "units_1": 37, "units_2": 92, "activation_1": "relu", "activation_2": "tanh"}
+    made = mlp.architecture(values | {"output_activation": "sigmoid"}, (2,), 3)
+    assert made == stack(dense(37, "relu"), dense(92, "tanh"), dense(3, "sigmoid"))
+    assert [describe(layer) for layer in made.layers] == ["Dense (37), relu", "Dense (92), tanh", "Dense (3), sigmoid"]
+
+
+@pytest.mark.parametrize(
+    ("switch", "rates"), [({}, [0.25, 0.25]), ({"dropout": True}, [0.25, 0.25]), ({"dropout": False}, [])]
+)
+def test_the_dropout_switch_decides(switch: dict[str, bool], rates: list[float]) -> None:
+    made = mlp.architecture({"layers": 2, "units": 4, "dropout_rate": 0.25} | switch, (2,), 2)
+    assert [layer.rate for layer in made.layers if isinstance(layer, Dropout)] == rates
+    assert [type(layer) for layer in made.layers[-1:]] == [Dense], "the output must not be dropped"
+
+
+def test_a_switch_without_a_rate_drops_nothing() -> None:
+    made = mlp.architecture({"layers": 1, "units": 4, "dropout": True}, (2,), 2)
+    assert [layer.kind for layer in made.layers] == ["dense", "dense"]
+
+
+def test_one_value_holds_for_every_layer_and_a_numbered_one_takes_precedence() -> None:
+    made = mlp.architecture({"layers": 2, "units": 4, "units_2": 8, "activation": "tanh"}, (2,), 2)
+    assert made == stack(dense(4, "tanh"), dense(8, "tanh"), dense(2, "softmax"))
+    assert mlp.architecture({"layers": 0, "units": 4}, (2,), 2) == stack(dense(2, "softmax"))
+
+
+def test_a_family_knows_no_unknown_activation() -> None:
+    with pytest.raises(ValueError, match="swish"):
+        mlp.architecture({"layers": 1, "units": 4, "activation": "swish"}, (2,), 2)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp_dropout"])
+def test_every_set_of_a_shipped_space_can_be_built(name: str) -> None:
+    space = read_space(ROOT / "resources" / "spaces" / f"{name}.yaml", "mlp")
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        check(mlp.architecture(space.draw(random), (2,), 2), 2)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("mlp_m1", 2834), ("mlp_m2", 2338), ("mlp_m", 2834)])
+def test_the_manual_models_have_the_published_sizes(name: str, parameters: int) -> None:
+    model = load(ManualModel, ROOT / "resources" / "models" / f"{name}.yaml")
+    made = stack(*with_output(model.layers, 2))
+    check(made, 2)
+    assert made.gives_logits() and count_parameters(made) == parameters
+
+
+# --- both frameworks
+
+
+@pytest.fixture(scope="module")
+def frameworks() -> None:
+    """Sets TensorFlow's threads, which it takes before its first operation only, as every study does."""
+    from blindtune.training.keras import KerasTrainer
+
+    KerasTrainer()
+
+
+LAYERS = st.one_of(
+    st.builds(dense, st.integers(1, 9), st.sampled_from(SMOOTH)), st.builds(dropout, st.sampled_from([0.0, 0.3]))
+)
+
+
+@pytest.mark.usefixtures("frameworks")
+@settings(max_examples=12, deadline=None)
+@given(st.lists(LAYERS, max_size=4), st.integers(1, 5), st.integers(2, 4))
+def test_parameters_are_as_the_frameworks_count_them(layers: list[Any], features: int, classes: int) -> None:
+    from blindtune.models import keras, pytorch
+
+    made = stack(*layers, dense(classes), shape=(features,))
+    check(made, classes)
+    assert count_parameters(made) == sum(tensor.numel() for tensor in pytorch.build(made).parameters())
+    assert count_parameters(made) == keras.build(made).count_params()
+
+
+def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
+    """The same weights in Keras and in PyTorch, whose kernels are transposed."""
+    from blindtune.models import keras, pytorch
+
+    random = np.random.default_rng(seed)
+    one, other = keras.build(architecture), pytorch.build(architecture)
+    weights = {
+        name: random.normal(scale=0.3, size=array.shape).astype(np.float32)
+        for name, array in keras.weights_of(one).items()
+    }
+    keras.set_weights(one, weights)
+    kernels = [weights[name].T for name in weights if name.endswith("kernel")]
+    biases = [weights[name] for name in weights if name.endswith("bias")]
+    arrays = iter([array for pair in zip(kernels, biases, strict=True) for array in pair])
+    pytorch.set_weights(other, {name: next(arrays) for name in pytorch.weights_of(other)})
+    other.eval()
+    return one, other
+
+
+def scores(one: Any, other: Any, x: Any) -> tuple[Any, Any]:
+    import torch
+
+    with torch.no_grad():
+        return np.asarray(one(x, training=False)), other(torch.from_numpy(x)).numpy()
+
+
+@pytest.mark.usefixtures("frameworks")
+@pytest.mark.parametrize("activation", SMOOTH)
+@pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid"])
+def test_both_frameworks_give_the_same_scores(activation: str, output: str) -> None:
+    made = stack(dense(7, activation), dropout(0.4), dense(5, activation), dense(3, output))
+    x = np.random.default_rng(1).normal(size=(20, 2)).astype(np.float32)
+    theirs, ours = scores(*twins(made), x)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("frameworks")
+@pytest.mark.parametrize("name", ["cross_entropy", "sparse_categorical_crossentropy", "mean_squared_error"])
+@pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid", "relu"])
+def test_both_frameworks_give_the_same_loss(name: str, output: str) -> None:
+    import torch
+
+    from blindtune.models import keras, pytorch
+
+    made = stack(dense(7, "tanh"), dense(3, output))
+    random = np.random.default_rng(2)
+    x, y = 3 * random.normal(size=(40, 2)).astype(np.float32), random.integers(0, 3, 40)
+    theirs, ours = scores(*twins(made), x)
+    keras_loss = float(keras.loss(name, made, 3)(y, theirs))
+    torch_loss = float(pytorch.loss(name, torch.from_numpy(ours), torch.from_numpy(y), made.gives_logits()))
+    assert torch_loss == pytest.approx(keras_loss, rel=1e-5)
+
+
+def test_a_loss_on_probabilities_is_the_loss_on_their_logits() -> None:
+    import torch
+
+    from blindtune.models import pytorch
+
+    logits, labels = torch.randn(30, 3), torch.arange(30) % 3
+    on_probabilities = pytorch.loss("cross_entropy", logits.softmax(dim=1), labels, gives_logits=False)
+    assert float(on_probabilities) == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
+
+
+@pytest.mark.usefixtures("frameworks")
+def test_weights_that_do_not_fit_are_refused() -> None:
+    from blindtune.models import keras, pytorch
+
+    small, large = stack(dense(3), dense(2)), stack(dense(4), dense(2))
+    with pytest.raises(RuntimeError):
+        pytorch.set_weights(pytorch.build(small), pytorch.weights_of(pytorch.build(large)))
+    with pytest.raises(ValueError, match="shape"):
+        keras.set_weights(keras.build(small), keras.weights_of(keras.build(large)))
+    with pytest.raises(KeyError):
+        keras.set_weights(keras.build(small), {})

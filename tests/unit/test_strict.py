@@ -1,0 +1,132 @@
+"""Messages about what a user wrote: which key, where, and what was meant."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field, RootModel, StringConstraints
+
+from blindtune.errors import UserError
+from blindtune.strict import Strict, load, nearest, parse, parse_json, read_yaml
+
+
+class Circle(Strict):
+    kind: Literal["circle"]
+    radius: float
+    centre: tuple[float, float] = (0.0, 0.0)
+
+
+class Square(Strict):
+    kind: Literal["square"]
+    side: float
+
+
+Shape = Annotated[Circle | Square, Field(discriminator="kind")]
+Word = Annotated[str, StringConstraints(pattern="^[a-z]+$")]
+
+
+class Picture(Strict):
+    title: str
+    shapes: list[Shape] = Field(default=[])
+    named: dict[Word, Shape] = Field(default={})
+    plain: dict[str, Circle] = Field(default={})
+    frame: Square | None = None
+    size: int = 1
+    flag: bool = False
+
+
+class Album(RootModel[dict[Word, Picture]]):
+    pass
+
+
+CIRCLE = {"kind": "circle", "radius": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"titel": 1}, "titel: unknown key: did you mean 'title'?"),
+        ({"shapes": [CIRCLE, CIRCLE | {"radus": 1}]}, "shapes.1.circle.radus: unknown key: did you mean 'radius'?"),
+        ({"named": {"a": CIRCLE | {"center": 1}}}, "named.a.circle.center: unknown key: did you mean 'centre'?"),
+        ({"plain": {"a": CIRCLE | {"knd": 1}}}, "plain.a.knd: unknown key: did you mean 'kind'?"),
+        ({"frame": {"kind": "square", "side": 1.0, "sied": 1}}, "frame.sied: unknown key: did you mean 'side'?"),
+        ({"zzz": 1}, "zzz: unknown key: known: flag, frame, named, plain, shapes, size, title."),
+        # A union never offers the keys of its other members.
+        ({"named": {"a": CIRCLE | {"sid": 1}}}, "named.a.circle.sid: unknown key: known: centre, kind, radius."),
+        ({"title": None}, "title: Input should be a valid string (got None)"),
+        ({"title": 3}, "title: Input should be a valid string (got 3)"),
+        ({"size": "1"}, "size: Input should be a valid integer (got '1')"),
+        ({"size": True}, "size: Input should be a valid integer (got True)"),
+        ({"flag": 1}, "flag: Input should be a valid boolean (got 1)"),
+        ({"shapes": CIRCLE}, "shapes: Input should be a valid list"),
+        ({"shapes": [{"kind": "circle"}]}, "shapes.0.circle.radius: is missing."),
+        ({"shapes": [{"radius": 1.0}]}, "shapes.0: Unable to extract tag using discriminator 'kind'"),
+        ({"shapes": [{"kind": "cirle"}]}, "shapes.0: Input tag 'cirle' found using 'kind' does not match"),
+        ({"named": {"A1": CIRCLE}}, "named.A1"),
+    ],
+)
+def test_a_message_names_the_path_and_what_was_meant(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(Picture, {"title": "x"} | change, "my.yaml")
+    assert str(caught.value).startswith("my.yaml does not fit:\n")
+    assert f"  - {message}" in str(caught.value)
+
+
+def test_a_dict_at_the_root_is_followed_too() -> None:
+    with pytest.raises(UserError, match=r"one\.titel: unknown key: did you mean 'title'\?"):
+        parse(Album, {"one": {"title": "x", "titel": 1}}, "my.yaml")
+
+
+def test_every_mistake_is_told_at_once_and_once() -> None:
+    with pytest.raises(UserError) as caught:
+        parse(Picture, {"titel": 1, "size": "x"}, "my.yaml")
+    lines = str(caught.value).splitlines()[1:]
+    assert len(lines) == len(set(lines)) == 3
+
+
+@pytest.mark.parametrize("content", [None, [], "text", 3])
+def test_what_is_no_mapping_is_refused(content: Any) -> None:
+    with pytest.raises(UserError, match=r"my\.yaml does not fit:\n  - the whole: "):
+        parse(Picture, content, "my.yaml")
+
+
+def test_json_may_give_lists_for_tuples() -> None:
+    content = {"kind": "circle", "radius": 1, "centre": [1.0, 2.0]}
+    assert parse_json(Circle, content, "a.json").centre == (1.0, 2.0)
+    with pytest.raises(UserError, match="centre"):
+        parse(Circle, content, "a.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['true']",
+        "a: !!python/object:blindtune.errors.UserError {}",
+        "a: !!python/name:os.system ''",
+        "a: [1",
+        "a: b: c",
+        "\t- a",
+    ],
+)
+def test_yaml_runs_no_code_and_a_mistake_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"my\.yaml: is not valid YAML: ") as caught:
+        load(Picture, path)
+    if "python" in text:
+        assert "could not determine a constructor for the tag 'tag:yaml.org,2002:python/" in str(caught.value)
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.yaml: cannot be read"):
+        read_yaml(tmp_path / "gone.yaml")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_yaml(tmp_path)
+    (tmp_path / "bytes.yaml").write_bytes(b"a: \xff\xfe")
+    with pytest.raises(UserError, match=r"bytes\.yaml: is not valid YAML"):
+        read_yaml(tmp_path / "bytes.yaml")
+
+
+def test_nearest_names_one_word_or_all() -> None:
+    assert nearest("unit", ["layers", "units"]) == "did you mean 'units'?"
+    assert nearest("xyz", ["layers", "units"]) == "known: layers, units."

@@ -1,0 +1,174 @@
+"""Trainers: the same task gives the same model, a diverged one is an outcome, a rebuilt one errs as recorded."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.clock import Stopwatch
+from blindtune.datasets.base import Split
+from blindtune.errors import UserError
+from blindtune.files import digest_of_arrays
+from blindtune.models import mlp
+from blindtune.training.base import Epoch, Outcome, Task, Training, best_epoch, diverged, finite, scored_epoch
+from makers import points
+
+TRAIN, DEV = Split(*points(400, 0)), Split(*points(200, 1))
+
+
+@pytest.fixture(scope="module", params=["pytorch", "keras"])
+def trainer(request: pytest.FixtureRequest) -> Any:
+    if request.param == "pytorch":
+        from blindtune.training.pytorch import PyTorchTrainer
+
+        return PyTorchTrainer()
+    from blindtune.training.keras import KerasTrainer
+
+    return KerasTrainer()
+
+
+def task(seed: int = 7, hyperparameters: dict[str, Any] | None = None, **training: Any) -> Task:
+    values = {"layers": 1, "units": 8, "activation": "tanh", "dropout_rate": 0.1} | (hyperparameters or {})
+    settings = Training(**({"epochs": 3, "batch_size": 100, "learning_rate": 0.02} | training))
+    return Task(mlp.architecture(values, (2,), 2), settings, values, seed, 2)
+
+
+def train(trainer: Any, it: Task, scoring: Any = "last", clock: Stopwatch | None = None) -> Outcome:
+    outcome: Outcome = trainer.train(it, TRAIN, DEV, scoring, clock or Stopwatch())
+    return outcome
+
+
+def test_the_same_task_gives_the_same_model_whatever_was_trained_between(trainer: Any) -> None:
+    first = train(trainer, task())
+    other = train(trainer, task(8, {"layers": 2, "units": 5}))
+    again = train(trainer, task())
+    assert digest_of_arrays(again.weights) == digest_of_arrays(first.weights) != digest_of_arrays(other.weights)
+    assert again.curve == first.curve
+    assert digest_of_arrays(train(trainer, task(8)).weights) != digest_of_arrays(first.weights)
+
+
+def test_an_outcome_is_complete(trainer: Any) -> None:
+    clock = Stopwatch()
+    outcome = train(trainer, task(), clock=clock)
+    assert (outcome.status, outcome.reason, len(outcome.curve)) == ("completed", None, 3)
+    assert (outcome.scored_epoch, outcome.parameters) == (3, 2 * 8 + 8 + 8 * 2 + 2)
+    errors = np.array([[epoch.train_error, epoch.dev_error] for epoch in outcome.curve], dtype=float)
+    assert ((errors >= 0) & (errors <= 1)).all() and errors[-1, 1] < 0.3, "it must have learned"
+    counts = errors * [len(TRAIN.y), len(DEV.y)]
+    np.testing.assert_array_equal(counts.round(6), counts.round())
+    assert {"build", "train", "evaluate"} <= set(clock.seconds)
+    assert all(spent.wall >= 0 for spent in clock.seconds.values())
+
+
+def test_the_best_epoch_is_kept_and_can_be_rebuilt(trainer: Any) -> None:
+    it = task(learning_rate=0.3, epochs=6)
+    best, last = train(trainer, it, "best"), train(trainer, it, "last")
+    assert best.curve == last.curve
+    errors = [epoch.dev_error for epoch in best.curve]
+    assert best.scored_epoch == errors.index(min(errors)) + 1 != last.scored_epoch == 6, errors
+    for outcome in (best, last):
+        predict = trainer.rebuild(it, outcome.weights, TRAIN)
+        assert np.mean(predict(DEV.x) != DEV.y) == outcome.curve[outcome.scored_epoch - 1].dev_error
+        assert predict(DEV.x).dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [
+        {"learning_rate": 1e12, "optimizer": "sgd", "loss": "cross_entropy"},
+        {
+            "hyperparameters": {"layers": 3, "units": 64, "activation": "exponential"},
+            "learning_rate": 100.0,
+            "optimizer": "sgd",
+        },
+    ],
+)
+def test_divergence_is_an_outcome_with_a_reason(trainer: Any, wild: dict[str, Any]) -> None:
+    values = {"output_activation": "linear", "activation": "relu"} | wild.pop("hyperparameters", {})
+    outcome = train(trainer, task(hyperparameters=values, epochs=5, **wild))
+    assert outcome.status == "diverged"
+    assert outcome.reason and "loss was not finite in epoch" in outcome.reason
+    assert outcome.scored_epoch is None and outcome.weights == {}
+    assert len(outcome.curve) <= 5 and str(len(outcome.curve)) in outcome.reason
+
+
+def test_a_failed_task_leaves_no_trace_in_the_next(trainer: Any) -> None:
+    before = digest_of_arrays(train(trainer, task()).weights)
+    train(trainer, task(hyperparameters={"output_activation": "linear"}, learning_rate=1e12, optimizer="sgd"))
+    assert digest_of_arrays(train(trainer, task()).weights) == before
+
+
+@pytest.mark.parametrize("wrong", ["shape", "missing"])
+def test_weights_that_do_not_fit_are_the_users_to_mend(trainer: Any, wrong: str) -> None:
+    weights = train(trainer, task(epochs=1)).weights
+    if wrong == "missing":
+        weights.pop(next(iter(weights)))
+    with pytest.raises(UserError, match="the weights do not fit the architecture"):
+        trainer.rebuild(task(hyperparameters={"units": 9} if wrong == "shape" else {}), weights, TRAIN)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+def test_every_optimizer_and_loss_learns(optimizer: str, loss: str) -> None:
+    from blindtune.training.pytorch import PyTorchTrainer
+
+    rate = 0.5 if optimizer == "sgd" else 0.02
+    outcome = train(PyTorchTrainer(), task(optimizer=optimizer, loss=loss, learning_rate=rate, epochs=5))
+    assert outcome.status == "completed" and outcome.curve[-1].train_loss < outcome.curve[0].train_loss
+
+
+def test_what_rebuilds_a_reference_model_is_its_recipe() -> None:
+    from blindtune.training import scikit
+
+    for kind, values in (
+        (scikit.knn(), {"neighbours": 5}),
+        (scikit.random_forest(), {"trees": 5, "max_depth": 3, "min_samples_leaf": 1}),
+    ):
+        it = Task(None, Training(epochs=1), values, 3, 2)
+        one, same = train(kind, it), train(kind, it)
+        assert digest_of_arrays(one.weights) == digest_of_arrays(same.weights)
+        assert np.mean(kind.rebuild(it, {}, TRAIN)(DEV.x) != DEV.y) == one.curve[0].dev_error
+        assert (one.status, one.parameters, one.scored_epoch) == ("completed", None, 1)
+    other_seed = train(kind, Task(None, Training(epochs=1), values, 4, 2))
+    assert digest_of_arrays(other_seed.weights) != digest_of_arrays(one.weights)
+
+
+# --- the rules
+
+
+def curve(*errors: float | None) -> list[Epoch]:
+    return [Epoch(train_loss=1.0, train_error=0.5, dev_loss=1.0, dev_error=error) for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("errors", "last", "best"),
+    [
+        ([], None, None),
+        ([0.3], 1, 1),
+        ([0.3, 0.2, 0.2, 0.4], 4, 2),
+        ([0.1, 0.1], 2, 1),
+        ([None, 0.2, 0.5], 3, 2),
+    ],
+)
+def test_the_scoring_rule_points_at_an_epoch(errors: list[float | None], last: int, best: int) -> None:
+    assert (scored_epoch(curve(*errors), "last"), scored_epoch(curve(*errors), "best")) == (last, best)
+    assert best_epoch(curve(*errors)) == best
+
+
+def test_a_loss_that_is_not_finite_is_divergence() -> None:
+    good = curve(0.5)
+    assert diverged(good) is None
+    for name in ("train", "dev"):
+        bad = [*good, good[0].model_copy(update={f"{name}_loss": None})]
+        assert diverged(bad) == f"the {name} loss was not finite in epoch 2"
+    assert [finite(value) for value in (1.5, float("nan"), float("inf"))] == [1.5, None, None]
+
+
+def test_hyperparameters_replace_settings_and_are_checked() -> None:
+    base = Training(epochs=3)
+    changed = base.with_hyperparameters({"learning_rate": 0.1, "units_1": 3, "optimizer": "sgd"})
+    assert (changed.learning_rate, changed.optimizer, changed.epochs) == (0.1, "sgd", 3)
+    with pytest.raises(ValueError, match="learning_rate"):
+        base.with_hyperparameters({"learning_rate": 0.0})
+    with pytest.raises(ValueError, match="batch_size"):
+        base.with_hyperparameters({"batch_size": 32.0})
