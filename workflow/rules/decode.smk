@@ -16,15 +16,15 @@ rule decode:
         look=f"{PATHS.decode('{dataset}', '{system}', '{seed}')}/look.json",
         answers=f"{PATHS.decode('{dataset}', '{system}', '{seed}')}/answers.npz",
         surface=f"{PATHS.decode('{dataset}', '{system}', '{seed}')}/surface.npz",
+    log:
+        PATHS.log("decode", "{dataset}", "{system}", "{seed}"),
+    conda:
+        environment
     params:
         repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.repeats,
         points=CONFIG.report.surface,
         ledger=LEDGER,
         code=DECODE_CODE,
-    log:
-        PATHS.log("decode", "{dataset}", "{system}", "{seed}"),
-    conda:
-        environment
     message:
         "one look at eval: {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
@@ -42,14 +42,14 @@ rule picture:
         seal=PATHS.seal("{dataset}"),
     output:
         picture=PATHS.picture("{dataset}"),
-    params:
-        points=CONFIG.report.points,
-        ledger=LEDGER,
-        code=DECODE_CODE,
     log:
         PATHS.log("picture", "{dataset}"),
     conda:
         "../../envs/data.yaml"
+    params:
+        points=CONFIG.report.points,
+        ledger=LEDGER,
+        code=DECODE_CODE,
     message:
         "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
     script:

@@ -11,14 +11,14 @@ from blindtune.datasets import registry
 rule fetch:
     output:
         ensure(PATHS.download("{set}", "{file}"), non_empty=True),
+    log:
+        PATHS.log("fetch", "{set}", "{file}"),
+    retries: 3
+    conda:
+        "../../envs/data.yaml"
     params:
         url=lambda wildcards: f"{registry.entry(wildcards.set).url}/{wildcards.file}",
         sha256=lambda wildcards: registry.entry(wildcards.set).sha256[wildcards.file] or "",
-    log:
-        PATHS.log("fetch", "{set}", "{file}"),
-    conda:
-        "../../envs/data.yaml"
-    retries: 3
     message:
         "fetching {wildcards.file} of {wildcards.set}"
     script:
@@ -31,13 +31,13 @@ rule prepare:
     output:
         manifest=PATHS.manifest("{dataset}"),
         seal=PATHS.seal("{dataset}"),
-    params:
-        source=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(mode="json"),
-        code=lambda wildcards: digest_of("blindtune.datasets.store", source_module(wildcards)),
     log:
         PATHS.log("prepare", "{dataset}"),
     conda:
         "../../envs/data.yaml"
+    params:
+        source=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(mode="json"),
+        code=lambda wildcards: digest_of("blindtune.datasets.store", source_module(wildcards)),
     message:
         "preparing {wildcards.dataset}: train and dev in the open, eval under the seal"
     script:

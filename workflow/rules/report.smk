@@ -28,13 +28,13 @@ rule tables:
             category="Tables",
             caption="../report/tables.rst",
         ),
-    params:
-        **REPORT_PARAMS,
-        code=digest_of("blindtune.report.tables"),
     log:
         PATHS.log("tables"),
     conda:
         "../../envs/report.yaml"
+    params:
+        **REPORT_PARAMS,
+        code=digest_of("blindtune.report.tables"),
     message:
         "writing the tables"
     script:
@@ -50,13 +50,13 @@ rule figures:
             category="Figures",
             caption="../report/figures.rst",
         ),
-    params:
-        **REPORT_PARAMS,
-        code=digest_of("blindtune.report.figures"),
     log:
         PATHS.log("figures"),
     conda:
         "../../envs/report.yaml"
+    params:
+        **REPORT_PARAMS,
+        code=digest_of("blindtune.report.figures"),
     message:
         "drawing the figures"
     script:
@@ -71,15 +71,15 @@ rule page:
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),
+    log:
+        PATHS.log("page"),
+    conda:
+        "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
         tables=lambda wildcards: PATHS.tables(),
         figures=lambda wildcards: PATHS.figures(),
         code=digest_of("blindtune.report.page"),
-    log:
-        PATHS.log("page"),
-    conda:
-        "../../envs/report.yaml"
     message:
         "writing the report"
     script:

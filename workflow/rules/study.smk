@@ -11,13 +11,13 @@ rule study:
         manifest=PATHS.manifest("{dataset}"),
     output:
         card=PATHS.card("{dataset}", "{system}", "{seed}"),
-    params:
-        study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
-        code=lambda wildcards: system_of(wildcards).code_digest(),
     log:
         PATHS.log("study", "{dataset}", "{system}", "{seed}"),
     conda:
         environment
+    params:
+        study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
+        code=lambda wildcards: system_of(wildcards).code_digest(),
     message:
         "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
