@@ -18,6 +18,7 @@ from blindtune.files import canonical
 from makers import ROOT, config, merged, write_isip
 
 OVERLAYS = sorted((ROOT / "workflow" / "studies").glob("*.yaml"))
+SPACE = "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 2}\n"
 HEAVY = ("torch", "tensorflow", "keras", "keras_tuner", "sklearn", "scipy", "matplotlib", "pandas")
 
 
@@ -191,6 +192,8 @@ def test_what_nothing_compares_is_not_checked_for_files(folder: str) -> None:
         ("units: {type: int, low: 1, high: 2}", ["layers"]),
         ("layers: {type: int, low: 1, high: 2}", ["units"]),
         ("layers: {type: int, low: 3, high: 2}", ["layers", "low 3"]),
+        (SPACE + "activation: {type: choice, options: [relu, swish]}", ["activation", "'swish'", "'relu'"]),
+        (SPACE + "optimizer: {type: choice, options: [adm]}", ["optimizer", "'adm'"]),
         ("", ["dictionary"]),
         ("layers: [", ["not valid YAML"]),
     ],

@@ -173,11 +173,12 @@ def test_code_data_files_and_scoring_are_part_of_what_a_study_is(runner: Runner,
     runner()
     runner(code="other code")
     runner(code="other code", scoring="best")
-    space.write_text(space.read_text() + "# changed\n")
+    space.write_text(space.read_text().replace("high: 9", "high: 8"))
     runner(code="other code", scoring="best")
     runner.data = prepared(tmp_path / "other", seed=5)
     runner(code="other code", scoring="best")
     assert len(list(runner.folder.parent.glob("study.superseded-*"))) == 4
+    space.write_text(space.read_text() + "# a comment\n")
     runner(code="other code", scoring="best", keep=3)
     assert len(list(runner.folder.parent.glob("study.superseded-*"))) == 4
 
@@ -246,12 +247,11 @@ def test_a_setting_that_training_refuses_is_invalid_with_a_plain_reason(
 ) -> None:
     space.write_text(
         "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 4, high: 9}\n"
-        "activation: {type: choice, options: [relu, swish]}\nbatch_size: {type: int, low: 0, high: 1}\n"
+        "batch_size: {type: int, low: 0, high: 1}\n"
     )
     runner(cheap_tuner(monkeypatch), budget=12)
     reasons = {str(record["reason"]) for record in runner.outcomes() if record["status"] == "invalid"}
     assert reasons and all("validation error" not in reason for reason in reasons)
-    assert any("swish" in reason and "activation" in reason for reason in reasons)
     assert any(reason.startswith("batch_size: ") and "(got 0)" in reason for reason in reasons)
 
 

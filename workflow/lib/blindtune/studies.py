@@ -28,7 +28,7 @@ from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, Invalid, check
 from blindtune.seeds import derive
 from blindtune.spaces import Hyperparameters
-from blindtune.strict import Strict, load
+from blindtune.strict import Strict, load, read_yaml
 from blindtune.systems import (
     Bayes,
     Knn,
@@ -127,10 +127,10 @@ def trainer_for(settings: System) -> Trainer:
 def _claim(study: Study, data: Prepared, files: dict[str, Path], code: str, folder: Path, report: Report) -> None:
     """Make the folder this study's; records of another protocol are moved aside, never mixed or lost."""
     protocol = {
-        # A larger budget goes on from the records; all else makes them another study's.
-        "study": study.model_dump(mode="json", exclude={"budget", "keep"}),
+        # A larger budget goes on from the records, a label changes none; all else makes them another study's.
+        "study": study.model_dump(mode="json", exclude={"budget": True, "keep": True, "settings": {"published"}}),
         "data_sha256": data.sha256,
-        "files": {name: path.read_text(encoding="utf-8") for name, path in files.items()},
+        "files": {name: read_yaml(path) for name, path in files.items()},
         "code": code,
     }
     path = folder / "protocol.json"

@@ -11,8 +11,8 @@ from blindtune.code import digest_of
 from blindtune.models import mlp
 from blindtune.models.architecture import Dense, Layer
 from blindtune.resources import RESOURCES
-from blindtune.spaces import Hyperparameters, Space
-from blindtune.strict import Strict, load, nearest
+from blindtune.spaces import ChoiceDimension, Hyperparameters, Space, Value
+from blindtune.strict import Strict, load, nearest, parse
 from blindtune.training.base import Training
 from blindtune.tuners.keras_tuner import KerasTunerSettings
 
@@ -161,18 +161,30 @@ def read_space(path: Path, family: str) -> Space:
 
     Raises:
         UserError: the file is missing or no search space.
-        ValueError: a dimension is no hyperparameter of the family or of training.
+        ValueError: a dimension is no hyperparameter of the family or of training, or has an option that is
+            no value of it.
     """
     space = load(Space, path)
     known = FAMILIES[family] | set(Training.model_fields)
-    for name in space.root:
+    for name, dimension in space.root.items():
         if name not in known:
             raise ValueError(f"{path}: {name} is no hyperparameter of {family}: {nearest(name, sorted(known))}")
+        if isinstance(dimension, ChoiceDimension):
+            _check_options(f"{path}: {name}", name, dimension.options)
     if "layers" not in space.root:
         raise ValueError(f"{path}: {family} needs the dimension layers")
     if "units" not in space.root:
         raise ValueError(f"{path}: {family} needs the dimension units")
     return space
+
+
+def _check_options(where: str, name: str, options: list[Value]) -> None:
+    """Refuse a word that would make every trial that draws it invalid, such as a misspelt activation."""
+    for option in options:
+        if name in Training.model_fields:
+            parse(Training, {name: option}, where)
+        elif name.endswith("activation"):
+            parse(Dense, {"kind": "dense", "units": 1, "activation": option}, where)
 
 
 def manual_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Mapping[str, object]:

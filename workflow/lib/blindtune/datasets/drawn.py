@@ -252,9 +252,7 @@ def sample(
     part: Part = getattr(drawing, split)
     least, extra = divmod(count, len(drawing.classes))
     sizes = [least + (label < extra) for label in range(len(drawing.classes))]
-    x = np.concatenate(
-        [_of_class(part, name, size, rng) for name, size in zip(drawing.classes, sizes, strict=True)]
-    )
+    x = np.concatenate([_of_class(part, name, size, rng) for name, size in zip(drawing.classes, sizes, strict=True)])
     y = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
     order = rng.permutation(count)
     return (x * scale).astype(np.float32)[order], y[order]
@@ -270,9 +268,7 @@ def _of_class(part: Part, name: str, count: int, rng: Generator) -> NDArray[np.f
     return np.concatenate([*pieces, _within(part.outliers.x, part.outliers.y, outside, rng)])
 
 
-def _within(
-    x: tuple[float, float], y: tuple[float, float], count: int, rng: Generator
-) -> NDArray[np.float64]:
+def _within(x: tuple[float, float], y: tuple[float, float], count: int, rng: Generator) -> NDArray[np.float64]:
     """Points spread evenly over a rectangle, (count, 2)."""
     return rng.uniform((x[0], y[0]), (x[1], y[1]), (count, 2))
 

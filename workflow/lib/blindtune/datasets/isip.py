@@ -118,8 +118,12 @@ def _fault(name: str, field: str) -> str | None:
         return f"is not finite: {field.strip()!r}"
     if abs(value) > _LARGEST:
         return f"is too large for 32 bits: {field.strip()!r}"
-    if name == "label" and (value < 0 or value != int(value)):
+    return _label_fault(value, field) if name == "label" else None
+
+
+def _label_fault(value: float, field: str) -> str | None:
+    if value < 0 or value != int(value):
         return f"is no whole number from 0: {field.strip()!r}"
-    if name == "label" and value > HIGHEST_LABEL:
+    if value > HIGHEST_LABEL:
         return f"lies above {HIGHEST_LABEL}: {field.strip()!r}"
     return None
