@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 .DELETE_ON_ERROR:
 
 run: $(READY)
-	$(BIN)/snakemake --cores $(CORES)
+	@$(BIN)/snakemake --quiet host reason --cores $(CORES)
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadgroup
@@ -22,6 +22,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy
+	$(BIN)/python envs/update.py --check
 	$(BIN)/snakemake --lint
 
 environment: $(READY)
@@ -31,9 +32,10 @@ documents: $(READY)
 
 # Compiled once here: some machines forbid Python to do it later, and imports then take three times as long.
 $(READY): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("blindtune needs Python 3.11; say where it is: make PYTHON=/path/to/python3.11") if sys.version_info[:2] != (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q $(VENV)/lib workflow/lib || true
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("blindtune needs Python 3.11; say where it is: make PYTHON=/path/to/python3.11")'
+	@echo "Making the environment in $(VENV); this takes a few minutes."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -qq $(VENV)/lib workflow/lib || true
+	@touch $@
