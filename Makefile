@@ -15,7 +15,7 @@ run: $(READY)
 	@$(BIN)/snakemake --quiet host reason --cores $(CORES)
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -3,17 +3,28 @@
 Snakemake has no public way to ask a plan for its jobs: the private attribute stays in `_jobs`.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from snakemake.api import SnakemakeApi
-from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.scheduling.greedy import SchedulerSettings as GreedySchedulerSettings
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    Quietness,
+    ResourceSettings,
+    SchedulingSettings,
+)
+
+from blindtune import code
 
 ROOT = Path(__file__).parents[2]
-SNAKEFILE = ROOT / "Snakefile.tmp"
+STUB = Path(__file__).parent / "stub"
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,7 @@ class Job:
     """
 
     rule: str
-    wildcards: tuple[tuple[str, str], ...]
+    wildcards: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     params: tuple[str, ...]
@@ -37,7 +48,7 @@ class Job:
     @property
     def name(self) -> str:
         """The rule and its wildcards: ``study set_08/knn/42``."""
-        return " ".join([self.rule, "/".join(value for _, value in self.wildcards)]).strip()
+        return " ".join([self.rule, "/".join(self.wildcards)]).strip()
 
 
 def plan(directory: Path, config: dict[str, Any] | None = None, overlays: Iterable[Path] = ()) -> list[Job]:
@@ -45,20 +56,16 @@ def plan(directory: Path, config: dict[str, Any] | None = None, overlays: Iterab
 
     Args:
         directory: the working directory.
-        config: laid over the config; a key that is a dict is merged, all else replaced.
+        config: laid over config.yaml; a key that is a dict is merged, all else replaced.
         overlays: config files, laid over config.yaml first.
     """
-    return _jobs(directory, config or {}, overlays, executor="dryrun")
+    return _jobs(directory, config or {}, list(overlays), "dryrun")
 
 
-def touch(directory: Path, config: dict[str, Any] | None = None) -> None:
-    """Make every output, empty, and have Snakemake record it as if its job had run."""
-    for job in plan(directory, config):
-        for output in job.outputs:
-            path = directory / output
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-    _jobs(directory, config or {}, (), executor="touch")
+def pretend(directory: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every job for real, with scripts that only make their outputs."""
+    monkeypatch.setenv("PYTHONPATH", str(STUB))
+    _jobs(directory, config, [], "local")
 
 
 def running(jobs: list[Job]) -> set[str]:
@@ -66,29 +73,39 @@ def running(jobs: list[Job]) -> set[str]:
     return {job.name for job in jobs if job.runs and job.rule != "all"}
 
 
-def _jobs(directory: Path, config: dict[str, Any], overlays: Iterable[Path], executor: str) -> list[Job]:
-    output = OutputSettings(dryrun=executor == "dryrun", quiet={Quietness.ALL})
-    with SnakemakeApi(output) as api:
+def edit(monkeypatch: pytest.MonkeyPatch, folder: Path, module: str, text: str) -> None:
+    """Let the library's digests see ``module`` with ``text`` at its end, until the test ends."""
+    edited, path = folder / "edited.py", code._path
+    edited.write_text(path(module).read_text(encoding="utf-8") + text, encoding="utf-8")
+    monkeypatch.setattr(code, "_path", lambda name: edited if name == module else path(name))
+    monkeypatch.setattr(code, "_parsed", cache(code._parsed.__wrapped__))
+
+
+def _jobs(directory: Path, config: dict[str, Any], overlays: list[Path], executor: str) -> list[Job]:
+    with SnakemakeApi(OutputSettings(dryrun=executor == "dryrun", quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(config=config, configfiles=list(overlays)),
-            snakefile=SNAKEFILE,
+            resource_settings=ResourceSettings(cores=2),
+            config_settings=ConfigSettings(config=config, configfiles=overlays),
+            snakefile=ROOT / "Snakefile",
             workdir=directory,
         )
-        workflow.dag(DAGSettings()).execute_workflow(executor=executor)
+        workflow.dag(DAGSettings()).execute_workflow(
+            executor=executor,
+            scheduling_settings=SchedulingSettings(scheduler="greedy"),
+            scheduler_settings=GreedySchedulerSettings(),
+        )
         dag = workflow._workflow.dag
         return sorted((_job(dag, job) for job in dag.jobs), key=lambda job: job.name)
 
 
 def _job(dag: Any, job: Any) -> Job:
-    environment = job.rule.conda_env
     return Job(
         rule=job.rule.name,
-        wildcards=tuple(job.wildcards_dict.items()),
+        wildcards=tuple(job.wildcards_dict.values()),
         inputs=tuple(sorted(map(str, job.input))),
         outputs=tuple(sorted(map(str, job.output))),
-        params=tuple(sorted(json.dumps(value, sort_keys=True) for value in job.params)),
+        params=tuple(sorted(repr(value) for value in job.params)),
         log=tuple(map(str, job.log)),
-        conda=str(job.conda_env_spec.file) if environment is not None else None,
+        conda=str(job.conda_env_spec.file) if job.rule.conda_env else None,
         runs=dag.needrun(job),
     )

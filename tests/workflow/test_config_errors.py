@@ -1,0 +1,40 @@
+"""A wrong config ends with one message that names the key and what was meant, before anything runs."""
+
+import subprocess
+
+import pytest
+import yaml
+from dag import ROOT
+
+ONE = {"dataset": "set_10", "trials": 2}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "key", "hint"),
+    [
+        ({"scorin": "best"}, "scorin", "did you mean 'scoring'?"),
+        ({"systems": {"mine": {"kind": "knn", "neighbors": [1]}}}, "neighbors", "did you mean 'neighbours'?"),
+        ({"compare": [ONE | {"systems": ["mlp_am"]}]}, "compare.0.systems: 'mlp_am'", "did you mean 'mlp_"),
+        ({"compare": [ONE | {"systems": ["mlp_m"], "trials": 0}]}, "compare.0.trials", "greater than 0 (got 0)"),
+        ({"datasets": {"set_10": {"drawing": "set_1O"}}}, "'set_1O'", "did you mean 'set_10'?"),
+        ({"systems": {"mlp_a1": {"space": "mpl"}}}, "systems.mlp_a1", "mpl.yaml does not exist"),
+    ],
+    ids=["top", "nested", "reference", "value", "drawing", "space"],
+)
+def test_one_message_names_the_key_and_the_nearest_word(tmp_path, overlay, key, hint):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    ended = subprocess.run(
+        ["snakemake", "-s", ROOT / "Snakefile", "--cores", "1", "--configfile", "mine.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 1
+    assert key in said
+    assert hint in said
+    assert "mine.yaml" in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < 10
+    assert not (tmp_path / "results").exists()

@@ -1,0 +1,134 @@
+"""``envs/*.yaml`` pin what requirements.lock pins, and hold whatever the rules that name them import.
+
+Under conda a script still sees the host's packages, so nothing but this test notices one that is missing.
+"""
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+from dag import ROOT
+from packaging.utils import canonicalize_name
+
+from blindtune import code
+from blindtune.config import Dataset
+from blindtune.systems import System
+
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+SYSTEMS = get_args(get_args(System)[0])
+SOURCES = get_args(get_args(Dataset)[0])
+DISTRIBUTIONS = packages_distributions()
+
+
+def pins(environment: Path) -> dict[str, str]:
+    """The version of each Python package of an environment."""
+    content = yaml.safe_load(environment.read_text(encoding="utf-8"))
+    lines: list[str] = []
+    for entry in content["dependencies"]:
+        lines += entry["pip"] if isinstance(entry, dict) else [re.sub("=+", "==", entry)]
+    found = dict(line.split("==") for line in lines)
+    return {canonicalize_name(name): version for name, version in found.items() if name not in ("python", "pip")}
+
+
+def lock() -> dict[str, str]:
+    """The version of each package of requirements.lock."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lines = [line.split("#")[0].split(";")[0].strip() for line in text.splitlines()]
+    found = dict(line.split("==") for line in lines if "==" in line)
+    return {canonicalize_name(name): version for name, version in found.items()}
+
+
+def at_start(script: str) -> set[str]:
+    """The packages that a script imports before it chooses anything, at any depth."""
+    source = (ROOT / "workflow" / "scripts" / f"{script}.py").read_text(encoding="utf-8")
+    waiting = [node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom) and node.module]
+    seen: set[str] = set()
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting += _at_the_top(module) if module.startswith("blindtune") else []
+    return _packages(seen)
+
+
+def within(modules: set[str]) -> set[str]:
+    """The packages that these modules import, at their top or in a function."""
+    return _packages({name for module in modules for name in code.imports(module)})
+
+
+def _at_the_top(module: str) -> set[str]:
+    tree = ast.parse(code._path(module).read_text(encoding="utf-8"))
+    return {name for node in tree.body for name in code._names(node)}
+
+
+def _packages(modules: set[str]) -> set[str]:
+    tops = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"blindtune"}
+    return {canonicalize_name(DISTRIBUTIONS[top][0]) for top in tops}
+
+
+def _environment_of(rule: str) -> str:
+    """The file name of the environment that a rule names."""
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        found = re.search(rf'rule {rule}:.*?conda:\s+"[^"]*/(\w+)\.yaml"', path.read_text(encoding="utf-8"), re.DOTALL)
+        if found:
+            return found.group(1)
+    raise AssertionError(f"rule {rule} names no environment")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_the_versions_are_those_of_the_lock(environment):
+    pinned, locked = pins(environment), lock()
+    assert pinned
+    # TensorFlow for the processor alone goes by another name on PyPI than on conda-forge.
+    renamed = {"tensorflow": "tensorflow-cpu"}
+    assert {name: locked.get(renamed.get(name, name)) for name in pinned} == pinned
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_the_channel_is_free_and_python_is_that_of_the_project(environment):
+    content = yaml.safe_load(environment.read_text(encoding="utf-8"))
+    assert content["channels"][0] == "conda-forge"
+    assert "defaults" not in content["channels"]
+    assert any(str(entry).startswith("python=3.11") for entry in content["dependencies"])
+
+
+@pytest.mark.parametrize("script", ["study", "decode"])
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.__name__)
+def test_a_system_finds_all_that_it_imports(system, script):
+    needed = at_start(script) | within(code.closure(*system.code, "blindtune.cards"))
+    assert needed - _held(system.environment) == set()
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
+def test_a_source_finds_all_that_it_imports(source):
+    environment = getattr(source, "environment", None) or _environment_of("prepare")
+    needed = at_start("prepare") | within(code.closure(source.__module__, "blindtune.datasets.store"))
+    assert needed - _held(environment) == set()
+
+
+@pytest.mark.parametrize("rule", ["fetch", "picture"])
+def test_a_rule_without_models_finds_all_that_it_imports(rule):
+    assert at_start(rule) - _held(_environment_of(rule)) == set()
+
+
+@pytest.mark.parametrize("rule", ["tables", "figures", "page"])
+def test_a_rule_of_the_report_finds_all_that_it_imports(rule):
+    own = {name for name in code.closure(f"blindtune.report.{rule}") if name.startswith("blindtune.report")}
+    assert (at_start(rule) | within(own)) - _held(_environment_of(rule)) == set()
+
+
+def test_no_environment_is_left_over():
+    used = {system.environment for system in SYSTEMS} | {
+        _environment_of(rule) for rule in ("fetch", "prepare", "picture", "tables", "figures", "page")
+    }
+    assert {path.stem for path in ENVIRONMENTS} == used | {getattr(s, "environment", "data") for s in SOURCES}
+
+
+def _held(environment: str) -> set[str]:
+    held = set(pins(ROOT / "envs" / f"{environment}.yaml"))
+    return held | ({"tensorflow-cpu"} if "tensorflow" in held else set())

@@ -1,0 +1,202 @@
+"""Every key of the config is read by some rule: another value of it gives another plan."""
+
+import copy
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import pytest
+from dag import plan
+from pydantic import BaseModel
+
+from blindtune.config import Config
+from makers import write_isip
+
+# Names that are not in config.yaml, so that nothing of it is merged into them.
+BASE: dict[str, Any] = {
+    "name": "keys",
+    "seeds": [42],
+    "scoring": "last",
+    "keep": 1,
+    "repeats": [],
+    "compare": [
+        {"dataset": "drawing", "systems": ["near", "trees", "limit", "expert", "tuner"], "trials": 2},
+        {"dataset": "files", "systems": ["near", "tuner"], "trials": 2},
+        {"dataset": "fetched", "systems": ["near", "tuner"], "trials": 2},
+    ],
+    "report": {"points": 40, "surface": 20},
+    "datasets": {
+        "drawing": {
+            "source": "drawn",
+            "drawing": "set_10",
+            "sizes": {"train": 60, "dev": 30, "eval": 30},
+            "seed": 1,
+        },
+        "files": {"source": "isip", "folder": "one"},
+        "fetched": {"source": "isip", "fetch": "set_10"},
+    },
+    "systems": {
+        "near": {"kind": "knn", "neighbours": [3]},
+        "trees": {"kind": "random_forest"},
+        "limit": {"kind": "bayes", "train": {"neighbours": 9}, "dev": {"neighbours": 5}, "eval": {"neighbours": 7}},
+        "expert": {"kind": "manual", "model": "mlp_m1"},
+        "tuner": {
+            "kind": "tuner",
+            "tuner": {"library": "keras-tuner", "algorithm": "random"},
+            "space": "mlp",
+        },
+    },
+}
+
+#: Where any other value of the type would not be valid.
+OTHERS: dict[str, Any] = {
+    "Config.name": "other",
+    "Config.repeats": ["drawing/near"],
+    "Comparison.dataset": "set_09",
+    "Comparison.systems": ["trees", "near"],
+    "Drawn.drawing": "set_09",
+    "Isip.folder": "two",
+    "Isip.fetch": "set_09",
+    "Manual.model": "mlp_m2",
+    "Tuned.space": "mlp_dropout",
+}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One key.
+
+    Attributes:
+        key: ``<model>.<field>``.
+        path: where BASE has it.
+        value: what BASE gives it, defaults filled in.
+        kind: its type.
+    """
+
+    key: str
+    path: tuple[str | int, ...]
+    value: Any
+    kind: Any
+
+
+def _leaves(model: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        parts = {(): value}
+        if isinstance(value, dict):
+            parts = {(key,): part for key, part in value.items()}
+        elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
+            parts = {(number,): part for number, part in enumerate(value)}
+        for step, part in parts.items():
+            if isinstance(part, BaseModel):
+                yield from _leaves(part, (*path, name, *step))
+            else:
+                yield Leaf(f"{type(model).__name__}.{name}", (*path, name, *step), part, field.annotation)
+
+
+def _models(kind: Any, found: set[type[BaseModel]]) -> set[type[BaseModel]]:
+    """Every model that ``kind`` mentions, at any depth."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:
+        found.add(kind)
+        for field in kind.model_fields.values():
+            _models(field.annotation, found)
+    for part in get_args(kind):
+        _models(part, found)
+    return found
+
+
+def _is_model(kind: Any) -> bool:
+    return bool(_models(kind, set()))
+
+
+def _options(kind: Any) -> list[Any]:
+    """Plain types and literal values that ``kind`` allows."""
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    if get_origin(kind) in (Union, types.UnionType):
+        return [option for part in get_args(kind) for option in _options(part)]
+    if get_origin(kind) is Annotated:
+        return _options(get_args(kind)[0])
+    return [kind]
+
+
+def _another(leaf: Leaf) -> Any:
+    """Another valid value, or None where there is none."""
+    if leaf.key in OTHERS:
+        return OTHERS[leaf.key]
+    options = _options(leaf.kind)
+    match leaf.value:
+        case bool(value):
+            return not value
+        case int(value):
+            return value + 1
+        case float(value):
+            return value / 2
+        case [*values]:
+            return [*values, max(values) + 1]
+        case None:
+            return next(example for kind, example in ((int, 7), (float, 0.5), (str, "other")) if kind in options)
+    literals = [option for option in options if not isinstance(option, type) and option != leaf.value]
+    return literals[0] if literals else None
+
+
+CONFIG = Config.model_validate(BASE)
+LEAVES = {".".join(map(str, leaf.path)): leaf for leaf in _leaves(CONFIG)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keys")
+    write_isip(folder / "one")
+    write_isip(folder / "two", seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def before(folder):
+    return plan(folder, BASE)
+
+
+def test_the_base_of_these_tests_has_every_key():
+    known = {
+        f"{model.__name__}.{name}"
+        for model in _models(Config, set())
+        for name, field in model.model_fields.items()
+        if not _is_model(field.annotation)
+    }
+    assert known == {leaf.key for leaf in LEAVES.values()}
+
+
+@pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES)
+def test_another_value_gives_another_plan(folder, before, leaf):
+    value = _another(leaf)
+    if leaf.key in ("Isip.folder", "Isip.fetch") and leaf.value is None:
+        pytest.skip("excludes the other of folder and fetch, which is tested")
+    if leaf.path[-1] in ("kind", "source"):
+        config = _with(BASE, leaf.path[:-1], _of_another_kind(leaf))
+    elif value is None:
+        pytest.skip(f"{leaf.value!r} is its only valid value")
+    else:
+        config = _with(BASE, leaf.path, value)
+    assert plan(folder, config) != before
+
+
+def test_the_order_of_systems_and_seeds_reaches_the_report(folder, before):
+    turned = _with(BASE, ("compare", 0, "systems"), BASE["compare"][0]["systems"][::-1])
+    assert {job.name for job in plan(folder, turned) if job not in before} == {"tables", "figures", "page"}
+
+
+def _of_another_kind(leaf: Leaf) -> Any:
+    family = BASE[str(leaf.path[0])]
+    return next(part for part in family.values() if part[leaf.path[-1]] != leaf.value)
+
+
+def _with(base: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    """A copy of ``base`` with ``value`` at ``path``."""
+    result = copy.deepcopy(base)
+    place: Any = result
+    for step in path[:-1]:
+        place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
+    place[path[-1]] = value
+    return result

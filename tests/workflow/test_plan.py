@@ -1,0 +1,95 @@
+"""What the workflow plans to do."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from dag import ROOT, plan
+
+OVERLAYS = sorted((ROOT / "workflow" / "studies").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory):
+    return plan(tmp_path_factory.mktemp("default"))
+
+
+def test_the_default_study_plans_one_job_for_each_study_look_and_dataset(default):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    wanted = [
+        f"{comparison['dataset']}/{system}/{seed}"
+        for comparison in config["compare"]
+        for system in comparison["systems"]
+        for seed in config["seeds"]
+    ]
+    planned = {
+        rule: [job.name.removeprefix(f"{rule} ") for job in default if job.rule == rule] for rule in _rules(default)
+    }
+    assert sorted(planned["study"]) == sorted(planned["decode"]) == sorted(wanted)
+    datasets = sorted(comparison["dataset"] for comparison in config["compare"])
+    assert planned["prepare"] == planned["picture"] == datasets
+    others = Counter(job.rule for job in default) - Counter(study=len(wanted), decode=len(wanted))
+    assert others == Counter(prepare=len(datasets), picture=len(datasets), tables=1, figures=1, page=1, all=1)
+
+
+def test_only_decode_and_picture_have_a_sealed_file_among_their_inputs(default):
+    readers = {job.rule for job in default if any("/sealed/" in path for path in job.inputs)}
+    assert readers == {"decode", "picture"}
+    text = (ROOT / "workflow" / "rules" / "decode.smk").read_text(encoding="utf-8")
+    assert all(f"rule {rule}:" in text for rule in readers)
+
+
+def test_a_study_reads_the_manifest_and_nothing_else_of_its_dataset(default):
+    for job in (job for job in default if job.rule == "study"):
+        assert [path for path in job.inputs if path.startswith("results/")] == [
+            f"results/default/data/{job.wildcards[0]}/manifest.json"
+        ]
+
+
+def test_a_picture_waits_until_every_model_of_its_dataset_is_frozen(default):
+    for picture in (job for job in default if job.rule == "picture"):
+        cards = {path for path in picture.inputs if path.endswith("card.json")}
+        assert cards == {
+            path
+            for job in default
+            if job.rule == "study" and job.wildcards[0] == picture.wildcards[0]
+            for path in job.outputs
+        }
+
+
+def test_every_rule_has_a_log_of_its_own_and_an_environment_that_exists(default):
+    jobs = [job for job in default if job.rule != "all"]
+    assert all(len(job.log) == 1 for job in jobs)
+    assert len({job.log for job in jobs}) == len(jobs)
+    assert all(job.conda and Path(job.conda).is_file() for job in jobs)
+
+
+def test_everything_goes_below_the_folder_of_the_config(default):
+    places = [path for job in default for path in (*job.outputs, *job.log)]
+    assert all(path.startswith("results/default/") for path in places)
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_the_studies_that_ship_can_be_planned(tmp_path, overlay):
+    jobs = plan(tmp_path, overlays=[overlay])
+    names = {path.split("/")[1] for job in jobs for path in job.outputs}
+    assert names == {yaml.safe_load(overlay.read_text(encoding="utf-8"))["name"]}
+    assert {"study", "decode", "page"} <= _rules(jobs)
+
+
+def test_a_fetched_dataset_is_downloaded_before_it_is_prepared(tmp_path):
+    config = {
+        "compare": [{"dataset": "real", "systems": ["near"], "trials": 1}],
+        "datasets": {"real": {"source": "isip", "fetch": "set_10"}},
+        "systems": {"near": {"kind": "knn", "neighbours": [3]}},
+    }
+    jobs = {job.name: job for job in plan(tmp_path, config)}
+    files = [f"results/default/downloads/set_10/{split}.csv" for split in ("dev", "eval", "train")]
+    assert list(jobs["prepare real"].inputs) == files
+    assert [jobs[f"fetch set_10/{split}.csv"].outputs for split in ("dev", "eval", "train")] == [(f,) for f in files]
+
+
+def _rules(jobs):
+    return {job.rule for job in jobs}

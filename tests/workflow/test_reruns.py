@@ -1,0 +1,125 @@
+"""What runs again after a change, and what does not."""
+
+import pytest
+from dag import edit, plan, pretend, running
+
+from blindtune import code
+from makers import merged
+
+# Names that are not in config.yaml, so that nothing of it is merged into them.
+CONFIG = {
+    "seeds": [42],
+    "compare": [
+        {"dataset": "one", "systems": ["near", "expert", "tuner"], "trials": 2},
+        {"dataset": "two", "systems": ["other_expert"], "trials": 2},
+    ],
+    "datasets": {
+        name: {
+            "source": "drawn",
+            "drawing": "set_10",
+            "sizes": {"train": 60, "dev": 30, "eval": 30},
+            "seed": seed,
+        }
+        for name, seed in (("one", 1), ("two", 2))
+    },
+    "systems": {
+        "near": {"kind": "knn", "neighbours": [3]},
+        "expert": {"kind": "manual", "model": "mlp_m1"},
+        "other_expert": {"kind": "manual", "model": "mlp_m1"},
+        "idle_expert": {"kind": "manual", "model": "mlp_m1"},
+        "tuner": {
+            "kind": "tuner",
+            "tuner": {"library": "keras-tuner", "algorithm": "random"},
+            "space": "mlp",
+        },
+    },
+}
+REPORT = {"tables", "figures", "page"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A working directory in which every job of CONFIG has run."""
+    folder = tmp_path_factory.mktemp("done")
+    with pytest.MonkeyPatch.context() as patch:
+        pretend(folder, CONFIG, patch)
+    return folder
+
+
+def test_a_second_run_has_nothing_to_do(done):
+    assert running(plan(done, CONFIG)) == set()
+
+
+@pytest.mark.parametrize(
+    ("system", "change", "dataset"),
+    [
+        ("near", {"neighbours": [9]}, "one"),
+        ("expert", {"training": {"epochs": 7}}, "one"),
+        ("tuner", {"training": {"learning_rate": 0.01}}, "one"),
+        ("other_expert", {"training": {"batch_size": 64}}, "two"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_change_of_one_system_runs_again_only_what_hangs_on_it(done, system, change, dataset):
+    study = f"{dataset}/{system}/42"
+    assert running(plan(done, merged(CONFIG, {"systems": {system: change}}))) == {
+        f"study {study}",
+        f"decode {study}",
+        f"picture {dataset}",
+        *REPORT,
+    }
+
+
+def test_a_change_of_a_system_that_is_not_compared_runs_nothing_again(done):
+    assert running(plan(done, merged(CONFIG, {"systems": {"idle_expert": {"training": {"epochs": 7}}}}))) == set()
+
+
+def test_a_change_of_what_is_drawn_trains_nothing_again(done):
+    changed = running(plan(done, CONFIG | {"report": {"points": 5, "surface": 5}}))
+    assert changed & {"picture one", "decode one/near/42"}
+    assert not [name for name in changed if name.startswith(("study", "prepare"))]
+
+
+def test_an_added_seed_runs_only_its_own_studies(done):
+    changed = running(plan(done, CONFIG | {"seeds": [42, 43]}))
+    assert {name for name in changed if name.startswith("study")} == {
+        f"study {study}/43" for study in ("one/near", "one/expert", "one/tuner", "two/other_expert")
+    }
+    assert not [name for name in changed if name.startswith("decode") and name.endswith("42")]
+
+
+@pytest.mark.parametrize("module", ["training.keras", "studies", "seal", "report.tables", "datasets.store"])
+def test_a_comment_in_the_library_runs_nothing_again(done, tmp_path, monkeypatch, module):
+    edit(monkeypatch, tmp_path, f"blindtune.{module}", "\n\n# A remark.\n")
+    assert running(plan(done, CONFIG)) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "users"),
+    [
+        ("training.keras", {"study one/tuner/42"}),
+        ("training.pytorch", {"study one/expert/42", "study two/other_expert/42"}),
+        ("training.scikit", {"study one/near/42"}),
+        ("datasets.drawn", {"prepare two", "prepare one"}),
+        ("datasets.isip", set()),
+        ("report.tables", {"tables", "page"}),
+        ("report.figures", {"figures", "page"}),
+        ("report.page", {"page"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_edit_of_the_library_changes_only_the_jobs_that_use_it(done, tmp_path, monkeypatch, module, users):
+    before = {job.name: job.params for job in plan(done, CONFIG)}
+    edit(monkeypatch, tmp_path, f"blindtune.{module}", "\nEDITED = True\n")
+    after = plan(done, CONFIG)
+    changed = {job.name for job in after if job.params != before[job.name]}
+    # The report is cheap and follows a few edits more than it must.
+    assert changed - REPORT == users - REPORT
+    assert users <= changed
+    assert users <= running(after)
+
+
+def test_an_edit_of_a_module_reaches_the_modules_that_import_it(tmp_path, monkeypatch):
+    before = code.digest_of("blindtune.training.keras")
+    edit(monkeypatch, tmp_path, "blindtune.models.keras", "\nEDITED = True\n")
+    assert code.digest_of("blindtune.training.keras") != before
