@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 .DELETE_ON_ERROR:
 
 run: $(READY)
-	@$(BIN)/snakemake --quiet host reason --cores $(CORES)
+	@$(BIN)/snakemake --quiet host reason --rerun-incomplete --cores $(CORES)
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile

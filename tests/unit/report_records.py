@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from blindtune.cards import Card, Spent, write_card
 from blindtune.files import digest, digest_of_arrays, write_json
+from blindtune.looks import Look, write_answers
 from blindtune.models.architecture import Architecture, Dense, Dropout, count_parameters
-from blindtune.seal import Look, write_answers
 from blindtune.training.base import Training
 from blindtune.trials import Epoch, Seconds, Trial, TrialLog
 

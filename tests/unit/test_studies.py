@@ -169,6 +169,18 @@ def test_another_setting_begins_anew_and_moves_the_old_aside(runner: Runner) -> 
     assert any(str(aside) in line and "changed" in line for line in runner.said)
 
 
+def test_the_earlier_setting_finds_its_records_again(runner: Runner) -> None:
+    first = runner()
+    old = runner.log()
+    runner(Knn(kind="knn", neighbours=[1, 3]))
+    runner.said.clear()
+    assert runner().frozen_sha256() == first.frozen_sha256()
+    assert runner.log() == old and any(
+        "goes on from 1 recorded" in line or "goes on from its" in line for line in runner.said
+    )
+    assert (runner.folder.with_name("study.superseded-2") / "trials.jsonl").exists()
+
+
 def test_code_data_files_and_scoring_are_part_of_what_a_study_is(runner: Runner, space: Path, tmp_path: Path) -> None:
     runner()
     runner(code="other code")

@@ -36,6 +36,11 @@ def system_of(wildcards):
     return CONFIG.systems[wildcards.system]
 
 
+def shown(path):
+    # Relative where it can be: a checkout that was moved must not look like new input.
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def environment(wildcards):
     return f"../../envs/{system_of(wildcards).environment}.yaml"
 
@@ -45,7 +50,7 @@ def dataset_files(wildcards):
     fetched = getattr(source, "fetch", None)
     if fetched:
         return {file.removesuffix(".csv"): PATHS.download(fetched, file) for file in registry.entry(fetched).sha256}
-    return {name: str(path) for name, path in source.inputs().items()}
+    return {name: shown(path) for name, path in source.inputs().items()}
 
 
 def source_module(wildcards):
@@ -53,7 +58,7 @@ def source_module(wildcards):
 
 
 def system_files(wildcards):
-    return {name: str(path) for name, path in system_of(wildcards).files().items()}
+    return {name: shown(path) for name, path in system_of(wildcards).files().items()}
 
 
 onsuccess:

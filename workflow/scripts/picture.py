@@ -2,7 +2,8 @@ from pathlib import Path
 
 from blindtune.console import job
 from blindtune.datasets.store import open_prepared
-from blindtune.seal import Ledger, picture, write_answers
+from blindtune.looks import write_answers
+from blindtune.seal import Ledger, picture
 
 with job(Path(snakemake.log[0])):
     data = open_prepared(Path(snakemake.input.manifest))

@@ -58,7 +58,8 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
         UserError: the disk refuses (full, read-only); the message names ``path``.
     """
     # The suffix stays last: np.save and safetensors choose or check by it.
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # The name is the same every time: what a kill leaves is overwritten, not gathered.
+    beside = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(beside)

@@ -47,19 +47,19 @@ def parse(model: type[Model], content: Any, where: str) -> Model:
     Raises:
         UserError: the content does not fit.
     """
-    return _checked(model, lambda: model.model_validate(content), where)
+    return _checked(model, lambda: model.model_validate(content), content, where)
 
 
 def parse_json(model: type[Model], content: Any, where: str) -> Model:
     """As `parse`, for what was read from JSON, whose lists stand for tuples too."""
-    return _checked(model, lambda: model.model_validate_json(json.dumps(content)), where)
+    return _checked(model, lambda: model.model_validate_json(json.dumps(content)), content, where)
 
 
-def _checked(model: type[Model], validate: Callable[[], Model], where: str) -> Model:
+def _checked(model: type[Model], validate: Callable[[], Model], content: Any, where: str) -> Model:
     try:
         return validate()
     except ValidationError as error:
-        problems = [_sentence(problem, model) for problem in error.errors(include_url=False)]
+        problems = [_sentence(problem, model, content) for problem in error.errors(include_url=False)]
         listed = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
         raise UserError(f"{where} does not fit:\n{listed}") from None
 
@@ -75,8 +75,8 @@ def nearest(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
 
 
-def _sentence(problem: Any, model: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in problem["loc"]) or "the whole"
+def _sentence(problem: Any, model: type[BaseModel], content: Any) -> str:
+    path = ".".join(_written(problem["loc"], content)) or "the whole"
     if problem["type"] == "extra_forbidden":
         known = _fields_beside(problem["loc"], model)
         hint = f": {nearest(str(problem['loc'][-1]), known)}" if known else "."
@@ -84,9 +84,25 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"{path}: is missing."
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        # A check of the whole names its own keys.
+        return f"{path}: {message}" if problem["loc"] else message
     given = problem.get("input")
-    shown = "" if isinstance(given, dict | list) or problem["type"] == "value_error" else f" (got {given!r})"
+    shown = "" if isinstance(given, dict | list) else f" (got {given!r})"
     return f"{path}: {message}{shown}"
+
+
+def _written(loc: tuple[Any, ...], content: Any) -> list[str]:
+    """The parts of ``loc`` that the user wrote: pydantic puts the kind of each union's member between them."""
+    parts: list[str] = []
+    for number, part in enumerate(loc, 1):
+        known = isinstance(content, dict) and part in content
+        if known or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
+            content = content[part]
+        elif number < len(loc):
+            continue
+        parts.append(str(part))
+    return parts
 
 
 def _fields_beside(loc: tuple[Any, ...], model: Any) -> list[str]:

@@ -139,9 +139,25 @@ def _claim(study: Study, data: Prepared, files: dict[str, Path], code: str, fold
         folder.rename(aside)
         report(f"{study.id}: its config, data or code changed; the records so far were moved to {aside}")
     if not path.exists():
+        _bring_back(study, folder, protocol, report)
+    if not path.exists():
         if (folder / "trials.jsonl").exists():
             raise UserError(f"{folder}: holds trials but no protocol.json. Restore it, or move the folder away.")
         write_json(path, protocol)
+
+
+def _bring_back(study: Study, folder: Path, protocol: dict[str, Any], report: Report) -> None:
+    """Take up again the records of this very protocol, where an earlier change had moved them aside."""
+    if folder.exists() and any(folder.iterdir()):
+        return
+    for earlier in sorted(folder.parent.glob(f"{folder.name}.superseded-*")):
+        path = earlier / "protocol.json"
+        if path.exists() and canonical(read_json(path)) == canonical(protocol):
+            if folder.exists():
+                folder.rmdir()
+            earlier.rename(folder)
+            report(f"{study.id}: is again what it was in {earlier}; goes on from its records")
+            return
 
 
 def _plan(study: Study, data: Prepared, files: dict[str, Path]) -> _Plan:

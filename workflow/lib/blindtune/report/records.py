@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 from blindtune.cards import Card, read_card
 from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays, digest_of_file, read_json
+from blindtune.looks import Look
 from blindtune.report.statistics import mean
-from blindtune.seal import Look
 from blindtune.strict import parse
 from blindtune.trials import Trial, TrialLog
 
