@@ -1,5 +1,6 @@
 """The seal: one look per frozen model, written down before it is shown, and nothing forgotten."""
 
+import dataclasses
 import json
 import multiprocessing
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from blindtune import seal
 from blindtune.cards import Card
+from blindtune.datasets.base import Split
 from blindtune.datasets.store import open_split
 from blindtune.errors import SecondLook, UserError
 from blindtune.seal import Ledger, Look, decode, decode_to_files, picture
@@ -282,6 +284,13 @@ def test_a_picture_is_written_down(lab: Lab) -> None:
     }
     assert lab.events() == ["pictured"]
     assert lab.decode(lab.freeze())[0].blind
+
+
+def test_a_picture_of_a_file_sorted_by_class_shows_every_class(lab: Lab) -> None:
+    data = lab.places.open()
+    order = np.argsort(data.train.y, kind="stable")
+    data = dataclasses.replace(data, train=Split(data.train.x[order], data.train.y[order]))
+    assert set(picture(data, lab.places.seal, Ledger(lab.ledger), 20)["train_y"]) == {0, 1}
 
 
 def test_an_empty_ledger_knows_no_look(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from blindtune.datasets.store import Prepared, digest_of_split, open_prepared, o
 from blindtune.errors import SecondLook, UserError
 from blindtune.files import canonical, digest, digest_of_arrays, read_json, write_json
 from blindtune.looks import Answers, Look, write_answers
+from blindtune.seeds import derive
 from blindtune.studies import trainer_for
 from blindtune.systems import System
 from blindtune.training.base import Predict, Task, Training
@@ -340,7 +341,7 @@ def surface(card: Card, folder: Path, data: Prepared, points: int) -> dict[str, 
 
 
 def picture(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[str, NDArray[Any]]:
-    """Up to ``points`` samples of each split, in file order, for a figure of all three.
+    """Up to ``points`` samples of each split, drawn at random, for a figure of all three.
 
     Called when every model of the dataset is frozen: nothing can learn from it any more.
 
@@ -351,6 +352,7 @@ def picture(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[s
     splits = {"train": data.train, "dev": data.dev, "eval": open_sealed(sealed)}
     arrays: dict[str, NDArray[Any]] = {}
     for name, split in splits.items():
-        arrays[f"{name}_x"] = np.array(split.x[:points])
-        arrays[f"{name}_y"] = np.array(split.y[:points])
+        # Files may be sorted by class: the first samples would show one class alone.
+        chosen = np.random.default_rng(derive("picture", data.name, name)).permutation(len(split.y))[:points]
+        arrays[f"{name}_x"], arrays[f"{name}_y"] = split.x[chosen], split.y[chosen]
     return arrays

@@ -23,7 +23,7 @@ __all__ = ["CAPTIONS", "FAMILIES", "names", "write_figures"]
 
 #: What stands under a figure of each family.
 CAPTIONS = {
-    "splits": "The samples of each split, in the order of the files (the published Figure 2 shows the same of #10). "
+    "splits": "Samples of each split, drawn at random (the published Figure 2 shows the same of #10). "
     "Eval was drawn after every model of the dataset was frozen.",
     "surfaces": "What each system decides over the plane (the published Figure 5 shows the same of #10). Of "
     "several seeds, the one with the lowest dev error; the background is the decision, the dots are eval "
