@@ -296,6 +296,11 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME)], Dimension]]):
             raise ValueError(f"{name}: when: {parent}: {error}") from None
 
 
+def nth(values: Mapping[str, Value], name: str, number: int, default: Value | None = None) -> Value | None:
+    """The value of ``name`` for layer ``number``: ``<name>_<number>``, else ``name`` for all, else ``default``."""
+    return values.get(f"{name}_{number}", values.get(name, default))
+
+
 def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
     if low > high:
         raise ValueError(f"low {low} lies above high {high}")

@@ -6,18 +6,26 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from blindtune.models.architecture import Architecture, Dropout
+from blindtune.models.architecture import AnyLayer, Architecture, Conv2D, Dense, Dropout, Flatten, MaxPool2D
 
 
 def build(architecture: Architecture) -> keras.Sequential:
     """The model, with Keras's default initial weights from its global seed."""
-    layers: list[keras.layers.Layer] = [keras.Input(architecture.input_shape)]
-    for layer in architecture.layers:
-        if isinstance(layer, Dropout):
-            layers.append(keras.layers.Dropout(layer.rate))
-        else:
-            layers.append(keras.layers.Dense(layer.units, activation=layer.activation))
-    return keras.Sequential(layers)
+    return keras.Sequential([keras.Input(architecture.input_shape), *(_layer(layer) for layer in architecture.layers)])
+
+
+def _layer(layer: AnyLayer) -> keras.layers.Layer:
+    match layer:
+        case Dense():
+            return keras.layers.Dense(layer.units, activation=layer.activation)
+        case Dropout():
+            return keras.layers.Dropout(layer.rate)
+        case Conv2D():
+            return keras.layers.Conv2D(layer.filters, layer.kernel, activation=layer.activation)
+        case MaxPool2D():
+            return keras.layers.MaxPooling2D(layer.size)
+        case Flatten():
+            return keras.layers.Flatten()
 
 
 def loss(name: str, architecture: Architecture, classes: int) -> keras.losses.Loss:

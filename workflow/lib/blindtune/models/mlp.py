@@ -4,10 +4,11 @@ The dimensions are the published ones: number of layers, neurons and activation 
 of them is the paper's "input layer"), activation of the output, one dropout rate for the model.
 """
 
-from blindtune.models.architecture import Architecture, Dense, Dropout, Layer
-from blindtune.spaces import Hyperparameters
+from blindtune.models.architecture import Architecture, Dense, Dropout, Flatten, Layer
+from blindtune.spaces import Hyperparameters, nth
 
 HYPERPARAMETERS = {"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}
+REQUIRED = {"layers", "units"}
 
 
 def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Architecture:
@@ -19,10 +20,9 @@ def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes:
         input_shape: shape of one sample.
         classes: number of classes.
     """
-    layers: list[Layer] = []
+    layers: list[Layer] = [Flatten(kind="flatten")] if len(input_shape) > 1 else []
     for number in range(1, int(values["layers"]) + 1):
-        units = values.get(f"units_{number}", values.get("units"))
-        activation = values.get(f"activation_{number}", values.get("activation", "relu"))
+        units, activation = nth(values, "units", number), nth(values, "activation", number, "relu")
         layers.append(Dense.model_validate({"kind": "dense", "units": units, "activation": activation}))
         if values.get("dropout", True) and "dropout_rate" in values:
             layers.append(Dropout(kind="dropout", rate=float(values["dropout_rate"])))

@@ -8,12 +8,33 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from blindtune.models.architecture import Architecture, Dense, Dropout
+from blindtune.models.architecture import (
+    AnyLayer,
+    Architecture,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2D,
+    shape_after,
+)
 
 
 class _Exponential(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.exp(x)
+
+
+class _ChannelsFirst(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 3, 1, 2)
+
+
+class _Flatten(nn.Module):
+    """Flattens pictures with the channels running fastest, as Keras does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).flatten(1)
 
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -31,15 +52,17 @@ _EPSILON = 1e-7
 
 
 def build(architecture: Architecture) -> nn.Sequential:
-    """The module, with PyTorch's default initial weights from the global generator."""
+    """The module, with PyTorch's default initial weights from the global generator.
+
+    Takes samples as Keras does, pictures with their channels last.
+    """
     modules: list[nn.Module] = []
-    width = architecture.input_shape[-1]
+    shape = architecture.input_shape
+    if len(shape) == 3:
+        modules.append(_ChannelsFirst())
     for layer in architecture.layers:
-        if isinstance(layer, Dropout):
-            modules.append(nn.Dropout(layer.rate))
-        else:
-            modules += _dense(layer, width)
-            width = layer.units
+        modules += _modules(layer, shape)
+        shape = shape_after(layer, shape)
     return nn.Sequential(*modules)
 
 
@@ -68,10 +91,23 @@ def loss(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tenso
     return functional.cross_entropy(logits(scores, gives_logits), labels)
 
 
-def _dense(layer: Dense, width: int) -> list[nn.Module]:
-    linear: list[nn.Module] = [nn.Linear(width, layer.units)]
-    if layer.activation == "linear":
-        return linear
-    if layer.activation == "softmax":
-        return [*linear, nn.Softmax(dim=1)]
-    return [*linear, _ACTIVATIONS[layer.activation]()]
+def _modules(layer: AnyLayer, shape: tuple[int, ...]) -> list[nn.Module]:
+    match layer:
+        case Dense():
+            return [nn.Linear(shape[0], layer.units), *_activation(layer.activation)]
+        case Dropout():
+            return [nn.Dropout(layer.rate)]
+        case Conv2D():
+            return [nn.Conv2d(shape[2], layer.filters, layer.kernel), *_activation(layer.activation)]
+        case MaxPool2D():
+            return [nn.MaxPool2d(layer.size)]
+        case Flatten():
+            return [_Flatten()]
+
+
+def _activation(name: str) -> list[nn.Module]:
+    if name == "linear":
+        return []
+    if name == "softmax":
+        return [nn.Softmax(dim=1)]
+    return [_ACTIVATIONS[name]()]

@@ -1,0 +1,66 @@
+"""Convolutional networks from hyperparameters: blocks of convolution, pooling and dropout, then dense layers.
+
+The dimensions are those of Shawki et al. 2021, section IV (filters, kernel size, pooling window, and those of the
+MLP) and of the guide (sections 4 to 6: pooling and dropout that may be absent).
+"""
+
+from blindtune.models.architecture import Architecture, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
+from blindtune.spaces import Hyperparameters, nth
+
+HYPERPARAMETERS = {
+    "blocks",
+    "filters",
+    "kernel",
+    "activation",
+    "pool",
+    "pool_size",
+    "block_dropout",
+    "layers",
+    "units",
+    "dense_activation",
+    "dropout",
+    "dropout_rate",
+    "output_activation",
+}
+REQUIRED = {"blocks", "filters", "kernel", "layers", "units"}
+
+
+def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Architecture:
+    """The architecture that a hyperparameter set describes, which need not be possible to build.
+
+    Args:
+        values: ``blocks``; for each block ``filters_<n>``, ``kernel_<n>``, ``activation_<n>``, ``pool_<n>`` (whether
+            it pools; without it, it does) with ``pool_size_<n>`` (default 2), ``block_dropout_<n>`` (a rate);
+            ``layers``; for each dense layer ``units_<n>``, ``dense_activation_<n>``; ``dropout`` and ``dropout_rate``
+            behind each dense layer; ``output_activation``. A name without an index holds for all.
+        input_shape: (rows, columns, channels).
+        classes: number of classes.
+    """
+    layers: list[Layer] = []
+    for number in range(1, int(values["blocks"]) + 1):
+        layers += _block(values, number)
+    layers.append(Flatten(kind="flatten"))
+    for number in range(1, int(values["layers"]) + 1):
+        units, activation = nth(values, "units", number), nth(values, "dense_activation", number, "relu")
+        layers.append(Dense.model_validate({"kind": "dense", "units": units, "activation": activation}))
+        if values.get("dropout", True) and "dropout_rate" in values:
+            layers.append(Dropout(kind="dropout", rate=float(values["dropout_rate"])))
+    output = values.get("output_activation", "softmax")
+    layers.append(Dense.model_validate({"kind": "dense", "units": classes, "activation": output}))
+    return Architecture(input_shape=input_shape, layers=tuple(layers))
+
+
+def _block(values: Hyperparameters, number: int) -> list[Layer]:
+    convolution = {
+        "kind": "conv2d",
+        "filters": nth(values, "filters", number),
+        "kernel": nth(values, "kernel", number),
+        "activation": nth(values, "activation", number, "relu"),
+    }
+    layers: list[Layer] = [Conv2D.model_validate(convolution)]
+    if nth(values, "pool", number, True):
+        layers.append(MaxPool2D.model_validate({"kind": "max_pool2d", "size": nth(values, "pool_size", number, 2)}))
+    rate = nth(values, "block_dropout", number)
+    if rate is not None:
+        layers.append(Dropout(kind="dropout", rate=float(rate)))
+    return layers
