@@ -14,18 +14,21 @@ ROOT = Path(__file__).parents[1]
 
 #: What the rules of each backend family import, directly.
 FAMILIES = {
-    "data": ["numpy", "pydantic", "pyyaml"],
+    "data": ["numpy", "pillow", "pydantic", "pyyaml", "scikit-learn"],
     "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn"],
-    "pytorch": ["numpy", "pydantic", "pyyaml", "safetensors", "torch"],
-    "keras": [
+    "networks": [
+        "cmaes",
         "keras",
         "keras-tuner",
         "numpy",
+        "optuna",
         "pydantic",
         "pyyaml",
         "safetensors",
+        "scikit-learn",
         "tensorboard",
         "tensorflow-cpu",
+        "torch",
     ],
     "report": ["jinja2", "matplotlib", "numpy", "pydantic", "pyyaml", "safetensors", "scipy"],
 }

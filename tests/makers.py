@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from blindtune.datasets.base import SPLITS
 from blindtune.datasets.isip import Isip
 from blindtune.datasets.store import Prepared, open_prepared, prepare
 from blindtune.studies import Study
+from blindtune.trials import WORST_ERROR
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,6 +39,19 @@ def write_isip(
         paths[split] = folder / f"{split}.csv"
         paths[split].write_text("\n".join(rows) + "\n", encoding="utf-8")
     return paths
+
+
+def write_images(folder: Path, classes: int = 2, count: int = 5, size: int = 6, seed: int = 0) -> Path:
+    """Write ``count`` grey PNGs for each class into folders of their class; returns ``folder``."""
+    from PIL import Image
+
+    random = np.random.default_rng(seed)
+    for label in range(classes):
+        (folder / f"class_{label}").mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            pixels = random.integers(0, 256, (size, size), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"class_{label}" / f"{number}.png")
+    return folder
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,11 @@ def study(settings: Any, **changes: Any) -> Study:
         "keep": 1,
     }
     return Study(**(parts | changes))
+
+
+def told(score: float | None) -> Any:
+    """As much of a trial's record as a tuner asks of it."""
+    return SimpleNamespace(told=lambda: WORST_ERROR if score is None else score)
 
 
 def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:

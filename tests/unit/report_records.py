@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from blindtune.cards import Card, Spent, write_card
 from blindtune.files import digest, digest_of_arrays, write_json
 from blindtune.looks import Look, write_answers
-from blindtune.models.architecture import Architecture, Dense, Dropout, count_parameters
+from blindtune.models.architecture import Architecture, Dense, Dropout, Flatten, count_parameters
 from blindtune.training.base import Training
 from blindtune.trials import Epoch, Seconds, Trial, TrialLog
 
@@ -234,7 +234,9 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
 
 def _architecture(system: str, manifest: dict[str, Any], seed: int) -> Architecture:
     depth = {"mlp_m1": 3, "mlp_m2": 2, "mlp_a1": 5, "mlp_a2": 4}[system]
-    layers: list[Dense | Dropout] = []
+    layers: list[Dense | Dropout | Flatten] = []
+    if len(manifest["sample_shape"]) > 1:
+        layers.append(Flatten(kind="flatten"))
     for number in range(depth):
         layers.append(Dense(kind="dense", units=97 - 5 * number - seed % 2, activation="tanh"))
         if system.endswith("2"):

@@ -4,16 +4,30 @@ import ast
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 import blindtune
 from blindtune import code
 from blindtune.code import closure, digest_of, imports
-from blindtune.systems import Bayes, Knn, Manual, RandomForest, Tuned
+from blindtune.systems import TUNERS, Bayes, Knn, Manual, RandomForest, TrainerName, Tuned
 
 LIBRARY = Path(blindtune.__file__).parent
 Edit = Callable[[str, str, str], None]
+TRAINERS = get_args(TrainerName)
+
+
+def manual(trainer: str) -> Manual:
+    return Manual.model_validate({"kind": "manual", "model": "mlp_m1", "trainer": trainer})
+
+
+def tuned(trainer: str, library: str, family: str = "mlp") -> Tuned:
+    algorithm = "parameter-sampler" if library == "scikit-learn" else "random"
+    tuner = {"library": library, "algorithm": algorithm}
+    return Tuned.model_validate(
+        {"kind": "tuner", "tuner": tuner, "space": family, "trainer": trainer, "family": family}
+    )
 
 
 @pytest.fixture
@@ -85,12 +99,21 @@ def test_the_library_has_no_import_that_the_digest_cannot_follow() -> None:
             assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: a relative import"
 
 
-@pytest.mark.parametrize("system", [Knn, RandomForest, Bayes, Manual, Tuned])
-def test_a_system_names_what_determines_its_records(system: type, edit: Edit) -> None:
-    def current() -> str:
-        return digest_of(*system.code, alone=("blindtune.studies", "blindtune.systems", "blindtune.seeds"))
+SYSTEMS = {
+    "knn": Knn.model_construct(),
+    "random_forest": RandomForest.model_construct(),
+    "bayes": Bayes.model_construct(),
+    **{f"manual_{trainer}": manual(trainer) for trainer in TRAINERS},
+    **{f"{library}_{trainer}": tuned(trainer, library) for trainer in TRAINERS for library in TUNERS},
+}
 
-    settings = system.model_construct()
+
+@pytest.mark.parametrize("settings", SYSTEMS.values(), ids=SYSTEMS)
+def test_a_system_names_what_determines_its_records(settings: Any, edit: Edit) -> None:
+    def current() -> str:
+        alone = ("blindtune.studies", "blindtune.systems", "blindtune.seeds")
+        return digest_of(*settings.modules(), alone=alone)
+
     before = settings.code_digest()
     assert before == current()
     edit("seeds", "2**31 - 1)", "2**30 - 1)")
@@ -98,6 +121,22 @@ def test_a_system_names_what_determines_its_records(system: type, edit: Edit) ->
 
 
 def test_what_one_framework_does_voids_no_record_of_another() -> None:
-    assert not any("keras" in module for module in closure(*Manual.code))
-    assert not any("pytorch" in module for module in closure(*Tuned.code))
-    assert not any("report" in module or "seal" in module for module in closure(*Tuned.code, *Manual.code, *Knn.code))
+    for settings in (manual("pytorch"), tuned("pytorch", "optuna"), tuned("pytorch", "scikit-learn")):
+        assert not any("keras" in module for module in closure(*settings.modules()))
+    for settings in (manual("keras"), *(tuned("keras", library) for library in TUNERS)):
+        assert "blindtune.models.keras" in closure(*settings.modules())
+        assert not any("pytorch" in module for module in closure(*settings.modules()))
+
+
+def test_what_one_tuner_or_family_does_voids_no_record_of_another() -> None:
+    for library, module in TUNERS.items():
+        found = {name for name in closure(*tuned("keras", library).modules()) if "blindtune.tuners." in name}
+        assert found == {module, "blindtune.tuners.base"}
+    for family, other in (("mlp", "convnet"), ("convnet", "mlp")):
+        found = closure(*tuned("keras", "optuna", family).modules())
+        assert f"blindtune.models.{family}" in found and f"blindtune.models.{other}" not in found
+
+
+def test_neither_seal_nor_report_voids_a_record() -> None:
+    for settings in SYSTEMS.values():
+        assert not any("report" in module or "seal" in module for module in closure(*settings.modules()))

@@ -7,7 +7,9 @@ import ast
 import re
 import sys
 from importlib.metadata import packages_distributions
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -17,7 +19,8 @@ from packaging.utils import canonicalize_name
 
 from blindtune import code
 from blindtune.config import Dataset
-from blindtune.systems import System
+from blindtune.models.families import Family
+from blindtune.systems import TUNERS, System, TrainerName
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SYSTEMS = get_args(get_args(System)[0])
@@ -100,7 +103,8 @@ def test_the_channel_is_free_and_python_is_that_of_the_project(environment):
 @pytest.mark.parametrize("script", ["study", "decode"])
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.__name__)
 def test_a_system_finds_all_that_it_imports(system, script):
-    needed = at_start(script) | within(code.closure(*system.code, "blindtune.cards"))
+    modules = {module for settings in _settings(system) for module in settings.modules()}
+    needed = at_start(script) | within(code.closure(*modules, "blindtune.cards"))
     assert needed - _held(system.environment) == set()
 
 
@@ -127,6 +131,17 @@ def test_no_environment_is_left_over():
         _environment_of(rule) for rule in ("fetch", "prepare", "picture", "tables", "figures", "page")
     }
     assert {path.stem for path in ENVIRONMENTS} == used | {getattr(s, "environment", "data") for s in SOURCES}
+
+
+def _settings(system):
+    """The system with every trainer, tuner and family that it can have: what decides over its modules."""
+    fields = system.model_fields
+    tuners = [SimpleNamespace(library=library) for library in TUNERS] if "tuner" in fields else [None]
+    families = get_args(Family) if "family" in fields else [None]
+    trainers = get_args(TrainerName) if "trainer" in fields else [None]
+    for tuner, family, trainer in product(tuners, families, trainers):
+        parts = {"tuner": tuner, "family": family, "trainer": trainer}
+        yield system.model_construct(**{name: part for name, part in parts.items() if part is not None})
 
 
 def _held(environment: str) -> set[str]:

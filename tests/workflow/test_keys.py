@@ -11,7 +11,7 @@ from dag import plan
 from pydantic import BaseModel
 
 from blindtune.config import Config
-from makers import write_isip
+from makers import write_images, write_isip
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
 BASE: dict[str, Any] = {
@@ -21,9 +21,15 @@ BASE: dict[str, Any] = {
     "keep": 1,
     "repeats": [],
     "compare": [
-        {"dataset": "drawing", "systems": ["near", "trees", "limit", "expert", "tuner"], "trials": 2},
+        {
+            "dataset": "drawing",
+            "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit"],
+            "trials": 2,
+        },
         {"dataset": "files", "systems": ["near", "tuner"], "trials": 2},
         {"dataset": "fetched", "systems": ["near", "tuner"], "trials": 2},
+        {"dataset": "written", "systems": ["near", "optuna"], "trials": 2},
+        {"dataset": "pictures", "systems": ["near", "scikit"], "trials": 2},
     ],
     "report": {"points": 40, "surface": 20},
     "datasets": {
@@ -35,6 +41,8 @@ BASE: dict[str, Any] = {
         },
         "files": {"source": "isip", "folder": "one"},
         "fetched": {"source": "isip", "fetch": "set_10"},
+        "written": {"source": "digits"},
+        "pictures": {"source": "images", "folder": "three"},
     },
     "systems": {
         "near": {"kind": "knn", "neighbours": [3]},
@@ -44,6 +52,12 @@ BASE: dict[str, Any] = {
         "tuner": {
             "kind": "tuner",
             "tuner": {"library": "keras-tuner", "algorithm": "random"},
+            "space": "mlp",
+        },
+        "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "space": "mlp"},
+        "scikit": {
+            "kind": "tuner",
+            "tuner": {"library": "scikit-learn", "algorithm": "parameter-sampler"},
             "space": "mlp",
         },
     },
@@ -58,6 +72,9 @@ OTHERS: dict[str, Any] = {
     "Drawn.drawing": "set_09",
     "Isip.folder": "two",
     "Isip.fetch": "set_09",
+    "Images.folder": "four",
+    "Images.channels": 1,
+    "Images.group": "^(.)",
     "Manual.model": "mlp_m2",
     "Tuned.space": "mlp_dropout",
 }
@@ -150,6 +167,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
     write_isip(folder / "one")
     write_isip(folder / "two", seed=1)
+    write_images(folder / "three", classes=2)
+    write_images(folder / "four", classes=3)
     return folder
 
 
@@ -175,6 +194,13 @@ def test_another_value_gives_another_plan(folder, before, leaf):
         pytest.skip("excludes the other of folder and fetch, which is tested")
     if leaf.path[-1] in ("kind", "source"):
         config = _with(BASE, leaf.path[:-1], _of_another_kind(leaf))
+    elif leaf.path[-1] == "family":
+        # No space suits two families, so the space changes too; the family must stand in the job's params.
+        config = _with(_with(BASE, leaf.path, value), (*leaf.path[:-1], "space"), value)
+        assert any(
+            f'"family": "{value}"' in part.replace("'", '"') for job in plan(folder, config) for part in job.params
+        )
+        return
     elif value is None:
         pytest.skip(f"{leaf.value!r} is its only valid value")
     else:

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from blindtune.datasets.base import Source
+from blindtune.datasets.digits import Digits
 from blindtune.datasets.drawn import Drawn
+from blindtune.datasets.images import Images
 from blindtune.datasets.isip import Isip
 from blindtune.errors import UserError
 from blindtune.spaces import NAME
@@ -16,7 +18,7 @@ from blindtune.systems import Bayes, ManualModel, System, Tuned, read_space
 from blindtune.training.base import Scoring
 
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=60)]
-Dataset = Annotated[Drawn | Isip, Field(discriminator="source")]
+Dataset = Annotated[Drawn | Isip | Digits | Images, Field(discriminator="source")]
 
 
 class Comparison(Strict):
@@ -133,7 +135,7 @@ def _check_system(where: str, system: System) -> None:
     _check_files(where, system.files())
     try:
         if isinstance(system, Tuned):
-            read_space(system.files()["space"], system.family)
+            system.tuner.check(read_space(system.files()["space"], system.family))
         elif not isinstance(system, Bayes) and "model" in system.files():
             load(ManualModel, system.files()["model"])
     except ValueError as error:

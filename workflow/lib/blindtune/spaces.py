@@ -58,9 +58,19 @@ class IntDimension(_Dimension):
     def draw(self, random: "np.random.Generator") -> int:
         """One value: even over the values, or over their logarithms."""
         if self.log:
-            low, high = math.log(self.low), math.log(self.high + 1)
-            return min(self.high, int(math.exp(random.uniform(low, high))))
+            return self.cut(self.relaxed().draw(random))
         return self.low + self.step * int(random.integers(len(self.values())))
+
+    def relaxed(self) -> "FloatDimension":
+        """The continuous dimension whose draws, cut down to whole numbers, are those of a logarithmic one.
+
+        Each library has a rule of its own for logarithmic whole numbers; through this they all draw alike.
+        """
+        return FloatDimension(type="float", low=self.low, high=self.high + 1, log=True)
+
+    def cut(self, value: float) -> int:
+        """The whole number that a draw from `relaxed` stands for."""
+        return min(self.high, int(value))
 
     def snap(self, value: Value) -> int:
         """``value`` as this dimension writes it; raises ValueError where it is none of its values."""
@@ -240,6 +250,15 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME)], Dimension]]):
             except ValueError as error:
                 raise ValueError(f"{parameter.name}: {error}") from None
         return snapped
+
+    def uncut(self, values: Mapping[str, Value]) -> Hyperparameters:
+        """`snap` for a library's values, in which logarithmic whole numbers are still draws from `relaxed`."""
+        whole = dict(values)
+        for parameter in self.parameters():
+            dimension, value = parameter.dimension, values.get(parameter.name)
+            if isinstance(dimension, IntDimension) and dimension.log and isinstance(value, float):
+                whole[parameter.name] = dimension.cut(value)
+        return self.snap(whole)
 
     def _expand(self) -> Iterator[Parameter]:
         waiting = dict(self.root)

@@ -24,8 +24,8 @@ from blindtune.clock import Stopwatch
 from blindtune.datasets.store import Prepared
 from blindtune.errors import UserError
 from blindtune.files import canonical, digest_of_arrays, read_json, unused, write_json
-from blindtune.models import mlp
-from blindtune.models.architecture import Architecture, Invalid, check
+from blindtune.models.architecture import Architecture, Invalid, check, without_impossible
+from blindtune.models.families import BUILD
 from blindtune.seeds import derive
 from blindtune.spaces import Hyperparameters
 from blindtune.strict import Strict, load, read_yaml
@@ -112,11 +112,11 @@ def trainer_for(settings: System) -> Trainer:
             from blindtune.training.scikit import random_forest
 
             return random_forest()
-        case Manual():
+        case Manual(trainer="pytorch") | Tuned(trainer="pytorch"):
             from blindtune.training.pytorch import PyTorchTrainer
 
             return PyTorchTrainer()
-        case Tuned():
+        case Manual() | Tuned():
             from blindtune.training.keras import KerasTrainer
 
             return KerasTrainer()
@@ -183,10 +183,15 @@ def _plan(study: Study, data: Prepared, files: dict[str, Path]) -> _Plan:
         return _Plan(
             settings.tuner.start(space, study.budget, study.seed),
             trainer,
-            lambda values: task(values, mlp.architecture(values, shape, classes), base.with_hyperparameters(values)),
+            lambda values: task(values, _architecture(settings, values, data), base.with_hyperparameters(values)),
             study.budget,
         )
     raise TypeError(f"{settings.kind} has no trials")
+
+
+def _architecture(settings: Tuned, values: Hyperparameters, data: Prepared) -> Architecture:
+    built = BUILD[settings.family](values, data.sample_shape, len(data.classes))
+    return without_impossible(built) if settings.impossible == "leave_out" else built
 
 
 def _search(study: Study, data: Prepared, plan: _Plan, folder: Path, report: Report) -> Card:
@@ -218,7 +223,7 @@ def _search(study: Study, data: Prepared, plan: _Plan, folder: Path, report: Rep
             log.append(trials[-1])
             weights.prune(trials)
             report(_line(study, trials, plan.budget))
-        plan.tuner.tell(proposal, trials[number].told())
+        plan.tuner.tell(trials[number])
     return _freeze(study, data, plan, weights, trials[: plan.budget], exhausted)
 
 

@@ -8,16 +8,27 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from blindtune.code import digest_of
-from blindtune.models import mlp
-from blindtune.models.architecture import Dense, Layer
+from blindtune.models.architecture import Dense, Impossible, Layer
+from blindtune.models.families import HYPERPARAMETERS, REQUIRED, Family
 from blindtune.resources import RESOURCES
 from blindtune.spaces import ChoiceDimension, Hyperparameters, Space, Value
 from blindtune.strict import Strict, load, nearest, parse
 from blindtune.training.base import Training
 from blindtune.tuners.keras_tuner import KerasTunerSettings
+from blindtune.tuners.optuna import OptunaSettings
+from blindtune.tuners.scikit import ScikitSettings
 
-#: Hyperparameters that a family of architectures understands, beside those of `Training`.
-FAMILIES = {"mlp": mlp.HYPERPARAMETERS}
+#: The module of each tuner, by the name of its library.
+TUNERS = {
+    "keras-tuner": "blindtune.tuners.keras_tuner",
+    "optuna": "blindtune.tuners.optuna",
+    "scikit-learn": "blindtune.tuners.scikit",
+}
+
+#: Modules that determine records too, but import far more than any one system needs.
+_ALONE = ("blindtune.studies", "blindtune.systems", "blindtune.seeds", "blindtune.models.families")
+
+TrainerName = Literal["keras", "pytorch"]
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -29,25 +40,30 @@ class _System(Strict):
 
     #: The environment of ``envs/`` that the system needs.
     environment: ClassVar[str]
-    #: The modules that turn its config into trained models; a change of them makes its records void.
-    code: ClassVar[tuple[str, ...]]
 
     def files(self) -> dict[str, Path]:
         """The data files that define the system, by a short name."""
         return {}
 
+    def modules(self) -> tuple[str, ...]:
+        """The modules that turn its config into trained models; a change of them makes its records void."""
+        raise NotImplementedError
+
     def code_digest(self) -> str:
         """Identifies the code that determines the records of the system's studies."""
-        return digest_of(*self.code, alone=("blindtune.studies", "blindtune.systems", "blindtune.seeds"))
+        return digest_of(*self.modules(), alone=_ALONE)
 
 
 class Knn(_System):
     """k-nearest neighbours; with several candidates, the best on dev."""
 
     environment = "scikit"
-    code = ("blindtune.training.scikit",)
     kind: Literal["knn"]
     neighbours: list[PositiveInt] = Field(min_length=1, description="k; several are chosen from on dev")
+
+    def modules(self) -> tuple[str, ...]:
+        """The trainer."""
+        return ("blindtune.training.scikit",)
 
     def candidates(self) -> list[Hyperparameters]:
         """Every set to try."""
@@ -58,7 +74,6 @@ class RandomForest(_System):
     """A random forest; with several candidates, the best on dev."""
 
     environment = "scikit"
-    code = ("blindtune.training.scikit",)
     kind: Literal["random_forest"]
     trees: list[PositiveInt] = Field(default=[100], min_length=1, description="number of trees")
     max_depth: list[int] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
@@ -69,6 +84,10 @@ class RandomForest(_System):
         if min(self.max_depth) < 0:
             raise ValueError("max_depth: must be 0 (no limit) or more")
         return self
+
+    def modules(self) -> tuple[str, ...]:
+        """The trainer."""
+        return ("blindtune.training.scikit",)
 
     def candidates(self) -> list[Hyperparameters]:
         """Every combination to try."""
@@ -91,11 +110,14 @@ class Bayes(_System):
     """Estimates of the Bayes error of each split; see `blindtune.baselines.bayes_estimates`."""
 
     environment = "scikit"
-    code = ("blindtune.baselines",)
     kind: Literal["bayes"]
     train: ClosedLoop = Field(description="the published estimate's models on train")
     dev: ClosedLoop = Field(description="on dev")
     eval: ClosedLoop = Field(description="on eval; computed by decode, not before")
+
+    def modules(self) -> tuple[str, ...]:
+        """The estimates."""
+        return ("blindtune.baselines",)
 
 
 class TrainingOverrides(Strict):
@@ -107,15 +129,19 @@ class TrainingOverrides(Strict):
 
 
 class Manual(_System):
-    """A model that an expert designed, trained with PyTorch."""
+    """A model that an expert designed, or one that nobody tuned."""
 
-    environment = "pytorch"
-    code = ("blindtune.training.pytorch",)
+    environment = "networks"
     kind: Literal["manual"]
     model: str = Field(description="a file of resources/models without its .yaml, or the path of your own")
     training: TrainingOverrides = Field(
         default=TrainingOverrides(), description="replaces settings of the model's file"
     )
+    trainer: TrainerName = Field(default="pytorch", description="keras: compile and fit; pytorch: an eager loop")
+
+    def modules(self) -> tuple[str, ...]:
+        """The trainer."""
+        return (f"blindtune.training.{self.trainer}",)
 
     def files(self) -> dict[str, Path]:
         """The model's file."""
@@ -125,16 +151,24 @@ class Manual(_System):
 class Tuned(_System):
     """A tuner, its search space and how its trials are trained."""
 
-    environment = "keras"
-    code = ("blindtune.training.keras", "blindtune.tuners.keras_tuner", "blindtune.models.mlp")
+    environment = "networks"
     kind: Literal["tuner"]
-    tuner: KerasTunerSettings = Field(description="library, algorithm and its arguments")
+    tuner: Annotated[KerasTunerSettings | OptunaSettings | ScikitSettings, Field(discriminator="library")] = Field(
+        description="library, algorithm and its arguments"
+    )
     space: str = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
-    family: Literal["mlp"] = Field(default="mlp", description="what the hyperparameters build")
-    trainer: Literal["keras"] = Field(default="keras", description="keras: Keras compile and fit")
+    family: Family = Field(default="mlp", description="what the hyperparameters build")
+    impossible: Impossible = Field(
+        default="invalid", description="a layer that cannot be built makes its set invalid, or is left out (leave_out)"
+    )
+    trainer: TrainerName = Field(default="keras", description="keras: compile and fit; pytorch: an eager loop")
     training: Training = Field(
         default=Training(), description="how each trial is trained; dimensions of the space take precedence"
     )
+
+    def modules(self) -> tuple[str, ...]:
+        """The trainer, the tuner and the family."""
+        return (f"blindtune.training.{self.trainer}", TUNERS[self.tuner.library], f"blindtune.models.{self.family}")
 
     def files(self) -> dict[str, Path]:
         """The search space's file."""
@@ -156,7 +190,7 @@ def resource(folder: str, name: str) -> Path:
     return Path(name) if name.endswith((".yaml", ".yml")) else RESOURCES / folder / f"{name}.yaml"
 
 
-def read_space(path: Path, family: str) -> Space:
+def read_space(path: Path, family: Family) -> Space:
     """The search space in ``path``.
 
     Raises:
@@ -165,16 +199,14 @@ def read_space(path: Path, family: str) -> Space:
             no value of it.
     """
     space = load(Space, path)
-    known = FAMILIES[family] | set(Training.model_fields)
+    known = HYPERPARAMETERS[family] | set(Training.model_fields)
     for name, dimension in space.root.items():
         if name not in known:
             raise ValueError(f"{path}: {name} is no hyperparameter of {family}: {nearest(name, sorted(known))}")
         if isinstance(dimension, ChoiceDimension):
             _check_options(f"{path}: {name}", name, dimension.options)
-    if "layers" not in space.root:
-        raise ValueError(f"{path}: {family} needs the dimension layers")
-    if "units" not in space.root:
-        raise ValueError(f"{path}: {family} needs the dimension units")
+    for name in sorted(REQUIRED[family] - set(space.root)):
+        raise ValueError(f"{path}: {family} needs the dimension {name}")
     return space
 
 

@@ -5,13 +5,12 @@ hand that train has seen too.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
-from blindtune.errors import UserError
 from blindtune.seeds import derive
 
 
@@ -23,20 +22,20 @@ class Digits(Source):
     eval: float = Field(default=0.2, gt=0, lt=1, description="share of each class that goes to eval")
     seed: int = Field(default=1, description="another seed gives another split")
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.dev + self.eval >= 1:
+            raise ValueError(f"dev {self.dev} and eval {self.eval} leave nothing for train; lower one of them")
+        return self
+
     def inputs(self) -> dict[str, Path]:
         """None: the pictures come with scikit-learn."""
         return {}
 
     def load(self, files: dict[str, Path]) -> Loaded:
-        """Pictures (samples, 8, 8, 1) scaled to 0..1, and their labels.
-
-        Raises:
-            UserError: dev and eval leave nothing for train.
-        """
+        """Pictures (samples, 8, 8, 1) scaled to 0..1, and their labels."""
         from sklearn.datasets import load_digits
 
-        if self.dev + self.eval >= 1:
-            raise UserError(f"digits: dev {self.dev} and eval {self.eval} leave nothing for train; lower one of them.")
         bunch = load_digits()
         x = (bunch.images / 16.0).astype(np.float32)[..., None]
         y = bunch.target.astype(np.int64)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from pydantic import Field, model_validator
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 from blindtune.errors import UserError
 from blindtune.seeds import derive
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 
@@ -50,7 +53,7 @@ class Images(Source):
         return self
 
     def inputs(self) -> dict[str, Path]:
-        """Every picture, so that a changed, new or removed one prepares the dataset again."""
+        """Every picture that is not hidden, so that a changed, new or removed one prepares the dataset again."""
         return {f"picture_{number}": path for number, path in enumerate(self._pictures())}
 
     def load(self, files: dict[str, Path]) -> Loaded:
@@ -61,11 +64,14 @@ class Images(Source):
                 name gives no group, or a class has too few groups for three splits.
         """
         pictures, unreadable = self._read(list(files.values()))
+        if not pictures:
+            raise UserError(f"{self.folder}: none of its {len(unreadable)} pictures can be read.")
         classes = sorted({picture.label for picture in pictures})
         part = self._assign(pictures, classes)
+        groups = {group: number for number, group in enumerate(sorted({picture.group for picture in pictures}))}
         return Loaded(
             splits={
-                name: self._split([p for p, at in zip(pictures, part, strict=True) if at == number], classes)
+                name: self._split([p for p, at in zip(pictures, part, strict=True) if at == number], classes, groups)
                 for number, name in enumerate(SPLITS)
             },
             classes=classes,
@@ -79,7 +85,11 @@ class Images(Source):
         folder = Path(self.folder)
         if not folder.is_dir():
             raise UserError(f"{folder}: is no folder. Give the folder that holds one folder of pictures per class.")
-        found = [path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES]
+        found = [
+            path
+            for path in folder.glob("*/*")
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.parent.name[0] != "."
+        ]
         if not found:
             raise UserError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))}) in folders of their class.")
         return sorted(found)
@@ -101,7 +111,11 @@ class Images(Source):
     def _pixels(self, path: Path) -> NDArray[np.float32]:
         from PIL import Image
 
-        with Image.open(path) as image:
+        try:
+            image = Image.open(path)
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from error
+        with image:
             # Deep grey pictures would be cut at 255: bring them to eight bits by their own range of values.
             flat = _eight_bits(image) if image.mode.startswith(("I", "F")) else image
             flat = flat.convert("L" if self.channels == 1 else "RGB")
@@ -113,33 +127,40 @@ class Images(Source):
         if self.group is None:
             return str(path)
         found = re.search(self.group, path.stem)
-        if found is None:
+        if found is None or found.group(1) is None:
             raise UserError(f"{path}: its name gives no group by {self.group!r}. Rename it or change group.")
         return found.group(1)
 
     def _assign(self, pictures: "list[_Picture]", classes: list[str]) -> list[int]:
-        """The number of its split for each picture; whole groups, in shares of each class."""
+        """The number of its split for each picture; whole groups, in shares of each class.
+
+        A group that has pictures of several classes is placed with the first of them.
+        """
         random = np.random.default_rng(derive("images", self.seed))
-        label_of = {picture.group: picture.label for picture in pictures}
         place: dict[str, int] = {}
         for label in classes:
-            groups = sorted(group for group, known in label_of.items() if known == label)
+            groups = sorted({picture.group for picture in pictures if picture.label == label})
             if len(groups) < len(SPLITS):
                 raise UserError(f"{self.folder}: class {label} has {len(groups)} groups; three splits need three.")
-            shuffled = [groups[index] for index in random.permutation(len(groups))]
-            dev, evaluation = (max(1, round(share * len(groups))) for share in (self.dev, self.eval))
-            for index, group in enumerate(shuffled):
-                place[group] = 1 if index < dev else 2 if index < dev + evaluation else 0
+            # Each split gets one at least, whatever its share rounds to.
+            dev = min(max(1, round(self.dev * len(groups))), len(groups) - 2)
+            evaluation = min(max(1, round(self.eval * len(groups))), len(groups) - 1 - dev)
+            waiting = [groups[index] for index in random.permutation(len(groups)) if groups[index] not in place]
+            placed = [place[group] for group in groups if group in place]
+            for number, wanted in ((1, dev), (2, evaluation)):
+                missing = max(0, wanted - placed.count(number))
+                place |= dict.fromkeys(waiting[:missing], number)
+                waiting = waiting[missing:]
+            place |= dict.fromkeys(waiting, 0)
         return [place[picture.group] for picture in pictures]
 
-    def _split(self, pictures: "list[_Picture]", classes: list[str]) -> Split:
-        names = {group: derive("group", group) for group in {picture.group for picture in pictures}}
+    def _split(self, pictures: "list[_Picture]", classes: list[str], groups: dict[str, int]) -> Split:
         return Split(
             x=np.stack([picture.pixels for picture in pictures]),
             y=np.array([classes.index(picture.label) for picture in pictures], dtype=np.int64),
             group=None
             if self.group is None
-            else np.array([names[picture.group] for picture in pictures], dtype=np.int64),
+            else np.array([groups[picture.group] for picture in pictures], dtype=np.int64),
         )
 
 
@@ -151,7 +172,7 @@ class _Picture:
     pixels: NDArray[np.float32]
 
 
-def _eight_bits(image: "object") -> "object":
+def _eight_bits(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     values = np.asarray(image, dtype=np.float64)

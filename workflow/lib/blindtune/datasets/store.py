@@ -5,6 +5,7 @@ hold one .npy per array, which can be memory-mapped, and a small JSON of hashes.
 those small files, never on gigabytes.
 """
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,13 +171,19 @@ def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str])
         "stand_in": source.stand_in,
         "source": source.model_dump(mode="json"),
         "parameters": loaded.parameters,
-        "files": {path.name: digest_of_file(path) for path in loaded.files},
+        "files": _digests(loaded.files),
         "sha256": digest_of_arrays(
             {split: np.frombuffer(hashes[split].encode(), np.uint8) for split in ("train", "dev")}
         ),
         "splits": hashes,
         "versions": {"python": sys.version.split()[0], "numpy": np.__version__},
     }
+
+
+def _digests(files: list[Path]) -> dict[str, str]:
+    """The sha256 of each file, by its path below the folder that holds them all: classes may share names."""
+    folder = os.path.commonpath([path.parent for path in files]) if files else ""
+    return {path.relative_to(folder).as_posix(): digest_of_file(path) for path in files}
 
 
 def _open(path: Path) -> NDArray[Any]:

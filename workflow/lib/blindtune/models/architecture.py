@@ -11,7 +11,7 @@ from pydantic import Field
 
 from blindtune.strict import Strict
 
-Activation = Literal["linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus"]
+Activation = Literal["linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus", "gelu"]
 
 
 class Dense(Strict):

@@ -45,6 +45,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "selu": nn.SELU,
     "softplus": nn.Softplus,
+    "gelu": nn.GELU,
 }
 
 #: Keras's own bound (keras.config.epsilon) on probabilities before their logarithm.

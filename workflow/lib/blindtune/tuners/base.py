@@ -9,6 +9,7 @@ from typing import Protocol
 
 from blindtune.spaces import Hyperparameters, Space
 from blindtune.strict import Strict
+from blindtune.trials import Trial
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,19 @@ class Tuner(Protocol):
     def ask(self) -> Proposal | None:
         """The next proposal, or None where the tuner has no more."""
 
-    def tell(self, proposal: Proposal, error: float) -> None:
-        """The dev error (0 to 1) of the proposal asked for last; the worst legal value if it has none."""
+    def tell(self, trial: Trial) -> None:
+        """The record of the proposal asked for last; `Trial.told` is the error it is to be ranked by."""
 
 
 class TunerSettings(Strict):
     """The config of a tuner: what every one has in common."""
+
+    def check(self, space: Space) -> None:
+        """Refuse, while the study is planned, what the library cannot express.
+
+        Raises:
+            ValueError: the message names the dimension.
+        """
 
     def start(self, space: Space, trials: int, seed: int) -> Tuner:
         """A fresh tuner.
@@ -58,5 +66,12 @@ class Given:
         """The next set of the list."""
         return Proposal(self._waiting.pop(0)) if self._waiting else None
 
-    def tell(self, proposal: Proposal, error: float) -> None:
+    def tell(self, trial: Trial) -> None:
         """Nothing to learn."""
+
+
+def check_grid(space: Space) -> None:
+    """Refuse dimensions without a list of values, which no grid can hold; raises ValueError naming the first."""
+    for name, dimension in space.root.items():
+        if dimension.values() is None or getattr(dimension, "log", False):
+            raise ValueError(f"{name}: a grid needs a list of values; give it a step or use a choice")

@@ -1,11 +1,22 @@
 """Keras Tuner, driven through its oracles (Shawki et al. 2021, Table 2)."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from blindtune.spaces import BoolDimension, ChoiceDimension, FloatDimension, IntDimension, Parameter, Space
-from blindtune.tuners.base import Proposal, Tuner, TunerSettings
+from blindtune.spaces import (
+    BoolDimension,
+    ChoiceDimension,
+    Dimension,
+    FloatDimension,
+    IntDimension,
+    Parameter,
+    Space,
+    Value,
+)
+from blindtune.trials import Trial
+from blindtune.tuners.base import Proposal, Tuner, TunerSettings, check_grid
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -15,15 +26,22 @@ class KerasTunerSettings(TunerSettings):
     """Arguments of Keras Tuner; its ``max_trials`` is the study's budget, its seed the study's."""
 
     library: Literal["keras-tuner"]
-    algorithm: Literal["random"] = Field(description="random: RandomSearch")
+    algorithm: Literal["random", "bayesian", "grid"] = Field(
+        description="random: RandomSearch; bayesian: BayesianOptimization, a Gaussian process; grid: GridSearch"
+    )
     allow_new_entries: bool = Field(
         default=True, description="Table 2; every entry is declared up front, so none is ever new"
     )
     tune_new_entries: bool = Field(default=True, description="Table 2; see allow_new_entries")
 
+    def check(self, space: Space) -> None:
+        """A grid needs lists of values."""
+        if self.algorithm == "grid":
+            check_grid(space)
+
     def start(self, space: Space, trials: int, seed: int) -> Tuner:
         """A fresh oracle; Keras Tuner takes a seed of 0 for none, so seeds start at 1."""
-        return _OracleTuner(space, _random_oracle(self, space, trials, seed))
+        return _OracleTuner(space, _oracle(self, space, trials, seed))
 
 
 class _OracleTuner:
@@ -37,10 +55,10 @@ class _OracleTuner:
         if trial.status == "STOPPED":
             return None
         self._running = trial
-        return Proposal(self._space.snap(trial.hyperparameters.values))
+        return Proposal(self._space.uncut(trial.hyperparameters.values))
 
-    def tell(self, proposal: Proposal, error: float) -> None:
-        self._oracle.update_trial(self._running.trial_id, {_OBJECTIVE: error})
+    def tell(self, trial: Trial) -> None:
+        self._oracle.update_trial(self._running.trial_id, {_OBJECTIVE: trial.told()})
         self._running.status = "COMPLETED"
         self._oracle.end_trial(self._running)
 
@@ -48,10 +66,17 @@ class _OracleTuner:
 _OBJECTIVE = "dev_error"
 
 
-def _random_oracle(settings: KerasTunerSettings, space: Space, trials: int, seed: int) -> "keras_tuner.Oracle":
+def _oracle(settings: KerasTunerSettings, space: Space, trials: int, seed: int) -> "keras_tuner.Oracle":
     import keras_tuner
 
-    class InMemory(keras_tuner.oracles.RandomSearchOracle):  # type: ignore[misc]
+    kinds = {
+        "random": keras_tuner.oracles.RandomSearchOracle,
+        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+        "grid": keras_tuner.oracles.GridSearchOracle,
+    }
+    kind: Any = kinds[settings.algorithm]
+
+    class InMemory(kind):  # type: ignore[misc]
         """Keeps nothing on disk: our own log is the record, and Keras Tuner's files do not survive a kill."""
 
         def save(self) -> None:
@@ -80,22 +105,43 @@ def hyperparameters(space: Space) -> "keras_tuner.HyperParameters":
     import keras_tuner
 
     declared = keras_tuner.HyperParameters()
-    declared.merge([_entry(parameter) for parameter in space.parameters()])
+    dimensions = {parameter.name: parameter.dimension for parameter in space.parameters()}
+    declared.merge([_entry(parameter, dimensions) for parameter in space.parameters()])
     return declared
 
 
-def _entry(parameter: Parameter) -> Any:
+class _Cut(list[float]):
+    """The values of a condition on a logarithmic whole number, of which Keras Tuner holds the uncut draw."""
+
+    def __init__(self, dimension: IntDimension, allowed: tuple[Value, ...]) -> None:
+        # Floats, since Keras Tuner copies lists of whole numbers into plain ones.
+        super().__init__(float(value) for value in allowed)
+        self._dimension = dimension
+
+    def __contains__(self, value: Any) -> bool:
+        return super().__contains__(self._dimension.cut(value))
+
+
+def _allowed(dimension: Dimension, allowed: tuple[Value, ...]) -> list[Any]:
+    return _Cut(dimension, allowed) if isinstance(dimension, IntDimension) and dimension.log else list(allowed)
+
+
+def _entry(parameter: Parameter, dimensions: Mapping[str, Dimension]) -> Any:
     from keras_tuner.engine import hyperparameters as kinds
     from keras_tuner.src.engine.conditions import Parent
 
     name, dimension = parameter.name, parameter.dimension
     # Not by conditional_scope: that takes a second condition only if the parent has the first one too.
-    conditions = [Parent(parent, list(allowed)) for parent, allowed in parameter.conditions.items()]
+    conditions = [
+        Parent(parent, _allowed(dimensions[parent], allowed)) for parent, allowed in parameter.conditions.items()
+    ]
     match dimension:
+        case IntDimension(log=True):
+            relaxed = dimension.relaxed()
+            return kinds.Float(name, relaxed.low, relaxed.high, sampling="log", conditions=conditions)
         case IntDimension():
-            step, sampling = (None, "log") if dimension.log else (dimension.step, "linear")
-            return kinds.Int(name, dimension.low, dimension.high, step, sampling, conditions=conditions)
-        case FloatDimension(step=None):
+            return kinds.Int(name, dimension.low, dimension.high, dimension.step, conditions=conditions)
+        case FloatDimension(step=None) if dimension.low < dimension.high:
             sampling = "log" if dimension.log else "linear"
             return kinds.Float(name, dimension.low, dimension.high, sampling=sampling, conditions=conditions)
         case FloatDimension():

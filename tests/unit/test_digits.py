@@ -1,0 +1,58 @@
+"""The digits that ship with scikit-learn: every picture in one split, by seed and share."""
+
+import numpy as np
+import pytest
+
+from blindtune.datasets.base import SPLITS, Loaded
+from blindtune.datasets.digits import Digits
+from blindtune.datasets.store import check, digest_of_split
+from blindtune.errors import UserError
+from blindtune.strict import parse
+
+
+def digits(**changes: float) -> Loaded:
+    return Digits.model_validate({"source": "digits"} | changes).load({})
+
+
+def test_every_picture_is_in_one_split_in_shares_of_each_class() -> None:
+    loaded = digits()
+    check("digits", loaded)
+    counts = {name: np.bincount(loaded.splits[name].y, minlength=10) for name in SPLITS}
+    total = sum(counts.values())
+    assert total.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    for name in ("dev", "eval"):
+        assert counts[name].tolist() == [round(0.2 * count) for count in total]
+    everything = np.concatenate([loaded.splits[name].x for name in SPLITS])
+    assert everything.shape == (1797, 8, 8, 1) and everything.dtype == np.float32
+    assert (everything.min(), everything.max()) == (0.0, 1.0)
+    assert loaded.axes == ["sample", "row", "column", "channel"] and loaded.classes == list("0123456789")
+
+
+def test_pictures_keep_their_labels_and_stand_upright() -> None:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    known: dict[bytes, set[int]] = {}
+    for image, label in zip(bunch.images, bunch.target, strict=True):
+        known.setdefault((image / 16).astype(np.float32).tobytes(), set()).add(int(label))
+    loaded = digits()
+    for split in loaded.splits.values():
+        for picture, label in zip(split.x, split.y, strict=True):
+            assert int(label) in known[picture[:, :, 0].tobytes()]
+
+
+def test_the_seed_and_the_shares_decide() -> None:
+    def hashes(**changes: float) -> list[str]:
+        return [digest_of_split(split) for split in digits(**changes).splits.values()]
+
+    assert hashes() == hashes(seed=1)
+    assert all(one != other for one, other in zip(hashes(), hashes(seed=2), strict=True))
+    loaded = digits(dev=0.1, eval=0.5)
+    assert len(loaded.splits["dev"].y) == pytest.approx(180, abs=5)
+    assert len(loaded.splits["eval"].y) == pytest.approx(898, abs=5)
+
+
+@pytest.mark.parametrize("shares", [{"dev": 0.5, "eval": 0.5}, {"dev": 0.9}, {"dev": 0.0}, {"eval": 1.0}])
+def test_shares_that_leave_a_split_empty_are_refused_while_planning(shares: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=r"dev|eval"):
+        parse(Digits, {"source": "digits"} | shares, "config.yaml")
