@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from blindtune.trials import TrialLog
 from makers import merged
 
 ROOT = Path(__file__).parents[2]
+
+#: Of the environment that runs the tests, whether it is activated or not.
+SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 
 #: A study of each kind of system in half a minute. Its names are not in config.yaml, so nothing of it is merged.
 TINY: dict[str, Any] = {
@@ -56,7 +60,7 @@ def command(folder: Path, config: dict[str, Any], *arguments: str, root: Path = 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     snakefile = str(root / "Snakefile")
-    return ["snakemake", "-s", snakefile, "--cores", str(cores), "--configfile", "mine.yaml", *arguments]
+    return [SNAKEMAKE, "-s", snakefile, "--cores", str(cores), "--configfile", "mine.yaml", *arguments]
 
 
 def snakemake(

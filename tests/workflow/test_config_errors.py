@@ -1,6 +1,8 @@
 """A wrong config ends with one message that names the key and what was meant, before anything runs."""
 
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -24,7 +26,15 @@ ONE = {"dataset": "set_10", "trials": 2}
 def test_one_message_names_the_key_and_the_nearest_word(tmp_path, overlay, key, hint):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     ended = subprocess.run(
-        ["snakemake", "-s", ROOT / "Snakefile", "--cores", "1", "--configfile", "mine.yaml"],
+        [
+            Path(sys.executable).with_name("snakemake"),
+            "-s",
+            ROOT / "Snakefile",
+            "--cores",
+            "1",
+            "--configfile",
+            "mine.yaml",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
