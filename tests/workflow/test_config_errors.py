@@ -8,6 +8,7 @@ import pytest
 import yaml
 from dag import ROOT
 
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 ONE = {"dataset": "set_10", "trials": 2}
 
 
