@@ -2,8 +2,8 @@
 
 from typing import Any
 
-_SIZES_08 = {"train": 6000, "dev": 3000, "eval": 3000}
-_SIZES_09 = {"train": 6000, "dev": 3000, "eval": 3000}
+_SIZES_08 = {"train": 4500, "dev": 3000, "eval": 3000}
+_SIZES_09 = {"train": 4000, "dev": 2000, "eval": 2000}
 _SIZES_10 = {"train": 6000, "dev": 2000, "eval": 2000}
 
 # Fewer samples make fewer steps an epoch, so the small study trains with larger ones.
@@ -59,12 +59,12 @@ DEFAULT: dict[str, Any] = {
     "keep": 1,
     "repeats": [],
     "compare": [
-        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 8},
-        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 8},
+        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 6},
+        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 6},
         {
             "dataset": "set_10",
             "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", "bayes"],
-            "trials": 8,
+            "trials": 6,
         },
     ],
     "report": {"points": 4000, "surface": 200},
