@@ -4,7 +4,8 @@ The dimensions are those of Shawki et al. 2021, section IV (filters, kernel size
 MLP) and of the guide (sections 4 to 6: pooling and dropout that may be absent).
 """
 
-from blindtune.models.architecture import Architecture, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
+from blindtune.models.architecture import Architecture, Conv2D, Dropout, Flatten, Layer, MaxPool2D
+from blindtune.models.dense import dense_layers
 from blindtune.spaces import Hyperparameters, nth
 
 HYPERPARAMETERS = {
@@ -40,13 +41,7 @@ def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes:
     for number in range(1, int(values["blocks"]) + 1):
         layers += _block(values, number)
     layers.append(Flatten(kind="flatten"))
-    for number in range(1, int(values["layers"]) + 1):
-        units, activation = nth(values, "units", number), nth(values, "dense_activation", number, "relu")
-        layers.append(Dense.model_validate({"kind": "dense", "units": units, "activation": activation}))
-        if values.get("dropout", True) and "dropout_rate" in values:
-            layers.append(Dropout(kind="dropout", rate=float(values["dropout_rate"])))
-    output = values.get("output_activation", "softmax")
-    layers.append(Dense.model_validate({"kind": "dense", "units": classes, "activation": output}))
+    layers += dense_layers(values, "dense_activation", classes)
     return Architecture(input_shape=input_shape, layers=tuple(layers))
 
 

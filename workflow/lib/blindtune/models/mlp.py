@@ -4,8 +4,9 @@ The dimensions are the published ones: number of layers, neurons and activation 
 of them is the paper's "input layer"), activation of the output, one dropout rate for the model.
 """
 
-from blindtune.models.architecture import Architecture, Dense, Dropout, Flatten, Layer
-from blindtune.spaces import Hyperparameters, nth
+from blindtune.models.architecture import Architecture, Flatten, Layer
+from blindtune.models.dense import dense_layers
+from blindtune.spaces import Hyperparameters
 
 HYPERPARAMETERS = {"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}
 REQUIRED = {"layers", "units"}
@@ -20,12 +21,5 @@ def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes:
         input_shape: shape of one sample.
         classes: number of classes.
     """
-    layers: list[Layer] = [Flatten(kind="flatten")] if len(input_shape) > 1 else []
-    for number in range(1, int(values["layers"]) + 1):
-        units, activation = nth(values, "units", number), nth(values, "activation", number, "relu")
-        layers.append(Dense.model_validate({"kind": "dense", "units": units, "activation": activation}))
-        if values.get("dropout", True) and "dropout_rate" in values:
-            layers.append(Dropout(kind="dropout", rate=float(values["dropout_rate"])))
-    output = values.get("output_activation", "softmax")
-    layers.append(Dense.model_validate({"kind": "dense", "units": classes, "activation": output}))
-    return Architecture(input_shape=input_shape, layers=tuple(layers))
+    flat: list[Layer] = [Flatten(kind="flatten")] if len(input_shape) > 1 else []
+    return Architecture(input_shape=input_shape, layers=(*flat, *dense_layers(values, "activation", classes)))
