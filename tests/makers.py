@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.budgets import Budget
+from blindtune.console import Console
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.isip import Isip
 from blindtune.datasets.store import Prepared, open_prepared, prepare
+from blindtune.spaces import Space
 from blindtune.studies import Study
 from blindtune.trials import WORST_ERROR
+from blindtune.tuners.base import Start, Tuner, TunerSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -88,11 +92,36 @@ def study(settings: Any, **changes: Any) -> Study:
         "system": "it",
         "seed": 42,
         "settings": settings,
-        "budget": 1,
+        "budget": {"trials": 1},
         "scoring": "last",
         "keep": 1,
     }
     return Study(**(parts | changes))
+
+
+def start(settings: TunerSettings, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:
+    """A fresh tuner with a budget in trials; ``changes`` are other attributes of `Start`."""
+    labels = np.arange(40, dtype=np.int64) % 2
+    parts: dict[str, Any] = {"budget": Budget(trials=trials), "seed": seed, "epochs": 9, "labels": labels}
+    return settings.start(Start(space=space, **(parts | changes)))
+
+
+def check(settings: TunerSettings, space: Space, **budget: Any) -> None:
+    """Whether a tuner takes a space; ten trials unless ``budget`` says something else."""
+    settings.check(space, Budget(**(budget or {"trials": 10})), 9)
+
+
+class Heard(Console):
+    """Keeps what a study says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def progress(self, done: int, total: int | None, line: str) -> None:
+        self.said.append(line)
 
 
 def told(score: float | None) -> Any:
@@ -105,7 +134,7 @@ def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:
     content: dict[str, Any] = {
         "name": "test",
         "seeds": [42],
-        "compare": [{"dataset": "toy", "systems": ["knn"], "trials": 2}],
+        "compare": [{"dataset": "toy", "systems": ["knn"], "budget": {"trials": 2}}],
         "datasets": {"toy": {"source": "isip", "folder": folder}},
         "systems": {"knn": {"kind": "knn", "neighbours": [1, 5]}},
     }

@@ -10,12 +10,12 @@ from pathlib import Path
 import makers
 from blindtune.console import job
 from blindtune.datasets.store import open_prepared
-from blindtune.studies import run
+from blindtune.runs import run
 from blindtune.systems import Knn
 
 manifest, folder, *limit = sys.argv[1:]
 study = makers.study(Knn(kind="knn", neighbours=[1, 3, 5, 7]))
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit[0]), int(limit[0])))
-with job(Path(folder).with_suffix(".log")) as say:
-    run(study, open_prepared(Path(manifest)), {}, "code", Path(folder), say)
+with job(Path(folder).with_suffix(".log")) as console:
+    run(study, open_prepared(Path(manifest)), {}, "code", Path(folder), console)

@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 
 import makers
-from blindtune import cards, studies, trials
+from blindtune import cards, runs, trials
 from blindtune.cards import read_card
+from blindtune.console import Console
 from blindtune.datasets.store import open_prepared
 from blindtune.systems import Tuned
 from blindtune.training import keras as _keras  # noqa: F401  (imported here for every child)
 from blindtune.trials import TrialLog
 from blindtune.tuners.keras_tuner import KerasTunerSettings
+from blindtune.weights import WeightStore
 
 TRIALS = 6
 KILLS = 10
@@ -37,8 +39,8 @@ SETTINGS = Tuned(
 
 
 def study_in(folder: Path, manifest: Path) -> None:
-    study = makers.study(SETTINGS, budget=TRIALS, keep=2)
-    studies.run(study, open_prepared(manifest), SETTINGS.files(), "code", folder, lambda line: None)
+    study = makers.study(SETTINGS, budget={"trials": TRIALS}, keep=2)
+    runs.run(study, open_prepared(manifest), SETTINGS.files(), "code", folder, Console())
 
 
 def child(folder: Path, manifest: Path, before: Callable[[], None] = lambda: None) -> int:
@@ -105,8 +107,8 @@ def _while_weights_are_written() -> None:
 
 
 def _between_weights_and_record() -> None:
-    save = studies._WeightStore.save
-    studies._WeightStore.save = lambda self, trial, outcome: (save(self, trial, outcome), trial.number == 1 and die())
+    save = WeightStore.save
+    WeightStore.save = lambda self, trial, outcome: (save(self, trial, outcome), trial.number == 1 and die())
 
 
 def _in_the_middle_of_a_record(part: float) -> Callable[[], None]:
@@ -132,7 +134,7 @@ def _while_a_torn_record_is_set_aside() -> None:
 
 
 def _before_the_card() -> None:
-    studies.write_card = die
+    runs.write_card = die
 
 
 def _while_the_card_is_written() -> None:

@@ -22,7 +22,7 @@ SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 TINY: dict[str, Any] = {
     "name": "tiny",
     "seeds": [42],
-    "compare": [{"dataset": "toy", "systems": ["near", "forest", "expert", "tuner", "limit"], "trials": 3}],
+    "compare": [{"dataset": "toy", "systems": ["near", "forest", "expert", "tuner", "limit"], "budget": {"trials": 3}}],
     "report": {"points": 50, "surface": 10},
     "datasets": {
         "toy": {

@@ -65,10 +65,10 @@ def test_wrong_files_are_named(tmp_path, spoil, said):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"compare": [{"dataset": "toy", "systems": ["knn"], "trials": 0}]}, "compare.0.trials"),
+        ({"compare": [{"dataset": "toy", "systems": ["knn"], "budget": {"trials": 0}}]}, "compare.0.budget.trials"),
         (
             {
-                "compare": [{"dataset": "toy", "systems": ["mine"], "trials": 2}],
+                "compare": [{"dataset": "toy", "systems": ["mine"], "budget": {"trials": 2}}],
                 "systems": {
                     "mine": {
                         "kind": "tuner",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.budgets import Budget
 from blindtune.cards import Card, Spent, write_card
 from blindtune.files import digest, digest_of_arrays, write_json
 from blindtune.looks import Look, write_answers
@@ -211,7 +212,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         published=row,
         settings={"kind": kind, "tuner": tuner} if kind == "tuner" else {"kind": kind},
         scoring="last",
-        budget=len(trials) if kind == "tuner" else None,
+        budget=Budget(trials=len(trials)) if kind == "tuner" else None,
         data_sha256=manifest["sha256"],
         classes=len(manifest["classes"]),
         trial=chosen.number if chosen else None,

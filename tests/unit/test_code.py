@@ -111,7 +111,13 @@ SYSTEMS = {
 @pytest.mark.parametrize("settings", SYSTEMS.values(), ids=SYSTEMS)
 def test_a_system_names_what_determines_its_records(settings: Any, edit: Edit) -> None:
     def current() -> str:
-        alone = ("blindtune.studies", "blindtune.systems", "blindtune.seeds", "blindtune.models.families")
+        alone = (
+            "blindtune.search",
+            "blindtune.plans",
+            "blindtune.seeds",
+            "blindtune.budgets",
+            "blindtune.models.families",
+        )
         return digest_of(*settings.modules(), alone=alone)
 
     before = settings.code_digest()

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from blindtune import document
+from blindtune.budgets import Budget
 from blindtune.config import Config, read
 from blindtune.defaults import DEFAULT
 from blindtune.errors import UserError
@@ -95,7 +96,7 @@ def test_every_overlay_reads_over_the_default(path: Path, monkeypatch: pytest.Mo
 def test_the_smallest_config_reads(folder: str) -> None:
     parsed = read(config(folder), "my.yaml")
     assert [study.id for study in parsed.studies()] == ["test/toy/knn/42"]
-    assert parsed.studies()[0].budget == 1
+    assert parsed.studies()[0].budget is None
     assert (parsed.scoring, parsed.keep, parsed.repeats) == ("last", 1, [])
 
 
@@ -116,12 +117,14 @@ TUNER = {
     "tuner": {"library": "keras-tuner", "algorithm": "random"},
     "space": "mlp",
 }
-TOY = {"dataset": "toy", "systems": ["knn"], "trials": 2}
+TOY = {"dataset": "toy", "systems": ["knn"], "budget": {"trials": 2}}
 
 
 def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
-    content = config(folder, systems={"tuned": TUNER}, compare=[TOY | {"systems": ["knn", "tuned"], "trials": 9}])
-    assert [study.budget for study in read(content, "x").studies()] == [1, 9]
+    content = config(
+        folder, systems={"tuned": TUNER}, compare=[TOY | {"systems": ["knn", "tuned"], "budget": {"trials": 9}}]
+    )
+    assert [study.budget for study in read(content, "x").studies()] == [None, Budget(trials=9)]
 
 
 @pytest.mark.parametrize(
@@ -133,9 +136,9 @@ def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
         ({"compare": [TOY | {"systems": []}]}, ["compare.0.systems"]),
         ({"compare": [TOY | {"dataset": "toys"}]}, ["compare.0.dataset", "'toys'", "did you mean 'toy'?"]),
         ({"compare": []}, ["compare"]),
-        ({"compare": [TOY | {"trials": 0}]}, ["compare.0.trials", "greater than 0"]),
-        ({"compare": [TOY | {"trials": 2.5}]}, ["compare.0.trials"]),
-        ({"compare": [TOY | {"trails": 2}]}, ["compare.0.trails", "did you mean 'trials'?"]),
+        ({"compare": [TOY | {"budget": {"trials": 0}}]}, ["compare.0.budget.trials", "greater than 0"]),
+        ({"compare": [TOY | {"budget": {"trials": 2.5}}]}, ["compare.0.budget.trials"]),
+        ({"compare": [TOY | {"budget": {"trails": 2}}]}, ["compare.0.budget.trails", "did you mean 'trials'?"]),
         ({"repeats": ["toy/knm"]}, ["repeats", "'toy/knm'", "did you mean 'toy/knn'?"]),
         ({"repeats": ["knn"]}, ["repeats", "'knn'"]),
         ({"seeds": [0]}, ["seeds.0", "greater than 0"]),
@@ -234,6 +237,7 @@ def test_reading_is_pure() -> None:
 def test_planning_is_fast_and_imports_no_heavy_library() -> None:
     script = f"""
 import sys, time
+from blindtune.budgets import Budget
 from blindtune.config import read
 from blindtune.defaults import DEFAULT
 started = time.perf_counter()

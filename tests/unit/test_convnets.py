@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blindtune.console import Console
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 from blindtune.datasets.digits import Digits
 from blindtune.datasets.store import Prepared, open_prepared, prepare
@@ -26,10 +27,11 @@ from blindtune.models.architecture import (
     describe,
     without_impossible,
 )
+from blindtune.plans import with_output
 from blindtune.resources import RESOURCES
+from blindtune.runs import run
 from blindtune.strict import load
-from blindtune.studies import run
-from blindtune.systems import Manual, ManualModel, Tuned, read_space, with_output
+from blindtune.systems import Manual, ManualModel, Tuned, read_space
 from blindtune.trials import Trial, TrialLog
 from makers import study
 
@@ -342,7 +344,7 @@ def records(pictures: Prepared, folder: Path, impossible: str, trainer: str, bud
             "training": {"epochs": 1, "batch_size": 30},
         }
     )
-    card = run(study(system, budget=budget), pictures, {"space": SPACE}, "code", folder, lambda line: None)
+    card = run(study(system, budget={"trials": budget}), pictures, {"space": SPACE}, "code", folder, Console())
     found = TrialLog(folder / "trials.jsonl").read()
     assert len(found) == card.spent.trials == budget and not card.exhausted
     return found
@@ -384,5 +386,5 @@ def test_a_manual_convnet_is_frozen_and_rebuilt_by_either_trainer(
     settings = Manual.model_validate(
         {"kind": "manual", "model": "guide_base", "trainer": trainer, "training": {"epochs": 1}}
     )
-    card = run(study(settings), pictures, settings.files(), "code", tmp_path / "one", lambda line: None)
+    card = run(study(settings), pictures, settings.files(), "code", tmp_path / "one", Console())
     assert card.parameters is not None and (trainer in card.versions or "torch" in card.versions)

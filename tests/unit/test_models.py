@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, Dense, Dropout, Invalid, check, count_parameters, describe
+from blindtune.plans import with_output
 from blindtune.strict import load
-from blindtune.systems import ManualModel, read_space, with_output
+from blindtune.systems import ManualModel, read_space
 from makers import ROOT
 
 SMOOTH = ("linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus")

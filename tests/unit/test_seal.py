@@ -12,11 +12,12 @@ import pytest
 
 from blindtune import seal
 from blindtune.cards import Card
+from blindtune.console import Console
 from blindtune.datasets.base import Split
 from blindtune.datasets.store import open_split
 from blindtune.errors import SecondLook, UserError
+from blindtune.runs import run
 from blindtune.seal import Ledger, Look, decode, decode_to_files, picture
-from blindtune.studies import run
 from blindtune.systems import Bayes, ClosedLoop, Knn
 from makers import Places, prepare_toy, study
 
@@ -35,7 +36,7 @@ class Lab:
         settings = changes.pop("settings", Knn(kind="knn", neighbours=[neighbours]))
         it = study(settings, **changes)
         folder = self.folder / "studies" / f"{neighbours}-{it.system}-{it.settings.kind}"
-        run(it, self.places.open(), {}, "code", folder, lambda line: None)
+        run(it, self.places.open(), {}, "code", folder, Console())
         return folder
 
     def decode(self, folder: Path, repeats: bool = False) -> tuple[Look, Any]:

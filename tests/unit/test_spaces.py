@@ -17,7 +17,7 @@ from blindtune.spaces import IntDimension, Space
 from blindtune.strict import load, parse
 from blindtune.systems import read_space
 from blindtune.tuners.keras_tuner import KerasTunerSettings
-from makers import told
+from makers import start, told
 from makers_spaces import active_names, dimension_of, legal, spaces
 
 SHIPPED = ("mlp", "mlp_dropout")
@@ -157,7 +157,7 @@ def test_the_model_is_frozen_in_its_parts() -> None:
 
 
 def keras_tuner(space: Space, trials: int, seed: int = 42) -> Any:
-    return KerasTunerSettings(library="keras-tuner", algorithm="random").start(space, trials, seed)
+    return start(KerasTunerSettings(library="keras-tuner", algorithm="random"), space, trials, seed)
 
 
 def drawn(tuner: Any) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindtune import studies
+from blindtune import plans, search
+from blindtune.budgets import Budget
 from blindtune.cards import Card, read_card
 from blindtune.datasets.store import Prepared
 from blindtune.errors import UserError
-from blindtune.studies import run
+from blindtune.runs import run
 from blindtune.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
 from blindtune.training.base import Outcome, Training
 from blindtune.trials import TrialLog
 from blindtune.tuners.keras_tuner import KerasTunerSettings
-from makers import prepare_toy, prepared, study
+from makers import Heard, prepare_toy, prepared, study
 
 #: Keras Tuner asks for the name of its thread in an old way, at every call.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning")
@@ -34,11 +35,12 @@ class Runner:
     """Runs one study in one folder, and keeps what it says."""
 
     def __init__(self, data: Prepared, folder: Path) -> None:
-        self.data, self.folder, self.said = data, folder, list[str]()
+        self.data, self.folder, self.console = data, folder, Heard()
+        self.said = self.console.said
         self.files: dict[str, Path] = {}
 
     def __call__(self, system: Any = KNN, code: str = "code", **changes: Any) -> Card:
-        return run(study(system, **changes), self.data, self.files, code, self.folder, self.said.append)
+        return run(study(system, **changes), self.data, self.files, code, self.folder, self.console)
 
     def outcomes(self) -> list[dict[str, object]]:
         return [trial.outcome() for trial in TrialLog(self.folder / "trials.jsonl").read()]
@@ -73,7 +75,7 @@ def test_a_list_of_candidates_is_a_study(runner: Runner) -> None:
 def test_a_finished_study_runs_nothing_again(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     first = runner()
     log = runner.log()
-    monkeypatch.setattr(studies, "_try", None)
+    monkeypatch.setattr(search.Search, "_try", None)
     again = runner()
     assert runner.log() == log
     assert again == first
@@ -96,29 +98,31 @@ def test_a_study_killed_anywhere_ends_the_same(runner: Runner) -> None:
 
 def test_a_raised_budget_goes_on_and_a_lowered_one_uses_the_first(runner: Runner, monkeypatch: Any) -> None:
     system = cheap_tuner(monkeypatch)
-    runner(system, budget=3)
+    runner(system, budget={"trials": 3})
     first = runner.log()
-    raised = runner(system, budget=6)
+    raised = runner(system, budget={"trials": 6})
     assert raised.spent.trials == 6 and runner.log().startswith(first)
     fresh = Runner(runner.data, runner.folder.with_name("fresh"))
     fresh.files = runner.files
-    straight = fresh(system, budget=6)
+    straight = fresh(system, budget={"trials": 6})
     assert fresh.outcomes() == runner.outcomes()
     assert straight.frozen_sha256() == raised.frozen_sha256()
     all_six = runner.log()
-    lowered = runner(system, budget=3)
+    lowered = runner(system, budget={"trials": 3})
     assert lowered.spent.trials == 3 and lowered.trial is not None and lowered.trial < 3
     assert runner.log() == all_six, "no record is lost"
-    assert runner(system, budget=6).frozen_sha256() == raised.frozen_sha256()
+    assert runner(system, budget={"trials": 6}).frozen_sha256() == raised.frozen_sha256()
 
 
 class FakeTrainer:
     """Scores a set by its hyperparameters alone; says which were trained."""
 
+    continues = False
+
     def __init__(self, fail: Callable[[dict[str, Any]], Exception | None]) -> None:
         self.fail = fail
 
-    def train(self, task: Any, train: Any, dev: Any, scoring: Any, clock: Any) -> Outcome:
+    def train(self, task: Any, train: Any, dev: Any, session: Any) -> Outcome:
         error = self.fail(task.hyperparameters)
         if error is not None:
             raise error
@@ -141,7 +145,7 @@ def cheap_tuner(
     monkeypatch: pytest.MonkeyPatch, fail: Callable[[dict[str, Any]], Exception | None] = lambda values: None
 ) -> Tuned:
     """Keras Tuner with a trainer that costs nothing."""
-    monkeypatch.setattr(studies, "trainer_for", lambda settings: FakeTrainer(fail))
+    monkeypatch.setattr(plans, "trainer_for", lambda settings: FakeTrainer(fail))
     return tuned()
 
 
@@ -220,7 +224,7 @@ def test_a_score_changed_by_hand_is_found(runner: Runner) -> None:
 
 
 def test_an_invalid_set_is_recorded_and_the_search_goes_on(runner: Runner, monkeypatch: Any) -> None:
-    card = runner(cheap_tuner(monkeypatch), budget=30)
+    card = runner(cheap_tuner(monkeypatch), budget={"trials": 30})
     records = runner.outcomes()
     wrong = [record for record in records if record["status"] == "invalid"]
     assert len(records) == 30 and 0 < len(wrong) < 30
@@ -244,13 +248,18 @@ def test_an_invalid_set_is_recorded_and_the_search_goes_on(runner: Runner, monke
 def test_whatever_goes_wrong_with_a_set_becomes_its_record(
     runner: Runner, monkeypatch: Any, error: Exception, status: str, reason: str
 ) -> None:
-    card = runner(cheap_tuner(monkeypatch, lambda values: error if values["layers"] == 2 else None), budget=12)
+    card = runner(
+        cheap_tuner(monkeypatch, lambda values: error if values["layers"] == 2 else None), budget={"trials": 12}
+    )
     records = [record for record in runner.outcomes() if record["status"] == status]
     assert records and all(str(record["reason"]).startswith(reason) for record in records)
     assert card.spent.trials == 12
     outcomes = runner.outcomes()
     runner.cut(len(runner.log()) // 2)
-    assert runner(cheap_tuner(monkeypatch, lambda v: error if v["layers"] == 2 else None), budget=12) is not None
+    assert (
+        runner(cheap_tuner(monkeypatch, lambda v: error if v["layers"] == 2 else None), budget={"trials": 12})
+        is not None
+    )
     assert runner.outcomes() == outcomes
 
 
@@ -261,7 +270,7 @@ def test_a_setting_that_training_refuses_is_invalid_with_a_plain_reason(
         "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 4, high: 9}\n"
         "batch_size: {type: int, low: 0, high: 1}\n"
     )
-    runner(cheap_tuner(monkeypatch), budget=12)
+    runner(cheap_tuner(monkeypatch), budget={"trials": 12})
     reasons = {str(record["reason"]) for record in runner.outcomes() if record["status"] == "invalid"}
     assert reasons and all("validation error" not in reason for reason in reasons)
     assert any(reason.startswith("batch_size: ") and "(got 0)" in reason for reason in reasons)
@@ -271,44 +280,44 @@ def test_memory_and_disk_end_a_study_instead(runner: Runner, space: Path, monkey
     space.write_text(space.read_text().replace("low: 0", "low: 1"))
     for error in (MemoryError(), UserError("disk full")):
         with pytest.raises(type(error)):
-            runner(cheap_tuner(monkeypatch, lambda values, error=error: error), budget=2)
+            runner(cheap_tuner(monkeypatch, lambda values, error=error: error), budget={"trials": 2})
     assert runner.outcomes() == []
 
 
 def test_nothing_but_invalid_sets_ends_in_a_message(runner: Runner, space: Path, monkeypatch: Any) -> None:
     space.write_text("layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: -9, high: 0}\n")
     with pytest.raises(UserError, match=r"none of its 4 trials completed \(invalid: layer 1 \(dense\): .* units\)"):
-        runner(cheap_tuner(monkeypatch), budget=4)
+        runner(cheap_tuner(monkeypatch), budget={"trials": 4})
     assert len(runner.outcomes()) == 4
     assert not (runner.folder / "card.json").exists()
 
 
 def test_a_tiny_space_is_exhausted_before_its_budget(runner: Runner, space: Path, monkeypatch: Any) -> None:
     space.write_text("layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: 4, high: 5}\n")
-    card = runner(cheap_tuner(monkeypatch), budget=50)
+    card = runner(cheap_tuner(monkeypatch), budget={"trials": 50})
     assert card.exhausted and card.spent.trials == len(runner.outcomes()) <= 2
-    assert card.budget == 50
+    assert card.budget == Budget(trials=50)
 
 
 def test_only_the_weights_of_the_best_are_kept(runner: Runner, monkeypatch: Any) -> None:
     system = cheap_tuner(monkeypatch)
-    card = runner(system, budget=8, keep=3)
+    card = runner(system, budget={"trials": 8}, keep=3)
     names = sorted(path.name for path in (runner.folder / "weights").iterdir())
     scored = [(r["score"], r["number"]) for r in runner.outcomes() if r["score"] is not None]
     assert names == sorted(f"{number:05d}.safetensors" for _, number in sorted(scored)[:3])
     assert card.weights == f"weights/{card.trial:05d}.safetensors"
     for path in (runner.folder / "weights").iterdir():
         path.unlink()
-    again = runner(system, budget=8, keep=3)
+    again = runner(system, budget={"trials": 8}, keep=3)
     assert again.frozen_sha256() == card.frozen_sha256()
     assert (runner.folder / str(card.weights)).exists()
 
 
 def test_keeping_fewer_removes_the_rest_and_a_kill_leaves_no_orphan(runner: Runner, monkeypatch: Any) -> None:
     system = cheap_tuner(monkeypatch)
-    card = runner(system, budget=8, keep=3)
+    card = runner(system, budget={"trials": 8}, keep=3)
     (runner.folder / "weights" / "00099.safetensors").touch()
-    assert runner(system, budget=8, keep=1) == card
+    assert runner(system, budget={"trials": 8}, keep=1) == card
     assert [path.name for path in (runner.folder / "weights").iterdir()] == [f"{card.trial:05d}.safetensors"]
 
 
@@ -342,10 +351,10 @@ def test_a_keras_study_resumes_to_the_same_model(data: Prepared, tmp_path: Path,
     """The real thing, small: three trials of two epochs."""
     one = Runner(data, tmp_path / "one")
     one.files = {"space": space}
-    card, outcomes = one(tuned(), budget=3), one.outcomes()
+    card, outcomes = one(tuned(), budget={"trials": 3}), one.outcomes()
     assert card.weights and (one.folder / card.weights).exists()
     one.cut(one.log().index(b"\n") + 50)
-    assert one(tuned(), budget=3).frozen_sha256() == card.frozen_sha256()
+    assert one(tuned(), budget={"trials": 3}).frozen_sha256() == card.frozen_sha256()
     assert one.outcomes() == outcomes
 
 
@@ -388,7 +397,13 @@ def test_a_frozen_model_is_told_by_what_it_predicts_with(runner: Runner) -> None
     }
     for name, value in identity.items():
         assert card.model_copy(update={name: value}).frozen_sha256() != frozen, name
-    for name, value in {"dev_error": 0.5, "published": "KNN", "versions": {}, "budget": 9, "exhausted": True}.items():
+    for name, value in {
+        "dev_error": 0.5,
+        "published": "KNN",
+        "versions": {},
+        "budget": Budget(trials=9),
+        "exhausted": True,
+    }.items():
         assert card.model_copy(update={name: value}).frozen_sha256() == frozen, name
 
 

@@ -1,5 +1,6 @@
 """Trainers: the same task gives the same model, a diverged one is an outcome, a rebuilt one errs as recorded."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,18 @@ from blindtune.datasets.base import Split
 from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays
 from blindtune.models import mlp
-from blindtune.training.base import Epoch, Outcome, Task, Training, best_epoch, diverged, finite, scored_epoch
+from blindtune.training.base import (
+    Epoch,
+    Outcome,
+    Session,
+    State,
+    Task,
+    Training,
+    best_epoch,
+    diverged,
+    finite,
+    scored_epoch,
+)
 from makers import points
 
 TRAIN, DEV = Split(*points(400, 0)), Split(*points(200, 1))
@@ -34,7 +46,7 @@ def task(seed: int = 7, hyperparameters: dict[str, Any] | None = None, **trainin
 
 
 def train(trainer: Any, it: Task, scoring: Any = "last", clock: Stopwatch | None = None) -> Outcome:
-    outcome: Outcome = trainer.train(it, TRAIN, DEV, scoring, clock or Stopwatch())
+    outcome: Outcome = trainer.train(it, TRAIN, DEV, Session(scoring, clock or Stopwatch()))
     return outcome
 
 
@@ -117,6 +129,43 @@ def test_every_optimizer_and_loss_learns(optimizer: str, loss: str) -> None:
     assert outcome.status == "completed" and outcome.curve[-1].train_loss < outcome.curve[0].train_loss
 
 
+def rung(trainer: Any, it: Task, epochs: int, state: State | None, scoring: Any = "last") -> Outcome:
+    """``it`` trained to its epoch number ``epochs``, going on from ``state``."""
+    until = replace(it, training=it.training.model_copy(update={"epochs": epochs}))
+    outcome: Outcome = trainer.train(until, TRAIN, DEV, Session(scoring, state=state, keep_state=True))
+    return outcome
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+def test_a_training_that_goes_on_keeps_what_it_has_learned(trainer: Any, optimizer: str) -> None:
+    it = task(optimizer=optimizer, learning_rate=0.02, epochs=5)
+    whole = train(trainer, it)
+    first = rung(trainer, it, 2, None)
+    assert first.curve == whole.curve[:2] and first.state is not None and first.state.epochs == 2
+    then = rung(trainer, it, 5, first.state)
+    assert (len(then.curve), then.scored_epoch) == (3, 5)
+    again = rung(trainer, it, 5, first.state)
+    assert digest_of_arrays(again.weights) == digest_of_arrays(then.weights) and again.curve == then.curve
+    assert then.curve[0].train_loss < first.curve[0].train_loss
+    if trainer.versions().get("torch"):
+        assert then.curve == whole.curve[2:], "bit by bit, as if it had never stopped"
+        assert digest_of_arrays(then.weights) == digest_of_arrays(whole.weights)
+
+
+def test_a_tuner_may_stop_a_training_early(trainer: Any) -> None:
+    heard: list[int] = []
+
+    def after_epoch(epoch: int, measures: Epoch) -> str | None:
+        heard.append(epoch)
+        return "no use" if epoch >= 2 else None
+
+    outcome = trainer.train(task(epochs=4), TRAIN, DEV, Session("last", after_epoch=after_epoch))
+    assert (outcome.status, outcome.reason, len(outcome.curve)) == ("pruned", "no use", 2)
+    assert (outcome.scored_epoch, outcome.weights, heard) == (None, {}, [1, 2])
+    whole = trainer.train(task(epochs=2), TRAIN, DEV, Session("last", after_epoch=after_epoch))
+    assert whole.status == "completed", "at its last epoch there is nothing left to save"
+
+
 def test_what_rebuilds_a_reference_model_is_its_recipe() -> None:
     from blindtune.training import scikit
 
@@ -156,11 +205,11 @@ def test_the_scoring_rule_points_at_an_epoch(errors: list[float | None], last: i
 
 
 def test_a_loss_that_is_not_finite_is_divergence() -> None:
-    good = curve(0.5)
-    assert diverged(good) is None
+    [good] = curve(0.5)
+    assert diverged(good, 1) is None
     for name in ("train", "dev"):
-        bad = [*good, good[0].model_copy(update={f"{name}_loss": None})]
-        assert diverged(bad) == f"the {name} loss was not finite in epoch 2"
+        bad = good.model_copy(update={f"{name}_loss": None})
+        assert diverged(bad, 2) == f"the {name} loss was not finite in epoch 2"
     assert [finite(value) for value in (1.5, float("nan"), float("inf"))] == [1.5, None, None]
 
 

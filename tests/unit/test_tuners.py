@@ -19,8 +19,8 @@ from blindtune.spaces import Hyperparameters, Space
 from blindtune.systems import Tuned, read_space
 from blindtune.tuners.base import TunerSettings
 from blindtune.tuners.optuna import suggest
+from makers import check, start, told, write_isip
 from makers import config as plain_config
-from makers import told, write_isip
 from makers_spaces import active_names, dimension_of, legal, spaces
 
 #: Keras Tuner asks for the name of its thread in an old way; Optuna calls two of its arguments experimental.
@@ -56,7 +56,7 @@ def tuner(library: str, algorithm: str) -> TunerSettings:
 
 def allowed(pair: tuple[str, str], space: Space) -> bool:
     try:
-        tuner(*pair).check(space)
+        check(tuner(*pair), space)
     except ValueError:
         return False
     return True
@@ -75,7 +75,7 @@ def proposals(
     count: int,
     score: Callable[[Hyperparameters], float | None] = score_of,
 ) -> Iterator[Hyperparameters]:
-    made = tuner(*pair).start(space, count, seed)
+    made = start(tuner(*pair), space, count, seed)
     for _ in range(count):
         proposal = made.ask()
         if proposal is None:
@@ -147,7 +147,7 @@ def fit(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
 @given(st.data(), st.integers(1, 2**31 - 1))
 def test_proposals_are_exactly_the_active_hyperparameters(pair: tuple[str, str], data: Any, seed: int) -> None:
     space = data.draw(fit(pair))
-    tuner(*pair).check(space)
+    check(tuner(*pair), space)
     made = list(proposals(pair, space, seed, count_for(pair)))
     assert made
     for values in made:
@@ -290,14 +290,14 @@ def test_what_a_library_cannot_express_is_refused_by_its_name(
     pair: tuple[str, str], content: dict[str, Any], name: str, tmp_path: Any
 ) -> None:
     with pytest.raises(ValueError, match=rf"^{name}: "):
-        tuner(*pair).check(Space.model_validate(content))
+        check(tuner(*pair), Space.model_validate(content))
     # ... and while the study is planned.
     lines = {"layers": {"type": "int", "low": 1, "high": 2}, "units": {"type": "int", "low": 1, "high": 2}} | content
     path = tmp_path / "space.yaml"
     path.write_text(str(lines), encoding="utf-8")
     write_isip(tmp_path / "csv")
     system = {"kind": "tuner", "tuner": {"library": pair[0], "algorithm": pair[1]}, "space": str(path)}
-    comparison = {"dataset": "toy", "systems": ["it"], "trials": 2}
+    comparison = {"dataset": "toy", "systems": ["it"], "budget": {"trials": 2}}
     with pytest.raises(UserError, match=rf"systems\.it: .*{name}: "):
         config.read(plain_config(str(tmp_path / "csv"), systems={"it": system}, compare=[comparison]), "config.yaml")
 
@@ -325,7 +325,7 @@ SCALES = {
 
 def keras_draws(space: Space, count: int) -> list[Hyperparameters]:
     """As Keras Tuner draws, without its rule against repetition, which knows of scored trials only."""
-    made: Any = tuner("keras-tuner", "random").start(space, count + 1, 42)
+    made: Any = start(tuner("keras-tuner", "random"), space, count + 1)
     return [space.uncut(made._oracle.populate_space("0")["values"]) for _ in range(count)]
 
 
@@ -335,7 +335,7 @@ def optuna_draws(space: Space, count: int) -> list[Hyperparameters]:
 
     from blindtune.tuners.optuna import _study
 
-    made: Any = tuner("optuna", "random").start(space, count, 42)
+    made: Any = start(tuner("optuna", "random"), space, count)
     assert isinstance(made._study.sampler, optuna.samplers.RandomSampler)
     study = _study(made._study.sampler)
     return [space.uncut(suggest(study.ask(), space)) for _ in range(count)]

@@ -9,7 +9,7 @@ import yaml
 from dag import ROOT
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
-ONE = {"dataset": "set_10", "trials": 2}
+ONE = {"dataset": "set_10", "budget": {"trials": 2}}
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,11 @@ ONE = {"dataset": "set_10", "trials": 2}
         ({"scorin": "best"}, "scorin", "did you mean 'scoring'?"),
         ({"systems": {"mine": {"kind": "knn", "neighbors": [1]}}}, "neighbors", "did you mean 'neighbours'?"),
         ({"compare": [ONE | {"systems": ["mlp_am"]}]}, "compare.0.systems: 'mlp_am'", "did you mean 'mlp_"),
-        ({"compare": [ONE | {"systems": ["mlp_m"], "trials": 0}]}, "compare.0.trials", "greater than 0 (got 0)"),
+        (
+            {"compare": [ONE | {"systems": ["mlp_m"], "budget": {"trials": 0}}]},
+            "compare.0.budget.trials",
+            "greater than 0 (got 0)",
+        ),
         ({"datasets": {"set_10": {"drawing": "set_1O"}}}, "'set_1O'", "did you mean 'set_10'?"),
         ({"systems": {"mlp_a1": {"space": "mpl"}}}, "systems.mlp_a1", "mpl.yaml does not exist"),
     ],

@@ -24,12 +24,12 @@ BASE: dict[str, Any] = {
         {
             "dataset": "drawing",
             "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit"],
-            "trials": 2,
+            "budget": {"trials": 2},
         },
-        {"dataset": "files", "systems": ["near", "tuner"], "trials": 2},
-        {"dataset": "fetched", "systems": ["near", "tuner"], "trials": 2},
-        {"dataset": "written", "systems": ["near", "optuna"], "trials": 2},
-        {"dataset": "pictures", "systems": ["near", "scikit"], "trials": 2},
+        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 2}},
+        {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 2}},
+        {"dataset": "written", "systems": ["near", "optuna"], "budget": {"trials": 2}},
+        {"dataset": "pictures", "systems": ["near", "scikit"], "budget": {"trials": 2}},
     ],
     "report": {"points": 40, "surface": 20},
     "datasets": {

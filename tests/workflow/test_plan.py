@@ -81,7 +81,7 @@ def test_the_studies_that_ship_can_be_planned(tmp_path, overlay):
 
 def test_a_fetched_dataset_is_downloaded_before_it_is_prepared(tmp_path):
     config = {
-        "compare": [{"dataset": "real", "systems": ["near"], "trials": 1}],
+        "compare": [{"dataset": "real", "systems": ["near"], "budget": {"trials": 1}}],
         "datasets": {"real": {"source": "isip", "fetch": "set_10"}},
         "systems": {"near": {"kind": "knn", "neighbours": [3]}},
     }

@@ -10,8 +10,8 @@ from makers import merged
 CONFIG = {
     "seeds": [42],
     "compare": [
-        {"dataset": "one", "systems": ["near", "expert", "tuner"], "trials": 2},
-        {"dataset": "two", "systems": ["other_expert"], "trials": 2},
+        {"dataset": "one", "systems": ["near", "expert", "tuner"], "budget": {"trials": 2}},
+        {"dataset": "two", "systems": ["other_expert"], "budget": {"trials": 2}},
     ],
     "datasets": {
         name: {
@@ -88,7 +88,7 @@ def test_an_added_seed_runs_only_its_own_studies(done):
     assert not [name for name in changed if name.startswith("decode") and name.endswith("42")]
 
 
-@pytest.mark.parametrize("module", ["training.keras", "studies", "seal", "report.tables", "datasets.store"])
+@pytest.mark.parametrize("module", ["training.keras", "search", "seal", "report.tables", "datasets.store"])
 def test_a_comment_in_the_library_runs_nothing_again(done, tmp_path, monkeypatch, module):
     edit(monkeypatch, tmp_path, f"blindtune.{module}", "\n\n# A remark.\n")
     assert running(plan(done, CONFIG)) == set()

@@ -98,8 +98,11 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
     """The same search as a study: its trials, its records, its frozen model."""
     import keras_tuner  # noqa: F401  (imported before the clock starts, as in the plain script)
 
+    from blindtune.console import Console
     from blindtune.datasets.store import open_prepared
-    from blindtune.studies import Study, run, trainer_for
+    from blindtune.plans import trainer_for
+    from blindtune.runs import run
+    from blindtune.studies import Study
     from blindtune.trials import TrialLog
 
     data = open_prepared(Path(arguments.data))
@@ -115,7 +118,7 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
                 "space": "mlp",
                 "training": {"learning_rate": 0.001, "batch_size": 512, "epochs": arguments.epochs},
             },
-            "budget": arguments.trials,
+            "budget": {"trials": arguments.trials},
             "scoring": "last",
             "keep": 1,
         }
@@ -123,7 +126,7 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
     trainer_for(study.settings)
     begun, cpu = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        run(study, data, {"space": SPACE}, "benchmark", Path(folder) / "study", lambda line: None)
+        run(study, data, {"space": SPACE}, "benchmark", Path(folder) / "study", Console())
         seconds, spent = time.perf_counter() - begun, time.process_time() - cpu
         sets = [trial.hyperparameters for trial in TrialLog(Path(folder) / "study" / "trials.jsonl").read()]
     return {"seconds": seconds, "cpu": spent, "sets": sets}

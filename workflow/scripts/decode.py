@@ -3,7 +3,7 @@ from pathlib import Path
 from blindtune.console import job
 from blindtune.seal import decode_to_files
 
-with job(Path(snakemake.log[0])) as say:
+with job(Path(snakemake.log[0])) as console:
     decode_to_files(
         card=Path(snakemake.input.card),
         manifest=Path(snakemake.input.manifest),
@@ -12,5 +12,5 @@ with job(Path(snakemake.log[0])) as say:
         repeats=snakemake.params.repeats,
         points=snakemake.params.points,
         folder=Path(snakemake.output.look).parent,
-        report=say,
+        report=console.say,
     )

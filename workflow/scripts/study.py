@@ -2,10 +2,11 @@ from pathlib import Path
 
 from blindtune.console import job
 from blindtune.datasets.store import open_prepared
-from blindtune.studies import Study, run
+from blindtune.runs import run
+from blindtune.studies import Study
 
-with job(Path(snakemake.log[0])) as say:
+with job(Path(snakemake.log[0])) as console:
     files = {name: Path(path) for name, path in snakemake.input.items()}
     data = open_prepared(files.pop("manifest"))
     folder = Path(snakemake.output.card).parent
-    run(Study.model_validate(snakemake.params.study), data, files, snakemake.params.code, folder, say)
+    run(Study.model_validate(snakemake.params.study), data, files, snakemake.params.code, folder, console)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from blindtune.budgets import Budget
 from blindtune.errors import UserError
 from blindtune.files import digest, digest_of_arrays, read_json, write_beside, write_json
 from blindtune.models.architecture import Architecture
@@ -37,7 +38,7 @@ class Card(BaseModel):
     published: str | None = Field(description="the row of the published Table 3 beside which it stands")
     settings: dict[str, Any] = Field(description="the system's part of the config")
     scoring: str
-    budget: int | None = Field(description="trials that a tuner was given; null where nothing is tuned")
+    budget: Budget | None = Field(description="what a tuner was given; null where nothing is tuned")
     data_sha256: str = Field(description="identifies train and dev")
     classes: int
     trial: int | None = Field(description="number of the chosen trial; null for an estimate")

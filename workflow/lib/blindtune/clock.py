@@ -8,19 +8,28 @@ from blindtune.trials import Seconds
 
 
 class Stopwatch:
-    """Adds up wall and CPU seconds of this process by the name of what was done."""
+    """Adds up wall and CPU seconds of this process by the name of what was done.
+
+    Every second counts once: what is measured inside another part is taken from that part.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, Seconds] = {}
+        self._open: list[str] = []
 
     @contextmanager
     def measure(self, part: str) -> Iterator[None]:
         """Count the time spent inside towards ``part``."""
+        self._open.append(part)
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             yield
         finally:
-            self.add(part, time.perf_counter() - wall, time.process_time() - cpu)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            self._open.pop()
+            self.add(part, wall, cpu)
+            if self._open:
+                self.add(self._open[-1], -wall, -cpu)
 
     def add(self, part: str, wall: float, cpu: float) -> None:
         """Count ``wall`` and ``cpu`` seconds towards ``part``; negative ones take away."""

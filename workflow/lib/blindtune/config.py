@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
+from blindtune.budgets import Budget
 from blindtune.datasets.base import Source
 from blindtune.datasets.digits import Digits
 from blindtune.datasets.drawn import Drawn
@@ -26,7 +27,7 @@ class Comparison(Strict):
 
     dataset: Name = Field(description="a name from datasets")
     systems: list[Name] = Field(min_length=1, description="names from systems, in the order of the tables")
-    trials: int = Field(gt=0, description="budget in trials, the same for every tuner of this comparison")
+    budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
 
 
 class Report(Strict):
@@ -83,14 +84,14 @@ class Config(Strict):
 
     def study(self, dataset: str, system: str, seed: int) -> Study:
         """The study of one system on one dataset with one seed."""
-        trials = next(comparison.trials for comparison in self.compare if comparison.dataset == dataset)
+        budget = next(comparison.budget for comparison in self.compare if comparison.dataset == dataset)
         return Study(
             config=self.name,
             dataset=dataset,
             system=system,
             seed=seed,
             settings=self.systems[system],
-            budget=trials if isinstance(self.systems[system], Tuned) else 1,
+            budget=budget if isinstance(self.systems[system], Tuned) else None,
             scoring=self.scoring,
             keep=self.keep,
         )
@@ -119,7 +120,7 @@ def read(content: dict[str, Any], where: str) -> Config:
     for comparison in config.compare:
         _check_dataset(f"{where}: datasets.{comparison.dataset}", config.datasets[comparison.dataset])
         for name in comparison.systems:
-            _check_system(f"{where}: systems.{name}", config.systems[name])
+            _check_system(f"{where}: systems.{name}", config.systems[name], comparison.budget)
     return config
 
 
@@ -131,11 +132,11 @@ def _check_dataset(where: str, source: Source) -> None:
     _check_files(where, files)
 
 
-def _check_system(where: str, system: System) -> None:
+def _check_system(where: str, system: System, budget: Budget) -> None:
     _check_files(where, system.files())
     try:
         if isinstance(system, Tuned):
-            system.tuner.check(read_space(system.files()["space"], system.family))
+            system.tuner.check(read_space(system.files()["space"], system.family), budget, system.training.epochs)
         elif not isinstance(system, Bayes) and "model" in system.files():
             load(ManualModel, system.files()["model"])
     except ValueError as error:

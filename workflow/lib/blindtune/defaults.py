@@ -59,12 +59,12 @@ DEFAULT: dict[str, Any] = {
     "keep": 1,
     "repeats": [],
     "compare": [
-        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 6},
-        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "trials": 6},
+        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 6}},
+        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 6}},
         {
             "dataset": "set_10",
             "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", "bayes"],
-            "trials": 6,
+            "budget": {"trials": 6},
         },
     ],
     "report": {"points": 4000, "surface": 200},

@@ -25,8 +25,8 @@ from blindtune.datasets.store import Prepared, digest_of_split, open_prepared, o
 from blindtune.errors import SecondLook, UserError
 from blindtune.files import canonical, digest, digest_of_arrays, read_json, write_json
 from blindtune.looks import Answers, Look, write_answers
+from blindtune.plans import trainer_for
 from blindtune.seeds import derive
-from blindtune.studies import trainer_for
 from blindtune.systems import System
 from blindtune.training.base import Predict, Task, Training
 from blindtune.trials import append_line, set_torn_line_aside

@@ -1,6 +1,5 @@
 """The systems that are compared: baselines, manual models and tuners, as the config declares them."""
 
-from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -26,7 +25,7 @@ TUNERS = {
 }
 
 #: Modules that determine records too, but import far more than any one system needs.
-_ALONE = ("blindtune.studies", "blindtune.systems", "blindtune.seeds", "blindtune.models.families")
+_ALONE = ("blindtune.search", "blindtune.plans", "blindtune.seeds", "blindtune.budgets", "blindtune.models.families")
 
 TrainerName = Literal["keras", "pytorch"]
 
@@ -217,18 +216,3 @@ def _check_options(where: str, name: str, options: list[Value]) -> None:
             parse(Training, {name: option}, where)
         elif name.endswith("activation"):
             parse(Dense, {"kind": "dense", "units": 1, "activation": option}, where)
-
-
-def manual_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Mapping[str, object]:
-    """The one hyperparameter set of a manual model: its training settings and its layers."""
-    replaced = overrides.model_dump(exclude_none=True)
-    return {
-        **model.training.model_dump(),
-        **replaced,
-        "layers": [layer.model_dump() for layer in model.layers],
-    }
-
-
-def with_output(layers: list[Layer], classes: int) -> tuple[Layer, ...]:
-    """``layers`` and the output layer that gives one logit per class."""
-    return (*layers, Dense(kind="dense", units=classes))

@@ -47,20 +47,26 @@ class Trial(BaseModel):
 
     study: str = Field(description="study id: <config name>/<dataset>/<system>/<seed>")
     number: int = Field(ge=0, description="trial number, from 0, in the order of the proposals")
-    parent: int | None = Field(default=None, description="the trial that this one continues, if promoted")
+    parent: int | None = Field(default=None, description="the trial from which this one was promoted")
+    trained_before: int = Field(
+        default=0, ge=0, description="epochs of the parent that this trial continues; 0: trained from the start"
+    )
+    fold: int | None = Field(
+        default=None, ge=0, description="the fold of a cross-validation on which it was scored; null: on dev"
+    )
     hyperparameters: dict[str, object] = Field(description="the active hyperparameters")
     status: Status
     reason: str | None = Field(default=None, description="why a trial did not complete")
     exceptions: list[str] = Field(default_factory=list, description="layers that could not be built")
     score: float | None = Field(description="dev error by the scoring rule; null unless completed")
-    epochs: int = Field(ge=0, description="training epochs spent")
+    epochs: int = Field(ge=0, description="training epochs spent on this trial, those of its parent left out")
     curve: list[Epoch]
-    best_epoch: int | None = Field(description="epoch of the lowest dev error, from 1")
-    scored_epoch: int | None = Field(description="epoch whose weights were scored and kept, from 1")
+    best_epoch: int | None = Field(description="epoch of the lowest dev error, counted from the start of the training")
+    scored_epoch: int | None = Field(description="epoch whose weights were scored and kept, counted alike")
     parameters: int | None = Field(description="trainable parameters")
     weights_sha256: str | None = Field(description="identifies the scored weights")
     seeds: dict[str, int] = Field(description="study seed and the trial's own")
-    seconds: dict[str, Seconds] = Field(description="suggest, build, train, evaluate, save")
+    seconds: dict[str, Seconds] = Field(description="suggest, build, train, evaluate, save; every second counts once")
     started: str = Field(description="UTC, ISO 8601")
     host: str
     versions: dict[str, str]
@@ -75,8 +81,11 @@ class Trial(BaseModel):
 
 
 def best(trials: list[Trial]) -> Trial | None:
-    """The completed trial with the lowest score, the earliest of equals; None where none completed."""
-    scored = [trial for trial in trials if trial.score is not None]
+    """The completed trial with the lowest dev error, the earliest of equals; None where none completed.
+
+    Trials that were scored on a fold of a cross-validation do not count.
+    """
+    scored = [trial for trial in trials if trial.score is not None and trial.fold is None]
     return min(scored, key=lambda trial: (trial.told(), trial.number), default=None)
 
 

@@ -15,7 +15,7 @@ TRAINING = ("optimizer", "learning_rate", "batch_size", "epochs", "loss")
 
 _OURS: dict[str, Callable[[Card], object]] = {
     "objective": lambda card: f"dev error, {card.scoring} epoch",
-    "max_trials": lambda card: card.budget,
+    "max_trials": lambda card: card.budget and card.budget.trials,
     "seed": lambda card: card.seed,
     "allow_new_entries": lambda card: card.settings["tuner"].get("allow_new_entries"),
     "tune_new_entries": lambda card: card.settings["tuner"].get("tune_new_entries"),

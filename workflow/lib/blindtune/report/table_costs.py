@@ -47,7 +47,7 @@ def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
         "system": system.name,
         "kind": system.kind,
         "seeds": len(runs),
-        "budget": runs[0].card.budget,
+        "budget": budget.trials if (budget := runs[0].card.budget) else None,
         "trials": mean([run.card.spent.trials for run in runs]),
         "trials_valid": mean([run.card.spent.trials - run.card.statuses.get("invalid", 0) for run in runs]),
     }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Scoring = Literal["last", "best"]
 Predict = Callable[["NDArray[np.float32]"], "NDArray[np.int64]"]
+Arrays = dict[str, "NDArray[Any]"]
 
 
 class Training(Strict):
@@ -68,6 +69,48 @@ class Task:
 
 
 @dataclass(frozen=True)
+class State:
+    """Where a training stands; going on from here is as if it had never stopped.
+
+    Attributes:
+        epochs: epochs trained so far.
+        arrays: weights, optimizer and whatever else the trainer needs, under names of its own.
+    """
+
+    epochs: int
+    arrays: "Arrays"
+
+
+def _never(epoch: int, measures: Epoch) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Session:
+    """How one training goes, beside what is trained.
+
+    Attributes:
+        scoring: which epoch is scored.
+        clock: takes the seconds of building, training and scoring.
+        after_epoch: told the number of an epoch, counted from the start of the training, and its measures; a
+            text that comes back is why the training is to be stopped early (pruned).
+        state: where to go on from; None: from the start.
+        keep_state: whether the outcome is to hold the state at its end.
+    """
+
+    scoring: Scoring
+    clock: Stopwatch = field(default_factory=Stopwatch)
+    after_epoch: Callable[[int, Epoch], str | None] = _never
+    state: State | None = None
+    keep_state: bool = False
+
+    @property
+    def trained_before(self) -> int:
+        """Epochs that lie behind the state."""
+        return self.state.epochs if self.state else 0
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What training gave; `blindtune.trials.Trial` explains the fields of the same names."""
 
@@ -76,14 +119,18 @@ class Outcome:
     curve: list[Epoch]
     scored_epoch: int | None
     parameters: int | None
-    weights: "dict[str, NDArray[Any]]" = field(default_factory=dict)
+    weights: "Arrays" = field(default_factory=dict)
+    state: State | None = None
 
 
 class Trainer(Protocol):
     """One way to train."""
 
-    def train(self, task: Task, train: Split, dev: Split, scoring: Scoring, clock: Stopwatch) -> Outcome:
-        """Train and score one model; a diverged one is an outcome, not an error."""
+    #: Whether `train` can go on from the state of an earlier training.
+    continues: bool
+
+    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+        """Train until the task's number of epochs, and score; a diverged model is an outcome, not an error."""
 
     def rebuild(self, task: Task, weights: "Mapping[str, NDArray[Any]]", train: Split) -> Predict:
         """The trained model again, from its weights (or, without any, from train), as a function
@@ -94,15 +141,83 @@ class Trainer(Protocol):
         """Versions of the libraries that determine the outcome."""
 
 
+class Progress:
+    """The epochs of one training: its curve, the weights worth keeping, and when it ends.
+
+    Attributes:
+        curve: the epochs of this session.
+    """
+
+    def __init__(self, epochs: int, session: Session) -> None:
+        self.curve: list[Epoch] = []
+        self._epochs = epochs
+        self._session = session
+        self._status: Status = "completed"
+        self._reason: str | None = None
+        self._kept: Arrays = {}
+
+    @property
+    def done(self) -> int:
+        """Epochs trained, those before this session included."""
+        return self._session.trained_before + len(self.curve)
+
+    def add(self, epoch: Epoch, weights: "Callable[[], Arrays]") -> bool:
+        """Take note of an epoch.
+
+        Args:
+            epoch: its measures.
+            weights: gives a copy of the weights as they are now.
+
+        Returns:
+            Whether training goes on.
+        """
+        self.curve.append(epoch)
+        self._reason = diverged(epoch, self.done)
+        if self._reason:
+            self._status = "diverged"
+            return False
+        pruned = self._session.after_epoch(self.done, epoch)
+        last = self.done >= self._epochs
+        if pruned and not last:
+            self._status, self._reason = "pruned", pruned
+            return False
+        if self._session.scoring == "best" and best_epoch(self.curve) == len(self.curve):
+            self._kept = weights()
+        return not last
+
+    def outcome(
+        self, parameters: int | None, weights: "Callable[[], Arrays]", state: "Callable[[], Arrays]"
+    ) -> Outcome:
+        """What training gave.
+
+        Args:
+            parameters: trainable parameters.
+            weights: gives a copy of the final weights.
+            state: gives what is needed to go on.
+        """
+        if self._status != "completed":
+            return Outcome(self._status, self._reason, self.curve, None, parameters)
+        scored = scored_epoch(self.curve, self._session.scoring)
+        return Outcome(
+            status="completed",
+            reason=None,
+            curve=self.curve,
+            scored_epoch=None if scored is None else self._session.trained_before + scored,
+            parameters=parameters,
+            weights=self._kept or weights(),
+            state=State(self.done, state()) if self._session.keep_state else None,
+        )
+
+
 def scored_epoch(curve: list[Epoch], scoring: Scoring) -> int | None:
-    """The epoch, from 1, that the scoring rule points at; None for an empty curve."""
+    """The epoch of ``curve``, from 1, that the scoring rule points at; None for an empty curve."""
     if not curve:
         return None
     return len(curve) if scoring == "last" else best_epoch(curve)
 
 
 def best_epoch(curve: list[Epoch]) -> int | None:
-    """The first epoch, from 1, with the lowest dev error; None where no epoch has one."""
+    """The first epoch of ``curve``, from 1, with the lowest dev error; None where no epoch has one."""
     errors = [(epoch.dev_error, number) for number, epoch in enumerate(curve, 1) if epoch.dev_error is not None]
     return min(errors)[1] if errors else None
 
@@ -112,10 +227,9 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def diverged(curve: list[Epoch]) -> str | None:
-    """Why training must stop after the last epoch of ``curve``: a loss is not finite; else None."""
-    last = curve[-1]
-    if last.train_loss is None or last.dev_loss is None:
-        which = "train" if last.train_loss is None else "dev"
-        return f"the {which} loss was not finite in epoch {len(curve)}"
+def diverged(epoch: Epoch, number: int) -> str | None:
+    """Why training must stop after an epoch: a loss is not finite; else None."""
+    if epoch.train_loss is None or epoch.dev_loss is None:
+        which = "train" if epoch.train_loss is None else "dev"
+        return f"the {which} loss was not finite in epoch {number}"
     return None

@@ -13,17 +13,8 @@ from blindtune.datasets.base import Split
 from blindtune.errors import UserError
 from blindtune.models import keras as networks
 from blindtune.models.architecture import Architecture, count_parameters
-from blindtune.training.base import (
-    Outcome,
-    Predict,
-    Scoring,
-    Task,
-    Training,
-    best_epoch,
-    diverged,
-    finite,
-    scored_epoch,
-)
+from blindtune.seeds import derive
+from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session, Task, Training, finite
 from blindtune.trials import Epoch
 
 _EVALUATION_BATCH = 8_192
@@ -37,7 +28,13 @@ _OPTIMIZERS = {
 
 
 class KerasTrainer:
-    """Trains an `Architecture` with Keras on TensorFlow."""
+    """Trains an `Architecture` with Keras on TensorFlow.
+
+    A training that goes on has its weights and its optimizer as they were; the order of samples and dropout are
+    drawn anew, so that it does not equal one that never stopped.
+    """
+
+    continues = True
 
     def __init__(self) -> None:
         # One thread, so that sums have one order and records do not depend on the number of cores.
@@ -48,38 +45,40 @@ class KerasTrainer:
         """The versions of Keras and of its backend."""
         return {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
 
-    def train(self, task: Task, train: Split, dev: Split, scoring: Scoring, clock: Stopwatch) -> Outcome:
-        """Train for the task's epochs, scoring dev after each; ends early when a loss is not finite."""
-        architecture = _architecture(task)
+    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+        """Train to the task's last epoch, scoring dev after each; ends early when a loss is not finite."""
+        architecture, clock = _architecture(task), session.clock
         with clock.measure("build"):
             # A trial's outcome must not depend on the trials before it: drop their graphs and names.
             keras.backend.clear_session(free_memory=False)
-            keras.utils.set_random_seed(task.seed)
+            before = session.trained_before
+            keras.utils.set_random_seed(derive("continued", task.seed, before) if before else task.seed)
             model = networks.build(architecture)
             model.compile(
                 optimizer=_optimizer(task.training),
                 loss=networks.loss(task.training.loss, architecture, task.classes),
                 metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             )
-        watch = _Watch(scoring, clock, len(train.y), len(dev.y))
+            if session.state:
+                _go_on(model, session.state.arrays)
+        watch = _Watch(Progress(task.training.epochs, session), clock, len(train.y), len(dev.y))
         with clock.measure("train"):
-            model.fit(
-                train.x,
-                train.y,
-                batch_size=task.training.batch_size,
-                epochs=task.training.epochs,
-                validation_data=(dev.x, dev.y),
-                validation_batch_size=max(task.training.batch_size, _EVALUATION_BATCH),
-                callbacks=[watch],
-                verbose=0,
-            )
-        return Outcome(
-            status="diverged" if watch.reason else "completed",
-            reason=watch.reason,
-            curve=watch.curve,
-            scored_epoch=None if watch.reason else scored_epoch(watch.curve, scoring),
-            parameters=count_parameters(architecture),
-            weights={} if watch.reason else watch.kept or networks.weights_of(model),
+            self._fit(model, task, train, dev, watch, before)
+        return watch.progress.outcome(
+            count_parameters(architecture), lambda: networks.weights_of(model), lambda: _state(model)
+        )
+
+    def _fit(self, model: keras.Model, task: Task, train: Split, dev: Split, watch: "_Watch", before: int) -> None:
+        model.fit(
+            train.x,
+            train.y,
+            batch_size=task.training.batch_size,
+            epochs=task.training.epochs,
+            initial_epoch=before,
+            validation_data=(dev.x, dev.y),
+            validation_batch_size=max(task.training.batch_size, _EVALUATION_BATCH),
+            callbacks=[watch],
+            verbose=0,
         )
 
     def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
@@ -99,46 +98,48 @@ class KerasTrainer:
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes the curve, keeps the scored weights, stops a diverged model, splits the time."""
+    """Notes each epoch, stops a model that is pruned or diverged, splits the time."""
 
-    def __init__(self, scoring: Scoring, clock: Stopwatch, train_samples: int, dev_samples: int) -> None:
+    def __init__(self, progress: Progress, clock: Stopwatch, train_samples: int, dev_samples: int) -> None:
         super().__init__()
-        self.curve: list[Epoch] = []
-        self.kept: dict[str, NDArray[Any]] = {}
-        self.reason: str | None = None
-        self._scoring = scoring
+        self.progress = progress
         self._clock = clock
         self._train_samples = train_samples
         self._dev_samples = dev_samples
-        self._evaluation = Stopwatch()
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self._measuring = self._evaluation.measure("evaluate")
+        # Keras evaluates inside fit: what goes there is not training.
+        self._measuring = self._clock.measure("evaluate")
         self._measuring.__enter__()
 
     def on_test_end(self, logs: Any = None) -> None:
         self._measuring.__exit__(None, None, None)
 
-    def on_train_end(self, logs: Any = None) -> None:
-        # Keras evaluates inside fit: what went there is not training.
-        spent = self._evaluation.seconds["evaluate"]
-        self._clock.add("evaluate", spent.wall, spent.cpu)
-        self._clock.add("train", -spent.wall, -spent.cpu)
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.curve.append(
-            Epoch(
-                train_loss=finite(logs["loss"]),
-                train_error=_error(logs["accuracy"], self._train_samples),
-                dev_loss=finite(logs["val_loss"]),
-                dev_error=_error(logs["val_accuracy"], self._dev_samples),
-            )
+        measures = Epoch(
+            train_loss=finite(logs["loss"]),
+            train_error=_error(logs["accuracy"], self._train_samples),
+            dev_loss=finite(logs["val_loss"]),
+            dev_error=_error(logs["val_accuracy"], self._dev_samples),
         )
-        self.reason = diverged(self.curve)
-        if self.reason:
+        if not self.progress.add(measures, lambda: networks.weights_of(self.model)):
             self.model.stop_training = True
-        elif self._scoring == "best" and best_epoch(self.curve) == len(self.curve):
-            self.kept = networks.weights_of(self.model)
+
+
+_OPTIMIZER = "optimizer."
+
+
+def _state(model: keras.Model) -> Arrays:
+    """Weights and the variables of the optimizer."""
+    variables = {f"{_OPTIMIZER}{number}": v.numpy().copy() for number, v in enumerate(model.optimizer.variables)}
+    return networks.weights_of(model) | variables
+
+
+def _go_on(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
+    networks.set_weights(model, arrays)
+    model.optimizer.build(model.trainable_variables)
+    for number, variable in enumerate(model.optimizer.variables):
+        variable.assign(arrays[f"{_OPTIMIZER}{number}"])
 
 
 def _architecture(task: Task) -> Architecture:

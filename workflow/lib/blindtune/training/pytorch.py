@@ -8,22 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from blindtune.clock import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.errors import UserError
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, count_parameters
-from blindtune.training.base import (
-    Outcome,
-    Predict,
-    Scoring,
-    Task,
-    Training,
-    best_epoch,
-    diverged,
-    finite,
-    scored_epoch,
-)
+from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session, Task, Training, finite
 from blindtune.trials import Epoch
 
 #: Samples per forward pass outside of training; bounds memory, changes no result.
@@ -31,7 +20,9 @@ _EVALUATION_BATCH = 65_536
 
 
 class PyTorchTrainer:
-    """Trains an `Architecture` with PyTorch."""
+    """Trains an `Architecture` with PyTorch; a training that goes on equals one that never stopped, bit by bit."""
+
+    continues = True
 
     def __init__(self) -> None:
         # One thread, so that sums have one order and records do not depend on the number of cores.
@@ -42,41 +33,30 @@ class PyTorchTrainer:
         """The version of PyTorch."""
         return {"torch": torch.__version__}
 
-    def train(self, task: Task, train: Split, dev: Split, scoring: Scoring, clock: Stopwatch) -> Outcome:
-        """Train for the task's epochs, scoring dev after each; ends early when a loss is not finite."""
-        architecture = _architecture(task)
+    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+        """Train to the task's last epoch, scoring dev after each; ends early when a loss is not finite."""
+        architecture, clock = _architecture(task), session.clock
         with clock.measure("build"):
             torch.manual_seed(task.seed)
             model = networks.build(architecture)
             optimizer = _optimizer(task.training, model)
+            if session.state:
+                _go_on(model, optimizer, session.state.arrays)
             train_x, train_y = _tensors(train)
             dev_x, dev_y = _tensors(dev)
-        curve: list[Epoch] = []
-        kept: dict[str, NDArray[Any]] = {}
-        reason = None
-        while len(curve) < task.training.epochs and reason is None:
+        progress = Progress(task.training.epochs, session)
+        more = True
+        while more:
             with clock.measure("train"):
                 train_loss, train_error = _one_epoch(model, optimizer, (train_x, train_y), task)
             with clock.measure("evaluate"):
                 dev_loss, dev_error = _evaluate(model, dev_x, dev_y, task.training.loss, architecture)
-            curve.append(
-                Epoch(
-                    train_loss=finite(train_loss),
-                    train_error=train_error,
-                    dev_loss=finite(dev_loss),
-                    dev_error=dev_error,
-                )
+            epoch = Epoch(
+                train_loss=finite(train_loss), train_error=train_error, dev_loss=finite(dev_loss), dev_error=dev_error
             )
-            reason = diverged(curve)
-            if reason is None and scoring == "best" and best_epoch(curve) == len(curve):
-                kept = networks.weights_of(model)
-        return Outcome(
-            status="diverged" if reason else "completed",
-            reason=reason,
-            curve=curve,
-            scored_epoch=None if reason else scored_epoch(curve, scoring),
-            parameters=count_parameters(architecture),
-            weights={} if reason else kept or networks.weights_of(model),
+            more = progress.add(epoch, lambda: networks.weights_of(model))
+        return progress.outcome(
+            count_parameters(architecture), lambda: networks.weights_of(model), lambda: _state(model, optimizer)
         )
 
     def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
@@ -112,6 +92,30 @@ def _optimizer(training: Training, model: nn.Module) -> torch.optim.Optimizer:
             return torch.optim.SGD(parameters, lr=rate, fused=True)
         case "rmsprop":
             return torch.optim.RMSprop(parameters, lr=rate)
+
+
+_MODEL, _OPTIMIZER, _RANDOM = "model.", "optimizer.", "random"
+
+
+def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
+    """Weights, moments of the optimizer and the place in the stream of random numbers."""
+    arrays = {f"{_MODEL}{name}": array for name, array in networks.weights_of(model).items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        for name, value in moments.items():
+            if value is not None:
+                arrays[f"{_OPTIMIZER}{index}.{name}"] = value.numpy().copy()
+    return arrays | {_RANDOM: torch.get_rng_state().numpy().copy()}
+
+
+def _go_on(model: nn.Module, optimizer: torch.optim.Optimizer, arrays: Mapping[str, NDArray[Any]]) -> None:
+    networks.set_weights(model, {name.removeprefix(_MODEL): a for name, a in arrays.items() if name.startswith(_MODEL)})
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, array in arrays.items():
+        if key.startswith(_OPTIMIZER):
+            index, name = key.removeprefix(_OPTIMIZER).split(".")
+            moments.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+    torch.set_rng_state(torch.from_numpy(arrays[_RANDOM].copy()))
 
 
 def _one_epoch(

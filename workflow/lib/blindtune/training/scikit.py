@@ -13,9 +13,8 @@ import sklearn
 from numpy.typing import NDArray
 
 from blindtune import baselines
-from blindtune.clock import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.training.base import Outcome, Predict, Scoring, Task
+from blindtune.training.base import Outcome, Predict, Session, Task
 from blindtune.trials import Epoch
 
 
@@ -28,6 +27,7 @@ class ScikitTrainer:
         identify: the arrays that determine what a fitted classifier predicts.
     """
 
+    continues = False
     fit: Callable[[NDArray[np.float32], NDArray[np.int64], Task], Any]
     identify: Callable[[Any], dict[str, NDArray[Any]]]
 
@@ -35,11 +35,11 @@ class ScikitTrainer:
         """The version of scikit-learn."""
         return {"scikit-learn": sklearn.__version__}
 
-    def train(self, task: Task, train: Split, dev: Split, scoring: Scoring, clock: Stopwatch) -> Outcome:
+    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
         """Fit on train and score dev: one epoch, with no losses."""
-        with clock.measure("train"):
+        with session.clock.measure("train"):
             model = self.fit(train.x, train.y, task)
-        with clock.measure("evaluate"):
+        with session.clock.measure("evaluate"):
             error = baselines.error_of(model, dev.x, dev.y)
         curve = [Epoch(train_loss=None, train_error=None, dev_loss=None, dev_error=error)]
         return Outcome("completed", None, curve, scored_epoch=1, parameters=None, weights=self.identify(model))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from blindtune.budgets import Budget
 from blindtune.spaces import (
     BoolDimension,
     ChoiceDimension,
@@ -16,7 +17,7 @@ from blindtune.spaces import (
     Value,
 )
 from blindtune.trials import Trial
-from blindtune.tuners.base import Proposal, Tuner, TunerSettings, check_grid
+from blindtune.tuners.base import Proposal, Start, Tuner, TunerSettings, check_grid
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -34,17 +35,17 @@ class KerasTunerSettings(TunerSettings):
     )
     tune_new_entries: bool = Field(default=True, description="Table 2; see allow_new_entries")
 
-    def check(self, space: Space) -> None:
+    def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """A grid needs lists of values."""
         if self.algorithm == "grid":
             check_grid(space)
 
-    def start(self, space: Space, trials: int, seed: int) -> Tuner:
+    def start(self, start: Start) -> Tuner:
         """A fresh oracle; Keras Tuner takes a seed of 0 for none, so seeds start at 1."""
-        return _OracleTuner(space, _oracle(self, space, trials, seed))
+        return _OracleTuner(start.space, _oracle(self, start))
 
 
-class _OracleTuner:
+class _OracleTuner(Tuner):
     def __init__(self, space: Space, oracle: "keras_tuner.Oracle") -> None:
         self._space = space
         self._oracle = oracle
@@ -66,7 +67,7 @@ class _OracleTuner:
 _OBJECTIVE = "dev_error"
 
 
-def _oracle(settings: KerasTunerSettings, space: Space, trials: int, seed: int) -> "keras_tuner.Oracle":
+def _oracle(settings: KerasTunerSettings, start: Start) -> "keras_tuner.Oracle":
     import keras_tuner
 
     kinds = {
@@ -87,9 +88,9 @@ def _oracle(settings: KerasTunerSettings, space: Space, trials: int, seed: int) 
 
     oracle = InMemory(
         objective=keras_tuner.Objective(_OBJECTIVE, "min"),
-        max_trials=trials,
-        seed=seed,
-        hyperparameters=hyperparameters(space),
+        max_trials=start.budget.most_trials(),
+        seed=start.seed,
+        hyperparameters=hyperparameters(start.space),
         allow_new_entries=settings.allow_new_entries,
         tune_new_entries=settings.tune_new_entries,
     )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from blindtune.budgets import Budget
 from blindtune.spaces import (
     BoolDimension,
     ChoiceDimension,
@@ -16,7 +17,7 @@ from blindtune.spaces import (
     Value,
 )
 from blindtune.trials import Trial
-from blindtune.tuners.base import Proposal, Tuner, TunerSettings, check_grid
+from blindtune.tuners.base import Proposal, Start, Tuner, TunerSettings, check_grid
 
 if TYPE_CHECKING:
     import optuna
@@ -31,7 +32,7 @@ class OptunaSettings(TunerSettings):
         "(univariate, no constant liar)"
     )
 
-    def check(self, space: Space) -> None:
+    def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Optuna's grid takes no conditions, CMA-ES neither conditions nor choices."""
         if self.algorithm == "grid":
             check_grid(space)
@@ -41,12 +42,12 @@ class OptunaSettings(TunerSettings):
             if self.algorithm == "cma-es" and _is_choice(dimension):
                 raise ValueError(f"{name}: Optuna's cma-es takes numbers only, no choices")
 
-    def start(self, space: Space, trials: int, seed: int) -> Tuner:
+    def start(self, start: Start) -> Tuner:
         """A fresh study."""
-        return _StudyTuner(self.algorithm, space, seed)
+        return _StudyTuner(self.algorithm, start.space, start.seed)
 
 
-class _StudyTuner:
+class _StudyTuner(Tuner):
     def __init__(self, algorithm: str, space: Space, seed: int) -> None:
         self._space = space
         self._grid = _grid(space, seed) if algorithm == "grid" else None

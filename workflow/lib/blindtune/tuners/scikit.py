@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from blindtune.budgets import Budget
 from blindtune.spaces import Hyperparameters, Parameter, Space
-from blindtune.tuners.base import Given, Tuner, TunerSettings, check_grid
+from blindtune.tuners.base import Given, Start, Tuner, TunerSettings, check_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,18 +21,20 @@ class ScikitSettings(TunerSettings):
         description="parameter-sampler: independent draws; parameter-grid: every set, in the library's order"
     )
 
-    def check(self, space: Space) -> None:
+    def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """A grid needs lists of values."""
         if self.algorithm == "parameter-grid":
             check_grid(space)
 
-    def start(self, space: Space, trials: int, seed: int) -> Tuner:
-        """The whole list; nothing is learnt on the way."""
-        return Given(sampled(space, trials, seed) if self.algorithm == "parameter-sampler" else grid(space))
+    def start(self, start: Start) -> Tuner:
+        """The list; nothing is learnt on the way."""
+        if self.algorithm == "parameter-grid":
+            return Given(grid(start.space))
+        return Given(sampled(start.space, start.budget.most_trials(), start.seed))
 
 
-def sampled(space: Space, trials: int, seed: int) -> list[Hyperparameters]:
-    """``trials`` independent sets.
+def sampled(space: Space, trials: int, seed: int) -> Iterator[Hyperparameters]:
+    """``trials`` independent sets, each drawn when it is asked for.
 
     A dict of distributions cannot say that one depends on another, and a list of dicts would draw each combination of
     layers equally often. So the whole space is one distribution, under one name.
@@ -39,16 +42,16 @@ def sampled(space: Space, trials: int, seed: int) -> list[Hyperparameters]:
     from sklearn.model_selection import ParameterSampler
 
     draws = ParameterSampler({"set": _Distribution(space)}, n_iter=trials, random_state=seed)
-    return [draw["set"] for draw in draws]
+    return (draw["set"] for draw in draws)
 
 
-def grid(space: Space) -> list[Hyperparameters]:
+def grid(space: Space) -> Iterator[Hyperparameters]:
     """Every set of a space whose dimensions have lists of values, each once."""
     from sklearn.model_selection import ParameterGrid
 
     # One dict for each way in which parameters can be active: a plain dict would repeat sets that differ only in
     # values of inactive parameters.
-    return [dict(point) for point in ParameterGrid(_branches(space))]
+    return (dict(point) for point in ParameterGrid(_branches(space)))
 
 
 def _branches(space: Space) -> list[dict[str, list[Any]]]:

@@ -1,0 +1,70 @@
+"""What a search may spend, in trials, epochs and seconds, and the account of what it has spent."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from blindtune.strict import Strict
+from blindtune.trials import Trial
+
+
+class Budget(Strict):
+    """What every tuner of a comparison may spend; of several limits, the first that is reached ends the search."""
+
+    trials: int | None = Field(default=None, gt=0, description="hyperparameter sets, whatever became of them")
+    epochs: int | None = Field(
+        default=None, gt=0, description="passes over train, all trials together; a trial begins only if it fits"
+    )
+    seconds: float | None = Field(
+        default=None, gt=0, description="wall seconds of suggesting, building, training, scoring and saving"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.trials is None and self.epochs is None and self.seconds is None:
+            raise ValueError("gives no limit: set trials, epochs or seconds")
+        return self
+
+    def most_trials(self) -> int:
+        """More trials than this the budget cannot pay for."""
+        return min(self.trials or _MANY, self.epochs or _MANY)
+
+
+#: Stands for "no limit" where a library wants a number of trials.
+_MANY = 1_000_000
+
+
+class Account:
+    """What a search has spent of its budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.trials = 0
+        self.epochs = 0
+        self.seconds = 0.0
+
+    def add(self, trial: Trial) -> None:
+        """Book a trial.
+
+        One without an epoch, such as an invalid set, is charged one epoch: else a search that meets nothing else
+        would never end.
+        """
+        self.trials += 1
+        self.epochs += max(1, trial.epochs)
+        self.seconds += sum(part.wall for part in trial.seconds.values())
+
+    def open(self) -> bool:
+        """Whether anything is left."""
+        return self.fits(1)
+
+    def fits(self, epochs: int) -> bool:
+        """Whether one more trial of so many epochs can be paid for.
+
+        Seconds are not known beforehand: a trial that begins within them is finished.
+        """
+        budget = self._budget
+        return (
+            (budget.trials is None or self.trials < budget.trials)
+            and (budget.epochs is None or self.epochs + epochs <= budget.epochs)
+            and (budget.seconds is None or self.seconds < budget.seconds)
+        )
