@@ -1,0 +1,138 @@
+"""What the raw files of a corpus offer, and the draw of samples from it.
+
+A corpus of recordings or slides is prepared in three steps: each file is surveyed by itself (what is wrong with
+it, and where samples of which class could be cut), samples are drawn from all surveys at once, and each file gives
+the samples that were drawn from it. A survey is small; signals and pixels are read again when samples are cut.
+"""
+
+from collections import Counter
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from blindtune.datasets.base import SPLITS, Sizes
+from blindtune.errors import UserError
+from blindtune.seeds import derive
+
+
+class Candidate(BaseModel):
+    """Where a sample could be cut."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str = Field(description="name of the class")
+    place: dict[str, int | float] = Field(description="start in seconds, or column and row in pixels of level 0")
+
+
+class Survey(BaseModel):
+    """What one raw file offers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = Field(description="path below the folder of the corpus")
+    sha256: dict[str, str] = Field(description="of every file that was read, by its path below the corpus")
+    group: str = Field(description="what stands in one split only: the patient")
+    split: str
+    bad: str | None = Field(default=None, description="why the file gives no sample")
+    candidates: list[Candidate] = Field(default_factory=list)
+    left_out: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="by the filter's name and the class: what it took away"
+    )
+    facts: dict[str, Any] = Field(default_factory=dict, description="rate, montage, microns per pixel and the like")
+
+
+def draw(surveys: list[Survey], classes: list[str], sizes: Sizes, seed: int) -> dict[str, list[Candidate]]:
+    """Samples for every split, as many of each class as of the others.
+
+    Each candidate has a rank of its own, from the seed and from what it is, so that a changed file changes little of
+    what is drawn from the others, and the order of files nothing.
+
+    Args:
+        surveys: one for each file of the corpus.
+        classes: names of the classes.
+        sizes: samples per split, over all classes.
+        seed: another seed draws others.
+
+    Returns:
+        The drawn candidates by file, in the order of their ranks; files without any are left out.
+
+    Raises:
+        UserError: a split has too few candidates of a class, or a size is no multiple of the number of classes.
+    """
+    drawn: dict[str, list[Candidate]] = {}
+    for split in SPLITS:
+        wanted, rest = divmod(getattr(sizes, split), len(classes))
+        if rest:
+            raise UserError(f"sizes.{split}: {getattr(sizes, split)} is no multiple of {len(classes)}, the classes.")
+        for label in classes:
+            ranked = _ranked(surveys, split, label, seed)
+            if len(ranked) < wanted:
+                raise UserError(
+                    f"sizes.{split}: {wanted} samples of {label} are wanted, the files of {split} offer {len(ranked)}. "
+                    "Lower the size, add files, or loosen what leaves samples out."
+                )
+            for _, file, candidate in ranked[:wanted]:
+                drawn.setdefault(file, []).append(candidate)
+    return drawn
+
+
+def _ranked(surveys: list[Survey], split: str, label: str, seed: int) -> list[tuple[int, str, Candidate]]:
+    found = [
+        (derive("drawn", seed, survey.file, label, candidate.place), survey.file, candidate)
+        for survey in surveys
+        if survey.split == split and survey.bad is None
+        for candidate in survey.candidates
+        if candidate.label == label
+    ]
+    return sorted(found, key=lambda one: one[:2])
+
+
+def check_groups(surveys: list[Survey]) -> None:
+    """Refuse a group that stands in two splits.
+
+    Raises:
+        UserError: the message names the group and a file of each split.
+    """
+    seen: dict[str, Survey] = {}
+    for survey in surveys:
+        first = seen.setdefault(survey.group, survey)
+        if first.split != survey.split:
+            raise UserError(
+                f"{survey.file}: {survey.group} stands in {survey.split} and, with {first.file}, in {first.split}. "
+                "A group (patient) belongs to one split only."
+            )
+
+
+def bad_files(surveys: list[Survey]) -> list[tuple[str, str]]:
+    """The files that give no sample, and why, by name."""
+    return sorted((survey.file, survey.bad) for survey in surveys if survey.bad is not None)
+
+
+def check_bad(surveys: list[Survey], most: float, strict: bool) -> None:
+    """Stop where too much of a corpus is bad.
+
+    Args:
+        surveys: one for each file of the corpus.
+        most: the largest share of bad files that is put up with, from 0 to 1.
+        strict: put up with none.
+
+    Raises:
+        UserError: the message names the first bad file, and how many there are.
+    """
+    bad = bad_files(surveys)
+    if bad and (strict or len(bad) > most * len(surveys)):
+        file, reason = bad[0]
+        limit = "strict: true allows none" if strict else f"at most a share of {most:g} is allowed (most_bad)"
+        raise UserError(
+            f"{len(bad)} of {len(surveys)} files are bad; {limit}. The first is {file}: {reason}. Mend or remove them."
+        )
+
+
+def left_out(surveys: list[Survey]) -> dict[tuple[str, str, str], int]:
+    """What each filter took away, by split, filter and class, over all files."""
+    total: Counter[tuple[str, str, str]] = Counter()
+    for survey in surveys:
+        for reason, by_class in survey.left_out.items():
+            for label, count in by_class.items():
+                total[survey.split, reason, label] += count
+    return dict(total)
