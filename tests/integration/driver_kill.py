@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import makers
-from blindtune import cards, runs, trials
+from blindtune import cards, lines, runs
 from blindtune.cards import read_card
 from blindtune.console import Console
 from blindtune.datasets.store import open_prepared
@@ -119,7 +119,7 @@ def _in_the_middle_of_a_record(part: float) -> Callable[[], None]:
         return os.write(handle, line)
 
     def inject() -> None:
-        trials.os = SimpleNamespace(**{name: getattr(os, name) for name in dir(os)} | {"write": write})
+        lines.os = SimpleNamespace(**{name: getattr(os, name) for name in dir(os)} | {"write": write})
 
     return inject
 
@@ -130,7 +130,7 @@ def _between_record_and_pruning() -> None:
 
 
 def _while_a_torn_record_is_set_aside() -> None:
-    trials.os = SimpleNamespace(**{name: getattr(os, name) for name in dir(os)} | {"truncate": die})
+    lines.os = SimpleNamespace(**{name: getattr(os, name) for name in dir(os)} | {"truncate": die})
 
 
 def _before_the_card() -> None:

@@ -16,8 +16,10 @@ from blindtune.console import Console
 from blindtune.datasets.base import Split
 from blindtune.datasets.store import open_split
 from blindtune.errors import SecondLook, UserError
+from blindtune.ledger import Ledger
+from blindtune.looks import Look
 from blindtune.runs import run
-from blindtune.seal import Ledger, Look, decode, decode_to_files, picture
+from blindtune.seal import decode, decode_to_files, picture
 from blindtune.systems import Bayes, ClosedLoop, Knn
 from makers import Places, prepare_toy, study
 

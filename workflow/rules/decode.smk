@@ -4,7 +4,7 @@ In: a card, data/<dataset>/manifest.json and sealed/<dataset>/seal.json. Out: lo
 surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger before any score is shown.
 """
 
-DECODE_CODE = digest_of(alone=("blindtune.seal", "blindtune.baselines"))
+DECODE_CODE = digest_of(alone=("blindtune.seal", "blindtune.ledger", "blindtune.baselines"))
 
 
 rule decode:

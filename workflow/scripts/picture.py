@@ -2,8 +2,9 @@ from pathlib import Path
 
 from blindtune.console import job
 from blindtune.datasets.store import open_prepared
+from blindtune.ledger import Ledger
 from blindtune.looks import write_answers
-from blindtune.seal import Ledger, picture
+from blindtune.seal import picture
 
 with job(Path(snakemake.log[0])):
     data = open_prepared(Path(snakemake.input.manifest))

@@ -19,7 +19,7 @@ from blindtune.search import Listener, Search, line
 from blindtune.strict import read_yaml
 from blindtune.studies import Study
 from blindtune.systems import Bayes, Tuned
-from blindtune.trials import TrialLog, set_torn_line_aside
+from blindtune.trials import TrialLog
 from blindtune.weights import WeightStore
 
 
@@ -51,7 +51,7 @@ def run(study: Study, data: Prepared, files: dict[str, Path], code: str, folder:
 
 def _search(study: Study, data: Prepared, planned: Plan, folder: Path, console: Console) -> Card:
     log = TrialLog(folder / "trials.jsonl")
-    torn = set_torn_line_aside(log.path)
+    torn = log.mend()
     if torn:
         console.say(f"{study.id}: an unfinished last record was set aside in {torn}; its trial is run again")
     store = WeightStore(folder, study.keep)

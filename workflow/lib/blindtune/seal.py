@@ -1,15 +1,8 @@
-"""The seal: eval data, the ledger of looks at it, and decode, the one look that a frozen model takes.
+"""The seal around eval data, and decode, the one look that a frozen model takes at them."""
 
-The ledger is an append-only file of JSON lines. A look is written down as begun before the sealed data
-are opened, and as done, with its result, before the result is shown to anyone.
-"""
-
-import fcntl
-import json
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -22,134 +15,43 @@ from blindtune import baselines
 from blindtune.cards import Card, read_card, read_weights
 from blindtune.datasets.base import Split
 from blindtune.datasets.store import Prepared, digest_of_split, open_prepared, open_split
-from blindtune.errors import SecondLook, UserError
-from blindtune.files import canonical, digest, digest_of_arrays, read_json, write_json
+from blindtune.errors import UserError
+from blindtune.files import digest_of_arrays, read_json, write_json
+from blindtune.ledger import Ledger, now
 from blindtune.looks import Answers, Look, write_answers
 from blindtune.plans import trainer_for
 from blindtune.seeds import derive
 from blindtune.systems import System
 from blindtune.training.base import Predict, Task, Training
-from blindtune.trials import append_line, set_torn_line_aside
 
 Report = Callable[[str], None]
 
 
-#: What an entry must have beside its event, time and data.
-_FIELDS = {"begun": {"study", "frozen_sha256"}, "done": {"study", "frozen_sha256", "look"}}
+@dataclass(frozen=True)
+class Seal:
+    """Sealed data that nobody has opened yet.
 
+    Attributes:
+        folder: where they lie.
+        sha256: identifies them.
+    """
 
-class Ledger:
-    """Who looked at which sealed data."""
+    folder: Path
+    sha256: str
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._path = folder / "ledger.jsonl"
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Every line.
-
-        Raises:
-            UserError: a line is not JSON; looks must not be forgotten, so nothing goes on.
-        """
-        if not self._path.exists():
-            return []
-        *lines, rest = self._path.read_text(encoding="utf-8").split("\n")
-        entries = [self._parse(line, row) for row, line in enumerate(lines, 1)]
-        # A kill leaves part of a line. No look is in it: sealed data are opened after a whole line only.
-        with suppress(UserError):
-            entries.append(self._parse(rest, len(lines) + 1))
-        return entries
-
-    def begin(self, study: str, frozen: str, sealed: str, repeats: bool) -> bool:
-        """Write down that a look begins.
-
-        Returns:
-            Whether it is blind: no other model of the study looked at these data before.
-
-        Raises:
-            SecondLook: one did, and the config does not allow it for this study.
-        """
-        with self._locked():
-            others = [entry for entry in self._looks(study, sealed) if entry["frozen_sha256"] != frozen]
-            if others and not repeats:
-                raise SecondLook(_refusal(study, others[0]["time"]))
-            self._append({"event": "begun", "study": study, "frozen_sha256": frozen, "eval_sha256": sealed})
-            return not others
-
-    def answer(self, study: str, frozen: str, sealed: str) -> Look | None:
-        """The result of the same frozen model on the same data, if it looked before."""
-        for entry in self._looks(study, sealed):
-            if entry["event"] == "done" and entry["frozen_sha256"] == frozen:
-                return Look.model_validate(entry["look"])
-        return None
-
-    def finish(self, look: Look, answers: Answers | None) -> None:
-        """Keep the answers, then write the result down."""
-        if answers is not None:
-            write_answers(self.answers(look), answers)
-        with self._locked():
-            self._append(
-                {
-                    "event": "done",
-                    "study": look.study,
-                    "frozen_sha256": look.frozen_sha256,
-                    "eval_sha256": look.eval_sha256,
-                    "look": look.model_dump(mode="json"),
-                }
-            )
-
-    def note_picture(self, dataset: str, sealed: str) -> None:
-        """Write down that the sealed data were drawn, after every model of the dataset was frozen."""
-        with self._locked():
-            self._append({"event": "pictured", "dataset": dataset, "eval_sha256": sealed})
-
-    def answers(self, look: Look) -> Path:
-        """Where the answers of a look are kept."""
-        return self._folder / "answers" / f"{digest([look.study, look.frozen_sha256, look.eval_sha256])}.npz"
-
-    def _looks(self, study: str, sealed: str) -> list[dict[str, Any]]:
-        return [
-            entry
-            for entry in self.entries()
-            if entry["event"] in ("begun", "done") and entry["study"] == study and entry["eval_sha256"] == sealed
-        ]
-
-    def _append(self, entry: dict[str, Any]) -> None:
-        line = canonical({**entry, "time": _now()}) + "\n"
-        if self._lacks_line_feed():
-            line = "\n" + line
-        elif torn := set_torn_line_aside(self._path):
-            line = canonical({**entry, "torn": torn.name, "time": _now()}) + "\n"
-        append_line(self._path, line.encode(), "a look")
-
-    def _lacks_line_feed(self) -> bool:
-        """Whether the last line is whole but for its end, as some editors leave it."""
-        content = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
-        try:
-            self._parse(content.rsplit("\n", 1)[-1], 0)
-        except UserError:
-            return False
-        return True
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-
-    def _parse(self, line: str, row: int) -> dict[str, Any]:
-        try:
-            entry = json.loads(line)
-            if not isinstance(entry, dict) or not {"event", "time", "eval_sha256"} <= entry.keys():
-                raise ValueError("a field is missing")
-            if not _FIELDS.get(entry["event"], set()) <= entry.keys():
-                raise ValueError("a field is missing")
-            return entry
-        except ValueError as error:
+    def open(self) -> Split:
+        """The eval split; raises UserError where it is not what was sealed."""
+        split = open_split(self.folder / "eval")
+        if digest_of_split(split) != self.sha256:
             raise UserError(
-                f"{self._path}, line {row}: is no ledger entry ({error}). Restore it from a backup."
-            ) from error
+                f"{self.folder}: the eval data are not those that were sealed. Remove the folder and run again."
+            )
+        return split
+
+
+def read_seal(path: Path) -> Seal:
+    """The seal that ``seal.json`` describes; the data stay closed."""
+    return Seal(path.parent, read_json(path)["sha256"])
 
 
 def decode_to_files(
@@ -215,16 +117,15 @@ def decode(
         SecondLook: another model of the study looked at these data before.
         UserError: the sealed data or the frozen model are not what they were.
     """
-    seal = read_json(sealed)
+    seal = read_seal(sealed)
     frozen = card.frozen_sha256()
-    known = ledger.answer(card.study, frozen, seal["sha256"])
+    known = ledger.answer(card.study, frozen, seal.sha256)
     if known is not None:
         report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; no new look")
         return known, _kept(ledger, known)
     _check_same_data(card, data)
-    blind = ledger.begin(card.study, frozen, seal["sha256"], repeats)
-    split = open_sealed(sealed)
-    look, answers = _look(card, folder, data, split, seal["sha256"], blind)
+    blind = ledger.begin(card.study, frozen, seal.sha256, repeats)
+    look, answers = _look(card, folder, data, seal, blind)
     ledger.finish(look, answers)
     report(f"{card.study}: looked at eval once, error {look.error:.2%} on {look.samples} samples")
     return look, answers
@@ -236,16 +137,6 @@ def predictor(card: Card, folder: Path, data: Prepared) -> Predict:
     weights = read_weights(folder / card.weights, str(card.weights_sha256)) if card.weights else {}
     settings = TypeAdapter[System](System).validate_python(card.settings)
     return trainer_for(settings).rebuild(task, weights, data.train)
-
-
-def open_sealed(sealed: Path) -> Split:
-    """The eval split; raises UserError where it is not what was sealed."""
-    split = open_split(sealed.parent / "eval")
-    if digest_of_split(split) != read_json(sealed)["sha256"]:
-        raise UserError(
-            f"{sealed.parent}: the eval data are not those that were sealed. Remove the folder and run again."
-        )
-    return split
 
 
 def _check_same_data(card: Card, data: Prepared) -> None:
@@ -267,16 +158,15 @@ def _kept(ledger: Ledger, look: Look) -> Answers | None:
     return answers
 
 
-def _look(
-    card: Card, folder: Path, data: Prepared, split: Split, sealed: str, blind: bool
-) -> tuple[Look, Answers | None]:
+def _look(card: Card, folder: Path, data: Prepared, seal: Seal, blind: bool) -> tuple[Look, Answers | None]:
+    split = seal.open()
     common: dict[str, Any] = {
         "study": card.study,
         "frozen_sha256": card.frozen_sha256(),
-        "eval_sha256": sealed,
+        "eval_sha256": seal.sha256,
         "samples": len(split.y),
         "blind": blind,
-        "looked": _now(),
+        "looked": now(),
     }
     if card.kind == "bayes":
         estimates = baselines.bayes_estimates(split.x, split.y, card.hyperparameters["eval"], card.model_seed)
@@ -304,19 +194,6 @@ def _look(
         answers_sha256=digest_of_arrays(answers),
     )
     return look, answers
-
-
-def _refusal(study: str, when: str) -> str:
-    _, dataset, system, _ = study.split("/")
-    return (
-        f"{study}: another model of this study looked at this eval data at {when}; a second look would not be blind. "
-        "Put back the config and code that gave the first model, or give the changed system a name of its own, "
-        f"or allow it by name with 'repeats: [{dataset}/{system}]', and the report will mark its row as not blind."
-    )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def surface(card: Card, folder: Path, data: Prepared, points: int) -> dict[str, NDArray[Any]]:
@@ -348,8 +225,9 @@ def picture(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[s
     Returns:
         ``<split>_x`` (samples, ...) and ``<split>_y`` (samples,) for train, dev and eval.
     """
-    ledger.note_picture(data.name, read_json(sealed)["sha256"])
-    splits = {"train": data.train, "dev": data.dev, "eval": open_sealed(sealed)}
+    seal = read_seal(sealed)
+    ledger.note_picture(data.name, seal.sha256)
+    splits = {"train": data.train, "dev": data.dev, "eval": seal.open()}
     arrays: dict[str, NDArray[Any]] = {}
     for name, split in splits.items():
         # Files may be sorted by class: the first samples would show one class alone.

@@ -5,14 +5,13 @@ is rebuilt from here.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blindtune.errors import UserError
-from blindtune.files import unused
+from blindtune.lines import append_line, lines_of, mend_last_line
 
 Status = Literal["completed", "pruned", "invalid", "failed", "diverged"]
 
@@ -108,6 +107,10 @@ class TrialLog:
             raise UserError(f"{self.path}: the trial numbers are not 0, 1, 2, ... Restore the file or move it away.")
         return trials
 
+    def mend(self) -> Path | None:
+        """Set an unfinished last record aside, as `mend_last_line` does; returns where it was put, if there was one."""
+        return mend_last_line(self.path, _is_record)
+
     def append(self, trial: Trial) -> None:
         """Write one record and bring it to the disk.
 
@@ -127,53 +130,9 @@ class TrialLog:
             ) from error
 
 
-def lines_of(path: Path) -> list[str]:
-    """The lines of a log. Only a line feed ends one: a text in a record may hold other separators."""
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n") if path.stat().st_size else []
-
-
-def set_torn_line_aside(path: Path) -> Path | None:
-    """Move an unfinished last line, left by a kill, from ``path`` to a file of its own.
-
-    Returns:
-        Where it was put, or None where ``path`` ends as it should.
-    """
-    if not path.exists():
-        return None
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole == len(content):
-        return None
-    aside = unused(path.with_name(f"{path.name}.torn"))
-    aside.write_bytes(content[whole:])
-    os.truncate(path, whole)
-    return aside
-
-
-def append_line(path: Path, line: bytes, what: str) -> None:
-    """Append ``line`` to ``path`` and bring it to the disk, whole or not at all.
-
-    Raises:
-        UserError: the disk refuses; the message names ``path`` and ``what`` was not written.
-    """
-    handle = -1
+def _is_record(line: str) -> bool:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        size = os.fstat(handle).st_size
-        try:
-            written = 0
-            while written < len(line):
-                written += os.write(handle, line[written:])
-            os.fsync(handle)
-        except OSError:
-            os.ftruncate(handle, size)
-            raise
-    except OSError as error:
-        raise UserError(
-            f"{path}: {what} cannot be recorded ({error.strerror}). Make room or allow writing there, "
-            "then run again: everything recorded before is kept."
-        ) from error
-    finally:
-        if handle >= 0:
-            os.close(handle)
+        Trial.model_validate_json(line)
+    except ValidationError:
+        return False
+    return True
