@@ -1,23 +1,28 @@
 """Decode: the one look of each frozen model at eval. No other rule has a sealed file among its inputs.
 
-In: a card, data/<dataset>/manifest.json and sealed/<dataset>/seal.json. Out: look.json, answers.npz and
-surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger before any score is shown.
+In: the cards of a system, data/<dataset>/manifest.json and sealed/<dataset>/seal.json. Out: look.json, answers.npz and
+surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger before any score is shown. The seeds of a
+system take their looks in one job, since importing its libraries costs more than looking.
 """
 
 DECODE_CODE = digest_of(alone=("blindtune.seal", "blindtune.ledger", "blindtune.baselines"))
 
 
+def of_each_seed(file):
+    return [f"{PATHS.decode('{dataset}', '{system}', seed)}/{file}" for seed in CONFIG.seeds]
+
+
 rule decode:
     input:
-        card=PATHS.card("{dataset}", "{system}", "{seed}"),
+        cards=[PATHS.card("{dataset}", "{system}", seed) for seed in CONFIG.seeds],
         manifest=PATHS.manifest("{dataset}"),
         seal=PATHS.seal("{dataset}"),
     output:
-        look=f"{PATHS.decode('{dataset}', '{system}', '{seed}')}/look.json",
-        answers=f"{PATHS.decode('{dataset}', '{system}', '{seed}')}/answers.npz",
-        surface=f"{PATHS.decode('{dataset}', '{system}', '{seed}')}/surface.npz",
+        looks=of_each_seed("look.json"),
+        answers=of_each_seed("answers.npz"),
+        surfaces=of_each_seed("surface.npz"),
     log:
-        PATHS.log("decode", "{dataset}", "{system}", "{seed}"),
+        PATHS.log("decode", "{dataset}", "{system}"),
     conda:
         environment
     params:
@@ -26,7 +31,7 @@ rule decode:
         ledger=LEDGER,
         code=DECODE_CODE,
     message:
-        "one look at eval: {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
+        "one look at eval for each seed: {wildcards.system} on {wildcards.dataset}"
     script:
         "../scripts/decode.py"
 

@@ -4,13 +4,14 @@ from blindtune.console import job
 from blindtune.seal import decode_to_files
 
 with job(Path(snakemake.log[0])) as console:
-    decode_to_files(
-        card=Path(snakemake.input.card),
-        manifest=Path(snakemake.input.manifest),
-        sealed=Path(snakemake.input.seal),
-        ledger=Path(snakemake.params.ledger),
-        repeats=snakemake.params.repeats,
-        points=snakemake.params.points,
-        folder=Path(snakemake.output.look).parent,
-        report=console.say,
-    )
+    for card, look in zip(snakemake.input.cards, snakemake.output.looks, strict=True):
+        decode_to_files(
+            card=Path(card),
+            manifest=Path(snakemake.input.manifest),
+            sealed=Path(snakemake.input.seal),
+            ledger=Path(snakemake.params.ledger),
+            repeats=snakemake.params.repeats,
+            points=snakemake.params.points,
+            folder=Path(look).parent,
+            report=console.say,
+        )
