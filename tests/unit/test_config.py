@@ -16,6 +16,7 @@ from blindtune.config import Config, read
 from blindtune.defaults import DEFAULT
 from blindtune.errors import UserError
 from blindtune.files import canonical
+from blindtune.training.base import Training
 from makers import ROOT, config, merged, write_isip
 
 OVERLAYS = sorted((ROOT / "workflow" / "studies").glob("*.yaml"))
@@ -237,7 +238,6 @@ def test_reading_is_pure() -> None:
 def test_planning_is_fast_and_imports_no_heavy_library() -> None:
     script = f"""
 import sys, time
-from blindtune.budgets import Budget
 from blindtune.config import read
 from blindtune.defaults import DEFAULT
 started = time.perf_counter()
@@ -256,3 +256,19 @@ print(time.perf_counter() - started, [name for name in {HEAVY} if name in sys.mo
     seconds, loaded = done.stdout.split(" ", 1)
     assert loaded.strip() == "[]"
     assert float(seconds) < 2.0
+
+
+def test_a_comparison_gives_every_tuner_the_same_space_and_training(folder: str) -> None:
+    other = TUNER | {"trainer": "pytorch", "training": {"epochs": 3, "batch_size": 9}}
+    shared = {"space": "mlp_dropout", "training": {"epochs": 7}}
+    compared = TOY | {"systems": ["knn", "one", "two"], "tuners": shared}
+    parsed = read(config(folder, systems={"one": TUNER, "two": other}, compare=[compared]), "x")
+    one, two = (parsed.settings("toy", name) for name in ("one", "two"))
+    assert one.space == two.space == "mlp_dropout"
+    assert one.training == two.training == Training(epochs=7)
+    assert (one.trainer, two.trainer) == ("keras", "pytorch")
+    assert [study.settings for study in parsed.studies()][1:] == [one, two]
+    assert parsed.settings("toy", "knn") == parsed.systems["knn"]
+    with pytest.raises(UserError, match=r"systems\.one on toy: .*nowhere\.yaml does not exist"):
+        lost = compared | {"systems": ["one"], "tuners": {"space": "nowhere.yaml"}}
+        read(config(folder, systems={"one": TUNER}, compare=[lost]), "x")

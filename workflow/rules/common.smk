@@ -33,7 +33,7 @@ def study_of(wildcards):
 
 
 def system_of(wildcards):
-    return CONFIG.systems[wildcards.system]
+    return CONFIG.settings(wildcards.dataset, wildcards.system)
 
 
 def shown(path):

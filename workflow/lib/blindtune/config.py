@@ -12,14 +12,25 @@ from blindtune.datasets.drawn import Drawn
 from blindtune.datasets.images import Images
 from blindtune.datasets.isip import Isip
 from blindtune.errors import UserError
+from blindtune.models.architecture import Impossible
+from blindtune.models.families import Family
 from blindtune.spaces import NAME
 from blindtune.strict import Strict, load, nearest, parse
 from blindtune.studies import Study
 from blindtune.systems import Bayes, ManualModel, System, Tuned, read_space
-from blindtune.training.base import Scoring
+from blindtune.training.base import Scoring, Training
 
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=60)]
 Dataset = Annotated[Drawn | Isip | Digits | Images, Field(discriminator="source")]
+
+
+class Shared(Strict):
+    """What every tuner of a comparison searches and how its trials are trained, whatever its own entry says."""
+
+    space: str | None = Field(default=None, description="search space; null: that of each system's own entry")
+    family: Family | None = Field(default=None, description="what the hyperparameters build; null: as above")
+    impossible: Impossible | None = Field(default=None, description="a layer that cannot be built; null: as above")
+    training: Training | None = Field(default=None, description="how each trial is trained; null: as above")
 
 
 class Comparison(Strict):
@@ -28,6 +39,11 @@ class Comparison(Strict):
     dataset: Name = Field(description="a name from datasets")
     systems: list[Name] = Field(min_length=1, description="names from systems, in the order of the tables")
     budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
+    tuners: Shared | None = Field(
+        default=None,
+        description="space, family, impossible and training for every tuner of this comparison; "
+        "null: each keeps those of its own entry",
+    )
 
 
 class Report(Strict):
@@ -82,16 +98,28 @@ class Config(Strict):
             if system not in self.systems:
                 raise ValueError(f"{path}.systems: {system!r} is not in systems: {nearest(system, list(self.systems))}")
 
+    def comparison(self, dataset: str) -> Comparison:
+        """What is compared on a dataset."""
+        return next(comparison for comparison in self.compare if comparison.dataset == dataset)
+
+    def settings(self, dataset: str, system: str) -> System:
+        """A system as it competes on a dataset."""
+        settings = self.systems[system]
+        shared = self.comparison(dataset).tuners
+        if not isinstance(settings, Tuned) or shared is None:
+            return settings
+        return Tuned.model_validate({**settings.model_dump(), **shared.model_dump(exclude_none=True)})
+
     def study(self, dataset: str, system: str, seed: int) -> Study:
         """The study of one system on one dataset with one seed."""
-        budget = next(comparison.budget for comparison in self.compare if comparison.dataset == dataset)
+        settings = self.settings(dataset, system)
         return Study(
             config=self.name,
             dataset=dataset,
             system=system,
             seed=seed,
-            settings=self.systems[system],
-            budget=budget if isinstance(self.systems[system], Tuned) else None,
+            settings=settings,
+            budget=self.comparison(dataset).budget if isinstance(settings, Tuned) else None,
             scoring=self.scoring,
             keep=self.keep,
         )
@@ -120,7 +148,8 @@ def read(content: dict[str, Any], where: str) -> Config:
     for comparison in config.compare:
         _check_dataset(f"{where}: datasets.{comparison.dataset}", config.datasets[comparison.dataset])
         for name in comparison.systems:
-            _check_system(f"{where}: systems.{name}", config.systems[name], comparison.budget)
+            settings = config.settings(comparison.dataset, name)
+            _check_system(f"{where}: systems.{name} on {comparison.dataset}", settings, comparison.budget)
     return config
 
 
