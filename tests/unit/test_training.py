@@ -1,7 +1,7 @@
 """Trainers: the same task gives the same model, a diverged one is an outcome, a rebuilt one errs as recorded."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from blindtune.datasets.base import Split
 from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays
 from blindtune.models import mlp
+from blindtune.systems import TrainerName
 from blindtune.training.base import (
     Epoch,
     Outcome,
@@ -28,15 +29,16 @@ from makers import points
 TRAIN, DEV = Split(*points(400, 0)), Split(*points(200, 1))
 
 
-@pytest.fixture(scope="module", params=["pytorch", "keras"])
+def trainer_of(name: str) -> Any:
+    from blindtune.plans import trainer_for
+    from blindtune.systems import Manual
+
+    return trainer_for(Manual(kind="manual", model="mlp_m1", trainer=name))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module", params=get_args(TrainerName))
 def trainer(request: pytest.FixtureRequest) -> Any:
-    if request.param == "pytorch":
-        from blindtune.training.pytorch import PyTorchTrainer
-
-        return PyTorchTrainer()
-    from blindtune.training.keras import KerasTrainer
-
-    return KerasTrainer()
+    return trainer_of(request.param)
 
 
 def task(seed: int = 7, hyperparameters: dict[str, Any] | None = None, **training: Any) -> Task:

@@ -59,6 +59,14 @@ def trainer_for(settings: System) -> Trainer:
             from blindtune.training.pytorch import PyTorchTrainer
 
             return PyTorchTrainer()
+        case Manual(trainer="skorch") | Tuned(trainer="skorch"):
+            from blindtune.training.skorch import SkorchTrainer
+
+            return SkorchTrainer()
+        case Manual(trainer="scikeras") | Tuned(trainer="scikeras"):
+            from blindtune.training.scikeras import SciKerasTrainer
+
+            return SciKerasTrainer()
         case Manual() | Tuned():
             from blindtune.training.keras import KerasTrainer
 

@@ -27,7 +27,10 @@ TUNERS = {
 #: Modules that determine records too, but import far more than any one system needs.
 _ALONE = ("blindtune.search", "blindtune.plans", "blindtune.seeds", "blindtune.budgets", "blindtune.models.families")
 
-TrainerName = Literal["keras", "pytorch"]
+#: A module of `blindtune.training` each.
+TrainerName = Literal["keras", "pytorch", "scikeras", "skorch"]
+
+_TRAINERS = "keras: compile and fit; pytorch: an eager loop; scikeras, skorch: the same models by scikit-learn's wrappers"
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -136,7 +139,7 @@ class Manual(_System):
     training: TrainingOverrides = Field(
         default=TrainingOverrides(), description="replaces settings of the model's file"
     )
-    trainer: TrainerName = Field(default="pytorch", description="keras: compile and fit; pytorch: an eager loop")
+    trainer: TrainerName = Field(default="pytorch", description=_TRAINERS)
 
     def modules(self) -> tuple[str, ...]:
         """The trainer."""
@@ -160,7 +163,7 @@ class Tuned(_System):
     impossible: Impossible = Field(
         default="invalid", description="a layer that cannot be built makes its set invalid, or is left out (leave_out)"
     )
-    trainer: TrainerName = Field(default="keras", description="keras: compile and fit; pytorch: an eager loop")
+    trainer: TrainerName = Field(default="keras", description=_TRAINERS)
     training: Training = Field(
         default=Training(), description="how each trial is trained; dimensions of the space take precedence"
     )

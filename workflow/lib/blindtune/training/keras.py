@@ -61,24 +61,23 @@ class KerasTrainer:
             )
             if session.state:
                 _go_on(model, session.state.arrays)
-        watch = _Watch(Progress(task.training.epochs, session), clock, len(train.y), len(dev.y))
+        watch = Watch(Progress(task.training.epochs, session), clock, len(train.y), len(dev.y))
         with clock.measure("train"):
             self._fit(model, task, train, dev, watch, before)
         return watch.progress.outcome(
             count_parameters(architecture), lambda: networks.weights_of(model), lambda: _state(model)
         )
 
-    def _fit(self, model: keras.Model, task: Task, train: Split, dev: Split, watch: "_Watch", before: int) -> None:
+    def _fit(self, model: keras.Model, task: Task, train: Split, dev: Split, watch: "Watch", before: int) -> None:
         model.fit(
             train.x,
             train.y,
             batch_size=task.training.batch_size,
             epochs=task.training.epochs,
             initial_epoch=before,
-            validation_data=(dev.x, dev.y),
-            validation_batch_size=max(task.training.batch_size, _EVALUATION_BATCH),
             callbacks=[watch],
             verbose=0,
+            **validation(task, dev),
         )
 
     def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
@@ -97,7 +96,15 @@ class KerasTrainer:
         return predict
 
 
-class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
+def validation(task: Task, dev: Split) -> dict[str, Any]:
+    """The arguments by which ``fit`` scores dev after each epoch."""
+    return {
+        "validation_data": (dev.x, dev.y),
+        "validation_batch_size": max(task.training.batch_size, _EVALUATION_BATCH),
+    }
+
+
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Notes each epoch, stops a model that is pruned or diverged, splits the time."""
 
     def __init__(self, progress: Progress, clock: Stopwatch, train_samples: int, dev_samples: int) -> None:

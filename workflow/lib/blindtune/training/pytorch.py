@@ -1,13 +1,14 @@
 """The PyTorch trainer: an eager loop over shuffled batches, on one thread."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from blindtune.clock import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.errors import UserError
 from blindtune.models import pytorch as networks
@@ -16,7 +17,19 @@ from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session,
 from blindtune.trials import Epoch
 
 #: Samples per forward pass outside of training; bounds memory, changes no result.
-_EVALUATION_BATCH = 65_536
+EVALUATION_BATCH = 65_536
+
+#: Samples and their labels.
+Samples = tuple[Tensor, Tensor]
+
+
+class Course(Protocol):
+    """One training under way, epoch by epoch."""
+
+    optimizer: torch.optim.Optimizer
+
+    def epoch(self, clock: Stopwatch) -> Epoch:
+        """Train for one epoch and score dev, the time of each on ``clock``."""
 
 
 class PyTorchTrainer:
@@ -39,25 +52,18 @@ class PyTorchTrainer:
         with clock.measure("build"):
             torch.manual_seed(task.seed)
             model = networks.build(architecture)
-            optimizer = _optimizer(task.training, model)
+            course = self._course(model, task, _tensors(train), _tensors(dev))
             if session.state:
-                _go_on(model, optimizer, session.state.arrays)
-            train_x, train_y = _tensors(train)
-            dev_x, dev_y = _tensors(dev)
+                _go_on(model, course.optimizer, session.state.arrays)
         progress = Progress(task.training.epochs, session)
-        more = True
-        while more:
-            with clock.measure("train"):
-                train_loss, train_error = _one_epoch(model, optimizer, (train_x, train_y), task)
-            with clock.measure("evaluate"):
-                dev_loss, dev_error = _evaluate(model, dev_x, dev_y, task.training.loss, architecture)
-            epoch = Epoch(
-                train_loss=finite(train_loss), train_error=train_error, dev_loss=finite(dev_loss), dev_error=dev_error
-            )
-            more = progress.add(epoch, lambda: networks.weights_of(model))
+        while progress.add(course.epoch(clock), lambda: networks.weights_of(model)):
+            pass
         return progress.outcome(
-            count_parameters(architecture), lambda: networks.weights_of(model), lambda: _state(model, optimizer)
+            count_parameters(architecture), lambda: networks.weights_of(model), lambda: _state(model, course.optimizer)
         )
+
+    def _course(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples) -> "Course":
+        return _Loop(model, task, train, dev)
 
     def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """The trained model; raises UserError where the weights do not fit the architecture."""
@@ -76,13 +82,14 @@ def _architecture(task: Task) -> Architecture:
     return task.architecture
 
 
-def _tensors(split: Split) -> tuple[Tensor, Tensor]:
+def _tensors(split: Split) -> Samples:
     # A copy: the arrays on disk are mapped read-only, which torch refuses to share.
     return torch.from_numpy(np.array(split.x)), torch.from_numpy(np.array(split.y))
 
 
-def _optimizer(training: Training, model: nn.Module) -> torch.optim.Optimizer:
-    parameters, rate = model.parameters(), training.learning_rate
+def optimizer_for(training: Training, parameters: Any) -> torch.optim.Optimizer:
+    """The optimizer of ``training`` over ``parameters``, or over groups of them as PyTorch takes them."""
+    rate = training.learning_rate
     match training.optimizer:
         case "adam":
             return torch.optim.Adam(parameters, lr=rate, fused=True)
@@ -118,8 +125,29 @@ def _go_on(model: nn.Module, optimizer: torch.optim.Optimizer, arrays: Mapping[s
     torch.set_rng_state(torch.from_numpy(arrays[_RANDOM].copy()))
 
 
+class _Loop:
+    """The eager loop over shuffled batches."""
+
+    def __init__(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples) -> None:
+        self.optimizer = optimizer_for(task.training, model.parameters())
+        self._model = model
+        self._task = task
+        self._train = train
+        self._dev = dev
+
+    def epoch(self, clock: Stopwatch) -> Epoch:
+        """Train for one epoch, then score dev."""
+        with clock.measure("train"):
+            train_loss, train_error = _one_epoch(self._model, self.optimizer, self._train, self._task)
+        with clock.measure("evaluate"):
+            dev_loss, dev_error = _evaluate(self._model, self._dev, self._task)
+        return Epoch(
+            train_loss=finite(train_loss), train_error=train_error, dev_loss=finite(dev_loss), dev_error=dev_error
+        )
+
+
 def _one_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, samples: tuple[Tensor, Tensor], task: Task
+    model: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, task: Task
 ) -> tuple[float, float]:
     model.train()
     training, gives_logits = task.training, _architecture(task).gives_logits()
@@ -139,14 +167,15 @@ def _one_epoch(
     return float(total_loss) / len(y), int(wrong) / len(y)
 
 
-def _evaluate(model: nn.Module, x: Tensor, y: Tensor, loss: str, architecture: Architecture) -> tuple[float, float]:
+def _evaluate(model: nn.Module, samples: Samples, task: Task) -> tuple[float, float]:
+    x, y = samples
     model.eval()
     scores = _scores(model, x)
     with torch.no_grad():
-        value = networks.loss(loss, scores, y, architecture.gives_logits())
+        value = networks.loss(task.training.loss, scores, y, _architecture(task).gives_logits())
     return float(value), int((scores.argmax(dim=1) != y).sum()) / len(y)
 
 
 @torch.no_grad()
 def _scores(model: nn.Module, x: Tensor) -> Tensor:
-    return torch.cat([model(part) for part in torch.split(x, _EVALUATION_BATCH)])
+    return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])

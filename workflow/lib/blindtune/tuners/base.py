@@ -6,7 +6,7 @@ never stored: after a kill it takes up the recorded trials one by one, and so is
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from blindtune.budgets import Budget
 from blindtune.spaces import Hyperparameters, Space
@@ -95,10 +95,15 @@ class Start:
 class TunerSettings(Strict):
     """The config of a tuner: what every one has in common."""
 
-    #: Whether what is proposed depends on the budget, so that another budget makes another study.
-    planned_by_budget: ClassVar[bool] = False
-    #: Whether trials are promoted, so that where each one's training stands must be kept.
-    promotes: ClassVar[bool] = False
+    @property
+    def planned_by_budget(self) -> bool:
+        """Whether what is proposed depends on the budget, so that another budget makes another study."""
+        return False
+
+    @property
+    def promotes(self) -> bool:
+        """Whether trials are promoted, so that where each one's training stands must be kept."""
+        return False
 
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse, while the study is planned, what the library cannot express.
