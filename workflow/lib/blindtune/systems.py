@@ -30,7 +30,9 @@ _ALONE = ("blindtune.search", "blindtune.plans", "blindtune.seeds", "blindtune.b
 #: A module of `blindtune.training` each.
 TrainerName = Literal["keras", "pytorch", "scikeras", "skorch"]
 
-_TRAINERS = "keras: compile and fit; pytorch: an eager loop; scikeras, skorch: the same models by scikit-learn's wrappers"
+_TRAINERS = (
+    "keras: compile and fit; pytorch: an eager loop; scikeras, skorch: the same models by scikit-learn's wrappers"
+)
 
 PositiveInt = Annotated[int, Field(gt=0)]
 

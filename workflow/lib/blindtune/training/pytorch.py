@@ -146,9 +146,7 @@ class _Loop:
         )
 
 
-def _one_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, task: Task
-) -> tuple[float, float]:
+def _one_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, task: Task) -> tuple[float, float]:
     model.train()
     training, gives_logits = task.training, _architecture(task).gives_logits()
     order = torch.randperm(len(samples[1]))

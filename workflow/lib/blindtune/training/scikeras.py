@@ -46,6 +46,7 @@ class Classifier(KerasClassifier):  # type: ignore[misc]
         self.labels = labels
 
     def __sklearn_tags__(self) -> Any:
+        """Those of a classifier, which SciKeras still declares in the way of scikit-learn 1.5."""
         tags = super().__sklearn_tags__()
         tags.estimator_type = "classifier"
         tags.classifier_tags = ClassifierTags()

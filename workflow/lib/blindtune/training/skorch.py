@@ -98,9 +98,7 @@ class _Counts(skorch.callbacks.Callback):  # type: ignore[misc]
         self._wrong = {True: 0, False: 0}
         self._samples = {True: 0, False: 0}
 
-    def on_batch_end(
-        self, net: Any, batch: Any, training: bool, loss: Tensor, y_pred: Tensor, **named: Any
-    ) -> None:
+    def on_batch_end(self, net: Any, batch: Any, training: bool, loss: Tensor, y_pred: Tensor, **named: Any) -> None:
         labels = batch[1]
         self._loss[training] += float(loss.detach()) * len(labels)
         self._wrong[training] += int((y_pred.detach().argmax(dim=1) != labels).sum())

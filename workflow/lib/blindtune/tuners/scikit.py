@@ -72,7 +72,7 @@ class ScikitSettings(TunerSettings):
 
     @property
     def planned_by_budget(self) -> bool:
-        """Halving begins with as many sets as the budget allows; so does a cross-validation, which ends with a choice."""
+        """Halving begins with as many sets as the budget pays for; so does a cross-validation, to end with a choice."""
         return self._halves or self.folds is not None
 
     @property

@@ -291,8 +291,8 @@ def folds_of(start: Start, folds: int) -> list[Fold]:
     for fold in made:
         if len(fold.held_out) == 0 or len(np.unique(labels[fold.fitted])) < len(np.unique(labels)):
             raise UserError(
-                f"tuner.folds: {folds} folds that keep groups together leave fold {fold.number + 1} without samples, or "
-                "without a class to train on. Give fewer folds, or null to score on dev."
+                f"tuner.folds: {folds} folds that keep groups together leave fold {fold.number + 1} without samples "
+                "or without a class to train on. Give fewer folds, or null to score on dev."
             )
     return made
 
