@@ -1,11 +1,13 @@
 """Trainers: the same task gives the same model, a diverged one is an outcome, a rebuilt one errs as recorded."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from blindtune.cards import read_weights, write_weights
 from blindtune.clock import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.errors import UserError
@@ -138,13 +140,19 @@ def rung(trainer: Any, it: Task, epochs: int, state: State | None, scoring: Any 
     return outcome
 
 
+def kept(state: State, folder: Path) -> State:
+    """``state`` as a study keeps it: on the disk."""
+    write_weights(folder / "state.safetensors", state.arrays)
+    return State(state.epochs, read_weights(folder / "state.safetensors", digest_of_arrays(state.arrays)))
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
-def test_a_training_that_goes_on_keeps_what_it_has_learned(trainer: Any, optimizer: str) -> None:
+def test_a_training_that_goes_on_keeps_what_it_has_learned(trainer: Any, optimizer: str, tmp_path: Path) -> None:
     it = task(optimizer=optimizer, learning_rate=0.02, epochs=5)
     whole = train(trainer, it)
     first = rung(trainer, it, 2, None)
     assert first.curve == whole.curve[:2] and first.state is not None and first.state.epochs == 2
-    then = rung(trainer, it, 5, first.state)
+    then = rung(trainer, it, 5, kept(first.state, tmp_path))
     assert (len(then.curve), then.scored_epoch) == (3, 5)
     again = rung(trainer, it, 5, first.state)
     assert digest_of_arrays(again.weights) == digest_of_arrays(then.weights) and again.curve == then.curve
@@ -152,6 +160,75 @@ def test_a_training_that_goes_on_keeps_what_it_has_learned(trainer: Any, optimiz
     if trainer.versions().get("torch"):
         assert then.curve == whole.curve[2:], "bit by bit, as if it had never stopped"
         assert digest_of_arrays(then.weights) == digest_of_arrays(whole.weights)
+
+
+# --- the wrappers of scikit-learn beside the native trainers
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("output", ["linear", "softmax"])
+def test_scikeras_gives_the_model_of_the_keras_trainer(loss: str, output: str) -> None:
+    it = task(hyperparameters={"output_activation": output}, loss=loss)
+    native, wrapped = (train(trainer_of(name), it) for name in ("keras", "scikeras"))
+    assert wrapped.curve == native.curve
+    assert digest_of_arrays(wrapped.weights) == digest_of_arrays(native.weights)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("output", ["linear", "softmax"])
+def test_skorch_gives_the_model_of_the_pytorch_trainer_but_for_its_order(
+    optimizer: str, loss: str, output: str
+) -> None:
+    values = {"output_activation": output, "dropout_rate": 0.0}
+    whole = task(hyperparameters=values, loss=loss, optimizer=optimizer, batch_size=400)
+    native, wrapped = (train(trainer_of(name), whole) for name in ("pytorch", "skorch"))
+    for one, other in zip(native.curve, wrapped.curve, strict=True):
+        assert other.model_dump() == pytest.approx(one.model_dump(), rel=1e-4, abs=1e-6)
+    # With several batches each is another draw of the same thing: another order of samples.
+    native, wrapped = (train(trainer_of(name), task()) for name in ("pytorch", "skorch"))
+    assert wrapped.curve != native.curve
+    assert wrapped.curve[-1].dev_error == pytest.approx(native.curve[-1].dev_error, abs=0.05)
+
+
+@pytest.mark.parametrize(("name", "native"), [("scikeras", "keras"), ("skorch", "pytorch")])
+def test_labels_keep_their_meaning_where_a_fold_lacks_a_class(name: str, native: str) -> None:
+    values = {"layers": 1, "units": 8}
+    it = Task(mlp.architecture(values, (2,), 3), Training(epochs=4, batch_size=400, learning_rate=0.05), values, 7, 3)
+    # Class 0 is nowhere: counted anew, labels 1 and 2 would become 0 and 1.
+    part, dev = Split(TRAIN.x, TRAIN.y + 1), Split(DEV.x, DEV.y + 1)
+    one, other = (trainer_of(each).train(it, part, dev, Session("last")) for each in (native, name))
+    for epoch, same in zip(one.curve, other.curve, strict=True):
+        assert same.model_dump() == pytest.approx(epoch.model_dump(), rel=1e-4, abs=1e-6)
+    assert other.curve[-1].dev_error < 0.3
+
+
+def test_scikit_learn_takes_the_scikeras_classifier_for_one() -> None:
+    from sklearn.base import is_classifier
+
+    from blindtune.training.scikeras import Classifier
+
+    assert is_classifier(Classifier(lambda: None, 2))
+
+
+def test_whoever_stops_the_program_stops_skorch_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from blindtune.models import pytorch
+
+    def stopped(*arguments: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pytorch, "loss", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer_of("skorch"), task())
+
+
+def test_versions_name_every_library_that_determines_the_outcome() -> None:
+    assert {name: set(trainer_of(name).versions()) for name in get_args(TrainerName)} == {
+        "keras": {"keras", "tensorflow"},
+        "pytorch": {"torch"},
+        "scikeras": {"keras", "tensorflow", "scikeras"},
+        "skorch": {"torch", "skorch"},
+    }
 
 
 def test_a_tuner_may_stop_a_training_early(trainer: Any) -> None:

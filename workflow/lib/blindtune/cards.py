@@ -100,7 +100,8 @@ def write_weights(path: Path, weights: dict[str, NDArray[Any]]) -> None:
     """Write weights as safetensors, a format that runs no code when it is read."""
     from safetensors.numpy import save_file
 
-    contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    # np.ascontiguousarray would turn a scalar, such as an optimizer's step, into a vector of one.
+    contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
     write_beside(path, lambda beside: save_file(contiguous, beside))
 
 

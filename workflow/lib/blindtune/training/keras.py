@@ -115,14 +115,16 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self._dev_samples = dev_samples
 
     def on_test_begin(self, logs: Any = None) -> None:
-        # Keras evaluates inside fit: what goes there is not training.
+        """Keras evaluates inside fit: what goes there is not training."""
         self._measuring = self._clock.measure("evaluate")
         self._measuring.__enter__()
 
     def on_test_end(self, logs: Any = None) -> None:
+        """What goes on is training again."""
         self._measuring.__exit__(None, None, None)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Note the epoch; stop where it was the last."""
         measures = Epoch(
             train_loss=finite(logs["loss"]),
             train_error=_error(logs["accuracy"], self._train_samples),
