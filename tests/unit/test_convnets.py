@@ -255,7 +255,9 @@ def test_what_is_not_given_has_its_default_and_a_switch_turns_dropout_off() -> N
     assert made == stack(conv(4, 2), pool(2), FLAT, dense(10, "relu"), dense(3, "softmax"))
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("guide_base", 1534), ("convnet_m", 13_706)])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("guide_base", 1534), ("convnet_m", 13_706), ("scikit_default", 7510)]
+)
 def test_the_manual_models_can_be_built_on_the_digits(name: str, parameters: int) -> None:
     model = load(ManualModel, RESOURCES / "models" / f"{name}.yaml")
     made = stack(*with_output(model.layers, 10))

@@ -16,9 +16,14 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRa
 from blindtune.budgets import Budget
 from blindtune.datasets.store import Prepared
 from blindtune.errors import UserError
+from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.architecture import check as check_architecture
+from blindtune.plans import with_output
+from blindtune.resources import RESOURCES
 from blindtune.runs import run
 from blindtune.spaces import Hyperparameters, Space
-from blindtune.systems import Tuned
+from blindtune.strict import load
+from blindtune.systems import ManualModel, Tuned
 from blindtune.training.base import Training
 from blindtune.trials import Trial, TrialLog
 from blindtune.tuners.base import Proposal, Start
@@ -231,7 +236,7 @@ def test_sets_are_counted_from_above_because_more_can_be_cheaper() -> None:
 
     assert cost(rungs(8), None).epochs > cost(rungs(9), None).epochs
     assert most_sets(Budget(epochs=cost(rungs(9), None).epochs), None, 100, rungs) == 9
-    with pytest.raises(ValueError, match="^budget: the search of a single set takes 1 trials and 27 epochs"):
+    with pytest.raises(ValueError, match=r"^budget: the search of a single set takes 1 trials and 27 epochs"):
         most_sets(Budget(epochs=26), None, 100, rungs)
 
 
@@ -335,6 +340,24 @@ def test_a_key_that_an_algorithm_does_not_take_is_refused(algorithm: str, key: s
         settings(algorithm, **{key: value})
 
 
+def test_the_default_set_is_that_of_the_library() -> None:
+    from sklearn.neural_network import MLPClassifier
+
+    library = MLPClassifier()
+    model = load(ManualModel, RESOURCES / "models" / "scikit_default.yaml")
+    [units] = library.hidden_layer_sizes
+    assert [layer.model_dump() for layer in model.layers] == [
+        {"kind": "flatten"},
+        {"kind": "dense", "units": units, "activation": library.activation},
+    ]
+    training = model.training
+    assert (training.optimizer, training.learning_rate) == (library.solver, library.learning_rate_init)
+    assert (training.epochs, training.batch_size) == (library.max_iter, 200), "auto is 200, or all samples if fewer"
+    vectors = Architecture(input_shape=(2,), layers=with_output(model.layers, 2))
+    check_architecture(vectors, 2)
+    assert count_parameters(vectors) == 3 * 100 + 101 * 2
+
+
 # --- the thread
 
 
@@ -435,7 +458,7 @@ def test_a_study_cut_anywhere_goes_on_to_the_same_model(
             assert np.mean(chosen[:2]) == np.mean(best)
     records = [trial.outcome() for trial in trials]
     lines = (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
-    for kept in range(len(lines)) if trainer == "pytorch" else (1, len(lines) - 1):
+    for kept in range(len(lines)) if trainer == "pytorch" else [len(lines) - 2]:
         (folder / "trials.jsonl").write_bytes(b"".join(lines[:kept]) + lines[kept][: kept % 3 * 40])
         (folder / "card.json").unlink()
         again = real(algorithm, trainer, folder, data, **keys)

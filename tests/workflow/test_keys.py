@@ -24,12 +24,12 @@ BASE: dict[str, Any] = {
         {
             "dataset": "drawing",
             "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit"],
-            "budget": {"trials": 2},
+            "budget": {"trials": 20},
         },
         {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 2}},
         {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 2}},
         {"dataset": "written", "systems": ["near", "optuna"], "budget": {"trials": 2}},
-        {"dataset": "pictures", "systems": ["near", "scikit"], "budget": {"trials": 2}},
+        {"dataset": "pictures", "systems": ["near", "scikit"], "budget": {"trials": 20}},
     ],
     "report": {"points": 40, "surface": 20},
     "datasets": {
@@ -57,7 +57,8 @@ BASE: dict[str, Any] = {
         "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "space": "mlp"},
         "scikit": {
             "kind": "tuner",
-            "tuner": {"library": "scikit-learn", "algorithm": "parameter-sampler"},
+            # Halving, which takes every key; it plans by a budget that pays for seven folds.
+            "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"},
             "space": "mlp",
         },
     },
@@ -68,6 +69,7 @@ OTHERS: dict[str, Any] = {
     "Config.name": "other",
     "Config.repeats": ["drawing/near"],
     "Comparison.dataset": "set_09",
+    "Budget.epochs": 200,
     "Comparison.systems": ["trees", "near"],
     "Drawn.drawing": "set_09",
     "Isip.folder": "two",
