@@ -311,7 +311,7 @@ def test_what_a_library_cannot_express_is_refused_by_its_name(
     write_isip(tmp_path / "csv")
     system = {"kind": "tuner", "tuner": {"library": pair[0], "algorithm": pair[1]}, "space": str(path)}
     comparison = {"dataset": "toy", "systems": ["it"], "budget": {"trials": 2}}
-    with pytest.raises(UserError, match=rf"systems\.it: .*{name}: "):
+    with pytest.raises(UserError, match=rf"systems\.it on toy: .*{name}: "):
         config.read(plain_config(str(tmp_path / "csv"), systems={"it": system}, compare=[comparison]), "config.yaml")
 
 
