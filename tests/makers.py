@@ -120,7 +120,10 @@ class Heard(Console):
     def say(self, line: str) -> None:
         self.said.append(line)
 
-    def progress(self, done: int, total: int | None, line: str) -> None:
+    def done(self, line: str) -> None:
+        self.said.append(line)
+
+    def progress(self, share: float, line: str) -> None:
         self.said.append(line)
 
 

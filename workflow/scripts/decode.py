@@ -3,7 +3,7 @@ from pathlib import Path
 from blindtune.console import job
 from blindtune.seal import decode_to_files
 
-with job(Path(snakemake.log[0])) as console:
+with job(Path(snakemake.log[0]), snakemake.config) as console:
     for card, look in zip(snakemake.input.cards, snakemake.output.looks, strict=True):
         decode_to_files(
             card=Path(card),
@@ -13,5 +13,5 @@ with job(Path(snakemake.log[0])) as console:
             repeats=snakemake.params.repeats,
             points=snakemake.params.points,
             folder=Path(look).parent,
-            report=console.say,
+            report=console.done,
         )

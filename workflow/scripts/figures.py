@@ -4,7 +4,7 @@ from blindtune.console import job
 from blindtune.report.figures import write_figures
 from blindtune.report.records import collect
 
-with job(Path(snakemake.log[0])):
+with job(Path(snakemake.log[0]), snakemake.config):
     params = snakemake.params
     records = collect(Path(params.root), [tuple(pair) for pair in params.compare], params.seeds)
     write_figures(records, Path(snakemake.output[0]).parent)

@@ -4,7 +4,7 @@ from blindtune.console import job
 from blindtune.report.page import write_page
 from blindtune.report.records import collect
 
-with job(Path(snakemake.log[0])):
+with job(Path(snakemake.log[0]), snakemake.config):
     params = snakemake.params
     records = collect(Path(params.root), [tuple(pair) for pair in params.compare], params.seeds)
     write_page(records, Path(params.tables), Path(params.figures), Path(snakemake.output[0]))

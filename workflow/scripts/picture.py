@@ -6,7 +6,7 @@ from blindtune.ledger import Ledger
 from blindtune.looks import write_answers
 from blindtune.seal import picture
 
-with job(Path(snakemake.log[0])):
+with job(Path(snakemake.log[0]), snakemake.config):
     data = open_prepared(Path(snakemake.input.manifest))
     ledger = Ledger(Path(snakemake.params.ledger))
     arrays = picture(data, Path(snakemake.input.seal), ledger, snakemake.params.points)

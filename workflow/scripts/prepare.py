@@ -4,7 +4,7 @@ from blindtune.config import read_dataset
 from blindtune.console import job
 from blindtune.datasets.store import prepare
 
-with job(Path(snakemake.log[0])):
+with job(Path(snakemake.log[0]), snakemake.config):
     prepare(
         snakemake.wildcards.dataset,
         read_dataset(snakemake.params.source),

@@ -5,7 +5,7 @@ from blindtune.datasets.store import open_prepared
 from blindtune.runs import run
 from blindtune.studies import Study
 
-with job(Path(snakemake.log[0])) as console:
+with job(Path(snakemake.log[0]), snakemake.config) as console:
     files = {name: Path(path) for name, path in snakemake.input.items()}
     data = open_prepared(files.pop("manifest"))
     folder = Path(snakemake.output.card).parent

@@ -4,7 +4,7 @@ from blindtune.console import job
 from blindtune.report.records import collect
 from blindtune.report.tables import write_tables
 
-with job(Path(snakemake.log[0])):
+with job(Path(snakemake.log[0]), snakemake.config):
     params = snakemake.params
     records = collect(Path(params.root), [tuple(pair) for pair in params.compare], params.seeds)
     write_tables(records, Path(snakemake.output[0]).parent)

@@ -68,3 +68,23 @@ class Account:
             and (budget.epochs is None or self.epochs + epochs <= budget.epochs)
             and (budget.seconds is None or self.seconds < budget.seconds)
         )
+
+    def share(self) -> float:
+        """How much of the budget is spent, from 0 to 1: of several limits, the one that will be reached first."""
+        budget = self._budget
+        spent = (
+            (self.trials, budget.trials),
+            (self.epochs, budget.epochs),
+            (self.seconds, budget.seconds),
+        )
+        return min(1.0, max(used / limit for used, limit in spent if limit is not None))
+
+    def __str__(self) -> str:
+        """For people: ``trial 3 of 20``, with epochs and seconds where they are limited."""
+        budget = self._budget
+        parts = [f"trial {self.trials}{f' of {budget.trials}' if budget.trials else ''}"]
+        if budget.epochs:
+            parts.append(f"{self.epochs} of {budget.epochs} epochs")
+        if budget.seconds:
+            parts.append(f"{self.seconds:.0f} of {budget.seconds:.0f} s")
+        return ", ".join(parts)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from blindtune.budgets import Budget
+from blindtune.console import DEFAULT_VERBOSITY, Verbosity
 from blindtune.datasets.base import Source
 from blindtune.datasets.digits import Digits
 from blindtune.datasets.drawn import Drawn
@@ -64,6 +65,10 @@ class Config(Strict):
         default="last", description="last: dev error after the last epoch; best: the lowest of all epochs"
     )
     keep: int = Field(default=1, gt=0, description="trials of a study whose weights are kept, the best first")
+    verbosity: Verbosity = Field(
+        default=DEFAULT_VERBOSITY,
+        description="quiet: errors and how each job ended; normal: progress too; talkative: every epoch, in the logs too",
+    )
     repeats: list[str] = Field(
         default=[],
         description="<dataset>/<system> that may look at eval again after a change; marked as not blind",

@@ -57,6 +57,7 @@ DEFAULT: dict[str, Any] = {
     "seeds": [42, 43, 44],
     "scoring": "last",
     "keep": 1,
+    "verbosity": "normal",
     "repeats": [],
     "compare": [
         {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 6}},

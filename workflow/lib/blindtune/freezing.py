@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from blindtune import baselines
 from blindtune.cards import Card, Spent
 from blindtune.clock import Stopwatch
+from blindtune.datasets.base import Split
 from blindtune.datasets.store import Prepared
 from blindtune.errors import UserError
 from blindtune.plans import Plan
@@ -17,7 +18,7 @@ from blindtune.search import Search
 from blindtune.seeds import derive
 from blindtune.studies import Study
 from blindtune.systems import Bayes, Tuned
-from blindtune.training.base import Task
+from blindtune.training.base import Predict, Task, Trainer
 from blindtune.trials import Trial, best
 from blindtune.weights import WeightStore, file_name
 
@@ -41,7 +42,7 @@ def freeze(
     hyperparameters: Any = chosen.hyperparameters
     task = search.task_of(chosen)
     weights = _weights(search, store, chosen, task)
-    train_error = rebuilt_train_error(study.id, data, plan, task, weights, chosen)
+    predict = rebuilt(study.id, data, plan.trainer, task, weights, chosen)
     return Card(
         **_identity(study, data),
         budget=study.budget if isinstance(study.settings, Tuned) else None,
@@ -51,7 +52,7 @@ def freeze(
         training=task.training if task.architecture is not None else None,
         model_seed=task.seed,
         parameters=chosen.parameters,
-        train_error=train_error,
+        train_error=_error(predict, data.train),
         dev_error=chosen.told(),
         weights=f"weights/{file_name(chosen.number)}" if task.architecture is not None else None,
         weights_sha256=chosen.weights_sha256,
@@ -107,22 +108,26 @@ def _weights(search: Search, store: WeightStore, chosen: Trial, task: Task) -> d
     return weights
 
 
-def rebuilt_train_error(
-    name: str, data: Prepared, plan: Plan, task: Task, weights: dict[str, NDArray[Any]], chosen: Trial
-) -> float:
-    """The train error of the model as it is rebuilt, which must give the recorded dev error too.
+def rebuilt(
+    name: str, data: Prepared, trainer: Trainer, task: Task, weights: dict[str, NDArray[Any]], trial: Trial
+) -> Predict:
+    """The model of a trial, built again from its record and weights, once it gave the recorded dev error again.
 
     Raises:
         UserError: it does not.
     """
-    predict = plan.trainer.rebuild(task, weights, data.train)
-    dev_error = float(np.mean(predict(data.dev.x) != data.dev.y))
-    if abs(dev_error - chosen.told()) > 0.5 / len(data.dev.y):
+    predict = trainer.rebuild(task, weights, data.train)
+    dev_error = _error(predict, data.dev)
+    if abs(dev_error - trial.told()) > 0.5 / len(data.dev.y):
         raise UserError(
-            f"{name}: trial {chosen.number}, rebuilt from its record, has a dev error of {dev_error:.4%}, "
-            f"but {chosen.told():.4%} was recorded. The study cannot be trusted: move its folder away and run again."
+            f"{name}: trial {trial.number}, rebuilt from its record, has a dev error of {dev_error:.4%}, "
+            f"but {trial.told():.4%} was recorded. The study cannot be trusted: move its folder away and run again."
         )
-    return float(np.mean(predict(data.train.x) != data.train.y))
+    return predict
+
+
+def _error(predict: Predict, split: Split) -> float:
+    return float(np.mean(predict(split.x) != split.y))
 
 
 def _spent(trials: list[Trial]) -> Spent:

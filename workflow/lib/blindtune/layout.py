@@ -33,6 +33,10 @@ class Layout:
         """The card of a frozen model."""
         return f"{self.study(dataset, system, seed)}/card.json"
 
+    def rescored(self, dataset: str, system: str, seed: int | str) -> str:
+        """The folder of what `blindtune rescore` found."""
+        return f"{self.root}/rescored/{dataset}/{system}/{seed}"
+
     def decode(self, dataset: str, system: str, seed: int | str) -> str:
         """The folder of a look."""
         return f"{self.root}/decodes/{dataset}/{system}/{seed}"

@@ -91,32 +91,52 @@ def plan(
     Raises:
         UserError: a file is wrong.
     """
-    classes = len(data.classes)
+    model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
 
-    def task(values: Hyperparameters, architecture: Architecture | None, training: Training) -> Task:
-        return Task(architecture, training, values, derive("trial", dataset, seed, values), classes)
+    def task(values: Hyperparameters) -> Task:
+        return task_of(settings, model, dataset, seed, data, values)
 
     if isinstance(settings, Knn | RandomForest):
-        sets = settings.candidates()
-        return _of_list(settings, sets, lambda values: task(values, None, Training(epochs=1)))
-    if isinstance(settings, Manual):
-        model = load(ManualModel, files["model"])
-        layers = with_output(model.layers, classes)
-        architecture = Architecture(input_shape=data.sample_shape, layers=layers)
-        training = model.training.with_hyperparameters(settings.training.model_dump(exclude_none=True))
-        values = manual_hyperparameters(model, settings.training)
-        return _of_list(settings, [values], lambda values: task(values, architecture, training))
+        return _of_list(settings, settings.candidates(), task)
+    if isinstance(settings, Manual) and model is not None:
+        return _of_list(settings, [manual_hyperparameters(model, settings.training)], task)
     if isinstance(settings, Tuned) and budget is not None:
-        tuned, base = settings, settings.training
-        space = read_space(files["space"], tuned.family)
+        tuner, epochs = settings.tuner, settings.training.epochs
+        space = read_space(files["space"], settings.family)
         return Plan(
-            tuned.tuner.start(Start(space, budget, seed, base.epochs, data.train.y, data.train.group)),
-            trainer_for(tuned),
-            lambda values: task(values, _architecture(tuned, values, data), base.with_hyperparameters(values)),
+            tuner.start(Start(space, budget, seed, epochs, data.train.y, data.train.group)),
+            trainer_for(settings),
+            task,
             budget,
-            tuned.tuner.promotes,
+            tuner.promotes,
         )
     raise TypeError(f"{settings.kind} has no trials")
+
+
+def task_of(
+    settings: System, model: ManualModel | None, dataset: str, seed: int, data: Prepared, values: Hyperparameters
+) -> Task:
+    """What a hyperparameter set of a system trains.
+
+    Args:
+        settings: the system.
+        model: the file of a manual model; None for every other system.
+        dataset: the dataset's name, which seeds the trials.
+        seed: the study's.
+        data: gives the shape of a sample and the classes.
+        values: the set.
+
+    Raises:
+        ValueError: it describes nothing that could be trained.
+    """
+    classes = len(data.classes)
+    architecture, training = None, Training(epochs=1)
+    if isinstance(settings, Tuned):
+        architecture, training = _architecture(settings, values, data), settings.training.with_hyperparameters(values)
+    elif model is not None:
+        architecture = Architecture(input_shape=data.sample_shape, layers=with_output(model.layers, classes))
+        training = model.training.with_hyperparameters(values)
+    return Task(architecture, training, values, derive("trial", dataset, seed, values), classes)
 
 
 def _of_list(settings: System, sets: list[Hyperparameters], task: Callable[[Hyperparameters], Task]) -> Plan:

@@ -8,6 +8,7 @@ goes on from its records and ends as if nothing had happened.
 from pathlib import Path
 from typing import Any
 
+from blindtune.budgets import Account
 from blindtune.cards import Card, write_card
 from blindtune.console import Console
 from blindtune.datasets.store import Prepared
@@ -19,7 +20,7 @@ from blindtune.search import Listener, Search, line
 from blindtune.strict import read_yaml
 from blindtune.studies import Study
 from blindtune.systems import Bayes, Tuned
-from blindtune.trials import TrialLog
+from blindtune.trials import Trial, TrialLog
 from blindtune.weights import WeightStore
 
 
@@ -45,7 +46,7 @@ def run(study: Study, data: Prepared, files: dict[str, Path], code: str, folder:
         planned = plan(study.settings, study.budget, study.dataset, study.seed, data, files)
         card = _search(study, data, planned, folder, console)
     write_card(folder / "card.json", card)
-    console.say(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
+    console.done(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
     return card
 
 
@@ -66,16 +67,19 @@ def _search(study: Study, data: Prepared, planned: Plan, folder: Path, console: 
 
 
 def _listener(study: Study, planned: Plan, console: Console) -> Listener:
-    most = planned.budget.trials
-    of = f" of {most}" if most else ""
+    account = Account(planned.budget)
+
+    def after_trial(trials: list[Trial]) -> None:
+        for trial in trials[account.trials :]:
+            account.add(trial)
+        console.progress(account.share(), f"{study.id}: {account}, {line(trials)}")
+
     return Listener(
         epoch=lambda trial, number, measures: console.detail(
             f"{study.id}: trial {trial + 1}, epoch {number}, train loss {measures.train_loss}, "
             f"dev error {measures.dev_error}"
         ),
-        trial=lambda trials: console.progress(
-            len(trials), most, f"{study.id}: trial {len(trials)}{of}, {line(trials)}"
-        ),
+        trial=after_trial,
     )
 
 

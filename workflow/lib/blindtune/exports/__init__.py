@@ -1,0 +1,1 @@
+"""What other programs read: a study's records in forms that are not ours."""

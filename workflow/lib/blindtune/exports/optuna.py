@@ -1,0 +1,130 @@
+"""A database of Optuna that optuna-dashboard opens: every study, every trial, whatever tuner proposed it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blindtune.errors import UserError
+from blindtune.exports.guide import ended, wall
+from blindtune.exports.stored import Stored
+from blindtune.spaces import Space, Value
+from blindtune.strict import parse_json
+from blindtune.trials import Trial
+from blindtune.tuners.optuna import suggest
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+#: The database, for ``optuna-dashboard sqlite:///<folder>/optuna.db``.
+DATABASE = "optuna.db"
+
+_Distributions = dict[str, "BaseDistribution"]
+
+
+def write(studies: list[Stored], folder: Path) -> None:
+    """Write ``optuna.db`` into ``folder``, each study under its id.
+
+    Completed and pruned trials keep their names; invalid, failed and diverged ones become Optuna's failures, which
+    have no value, and say in their attributes which of them they were. A trial that was scored on a fold stands
+    as pruned: its score is none on dev.
+
+    Raises:
+        UserError: a record does not fit the search space of its study.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / DATABASE}")
+    for stored in studies:
+        study = optuna.create_study(storage=storage, study_name=stored.study.id, direction="minimize")
+        study.set_user_attr("system", stored.study.settings.model_dump(mode="json"))
+        space = parse_json(Space, stored.files["space"], f"{stored.folder}: space") if "space" in stored.files else None
+        others = _choices(stored.trials)
+        for trial in stored.trials:
+            study.add_trial(_trial(stored, trial, space, others))
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def _trial(stored: Stored, trial: Trial, space: Space | None, others: _Distributions) -> "optuna.trial.FrozenTrial":
+    import optuna
+
+    distributions = _distributions(stored, trial, space) if space else {}
+    distributions = {name: distributions.get(name, others[name]) for name in trial.hyperparameters if name in others}
+    state = _state(trial)
+    frozen = optuna.trial.create_trial(
+        state=state,
+        value=trial.score if state == optuna.trial.TrialState.COMPLETE else None,
+        params={name: trial.hyperparameters[name] for name in distributions},
+        distributions=distributions,
+        user_attrs=_attributes(trial, set(distributions)),
+        intermediate_values={
+            number: epoch.dev_error
+            for number, epoch in enumerate(trial.curve, trial.trained_before + 1)
+            if epoch.dev_error is not None
+        },
+    )
+    frozen.datetime_start = _local(datetime.fromisoformat(trial.started))
+    frozen.datetime_complete = _local(ended(trial))
+    return frozen
+
+
+def _state(trial: Trial) -> "optuna.trial.TrialState":
+    from optuna.trial import TrialState
+
+    if trial.status == "pruned" or (trial.status == "completed" and trial.fold is not None):
+        return TrialState.PRUNED
+    return TrialState.COMPLETE if trial.status == "completed" else TrialState.FAIL
+
+
+def _distributions(stored: Stored, trial: Trial, space: Space) -> _Distributions:
+    """Those of the active dimensions, as our Optuna tuner declares them."""
+    from optuna.trial import FixedTrial
+
+    values: dict[str, Any] = trial.hyperparameters
+    fixed = FixedTrial(values)
+    try:
+        suggest(fixed, space)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UserError(
+            f"{stored.folder}: trial {trial.number} does not fit the study's search space ({error}). "
+            "Restore trials.jsonl and protocol.json."
+        ) from error
+    return fixed.distributions
+
+
+def _choices(trials: list[Trial]) -> _Distributions:
+    """For what no search space declares, such as the candidates of a reference model: the values that occur."""
+    from optuna.distributions import CategoricalDistribution
+
+    found: dict[str, dict[Value, None]] = {}
+    for trial in trials:
+        for name, value in trial.hyperparameters.items():
+            if isinstance(value, bool | int | float | str):
+                found.setdefault(name, {})[value] = None
+    return {name: CategoricalDistribution(list(values)) for name, values in found.items()}
+
+
+def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
+    """What the record says and Optuna has no place for."""
+    rest = {name: value for name, value in trial.hyperparameters.items() if name not in params}
+    attributes = {
+        "status": trial.status,
+        "reason": trial.reason,
+        "told": trial.told(),
+        "score": trial.score,
+        "fold": trial.fold,
+        "parent": trial.parent,
+        "epochs": trial.epochs,
+        "parameters": trial.parameters,
+        "seconds": round(wall(trial), 3),
+        "exceptions": trial.exceptions or None,
+        "weights_sha256": trial.weights_sha256,
+    }
+    return {name: value for name, value in (attributes | rest).items() if value is not None}
+
+
+def _local(moment: datetime) -> datetime:
+    """As Optuna writes times: of this machine's zone, without naming it."""
+    return moment.astimezone().replace(tzinfo=None)
