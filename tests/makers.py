@@ -16,7 +16,7 @@ from blindtune.datasets.isip import Isip
 from blindtune.datasets.store import Prepared, open_prepared, prepare
 from blindtune.spaces import Space
 from blindtune.studies import Study
-from blindtune.trials import WORST_ERROR
+from blindtune.trials import WORST_ERROR, Seconds, Trial
 from blindtune.tuners.base import Start, Tuner, TunerSettings
 
 ROOT = Path(__file__).parents[1]
@@ -130,6 +130,29 @@ class Heard(Console):
 def told(score: float | None) -> Any:
     """As much of a trial's record as a tuner asks of it."""
     return SimpleNamespace(told=lambda: WORST_ERROR if score is None else score)
+
+
+def trial(number: int = 0, score: float | None = 0.25, **changes: Any) -> Trial:
+    """A record; one without a score has failed."""
+    content = {
+        "study": "test/toy/it/42",
+        "number": number,
+        "hyperparameters": {"layers": 2, "units_1": 32},
+        "status": "completed" if score is not None else "failed",
+        "score": score,
+        "epochs": 1,
+        "curve": [],
+        "best_epoch": None,
+        "scored_epoch": None,
+        "parameters": None,
+        "weights_sha256": None,
+        "seeds": {"study": 42, "trial": 7},
+        "seconds": {"train": Seconds(wall=1.5, cpu=1.25)},
+        "started": "2021-01-01T00:00:00.000+00:00",
+        "host": "here",
+        "versions": {"python": "3.11"},
+    }
+    return Trial.model_validate(content | changes)
 
 
 def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:

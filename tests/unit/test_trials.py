@@ -5,41 +5,19 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blindtune.errors import UserError
-from blindtune.trials import Epoch, Seconds, Trial, TrialLog, best
+from blindtune.trials import Epoch, Trial, TrialLog, best
+from makers import trial
 
 SHARES = st.floats(0, 1)
 LOSSES = st.none() | st.floats(0, allow_infinity=False)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 VALUES = st.one_of(st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), TEXT)
-
-
-def trial(number: int = 0, score: float | None = 0.25, **changes: Any) -> Trial:
-    content = {
-        "study": "test/toy/it/42",
-        "number": number,
-        "hyperparameters": {"layers": 2, "units_1": 32},
-        "status": "completed" if score is not None else "failed",
-        "score": score,
-        "epochs": 1,
-        "curve": [],
-        "best_epoch": None,
-        "scored_epoch": None,
-        "parameters": None,
-        "weights_sha256": None,
-        "seeds": {"study": 42, "trial": 7},
-        "seconds": {"train": Seconds(wall=1.5, cpu=1.25)},
-        "started": "2021-01-01T00:00:00.000+00:00",
-        "host": "here",
-        "versions": {"python": "3.11"},
-    }
-    return Trial.model_validate(content | changes)
 
 
 @st.composite

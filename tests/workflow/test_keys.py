@@ -19,6 +19,7 @@ BASE: dict[str, Any] = {
     "seeds": [42],
     "scoring": "last",
     "keep": 1,
+    "verbosity": "normal",
     "repeats": [],
     "compare": [
         {
@@ -80,6 +81,10 @@ OTHERS: dict[str, Any] = {
     "Manual.model": "mlp_m2",
     "Tuned.space": "mlp_dropout",
 }
+
+
+#: What is shown while a study runs, which no job depends on.
+SHOWN = "Config.verbosity"
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,8 @@ def test_the_base_of_these_tests_has_every_key():
 @pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES)
 def test_another_value_gives_another_plan(folder, before, leaf):
     value = _another(leaf)
+    if leaf.key == SHOWN:
+        pytest.skip("changes no plan, which is tested")
     if leaf.key in ("Isip.folder", "Isip.fetch") and leaf.value is None:
         pytest.skip("excludes the other of folder and fetch, which is tested")
     if leaf.path[-1] in ("kind", "source"):
@@ -208,6 +215,11 @@ def test_another_value_gives_another_plan(folder, before, leaf):
     else:
         config = _with(BASE, leaf.path, value)
     assert plan(folder, config) != before
+
+
+@pytest.mark.parametrize("verbosity", ["quiet", "talkative"])
+def test_what_is_shown_changes_no_plan(folder, before, verbosity):
+    assert plan(folder, _with(BASE, ("verbosity",), verbosity)) == before
 
 
 def test_the_order_of_systems_and_seeds_reaches_the_report(folder, before):

@@ -50,6 +50,11 @@ def test_a_second_run_has_nothing_to_do(done):
     assert running(plan(done, CONFIG)) == set()
 
 
+@pytest.mark.parametrize("verbosity", ["quiet", "talkative"])
+def test_another_verbosity_runs_nothing_again(done, verbosity):
+    assert running(plan(done, CONFIG | {"verbosity": verbosity})) == set()
+
+
 @pytest.mark.parametrize(
     ("system", "change", "dataset"),
     [

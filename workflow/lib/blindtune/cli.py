@@ -95,6 +95,7 @@ def _rescore(given: argparse.Namespace) -> None:
     for row in rows:
         count = f"{row.wrong} of {row.samples}"
         print(
-            f"{row.trial:5d}  {row.dev_error:9.2%}  {row.error:12.2%}  {count:>17}  {row.rank_then:9d}  {row.rank_now:3d}"
+            f"{row.trial:5d}  {row.dev_error:9.2%}  {row.error:12.2%}  {count:>17}  "
+            f"{row.rank_then:9d}  {row.rank_now:3d}"
         )
     print(f"written to {path}")

@@ -67,7 +67,7 @@ class Config(Strict):
     keep: int = Field(default=1, gt=0, description="trials of a study whose weights are kept, the best first")
     verbosity: Verbosity = Field(
         default=DEFAULT_VERBOSITY,
-        description="quiet: errors and how each job ended; normal: progress too; talkative: every epoch, in the logs too",
+        description="quiet: errors and how each job ends; normal: progress too; talkative: each epoch, in the log too",
     )
     repeats: list[str] = Field(
         default=[],

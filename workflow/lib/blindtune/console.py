@@ -90,7 +90,7 @@ def job(log: Path, config: Mapping[str, Any]) -> Iterator[Console]:
             sys.exit(1)
         except KeyboardInterrupt:
             stream.write("stopped by the user\n")
-            shown.line(f"blindtune: stopped ({log.stem}); run the same command again to go on from the records")
+            shown.line(f"blindtune: stopped; run the same command again to go on from its records ({log})")
             sys.exit(130)
         finally:
             shown.close()

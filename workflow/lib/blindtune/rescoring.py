@@ -1,5 +1,6 @@
 """Scoring the kept trials of a study on another open set (guide, section 6.4): models rebuilt from records alone."""
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from blindtune.datasets.store import Prepared, digest_of_split, open_prepared
 from blindtune.errors import UserError
 from blindtune.exports.stored import Stored, unsealed
-from blindtune.files import write_json
+from blindtune.files import read_json, write_json
 from blindtune.freezing import rebuilt
 from blindtune.layout import Layout
 from blindtune.plans import task_of, trainer_for
+from blindtune.spaces import NAME
 from blindtune.strict import parse_json
 from blindtune.systems import Knn, ManualModel, RandomForest
 from blindtune.training.base import Predict
@@ -59,11 +61,10 @@ def rescore(stored: Stored, on: Path, split: str, best: int | None, dev: Path | 
         UserError: a path is sealed, the data do not fit or are the study's own eval, fewer trials were kept than
             asked for, or a rebuilt model does not give its recorded dev error again.
     """
+    for path in filter(None, (on, dev)):
+        unsealed(path)
     layout = Layout(str(stored.folder.resolve().parents[3]))
-    own = _open(dev or Path(layout.manifest(stored.study.dataset)))
-    if own.sha256 != stored.data_sha256:
-        raise UserError(f"{stored.folder}: was run on other data than {own.name} holds now. Give its data with --dev.")
-    other = _open(on)
+    own, other = _own(stored, dev or Path(layout.manifest(stored.study.dataset))), _open(on)
     _check_fit(own, other, on)
     chosen = _chosen(stored, best)
     scored_on = other.train if split == "train" else other.dev
@@ -79,9 +80,26 @@ def rescore(stored: Stored, on: Path, split: str, best: int | None, dev: Path | 
     return found, path
 
 
+def _own(stored: Stored, manifest: Path) -> Prepared:
+    """The data that a study was run on."""
+    if not manifest.exists():
+        raise UserError(f"{manifest}: the study's own data are not there. Give their manifest with --dev.")
+    own = _open(manifest)
+    if own.sha256 != stored.data_sha256:
+        raise UserError(f"{stored.folder}: was run on other data than {own.name} holds now. Give its data with --dev.")
+    return own
+
+
 def _open(manifest: Path) -> Prepared:
     for path in (manifest, manifest.parent / "train", manifest.parent / "dev"):
         unsealed(path)
+    content = read_json(manifest)
+    if not isinstance(content, dict) or not {"dataset", "classes", "sha256", "splits"} <= content.keys():
+        raise UserError(
+            f"{manifest}: is no manifest of a prepared dataset. Give results/<name>/data/<dataset>/manifest.json."
+        )
+    if not re.fullmatch(NAME, str(content["dataset"])):
+        raise UserError(f"{manifest}: {content['dataset']!r} is no name of a dataset. Prepare it again.")
     return open_prepared(manifest)
 
 
@@ -90,7 +108,7 @@ def _check_fit(own: Prepared, other: Prepared, on: Path) -> None:
         raise UserError(f"{on}: its classes are {other.classes}, those of the study's {own.name} are {own.classes}.")
     if other.sample_shape != own.sample_shape:
         raise UserError(
-            f"{on}: its samples have the shape {other.sample_shape}, those of the study's {own.name} {own.sample_shape}."
+            f"{on}: its samples have the shape {other.sample_shape}, those of the study's data {own.sample_shape}."
         )
 
 
@@ -100,7 +118,7 @@ def _chosen(stored: Stored, best: int | None) -> list[Trial]:
     ranked = sorted(scored, key=lambda trial: (trial.told(), trial.number))
     kept = [trial for trial in ranked if _weights(stored, trial) is not None]
     if not kept:
-        raise UserError(f"{stored.folder}: keeps no model. Run the study to its end first.")
+        raise UserError(f"{stored.folder}: keeps no model. Give a study that trains models and has completed a trial.")
     if best is not None and best > len(kept):
         raise UserError(
             f"{stored.folder}: keeps {len(kept)} of its {len(stored.trials)} trials, not {best}. "

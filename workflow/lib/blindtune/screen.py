@@ -54,7 +54,8 @@ class Terminal(Screen):
 
     def __init__(self) -> None:
         super().__init__()
-        # Every job of the run holds the terminal itself, so that each knows whether it is alone.
+        # Every job of the run holds the terminal itself, to the end of its process, so that each knows whether it is
+        # alone: only then does Snakemake say that a job has ended.
         self._terminal = os.open(os.ttyname(sys.stderr.fileno()), os.O_RDONLY | os.O_NOCTTY)
         fcntl.flock(self._terminal, fcntl.LOCK_SH)
         self._drawn = False
@@ -85,7 +86,6 @@ class Terminal(Screen):
         """Erase the bar."""
         if self._drawn:
             self._write(_CLEAR)
-        os.close(self._terminal)
 
     def _alone(self) -> bool:
         try:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,9 @@ def find(paths: list[Path]) -> list[Stored]:
             )
         folders |= {study.folder.resolve(): study for study in stored if study.trials}
     studies = sorted(folders.values(), key=lambda stored: stored.study.id)
-    for one, next_one in zip(studies, studies[1:], strict=False):
-        if one.study.id == next_one.study.id:
-            raise UserError(f"{one.folder} and {next_one.folder} hold the same study. Export one at a time.")
+    for one, other in pairwise(studies):
+        if one.study.id == other.study.id:
+            raise UserError(f"{one.folder} and {other.folder} hold the same study. Export one at a time.")
     return studies
 
 

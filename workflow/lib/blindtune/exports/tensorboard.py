@@ -1,6 +1,5 @@
 """TensorBoard's event files: a run per trial with its curve, and its hyperparameters for the HParams tab."""
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -62,11 +61,8 @@ def _scalars(epoch: Epoch) -> dict[str, float | None]:
 
 
 def _plain(values: dict[str, object]) -> dict[str, Any]:
-    """What the HParams tab can show; the layers of a manual model become text."""
-    return {
-        name: value if isinstance(value, bool | int | float | str) else json.dumps(value)
-        for name, value in values.items()
-    }
+    """What the HParams tab can show: all but the layers of a manual model."""
+    return {name: value for name, value in values.items() if isinstance(value, bool | int | float | str)}
 
 
 def _session_end(failed: bool, end: float) -> Any:

@@ -1,0 +1,202 @@
+"""Real small studies of every trainer: rebuilt from records alone, scored on a larger set, exported."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.cli import main
+from blindtune.console import Console
+from blindtune.errors import UserError
+from blindtune.exports import stored
+from blindtune.rescoring import Rescored, rescore
+from blindtune.runs import run
+from blindtune.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
+from blindtune.training.base import Training
+from blindtune.trials import TrialLog
+from blindtune.tuners.keras_tuner import KerasTunerSettings
+from blindtune.tuners.optuna import OptunaSettings
+from makers import Places, prepare_toy, study
+
+#: Keras Tuner asks for the name of its thread in an old way, at every call.
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning"),
+]
+
+SPACE = (
+    "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 2, high: 9, repeat: layers}\n"
+    "activation: {type: choice, options: [relu, tanh], repeat: layers}\n"
+)
+MODEL = "layers: [{kind: dense, units: 4, activation: relu}]\ntraining: {epochs: 2, batch_size: 20}\n"
+TRAINING = Training(epochs=2, batch_size=20, learning_rate=0.02)
+LOOP = ClosedLoop(neighbours=3, trees=5)
+
+
+def tuned(library: Any, trainer: Any) -> Tuned:
+    return Tuned(kind="tuner", tuner=library, space="space.yaml", trainer=trainer, training=TRAINING)
+
+
+SYSTEMS = {
+    "near": Knn(kind="knn", neighbours=[1, 3, 9]),
+    "forest": RandomForest(kind="random_forest", trees=[5], max_depth=[2, 0]),
+    "expert": Manual(kind="manual", model="model.yaml"),
+    "optuna": tuned(OptunaSettings(library="optuna", algorithm="random"), "pytorch"),
+    "keras": tuned(KerasTunerSettings(library="keras-tuner", algorithm="random"), "keras"),
+    "limit": Bayes(kind="bayes", train=LOOP, dev=LOOP, eval=LOOP),
+}
+KEPT = {"near": 3, "forest": 2, "expert": 1, "optuna": 3, "keras": 3}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config's results: a study of each system in its place, four trials and three kept where it is tuned."""
+    root = tmp_path_factory.mktemp("rescoring") / "results" / "test"
+    files = {"space": root.parent / "space.yaml", "model": root.parent / "model.yaml"}
+    data = prepare_toy(root).open()
+    files["space"].write_text(SPACE, encoding="utf-8")
+    files["model"].write_text(MODEL, encoding="utf-8")
+    for name, settings in SYSTEMS.items():
+        own = {"model": files["model"]} if name == "expert" else {"space": files["space"]}
+        it = study(settings, system=name, budget={"trials": 4}, keep=3)
+        run(it, data, own if isinstance(settings, Manual | Tuned) else {}, "code", folder_of(root, name), Console())
+    return root
+
+
+@pytest.fixture(scope="module")
+def larger(results: Path) -> Places:
+    return prepare_toy(results.parent / "larger", name="more", dev=400, seed=7)
+
+
+def folder_of(results: Path, system: str) -> Path:
+    return results / "studies" / "toy" / system / "42"
+
+
+def rescored(results: Path, system: str, on: Path, split: str = "dev", **changes: Any) -> tuple[list[Rescored], Path]:
+    given: dict[str, Any] = {"best": None, "dev": None} | changes
+    return rescore(stored.read(folder_of(results, system)), on, split, **given)
+
+
+@pytest.mark.parametrize("system", KEPT)
+def test_every_kept_trial_gives_its_recorded_dev_error_again(results: Path, system: str) -> None:
+    """On the study's own dev split the rescored error is the recorded one, to the last digit."""
+    rows, path = rescored(results, system, results / "data" / "toy" / "manifest.json")
+    scores = {trial.number: trial.score for trial in TrialLog(folder_of(results, system) / "trials.jsonl").read()}
+    assert len(rows) == KEPT[system]
+    assert [row.error for row in rows] == [row.dev_error for row in rows] == [scores[row.trial] for row in rows]
+    assert [row.rank_then for row in rows] == [row.rank_now for row in rows]
+    assert rows[0].dev_error == min(score for score in scores.values() if score is not None)
+    assert path.parent == results / "rescored" / "toy" / system / "42"
+
+
+@pytest.mark.parametrize("system", KEPT)
+def test_the_larger_set_ranks_anew_and_no_record_changes(results: Path, larger: Places, system: str) -> None:
+    before = {path: path.read_bytes() for path in folder_of(results, system).rglob("*") if path.is_file()}
+    rows, path = rescored(results, system, larger.manifest)
+    assert {path: path.read_bytes() for path in folder_of(results, system).rglob("*") if path.is_file()} == before
+    assert all(row.samples == 400 and row.error == row.wrong / 400 for row in rows)
+    assert rows == sorted(rows, key=lambda row: (row.wrong, row.trial))
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert written["study"] == f"test/toy/{system}/42"
+    assert (written["on"]["dataset"], written["on"]["split"], written["on"]["samples"]) == ("more", "dev", 400)
+    assert [row["wrong"] for row in written["trials"]] == [row.wrong for row in rows]
+    one, _ = rescored(results, system, larger.manifest, best=1)
+    assert [row.trial for row in one] == [min(row.trial for row in rows if row.rank_then == 1)]
+
+
+def test_rescored_errors_are_those_of_the_model_itself(results: Path, larger: Places) -> None:
+    """k-nearest neighbours by hand, from the recorded k alone."""
+    own, other = (places.open() for places in (Places(results / "data" / "toy" / "manifest.json", Path()), larger))
+    rows, _ = rescored(results, "near", larger.manifest, split="train")
+    for row in rows:
+        k = SYSTEMS["near"].neighbours[row.trial]  # type: ignore[union-attr]
+        distances = ((other.train.x[:, None] - own.train.x[None]) ** 2).sum(axis=2)
+        nearest = np.asarray(own.train.y)[np.argsort(distances, axis=1)[:, :k]]
+        assert row.wrong == int(np.sum((nearest.mean(axis=1) > 0.5) != other.train.y))
+
+
+def test_a_model_that_is_not_what_was_recorded_is_found(results: Path, larger: Places, tmp_path: Path) -> None:
+    study = stored.read(folder_of(results, "optuna"))
+    best = min((trial for trial in study.trials if trial.score is not None), key=lambda trial: trial.told())
+    changed = [trial if trial != best else trial.model_copy(update={"score": 0.0}) for trial in study.trials]
+    with pytest.raises(UserError, match=f"trial {best.number}, rebuilt from its record, has a dev error"):
+        rescore(type(study)(**{**vars(study), "trials": changed}), larger.manifest, "dev", None, None)
+    path = study.folder / "weights" / f"{best.number:05d}.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-4] + b"\0\0\0\0")
+    try:
+        with pytest.raises(UserError, match="does not hold the weights that were recorded"):
+            rescored(results, "optuna", larger.manifest)
+    finally:
+        path.write_bytes(content)
+
+
+def test_what_does_not_fit_is_one_message(results: Path, larger: Places, tmp_path: Path) -> None:
+    three = prepare_toy(tmp_path / "three", name="three", classes=3)
+    with pytest.raises(UserError, match="its classes are"):
+        rescored(results, "near", three.manifest)
+    with pytest.raises(UserError, match="keeps 3 of its 4 trials, not 4"):
+        rescored(results, "optuna", larger.manifest, best=4)
+    with pytest.raises(UserError, match="was run on other data"):
+        rescored(results, "near", larger.manifest, dev=larger.manifest)
+    with pytest.raises(UserError, match="is no manifest of a prepared dataset"):
+        rescored(results, "near", folder_of(results, "near") / "card.json")
+    with pytest.raises(UserError, match="keeps no model"):
+        rescored(results, "limit", larger.manifest)
+
+
+def test_samples_of_another_shape_are_refused(results: Path, larger: Places) -> None:
+    for split in ("train", "dev"):
+        path = larger.manifest.parent / split / "x.npy"
+        wide = np.concatenate([np.load(path), np.load(path)], axis=1)
+        (results.parent / "wide" / "data" / split).mkdir(parents=True)
+        np.save(results.parent / "wide" / "data" / split / "x.npy", wide)
+        np.save(results.parent / "wide" / "data" / split / "y.npy", np.load(path.with_name("y.npy")))
+    manifest = results.parent / "wide" / "data" / "manifest.json"
+    manifest.write_text(larger.manifest.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"its samples have the shape \(4,\)"):
+        rescored(results, "near", manifest)
+
+
+def test_eval_is_refused_by_its_place_and_by_its_content(results: Path, larger: Places, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="below a folder sealed"):
+        rescored(results, "near", results / "sealed" / "toy" / "seal.json")
+    for name in ("train", "dev"):
+        (tmp_path / "link" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "link" / name).symlink_to(results / "sealed" / "toy" / "eval")
+    (tmp_path / "link" / "manifest.json").write_bytes((results / "data" / "toy" / "manifest.json").read_bytes())
+    with pytest.raises(UserError, match="below a folder sealed"):
+        rescored(results, "near", tmp_path / "link" / "manifest.json")
+    for name in ("x", "y"):
+        for split in ("train", "dev"):
+            (tmp_path / "copy" / split).mkdir(parents=True, exist_ok=True)
+            content = (results / "sealed" / "toy" / "eval" / f"{name}.npy").read_bytes()
+            (tmp_path / "copy" / split / f"{name}.npy").write_bytes(content)
+    (tmp_path / "copy" / "manifest.json").write_bytes(larger.manifest.read_bytes())
+    with pytest.raises(UserError, match="its dev is the eval split of toy"):
+        rescored(results, "near", tmp_path / "copy" / "manifest.json")
+
+
+def test_nothing_sealed_is_needed_and_the_table_says_it_all(
+    results: Path, larger: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (results / "sealed").rename(results / "away")
+    try:
+        assert main(["rescore", str(folder_of(results, "near")), "--on", str(larger.manifest), "--best", "2"]) == 0
+    finally:
+        (results / "away").rename(results / "sealed")
+    lines = capsys.readouterr().out.splitlines()
+    assert " ".join(lines[0].split()) == "trial dev error error there wrong of samples rank then now"
+    assert len(lines) == 4 and all(" of 400 " in line for line in lines[1:3])
+    assert lines[3].startswith("written to ")
+
+
+@pytest.mark.parametrize("form", ["guide", "tensorboard", "optuna"])
+def test_every_study_is_exported_at_once(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    assert main(["export", "--form", form, "--to", str(tmp_path / form), str(results)]) == 0
+    trials = sum(len(TrialLog(path).read()) for path in results.rglob("trials.jsonl"))
+    assert capsys.readouterr().out == f"{tmp_path / form}: {trials} trials of 5 studies\n"
