@@ -62,7 +62,8 @@ def system_files(wildcards):
 
 
 onsuccess:
-    print(f"\nThe report lies at {PATHS.page()}; open it in a browser.\n", file=sys.stderr)
+    if Path(PATHS.page()).exists():  # --until may have ended the run before
+        print(f"\nThe report lies at {PATHS.page()}; open it in a browser.\n", file=sys.stderr)
 
 
 onerror:
