@@ -53,6 +53,10 @@ def dataset_files(wildcards):
     return {name: shown(path) for name, path in source.inputs().items()}
 
 
+def of_each_seed(file):
+    return [f"{PATHS.decode('{dataset}', '{system}', seed)}/{file}" for seed in CONFIG.seeds]
+
+
 def source_module(wildcards):
     return type(CONFIG.datasets[wildcards.dataset]).__module__
 

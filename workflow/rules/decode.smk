@@ -8,10 +8,6 @@ system take their looks in one job, since importing its libraries costs more tha
 DECODE_CODE = digest_of(alone=("blindtune.seal", "blindtune.ledger", "blindtune.baselines"))
 
 
-def of_each_seed(file):
-    return [f"{PATHS.decode('{dataset}', '{system}', seed)}/{file}" for seed in CONFIG.seeds]
-
-
 rule decode:
     input:
         cards=[PATHS.card("{dataset}", "{system}", seed) for seed in CONFIG.seeds],
