@@ -1,8 +1,9 @@
 """Optuna, driven through ``ask`` and ``tell`` on a study that is held in memory."""
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from blindtune.budgets import Budget
 from blindtune.spaces import (
@@ -18,41 +19,74 @@ from blindtune.spaces import (
 )
 from blindtune.trials import Trial
 from blindtune.tuners.base import Proposal, Start, Tuner, TunerSettings, check_grid
+from blindtune.tuners.optuna_pruners import NoPruner, Pruner
 
 if TYPE_CHECKING:
     import optuna
+
+
+#: Optuna's grid holds its whole product in memory.
+_LARGEST_GRID = 1_000_000
+
+#: Told as the parameters of a trial that was never built, while no other is known.
+_MANY_PARAMETERS = 1_000_000_000
 
 
 class OptunaSettings(TunerSettings):
     """The sampler; a trial without a score is told as the worst error, since Optuna never learns from failures."""
 
     library: Literal["optuna"]
-    algorithm: Literal["random", "tpe", "tpe-2024", "grid", "cma-es"] = Field(
+    algorithm: Literal["random", "tpe", "tpe-2024", "grid", "cma-es", "gp"] = Field(
         description="sampler; tpe: with the defaults of Optuna 5, tpe-2024: with those of Optuna 3 and 4 "
-        "(univariate, no constant liar)"
+        "(univariate, no constant liar); gp: a Gaussian process"
+    )
+    pruner: Pruner = Field(default=NoPruner(), description="ends trainings early: none, or a pruner and its arguments")
+    objectives: list[Literal["dev_error", "parameters"]] = Field(
+        default=["dev_error"],
+        description="what the sampler minimises: dev_error, or [dev_error, parameters] at once; the dev error alone "
+        "decides which trial is frozen",
     )
 
+    @field_validator("objectives")
+    @classmethod
+    def _check_objectives(cls, value: list[str]) -> list[str]:
+        if value not in (["dev_error"], ["dev_error", "parameters"]):
+            raise ValueError("must be [dev_error] or [dev_error, parameters]")
+        return value
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
-        """Optuna's grid takes no conditions, CMA-ES neither conditions nor choices."""
+        """Optuna's grid and Gaussian process take no conditions, CMA-ES neither conditions nor choices.
+
+        Pruners and CMA-ES take one objective.
+        """
         if self.algorithm == "grid":
             check_grid(space)
+            _check_size(space)
         for name, dimension in space.root.items():
-            if self.algorithm in ("grid", "cma-es") and (dimension.when or dimension.repeat):
+            if self.algorithm in ("grid", "cma-es", "gp") and (dimension.when or dimension.repeat):
                 raise ValueError(f"{name}: Optuna's {self.algorithm} takes no dimension that depends on another")
             if self.algorithm == "cma-es" and _is_choice(dimension):
                 raise ValueError(f"{name}: Optuna's cma-es takes numbers only, no choices")
+        if len(self.objectives) > 1 and self.algorithm == "cma-es":
+            raise ValueError("objectives: Optuna's cma-es takes one; leave parameters out or choose another algorithm")
+        if len(self.objectives) > 1 and self.pruner.algorithm != "none":
+            raise ValueError("pruner: Optuna's pruners take one objective; set it to none or leave parameters out")
+        self.pruner.check(space, epochs)
 
     def start(self, start: Start) -> Tuner:
         """A fresh study."""
-        return _StudyTuner(self.algorithm, start.space, start.seed)
+        return _StudyTuner(self, start)
 
 
 class _StudyTuner(Tuner):
-    def __init__(self, algorithm: str, space: Space, seed: int) -> None:
-        self._space = space
-        self._grid = _grid(space, seed) if algorithm == "grid" else None
-        self._study = _study(self._grid or _sampler(algorithm, seed))
+    def __init__(self, settings: OptunaSettings, start: Start) -> None:
+        self._space = start.space
+        self._grid = _grid(start.space, start.seed) if settings.algorithm == "grid" else None
+        self._pruner = settings.pruner
+        sampler = self._grid or _sampler(settings.algorithm, start.seed)
+        self._study = _study(sampler, settings.pruner.start(start.epochs), len(settings.objectives))
         self._running: optuna.Trial | None = None
+        self._largest: int | None = None
 
     def ask(self) -> Proposal | None:
         if self._grid is not None and self._grid.is_exhausted(self._study):
@@ -60,10 +94,44 @@ class _StudyTuner(Tuner):
         self._running = self._study.ask()
         return Proposal(self._space.uncut(suggest(self._running, self._space)))
 
+    def report(self, epoch: int, dev_error: float) -> str | None:
+        if self._pruner.algorithm == "none":
+            return None
+        running = self._asked()
+        running.report(dev_error, epoch)
+        return f"Optuna's {self._pruner.algorithm} pruner" if running.should_prune() else None
+
     def tell(self, trial: Trial) -> None:
+        from optuna.trial import TrialState
+
+        if trial.status == "pruned":
+            self._study.tell(self._asked(), state=TrialState.PRUNED)
+        elif len(self._study.directions) == 1:
+            self._study.tell(self._asked(), trial.told())
+        else:
+            self._study.tell(self._asked(), [trial.told(), self._told_parameters(trial)])
+
+    def _told_parameters(self, trial: Trial) -> int:
+        """The parameters of a trial; without a score the most so far, or a small one that fails would be optimal."""
+        if trial.parameters is not None:
+            self._largest = max(trial.parameters, self._largest or 0)
+        if trial.parameters is None or trial.score is None:
+            return _MANY_PARAMETERS if self._largest is None else self._largest
+        return trial.parameters
+
+    def _asked(self) -> "optuna.Trial":
         if self._running is None:
             raise RuntimeError("told before it was asked")
-        self._study.tell(self._running, trial.told())
+        return self._running
+
+
+def _check_size(space: Space) -> None:
+    size = math.prod(len(parameter.dimension.values() or []) for parameter in space.parameters())
+    if size > _LARGEST_GRID:
+        raise ValueError(
+            f"space: is a grid of {size:,} sets, of which Optuna holds at most {_LARGEST_GRID:,}; "
+            "take larger steps or another algorithm"
+        )
 
 
 def _is_choice(dimension: Dimension) -> bool:
@@ -108,12 +176,16 @@ def _suggest(trial: "optuna.Trial", parameter: Parameter) -> Any:
             return trial.suggest_categorical(name, dimension.values())
 
 
-def _study(sampler: "optuna.samplers.BaseSampler") -> "optuna.Study":
+def _study(
+    sampler: "optuna.samplers.BaseSampler", pruner: "optuna.pruners.BasePruner", objectives: int
+) -> "optuna.Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # A study of a fixed name: some of Optuna's pruners decide by it.
-    return optuna.create_study(study_name="blindtune", direction="minimize", sampler=sampler)
+    return optuna.create_study(
+        study_name="blindtune", directions=["minimize"] * objectives, sampler=sampler, pruner=pruner
+    )
 
 
 def _sampler(algorithm: str, seed: int) -> "optuna.samplers.BaseSampler":
@@ -126,6 +198,8 @@ def _sampler(algorithm: str, seed: int) -> "optuna.samplers.BaseSampler":
             return samplers.TPESampler(seed=seed)
         case "tpe-2024":
             return samplers.TPESampler(seed=seed, multivariate=False, constant_liar=False)
+        case "gp":
+            return samplers.GPSampler(seed=seed)
         case _:
             return samplers.CmaEsSampler(seed=seed)
 
