@@ -127,9 +127,10 @@ class Heard(Console):
         self.said.append(line)
 
 
-def told(score: float | None) -> Any:
-    """As much of a trial's record as a tuner asks of it."""
-    return SimpleNamespace(told=lambda: WORST_ERROR if score is None else score)
+def told(score: float | None, **fields: Any) -> Any:
+    """As much of a trial's record as a tuner asks of it: an invalid one where there is no score."""
+    parts: dict[str, Any] = {"status": "invalid" if score is None else "completed", "parameters": None, "score": score}
+    return SimpleNamespace(told=lambda: WORST_ERROR if score is None else score, **(parts | fields))
 
 
 def trial(number: int = 0, score: float | None = 0.25, **changes: Any) -> Trial:

@@ -10,48 +10,22 @@ import pytest
 
 from blindtune import plans, search
 from blindtune.budgets import Budget
-from blindtune.cards import Card, read_card
+from blindtune.cards import read_card
 from blindtune.datasets.store import Prepared
 from blindtune.errors import UserError
-from blindtune.runs import run
 from blindtune.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
 from blindtune.training.base import Outcome, Training
-from blindtune.trials import TrialLog
 from blindtune.tuners.keras_tuner import KerasTunerSettings
-from makers import Heard, prepare_toy, prepared, study
+from makers import prepare_toy, prepared
+from makers_curves import KNN, Runner
 
 #: Keras Tuner asks for the name of its thread in an old way, at every call.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning")
-
-KNN = Knn(kind="knn", neighbours=[1, 3, 9, 25])
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepared(tmp_path_factory.mktemp("toy"))
-
-
-class Runner:
-    """Runs one study in one folder, and keeps what it says."""
-
-    def __init__(self, data: Prepared, folder: Path) -> None:
-        self.data, self.folder, self.console = data, folder, Heard()
-        self.said = self.console.said
-        self.files: dict[str, Path] = {}
-
-    def __call__(self, system: Any = KNN, code: str = "code", **changes: Any) -> Card:
-        return run(study(system, **changes), self.data, self.files, code, self.folder, self.console)
-
-    def outcomes(self) -> list[dict[str, object]]:
-        return [trial.outcome() for trial in TrialLog(self.folder / "trials.jsonl").read()]
-
-    def log(self) -> bytes:
-        return (self.folder / "trials.jsonl").read_bytes()
-
-    def cut(self, at: int) -> None:
-        """As a kill leaves it: the log ends anywhere, the card is not there."""
-        (self.folder / "trials.jsonl").write_bytes(self.log()[:at])
-        (self.folder / "card.json").unlink()
 
 
 @pytest.fixture

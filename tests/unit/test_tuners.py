@@ -30,8 +30,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:Depr
 P_THRESHOLD = 1e-4
 
 ALGORITHMS = {
-    "keras-tuner": ["random", "bayesian", "grid"],
-    "optuna": ["random", "tpe", "tpe-2024", "grid", "cma-es"],
+    "keras-tuner": ["random", "bayesian", "grid", "hyperband", "default"],
+    "optuna": ["random", "tpe", "tpe-2024", "grid", "cma-es", "gp"],
     "scikit-learn": [
         "parameter-sampler",
         "parameter-grid",
@@ -43,9 +43,18 @@ ALGORITHMS = {
 }
 ALL = [(library, algorithm) for library, algorithms in ALGORITHMS.items() for algorithm in algorithms]
 GRIDS = [pair for pair in ALL if "grid" in pair[1]]
-SLOW = ("keras-tuner", "bayesian")
+BAYESIAN, GP, DEFAULT = ("keras-tuner", "bayesian"), ("optuna", "gp"), ("keras-tuner", "default")
+SLOW = [BAYESIAN, GP]
+NUMBERS_ONLY = [("optuna", "cma-es"), GP]
 #: Those that learn from scores; the others draw without looking.
-LEARNS = [("keras-tuner", "bayesian"), ("optuna", "tpe"), ("optuna", "tpe-2024"), ("optuna", "cma-es")]
+LEARNS = [
+    ("keras-tuner", "bayesian"),
+    ("keras-tuner", "hyperband"),
+    ("optuna", "tpe"),
+    ("optuna", "tpe-2024"),
+    ("optuna", "cma-es"),
+    ("optuna", "gp"),
+]
 #: Those that propose a set again, for more epochs.
 HALVING = [("scikit-learn", "halving-random-search"), ("scikit-learn", "halving-grid-search")]
 LEARNS += HALVING
@@ -95,8 +104,8 @@ def proposals(
 
 
 def count_for(pair: tuple[str, str]) -> int:
-    """Keras Tuner's Gaussian process begins after three draws for each parameter, and is slow."""
-    return 9 if pair == SLOW else 60
+    """Gaussian processes are slow; they begin after ten draws, or three for each parameter."""
+    return 9 if pair == BAYESIAN else 12 if pair == GP else 60
 
 
 def test_every_algorithm_of_the_config_is_tested() -> None:
@@ -104,6 +113,7 @@ def test_every_algorithm_of_the_config_is_tested() -> None:
     known = {
         (part["properties"]["library"]["const"], algorithm)
         for part in union
+        if "library" in part["properties"]
         for algorithm in part["properties"]["algorithm"]["enum"]
     }
     assert known == set(ALL)
@@ -111,7 +121,7 @@ def test_every_algorithm_of_the_config_is_tested() -> None:
 
 @st.composite
 def numeric(draw: st.DrawFn) -> Space:
-    """A space for CMA-ES: numbers, no conditions."""
+    """A space for CMA-ES and Gaussian processes: numbers, no conditions."""
     content: dict[str, Any] = {"a": {"type": "float", "low": -1.0, "high": 2.0}}
     content["b"] = {"type": "int", "low": draw(st.integers(1, 4)), "high": 40, "log": draw(st.booleans())}
     content["c"] = {"type": "float", "low": 0.1, "high": 0.9, "step": draw(st.sampled_from([0.1, 0.25]))}
@@ -143,11 +153,11 @@ def listed(draw: st.DrawFn, conditions: bool = True) -> Space:
 
 def fit(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
     """Spaces that the algorithm can express."""
-    if pair == ("optuna", "cma-es"):
+    if pair in NUMBERS_ONLY:
         return numeric()
     if pair in GRIDS:
         return listed(conditions=pair != ("optuna", "grid"))
-    if pair == SLOW:
+    if pair == BAYESIAN:
         return spaces().filter(lambda space: len(space.parameters()) <= 2)
     return spaces()
 
@@ -202,20 +212,21 @@ FEW = Space.model_validate(
 
 
 def fixed(pair: tuple[str, str]) -> Space:
-    if pair == SLOW:
+    if pair == BAYESIAN:
         return FEW
-    return NUMBERS if pair == ("optuna", "cma-es") else LISTS if pair in GRIDS else MIXED
+    return NUMBERS if pair in NUMBERS_ONLY else LISTS if pair in GRIDS else MIXED
 
 
 @pytest.mark.parametrize("pair", ALL, ids="-".join)
 def test_told_the_same_scores_it_proposes_the_same_again(pair: tuple[str, str]) -> None:
     """How a study resumes: another tuner, told what was recorded, goes on as the first would have."""
-    count = 14 if pair == SLOW else 40
+    count = 14 if pair in SLOW else 40
     first = list(proposals(pair, fixed(pair), 42, count))
     # Of 40 trials halving takes 27, 9 and 3.
-    assert len(first) == (39 if pair in HALVING else min(count, 30 if pair in GRIDS else count))
+    expected = 39 if pair in HALVING else 1 if pair == DEFAULT else min(count, 30 if pair in GRIDS else count)
+    assert len(first) == expected
     assert list(proposals(pair, fixed(pair), 42, count)) == first
-    if "grid" not in pair[1] or pair[0] == "optuna":
+    if ("grid" not in pair[1] and pair != DEFAULT) or pair[0] == "optuna":
         assert list(proposals(pair, fixed(pair), 43, count)) != first
 
 
@@ -230,7 +241,7 @@ def test_what_was_proposed_depends_on_the_budget_only_where_the_settings_say_so(
 
 @pytest.mark.parametrize("pair", ALL, ids="-".join)
 def test_scores_steer_those_that_learn_and_no_others(pair: tuple[str, str]) -> None:
-    count = 12 if pair == SLOW else 40
+    count = 12 if pair in SLOW else 40
 
     def rising(values: Hyperparameters) -> float:
         # Smooth, since a Gaussian process takes anything else for noise and proposes as if it knew nothing.
@@ -295,6 +306,9 @@ REFUSED = [
     (("optuna", "cma-es"), COPIES, "units"),
     (("optuna", "cma-es"), CHOICE, "activation"),
     (("optuna", "cma-es"), BOOL, "dropout"),
+    (("optuna", "gp"), CONDITION, "dropout_rate"),
+    (("optuna", "gp"), COPIES, "units"),
+    (("keras-tuner", "hyperband"), EPOCHS, "epochs"),
 ]
 
 
@@ -350,7 +364,7 @@ def optuna_draws(space: Space, count: int) -> list[Hyperparameters]:
 
     made: Any = start(tuner("optuna", "random"), space, count)
     assert isinstance(made._study.sampler, optuna.samplers.RandomSampler)
-    study = _study(made._study.sampler)
+    study = _study(made._study.sampler, made._study.pruner, 1)
     return [space.uncut(suggest(study.ask(), space)) for _ in range(count)]
 
 
@@ -424,8 +438,8 @@ def test_conditions_on_logarithmic_whole_numbers_hold_in_every_library() -> None
         }
     )
     for pair in ALL:
-        if allowed(pair, space):
-            made = list(proposals(pair, space, 42, 14 if pair == SLOW else 60))
+        if allowed(pair, space) and pair != DEFAULT:
+            made = list(proposals(pair, space, 42, 14 if pair in SLOW else 60))
             assert {"rate" in values for values in made} == {True, False}
             assert all(("rate" in values) == (values["units"] in (2, 3, 8)) for values in made)
             assert {sum("width" in name for name in values) for values in made} >= {1, 2}
