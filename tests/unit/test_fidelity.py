@@ -134,16 +134,13 @@ def test_a_study_killed_anywhere_ends_the_same(runner: Runner, trainer: CurveTra
         runner.cut(cut)
         assert runner(system, budget=budget).frozen_sha256() == card.frozen_sha256()
         assert runner.outcomes() == outcomes
-        assert (
-            runner.log()[: max([0, *(end for end in ends if end <= cut)])]
-            == log[: max([0, *(end for end in ends if end <= cut)])]
-        )
+        kept = max([0, *(end for end in ends if end <= cut)])
+        assert runner.log()[:kept] == log[:kept], "what was recorded stands as it was"
 
 
 def test_pruned_trials_are_recorded_with_their_reason(runner: Runner, trainer: CurveTrainer) -> None:
-    runner(
-        tuned({"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}}), budget={"trials": 40}
-    )
+    tuner = {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}}
+    runner(tuned(tuner), budget={"trials": 40})
     pruned = [trial for trial in runner.trials() if trial.status == "pruned"]
     assert {trial.reason for trial in pruned} == {"Optuna's hyperband pruner"}
     assert {trial.epochs for trial in pruned} == {1, 3} and all(trial.score is None for trial in pruned)

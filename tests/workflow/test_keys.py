@@ -30,7 +30,11 @@ BASE: dict[str, Any] = {
         {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 2}},
         {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 2}},
         {"dataset": "written", "systems": ["near", "optuna"], "budget": {"trials": 2}},
-        {"dataset": "pictures", "systems": ["near", "scikit"], "budget": {"trials": 20}},
+        {
+            "dataset": "pictures",
+            "systems": ["near", "scikit", "median", "halving", "brackets"],
+            "budget": {"trials": 20},
+        },
     ],
     "report": {"points": 40, "surface": 20},
     "datasets": {
@@ -56,6 +60,21 @@ BASE: dict[str, Any] = {
             "space": "mlp",
         },
         "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "space": "mlp"},
+        "median": {
+            "kind": "tuner",
+            "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}},
+            "space": "mlp",
+        },
+        "halving": {
+            "kind": "tuner",
+            "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "successive-halving"}},
+            "space": "mlp",
+        },
+        "brackets": {
+            "kind": "tuner",
+            "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}},
+            "space": "mlp",
+        },
         "scikit": {
             "kind": "tuner",
             # Halving, which takes every key; it plans by a budget that pays for seven folds.
@@ -80,7 +99,19 @@ OTHERS: dict[str, Any] = {
     "Images.group": "^(.)",
     "Manual.model": "mlp_m2",
     "Tuned.space": "mlp_dropout",
+    "OptunaSettings.objectives": ["dev_error", "parameters"],
 }
+
+#: Keys of a tuner that only this algorithm of its library takes.
+ALGORITHMS = {
+    "KerasTunerSettings.num_initial_points": "bayesian",
+    "KerasTunerSettings.max_epochs": "hyperband",
+    "KerasTunerSettings.factor": "hyperband",
+    "KerasTunerSettings.hyperband_iterations": "hyperband",
+}
+
+#: Systems that are here for their pruners alone; "optuna" has their other keys.
+PRUNED = ("median", "halving", "brackets")
 
 
 #: What is shown while a study runs, which no job depends on.
@@ -166,7 +197,11 @@ def _another(leaf: Leaf) -> Any:
 
 
 CONFIG = Config.model_validate(BASE)
-LEAVES = {".".join(map(str, leaf.path)): leaf for leaf in _leaves(CONFIG)}
+LEAVES = {
+    ".".join(map(str, leaf.path)): leaf
+    for leaf in _leaves(CONFIG)
+    if not (leaf.path[0] == "systems" and leaf.path[1] in PRUNED and "pruner" not in leaf.path)
+}
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +234,10 @@ def test_another_value_gives_another_plan(folder, before, leaf):
     value = _another(leaf)
     if leaf.key == SHOWN:
         pytest.skip("changes no plan, which is tested")
+    if leaf.key in ALGORITHMS:
+        suited = _with(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
+        assert plan(folder, _with(suited, leaf.path, value)) != plan(folder, suited)
+        return
     if leaf.key in ("Isip.folder", "Isip.fetch") and leaf.value is None:
         pytest.skip("excludes the other of folder and fetch, which is tested")
     if leaf.path[-1] in ("kind", "source"):
