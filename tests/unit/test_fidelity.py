@@ -75,7 +75,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> CurveTrainer:
 
 def count_for(tuner: dict[str, Any]) -> int:
     """Gaussian processes are slow; both begin after nine or ten sets."""
-    return 13 if tuner["algorithm"] in ("bayesian", "gp") else 40
+    return 11 if tuner["algorithm"] in ("bayesian", "gp") else 40
 
 
 @pytest.mark.parametrize("tuner", SEARCHES, ids=name_of)
