@@ -29,7 +29,12 @@ BASE: dict[str, Any] = {
         },
         {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 2}},
         {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 2}},
-        {"dataset": "written", "systems": ["near", "optuna"], "budget": {"trials": 2}},
+        {
+            "dataset": "written",
+            "systems": ["near", "optuna"],
+            "budget": {"trials": 2},
+            "tuners": {"space": "mlp", "family": "mlp", "impossible": "invalid", "training": {"epochs": 3}},
+        },
         {
             "dataset": "pictures",
             "systems": ["near", "scikit", "median", "halving", "brackets"],
@@ -98,6 +103,7 @@ OTHERS: dict[str, Any] = {
     "Images.channels": 1,
     "Images.group": "^(.)",
     "Manual.model": "mlp_m2",
+    "Shared.space": "mlp_dropout",
     "Tuned.space": "mlp_dropout",
     "OptunaSettings.objectives": ["dev_error", "parameters"],
 }
@@ -146,7 +152,7 @@ def _leaves(model: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator[Leaf
         for step, part in parts.items():
             if isinstance(part, BaseModel):
                 yield from _leaves(part, (*path, name, *step))
-            else:
+            elif part is not None or not _is_model(field.annotation):
                 yield Leaf(f"{type(model).__name__}.{name}", (*path, name, *step), part, field.annotation)
 
 
