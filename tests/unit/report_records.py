@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from report_searches import PARTS, TUNERS, VERSIONS, Searches
 
 from blindtune.budgets import Budget
 from blindtune.cards import Card, Spent, write_card
@@ -13,9 +14,8 @@ from blindtune.files import digest, digest_of_arrays, write_json
 from blindtune.looks import Look, write_answers
 from blindtune.models.architecture import Architecture, Dense, Dropout, Flatten, count_parameters
 from blindtune.training.base import Training
-from blindtune.trials import Epoch, Seconds, Trial, TrialLog
+from blindtune.trials import Epoch, Seconds, Status, Trial, TrialLog, best
 
-VERSIONS = {"python": "3.11.9", "keras": "3.12.0"}
 KINDS = {
     "knn": ("knn", "KNN"),
     "rnf": ("random_forest", "RNF"),
@@ -44,6 +44,7 @@ class Made:
         datasets: by name, what differs from `_manifest`.
         errors: the eval error that each system is made to have.
         not_blind: ``<dataset>/<system>`` whose looks were repeats.
+        budget: of every tuner; None: its trials.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Made:
     samples: int = 400
     trials: int = 12
     not_blind: tuple[str, ...] = ()
+    budget: Budget | None = None
 
     @property
     def compare(self) -> list[tuple[str, list[str]]]:
@@ -74,8 +76,13 @@ class Made:
     def _study(self, name: str, manifest: dict[str, Any], system: str, seed: int) -> None:
         rng = np.random.default_rng(int(digest([name, system, seed])[:8], 16))
         study = f"{self.root.name}/{name}/{system}/{seed}"
-        trials = [] if system == "bayes" else _trials(study, system, seed, self.trials, rng)
+        if system in TUNERS:
+            trials = Searches(study, TUNERS[system], seed, rng).run(self.trials)
+        else:
+            trials = [] if system == "bayes" else _trials(study, system, seed, self.trials, rng)
         card = _card(study, system, seed, manifest, trials)
+        if card.kind == "tuner":
+            card = card.model_copy(update={"budget": self.budget or Budget(trials=self.trials)})
         write_card(self.root / f"studies/{name}/{system}/{seed}/card.json", card)
         log = TrialLog(self.root / f"studies/{name}/{system}/{seed}/trials.jsonl")
         for trial in trials:
@@ -83,7 +90,8 @@ class Made:
         self._look(card, manifest, self.root / f"decodes/{name}/{system}/{seed}", rng)
 
     def _look(self, card: Card, manifest: dict[str, Any], folder: Path, rng: np.random.Generator) -> None:
-        answers = {} if card.kind == "bayes" else _answers(self._error(card.system), self.samples, rng)
+        error = self._error(card.system) + (rng.normal(0, 0.02) if card.system in TUNERS else 0)
+        answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng)
         wrong = int(answers["wrong"].sum()) if answers else None
         look = Look(
             study=card.study,
@@ -104,7 +112,8 @@ class Made:
         write_answers(folder / "surface.npz", _surface(rng) if plane else {})
 
     def _error(self, system: str) -> float:
-        return self.errors.get(system, 0.2 + 0.03 * list(KINDS).index(system))
+        made = 0.2 + 0.03 * list(KINDS).index(system) if system in KINDS else 0.2 + 0.015 * list(TUNERS).index(system)
+        return self.errors.get(system, made)
 
 
 def _manifest(name: str, samples: int) -> dict[str, Any]:
@@ -163,7 +172,6 @@ def _trial(study: str, kind: str, seed: int, number: int, rng: np.random.Generat
     invalid = kind == "tuner" and number % 5 == 3
     score = None if invalid else float(np.round(rng.uniform(0.1, 0.4), 4))
     wall = rng.uniform(1, 4, 5)
-    parts = ("suggest", "build", "train", "evaluate", "save")
     epochs = 0 if invalid else 2
     return Trial(
         study=study,
@@ -181,7 +189,7 @@ def _trial(study: str, kind: str, seed: int, number: int, rng: np.random.Generat
         parameters=None,
         weights_sha256=None,
         seeds={"study": seed, "trial": 100 + number},
-        seconds={part: Seconds(wall=float(w), cpu=float(w) * 0.9) for part, w in zip(parts, wall, strict=True)},
+        seconds={part: Seconds(wall=float(w), cpu=float(w) * 0.9) for part, w in zip(PARTS, wall, strict=True)},
         started="2026-01-02T03:04:05.678+00:00",
         host="maker",
         versions=VERSIONS,
@@ -189,19 +197,20 @@ def _trial(study: str, kind: str, seed: int, number: int, rng: np.random.Generat
 
 
 def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: list[Trial]) -> Card:
-    kind, row = KINDS[system]
+    kind, row = KINDS.get(system, ("tuner", None))
     config, dataset = study.split("/")[:2]
     network = kind in ("manual", "tuner")
     architecture = _architecture(system, manifest, seed) if network else None
-    chosen = min((trial for trial in trials if trial.score is not None), key=Trial.told, default=None)
-    tuner = {"library": "keras-tuner", "algorithm": "random", "allow_new_entries": True, "tune_new_entries": True}
+    chosen = best(trials)
+    published = {"library": "keras-tuner", "algorithm": "random", "allow_new_entries": True, "tune_new_entries": True}
+    tuner = TUNERS.get(system, published)
     totals = {
         part: Seconds(
             wall=sum(trial.seconds[part].wall for trial in trials), cpu=sum(trial.seconds[part].cpu for trial in trials)
         )
-        for part in ("suggest", "build", "train", "evaluate", "save")
+        for part in PARTS
     }
-    statuses = {status: sum(trial.status == status for trial in trials) for status in ("completed", "invalid")}
+    statuses = {status: sum(trial.status == status for trial in trials) for status in get_args(Status)}
     return Card(
         study=study,
         config=config,
@@ -210,9 +219,9 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         seed=seed,
         kind=kind,
         published=row,
-        settings={"kind": kind, "tuner": tuner} if kind == "tuner" else {"kind": kind},
+        settings={"kind": kind, "tuner": tuner, "trainer": "keras"} if kind == "tuner" else {"kind": kind},
         scoring="last",
-        budget=Budget(trials=len(trials)) if kind == "tuner" else None,
+        budget=None,
         data_sha256=manifest["sha256"],
         classes=len(manifest["classes"]),
         trial=chosen.number if chosen else None,
@@ -234,7 +243,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
 
 
 def _architecture(system: str, manifest: dict[str, Any], seed: int) -> Architecture:
-    depth = {"mlp_m1": 3, "mlp_m2": 2, "mlp_a1": 5, "mlp_a2": 4}[system]
+    depth = {"mlp_m1": 3, "mlp_m2": 2, "mlp_a1": 5, "mlp_a2": 4}.get(system, 2)
     layers: list[Dense | Dropout | Flatten] = []
     if len(manifest["sample_shape"]) > 1:
         layers.append(Flatten(kind="flatten"))

@@ -1,81 +1,105 @@
-"""The best dev error so far against the trials and the seconds that it took."""
+"""The best dev error so far against the epochs and the seconds that it took."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from blindtune.report.records import DatasetRecords, Run, SystemRecords
-from blindtune.report.style import INCH, Mark, drawing, literal, log_axis, sentence
+from blindtune.report.records import DatasetRecords, SystemRecords
+from blindtune.report.searches import Floats, best_so_far, epochs_spent, seconds_spent, wall
+from blindtune.report.style import INCH, Mark, drawing, error_axis, legend_below, literal, log_axis, sentence
 from blindtune.trials import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
+#: The axes of the two panels: what was spent up to the end of each trial, and what it is called.
+AXES: tuple[tuple[Callable[[list[Trial]], Floats], str], ...] = (
+    (epochs_spent, "training epochs spent, all trials together"),
+    (seconds_spent, "wall seconds spent, all parts together"),
+)
 
 
 def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
-    """A line per seed of each tuner; the other systems, which do not search, as a level and a point."""
-    if not dataset.of_kind("tuner"):
+    """A line per tuner, the median over the seeds, in their band; the other systems as levels and points."""
+    tuners = dataset.of_kind("tuner")
+    if not tuners:
         return sentence(f"No tuner was run on {dataset.name}: there is no search to show.")
-    with drawing(INCH, 3.5) as figure:
+    with drawing(INCH, 5.2) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
-        for system in dataset.classifiers:
-            draw_system = _curves if system.kind == "tuner" else _level
-            draw_system(panels, system, marks[system.name])
-        _finish(panels)
+        others = [system for system in dataset.classifiers if system.kind != "tuner"]
+        for system in sorted(tuners, key=lambda system: system.error("dev")):
+            _curves(panels, system, marks[system.name])
+        for system in others:
+            _level(panels, system, marks[system.name])
+        _finish(panels, dataset)
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)), handlelength=3)
+        legend_below(figure, handles, labels)
         figure.suptitle(f"{literal(dataset.title)}: best dev error so far", fontsize=10.5)
         return figure
 
 
-def best_so_far(trials: list[Trial]) -> Floats:
-    """The lowest dev error in % up to each trial, (trials,); NaN before the first that completed."""
-    scores = np.array([np.nan if trial.score is None else 100 * trial.score for trial in trials])
-    return np.fmin.accumulate(scores) if len(scores) else scores
+def median_and_band(spent: list[Floats], best: list[Floats]) -> tuple[Floats, Floats]:
+    """What was reached at every point at which any seed ended a trial.
 
+    A search that has ended keeps what it has. Nothing is said before every seed has a first score.
 
-def seconds_spent(trials: list[Trial]) -> Floats:
-    """Wall seconds up to the end of each trial, (trials,)."""
-    return np.cumsum([sum(part.wall for part in trial.seconds.values()) for trial in trials])
+    Args:
+        spent, best: per seed, (trials,).
+
+    Returns:
+        The points, (points,), and the lowest, middle and highest of the seeds at each, (3, points).
+    """
+    points = np.unique(np.concatenate(spent))
+    places = [np.searchsorted(seed, points, side="right") - 1 for seed in spent]
+    reached = np.stack([
+        np.where(place >= 0, seed[place], np.nan) for seed, place in zip(best, places, strict=True)
+    ])  # fmt: skip
+    known = ~np.isnan(reached).any(axis=0)
+    of_seeds = reached[:, known]
+    return points[known], np.stack([of_seeds.min(axis=0), np.median(of_seeds, axis=0), of_seeds.max(axis=0)])
 
 
 def _curves(panels: Any, system: SystemRecords, mark: Mark) -> None:
-    _legend_entry(panels[0], system, mark, "-")
-    for run in system.runs:
-        best = best_so_far(run.trials)
-        style: dict[str, Any] = {"color": mark.colour, "linewidth": 1.6, "alpha": 0.85, "drawstyle": "steps-post"}
-        trials = np.arange(1, len(best) + 1)
-        for axes, x in zip(panels, (trials, seconds_spent(run.trials)), strict=True):
-            axes.plot(x, best, **style)
-            axes.plot(x[-1:], best[-1:], marker=mark.marker, markersize=5, color=mark.colour)
+    panels[0].plot(
+        [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=5, label=literal(system.name)
+    )
+    best = [best_so_far(run.trials) for run in system.runs]
+    for axes, (measure, _) in zip(panels, AXES, strict=True):
+        points, reached = median_and_band([measure(run.trials) for run in system.runs], best)
+        axes.fill_between(points, reached[0], reached[2], step="post", color=mark.colour, alpha=0.10, linewidth=0)
+        axes.plot(
+            points, reached[1], color=mark.colour, linestyle=mark.line, linewidth=1.7, drawstyle="steps-post", zorder=3
+        )
+        axes.plot(points[-1:], reached[1, -1:], marker=mark.marker, markersize=5.5, color=mark.colour, zorder=4)
 
 
 def _level(panels: Any, system: SystemRecords, mark: Mark) -> None:
-    dashes = (0, (4, 2))
-    _legend_entry(panels[0], system, mark, dashes)
-    panels[0].axhline(100 * system.error("dev"), color=mark.colour, linestyle=dashes, linewidth=1.2)
-    panels[1].plot(*_points(system.runs), linestyle="", marker=mark.marker, markersize=5.5, color=mark.colour)
+    dots = (0, (1, 2))
+    panels[0].axhline(100 * system.error("dev"), color=mark.colour, linestyle=dots, linewidth=1.1, zorder=1)
+    style: dict[str, Any] = {"marker": mark.marker, "markersize": 5, "color": mark.colour, "markerfacecolor": "white"}
+    panels[0].plot([], [], linestyle=dots, label=literal(system.name), **style)
+    seconds, errors = [wall(run) for run in system.runs], [100 * run.card.dev_error for run in system.runs]
+    panels[1].plot(seconds, errors, linestyle="", **style)
 
 
-def _legend_entry(axes: "Axes", system: SystemRecords, mark: Mark, line: Any) -> None:
-    """Line and marker in one, as they stand in the two panels."""
-    axes.plot([], [], color=mark.colour, linestyle=line, marker=mark.marker, markersize=5, label=literal(system.name))
-
-
-def _points(runs: list[Run]) -> tuple[list[float], list[float]]:
-    return [float(seconds_spent(run.trials)[-1]) for run in runs], [100 * run.card.dev_error for run in runs]
-
-
-def _finish(panels: "list[Axes]") -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    panels[0].set_xlabel("trials spent")
-    panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+def _finish(panels: "list[Axes]", dataset: DatasetRecords) -> None:
+    error_axis(panels[0], *_frame(dataset))
     panels[0].set_ylabel("dev error (%)")
-    panels[1].set_xlabel("wall seconds spent")
-    panels[1].set_xscale("log")
-    log_axis(panels[1].xaxis, *panels[1].get_xlim())
+    for axes, (_, what) in zip(panels, AXES, strict=True):
+        axes.set_xlabel(what)
+        axes.set_xscale("log")
+        log_axis(axes.xaxis, *axes.get_xlim())
+
+
+def _frame(dataset: DatasetRecords) -> tuple[float, float]:
+    """The errors to be shown, in %: all that was reached, and of the first guesses only what leaves room for it."""
+    last = [100 * run.card.dev_error for system in dataset.classifiers for run in system.runs]
+    early = [_after(run.trials, 0.1) for system in dataset.of_kind("tuner") for run in system.runs]
+    return min(last), max([*last, float(np.nanmedian([*early, max(last)]))])
+
+
+def _after(trials: list[Trial], share: float) -> float:
+    """The best dev error in % after this share of the trials; NaN where there was none yet."""
+    return float(best_so_far(trials)[int(share * (len(trials) - 1))])

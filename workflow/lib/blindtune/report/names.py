@@ -6,10 +6,18 @@ TABLES = [
     "table3_errors",
     "table4_architectures",
     "comparisons",
+    "scores",
+    "tuner_pairs",
+    "tuner_ranks",
     "costs",
+    "times",
+    "libraries",
+    "choices",
 ]
+
+FIGURES = ("splits", "surfaces", "search", "pairs", "times", "pareto", "cost")
 
 
 def figures(datasets: list[str]) -> list[str]:
     """The stem of every figure of these datasets."""
-    return [f"{family}_{dataset}" for dataset in datasets for family in ("splits", "surfaces", "search", "cost")]
+    return [f"{family}_{dataset}" for dataset in datasets for family in FIGURES]

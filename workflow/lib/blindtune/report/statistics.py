@@ -93,7 +93,19 @@ def seed_parts(errors: Sequence[float]) -> list[Part]:
 
 
 def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
-    """The mean error of ``first`` minus that of ``second`` on the same eval samples.
+    """The mean error of ``first`` minus that of ``second`` on the same eval samples; their seeds are independent.
+
+    Args:
+        first, second: whether each sample is wrong, (seeds, samples); the numbers of seeds may differ.
+    """
+    parts = [sample_part(first, second)]
+    for wrong in (first, second):
+        parts += seed_parts(wrong.mean(axis=1).tolist())
+    return difference(float((first.mean(axis=0) - second.mean(axis=0)).mean()), parts)
+
+
+def sample_part(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Part:
+    """Variance over the eval samples of the difference between two systems.
 
     Both are averaged over seeds for each sample, so that what is easy or hard for both cancels. The sum of
     squares is that of two samples more, on each of which only one of the two is wrong: without
@@ -101,15 +113,12 @@ def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
     with few it brings p close to that of McNemar's exact test.
 
     Args:
-        first, second: whether each sample is wrong, (seeds, samples); the numbers of seeds may differ.
+        first, second: whether each sample is wrong, (seeds, samples).
     """
     d = first.mean(axis=0) - second.mean(axis=0)
     samples = len(d)
     variance = (float(((d - d.mean()) ** 2).sum()) + 2) / max(1, samples - 1)
-    parts = [Part(variance / samples, max(1, samples - 1))]
-    for wrong in (first, second):
-        parts += seed_parts(wrong.mean(axis=1).tolist())
-    return difference(float(d.mean()), parts)
+    return Part(variance / samples, max(1, samples - 1))
 
 
 def against_published(published: float, published_samples: int, errors: Sequence[float], samples: int) -> Difference:

@@ -11,6 +11,7 @@ from blindtune.files import write_beside
 from blindtune.report.records import Records
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#222222")
 #: As many as there are colours; after that the next round pairs them anew.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+#: One per round of the colours.
+LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 #: Per class: the colour of samples and, paler, that of the surface below them.
 CLASSES = (("#0072B2", "#cfe3f0"), ("#D55E00", "#f9dccb"), ("#009E73", "#cdeae1"), ("#CC79A7", "#f3e0eb"))
 INCH = 7.4
@@ -44,10 +47,11 @@ _SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Mark:
-    """The colour and marker of a system, the same in every figure."""
+    """The colour, marker and line of a system, the same in every figure."""
 
     colour: str
     marker: str
+    line: Any = "-"
 
 
 def marks(records: Records) -> dict[str, Mark]:
@@ -58,7 +62,7 @@ def marks(records: Records) -> dict[str, Mark]:
 
 def _mark(number: int) -> Mark:
     turn, place = divmod(number, len(PALETTE))
-    return Mark(PALETTE[place], MARKERS[(place + turn) % len(MARKERS)])
+    return Mark(PALETTE[place], MARKERS[(place + turn) % len(MARKERS)], LINES[turn % len(LINES)])
 
 
 def log_axis(axis: "Axis", lowest: float, highest: float) -> None:
@@ -70,6 +74,23 @@ def log_axis(axis: "Axis", lowest: float, highest: float) -> None:
     axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def error_axis(axes: "Axes", lowest: float, highest: float) -> None:
+    """Errors in % from below ``lowest`` to above ``highest``; logarithmic where none is 0, since they crowd there."""
+    if lowest <= 0:
+        axes.set_ylim(-0.05 * highest - 0.05, 1.08 * highest + 0.1)
+        return
+    room = max(1.05, (highest / lowest) ** 0.06)
+    axes.set_yscale("log")
+    axes.set_ylim(lowest / room, highest * room)
+    log_axis(axes.yaxis, *axes.get_ylim())
+
+
+def legend_below(figure: "Figure", handles: list[Any], labels: list[str]) -> None:
+    """A legend under all panels, in as many columns as its longest name leaves room for."""
+    columns = min(6, len(labels), max(1, int(84 / (max(map(len, labels), default=1) + 9))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.8)
 
 
 def literal(text: str) -> str:

@@ -1,12 +1,35 @@
-"""The costs: what each system spent, and what became of it between dev and eval."""
+"""The costs: what each system was given, what it spent, and what became of its trials."""
+
+from collections.abc import Callable
+from typing import get_args
 
 from blindtune.report.records import DatasetRecords, Records, Run, SystemRecords
+from blindtune.report.searches import wall
 from blindtune.report.statistics import mean
-from blindtune.report.table import ABSENT, Column, Row, Table, fixed, joined, number, percent, plain
-from blindtune.trials import Seconds
+from blindtune.report.table import ABSENT, Cell, Column, Row, Table, fixed, joined, number, plain
+from blindtune.report.table_times import brief
+from blindtune.trials import Status
 
-PARTS = ("suggest", "build", "train", "evaluate", "save")
-BAD = ("invalid", "failed", "diverged", "pruned")
+STATUSES: tuple[str, ...] = get_args(Status)
+UNITS = ("trials", "epochs", "seconds")
+
+#: What is counted in each study, beside its statuses.
+COUNTED: dict[str, Callable[[Run], float]] = {
+    "trials": lambda run: run.card.spent.trials,
+    "trials_valid": lambda run: run.card.spent.trials - run.card.statuses.get("invalid", 0),
+    "epochs": lambda run: run.card.spent.epochs,
+    "wall_seconds": wall,
+    "cpu_seconds": lambda run: sum(part.cpu for part in run.card.spent.seconds.values()),
+    "on_folds": lambda run: sum(trial.fold is not None for trial in run.trials),
+    "promoted": lambda run: sum(trial.parent is not None for trial in run.trials),
+    "continued": lambda run: sum(trial.trained_before > 0 for trial in run.trials),
+}
+
+RANDOM_KERAS_TUNER = (
+    "Keras Tuner's random search never tries a set twice. A space has few sets of one layer, so a long search uses "
+    "them up and drifts to deeper networks, and ends before its budget where the space is small. The published method "
+    "does the same."
+)
 
 
 def build(records: Records) -> Table:
@@ -16,88 +39,69 @@ def build(records: Records) -> Table:
         plain("dataset", "Dataset"),
         plain("data", "Data"),
         plain("system", "System"),
-        number("budget", "given", 0, "budget, trials"),
-        Column("spent", lambda row: _count(row["trials"]), "budget, trials", numeric=True),
-        Column("spent, invalid left out", lambda row: _count(row["trials_valid"]), "budget, trials", numeric=True),
-        Column("without a score", _bad, "budget, trials", wide=True),
-        Column("Epochs", lambda row: _count(row["epochs"]), numeric=True),
-        *(_time(part) for part in (*PARTS, "total")),
-        Column("Parameters", _parameters, wide=True),
-        number("gap", "eval − dev", 2),
+        *(number(f"given_{unit}", unit, 0, "given") for unit in UNITS),
+        _count("trials", "trials", "spent"),
+        _count("trials_valid", "invalid left out", "spent"),
+        _count("epochs", "epochs", "spent"),
+        Column("seconds, wall / CPU", _seconds, "spent", numeric=True),
+        *(_count(status, status, "of the trials") for status in STATUSES),
+        _count("on_folds", "on a fold", "of the trials"),
+        _count("promoted", "promoted", "of the trials"),
+        _count("continued", "continued", "of the trials"),
+        Column("Ended early", _exhausted, numeric=True),
     ]
-    hosts = sorted({trial.host for run in records.runs for trial in run.trials})
+    return Table("costs", "What each system was given and what it spent", rows, columns, _notes(records))
+
+
+def _notes(records: Records) -> list[str]:
     notes = [
-        "Every number is the mean over the seeds of one study each; parameters are those of the frozen models, from "
-        "the fewest to the most. Times are wall / CPU seconds of the process that trains.",
-        "Two accounts of the budget: all trials that were spent, and those that were left when invalid sets, from "
-        "which no model can be built, are not counted. No set ever halts a search.",
-        "eval − dev is the error on eval minus the error on dev, in points; a large one: dev was a bad guide.",
-        f"The trials ran on {', '.join(hosts) or 'no host'}; times on different machines must not be compared."
-        " Reference systems with several candidates count each as a trial.",
+        "Every number is the mean over the seeds of one study each. Of several limits that are given, the first that "
+        "is reached ends a search. Where the seconds went stands in the table of times.",
+        "Two accounts of the trials: all that were spent, and those that are left when invalid sets, from which no "
+        "model can be built, are not counted. No set ever halts a search. Epochs are those of all trials, whatever "
+        "became of them; an invalid set has none, but is charged one.",
+        "Promoted: goes on with the set of an earlier trial. Continued: goes on with its weights too, and only the "
+        "epochs that came on top are counted. On a fold: scored within train, by cross-validation. Ended early: in "
+        "so many studies the tuner had no more to propose.",
+        "Reference systems with several candidates count each as a trial.",
     ]
-    return Table("costs", "What each system cost", rows, columns, notes)
+    cards = [run.card for run in records.runs if run.card.kind == "tuner"]
+    tuners = [card.settings["tuner"] for card in cards]
+    if any((tuner["library"], tuner["algorithm"]) == ("keras-tuner", "random") for tuner in tuners):
+        notes.append(RANDOM_KERAS_TUNER)
+    if len({card.budget.model_dump_json() for card in cards if card.budget}) > 1:
+        notes.append("Not all tuners were given the same: compare only those that were.")
+    return notes
 
 
 def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
-    runs = system.runs
-    parameters = [run.card.parameters for run in runs if run.card.parameters is not None]
+    budget = system.runs[0].card.budget
     row: Row = {
         "dataset": dataset.name,
         "data": dataset.data,
         "system": system.name,
         "kind": system.kind,
-        "seeds": len(runs),
-        "budget": budget.trials if (budget := runs[0].card.budget) else None,
-        "trials": mean([run.card.spent.trials for run in runs]),
-        "trials_valid": mean([run.card.spent.trials - run.card.statuses.get("invalid", 0) for run in runs]),
+        "seeds": len(system.runs),
+        **{f"given_{unit}": getattr(budget, unit, None) for unit in UNITS},
     }
-    for status in BAD:
-        row[status] = mean([run.card.statuses.get(status, 0) for run in runs])
-    row["exhausted"] = sum(run.card.exhausted for run in runs)
-    row["epochs"] = mean([run.card.spent.epochs for run in runs])
-    for clock in ("wall", "cpu"):
-        for part in PARTS:
-            row[f"{part}_{clock}_seconds"] = mean([_seconds(run, part, clock) for run in runs])
-        row[f"total_{clock}_seconds"] = mean([_total(run, clock) for run in runs])
-    row |= {
-        "parameters_least": min(parameters, default=None),
-        "parameters_most": max(parameters, default=None),
-        # The estimates of two splits have nothing to do with each other.
-        "gap": None if system.kind == "bayes" else percent(system.error("eval") - system.error("dev")),
-        "records": joined(system.paths),
-    }
-    return row
+    for name, count in COUNTED.items():
+        row[name] = mean([count(run) for run in system.runs])
+    for status in STATUSES:
+        row[status] = mean([run.card.statuses.get(status, 0) for run in system.runs])
+    return row | {"exhausted": sum(run.card.exhausted for run in system.runs), "records": joined(system.paths)}
 
 
-def _seconds(run: Run, part: str, clock: str) -> float:
-    return float(getattr(run.card.spent.seconds.get(part, Seconds()), clock))
+def _count(key: str, title: str, group: str) -> Column:
+    return Column(title, lambda row: _shown(row[key]), group, numeric=True)
 
 
-def _total(run: Run, clock: str) -> float:
-    return sum(float(getattr(seconds, clock)) for seconds in run.card.spent.seconds.values())
-
-
-def _count(value: object) -> str:
+def _shown(value: Cell) -> str:
     return fixed(value, 0 if value == int(value) else 1) if isinstance(value, int | float) else ABSENT
 
 
-def _bad(row: Row) -> str:
-    return ", ".join(f"{_count(row[status])} {status}" for status in BAD if row[status]) or "0"
+def _seconds(row: Row) -> str:
+    return f"{brief(row['wall_seconds'])} / {brief(row['cpu_seconds'])}"
 
 
-def _time(part: str) -> Column:
-    def text(row: Row) -> str:
-        return " / ".join(_brief(row[f"{part}_{clock}_seconds"]) for clock in ("wall", "cpu"))
-
-    return Column(part, text, "seconds, wall / CPU", numeric=True)
-
-
-def _brief(value: object) -> str:
-    if not isinstance(value, int | float):
-        return ABSENT
-    return fixed(value, 0 if value >= 100 else 1 if value >= 1 else 2)
-
-
-def _parameters(row: Row) -> str:
-    least, most = row["parameters_least"], row["parameters_most"]
-    return fixed(least, 0) if least == most else f"{fixed(least, 0)}–{fixed(most, 0)}"
+def _exhausted(row: Row) -> str:
+    return f"{row['exhausted']} of {row['seeds']}" if row["exhausted"] else "0"
