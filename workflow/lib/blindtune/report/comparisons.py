@@ -15,6 +15,9 @@ from blindtune.report.statistics import (
     sampling_part,
 )
 
+#: Of more systems than this the sentence gives the names alone; the numbers stand in the table.
+MOST_SPELLED_OUT = 3
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -78,10 +81,14 @@ def winner(dataset: DatasetRecords, found: list[Pair]) -> str:
     equal = [pair for pair in against if not pair.distinct]
     if not equal:
         return f"{start} It is better than all others. {_caution(dataset)}".strip()
-    names = "; ".join(f"{pair.other.name} ({_interval(pair)})" for pair in equal)
+    names = _with_intervals(equal) if len(equal) <= MOST_SPELLED_OUT else _listed([pair.other.name for pair in equal])
     rest = [pair.other.name for pair in against if pair.distinct]
     beaten = f" It is better than {_listed(rest)}." if rest else ""
     return f"{start} It is not distinguishable from {names}.{beaten} {_caution(dataset)}".strip()
+
+
+def _with_intervals(found: list[Pair]) -> str:
+    return "; ".join(f"{pair.other.name} ({_interval(pair)})" for pair in found)
 
 
 def headline(dataset: DatasetRecords, found: list[Pair]) -> str:

@@ -29,8 +29,10 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
     with drawing(INCH, 5.2) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
         others = [system for system in dataset.classifiers if system.kind != "tuner"]
+        # The more bands lie on one another, the fainter each.
+        shade = min(0.14, 0.7 / len(tuners))
         for system in sorted(tuners, key=lambda system: system.error("dev")):
-            _curves(panels, system, marks[system.name])
+            _curves(panels, system, marks[system.name], shade)
         for system in others:
             _level(panels, system, marks[system.name])
         _finish(panels, dataset)
@@ -61,14 +63,14 @@ def median_and_band(spent: list[Floats], best: list[Floats]) -> tuple[Floats, Fl
     return points[known], np.stack([of_seeds.min(axis=0), np.median(of_seeds, axis=0), of_seeds.max(axis=0)])
 
 
-def _curves(panels: Any, system: SystemRecords, mark: Mark) -> None:
+def _curves(panels: Any, system: SystemRecords, mark: Mark, shade: float) -> None:
     panels[0].plot(
         [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=5, label=literal(system.name)
     )
     best = [best_so_far(run.trials) for run in system.runs]
     for axes, (measure, _) in zip(panels, AXES, strict=True):
         points, reached = median_and_band([measure(run.trials) for run in system.runs], best)
-        axes.fill_between(points, reached[0], reached[2], step="post", color=mark.colour, alpha=0.10, linewidth=0)
+        axes.fill_between(points, reached[0], reached[2], step="post", color=mark.colour, alpha=shade, linewidth=0)
         axes.plot(
             points, reached[1], color=mark.colour, linestyle=mark.line, linewidth=1.7, drawstyle="steps-post", zorder=3
         )

@@ -17,6 +17,64 @@ from blindtune.report.tables import FORMATS, TABLES
 TEMPLATE = Path(__file__).parents[3] / "report" / "page.html.j2"
 
 
+#: More rows than this stand in a box of their own that scrolls.
+LONG = 40
+
+
+@dataclass(frozen=True)
+class Section:
+    """Some of the tables under one heading.
+
+    Attributes:
+        anchor: names it within the page.
+        title: its heading.
+        introduction: what is to be found there.
+        tables: their names.
+    """
+
+    anchor: str
+    title: str
+    introduction: str
+    tables: tuple[str, ...]
+
+
+SECTIONS = (
+    Section(
+        "setting",
+        "The data and the arguments",
+        "What was compared on what, beside what was published.",
+        ("table1_datasets", "table2_arguments"),
+    ),
+    Section(
+        "errors",
+        "Error rates",
+        "What every frozen model answered on train, dev and, once, on eval; which differences are more than chance; "
+        "and the networks behind them.",
+        ("table3_errors", "comparisons", "table4_architectures"),
+    ),
+    Section(
+        "tuners",
+        "The tuners",
+        "How far each search got on a scale that begins at random search, how the tuners compare seed by seed, and "
+        "what the number of datasets allows to say of them in general.",
+        ("scores", "tuner_pairs", "tuner_ranks"),
+    ),
+    Section(
+        "spending",
+        "Budgets and time",
+        "What each system was given and spent in every unit, what became of its trials, and where the seconds went.",
+        ("costs", "times"),
+    ),
+    Section(
+        "which",
+        "Which library when",
+        "The questions that the guide asks of scikit-learn, Optuna and Keras Tuner, answered from these records as far "
+        "as they go. Where they do not, the answer is 'not decided'.",
+        ("libraries", "choices"),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class ShownRecord:
     """A record behind a row: its path, its place in the list of records, and what it is of."""
@@ -64,15 +122,17 @@ def write_page(records: Records, tables: Path, figures: Path, path: Path) -> Non
 
 
 def _content(records: Records, tables: Path, figures: Path) -> dict[str, Any]:
-    built = [build(records) for build in TABLES.values()]
+    built = {name: build(records) for name, build in TABLES.items()}
+    shown = {name: (table, _rows(records, table)) for name, table in built.items()}
     return {
         "name": records.root.name,
         "seeds": records.seeds,
         "datasets": records.datasets,
         "answers": answers(records),
         "gap": published_gap(),
-        "tables": [(table, _rows(records, table)) for table in built],
-        "table_files": [_listed(tables, f"{table.name}.{suffix}") for table in built for suffix in FORMATS],
+        "sections": [(section, [shown[name] for name in section.tables]) for section in SECTIONS],
+        "long": LONG,
+        "table_files": [_listed(tables, f"{name}.{suffix}") for name in TABLES for suffix in FORMATS],
         "figures": {dataset.name: _figures(dataset, figures) for dataset in records.datasets},
         "records": [(file, _anchor(file), sha256) for file, sha256 in sorted(records.files.items())],
         "looks": [run.look for run in records.runs],
@@ -89,13 +149,13 @@ def _rows(records: Records, table: Table) -> list[ShownRow]:
 
 
 def _mark(row: Row) -> str:
-    marks = {"stand-in": "stand-in", "published": "published"}
+    marks = {"stand-in": "stand-in", "partly stand-in": "stand-in", "published": "published"}
     found = [marks[str(row["data"])]] if row["data"] in marks else []
     return " ".join([*found, "not-blind"] if row.get("blind") == "not blind" else found)
 
 
 def _behind(records: Records, row: Row) -> list[ShownRecord]:
-    paths = str(row["records"]).split("; ")
+    paths = str(row["records"]).split("; ") if row["records"] else []
     return [
         ShownRecord(path, _anchor(path) if path in records.files else "", records.frozen.get(path, "")[:12])
         for path in paths

@@ -45,9 +45,7 @@ def build(records: Records) -> Table:
         _count("epochs", "epochs", "spent"),
         Column("seconds, wall / CPU", _seconds, "spent", numeric=True),
         *(_count(status, status, "of the trials") for status in STATUSES),
-        _count("on_folds", "on a fold", "of the trials"),
-        _count("promoted", "promoted", "of the trials"),
-        _count("continued", "continued", "of the trials"),
+        Column("their kind", _kinds, "of the trials", wide=True),
         Column("Ended early", _exhausted, numeric=True),
     ]
     return Table("costs", "What each system was given and what it spent", rows, columns, _notes(records))
@@ -97,6 +95,11 @@ def _count(key: str, title: str, group: str) -> Column:
 
 def _shown(value: Cell) -> str:
     return fixed(value, 0 if value == int(value) else 1) if isinstance(value, int | float) else ABSENT
+
+
+def _kinds(row: Row) -> str:
+    kinds = {"promoted": "promoted", "continued": "continued", "on_folds": "on a fold"}
+    return ", ".join(f"{_shown(row[key])} {word}" for key, word in kinds.items() if row[key]) or ABSENT
 
 
 def _seconds(row: Row) -> str:

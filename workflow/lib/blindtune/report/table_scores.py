@@ -61,7 +61,8 @@ def build(records: Records) -> Table:
         "Means over the seeds; parameters are those of the frozen models, from the fewest to the most. eval − dev in "
         "points: dev is what was chosen by, so it flatters the more the more was tried.",
         "Score: 0 is the eval error of random search with the same budget, 1 the lowest of all systems here (Kégl "
-        "2023, arXiv 2311.15854). A score below 0 is worse than random search; a tuner with another budget has none. Which system is 1 was read from eval, "
+        "2023, arXiv 2311.15854). A score below 0 is worse than random search; a tuner with another budget has none. "
+        "Which system is 1 was read from eval, "
         "so that it flatters the one that defines it; whether two scores can be told apart stands in the tables of "
         "comparisons and of pairs.",
         *(_scale_note(dataset) for dataset in records.datasets),

@@ -5,7 +5,7 @@ from itertools import combinations
 from blindtune.report.records import DatasetRecords, Records, SystemRecords
 from blindtune.report.seed_statistics import FEWEST_PAIRS, MEANINGFUL, Outperforming, outperforming, paired_by_seed
 from blindtune.report.statistics import LEVEL
-from blindtune.report.table import Column, Row, Table, fixed, joined, number, percent, plain
+from blindtune.report.table import ABSENT, Column, Row, Table, fixed, joined, number, percent, plain
 
 
 def build(records: Records) -> Table:
@@ -43,8 +43,9 @@ def _notes(records: Records) -> list[str]:
         "P(A > B): how often A has the lower eval error of two runs with the same seed, a tie counting half, with a "
         f"bootstrap interval over the seeds. A outperforms B if the interval lies above 0.5 and reaches {MEANINGFUL} "
         "(Bouthillier et al. 2021, arXiv 2103.03098, who advise 29 pairs).",
-        f"Nothing is decided with fewer than {FEWEST_PAIRS} seeds: the bootstrap of a few that fell out alike shows no "
-        "doubt at all, though five out of five happen by chance, one way or the other, in 6 of 100 cases.",
+        f"With fewer than {FEWEST_PAIRS} seeds nothing is decided and no bootstrap interval is shown: where a few "
+        "seeds fall out alike it shows no doubt at all, though five out of five happen by chance, one way or the "
+        "other, in 6 of 100 cases.",
     ]
     several = [len(pairs(dataset)) for dataset in records.datasets]
     if sum(several) > 1:
@@ -91,6 +92,6 @@ def _interval(row: Row) -> str:
 
 
 def _outperforms_interval(row: Row) -> str:
-    if row["seeds"] == 1:
-        return "unknown"
+    if int(row["seeds"] or 0) < FEWEST_PAIRS:
+        return ABSENT
     return f"{fixed(row['outperforms_low'], 2)} to {fixed(row['outperforms_high'], 2)}"

@@ -21,6 +21,7 @@ def build(records: Records) -> Table:
         _row(records, systems, rank)
         for systems, rank in zip(tuners, found.mean if found else [1.0] * len(tuners), strict=True)
     ]
+    rows.sort(key=lambda row: float(row["rank"] or 0))
     columns = [
         plain("tuner", "Tuner"),
         plain("what", "What it is"),
