@@ -81,7 +81,7 @@ def _row(dataset: DatasetRecords, system: SystemRecords, scale: Scale | None) ->
         "data": dataset.data,
         "system": system.name,
         "kind": system.kind,
-        "what": algorithm(system) if system.kind == "tuner" else system.kind,
+        "what": algorithm(system) if system.kind == "tuner" else system.kind.replace("_", " "),
         "seeds": len(system.runs),
         "parameters_least": min(parameters, default=None),
         "parameters_most": max(parameters, default=None),
