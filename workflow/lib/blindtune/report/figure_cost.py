@@ -4,7 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.style import INCH, Mark, drawing, literal, log_axis, sentence
+from blindtune.report.searches import wall
+from blindtune.report.style import INCH, Mark, drawing, legend_below, literal, log_axis, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
             axes.margins(x=0.12)
             log_axis(axes.xaxis, *axes.get_xlim())
         handles, labels = panels[1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+        legend_below(figure, handles, labels)
         figure.suptitle(f"{literal(dataset.title)}: eval error and cost; {_about(dataset)}", fontsize=10)
         return figure
 
@@ -41,7 +42,7 @@ def _points(panels: Any, system: SystemRecords, mark: Mark) -> None:
     errors = [100 * error for error in system.errors("eval")]
     halves = [196 * math.sqrt(run.look.error * (1 - run.look.error) / run.look.samples) for run in system.runs]
     parameters = [run.card.parameters for run in system.runs]
-    seconds = [sum(part.wall for part in run.card.spent.seconds.values()) for run in system.runs]
+    seconds = [wall(run) for run in system.runs]
     style: dict[str, Any] = {
         "fmt": mark.marker, "color": mark.colour, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
     }  # fmt: skip

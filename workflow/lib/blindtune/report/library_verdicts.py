@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from blindtune.report.comparisons import Pair, pairs
 from blindtune.report.figure_pareto import front, points_of
 from blindtune.report.records import DatasetRecords, Records, Run, SystemRecords
-from blindtune.report.searches import algorithm, library, random_searches, settings, several_objectives
+from blindtune.report.searches import algorithm, library, random_searches, settings, several_objectives, wall
 from blindtune.report.statistics import mean
 from blindtune.report.table_times import PARTS, brief, mean_seconds
 
@@ -286,11 +286,10 @@ def _most_spent(run: Run) -> float:
         return 0.0
     # An invalid set is charged one epoch: else a search that meets nothing else would never end.
     charged = sum(max(1, trial.epochs) for trial in run.trials)
-    seconds = sum(part.wall for part in run.card.spent.seconds.values())
     shares = [
         spent / limit
         for spent, limit in (
-            (run.card.spent.trials, budget.trials), (charged, budget.epochs), (seconds, budget.seconds)
+            (run.card.spent.trials, budget.trials), (charged, budget.epochs), (wall(run), budget.seconds)
         )
         if limit
     ]  # fmt: skip

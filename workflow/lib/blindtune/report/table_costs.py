@@ -45,7 +45,7 @@ def build(records: Records) -> Table:
         _count("epochs", "epochs", "spent"),
         Column("seconds, wall / CPU", _seconds, "spent", numeric=True),
         *(_count(status, status, "of the trials") for status in STATUSES),
-        Column("their kind", _kinds, "of the trials", wide=True),
+        Column("of which", _kinds, "of the trials", wide=True),
         Column("Ended early", _exhausted, numeric=True),
     ]
     return Table("costs", "What each system was given and what it spent", rows, columns, _notes(records))
