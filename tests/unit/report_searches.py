@@ -9,20 +9,20 @@ from blindtune.trials import Epoch, Seconds, Status, Trial
 VERSIONS = {"python": "3.11.9", "keras": "3.12.0"}
 PARTS = ("suggest", "build", "train", "evaluate", "save")
 
-#: Tuners by the name of their system; what `blindtune.tuners` of today and of tomorrow write on their cards.
+#: Tuners by the name of their system; as their settings stand on their cards.
 TUNERS: dict[str, dict[str, Any]] = {
     "kt_random": {"library": "keras-tuner", "algorithm": "random"},
     "kt_bayes": {"library": "keras-tuner", "algorithm": "bayesian"},
     "kt_hyperband": {"library": "keras-tuner", "algorithm": "hyperband"},
     "opt_random": {"library": "optuna", "algorithm": "random"},
-    "opt_tpe": {"library": "optuna", "algorithm": "tpe"},
-    "opt_asha": {"library": "optuna", "algorithm": "tpe", "pruner": "successive-halving"},
+    "opt_tpe": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "none"}, "objectives": ["dev_error"]},
+    "opt_asha": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "successive-halving"}},
     "opt_two": {"library": "optuna", "algorithm": "tpe", "objectives": ["dev_error", "parameters"]},
     "sk_sampler": {"library": "scikit-learn", "algorithm": "parameter-sampler"},
-    "sk_cv": {"library": "scikit-learn", "algorithm": "randomized-search"},
-    "sk_halving": {"library": "scikit-learn", "algorithm": "halving-random"},
+    "sk_cv": {"library": "scikit-learn", "algorithm": "randomized-search", "folds": 2},
+    "sk_halving": {"library": "scikit-learn", "algorithm": "halving-random-search", "folds": None},
 }
-PROMOTING = ("hyperband", "halving-random")
+PROMOTING = ("hyperband", "halving-random-search")
 SUGGESTING = {"bayesian": 9.0, "tpe": 0.02}
 
 
@@ -32,6 +32,7 @@ class Searches:
     def __init__(self, study: str, tuner: dict[str, Any], seed: int, rng: np.random.Generator) -> None:
         self._study, self._tuner, self._seed, self._rng = study, tuner, seed, rng
         self._skill = 0.25 if tuner["algorithm"] in ("random", "parameter-sampler", "randomized-search") else 0.18
+        self._prunes = tuner.get("pruner", {"algorithm": "none"})["algorithm"] != "none"
         self.trials: list[Trial] = []
 
     def run(self, count: int) -> list[Trial]:
@@ -57,7 +58,7 @@ class Searches:
             return "invalid"
         if number in (6, 16):
             return "failed" if number == 6 else "diverged"
-        return "pruned" if self._tuner.get("pruner") and number % 3 == 2 else "completed"
+        return "pruned" if self._prunes and number % 3 == 2 else "completed"
 
     def _set(self, number: int) -> dict[str, Any]:
         layers = 1 + number % 3

@@ -23,7 +23,7 @@ from blindtune.report import figure_pareto, figure_search, figures, names, table
 from blindtune.report.page import LONG, SECTIONS, write_page
 from blindtune.report.records import DatasetRecords, Records, collect
 from blindtune.report.searches import best_so_far, epochs_spent
-from blindtune.report.style import marks
+from blindtune.report.style import drawing, log_axis, marks
 from blindtune.report.table import Row, Table, as_csv, as_latex, as_markdown
 from blindtune.trials import Trial, TrialLog
 
@@ -163,7 +163,7 @@ def test_random_search_on_folds_is_the_zero_only_where_there_is_no_other(tmp_pat
     best = Made(tmp_path / "best", systems=["opt_random", "knn"], errors={"knn": 0.9}).write()
     assert any("nothing has a lower eval error than random search" in note for note in built(best, "scores").notes)
     alone = Made(tmp_path / "alone", systems=["sk_cv", "opt_tpe", "knn"], errors={"knn": 0.1}).write()
-    assert any("0 is sk_cv (scikit-learn randomized-search)" in note for note in built(alone, "scores").notes)
+    assert any("0 is sk_cv (scikit-learn randomized-search, 2 folds)" in note for note in built(alone, "scores").notes)
 
 
 def test_every_pair_of_tuners_is_compared_by_seed(many: Made) -> None:
@@ -342,7 +342,7 @@ def test_odd_reports_are_whole(tmp_path: Path, case: str) -> None:
     of_system = marks(records)
     drawn = {name: figures.FAMILIES[name](records.datasets[0], of_system) for name in NEW_FIGURES}
     for figure in drawn.values():
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     if case == "no tuner":
         assert all("No tuner" in text_of(drawn[name]) for name in ("search", "times", "pareto"))
         assert not tables.TABLES["libraries"](records).rows
@@ -491,3 +491,29 @@ def test_a_search_that_ran_out_of_sets_is_told(tmp_path: Path) -> None:
     table = built(made, "costs")
     assert table.columns[-1].text(table.rows[0]) == "2 of 2"
     assert criterion(made, "Budget", "keras-tuner") == "2 searches ended before, with nothing more to propose"
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 3), (0.2, 5), (4, 60), (8, 11), (10, 30000)])
+def test_no_two_ticks_of_a_logarithmic_axis_read_alike(low: float, high: float) -> None:
+    with drawing() as figure:
+        axes = figure.subplots()
+        axes.set_xlim(low, high)
+        axes.set_xscale("log")
+        log_axis(axes.xaxis, low, high)
+        figure.draw_without_rendering()
+    shown = {tick.get_loc(): tick.label1.get_text() for tick in axes.xaxis.get_major_ticks()}
+    assert len(set(shown.values())) == len(shown) >= 2
+
+
+def test_random_search_that_prunes_is_not_plain_and_one_without_folds_is(tmp_path: Path) -> None:
+    made = Made(tmp_path / "tiny", systems=["opt_random", "sk_cv", "knn"], errors={"knn": 0.1}).write()
+    changes = {"opt_random": {"pruner": {"algorithm": "median"}}, "sk_cv": {"folds": None}}
+    for system, change in changes.items():
+        for seed in made.seeds:
+            path = made.root / f"studies/set_10/{system}/{seed}/card.json"
+            card = read_card(path)
+            tuner = {**card.settings["tuner"], **change}
+            write_card(path, card.model_copy(update={"settings": {**card.settings, "tuner": tuner}}))
+    assert any("0 is sk_cv (scikit-learn randomized-search)," in note for note in built(made, "scores").notes)
+    assert criterion(made, "Search algorithm", "optuna").startswith("set_10: not decided: opt_random")
+    assert criterion(made, "Search algorithm", "scikit-learn").startswith("not decided: none of its tuners")

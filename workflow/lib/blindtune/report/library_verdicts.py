@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from blindtune.report.comparisons import Pair, pairs
 from blindtune.report.figure_pareto import front, points_of
 from blindtune.report.records import DatasetRecords, Records, Run, SystemRecords
-from blindtune.report.searches import algorithm, library, random_searches, settings, several_objectives, wall
+from blindtune.report.searches import algorithm, learns, library, random_searches, several_objectives, wall
 from blindtune.report.statistics import mean
 from blindtune.report.table_times import PARTS, brief, mean_seconds
-
-#: Algorithms that do not learn from what they have seen.
-BLIND = ("random", "grid", "parameter-sampler", "parameter-grid", "randomized-search", "grid-search")
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def algorithm_against_random(datasets: list[Judged], name: str) -> str:
     """The library's best tuner that learns, chosen by dev, against random search with the same budget."""
     said = []
     for each in datasets:
-        learning = [system for system in each.tuners(name) if settings(system)["algorithm"] not in BLIND]
+        learning = [system for system in each.tuners(name) if learns(system)]
         if learning:
             said.append(f"{each.dataset.title}: {_against_random(each, champion(learning))}")
     return ". ".join(said) or "not decided: none of its tuners that were run learns from its trials"

@@ -11,10 +11,10 @@ from blindtune.trials import Trial
 
 Floats = NDArray[np.float64]
 
-#: Algorithms that draw every set at random and train it whole, by library.
-RANDOM = {("keras-tuner", "random"), ("optuna", "random"), ("scikit-learn", "parameter-sampler")}
-#: Random as well, but part of the budget goes into folds; stands in where none of the others was run.
-RANDOM_ON_FOLDS = {("scikit-learn", "randomized-search")}
+#: Algorithms that draw every set at random.
+RANDOM = ("random", "parameter-sampler", "randomized-search")
+#: Algorithms that do not learn from what they have seen.
+UNLEARNING = (*RANDOM, "grid", "parameter-grid", "grid-search", "default")
 
 
 def settings(system: SystemRecords) -> dict[str, Any]:
@@ -29,11 +29,17 @@ def library(system: SystemRecords) -> str:
 
 
 def algorithm(system: SystemRecords) -> str:
-    """Library, algorithm, pruner and objectives of a tuner, for a reader."""
+    """Library, algorithm, pruner, folds and objectives of a tuner, for a reader."""
     tuner = settings(system)
-    pruner = f" + {tuner['pruner']}" if _prunes(tuner) else ""
+    pruner = f" + {tuner['pruner']['algorithm']}" if _prunes(tuner) else ""
+    folds = f", {tuner['folds']} folds" if tuner.get("folds") else ""
     objectives = f", {len(tuner['objectives'])} objectives" if several_objectives(system) else ""
-    return f"{tuner['library']} {tuner['algorithm']}{pruner}{objectives}"
+    return f"{tuner['library']} {tuner['algorithm']}{pruner}{folds}{objectives}"
+
+
+def learns(system: SystemRecords) -> bool:
+    """Whether what a tuner does next depends on the scores so far."""
+    return settings(system)["algorithm"] not in UNLEARNING or _prunes(settings(system))
 
 
 def several_objectives(system: SystemRecords) -> bool:
@@ -44,13 +50,10 @@ def several_objectives(system: SystemRecords) -> bool:
 def random_searches(dataset: DatasetRecords) -> list[SystemRecords]:
     """The tuners of a dataset that are plain random search, the zero of the scale.
 
-    Those that score on dev count; only where there is none, one that scores on folds.
+    Those that score on dev count; only where there is none, those that spend a part of their budget on folds.
     """
-    for known in (RANDOM, RANDOM_ON_FOLDS):
-        found = [system for system in dataset.of_kind("tuner") if _is_one_of(system, known)]
-        if found:
-            return found
-    return []
+    found = [system for system in dataset.of_kind("tuner") if _is_plain_random(system)]
+    return [system for system in found if not settings(system).get("folds")] or found
 
 
 def scored_on_dev(trials: Sequence[Trial]) -> list[Trial]:
@@ -81,9 +84,8 @@ def wall(run: Run) -> float:
 
 
 def _prunes(tuner: dict[str, Any]) -> bool:
-    return tuner.get("pruner") not in (None, "none")
+    return (tuner.get("pruner") or {"algorithm": "none"})["algorithm"] != "none"
 
 
-def _is_one_of(system: SystemRecords, known: set[tuple[str, str]]) -> bool:
-    tuner = settings(system)
-    return (tuner["library"], tuner["algorithm"]) in known and not _prunes(tuner) and not several_objectives(system)
+def _is_plain_random(system: SystemRecords) -> bool:
+    return settings(system)["algorithm"] in RANDOM and not learns(system) and not several_objectives(system)
