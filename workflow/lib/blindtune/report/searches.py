@@ -84,7 +84,8 @@ def wall(run: Run) -> float:
 
 
 def _prunes(tuner: dict[str, Any]) -> bool:
-    return (tuner.get("pruner") or {"algorithm": "none"})["algorithm"] != "none"
+    pruner: dict[str, Any] = tuner.get("pruner") or {"algorithm": "none"}
+    return bool(pruner["algorithm"] != "none")
 
 
 def _is_plain_random(system: SystemRecords) -> bool:
