@@ -52,6 +52,21 @@ def _tuned(space: str, published: str) -> dict[str, Any]:
     }
 
 
+def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
+    """A tuner that trains by PyTorch, on whatever it is compared on."""
+    return {
+        "kind": "tuner",
+        "tuner": {"library": library, **tuner},
+        "space": "mlp",
+        "family": "mlp",
+        "trainer": "pytorch",
+        "training": _TUNED_TRAINING,
+    }
+
+
+#: One of each library; the three also compete on the digits.
+_LIBRARIES = ["kt_hyperband", "op_tpe_median", "sk_halving"]
+
 DEFAULT: dict[str, Any] = {
     "name": "default",
     "seeds": [42, 43, 44],
@@ -64,8 +79,14 @@ DEFAULT: dict[str, Any] = {
         {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 6}},
         {
             "dataset": "set_10",
-            "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", "bayes"],
-            "budget": {"trials": 6},
+            "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", *_LIBRARIES, "bayes"],
+            "budget": {"epochs": 60},
+        },
+        {
+            "dataset": "digits",
+            "systems": ["knn", "rnf", "guide_base", "convnet_m", *_LIBRARIES],
+            "budget": {"epochs": 54},
+            "tuners": {"space": "convnet", "family": "convnet", "training": {"epochs": 9, "batch_size": 32}},
         },
     ],
     "report": {"points": 4000, "surface": 200},
@@ -73,6 +94,7 @@ DEFAULT: dict[str, Any] = {
         "set_08": _drawn("08", _SIZES_08),
         "set_09": _drawn("09", _SIZES_09),
         "set_10": _drawn("10", _SIZES_10),
+        "digits": {"source": "digits", "dev": 0.2, "eval": 0.2, "seed": 1},
     },
     "systems": {
         "knn": {"kind": "knn", "published": "KNN", "neighbours": [5, 20, 100]},
@@ -96,5 +118,10 @@ DEFAULT: dict[str, Any] = {
         "mlp_a": _tuned("mlp", "MLP-A"),
         "mlp_a1": _tuned("mlp", "MLP-A1"),
         "mlp_a2": _tuned("mlp_dropout", "MLP-A2"),
+        "guide_base": {"kind": "manual", "model": "guide_base", "trainer": "keras"},
+        "convnet_m": {"kind": "manual", "model": "convnet_m"},
+        "kt_hyperband": _tuner("keras-tuner", algorithm="hyperband"),
+        "op_tpe_median": _tuner("optuna", algorithm="tpe", pruner={"algorithm": "median"}),
+        "sk_halving": _tuner("scikit-learn", algorithm="halving-random-search"),
     },
 }
