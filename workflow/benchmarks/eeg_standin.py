@@ -1,0 +1,123 @@
+"""Is the stand-in EEG neither trivial nor impossible, and what does a split that leaks pretend?
+
+    python workflow/benchmarks/eeg_standin.py                # 70 patients x 2 x 300 s, ten seeds of folds
+    python workflow/benchmarks/eeg_standin.py --patients 24  # smaller
+
+Makes a corpus in a temporary folder, prepares all its segments as a study would, balances the classes, and prints the
+error in % of simple models on simple features: once by patient (five folds of whole patients) and once with segments
+dealt at random. Exits with 1 where a stated limit is passed.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from blindtune.datasets.base import Sizes
+from blindtune.datasets.eeg import corpus, features, standin
+from blindtune.datasets.eeg.settings import CLASSES, Eeg, StandIn
+from blindtune.datasets.eeg.survey import cut, survey
+
+FEATURES = {
+    "mean RMS": lambda x, rate: features.amplitudes(x).mean(axis=1, keepdims=True),
+    "RMS, 20 channels": lambda x, rate: features.amplitudes(x),
+    "line length, 20 channels": lambda x, rate: features.line_lengths(x),
+    "band power, 20 x 6": lambda x, rate: features.band_powers(x, rate).reshape(len(x), -1),
+    "band power, mean and max": features.band_summary,
+}
+MODELS = {
+    "LR": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+    "RF": lambda: RandomForestClassifier(300, random_state=0, n_jobs=-1),
+    "kNN": lambda: make_pipeline(StandardScaler(), KNeighborsClassifier(5)),
+}
+#: Feature, model, split, least and greatest error in %.
+LIMITS = [
+    ("mean RMS", "RF", "by patient", 42, 58),
+    ("RMS, 20 channels", "RF", "by patient", 40, 58),
+    ("RMS, 20 channels", "RF", "at random", 0, 25),
+    ("band power, 20 x 6", "RF", "by patient", 20, 40),
+    ("band power, mean and max", "RF", "by patient", 20, 40),
+]
+
+
+def main() -> int:
+    """Print the table."""
+    arguments = _arguments()
+    made = StandIn(patients=arguments.patients, recordings=2, seconds=arguments.seconds, seed=arguments.seed, faults=[])
+    settings = Eeg(source="eeg", stand_in=True, made=made, sizes=Sizes(train=2, dev=2, eval=2))
+    with tempfile.TemporaryDirectory() as folder:
+        x, y, patients = _segments(Path(folder), made, settings)
+    chosen = _balanced(y)
+    x, y, patients = x[chosen], y[chosen], patients[chosen]
+    print(f"{len(y)} segments of {len(set(patients))} patients; error in %, by patient / at random")
+    errors: dict[tuple[str, str, str], float] = {}
+    for feature, of in FEATURES.items():
+        values = of(x, settings.rate)
+        for model, new in MODELS.items():
+            for split, error in _errors(new, values, y, patients).items():
+                errors[feature, model, split] = error
+        cells = (f"{errors[feature, one, 'by patient']:.1f} / {errors[feature, one, 'at random']:.1f}" for one in MODELS)
+        print(f"| {feature} | {' | '.join(cells)} |", flush=True)
+    past = [(*key, errors[*key]) for *key, low, high in LIMITS if not low <= errors[*key] <= high]
+    for feature, model, split, error in past:
+        print(f"past its limit: {model} on {feature}, {split}: {error:.1f}")
+    return 1 if past else 0
+
+
+def _segments(folder: Path, made: StandIn, settings: Eeg) -> tuple[Any, Any, Any]:
+    begun = time.process_time()
+    for file in standin.files(made):
+        standin.write(made, file, folder)
+    written = time.process_time()
+    found = corpus.find(folder, settings)
+    splits = corpus.assign(found, settings)
+    x, y, patients = [], [], []
+    for recording in found:
+        seen = survey(folder, recording, splits[recording.file], settings)
+        if seen.candidates:
+            x.append(cut(folder, recording.file, seen.candidates, settings))
+            y += [CLASSES.index(candidate.label) for candidate in seen.candidates]
+            patients += [recording.patient] * len(seen.candidates)
+    done = time.process_time()
+    hours = len(found) * made.seconds / 3600
+    print(f"{hours:.1f} h of EEG: {written - begun:.0f} s of CPU to make, {done - written:.0f} s to prepare")
+    return np.concatenate(x), np.array(y), np.array(patients)
+
+
+def _balanced(y: Any) -> Any:
+    random = np.random.default_rng(0)
+    least = np.bincount(y).min()
+    return np.sort(np.concatenate([random.permutation(np.flatnonzero(y == label))[:least] for label in set(y)]))
+
+
+def _errors(new: Any, values: Any, y: Any, patients: Any) -> dict[str, float]:
+    folds = {
+        "by patient": GroupKFold(5, shuffle=True, random_state=0),
+        "at random": StratifiedKFold(5, shuffle=True, random_state=0),
+    }
+    return {
+        split: 100 * float((cross_val_predict(new(), values, y, groups=patients, cv=fold) != y).mean())
+        for split, fold in folds.items()
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patients", type=int, default=70)
+    parser.add_argument("--seconds", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

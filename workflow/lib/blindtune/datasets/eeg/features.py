@@ -1,0 +1,44 @@
+"""Features of segments, for the reference models and for the check of the stand-in corpus."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Edges of the bands in Hz: delta, theta, alpha, low and high beta.
+BANDS = ((0.5, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 13.0), (13.0, 18.0), (18.0, 24.0))
+
+Floats = NDArray[np.float64]
+
+
+def band_powers(x: NDArray[np.float32], rate: int) -> Floats:
+    """The logarithm of each channel's power in each band of `BANDS`, (segments, channels, bands).
+
+    Args:
+        x: segments in microvolts, (segments, channels, samples).
+        rate: samples per second.
+
+    Returns:
+        Decadic logarithms of microvolts squared, by the mean periodogram of Hann windows of two seconds, every second.
+    """
+    from scipy.signal import welch
+
+    # A little more than nothing, so that a silent channel has a logarithm.
+    frequency, density = welch(x, rate, nperseg=2 * rate, axis=-1)
+    step = frequency[1]
+    powers = [density[..., (frequency >= low) & (frequency < high)].sum(axis=-1) * step for low, high in BANDS]
+    return np.log10(np.stack(powers, axis=-1).astype(np.float64) + 1e-6)
+
+
+def band_summary(x: NDArray[np.float32], rate: int) -> Floats:
+    """Mean and maximum over the channels of `band_powers`, (segments, 2 x bands): what the reference models see."""
+    powers = band_powers(x, rate)
+    return np.concatenate([powers.mean(axis=1), powers.max(axis=1)], axis=1)
+
+
+def amplitudes(x: NDArray[np.float32]) -> Floats:
+    """The root mean square of each channel in microvolts, (segments, channels)."""
+    return np.sqrt(np.square(x, dtype=np.float64).mean(axis=-1))
+
+
+def line_lengths(x: NDArray[np.float32]) -> Floats:
+    """The mean change from sample to sample of each channel in microvolts, (segments, channels)."""
+    return np.abs(np.diff(x, axis=-1)).mean(axis=-1, dtype=np.float64)

@@ -1,0 +1,153 @@
+"""The config of the source `eeg`, and of the stand-in corpus that it can make."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from blindtune.datasets.base import Sizes, Source
+from blindtune.strict import Strict
+
+CLASSES = ["background", "seizure"]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+FaultName = Literal[
+    "truncated",
+    "too_many_records",
+    "cut_header",
+    "empty",
+    "web_page",
+    "no_data",
+    "unknown_unit",
+    "no_unit",
+    "wrong_unit",
+    "no_physical_range",
+    "no_digital_range",
+    "double_channel",
+    "missing_channel",
+    "unlike_rates",
+    "interrupted",
+    "annotated_past_the_end",
+    "malformed_annotation",
+    "no_annotation",
+    "twin",
+    "colon_date",
+    "wrong_time",
+    "open_records",
+    "new_names",
+    "annotated_to_the_full_second",
+]
+
+
+class StandIn(Strict):
+    """A made corpus in the layout of TUSZ."""
+
+    layout: Literal["v1", "v2"] = Field(
+        default="v2", description="v2: train, dev and eval, .csv and .csv_bi; v1: train and dev_test, .tse and .tse_bi"
+    )
+    patients: int = Field(default=24, ge=6, le=99_999, description="patients, over all splits")
+    recordings: int = Field(default=2, ge=1, le=99, description="recordings of each patient, besides those with faults")
+    seconds: int = Field(default=180, ge=60, description="length of each recording; those with faults have 60")
+    seed: int = Field(default=1, description="another seed gives other patients")
+    faults: list[FaultName] = Field(
+        default_factory=lambda: list[FaultName](["truncated", "interrupted", "twin", "colon_date", "new_names"]),
+        description="one more recording for each, which has this fault on purpose",
+    )
+
+
+class Eeg(Source):
+    """Segments of EEG recordings, seizure against background, as in dataset #12 of Shawki et al. 2021."""
+
+    source: Literal["eeg"]
+    folder: str | None = Field(
+        default=None, description="a TUSZ tree (v1.5 or v2), or any folder of EDF files with annotations beside them"
+    )
+    made: StandIn | None = Field(default=None, description="a stand-in corpus, made by the workflow, instead of folder")
+    patient: str | None = Field(
+        default=None,
+        description="a regular expression with one group in brackets that finds the patient in a recording's path; "
+        "none: names are those of TUSZ",
+    )
+    split: Literal["corpus", "patients"] = Field(
+        default="corpus",
+        description="corpus: its own folders train, dev and eval, as far as it has them; patients: by patient",
+    )
+    dev: Share = Field(default=0.2, description="share of patients in dev, where the corpus does not say")
+    eval: Share = Field(default=0.2, description="share of patients in eval, where the corpus does not say")
+    sizes: Sizes = Field(description="segments per split, half of them of each class")
+    seed: int = Field(default=1, description="another seed draws other segments, and other patients for each split")
+    montage: Literal["tcp20", "tcp22", "mono19", "mono21"] = Field(
+        default="tcp20",
+        description="tcp20: the 20 bipolar TCP channels without A1-T3 and T4-A2 (an assumption: the paper says "
+        "'20 channels'); tcp22: with both; mono19, mono21: electrodes as recorded, without and with A1 and A2",
+    )
+    low: Positive = Field(default=0.5, description="lower edge of the band-pass, in Hz")
+    high: Positive = Field(
+        default=35.0, description="upper edge of the band-pass, in Hz; what rate cannot hold is removed in any case"
+    )
+    order: int = Field(default=4, ge=1, le=10, description="order of the Butterworth filter, which runs both ways")
+    rate: int = Field(default=50, ge=10, description="sampling rate of the segments, in Hz")
+    segment: float = Field(default=10.0, ge=1, allow_inf_nan=False, description="length of a segment, in seconds")
+    longer_than: float = Field(
+        default=15.0, ge=0, allow_inf_nan=False, description="segments are cut from longer stretches only, in seconds"
+    )
+    guard: float = Field(
+        default=10.0, ge=0, allow_inf_nan=False, description="seconds around a seizure that are not background"
+    )
+    nesz: Literal["leave_out", "seizure"] = Field(
+        default="leave_out", description="non-epileptic seizures: in no class, or in that of seizures"
+    )
+    flat: float = Field(
+        default=0.5, ge=0, description="a segment is left out if a channel's raw range is below this, in uV"
+    )
+    loud: Positive = Field(
+        default=5000.0, description="a segment is left out if a channel's raw range is above this, in uV"
+    )
+    clipped: Share = Field(
+        default=0.01, description="a segment is left out if more of an electrode's samples are at its limits"
+    )
+    quietest: Positive = Field(
+        default=1.0,
+        description="a recording is bad if the median of its channels' standard deviations within a second is lower, uV",
+    )
+    loudest: Positive = Field(default=500.0, description="a recording is bad if this median is higher, in uV")
+    window: Positive = Field(default=0.3, description="length of a frame, in seconds")
+    step: Positive = Field(default=0.1, description="from one frame to the next, in seconds")
+    most_bad: float = Field(default=0.1, ge=0, le=1, description="a larger share of bad recordings stops the run")
+    strict: bool = Field(default=False, description="true: the first bad recording stops the run")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.folder is None) == (self.made is None):
+            raise ValueError("folder, made: give one of the two")
+        if self.made is not None and not self.stand_in:
+            raise ValueError("stand_in: must be true where the corpus is made")
+        if self.dev + self.eval >= 1:
+            raise ValueError(f"dev {self.dev} and eval {self.eval} leave nothing for train; lower one of them")
+        if self.low >= min(self.high, self.rate / 2):
+            raise ValueError(f"low: {self.low} Hz must be below high and half of rate")
+        if self.quietest >= self.loudest or self.flat >= self.loud:
+            raise ValueError("quietest must be below loudest, and flat below loud")
+        for name in ("segment", "window", "step"):
+            _whole_samples(name, getattr(self, name), self.rate)
+        if self.window > self.segment:
+            raise ValueError("window: must not be longer than segment")
+        _check_pattern(self.patient)
+        return self
+
+
+def _whole_samples(name: str, seconds: float, rate: int) -> None:
+    samples = seconds * rate
+    if abs(samples - round(samples)) > 1e-6 or round(samples) < 1:
+        raise ValueError(f"{name}: {seconds} s hold no whole number of samples at {rate} Hz")
+
+
+def _check_pattern(pattern: str | None) -> None:
+    if pattern is None:
+        return
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"patient: is no regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError("patient: must have exactly one group in brackets")

@@ -1,0 +1,295 @@
+"""EEG-like signals with and without seizures, for the stand-in corpus.
+
+A person has effects that are the same in seizures and outside: level and slope of the spectrum, gain of each electrode,
+alpha rhythm, slowing, muscles, mains, how often one blinks. They make a split that leaks look far better than an honest
+one, and keep amplitude from giving the classes away. What tells a seizure is that its rhythm evolves: focal theta
+that slows, grows and spreads, or generalised spikes and waves (the criteria of the American Clinical Neurophysiology
+Society). Background has rhythmic runs of the same frequencies that do not evolve. Nothing here was taken
+from a recording.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from blindtune.datasets.eeg.montages import ELECTRODES
+
+#: Where the electrodes lie on a flat head: x to the right, y to the front, 1 the rim.
+_PLACES = {
+    "FP1": (-0.3, 0.95), "FP2": (0.3, 0.95), "F3": (-0.4, 0.5), "F4": (0.4, 0.5), "C3": (-0.5, 0.0), "C4": (0.5, 0.0),
+    "P3": (-0.4, -0.5), "P4": (0.4, -0.5), "O1": (-0.3, -0.95), "O2": (0.3, -0.95), "F7": (-0.8, 0.55),
+    "F8": (0.8, 0.55), "T3": (-1.0, 0.0), "T4": (1.0, 0.0), "T5": (-0.8, -0.55), "T6": (0.8, -0.55), "FZ": (0.0, 0.5),
+    "CZ": (0.0, 0.0), "PZ": (0.0, -0.5), "A1": (-1.2, -0.1), "A2": (1.2, -0.1),
+}  # fmt: skip
+PLACES = np.array([_PLACES[name] for name in ELECTRODES])
+
+#: Usual size of the background, in microvolts.
+LEVEL = 25.0
+#: Two that decide how hard the corpus is: the median size of seizures, in units of the background, and the mean seconds
+#: between two rhythmic runs that do not evolve.
+STRENGTH = 1.1
+RUN_GAP = 90.0
+#: Mains, in Hz.
+MAINS = 60.0
+#: Rate at which slow changes are drawn, in Hz.
+_SLOW = 10
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is a person's own. Sizes are in units of `LEVEL` times ``gain``, frequencies in Hz."""
+
+    slope: float
+    gain: float
+    electrodes: Floats
+    alpha: float
+    alpha_rate: float
+    slowing: float
+    slowing_rate: float
+    slowing_place: tuple[float, float]
+    muscle: float
+    mains: float
+    blinks: float
+    focus: tuple[float, float]
+    generalised: bool
+    strength: float
+    onset_rate: float
+    end_rate: float
+
+
+def person(random: Generator) -> Person:
+    """A person, drawn."""
+    focus = PLACES[random.integers(len(ELECTRODES) - 2)]
+    return Person(
+        slope=random.uniform(1.0, 2.0),
+        gain=float(np.exp(random.normal(0, 0.3))),
+        electrodes=np.exp(random.normal(0, 0.12, len(ELECTRODES))).astype(np.float32),
+        alpha=random.uniform(0.1, 1.1),
+        alpha_rate=random.uniform(8, 11.5),
+        slowing=random.uniform(0, 0.6),
+        slowing_rate=random.uniform(1.5, 5),
+        slowing_place=_anywhere(random),
+        muscle=random.uniform(0.05, 0.5),
+        mains=random.uniform(0, 0.25),
+        blinks=random.uniform(0, 20) / 60,
+        focus=(float(focus[0]), float(focus[1])),
+        generalised=bool(random.random() < 0.35),
+        strength=float(np.exp(random.normal(np.log(STRENGTH), 0.55))),
+        onset_rate=random.uniform(4.5, 8),
+        end_rate=random.uniform(2, 3.5),
+    )
+
+
+def record(who: Person, random: Generator, seconds: int, rate: int) -> tuple[Floats, list[tuple[float, float]]]:
+    """A recording of ``who`` and when it is annotated as a seizure.
+
+    Args:
+        who: the person.
+        random: decides over all that is not the person's own.
+        seconds: length.
+        rate: samples per second.
+
+    Returns:
+        The electrodes against one distant point in microvolts, (electrodes, samples) in the order of `ELECTRODES`, and
+        start and stop of each seizure in seconds, as an annotator would set them: about a second off.
+    """
+    x = _background(who, random, seconds, rate)
+    _artefacts(who, random, x, rate)
+    annotated = []
+    for start, stop in _times(random, seconds):
+        wave = _generalised if who.generalised else _focal
+        piece = wave(who, random, stop - start, rate)
+        at = round(start * rate)
+        x[:, at : at + piece.shape[1]] += piece * who.electrodes[:, None]
+        first = max(0.0, start + random.normal(0, 0.8))
+        annotated.append((first, min(float(seconds), max(first + 1.0, stop + random.normal(0, 1.2)))))
+    return x, annotated
+
+
+def _times(random: Generator, seconds: int) -> list[tuple[float, float]]:
+    """When seizures begin and end."""
+    times: list[tuple[float, float]] = []
+    at = random.uniform(15, 40)
+    for _ in range(random.poisson(2.0)):
+        length = float(np.clip(np.exp(random.normal(np.log(45), 0.7)), 8, 120))
+        if at + length > seconds - 5:
+            break
+        times.append((at, at + length))
+        at += length + random.uniform(20, 60)
+    return times
+
+
+def _background(who: Person, random: Generator, seconds: int, rate: int) -> Floats:
+    samples = seconds * rate
+    frequency = np.fft.rfftfreq(samples, 1 / rate).astype(np.float32)
+    # Noise of ten sources and of each electrode, summed while they are spectra: one transform for each electrode.
+    places = np.stack([_field(_anywhere(random), random.uniform(0.3, 0.8)) for _ in range(10)], axis=1)
+    sources = _spectra(random, 10, frequency.size) * _slope(frequency, who.slope)
+    own = np.sqrt(
+        (0.35 * _slope(frequency, 0.7 * who.slope)) ** 2
+        # Muscle: white noise, differentiated.
+        + (who.muscle * 4 / LEVEL) ** 2 * (2 * np.sin(np.pi * frequency / rate)) ** 2 / (frequency.size)
+    )
+    # einsum sums in one order on any number of threads, which a matrix product does not promise.
+    mixed = np.einsum("es,sf->ef", places / np.sqrt((places**2).sum(axis=1).mean()), sources)
+    mixed += _spectra(random, len(ELECTRODES), frequency.size) * own
+    x = _to_time(mixed, samples)
+    for side in (-1, 1):
+        waxing = np.clip(1 + 0.6 * _slowly(random, seconds, rate, 0.2), 0, None)
+        alpha = who.alpha * waxing * _rhythm(random, who.alpha_rate, 0.6, seconds, rate)
+        x += _field((0.35 * side, -0.9), 0.45)[:, None] * alpha
+    slow = who.slowing * _rhythm(random, who.slowing_rate, 0.7, seconds, rate)
+    x += _field(who.slowing_place, 0.6)[:, None] * slow
+    x *= LEVEL * who.gain * who.electrodes[:, None]
+    mains = np.sin(2 * np.pi * MAINS * np.arange(samples) / rate + random.uniform(0, 6)).astype(np.float32)
+    x += random.uniform(0.3, 1, (len(ELECTRODES), 1)).astype(np.float32) * (who.mains * LEVEL * mains)
+    return x
+
+
+def _artefacts(who: Person, random: Generator, x: Floats, rate: int) -> None:
+    """Add what comes and goes: blinks, muscle bursts, electrode pops, spikes, and rhythms that do not evolve."""
+    seconds = x.shape[1] / rate
+    front, sides = _field((0, 1.2), 0.45), [_field((side, 0.2), 0.5) for side in (-1, 1)]
+    focus = _field(who.focus, 0.45)
+
+    def times(mean_gap: float) -> list[float]:
+        return sorted(random.uniform(0, seconds, random.poisson(seconds / mean_gap)))
+
+    for at in times(1 / max(who.blinks, 1e-3)):
+        size = random.uniform(60, 180)
+        _add(x, rate, at - 0.3, 0.6, front, lambda t, size=size: size * _bump(t - 0.3, 0.08))
+    for at in times(40):
+        size = LEVEL * who.muscle * 4
+        _add(x, rate, at, random.uniform(0.5, 6), sides[random.integers(2)], lambda t, s=size: s * _muscle(random, t))
+    for at in times(RUN_GAP):
+        _add(x, rate, at, random.uniform(4, 20), _field(_anywhere(random), random.uniform(0.25, 0.7)), _run(who, random))
+    for at in times(120):
+        size = random.choice([-1, 1]) * random.uniform(80, 400)
+        one = np.zeros(len(ELECTRODES), dtype=np.float32)
+        one[random.integers(len(ELECTRODES))] = 1
+        _add(x, rate, at, 3.0, one, lambda t, size=size: size * np.exp(-t / 0.4))
+    for at in times(30):
+        size = random.uniform(30, 90)
+        _add(x, rate, at, 0.6, focus, lambda t, s=size: s * (0.5 * _bump(t - 0.25, 0.09) - _bump(t - 0.1, 0.02)))
+
+
+def _run(who: Person, random: Generator) -> Callable[[Floats], Floats]:
+    """A rhythm as frequent as a seizure's, that begins, stays the same and ends."""
+    rate, harmonic = random.uniform(2, 7), random.uniform(0, 0.4)
+    size = LEVEL * who.gain * np.exp(random.normal(0, 0.45))
+    phases = random.normal(0, 1.0, 8)
+
+    def wave(t: Floats) -> Floats:
+        edges = np.clip(np.minimum(t, t[-1] - t) / 0.7, 0, 1)
+        wander = 0.6 * np.interp(t, np.linspace(0, t[-1], 8), phases)
+        phase = 2 * np.pi * rate * t + wander
+        shaped: Floats = size * edges * (np.sin(phase) + harmonic * np.sin(2 * phase))
+        return shaped
+
+    return wave
+
+
+def _focal(who: Person, random: Generator, seconds: float, rate: int) -> Floats:
+    """Rhythmic theta at the focus that slows, grows, sharpens and spreads, (electrodes, samples)."""
+    t = np.arange(int(seconds * rate), dtype=np.float32) / rate
+    past = t / seconds
+    knots = np.arange(int(seconds) + 2)
+    wander = np.interp(t, knots, random.normal(0, 1, knots.size))
+    frequency = who.onset_rate * (who.end_rate / who.onset_rate) ** past * (1 + 0.05 * wander)
+    phase = 2 * np.pi * np.cumsum(frequency) / rate
+    wave = np.sin(phase) + (0.15 + 0.45 * past) * np.sin(2 * phase + 0.6) + (0.05 + 0.25 * past) * np.sin(3 * phase + 1.1)
+    size = 1.5 * _size(who, random) * (0.35 + 0.9 * past) * np.minimum(1, t / 3) * np.minimum(1, (seconds - t) / 2)
+    narrow, wide = _field(who.focus, 0.3), _field(who.focus, random.uniform(0.4, 1.0))
+    spread = narrow[:, None] * (1 - past) + wide[:, None] * past
+    return (spread * (wave * size)).astype(np.float32)
+
+
+def _generalised(who: Person, random: Generator, seconds: float, rate: int) -> Floats:
+    """Spikes and waves everywhere, slowing from about 3.3 to 2.7 a second, largest in front, (electrodes, samples)."""
+    t = np.arange(int(seconds * rate), dtype=np.float32) / rate
+    frequency = np.linspace(random.uniform(3.1, 3.5), random.uniform(2.5, 2.9), t.size)
+    phase = np.cumsum(frequency) / rate
+    cycle = np.linspace(0, 1, 257)
+    shape = 0.9 * _bump(cycle - 0.55, 0.17) - 1.1 * _bump(cycle - 0.12, 0.035)
+    shape -= shape.mean()
+    # Electrodes are some milliseconds apart.
+    lag = random.normal(0, 0.01, len(ELECTRODES)) * 3
+    wave = np.stack([np.interp((phase + one) % 1, cycle, shape) for one in lag])
+    size = 1.6 * _size(who, random) * np.minimum(1, t) * np.minimum(1, (seconds - t) / 0.8)
+    return ((0.55 + 0.45 * _field((0, 0.7), 0.7))[:, None] * wave * size).astype(np.float32)
+
+
+def _size(who: Person, random: Generator) -> float:
+    return float(LEVEL * who.gain * who.strength * np.exp(random.normal(0, 0.25)))
+
+
+def _anywhere(random: Generator) -> tuple[float, float]:
+    return random.uniform(-1, 1), random.uniform(-1, 1)
+
+
+def _field(centre: tuple[float, float], width: float) -> Floats:
+    """How strongly each electrode sees a source, (electrodes,)."""
+    distance = ((PLACES - np.asarray(centre)) ** 2).sum(axis=1)
+    return np.exp(-distance / (2 * width**2)).astype(np.float32)
+
+
+def _bump(t: NDArray[np.floating[Any]], width: float) -> NDArray[np.floating[Any]]:
+    return np.exp(-0.5 * (t / width) ** 2)
+
+
+def _muscle(random: Generator, t: Floats) -> Floats:
+    return np.diff(random.standard_normal(t.size + 1, dtype=np.float32))
+
+
+def _add(
+    x: Floats, rate: int, start: float, seconds: float, field: Floats, wave: Callable[[Floats], NDArray[np.floating[Any]]]
+) -> None:
+    """Add ``wave`` of the time since ``start`` to the part of ``x`` that it falls into."""
+    first, last = max(0, round(start * rate)), min(x.shape[1], round((start + seconds) * rate))
+    if last - first > 1:
+        t = (np.arange(first, last) / rate - start).astype(np.float32)
+        x[:, first:last] += field[:, None] * wave(t).astype(np.float32)
+
+
+def _spectra(random: Generator, rows: int, bins: int) -> NDArray[np.complex64]:
+    return random.standard_normal((rows, 2 * bins), dtype=np.float32).view(np.complex64)
+
+
+def _slope(frequency: Floats, exponent: float) -> Floats:
+    """A spectrum that falls as ``frequency`` to the power of minus ``exponent``, scaled to variance 1."""
+    shape = np.maximum(frequency, 0.5) ** (-exponent / 2)
+    shape[0] = 0
+    return (shape / np.sqrt((shape**2).sum())).astype(np.float32)
+
+
+def _to_time(spectra: NDArray[np.complex64], samples: int) -> Floats:
+    """Series whose variance is the sum over the spectrum of its squared shape."""
+    from scipy.fft import irfft
+
+    series: Floats = irfft(spectra, samples, axis=-1)
+    series *= samples / 2
+    return series
+
+
+def _slowly(random: Generator, seconds: int, rate: int, width: float) -> Floats:
+    """Gaussian noise below about ``width`` Hz, of variance 1, (samples,)."""
+    coarse = seconds * _SLOW
+    frequency = np.fft.rfftfreq(coarse, 1 / _SLOW)
+    shape = np.exp(-0.5 * (frequency / width) ** 2)
+    shape[0] = 0
+    series = _to_time(_spectra(random, 1, frequency.size) * (shape / np.sqrt((shape**2).sum())).astype(np.float32), coarse)
+    at = np.arange(seconds * rate) * (_SLOW / rate)
+    return np.interp(at, np.arange(coarse), series[0]).astype(np.float32)
+
+
+def _rhythm(random: Generator, frequency: float, width: float, seconds: int, rate: int) -> Floats:
+    """Noise in a narrow band around ``frequency``, of variance 1, (samples,)."""
+    phase = 2 * np.pi * frequency * np.arange(seconds * rate) / rate
+    first, second = (_slowly(random, seconds, rate, width) for _ in range(2))
+    return (first * np.cos(phase) + second * np.sin(phase)).astype(np.float32)
