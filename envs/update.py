@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 #: What the rules of each backend family import, directly.
 FAMILIES = {
-    "data": ["numpy", "pillow", "pydantic", "pyyaml", "scikit-learn"],
+    "data": ["edfio", "mne", "numpy", "pillow", "pydantic", "pyyaml", "scikit-learn", "scipy"],
     "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn"],
     "networks": [
         "cmaes",

@@ -16,10 +16,10 @@ from blindtune.datasets.eeg.faults import Fault
 from blindtune.errors import UserError
 
 SUFFIXES = (".csv_bi", ".tse_bi", ".csv", ".tse")
-SEIZURES = frozenset("seiz fnsz gnsz spsz cpsz absz tnsz cnsz tcsz atsz mysz".split())
+SEIZURES = frozenset(["seiz", "fnsz", "gnsz", "spsz", "cpsz", "absz", "tnsz", "cnsz", "tcsz", "atsz", "mysz"])
 NON_EPILEPTIC = "nesz"
 #: What the corpus calls events that are no seizures.
-OTHERS = frozenset("bckg null spsw gped pled eybl artf".split())
+OTHERS = frozenset(["bckg", "null", "spsw", "gped", "pled", "eybl", "artf"])
 #: How far behind a recording's end an annotation may end, in seconds: the corpus rounds to whole records.
 SLACK = 1.0
 

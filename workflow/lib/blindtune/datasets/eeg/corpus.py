@@ -102,7 +102,9 @@ def assign(found: Sequence[Recording], settings: Eeg) -> dict[str, str]:
         return {one.file: of_patient.get(one.patient, "train") for one in found}
     if None in named:
         without = next(one.file for one in found if one.folder is None)
-        raise UserError(f"{without}: lies in no folder train, dev or eval, as others do. Move it, or set split: patients.")
+        raise UserError(
+            f"{without}: lies in no folder train, dev or eval, as others do. Move it, or set split: patients."
+        )
     own = {one.file: FOLDERS[str(one.folder)] for one in found}
     missing = set(SPLITS) - set(own.values())
     if missing - {"eval"}:
@@ -126,7 +128,9 @@ def deal(patients: Sequence[str], shares: dict[str, float], seed: int) -> dict[s
     """
     ranked = sorted(set(patients), key=lambda patient: (derive("eeg", "patient", seed, patient), patient))
     if len(ranked) <= len(shares):
-        raise UserError(f"{len(ranked)} patients cannot be dealt to {len(shares) + 1} splits; each needs one of its own.")
+        raise UserError(
+            f"{len(ranked)} patients cannot be dealt to {len(shares) + 1} splits; each needs one of its own."
+        )
     dealt: dict[str, str] = {}
     at = 0
     for number, (split, share) in enumerate(shares.items(), 1):

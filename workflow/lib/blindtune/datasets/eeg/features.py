@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-#: Edges of the bands in Hz: delta, theta, alpha, low and high beta.
+#: Edges of the bands in Hz: two of delta, theta, alpha, two of beta.
 BANDS = ((0.5, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 13.0), (13.0, 18.0), (18.0, 24.0))
 
 Floats = NDArray[np.float64]
@@ -36,9 +36,9 @@ def band_summary(x: NDArray[np.float32], rate: int) -> Floats:
 
 def amplitudes(x: NDArray[np.float32]) -> Floats:
     """The root mean square of each channel in microvolts, (segments, channels)."""
-    return np.sqrt(np.square(x, dtype=np.float64).mean(axis=-1))
+    return np.asarray(np.sqrt(np.square(x, dtype=np.float64).mean(axis=-1)))
 
 
 def line_lengths(x: NDArray[np.float32]) -> Floats:
     """The mean change from sample to sample of each channel in microvolts, (segments, channels)."""
-    return np.abs(np.diff(x, axis=-1)).mean(axis=-1, dtype=np.float64)
+    return np.asarray(np.abs(np.diff(x, axis=-1)).mean(axis=-1, dtype=np.float64))

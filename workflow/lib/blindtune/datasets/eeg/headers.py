@@ -146,7 +146,9 @@ def check(header: Header, wanted: list[int], lowest_rate: float) -> list[str]:
         _check_signal(signal)
     rates = {header.rate(signal) for signal in signals}
     if len(rates) > 1:
-        raise Fault(f"has wanted channels at unlike rates ({', '.join(f'{float(rate):g} Hz' for rate in sorted(rates))})")
+        raise Fault(
+            f"has wanted channels at unlike rates ({', '.join(f'{float(rate):g} Hz' for rate in sorted(rates))})"
+        )
     rate = rates.pop()
     if rate < lowest_rate:
         raise Fault(f"is sampled at {float(rate):g} Hz; {lowest_rate:g} Hz are needed")
@@ -168,7 +170,9 @@ def _check_size(header: Header) -> list[str]:
     if held < header.records:
         raise Fault(f"is truncated: the header says {header.records} records, the file holds {held:.2f}")
     if held != header.records:
-        raise Fault(f"does not end where it should: the header says {header.records} records, the file holds {held:.2f}")
+        raise Fault(
+            f"does not end where it should: the header says {header.records} records, the file holds {held:.2f}"
+        )
     return []
 
 

@@ -61,11 +61,10 @@ class Signals:
 
     def electrode(self, number: int) -> NDArray[np.float64]:
         """One electrode, whole, in microvolts, (samples,)."""
-        return self._microvolts([self._raw.ch_names.index(self.names[number])], 0, self.samples)[0]
+        return self._microvolts([self._raw.ch_names.index(self.names[number])], 0, self.samples).reshape(-1)
 
     def _microvolts(self, picks: list[int], start: int, stop: int) -> NDArray[np.float64]:
-        data: NDArray[np.float64] = self._raw.get_data(picks=picks, start=start, stop=stop, units="uV")
-        return data
+        return np.asarray(self._raw.get_data(picks=picks, start=start, stop=stop, units="uV"), dtype=np.float64)
 
 
 def read(path: Path, header: Header, wanted: list[int]) -> Signals:
@@ -152,8 +151,8 @@ def describe(settings: Eeg) -> dict[str, Any]:
             f"resampled to {settings.rate} Hz by scipy.signal.resample_poly(padtype='line') with a Kaiser window "
             f"(beta {KAISER_BETA:g}) of {REACH} output samples to each side, -6 dB at {edge:g} Hz, "
             f"-53 dB from {settings.rate / 2:g} Hz on; not where the recording has this rate already",
-            f"Butterworth {'band' if settings.high < edge else 'high'}-pass of order {settings.order}, run both ways by "
-            f"scipy.signal.sosfiltfilt, continued by {MARGIN:g} s at either end",
+            f"Butterworth {'band' if settings.high < edge else 'high'}-pass of order {settings.order}, run both ways "
+            f"by scipy.signal.sosfiltfilt, continued by {MARGIN:g} s at either end",
         ],
         "effective_band": {"low": settings.low, "high": min(settings.high, edge), "at": "-6 dB"},
     }

@@ -108,9 +108,9 @@ class Eeg(Source):
     )
     quietest: Positive = Field(
         default=1.0,
-        description="a recording is bad if the median of its channels' standard deviations within a second is lower, uV",
+        description="a recording is bad if the median of its channels' standard deviations within a second is less, uV",
     )
-    loudest: Positive = Field(default=500.0, description="a recording is bad if this median is higher, in uV")
+    loudest: Positive = Field(default=500.0, description="a recording is bad if this median is more, in uV")
     window: Positive = Field(default=0.3, description="length of a frame, in seconds")
     step: Positive = Field(default=0.1, description="from one frame to the next, in seconds")
     most_bad: float = Field(default=0.1, ge=0, le=1, description="a larger share of bad recordings stops the run")

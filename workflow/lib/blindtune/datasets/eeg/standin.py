@@ -19,7 +19,7 @@ from blindtune.datasets.eeg.flaws import CHANGES
 from blindtune.datasets.eeg.montages import ELECTRODES, TCP
 from blindtune.datasets.eeg.settings import StandIn
 from blindtune.errors import UserError
-from blindtune.files import write_beside
+from blindtune.files import write_beside, write_text
 from blindtune.seeds import derive
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def write(settings: StandIn, file: str, folder: Path) -> None:
     end = x.shape[1] / rate
     for name in beside(file, settings):
         text = _annotations(piece, Path(name).suffix, annotated, end, settings)
-        write_beside(folder / name, lambda path, text=text: _write(path, text.encode("ascii")))
+        write_text(folder / name, text)
     content = _edf(piece, x, rate, settings)
     write_beside(folder / file, lambda path: _write(path, content))
 
@@ -137,9 +137,7 @@ def _split(patient: int, settings: StandIn) -> str:
 def _signal(piece: Piece, settings: StandIn) -> tuple[NDArray[np.float32], list[tuple[float, float]], int]:
     """The electrodes, the seizures and the sampling rate of a recording."""
     who = synthetic.person(np.random.default_rng(derive("eeg", "person", settings.seed, piece.patient)))
-    random = np.random.default_rng(
-        derive("eeg", "recording", settings.seed, piece.patient, piece.session, piece.token)
-    )
+    random = np.random.default_rng(derive("eeg", "recording", settings.seed, piece.patient, piece.session, piece.token))
     rate = RATES[(piece.patient + 2 * piece.session) % len(RATES)]
     seconds = settings.seconds if piece.fault in (None, "twin") else SHORT
     return *synthetic.record(who, random, seconds, rate), rate
@@ -150,7 +148,9 @@ def _edf(piece: Piece, x: NDArray[np.float32], rate: int, settings: StandIn) -> 
 
     names = [name for name in ELECTRODES if piece.montage != "03_tcp_ar_a" or name not in ("A1", "A2")]
     # Files differ in the order of their channels.
-    order = np.random.default_rng(derive("eeg", "order", settings.seed, piece.patient, piece.session)).permutation(names)
+    order = np.random.default_rng(derive("eeg", "order", settings.seed, piece.patient, piece.session)).permutation(
+        names
+    )
     linked = piece.montage == "02_tcp_le"
     ears = [ELECTRODES.index("A1"), ELECTRODES.index("A2")]
     reference = x[ears].mean(axis=0) if linked else x[:19].mean(axis=0)
@@ -201,9 +201,7 @@ def _others(x: NDArray[np.float32], rate: int, linked: bool) -> "list[EdfSignal]
     ]
 
 
-def _annotations(
-    piece: Piece, suffix: str, annotated: list[tuple[float, float]], end: float, settings: StandIn
-) -> str:
+def _annotations(piece: Piece, suffix: str, annotated: list[tuple[float, float]], end: float, settings: StandIn) -> str:
     """The text of one annotation file; every other recording lists seizures only, as some real ones do."""
     binary = suffix.endswith("_bi")
     who = synthetic.person(np.random.default_rng(derive("eeg", "person", settings.seed, piece.patient)))

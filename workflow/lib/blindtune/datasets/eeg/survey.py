@@ -100,7 +100,9 @@ def _fill(result: Survey, path: Path, settings: Eeg) -> None:
     }
     found = segments.stretches(within, seconds, settings)
     left_out = _left_out(within, found, seconds, settings)
-    offered = [Candidate(label=one.label, place={"start": at}) for one in found for at in segments.starts(one, settings)]
+    offered = [
+        Candidate(label=one.label, place={"start": at}) for one in found for at in segments.starts(one, settings)
+    ]
     result.candidates = _sound(path, header, montage, wanted, offered, left_out, settings, notes) if offered else []
     result.left_out = {rule: by_class for rule, by_class in left_out.items() if any(by_class.values())}
 

@@ -8,7 +8,6 @@ Society). Background has rhythmic runs of the same frequencies that do not evolv
 from a recording.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,7 @@ PLACES = np.array([_PLACES[name] for name in ELECTRODES])
 LEVEL = 25.0
 #: Two that decide how hard the corpus is: the median size of seizures, in units of the background, and the mean seconds
 #: between two rhythmic runs that do not evolve.
-STRENGTH = 1.1
+STRENGTH = 1.2
 RUN_GAP = 90.0
 #: Mains, in Hz.
 MAINS = 60.0
@@ -69,7 +68,7 @@ def person(random: Generator) -> Person:
     return Person(
         slope=random.uniform(1.0, 2.0),
         gain=float(np.exp(random.normal(0, 0.3))),
-        electrodes=np.exp(random.normal(0, 0.12, len(ELECTRODES))).astype(np.float32),
+        electrodes=np.exp(random.normal(0, 0.15, len(ELECTRODES))).astype(np.float32),
         alpha=random.uniform(0.1, 1.1),
         alpha_rate=random.uniform(8, 11.5),
         slowing=random.uniform(0, 0.6),
@@ -155,64 +154,60 @@ def _background(who: Person, random: Generator, seconds: int, rate: int) -> Floa
 def _artefacts(who: Person, random: Generator, x: Floats, rate: int) -> None:
     """Add what comes and goes: blinks, muscle bursts, electrode pops, spikes, and rhythms that do not evolve."""
     seconds = x.shape[1] / rate
-    front, sides = _field((0, 1.2), 0.45), [_field((side, 0.2), 0.5) for side in (-1, 1)]
-    focus = _field(who.focus, 0.45)
+    front, focus = _field((0, 1.2), 0.45), _field(who.focus, 0.45)
+    sides = [_field((side, 0.2), 0.5) for side in (-1, 1)]
 
     def times(mean_gap: float) -> list[float]:
         return sorted(random.uniform(0, seconds, random.poisson(seconds / mean_gap)))
 
     for at in times(1 / max(who.blinks, 1e-3)):
-        size = random.uniform(60, 180)
-        _add(x, rate, at - 0.3, 0.6, front, lambda t, size=size: size * _bump(t - 0.3, 0.08))
+        _add(x, rate, at - 0.3, front, random.uniform(60, 180) * _bump(_clock(0.6, rate) - 0.3, 0.08))
     for at in times(40):
-        size = LEVEL * who.muscle * 4
-        _add(x, rate, at, random.uniform(0.5, 6), sides[random.integers(2)], lambda t, s=size: s * _muscle(random, t))
+        white = random.standard_normal(round(random.uniform(0.5, 6) * rate) + 1, dtype=np.float32)
+        _add(x, rate, at, sides[random.integers(2)], LEVEL * who.muscle * 4 * np.diff(white))
     for at in times(RUN_GAP):
-        _add(x, rate, at, random.uniform(4, 20), _field(_anywhere(random), random.uniform(0.25, 0.7)), _run(who, random))
+        field = _field(_anywhere(random), random.uniform(0.25, 0.7))
+        _add(x, rate, at, field, _run(who, random, rate))
     for at in times(120):
-        size = random.choice([-1, 1]) * random.uniform(80, 400)
         one = np.zeros(len(ELECTRODES), dtype=np.float32)
-        one[random.integers(len(ELECTRODES))] = 1
-        _add(x, rate, at, 3.0, one, lambda t, size=size: size * np.exp(-t / 0.4))
+        one[random.integers(len(ELECTRODES))] = random.choice([-1, 1]) * random.uniform(80, 400)
+        _add(x, rate, at, one, np.exp(-_clock(3.0, rate) / 0.4))
     for at in times(30):
-        size = random.uniform(30, 90)
-        _add(x, rate, at, 0.6, focus, lambda t, s=size: s * (0.5 * _bump(t - 0.25, 0.09) - _bump(t - 0.1, 0.02)))
+        t = _clock(0.6, rate)
+        _add(x, rate, at, focus, random.uniform(30, 90) * (0.5 * _bump(t - 0.25, 0.09) - _bump(t - 0.1, 0.02)))
 
 
-def _run(who: Person, random: Generator) -> Callable[[Floats], Floats]:
-    """A rhythm as frequent as a seizure's, that begins, stays the same and ends."""
-    rate, harmonic = random.uniform(2, 7), random.uniform(0, 0.4)
-    size = LEVEL * who.gain * np.exp(random.normal(0, 0.45))
-    phases = random.normal(0, 1.0, 8)
-
-    def wave(t: Floats) -> Floats:
-        edges = np.clip(np.minimum(t, t[-1] - t) / 0.7, 0, 1)
-        wander = 0.6 * np.interp(t, np.linspace(0, t[-1], 8), phases)
-        phase = 2 * np.pi * rate * t + wander
-        shaped: Floats = size * edges * (np.sin(phase) + harmonic * np.sin(2 * phase))
-        return shaped
-
+def _run(who: Person, random: Generator, rate: int) -> Floats:
+    """A rhythm as frequent as a seizure's, that begins, stays the same and ends, (samples,)."""
+    seconds, frequency, harmonic = random.uniform(4, 20), random.uniform(2, 7), random.uniform(0, 0.4)
+    t = _clock(seconds, rate)
+    wander = 0.6 * np.interp(t, np.linspace(0, seconds, 8), random.normal(0, 1.0, 8))
+    phase = 2 * np.pi * frequency * t + wander
+    size = LEVEL * who.gain * np.exp(random.normal(0, 0.45)) * np.clip(np.minimum(t, seconds - t) / 0.7, 0, 1)
+    wave: Floats = (size * (np.sin(phase) + harmonic * np.sin(2 * phase))).astype(np.float32)
     return wave
 
 
 def _focal(who: Person, random: Generator, seconds: float, rate: int) -> Floats:
     """Rhythmic theta at the focus that slows, grows, sharpens and spreads, (electrodes, samples)."""
-    t = np.arange(int(seconds * rate), dtype=np.float32) / rate
+    t = _clock(seconds, rate)
     past = t / seconds
     knots = np.arange(int(seconds) + 2)
     wander = np.interp(t, knots, random.normal(0, 1, knots.size))
     frequency = who.onset_rate * (who.end_rate / who.onset_rate) ** past * (1 + 0.05 * wander)
     phase = 2 * np.pi * np.cumsum(frequency) / rate
-    wave = np.sin(phase) + (0.15 + 0.45 * past) * np.sin(2 * phase + 0.6) + (0.05 + 0.25 * past) * np.sin(3 * phase + 1.1)
+    wave = (
+        np.sin(phase) + (0.15 + 0.45 * past) * np.sin(2 * phase + 0.6) + (0.05 + 0.25 * past) * np.sin(3 * phase + 1.1)
+    )
     size = 1.5 * _size(who, random) * (0.35 + 0.9 * past) * np.minimum(1, t / 3) * np.minimum(1, (seconds - t) / 2)
     narrow, wide = _field(who.focus, 0.3), _field(who.focus, random.uniform(0.4, 1.0))
     spread = narrow[:, None] * (1 - past) + wide[:, None] * past
-    return (spread * (wave * size)).astype(np.float32)
+    return np.asarray(spread * (wave * size), dtype=np.float32)
 
 
 def _generalised(who: Person, random: Generator, seconds: float, rate: int) -> Floats:
     """Spikes and waves everywhere, slowing from about 3.3 to 2.7 a second, largest in front, (electrodes, samples)."""
-    t = np.arange(int(seconds * rate), dtype=np.float32) / rate
+    t = _clock(seconds, rate)
     frequency = np.linspace(random.uniform(3.1, 3.5), random.uniform(2.5, 2.9), t.size)
     phase = np.cumsum(frequency) / rate
     cycle = np.linspace(0, 1, 257)
@@ -222,11 +217,11 @@ def _generalised(who: Person, random: Generator, seconds: float, rate: int) -> F
     lag = random.normal(0, 0.01, len(ELECTRODES)) * 3
     wave = np.stack([np.interp((phase + one) % 1, cycle, shape) for one in lag])
     size = 1.6 * _size(who, random) * np.minimum(1, t) * np.minimum(1, (seconds - t) / 0.8)
-    return ((0.55 + 0.45 * _field((0, 0.7), 0.7))[:, None] * wave * size).astype(np.float32)
+    return np.asarray((0.55 + 0.45 * _field((0, 0.7), 0.7))[:, None] * wave * size, dtype=np.float32)
 
 
 def _size(who: Person, random: Generator) -> float:
-    return float(LEVEL * who.gain * who.strength * np.exp(random.normal(0, 0.25)))
+    return float(LEVEL * who.gain * who.strength * np.exp(random.normal(0, 0.15)))
 
 
 def _anywhere(random: Generator) -> tuple[float, float]:
@@ -236,25 +231,24 @@ def _anywhere(random: Generator) -> tuple[float, float]:
 def _field(centre: tuple[float, float], width: float) -> Floats:
     """How strongly each electrode sees a source, (electrodes,)."""
     distance = ((PLACES - np.asarray(centre)) ** 2).sum(axis=1)
-    return np.exp(-distance / (2 * width**2)).astype(np.float32)
+    return np.asarray(np.exp(-distance / (2 * width**2)), dtype=np.float32)
 
 
 def _bump(t: NDArray[np.floating[Any]], width: float) -> NDArray[np.floating[Any]]:
-    return np.exp(-0.5 * (t / width) ** 2)
+    return np.asarray(np.exp(-0.5 * (t / width) ** 2))
 
 
-def _muscle(random: Generator, t: Floats) -> Floats:
-    return np.diff(random.standard_normal(t.size + 1, dtype=np.float32))
+def _clock(seconds: float, rate: int) -> Floats:
+    """Seconds since the start, (samples,)."""
+    return np.arange(round(seconds * rate), dtype=np.float32) / np.float32(rate)
 
 
-def _add(
-    x: Floats, rate: int, start: float, seconds: float, field: Floats, wave: Callable[[Floats], NDArray[np.floating[Any]]]
-) -> None:
-    """Add ``wave`` of the time since ``start`` to the part of ``x`` that it falls into."""
-    first, last = max(0, round(start * rate)), min(x.shape[1], round((start + seconds) * rate))
-    if last - first > 1:
-        t = (np.arange(first, last) / rate - start).astype(np.float32)
-        x[:, first:last] += field[:, None] * wave(t).astype(np.float32)
+def _add(x: Floats, rate: int, start: float, field: Floats, wave: NDArray[np.floating[Any]]) -> None:
+    """Add ``wave``, as ``field`` sees it, to ``x`` from ``start`` seconds on, as far as it falls into it."""
+    first = round(start * rate)
+    skipped, last = max(0, -first), min(wave.size, x.shape[1] - first)
+    if skipped < last:
+        x[:, first + skipped : first + last] += field[:, None] * wave[skipped:last].astype(np.float32)
 
 
 def _spectra(random: Generator, rows: int, bins: int) -> NDArray[np.complex64]:
@@ -265,7 +259,7 @@ def _slope(frequency: Floats, exponent: float) -> Floats:
     """A spectrum that falls as ``frequency`` to the power of minus ``exponent``, scaled to variance 1."""
     shape = np.maximum(frequency, 0.5) ** (-exponent / 2)
     shape[0] = 0
-    return (shape / np.sqrt((shape**2).sum())).astype(np.float32)
+    return np.asarray(shape / np.sqrt((shape**2).sum()), dtype=np.float32)
 
 
 def _to_time(spectra: NDArray[np.complex64], samples: int) -> Floats:
@@ -283,13 +277,15 @@ def _slowly(random: Generator, seconds: int, rate: int, width: float) -> Floats:
     frequency = np.fft.rfftfreq(coarse, 1 / _SLOW)
     shape = np.exp(-0.5 * (frequency / width) ** 2)
     shape[0] = 0
-    series = _to_time(_spectra(random, 1, frequency.size) * (shape / np.sqrt((shape**2).sum())).astype(np.float32), coarse)
+    series = _to_time(
+        _spectra(random, 1, frequency.size) * (shape / np.sqrt((shape**2).sum())).astype(np.float32), coarse
+    )
     at = np.arange(seconds * rate) * (_SLOW / rate)
-    return np.interp(at, np.arange(coarse), series[0]).astype(np.float32)
+    return np.asarray(np.interp(at, np.arange(coarse), series[0]), dtype=np.float32)
 
 
 def _rhythm(random: Generator, frequency: float, width: float, seconds: int, rate: int) -> Floats:
     """Noise in a narrow band around ``frequency``, of variance 1, (samples,)."""
     phase = 2 * np.pi * frequency * np.arange(seconds * rate) / rate
     first, second = (_slowly(random, seconds, rate, width) for _ in range(2))
-    return (first * np.cos(phase) + second * np.sin(phase)).astype(np.float32)
+    return np.asarray(first * np.cos(phase) + second * np.sin(phase), dtype=np.float32)
