@@ -76,7 +76,7 @@ CHANGES: dict[str, Change] = {
     "no_unit": _put_signal(96, "F3", "", 8),
     "wrong_unit": _all_millivolts,
     "no_physical_range": _put_signal(104, "C3", "3276.7", 8),
-    "no_digital_range": _put_signal(120, "C3", "-32767", 8),
+    "no_digital_range": _put_signal(128, "C3", "-32767", 8),
     "double_channel": _relabel("PZ", "O2"),
     "missing_channel": _relabel("C4", "26"),
     "interrupted": _put(192, "EDF+D", 44),

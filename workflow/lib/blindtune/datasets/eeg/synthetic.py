@@ -30,8 +30,8 @@ PLACES = np.array([_PLACES[name] for name in ELECTRODES])
 LEVEL = 25.0
 #: Two that decide how hard the corpus is: the median size of seizures, in units of the background, and the mean seconds
 #: between two rhythmic runs that do not evolve.
-STRENGTH = 1.2
-RUN_GAP = 90.0
+STRENGTH = 1.1
+RUN_GAP = 110.0
 #: Mains, in Hz.
 MAINS = 60.0
 #: Rate at which slow changes are drawn, in Hz.
