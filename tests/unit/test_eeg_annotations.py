@@ -1,5 +1,6 @@
 """Annotations of every kind, as the corpora and their tools write them."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_what_is_written_is_read(
 def test_a_union_holds_the_same_times_in_order(intervals: list[tuple[float, float]], time: float) -> None:
     merged = union(intervals)
     assert inside(merged, time) == inside(intervals, time)
-    assert all(first[1] < second[0] for first, second in zip(merged, merged[1:], strict=False))
+    assert all(first[1] < second[0] for first, second in pairwise(merged))
     assert all(start < stop for start, stop in merged)
 
 
