@@ -40,7 +40,10 @@ def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:
     assert make(settings, tmp_path / "b", files[2:3]) == first
     alone = make(settings, tmp_path / "c", files[4:5])
     assert alone.items() <= first.items()
-    assert set(first) == {*files, *(name for file in files for name in standin.beside(file, settings))}
+    assert set(first) == {
+        *files,
+        *(name for piece in standin.pieces(settings) for name in standin.beside(piece, settings)),
+    }
     other = make(settings.model_copy(update={"seed": 2}), tmp_path / "d")
     assert set(other) == set(first)
     assert not any(other[file] == first[file] for file in files)
@@ -102,7 +105,7 @@ def test_every_fault_is_there_once_and_changes_what_it_says(tmp_path: Path) -> N
         x, _, rate = standin._signal(piece, settings)
         good = standin._edf(standin.Piece(**vars(piece) | {"fault": None}), x, rate, settings)
         assert broken == CHANGES[fault](good) != good
-    assert standin.beside(pieces["no_annotation"].file, settings) == []
+    assert standin.beside(pieces["no_annotation"], settings) == []
 
 
 def test_a_file_that_is_not_of_the_corpus_is_refused(tmp_path: Path) -> None:

@@ -82,11 +82,11 @@ def read(path: Path, header: Header, wanted: list[int]) -> Signals:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            content = bytearray(path.read_bytes())
-            content[8 : 8 + len(_ANONYMOUS)] = _ANONYMOUS
-            raw = mne.io.read_raw_edf(
-                io.BytesIO(content), include=labels, preload=True, encoding="latin-1", verbose="warning"
-            )
+            content = io.BytesIO(path.read_bytes())
+            content.seek(8)
+            content.write(_ANONYMOUS)
+            content.seek(0)
+            raw = mne.io.read_raw_edf(content, include=labels, preload=True, encoding="latin-1", verbose="warning")
         except Exception as error:  # MNE raises whatever the bytes bring about.
             raise Fault(f"cannot be read by MNE ({error})") from error
     if sorted(raw.ch_names) != sorted(labels):

@@ -69,11 +69,11 @@ def pieces(settings: StandIn) -> list[Piece]:
     return found
 
 
-def beside(file: str, settings: StandIn) -> list[str]:
+def beside(piece: Piece, settings: StandIn) -> list[str]:
     """The annotation files of one recording, as paths below the folder of the corpus."""
-    if _of(file, settings).fault == "no_annotation":
+    if piece.fault == "no_annotation":
         return []
-    return [PurePosixPath(file).with_suffix(suffix).as_posix() for suffix in _SIDECARS[settings.layout]]
+    return [PurePosixPath(piece.file).with_suffix(suffix).as_posix() for suffix in _SIDECARS[settings.layout]]
 
 
 def write(settings: StandIn, file: str, folder: Path) -> None:
@@ -85,7 +85,7 @@ def write(settings: StandIn, file: str, folder: Path) -> None:
     piece = _of(file, settings)
     x, annotated, rate = _signal(piece, settings)
     end = x.shape[1] / rate
-    for name in beside(file, settings):
+    for name in beside(piece, settings):
         text = _annotations(piece, Path(name).suffix, annotated, end, settings)
         write_text(folder / name, text)
     content = _edf(piece, x, rate, settings)
