@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.signal import butter, filtfilt, firwin, freqz, sosfreqz, welch
+from scipy.signal import butter, filtfilt, firwin, freqz, resample_poly, sosfreqz, welch
 
-from blindtune.datasets.eeg import headers, recordings
+from blindtune.datasets.eeg import headers, recordings, resampling
 from blindtune.datasets.eeg.faults import Fault
 from blindtune.datasets.eeg.flaws import CHANGES
 from blindtune.datasets.eeg.montages import ELECTRODES, locate, montage
@@ -68,8 +70,8 @@ def high_passed(y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)
 def test_a_real_recording_comes_out_as_scipy_says() -> None:
-    settings = eeg(patient="(S\\d+)R")
-    ours = conditioned(REAL, settings)
+    config = eeg(patient="(S\\d+)R")
+    ours = conditioned(REAL, config)
     channels, rate = stored(REAL)
     named = {label.strip(".").upper().replace("T7", "T3").replace("T8", "T4"): x for label, x in channels.items()}
     named |= {"T5": named["P7"], "T6": named["P8"]}
@@ -79,7 +81,7 @@ def test_a_real_recording_comes_out_as_scipy_says() -> None:
         theirs = high_passed(independently(named[first] - named[second], rate))
         assert np.abs(ours[number] - theirs).max() < 1e-6 * np.abs(theirs).max(), name
     segments = np.stack([ours[:, at : at + 500] for at in range(0, 3001 - 500, 500)]).astype(np.float32)
-    framed = frames(segments, settings)
+    framed = frames(segments, config)
     assert framed.shape == (6, 98, 20, 15)
     at = 2 * 500 + 5 * 31
     np.testing.assert_array_equal(framed[2, 31], ours[:, at : at + 15].astype(np.float32))
@@ -94,6 +96,16 @@ def test_any_rate_comes_out_as_scipy_says(tmp_path: Path, rate: int) -> None:
     series = channels["EEG FP2-REF"] - channels["EEG F4-REF"]
     theirs = high_passed(series if rate == 50 else independently(series, rate))
     assert np.abs(ours[16] - theirs).max() < 1e-6 * np.abs(theirs).max()
+
+
+@settings(deadline=None)
+@given(st.integers(2, 400), st.integers(50, 1024), st.integers(1, 9))
+def test_resampling_is_that_of_scipy(samples: int, rate: int, parts: int) -> None:
+    ratio = Fraction(50 * parts, rate * parts + 1)
+    x = np.random.default_rng(samples).normal(100, 30, samples)
+    taps = resampling.anti_alias(ratio)
+    theirs = resample_poly(x, ratio.numerator, ratio.denominator, window=taps, padtype="line")
+    np.testing.assert_allclose(resampling.resample(x, ratio), theirs, atol=1e-9)
 
 
 def test_nothing_above_half_of_the_rate_is_folded_down(tmp_path: Path) -> None:
@@ -119,15 +131,15 @@ def test_nothing_above_half_of_the_rate_is_folded_down(tmp_path: Path) -> None:
 
 def test_the_effective_band_is_the_one_described() -> None:
     for changes in ({}, {"high": 20.0}, {"low": 1.0, "rate": 100}, {"high": 12.0, "rate": 60}):
-        settings = eeg(**changes)
-        described = recordings.describe(settings)["effective_band"]
+        config = eeg(**changes)
+        described = recordings.describe(config)["effective_band"]
         edges = np.array([described["low"], described["high"]])
-        _, both_ways = sosfreqz(recordings.band(settings), edges, fs=settings.rate)
-        ratio = Fraction(settings.rate, 256)
-        taps = recordings.anti_alias(ratio)
+        _, both_ways = sosfreqz(recordings.band(config), edges, fs=config.rate)
+        ratio = Fraction(config.rate, 256)
+        taps = resampling.anti_alias(ratio)
         _, once = freqz(taps, worN=edges, fs=256 * ratio.numerator)
         np.testing.assert_allclose(np.abs(both_ways) ** 2 * np.abs(once), 0.5, atol=0.02)
-        stop = np.linspace(settings.rate / 2, 128, 500)
+        stop = np.linspace(config.rate / 2, 128, 500)
         assert np.abs(freqz(taps, worN=stop, fs=256 * ratio.numerator)[1]).max() < 10 ** (-50 / 20)
 
 

@@ -7,6 +7,8 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from blindtune.datasets import surveys
 from blindtune.datasets.eeg import corpus, standin
@@ -231,3 +233,21 @@ def test_a_recording_that_changed_since_its_survey_is_refused(tmp_path: Path) ->
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match=r"a\.edf: is truncated: .* It was good when it was surveyed"):
         cut(tmp_path, "a.edf", candidates, eeg())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.integers(0, 256 * 22 - 1), st.binary(min_size=1, max_size=16), st.one_of(st.none(), st.integers(0, 60_000)))
+def test_whatever_is_wrong_with_a_header_nothing_but_a_reason_comes_of_it(
+    tmp_path: Path, at: int, change: bytes, size: int | None
+) -> None:
+    path = tmp_path / "a.edf"
+    if not path.exists():
+        write(tmp_path, [], seconds=20)
+        shutil.copy(path, tmp_path / "good")
+    content = bytearray((tmp_path / "good").read_bytes())
+    content[at : at + len(change)] = change
+    path.write_bytes(content[:size])
+    found = lone(tmp_path)
+    assert bool(found.candidates or found.left_out) == (found.bad is None)
+    for one in found.candidates:
+        assert np.isfinite(cut(tmp_path, "a.edf", [one], eeg(patient="(a)"))).all()

@@ -1,9 +1,8 @@
 """The signal of one recording: read by MNE, filtered whole, sampled at one rate.
 
 The published numbers clash: a band of 0.5 to 35 Hz, and a sampling rate of 50 Hz, which holds nothing above 25. So a
-recording is first resampled behind an anti-alias filter, then filtered to the band, as far as it lies below that. To do
-it in this order is the same within the band, and takes less than half the time, for the band-pass sees a
-fifth of the samples. Electrodes are filtered before channels are derived from them: there are fewer of them, and all
+recording is first resampled behind an anti-alias filter, then filtered to the band, as far as it lies below that. In
+this order the signal within the band is the same, and the band-pass sees a fifth of the samples. Electrodes are filtered before channels are derived from them: there are fewer of them, and all
 steps are linear. `describe` says what exactly was done.
 """
 
@@ -20,16 +19,12 @@ from numpy.typing import NDArray
 from blindtune.datasets.eeg.faults import Fault
 from blindtune.datasets.eeg.headers import Header
 from blindtune.datasets.eeg.montages import Montage
+from blindtune.datasets.eeg.resampling import CUTOFF, KAISER_BETA, REACH, resample
 from blindtune.datasets.eeg.settings import Eeg
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
-#: The anti-alias filter: a Kaiser window of this beta (53 dB), this many output samples to each side; with the cutoff
-#: at this share of half the output rate its stop band begins at half the output rate.
-KAISER_BETA = 5.0
-REACH = 20
-CUTOFF = 0.92
 #: Seconds by which a recording is continued at either end for the band-pass to settle.
 MARGIN = 5.0
 
@@ -104,27 +99,14 @@ def condition(signals: Signals, montage: Montage, settings: Eeg) -> NDArray[np.f
 
 
 def filtered(x: NDArray[np.float64], rate: Fraction, settings: Eeg) -> NDArray[np.float64]:
-    """``x`` (..., samples) at ``rate``, resampled to ``settings.rate`` and filtered to its band."""
-    from scipy.signal import resample_poly, sosfiltfilt
+    """``x`` (samples,) at ``rate``, resampled to ``settings.rate`` and filtered to its band."""
+    from scipy.signal import sosfiltfilt
 
     ratio = Fraction(settings.rate) / rate
     if ratio != 1:
-        window = anti_alias(ratio)
-        # Without the line, the offset of an electrode would be a step at either end.
-        x = resample_poly(x, ratio.numerator, ratio.denominator, axis=-1, window=window, padtype="line")
-    margin = min(round(MARGIN * settings.rate), x.shape[-1] - 1)
-    y: NDArray[np.float64] = sosfiltfilt(band(settings), x, axis=-1, padlen=margin)
+        x = resample(x, ratio)
+    y: NDArray[np.float64] = sosfiltfilt(band(settings), x, padlen=min(round(MARGIN * settings.rate), len(x) - 1))
     return y
-
-
-def anti_alias(ratio: Fraction) -> NDArray[np.float64]:
-    """The FIR low-pass for a change of rate by ``ratio`` (below 1), at the rate before times ``ratio``'s numerator."""
-    from scipy.signal import firwin
-
-    # Half of the output rate, as a share of half of the rate at which the filter runs.
-    edge = 1 / ratio.denominator
-    taps: NDArray[np.float64] = firwin(2 * REACH * ratio.denominator + 1, CUTOFF * edge, window=("kaiser", KAISER_BETA))
-    return taps
 
 
 def band(settings: Eeg) -> NDArray[np.float64]:
@@ -148,7 +130,7 @@ def describe(settings: Eeg) -> dict[str, Any]:
     return {
         "asked": {"low": settings.low, "high": settings.high, "rate": settings.rate},
         "steps": [
-            f"resampled to {settings.rate} Hz by scipy.signal.resample_poly(padtype='line') with a Kaiser window "
+            f"resampled to {settings.rate} Hz as by scipy.signal.resample_poly(padtype='line') with a Kaiser window "
             f"(beta {KAISER_BETA:g}) of {REACH} output samples to each side, -6 dB at {edge:g} Hz, "
             f"-53 dB from {settings.rate / 2:g} Hz on; not where the recording has this rate already",
             f"Butterworth {'band' if settings.high < edge else 'high'}-pass of order {settings.order}, run both ways "
