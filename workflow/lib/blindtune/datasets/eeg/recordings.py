@@ -2,8 +2,8 @@
 
 The published numbers clash: a band of 0.5 to 35 Hz, and a sampling rate of 50 Hz, which holds nothing above 25. So a
 recording is first resampled behind an anti-alias filter, then filtered to the band, as far as it lies below that. In
-this order the signal within the band is the same, and the band-pass sees a fifth of the samples. Electrodes are filtered before channels are derived from them: there are fewer of them, and all
-steps are linear. `describe` says what exactly was done.
+this order the band-pass sees a fifth of the samples. Electrodes are filtered before channels are derived from them:
+there are fewer of them, and all steps are linear. `describe` says what exactly was done.
 """
 
 import io
