@@ -14,7 +14,22 @@ ROOT = Path(__file__).parents[1]
 
 #: What the rules of each backend family import, directly.
 FAMILIES = {
-    "data": ["edfio", "mne", "numpy", "pillow", "pydantic", "pyyaml", "scikit-learn", "scipy"],
+    "data": [
+        "defusedxml",
+        "edfio",
+        "imagecodecs",
+        "mne",
+        "numpy",
+        "openslide-bin",
+        "openslide-python",
+        "pillow",
+        "pydantic",
+        "pyyaml",
+        "scikit-learn",
+        "scipy",
+        "shapely",
+        "tifffile",
+    ],
     "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn"],
     "networks": [
         "cmaes",

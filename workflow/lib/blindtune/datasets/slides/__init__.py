@@ -1,0 +1,1 @@
+"""Whole slides: annotations, patches cut from them, and a stand-in corpus."""

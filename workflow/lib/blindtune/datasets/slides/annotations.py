@@ -114,7 +114,9 @@ def _rows(lines: list[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 raise UserError(f"{path}, row {number}: has {len(values)} values for {len(names)} columns.")
             yield number, dict(zip(names, (value.strip() for value in values), strict=True))
     except StopIteration:
-        raise UserError(f"{path}: is empty. It needs a line of column names, {', '.join(COLUMNS)} among them.") from None
+        raise UserError(
+            f"{path}: is empty. It needs a line of column names, {', '.join(COLUMNS)} among them."
+        ) from None
     except (csv.Error, ValueError) as error:
         raise UserError(f"{path}: is not valid CSV ({error}).") from error
 

@@ -62,7 +62,9 @@ def patient_of(file: str, pattern: str | None) -> str:
     found = re.search(pattern, file) if pattern else TUDP.search(file.rsplit("/", 1)[-1])
     if found is None or not found.group(1):
         how = f"by {pattern!r}" if pattern else "as names in TUDP do"
-        raise UserError(f"{file}: its path gives no patient {how}. Set `patient` to an expression that fits all slides.")
+        raise UserError(
+            f"{file}: its path gives no patient {how}. Set `patient` to an expression that fits all slides."
+        )
     return str(found.group(1))
 
 

@@ -40,12 +40,12 @@ def architecture(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _of_one(patch: NDArray[np.uint8]) -> NDArray[np.float32]:
     planes = stains(patch)
     found: list[float] = []
-    for scale, coarser in zip(SCALES, (*SCALES[1:], 0), strict=True):
+    for coarser in (*SCALES[1:], None):
         flat = planes.reshape(-1, 2)
         deviation = flat.std(axis=0) + 1e-4
         together = ((flat[:, 0] - flat[:, 0].mean()) * (flat[:, 1] - flat[:, 1].mean())).mean()
         found += [*np.log(deviation), together / deviation.prod()]
-        if 2 * coarser > min(patch.shape[:2]) or not coarser:
+        if coarser is None or 2 * coarser > min(patch.shape[:2]):
             break
         planes = _halved(planes)
     return np.array(found, np.float32)
@@ -55,4 +55,5 @@ def _halved(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means over 2 x 2 blocks, (rows // 2, columns // 2, 2)."""
     rows, columns = (2 * (side // 2) for side in planes.shape[:2])
     even = planes[:rows, :columns]
-    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+    sums: NDArray[np.float32] = even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
+    return sums / np.float32(4)

@@ -111,7 +111,9 @@ class _Canvas:
             size = max(2.0, scale / self.step)
             knots = self.random.standard_normal((int(rows / size) + 3, int(columns / size) + 3), dtype=np.float32)
             total += weight * _enlarged(knots, (rows, columns), (columns / size, rows / size))
-        return (total - total.mean()) / total.std()
+        total -= total.mean()
+        total /= total.std()
+        return total
 
     def scatter(
         self,
@@ -263,7 +265,9 @@ def _invasive(canvas: _Canvas) -> None:
     nests = ragged > np.quantile(ragged, 1 - plan.tumour)
     canvas.fibroblasts(~nests & ~hole)
     canvas.eosin[hole] = plan.hole_eosin
-    canvas.scatter(~nests & ~hole, 0.0007, look.radius * 0.95, look.radius * look.variety, (1, 1.6), 0.85)  # single cells
+    canvas.scatter(
+        ~nests & ~hole, 0.0007, look.radius * 0.95, look.radius * look.variety, (1, 1.6), 0.85
+    )  # single cells
     canvas.epithelium(nests)
     canvas.inflame_some(~nests & ~hole, plan)
 

@@ -1,7 +1,8 @@
 """Which part of a square the annotated regions cover, exactly.
 
 A polygon that crosses itself holds the points around which it winds an odd number of times (the even-odd rule).
-Regions of one class are joined, so that overlapping ones do not count twice; what lies past the slide's edge is cut off.
+Regions of one class are joined, so that overlapping ones do not count twice; what lies past the slide's edge is cut
+off.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from blindtune.datasets.slides.annotations import Region
 
 if TYPE_CHECKING:
-    from shapely import Geometry
+    from shapely.geometry.base import BaseGeometry
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Areas:
         oddities: a sentence for each region that has no area or was clipped or crosses itself.
     """
 
-    by_class: "dict[str, Geometry]"
+    by_class: "dict[str, BaseGeometry]"
     oddities: list[str]
 
 
@@ -54,7 +55,7 @@ def areas_of(regions: list[Region], classes: dict[str, list[str]], size: tuple[i
     return Areas(by_class, oddities)
 
 
-def area_of(polygon: NDArray[np.float64]) -> "Geometry":
+def area_of(polygon: NDArray[np.float64]) -> "BaseGeometry":
     """What a polygon (vertices, 2) encloses by the even-odd rule; empty where it encloses nothing."""
     import shapely
 
@@ -63,7 +64,7 @@ def area_of(polygon: NDArray[np.float64]) -> "Geometry":
     return _flat(shapely.make_valid(shapely.Polygon(polygon)))
 
 
-def coverage(corners: NDArray[Any], side: float, area: "Geometry") -> NDArray[np.float64]:
+def coverage(corners: NDArray[Any], side: float, area: "BaseGeometry") -> NDArray[np.float64]:
     """The share of each square that ``area`` covers.
 
     Args:
@@ -78,14 +79,14 @@ def coverage(corners: NDArray[Any], side: float, area: "Geometry") -> NDArray[np
 
     shapely.prepare(area)
     low = np.asarray(corners, np.float64).reshape(-1, 2)
-    squares = shapely.box(*low.T, *(low + side).T)
+    squares = np.asarray(shapely.box(*low.T, *(low + side).T))
     covered = np.where(shapely.contains_properly(area, squares), 1.0, 0.0)
     partly = np.flatnonzero((covered == 0) & shapely.intersects(area, squares))
     covered[partly] = shapely.area(shapely.intersection(squares[partly], area)) / side**2
     return covered
 
 
-def draw_points(area: "Geometry", count: int, random: Generator) -> NDArray[np.float64]:
+def draw_points(area: "BaseGeometry", count: int, random: Generator) -> NDArray[np.float64]:
     """Points spread evenly over ``area``, (count, 2); none where it is empty."""
     import shapely
 
@@ -98,17 +99,11 @@ def draw_points(area: "Geometry", count: int, random: Generator) -> NDArray[np.f
     along = random.random((count, 2, 1))
     # A point of the other half of the parallelogram is turned back into the triangle.
     along = np.where(along.sum(axis=1, keepdims=True) > 1, 1 - along, along)
-    return chosen[:, 0] + ((chosen[:, 1:] - chosen[:, :1]) * along).sum(axis=1)
+    points: NDArray[np.float64] = chosen[:, 0] + ((chosen[:, 1:] - chosen[:, :1]) * along).sum(axis=1)
+    return points
 
 
-def outlines(area: "Geometry") -> list[NDArray[np.float64]]:
-    """The rings of ``area``, outer and inner, each (vertices, 2)."""
-    import shapely
-
-    return [shapely.get_coordinates(ring) for ring in shapely.get_rings(shapely.get_parts(area))]
-
-
-def _area_on(slide: "Geometry", region: Region) -> "tuple[Geometry, list[str]]":
+def _area_on(slide: "BaseGeometry", region: Region) -> "tuple[BaseGeometry, list[str]]":
     import shapely
 
     whole = area_of(region.polygon)
@@ -125,7 +120,7 @@ def _area_on(slide: "Geometry", region: Region) -> "tuple[Geometry, list[str]]":
     return part, odd
 
 
-def _flat(shape: "Geometry") -> "Geometry":
+def _flat(shape: "BaseGeometry") -> "BaseGeometry":
     """The polygons of ``shape`` without the lines and points that a repair or a cut can leave."""
     import shapely
 

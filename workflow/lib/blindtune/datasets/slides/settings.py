@@ -79,7 +79,9 @@ class Patches(Strict):
     tissue: Tissue = Field(default=Tissue(), description="which patches are left out for what they show")
     candidates: int = Field(default=100, gt=0, description="most patches of one class from one slide")
     draws: int = Field(default=20, gt=0, description="places tried for each of these, at most")
-    bad_tiles: int = Field(default=3, ge=0, description="most damaged tiles that are met before a slide is bad as a whole")
+    bad_tiles: int = Field(
+        default=3, ge=0, description="most damaged tiles that are met before a slide is bad as a whole"
+    )
     seed: int = Field(default=1, description="another seed places the patches elsewhere")
 
     @model_validator(mode="after")
@@ -105,8 +107,8 @@ class Corpus(Strict):
     folder: str = Field(description="folder of the slides, at any depth, each with its annotation beside it")
     patient: str | None = Field(
         default=None,
-        description="a regular expression with one group in brackets, searched in the path below the folder, that gives "
-        "the patient; none: names as in TUDP. '([^/]+)\\.\\w+$' makes each slide a patient of its own",
+        description="a regular expression with one group in brackets, searched in the path below the folder, that "
+        "gives the patient; none: names as in TUDP. '([^/]+)\\.\\w+$' makes each slide a patient of its own",
     )
     splitting: Splitting = Field(default=Splitting(), description="which patient goes to which split")
     most_bad: float = Field(default=0.2, ge=0, le=1, description="largest share of bad slides that is put up with")
@@ -134,5 +136,7 @@ class StandIn(Strict):
     regions: int = Field(default=3, ge=2, description="pieces of annotated tissue on each slide")
     mpp: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="µm per pixel")
     mixed: float = Field(default=0.0, ge=0, le=1, description="share of the patients that show both classes")
-    faults: bool = Field(default=True, description="true: some more slides of train have faults, for tests of the checks")
+    faults: bool = Field(
+        default=True, description="true: some more slides of train have faults, for tests of the checks"
+    )
     seed: int = Field(default=1, description="another seed gives another corpus")

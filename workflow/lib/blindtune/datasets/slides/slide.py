@@ -9,16 +9,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.slides.annotations import Annotation
-
-if TYPE_CHECKING:
-    from openslide import OpenSlide
 
 #: How far two statements of a scale may be apart without being different.
 TOLERANCE = 0.05
@@ -29,7 +25,7 @@ PLAUSIBLE = (0.02, 20.0)
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
 
-class BadSlide(Exception):  # noqa: N818
+class BadSlide(Exception):
     """A slide that gives no sample; the message is the reason that the list of bad files shows."""
 
 
@@ -59,7 +55,7 @@ class View:
 
 
 class Slide:
-    """An open slide; a context manager. Reads may come from several threads."""
+    """An open slide, to be closed. Reads may come from several threads."""
 
     def __init__(self, path: Path) -> None:
         """Open the slide at ``path``.
@@ -70,12 +66,8 @@ class Slide:
         self.path = path
         self._open()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Give back the handle and its cache."""
         self._handle.close()
 
     @property
@@ -219,7 +211,7 @@ class Slide:
         from openslide import OpenSlide, OpenSlideError
 
         try:
-            self._handle: OpenSlide = OpenSlide(self.path)
+            self._handle = OpenSlide(self.path)
             self._size = self._handle.dimensions
         except (OpenSlideError, OSError) as error:
             raise BadSlide(f"OpenSlide cannot open it ({_reason(error, self.path)})") from error

@@ -5,6 +5,7 @@ order, with the same bytes. Most patients show one class, as most real ones do; 
 slides of a patient would look far too good.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -172,7 +173,7 @@ class _Piece:
 
     @property
     def bottom(self) -> int:
-        return self.top + COARSE * self.tissue.shape[0]
+        return self.top + COARSE * len(self.tissue)
 
 
 def _pieces(slide: Planned, settings: StandIn) -> list[_Piece]:
@@ -187,12 +188,10 @@ def _pieces(slide: Planned, settings: StandIn) -> list[_Piece]:
 
 def _fields(regions: int) -> int:
     """How many fields lie side by side on a slide with so many regions."""
-    return int(np.ceil(np.sqrt(regions)))
+    return math.isqrt(regions - 1) + 1
 
 
-def _piece(
-    slide: Planned, settings: StandIn, number: int, label: str, left: int, top: int, field: int
-) -> _Piece:
+def _piece(slide: Planned, settings: StandIn, number: int, label: str, left: int, top: int, field: int) -> _Piece:
     # Without the fault: a deeper cut shows the same structures as the slide that it is a twin of.
     seed = derive("slides", "piece", settings.seed, slide.patient, slide.number, number)
     random = np.random.default_rng(seed)
@@ -213,7 +212,9 @@ def _piece(
     return _Piece(left, top, label, tissue, outline.round(), seed)
 
 
-def _table(reach: Callable[[NDArray[np.float64]], NDArray[np.float64]], angle: NDArray[np.float64]) -> NDArray[np.float64]:
+def _table(
+    reach: Callable[[NDArray[np.float64]], NDArray[np.float64]], angle: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """``reach`` of many angles by way of a table, which is many times faster."""
     steps = np.linspace(-np.pi, np.pi, 721)
     return reach(steps)[np.rint((angle + np.pi) * (360 / np.pi)).astype(np.int64)]

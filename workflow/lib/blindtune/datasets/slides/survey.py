@@ -7,6 +7,7 @@ what was left out is counted up to the last one that was needed; neither depends
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,7 @@ from blindtune.files import digest_of_file
 from blindtune.seeds import derive
 
 if TYPE_CHECKING:
-    from shapely import Geometry
+    from shapely.geometry.base import BaseGeometry
 
 #: Places whose pixels are read at once; what is kept does not depend on it.
 BATCH = 16
@@ -85,7 +86,7 @@ def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads
     view = View(**facts["view"])
     patches = np.empty((len(candidates), view.patch, view.patch, 3), np.uint8)
     try:
-        with Slide(slide) as opened:
+        with closing(Slide(slide)) as opened:
             for first in range(0, len(candidates), BATCH):
                 batch = candidates[first : first + BATCH]
                 places = [(int(one.place["x"]), int(one.place["y"])) for one in batch]
@@ -99,7 +100,7 @@ def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads
 
 
 def _fill(result: Survey, folder: Path, found: Found, settings: Patches, threads: int) -> None:
-    with Slide(folder / found.file) as slide:
+    with closing(Slide(folder / found.file)) as slide:
         if found.annotation is None:
             raise BadSlide("has no annotation (.csv or .xml) beside it")
         annotation = read_annotation(folder / found.annotation)
@@ -153,7 +154,7 @@ class _Search:
             if not area.is_empty:
                 self._of_class(label, area)
 
-    def _of_class(self, label: str, area: "Geometry") -> None:
+    def _of_class(self, label: str, area: "BaseGeometry") -> None:
         number = 0
         for tried in self._read(self._placed(label, area)):
             if self._overlaps(tried.corner, self.taken):
@@ -172,16 +173,17 @@ class _Search:
             if number == self.settings.candidates:
                 return
 
-    def _placed(self, label: str, area: "Geometry") -> Iterator[_Tried]:
+    def _placed(self, label: str, area: "BaseGeometry") -> Iterator[_Tried]:
         """Squares with their middles spread evenly over the area, in the order in which they are tried."""
         settings, side = self.settings, self.view.side
         random = np.random.default_rng(derive("slides", "places", settings.seed, self.result.file, label))
         count = settings.candidates * settings.draws
         corners = np.floor(draw_points(area, count, random) - side / 2).astype(np.int64)
-        for first in range(0, count, 8 * BATCH):
-            some = [one for one in corners[first : first + 8 * BATCH] if not self._overlaps(one, self.taken)]
-            own = coverage(np.array(some), side, area)
-            others = [coverage(np.array(some), side, one) for name, one in self.areas.by_class.items() if name != label]
+        for first in range(0, len(corners), 8 * BATCH):
+            some = corners[first : first + 8 * BATCH]
+            some = some[~self._overlap(some, self.taken)]
+            own = coverage(some, side, area)
+            others = [coverage(some, side, one) for name, one in self.areas.by_class.items() if name != label]
             for corner, share, other in zip(some, own, np.max(others, axis=0), strict=True):
                 if share < settings.cover:
                     yield _Tried(corner, "cover")
@@ -211,10 +213,15 @@ class _Search:
             self._leave_out(tried.reason, label)
 
     def _overlaps(self, corner: NDArray[np.int64], others: list[NDArray[np.int64]]) -> bool:
+        return bool(self._overlap(corner[None], others)[0])
+
+    def _overlap(self, corners: NDArray[np.int64], others: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
+        """Which of the squares at ``corners`` share more than they may with one of ``others``."""
         if not others:
-            return False
-        shared = (self.view.side - np.abs(np.array(others) - corner)).clip(0).prod(axis=1)
-        return bool((shared > self.settings.overlap * self.view.side**2).any())
+            return np.zeros(len(corners), bool)
+        shared = (self.view.side - np.abs(np.array(others) - corners[:, None])).clip(0)
+        too_much = shared.prod(axis=2) > self.settings.overlap * self.view.side**2
+        return np.asarray(too_much.any(axis=1))
 
     def _leave_out(self, reason: str, label: str) -> None:
         by_class = self.result.left_out.setdefault(reason, {})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def write_svs(
     scale = "" if mpp is None else f"|AppMag = {10 / mpp:g}|MPP = {mpp:.4f}"
     head = "Aperio Image Library v12.0.5\r\n"
     # One thread: a job has as many cores as it was given.
-    options = {
+    options: dict[str, Any] = {
         "dtype": np.uint8,
         "tile": (TILE, TILE),
         "compression": "jpeg",

@@ -27,26 +27,24 @@ def fault_of(patch: NDArray[np.uint8], limits: Tissue) -> str | None:
         patch: (rows, columns, 3) red, green and blue.
         limits: see the config.
     """
-    white = patch.min(axis=2) >= WHITE
+    # Planes of their own: whatever runs over the three values of each pixel is several times slower.
+    red, green, blue = np.ascontiguousarray(patch.transpose(2, 0, 1))
+    white = np.minimum(np.minimum(red, green), blue) >= WHITE
     if white.mean() > limits.white:
         return "white"
-    if ink_share(patch) > limits.ink:
+    greener = green.astype(np.int16) - red > GREENER
+    black = np.maximum(np.maximum(red, green), blue) < BLACK
+    if (greener | black).mean() > limits.ink:
         return "ink"
-    if focus(patch, white) < limits.focus:
+    if _focus(green, white) < limits.focus:
         return "blur"
     return None
 
 
-def ink_share(patch: NDArray[np.uint8]) -> float:
-    """The share of pixels that are ink."""
-    red, green = patch[..., 0].astype(np.int16), patch[..., 1].astype(np.int16)
-    return float(((green - red > GREENER) | (patch.max(axis=2) < BLACK)).mean())
-
-
-def focus(patch: NDArray[np.uint8], white: NDArray[np.bool_]) -> float:
-    """The mean square of the Laplacian of green where the patch is not white, in grey levels squared."""
-    green: NDArray[Any] = patch[..., 1].astype(np.int16)
-    middle = green[1:-1, 1:-1]
-    laplacian = green[:-2, 1:-1] + green[2:, 1:-1] + green[1:-1, :-2] + green[1:-1, 2:] - 4 * middle
-    seen = laplacian[~white[1:-1, 1:-1]].astype(np.float32)
-    return float((seen**2).mean()) if seen.size else 0.0
+def _focus(green: NDArray[np.uint8], white: NDArray[np.bool_]) -> float:
+    """The mean square of the Laplacian of ``green`` where it is not white, in grey levels squared."""
+    plane: NDArray[Any] = green.astype(np.int16)
+    laplacian = plane[:-2, 1:-1] + plane[2:, 1:-1] + plane[1:-1, :-2] + plane[1:-1, 2:] - 4 * plane[1:-1, 1:-1]
+    squares = laplacian.astype(np.float32) ** 2
+    tissue = ~white[1:-1, 1:-1]
+    return float((squares * tissue).sum(dtype=np.float64) / max(1, tissue.sum()))

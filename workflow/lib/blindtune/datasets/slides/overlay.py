@@ -1,0 +1,58 @@
+"""A slide's thumbnail with the outlines of its regions and the squares of its patches, for the report."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from blindtune.datasets.slides.annotations import read_annotation
+from blindtune.datasets.slides.slide import BadSlide, Slide
+from blindtune.datasets.surveys import Candidate
+from blindtune.errors import UserError
+
+#: Of regions that make up no class.
+GREY = (120, 120, 120)
+
+
+def overlay(
+    slide: Path,
+    annotation: Path,
+    patches: list[Candidate],
+    patch_side: float,
+    colours: dict[str, tuple[int, int, int]],
+    side: int = 800,
+) -> NDArray[np.uint8]:
+    """The slide small, with lines around its regions and squares where patches were cut.
+
+    Args:
+        slide: path of the slide.
+        annotation: path of its annotation.
+        patches: which patches to show.
+        patch_side: side of a patch in pixels of full resolution: ``facts["view"]["side"]`` of the survey.
+        colours: red, green and blue from 0 to 255 by class, and by annotation label for the outlines.
+        side: the picture is at most this wide and high, in pixels.
+
+    Returns:
+        (rows, columns, 3) uint8.
+
+    Raises:
+        UserError: the slide or its annotation cannot be read.
+    """
+    regions = read_annotation(annotation).regions
+    try:
+        with closing(Slide(slide)) as opened:
+            image = Image.fromarray(opened.thumbnail(side))
+            scale = image.width / opened.size[0]
+    except BadSlide as error:
+        raise UserError(f"{slide}: {error}.") from error
+    drawing = ImageDraw.Draw(image)
+    for region in regions:
+        ring = [(float(x), float(y)) for x, y in np.concatenate([region.polygon, region.polygon[:1]]) * scale]
+        drawing.line(ring, fill=colours.get(region.label, GREY), width=2)
+    for patch in patches:
+        left, top = patch.place["x"] * scale, patch.place["y"] * scale
+        square = (left, top, left + patch_side * scale, top + patch_side * scale)
+        drawing.rectangle(square, outline=colours.get(patch.label, GREY), width=1)
+    return np.asarray(image)
