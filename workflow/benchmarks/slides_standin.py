@@ -35,7 +35,7 @@ def main() -> None:
     """Make, cut, fit and print."""
     arguments = _arguments()
     settings = StandIn(patients=Sizes(train=arguments.patients - 2, dev=1, eval=1), faults=False, seed=arguments.seed)
-    patches = Patches(patch=arguments.patch)
+    patches = Patches(patch=arguments.patch, overlap=arguments.overlap)
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(arguments.cores) as pool:
         folder, names = Path(name), list(files(settings))
         begun = time.perf_counter()
@@ -118,6 +118,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=int, default=64)
     parser.add_argument("--patch", type=int, default=512)
+    parser.add_argument("--overlap", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cores", type=int, default=2)
     return parser.parse_args()

@@ -23,6 +23,9 @@ Mask = NDArray[np.bool_]
 HAEMATOXYLIN = np.array([0.65, 0.70, 0.29], np.float32) / np.float32(0.9984)
 EOSIN = np.array([0.07, 0.99, 0.11], np.float32) / np.float32(0.9986)
 
+#: Tumour cells per µm² that stand alone between invasive nests.
+SINGLE_CELLS = 0.0007
+
 #: Structures are drawn on a grid this much coarser than the pixels; nuclei are stamped on the pixels.
 COARSE = 2
 
@@ -262,11 +265,13 @@ def _invasive(canvas: _Canvas) -> None:
     cleft = canvas.noise((random.uniform(20, 60),))
     hole = cleft > np.quantile(cleft, 1 - plan.hole * plan.tumour)
     ragged[hole] = ragged.min()
-    nests = ragged > np.quantile(ragged, 1 - plan.tumour)
+    # The single cells are a part of the tumour: as many of its cells are missing in the nests.
+    singles = SINGLE_CELLS / look.density * (1 - plan.tumour)
+    nests = ragged > np.quantile(ragged, 1 - plan.tumour + singles)
     canvas.fibroblasts(~nests & ~hole)
     canvas.eosin[hole] = plan.hole_eosin
     canvas.scatter(
-        ~nests & ~hole, 0.0007, look.radius * 0.95, look.radius * look.variety, (1, 1.6), 0.85
+        ~nests & ~hole, SINGLE_CELLS, look.radius * 0.95, look.radius * look.variety, (1, 1.6), 0.85
     )  # single cells
     canvas.epithelium(nests)
     canvas.inflame_some(~nests & ~hole, plan)

@@ -1,6 +1,7 @@
 """Which part of a square the annotated regions cover, exactly.
 
-A polygon that crosses itself holds the points around which it winds an odd number of times (the even-odd rule).
+A polygon that crosses itself holds the points that lie within an odd number of its loops (the even-odd rule); a line
+drawn twice counts once.
 Regions of one class are joined, so that overlapping ones do not count twice; what lies past the slide's edge is cut
 off.
 """

@@ -201,12 +201,12 @@ def _piece(slide: Planned, settings: StandIn, number: int, label: str, left: int
 
     def reach(angle: NDArray[np.float64]) -> NDArray[np.float64]:
         bumps = sum(size * np.cos(order * angle + phase) for order, size, phase in waves)
-        return np.asarray(side * 0.44 * np.clip(1 + bumps, 0.7, 1.1))
+        return np.asarray(side * 0.45 * np.clip(1 + bumps, 0.75, 1.1))
 
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    tissue = np.hypot(x, y) < _table(reach, np.arctan2(y, x))
-    # Whoever outlined it stayed a little inside, by hand.
-    drawn = reach(angles) * random.normal(0.95, 0.01, len(angles)) * COARSE
+    # The piece is squarer than the region in it, so that few patches of the region show glass.
+    tissue = (x**4 + y**4) ** 0.25 < _table(reach, np.arctan2(y, x))
+    drawn = 0.9 * reach(angles) * random.normal(1, 0.01, len(angles)) * COARSE
     middle = np.array([left, top]) + field / 2
     outline = middle + np.stack([np.cos(angles), np.sin(angles)], 1) * drawn[:, None]
     return _Piece(left, top, label, tissue, outline.round(), seed)
