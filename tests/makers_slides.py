@@ -61,9 +61,8 @@ def write_xml(path: Path, regions: Regions, attributes: str = "", size: tuple[in
         + "</Vertices></Region>"
         for number, (label, polygon) in enumerate(regions, 1)
     )
-    path.write_text(
-        f"<Annotations {attributes}><Annotation><Attributes>{named}</Attributes><Regions>{text}</Regions></Annotation></Annotations>"
-    )
+    inner = f"<Attributes>{named}</Attributes><Regions>{text}</Regions>"
+    path.write_text(f"<Annotations {attributes}><Annotation>{inner}</Annotation></Annotations>")
     return path
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers_slides import ASYMMETRIC, Regions, rectangle, write_csv, write_xml
 
 from blindtune.datasets.slides.annotations import read_annotation
 from blindtune.errors import UserError
+from makers_slides import ASYMMETRIC, Regions, rectangle, write_csv, write_xml
 
 HEAD = """\
 # MicronsPerPixel = 0.5041
@@ -95,7 +95,8 @@ def test_faults_of_csv_name_file_and_row(tmp_path: Path, text: str, message: str
         ("<html/>", "its root is 'html'"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><Annotations>&b;</Annotations>', "entities, which are refused"),
         (
-            '<Annotations><Region Id="4"><Vertices><Vertex X="1" Y="2"/><Vertex X="1"/></Vertices></Region></Annotations>',
+            '<Annotations><Region Id="4"><Vertices><Vertex X="1" Y="2"/><Vertex X="1"/></Vertices></Region>'
+            "</Annotations>",
             "region 4, vertex 2, Y: '' is not a number",
         ),
     ],

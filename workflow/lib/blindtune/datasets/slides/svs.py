@@ -42,7 +42,7 @@ def write_svs(
         "tile": (TILE, TILE),
         "compression": "jpeg",
         "compressionargs": {"level": quality},
-        "photometric": "ycbcr",
+        "photometric": "rgb",  # of the pixels that are given; the file holds luminance and colour, as JPEG does
         "metadata": None,
         "software": False,
         "maxworkers": 1,
