@@ -200,7 +200,10 @@ class Slide:
             region = self._handle.read_region(place, view.level, (view.pixels, view.pixels))
         except OpenSlideError:
             return None
-        patch = on_white(np.asarray(region))
+        pixels = np.asarray(region)
+        # Pillow drops the fourth value faster than NumPy does.
+        opaque = pixels[..., 3].min() == 255
+        patch = np.asarray(region.convert("RGB")) if opaque else on_white(pixels)
         return patch if view.pixels == view.patch else _resized(patch, view.patch)
 
     def _reopen(self) -> None:
@@ -219,10 +222,7 @@ class Slide:
 
 def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Red, green, blue and opacity (rows, columns, 4) laid on white, (rows, columns, 3)."""
-    opacity = pixels[..., 3:]
-    if opacity.min() == 255:
-        return np.ascontiguousarray(pixels[..., :3])
-    share = opacity.astype(np.float32) / 255
+    share = pixels[..., 3:].astype(np.float32) / 255
     return (pixels[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
 
 
