@@ -48,11 +48,11 @@ def test_patches_of_the_real_slide_are_what_openslide_gives():
     from openslide import OpenSlide
 
     places = [(0, 0), (517, 233), (1701, 2449), (1024, 1024)]
-    with closing(Slide(REAL)) as slide:
+    with closing(Slide(REAL, threads=2)) as slide:
         assert slide.said_mpp() == Scale(0.499, "openslide.mpp-x")
         view = slide.view(512, 0.5, slide.said_mpp())
         assert view == View(0, 512, 512.0, 512)
-        patches = slide.read(places, view, threads=2)
+        patches = slide.read(places, view)
     with OpenSlide(REAL) as plain:
         for place, patch in zip(places, patches, strict=True):
             expected = np.asarray(plain.read_region(place, 0, (512, 512)))
@@ -166,9 +166,9 @@ def test_a_damaged_tile_spoils_only_the_patches_on_it(tmp_path: Path):
     spoil_tile(path, 5, 10)
     on_bad = {(x, y) for x, y in places if (y // 256 * 4 + x // 256) in (5, 10)}
     for threads in (1, 4):
-        with closing(Slide(path)) as slide:
-            found = slide.read(places, NATIVE, threads)
-            again = slide.read(places[:3], NATIVE, threads)
+        with closing(Slide(path, threads)) as slide:
+            found = slide.read(places, NATIVE)
+            again = slide.read(places[:3], NATIVE)
         assert {place for place, patch in zip(places, found, strict=True) if patch is None} == on_bad
         for before, after in zip(whole, found, strict=True):
             assert after is None or np.array_equal(before, after)

@@ -30,9 +30,8 @@ def main() -> None:
     arguments = _arguments()
     settings = StandIn(patients=Sizes(train=1, dev=1, eval=1), side=arguments.side, faults=False)
     random = np.random.default_rng(1)
-    places = [
-        tuple(map(int, place)) for place in random.integers(0, arguments.side - arguments.patch, (arguments.count, 2))
-    ]
+    corners = random.integers(0, arguments.side - arguments.patch, (arguments.count, 2))
+    places = [(int(x), int(y)) for x, y in corners]
     with tempfile.TemporaryDirectory() as name:
         file = next(iter(files(settings)))
         write(settings, file, Path(name))
@@ -49,16 +48,17 @@ def main() -> None:
     print(f"memory at the peak: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
-def _ways(path: Path, places: list[tuple[int, ...]], patch: int, cores: int) -> dict[str, Callable[[], object]]:
+def _ways(path: Path, places: list[tuple[int, int]], patch: int, cores: int) -> dict[str, Callable[[], object]]:
     from openslide import OpenSlide
 
     candidates = [Candidate(label="dcis", place={"x": x, "y": y}) for x, y in places]
     facts = {"view": {"level": 0, "pixels": patch, "side": float(patch), "patch": patch}}
 
     def plain() -> None:
+        patches = np.empty((len(places), patch, patch, 3), np.uint8)
         with OpenSlide(path) as slide:
-            for x, y in places:
-                np.asarray(slide.read_region((x, y), 0, (patch, patch)).convert("RGB"))
+            for number, (x, y) in enumerate(places):
+                patches[number] = np.asarray(slide.read_region((x, y), 0, (patch, patch)).convert("RGB"))
 
     return {
         "plain loop": plain,
@@ -68,7 +68,7 @@ def _ways(path: Path, places: list[tuple[int, ...]], patch: int, cores: int) -> 
     }
 
 
-def _decode(path: Path, places: list[tuple[int, ...]], patch: int) -> None:
+def _decode(path: Path, places: list[tuple[int, int]], patch: int) -> None:
     from imagecodecs import jpeg8_decode
     from tifffile import TiffFile
 

@@ -55,20 +55,23 @@ class View:
 
 
 class Slide:
-    """An open slide, to be closed. Reads may come from several threads."""
+    """An open slide, to be closed."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the slide at ``path``.
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """Open the slide at ``path``; so many ``threads`` read patches side by side, by one handle.
 
         Raises:
             BadSlide: OpenSlide cannot open it: it is damaged, cut off or no slide.
         """
         self.path = path
         self._open()
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def close(self) -> None:
         """Give back the handle and its cache."""
         self._handle.close()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -144,14 +147,14 @@ class Slide:
         pixels = patch if abs(rest - 1) <= TOLERANCE else round(patch * rest)
         return View(level, pixels, pixels * shrunk, patch)
 
-    def read(self, places: Sequence[tuple[int, int]], view: View, threads: int = 1) -> list[NDArray[np.uint8] | None]:
+    def read(self, places: Sequence[tuple[int, int]], view: View) -> list[NDArray[np.uint8] | None]:
         """The patches at ``places``, x and y of their upper left corners in pixels of full resolution.
 
         Returns:
             For each place (patch, patch, 3) uint8, white outside the slide; none where the slide is damaged.
         """
-        with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(lambda place: self._try(place, view), places))
+        side_by_side = map if self._pool is None else self._pool.map
+        found = list(side_by_side(lambda place: self._try(place, view), places))
         # Places that failed beside a damaged one are read again, each by a handle that no error has spoilt.
         spoilt = True
         for number in [number for number, patch in enumerate(found) if patch is None]:
@@ -200,10 +203,9 @@ class Slide:
             region = self._handle.read_region(place, view.level, (view.pixels, view.pixels))
         except OpenSlideError:
             return None
-        pixels = np.asarray(region)
-        # Pillow drops the fourth value faster than NumPy does.
-        opaque = pixels[..., 3].min() == 255
-        patch = np.asarray(region.convert("RGB")) if opaque else on_white(pixels)
+        # Most patches are opaque, and Pillow drops the fourth value faster than NumPy does.
+        opaque = region.getchannel(3).getextrema() == (255, 255)
+        patch = np.asarray(region.convert("RGB")) if opaque else on_white(np.asarray(region))
         return patch if view.pixels == view.patch else _resized(patch, view.patch)
 
     def _reopen(self) -> None:

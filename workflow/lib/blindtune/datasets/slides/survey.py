@@ -86,11 +86,11 @@ def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads
     view = View(**facts["view"])
     patches = np.empty((len(candidates), view.patch, view.patch, 3), np.uint8)
     try:
-        with closing(Slide(slide)) as opened:
+        with closing(Slide(slide, threads)) as opened:
             for first in range(0, len(candidates), BATCH):
                 batch = candidates[first : first + BATCH]
                 places = [(int(one.place["x"]), int(one.place["y"])) for one in batch]
-                for number, patch in enumerate(opened.read(places, view, threads), first):
+                for number, patch in enumerate(opened.read(places, view), first):
                     if patch is None:
                         raise BadSlide(f"is damaged at {places[number - first]}")
                     patches[number] = patch
@@ -100,7 +100,7 @@ def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads
 
 
 def _fill(result: Survey, folder: Path, found: Found, settings: Patches, threads: int) -> None:
-    with closing(Slide(folder / found.file)) as slide:
+    with closing(Slide(folder / found.file, threads)) as slide:
         if found.annotation is None:
             raise BadSlide("has no annotation (.csv or .xml) beside it")
         annotation = read_annotation(folder / found.annotation)
@@ -116,7 +116,7 @@ def _fill(result: Survey, folder: Path, found: Found, settings: Patches, threads
             regions=_labels(annotation),
             oddities=areas.oddities,
         )
-        _Search(result, slide, view, areas, settings, threads).run()
+        _Search(result, slide, view, areas, settings).run()
 
 
 def _labels(annotation: Annotation) -> dict[str, int]:
@@ -135,9 +135,9 @@ class _Tried:
 class _Search:
     """The search for places on one slide; fills the survey."""
 
-    def __init__(self, result: Survey, slide: Slide, view: View, areas: Areas, settings: Patches, threads: int) -> None:
+    def __init__(self, result: Survey, slide: Slide, view: View, areas: Areas, settings: Patches) -> None:
         self.result, self.slide, self.view, self.areas = result, slide, view, areas
-        self.settings, self.threads = settings, threads
+        self.settings = settings
         #: Corners of the patches that were kept or left out for what they show: none is tried twice.
         self.taken: list[NDArray[np.int64]] = []
         #: Corners that the regions spoke against; these only keep each other from being counted twice.
@@ -194,7 +194,7 @@ class _Search:
         """The same, with the pixels of those that nothing speaks against so far."""
         while batch := list(islice(tried, BATCH)):
             wanted = [one for one in batch if one.reason is None and not self._overlaps(one.corner, self.taken)]
-            patches = self.slide.read([_place(one) for one in wanted], self.view, self.threads)
+            patches = self.slide.read([_place(one) for one in wanted], self.view)
             for one, patch in zip(wanted, patches, strict=True):
                 one.patch = patch
             yield from batch
