@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blindtune.datasets.slides.settings import Tissue
 
 #: A pixel is white if its darkest channel is at least this bright.
-WHITE = 200
+WHITE = 215
 #: A pixel is ink if green exceeds red by more than this, or if its brightest channel is below `BLACK`.
 GREENER = 20
 BLACK = 50
