@@ -133,7 +133,7 @@ class StandIn(Strict):
         default=Sizes(train=12, dev=4, eval=4), description="patients per split; every second one has two slides"
     )
     side: int = Field(default=2048, ge=1024, description="width and height of a slide in pixels")
-    regions: int = Field(default=3, ge=2, description="pieces of annotated tissue on each slide")
+    regions: int = Field(default=3, ge=3, description="pieces of annotated tissue on each slide, one of no class")
     mpp: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="µm per pixel")
     mixed: float = Field(default=0.0, ge=0, le=1, description="share of the patients that show both classes")
     faults: bool = Field(

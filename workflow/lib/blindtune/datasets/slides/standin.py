@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import SPLITS
+from blindtune.datasets.slides.annotations import SUFFIXES as ANNOTATIONS
 from blindtune.datasets.slides.annotations import Region
 from blindtune.datasets.slides.histology import COARSE, Mask, draw_look, render
 from blindtune.datasets.slides.settings import StandIn
@@ -150,13 +151,10 @@ def _faulty(slides: list[Planned]) -> list[Planned]:
     result: list[Planned] = []
     for turn, fault in enumerate(FAULTS):
         own = [slide for slide in slides if slide.patient == patients[turn % len(patients)]]
-        base, number = own[0], 9 if fault == "deeper_cut" else len(own) + 1 + turn // len(patients)
-        kinds: tuple[str, ...] = (".xml",) if turn % 2 else (".csv",)
-        if fault == "no_annotation":
-            kinds = ()
-        if fault == "deeper_cut":
-            number = base.number
-        result.append(replace(base, number=number, annotations=kinds, fault=fault))
+        # A deeper cut is another slide of the first one's block, by name and by sight.
+        number = own[0].number if fault == "deeper_cut" else len(own) + 1 + turn // len(patients)
+        kinds = () if fault == "no_annotation" else (ANNOTATIONS[turn % 2],)
+        result.append(replace(own[0], number=number, annotations=kinds, fault=fault))
     return result
 
 
