@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from blindtune.budgets import Budget
 from blindtune.console import Console
@@ -16,10 +17,14 @@ from blindtune.datasets.isip import Isip
 from blindtune.datasets.store import Prepared, open_prepared, prepare
 from blindtune.spaces import Space
 from blindtune.studies import Study
+from blindtune.systems import Tuned
 from blindtune.trials import WORST_ERROR, Seconds, Trial
 from blindtune.tuners.base import Start, Tuner, TunerSettings
 
 ROOT = Path(__file__).parents[1]
+
+#: Of the part of a config that names a tuner.
+_TUNER = TypeAdapter[TunerSettings](Tuned.model_fields["tuner"].rebuild_annotation())
 
 
 def points(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -97,6 +102,22 @@ def study(settings: Any, **changes: Any) -> Study:
         "keep": 1,
     }
     return Study(**(parts | changes))
+
+
+def algorithms() -> set[tuple[str, str]]:
+    """Library and algorithm of every tuner that a config can name."""
+    schema = _TUNER.json_schema()
+    return {
+        (part["properties"]["library"]["const"], algorithm)
+        for part in schema["$defs"].values()
+        if "library" in part["properties"]
+        for algorithm in part["properties"]["algorithm"]["enum"]
+    }
+
+
+def tuner(library: str, algorithm: str) -> TunerSettings:
+    """The settings of a tuner, all but its name their defaults."""
+    return _TUNER.validate_python({"library": library, "algorithm": algorithm})
 
 
 def start(settings: TunerSettings, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:

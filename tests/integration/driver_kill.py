@@ -1,34 +1,27 @@
-"""Runs one Keras Tuner study again and again in children that are killed; prints what they left, as JSON.
+"""Runs one Keras Tuner study with the Keras trainer, killed again and again; prints what its children left, as JSON.
 
-``python driver_kill.py FOLDER``. The libraries are imported once: each child is a fork, so that a kill falls into
-the study and not into seconds of imports.
+``python driver_kill.py FOLDER``.
 """
 
 import json
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
+from killing import Run, at_points, at_random, die, tell, undisturbed
 
 import makers
 from blindtune import cards, lines, runs
-from blindtune.cards import read_card
 from blindtune.console import Console
-from blindtune.datasets.store import open_prepared
+from blindtune.datasets.store import Prepared
+from blindtune.studies import Study
 from blindtune.systems import Tuned
 from blindtune.training import keras as _keras  # noqa: F401  (imported here for every child)
 from blindtune.trials import TrialLog
 from blindtune.tuners.keras_tuner import KerasTunerSettings
 from blindtune.weights import WeightStore
-
-TRIALS = 6
-KILLS = 10
 
 SETTINGS = Tuned(
     kind="tuner",
@@ -38,67 +31,14 @@ SETTINGS = Tuned(
 )
 
 
-def study_in(folder: Path, manifest: Path) -> None:
-    study = makers.study(SETTINGS, budget={"trials": TRIALS}, keep=2)
-    runs.run(study, open_prepared(manifest), SETTINGS.files(), "code", folder, Console())
+def run_on(data: Prepared) -> Run:
+    """Runs the study in the folder that it is given."""
+    study = makers.study(SETTINGS, budget={"trials": 6}, keep=2)
+    return lambda folder: _run(study, data, folder)
 
 
-def child(folder: Path, manifest: Path, before: Callable[[], None] = lambda: None) -> int:
-    """Start a study in a process group of its own."""
-    process = os.fork()
-    if process:
-        return process
-    try:
-        os.setsid()
-        before()
-        study_in(folder, manifest)
-        os._exit(0)
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        os._exit(1)
-
-
-def ended(process: int) -> bool:
-    """Wait for a child; whether it came to its end, unless it was killed."""
-    _, status = os.waitpid(process, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return False
-    assert os.waitstatus_to_exitcode(status) == 0
-    return True
-
-
-def left(folder: Path) -> dict[str, Any]:
-    """What must not depend on any kill."""
-    return {
-        "outcomes": [trial.outcome() for trial in TrialLog(folder / "trials.jsonl").read()],
-        "frozen_sha256": read_card(folder / "card.json").frozen_sha256(),
-        "weights": sorted(path.name for path in (folder / "weights").iterdir()),
-        "spent": read_card(folder / "card.json").spent.epochs,
-    }
-
-
-def at_random(root: Path, manifest: Path, seconds: float) -> dict[str, Any]:
-    """Studies killed at random moments until enough kills have met one alive."""
-    moments = np.random.default_rng(7)
-    kept, rounds = [], []
-    while len(kept) < KILLS:
-        folder = root / f"random-{len(rounds)}"
-        while True:
-            process = child(folder, manifest)
-            if len(kept) < KILLS:
-                time.sleep(moments.uniform(0, 0.6 * seconds))
-                os.killpg(process, signal.SIGKILL)
-            if ended(process):
-                break
-            log = folder / "trials.jsonl"
-            kept.append(len(log.read_bytes().splitlines()) if log.exists() else 0)
-        rounds.append(left(folder))
-    return {"trials_at_kill": kept, "rounds": rounds}
-
-
-def die(*_: Any) -> None:
-    os.killpg(0, signal.SIGKILL)
+def _run(study: Study, data: Prepared, folder: Path) -> None:
+    runs.run(study, data, SETTINGS.files(), "code", folder, Console())
 
 
 def _while_weights_are_written() -> None:
@@ -138,7 +78,7 @@ def _before_the_card() -> None:
 
 
 def _while_the_card_is_written() -> None:
-    cards.write_json = lambda path, value: (path.with_name(".card.1.part.json").write_text("{"), die())
+    cards.write_json = lambda path, value: (path.with_name(".card.part.json").write_text("{"), die())
 
 
 POINTS: dict[str, Callable[[], None]] = {
@@ -153,24 +93,16 @@ POINTS: dict[str, Callable[[], None]] = {
 }
 
 
-def at_points(folder: Path, manifest: Path) -> dict[str, Any]:
-    """One study, killed at each of the points in turn."""
-    missed = [name for name, inject in POINTS.items() if ended(child(folder, manifest, inject))]
-    assert ended(child(folder, manifest))
-    return left(folder) | {"missed": missed, "torn": sorted(path.name for path in folder.glob("*.torn*"))}
-
-
 def main(root: Path) -> None:
-    manifest = makers.prepare_toy(root, train=400, dev=100).manifest
-    begun = time.monotonic()
-    assert ended(child(root / "undisturbed", manifest))
-    seconds = time.monotonic() - begun
-    result = {
-        "undisturbed": left(root / "undisturbed"),
-        "random": at_random(root, manifest, seconds),
-        "points": at_points(root / "points", manifest),
-    }
-    print(json.dumps(result))
+    run = run_on(makers.prepare_toy(root, train=400, dev=100).open())
+    found, seconds = undisturbed(run, root / "undisturbed")
+    tell(
+        {
+            "undisturbed": found,
+            "random": at_random(run, root, seconds),
+            "points": at_points(run, root / "points", POINTS),
+        }
+    )
 
 
 if __name__ == "__main__":

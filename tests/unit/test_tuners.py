@@ -9,17 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 from scipy.stats import chi2_contingency
 
 from blindtune import config
 from blindtune.errors import UserError
 from blindtune.resources import RESOURCES
 from blindtune.spaces import Hyperparameters, Space
-from blindtune.systems import Tuned, read_space
-from blindtune.tuners.base import TunerSettings
+from blindtune.systems import read_space
 from blindtune.tuners.optuna import suggest
-from makers import check, start, told, write_isip
+from makers import algorithms, check, start, told, tuner, write_isip
 from makers import config as plain_config
 from makers_spaces import active_names, dimension_of, legal, spaces
 
@@ -64,15 +62,6 @@ RELAXED = settings(
 )
 
 
-def tuner(library: str, algorithm: str) -> TunerSettings:
-    field = Tuned.model_fields["tuner"]
-    made = TypeAdapter[TunerSettings](field.rebuild_annotation()).validate_python(
-        {"library": library, "algorithm": algorithm}
-    )
-    assert isinstance(made, TunerSettings)
-    return made
-
-
 def allowed(pair: tuple[str, str], space: Space) -> bool:
     try:
         check(tuner(*pair), space)
@@ -109,14 +98,7 @@ def count_for(pair: tuple[str, str]) -> int:
 
 
 def test_every_algorithm_of_the_config_is_tested() -> None:
-    union = TypeAdapter(Tuned.model_fields["tuner"].rebuild_annotation()).json_schema()["$defs"].values()
-    known = {
-        (part["properties"]["library"]["const"], algorithm)
-        for part in union
-        if "library" in part["properties"]
-        for algorithm in part["properties"]["algorithm"]["enum"]
-    }
-    assert known == set(ALL)
+    assert algorithms() == set(ALL)
 
 
 @st.composite
