@@ -18,11 +18,14 @@ ROOT = Path(__file__).parents[2]
 #: Of the environment that runs the tests, whether it is activated or not.
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 
-#: A study of each kind of system in half a minute. Its names are not in config.yaml, so nothing of it is merged.
+SYSTEMS = ["near", "forest", "expert", "tuner", "tpe", "halving", "limit"]
+
+#: A study of each kind of system, and of a tuner of each library. Its names are not in config.yaml, so nothing of it is
+#: merged.
 TINY: dict[str, Any] = {
     "name": "tiny",
     "seeds": [42],
-    "compare": [{"dataset": "toy", "systems": ["near", "forest", "expert", "tuner", "limit"], "budget": {"trials": 3}}],
+    "compare": [{"dataset": "toy", "systems": SYSTEMS, "budget": {"trials": 3}}],
     "report": {"points": 50, "surface": 10},
     "datasets": {
         "toy": {
@@ -41,6 +44,20 @@ TINY: dict[str, Any] = {
             "tuner": {"library": "keras-tuner", "algorithm": "random"},
             "space": "mlp",
             "training": {"epochs": 1},
+        },
+        "tpe": {
+            "kind": "tuner",
+            "tuner": {"library": "optuna", "algorithm": "tpe"},
+            "space": "mlp",
+            "trainer": "pytorch",
+            "training": {"epochs": 1},
+        },
+        "halving": {
+            "kind": "tuner",
+            "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search", "factor": 2},
+            "space": "mlp",
+            "trainer": "pytorch",
+            "training": {"epochs": 2},
         },
         "limit": {
             "kind": "bayes",

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import pytest
-from makers_runs import ROOT, TINY, ledger, only, records, snakemake
+from makers_runs import ROOT, SYSTEMS, TINY, ledger, only, records, snakemake
 
 from blindtune.report import names
 
 pytestmark = pytest.mark.integration
 
-SYSTEMS = TINY["compare"][0]["systems"]
 AUDIT = Path(__file__).parent / "audit"
 
 
@@ -64,7 +63,7 @@ def test_a_second_run_has_nothing_to_do(done):
 
 
 def test_one_core_gives_the_same_records_as_two(done, tmp_path):
-    systems = ("near", "expert", "tuner")
+    systems = ("near", "expert", "tuner", "tpe", "halving")
     ended = snakemake(tmp_path, only(*systems), "--until", "decode", cores=1)
     assert ended.returncode == 0, ended.stdout
     found = records(tmp_path / "results" / "tiny")
