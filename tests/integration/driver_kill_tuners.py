@@ -18,7 +18,7 @@ from blindtune.console import Console
 from blindtune.datasets.store import Prepared
 from blindtune.studies import Study
 from blindtune.systems import Tuned
-from blindtune.weights import WeightStore, file_name
+from blindtune.weights import WeightStore
 
 
 def run_of(library: str, study: dict[str, Any], data: Prepared, space: Path) -> Run:
@@ -70,8 +70,7 @@ def _before_the_states_are_removed() -> None:
 
 def _while_the_states_are_removed() -> None:
     unlink = Path.unlink
-    last = file_name(2)
-    Path.unlink = lambda self, **more: (unlink(self, **more), self == self.parent.parent / "states" / last and die())
+    Path.unlink = lambda self, **more: (unlink(self, **more), self.parent.name == "states" and die())
 
 
 def _between_the_states_and_the_card() -> None:

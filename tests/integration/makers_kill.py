@@ -37,7 +37,7 @@ _TWO = ["dev_error", "parameters"]
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     "keras-tuner": {
         "random": _study("random"),
-        "bayesian": _study("bayesian", {"trials": 8}, num_initial_points=5),
+        "bayesian": _study("bayesian", {"trials": 8}, num_initial_points=6),
         "grid": _study("grid"),
         "hyperband": _study("hyperband", {"trials": 99}, hyperband_iterations=1),
         "hyperband, in epochs": _study("hyperband", {"epochs": 60}),
