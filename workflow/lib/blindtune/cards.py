@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.budgets import Budget
 from blindtune.errors import UserError
-from blindtune.files import digest, digest_of_arrays, read_json, write_beside, write_json
+from blindtune.files import digest, digest_of_arrays, read_json, write_bytes, write_json
 from blindtune.models.architecture import Architecture
 from blindtune.strict import parse_json
 from blindtune.training.base import Training
@@ -98,11 +98,12 @@ def read_card(path: Path) -> Card:
 
 def write_weights(path: Path, weights: dict[str, NDArray[Any]]) -> None:
     """Write weights as safetensors, a format that runs no code when it is read."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     # np.ascontiguousarray would turn a scalar, such as an optimizer's step, into a vector of one.
     contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    write_beside(path, lambda beside: save_file(contiguous, beside))
+    # Not save_file: it writes to a file of a random name first, which a kill leaves behind.
+    write_bytes(path, save(contiguous))
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, NDArray[Any]]:

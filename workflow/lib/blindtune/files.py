@@ -76,6 +76,15 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
             beside.unlink()
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` as `write_beside` does."""
+
+    def write(beside: Path) -> None:
+        beside.write_bytes(content)
+
+    write_beside(path, write)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` as `write_beside` does."""
     write_beside(path, lambda beside: _write(beside, text))
