@@ -1,5 +1,6 @@
 """The weights of a study's best trials, and where the training of each promotable one stands."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,7 @@ class WeightStore:
 
     def drop_states(self) -> None:
         """Remove every state: the search is over."""
-        for path in self._states.glob("*.safetensors"):
-            path.unlink()
-        if self._states.exists():
-            self._states.rmdir()
+        shutil.rmtree(self._states, ignore_errors=True)
 
 
 def file_name(number: int) -> str:
