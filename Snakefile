@@ -17,6 +17,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/prepare.smk"
+include: "workflow/rules/corpora.smk"
 include: "workflow/rules/study.smk"
 include: "workflow/rules/decode.smk"
 include: "workflow/rules/report.smk"

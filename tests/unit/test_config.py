@@ -83,7 +83,7 @@ def test_every_overlay_reads_over_the_default(path: Path, monkeypatch: pytest.Mo
     supplied = [
         file
         for comparison in parsed.compare
-        for file in parsed.datasets[comparison.dataset].inputs().values()
+        for file in parsed.datasets[comparison.dataset].given().values()
         if not Path(file).exists()
     ]
     if supplied:

@@ -195,21 +195,21 @@ def test_a_wrong_drawing_is_refused_by_file_and_key(
 
 def test_an_unknown_drawing_is_refused_with_a_hint() -> None:
     with pytest.raises(UserError, match=r"'set_8'.*set_08"):
-        drawn(drawing="set_8").inputs()
+        drawn(drawing="set_8").given()
     with pytest.raises(UserError, match=r"nowhere\.yaml"):
-        drawn(drawing="nowhere.yaml").inputs()
+        drawn(drawing="nowhere.yaml").given()
 
 
 def test_a_split_too_small_for_its_classes_is_refused() -> None:
     source = drawn(sizes=Sizes(train=60, dev=2, eval=30))
     with pytest.raises(UserError, match=r"sizes\.dev"):
-        source.load(source.inputs())
+        source.load(source.given())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_drawings_load_and_are_stand_ins(name: str) -> None:
     source = drawn(drawing=name, scale=2.0)
-    loaded = source.load(source.inputs())
+    loaded = source.load(source.given())
     assert source.stand_in
     assert [len(loaded.splits[split].y) for split in SPLITS] == [60, 31, 30]
     assert loaded.files == [DRAWINGS / f"{name}.yaml"]

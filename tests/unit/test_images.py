@@ -22,7 +22,7 @@ def images(folder: Path, **changes: Any) -> Images:
 
 def load(folder: Path, **changes: Any) -> Loaded:
     source = images(folder, **changes)
-    return source.load(source.inputs())
+    return source.load(source.given())
 
 
 def save(path: Path, pixels: Any, mode: str | None = None, **options: Any) -> None:
@@ -216,16 +216,16 @@ def test_nothing_but_broken_pictures_is_a_plain_message(tmp_path: Path) -> None:
 
 def test_a_folder_without_pictures_is_refused_while_planning(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no folder"):
-        images(tmp_path / "absent").inputs()
+        images(tmp_path / "absent").given()
     with pytest.raises(UserError, match="holds no pictures"):
-        images(tmp_path).inputs()
+        images(tmp_path).given()
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "notes.txt").write_text("x")
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "thumbnail.png").write_bytes(b"x")
     (tmp_path / "a" / "._it.png").write_bytes(b"x")
     with pytest.raises(UserError, match="holds no pictures"):
-        images(tmp_path).inputs()
+        images(tmp_path).given()
 
 
 def test_a_class_with_too_few_pictures_is_named(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_the_manifest_has_the_digest_of_every_picture(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "pictures")
     source = images(folder)
     manifest = tmp_path / "data" / "manifest.json"
-    prepare("pictures", source, source.inputs(), manifest, tmp_path / "sealed" / "seal.json")
+    prepare("pictures", source, source.given(), manifest, tmp_path / "sealed" / "seal.json")
     files = read_json(manifest)["files"]
     assert files == {f"{p.parent.name}/{p.name}": digest_of_file(p) for p in folder.glob("*/*")}
     assert len(files) == 10

@@ -98,7 +98,7 @@ def test_a_file_without_rows_is_named(tmp_path: Path, content: bytes | None, wor
 def test_a_source_reads_its_three_files(tmp_path: Path) -> None:
     files = write_isip(tmp_path, train=9, dev=6, eval=3, classes=3)
     source = Isip(source="isip", folder=str(tmp_path))
-    assert source.inputs() == files
+    assert source.given() == files
     loaded = source.load(files)
     assert {split: len(loaded.splits[split].y) for split in SPLITS} == {"train": 9, "dev": 6, "eval": 3}
     assert loaded.classes == ["0", "1", "2"]

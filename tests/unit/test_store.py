@@ -97,7 +97,7 @@ def test_what_is_prepared_is_opened_again(tmp_path: Path) -> None:
     places = prepare_toy(tmp_path, train=12, dev=8, eval=6)
     data = places.open()
     source = Isip(source="isip", folder=str(tmp_path / "csv/toy"))
-    original = source.load(source.inputs()).splits
+    original = source.load(source.given()).splits
     for name, part in (("train", data.train), ("dev", data.dev), ("eval", open_split(places.seal.parent / "eval"))):
         np.testing.assert_array_equal(part.x, original[name].x)
         np.testing.assert_array_equal(part.y, original[name].y)

@@ -57,7 +57,7 @@ def _splits(paper: Config, number: str, arguments: argparse.Namespace) -> dict[s
     elif isinstance(source, Drawn):
         sizes = {split: round(arguments.fraction * size) for split, size in source.sizes.model_dump().items()}
         source = source.model_copy(update={"sizes": Sizes(**sizes), "seed": SEED})
-    return source.load(source.inputs()).splits
+    return source.load(source.given()).splits
 
 
 def _measure(paper: Config, number: str, splits: dict[str, Split]) -> dict[str, Row]:

@@ -25,6 +25,8 @@ wildcard_constraints:
     system="[a-z][a-z0-9_]*",
     seed="[0-9]+",
     set="[a-z][a-z0-9_]*",
+    half="data|sealed",
+    batch="(train|dev|eval)-[0-9]+",
     file="[a-z]+[.]csv",
 
 
@@ -46,15 +48,24 @@ def environment(wildcards):
 
 
 def dataset_files(wildcards):
-    source = CONFIG.datasets[wildcards.dataset]
-    fetched = getattr(source, "fetch", None)
-    if fetched:
-        return {file.removesuffix(".csv"): PATHS.download(fetched, file) for file in registry.entry(fetched).sha256}
-    return {name: shown(path) for name, path in source.inputs().items()}
+    found = CONFIG.datasets[wildcards.dataset].inputs(PATHS, wildcards.dataset)
+    return {name: shown(path) for name, path in found.items()}
+
+
+def batch_files(wildcards):
+    source, batch = CONFIG.datasets[wildcards.dataset], wildcards.batch
+    if source.is_made():
+        return [PATHS.made(wildcards.dataset, batch)]
+    folder = source.place(PATHS, wildcards.dataset)
+    return [shown(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.beside)]
 
 
 def of_each_seed(file):
     return [f"{PATHS.decode('{dataset}', '{system}', seed)}/{file}" for seed in CONFIG.seeds]
+
+
+def source_content(wildcards):
+    return CONFIG.datasets[wildcards.dataset].model_dump(mode="json")
 
 
 def source_module(wildcards):

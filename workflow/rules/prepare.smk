@@ -36,7 +36,7 @@ rule prepare:
     conda:
         "../../envs/data.yaml"
     params:
-        source=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(mode="json"),
+        source=source_content,
         code=lambda wildcards: digest_of("blindtune.datasets.store", source_module(wildcards)),
     message:
         "preparing {wildcards.dataset}: train and dev in the open, eval under the seal"

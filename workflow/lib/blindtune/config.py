@@ -10,6 +10,7 @@ from blindtune.console import DEFAULT_VERBOSITY, Verbosity
 from blindtune.datasets.base import Source
 from blindtune.datasets.digits import Digits
 from blindtune.datasets.drawn import Drawn
+from blindtune.datasets.eeg.settings import Eeg
 from blindtune.datasets.images import Images
 from blindtune.datasets.isip import Isip
 from blindtune.errors import UserError
@@ -22,7 +23,7 @@ from blindtune.systems import Bayes, ManualModel, System, Tuned, read_space
 from blindtune.training.base import Scoring, Training
 
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=60)]
-Dataset = Annotated[Drawn | Isip | Digits | Images, Field(discriminator="source")]
+Dataset = Annotated[Drawn | Isip | Digits | Images | Eeg, Field(discriminator="source")]
 
 
 class Shared(Strict):
@@ -160,7 +161,7 @@ def read(content: dict[str, Any], where: str) -> Config:
 
 def _check_dataset(where: str, source: Source) -> None:
     try:
-        files = source.inputs()
+        files = source.given()
     except UserError as error:
         raise UserError(f"{where}.{error}") from error
     _check_files(where, files)

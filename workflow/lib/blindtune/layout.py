@@ -25,6 +25,19 @@ class Layout:
         """A fetched file."""
         return f"{self.root}/downloads/{name}/{file}"
 
+    def corpus(self, dataset: str) -> str:
+        """The folder of a stand-in corpus."""
+        return f"{self.root}/corpora/{dataset}"
+
+    def made(self, dataset: str, batch: str) -> str:
+        """What was made of a stand-in corpus, a batch at a time."""
+        return f"{self.root}/corpora/{dataset}.made/{batch}.json"
+
+    def extract(self, dataset: str, batch: str) -> str:
+        """What a batch of raw files gave; that of eval lies under the seal."""
+        half = "sealed" if batch.startswith("eval-") else "data"
+        return f"{self.root}/{half}/{dataset}/extracts/{batch}.json"
+
     def study(self, dataset: str, system: str, seed: int | str) -> str:
         """The folder of a study."""
         return f"{self.root}/studies/{dataset}/{system}/{seed}"

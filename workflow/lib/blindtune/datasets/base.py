@@ -1,7 +1,7 @@
 """What a dataset source hands over, and the little that every source has to offer.
 
 A source is one module of this package. It defines one pydantic model, derived from `Source`,
-whose literal field ``source`` names it in the config; ``inputs`` lists the files it reads (the
+whose literal field ``source`` names it in the config; ``given`` lists the files it reads (the
 workflow reruns the preparation when they change) and ``load`` returns the three splits. Heavy
 libraries are imported inside ``load``: the workflow imports every source while it plans.
 """
@@ -17,6 +17,8 @@ from blindtune.strict import Strict
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from blindtune.layout import Layout
 
 SPLITS = ("train", "dev", "eval")
 
@@ -69,9 +71,18 @@ class Source(Strict):
         default=False, description="true where the data only look like the published ones; the report says so"
     )
 
-    def inputs(self) -> dict[str, Path]:
-        """Files that the preparation reads, by a short name."""
+    def given(self) -> dict[str, Path]:
+        """The user's own files, by a short name; they must be there while the workflow is planned."""
         raise NotImplementedError
+
+    def inputs(self, layout: "Layout", dataset: str) -> dict[str, Path]:
+        """Every file that the preparation reads, by a short name; those that are not given are made before it.
+
+        Args:
+            layout: where everything of the config lies.
+            dataset: the dataset's name.
+        """
+        return self.given()
 
     def load(self, files: dict[str, Path]) -> Loaded:
         """The three splits, read from ``files`` (the paths of `inputs`, as the workflow gives them).

@@ -28,7 +28,7 @@ class Digits(Source):
             raise ValueError(f"dev {self.dev} and eval {self.eval} leave nothing for train; lower one of them")
         return self
 
-    def inputs(self) -> dict[str, Path]:
+    def given(self) -> dict[str, Path]:
         """None: the pictures come with scikit-learn."""
         return {}
 

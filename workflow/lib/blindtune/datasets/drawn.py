@@ -188,7 +188,7 @@ class Drawn(Source):
         default=1.0, gt=0, allow_inf_nan=False, description="factor on all coordinates; 1 fills about -1 to 1"
     )
 
-    def inputs(self) -> dict[str, Path]:
+    def given(self) -> dict[str, Path]:
         """The drawing's file, as ``drawing``.
 
         Raises:

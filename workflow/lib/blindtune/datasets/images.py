@@ -52,7 +52,7 @@ class Images(Source):
                 raise ValueError("group: must have exactly one group in brackets")
         return self
 
-    def inputs(self) -> dict[str, Path]:
+    def given(self) -> dict[str, Path]:
         """Every picture that is not hidden, so that a changed, new or removed one prepares the dataset again."""
         return {f"picture_{number}": path for number, path in enumerate(self._pictures())}
 

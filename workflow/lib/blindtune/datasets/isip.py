@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from blindtune.datasets import registry
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 from blindtune.errors import UserError
+from blindtune.layout import Layout
 
 COLUMNS = 3
 
@@ -41,9 +42,16 @@ class Isip(Source):
             registry.entry(self.fetch)
         return self
 
-    def inputs(self) -> dict[str, Path]:
+    def given(self) -> dict[str, Path]:
         """The three CSV files of the folder; fetched ones are the workflow's to place."""
         return {} if self.folder is None else {split: Path(self.folder) / f"{split}.csv" for split in SPLITS}
+
+    def inputs(self, layout: Layout, dataset: str) -> dict[str, Path]:
+        """Those of the folder, or what is fetched first."""
+        if self.fetch is None:
+            return self.given()
+        files = registry.entry(self.fetch).sha256
+        return {file.removesuffix(".csv"): Path(layout.download(self.fetch, file)) for file in files}
 
     def load(self, files: dict[str, Path]) -> Loaded:
         """The three splits; raises UserError naming the file and row of the first fault."""

@@ -65,18 +65,19 @@ def draw(surveys: list[Survey], classes: list[str], sizes: Sizes, seed: int) -> 
         if rest:
             raise UserError(f"sizes.{split}: {getattr(sizes, split)} is no multiple of {len(classes)}, the classes.")
         for label in classes:
-            ranked = _ranked(surveys, split, label, seed)
-            if len(ranked) < wanted:
+            offered = ranked(surveys, split, label, seed)
+            if len(offered) < wanted:
                 raise UserError(
-                    f"sizes.{split}: {wanted} samples of {label} are wanted, the files of {split} offer {len(ranked)}. "
-                    "Lower the size, add files, or loosen what leaves samples out."
+                    f"sizes.{split}: {wanted} samples of {label} are wanted, its files offer {len(offered)}. "
+                    "Lower it, add files, or loosen what leaves samples out."
                 )
-            for _, file, candidate in ranked[:wanted]:
+            for _, file, candidate in offered[:wanted]:
                 drawn.setdefault(file, []).append(candidate)
     return drawn
 
 
-def _ranked(surveys: list[Survey], split: str, label: str, seed: int) -> list[tuple[int, str, Candidate]]:
+def ranked(surveys: list[Survey], split: str, label: str, seed: int) -> list[tuple[int, str, Candidate]]:
+    """The candidates of one class in one split, with rank and file, in the order in which they are drawn."""
     found = [
         (derive("drawn", seed, survey.file, label, candidate.place), survey.file, candidate)
         for survey in surveys

@@ -10,7 +10,7 @@ import csv
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from blindtune.datasets.eeg.faults import Fault
 from blindtune.errors import UserError
@@ -62,6 +62,12 @@ def beside(recording: Path) -> Path:
         if path.is_file():
             return path
     raise Fault(f"has no annotations beside it ({', '.join(SUFFIXES)})")
+
+
+def names_beside(folder: Path, file: str) -> list[str]:
+    """The annotation files of a recording that are there, as paths below ``folder``."""
+    path = PurePosixPath(file)
+    return [path.with_suffix(s).as_posix() for s in SUFFIXES if (folder / path.with_suffix(s)).is_file()]
 
 
 def read(path: Path) -> Annotations:

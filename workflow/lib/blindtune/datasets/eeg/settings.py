@@ -1,12 +1,21 @@
 """The config of the source `eeg`, and of the stand-in corpus that it can make."""
 
 import re
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from blindtune.datasets.base import Sizes, Source
+from blindtune.datasets.base import Sizes
+from blindtune.datasets.corpora import Corpus, Raw
+from blindtune.datasets.surveys import Candidate, Survey
 from blindtune.strict import Strict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blindtune.datasets.eeg.corpus import Recording
 
 CLASSES = ["background", "seizure"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -55,7 +64,7 @@ class StandIn(Strict):
     )
 
 
-class Eeg(Source):
+class Eeg(Corpus):
     """Segments of EEG recordings, seizure against background, as in dataset #12 of Shawki et al. 2021."""
 
     source: Literal["eeg"]
@@ -75,7 +84,6 @@ class Eeg(Source):
     dev: Share = Field(default=0.2, description="share of patients in dev, where the corpus does not say")
     eval: Share = Field(default=0.2, description="share of patients in eval, where the corpus does not say")
     sizes: Sizes = Field(description="segments per split, half of them of each class")
-    seed: int = Field(default=1, description="another seed draws other segments, and other patients for each split")
     montage: Literal["tcp20", "tcp22", "mono19", "mono21"] = Field(
         default="tcp20",
         description="tcp20: the 20 bipolar TCP channels without A1-T3 and T4-A2 (an assumption: the paper says "
@@ -113,8 +121,6 @@ class Eeg(Source):
     loudest: Positive = Field(default=500.0, description="a recording is bad if this median is more, in uV")
     window: Positive = Field(default=0.3, description="length of a frame, in seconds")
     step: Positive = Field(default=0.1, description="from one frame to the next, in seconds")
-    most_bad: float = Field(default=0.1, ge=0, le=1, description="a larger share of bad recordings stops the run")
-    strict: bool = Field(default=False, description="true: the first bad recording stops the run")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -134,6 +140,60 @@ class Eeg(Source):
             raise ValueError("window: must not be longer than segment")
         _check_pattern(self.patient)
         return self
+
+    def names(self) -> list[str]:
+        """Background and seizure."""
+        return CLASSES
+
+    def is_made(self) -> bool:
+        """Whether the corpus is a stand-in."""
+        return self.made is not None
+
+    def raws(self) -> list[Raw]:
+        """The recordings, each with the annotations that are known beside it."""
+        from blindtune.datasets.eeg import annotations, corpus, standin
+
+        found = self._recordings()
+        splits = corpus.assign(found, self)
+        if self.made is not None:
+            own = {piece.file: standin.beside(piece, self.made) for piece in standin.pieces(self.made)}
+        else:
+            own = {one.file: annotations.names_beside(Path(str(self.folder)), one.file) for one in found}
+        return [Raw(one.file, tuple(own[one.file]), splits[one.file]) for one in found]
+
+    def make(self, file: str, folder: Path) -> None:
+        """Make one recording of the stand-in and its annotations."""
+        from blindtune.datasets.eeg import standin
+
+        if self.made is None:
+            raise TypeError("this corpus is the user's own")
+        standin.write(self.made, file, folder)
+
+    def survey(self, folder: Path, raw: Raw) -> Survey:
+        """Where segments can be cut from a recording, or what is wrong with it."""
+        from blindtune.datasets.eeg import survey
+
+        recording = next(one for one in self._recordings() if one.file == raw.file)
+        return survey.survey(folder, recording, raw.split, self)
+
+    def cut(self, folder: Path, survey: Survey, candidates: list[Candidate]) -> "NDArray[np.float32]":
+        """The segments: (segments, channels, samples) in microvolts."""
+        from blindtune.datasets.eeg.survey import cut
+
+        return cut(folder, survey.file, candidates, self)
+
+    def describe(self) -> dict[str, Any]:
+        """Axes, unit and the filter by its exact name."""
+        from blindtune.datasets.eeg import recordings
+
+        return {"axes": ["sample", "channel", "time"], "units": "uV", "filter": recordings.describe(self)}
+
+    def _recordings(self) -> "list[Recording]":
+        from blindtune.datasets.eeg import corpus, standin
+
+        if self.made is not None:
+            return corpus.recordings(standin.files(self.made), self)
+        return corpus.find(Path(str(self.folder)), self)
 
 
 def _whole_samples(name: str, seconds: float, rate: int) -> None:

@@ -1,0 +1,41 @@
+"""Corpora: raw files of a corpus, made (stand-ins) or the user's own, to the samples that can be drawn from them.
+
+In: the raw files of one batch. Out: <half>/<dataset>/extracts/<batch>.json, the samples beside it; the half is sealed for
+batches of eval.
+"""
+
+
+rule make:
+    output:
+        PATHS.made("{dataset}", "{batch}"),
+    log:
+        PATHS.log("make", "{dataset}", "{batch}"),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        source=source_content,
+        code=lambda wildcards: digest_of(source_module(wildcards)),
+        folder=lambda wildcards: PATHS.corpus(wildcards.dataset),
+    message:
+        "making the stand-in corpus {wildcards.dataset}: {wildcards.batch}"
+    script:
+        "../scripts/make.py"
+
+
+rule extract:
+    input:
+        batch_files,
+    output:
+        extract=f"{PATHS.root}/{{half}}/{{dataset}}/extracts/{{batch}}.json",
+    log:
+        PATHS.log("extract", "{half}", "{dataset}", "{batch}"),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        source=source_content,
+        code=lambda wildcards: digest_of(source_module(wildcards)),
+        folder=lambda wildcards: shown(CONFIG.datasets[wildcards.dataset].place(PATHS, wildcards.dataset)),
+    message:
+        "cutting samples from {wildcards.dataset}: {wildcards.batch}"
+    script:
+        "../scripts/extract.py"

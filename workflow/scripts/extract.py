@@ -1,0 +1,9 @@
+from pathlib import Path
+
+from blindtune.config import read_dataset
+from blindtune.console import job
+from blindtune.datasets.corpora import extract_batch
+
+with job(Path(snakemake.log[0]), snakemake.config):
+    source = read_dataset(snakemake.params.source)
+    extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output.extract))
