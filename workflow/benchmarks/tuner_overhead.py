@@ -19,6 +19,8 @@ from typing import Any
 
 import plain_scripts
 
+import blindtune.training
+
 ROOT = Path(__file__).parents[2]
 SPACE = ROOT / "resources" / "spaces" / "guide_mlp.yaml"
 

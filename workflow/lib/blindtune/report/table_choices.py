@@ -131,7 +131,7 @@ def _outcome(choice: Choice, each: Judged, compared: dict[str, SystemRecords]) -
 
 
 def _listed(names: list[str], compared: dict[str, SystemRecords]) -> str:
-    return " and ".join(f"{name} ({shown(compared[name])})" for name in names)
+    return ", ".join(f"{name} ({shown(compared[name])})" for name in names)
 
 
 def _nothing(choice: Choice, known: list[tuple[Judged, str | None]]) -> str:

@@ -98,7 +98,7 @@ def _scale_note(dataset: DatasetRecords) -> str:
     scale = scale_of(dataset)
     if scale is None:
         return f"{dataset.title}: no scores, since no random search was run."
-    names = " and ".join(f"{system.name} ({algorithm(system)})" for system in scale.zero)
+    names = ", ".join(f"{system.name} ({algorithm(system)})" for system in scale.zero)
     mean = "the mean of " if len(scale.zero) > 1 else ""
     zero = f"0 is {mean}{names}, {100 * scale.floor:.2f}% on eval"
     if scale.floor <= scale.best.error("eval"):
