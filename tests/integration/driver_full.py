@@ -17,5 +17,5 @@ manifest, folder, *limit = sys.argv[1:]
 study = makers.study(Knn(kind="knn", neighbours=[1, 3, 5, 7]))
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit[0]), int(limit[0])))
-with job(Path(folder).with_suffix(".log")) as console:
+with job(Path(folder).with_suffix(".log"), {}) as console:
     run(study, open_prepared(Path(manifest)), {}, "code", Path(folder), console)

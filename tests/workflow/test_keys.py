@@ -35,7 +35,7 @@ BASE: dict[str, Any] = {
             "budget": {"trials": 2},
             "tuners": {"space": "mlp", "family": "mlp", "impossible": "invalid", "training": {"epochs": 3}},
         },
-        {"dataset": "brains", "systems": ["near"], "budget": {"trials": 2}},
+        {"dataset": "brains", "systems": ["near", "tuner"], "budget": {"trials": 2}},
         {
             "dataset": "pictures",
             "systems": ["near", "scikit", "median", "halving", "brackets"],

@@ -1,6 +1,5 @@
 """The weights of a study's best trials, and where the training of each promotable one stands."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,11 @@ class WeightStore:
 
     def drop_states(self) -> None:
         """Remove every state: the search is over."""
-        shutil.rmtree(self._states, ignore_errors=True)
+        if self._states.exists():
+            # Everything, since a kill may have left a part of a file among them.
+            for path in self._states.iterdir():
+                path.unlink()
+            self._states.rmdir()
 
 
 def file_name(number: int) -> str:
