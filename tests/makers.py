@@ -15,6 +15,7 @@ from blindtune.console import Console
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.isip import Isip
 from blindtune.datasets.store import Prepared, open_prepared, prepare
+from blindtune.models.architecture import Architecture
 from blindtune.spaces import Space
 from blindtune.studies import Study
 from blindtune.systems import Tuned
@@ -146,6 +147,23 @@ class Heard(Console):
 
     def progress(self, share: float, line: str) -> None:
         self.said.append(line)
+
+
+def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
+    """The same weights in both: kernels are (h, w, in, out) in Keras and (out, in, h, w) in PyTorch."""
+    from blindtune.models import keras, pytorch
+
+    random = np.random.default_rng(seed)
+    one, other = keras.build(architecture), pytorch.build(architecture)
+    weights = {
+        name: random.normal(scale=0.3, size=array.shape).astype(np.float32)
+        for name, array in keras.weights_of(one).items()
+    }
+    keras.set_weights(one, weights)
+    turned = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
+    arrays = [np.ascontiguousarray(array.transpose(turned[array.ndim])) for array in weights.values()]
+    pytorch.set_weights(other, dict(zip(pytorch.weights_of(other), arrays, strict=True)))
+    return one, other.eval()
 
 
 def told(score: float | None, **fields: Any) -> Any:

@@ -78,3 +78,15 @@ def write_pair(
     path = write_slide(folder / f"{NAME}.svs", tissue(1280, 1024) if pixels is None else pixels, **options)
     write_csv(path.with_suffix(".csv"), regions)
     return Found(path.name, f"{NAME}.csv", "00477780")
+
+
+def spoil_tiles(path: Path, *numbers: int) -> None:
+    """Take the beginning of some tiles of the full resolution away."""
+    from tifffile import TiffFile
+
+    with TiffFile(path) as tiff:
+        offsets = tiff.pages.first.dataoffsets
+    with path.open("rb+") as stream:
+        for number in numbers:
+            stream.seek(offsets[number])
+            stream.write(bytes(16))

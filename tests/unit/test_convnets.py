@@ -33,7 +33,7 @@ from blindtune.runs import run
 from blindtune.strict import load
 from blindtune.systems import Manual, ManualModel, Tuned, read_space
 from blindtune.trials import Trial, TrialLog
-from makers import study
+from makers import study, twins
 
 CLASSES = 3
 FLAT = Flatten(kind="flatten")
@@ -162,23 +162,6 @@ def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architectu
 
 
 # --- both frameworks
-
-
-def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
-    """The same weights in both: kernels are (h, w, in, out) in Keras and (out, in, h, w) in PyTorch."""
-    from blindtune.models import keras, pytorch
-
-    random = np.random.default_rng(seed)
-    one, other = keras.build(architecture), pytorch.build(architecture)
-    weights = {
-        name: random.normal(scale=0.3, size=array.shape).astype(np.float32)
-        for name, array in keras.weights_of(one).items()
-    }
-    keras.set_weights(one, weights)
-    turned = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
-    arrays = [np.ascontiguousarray(array.transpose(turned[array.ndim])) for array in weights.values()]
-    pytorch.set_weights(other, dict(zip(pytorch.weights_of(other), arrays, strict=True)))
-    return one, other.eval()
 
 
 @pytest.mark.usefixtures("frameworks")

@@ -12,7 +12,7 @@ from blindtune.models.architecture import Architecture, Dense, Dropout, Invalid,
 from blindtune.plans import with_output
 from blindtune.strict import load
 from blindtune.systems import ManualModel, read_space
-from makers import ROOT
+from makers import ROOT, twins
 
 SMOOTH = ("linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus")
 
@@ -126,25 +126,6 @@ def test_parameters_are_as_the_frameworks_count_them(layers: list[Any], features
     check(made, classes)
     assert count_parameters(made) == sum(tensor.numel() for tensor in pytorch.build(made).parameters())
     assert count_parameters(made) == keras.build(made).count_params()
-
-
-def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
-    """The same weights in Keras and in PyTorch, whose kernels are transposed."""
-    from blindtune.models import keras, pytorch
-
-    random = np.random.default_rng(seed)
-    one, other = keras.build(architecture), pytorch.build(architecture)
-    weights = {
-        name: random.normal(scale=0.3, size=array.shape).astype(np.float32)
-        for name, array in keras.weights_of(one).items()
-    }
-    keras.set_weights(one, weights)
-    kernels = [weights[name].T for name in weights if name.endswith("kernel")]
-    biases = [weights[name] for name in weights if name.endswith("bias")]
-    arrays = iter([array for pair in zip(kernels, biases, strict=True) for array in pair])
-    pytorch.set_weights(other, {name: next(arrays) for name in pytorch.weights_of(other)})
-    other.eval()
-    return one, other
 
 
 def scores(one: Any, other: Any, x: Any) -> tuple[Any, Any]:

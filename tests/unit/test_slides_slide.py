@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from blindtune.datasets.slides.annotations import Annotation
 from blindtune.datasets.slides.slide import BadSlide, Scale, Slide, View, on_white
-from makers_slides import REAL, tissue, write_slide
+from makers_slides import REAL, spoil_tiles, tissue, write_slide
 
 NATIVE = View(0, 128, 128.0, 128)
 
@@ -20,18 +20,6 @@ def as_tiff(path: Path, pixels: NDArray[np.uint8], **options: object) -> Path:
 
     imwrite(path, pixels, tile=(256, 256), compression="deflate", photometric="rgb", metadata=None, **options)
     return path
-
-
-def spoil_tile(path: Path, *numbers: int) -> None:
-    """Take the beginning of some tiles of the full resolution away."""
-    from tifffile import TiffFile
-
-    with TiffFile(path) as tiff:
-        offsets = tiff.pages.first.dataoffsets
-    with path.open("rb+") as stream:
-        for number in numbers:
-            stream.seek(offsets[number])
-            stream.write(bytes(16))
 
 
 def test_what_is_written_is_read_again(tmp_path: Path):
@@ -163,7 +151,7 @@ def test_a_damaged_tile_spoils_only_the_patches_on_it(tmp_path: Path):
     places = [(x, y) for y in range(0, 1024, 128) for x in range(0, 1024, 128)]
     with closing(Slide(path)) as slide:
         whole = slide.read(places, NATIVE)
-    spoil_tile(path, 5, 10)
+    spoil_tiles(path, 5, 10)
     on_bad = {(x, y) for x, y in places if (y // 256 * 4 + x // 256) in (5, 10)}
     for threads in (1, 4):
         with closing(Slide(path, threads)) as slide:
@@ -177,7 +165,7 @@ def test_a_damaged_tile_spoils_only_the_patches_on_it(tmp_path: Path):
 
 def test_damaged_tiles_are_named(tmp_path: Path):
     path = write_slide(tmp_path / "a.svs", tissue(1024, 1024))
-    spoil_tile(path, 5, 6, 15)
+    spoil_tiles(path, 5, 6, 15)
     with closing(Slide(path)) as slide:
         assert slide.damaged_tiles((300, 300), View(0, 400, 400.0, 400)) == {(1, 1), (2, 1)}
         assert slide.damaged_tiles((-100, -100), NATIVE) == set()

@@ -13,7 +13,18 @@ from blindtune.datasets.slides.settings import Patches, Tissue
 from blindtune.datasets.slides.survey import cut, survey
 from blindtune.datasets.surveys import Survey
 from blindtune.errors import UserError
-from makers_slides import ASYMMETRIC, NAME, REAL, rectangle, tissue, write_csv, write_pair, write_slide, write_xml
+from makers_slides import (
+    ASYMMETRIC,
+    NAME,
+    REAL,
+    rectangle,
+    spoil_tiles,
+    tissue,
+    write_csv,
+    write_pair,
+    write_slide,
+    write_xml,
+)
 
 SMALL = Patches(patch=128, candidates=10)
 
@@ -181,7 +192,7 @@ def test_a_fault_is_the_reason_why_a_slide_is_bad(tmp_path: Path, fault: str, re
     if fault == "bad row":
         annotation.write_text(annotation.read_text().replace(",0,0,0,1.0", ",0,x,0,1.0", 1))
     if fault == "damaged":
-        spoil(slide, range(0, 20, 2))
+        spoil_tiles(slide, *range(0, 20, 2))
     result = survey(tmp_path, found, "train", SMALL)
     assert result.bad is not None
     assert reason in result.bad
@@ -189,20 +200,9 @@ def test_a_fault_is_the_reason_why_a_slide_is_bad(tmp_path: Path, fault: str, re
     assert (result.candidates, result.left_out) == ([], {})
 
 
-def spoil(path: Path, numbers: range) -> None:
-    from tifffile import TiffFile
-
-    with TiffFile(path) as tiff:
-        offsets = tiff.pages.first.dataoffsets
-    with path.open("rb+") as stream:
-        for number in numbers:
-            stream.seek(offsets[number])
-            stream.write(bytes(16))
-
-
 def test_one_damaged_tile_is_put_up_with_and_counted(tmp_path: Path):
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
-    spoil(tmp_path / found.file, range(7, 8))
+    spoil_tiles(tmp_path / found.file, *range(7, 8))
     result = survey(tmp_path, found, "train", SMALL.model_copy(update={"candidates": 50}), threads=2)
     assert result.bad is None
     assert result.left_out["damaged"]["dcis"] >= 1
@@ -226,7 +226,7 @@ def test_flipped_bits_that_openslide_reads_change_the_hash(tmp_path: Path):
 def test_cutting_from_a_slide_that_was_damaged_since_is_an_error(tmp_path: Path):
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
     result = survey(tmp_path, found, "train", SMALL)
-    spoil(tmp_path / found.file, range(20))
+    spoil_tiles(tmp_path / found.file, *range(20))
     with pytest.raises(UserError, match=r"is damaged at .* survey it again"):
         cut(tmp_path / found.file, result.candidates, result.facts)
 

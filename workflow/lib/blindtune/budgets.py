@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from blindtune.strict import Strict
-from blindtune.trials import Trial
+from blindtune.trials import Trial, wall_of
 
 
 class Budget(Strict):
@@ -51,7 +51,7 @@ class Account:
         """
         self.trials += 1
         self.epochs += max(1, trial.epochs)
-        self.seconds += sum(part.wall for part in trial.seconds.values())
+        self.seconds += wall_of(trial.seconds)
 
     def open(self) -> bool:
         """Whether anything is left."""

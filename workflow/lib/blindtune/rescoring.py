@@ -19,7 +19,7 @@ from blindtune.spaces import NAME
 from blindtune.strict import parse_json
 from blindtune.systems import Knn, ManualModel, RandomForest
 from blindtune.training.base import Predict
-from blindtune.trials import Trial
+from blindtune.trials import Trial, ranked
 from blindtune.weights import WeightStore
 
 
@@ -114,9 +114,7 @@ def _check_fit(own: Prepared, other: Prepared, on: Path) -> None:
 
 def _chosen(stored: Stored, best: int | None) -> list[Trial]:
     """The trials that can be rebuilt, the best first."""
-    scored = [trial for trial in stored.trials if trial.score is not None and trial.fold is None]
-    ranked = sorted(scored, key=lambda trial: (trial.told(), trial.number))
-    kept = [trial for trial in ranked if _weights(stored, trial) is not None]
+    kept = [trial for trial in ranked(stored.trials) if _weights(stored, trial) is not None]
     if not kept:
         raise UserError(f"{stored.folder}: keeps no model. Give a study that trains models and has completed a trial.")
     if best is not None and best > len(kept):

@@ -5,6 +5,7 @@ is rebuilt from here.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,11 @@ class Seconds(BaseModel):
 
     wall: float = 0.0
     cpu: float = 0.0
+
+
+def wall_of(seconds: Mapping[str, Seconds]) -> float:
+    """Wall seconds of all parts together."""
+    return sum(part.wall for part in seconds.values())
 
 
 class Epoch(BaseModel):
@@ -84,8 +90,13 @@ def best(trials: list[Trial]) -> Trial | None:
 
     Trials that were scored on a fold of a cross-validation do not count.
     """
+    return next(iter(ranked(trials)), None)
+
+
+def ranked(trials: list[Trial]) -> list[Trial]:
+    """The completed trials that were scored on dev, the lowest error first, of equals the earliest."""
     scored = [trial for trial in trials if trial.score is not None and trial.fold is None]
-    return min(scored, key=lambda trial: (trial.told(), trial.number), default=None)
+    return sorted(scored, key=lambda trial: (trial.told(), trial.number))
 
 
 class TrialLog:

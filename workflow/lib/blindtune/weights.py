@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from blindtune.cards import read_weights, write_weights
 from blindtune.training.base import Outcome, State
-from blindtune.trials import Trial
+from blindtune.trials import Trial, ranked
 
 
 class WeightStore:
@@ -31,10 +31,7 @@ class WeightStore:
 
     def prune(self, trials: list[Trial]) -> None:
         """Remove the weights of all but the best of all recorded ``trials``."""
-        ranked = sorted(
-            (t for t in trials if t.score is not None and t.fold is None), key=lambda t: (t.told(), t.number)
-        )
-        kept = {file_name(trial.number) for trial in ranked[: self._keep]}
+        kept = {file_name(trial.number) for trial in ranked(trials)[: self._keep]}
         for path in self._weights.glob("*.safetensors"):
             if path.name not in kept:
                 path.unlink()

@@ -6,6 +6,7 @@ workflow reruns the preparation when they change) and ``load`` returns the three
 libraries are imported inside ``load``: the workflow imports every source while it plans.
 """
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,28 @@ class Sizes(Strict):
     train: int = Field(gt=0, description="samples in train")
     dev: int = Field(gt=0, description="samples in dev")
     eval: int = Field(gt=0, description="samples in eval")
+
+
+def check_shares(dev: float, eval: float) -> None:
+    """Refuse shares of dev and eval beside which nothing is left for train; raises ValueError."""
+    if dev + eval >= 1:
+        raise ValueError(f"dev {dev} and eval {eval} leave nothing for train; lower one of them")
+
+
+def check_pattern(key: str, pattern: str | None) -> None:
+    """Refuse a regular expression that does not find one text, its group in brackets; None is none.
+
+    Raises:
+        ValueError: the message begins with ``key``.
+    """
+    if pattern is None:
+        return
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"{key}: is no regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(f"{key}: must have exactly one group in brackets")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from blindtune.datasets.base import SPLITS, Loaded, Source, Split
+from blindtune.datasets.base import SPLITS, Loaded, Source, Split, check_shares
 from blindtune.seeds import derive
 
 
@@ -24,8 +24,7 @@ class Digits(Source):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.dev + self.eval >= 1:
-            raise ValueError(f"dev {self.dev} and eval {self.eval} leave nothing for train; lower one of them")
+        check_shares(self.dev, self.eval)
         return self
 
     def given(self) -> dict[str, Path]:

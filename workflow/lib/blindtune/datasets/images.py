@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from blindtune.datasets.base import SPLITS, Loaded, Source, Split
+from blindtune.datasets.base import SPLITS, Loaded, Source, Split, check_pattern, check_shares
 from blindtune.errors import UserError
 from blindtune.seeds import derive
 
@@ -41,15 +41,8 @@ class Images(Source):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.dev + self.eval >= 1:
-            raise ValueError(f"dev {self.dev} and eval {self.eval} leave nothing for train; lower one of them")
-        if self.group is not None:
-            try:
-                groups = re.compile(self.group).groups
-            except re.error as error:
-                raise ValueError(f"group: is no regular expression: {error}") from error
-            if groups != 1:
-                raise ValueError("group: must have exactly one group in brackets")
+        check_shares(self.dev, self.eval)
+        check_pattern("group", self.group)
         return self
 
     def given(self) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from blindtune.exports.folders import place_of
 from blindtune.exports.stored import Stored
-from blindtune.trials import Trial
+from blindtune.trials import Trial, wall_of
 from blindtune.weights import file_name
 
 
@@ -54,9 +54,4 @@ def content(stored: Stored, trial: Trial) -> dict[str, Any]:
 
 def ended(trial: Trial) -> datetime:
     """When a trial ended: its start and every second that it took."""
-    return datetime.fromisoformat(trial.started) + timedelta(seconds=wall(trial))
-
-
-def wall(trial: Trial) -> float:
-    """Wall seconds of all parts of a trial."""
-    return sum(part.wall for part in trial.seconds.values())
+    return datetime.fromisoformat(trial.started) + timedelta(seconds=wall_of(trial.seconds))

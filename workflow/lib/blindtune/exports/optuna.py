@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindtune.errors import UserError
-from blindtune.exports.guide import ended, wall
+from blindtune.exports.guide import ended
 from blindtune.exports.stored import Stored
 from blindtune.spaces import Space, Value
 from blindtune.strict import parse_json
-from blindtune.trials import Trial
+from blindtune.trials import Trial, wall_of
 from blindtune.tuners.optuna import suggest
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
         "parent": trial.parent,
         "epochs": trial.epochs,
         "parameters": trial.parameters,
-        "seconds": round(wall(trial), 3),
+        "seconds": round(wall_of(trial.seconds), 3),
         "exceptions": trial.exceptions or None,
         "weights_sha256": trial.weights_sha256,
     }

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.report.records import DatasetRecords, Run, SystemRecords
-from blindtune.trials import Trial
+from blindtune.trials import Trial, wall_of
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def best_so_far(trials: Sequence[Trial]) -> Floats:
 
 def seconds_spent(trials: Sequence[Trial]) -> Floats:
     """Wall seconds of all parts up to the end of each trial, (trials,)."""
-    return np.cumsum([sum(part.wall for part in trial.seconds.values()) for trial in trials])
+    return np.cumsum([wall_of(trial.seconds) for trial in trials])
 
 
 def epochs_spent(trials: Sequence[Trial]) -> Floats:
@@ -80,7 +80,7 @@ def epochs_spent(trials: Sequence[Trial]) -> Floats:
 
 def wall(run: Run) -> float:
     """Wall seconds of a whole study."""
-    return sum(part.wall for part in run.card.spent.seconds.values())
+    return wall_of(run.card.spent.seconds)
 
 
 def _prunes(tuner: dict[str, Any]) -> bool:

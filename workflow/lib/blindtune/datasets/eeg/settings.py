@@ -1,12 +1,11 @@
 """The config of the source `eeg`, and of the stand-in corpus that it can make."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from blindtune.datasets.base import Sizes
+from blindtune.datasets.base import Sizes, check_pattern, check_shares
 from blindtune.datasets.corpora import Corpus, Raw
 from blindtune.datasets.surveys import Candidate, Survey
 from blindtune.strict import Strict
@@ -128,8 +127,7 @@ class Eeg(Corpus):
             raise ValueError("folder, made: give one of the two")
         if self.made is not None and not self.stand_in:
             raise ValueError("stand_in: must be true where the corpus is made")
-        if self.dev + self.eval >= 1:
-            raise ValueError(f"dev {self.dev} and eval {self.eval} leave nothing for train; lower one of them")
+        check_shares(self.dev, self.eval)
         if self.low >= min(self.high, self.rate / 2):
             raise ValueError(f"low: {self.low} Hz must be below high and half of rate")
         if self.quietest >= self.loudest or self.flat >= self.loud:
@@ -138,7 +136,7 @@ class Eeg(Corpus):
             _whole_samples(name, getattr(self, name), self.rate)
         if self.window > self.segment:
             raise ValueError("window: must not be longer than segment")
-        _check_pattern(self.patient)
+        check_pattern("patient", self.patient)
         return self
 
     def names(self) -> list[str]:
@@ -200,14 +198,3 @@ def _whole_samples(name: str, seconds: float, rate: int) -> None:
     samples = seconds * rate
     if abs(samples - round(samples)) > 1e-6 or round(samples) < 1:
         raise ValueError(f"{name}: {seconds} s hold no whole number of samples at {rate} Hz")
-
-
-def _check_pattern(pattern: str | None) -> None:
-    if pattern is None:
-        return
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ValueError(f"patient: is no regular expression: {error}") from error
-    if groups != 1:
-        raise ValueError("patient: must have exactly one group in brackets")

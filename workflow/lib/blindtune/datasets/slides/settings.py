@@ -1,11 +1,10 @@
 """The config of slides: how patches are prepared from a corpus, and how large a stand-in corpus is."""
 
-import re
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from blindtune.datasets.base import Sizes
+from blindtune.datasets.base import Sizes, check_pattern, check_shares
 from blindtune.strict import Strict
 
 
@@ -42,8 +41,7 @@ class Splitting(Strict):
     def _check(self) -> Self:
         if (self.by == "list") != (self.file is not None):
             raise ValueError("file: names the list for `by: list`, and is for nothing else")
-        if self.dev + self.eval >= 1:
-            raise ValueError(f"dev {self.dev} and eval {self.eval} leave nothing for train; lower one of them")
+        check_shares(self.dev, self.eval)
         return self
 
 
@@ -116,13 +114,7 @@ class Corpus(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.patient is not None:
-            try:
-                groups = re.compile(self.patient).groups
-            except re.error as error:
-                raise ValueError(f"patient: is no regular expression: {error}") from error
-            if groups != 1:
-                raise ValueError("patient: must have exactly one group in brackets")
+        check_pattern("patient", self.patient)
         return self
 
 
