@@ -61,7 +61,7 @@ def test_every_key_of_the_default_config_is_explained() -> None:
         if line.strip() and not line.strip().startswith("#") and not is_name and first == number:
             unexplained += [] if lines[number - 1].strip().startswith("#") else [key]
     # Tags, which say of which kind the rest is, explain themselves.
-    assert set(unexplained) <= {"source", "kind", "library"}
+    assert set(unexplained) <= {"source", "kind", "library", "view"}
 
 
 def test_the_written_files_read_back(tmp_path: Path) -> None:
@@ -156,6 +156,12 @@ def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
         ({"systems": {"knn": {"neighbours": [0]}}}, ["systems.knn.neighbours.0", "greater than 0"]),
         ({"systems": {"knn": {"neighbours": []}}}, ["systems.knn.neighbours"]),
         ({"systems": {"knn": {"kind": "svm"}}}, ["systems.knn", "'svm'", "'knn'"]),
+        (
+            {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "skorch", "sees": {"view": "crops"}}}},
+            ["systems.net", "trainer: skorch", "draws no crops"],
+        ),
+        ({"systems": {"knn": {"sees": {"view": "crops"}}}}, ["systems.knn.sees", "'crops'", "'samples', 'features'"]),
+        ({"systems": {"knn": {"sees": {"view": "features"}}}}, ["systems.knn on toy", "no view 'features'", "samples"]),
         ({"datasets": {"toy": {"source": "csv"}}}, ["datasets.toy", "'csv'", "'isip'"]),
         ({"datasets": {"toy": {"fetch": "set_10"}}}, ["datasets.toy.isip", "either folder", "or fetch"]),
         ({"datasets": {"toy": {"folder": None}}}, ["datasets.toy.isip", "either folder", "or fetch"]),

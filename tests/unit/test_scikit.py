@@ -384,17 +384,18 @@ def test_it_is_asked_and_told_in_turns() -> None:
 
 
 def test_no_thread_outlives_its_tuner() -> None:
-    before = threading.active_count()
+    # Threads of earlier tests may end meanwhile: only the new ones count.
+    before = set(threading.enumerate())
     made = tuner("halving-random-search")
     searched(made, 3)
     made.ask()
-    assert threading.active_count() == before + 1
+    assert len(set(threading.enumerate()) - before) == 1
     del made
     gc.collect()
     deadline = time.monotonic() + 20
-    while threading.active_count() > before and time.monotonic() < deadline:
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
 
 
 # --- real studies

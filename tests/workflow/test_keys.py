@@ -33,12 +33,18 @@ BASE: dict[str, Any] = {
             "dataset": "written",
             "systems": ["near", "optuna"],
             "budget": {"trials": 2},
-            "tuners": {"space": "mlp", "family": "mlp", "impossible": "invalid", "training": {"epochs": 3}},
+            "tuners": {
+                "space": "mlp",
+                "family": "mlp",
+                "impossible": "invalid",
+                "training": {"epochs": 3},
+                "sees": {"view": "samples"},
+            },
         },
-        {"dataset": "brains", "systems": ["near", "tuner"], "budget": {"trials": 2}},
+        {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 2}},
         {
             "dataset": "pictures",
-            "systems": ["near", "scikit", "median", "halving", "brackets"],
+            "systems": ["near", "scikit", "median", "halving", "brackets", "cropper"],
             "budget": {"trials": 20},
         },
     ],
@@ -88,6 +94,9 @@ BASE: dict[str, Any] = {
             "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}},
             "space": "mlp",
         },
+        "listener": {"kind": "knn", "neighbours": [3], "sees": {"view": "features"}},
+        "framer": {"kind": "manual", "model": "mlp_m1", "sees": {"view": "frames"}},
+        "cropper": {"kind": "manual", "model": "convnet_m", "sees": {"view": "crops"}},
         "scikit": {
             "kind": "tuner",
             # Halving, which takes every key; it plans by a budget that pays for seven folds.
@@ -117,6 +126,7 @@ OTHERS: dict[str, Any] = {
     "Eeg.order": 3,
     "Eeg.quietest": 2.0,
     "StandIn.faults": ["empty"],
+    "Crops.looks": 4,
     "Manual.model": "mlp_m2",
     "Shared.space": "mlp_dropout",
     "Tuned.space": "mlp_dropout",
@@ -131,8 +141,15 @@ ALGORITHMS = {
     "KerasTunerSettings.hyperband_iterations": "hyperband",
 }
 
-#: Systems that are here for their pruners alone; "optuna" has their other keys.
-PRUNED = ("median", "halving", "brackets")
+#: Systems that are here for one part alone; others have their other keys.
+PARTS = {
+    "median": "pruner",
+    "halving": "pruner",
+    "brackets": "pruner",
+    "listener": "sees",
+    "framer": "sees",
+    "cropper": "sees",
+}
 
 
 #: What is shown while a study runs, which no job depends on.
@@ -221,7 +238,7 @@ CONFIG = Config.model_validate(BASE)
 LEAVES = {
     ".".join(map(str, leaf.path)): leaf
     for leaf in _leaves(CONFIG)
-    if not (leaf.path[0] == "systems" and leaf.path[1] in PRUNED and "pruner" not in leaf.path)
+    if not (leaf.path[0] == "systems" and PARTS.get(str(leaf.path[1]), leaf.path[2]) not in leaf.path)
 }
 
 
@@ -263,7 +280,14 @@ def test_another_value_gives_another_plan(folder, before, leaf):
         pytest.skip("goes with a corpus that is made, or excludes it; both are tested")
     if leaf.key in ("Isip.folder", "Isip.fetch") and leaf.value is None:
         pytest.skip("excludes the other of folder and fetch, which is tested")
-    if leaf.path[-1] in ("kind", "source"):
+    if leaf.key == "Comparison.dataset" or leaf.path[-1] == "source":
+        # Another source has not the same views.
+        plain = _without_views(BASE)
+        other = value if leaf.path[-1] == "dataset" else _of_another_kind(leaf)
+        path = leaf.path if leaf.path[-1] == "dataset" else leaf.path[:-1]
+        assert plan(folder, _with(plain, path, other)) != plan(folder, plain)
+        return
+    if leaf.path[-1] == "kind":
         config = _with(BASE, leaf.path[:-1], _of_another_kind(leaf))
     elif leaf.path[-1] == "family":
         # No space suits two families, so the space changes too; the family must stand in the job's params.
@@ -279,6 +303,17 @@ def test_another_value_gives_another_plan(folder, before, leaf):
     assert plan(folder, config) != before
 
 
+@pytest.mark.parametrize(("system", "view"), [("near", "features"), ("framer", "features"), ("cropper", "samples")])
+def test_another_view_gives_another_plan(folder, before, system, view):
+    dataset = {"cropper": "pictures"}.get(system, "brains")
+    config = copy.deepcopy(BASE)
+    config["systems"]["viewer"] = config["systems"][system] | {"sees": {"view": view}}
+    config["compare"] = [{"dataset": dataset, "systems": ["viewer"], "budget": {"trials": 2}}]
+    own = copy.deepcopy(config)
+    own["systems"]["viewer"] = BASE["systems"][system]
+    assert plan(folder, config) != plan(folder, own)
+
+
 @pytest.mark.parametrize("verbosity", ["quiet", "talkative"])
 def test_what_is_shown_changes_no_plan(folder, before, verbosity):
     assert plan(folder, _with(BASE, ("verbosity",), verbosity)) == before
@@ -292,6 +327,14 @@ def test_the_order_of_systems_and_seeds_reaches_the_report(folder, before):
 def _of_another_kind(leaf: Leaf) -> Any:
     family = BASE[str(leaf.path[0])]
     return next(part for part in family.values() if part[leaf.path[-1]] != leaf.value)
+
+
+def _without_views(base: dict[str, Any]) -> dict[str, Any]:
+    """A copy of ``base`` without the systems that see something else than samples."""
+    result = copy.deepcopy(base)
+    for entry in result["compare"]:
+        entry["systems"] = [name for name in entry["systems"] if PARTS.get(name) != "sees"]
+    return result
 
 
 def _with(base: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:

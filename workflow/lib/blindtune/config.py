@@ -21,6 +21,7 @@ from blindtune.strict import Strict, load, nearest, parse
 from blindtune.studies import Study
 from blindtune.systems import Bayes, ManualModel, System, Tuned, read_space
 from blindtune.training.base import Scoring, Training
+from blindtune.views.settings import View
 
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=60)]
 Dataset = Annotated[Drawn | Isip | Digits | Images | Eeg, Field(discriminator="source")]
@@ -33,6 +34,7 @@ class Shared(Strict):
     family: Family | None = Field(default=None, description="what the hyperparameters build; null: as above")
     impossible: Impossible | None = Field(default=None, description="a layer that cannot be built; null: as above")
     training: Training | None = Field(default=None, description="how each trial is trained; null: as above")
+    sees: View | None = Field(default=None, description="what a network sees of a sample; null: as above")
 
 
 class Comparison(Strict):
@@ -43,7 +45,7 @@ class Comparison(Strict):
     budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
     tuners: Shared | None = Field(
         default=None,
-        description="space, family, impossible and training for every tuner of this comparison; "
+        description="space, family, impossible, training and sees for every tuner of this comparison; "
         "null: each keeps those of its own entry",
     )
 
@@ -155,7 +157,8 @@ def read(content: dict[str, Any], where: str) -> Config:
         _check_dataset(f"{where}: datasets.{comparison.dataset}", config.datasets[comparison.dataset])
         for name in comparison.systems:
             settings = config.settings(comparison.dataset, name)
-            _check_system(f"{where}: systems.{name} on {comparison.dataset}", settings, comparison.budget)
+            source = config.datasets[comparison.dataset]
+            _check_system(f"{where}: systems.{name} on {comparison.dataset}", settings, source, comparison.budget)
     return config
 
 
@@ -167,9 +170,10 @@ def _check_dataset(where: str, source: Source) -> None:
     _check_files(where, files)
 
 
-def _check_system(where: str, system: System, budget: Budget) -> None:
+def _check_system(where: str, system: System, source: Source, budget: Budget) -> None:
     _check_files(where, system.files())
     try:
+        source.check_view(system.sees)
         if isinstance(system, Tuned):
             system.tuner.check(read_space(system.files()["space"], system.family), budget, system.training.epochs)
         elif not isinstance(system, Bayes) and "model" in system.files():

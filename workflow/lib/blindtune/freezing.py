@@ -70,7 +70,7 @@ def estimate(study: Study, settings: Bayes, data: Prepared) -> Card:
     clock = Stopwatch()
     with clock.measure("evaluate"):
         estimates = {
-            name: baselines.bayes_estimates(split.x, split.y, values[name], seed)
+            name: baselines.bayes_estimates(np.asarray(split.x), split.y, values[name], seed)
             for name, split in (("train", data.train), ("dev", data.dev))
         }
     import sklearn

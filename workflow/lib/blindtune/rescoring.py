@@ -20,6 +20,7 @@ from blindtune.strict import parse_json
 from blindtune.systems import Knn, ManualModel, RandomForest
 from blindtune.training.base import Predict
 from blindtune.trials import Trial, ranked
+from blindtune.views.behind import behind, seen
 from blindtune.weights import WeightStore
 
 
@@ -71,7 +72,9 @@ def rescore(stored: Stored, on: Path, split: str, best: int | None, dev: Path | 
     sha256 = digest_of_split(scored_on)
     if sha256 == own.manifest["splits"]["eval"]:
         raise UserError(f"{on}: its {split} is the eval split of {own.name}. Only decode scores on that.")
-    wrong = [int(np.sum(predict(scored_on.x) != scored_on.y)) for predict in _models(stored, own, chosen)]
+    sees = stored.study.settings.sees
+    x = behind(sees, own)(scored_on.x)
+    wrong = [int(np.sum(predict(x) != scored_on.y)) for predict in _models(stored, seen(sees, own), chosen)]
     found = _ranked(chosen, wrong, len(scored_on.y))
     study = stored.study
     path = Path(layout.rescored(study.dataset, study.system, study.seed)) / f"{other.name}-{split}-{sha256[:8]}.json"

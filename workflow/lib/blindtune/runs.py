@@ -21,6 +21,7 @@ from blindtune.strict import read_yaml
 from blindtune.studies import Study
 from blindtune.systems import Bayes, Tuned
 from blindtune.trials import Trial, TrialLog
+from blindtune.views.behind import seen
 from blindtune.weights import WeightStore
 
 
@@ -40,6 +41,7 @@ def run(study: Study, data: Prepared, files: dict[str, Path], code: str, folder:
             files are wrong.
     """
     _claim(study, data, files, code, folder, console)
+    data = seen(study.settings.sees, data)
     if isinstance(study.settings, Bayes):
         card = estimate(study, study.settings, data)
     else:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -23,6 +23,7 @@ from blindtune.plans import trainer_for
 from blindtune.seeds import derive
 from blindtune.systems import System
 from blindtune.training.base import Predict, Task, Training
+from blindtune.views.behind import behind
 
 Report = Callable[[str], None]
 
@@ -132,11 +133,17 @@ def decode(
 
 
 def predictor(card: Card, folder: Path, data: Prepared) -> Predict:
-    """The frozen model as a function from samples to labels, rebuilt from card and weights."""
+    """The frozen model as a function from stored samples to labels, rebuilt from card and weights."""
+    settings = _settings(card)
+    look = behind(settings.sees, data)
     task = Task(card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes)
     weights = read_weights(folder / card.weights, str(card.weights_sha256)) if card.weights else {}
-    settings = TypeAdapter[System](System).validate_python(card.settings)
-    return trainer_for(settings).rebuild(task, weights, data.train)
+    predict = trainer_for(settings).rebuild(task, weights, replace(data.train, x=look(data.train.x)))
+    return lambda x: predict(look(np.asarray(x)))
+
+
+def _settings(card: Card) -> System:
+    return TypeAdapter[System](System).validate_python(card.settings)
 
 
 def _check_same_data(card: Card, data: Prepared) -> None:
@@ -169,7 +176,8 @@ def _look(card: Card, folder: Path, data: Prepared, seal: Seal, blind: bool) -> 
         "looked": now(),
     }
     if card.kind == "bayes":
-        estimates = baselines.bayes_estimates(split.x, split.y, card.hyperparameters["eval"], card.model_seed)
+        x = behind(_settings(card).sees, data)(split.x)
+        estimates = baselines.bayes_estimates(np.asarray(x), split.y, card.hyperparameters["eval"], card.model_seed)
         return (
             Look(
                 **common,

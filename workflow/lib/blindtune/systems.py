@@ -16,6 +16,7 @@ from blindtune.training.base import Training
 from blindtune.tuners.keras_tuner import KerasTunerSettings
 from blindtune.tuners.optuna import OptunaSettings
 from blindtune.tuners.scikit import ScikitSettings
+from blindtune.views.settings import MODULES, Crops, Plain, Stored, View
 
 #: The module of each tuner, by the name of its library.
 TUNERS = {
@@ -58,26 +59,45 @@ class _System(Strict):
         return digest_of(*self.modules(), alone=_ALONE)
 
 
-class Knn(_System):
-    """k-nearest neighbours; with several candidates, the best on dev."""
+class _Reference(_System):
+    sees: Plain = Field(default=Stored(view="samples"), description="samples as stored, or features of them")
 
     environment = "scikit"
-    kind: Literal["knn"]
-    neighbours: list[PositiveInt] = Field(min_length=1, description="k; several are chosen from on dev")
 
     def modules(self) -> tuple[str, ...]:
-        """The trainer."""
-        return ("blindtune.training.scikit",)
+        """The trainer and the view."""
+        return ("blindtune.training.scikit", MODULES[self.sees.view])
+
+
+class _Network(_System):
+    environment = "networks"
+    sees: View = Field(
+        default=Stored(view="samples"),
+        description="samples as stored, features of them, frames of a signal, or crops of a picture",
+    )
+    trainer: TrainerName = Field(default="pytorch", description=_TRAINERS)
+
+    @model_validator(mode="after")
+    def _check_trainer(self) -> Self:
+        if isinstance(self.sees, Crops) and self.trainer in ("scikeras", "skorch"):
+            raise ValueError(f"trainer: {self.trainer} takes whole arrays and draws no crops; use keras or pytorch")
+        return self
+
+
+class Knn(_Reference):
+    """k-nearest neighbours; with several candidates, the best on dev."""
+
+    kind: Literal["knn"]
+    neighbours: list[PositiveInt] = Field(min_length=1, description="k; several are chosen from on dev")
 
     def candidates(self) -> list[Hyperparameters]:
         """Every set to try."""
         return [{"neighbours": neighbours} for neighbours in self.neighbours]
 
 
-class RandomForest(_System):
+class RandomForest(_Reference):
     """A random forest; with several candidates, the best on dev."""
 
-    environment = "scikit"
     kind: Literal["random_forest"]
     trees: list[PositiveInt] = Field(default=[100], min_length=1, description="number of trees")
     max_depth: list[int] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
@@ -88,10 +108,6 @@ class RandomForest(_System):
         if min(self.max_depth) < 0:
             raise ValueError("max_depth: must be 0 (no limit) or more")
         return self
-
-    def modules(self) -> tuple[str, ...]:
-        """The trainer."""
-        return ("blindtune.training.scikit",)
 
     def candidates(self) -> list[Hyperparameters]:
         """Every combination to try."""
@@ -110,18 +126,17 @@ class ClosedLoop(Strict):
     min_samples_leaf: PositiveInt = Field(default=1, description="fewest samples in a leaf")
 
 
-class Bayes(_System):
+class Bayes(_Reference):
     """Estimates of the Bayes error of each split; see `blindtune.baselines.bayes_estimates`."""
 
-    environment = "scikit"
     kind: Literal["bayes"]
     train: ClosedLoop = Field(description="the published estimate's models on train")
     dev: ClosedLoop = Field(description="on dev")
     eval: ClosedLoop = Field(description="on eval; computed by decode, not before")
 
     def modules(self) -> tuple[str, ...]:
-        """The estimates."""
-        return ("blindtune.baselines",)
+        """The estimates and the view."""
+        return ("blindtune.baselines", MODULES[self.sees.view])
 
 
 class TrainingOverrides(Strict):
@@ -132,30 +147,27 @@ class TrainingOverrides(Strict):
     epochs: PositiveInt | None = Field(default=None, description="passes over train")
 
 
-class Manual(_System):
+class Manual(_Network):
     """A model that an expert designed, or one that nobody tuned."""
 
-    environment = "networks"
     kind: Literal["manual"]
     model: str = Field(description="a file of resources/models without its .yaml, or the path of your own")
     training: TrainingOverrides = Field(
         default=TrainingOverrides(), description="replaces settings of the model's file"
     )
-    trainer: TrainerName = Field(default="pytorch", description=_TRAINERS)
 
     def modules(self) -> tuple[str, ...]:
-        """The trainer."""
-        return (f"blindtune.training.{self.trainer}",)
+        """The trainer and the view."""
+        return (f"blindtune.training.{self.trainer}", MODULES[self.sees.view])
 
     def files(self) -> dict[str, Path]:
         """The model's file."""
         return {"model": resource("models", self.model)}
 
 
-class Tuned(_System):
+class Tuned(_Network):
     """A tuner, its search space and how its trials are trained."""
 
-    environment = "networks"
     kind: Literal["tuner"]
     tuner: Annotated[KerasTunerSettings | OptunaSettings | ScikitSettings, Field(discriminator="library")] = Field(
         description="library, algorithm and its arguments"
@@ -171,8 +183,13 @@ class Tuned(_System):
     )
 
     def modules(self) -> tuple[str, ...]:
-        """The trainer, the tuner and the family."""
-        return (f"blindtune.training.{self.trainer}", TUNERS[self.tuner.library], f"blindtune.models.{self.family}")
+        """The trainer, the view, the tuner and the family."""
+        return (
+            f"blindtune.training.{self.trainer}",
+            MODULES[self.sees.view],
+            TUNERS[self.tuner.library],
+            f"blindtune.models.{self.family}",
+        )
 
     def files(self) -> dict[str, Path]:
         """The search space's file."""

@@ -9,7 +9,7 @@ libraries are imported inside ``load``: the workflow imports every source while 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blindtune.layout import Layout
+    from blindtune.views.settings import AnyView
 
 SPLITS = ("train", "dev", "eval")
 
@@ -56,9 +57,12 @@ def check_pattern(key: str, pattern: str | None) -> None:
 
 @dataclass(frozen=True)
 class Split:
-    """One split: ``x`` (samples, ...), ``y`` (samples,) int64 from 0, ``group`` (samples,) or None."""
+    """One split: ``x`` (samples, ...), ``y`` (samples,) int64 from 0, ``group`` (samples,) or None.
 
-    x: "NDArray[np.float32]"
+    To a trainer ``x`` may be a `blindtune.views.seen.Seen` instead of an array.
+    """
+
+    x: Any
     y: "NDArray[np.int64]"
     group: "NDArray[np.int64] | None" = None
 
@@ -93,6 +97,14 @@ class Source(Strict):
     stand_in: bool = Field(
         default=False, description="true where the data only look like the published ones; the report says so"
     )
+
+    #: The views of `blindtune.views` behind which its samples can be seen.
+    views: ClassVar[tuple[str, ...]] = ("samples",)
+
+    def check_view(self, view: "AnyView") -> None:
+        """Refuse a view that its samples do not have; raises ValueError."""
+        if view.view not in self.views:
+            raise ValueError(f"sees: there is no view {view.view!r} of this dataset, but {', '.join(self.views)}")
 
     def given(self) -> dict[str, Path]:
         """The user's own files, by a short name; they must be there while the workflow is planned."""

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 
 class Images(Source):
     """Pictures of any size, scaled to one, split at random within each class or by group."""
+
+    views: ClassVar[tuple[str, ...]] = ("samples", "crops")
 
     source: Literal["images"]
     folder: str = Field(description="folder that holds one folder of pictures per class")

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from blindtune.views.seen import Seen
+
 Scoring = Literal["last", "best"]
-Predict = Callable[["NDArray[np.float32]"], "NDArray[np.int64]"]
+#: From samples as the trainer was given them to their labels.
+Predict = Callable[["NDArray[np.float32] | Seen"], "NDArray[np.int64]"]
 Arrays = dict[str, "NDArray[Any]"]
 
 

@@ -1,6 +1,7 @@
 """The native Keras trainer: ``compile`` and ``fit``, as the published study did it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.seeds import derive
 from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session, Task, Training, finite
 from blindtune.trials import Epoch
+from blindtune.views.seen import Seen
 
 _EVALUATION_BATCH = 8_192
 
@@ -61,7 +63,7 @@ class KerasTrainer:
             )
             if session.state:
                 _go_on(model, session.state.arrays)
-        watch = Watch(Progress(task.training.epochs, session), clock, len(train.y), len(dev.y))
+        watch = Watch(Progress(task.training.epochs, session), clock, len(train.y), _scorer(task, dev))
         with clock.measure("train"):
             self._fit(model, task, train, dev, watch, before)
         return watch.progress.outcome(
@@ -70,9 +72,7 @@ class KerasTrainer:
 
     def _fit(self, model: keras.Model, task: Task, train: Split, dev: Split, watch: "Watch", before: int) -> None:
         model.fit(
-            train.x,
-            train.y,
-            batch_size=task.training.batch_size,
+            **_samples(task, train, before),
             epochs=task.training.epochs,
             initial_epoch=before,
             callbacks=[watch],
@@ -88,16 +88,87 @@ class KerasTrainer:
         except (KeyError, ValueError) as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
 
-        def predict(x: NDArray[np.float32]) -> NDArray[np.int64]:
-            scores = model.predict(np.asarray(x), batch_size=_EVALUATION_BATCH, verbose=0)
-            labels: NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
+        gives_logits = _architecture(task).gives_logits()
+
+        def predict(x: NDArray[np.float32] | Seen) -> NDArray[np.int64]:
+            labels: NDArray[np.int64] = np.argmax(_scores(model, x, gives_logits), axis=1).astype(np.int64)
             return labels
 
         return predict
 
 
+#: From a model and what ``fit`` measured in an epoch to loss and error of dev.
+Scorer = Callable[[keras.Model, Mapping[str, float]], tuple[float, float]]
+
+
+def _scorer(task: Task, dev: Split) -> Scorer:
+    """How dev is scored: by ``fit`` itself, or part by part behind a view."""
+    if not isinstance(dev.x, Seen):
+        return lambda model, logs: (logs["val_loss"], _error(logs["val_accuracy"], len(dev.y)))
+    architecture = _architecture(task)
+    loss = networks.loss(task.training.loss, architecture, task.classes)
+
+    def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float]:
+        scores = _scores(model, dev.x, architecture.gives_logits())
+        return float(loss(dev.y, scores)), int((scores.argmax(axis=1) != dev.y).sum()) / len(dev.y)
+
+    return score
+
+
+def _scores(model: keras.Model, x: NDArray[np.float32] | Seen, gives_logits: bool) -> NDArray[np.float32]:
+    """Scores (samples, classes); where a sample is looked at several times, the mean of its probabilities."""
+    if not isinstance(x, Seen):
+        return np.asarray(model.predict(np.asarray(x), batch_size=_EVALUATION_BATCH, verbose=0))
+    scores = np.concatenate([model.predict_on_batch(x.looked_at(part)) for part in x.parts()])
+    if x.looks == 1:
+        return scores
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(scores)) if gives_logits else scores
+    mean = probabilities.reshape(-1, x.looks, probabilities.shape[1]).mean(axis=1)
+    return np.asarray(np.log(mean) if gives_logits else mean)
+
+
+def _samples(task: Task, train: Split, before: int) -> dict[str, Any]:
+    """The arguments by which ``fit`` gets train: all at once, or batch by batch behind a view."""
+    if isinstance(train.x, Seen):
+        return {"x": _Batches(train.x, train.y, task, before), "shuffle": False}
+    return {"x": train.x, "y": train.y, "batch_size": task.training.batch_size}
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Train behind a view, in another order each epoch."""
+
+    def __init__(self, x: Seen, y: NDArray[np.int64], task: Task, before: int) -> None:
+        super().__init__()
+        self._x, self._y = x, y
+        self._task = task
+        self._epoch = before
+        self._shuffle()
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return math.ceil(len(self._y) / self._task.training.batch_size)
+
+    def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        size = self._task.training.batch_size
+        rows = self._order[number * size : (number + 1) * size]
+        # Keras asks for the first batch once more than it trains on it: what is drawn must not depend on that.
+        random = np.random.default_rng(derive("drawn", self._task.seed, self._epoch, number))
+        return self._x.drawn(rows, random), self._y[rows]
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next epoch."""
+        self._epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        random = np.random.default_rng(derive("order", self._task.seed, self._epoch))
+        self._order = random.permutation(len(self._y))
+
+
 def validation(task: Task, dev: Split) -> dict[str, Any]:
-    """The arguments by which ``fit`` scores dev after each epoch."""
+    """The arguments by which ``fit`` scores dev after each epoch; behind a view `Watch` does so itself."""
+    if isinstance(dev.x, Seen):
+        return {}
     return {
         "validation_data": (dev.x, dev.y),
         "validation_batch_size": max(task.training.batch_size, _EVALUATION_BATCH),
@@ -107,12 +178,12 @@ def validation(task: Task, dev: Split) -> dict[str, Any]:
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Notes each epoch, stops a model that is pruned or diverged, splits the time."""
 
-    def __init__(self, progress: Progress, clock: Stopwatch, train_samples: int, dev_samples: int) -> None:
+    def __init__(self, progress: Progress, clock: Stopwatch, train_samples: int, score: Scorer) -> None:
         super().__init__()
         self.progress = progress
         self._clock = clock
         self._train_samples = train_samples
-        self._dev_samples = dev_samples
+        self._score = score
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Keras evaluates inside fit: what goes there is not training."""
@@ -125,11 +196,13 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Note the epoch; stop where it was the last."""
+        with self._clock.measure("evaluate"):
+            dev_loss, dev_error = self._score(self.model, logs)
         measures = Epoch(
             train_loss=finite(logs["loss"]),
             train_error=_error(logs["accuracy"], self._train_samples),
-            dev_loss=finite(logs["val_loss"]),
-            dev_error=_error(logs["val_accuracy"], self._dev_samples),
+            dev_loss=finite(dev_loss),
+            dev_error=dev_error,
         )
         if not self.progress.add(measures, lambda: networks.weights_of(self.model)):
             self.model.stop_training = True

@@ -1,6 +1,7 @@
 """The PyTorch trainer: an eager loop over shuffled batches, on one thread."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,14 +14,30 @@ from blindtune.datasets.base import Split
 from blindtune.errors import UserError
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.seeds import derive
 from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session, Task, Training, finite
 from blindtune.trials import Epoch
+from blindtune.views.seen import Seen
 
 #: Samples per forward pass outside of training; bounds memory, changes no result.
 EVALUATION_BATCH = 65_536
 
-#: Samples and their labels.
-Samples = tuple[Tensor, Tensor]
+
+@dataclass(frozen=True)
+class Samples:
+    """A split: ``x`` all at once, or behind a view; ``y`` (samples,)."""
+
+    x: Tensor | Seen
+    y: Tensor
+
+    def shuffled(self, size: int, random: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of ``size`` samples in a new order, from PyTorch's generator; what a view draws, from ``random``."""
+        order = torch.randperm(len(self.y))
+        if isinstance(self.x, Tensor):
+            yield from zip(torch.split(self.x[order], size), torch.split(self.y[order], size), strict=True)
+            return
+        for rows in torch.split(order, size):
+            yield torch.from_numpy(self.x.drawn(rows.numpy(), random)), self.y[rows]
 
 
 class Course(Protocol):
@@ -52,7 +69,7 @@ class PyTorchTrainer:
         with clock.measure("build"):
             torch.manual_seed(task.seed)
             model = networks.build(architecture)
-            course = self._course(model, task, _tensors(train), _tensors(dev))
+            course = self._course(model, task, _samples(train), _samples(dev), session.trained_before)
             if session.state:
                 _go_on(model, course.optimizer, session.state.arrays)
         progress = Progress(task.training.epochs, session)
@@ -62,8 +79,8 @@ class PyTorchTrainer:
             count_parameters(architecture), lambda: networks.weights_of(model), lambda: _state(model, course.optimizer)
         )
 
-    def _course(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples) -> "Course":
-        return _Loop(model, task, train, dev)
+    def _course(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples, before: int) -> "Course":
+        return _Loop(model, task, train, dev, before)
 
     def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """The trained model; raises UserError where the weights do not fit the architecture."""
@@ -73,7 +90,8 @@ class PyTorchTrainer:
         except RuntimeError as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
         model.eval()
-        return lambda x: _scores(model, torch.from_numpy(np.array(x))).argmax(dim=1).numpy()
+        gives_logits = _architecture(task).gives_logits()
+        return lambda x: _scores(model, _viewed(x), gives_logits).argmax(dim=1).numpy()
 
 
 def _architecture(task: Task) -> Architecture:
@@ -82,9 +100,13 @@ def _architecture(task: Task) -> Architecture:
     return task.architecture
 
 
-def _tensors(split: Split) -> Samples:
+def _samples(split: Split) -> Samples:
+    return Samples(_viewed(split.x), torch.from_numpy(np.array(split.y)))
+
+
+def _viewed(x: NDArray[np.float32] | Seen) -> Tensor | Seen:
     # A copy: the arrays on disk are mapped read-only, which torch refuses to share.
-    return torch.from_numpy(np.array(split.x)), torch.from_numpy(np.array(split.y))
+    return x if isinstance(x, Seen) else torch.from_numpy(np.array(x))
 
 
 def optimizer_for(training: Training, parameters: Any) -> torch.optim.Optimizer:
@@ -128,17 +150,20 @@ def _go_on(model: nn.Module, optimizer: torch.optim.Optimizer, arrays: Mapping[s
 class _Loop:
     """The eager loop over shuffled batches."""
 
-    def __init__(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples) -> None:
+    def __init__(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples, before: int) -> None:
         self.optimizer = optimizer_for(task.training, model.parameters())
         self._model = model
         self._task = task
         self._train = train
         self._dev = dev
+        self._done = before
 
     def epoch(self, clock: Stopwatch) -> Epoch:
         """Train for one epoch, then score dev."""
         with clock.measure("train"):
-            train_loss, train_error = _one_epoch(self._model, self.optimizer, self._train, self._task)
+            random = np.random.default_rng(derive("drawn", self._task.seed, self._done))
+            train_loss, train_error = _one_epoch(self._model, self.optimizer, self._train, self._task, random)
+            self._done += 1
         with clock.measure("evaluate"):
             dev_loss, dev_error = _evaluate(self._model, self._dev, self._task)
         return Epoch(
@@ -146,34 +171,41 @@ class _Loop:
         )
 
 
-def _one_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, task: Task) -> tuple[float, float]:
+def _one_epoch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, task: Task, random: np.random.Generator
+) -> tuple[float, float]:
     model.train()
     training, gives_logits = task.training, _architecture(task).gives_logits()
-    order = torch.randperm(len(samples[1]))
-    x, y = samples[0][order], samples[1][order]
     total_loss = torch.zeros((), dtype=torch.float64)
     wrong = torch.zeros((), dtype=torch.int64)
-    for start in range(0, len(y), training.batch_size):
-        batch_y = y[start : start + training.batch_size]
-        scores = model(x[start : start + training.batch_size])
+    for batch_x, batch_y in samples.shuffled(training.batch_size, random):
+        scores = model(batch_x)
         loss = networks.loss(training.loss, scores, batch_y, gives_logits)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total_loss += loss.detach() * len(batch_y)
         wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
-    return float(total_loss) / len(y), int(wrong) / len(y)
+    return float(total_loss) / len(samples.y), int(wrong) / len(samples.y)
 
 
 def _evaluate(model: nn.Module, samples: Samples, task: Task) -> tuple[float, float]:
-    x, y = samples
+    y, gives_logits = samples.y, _architecture(task).gives_logits()
     model.eval()
-    scores = _scores(model, x)
+    scores = _scores(model, samples.x, gives_logits)
     with torch.no_grad():
-        value = networks.loss(task.training.loss, scores, y, _architecture(task).gives_logits())
+        value = networks.loss(task.training.loss, scores, y, gives_logits)
     return float(value), int((scores.argmax(dim=1) != y).sum()) / len(y)
 
 
 @torch.no_grad()
-def _scores(model: nn.Module, x: Tensor) -> Tensor:
-    return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
+def _scores(model: nn.Module, x: Tensor | Seen, gives_logits: bool) -> Tensor:
+    """Scores (samples, classes); where a sample is looked at several times, the mean of its probabilities."""
+    if isinstance(x, Tensor):
+        return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
+    scores = torch.cat([model(torch.from_numpy(x.looked_at(part))) for part in x.parts()])
+    if x.looks == 1:
+        return scores
+    probabilities = scores.softmax(dim=1) if gives_logits else scores
+    mean = probabilities.reshape(-1, x.looks, probabilities.shape[1]).mean(dim=1)
+    return mean.log() if gives_logits else mean

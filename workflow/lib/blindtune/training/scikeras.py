@@ -1,5 +1,6 @@
 """Keras models trained by SciKeras, scikit-learn's way to them: its classifier and its ``fit``."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ from scikeras.wrappers import KerasClassifier
 from sklearn.utils import ClassifierTags
 
 from blindtune.datasets.base import Split
-from blindtune.training.base import Task
+from blindtune.training.base import Outcome, Session, Task
 from blindtune.training.keras import KerasTrainer, Watch, validation
 
 
@@ -23,6 +24,11 @@ class SciKerasTrainer(KerasTrainer):
     def versions(self) -> dict[str, str]:
         """The versions of Keras, its backend and SciKeras."""
         return super().versions() | {"scikeras": scikeras.__version__}
+
+    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+        """As Keras does, with what a view shows all at once: SciKeras takes arrays alone."""
+        train, dev = (replace(split, x=np.asarray(split.x)) for split in (train, dev))
+        return super().train(task, train, dev, session)
 
     def _fit(self, model: keras.Model, task: Task, train: Split, dev: Split, watch: Watch, before: int) -> None:
         classifier = Classifier(

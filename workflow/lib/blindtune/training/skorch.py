@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import skorch
 import torch
 from skorch.dataset import Dataset
@@ -25,8 +26,17 @@ class SkorchTrainer(PyTorchTrainer):
         """The versions of PyTorch and skorch."""
         return super().versions() | {"skorch": skorch.__version__}
 
-    def _course(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples) -> Course:
-        return _Net(model, task, train, dev)
+    def _course(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples, before: int) -> Course:
+        return _Net(model, task, _at_once(train), _at_once(dev))
+
+
+#: Samples and labels, as skorch takes them.
+Pair = tuple[Tensor, Tensor]
+
+
+def _at_once(samples: Samples) -> Pair:
+    x = samples.x
+    return (x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x))), samples.y
 
 
 class _Net:
@@ -36,7 +46,7 @@ class _Net:
     a user who wants to stop the program.
     """
 
-    def __init__(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples) -> None:
+    def __init__(self, model: nn.Sequential, task: Task, train: Pair, dev: Pair) -> None:
         training = task.training
         self._samples = train
         self._counts = _Counts()

@@ -1,7 +1,7 @@
 """The config of the source `eeg`, and of the stand-in corpus that it can make."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -65,6 +65,8 @@ class StandIn(Strict):
 
 class Eeg(Corpus):
     """Segments of EEG recordings, seizure against background, as in dataset #12 of Shawki et al. 2021."""
+
+    views: ClassVar[tuple[str, ...]] = ("samples", "features", "frames")
 
     source: Literal["eeg"]
     folder: str | None = Field(
