@@ -1,6 +1,7 @@
 """Prepared datasets: refused where no blind study can be run, whole and hashed otherwise."""
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindtune.datasets.base import SPLITS, Loaded, Split
+from blindtune.datasets import pieces
+from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 from blindtune.datasets.isip import Isip
 from blindtune.datasets.store import check, digest_of_split, open_prepared, open_split, prepare
 from blindtune.errors import UserError
 from blindtune.files import digest_of_file
-from makers import points, prepare_toy, write_isip
+from makers import Places, points, prepare_toy, write_isip
 
 
 def split(count: int = 8, seed: int = 0, **changes: Any) -> Split:
@@ -28,6 +30,28 @@ def loaded(**changes: Any) -> Loaded:
 
 def grouped(values: list[int], seed: int = 0) -> Split:
     return split(len(values), seed, group=np.array(values))
+
+
+class Given(Source):
+    """Hands over what it is given."""
+
+    _handed: Loaded
+
+    def load(self, files: dict[str, Path]) -> Loaded:
+        return self._handed
+
+
+def written(folder: Path, data: Loaded, **changes: Any) -> Places:
+    """What `prepare` makes of ``data``."""
+    places = Places(folder / "data/it/manifest.json", folder / "sealed/it/seal.json")
+    source = Given()
+    source._handed = dataclasses.replace(data, **changes)
+    prepare("it", source, {}, places.manifest, places.seal)
+    return places
+
+
+def files_of(places: Places) -> list[Path]:
+    return [path for half in (places.manifest, places.seal) for path in half.parent.rglob("*") if path.is_file()]
 
 
 def with_value(value: float) -> Split:
@@ -51,8 +75,6 @@ def test_good_data_pass() -> None:
         (split(y=np.arange(8) % 3), "label 2 is none of the 2 classes"),
         (split(y=np.arange(8) % 2 - 1), "label -1 is none of the 2 classes"),
         (split(y=np.arange(6) % 2), "8 samples but 6 labels"),
-        (with_value(np.nan), "sample 4 holds a value that is not finite"),
-        (with_value(-np.inf), "sample 4 holds a value that is not finite"),
     ],
 )
 def test_bad_data_are_refused_by_dataset_and_split(name: str, part: Split, words: str) -> None:
@@ -133,12 +155,62 @@ def test_hashes_follow_content(tmp_path: Path) -> None:
 
 
 def test_groups_are_kept_and_count(tmp_path: Path) -> None:
-    plain, with_group = split(4), grouped([1, 1, 2, 2])
-    assert digest_of_split(plain) != digest_of_split(with_group)
-    from blindtune.datasets.store import _write_split
+    plain = loaded(train=split(4))
+    with_group = loaded(train=grouped([1, 1, 2, 2]), dev=grouped([3, 3], 1), eval=grouped([4, 5], 2))
+    assert digest_of_split(plain.splits["train"]) != digest_of_split(with_group.splits["train"])
+    assert written(tmp_path, with_group).open().train.group.tolist() == [1, 1, 2, 2]  # type: ignore[union-attr]
+    # Without groups now: none of before may be left.
+    assert written(tmp_path, plain).open().train.group is None
 
-    _write_split(tmp_path / "part", with_group)
-    assert open_split(tmp_path / "part").group.tolist() == [1, 1, 2, 2]  # type: ignore[union-attr]
+
+@pytest.mark.parametrize("name", SPLITS)
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_value_that_is_not_finite_is_named_and_nothing_is_written(
+    tmp_path: Path, name: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in files_of(written(tmp_path, loaded()))}
+    monkeypatch.setattr(pieces, "CHUNK", 24)
+    with pytest.raises(UserError, match=f"dataset it, {name}: sample 4 holds a value that is not finite"):
+        written(tmp_path, loaded(**{name: with_value(value)}))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(UserError, match="not finite"):
+        written(tmp_path / "new", loaded(**{name: with_value(value)}))
+    assert not list(tmp_path.glob("new/**/*"))
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 2**24])
+def test_what_is_written_does_not_depend_on_how_much_is_held_at_once(
+    tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    for dtype in (np.uint8, np.float32, ">f8"):
+        pictures = {name: split(x=picture(dtype, seed)) for seed, name in enumerate(SPLITS)}
+        places = written(tmp_path, loaded(**pictures))
+        for name in ("train", "dev"):
+            stored = io.BytesIO()
+            np.save(stored, pictures[name].x)
+            assert (places.manifest.parent / name / "x.npy").read_bytes() == stored.getvalue()
+            assert places.open().manifest["splits"][name] == digest_of_split(pictures[name])
+
+
+def test_the_digest_of_data_is_what_it_always_was(tmp_path: Path) -> None:
+    """It identifies frozen models and what they looked at."""
+    assert (
+        written(tmp_path, loaded()).open().sha256 == "6009de88fe78fcf553c39cbf5758af424b38aff811c4b69801fab257e234d66c"
+    )
+
+
+def test_channels_are_counted_where_there_are_some(tmp_path: Path) -> None:
+    x = picture(np.uint8, 1)
+    places = written(tmp_path, loaded(train=split(x=x)), axes=["sample", "row", "channel", "column"])
+    statistics = places.open().manifest["statistics"]
+    np.testing.assert_allclose(statistics["mean"], x.mean(axis=(0, 1, 3)))
+    np.testing.assert_allclose(statistics["deviation"], x.std(axis=(0, 1, 3)))
+    assert written(tmp_path, loaded()).open().manifest["statistics"] is None
+
+
+def picture(dtype: Any, seed: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 256, (8, 3, 2, 4)).astype(dtype)
 
 
 def test_a_missing_or_damaged_array_is_named(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from blindtune.config import read_dataset
 from blindtune.console import job
 from blindtune.datasets.store import prepare
 
-with job(Path(snakemake.log[0]), snakemake.config):
-    prepare(
+with job(Path(snakemake.log[0]), snakemake.config) as console:
+    said = prepare(
         snakemake.wildcards.dataset,
         read_dataset(snakemake.params.source),
         {name: Path(path) for name, path in snakemake.input.items()},
         Path(snakemake.output.manifest),
         Path(snakemake.output.seal),
     )
+    console.say(said)

@@ -7,6 +7,7 @@ libraries are imported inside ``load``: the workflow imports every source while 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from blindtune.datasets.pieces import Pieces
     from blindtune.layout import Layout
     from blindtune.views.settings import AnyView
 
@@ -68,24 +70,54 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A small table that is kept beside the data.
+
+    Attributes:
+        columns: their names.
+        rows: a value for each column.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str | int | float, ...]]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """One split of more samples than memory may hold, gathered from many files.
+
+    Attributes:
+        x, y, group: as in `Split`; x is read a few samples at a time.
+        origins: a row for each sample: where it was cut.
+    """
+
+    x: "Pieces"
+    y: "NDArray[np.int64]"
+    group: "NDArray[np.int64]"
+    origins: Table
+
+
+@dataclass(frozen=True)
 class Loaded:
     """What a source read or made, before the store checks and writes it.
 
     Attributes:
         splits: the three splits by name.
         classes: a name per label, in the order of the labels.
-        axes: a name per axis of ``x``, the sample axis included.
+        axes: a name per axis of ``x``, the sample axis included; "channel" is the one whose mean and deviation count.
         units: the unit of ``x``.
         files: every file that was read, for its sha256 in the manifest.
         parameters: what else determines the content, as plain data.
+        bad_files: of a source of many files, those that give no sample and why.
     """
 
-    splits: dict[str, Split]
+    splits: Mapping[str, Split | Gathered]
     classes: list[str]
     axes: list[str]
     units: str
     files: list[Path] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
+    bad_files: Table | None = None
 
 
 class Source(Strict):

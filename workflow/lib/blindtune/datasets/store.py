@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.base import SPLITS, Loaded, Source, Split
+from blindtune.datasets.base import SPLITS, Gathered, Loaded, Source, Split
+from blindtune.datasets.channels import Channels
+from blindtune.datasets.writing import write_split, write_table
 from blindtune.errors import UserError
-from blindtune.files import digest_of_arrays, digest_of_file, read_json, write_array, write_json
+from blindtune.files import Draft, digest_of_arrays, digest_of_file, open_array, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class Prepared:
         return tuple(self.train.x.shape[1:])
 
 
-def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path) -> None:
+def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path) -> str:
     """Load a dataset from its source, check it and write it; eval goes under the seal.
+
+    Samples are read, checked, hashed and written a few at a time, so that memory need not hold a split.
 
     Args:
         name: the dataset's name.
@@ -54,25 +58,42 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
         manifest: path of ``data/<dataset>/manifest.json``; train and dev are written beside it.
         seal: path of ``sealed/<dataset>/seal.json``; eval is written beside it.
 
+    Returns:
+        A line about what was prepared.
+
     Raises:
-        UserError: the data are wrong (see `check`) or cannot be written.
+        UserError: the data are wrong (see `check`; a value that is not finite; two splits that are the same) or cannot
+            be written; nothing was changed.
     """
     loaded = source.load(files)
     check(name, loaded)
-    hashes = {split: digest_of_split(loaded.splits[split]) for split in SPLITS}
-    _check_same_data(name, hashes)
-    for split, folder in (("train", manifest.parent), ("dev", manifest.parent), ("eval", seal.parent)):
-        _write_split(folder / split, loaded.splits[split])
+    folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
+    channels = Channels(loaded.axes.index("channel")) if "channel" in loaded.axes else None
+    with Draft() as draft:
+        hashes = {
+            split: write_split(
+                draft,
+                folder / split,
+                f"dataset {name}, {split}",
+                loaded.splits[split],
+                channels if split == "train" else None,
+            )
+            for split, folder in folders.items()
+        }
+        _check_same_data(name, hashes)
+        write_table(draft, manifest.parent / "bad_files.tsv", loaded.bad_files)
     write_json(seal, {"dataset": name, "sha256": hashes["eval"], "samples": len(loaded.splits["eval"].y)})
-    write_json(manifest, _manifest(name, source, loaded, hashes))
+    statistics = channels.result() if channels is not None else None
+    write_json(manifest, _manifest(name, source, loaded, hashes) | {"statistics": statistics})
+    return _said(name, loaded, manifest.parent)
 
 
 def check(name: str, loaded: Loaded) -> None:
     """Refuse data on which no blind study can be run.
 
     Raises:
-        UserError: fewer than two classes, an empty split, a class without samples, a label outside the classes, a value
-            that is not finite, or a group that stands in two splits.
+        UserError: fewer than two classes, an empty split, a class without samples, a label outside the classes, or a
+            group that stands in two splits.
     """
     if len(loaded.classes) < 2:
         raise UserError(f"dataset {name}: has one class. A classifier needs samples of two or more.")
@@ -99,7 +120,8 @@ def open_split(folder: Path) -> Split:
         UserError: an array of it is missing or unreadable.
     """
     group = folder / "group.npy"
-    return Split(_open(folder / "x.npy"), _open(folder / "y.npy"), _open(group) if group.exists() else None)
+    x, y = (open_array(folder / f"{name}.npy") for name in ("x", "y"))
+    return Split(x, y, open_array(group) if group.exists() else None)
 
 
 def digest_of_split(split: Split) -> str:
@@ -110,7 +132,7 @@ def digest_of_split(split: Split) -> str:
     return digest_of_arrays(arrays)
 
 
-def _check_split(where: str, split: Split, classes: list[str]) -> None:
+def _check_split(where: str, split: Split | Gathered, classes: list[str]) -> None:
     if len(split.y) == 0:
         raise UserError(f"{where}: is empty. Each split needs samples of every class.")
     if len(split.x) != len(split.y):
@@ -122,9 +144,6 @@ def _check_split(where: str, split: Split, classes: list[str]) -> None:
     if not counts.all():
         absent = ", ".join(classes[label] for label in np.flatnonzero(counts == 0))
         raise UserError(f"{where}: class {absent} has no sample. Each split needs samples of every class.")
-    finite = np.isfinite(split.x.reshape(len(split.x), -1)).all(axis=1)
-    if not finite.all():
-        raise UserError(f"{where}: sample {int(np.argmin(finite)) + 1} holds a value that is not finite.")
 
 
 def _check_groups(name: str, loaded: Loaded) -> None:
@@ -146,11 +165,11 @@ def _check_same_data(name: str, hashes: dict[str, str]) -> None:
             raise UserError(f"dataset {name}: {first} and {second} hold the same samples. Give each split its own.")
 
 
-def _write_split(folder: Path, split: Split) -> None:
-    write_array(folder / "x.npy", split.x)
-    write_array(folder / "y.npy", split.y)
-    if split.group is not None:
-        write_array(folder / "group.npy", split.group)
+def _said(name: str, loaded: Loaded, folder: Path) -> str:
+    sizes = " / ".join(f"{len(loaded.splits[split].y):,}" for split in SPLITS)
+    bad = len(loaded.bad_files.rows) if loaded.bad_files is not None else 0
+    listed = f"; {bad} bad files are left out, see {folder / 'bad_files.tsv'}" if bad else ""
+    return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
 
 
 def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str]) -> dict[str, Any]:
@@ -184,11 +203,3 @@ def _digests(files: list[Path]) -> dict[str, str]:
     """The sha256 of each file, by its path below the folder that holds them all: classes may share names."""
     folder = os.path.commonpath([path.parent for path in files]) if files else ""
     return {path.relative_to(folder).as_posix(): digest_of_file(path) for path in files}
-
-
-def _open(path: Path) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Remove its folder and run again.") from error
-    return array
