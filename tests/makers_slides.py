@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.slides.corpus import Found
+from blindtune.datasets.slides.settings import Slides
 from blindtune.datasets.slides.svs import write_svs
+from blindtune.strict import parse
 from makers import ROOT
 
 #: A real Aperio slide, one level of 2220 x 2967 pixels of 0.499 µm; it has no annotation.
@@ -19,6 +22,12 @@ NAME = "00477780_aaaaaagg_s000_0hne_0000_a005_lvl001_t000"
 ASYMMETRIC = [(300, 100), (1100, 180), (980, 420), (420, 700), (340, 500)]
 
 Regions = Sequence[tuple[str, Sequence[tuple[float, float]]]]
+
+
+def slides(**changes: Any) -> Slides:
+    """The config of a corpus, with ``changes``."""
+    content = {"source": "slides", "folder": "corpus", "sizes": {"train": 4, "dev": 2, "eval": 2}}
+    return parse(Slides, content | changes, "config.yaml")
 
 
 def tissue(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """Datasets of many raw files: batches, what each gives, and the draw from all of them."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +11,14 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from blindtune.config import Dataset
-from blindtune.datasets.corpora import Corpus, Raw, extract_batch, make_batch
+from blindtune.datasets.base import Loaded
+from blindtune.datasets.corpora import Corpus, Raw
+from blindtune.datasets.extracts import extract_batch, make_batch
+from blindtune.datasets.pieces import chunks
 from blindtune.datasets.store import open_prepared, open_split, prepare
 from blindtune.datasets.surveys import Candidate, Survey
 from blindtune.errors import UserError
+from blindtune.files import digest_of_file
 from blindtune.layout import Layout
 
 SIZES = {"train": 8, "dev": 4, "eval": 4}
@@ -23,11 +28,13 @@ class Numbers(Corpus):
     """Files of one line of numbers; the even and the odd ones are the classes."""
 
     source: Literal["numbers"] = "numbers"
+    _looked: int = 0
 
     def names(self) -> list[str]:
         return ["even", "odd"]
 
     def raws(self) -> list[Raw]:
+        self._looked += 1
         return [Raw(f"{split}/{name}.txt", (), split) for split in SIZES for name in "abc"]
 
     def is_made(self) -> bool:
@@ -39,7 +46,8 @@ class Numbers(Corpus):
         (folder / file).write_text(" ".join(str(first + number) for number in range(12)), encoding="utf-8")
 
     def survey(self, folder: Path, raw: Raw) -> Survey:
-        found = Survey(file=raw.file, sha256={}, group=raw.file, split=raw.split)
+        sha256 = {raw.file: digest_of_file(folder / raw.file)}
+        found = Survey(file=raw.file, sha256=sha256, group=raw.file, split=raw.split)
         text = (folder / raw.file).read_text(encoding="utf-8")
         if text == "bad":
             return found.model_copy(update={"bad": "is bad"})
@@ -50,12 +58,13 @@ class Numbers(Corpus):
     def cut(self, folder: Path, survey: Survey, candidates: list[Candidate]) -> NDArray[Any]:
         return np.array([[candidate.place["number"]] for candidate in candidates], dtype=np.float32)
 
-    def describe(self) -> dict[str, Any]:
-        return {"axes": ["sample", "number"], "units": "none", "said": "so"}
+    def describe(self, surveys: list[Survey]) -> dict[str, Any]:
+        return {"axes": ["sample", "number"], "units": "none", "good": len(surveys)}
 
 
 def numbers(**changes: Any) -> Numbers:
-    return Numbers.model_validate({"sizes": SIZES, "files_per_job": 2} | changes)
+    made = "folder" not in changes
+    return Numbers.model_validate({"sizes": SIZES, "files_per_job": 2, "stand_in": made} | changes)
 
 
 def extracted(source: Corpus, layout: Layout) -> dict[str, Path]:
@@ -66,6 +75,15 @@ def extracted(source: Corpus, layout: Layout) -> dict[str, Path]:
             make_batch(source, batch, folder, Path(layout.made("it", batch)))
         extract_batch(source, batch, folder, path)
     return source.inputs(layout, "it")
+
+
+def x_of(loaded: Loaded, split: str) -> NDArray[Any]:
+    return np.concatenate(list(chunks(loaded.splits[split].x)))
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 @pytest.fixture
@@ -90,14 +108,15 @@ def test_samples_are_drawn_from_all_files_evenly_by_class(layout: Layout) -> Non
     for split, size in SIZES.items():
         part = loaded.splits[split]
         assert len(part.y) == size and part.y.sum() * 2 == size
-        np.testing.assert_array_equal(part.x[:, 0] % 2, part.y)
-        assert len(np.unique(part.x)) == size, "none twice"
+        x = x_of(loaded, split)
+        np.testing.assert_array_equal(x[:, 0] % 2, part.y)
+        assert len(np.unique(x)) == size, "none twice"
         assert part.group is not None
         owners = [f"{split}/{name}.txt" for name in "abc"]
-        for value, group in zip(part.x[:, 0], part.group, strict=True):
+        for value, group in zip(x[:, 0], part.group, strict=True):
             own = loaded.parameters["groups"][group]
             assert own in owners and value // 100 == sum(map(ord, own))
-    assert loaded.axes == ["sample", "number"] and loaded.parameters["said"] == "so"
+    assert loaded.axes == ["sample", "number"] and loaded.parameters["good"] == 9
     assert loaded.parameters["left_out"] == [[split, "none", "odd", 3] for split in sorted(SIZES)]
 
 
@@ -106,10 +125,10 @@ def test_what_is_drawn_does_not_depend_on_the_batches(tmp_path: Path) -> None:
     first = one.load(extracted(one, Layout(str(tmp_path / "one"))))
     second = other.load(extracted(other, Layout(str(tmp_path / "other"))))
     for split in SIZES:
-        np.testing.assert_array_equal(first.splits[split].x, second.splits[split].x)
+        np.testing.assert_array_equal(x_of(first, split), x_of(second, split))
     again = numbers(seed=2)
     third = again.load(extracted(again, Layout(str(tmp_path / "third"))))
-    assert any(not np.array_equal(first.splits[s].x, third.splits[s].x) for s in SIZES)
+    assert any(not np.array_equal(x_of(first, s), x_of(third, s)) for s in SIZES)
 
 
 def test_no_more_than_so_many_samples_are_cut_from_a_file(layout: Layout) -> None:
@@ -128,10 +147,87 @@ def test_bad_files_are_listed_or_stop_the_run(layout: Layout) -> None:
     folder = source.place(layout, "it")
     (folder / "train/a.txt").write_text("bad", encoding="utf-8")
     extract_batch(source, "train-0000", folder, files["train-0000"])
-    assert source.load(files).parameters["bad_files"] == {"train/a.txt": "is bad"}
+    loaded = source.load(files)
+    assert loaded.parameters["bad_files"] == {"train/a.txt": "is bad"}
+    assert loaded.parameters["good"] == 8
     for stricter in ({"strict": True}, {"most_bad": 0.1}):
         with pytest.raises(UserError, match=r"1 of 9 files are bad; .* The first is train/a\.txt: is bad"):
             numbers(**stricter).load(files)
+
+
+def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout: Layout) -> None:
+    source = numbers(most_bad=0.2)
+    files = extracted(source, layout)
+    folder = source.place(layout, "it")
+    (folder / "train/b.txt").write_bytes((folder / "train/a.txt").read_bytes())
+    extract_batch(source, "train-0000", folder, files["train-0000"])
+    loaded = source.load(files)
+    assert loaded.parameters["bad_files"] == {"train/b.txt": "holds the same bytes as train/a.txt"}
+    assert loaded.parameters["left_out"][-1] == ["train", "none", "odd", 2]
+    (folder / "eval/c.txt").write_bytes((folder / "train/b.txt").read_bytes())
+    extract_batch(source, "eval-0001", folder, files["eval-0001"])
+    with pytest.raises(UserError, match=r"eval/c\.txt in eval holds the same bytes as train/a\.txt in train"):
+        source.load(files)
+    # Files that give no sample leak nothing.
+    for file in ("train/c.txt", "eval/c.txt"):
+        (folder / file).write_text("bad", encoding="utf-8")
+    for batch in ("train-0001", "eval-0001"):
+        extract_batch(source, batch, folder, files[batch])
+    assert len(numbers(most_bad=0.4).load(files).parameters["bad_files"]) == 3
+
+
+def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: Layout) -> None:
+    source = numbers()
+    files = extracted(source, layout)
+    manifest, seal = Path(layout.manifest("it")), Path(layout.seal("it"))
+    assert "bad" not in prepare("it", source, files, manifest, seal)
+    for split, folder in (("train", manifest.parent), ("dev", manifest.parent), ("eval", seal.parent)):
+        part = open_split(folder / split)
+        rows = table(folder / split / "origins.tsv")
+        assert list(rows[0]) == ["sample", "class", "group", "file", "number"]
+        assert [int(row["sample"]) for row in rows] == list(range(SIZES[split]))
+        assert [float(row["number"]) for row in rows] == part.x[:, 0].tolist()
+        assert [source.names().index(row["class"]) for row in rows] == part.y.tolist()
+        assert all(row["group"] == row["file"] and row["file"].startswith(split) for row in rows)
+    assert (manifest.parent / "bad_files.tsv").read_text(encoding="utf-8") == "file\treason\n"
+    (source.place(layout, "it") / "eval/b.txt").write_text("bad", encoding="utf-8")
+    extract_batch(source, "eval-0000", source.place(layout, "it"), files["eval-0000"])
+    said = prepare("it", source.model_copy(update={"most_bad": 0.2}), files, manifest, seal)
+    assert said.startswith("it: 8 / 4 / 4 samples of 2 classes") and "1 bad files" in said
+    assert table(manifest.parent / "bad_files.tsv") == [{"file": "eval/b.txt", "reason": "is bad"}]
+
+
+def test_where_samples_were_cut_lies_beside_them_and_goes_with_the_file(layout: Layout) -> None:
+    source = numbers()
+    path = extracted(source, layout)["dev-0000"]
+    cut = np.load(path.parent / "dev-0000/dev/a.txt.npy")
+    rows = table(path.parent / "dev-0000/dev/a.txt.tsv")
+    assert [(row["sample"], float(row["number"])) for row in rows] == [(str(n), x) for n, [x] in enumerate(cut)]
+    assert {row["class"] for row in rows} == {"even", "odd"}
+    (source.place(layout, "it") / "dev/a.txt").write_text("bad", encoding="utf-8")
+    extract_batch(source, "dev-0000", source.place(layout, "it"), path)
+    left = {one.name for one in path.with_suffix("").rglob("*") if one.is_file()}
+    assert left == {"b.txt.npy", "b.txt.tsv"}
+
+
+def test_files_are_looked_for_once_and_again_for_another_config() -> None:
+    source = numbers()
+    assert source.batches() is source.batches() and source._looked == 1
+    other = source.model_copy(update={"files_per_job": 9})
+    assert len(other.batches()) == 3 and len(source.batches()) == 6
+    assert source.model_dump() == numbers().model_dump()
+
+
+def test_a_split_without_files_is_refused_while_the_config_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Numbers, "raws", lambda self: [Raw("a.txt", (), "train"), Raw("b.txt", (), "dev")])
+    with pytest.raises(UserError, match="folder: none of the 2 files of x stands in eval"):
+        numbers(folder="x").given()
+
+
+def test_a_corpus_is_made_or_given() -> None:
+    for changes in ({"stand_in": False}, {"patient": "("}, {"patient": "a"}):
+        with pytest.raises(ValueError, match=r"stand_in: must be true|patient: "):
+            numbers(**changes)
 
 
 def test_a_path_out_of_the_corpus_is_refused(layout: Layout) -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.slides.corpus import Found, find, patient_of, splits_of
-from blindtune.datasets.slides.settings import Corpus, Splitting
+from blindtune.datasets.slides.corpus import Found, find, patient_of, slides, splits_of
+from blindtune.datasets.slides.settings import Splitting
 from blindtune.errors import UserError
 
 V2 = "v2.0.0/svs/train/00707578/s000_2015_04_01/breast/00707578_s000_0hne_0000_a001_lvl000_t000.svs"
@@ -30,22 +30,22 @@ def of(*patients: str) -> list[Found]:
 def test_tudp_trees_of_both_versions(tmp_path: Path):
     csv, xml = V2.replace(".svs", ".csv"), V3.replace(".svs", ".xml")
     tree(tmp_path, V2, csv, csv.replace(".csv", ".xml"), V3, xml, DEEPER, ".hidden/a.svs", "readme.docx")
-    found = find(Corpus(folder=str(tmp_path)))
+    found = slides(find(tmp_path), None)
     assert found == [Found(V2, csv, "00707578"), Found(V3, xml, "00477780"), Found(DEEPER, None, "00477780")]
-    assert splits_of(found, Splitting()) == {V2: "train", V3: "dev", DEEPER: "dev"}
+    assert splits_of(found, Splitting(), 1) == {V2: "train", V3: "dev", DEEPER: "dev"}
 
 
 def test_any_tree_with_an_expression_for_the_patient(tmp_path: Path):
     tree(tmp_path, "case 7/left.TIFF", "case 7/right.ndpi", "case 8/left.svs", "case 8/left.csv")
-    found = find(Corpus(folder=str(tmp_path), patient="case (\\d+)/"))
+    found = slides(find(tmp_path), "case (\\d+)/")
     assert [(one.patient, one.annotation) for one in found] == [("7", None), ("7", None), ("8", "case 8/left.csv")]
 
 
 def test_folders_without_slides(tmp_path: Path):
     with pytest.raises(UserError, match="is no folder"):
-        find(Corpus(folder=str(tmp_path / "none")))
+        find(tmp_path / "none")
     with pytest.raises(UserError, match="holds no slide"):
-        find(Corpus(folder=str(tmp_path)))
+        slides(find(tmp_path), None)
 
 
 def test_a_name_that_gives_no_patient_is_refused():
@@ -58,7 +58,7 @@ def test_a_name_that_gives_no_patient_is_refused():
 @pytest.mark.parametrize("file", ["a/b.svs", "train/dev/b.svs", "train.svs"])
 def test_a_path_must_name_one_split(file: str):
     with pytest.raises(UserError, match=r"Set `splitting.by` to seed or list"):
-        splits_of([Found(file, None, "p")], Splitting())
+        splits_of([Found(file, None, "p")], Splitting(), 1)
 
 
 @given(
@@ -68,35 +68,35 @@ def test_a_path_must_name_one_split(file: str):
     evaluation=st.floats(0.05, 0.45),
 )
 def test_seeded_splits_keep_patients_whole(patients: list[str], seed: int, dev: float, evaluation: float):
-    slides, count = of(*patients), len(set(patients))
-    splitting = Splitting(by="seed", seed=seed, dev=dev, eval=evaluation)
+    found, count = of(*patients), len(set(patients))
+    splitting = Splitting(by="seed", dev=dev, eval=evaluation)
     if count < 3:
         with pytest.raises(UserError, match="three splits need three"):
-            splits_of(slides, splitting)
+            splits_of(found, splitting, seed)
         return
-    parts = splits_of(slides, splitting)
-    by_split = {split: {slide.patient for slide in slides if parts[slide.file] == split} for split in SPLITS}
+    parts = splits_of(found, splitting, seed)
+    by_split = {split: {slide.patient for slide in found if parts[slide.file] == split} for split in SPLITS}
     assert all(by_split.values())
     assert sum(map(len, by_split.values())) == count
     assert abs(len(by_split["dev"]) - dev * count) <= 1.5
-    assert parts == splits_of(slides[::-1], splitting)
+    assert parts == splits_of(found[::-1], splitting, seed)
 
 
 def test_another_seed_gives_another_split():
-    slides = of(*(f"p{number}" for number in range(30)))
-    assert splits_of(slides, Splitting(by="seed", seed=1)) != splits_of(slides, Splitting(by="seed", seed=2))
+    found = of(*(f"p{number}" for number in range(30)))
+    assert splits_of(found, Splitting(by="seed"), 1) != splits_of(found, Splitting(by="seed"), 2)
 
 
 def test_a_list_of_slides_and_patients(tmp_path: Path):
     path = tmp_path / "splits.csv"
-    slides = [
+    found = [
         Found("x/a.svs", None, "1"),
         Found("b.svs", None, "2"),
         Found("c.svs", None, "3"),
         Found("d.svs", None, "4"),
     ]
     path.write_text("slide,patient,split\nx/a.svs,,train\nb,,dev\n,3,eval\n")
-    parts = splits_of(slides, Splitting(by="list", file=str(path)))
+    parts = splits_of(found, Splitting(by="list", file=str(path)), 1)
     assert parts == {"x/a.svs": "train", "b.svs": "dev", "c.svs": "eval"}
 
 
@@ -113,9 +113,9 @@ def test_faults_of_a_list(tmp_path: Path, text: str, message: str):
     path = tmp_path / "splits.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=f"splits.csv.*{message}"):
-        splits_of([Found("a.svs", None, "1")], Splitting(by="list", file=str(path)))
+        splits_of([Found("a.svs", None, "1")], Splitting(by="list", file=str(path)), 1)
 
 
 def test_a_list_that_is_not_there(tmp_path: Path):
     with pytest.raises(UserError, match="cannot be read as CSV"):
-        splits_of([Found("a.svs", None, "1")], Splitting(by="list", file=str(tmp_path / "none.csv")))
+        splits_of([Found("a.svs", None, "1")], Splitting(by="list", file=str(tmp_path / "none.csv")), 1)

@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 
 from blindtune.datasets.base import SPLITS, Sizes
-from blindtune.datasets.slides.corpus import find, splits_of
+from blindtune.datasets.slides.corpus import Found, find, splits_of
+from blindtune.datasets.slides.corpus import slides as found_slides
 from blindtune.datasets.slides.features import architecture
-from blindtune.datasets.slides.settings import Corpus, Patches, StandIn
-from blindtune.datasets.slides.standin import FAULTS, files, plan, write
+from blindtune.datasets.slides.settings import FAULTS, MadeSlides, Splitting
+from blindtune.datasets.slides.standin import files, plan, write
 from blindtune.datasets.slides.survey import cut, survey
 from blindtune.datasets.surveys import Survey, bad_files, check_bad, check_groups
 from blindtune.errors import UserError
+from makers_slides import slides
 
-SETTINGS = StandIn(patients=Sizes(train=4, dev=2, eval=2), side=1024)
-PATCHES = Patches(patch=128)
+SETTINGS = MadeSlides(patients=Sizes(train=4, dev=2, eval=2), side=1024, faults=list(FAULTS))
+PATCHES = slides(patch=128)
 
 
 #: The list of bad files of this corpus, by the patient's digits and the slide's number.
@@ -39,10 +41,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def surveys(corpus: Path) -> dict[str | None, Survey]:
     """One for each slide, by the fault; the last one of those without any stands under None."""
-    found = find(Corpus(folder=str(corpus)))
-    parts = splits_of(found, Corpus(folder=str(corpus)).splitting)
+    found = in_folder(corpus)
+    parts = splits_of(found, Splitting(), 1)
     faults = {slide.file: slide.fault or slide.file for slide in plan(SETTINGS)}
     return {faults[one.file]: survey(corpus, one, parts[one.file], PATCHES) for one in found}
+
+
+def in_folder(folder: Path) -> list[Found]:
+    return found_slides(find(folder), None)
 
 
 def digest(folder: Path, file: str) -> str:
@@ -58,12 +64,12 @@ def test_every_file_is_known_before_it_is_made(corpus: Path):
 
 
 def test_the_corpus_is_found_as_it_was_planned(corpus: Path):
-    found = find(Corpus(folder=str(corpus)))
+    found = in_folder(corpus)
     slides = {slide.file: slide for slide in plan(SETTINGS)}
     assert {one.file for one in found} == set(slides)
     for one in found:
         assert slides[one.file].patient.startswith(one.patient)
-    assert splits_of(found, Corpus(folder="").splitting) == {file: slide.split for file, slide in slides.items()}
+    assert splits_of(found, Splitting(), 1) == {file: slide.split for file, slide in slides.items()}
 
 
 @pytest.mark.parametrize("place", [0, 5, -1])
@@ -142,4 +148,4 @@ def test_an_unknown_slide_is_refused(tmp_path: Path):
 
 
 def test_without_faults_nothing_is_bad():
-    assert {slide.fault for slide in plan(SETTINGS.model_copy(update={"faults": False}))} == {None}
+    assert {slide.fault for slide in plan(SETTINGS.model_copy(update={"faults": []}))} == {None}

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from blindtune.datasets.slides.corpus import Found
 from blindtune.datasets.slides.overlay import overlay
 from blindtune.datasets.slides.polygons import area_of, coverage
-from blindtune.datasets.slides.settings import Patches, Tissue
 from blindtune.datasets.slides.survey import cut, survey
 from blindtune.datasets.surveys import Survey
 from blindtune.errors import UserError
@@ -18,6 +17,7 @@ from makers_slides import (
     NAME,
     REAL,
     rectangle,
+    slides,
     spoil_tiles,
     tissue,
     write_csv,
@@ -26,7 +26,7 @@ from makers_slides import (
     write_xml,
 )
 
-SMALL = Patches(patch=128, candidates=10)
+SMALL = slides(patch=128, candidates=10)
 
 
 def corners(result: Survey, label: str) -> NDArray[np.int64]:
@@ -51,7 +51,7 @@ def test_the_real_slide_goes_through_with_either_annotation(tmp_path: Path, form
         write_csv(annotation, regions, "# MicronsPerPixel = 0.4990\n# width = 2220 pixels, height = 2967 pixels")
     else:
         write_xml(annotation, regions, 'MicronsPerPixel="0.499"', (2220, 2967))
-    result = survey(tmp_path, Found(slide.name, annotation.name, "00477780"), "train", Patches(patch=256), threads=2)
+    result = survey(tmp_path, Found(slide.name, annotation.name, "00477780"), "train", slides(patch=256), threads=2)
     assert result.bad is None
     assert set(result.sha256) == {slide.name, annotation.name}
     assert result.facts["mpp"] == 0.499
@@ -151,14 +151,14 @@ def test_odd_regions_are_facts_and_not_faults(tmp_path: Path):
 
 def test_null_can_be_a_class(tmp_path: Path):
     found = write_pair(tmp_path, [("null", rectangle(0, 0, 640, 1024)), ("dcis", rectangle(640, 0, 640, 1024))])
-    settings = Patches(patch=128, candidates=5, classes={"dcis": ["dcis"], "nothing": ["null"]})
+    settings = slides(patch=128, candidates=5, classes={"dcis": ["dcis"], "nothing": ["null"]})
     assert len(corners(survey(tmp_path, found, "train", settings), "nothing")) == 5
 
 
 def test_a_patch_may_reach_past_the_edge_where_it_is_white(tmp_path: Path):
     dark = tissue(1280, 1024)
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 60, 1024))], dark)
-    settings = Patches(patch=128, candidates=40, cover=0.3, tissue=Tissue(white=0.7))
+    settings = slides(patch=128, candidates=40, cover=0.3, tissue={"white": 0.7})
     result = survey(tmp_path, found, "train", settings)
     patches = cut(tmp_path / found.file, result.candidates, result.facts)
     outside = [(x, patch) for x, patch in zip(corners(result, "dcis")[:, 0], patches, strict=True) if x < 0]
@@ -233,7 +233,7 @@ def test_cutting_from_a_slide_that_was_damaged_since_is_an_error(tmp_path: Path)
 
 def test_magnification_reads_a_coarser_level(tmp_path: Path):
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
-    result = survey(tmp_path, found, "train", Patches(patch=64, magnification=5.0, candidates=4))
+    result = survey(tmp_path, found, "train", slides(patch=64, magnification=5.0, candidates=4))
     assert result.facts["view"] == {"level": 1, "pixels": 64, "side": 256.0, "patch": 64}
     assert cut(tmp_path / found.file, result.candidates, result.facts).shape == (4, 64, 64, 3)
 
@@ -246,7 +246,7 @@ def test_overlay_shows_outlines_and_squares_where_they_are(tmp_path: Path):
         tmp_path,
         Found(slide.name, annotation.name, "1"),
         "train",
-        Patches(patch=128, tissue=Tissue(white=1.0, focus=0.0)),
+        slides(patch=128, tissue={"white": 1.0, "focus": 0.0}),
     )
     blue, red = (0, 0, 255), (255, 0, 0)
     square = result.candidates[:1]

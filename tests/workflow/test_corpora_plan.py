@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dag import plan, pretend, running
+from dag import edit, plan, pretend, running
+from snakemake.exceptions import WorkflowError
 
 SIZES = {"train": 4, "dev": 2, "eval": 2}
 
@@ -24,41 +25,120 @@ def tree(folder: Path, patients: int) -> list[Path]:
     return found
 
 
-def config(**source: Any) -> dict[str, Any]:
+def slides(folder: Path, patients: int) -> list[Path]:
+    """Slides in the layout of TUDP v3, by name only."""
+    found = []
+    for number in range(patients):
+        split = ("train", "train", "dev", "eval")[number % 4]
+        patient = f"{number:08}_aaaaaaa{chr(97 + number)}"
+        path = folder / "svs" / split / patient / f"{patient}_s000_0hne_0000_a001_lvl001_t000.svs"
+        path.parent.mkdir(parents=True)
+        path.write_text(patient, encoding="utf-8")
+        path.with_suffix(".csv").write_text(patient, encoding="utf-8")
+        found.append(path)
+    return found
+
+
+TREES = {"eeg": tree, "slides": slides}
+
+
+def config(kind: str = "eeg", **source: Any) -> dict[str, Any]:
     return {
         "seeds": [42],
-        "compare": [{"dataset": "brains", "systems": ["near"], "budget": {"trials": 2}}],
-        "datasets": {"brains": {"source": "eeg", "sizes": SIZES, "files_per_job": 2} | source},
+        "compare": [{"dataset": "it", "systems": ["near"], "budget": {"trials": 2}}],
+        "datasets": {"it": {"source": kind, "sizes": SIZES, "files_per_job": 2} | source},
         "systems": {"near": {"kind": "knn", "neighbours": [3]}},
     }
 
 
-@pytest.mark.parametrize("suffix", [".edf", ".csv_bi"])
-def test_a_changed_recording_is_cut_again_with_its_batch_and_nothing_else(tmp_path: Path, suffix: str) -> None:
-    files = tree(tmp_path / "raw", 12)
+def corpora(names: set[str]) -> set[str]:
+    return {name for name in names if name.startswith(("make", "extract", "prepare"))}
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"), [("eeg", ".edf"), ("eeg", ".csv_bi"), ("slides", ".svs"), ("slides", ".csv")]
+)
+def test_a_changed_file_is_cut_again_with_its_batch_and_nothing_else(tmp_path: Path, kind: str, suffix: str) -> None:
+    files = TREES[kind](tmp_path / "raw", 12)
     with pytest.MonkeyPatch.context() as patch:
-        pretend(tmp_path, config(folder="raw"), patch)
-    assert running(plan(tmp_path, config(folder="raw"))) == set()
+        pretend(tmp_path, config(kind, folder="raw"), patch)
+    assert running(plan(tmp_path, config(kind, folder="raw"))) == set()
     time.sleep(0.01)
     files[2].with_suffix(suffix).write_text("changed", encoding="utf-8")
-    again = running(plan(tmp_path, config(folder="raw")))
-    assert {name for name in again if name.startswith(("make", "extract", "prepare"))} == {
-        "extract data/brains/dev-0000",
-        "prepare brains",
-    }
+    again = running(plan(tmp_path, config(kind, folder="raw")))
+    assert corpora(again) == {"extract data/it/dev-0000", "prepare it"}
 
 
-def test_eval_is_cut_under_the_seal_and_only_prepare_reads_it_there(tmp_path: Path) -> None:
-    tree(tmp_path / "raw", 8)
-    jobs = plan(tmp_path, config(folder="raw"))
+@pytest.mark.parametrize("kind", TREES)
+def test_eval_is_cut_under_the_seal_and_only_prepare_reads_it_there(tmp_path: Path, kind: str) -> None:
+    TREES[kind](tmp_path / "raw", 8)
+    jobs = plan(tmp_path, config(kind, folder="raw"))
     cut = [path for job in jobs if job.rule == "extract" for path in job.outputs]
     assert len(cut) == 4 and all(("/sealed/" in path) == ("/eval-" in path) for path in cut)
     readers = {job.rule for job in jobs if any("/sealed/" in path and "/extracts/" in path for path in job.inputs)}
     assert readers == {"prepare"}
 
 
-def test_a_stand_in_is_made_before_it_is_cut(tmp_path: Path) -> None:
-    jobs = {job.name: job for job in plan(tmp_path, config(stand_in=True, made={"patients": 6, "faults": []}))}
-    made = [name for name in jobs if name.startswith("make")]
-    assert len(made) == 6 and not any(path.endswith(".edf") for name in made for path in jobs[name].outputs)
-    assert jobs["extract data/brains/train-0000"].inputs == jobs["make brains/train-0000"].outputs
+@pytest.mark.parametrize(
+    ("kind", "made", "suffix"),
+    [
+        ("eeg", {"patients": 6, "faults": []}, ".edf"),
+        ("slides", {"patients": {"train": 6, "dev": 2, "eval": 2}, "faults": []}, ".svs"),
+    ],
+)
+def test_a_stand_in_is_made_before_it_is_cut(tmp_path: Path, kind: str, made: dict[str, Any], suffix: str) -> None:
+    jobs = {job.name: job for job in plan(tmp_path, config(kind, stand_in=True, made=made))}
+    batches = [name for name in jobs if name.startswith("make")]
+    assert len(batches) == 6
+    assert not any(path.endswith(suffix) for name in batches for path in jobs[name].outputs)
+    assert jobs["extract data/it/train-0000"].inputs == jobs["make it/train-0000"].outputs
+
+
+def test_slides_that_move_to_another_split_are_cut_again(tmp_path: Path) -> None:
+    files = slides(tmp_path / "raw", 8)
+    listed = tmp_path / "list.csv"
+
+    def write(moved: str) -> dict[str, Any]:
+        splits = {file.stem: file.parts[-3] for file in files} | {files[0].stem: moved}
+        listed.write_text("slide,split\n" + "".join(f"{slide},{split}\n" for slide, split in splits.items()))
+        return config("slides", folder="raw", splitting={"by": "list", "file": "list.csv"})
+
+    with pytest.MonkeyPatch.context() as patch:
+        pretend(tmp_path, write("train"), patch)
+    assert running(plan(tmp_path, write("train"))) == set()
+    again = corpora(running(plan(tmp_path, write("dev"))))
+    # Those behind it in train move up; in dev it comes last.
+    cut = {f"extract data/it/{batch}" for batch in ("train-0000", "train-0001", "dev-0001")}
+    assert again == {"prepare it", *cut}
+
+
+@pytest.mark.parametrize(
+    ("module", "users"),
+    [
+        ("datasets.slides.survey", {"slides"}),
+        ("datasets.slides.standin", {"slides"}),
+        ("datasets.eeg.survey", {"eeg"}),
+        ("datasets.extracts", {"eeg", "slides"}),
+        ("datasets.store", set()),
+    ],
+)
+def test_an_edit_cuts_again_what_it_is_for(
+    tmp_path: Path, module: str, users: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = config()
+    both["compare"] = [{"dataset": kind, "systems": ["near"], "budget": {"trials": 2}} for kind in TREES]
+    both["datasets"] = {}
+    for kind, write in TREES.items():
+        write(tmp_path / kind, 4)
+        both["datasets"][kind] = {"source": kind, "folder": kind, "sizes": SIZES}
+    before = {job.name: job.params for job in plan(tmp_path, both)}
+    edit(monkeypatch, tmp_path, f"blindtune.{module}", "\nEDITED = True\n")
+    changed = {job.name for job in plan(tmp_path, both) if job.params != before[job.name]}
+    assert {name.split("/")[1] for name in changed if name.startswith("extract")} == users
+    assert {name.split()[1] for name in changed if name.startswith("prepare")} == (users or set(TREES))
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_a_corpus_that_is_not_there_is_named_before_anything_runs(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(WorkflowError, match=r"datasets\.it: folder: raw is no folder"):
+        plan(tmp_path, config(kind, folder="raw"))

@@ -42,6 +42,7 @@ BASE: dict[str, Any] = {
             },
         },
         {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 2}},
+        {"dataset": "tissues", "systems": ["near", "tuner"], "budget": {"trials": 2}},
         {
             "dataset": "pictures",
             "systems": ["near", "scikit", "median", "halving", "brackets", "cropper"],
@@ -66,6 +67,15 @@ BASE: dict[str, Any] = {
             "made": {"faults": ["truncated"]},
             "sizes": {"train": 8, "dev": 4, "eval": 4},
             "patient": "/([a-z0-9]{8})_",
+        },
+        "tissues": {
+            "source": "slides",
+            "stand_in": True,
+            "made": {"patients": {"train": 2, "dev": 2, "eval": 2}},
+            "sizes": {"train": 8, "dev": 4, "eval": 4},
+            "patient": "/(\\d{8})_",
+            # Merged with the defaults key by key, so both stand here.
+            "classes": {"dcis": ["dcis"], "indc": ["indc"]},
         },
     },
     "systems": {
@@ -120,6 +130,9 @@ OTHERS: dict[str, Any] = {
     "Images.channels": 1,
     "Images.group": "^(.)",
     "Eeg.patient": "([a-z0-9]{8})_s",
+    "Slides.patient": "(\\d{8})_[a-z]",
+    "Slides.classes": ["susp"],
+    "MadeSlides.faults": ["empty_region"],
     "Eeg.rate": 100,
     "Eeg.window": 0.4,
     "Eeg.step": 0.2,
@@ -225,7 +238,7 @@ def _another(leaf: Leaf) -> Any:
         case int(value):
             return value + 1
         case float(value):
-            return value / 2
+            return value / 2 or 0.5
         case [*values]:
             return [*values, max(values) + 1]
         case None:
@@ -276,8 +289,10 @@ def test_another_value_gives_another_plan(folder, before, leaf):
         suited = _with(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
         assert plan(folder, _with(suited, leaf.path, value)) != plan(folder, suited)
         return
-    if leaf.key in ("Eeg.stand_in", "Eeg.folder") and CONFIG.datasets[str(leaf.path[1])].source == "eeg":
+    if leaf.key in ("Eeg.stand_in", "Eeg.folder", "Slides.stand_in", "Slides.folder"):
         pytest.skip("goes with a corpus that is made, or excludes it; both are tested")
+    if leaf.key == "Splitting.file":
+        pytest.skip("goes with splitting by list, which is tested")
     if leaf.key in ("Isip.folder", "Isip.fetch") and leaf.value is None:
         pytest.skip("excludes the other of folder and fetch, which is tested")
     if leaf.key == "Comparison.dataset" or leaf.path[-1] == "source":

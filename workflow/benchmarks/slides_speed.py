@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.slides.settings import StandIn
+from blindtune.datasets.slides.settings import MadeSlides
 from blindtune.datasets.slides.standin import files, write
 from blindtune.datasets.slides.survey import cut
 from blindtune.datasets.surveys import Candidate
@@ -28,7 +28,7 @@ from blindtune.datasets.surveys import Candidate
 def main() -> None:
     """Make the slide, read it in every way, print."""
     arguments = _arguments()
-    settings = StandIn(patients=Sizes(train=1, dev=1, eval=1), side=arguments.side, faults=False)
+    settings = MadeSlides(patients=Sizes(train=1, dev=1, eval=1), side=arguments.side, faults=[])
     random = np.random.default_rng(1)
     corners = random.integers(0, arguments.side - arguments.patch, (arguments.count, 2))
     places = [(int(x), int(y)) for x, y in corners]

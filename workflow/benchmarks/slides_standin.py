@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.slides.corpus import find, patient_of
+from blindtune.datasets.slides.corpus import Found, find, slides
 from blindtune.datasets.slides.features import architecture, stains
-from blindtune.datasets.slides.settings import Corpus, Patches, StandIn
+from blindtune.datasets.slides.settings import MadeSlides, Slides
 from blindtune.datasets.slides.standin import files, write
 from blindtune.datasets.slides.survey import cut, survey
 
@@ -34,8 +34,15 @@ Array = NDArray[Any]
 def main() -> None:
     """Make, cut, fit and print."""
     arguments = _arguments()
-    settings = StandIn(patients=Sizes(train=arguments.patients - 2, dev=1, eval=1), faults=False, seed=arguments.seed)
-    patches = Patches(patch=arguments.patch, overlap=arguments.overlap)
+    settings = MadeSlides(patients=Sizes(train=arguments.patients - 2, dev=1, eval=1), faults=[], seed=arguments.seed)
+    patches = Slides(
+        source="slides",
+        folder="made here",
+        sizes=Sizes(train=2, dev=2, eval=2),
+        patch=arguments.patch,
+        overlap=arguments.overlap,
+        candidates=100,
+    )
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(arguments.cores) as pool:
         folder, names = Path(name), list(files(settings))
         begun = time.perf_counter()
@@ -43,7 +50,7 @@ def main() -> None:
         size = sum(path.stat().st_size for path in folder.rglob("*.svs")) / 1e6
         print(f"{len(names)} slides: {time.perf_counter() - begun:.1f} s, {used:.1f} s CPU, {size:.0f} MB", flush=True)
         begun = time.perf_counter()
-        found = list(pool.map(partial(_features, folder, patches), find(Corpus(folder=name))))
+        found = list(pool.map(partial(_features, folder, patches), slides(find(folder), None)))
         print(f"survey, cut and features: {time.perf_counter() - begun:.1f} s", flush=True)
     patients = np.concatenate([one["patient"] for one in found])
     labels = np.concatenate([one["label"] for one in found])
@@ -56,20 +63,20 @@ def main() -> None:
         print(f"| {kind} ({x.shape[1]}) | {cells} |", flush=True)
 
 
-def _make(settings: StandIn, folder: Path, name: str) -> float:
+def _make(settings: MadeSlides, folder: Path, name: str) -> float:
     begun = time.process_time()
     write(settings, name, folder)
     return time.process_time() - begun
 
 
-def _features(folder: Path, settings: Patches, found: Any) -> dict[str, Array]:
+def _features(folder: Path, settings: Slides, found: Found) -> dict[str, Array]:
     """Every kind of feature of the patches of one slide."""
     result = survey(folder, found, "train", settings)
     patches = cut(folder / found.file, result.candidates, result.facts)
     whole = architecture(patches)
     thin = patches[:, ::2, ::2]
     return {
-        "patient": np.array([patient_of(found.file, None)] * len(patches)),
+        "patient": np.array([found.patient] * len(patches)),
         "label": np.array([one.label for one in result.candidates]),
         "mean colour": thin.mean(axis=(1, 2)),
         "colour histogram": np.array([_histogram(patch) for patch in thin]).reshape(len(patches), 48),

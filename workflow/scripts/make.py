@@ -2,7 +2,7 @@ from pathlib import Path
 
 from blindtune.config import read_dataset
 from blindtune.console import job
-from blindtune.datasets.corpora import make_batch
+from blindtune.datasets.extracts import make_batch
 
 with job(Path(snakemake.log[0]), snakemake.config):
     source = read_dataset(snakemake.params.source)

@@ -13,6 +13,7 @@ from blindtune.datasets.drawn import Drawn
 from blindtune.datasets.eeg.settings import Eeg
 from blindtune.datasets.images import Images
 from blindtune.datasets.isip import Isip
+from blindtune.datasets.slides.settings import Slides
 from blindtune.errors import UserError
 from blindtune.models.architecture import Impossible
 from blindtune.models.families import Family
@@ -24,7 +25,7 @@ from blindtune.training.base import Scoring, Training
 from blindtune.views.settings import View
 
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=60)]
-Dataset = Annotated[Drawn | Isip | Digits | Images | Eeg, Field(discriminator="source")]
+Dataset = Annotated[Drawn | Isip | Digits | Images | Eeg | Slides, Field(discriminator="source")]
 
 
 class Shared(Strict):
@@ -166,7 +167,7 @@ def _check_dataset(where: str, source: Source) -> None:
     try:
         files = source.given()
     except UserError as error:
-        raise UserError(f"{where}.{error}") from error
+        raise UserError(f"{where}: {error}") from error
     _check_files(where, files)
 
 

@@ -4,22 +4,22 @@ The workflow gives the files out in batches, since a job costs more to start tha
 of one split, so that nothing of eval is ever cut into the open.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
-from blindtune.datasets.base import SPLITS, Loaded, Sizes, Source, Split
-from blindtune.datasets.surveys import Candidate, Survey, bad_files, check_bad, check_groups, draw, left_out, ranked
+from blindtune.datasets.base import SPLITS, Loaded, Sizes, Source, check_pattern
+from blindtune.datasets.surveys import Candidate, Survey
 from blindtune.errors import UserError
-from blindtune.files import digest_of_file, read_json, write_array, write_json
-from blindtune.strict import parse_json
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from blindtune.layout import Layout
 
 
@@ -38,18 +38,15 @@ class Raw:
     split: str
 
 
-class Extract(BaseModel):
-    """What a batch gave: the survey of each file; its samples lie beside, in an array for each file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    surveys: list[Survey]
-
-
 class Corpus(Source):
     """The config of a source of many raw files: what every one has in common."""
 
     folder: str | None = Field(default=None, description="folder of the corpus")
+    patient: str | None = Field(
+        default=None,
+        description="a regular expression with one group in brackets that finds the patient in a file's path below the "
+        "folder; none: names are those of the published corpus (TUSZ, TUDP)",
+    )
     sizes: Sizes = Field(description="samples per split, as many of each class")
     seed: int = Field(default=1, description="another seed draws other samples, and other patients for each split")
     most_bad: float = Field(default=0.1, ge=0, le=1, description="a larger share of bad files stops the run")
@@ -59,12 +56,25 @@ class Corpus(Source):
     )
     files_per_job: int = Field(default=8, gt=0, description="raw files that one job reads")
 
+    @model_validator(mode="after")
+    def _check_corpus(self) -> Self:
+        if (self.folder is not None) == self.is_made():
+            raise ValueError("folder, made: give one of the two")
+        if self.is_made() and not self.stand_in:
+            raise ValueError("stand_in: must be true where the corpus is made")
+        check_pattern("patient", self.patient)
+        return self
+
     def names(self) -> list[str]:
         """The classes, in the order of their labels."""
         raise NotImplementedError
 
     def raws(self) -> list[Raw]:
-        """Every raw file, known without opening any."""
+        """Every raw file, known without opening any.
+
+        Raises:
+            UserError: there is no such folder, it holds none, or what their paths say is wrong.
+        """
         raise NotImplementedError
 
     def is_made(self) -> bool:
@@ -79,29 +89,54 @@ class Corpus(Source):
         """What one raw file offers."""
         raise NotImplementedError
 
-    def cut(self, folder: Path, survey: Survey, candidates: list[Candidate]) -> NDArray[Any]:
+    def cut(self, folder: Path, survey: Survey, candidates: list[Candidate]) -> "NDArray[Any]":
         """The samples of some candidates of a file, in their order."""
         raise NotImplementedError
 
-    def describe(self) -> dict[str, Any]:
-        """What else determines the samples, for the manifest; ``axes`` and ``units`` among it."""
+    def describe(self, surveys: list[Survey]) -> dict[str, Any]:
+        """What else determines the samples, for the manifest; ``axes`` and ``units`` among it.
+
+        Args:
+            surveys: of the files that samples can come from.
+        """
         raise NotImplementedError
 
     def batches(self) -> dict[str, list[Raw]]:
-        """The raw files of each job, by ``<split>-<number>``."""
+        """The raw files of each job, by ``<split>-<number>``; found once.
+
+        Raises:
+            UserError: as `raws`, or a split has no file.
+        """
+        return self._batches
+
+    @cached_property
+    def _batches(self) -> dict[str, list[Raw]]:
+        raws = sorted(self.raws(), key=lambda raw: raw.file)
         found: dict[str, list[Raw]] = {}
         for split in SPLITS:
-            files = sorted((raw for raw in self.raws() if raw.split == split), key=lambda raw: raw.file)
+            files = [raw for raw in raws if raw.split == split]
+            if not files:
+                raise UserError(
+                    f"folder: none of the {len(raws)} files of {self.folder} stands in {split}; split it otherwise."
+                )
             for first in range(0, len(files), self.files_per_job):
                 found[f"{split}-{first // self.files_per_job:04d}"] = files[first : first + self.files_per_job]
         return found
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but what was found for this config is found again for the other."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in set(vars(copy)) - set(type(self).model_fields):
+            del vars(copy)[name]
+        return copy
 
     def place(self, layout: "Layout", dataset: str) -> Path:
         """The folder of the corpus, the user's or that of the stand-in."""
         return Path(self.folder) if self.folder else Path(layout.corpus(dataset))
 
     def given(self) -> dict[str, Path]:
-        """Nothing that a config names file by file."""
+        """Nothing that a config names file by file; a corpus that cannot be dealt to jobs is refused here."""
+        self.batches()
         return {}
 
     def inputs(self, layout: "Layout", dataset: str) -> dict[str, Path]:
@@ -114,87 +149,22 @@ class Corpus(Source):
         Raises:
             UserError: too many files are bad, a patient stands in two splits, or there are too few samples.
         """
-        surveys = {path: parse_json(Extract, read_json(path), str(path)).surveys for path in files.values()}
-        found = [survey for batch in surveys.values() for survey in batch]
-        check_bad(found, self.most_bad, self.strict)
-        check_groups(found)
-        drawn = draw(found, self.names(), self.sizes, self.seed)
-        groups = {name: number for number, name in enumerate(sorted({survey.group for survey in found}))}
-        described = self.describe()
-        return Loaded(
-            splits={split: self._split(split, surveys, drawn, groups) for split in SPLITS},
-            classes=self.names(),
-            axes=described.pop("axes"),
-            units=described.pop("units"),
-            parameters=described
-            | {
-                "bad_files": dict(bad_files(found)),
-                "left_out": [[*key, count] for key, count in sorted(left_out(found).items())],
-                "groups": sorted(groups),
-                "raw_sha256": {name: sha256 for survey in found for name, sha256 in survey.sha256.items()},
-            },
-        )
+        from blindtune.datasets.extracts import gather
 
-    def _split(
-        self,
-        split: str,
-        surveys: dict[Path, list[Survey]],
-        drawn: dict[str, list[Candidate]],
-        groups: dict[str, int],
-    ) -> Split:
-        parts, labels, owners = [], list[int](), list[int]()
-        for path, survey in ((path, one) for path, batch in surveys.items() for one in batch if one.split == split):
-            chosen = drawn.get(survey.file, [])
-            if not chosen:
-                continue
-            stored = np.load(array_of(path, survey.file), mmap_mode="r", allow_pickle=False)
-            parts.append(stored[[survey.candidates.index(candidate) for candidate in chosen]])
-            labels += [self.names().index(candidate.label) for candidate in chosen]
-            owners += [groups[survey.group]] * len(chosen)
-        return Split(np.concatenate(parts), np.array(labels, dtype=np.int64), np.array(owners, dtype=np.int64))
+        return gather(self, list(files.values()))
 
 
-def make_batch(source: Corpus, batch: str, folder: Path, marker: Path) -> None:
-    """Make the raw files of a batch, and write down what was made."""
-    made: dict[str, str] = {}
-    for raw in source.batches()[batch]:
-        source.make(raw.file, folder)
-        made |= {name: digest_of_file(folder / name) for name in (raw.file, *raw.beside)}
-    write_json(marker, made)
-
-
-def extract_batch(source: Corpus, batch: str, folder: Path, path: Path) -> None:
-    """Survey each raw file of a batch, and cut what may be drawn from it.
-
-    Args:
-        source: the dataset's config.
-        batch: one of its batches.
-        folder: of the corpus.
-        path: of the JSON that is written last; the arrays go into a folder beside it.
+def files_below(folder: Path) -> list[str]:
+    """The paths of all files below ``folder``, in order, with slashes; what is hidden is passed over.
 
     Raises:
-        UserError: a file is gone, or what it says of itself stops the run.
+        UserError: there is no such folder.
     """
-    surveys = [_extract(source, raw, folder, path) for raw in source.batches()[batch]]
-    write_json(path, Extract(surveys=surveys).model_dump(mode="json"))
-
-
-def _extract(source: Corpus, raw: Raw, folder: Path, path: Path) -> Survey:
-    survey = source.survey(folder, raw)
-    kept = [candidate for label in source.names() for candidate in _kept(source, survey, label)]
-    survey = survey.model_copy(update={"candidates": kept})
-    if kept:
-        write_array(array_of(path, survey.file), source.cut(folder, survey, kept))
-    return survey
-
-
-def _kept(source: Corpus, survey: Survey, label: str) -> Iterator[Candidate]:
-    of_file = ranked([survey], survey.split, label, source.seed)
-    return (candidate for _, _, candidate in of_file[: source.candidates])
-
-
-def array_of(path: Path, file: str) -> Path:
-    """Where the samples of one raw file lie, beside the JSON of its batch."""
-    if ".." in Path(file).parts or Path(file).is_absolute():
-        raise UserError(f"{path}: names {file}, which is no path below the corpus. Remove it and run again.")
-    return path.with_suffix("") / f"{file}.npy"
+    if not folder.is_dir():
+        raise UserError(f"folder: {folder} is no folder. Give that of the corpus.")
+    found: list[str] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(parent).relative_to(folder)
+        found += [(below / name).as_posix() for name in names if not name.startswith(".")]
+    return sorted(found)

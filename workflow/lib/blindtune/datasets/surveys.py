@@ -80,8 +80,8 @@ def ranked(surveys: list[Survey], split: str, label: str, seed: int) -> list[tup
     """The candidates of one class in one split, with rank and file, in the order in which they are drawn."""
     found = [
         (derive("drawn", seed, survey.file, label, candidate.place), survey.file, candidate)
-        for survey in surveys
-        if survey.split == split and survey.bad is None
+        for survey in _good(surveys)
+        if survey.split == split
         for candidate in survey.candidates
         if candidate.label == label
     ]
@@ -102,6 +102,43 @@ def check_groups(surveys: list[Survey]) -> None:
                 f"{survey.file}: {survey.group} stands in {survey.split} and, with {first.file}, in {first.split}. "
                 "A group (patient) belongs to one split only."
             )
+
+
+def check_contents(surveys: list[Survey]) -> None:
+    """Refuse files with the same bytes in two splits.
+
+    Raises:
+        UserError: the message names both.
+    """
+    seen: dict[str, Survey] = {}
+    for survey in _good(surveys):
+        first = seen.setdefault(survey.sha256[survey.file], survey)
+        if first.split != survey.split:
+            raise UserError(
+                f"{survey.file} in {survey.split} holds the same bytes as {first.file} in {first.split}. "
+                "Remove one of the two, or put both in one split."
+            )
+
+
+def without_copies(surveys: list[Survey]) -> list[Survey]:
+    """The same surveys; of files of one split that hold the same bytes all but the first by name are bad."""
+    first: dict[tuple[str, str], str] = {}
+    for survey in sorted(_good(surveys), key=lambda one: one.file):
+        first.setdefault((survey.split, survey.sha256[survey.file]), survey.file)
+    return [
+        survey if survey.bad else _checked(survey, first[survey.split, survey.sha256[survey.file]])
+        for survey in surveys
+    ]
+
+
+def _checked(survey: Survey, first: str) -> Survey:
+    if first == survey.file:
+        return survey
+    return survey.model_copy(update={"bad": f"holds the same bytes as {first}", "candidates": [], "left_out": {}})
+
+
+def _good(surveys: list[Survey]) -> list[Survey]:
+    return [survey for survey in surveys if survey.bad is None]
 
 
 def bad_files(surveys: list[Survey]) -> list[tuple[str, str]]:

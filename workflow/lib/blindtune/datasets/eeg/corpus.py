@@ -4,13 +4,13 @@ In TUSZ a recording's file name says patient, session and piece; versions 1 and 
 split and montage are searched among them. Patients of the two versions cannot be matched: one corpus holds one version.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blindtune.datasets.base import SPLITS
+from blindtune.datasets.corpora import files_below
 from blindtune.datasets.eeg.settings import Eeg
 from blindtune.errors import UserError
 from blindtune.seeds import derive
@@ -46,18 +46,9 @@ def find(folder: Path, settings: Eeg) -> list[Recording]:
     Raises:
         UserError: see `recordings`, or there is no such folder, or no EDF file in it.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: is no folder. Give the folder of the corpus.")
-    files: list[str] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            (Path(parent) / name).relative_to(folder).as_posix()
-            for name in names
-            if name.lower().endswith(".edf") and not name.startswith(".")
-        ]
+    files = [file for file in files_below(folder) if file.lower().endswith(".edf")]
     if not files:
-        raise UserError(f"{folder}: holds no EDF files.")
+        raise UserError(f"folder: {folder} holds no EDF files.")
     return recordings(files, settings)
 
 

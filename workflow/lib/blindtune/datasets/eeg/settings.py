@@ -1,11 +1,13 @@
 """The config of the source `eeg`, and of the stand-in corpus that it can make."""
 
+from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from blindtune.datasets.base import Sizes, check_pattern, check_shares
+from blindtune.datasets.base import Sizes, check_shares
 from blindtune.datasets.corpora import Corpus, Raw
 from blindtune.datasets.surveys import Candidate, Survey
 from blindtune.strict import Strict
@@ -73,11 +75,6 @@ class Eeg(Corpus):
         default=None, description="a TUSZ tree (v1.5 or v2), or any folder of EDF files with annotations beside them"
     )
     made: StandIn | None = Field(default=None, description="a stand-in corpus, made by the workflow, instead of folder")
-    patient: str | None = Field(
-        default=None,
-        description="a regular expression with one group in brackets that finds the patient in a recording's path; "
-        "none: names are those of TUSZ",
-    )
     split: Literal["corpus", "patients"] = Field(
         default="corpus",
         description="corpus: its own folders train, dev and eval, as far as it has them; patients: by patient",
@@ -125,10 +122,6 @@ class Eeg(Corpus):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.folder is None) == (self.made is None):
-            raise ValueError("folder, made: give one of the two")
-        if self.made is not None and not self.stand_in:
-            raise ValueError("stand_in: must be true where the corpus is made")
         check_shares(self.dev, self.eval)
         if self.low >= min(self.high, self.rate / 2):
             raise ValueError(f"low: {self.low} Hz must be below high and half of rate")
@@ -138,7 +131,6 @@ class Eeg(Corpus):
             _whole_samples(name, getattr(self, name), self.rate)
         if self.window > self.segment:
             raise ValueError("window: must not be longer than segment")
-        check_pattern("patient", self.patient)
         return self
 
     def names(self) -> list[str]:
@@ -153,7 +145,7 @@ class Eeg(Corpus):
         """The recordings, each with the annotations that are known beside it."""
         from blindtune.datasets.eeg import annotations, corpus, standin
 
-        found = self._recordings()
+        found = list(self._recordings.values())
         splits = corpus.assign(found, self)
         if self.made is not None:
             own = {piece.file: standin.beside(piece, self.made) for piece in standin.pieces(self.made)}
@@ -173,8 +165,7 @@ class Eeg(Corpus):
         """Where segments can be cut from a recording, or what is wrong with it."""
         from blindtune.datasets.eeg import survey
 
-        recording = next(one for one in self._recordings() if one.file == raw.file)
-        return survey.survey(folder, recording, raw.split, self)
+        return survey.survey(folder, self._recordings[raw.file], raw.split, self)
 
     def cut(self, folder: Path, survey: Survey, candidates: list[Candidate]) -> "NDArray[np.float32]":
         """The segments: (segments, channels, samples) in microvolts."""
@@ -182,18 +173,27 @@ class Eeg(Corpus):
 
         return cut(folder, survey.file, candidates, self)
 
-    def describe(self) -> dict[str, Any]:
-        """Axes, unit and the filter by its exact name."""
+    def describe(self, surveys: list[Survey]) -> dict[str, Any]:
+        """Axes, unit, the filter by its exact name, and how many recordings have which sampling rate, in Hz."""
         from blindtune.datasets.eeg import recordings
 
-        return {"axes": ["sample", "channel", "time"], "units": "uV", "filter": recordings.describe(self)}
+        return {
+            "axes": ["sample", "channel", "time"],
+            "units": "uV",
+            "filter": recordings.describe(self),
+            "rates": dict(sorted(Counter(f"{survey.facts['rate']:g}" for survey in surveys).items())),
+        }
 
-    def _recordings(self) -> "list[Recording]":
+    @cached_property
+    def _recordings(self) -> "dict[str, Recording]":
+        """The recordings, by their paths."""
         from blindtune.datasets.eeg import corpus, standin
 
         if self.made is not None:
-            return corpus.recordings(standin.files(self.made), self)
-        return corpus.find(Path(str(self.folder)), self)
+            found = corpus.recordings(standin.files(self.made), self)
+        else:
+            found = corpus.find(Path(str(self.folder)), self)
+        return {one.file: one for one in found}
 
 
 def _whole_samples(name: str, seconds: float, rate: int) -> None:

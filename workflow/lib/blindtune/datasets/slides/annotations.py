@@ -20,8 +20,6 @@ from blindtune.errors import UserError
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-SUFFIXES = (".csv", ".xml")
-
 COLUMNS = ("index", "label", "coord_index", "row", "column")
 
 

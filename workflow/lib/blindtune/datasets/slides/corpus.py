@@ -2,12 +2,13 @@
 
 import csv
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.slides.annotations import SUFFIXES as ANNOTATIONS
-from blindtune.datasets.slides.settings import Corpus, Splitting
+from blindtune.datasets.corpora import files_below
+from blindtune.datasets.slides.settings import ANNOTATIONS, Splitting
 from blindtune.errors import UserError
 from blindtune.seeds import derive
 
@@ -35,22 +36,35 @@ class Found:
     patient: str
 
 
-def find(corpus: Corpus) -> list[Found]:
-    """The slides of a corpus in the order of their paths; hidden files and folders are passed over.
-
-    An annotation stands beside its slide and has its stem; where there is a CSV and an XML, the CSV is taken.
+def find(folder: Path) -> dict[str, list[str]]:
+    """The slides below a folder and the annotations beside each, which have its stem; the one that counts first.
 
     Raises:
-        UserError: the folder is missing or holds no slide, or a path gives no patient.
+        UserError: the folder is missing or holds no slide.
     """
-    folder = Path(corpus.folder)
-    if not folder.is_dir():
-        raise UserError(f"folder: {folder} is no folder.")
-    paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    slides = [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
-    if not slides:
+    files = files_below(folder)
+    known = set(files)
+    found = {
+        file: [stem + suffix for suffix in ANNOTATIONS if stem + suffix in known]
+        for file, (stem, _, suffix) in ((file, file.rpartition(".")) for file in files)
+        if f".{suffix.lower()}" in SUFFIXES
+    }
+    if not found:
         raise UserError(f"folder: {folder} holds no slide ({', '.join(sorted(SUFFIXES))}).")
-    return [Found(file, _annotation(folder, file), patient_of(file, corpus.patient)) for file in slides]
+    return found
+
+
+def slides(files: Mapping[str, Sequence[str]], pattern: str | None) -> list[Found]:
+    """What the paths of a corpus say, in their order.
+
+    Args:
+        files: the annotations of each slide, by the slide.
+        pattern: finds the patient; see the config.
+
+    Raises:
+        UserError: a path gives no patient.
+    """
+    return [Found(file, next(iter(beside), None), patient_of(file, pattern)) for file, beside in sorted(files.items())]
 
 
 def patient_of(file: str, pattern: str | None) -> str:
@@ -68,8 +82,13 @@ def patient_of(file: str, pattern: str | None) -> str:
     return str(found.group(1))
 
 
-def splits_of(slides: list[Found], splitting: Splitting) -> dict[str, str]:
+def splits_of(slides: Sequence[Found], splitting: Splitting, seed: int) -> dict[str, str]:
     """The split of each slide, by its file; slides that a list does not name have none.
+
+    Args:
+        slides: those of the corpus.
+        splitting: see the config.
+        seed: another one deals patients otherwise, where they are dealt at random.
 
     Raises:
         UserError: a path names no split or several, a list is wrong, or there are too few patients.
@@ -77,14 +96,9 @@ def splits_of(slides: list[Found], splitting: Splitting) -> dict[str, str]:
     if splitting.by == "folders":
         return {slide.file: _split_in(slide.file) for slide in slides}
     if splitting.by == "seed":
-        parts = _drawn({slide.patient for slide in slides}, splitting)
+        parts = _drawn({slide.patient for slide in slides}, splitting, seed)
         return {slide.file: parts[slide.patient] for slide in slides}
     return _listed(slides, Path(splitting.file or ""))
-
-
-def _annotation(folder: Path, file: str) -> str | None:
-    stem = file.rsplit(".", 1)[0]
-    return next((stem + suffix for suffix in ANNOTATIONS if (folder / (stem + suffix)).is_file()), None)
 
 
 def _split_in(file: str) -> str:
@@ -97,18 +111,18 @@ def _split_in(file: str) -> str:
     return named.pop()
 
 
-def _drawn(patients: set[str], splitting: Splitting) -> dict[str, str]:
+def _drawn(patients: set[str], splitting: Splitting, seed: int) -> dict[str, str]:
     """Each patient has a rank from the seed and its name; eval takes the first, dev the next, train the rest."""
     if len(patients) < len(SPLITS):
         raise UserError(f"splitting: {len(patients)} patients; three splits need three.")
-    ranked = sorted(patients, key=lambda patient: (derive("slides", "split", splitting.seed, patient), patient))
+    ranked = sorted(patients, key=lambda patient: (derive("slides", "split", seed, patient), patient))
     evaluation = min(max(1, round(splitting.eval * len(ranked))), len(ranked) - 2)
     dev = min(max(1, round(splitting.dev * len(ranked))), len(ranked) - 1 - evaluation)
     parts = ["eval"] * evaluation + ["dev"] * dev + ["train"] * (len(ranked) - evaluation - dev)
     return dict(zip(ranked, parts, strict=True))
 
 
-def _listed(slides: list[Found], path: Path) -> dict[str, str]:
+def _listed(slides: Sequence[Found], path: Path) -> dict[str, str]:
     by_name = _read_list(path)
     found = {}
     for slide in slides:

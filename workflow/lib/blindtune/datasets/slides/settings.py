@@ -1,11 +1,39 @@
-"""The config of slides: how patches are prepared from a corpus, and how large a stand-in corpus is."""
+"""The config of the source `slides`, and of the stand-in corpus that it can make."""
 
-from typing import Literal, Self
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from blindtune.datasets.base import Sizes, check_pattern, check_shares
+from blindtune.datasets.base import SPLITS, Sizes, check_shares
+from blindtune.datasets.corpora import Corpus, Raw
+from blindtune.datasets.surveys import Candidate, Survey
 from blindtune.strict import Strict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blindtune.datasets.slides.corpus import Found
+
+Fault = Literal[
+    "no_mpp",
+    "no_scale",
+    "past_edge",
+    "null_region",
+    "self_crossing",
+    "empty_region",
+    "deeper_cut",
+    "damaged_tile",
+    "damaged",
+    "truncated",
+    "wrong_pair",
+    "no_annotation",
+]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+#: How annotations end; where several stand beside a slide, the first of these counts.
+ANNOTATIONS = (".csv", ".xml")
 
 
 class Tissue(Strict):
@@ -31,11 +59,11 @@ class Splitting(Strict):
     )
     file: str | None = Field(
         default=None,
-        description="by list: a CSV with a column split and a column slide (path below the folder, or stem) or patient",
+        description="by list: a CSV with a column split and a column slide (path below the folder, or stem) or "
+        "patient; slides that it does not name are passed over",
     )
     dev: float = Field(default=0.2, gt=0, lt=1, description="by seed: share of the patients that goes to dev")
     eval: float = Field(default=0.2, gt=0, lt=1, description="by seed: share of the patients that goes to eval")
-    seed: int = Field(default=1, description="by seed: another one gives another split")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -45,9 +73,41 @@ class Splitting(Strict):
         return self
 
 
-class Patches(Strict):
-    """How patches are found on a slide and cut from it."""
+class MadeSlides(Strict):
+    """A made corpus in the layout of TUDP v3."""
 
+    patients: Sizes = Field(
+        default=Sizes(train=12, dev=4, eval=4), description="patients per split; every second one has two slides"
+    )
+    side: int = Field(default=2048, ge=1024, description="width and height of a slide in pixels")
+    regions: int = Field(default=3, ge=3, description="pieces of annotated tissue on each slide, one of no class")
+    mpp: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="µm per pixel")
+    mixed: float = Field(default=0.0, ge=0, le=1, description="share of the patients that show both classes")
+    seed: int = Field(default=1, description="another seed gives another corpus")
+    faults: list[Fault] = Field(
+        default_factory=lambda: list[Fault](["no_mpp", "past_edge", "null_region", "deeper_cut", "truncated"]),
+        description="one more slide of train for each, which has this fault on purpose",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.faults)) < len(self.faults):
+            raise ValueError("faults: names one twice")
+        return self
+
+
+class Slides(Corpus):
+    """Patches of whole slides, ductal carcinoma in situ against invasive, as in dataset #11 of Shawki et al. 2021."""
+
+    source: Literal["slides"]
+    folder: str | None = Field(
+        default=None,
+        description="a TUDP tree, or any folder of slides, each with its annotation (.csv, .xml) beside it",
+    )
+    made: MadeSlides | None = Field(
+        default=None, description="a stand-in corpus, made by the workflow, instead of folder"
+    )
+    splitting: Splitting = Field(default=Splitting(), description="which patient goes to which split")
     classes: dict[str, list[str]] = Field(
         default={"dcis": ["dcis"], "indc": ["indc"]},
         min_length=2,
@@ -75,12 +135,10 @@ class Patches(Strict):
         default=0.0, ge=0, lt=1, description="largest share of a patch that another patch of the slide may hold too"
     )
     tissue: Tissue = Field(default=Tissue(), description="which patches are left out for what they show")
-    candidates: int = Field(default=100, gt=0, description="most patches of one class from one slide")
-    draws: int = Field(default=20, gt=0, description="places tried for each of these, at most")
+    draws: int = Field(default=20, gt=0, description="places tried for each of the candidates, at most")
     bad_tiles: int = Field(
         default=3, ge=0, description="most damaged tiles that are met before a slide is bad as a whole"
     )
-    seed: int = Field(default=1, description="another seed places the patches elsewhere")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -91,6 +149,8 @@ class Patches(Strict):
             raise ValueError("classes: each class needs labels of its own")
         if any(label != label.strip().lower() for label in labels):
             raise ValueError("classes: labels are compared in lower case; write them so")
+        if self.made is not None and min(getattr(self.made.patients, split) for split in SPLITS) < 2:
+            raise ValueError("made.patients: each split needs two, one of each class")
         return self
 
     @property
@@ -98,37 +158,62 @@ class Patches(Strict):
         """µm per pixel of a patch, from whichever key says it."""
         return self.mpp if self.magnification is None else 10 / self.magnification
 
+    def names(self) -> list[str]:
+        """The classes in the order of the config."""
+        return list(self.classes)
 
-class Corpus(Strict):
-    """Where slides are found, whose they are, and how many bad ones are put up with."""
+    def is_made(self) -> bool:
+        """Whether the corpus is a stand-in."""
+        return self.made is not None
 
-    folder: str = Field(description="folder of the slides, at any depth, each with its annotation beside it")
-    patient: str | None = Field(
-        default=None,
-        description="a regular expression with one group in brackets, searched in the path below the folder, that "
-        "gives the patient; none: names as in TUDP. '([^/]+)\\.\\w+$' makes each slide a patient of its own",
-    )
-    splitting: Splitting = Field(default=Splitting(), description="which patient goes to which split")
-    most_bad: float = Field(default=0.2, ge=0, le=1, description="largest share of bad slides that is put up with")
-    strict: bool = Field(default=False, description="true: the first bad slide stops the run")
+    def given(self) -> dict[str, Path]:
+        """The list of the splits, if there is one."""
+        return super().given() | ({"list": Path(self.splitting.file)} if self.splitting.file else {})
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        check_pattern("patient", self.patient)
-        return self
+    def raws(self) -> list[Raw]:
+        """The slides that stand in a split, each with its annotation."""
+        from blindtune.datasets.slides import corpus, standin
 
+        splits = corpus.splits_of(list(self._found.values()), self.splitting, self.seed)
+        beside = {file: [one.annotation] if one.annotation else [] for file, one in self._found.items()}
+        if self.made is not None:
+            beside = standin.files(self.made)
+        return [Raw(file, tuple(beside[file]), split) for file, split in splits.items()]
 
-class StandIn(Strict):
-    """A corpus of made slides, in the layout of TUDP v3."""
+    def make(self, file: str, folder: Path) -> None:
+        """Make one slide of the stand-in and its annotations."""
+        from blindtune.datasets.slides import standin
 
-    patients: Sizes = Field(
-        default=Sizes(train=12, dev=4, eval=4), description="patients per split; every second one has two slides"
-    )
-    side: int = Field(default=2048, ge=1024, description="width and height of a slide in pixels")
-    regions: int = Field(default=3, ge=3, description="pieces of annotated tissue on each slide, one of no class")
-    mpp: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="µm per pixel")
-    mixed: float = Field(default=0.0, ge=0, le=1, description="share of the patients that show both classes")
-    faults: bool = Field(
-        default=True, description="true: some more slides of train have faults, for tests of the checks"
-    )
-    seed: int = Field(default=1, description="another seed gives another corpus")
+        if self.made is None:
+            raise TypeError("this corpus is the user's own")
+        standin.write(self.made, file, folder)
+
+    def survey(self, folder: Path, raw: Raw) -> Survey:
+        """Where patches can be cut from a slide, or what is wrong with it."""
+        from blindtune.datasets.slides import survey
+
+        return survey.survey(folder, self._found[raw.file], raw.split, self)
+
+    def cut(self, folder: Path, survey: Survey, candidates: list[Candidate]) -> "NDArray[np.uint8]":
+        """The patches: (patches, rows, columns, 3), red, green and blue."""
+        from blindtune.datasets.slides.survey import cut
+
+        return cut(folder / survey.file, candidates, survey.facts)
+
+    def describe(self, surveys: list[Survey]) -> dict[str, Any]:
+        """Axes, unit, and from how many slides patches were read in which way."""
+        from blindtune.datasets.slides import survey
+
+        return {
+            "axes": ["sample", "row", "column", "channel"],
+            "units": "red, green and blue from 0 to 255",
+            "patches": survey.describe(self, surveys),
+        }
+
+    @cached_property
+    def _found(self) -> "dict[str, Found]":
+        """The slides, by their paths."""
+        from blindtune.datasets.slides import corpus, standin
+
+        slides = standin.files(self.made) if self.made is not None else corpus.find(Path(str(self.folder)))
+        return {one.file: one for one in corpus.slides(slides, self.patient)}

@@ -22,6 +22,10 @@ TOLERANCE = 0.05
 #: What a pixel of a scanned slide can measure, in µm; files that name no resolution often say 72 per inch.
 PLAUSIBLE = (0.02, 20.0)
 
+#: Where µm per pixel are looked for, in this order: in the file, then elsewhere.
+IN_FILE = ("openslide.mpp-x", "aperio.MPP", "tiff.XResolution")
+ELSEWHERE = ("annotation", "objective power", "config")
+
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
 
@@ -83,14 +87,12 @@ class Slide:
         properties = self._handle.properties
         unit = _MICRONS.get(properties.get("tiff.ResolutionUnit", ""))
         resolution = _number(properties.get("tiff.XResolution"))
-        for origin, value in (
-            ("openslide.mpp-x", _number(properties.get("openslide.mpp-x"))),
-            ("aperio.MPP", _number(properties.get("aperio.MPP"))),
-            ("tiff.XResolution", unit / resolution if unit and resolution else None),
-        ):
-            if value is not None and PLAUSIBLE[0] <= value <= PLAUSIBLE[1]:
-                return Scale(value, origin)
-        return None
+        values = (
+            _number(properties.get("openslide.mpp-x")),
+            _number(properties.get("aperio.MPP")),
+            unit / resolution if unit and resolution else None,
+        )
+        return _first_plausible(IN_FILE, values)
 
     def scale(self, annotated: float | None, assumed: float | None) -> Scale | None:
         """µm per pixel: what the file says, else its annotation, else 10 / objective power, else the config.
@@ -103,14 +105,7 @@ class Slide:
         if said is not None:
             return said
         power = _number(self._handle.properties.get("openslide.objective-power"))
-        for origin, value in (
-            ("annotation", annotated),
-            ("objective power", 10 / power if power else None),
-            ("config", assumed),
-        ):
-            if value is not None and PLAUSIBLE[0] <= value <= PLAUSIBLE[1]:
-                return Scale(value, origin)
-        return None
+        return _first_plausible(ELSEWHERE, (annotated, 10 / power if power else None, assumed))
 
     def check_belongs(self, annotation: Annotation) -> None:
         """Refuse an annotation that was made on another slide.
@@ -232,6 +227,13 @@ def _resized(patch: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     from PIL import Image
 
     return np.asarray(Image.fromarray(patch).resize((side, side), Image.Resampling.LANCZOS))
+
+
+def _first_plausible(origins: Sequence[str], values: Sequence[float | None]) -> Scale | None:
+    for origin, value in zip(origins, values, strict=True):
+        if value is not None and PLAUSIBLE[0] <= value <= PLAUSIBLE[1]:
+            return Scale(value, origin)
+    return None
 
 
 def _number(text: Any) -> float | None:

@@ -10,40 +10,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.slides.annotations import SUFFIXES as ANNOTATIONS
 from blindtune.datasets.slides.annotations import Region
 from blindtune.datasets.slides.histology import COARSE, Mask, draw_look, render
-from blindtune.datasets.slides.settings import StandIn
+from blindtune.datasets.slides.settings import ANNOTATIONS, Fault, MadeSlides
 from blindtune.datasets.slides.svs import write_svs
 from blindtune.errors import UserError
 from blindtune.files import write_beside, write_text
 from blindtune.seeds import derive
 
 CLASSES = ("dcis", "indc")
-
-Fault = Literal[
-    "no_mpp",
-    "no_scale",
-    "past_edge",
-    "null_region",
-    "self_crossing",
-    "empty_region",
-    "deeper_cut",
-    "damaged_tile",
-    "damaged",
-    "truncated",
-    "wrong_pair",
-    "no_annotation",
-]
-
-FAULTS: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -83,7 +64,7 @@ class Planned:
         return [self.file.removesuffix(".svs") + suffix for suffix in self.annotations]
 
 
-def plan(settings: StandIn) -> list[Planned]:
+def plan(settings: MadeSlides) -> list[Planned]:
     """Every slide of the corpus, known without making any."""
     slides: list[Planned] = []
     first = 0
@@ -92,17 +73,17 @@ def plan(settings: StandIn) -> list[Planned]:
         found = [slide for place in range(count) for slide in _of_patient(first + place, place, split, settings)]
         slides += found
         first += count
-        if settings.faults and split == "train":
-            slides += _faulty(found)
+        if split == "train":
+            slides += _faulty(found, settings.faults)
     return slides
 
 
-def files(settings: StandIn) -> dict[str, list[str]]:
+def files(settings: MadeSlides) -> dict[str, list[str]]:
     """The annotation files of each slide, by the slide; paths below the corpus."""
     return {slide.file: slide.sidecars for slide in plan(settings)}
 
 
-def write(settings: StandIn, file: str, folder: Path) -> None:
+def write(settings: MadeSlides, file: str, folder: Path) -> None:
     """Make one slide and its annotations; each file is whole or not there.
 
     Args:
@@ -125,7 +106,7 @@ def write(settings: StandIn, file: str, folder: Path) -> None:
         write_text(folder / sidecar, form(regions, _described(slide, settings)))
 
 
-def _of_patient(patient: int, place: int, split: str, settings: StandIn) -> Iterator[Planned]:
+def _of_patient(patient: int, place: int, split: str, settings: MadeSlides) -> Iterator[Planned]:
     """The slides of a patient; classes take turns by the ``place`` within the split, so that each split has both."""
     own = CLASSES[place % 2]
     random = np.random.default_rng(derive("slides", "patient", settings.seed, patient))
@@ -145,11 +126,11 @@ def _name(patient: int) -> str:
     return f"{477_780 + 7 * patient:08d}_{letters}"
 
 
-def _faulty(slides: list[Planned]) -> list[Planned]:
+def _faulty(slides: list[Planned], faults: list[Fault]) -> list[Planned]:
     """One more slide for each fault; patients take turns, and go on counting their slides."""
     patients = list(dict.fromkeys(slide.patient for slide in slides))
     result: list[Planned] = []
-    for turn, fault in enumerate(FAULTS):
+    for turn, fault in enumerate(faults):
         own = [slide for slide in slides if slide.patient == patients[turn % len(patients)]]
         # A deeper cut is another slide of the first one's block, by name and by sight.
         number = own[0].number if fault == "deeper_cut" else len(own) + 1 + turn // len(patients)
@@ -174,7 +155,7 @@ class _Piece:
         return self.top + COARSE * len(self.tissue)
 
 
-def _pieces(slide: Planned, settings: StandIn) -> list[_Piece]:
+def _pieces(slide: Planned, settings: MadeSlides) -> list[_Piece]:
     """The pieces of a slide from the top down, each in a field of its own."""
     fields = _fields(settings.regions)
     field = settings.side // fields
@@ -189,7 +170,7 @@ def _fields(regions: int) -> int:
     return math.isqrt(regions - 1) + 1
 
 
-def _piece(slide: Planned, settings: StandIn, number: int, label: str, left: int, top: int, field: int) -> _Piece:
+def _piece(slide: Planned, settings: MadeSlides, number: int, label: str, left: int, top: int, field: int) -> _Piece:
     # Without the fault: a deeper cut shows the same structures as the slide that it is a twin of.
     seed = derive("slides", "piece", settings.seed, slide.patient, slide.number, number)
     random = np.random.default_rng(seed)
@@ -218,7 +199,7 @@ def _table(
     return reach(steps)[np.rint((angle + np.pi) * (360 / np.pi)).astype(np.int64)]
 
 
-def _write_slide(path: Path, slide: Planned, pieces: list[_Piece], settings: StandIn, mpp: float | None) -> None:
+def _write_slide(path: Path, slide: Planned, pieces: list[_Piece], settings: MadeSlides, mpp: float | None) -> None:
     look = draw_look(np.random.default_rng(derive("slides", "look", settings.seed, slide.patient)))
     glass = look.glass.astype(np.uint8)
 
@@ -264,7 +245,7 @@ def _damage(path: Path, fault: Fault | None, pieces: list[_Piece]) -> None:
                 stream.write(bytes(16))
 
 
-def _regions(slide: Planned, pieces: list[_Piece], settings: StandIn) -> Iterator[Region]:
+def _regions(slide: Planned, pieces: list[_Piece], settings: MadeSlides) -> Iterator[Region]:
     """The regions of a slide as its annotations show them."""
     for number, piece in enumerate(pieces):
         label, outline = piece.label, piece.outline
@@ -288,7 +269,7 @@ class _Described:
     mpp: float | None
 
 
-def _described(slide: Planned, settings: StandIn) -> _Described:
+def _described(slide: Planned, settings: MadeSlides) -> _Described:
     if slide.fault == "wrong_pair":
         return _Described(slide.stem.replace("_a0", "_a1"), settings.side + 512, settings.mpp)
     return _Described(slide.stem, settings.side, None if slide.fault == "no_scale" else settings.mpp)

@@ -6,7 +6,7 @@ what was left out is counted up to the last one that was needed; neither depends
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
 from blindtune.datasets.slides.corpus import Found
 from blindtune.datasets.slides.polygons import Areas, areas_of, coverage, draw_points
-from blindtune.datasets.slides.settings import Patches
-from blindtune.datasets.slides.slide import BadSlide, Slide, View
+from blindtune.datasets.slides.settings import Slides
+from blindtune.datasets.slides.slide import ELSEWHERE, IN_FILE, TOLERANCE, BadSlide, Slide, View
 from blindtune.datasets.slides.tissue import fault_of
 from blindtune.datasets.surveys import Candidate, Survey
 from blindtune.errors import UserError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BATCH = 16
 
 
-def survey(folder: Path, found: Found, split: str, settings: Patches, threads: int = 1) -> Survey:
+def survey(folder: Path, found: Found, split: str, settings: Slides, threads: int = 1) -> Survey:
     """What a slide offers; any fault of the slide or of its annotation is the reason why it is bad.
 
     No two places that are judged overlap by more than the config allows, so the counts in ``left_out`` compare with the
@@ -99,7 +99,26 @@ def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads
     return patches
 
 
-def _fill(result: Survey, folder: Path, found: Found, settings: Patches, threads: int) -> None:
+def describe(settings: Slides, surveys: Sequence[Survey]) -> dict[str, Any]:
+    """How patches are read, as plain data for the manifest; ``read`` says of how many slides in which way."""
+    ways = Counter(
+        (one.facts["view"]["level"], one.facts["view"]["pixels"], one.facts["mpp"], one.facts["mpp_from"])
+        for one in surveys
+    )
+    return {
+        "side": settings.patch,
+        "mpp": settings.wanted_mpp,
+        "scaled": f"the nearest finer level, scaled once by Lanczos; within {TOLERANCE:.0%} of mpp not at all",
+        "mpp_from": [*IN_FILE, *ELSEWHERE],
+        "outside": "white",
+        "read": [
+            {"level": level, "pixels": pixels, "slide_mpp": mpp, "mpp_from": origin, "slides": slides}
+            for (level, pixels, mpp, origin), slides in sorted(ways.items(), key=repr)
+        ],
+    }
+
+
+def _fill(result: Survey, folder: Path, found: Found, settings: Slides, threads: int) -> None:
     with closing(Slide(folder / found.file, threads)) as slide:
         if found.annotation is None:
             raise BadSlide("has no annotation (.csv or .xml) beside it")
@@ -135,7 +154,7 @@ class _Tried:
 class _Search:
     """The search for places on one slide; fills the survey."""
 
-    def __init__(self, result: Survey, slide: Slide, view: View, areas: Areas, settings: Patches) -> None:
+    def __init__(self, result: Survey, slide: Slide, view: View, areas: Areas, settings: Slides) -> None:
         self.result, self.slide, self.view, self.areas = result, slide, view, areas
         self.settings = settings
         #: Corners of the patches that were kept or left out for what they show: none is tried twice.
