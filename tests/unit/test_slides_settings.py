@@ -16,6 +16,7 @@ from blindtune.datasets.slides.slide import on_white
 from blindtune.datasets.store import open_prepared, open_split, prepare
 from blindtune.errors import UserError
 from blindtune.layout import Layout
+from blindtune.views.settings import Crops, Frames
 from makers_slides import REAL, rectangle, slides, write_csv, write_slide
 from makers_slides import tissue as pixels
 
@@ -188,3 +189,12 @@ def test_a_slide_under_two_names_in_two_splits_is_refused(tmp_path: Path) -> Non
         assert json.loads(path.read_text(encoding="utf-8"))["surveys"][0]["bad"] is None
     with pytest.raises(UserError, match=r"eval/0047778\S+svs in eval holds the same bytes as train/0047778\S+svs in t"):
         source.load(files)
+
+
+def test_crops_larger_than_a_patch_are_refused_while_planning() -> None:
+    source = slides(patch=256)
+    source.check_view(Crops(view="crops", side=128, downsample=2))
+    with pytest.raises(ValueError, match="side 128 times downsample 3 is more than a patch of 256"):
+        source.check_view(Crops(view="crops", side=128, downsample=3))
+    with pytest.raises(ValueError, match="no view 'frames' of this dataset, but samples, features, crops"):
+        source.check_view(Frames(view="frames"))

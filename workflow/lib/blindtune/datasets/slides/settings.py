@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blindtune.datasets.slides.corpus import Found
+    from blindtune.views.settings import AnyView
 
 Fault = Literal[
     "no_mpp",
@@ -99,6 +100,8 @@ class MadeSlides(Strict):
 class Slides(Corpus):
     """Patches of whole slides, ductal carcinoma in situ against invasive, as in dataset #11 of Shawki et al. 2021."""
 
+    views: ClassVar[tuple[str, ...]] = ("samples", "features", "crops")
+
     source: Literal["slides"]
     folder: str | None = Field(
         default=None,
@@ -165,6 +168,14 @@ class Slides(Corpus):
     def is_made(self) -> bool:
         """Whether the corpus is a stand-in."""
         return self.made is not None
+
+    def check_view(self, view: "AnyView") -> None:
+        """Refuse a view that patches do not have, or crops larger than they are; raises ValueError."""
+        super().check_view(view)
+        if view.view == "crops" and view.side * view.downsample > self.patch:
+            raise ValueError(
+                f"sees: side {view.side} times downsample {view.downsample} is more than a patch of {self.patch} has"
+            )
 
     def given(self) -> dict[str, Path]:
         """The list of the splits, if there is one."""
