@@ -1,4 +1,4 @@
-"""The published numbers (Shawki et al. 2021, Tables 1 to 4), as they ship in ``resources/published``."""
+"""The published numbers (Shawki et al. 2021, Tables 1 to 5), as they ship in ``resources/published``."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -67,6 +67,30 @@ class Layout(Strict):
     layers: list[Layer]
 
 
+class TableTraining(Strict):
+    """The last rows of Table 5, as printed."""
+
+    optimizer: str
+    learning_rate: str
+    epochs: str
+    batch_size: str
+
+
+class PictureLayout(Strict):
+    """A column of Table 5; the last layer is the output.
+
+    Attributes:
+        shape: rows, columns and channels of one sample; None where the paper does not tell.
+    """
+
+    dataset: str
+    system: str
+    library: str
+    shape: list[int] | None
+    layers: list[Layer]
+    training: TableTraining
+
+
 @dataclass(frozen=True)
 class Published:
     """Everything published that stands in the report."""
@@ -75,6 +99,7 @@ class Published:
     arguments: Arguments
     errors: dict[tuple[str, str], Errors]
     layouts: list[Layout]
+    picture_layouts: list[PictureLayout]
 
 
 class _SizesList(RootModel[list[Sizes]]):
@@ -86,6 +111,10 @@ class _ErrorsList(RootModel[list[Errors]]):
 
 
 class _LayoutList(RootModel[list[Layout]]):
+    pass
+
+
+class _PictureLayoutList(RootModel[list[PictureLayout]]):
     pass
 
 
@@ -104,4 +133,5 @@ def published() -> Published:
         arguments=load(Arguments, folder / "table2.yaml"),
         errors={(row.dataset, row.system): row for row in errors},
         layouts=load(_LayoutList, folder / "table4.yaml").root,
+        picture_layouts=load(_PictureLayoutList, folder / "table5.yaml").root,
     )

@@ -1,0 +1,39 @@
+"""The published numbers as they ship: what can be checked against each other must agree."""
+
+import pytest
+
+from blindtune.models.architecture import Architecture, Invalid, check, count_parameters, describe
+from blindtune.report.published import PictureLayout, published
+
+
+def layout(system: str) -> PictureLayout:
+    [found] = [entry for entry in published().picture_layouts if entry.system == system]
+    return found
+
+
+def network(entry: PictureLayout, side: int) -> Architecture:
+    return Architecture(input_shape=(side, side, 3), layers=tuple(entry.layers))
+
+
+@pytest.mark.parametrize("side", [124, 128, 131])
+def test_the_manual_network_has_the_9216_inputs_that_table_5_prints(side: int) -> None:
+    made = network(layout("Manual"), side)
+    check(made, 2)
+    convolutions = (3 * 25 + 1) * 16 + (16 * 25 + 1) * 32 + (32 * 25 + 1) * 64
+    assert count_parameters(made) == convolutions + (9216 + 1) * 128 + (128 + 1) * 2
+    assert layout("Manual").shape == [128, 128, 3]
+
+
+def test_the_tuned_network_fits_no_crop_that_the_manual_one_takes() -> None:
+    with pytest.raises(Invalid, match=r"layer 7 \(max_pool2d\): a window of 3 x 3 does not fit into 2 x 2"):
+        check(network(layout("Auto"), 131), 2)
+    check(network(layout("Auto"), 132), 2)
+    assert layout("Auto").shape is None
+
+
+def test_table_5_names_the_systems_of_table_3() -> None:
+    for entry in published().picture_layouts:
+        assert (entry.dataset, entry.system) in published().errors
+    first = [describe(entry.layers[0]) for entry in published().picture_layouts]
+    assert first == ["Conv2d (16, 5x5), relu", "Conv2d (1, 8x8), tanh"]
+    assert [entry.training.optimizer for entry in published().picture_layouts] == ["SGD", "Adam"]
