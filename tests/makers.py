@@ -150,7 +150,7 @@ class Heard(Console):
 
 
 def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
-    """The same weights in both: kernels are (h, w, in, out) in Keras and (out, in, h, w) in PyTorch."""
+    """The same weights in both: kernels are (h, w, in, out) in Keras and (out, in, h, w) in PyTorch, and so on."""
     from blindtune.models import keras, pytorch
 
     random = np.random.default_rng(seed)
@@ -160,7 +160,7 @@ def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
         for name, array in keras.weights_of(one).items()
     }
     keras.set_weights(one, weights)
-    turned = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
+    turned = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
     arrays = [np.ascontiguousarray(array.transpose(turned[array.ndim])) for array in weights.values()]
     pytorch.set_weights(other, dict(zip(pytorch.weights_of(other), arrays, strict=True)))
     return one, other.eval()

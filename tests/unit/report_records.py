@@ -12,7 +12,8 @@ from blindtune.budgets import Budget
 from blindtune.cards import Card, Spent, write_card
 from blindtune.files import digest, digest_of_arrays, write_json
 from blindtune.looks import Look, write_answers
-from blindtune.models.architecture import Architecture, Dense, Dropout, Flatten, count_parameters
+from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.layers import Dense, Dropout, Flatten
 from blindtune.training.base import Training
 from blindtune.trials import Epoch, Seconds, Status, Trial, TrialLog, best
 

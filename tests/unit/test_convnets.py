@@ -14,59 +14,34 @@ from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 from blindtune.datasets.digits import Digits
 from blindtune.datasets.store import Prepared, open_prepared, prepare
 from blindtune.models import convnet
-from blindtune.models.architecture import (
-    Architecture,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    Invalid,
-    MaxPool2D,
-    check,
-    count_parameters,
-    describe,
-    without_impossible,
-)
+from blindtune.models.architecture import Architecture, check, count_parameters, without_impossible
+from blindtune.models.layers import Dropout, Invalid, describe
 from blindtune.plans import with_output
 from blindtune.resources import RESOURCES
 from blindtune.runs import run
 from blindtune.strict import load
 from blindtune.systems import Manual, ManualModel, Tuned, read_space
 from blindtune.trials import Trial, TrialLog
-from makers import study, twins
+from makers import study
+from makers_networks import (
+    FLAT,
+    assert_same_scores,
+    conv,
+    dense,
+    dropout,
+    keras_builds,
+    passes,
+    pool,
+    pytorch_builds,
+)
 
 CLASSES = 3
-FLAT = Flatten(kind="flatten")
 SPACE = RESOURCES / "spaces" / "convnet.yaml"
 ACTIVATIONS = ("linear", "relu", "tanh", "softmax", "gelu", "selu", "exponential")
 
 
-def conv(filters: int, kernel: int, activation: str = "relu") -> Conv2D:
-    return Conv2D.model_validate({"kind": "conv2d", "filters": filters, "kernel": kernel, "activation": activation})
-
-
-def pool(size: int) -> MaxPool2D:
-    return MaxPool2D(kind="max_pool2d", size=size)
-
-
-def dropout(rate: float) -> Dropout:
-    return Dropout(kind="dropout", rate=rate)
-
-
-def dense(units: int, activation: str = "linear") -> Dense:
-    return Dense.model_validate({"kind": "dense", "units": units, "activation": activation})
-
-
 def stack(*layers: Any, shape: tuple[int, ...] = (8, 8, 1)) -> Architecture:
     return Architecture(input_shape=shape, layers=layers)
-
-
-@pytest.fixture(scope="module")
-def frameworks() -> None:
-    """Sets TensorFlow's threads, which it takes before its first operation only, as every study does."""
-    from blindtune.training.keras import KerasTrainer
-
-    KerasTrainer()
 
 
 # --- shapes
@@ -93,34 +68,6 @@ def stacks(draw: st.DrawFn) -> Architecture:
     return stack(*above, last, shape=shape)
 
 
-def passes(architecture: Architecture) -> bool:
-    try:
-        check(architecture, CLASSES)
-    except Invalid:
-        return False
-    return True
-
-
-def keras_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
-    from blindtune.models import keras
-
-    model = keras.build(architecture)
-    return tuple(model.output_shape[1:]), int(model.count_params())
-
-
-def pytorch_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
-    import torch
-
-    from blindtune.models import pytorch
-
-    model = pytorch.build(architecture).eval()
-    count = sum(tensor.numel() for tensor in model.parameters())
-    if any(0 in tensor.shape for tensor in model.parameters()):
-        raise ValueError("PyTorch builds layers of nothing")
-    with torch.no_grad():
-        return tuple(model(torch.zeros(2, *architecture.input_shape)).shape[1:]), count
-
-
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
 @pytest.mark.parametrize("builds", [keras_builds, pytorch_builds])
@@ -129,7 +76,7 @@ def pytorch_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
 def test_shape_inference_agrees_with_what_is_really_built(
     builds: Callable[[Architecture], tuple[tuple[int, ...], int]], made: Architecture
 ) -> None:
-    if passes(made):
+    if passes(made, CLASSES):
         assert builds(made) == ((CLASSES,), count_parameters(made))
         return
     # PyTorch takes a dropout of 1; training with it is meaningless, and Keras refuses it.
@@ -176,16 +123,8 @@ def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architectu
     ],
 )
 def test_both_frameworks_give_the_same_scores(architecture: Architecture) -> None:
-    import torch
-
     check(architecture, CLASSES)
-    one, other = twins(architecture)
-    x = np.random.default_rng(1).normal(size=(9, *architecture.input_shape)).astype(np.float32)
-    theirs = np.asarray(one(x, training=False))
-    with torch.no_grad():
-        ours = other(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
-    assert np.ptp(theirs, axis=0).min() > 1e-3, "the scores must depend on the picture"
+    assert_same_scores(architecture, 1e-4)
 
 
 # --- the family
@@ -273,7 +212,7 @@ def test_what_is_left_is_the_whole_if_it_was_possible_and_as_much_as_possible_if
     numbers = [int(text.split()[1]) for text in left.exceptions]
     assert left.layers == tuple(layer for number, layer in enumerate(made.layers, 1) if number not in numbers)
     assert without_impossible(left.model_copy(update={"exceptions": ()})).layers == left.layers
-    if passes(made):
+    if passes(made, CLASSES):
         assert left == made
     # The first layer left out is the one that check names.
     if left.exceptions:
@@ -285,7 +224,7 @@ def test_what_is_left_is_the_whole_if_it_was_possible_and_as_much_as_possible_if
 def test_the_shipped_space_on_digits_holds_possible_and_impossible_sets() -> None:
     space, random = read_space(SPACE, "convnet"), np.random.default_rng(0)
     made = [convnet.architecture(space.draw(random), (8, 8, 1), CLASSES) for _ in range(400)]
-    share = sum(map(passes, made)) / len(made)
+    share = sum(passes(one, CLASSES) for one in made) / len(made)
     assert 0.2 < share < 0.8
     for architecture in made:
         check(without_impossible(architecture), CLASSES)
@@ -342,7 +281,7 @@ def test_an_impossible_set_is_invalid_and_the_whole_budget_is_spent(pictures: Pr
     assert statuses == {"invalid", "completed"}
     for trial in found:
         made = convnet.architecture(trial.hyperparameters, pictures.sample_shape, CLASSES)  # type: ignore[arg-type]
-        assert (trial.status == "completed") == passes(made) and trial.exceptions == []
+        assert (trial.status == "completed") == passes(made, CLASSES) and trial.exceptions == []
         if trial.status == "invalid":
             assert "does not fit into" in str(trial.reason) and trial.score is None
         else:

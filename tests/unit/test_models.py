@@ -8,21 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blindtune.models import mlp
-from blindtune.models.architecture import Architecture, Dense, Dropout, Invalid, check, count_parameters, describe
+from blindtune.models.architecture import Architecture, check, count_parameters
+from blindtune.models.layers import Dense, Dropout, Invalid, describe
 from blindtune.plans import with_output
 from blindtune.strict import load
 from blindtune.systems import ManualModel, read_space
-from makers import ROOT, twins
+from makers import ROOT
+from makers_networks import assert_same_scores, dense, dropout, scores
 
 SMOOTH = ("linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus")
-
-
-def dense(units: int, activation: str = "linear") -> Dense:
-    return Dense.model_validate({"kind": "dense", "units": units, "activation": activation})
-
-
-def dropout(rate: float) -> Dropout:
-    return Dropout(kind="dropout", rate=rate)
 
 
 def stack(*layers: Any, shape: tuple[int, ...] = (2,)) -> Architecture:
@@ -103,14 +97,6 @@ def test_the_manual_models_have_the_published_sizes(name: str, parameters: int) 
 # --- both frameworks
 
 
-@pytest.fixture(scope="module")
-def frameworks() -> None:
-    """Sets TensorFlow's threads, which it takes before its first operation only, as every study does."""
-    from blindtune.training.keras import KerasTrainer
-
-    KerasTrainer()
-
-
 LAYERS = st.one_of(
     st.builds(dense, st.integers(1, 9), st.sampled_from(SMOOTH)), st.builds(dropout, st.sampled_from([0.0, 0.3]))
 )
@@ -128,21 +114,12 @@ def test_parameters_are_as_the_frameworks_count_them(layers: list[Any], features
     assert count_parameters(made) == keras.build(made).count_params()
 
 
-def scores(one: Any, other: Any, x: Any) -> tuple[Any, Any]:
-    import torch
-
-    with torch.no_grad():
-        return np.asarray(one(x, training=False)), other(torch.from_numpy(x)).numpy()
-
-
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("activation", SMOOTH)
 @pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid"])
 def test_both_frameworks_give_the_same_scores(activation: str, output: str) -> None:
     made = stack(dense(7, activation), dropout(0.4), dense(5, activation), dense(3, output))
-    x = np.random.default_rng(1).normal(size=(20, 2)).astype(np.float32)
-    theirs, ours = scores(*twins(made), x)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    assert_same_scores(made, 1e-5, samples=20)
 
 
 @pytest.mark.usefixtures("frameworks")
@@ -156,7 +133,7 @@ def test_both_frameworks_give_the_same_loss(name: str, output: str) -> None:
     made = stack(dense(7, "tanh"), dense(3, output))
     random = np.random.default_rng(2)
     x, y = 3 * random.normal(size=(40, 2)).astype(np.float32), random.integers(0, 3, 40)
-    theirs, ours = scores(*twins(made), x)
+    theirs, ours = scores(made, x)
     keras_loss = float(keras.loss(name, made, 3)(y, theirs))
     torch_loss = float(pytorch.loss(name, torch.from_numpy(ours), torch.from_numpy(y), made.gives_logits()))
     assert torch_loss == pytest.approx(keras_loss, rel=1e-5)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from blindtune.models.architecture import Architecture, Invalid, check, count_parameters, describe
+from blindtune.models.architecture import Architecture, check, count_parameters
+from blindtune.models.layers import Invalid, describe
 from blindtune.report.published import PictureLayout, published
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from blindtune.budgets import Budget
 from blindtune.datasets.store import Prepared
-from blindtune.models.architecture import Architecture, Dense, Layer, without_impossible
+from blindtune.models.architecture import Architecture, without_impossible
 from blindtune.models.families import BUILD
+from blindtune.models.layers import Dense, Layer
 from blindtune.seeds import derive
 from blindtune.spaces import Hyperparameters
 from blindtune.strict import load

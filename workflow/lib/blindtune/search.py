@@ -15,7 +15,8 @@ from blindtune.datasets.base import Split
 from blindtune.datasets.store import Prepared
 from blindtune.errors import UserError
 from blindtune.files import canonical, digest_of_arrays
-from blindtune.models.architecture import Invalid, check
+from blindtune.models.architecture import check
+from blindtune.models.layers import Invalid
 from blindtune.plans import Plan
 from blindtune.training.base import Outcome, Scoring, Session, State, Task, best_epoch, diverged
 from blindtune.trials import Epoch, Trial, TrialLog, best

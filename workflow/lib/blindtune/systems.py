@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from blindtune.code import digest_of
-from blindtune.models.architecture import Dense, Impossible, Layer
+from blindtune.models.architecture import Impossible
 from blindtune.models.families import HYPERPARAMETERS, REQUIRED, Family
+from blindtune.models.layers import Dense, Layer
 from blindtune.resources import RESOURCES
 from blindtune.spaces import ChoiceDimension, Hyperparameters, Space, Value
 from blindtune.strict import Strict, load, nearest, parse

@@ -4,8 +4,9 @@ The dimensions are those of Shawki et al. 2021, section IV (filters, kernel size
 MLP) and of the guide (sections 4 to 6: pooling and dropout that may be absent).
 """
 
-from blindtune.models.architecture import Architecture, Conv2D, Dropout, Flatten, Layer, MaxPool2D
+from blindtune.models.architecture import Architecture
 from blindtune.models.dense import dense_layers
+from blindtune.models.layers import Conv2D, Dropout, Flatten, Layer, MaxPool2D
 from blindtune.spaces import Hyperparameters, nth
 
 HYPERPARAMETERS = {

@@ -1,6 +1,6 @@
-"""The dense part of a network, which MLPs and ConvNets share."""
+"""The dense part of a network, which the families share."""
 
-from blindtune.models.architecture import Dense, Dropout, Layer
+from blindtune.models.layers import Dense, Dropout, Layer
 from blindtune.spaces import Hyperparameters, nth
 
 
@@ -16,8 +16,18 @@ def dense_layers(values: Hyperparameters, activation: str, classes: int) -> list
     for number in range(1, int(values["layers"]) + 1):
         kind = {"kind": "dense", "units": nth(values, "units", number)}
         layers.append(Dense.model_validate({**kind, "activation": nth(values, activation, number, "relu")}))
-        if values.get("dropout", True) and "dropout_rate" in values:
-            layers.append(Dropout(kind="dropout", rate=float(values["dropout_rate"])))
-    output = values.get("output_activation", "softmax")
-    layers.append(Dense.model_validate({"kind": "dense", "units": classes, "activation": output}))
-    return layers
+        layers += dropout_behind(values)
+    return [*layers, output_layer(values, classes)]
+
+
+def dropout_behind(values: Hyperparameters) -> list[Layer]:
+    """The dropout behind a layer: none where ``dropout`` is false or there is no ``dropout_rate``."""
+    if not values.get("dropout", True) or "dropout_rate" not in values:
+        return []
+    return [Dropout(kind="dropout", rate=float(values["dropout_rate"]))]
+
+
+def output_layer(values: Hyperparameters, classes: int) -> Dense:
+    """One score per class, by ``output_activation`` (default softmax)."""
+    activation = values.get("output_activation", "softmax")
+    return Dense.model_validate({"kind": "dense", "units": classes, "activation": activation})

@@ -3,18 +3,26 @@
 from collections.abc import Callable
 from typing import Literal
 
-from blindtune.models import convnet, mlp
+from blindtune.models import convnet, lstm, mlp
 from blindtune.models.architecture import Architecture
 from blindtune.spaces import Hyperparameters
 
-Family = Literal["mlp", "convnet"]
+Family = Literal["mlp", "convnet", "lstm"]
 Build = Callable[[Hyperparameters, tuple[int, ...], int], Architecture]
 
 #: The hyperparameters that a family understands, beside those of training.
-HYPERPARAMETERS: dict[Family, set[str]] = {"mlp": mlp.HYPERPARAMETERS, "convnet": convnet.HYPERPARAMETERS}
+HYPERPARAMETERS: dict[Family, set[str]] = {
+    "mlp": mlp.HYPERPARAMETERS,
+    "convnet": convnet.HYPERPARAMETERS,
+    "lstm": lstm.HYPERPARAMETERS,
+}
 
 #: Those without which it builds nothing.
-REQUIRED: dict[Family, set[str]] = {"mlp": mlp.REQUIRED, "convnet": convnet.REQUIRED}
+REQUIRED: dict[Family, set[str]] = {"mlp": mlp.REQUIRED, "convnet": convnet.REQUIRED, "lstm": lstm.REQUIRED}
 
 #: From hyperparameters, shape of a sample and number of classes to an architecture.
-BUILD: dict[Family, Build] = {"mlp": mlp.architecture, "convnet": convnet.architecture}
+BUILD: dict[Family, Build] = {
+    "mlp": mlp.architecture,
+    "convnet": convnet.architecture,
+    "lstm": lstm.architecture,
+}

@@ -4,8 +4,9 @@ The dimensions are the published ones: number of layers, neurons and activation 
 of them is the paper's "input layer"), activation of the output, one dropout rate for the model.
 """
 
-from blindtune.models.architecture import Architecture, Flatten, Layer
+from blindtune.models.architecture import Architecture
 from blindtune.models.dense import dense_layers
+from blindtune.models.layers import Flatten, Layer
 from blindtune.spaces import Hyperparameters
 
 HYPERPARAMETERS = {"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}

@@ -8,45 +8,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from blindtune.models.architecture import (
+from blindtune.models import pytorch_modules as modules
+from blindtune.models.architecture import Architecture
+from blindtune.models.layers import (
     AnyLayer,
-    Architecture,
+    Conv1D,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
+    Lstm,
+    MaxPool1D,
     MaxPool2D,
     shape_after,
 )
-
-
-class _Exponential(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.exp(x)
-
-
-class _ChannelsFirst(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.permute(0, 3, 1, 2)
-
-
-class _Flatten(nn.Module):
-    """Flattens pictures with the channels running fastest, as Keras does."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).flatten(1)
-
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "exponential": _Exponential,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "softplus": nn.Softplus,
-    "gelu": nn.GELU,
-}
 
 #: Keras's own bound (keras.config.epsilon) on probabilities before their logarithm.
 _EPSILON = 1e-7
@@ -57,14 +32,12 @@ def build(architecture: Architecture) -> nn.Sequential:
 
     Takes samples as Keras does, pictures with their channels last.
     """
-    modules: list[nn.Module] = []
     shape = architecture.input_shape
-    if len(shape) == 3:
-        modules.append(_ChannelsFirst())
+    built: list[nn.Module] = [modules.ChannelsFirst()] if len(shape) == 3 else []
     for layer in architecture.layers:
-        modules += _modules(layer, shape)
+        built += _modules(layer, shape)
         shape = shape_after(layer, shape)
-    return nn.Sequential(*modules)
+    return nn.Sequential(*built)
 
 
 def weights_of(model: nn.Module) -> dict[str, NDArray[Any]]:
@@ -95,20 +68,23 @@ def loss(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tenso
 def _modules(layer: AnyLayer, shape: tuple[int, ...]) -> list[nn.Module]:
     match layer:
         case Dense():
-            return [nn.Linear(shape[0], layer.units), *_activation(layer.activation)]
+            return [nn.Linear(shape[0], layer.units), *_following(layer.activation, 1)]
         case Dropout():
             return [nn.Dropout(layer.rate)]
         case Conv2D():
-            return [nn.Conv2d(shape[2], layer.filters, layer.kernel), *_activation(layer.activation)]
+            return [nn.Conv2d(shape[2], layer.filters, layer.kernel), *_following(layer.activation, 1)]
         case MaxPool2D():
             return [nn.MaxPool2d(layer.size)]
+        case Conv1D():
+            return [modules.Conv1d(shape[1], layer.filters, layer.kernel), *_following(layer.activation, 2)]
+        case MaxPool1D():
+            return [modules.MaxPool1d(layer.size)]
+        case Lstm():
+            return [modules.Lstm(shape[1], layer.units, modules.activation(layer.activation, 1), layer.sequence)]
         case Flatten():
-            return [_Flatten()]
+            return [modules.Flatten()]
 
 
-def _activation(name: str) -> list[nn.Module]:
-    if name == "linear":
-        return []
-    if name == "softmax":
-        return [nn.Softmax(dim=1)]
-    return [_ACTIVATIONS[name]()]
+def _following(activation: str, channels: int) -> list[nn.Module]:
+    """A module of its own for what follows a weighted sum, unless that is nothing."""
+    return [] if activation == "linear" else [modules.activation(activation, channels)]

@@ -5,7 +5,7 @@ from functools import cache
 
 from pydantic import RootModel
 
-from blindtune.models.architecture import Layer
+from blindtune.models.layers import Layer
 from blindtune.resources import RESOURCES
 from blindtune.strict import Strict, load
 

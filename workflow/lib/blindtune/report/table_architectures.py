@@ -1,7 +1,8 @@
 """Table 4: the architectures, published and ours."""
 
 from blindtune.cards import Card
-from blindtune.models.architecture import Architecture, Dense, Layer, count_parameters, describe
+from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.layers import Dense, Layer, describe
 from blindtune.report.published import Layout, published
 from blindtune.report.records import DatasetRecords, Records, Run, SystemRecords
 from blindtune.report.table import Row, Table, joined, number, percent, plain

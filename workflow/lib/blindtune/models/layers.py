@@ -1,0 +1,185 @@
+"""The layers that Keras and PyTorch build alike, and shape inference through each."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from blindtune.strict import Strict
+
+Activation = Literal["linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus", "gelu"]
+
+
+class Dense(Strict):
+    """A fully connected layer (Keras ``Dense``, PyTorch ``Linear``) and its activation."""
+
+    kind: Literal["dense"]
+    units: int = Field(description="neurons")
+    activation: Activation = Field(default="linear", description="what follows the weighted sum")
+
+
+class Dropout(Strict):
+    """Sets a random share of its inputs to zero while training."""
+
+    kind: Literal["dropout"]
+    rate: float = Field(description="share of inputs set to zero, from 0 to below 1")
+
+
+class Conv2D(Strict):
+    """A two-dimensional convolution over (row, column, channel), stride 1, and its activation."""
+
+    kind: Literal["conv2d"]
+    filters: int = Field(description="output channels")
+    kernel: int = Field(description="side of the square kernel, in pixels")
+    activation: Activation = Field(default="linear", description="what follows the weighted sum")
+
+
+class MaxPool2D(Strict):
+    """The largest value of each square window; windows do not overlap, a rest at the border is dropped."""
+
+    kind: Literal["max_pool2d"]
+    size: int = Field(description="side of the window, in pixels")
+
+
+class Conv1D(Strict):
+    """A convolution over the steps of (step, channel), stride 1, and its activation."""
+
+    kind: Literal["conv1d"]
+    filters: int = Field(description="output channels")
+    kernel: int = Field(description="length of the kernel, in steps")
+    activation: Activation = Field(default="linear", description="what follows the weighted sum")
+
+
+class MaxPool1D(Strict):
+    """The largest value of each window of steps; windows do not overlap, a rest at the end is dropped."""
+
+    kind: Literal["max_pool1d"]
+    size: int = Field(description="length of the window, in steps")
+
+
+class Lstm(Strict):
+    """A long short-term memory over the steps of (step, channel), its three gates with sigmoid (Keras ``LSTM``)."""
+
+    kind: Literal["lstm"]
+    units: int = Field(description="cells, each with one output")
+    activation: Activation = Field(default="tanh", description="of what enters a cell and of what leaves it")
+    sequence: bool = Field(default=False, description="true: a vector for each step; false: that of the last step")
+
+
+class Flatten(Strict):
+    """A sample of any shape as one vector, the last axis running fastest."""
+
+    kind: Literal["flatten"]
+
+
+AnyLayer = Dense | Dropout | Conv2D | MaxPool2D | Conv1D | MaxPool1D | Lstm | Flatten
+Layer = Annotated[AnyLayer, Field(discriminator="kind")]
+
+
+class Invalid(ValueError):
+    """A hyperparameter set from which no model can be built; the message says why."""
+
+
+def shape_after(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -> tuple[int, ...]:
+    """The shape of one sample behind ``layer``.
+
+    Raises:
+        Invalid: the layer cannot be built on ``shape``; the message begins with ``where``.
+    """
+    match layer:
+        case Dropout():
+            if not 0 <= layer.rate < 1:
+                raise Invalid(f"{where}: rate {layer.rate} is not from 0 to below 1")
+            return shape
+        case Flatten():
+            return (math.prod(shape),)
+        case Dense():
+            if len(shape) != 1:
+                raise Invalid(f"{where}: takes vectors, not samples of shape {shape}")
+            _check_size(layer.units, "units", where)
+            return (layer.units,)
+        case Conv2D():
+            rows, columns, _ = _picture(shape, where)
+            _check_size(layer.filters, "filters", where)
+            _check_square(layer.kernel, rows, columns, "kernel", where)
+            return (rows - layer.kernel + 1, columns - layer.kernel + 1, layer.filters)
+        case MaxPool2D():
+            rows, columns, channels = _picture(shape, where)
+            _check_square(layer.size, rows, columns, "window", where)
+            return (rows // layer.size, columns // layer.size, channels)
+        case Conv1D():
+            steps, _ = _sequence(shape, where)
+            _check_size(layer.filters, "filters", where)
+            _check_stretch(layer.kernel, steps, "kernel", where)
+            return (steps - layer.kernel + 1, layer.filters)
+        case MaxPool1D():
+            steps, channels = _sequence(shape, where)
+            _check_stretch(layer.size, steps, "window", where)
+            return (steps // layer.size, channels)
+        case Lstm():
+            steps, _ = _sequence(shape, where)
+            _check_size(layer.units, "units", where)
+            return (steps, layer.units) if layer.sequence else (layer.units,)
+
+
+def parameters(layer: AnyLayer, shape: tuple[int, ...]) -> int:
+    """Trainable weights and biases of a layer that can be built on samples of ``shape``."""
+    match layer:
+        case Dense():
+            return (shape[0] + 1) * layer.units
+        case Conv2D():
+            return (shape[2] * layer.kernel**2 + 1) * layer.filters
+        case Conv1D():
+            return (shape[1] * layer.kernel + 1) * layer.filters
+        case Lstm():
+            return 4 * (shape[1] + layer.units + 1) * layer.units
+        case _:
+            return 0
+
+
+def describe(layer: AnyLayer) -> str:
+    """One layer as Tables 4 and 5 of Shawki et al. 2021 write it."""
+    match layer:
+        case Dense():
+            return f"Dense ({layer.units}), {layer.activation}"
+        case Dropout():
+            return f"dropout ({layer.rate:g})"
+        case Conv2D():
+            return f"Conv2d ({layer.filters}, {layer.kernel}x{layer.kernel}), {layer.activation}"
+        case MaxPool2D():
+            return f"MaxPool2d ({layer.size}, {layer.size})"
+        case Conv1D():
+            return f"Conv1d ({layer.filters}, {layer.kernel}), {layer.activation}"
+        case MaxPool1D():
+            return f"MaxPool1d ({layer.size})"
+        case Lstm():
+            return f"LSTM ({layer.units}), {layer.activation}" + (", all steps" if layer.sequence else "")
+        case Flatten():
+            return "flatten"
+
+
+def _picture(shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
+    if len(shape) != 3:
+        raise Invalid(f"{where}: takes (row, column, channel), not samples of shape {shape}")
+    return shape[0], shape[1], shape[2]
+
+
+def _sequence(shape: tuple[int, ...], where: str) -> tuple[int, int]:
+    if len(shape) != 2:
+        raise Invalid(f"{where}: takes (step, channel), not samples of shape {shape}")
+    return shape[0], shape[1]
+
+
+def _check_size(number: int, what: str, where: str) -> None:
+    if number < 1:
+        raise Invalid(f"{where}: {number} {what}")
+
+
+def _check_square(side: int, rows: int, columns: int, what: str, where: str) -> None:
+    if not 1 <= side <= min(rows, columns):
+        raise Invalid(f"{where}: a {what} of {side} x {side} does not fit into {rows} x {columns}")
+
+
+def _check_stretch(length: int, steps: int, what: str, where: str) -> None:
+    if not 1 <= length <= steps:
+        raise Invalid(f"{where}: a {what} of {length} does not fit into {steps} steps")

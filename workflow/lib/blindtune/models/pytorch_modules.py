@@ -1,0 +1,116 @@
+"""Layers as PyTorch modules, where PyTorch's own differ from Keras's.
+
+Pictures go through the layers with their channels first, as PyTorch's convolutions take them; sequences stay
+(sample, step, channel), as its LSTM does.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class _Exponential(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.exp(x)
+
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "linear": nn.Identity,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "exponential": _Exponential,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "softplus": nn.Softplus,
+    "gelu": nn.GELU,
+}
+
+
+def activation(name: str, channels: int) -> nn.Module:
+    """The activation of that name; a softmax is taken over the axis number ``channels``."""
+    return nn.Softmax(dim=channels) if name == "softmax" else _ACTIVATIONS[name]()
+
+
+class ChannelsFirst(nn.Module):
+    """Turns pictures (sample, row, column, channel) into (sample, channel, row, column)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same pictures."""
+        return x.permute(0, 3, 1, 2)
+
+
+class Flatten(nn.Module):
+    """Flattens pictures with the channels running fastest, as Keras does, and sequences as they are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Vectors."""
+        return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).flatten(1)
+
+
+class Conv1d(nn.Conv1d):
+    """A convolution over (sample, step, channel)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sequences that are shorter by the kernel less one."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class MaxPool1d(nn.MaxPool1d):
+    """The largest values over (sample, step, channel)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sequences that are shorter by the factor of the window."""
+        pooled: Tensor = super().forward(x.transpose(1, 2))
+        return pooled.transpose(1, 2)
+
+
+class Lstm(nn.Module):
+    """One layer of ``nn.LSTM`` as Keras builds it: with one bias where PyTorch has two, and any activation.
+
+    The rows of the weights are those of the input gate, the forget gate, the cell and the output gate, which is the
+    order of both frameworks. They begin as those of ``nn.LSTM`` do.
+    """
+
+    def __init__(self, features: int, units: int, activation: nn.Module, sequence: bool) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(units)
+        self.weight_ih = nn.Parameter(torch.empty(4 * units, features).uniform_(-bound, bound))
+        self.weight_hh = nn.Parameter(torch.empty(4 * units, units).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(4 * units).uniform_(-bound, bound))
+        self._activation = activation
+        self._sequence = sequence
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (sample, step, feature) to (sample, step, unit), or (sample, unit) of the last step."""
+        hidden = self._fused(x) if isinstance(self._activation, nn.Tanh) else self._by_steps(x)
+        return hidden if self._sequence else hidden[:, -1]
+
+    def _fused(self, x: Tensor) -> Tensor:
+        """What ``nn.LSTM`` calls, which knows tanh alone; faster than step by step."""
+        start = x.new_zeros(1, len(x), self.weight_hh.shape[1])
+        weights = [self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias)]
+        hidden, _, _ = torch.lstm(
+            x,
+            [start, start],
+            weights,
+            has_biases=True,
+            num_layers=1,
+            dropout=0.0,
+            train=self.training,
+            bidirectional=False,
+            batch_first=True,
+        )
+        return hidden
+
+    def _by_steps(self, x: Tensor) -> Tensor:
+        outputs = []
+        hidden = cell = x.new_zeros(len(x), self.weight_hh.shape[1])
+        for entering in functional.linear(x, self.weight_ih, self.bias).unbind(1):
+            let_in, keep, new, let_out = (entering + functional.linear(hidden, self.weight_hh)).chunk(4, dim=1)
+            cell = keep.sigmoid() * cell + let_in.sigmoid() * self._activation(new)
+            hidden = let_out.sigmoid() * self._activation(cell)
+            outputs.append(hidden)
+        return torch.stack(outputs, dim=1)
