@@ -322,7 +322,7 @@ def test_a_choice_of_one_and_plain_lists_suit_every_library(pair: tuple[str, str
 
 # --- distributions
 
-SHIPPED = {"mlp": "mlp", "mlp_dropout": "mlp", "convnet": "convnet"}
+SHIPPED = {"mlp": "mlp", "mlp_dropout": "mlp", "convnet": "convnet", "convnet_11": "convnet", "lstm_12": "lstm"}
 SCALES = {
     "int_log": {"type": "int", "low": 1, "high": 100, "log": True},
     "float_log": {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
@@ -381,6 +381,27 @@ def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> Non
 def test_every_library_draws_shipped_spaces_as_the_reference_does(library: str, name: str) -> None:
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
     assert_same_distribution(space, DRAWS[library](space, 2_000))
+
+
+@pytest.mark.parametrize(("name", "counter"), [("convnet_11", "filters"), ("lstm_12", "units")])
+def test_every_tuner_takes_the_spaces_of_the_real_sets_or_says_which_dimension_it_cannot_take(
+    name: str, counter: str
+) -> None:
+    space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
+    for pair in ALL:
+        if pair in [*NUMBERS_ONLY, ("optuna", "grid")]:
+            with pytest.raises(ValueError, match=f"^{counter}: Optuna's .* depends on another|^space: is a grid"):
+                check(tuner(*pair), space)
+        else:
+            check(tuner(*pair), space)
+            made = list(proposals(pair, space, 42, 3))
+            assert made and all(space.snap(values) == values for values in made)
+
+
+@pytest.mark.parametrize(("name", "family"), [("guide_convnet", "convnet"), ("guide_mlp", "lstm")])
+def test_every_tuner_takes_the_spaces_of_the_guide_for_both_families(name: str, family: Any) -> None:
+    space = read_space(RESOURCES / "spaces" / f"{name}.yaml", family)
+    assert all(allowed(pair, space) for pair in ALL)
 
 
 @pytest.mark.parametrize("library", DRAWS)
