@@ -15,7 +15,8 @@ from blindtune.datasets.eeg.settings import Eeg
 from blindtune.datasets.store import Prepared
 from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays
-from blindtune.models.architecture import Architecture, Conv2D, Dense, Flatten
+from blindtune.models.architecture import Architecture
+from blindtune.models.layers import Conv2D, Dense, Flatten
 from blindtune.training.base import Outcome, Session, State, Task, Training
 from blindtune.views.behind import behind, seen
 from blindtune.views.crops import Cropped
