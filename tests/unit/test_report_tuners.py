@@ -20,7 +20,8 @@ from blindtune.budgets import Budget
 from blindtune.cards import read_card, write_card
 from blindtune.files import read_json, write_json
 from blindtune.report import figure_pareto, figure_search, figures, names, tables
-from blindtune.report.page import LONG, SECTIONS, write_page
+from blindtune.report.names import SECTIONS
+from blindtune.report.page import LONG, write_page
 from blindtune.report.records import DatasetRecords, Records, collect
 from blindtune.report.searches import best_so_far, epochs_spent
 from blindtune.report.style import drawing, log_axis, marks

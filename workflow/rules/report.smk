@@ -16,7 +16,9 @@ REPORT_PARAMS = {
     "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
     "seeds": CONFIG.seeds,
 }
-FIGURES = names.figures([comparison.dataset for comparison in CONFIG.compare])
+FIGURES = names.figures([comparison.dataset for comparison in CONFIG.compare], CONFIG.corpora())
+TABLES_CODE = names.modules(names.TABLES)
+FIGURES_CODE = names.modules(names.FIGURES)
 
 
 rule tables:
@@ -34,7 +36,7 @@ rule tables:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        code=digest_of("blindtune.report.tables"),
+        code=digest_of("blindtune.report.tables", *TABLES_CODE),
     message:
         "writing the tables"
     script:
@@ -56,7 +58,7 @@ rule figures:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        code=digest_of("blindtune.report.figures"),
+        code=digest_of("blindtune.report.figures", *FIGURES_CODE),
     message:
         "drawing the figures"
     script:
@@ -79,7 +81,7 @@ rule page:
         **REPORT_PARAMS,
         tables=lambda wildcards: PATHS.tables(),
         figures=lambda wildcards: PATHS.figures(),
-        code=digest_of("blindtune.report.page"),
+        code=digest_of("blindtune.report.page", *TABLES_CODE, *FIGURES_CODE),
     message:
         "writing the report"
     script:

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 from blindtune.budgets import Budget
 from blindtune.console import DEFAULT_VERBOSITY, Verbosity
 from blindtune.datasets.base import Source
+from blindtune.datasets.corpora import Corpus
 from blindtune.datasets.digits import Digits
 from blindtune.datasets.drawn import Drawn
 from blindtune.datasets.eeg.settings import Eeg
@@ -110,6 +111,10 @@ class Config(Strict):
     def comparison(self, dataset: str) -> Comparison:
         """What is compared on a dataset."""
         return next(comparison for comparison in self.compare if comparison.dataset == dataset)
+
+    def corpora(self) -> list[str]:
+        """The compared datasets that are cut from many raw files."""
+        return [one.dataset for one in self.compare if isinstance(self.datasets[one.dataset], Corpus)]
 
     def settings(self, dataset: str, system: str) -> System:
         """A system as it competes on a dataset."""

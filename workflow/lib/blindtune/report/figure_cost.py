@@ -10,6 +10,11 @@ from blindtune.report.style import INCH, Mark, drawing, legend_below, literal, l
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CAPTION = (
+    "Error on eval against the parameters of the frozen model and against the wall seconds of its study; one point "
+    "per seed."
+)
+
 
 def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
     """A point per system and seed, with the 95% interval of sampling eval."""

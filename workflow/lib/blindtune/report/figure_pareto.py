@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CAPTION = (
+    "Every completed trial of every tuner and seed: dev error and trainable parameters. The black line is the front "
+    "of all tuners together: no trial is both smaller and better than one on it; each of its corners bears the mark "
+    "of the tuner that found it. Tuners that sought both at once are drawn out with fronts of their own, and the "
+    "others are faint."
+)
+
 #: Of one tuner: parameters and dev error in % of each trial, (trials, 2).
 Points = dict[str, Floats]
 

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CAPTION = (
+    "Dev error of the best trial so far, against the epochs of all trials, whatever became of them, and against the "
+    "wall seconds of all parts. Of several seeds the line is the median and the band reaches from the lowest to the "
+    "highest; a search that ended keeps what it had. The worst first guesses lie above the frame. A tuner that scores "
+    "on folds shows only what it trained on all of train. The legend begins with the lowest dev error. Systems that "
+    "do not search are a dotted level on the left and a point per seed on the right."
+)
+
 #: The axes of the two panels: what was spent up to the end of each trial, and what it is called.
 AXES: tuple[tuple[Callable[[list[Trial]], Floats], str], ...] = (
     (epochs_spent, "training epochs spent, all trials together"),

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CAPTION = (
+    "Samples of each split, drawn at random (the published Figure 2 shows the same of #10). Eval was drawn after "
+    "every model of the dataset was frozen."
+)
+
 
 def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
     """Three panels with the same axes, a colour per class."""

@@ -12,6 +12,11 @@ from blindtune.report.table_times import PARTS, mean_seconds
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CAPTION = (
+    "Wall seconds of a study by what they went into, mean over the seeds: on the left as they are, on the right as "
+    "shares."
+)
+
 NAMES = {
     "suggest": "suggesting",
     "build": "building",

@@ -1,23 +1,105 @@
-"""The names of the report's tables and figures, which the workflow needs while it plans."""
+"""What the report consists of, by name: the one place where a table or a figure is entered.
 
-TABLES = [
-    "table1_datasets",
-    "table2_arguments",
-    "table3_errors",
-    "table4_architectures",
-    "comparisons",
-    "scores",
-    "tuner_pairs",
-    "tuner_ranks",
-    "costs",
-    "times",
-    "libraries",
-    "choices",
-]
+The workflow needs the names while it plans, so each is given with the name of the module that makes it; the modules
+are imported when the report is written. That of a table has ``build``, that of a figure ``draw`` and ``CAPTION``.
+"""
 
-FIGURES = ("splits", "surfaces", "search", "pairs", "times", "pareto", "cost")
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 
-def figures(datasets: list[str]) -> list[str]:
-    """The stem of every figure of these datasets."""
-    return [f"{family}_{dataset}" for dataset in datasets for family in FIGURES]
+@dataclass(frozen=True)
+class Section:
+    """Some of the tables under one heading.
+
+    Attributes:
+        anchor: names it within the page.
+        title: its heading.
+        introduction: what is to be found there.
+        tables: the module of each by its name, which is the stem of its files.
+    """
+
+    anchor: str
+    title: str
+    introduction: str
+    tables: dict[str, str]
+
+
+SECTIONS = (
+    Section(
+        "setting",
+        "The data and the arguments",
+        "What was compared on what, beside what was published.",
+        {"table1_datasets": "table_datasets", "table2_arguments": "table_arguments"},
+    ),
+    Section(
+        "errors",
+        "Error rates",
+        "What every frozen model answered on train, dev and, once, on eval; which differences are more than chance; "
+        "and the networks behind them.",
+        {
+            "table3_errors": "table_errors",
+            "comparisons": "table_comparisons",
+            "table4_architectures": "table_architectures",
+        },
+    ),
+    Section(
+        "tuners",
+        "The tuners",
+        "How far each search got on a scale that begins at random search, how the tuners compare seed by seed, and "
+        "what the number of datasets allows to say of them in general.",
+        {"scores": "table_scores", "tuner_pairs": "table_tuner_pairs", "tuner_ranks": "table_tuner_ranks"},
+    ),
+    Section(
+        "spending",
+        "Budgets and time",
+        "What each system was given and spent in every unit, what became of its trials, and where the seconds went.",
+        {"costs": "table_costs", "times": "table_times"},
+    ),
+    Section(
+        "which",
+        "Which library when",
+        "The questions that the guide asks of scikit-learn, Optuna and Keras Tuner, answered from these records as far "
+        "as they go. Where they do not, the answer is 'not decided'.",
+        {"libraries": "table_libraries", "choices": "table_choices"},
+    ),
+)
+
+#: The module of each table by its name.
+TABLES = {name: module for section in SECTIONS for name, module in section.tables.items()}
+
+#: The module of each family of figures by its name; of every family there is one for each dataset.
+FIGURES = {
+    "splits": "figure_splits",
+    "surfaces": "figure_surfaces",
+    "search": "figure_search",
+    "pairs": "figure_pairs",
+    "times": "figure_times",
+    "pareto": "figure_pareto",
+    "cost": "figure_cost",
+}
+
+#: Those that only datasets of many raw files have.
+OF_CORPORA: tuple[str, ...] = ()
+
+
+def families(corpus: bool) -> list[str]:
+    """The families of figures that a dataset has."""
+    return [family for family in FIGURES if corpus or family not in OF_CORPORA]
+
+
+def figures(datasets: Iterable[str], corpora: Container[str] = ()) -> list[str]:
+    """The stem of every figure of these datasets, some of which are corpora of many raw files."""
+    return [f"{family}_{dataset}" for dataset in datasets for family in families(dataset in corpora)]
+
+
+def modules(of: dict[str, str]) -> list[str]:
+    """The modules of `TABLES` or `FIGURES` by their full names."""
+    return [f"blindtune.report.{module}" for module in of.values()]
+
+
+def members(of: dict[str, str], member: str) -> dict[str, Any]:
+    """What each module of `TABLES` or `FIGURES` has by the name of ``member``, in the same order."""
+    return {name: getattr(import_module(f"blindtune.report.{module}"), member) for name, module in of.items()}

@@ -8,7 +8,8 @@ from typing import Any
 from blindtune.errors import UserError
 from blindtune.files import digest_of_file, write_text
 from blindtune.report.comparisons import published_gap
-from blindtune.report.figures import CAPTIONS, FAMILIES
+from blindtune.report.figures import CAPTIONS
+from blindtune.report.names import SECTIONS
 from blindtune.report.records import DatasetRecords, Records
 from blindtune.report.table import Row, Table
 from blindtune.report.table_comparisons import answers
@@ -16,63 +17,8 @@ from blindtune.report.tables import FORMATS, TABLES
 
 TEMPLATE = Path(__file__).parents[3] / "report" / "page.html.j2"
 
-
 #: More rows than this stand in a box of their own that scrolls.
 LONG = 40
-
-
-@dataclass(frozen=True)
-class Section:
-    """Some of the tables under one heading.
-
-    Attributes:
-        anchor: names it within the page.
-        title: its heading.
-        introduction: what is to be found there.
-        tables: their names.
-    """
-
-    anchor: str
-    title: str
-    introduction: str
-    tables: tuple[str, ...]
-
-
-SECTIONS = (
-    Section(
-        "setting",
-        "The data and the arguments",
-        "What was compared on what, beside what was published.",
-        ("table1_datasets", "table2_arguments"),
-    ),
-    Section(
-        "errors",
-        "Error rates",
-        "What every frozen model answered on train, dev and, once, on eval; which differences are more than chance; "
-        "and the networks behind them.",
-        ("table3_errors", "comparisons", "table4_architectures"),
-    ),
-    Section(
-        "tuners",
-        "The tuners",
-        "How far each search got on a scale that begins at random search, how the tuners compare seed by seed, and "
-        "what the number of datasets allows to say of them in general.",
-        ("scores", "tuner_pairs", "tuner_ranks"),
-    ),
-    Section(
-        "spending",
-        "Budgets and time",
-        "What each system was given and spent in every unit, what became of its trials, and where the seconds went.",
-        ("costs", "times"),
-    ),
-    Section(
-        "which",
-        "Which library when",
-        "The questions that the guide asks of scikit-learn, Optuna and Keras Tuner, answered from these records as far "
-        "as they go. Where they do not, the answer is 'not decided'.",
-        ("libraries", "choices"),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -165,7 +111,7 @@ def _behind(records: Records, row: Row) -> list[ShownRecord]:
 def _figures(dataset: DatasetRecords, folder: Path) -> list[Figure]:
     return [
         Figure(f"{dataset.title}: {family}", CAPTIONS[family], _uri(folder / f"{family}_{dataset.name}.svg"))
-        for family in FAMILIES
+        for family in dataset.families
     ]
 
 

@@ -14,6 +14,7 @@ from blindtune.cards import Card, read_card
 from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays, digest_of_file, read_json
 from blindtune.looks import Look
+from blindtune.report.names import families
 from blindtune.report.statistics import mean
 from blindtune.strict import parse
 from blindtune.trials import Trial, TrialLog
@@ -31,8 +32,14 @@ class Manifest(BaseModel):
     published: str | None
     stand_in: bool
     source: dict[str, Any]
+    parameters: dict[str, Any]
     splits: dict[str, str]
     versions: dict[str, str]
+
+    @property
+    def of_corpus(self) -> bool:
+        """Whether it was cut from many raw files, each of which may have been bad."""
+        return "bad_files" in self.parameters
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,11 @@ class DatasetRecords:
     def title(self) -> str:
         """The dataset's name, and what it is where that must be said beside every number."""
         return f"{self.name} (stand-in data)" if self.stand_in else self.name
+
+    @property
+    def families(self) -> list[str]:
+        """The families of figures that are drawn of it."""
+        return families(self.manifest.of_corpus)
 
     @property
     def samples(self) -> int:

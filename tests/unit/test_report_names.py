@@ -1,0 +1,30 @@
+"""The list of what the report consists of: read while planning, and complete."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from blindtune.report import figures, names, tables
+
+FOLDER = Path(names.__file__).parent
+
+
+def test_planning_imports_no_library_for_it() -> None:
+    said = "import sys, blindtune.report.names; print('numpy' in sys.modules or 'matplotlib' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
+
+
+def test_every_module_of_a_table_or_a_figure_is_entered_once() -> None:
+    for prefix, entered in (("table_", names.TABLES), ("figure_", names.FIGURES)):
+        found = {path.stem for path in FOLDER.glob(f"{prefix}*.py")}
+        assert sorted(entered.values()) == sorted(found)
+    assert tables.TABLES["costs"].__module__ == "blindtune.report.table_costs"
+    assert figures.FAMILIES["cost"].__module__ == "blindtune.report.figure_cost"
+
+
+def test_only_a_corpus_has_the_figures_of_corpora() -> None:
+    every = [f"{family}_it" for family in names.FIGURES]
+    assert names.figures(["it"], ["it"]) == every
+    rest = [stem for stem in every if stem.removesuffix("_it") not in names.OF_CORPORA]
+    assert names.figures(["it"], ["other"]) == rest
