@@ -13,8 +13,9 @@ import pytest
 from blindtune import seal
 from blindtune.cards import Card
 from blindtune.console import Console
-from blindtune.datasets.base import Split
-from blindtune.datasets.store import open_split
+from blindtune.datasets.base import Loaded, Split
+from blindtune.datasets.isip import Isip
+from blindtune.datasets.store import open_split, prepare
 from blindtune.errors import SecondLook, UserError
 from blindtune.ledger import Ledger
 from blindtune.looks import Look
@@ -278,6 +279,62 @@ def test_files_hold_look_answers_and_surface(lab: Lab) -> None:
         assert set(np.unique(surface["label"])) <= {0, 1}
     card = Card.model_validate(json.loads((folder / "card.json").read_text(encoding="utf-8")) | {}, extra="ignore")
     assert look.frozen_sha256 == card.frozen_sha256()
+
+
+class Grouped(Isip):
+    """Its samples belong to four patients in each split."""
+
+    def load(self, files: dict[str, Path]) -> Loaded:
+        loaded = super().load(files)
+        splits = {
+            name: Split(split.x, split.y, 4 * number + np.arange(len(split.y)) % 4)
+            for number, (name, split) in enumerate(loaded.splits.items())
+        }
+        return dataclasses.replace(loaded, splits=splits)
+
+
+@pytest.fixture
+def patients(lab: Lab) -> Lab:
+    folder = lab.folder / "csv/toy"
+    files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    prepare("toy", Grouped(source="isip", folder=str(folder)), files, lab.places.manifest, lab.places.seal)
+    return lab
+
+
+def test_a_look_counts_what_was_wrong_in_each_group(patients: Lab) -> None:
+    look, answers = patients.decode(patients.freeze())
+    group = open_split(patients.places.seal.parent / "eval").group
+    assert look.groups is not None and group is not None
+    assert [(one.group, one.samples, one.wrong) for one in look.groups] == [
+        (number, int((group == number).sum()), int(answers["wrong"][group == number].sum()))
+        for number in np.unique(group)
+    ]
+    assert sum(one.wrong for one in look.groups) == look.wrong
+
+
+def test_data_without_groups_have_none_and_older_looks_are_still_read(patients: Lab, tmp_path: Path) -> None:
+    folder = patients.freeze()
+    look, _ = patients.decode(folder)
+
+    def forget(text: str) -> str:
+        begun, done, _ = text.split("\n")
+        entry = json.loads(done)
+        del entry["look"]["groups"]
+        return f"{begun}\n{json.dumps(entry)}\n"
+
+    patients.change_ledger(forget)
+    old, _ = patients.decode(folder)
+    assert old.groups is None and old == look.model_copy(update={"groups": None})
+    plain = Lab(tmp_path / "plain")
+    assert plain.decode(plain.freeze())[0].groups is None
+
+
+def test_of_other_than_two_features_no_picture_is_made_and_the_seal_stays_closed(lab: Lab) -> None:
+    data = lab.places.open()
+    wide = dataclasses.replace(data, train=Split(np.zeros((4, 3, 5), dtype=np.float32), np.arange(4) % 2))
+    lab.hide_eval()
+    assert picture(wide, lab.places.seal, Ledger(lab.ledger), 10) == {}
+    assert lab.events() == []
 
 
 def test_a_picture_is_written_down(lab: Lab) -> None:

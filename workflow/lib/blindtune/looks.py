@@ -10,6 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from blindtune.files import write_beside
 
 
+class OfGroup(BaseModel):
+    """What was wrong among the eval samples of one group, such as a patient."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    group: int = Field(description="number of the group; its name stands in the manifest")
+    samples: int
+    wrong: int
+
+
 class Look(BaseModel):
     """The result of one look at eval."""
 
@@ -22,6 +32,10 @@ class Look(BaseModel):
     error: float = Field(description="share of wrong samples; for bayes the closed-loop estimate")
     wrong: int | None = Field(description="number of wrong samples; null for an estimate")
     confusion: list[list[int]] | None = Field(description="samples by true class (row) and predicted class")
+    groups: list[OfGroup] | None = Field(
+        default=None,
+        description="by group; null for an estimate, for data without groups, and in looks that are older than this",
+    )
     estimates: dict[str, float] = Field(default_factory=dict, description="for bayes: every estimate")
     blind: bool = Field(description="false where another model of the study had looked before")
     answers_sha256: str | None = Field(description="identifies the answers; null for an estimate")

@@ -18,7 +18,7 @@ from blindtune.datasets.store import Prepared, digest_of_split, open_prepared, o
 from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays, read_json, write_json
 from blindtune.ledger import Ledger, now
-from blindtune.looks import Answers, Look, write_answers
+from blindtune.looks import Answers, Look, OfGroup, write_answers
 from blindtune.plans import trainer_for
 from blindtune.seeds import derive
 from blindtune.systems import System
@@ -199,9 +199,19 @@ def _look(card: Card, folder: Path, data: Prepared, seal: Seal, blind: bool) -> 
         error=wrong / len(split.y),
         wrong=wrong,
         confusion=confusion.tolist(),
+        groups=None if split.group is None else _by_group(split.group, answers["wrong"]),
         answers_sha256=digest_of_arrays(answers),
     )
     return look, answers
+
+
+def _by_group(group: NDArray[np.int64], wrong: NDArray[np.bool_]) -> list[OfGroup]:
+    numbers, place = np.unique(group, return_inverse=True)
+    samples, missed = np.bincount(place), np.bincount(place, wrong)
+    return [
+        OfGroup(group=int(number), samples=int(all_of), wrong=int(bad))
+        for number, all_of, bad in zip(numbers, samples, missed, strict=True)
+    ]
 
 
 def surface(card: Card, folder: Path, data: Prepared, points: int) -> dict[str, NDArray[Any]]:
@@ -231,8 +241,11 @@ def picture(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[s
     Called when every model of the dataset is frozen: nothing can learn from it any more.
 
     Returns:
-        ``<split>_x`` (samples, ...) and ``<split>_y`` (samples,) for train, dev and eval.
+        ``<split>_x`` (samples, 2) and ``<split>_y`` (samples,) for train, dev and eval; nothing for data of other than
+        two features, whose seal stays closed.
     """
+    if data.sample_shape != (2,):
+        return {}
     seal = read_seal(sealed)
     ledger.note_picture(data.name, seal.sha256)
     splits = {"train": data.train, "dev": data.dev, "eval": seal.open()}

@@ -39,14 +39,19 @@ class Argument(Strict):
     published: str
 
 
-class TrainingText(Strict):
+class TableTraining(Strict):
+    """How a network was trained, as printed."""
+
+    optimizer: str
+    learning_rate: str
+    epochs: str
+    batch_size: str
+
+
+class TrainingText(TableTraining):
     """How the networks for #10 were trained, as section V says."""
 
     kind: str
-    optimizer: str
-    learning_rate: str
-    batch_size: str
-    epochs: str
     loss: str
 
 
@@ -58,29 +63,11 @@ class Arguments(Strict):
 
 
 class Layout(Strict):
-    """A column of Table 4; the last layer is the output."""
-
-    dataset: str
-    system: str
-    library: str
-    features: int
-    layers: list[Layer]
-
-
-class TableTraining(Strict):
-    """The last rows of Table 5, as printed."""
-
-    optimizer: str
-    learning_rate: str
-    epochs: str
-    batch_size: str
-
-
-class PictureLayout(Strict):
-    """A column of Table 5; the last layer is the output.
+    """A column of Table 4 or 5; the last layer is the output.
 
     Attributes:
-        shape: rows, columns and channels of one sample; None where the paper does not tell.
+        shape: of one sample; None where the paper does not tell.
+        training: the last rows of Table 5; None for Table 4, which has none.
     """
 
     dataset: str
@@ -88,7 +75,12 @@ class PictureLayout(Strict):
     library: str
     shape: list[int] | None
     layers: list[Layer]
-    training: TableTraining
+    training: TableTraining | None = None
+
+    @property
+    def kind(self) -> str:
+        """manual or tuner: the paper used PyTorch for the one and Keras for the other."""
+        return "manual" if self.library == "PyTorch" else "tuner"
 
 
 @dataclass(frozen=True)
@@ -98,8 +90,14 @@ class Published:
     sizes: dict[str, Sizes]
     arguments: Arguments
     errors: dict[tuple[str, str], Errors]
-    layouts: list[Layout]
-    picture_layouts: list[PictureLayout]
+    layouts: dict[int, list[Layout]]
+
+    def training(self, dataset: str | None, kind: str) -> TableTraining | None:
+        """How the manual or the tuned networks (``kind``) for a dataset were trained, where the paper says so."""
+        if dataset == "10":
+            return next(said for said in self.arguments.training if said.kind == kind)
+        printed = [one.training for one in self.layouts[5] if (one.dataset, one.kind) == (dataset, kind)]
+        return printed[0] if printed else None
 
 
 class _SizesList(RootModel[list[Sizes]]):
@@ -114,13 +112,9 @@ class _LayoutList(RootModel[list[Layout]]):
     pass
 
 
-class _PictureLayoutList(RootModel[list[PictureLayout]]):
-    pass
-
-
 @cache
 def published() -> Published:
-    """The published tables: sizes by dataset number, errors by (dataset number, system).
+    """The published tables: sizes by dataset number, errors by (dataset number, system), layouts by table.
 
     Raises:
         UserError: a file of ``resources/published`` is missing or wrong.
@@ -132,6 +126,5 @@ def published() -> Published:
         sizes={row.number: row for row in sizes},
         arguments=load(Arguments, folder / "table2.yaml"),
         errors={(row.dataset, row.system): row for row in errors},
-        layouts=load(_LayoutList, folder / "table4.yaml").root,
-        picture_layouts=load(_PictureLayoutList, folder / "table5.yaml").root,
+        layouts={number: load(_LayoutList, folder / f"table{number}.yaml").root for number in (4, 5)},
     )

@@ -37,7 +37,7 @@ def build(records: Records) -> Table:
     ]
     notes = [
         "Published values of tuner arguments are those of the published Table 2, which holds for all its datasets. "
-        "Published training settings were printed for #10 only.",
+        "Published training settings were printed for #10 and #11 only.",
         "'In the search space' means that the argument was a dimension of it; the value is that of the chosen trial.",
         "Our tuners minimise dev error, which orders trials as the published val_accuracy does. 'last' or 'best' names "
         "the epoch whose dev error counts.",
@@ -86,15 +86,16 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
 
 
 def _training_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
-    said = {text.kind: text for text in published().arguments.training}[system.kind]
+    number = dataset.manifest.published
+    said = published().training(number, system.kind)
     for name in TRAINING:
-        # Table 2 has a range for a tuner's epochs and batch size; what was used for #10 stands in the text.
+        known, meaning = getattr(said, name, None), "training setting"
         if system.kind == "tuner" and name in {argument.name for argument in published().arguments.arguments}:
-            if dataset.manifest.published == "10":
-                yield _row(dataset, system, name, "the same, for #10", getattr(said, name), _ours(system, name))
-            continue
-        known = getattr(said, name) if dataset.manifest.published == "10" else None
-        yield _row(dataset, system, name, "training setting", known, _ours(system, name))
+            # Table 2 has a range for a tuner's epochs and batch size; what was used for a dataset stands elsewhere.
+            if known is None:
+                continue
+            meaning = f"the same, for #{number}"
+        yield _row(dataset, system, name, meaning, known, _ours(system, name))
 
 
 def _ours(system: SystemRecords, name: str) -> str:

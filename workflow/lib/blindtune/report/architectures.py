@@ -1,0 +1,139 @@
+"""Architectures, published and ours, as the rows of Tables 4 and 5."""
+
+from collections.abc import Iterable
+
+from blindtune.cards import Card
+from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.layers import Layer, describe
+from blindtune.report.published import Layout, published
+from blindtune.report.records import DatasetRecords, Run, SystemRecords
+from blindtune.report.table import Column, Row, joined, number, percent, plain
+
+#: The kinds of layers that have no weights: they belong to the layer before them.
+WEIGHTLESS = ("dropout", "flatten", "max_pool1d", "max_pool2d")
+TRAINING = ("optimizer", "learning_rate", "epochs", "batch_size")
+HEAD = ("dataset", "data", "network", "origin", "input")
+
+NOTES = [
+    "Of several seeds, the network with the lowest dev error is shown.",
+    "As in the published table, the 'input layer' is the first one with weights; 'linear' means that nothing follows "
+    "the weighted sum.",
+]
+STAND_IN = "Networks of origin 'ours, stand-in data' were found on data that only look like the published ones."
+
+#: A row without its layers, and the layers, of which some rows have more than others.
+_Found = tuple[Row, list[str]]
+
+
+def rows_of(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], list[Column]]:
+    """One row per dataset and network, each below the published one that it reproduces.
+
+    Args:
+        datasets: those whose networks the table shows.
+        table: number of the published table.
+
+    Returns:
+        The rows, and the columns in which a reader sees them.
+    """
+    found = [entry for dataset in datasets for entry in _dataset_rows(dataset, table)]
+    depth = max((len(layers) for _, layers in found), default=1)
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("network", "Network", wide=True),
+        plain("origin", "Origin", wide=True),
+        plain("input", "One sample"),
+        plain("input_layer", "Input layer", wide=True),
+        *(plain(f"layer_{at}", f"Layer {at}", wide=True) for at in range(1, depth - 1)),
+        plain("output_layer", "Output layer", wide=True),
+        number("parameters", "Parameters"),
+        plain("optimizer", "Optimizer"),
+        plain("learning_rate", "Learning rate"),
+        plain("epochs", "Epochs"),
+        plain("batch_size", "Batch size"),
+        number("dev", "Dev error %", 2),
+    ]
+    return [_with_layers(row, layers, depth) for row, layers in found], columns
+
+
+def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_Found]:
+    layouts = published().layouts[table]
+    known = {layout.system: layout for layout in layouts if layout.dataset == dataset.manifest.published}
+    found: list[_Found] = []
+    for system in dataset.systems:
+        run = system.chosen()
+        if run.card.architecture is None:
+            continue
+        layout = known.pop(system.published or "", None)
+        found += [_published_row(dataset, layout, table)] if layout else []
+        found.append(_our_row(dataset, system, run, run.card.architecture))
+    return found + [_published_row(dataset, layout, table) for layout in known.values()]
+
+
+def _published_row(dataset: DatasetRecords, layout: Layout, table: int) -> _Found:
+    said = layout.training or published().training(layout.dataset, layout.kind)
+    row: Row = {
+        "dataset": dataset.name,
+        "data": "published",
+        "network": f"{layout.system} ({layout.library})",
+        "origin": f"published (#{layout.dataset})",
+        "input": _shape(layout.shape) if layout.shape else "not printed",
+        "parameters": count_parameters(_network(layout, layout.shape)) if layout.shape else None,
+        **{name: getattr(said, name, None) for name in TRAINING},
+        "dev": published().errors[layout.dataset, layout.system].dev,
+        "records": f"resources/published/table{table}.yaml",
+    }
+    return row, _blocks(layout.layers)
+
+
+def _network(layout: Layout, shape: list[int]) -> Architecture:
+    return Architecture(input_shape=tuple(shape), layers=tuple(layout.layers))
+
+
+def _our_row(dataset: DatasetRecords, system: SystemRecords, run: Run, architecture: Architecture) -> _Found:
+    row: Row = {
+        "dataset": dataset.name,
+        "data": dataset.data,
+        "network": f"{system.name}, seed {run.card.seed}" if len(system.runs) > 1 else system.name,
+        "origin": "ours, stand-in data" if dataset.stand_in else "ours",
+        "input": _shape(architecture.input_shape),
+        "parameters": run.card.parameters,
+        **_training(run.card),
+        "dev": percent(run.card.dev_error),
+        "records": joined([run.paths[0]]),
+    }
+    return row, _blocks(architecture.layers)
+
+
+def _training(card: Card) -> Row:
+    return {name: _short(getattr(card.training, name, None)) for name in TRAINING}
+
+
+def _short(value: object) -> str | None:
+    return None if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _shape(shape: Iterable[int]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _blocks(layers: Iterable[Layer]) -> list[str]:
+    """The layers as the published tables count them: each with weights, and what belongs to it."""
+    blocks: list[list[str]] = [[]]
+    weighted = False
+    for layer in layers:
+        if weighted and layer.kind not in WEIGHTLESS:
+            blocks.append([])
+        weighted = weighted or layer.kind not in WEIGHTLESS
+        blocks[-1].append(describe(layer))
+    return [", ".join(block) for block in blocks]
+
+
+def _with_layers(row: Row, blocks: list[str], depth: int) -> Row:
+    """``row`` with a column per layer, as many as the deepest network has."""
+    hidden = blocks[1:-1]
+    layers: Row = {"input_layer": blocks[0] if len(blocks) > 1 else None}
+    for at in range(1, depth - 1):
+        layers[f"layer_{at}"] = hidden[at - 1] if at <= len(hidden) else None
+    layers["output_layer"] = blocks[-1]
+    head = {key: row[key] for key in HEAD}
+    return {**head, **layers, **{key: value for key, value in row.items() if key not in head}}
