@@ -182,7 +182,7 @@ def test_a_broken_picture_stops_with_its_name_or_is_left_out_and_listed(tmp_path
     with pytest.raises(UserError, match=rf"{path}: cannot be read.*leave_out"):
         load(tmp_path)
     loaded = load(tmp_path, corrupt="leave_out")
-    assert list(loaded.parameters["left_out"]) == [str(path)] and loaded.parameters["left_out"][str(path)]
+    assert list(loaded.parameters["bad_files"]) == [str(path)] and loaded.parameters["bad_files"][str(path)]
     assert len(everything(loaded)) == 10 and path not in loaded.files
 
 
@@ -195,7 +195,7 @@ def test_a_picture_cut_off_anywhere_is_never_a_traceback(tmp_path: Path, suffix:
     for size in range(0, len(whole) - 20, max(1, len(whole) // 40)):
         path.write_bytes(whole[:size])
         loaded = load(tmp_path, corrupt="leave_out")
-        assert list(loaded.parameters["left_out"]) == [str(path)], size
+        assert list(loaded.parameters["bad_files"]) == [str(path)], size
 
 
 def test_a_picture_too_large_to_open_is_broken_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

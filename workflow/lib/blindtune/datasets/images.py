@@ -73,7 +73,8 @@ class Images(Source):
             axes=["sample", "row", "column", "channel"],
             units="share of full brightness",
             files=[picture.path for picture in pictures],
-            parameters={"left_out": {str(path): reason for path, reason in unreadable.items()}},
+            parameters={"bad_files": {str(path): reason for path, reason in unreadable.items()}}
+            | ({} if self.group is None else {"groups": list(groups)}),
         )
 
     def _pictures(self) -> list[Path]:

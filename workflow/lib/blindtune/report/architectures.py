@@ -74,7 +74,7 @@ def _published_row(dataset: DatasetRecords, layout: Layout, table: int) -> _Foun
     row: Row = {
         "dataset": dataset.name,
         "data": "published",
-        "network": f"{layout.system} ({layout.library})",
+        "network": layout.system,
         "origin": f"published (#{layout.dataset})",
         "input": _shape(layout.shape) if layout.shape else "not printed",
         "parameters": count_parameters(_network(layout, layout.shape)) if layout.shape else None,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from blindtune.report.published import published
-from blindtune.report.records import DatasetRecords, SystemRecords
+from blindtune.report.records import DatasetRecords, SystemRecords, in_groups
 from blindtune.report.statistics import (
     LEVEL,
     Difference,
@@ -53,7 +53,7 @@ def pairs(dataset: DatasetRecords) -> list[Pair]:
     ordered = sorted(dataset.classifiers, key=lambda system: system.error("eval"))
     wrong = {system.name: system.wrong() for system in ordered}
     both = list(combinations(ordered, 2))
-    found = [paired(wrong[other.name], wrong[better.name]) for better, other in both]
+    found = [paired(wrong[other.name], wrong[better.name], in_groups(other, better)) for better, other in both]
     adjusted = holm([each.p for each in found])
     return [Pair(better, other, each, p) for (better, other), each, p in zip(both, found, adjusted, strict=True)]
 

@@ -1,10 +1,10 @@
 """The error on eval against what it took: parameters, and seconds."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from blindtune.report.records import DatasetRecords, SystemRecords
+from blindtune.report.records import DatasetRecords, Run, SystemRecords
 from blindtune.report.searches import wall
+from blindtune.report.statistics import difference, sampling_part
 from blindtune.report.style import INCH, Mark, drawing, legend_below, literal, log_axis, sentence
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ CAPTION = (
 
 
 def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
-    """A point per system and seed, with the 95% interval of sampling eval."""
+    """A point per system and seed, with the 95% interval of sampling eval, or its patients where there are any."""
     if not dataset.classifiers:
         return sentence(f"No classifier was run on {dataset.name}.")
     with drawing(INCH, 3.5) as figure:
@@ -39,13 +39,14 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
 
 def _about(dataset: DatasetRecords) -> str:
     without = [literal(system.name) for system in dataset.classifiers if system.runs[0].card.parameters is None]
-    bars = f"bars: 95% of sampling {dataset.samples:,} eval samples"
+    patients = len(dataset.classifiers[0].runs[0].look.groups or [])
+    bars = f"bars: 95% of sampling {dataset.samples:,} eval samples" + (f" of {patients} patients" if patients else "")
     return bars + (f"\n{', '.join(without)}: no trainable parameters, on the right only" if without else "")
 
 
 def _points(panels: Any, system: SystemRecords, mark: Mark) -> None:
     errors = [100 * error for error in system.errors("eval")]
-    halves = [196 * math.sqrt(run.look.error * (1 - run.look.error) / run.look.samples) for run in system.runs]
+    halves = [_half(run) for run in system.runs]
     parameters = [run.card.parameters for run in system.runs]
     seconds = [wall(run) for run in system.runs]
     style: dict[str, Any] = {
@@ -54,3 +55,10 @@ def _points(panels: Any, system: SystemRecords, mark: Mark) -> None:
     if all(parameters):
         panels[0].errorbar(parameters, errors, yerr=halves, **style)
     panels[1].errorbar(seconds, errors, yerr=halves, label=literal(system.name), **style)
+
+
+def _half(run: Run) -> float:
+    """Half the 95% interval of sampling eval, in %."""
+    alone = SystemRecords(run.card.system, [run])
+    part = alone.clustered() or sampling_part(run.look.error, run.look.samples)
+    return 100 * (difference(run.look.error, [part]).high - run.look.error)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.searches import Floats
-from blindtune.report.seed_statistics import paired_by_seed
+from blindtune.report.searches import Floats, apart
 from blindtune.report.statistics import Difference
 from blindtune.report.style import INCH, Mark, drawing, literal, sentence
 from blindtune.report.table import fixed
@@ -27,9 +26,7 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
     if len(tuners) < 2:
         return sentence(f"Fewer than two tuners were run on {dataset.name}: there is no pair to compare.")
     found = {
-        (row, column): paired_by_seed(tuners[row].wrong(), tuners[column].wrong())
-        for row in range(1, len(tuners))
-        for column in range(row)
+        (row, column): apart(tuners[row], tuners[column]) for row in range(1, len(tuners)) for column in range(row)
     }
     with drawing(INCH, 1.6 + 0.36 * len(tuners)) as figure:
         axes: Any = figure.subplots()

@@ -35,15 +35,28 @@ SECTIONS = (
         {"table1_datasets": "table_datasets", "table2_arguments": "table_arguments"},
     ),
     Section(
+        "preparation-of-data",
+        "From raw files to samples",
+        "How each dataset was prepared, and what was left out on the way and why.",
+        {"preparation": "table_preparation", "left_out": "table_left_out", "bad_files": "table_bad_files"},
+    ),
+    Section(
         "errors",
         "Error rates",
         "What every frozen model answered on train, dev and, once, on eval; which differences are more than chance; "
-        "and the networks behind them.",
+        "which patients and which classes were missed.",
         {
             "table3_errors": "table_errors",
             "comparisons": "table_comparisons",
-            "table4_architectures": "table_architectures",
+            "patients": "table_patients",
+            "confusion": "table_confusion",
         },
+    ),
+    Section(
+        "networks",
+        "The networks",
+        "What stood behind the errors, beside what was published.",
+        {"table4_architectures": "table_architectures", "table5_architectures": "table_convnets"},
     ),
     Section(
         "tuners",

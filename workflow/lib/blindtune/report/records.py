@@ -15,7 +15,7 @@ from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays, digest_of_file, read_json
 from blindtune.looks import Look
 from blindtune.report.names import families
-from blindtune.report.statistics import mean
+from blindtune.report.statistics import Groups, Part, clustered_part, mean, sampling_part
 from blindtune.strict import parse
 from blindtune.trials import Trial, TrialLog
 
@@ -38,8 +38,19 @@ class Manifest(BaseModel):
 
     @property
     def of_corpus(self) -> bool:
-        """Whether it was cut from many raw files, each of which may have been bad."""
-        return "bad_files" in self.parameters
+        """Whether it was cut from a corpus of many raw files."""
+        return "raw_sha256" in self.parameters
+
+    @property
+    def bad_files(self) -> dict[str, str] | None:
+        """The raw files that gave no sample, each with the reason; None where files are not read one by one."""
+        return self.parameters.get("bad_files")
+
+    @property
+    def left_out(self) -> list[tuple[str, str, str, int]]:
+        """Split, rule, class and count of what each filter left out of a corpus."""
+        found = self.parameters.get("left_out", [])
+        return [(str(split), str(rule), str(label), int(count)) for split, rule, label, count in found]
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,22 @@ class SystemRecords:
         """Whether each eval sample was answered wrongly, (seeds, samples)."""
         return np.stack([run.wrong for run in self.runs if run.wrong is not None])
 
+    def by_group(self) -> "tuple[NDArray[np.int64], NDArray[np.int64]] | None":
+        """Wrong samples of each group, (seeds, groups), and samples of each, (groups,); None where not recorded."""
+        found = [run.look.groups for run in self.runs if run.look.groups is not None]
+        if len(found) < len(self.runs):
+            return None
+        wrong = np.array([[one.wrong for one in groups] for groups in found], dtype=np.int64)
+        return wrong, np.array([one.samples for one in found[0]], dtype=np.int64)
+
+    def clustered(self) -> Part | None:
+        """The variance of the mean error over groups of eval samples; None where samples were drawn one by one."""
+        found = self.by_group()
+        if found is None:
+            return None
+        wrong, samples = found
+        return clustered_part(wrong.mean(axis=0), samples, sampling_part(self.error("eval"), int(samples.sum())))
+
     def chosen(self) -> Run:
         """The run with the lowest dev error, the first of equals."""
         return min(self.runs, key=lambda run: run.card.dev_error)
@@ -142,6 +169,15 @@ class DatasetRecords:
     def title(self) -> str:
         """The dataset's name, and what it is where that must be said beside every number."""
         return f"{self.name} (stand-in data)" if self.stand_in else self.name
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether its samples belong to patients or the like."""
+        return "groups" in self.manifest.parameters
+
+    def group_name(self, number: int) -> str:
+        """The name of a patient or the like."""
+        return str(self.manifest.parameters["groups"][number])
 
     @property
     def families(self) -> list[str]:
@@ -185,6 +221,12 @@ class Records:
     def runs(self) -> list[Run]:
         """Every run of every system."""
         return [run for dataset in self.datasets for system in dataset.systems for run in system.runs]
+
+
+def in_groups(first: SystemRecords, second: SystemRecords) -> Groups | None:
+    """Two systems of a dataset by group of eval samples; None where samples were drawn one by one."""
+    one, other = first.by_group(), second.by_group()
+    return None if one is None or other is None else Groups(one[0], other[0], one[1])
 
 
 def collect(root: Path, compare: list[tuple[str, list[str]]], seeds: list[int]) -> Records:

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.report.records import DatasetRecords, Run, SystemRecords
+from blindtune.report.records import DatasetRecords, Run, SystemRecords, in_groups
+from blindtune.report.seed_statistics import paired_by_seed
+from blindtune.report.statistics import Difference
 from blindtune.trials import Trial, wall_of
 
 Floats = NDArray[np.float64]
@@ -54,6 +56,11 @@ def random_searches(dataset: DatasetRecords) -> list[SystemRecords]:
     """
     found = [system for system in dataset.of_kind("tuner") if _is_plain_random(system)]
     return [system for system in found if not settings(system).get("folds")] or found
+
+
+def apart(first: SystemRecords, second: SystemRecords) -> Difference:
+    """The mean eval error of ``first`` minus that of ``second``, paired by seed."""
+    return paired_by_seed(first.wrong(), second.wrong(), in_groups(first, second))
 
 
 def scored_on_dev(trials: Sequence[Trial]) -> list[Trial]:

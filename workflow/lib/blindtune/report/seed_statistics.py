@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.report.statistics import LEVEL, Difference, Part, difference, sample_part, spread
+from blindtune.report.statistics import LEVEL, Difference, Groups, Part, difference, sample_part, spread
 from blindtune.seeds import derive
 
 #: From here on outperforming counts as meaningful (Bouthillier et al. 2021, arXiv 2103.03098).
@@ -85,16 +85,17 @@ class Mixed:
     half: float
 
 
-def paired_by_seed(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
+def paired_by_seed(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Groups | None = None) -> Difference:
     """The mean error of ``first`` minus that of ``second``, run with the same seeds on the same eval samples.
 
     Args:
         first, second: whether each sample is wrong, (seeds, samples).
+        groups: the same by group, where samples go together.
     """
     d = first.mean(axis=1) - second.mean(axis=1)
     deviation = spread(d.tolist())
     over_seeds = [] if deviation is None else [Part(deviation**2 / len(d), len(d) - 1)]
-    return difference(float(d.mean()), [sample_part(first, second), *over_seeds])
+    return difference(float(d.mean()), [sample_part(first, second, groups), *over_seeds])
 
 
 def outperforming(first: Sequence[float], second: Sequence[float], name: Sequence[str]) -> Outperforming:

@@ -50,6 +50,20 @@ class Difference:
         return not self.low <= 0 <= self.high
 
 
+@dataclass(frozen=True)
+class Groups:
+    """How two systems did on groups of eval samples that go together, such as those of one patient.
+
+    Attributes:
+        first, second: wrong samples of each group, (seeds, groups).
+        samples: of each group, (groups,).
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    samples: NDArray[np.int64]
+
+
 def mean(values: Sequence[float]) -> float:
     """The mean of one value or more."""
     return math.fsum(values) / len(values)
@@ -92,19 +106,37 @@ def seed_parts(errors: Sequence[float]) -> list[Part]:
     return [] if deviation is None else [Part(deviation**2 / len(errors), len(errors) - 1)]
 
 
-def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
+def clustered_part(wrong: NDArray[np.float64], samples: NDArray[np.int64], part: Part) -> Part:
+    """Variance of an error rate, or of a difference of two, where the samples of a group go together.
+
+    The groups, not the samples, are then what was drawn (the linearised variance of a ratio, Cochran 1977, chapter
+    6). It is never less than ``part``: few groups may agree by chance.
+
+    Args:
+        wrong: wrong samples of each group, or their difference, (groups,).
+        samples: of each group, (groups,).
+        part: the variance if all samples were drawn one by one.
+    """
+    total, freedom = int(samples.sum()), max(1, len(samples) - 1)
+    residual = wrong - samples * (wrong.sum() / total)
+    variance = len(samples) / freedom * float((residual**2).sum()) / total**2
+    return Part(max(variance, part.variance), freedom)
+
+
+def paired(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Groups | None = None) -> Difference:
     """The mean error of ``first`` minus that of ``second`` on the same eval samples; their seeds are independent.
 
     Args:
         first, second: whether each sample is wrong, (seeds, samples); the numbers of seeds may differ.
+        groups: the same by group, where samples go together.
     """
-    parts = [sample_part(first, second)]
+    parts = [sample_part(first, second, groups)]
     for wrong in (first, second):
         parts += seed_parts(wrong.mean(axis=1).tolist())
     return difference(float((first.mean(axis=0) - second.mean(axis=0)).mean()), parts)
 
 
-def sample_part(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Part:
+def sample_part(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Groups | None = None) -> Part:
     """Variance over the eval samples of the difference between two systems.
 
     Both are averaged over seeds for each sample, so that what is easy or hard for both cancels. The sum of
@@ -114,14 +146,20 @@ def sample_part(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Part:
 
     Args:
         first, second: whether each sample is wrong, (seeds, samples).
+        groups: the same by group, where samples go together.
     """
     d = first.mean(axis=0) - second.mean(axis=0)
     samples = len(d)
     variance = (float(((d - d.mean()) ** 2).sum()) + 2) / max(1, samples - 1)
-    return Part(variance / samples, max(1, samples - 1))
+    part = Part(variance / samples, max(1, samples - 1))
+    if groups is None:
+        return part
+    return clustered_part(groups.first.mean(axis=0) - groups.second.mean(axis=0), groups.samples, part)
 
 
-def against_published(published: float, published_samples: int, errors: Sequence[float], samples: int) -> Difference:
+def against_published(
+    published: float, published_samples: int, errors: Sequence[float], samples: int, clustered: Part | None = None
+) -> Difference:
     """Our mean error minus a published one, which is a single run.
 
     Binomial variance of both, as if their eval samples were not the same: where they are, the true variance
@@ -132,8 +170,14 @@ def against_published(published: float, published_samples: int, errors: Sequence
         published, published_samples: the published error and the samples that it was measured on.
         errors: ours, one per seed.
         samples: the samples that ours were measured on.
+        clustered: the variance of ours over groups of samples that go together. The published samples are then taken
+            to go together as much: their groups are not known.
     """
-    parts = [sampling_part(published, published_samples), sampling_part(mean(errors), samples)]
+    theirs, own = sampling_part(published, published_samples), sampling_part(mean(errors), samples)
+    if clustered is not None:
+        effect = clustered.variance / own.variance if own.variance else 1.0
+        theirs, own = Part(theirs.variance * effect, clustered.freedom), clustered
+    parts = [theirs, own]
     for part in seed_parts(errors):
         parts.append(Part(part.variance * (1 + len(errors)), part.freedom))
     return difference(mean(errors) - published, parts)

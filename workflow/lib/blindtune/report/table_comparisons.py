@@ -18,7 +18,8 @@ from blindtune.report.table import Column, Row, Table, fixed, joined, number, pe
 RULE = (
     "How it is judged: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The "
     "variance of the mean difference is that over the samples (with one imagined sample more on which only the first "
-    "is wrong, and one on which only the second is, so that a few disagreements do not look like certainty), plus, if "
+    "is wrong, and one on which only the second is, so that a few disagreements do not look like certainty), or over "
+    "the patients where samples belong to patients and that is more, plus, if "
     "there are several seeds, that over the seeds of each system. The 95% interval uses the t quantile with "
     "Welch-Satterthwaite degrees of freedom and holds for one pair alone; with two or three seeds that differ "
     "much it is very wide. The verdict follows the p value, adjusted by Holm's method over all pairs of the dataset, "

@@ -2,7 +2,7 @@
 
 from blindtune.report.published import Errors, published
 from blindtune.report.records import DatasetRecords, Records, SystemRecords
-from blindtune.report.statistics import Difference, against_published, spread
+from blindtune.report.statistics import Difference, Part, against_published, spread
 from blindtune.report.table import ABSENT, Column, Row, Table, fixed, joined, number, percent, plain
 from blindtune.report.table_datasets import SPLITS, STAND_IN_NOTE
 
@@ -54,6 +54,12 @@ def _notes(records: Records) -> list[str]:
         "samples, which flatters. The leave-one-out error of the nearest neighbour and the lower bound that Cover "
         "and Hart derive from it are honest; the Bayes error lies between the two where there are many samples.",
     ]
+    if any(system.clustered() for dataset in records.datasets for system in dataset.systems):
+        notes.append(
+            "Where eval samples belong to patients, the patients are what was drawn: the sampling error is that over "
+            "patients, and the published samples are taken to go together as much. The published patients are not "
+            "known, and are not ours."
+        )
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE + " No verdict is given for them.")
     if any(not run.look.blind for run in records.runs):
@@ -81,7 +87,7 @@ def _estimates(system: SystemRecords, key: str) -> dict[str, list[float]]:
 def _row(
     dataset: DatasetRecords, system: SystemRecords, name: str, errors: dict[str, list[float]], known: Errors | None
 ) -> Row:
-    found = _against(dataset, errors["eval"], known)
+    found = _against(dataset, errors["eval"], known, system.clustered())
     row: Row = {
         "dataset": dataset.name,
         "data": dataset.data,
@@ -111,10 +117,13 @@ def _row(
     return row
 
 
-def _against(dataset: DatasetRecords, errors: list[float], known: Errors | None) -> Difference | None:
+def _against(
+    dataset: DatasetRecords, errors: list[float], known: Errors | None, clustered: Part | None
+) -> Difference | None:
     if known is None:
         return None
-    return against_published(known.eval / 100, published().sizes[known.dataset].eval, errors, dataset.samples)
+    eval_samples = published().sizes[known.dataset].eval
+    return against_published(known.eval / 100, eval_samples, errors, dataset.samples, clustered)
 
 
 def _verdict(dataset: DatasetRecords, system: SystemRecords, found: Difference | None) -> str | None:

@@ -3,7 +3,8 @@
 from itertools import combinations
 
 from blindtune.report.records import DatasetRecords, Records, SystemRecords
-from blindtune.report.seed_statistics import FEWEST_PAIRS, MEANINGFUL, Outperforming, outperforming, paired_by_seed
+from blindtune.report.searches import apart
+from blindtune.report.seed_statistics import FEWEST_PAIRS, MEANINGFUL, Outperforming, outperforming
 from blindtune.report.statistics import LEVEL
 from blindtune.report.table import ABSENT, Column, Row, Table, fixed, joined, number, percent, plain
 
@@ -59,7 +60,7 @@ def _notes(records: Records) -> list[str]:
 
 
 def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -> Row:
-    apart = paired_by_seed(other.wrong(), better.wrong())
+    difference = apart(other, better)
     found = compared(dataset, better, other)
     return {
         "dataset": dataset.name,
@@ -67,9 +68,9 @@ def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -
         "better": better.name,
         "other": other.name,
         "seeds": found.pairs,
-        "difference": percent(apart.value),
-        "low": percent(apart.low),
-        "high": percent(apart.high),
+        "difference": percent(difference.value),
+        "low": percent(difference.low),
+        "high": percent(difference.high),
         "outperforms": found.share,
         "outperforms_low": found.low,
         "outperforms_high": found.high,

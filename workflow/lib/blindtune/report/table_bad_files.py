@@ -1,0 +1,33 @@
+"""The raw files that gave no sample, and why."""
+
+from blindtune.report.records import DatasetRecords, Records
+from blindtune.report.table import Row, Table, joined, plain
+
+
+def build(records: Records) -> Table:
+    """One row per bad file."""
+    rows = [row for dataset in records.datasets for row in _rows(dataset)]
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("data", "Data"),
+        plain("file", "File", wide=True),
+        plain("reason", "Reason", wide=True),
+    ]
+    notes = ["Each file is one below the folder of its corpus. It gave no sample, and is not mended or replaced."]
+    whole = [dataset.title for dataset in records.datasets if dataset.manifest.bad_files == {}]
+    if whole:
+        notes.append(f"No file was bad in {', '.join(whole)}.")
+    return Table("bad_files", "Bad files", rows, columns, notes)
+
+
+def _rows(dataset: DatasetRecords) -> list[Row]:
+    return [
+        {
+            "dataset": dataset.name,
+            "data": dataset.data,
+            "file": file,
+            "reason": reason,
+            "records": joined([dataset.path]),
+        }
+        for file, reason in sorted((dataset.manifest.bad_files or {}).items())
+    ]

@@ -1,0 +1,60 @@
+"""The confusion matrices: which class was answered for which."""
+
+import numpy as np
+
+from blindtune.report.records import DatasetRecords, Records, SystemRecords
+from blindtune.report.table import Column, Row, Table, fixed, joined, number, percent, plain
+
+
+def build(records: Records) -> Table:
+    """One row per dataset, system and true class; a column per answered class."""
+    classes = max((len(dataset.manifest.classes) for dataset in records.datasets), default=0)
+    rows = [
+        row for dataset in records.datasets for system in dataset.classifiers for row in _rows(dataset, system, classes)
+    ]
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("data", "Data"),
+        plain("system", "System"),
+        plain("true", "True class"),
+        *(_answered(at) for at in range(1, classes + 1)),
+        number("error", "missed %", 2),
+    ]
+    seeds = len(records.seeds)
+    notes = [
+        "Eval samples of the class of the row that were answered as the class of the column; the classes of a dataset "
+        "are numbered in its rows. " + (f"Summed over the {seeds} seeds." if seeds > 1 else "Of the single seed."),
+        "Missed: the share of the samples of a class that were answered as another.",
+    ]
+    return Table("confusion", "Confusion matrices on eval", rows, columns, notes)
+
+
+def _rows(dataset: DatasetRecords, system: SystemRecords, classes: int) -> list[Row]:
+    found = [run.look.confusion for run in system.runs if run.look.confusion is not None]
+    if len(found) < len(system.runs):
+        return []
+    matrix = np.array(found).sum(axis=0)
+    rows: list[Row] = []
+    for at, (name, counts) in enumerate(zip(dataset.manifest.classes, matrix, strict=True)):
+        samples = int(counts.sum())
+        rows.append(
+            {
+                "dataset": dataset.name,
+                "data": dataset.data,
+                "system": system.name,
+                "seeds": len(system.runs),
+                "true": f"{at + 1}: {name}",
+                "samples": samples,
+                **{f"as_{to + 1}": int(counts[to]) if to < len(counts) else None for to in range(classes)},
+                "error": percent(1 - int(counts[at]) / samples),
+                "records": joined([path for run in system.runs for path in run.paths[1:]]),
+            }
+        )
+    return rows
+
+
+def _answered(at: int) -> Column:
+    # Nothing, where a dash would stand for a class that the dataset does not have.
+    return Column(
+        str(at), lambda row: "" if row[f"as_{at}"] is None else fixed(row[f"as_{at}"], 0), "answered as", True
+    )
