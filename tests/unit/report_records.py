@@ -6,12 +6,13 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from report_corpora import examples
 from report_searches import PARTS, TUNERS, VERSIONS, Searches
 
 from blindtune.budgets import Budget
 from blindtune.cards import Card, Spent, write_card
 from blindtune.files import digest, digest_of_arrays, write_json
-from blindtune.looks import Look, write_answers
+from blindtune.looks import Look, OfGroup, write_answers
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Dense, Dropout, Flatten
 from blindtune.training.base import Training
@@ -26,6 +27,9 @@ KINDS = {
     "mlp_a2": ("tuner", "MLP-A2"),
     "bayes": ("bayes", "BER"),
 }
+#: Those that the published study had for pictures and signals.
+DEEP = {"deep_m": ("manual", "Manual"), "deep_a": ("tuner", "Auto")}
+_ALL = KINDS | DEEP
 ESTIMATES = {
     "closed_loop": 0.05,
     "closed_loop_knn": 0.08,
@@ -68,7 +72,10 @@ class Made:
         for name, changes in self.datasets.items():
             manifest = _manifest(name, self.samples) | changes
             write_json(self.root / f"data/{name}/manifest.json", manifest)
-            write_answers(self.root / f"decodes/{name}/picture.npz", _picture(manifest, self.samples))
+            plane = manifest["sample_shape"] == [2]
+            write_answers(self.root / f"decodes/{name}/picture.npz", _picture(manifest, self.samples) if plane else {})
+            if "raw_sha256" in manifest["parameters"]:
+                write_answers(self.root / f"data/{name}/examples.npz", examples(manifest))
             for system in self.systems:
                 for seed in self.seeds:
                     self._study(name, manifest, system, seed)
@@ -92,7 +99,8 @@ class Made:
 
     def _look(self, card: Card, manifest: dict[str, Any], folder: Path, rng: np.random.Generator) -> None:
         error = self._error(card.system) + (rng.normal(0, 0.02) if card.system in TUNERS else 0)
-        answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng)
+        classes = len(manifest["classes"])
+        answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng, classes)
         wrong = int(answers["wrong"].sum()) if answers else None
         look = Look(
             study=card.study,
@@ -101,7 +109,8 @@ class Made:
             samples=self.samples,
             error=ESTIMATES["closed_loop"] if wrong is None else wrong / self.samples,
             wrong=wrong,
-            confusion=None,
+            confusion=_confusion(answers, classes) if answers else None,
+            groups=_groups(manifest, answers) if answers and "groups" in manifest["parameters"] else None,
             estimates={} if answers else ESTIMATES,
             blind=f"{card.dataset}/{card.system}" not in self.not_blind,
             answers_sha256=digest_of_arrays(answers) if answers else None,
@@ -113,7 +122,7 @@ class Made:
         write_answers(folder / "surface.npz", _surface(rng) if plane else {})
 
     def _error(self, system: str) -> float:
-        made = 0.2 + 0.03 * list(KINDS).index(system) if system in KINDS else 0.2 + 0.015 * list(TUNERS).index(system)
+        made = 0.2 + (0.015 * list(TUNERS).index(system) if system in TUNERS else 0.03 * list(_ALL).index(system))
         return self.errors.get(system, made)
 
 
@@ -149,11 +158,28 @@ def _picture(manifest: dict[str, Any], samples: int) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _answers(error: float, samples: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+def _answers(error: float, samples: int, rng: np.random.Generator, classes: int) -> dict[str, NDArray[Any]]:
     # The same samples are hard for every system, as in real data.
     hardness = np.random.default_rng(7).uniform(size=samples)
     wrong = hardness + rng.normal(0, 0.1, samples) < error
-    return {"predicted": wrong.astype(np.int16), "wrong": wrong}
+    return {"predicted": ((_labels(samples, classes) + wrong) % classes).astype(np.int16), "wrong": wrong}
+
+
+def _labels(samples: int, classes: int) -> NDArray[np.int64]:
+    return np.arange(samples) % classes
+
+
+def _confusion(answers: dict[str, NDArray[Any]], classes: int) -> list[list[int]]:
+    counts = np.zeros((classes, classes), dtype=int)
+    np.add.at(counts, (_labels(len(answers["wrong"]), classes), answers["predicted"]), 1)
+    return [[int(count) for count in row] for row in counts]
+
+
+def _groups(manifest: dict[str, Any], answers: dict[str, NDArray[Any]]) -> list[OfGroup]:
+    """Eval belongs to the last five of the groups, in blocks of different size."""
+    first = len(manifest["parameters"]["groups"]) - 5
+    parts = np.split(answers["wrong"], np.cumsum([8, 16, 40, 80]))
+    return [OfGroup(group=first + at, samples=len(part), wrong=int(part.sum())) for at, part in enumerate(parts)]
 
 
 def _surface(rng: np.random.Generator) -> dict[str, NDArray[Any]]:
@@ -164,7 +190,7 @@ def _surface(rng: np.random.Generator) -> dict[str, NDArray[Any]]:
 
 
 def _trials(study: str, system: str, seed: int, count: int, rng: np.random.Generator) -> list[Trial]:
-    kind = KINDS[system][0]
+    kind = _ALL[system][0]
     number = {"tuner": count, "manual": 1}.get(kind, 3)
     return [_trial(study, kind, seed, at, rng) for at in range(number)]
 
@@ -198,7 +224,7 @@ def _trial(study: str, kind: str, seed: int, number: int, rng: np.random.Generat
 
 
 def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: list[Trial]) -> Card:
-    kind, row = KINDS.get(system, ("tuner", None))
+    kind, row = _ALL.get(system, ("tuner", None))
     config, dataset = study.split("/")[:2]
     network = kind in ("manual", "tuner")
     architecture = _architecture(system, manifest, seed) if network else None

@@ -52,6 +52,14 @@ def dataset_files(wildcards):
     return {name: shown(path) for name, path in found.items()}
 
 
+def corpus_folder(wildcards):
+    return shown(CONFIG.datasets[wildcards.dataset].place(PATHS, wildcards.dataset))
+
+
+def train_extracts(wildcards):
+    return [path for batch, path in dataset_files(wildcards).items() if batch.startswith("train-")]
+
+
 def batch_files(wildcards):
     source, batch = CONFIG.datasets[wildcards.dataset], wildcards.batch
     if source.is_made():

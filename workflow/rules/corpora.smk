@@ -1,7 +1,7 @@
 """Corpora: raw files of a corpus, made (stand-ins) or the user's own, to the samples that can be drawn from them.
 
 In: the raw files of one batch. Out: <half>/<dataset>/extracts/<batch>.json, the samples beside it; the half is sealed for
-batches of eval.
+batches of eval. And data/<dataset>/examples.npz, a few samples of train for the report.
 """
 
 
@@ -34,8 +34,29 @@ rule extract:
     params:
         source=source_content,
         code=lambda wildcards: digest_of(source_module(wildcards)),
-        folder=lambda wildcards: shown(CONFIG.datasets[wildcards.dataset].place(PATHS, wildcards.dataset)),
+        folder=corpus_folder,
     message:
         "cutting samples from {wildcards.dataset}: {wildcards.batch}"
     script:
         "../scripts/extract.py"
+
+
+rule examples:
+    # Raw files are looked at again, but not among the inputs: where one changes, what its batch gave does too.
+    input:
+        manifest=PATHS.manifest("{dataset}"),
+        extracts=train_extracts,
+    output:
+        PATHS.examples("{dataset}"),
+    log:
+        PATHS.log("examples", "{dataset}"),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        source=source_content,
+        code=lambda wildcards: digest_of("blindtune.datasets.examples", source_module(wildcards)),
+        folder=corpus_folder,
+    message:
+        "taking examples from train of {wildcards.dataset}"
+    script:
+        "../scripts/examples.py"

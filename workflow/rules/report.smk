@@ -1,6 +1,6 @@
 """Report: tables, figures and one page, from records alone.
 
-In: every manifest, card and look of the config. Out: report/tables, report/figures, report/report.html.
+In: every manifest, card and look of the config, pictures and examples of its data. Out: report/tables, report/figures, report/report.html.
 """
 
 from blindtune.report import names
@@ -10,6 +10,7 @@ RECORDS = {
     "cards": [PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
     "looks": [f"{PATHS.decode(study.dataset, study.system, study.seed)}/look.json" for study in STUDIES],
     "pictures": [PATHS.picture(comparison.dataset) for comparison in CONFIG.compare],
+    "examples": [PATHS.examples(dataset) for dataset in CONFIG.corpora()],
 }
 REPORT_PARAMS = {
     "root": lambda wildcards: PATHS.root,

@@ -38,6 +38,10 @@ class Layout:
         half = "sealed" if batch.startswith("eval-") else "data"
         return f"{self.root}/{half}/{dataset}/extracts/{batch}.json"
 
+    def examples(self, dataset: str) -> str:
+        """A few samples of train of a corpus, for their figure."""
+        return f"{self.root}/data/{dataset}/examples.npz"
+
     def study(self, dataset: str, system: str, seed: int | str) -> str:
         """The folder of a study."""
         return f"{self.root}/studies/{dataset}/{system}/{seed}"

@@ -18,6 +18,7 @@ from blindtune.datasets.surveys import Candidate, Survey
 from blindtune.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from blindtune.layout import Layout
@@ -92,6 +93,21 @@ class Corpus(Source):
     def cut(self, folder: Path, survey: Survey, candidates: list[Candidate]) -> "NDArray[Any]":
         """The samples of some candidates of a file, in their order."""
         raise NotImplementedError
+
+    def located(
+        self, folder: Path, survey: Survey, colours: dict[str, tuple[int, int, int]]
+    ) -> "NDArray[np.uint8] | None":
+        """A picture of a raw file that shows where the candidates of its survey lie; None where there is none.
+
+        Args:
+            folder: of the corpus.
+            survey: of the file; its candidates are what is shown.
+            colours: red, green and blue from 0 to 255 for each class.
+
+        Returns:
+            (rows, columns, 3).
+        """
+        return None
 
     def describe(self, surveys: list[Survey]) -> dict[str, Any]:
         """What else determines the samples, for the manifest; ``axes`` and ``units`` among it.

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blindtune.palette import CLASSES
 from blindtune.report.records import DatasetRecords
-from blindtune.report.style import CLASSES, INCH, Mark, drawing, literal, sentence
+from blindtune.report.style import INCH, Mark, drawing, literal, sentence
 from blindtune.report.table_datasets import SPLITS
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from blindtune.palette import CLASSES
 from blindtune.report.figure_splits import class_legend, scatter
 from blindtune.report.records import Arrays, DatasetRecords, Run
-from blindtune.report.style import CLASSES, INCH, Mark, drawing, literal, sentence
+from blindtune.report.style import INCH, Mark, drawing, literal, sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -92,10 +92,12 @@ FIGURES = {
     "times": "figure_times",
     "pareto": "figure_pareto",
     "cost": "figure_cost",
+    "patients": "figure_patients",
+    "examples": "figure_examples",
 }
 
-#: Those that only datasets of many raw files have.
-OF_CORPORA: tuple[str, ...] = ()
+#: Those that only corpora of many raw files have.
+OF_CORPORA = ("patients", "examples")
 
 
 def families(corpus: bool) -> list[str]:

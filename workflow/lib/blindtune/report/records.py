@@ -27,6 +27,7 @@ class Manifest(BaseModel):
 
     classes: list[str]
     counts: dict[str, dict[str, int]] = Field(description="samples by split and class")
+    axes: list[str]
     sample_shape: list[int]
     units: str
     published: str | None
@@ -145,7 +146,8 @@ class DatasetRecords:
         name: the dataset's name in the config.
         manifest: what it is.
         path: of the manifest, relative to the root.
-        picture: ``<split>_x`` and ``<split>_y``, some samples of each split.
+        picture: ``<split>_x`` and ``<split>_y``, some samples of each split; empty for data that are no plane.
+        examples: some samples of train of a corpus, see `blindtune.datasets.examples`; empty for other data.
         systems: in the order of the config.
     """
 
@@ -153,6 +155,7 @@ class DatasetRecords:
     manifest: Manifest
     path: str
     picture: Arrays
+    examples: Arrays
     systems: list[SystemRecords]
 
     @property
@@ -257,8 +260,9 @@ class _Reader:
         path = f"data/{name}/manifest.json"
         manifest = parse(Manifest, read_json(self._file(path)), str(self._root / path))
         picture = self._arrays(f"decodes/{name}/picture.npz")
+        examples = self._arrays(f"data/{name}/examples.npz") if manifest.of_corpus else {}
         found = [SystemRecords(system, [self._run(name, system, seed) for seed in seeds]) for system in systems]
-        dataset = DatasetRecords(name, manifest, path, picture, found)
+        dataset = DatasetRecords(name, manifest, path, picture, examples, found)
         self._check_same_eval(dataset)
         return dataset
 

@@ -21,8 +21,6 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 #: One per round of the colours.
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)))
-#: Per class: the colour of samples and, paler, that of the surface below them.
-CLASSES = (("#0072B2", "#cfe3f0"), ("#D55E00", "#f9dccb"), ("#009E73", "#cdeae1"), ("#CC79A7", "#f3e0eb"))
 INCH = 7.4
 
 _SETTINGS: dict[str, Any] = {

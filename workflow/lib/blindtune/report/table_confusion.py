@@ -17,8 +17,8 @@ def build(records: Records) -> Table:
         plain("data", "Data"),
         plain("system", "System"),
         plain("true", "True class"),
+        number("error", "Missed %", 2),
         *(_answered(at) for at in range(1, classes + 1)),
-        number("error", "missed %", 2),
     ]
     seeds = len(records.seeds)
     notes = [

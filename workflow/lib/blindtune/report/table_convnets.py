@@ -12,8 +12,8 @@ def build(records: Records) -> Table:
     notes = [
         *NOTES,
         "The published 'Conv2d (3, 16, 5), ReLU' is written 'Conv2d (16, 5x5), relu' here. 'Conv2d (1, 8)' of the "
-        "tuned network is taken for one filter of 8 x 8, as Keras writes it. The paper does not print what size its inputs "
-        "had; 128 x 128 is the round one that gives the 9216 values it prints behind the convolutions.",
+        "tuned network is taken for one filter of 8 x 8, as Keras writes it. The paper does not print the size of the "
+        "inputs; 128 x 128 is the round one that gives the 9216 values it prints behind the convolutions.",
         "For #12 the paper prints no layers: its networks stand here without a published row.",
         *([STAND_IN] if any(dataset.stand_in for dataset in datasets) else []),
     ]

@@ -28,7 +28,7 @@ def build(records: Records) -> Table:
         number("classes", "classes", 0, "ours"),
         *(number(split, split, 0, "ours") for split in SPLITS),
         plain("per_class", "Samples per class", wide=True),
-        plain("sample", "One sample"),
+        plain("sample", "One sample", wide=True),
     ]
     rows = [_row(dataset) for dataset in records.datasets]
     return Table("table1_datasets", "Table 1. The datasets", rows, columns, notes)
@@ -47,7 +47,7 @@ def _row(dataset: DatasetRecords) -> Row:
         **_published_sizes(known),
         "classes": len(manifest.classes),
         **{split: sum(manifest.counts[split].values()) for split in SPLITS},
-        "per_class": "; ".join(_counts(dataset, name) for name in manifest.classes),
+        "per_class": _per_class(dataset),
         "sample": f"{shape} values, {manifest.units}",
         "records": joined([dataset.path]),
     }
@@ -57,5 +57,12 @@ def _published_sizes(known: Sizes | None) -> Row:
     return {f"published_{key}": getattr(known, key, None) for key in ("classes", *SPLITS)}
 
 
+def _per_class(dataset: DatasetRecords) -> str:
+    counts = [_counts(dataset, name) for name in dataset.manifest.classes]
+    if len(counts) > 1 and len(set(counts)) == 1:
+        return f"{', '.join(dataset.manifest.classes)}: {counts[0]} each"
+    return "; ".join(f"{name}: {count}" for name, count in zip(dataset.manifest.classes, counts, strict=True))
+
+
 def _counts(dataset: DatasetRecords, name: str) -> str:
-    return f"{name}: " + " / ".join(f"{dataset.manifest.counts[split][name]:,}" for split in SPLITS)
+    return " / ".join(f"{dataset.manifest.counts[split][name]:,}" for split in SPLITS)

@@ -175,11 +175,12 @@ class Eeg(Corpus):
 
     def describe(self, surveys: list[Survey]) -> dict[str, Any]:
         """Axes, unit, the filter by its exact name, and how many recordings have which sampling rate, in Hz."""
-        from blindtune.datasets.eeg import recordings
+        from blindtune.datasets.eeg import montages, recordings
 
         return {
             "axes": ["sample", "channel", "time"],
             "units": "uV",
+            "channels": montages.CHANNELS[self.montage],
             "filter": recordings.describe(self),
             "rates": dict(sorted(Counter(f"{survey.facts['rate']:g}" for survey in surveys).items())),
         }

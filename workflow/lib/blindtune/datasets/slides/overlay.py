@@ -22,7 +22,7 @@ def overlay(
     patches: list[Candidate],
     patch_side: float,
     colours: dict[str, tuple[int, int, int]],
-    side: int = 800,
+    side: int = 440,
 ) -> NDArray[np.uint8]:
     """The slide small, with lines around its regions and squares where patches were cut.
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from blindtune.datasets.base import SPLITS, Sizes, check_shares
 from blindtune.datasets.corpora import Corpus, Raw
 from blindtune.datasets.surveys import Candidate, Survey
+from blindtune.errors import UserError
 from blindtune.strict import Strict
 
 if TYPE_CHECKING:
@@ -210,6 +211,19 @@ class Slides(Corpus):
         from blindtune.datasets.slides.survey import cut
 
         return cut(folder / survey.file, candidates, survey.facts)
+
+    def located(
+        self, folder: Path, survey: Survey, colours: dict[str, tuple[int, int, int]]
+    ) -> "NDArray[np.uint8] | None":
+        """The slide small, with lines around its regions and squares where patches lie."""
+        from blindtune.datasets.slides.overlay import overlay
+
+        annotation = self._found[survey.file].annotation
+        if annotation is None:
+            raise UserError(f"{folder / survey.file}: has no annotation beside it. It had one when it was surveyed.")
+        of_labels = {label: colours[name] for name, labels in self.classes.items() for label in labels}
+        side = survey.facts["view"]["side"]
+        return overlay(folder / survey.file, folder / annotation, survey.candidates, side, of_labels | colours)
 
     def describe(self, surveys: list[Survey]) -> dict[str, Any]:
         """Axes, unit, and from how many slides patches were read in which way."""
