@@ -288,7 +288,7 @@ def test_a_single_seed_is_said_to_cover_sampling_error_only(tmp_path: Path) -> N
 
 
 def test_the_published_gap_on_10_is_computed_from_the_printed_numbers() -> None:
-    said = comparisons.published_gap()
+    said = comparisons.published_gap("10")
     assert "0.34 points on 10,000 eval samples, lies within the sampling error" in said
     half = 1.959964 * np.sqrt((0.32 * 0.68 + 0.3234 * 0.6766) / 10_000)
     assert f"more than {100 * half:.2f} points" in said

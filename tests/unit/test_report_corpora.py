@@ -45,7 +45,7 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
 def test_only_corpora_have_figures_of_patients_and_examples(made: Made, report: Path) -> None:
     drawn = {path.stem for path in (report / "figures").iterdir()}
     assert drawn == set(names.figures(list(made.datasets), ["slides", "eeg"]))
-    assert "examples_eeg" in drawn and "patients_slides" in drawn and "patients_set_10" not in drawn
+    assert "patients_slides" in drawn and "splits_slides" not in drawn and "patients_set_10" not in drawn
 
 
 def test_table_3_never_judges_a_stand_in_beside_a_published_number(report: Path) -> None:
@@ -203,3 +203,15 @@ def test_samples_that_go_together_count_as_one(agree: bool) -> None:
     # Four values, one of them 1: their variance over four.
     expected = float(np.var([1, 0, 0, 0], ddof=1)) / 4 if agree else drawn_alone.variance
     assert part.variance == pytest.approx(expected)
+
+
+def test_what_is_said_of_the_published_study_keeps_to_the_printed_numbers(made: Made, report: Path) -> None:
+    gaps = comparisons.published_gaps(records_of(made))
+    assert ["#10," in gaps[0], "#11," in gaps[1], "#12," in gaps[2]] == [True] * 3
+    assert "Manual (20.88%) and Auto (41.55%) on #11, 20.67 points on 2,500 eval samples, exceeds" in gaps[1]
+    half = 1.959964 * np.sqrt((0.2088 * 0.7912 + 0.4155 * 0.5845) / 2500)
+    assert f"more than {100 * half:.2f} points" in gaps[1] and "belong to patients" in gaps[1]
+    # Nothing that was measured on a stand-in is said in the same breath.
+    assert not any("slides" in gap for gap in gaps)
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert all(gap in page for gap in gaps) and "<h4>slides (stand-in data)</h4>" in page

@@ -79,6 +79,20 @@ def test_eval_is_cut_under_the_seal_and_only_prepare_reads_it_there(tmp_path: Pa
     assert readers == {"prepare"}
 
 
+@pytest.mark.parametrize("kind", TREES)
+def test_examples_come_from_train_alone_and_no_picture_of_eval_is_made(tmp_path: Path, kind: str) -> None:
+    TREES[kind](tmp_path / "raw", 8)
+    jobs = {job.name: job for job in plan(tmp_path, config(kind, folder="raw"))}
+    assert "picture it" not in jobs
+    root = "results/default/data/it"
+    assert jobs["examples it"].inputs == (
+        f"{root}/extracts/train-0000.json",
+        f"{root}/extracts/train-0001.json",
+        f"{root}/manifest.json",
+    )
+    assert all(f"{root}/examples.npz" in jobs[name].inputs for name in ("tables", "figures", "page"))
+
+
 @pytest.mark.parametrize(
     ("kind", "made", "suffix"),
     [

@@ -116,7 +116,7 @@ def test_a_source_finds_all_that_it_imports(source):
     assert needed - _held(environment) == set()
 
 
-@pytest.mark.parametrize("rule", ["fetch", "picture"])
+@pytest.mark.parametrize("rule", ["fetch", "picture", "examples"])
 def test_a_rule_without_models_finds_all_that_it_imports(rule):
     assert at_start(rule) - _held(_environment_of(rule)) == set()
 
@@ -132,7 +132,7 @@ def test_a_rule_of_the_report_finds_all_that_it_imports(rule):
 
 def test_no_environment_is_left_over():
     used = {system.environment for system in SYSTEMS} | {
-        _environment_of(rule) for rule in ("fetch", "prepare", "picture", "tables", "figures", "page")
+        _environment_of(rule) for rule in ("fetch", "prepare", "picture", "examples", "tables", "figures", "page")
     }
     assert {path.stem for path in ENVIRONMENTS} == used | {getattr(s, "environment", "data") for s in SOURCES}
 

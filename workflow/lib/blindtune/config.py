@@ -116,6 +116,10 @@ class Config(Strict):
         """The compared datasets that are cut from many raw files."""
         return [one.dataset for one in self.compare if isinstance(self.datasets[one.dataset], Corpus)]
 
+    def planes(self) -> list[str]:
+        """The compared datasets that may have two features; a corpus has not."""
+        return [one.dataset for one in self.compare if one.dataset not in self.corpora()]
+
     def settings(self, dataset: str, system: str) -> System:
         """A system as it competes on a dataset."""
         settings = self.systems[system]

@@ -7,25 +7,25 @@ from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Layer, describe
 from blindtune.report.published import Layout, published
 from blindtune.report.records import DatasetRecords, Run, SystemRecords
-from blindtune.report.table import Column, Row, joined, number, percent, plain
+from blindtune.report.table import ABSENT, Column, Row, joined, number, percent, plain
 
 #: The kinds of layers that have no weights: they belong to the layer before them.
 WEIGHTLESS = ("dropout", "flatten", "max_pool1d", "max_pool2d")
 TRAINING = ("optimizer", "learning_rate", "epochs", "batch_size")
 HEAD = ("dataset", "data", "network", "origin", "input")
 
-NOTES = [
+_NOTES = [
     "Of several seeds, the network with the lowest dev error is shown.",
     "As in the published table, the 'input layer' is the first one with weights; 'linear' means that nothing follows "
     "the weighted sum.",
 ]
-STAND_IN = "Networks of origin 'ours, stand-in data' were found on data that only look like the published ones."
+_STAND_IN = "Networks of origin 'ours, stand-in data' were found on data that only look like the published ones."
 
 #: A row without its layers, and the layers, of which some rows have more than others.
 _Found = tuple[Row, list[str]]
 
 
-def rows_of(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], list[Column]]:
+def rows_of(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], list[Column], list[str]]:
     """One row per dataset and network, each below the published one that it reproduces.
 
     Args:
@@ -33,7 +33,7 @@ def rows_of(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], 
         table: number of the published table.
 
     Returns:
-        The rows, and the columns in which a reader sees them.
+        The rows, the columns in which a reader sees them, and notes that hold for both tables.
     """
     found = [entry for dataset in datasets for entry in _dataset_rows(dataset, table)]
     depth = max((len(layers) for _, layers in found), default=1)
@@ -46,13 +46,11 @@ def rows_of(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], 
         *(plain(f"layer_{at}", f"Layer {at}", wide=True) for at in range(1, depth - 1)),
         plain("output_layer", "Output layer", wide=True),
         number("parameters", "Parameters"),
-        plain("optimizer", "by", "trained"),
-        plain("learning_rate", "rate", "trained"),
-        plain("epochs", "epochs", "trained"),
-        plain("batch_size", "batch", "trained"),
+        Column("Training", _said, wide=True),
         number("dev", "Dev error %", 2),
     ]
-    return [_with_layers(row, layers, depth) for row, layers in found], columns
+    rows = [_with_layers(row, layers, depth) for row, layers in found]
+    return rows, columns, _NOTES + ([_STAND_IN] if any(row["data"] == "stand-in" for row in rows) else [])
 
 
 def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_Found]:
@@ -106,6 +104,12 @@ def _our_row(dataset: DatasetRecords, system: SystemRecords, run: Run, architect
 
 def _training(card: Card) -> Row:
     return {name: _short(getattr(card.training, name, None)) for name in TRAINING}
+
+
+def _said(row: Row) -> str:
+    """How a network was trained, in one cell: four columns would take the room of the layers."""
+    words = {"optimizer": "{}", "learning_rate": "rate {}", "batch_size": "batch {}", "epochs": "{} epochs"}
+    return ", ".join(form.format(row[name]) for name, form in words.items() if row[name] is not None) or ABSENT
 
 
 def _short(value: object) -> str | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from blindtune.report.published import published
-from blindtune.report.records import DatasetRecords, SystemRecords, in_groups
+from blindtune.report.records import DatasetRecords, Records, SystemRecords, in_groups
 from blindtune.report.statistics import (
     LEVEL,
     Difference,
@@ -15,6 +15,8 @@ from blindtune.report.statistics import (
     sampling_part,
 )
 
+#: The published manual and tuned system of each dataset whose difference is weighed.
+PUBLISHED = {"10": ("MLP-M2", "MLP-A2"), "11": ("Manual", "Auto"), "12": ("Manual", "Auto")}
 #: Of more systems than this the sentence gives the names alone; the numbers stand in the table.
 MOST_SPELLED_OUT = 3
 
@@ -106,19 +108,32 @@ def headline(dataset: DatasetRecords, found: list[Pair]) -> str:
     ).strip()
 
 
-def published_gap() -> str:
-    """Whether the published manual and tuned errors on #10 can be told apart, from the printed numbers."""
-    manual, tuned = (published().errors["10", system] for system in ("MLP-M2", "MLP-A2"))
-    samples = published().sizes["10"].eval
+def published_gaps(records: Records) -> list[str]:
+    """What is to be said of the published study: of #10, and of whatever else was compared here."""
+    compared = {dataset.manifest.published for dataset in records.datasets}
+    return [published_gap(number) for number in PUBLISHED if number == "10" or number in compared]
+
+
+def published_gap(number: str) -> str:
+    """Whether the published manual and tuned errors on a dataset can be told apart, from the printed numbers."""
+    manual, tuned = (published().errors[number, system] for system in PUBLISHED[number])
+    samples = published().sizes[number].eval
     parts = [sampling_part(row.eval / 100, samples) for row in (manual, tuned)]
     found = difference((tuned.eval - manual.eval) / 100, parts)
     half = found.high - found.value
     word = "exceeds" if found.exceeds() else "lies within"
-    return (
+    said = (
         f"The published difference between {manual.system} ({manual.eval:.2f}%) and {tuned.system} ({tuned.eval:.2f}%) "
-        f"on #10, {_points(found.value)} on {samples:,} eval samples, {word} the sampling error: taken as "
-        f"independent, two such error rates must differ by more than {_points(half)} for a 95% interval to leave "
-        "out 0. The paper does not say on how many samples the two models disagree. Only if on no more than "
+        f"on #{number}, {_points(found.value)} on {samples:,} eval samples, {word} the sampling error: taken as "
+        f"independent, two such error rates must differ by more than {_points(half)} for a 95% interval to leave out 0."
+    )
+    if found.exceeds():
+        return (
+            f"{said} That holds for samples drawn one by one; these belong to patients, whose number is not printed, "
+            "and few patients would make the error larger."
+        )
+    return (
+        f"{said} The paper does not say on how many samples the two models disagree. Only if on no more than "
         f"{disagreements_needed(found.value, samples):,} of them would a paired test tell them apart."
     )
 

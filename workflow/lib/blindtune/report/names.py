@@ -86,23 +86,23 @@ TABLES = {name: module for section in SECTIONS for name, module in section.table
 #: The module of each family of figures by its name; of every family there is one for each dataset.
 FIGURES = {
     "splits": "figure_splits",
+    "examples": "figure_examples",
     "surfaces": "figure_surfaces",
+    "patients": "figure_patients",
     "search": "figure_search",
     "pairs": "figure_pairs",
     "times": "figure_times",
     "pareto": "figure_pareto",
     "cost": "figure_cost",
-    "patients": "figure_patients",
-    "examples": "figure_examples",
 }
 
-#: Those that only corpora of many raw files have.
-OF_CORPORA = ("patients", "examples")
+#: Those that only corpora of many raw files have, and those that none of them has, being no plane.
+OF_CORPORA, OF_PLANES = ("examples", "patients"), ("splits", "surfaces")
 
 
 def families(corpus: bool) -> list[str]:
     """The families of figures that a dataset has."""
-    return [family for family in FIGURES if corpus or family not in OF_CORPORA]
+    return [family for family in FIGURES if family not in (OF_PLANES if corpus else OF_CORPORA)]
 
 
 def figures(datasets: Iterable[str], corpora: Container[str] = ()) -> list[str]:

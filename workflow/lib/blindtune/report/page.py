@@ -7,7 +7,7 @@ from typing import Any
 
 from blindtune.errors import UserError
 from blindtune.files import digest_of_file, write_text
-from blindtune.report.comparisons import published_gap
+from blindtune.report.comparisons import published_gaps
 from blindtune.report.figures import CAPTIONS
 from blindtune.report.names import SECTIONS
 from blindtune.report.records import DatasetRecords, Records
@@ -75,7 +75,7 @@ def _content(records: Records, tables: Path, figures: Path) -> dict[str, Any]:
         "seeds": records.seeds,
         "datasets": records.datasets,
         "answers": answers(records),
-        "gap": published_gap(),
+        "gaps": published_gaps(records),
         "sections": [(section, [shown[name] for name in section.tables]) for section in SECTIONS],
         "long": LONG,
         "table_files": [_listed(tables, f"{name}.{suffix}") for name in TABLES for suffix in FORMATS],

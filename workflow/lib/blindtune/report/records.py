@@ -8,50 +8,18 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
 
 from blindtune.cards import Card, read_card
 from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays, digest_of_file, read_json
 from blindtune.looks import Look
+from blindtune.report.manifests import Manifest
 from blindtune.report.names import families
 from blindtune.report.statistics import Groups, Part, clustered_part, mean, sampling_part
 from blindtune.strict import parse
 from blindtune.trials import Trial, TrialLog
 
 Arrays = dict[str, NDArray[Any]]
-
-
-class Manifest(BaseModel):
-    """What the report says of a dataset, out of its manifest."""
-
-    classes: list[str]
-    counts: dict[str, dict[str, int]] = Field(description="samples by split and class")
-    axes: list[str]
-    sample_shape: list[int]
-    units: str
-    published: str | None
-    stand_in: bool
-    source: dict[str, Any]
-    parameters: dict[str, Any]
-    splits: dict[str, str]
-    versions: dict[str, str]
-
-    @property
-    def of_corpus(self) -> bool:
-        """Whether it was cut from a corpus of many raw files."""
-        return "raw_sha256" in self.parameters
-
-    @property
-    def bad_files(self) -> dict[str, str] | None:
-        """The raw files that gave no sample, each with the reason; None where files are not read one by one."""
-        return self.parameters.get("bad_files")
-
-    @property
-    def left_out(self) -> list[tuple[str, str, str, int]]:
-        """Split, rule, class and count of what each filter left out of a corpus."""
-        found = self.parameters.get("left_out", [])
-        return [(str(split), str(rule), str(label), int(count)) for split, rule, label, count in found]
 
 
 @dataclass(frozen=True)
@@ -259,8 +227,9 @@ class _Reader:
     def dataset(self, name: str, systems: list[str], seeds: list[int]) -> DatasetRecords:
         path = f"data/{name}/manifest.json"
         manifest = parse(Manifest, read_json(self._file(path)), str(self._root / path))
-        picture = self._arrays(f"decodes/{name}/picture.npz")
-        examples = self._arrays(f"data/{name}/examples.npz") if manifest.of_corpus else {}
+        corpus = manifest.of_corpus
+        picture = {} if corpus else self._arrays(f"decodes/{name}/picture.npz")
+        examples = self._arrays(f"data/{name}/examples.npz") if corpus else {}
         found = [SystemRecords(system, [self._run(name, system, seed) for seed in seeds]) for system in systems]
         dataset = DatasetRecords(name, manifest, path, picture, examples, found)
         self._check_same_eval(dataset)

@@ -8,7 +8,7 @@ from blindtune.report.comparisons import (
     manual_and_tuned,
     pairs,
     probability,
-    published_gap,
+    published_gaps,
     winner,
     with_best,
 )
@@ -72,7 +72,7 @@ def answers(records: Records) -> list[Answers]:
 def sentences(records: Records) -> list[str]:
     """The answers in a row, and what is to be said of the published gap."""
     said = [f"{each.title}: {text}" for each in answers(records) for text in (each.winner, each.headline)]
-    return [*said, published_gap()]
+    return [*said, *published_gaps(records)]
 
 
 def _row(dataset: DatasetRecords, question: str, pair: Pair) -> Row:

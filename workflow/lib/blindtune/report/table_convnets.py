@@ -1,6 +1,6 @@
 """Table 5: the architectures for pictures and signals, published and ours."""
 
-from blindtune.report.architectures import NOTES, STAND_IN, rows_of
+from blindtune.report.architectures import rows_of
 from blindtune.report.records import Records
 from blindtune.report.table import Table
 
@@ -8,13 +8,12 @@ from blindtune.report.table import Table
 def build(records: Records) -> Table:
     """One row per dataset and network; datasets whose samples have axes of their own."""
     datasets = [dataset for dataset in records.datasets if len(dataset.manifest.sample_shape) > 1]
-    rows, columns = rows_of(datasets, 5)
+    rows, columns, common = rows_of(datasets, 5)
     notes = [
-        *NOTES,
+        *common,
         "The published 'Conv2d (3, 16, 5), ReLU' is written 'Conv2d (16, 5x5), relu' here. 'Conv2d (1, 8)' of the "
         "tuned network is taken for one filter of 8 x 8, as Keras writes it. The paper does not print the size of the "
         "inputs; 128 x 128 is the round one that gives the 9216 values it prints behind the convolutions.",
         "For #12 the paper prints no layers: its networks stand here without a published row.",
-        *([STAND_IN] if any(dataset.stand_in for dataset in datasets) else []),
     ]
     return Table("table5_architectures", "Table 5. The architectures for pictures and signals", rows, columns, notes)
