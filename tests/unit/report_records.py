@@ -30,6 +30,7 @@ KINDS = {
 #: Those that the published study had for pictures and signals.
 DEEP = {"deep_m": ("manual", "Manual"), "deep_a": ("tuner", "Auto")}
 _ALL = KINDS | DEEP
+SEES: dict[str, dict[str, Any]] = {"deep_m": {"sees": {"view": "crops", "side": 128, "rotate": True}}}
 ESTIMATES = {
     "closed_loop": 0.05,
     "closed_loop_knn": 0.08,
@@ -246,7 +247,11 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         seed=seed,
         kind=kind,
         published=row,
-        settings={"kind": kind, "tuner": tuner, "trainer": "keras"} if kind == "tuner" else {"kind": kind},
+        settings={
+            "kind": kind,
+            **({"tuner": tuner, "trainer": "keras"} if kind == "tuner" else {}),
+            **SEES.get(system, {}),
+        },
         scoring="last",
         budget=None,
         data_sha256=manifest["sha256"],

@@ -79,6 +79,7 @@ def test_table_5_puts_our_networks_below_the_published_ones(report: Path) -> Non
     ]
     assert (manual["input"], auto["input"], auto["parameters"]) == ("128 × 128 × 3", "not printed", "")
     assert (ours["origin"], ours["optimizer"]) == ("ours, stand-in data", "adam")
+    assert ours["input"] == "40 × 40 × 3: crops (rotate true, side 128)"
     assert {row["dataset"] for row in rows_of(report, "table4_architectures")} == {"set_10"}
 
 
@@ -90,6 +91,7 @@ def test_table_2_has_the_training_that_table_5_prints(report: Path) -> None:
     }
     assert found["manual", "optimizer", "training setting"] == "SGD"
     assert found["tuner", "epochs", "the same, for #11"] == "10"
+    assert found["manual", "sees", "what of a sample is seen"] == ""
 
 
 def test_errors_of_patients_are_those_of_the_looks(made: Made, report: Path) -> None:
@@ -215,3 +217,23 @@ def test_what_is_said_of_the_published_study_keeps_to_the_printed_numbers(made: 
     assert not any("slides" in gap for gap in gaps)
     page = (report / "report.html").read_text(encoding="utf-8")
     assert all(gap in page for gap in gaps) and "<h4>slides (stand-in data)</h4>" in page
+
+
+def _coverage(clustered: bool, runs: int = 300, patients: int = 12, each: int = 25) -> float:
+    """How often the 95% interval holds the true difference of two systems, where each suits other patients."""
+    rng, covered = np.random.default_rng(3), 0
+    samples = np.full(patients, each)
+    for _ in range(runs):
+        shares = np.clip(0.3 + rng.normal(0, 0.15, (2, patients)), 0, 1)
+        wrong = rng.uniform(size=(2, patients, each)) < shares[..., None]
+        first, second = (part.reshape(1, -1) for part in wrong)
+        counts = wrong.sum(axis=2)[:, None]
+        groups = statistics.Groups(counts[0], counts[1], samples) if clustered else None
+        found = statistics.paired(first, second, groups)
+        covered += found.low <= 0 <= found.high
+    return covered / runs
+
+
+def test_intervals_over_patients_hold_the_truth_where_those_over_samples_do_not() -> None:
+    assert 0.91 <= _coverage(True) <= 0.995
+    assert _coverage(False) < 0.85

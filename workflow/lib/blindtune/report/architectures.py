@@ -7,6 +7,7 @@ from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Layer, describe
 from blindtune.report.published import Layout, published
 from blindtune.report.records import DatasetRecords, Run, SystemRecords
+from blindtune.report.searches import sees
 from blindtune.report.table import ABSENT, Column, Row, joined, number, percent, plain
 
 #: The kinds of layers that have no weights: they belong to the layer before them.
@@ -41,7 +42,7 @@ def rows_of(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], 
         plain("dataset", "Dataset"),
         plain("network", "Network", wide=True),
         plain("origin", "Origin", wide=True),
-        plain("input", "One sample"),
+        plain("input", "One sample", wide=True),
         plain("input_layer", "Input layer", wide=True),
         *(plain(f"layer_{at}", f"Layer {at}", wide=True) for at in range(1, depth - 1)),
         plain("output_layer", "Output layer", wide=True),
@@ -93,13 +94,19 @@ def _our_row(dataset: DatasetRecords, system: SystemRecords, run: Run, architect
         "data": dataset.data,
         "network": f"{system.name}, seed {run.card.seed}" if len(system.runs) > 1 else system.name,
         "origin": "ours, stand-in data" if dataset.stand_in else "ours",
-        "input": _shape(architecture.input_shape),
+        "input": _seen(run.card, architecture),
         "parameters": run.card.parameters,
         **_training(run.card),
         "dev": percent(run.card.dev_error),
         "records": joined([run.paths[0]]),
     }
     return row, _blocks(architecture.layers)
+
+
+def _seen(card: Card, architecture: Architecture) -> str:
+    """The shape of what the network takes, and how that was made of a stored sample."""
+    shape, view = _shape(architecture.input_shape), sees(card)
+    return f"{shape}: {view}" if view else shape
 
 
 def _training(card: Card) -> Row:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.cards import Card
 from blindtune.report.records import DatasetRecords, Run, SystemRecords, in_groups
 from blindtune.report.seed_statistics import paired_by_seed
 from blindtune.report.statistics import Difference
@@ -42,6 +43,14 @@ def algorithm(system: SystemRecords) -> str:
 def learns(system: SystemRecords) -> bool:
     """Whether what a tuner does next depends on the scores so far."""
     return settings(system)["algorithm"] not in UNLEARNING or _prunes(settings(system))
+
+
+def sees(card: Card) -> str | None:
+    """What of a stored sample a system sees, for a reader; None where it is the sample itself."""
+    view = dict(card.settings.get("sees") or {"view": "samples"})
+    name = view.pop("view")
+    details = ", ".join(f"{key} {str(value).lower()}" for key, value in view.items())
+    return None if name == "samples" else f"{name} ({details})" if details else str(name)
 
 
 def several_objectives(system: SystemRecords) -> bool:

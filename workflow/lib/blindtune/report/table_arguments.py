@@ -6,6 +6,7 @@ from typing import Any
 from blindtune.cards import Card
 from blindtune.report.published import published
 from blindtune.report.records import DatasetRecords, Records, SystemRecords
+from blindtune.report.searches import sees
 from blindtune.report.table import Cell, Row, Table, joined, plain
 
 _SAME = ("kind", "argument", "meaning", "published", "ours")
@@ -76,6 +77,8 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
         for argument in published().arguments.arguments:
             ours = _ours(system, argument.name)
             yield _row(dataset, system, argument.name, argument.meaning, argument.published, ours)
+    if sees(system.runs[0].card) is not None:
+        yield _row(dataset, system, "sees", "what of a sample is seen", None, str(sees(system.runs[0].card)))
     if system.kind in ("tuner", "manual"):
         yield from _training_rows(dataset, system)
     else:
