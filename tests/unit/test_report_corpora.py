@@ -237,3 +237,21 @@ def _coverage(clustered: bool, runs: int = 300, patients: int = 12, each: int = 
 def test_intervals_over_patients_hold_the_truth_where_those_over_samples_do_not() -> None:
     assert 0.91 <= _coverage(True) <= 0.995
     assert _coverage(False) < 0.85
+
+
+def test_the_published_samples_are_taken_to_go_together_as_much_as_ours() -> None:
+    alone = statistics.against_published(0.3, 2500, [0.35], 2500)
+    own = statistics.sampling_part(0.35, 2500)
+    found = statistics.against_published(0.3, 2500, [0.35], 2500, statistics.Part(4 * own.variance, 20))
+    assert found.error == pytest.approx(2 * alone.error) and found.value == alone.value
+    assert found.high - found.value > 2 * (alone.high - alone.value), "few patients make the quantile larger too"
+
+
+def test_groups_of_pictures_are_patients_too(tmp_path: Path) -> None:
+    parameters = {"groups": PATIENTS, "bad_files": {}}
+    pictures = {"axes": SLIDES["axes"], "sample_shape": [8, 8, 1], "parameters": parameters}
+    made = Made(tmp_path / "tiny", systems=["knn"], datasets={"pictures": pictures, "set_10": {}}).write()
+    records = records_of(made)
+    assert [row["dataset"] for row in tables.TABLES["patients"](records).rows] == ["pictures"]
+    assert "patients" not in records.datasets[0].families
+    assert not tables.TABLES["left_out"](records).rows and not tables.TABLES["bad_files"](records).rows
