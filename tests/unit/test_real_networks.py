@@ -50,7 +50,7 @@ def manual(name: str, shape: tuple[int, ...]) -> tuple[Architecture, Training]:
 
 def test_the_manual_convnet_is_that_of_table_5() -> None:
     made, training = manual("convnet_11", CROPS)
-    [layout] = [entry for entry in published().picture_layouts if entry.system == "Manual"]
+    [layout] = [entry for entry in published().layouts[5] if entry.system == "Manual"]
     assert made.layers == tuple(layout.layers) and made.gives_logits()
     assert (training.optimizer, training.learning_rate) == ("sgd", float(layout.training.learning_rate))
     assert (training.batch_size, training.epochs) == (int(layout.training.batch_size), int(layout.training.epochs))
@@ -105,7 +105,7 @@ FOUND: Hyperparameters = {
 
 def test_the_network_that_was_found_lies_in_the_space_and_fits_no_crop_of_128() -> None:
     assert CONVNETS.snap(FOUND) == FOUND
-    [layout] = [entry for entry in published().picture_layouts if entry.system == "Auto"]
+    [layout] = [entry for entry in published().layouts[5] if entry.system == "Auto"]
     made = BUILD["convnet"](FOUND, (132, 132, 3), 2)
     assert [one for one in made.layers if not (isinstance(one, Dropout) and one.rate == 0)] == layout.layers
     check(made, 2)
