@@ -52,6 +52,16 @@ def _tuned(space: str, published: str) -> dict[str, Any]:
     }
 
 
+def _network(model: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
+    """The expert's network for #11 or #12."""
+    return {"kind": "manual", "published": "Manual", "model": model, "training": training, "sees": view}
+
+
+def _searched(space: str, family: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
+    """The published study's search for a network for #11 or #12."""
+    return _tuned(space, "Auto") | {"family": family, "sees": view, "training": _TUNED_TRAINING | training}
+
+
 def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
     """A tuner that trains by PyTorch, on whatever it is compared on."""
     return {
@@ -63,6 +73,11 @@ def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
         "training": _TUNED_TRAINING,
     }
 
+
+#: A patch of 256 whole, at half its size: the published network takes 128.
+_CROPS = {"view": "crops", "side": 128, "downsample": 2, "looks": 1, "jitter": 0.1, "rotate": True}
+_FRAMES = {"view": "frames"}
+_FEATURES = {"view": "features"}
 
 #: One of each library; the three also compete on the digits.
 _LIBRARIES = ["kt_hyperband", "op_tpe_median", "sk_halving"]
@@ -88,6 +103,16 @@ DEFAULT: dict[str, Any] = {
             "budget": {"epochs": 54},
             "tuners": {"space": "convnet", "family": "convnet", "training": {"epochs": 9, "batch_size": 32}},
         },
+        {
+            "dataset": "tissue_11",
+            "systems": ["knn_features", "rnf_features", "convnet_m11", "convnet_a11"],
+            "budget": {"epochs": 12},
+        },
+        {
+            "dataset": "eeg_12",
+            "systems": ["knn_features", "rnf_features", "hybrid_m12", "lstm_a12"],
+            "budget": {"epochs": 24},
+        },
     ],
     "report": {"points": 4000, "surface": 200},
     "datasets": {
@@ -95,6 +120,21 @@ DEFAULT: dict[str, Any] = {
         "set_09": _drawn("09", _SIZES_09),
         "set_10": _drawn("10", _SIZES_10),
         "digits": {"source": "digits", "dev": 0.2, "eval": 0.2, "seed": 1},
+        "tissue_11": {
+            "source": "slides",
+            "published": "11",
+            "stand_in": True,
+            "made": {"patients": {"train": 12, "dev": 4, "eval": 4}},
+            "patch": 256,
+            "sizes": {"train": 240, "dev": 72, "eval": 72},
+        },
+        "eeg_12": {
+            "source": "eeg",
+            "published": "12",
+            "stand_in": True,
+            "made": {"patients": 48, "recordings": 1},
+            "sizes": {"train": 240, "dev": 60, "eval": 60},
+        },
     },
     "systems": {
         "knn": {"kind": "knn", "published": "KNN", "neighbours": [5, 20, 100]},
@@ -118,6 +158,12 @@ DEFAULT: dict[str, Any] = {
         "mlp_a": _tuned("mlp", "MLP-A"),
         "mlp_a1": _tuned("mlp", "MLP-A1"),
         "mlp_a2": _tuned("mlp_dropout", "MLP-A2"),
+        "knn_features": {"kind": "knn", "neighbours": [5, 20], "sees": _FEATURES},
+        "rnf_features": {"kind": "random_forest", "trees": [100], "max_depth": [4, 8], "sees": _FEATURES},
+        "convnet_m11": _network("convnet_11", _CROPS, learning_rate=0.03, epochs=12),
+        "convnet_a11": _searched("convnet_11", "convnet", _CROPS, learning_rate=0.001, batch_size=32, epochs=4),
+        "hybrid_m12": _network("hybrid_12", _FRAMES),
+        "lstm_a12": _searched("lstm_12", "lstm", _FRAMES, learning_rate=0.001, batch_size=32, epochs=8),
         "guide_base": {"kind": "manual", "model": "guide_base", "trainer": "keras"},
         "convnet_m": {"kind": "manual", "model": "convnet_m"},
         "kt_hyperband": _tuner("keras-tuner", algorithm="hyperband"),

@@ -65,7 +65,7 @@ def _entry(name: str, value: Any, given: Any, depth: int, explained: set[str]) -
     if isinstance(value, dict) and value:
         lines = [f"{indent}{name}:"]
         for key, item in value.items():
-            lines += _entry(key, item, given[key], depth + 1, explained)
+            lines += _entry(key, item, (given or {}).get(key), depth + 1, explained)
         return lines
     if isinstance(value, list) and value and isinstance(value[0], BaseModel):
         lines = [f"{indent}{name}:"]
