@@ -7,6 +7,9 @@ import pytest
 import yaml
 from dag import ROOT, plan
 
+#: Rules that run for each dataset, system or study; the others run once.
+_PER_DATA = ("make", "extract", "prepare", "picture", "examples", "study", "decode")
+
 OVERLAYS = sorted((ROOT / "workflow" / "studies").glob("*.yaml"))
 
 
@@ -25,16 +28,23 @@ def test_the_default_study_plans_one_job_for_each_study_system_and_dataset(defau
     assert sorted(planned["study"]) == sorted(wanted)
     assert sorted(planned["decode"]) == sorted(systems)
     datasets = sorted(comparison["dataset"] for comparison in config["compare"])
-    assert planned["prepare"] == planned["picture"] == datasets
-    others = Counter(job.rule for job in default) - Counter(study=len(wanted), decode=len(systems))
-    assert others == Counter(prepare=len(datasets), picture=len(datasets), tables=1, figures=1, page=1, all=1)
+    corpora = sorted(name for name in datasets if config["datasets"][name]["source"] in ("slides", "eeg"))
+    assert planned["prepare"] == datasets
+    assert planned["picture"] == [name for name in datasets if name not in corpora]
+    assert len(corpora) == 2 and planned["examples"] == corpora
+    assert planned["make"] and len(planned["make"]) == len(planned["extract"])
+    once = Counter(job.rule for job in default if job.rule not in _PER_DATA)
+    assert once == Counter(tables=1, figures=1, page=1, all=1)
 
 
 def test_only_decode_and_picture_have_a_sealed_file_among_their_inputs(default):
     readers = {job.rule for job in default if any("/sealed/" in path for path in job.inputs)}
-    assert readers == {"decode", "picture"}
+    assert readers == {"decode", "picture", "prepare"}
     text = (ROOT / "workflow" / "rules" / "decode.smk").read_text(encoding="utf-8")
-    assert all(f"rule {rule}:" in text for rule in readers)
+    assert all(f"rule {rule}:" in text for rule in readers - {"prepare"})
+    # Prepare makes the seal: it reads what was cut for eval from the raw files of a corpus, and nothing else of it.
+    read = [path for job in default if job.rule == "prepare" for path in job.inputs if "/sealed/" in path]
+    assert read and all("/extracts/eval-" in path for path in read)
 
 
 def test_a_study_reads_the_manifest_and_nothing_else_of_its_dataset(default):
