@@ -24,6 +24,14 @@ from blindtune.tuners.base import Start, Tuner, TunerSettings
 
 ROOT = Path(__file__).parents[1]
 
+_STUDIES = ROOT / "workflow" / "studies"
+
+#: The overlays that ship, each behind those over which it is laid.
+OVERLAYS = {
+    path.stem: [_STUDIES / "paper.yaml", path] if path.stem == "synthetic" else [path]
+    for path in sorted(_STUDIES.glob("*.yaml"))
+}
+
 #: Of the part of a config that names a tuner.
 _TUNER = TypeAdapter[TunerSettings](Tuned.model_fields["tuner"].rebuild_annotation())
 

@@ -17,9 +17,8 @@ from blindtune.defaults import DEFAULT
 from blindtune.errors import UserError
 from blindtune.files import canonical
 from blindtune.training.base import Training
-from makers import ROOT, config, merged, write_isip
+from makers import OVERLAYS, ROOT, config, merged, write_isip
 
-OVERLAYS = sorted((ROOT / "workflow" / "studies").glob("*.yaml"))
 SPACE = "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 2}\n"
 HEAVY = ("torch", "tensorflow", "keras", "keras_tuner", "sklearn", "scipy", "matplotlib", "pandas")
 
@@ -74,11 +73,12 @@ def test_there_are_overlays() -> None:
     assert OVERLAYS
 
 
-@pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.stem)
-def test_every_overlay_reads_over_the_default(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_overlay_reads_over_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    base = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    content = merged(base, yaml.safe_load(path.read_text(encoding="utf-8")))
+    content = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    for path in OVERLAYS[name]:
+        content = merged(content, yaml.safe_load(path.read_text(encoding="utf-8")))
     parsed = Config.model_validate(content)
     supplied = [
         file
@@ -88,9 +88,9 @@ def test_every_overlay_reads_over_the_default(path: Path, monkeypatch: pytest.Mo
     ]
     if supplied:
         with pytest.raises(UserError, match="does not exist"):
-            read(content, str(path))
+            read(content, name)
     else:
-        assert read(content, str(path)).studies()
+        assert read(content, name).studies()
     assert parsed.name != DEFAULT["name"], "results of two configs in one folder"
 
 

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from dag import ROOT, plan
 
+from makers import OVERLAYS
+
 #: Rules that run for each dataset, system or study; the others run once.
 _PER_DATA = ("make", "extract", "prepare", "picture", "examples", "study", "decode")
-
-OVERLAYS = sorted((ROOT / "workflow" / "studies").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +78,11 @@ def test_everything_goes_below_the_folder_of_the_config(default):
     assert len(set(places)) == len(places)
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
-def test_the_studies_that_ship_can_be_planned(tmp_path, overlay):
-    jobs = plan(tmp_path, overlays=[overlay])
+@pytest.mark.parametrize("overlays", OVERLAYS.values(), ids=OVERLAYS)
+def test_the_studies_that_ship_can_be_planned(tmp_path, overlays):
+    jobs = plan(tmp_path, overlays=overlays)
     names = {path.split("/")[1] for job in jobs for path in job.outputs}
-    assert names == {yaml.safe_load(overlay.read_text(encoding="utf-8"))["name"]}
+    assert names == {yaml.safe_load(overlays[-1].read_text(encoding="utf-8"))["name"]}
     assert {"study", "decode", "page"} <= _rules(jobs)
 
 
