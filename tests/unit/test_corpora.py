@@ -193,7 +193,7 @@ def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: L
     (source.place(layout, "it") / "eval/b.txt").write_text("bad", encoding="utf-8")
     extract_batch(source, "eval-0000", source.place(layout, "it"), files["eval-0000"])
     said = prepare("it", source.model_copy(update={"most_bad": 0.2}), files, manifest, seal)
-    assert said.startswith("it: 8 / 4 / 4 samples of 2 classes") and "1 bad files" in said
+    assert said.startswith("it: 8 / 4 / 4 samples of 2 classes") and "bad files: 1, listed in" in said
     assert table(manifest.parent / "bad_files.tsv") == [{"file": "eval/b.txt", "reason": "is bad"}]
 
 

@@ -168,7 +168,7 @@ def _check_same_data(name: str, hashes: dict[str, str]) -> None:
 def _said(name: str, loaded: Loaded, folder: Path) -> str:
     sizes = " / ".join(f"{len(loaded.splits[split].y):,}" for split in SPLITS)
     bad = len(loaded.bad_files.rows) if loaded.bad_files is not None else 0
-    listed = f"; {bad} bad files are left out, see {folder / 'bad_files.tsv'}" if bad else ""
+    listed = f"; bad files: {bad}, listed in {folder / 'bad_files.tsv'}" if bad else ""
     return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
 
 
