@@ -14,36 +14,15 @@ from blindtune.datasets.eeg import headers, recordings, resampling
 from blindtune.datasets.eeg.faults import Fault
 from blindtune.datasets.eeg.flaws import CHANGES
 from blindtune.datasets.eeg.montages import ELECTRODES, locate, montage
-from blindtune.datasets.eeg.segments import frames
 from blindtune.datasets.eeg.settings import Eeg
-from makers_eeg import ABSENT, REAL, eeg, noise, patch, write_edf
+from makers_eeg import eeg, noise, patch, write_edf
+from makers_scipy import stored
 
 
 def conditioned(path: Path, settings: Eeg) -> NDArray[np.float64]:
     header = headers.read(path)
     wanted = montage(settings.montage)
     return recordings.condition(recordings.read(path, header, locate(header.labels, wanted)), wanted, settings)
-
-
-def stored(path: Path) -> tuple[dict[str, NDArray[np.float64]], int]:
-    """The channels of an EDF file in its own units, taken from its bytes, and the rate of the first."""
-    content = path.read_bytes()
-    count = int(content[252:256])
-    part = content[256 : 256 * (1 + count)]
-
-    def column(offset: int, width: int) -> list[str]:
-        at = offset * count
-        return [part[at + width * one : at + width * (one + 1)].decode("latin-1").strip() for one in range(count)]
-
-    labels, sizes = column(0, 16), [int(text) for text in column(216, 8)]
-    low, high, least, most = ([float(text) for text in column(offset, 8)] for offset in (104, 112, 120, 128))
-    records = np.frombuffer(content, dtype="<i2", offset=256 * (1 + count)).reshape(-1, sum(sizes))
-    at = np.cumsum([0, *sizes])
-    channels = {}
-    for one, label in enumerate(labels):
-        gain = (high[one] - low[one]) / (most[one] - least[one])
-        channels[label] = (records[:, at[one] : at[one + 1]].reshape(-1) - least[one]) * gain + low[one]
-    return channels, round(sizes[0] / float(content[244:252]))
 
 
 def independently(x: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
@@ -66,25 +45,6 @@ def independently(x: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
 def high_passed(y: NDArray[np.float64]) -> NDArray[np.float64]:
     b, a = butter(4, 0.5, "highpass", fs=50)
     return np.asarray(filtfilt(b, a, y, padlen=250))
-
-
-@pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)
-def test_a_real_recording_comes_out_as_scipy_says() -> None:
-    config = eeg(patient="(S\\d+)R")
-    ours = conditioned(REAL, config)
-    channels, rate = stored(REAL)
-    named = {label.strip(".").upper().replace("T7", "T3").replace("T8", "T4"): x for label, x in channels.items()}
-    named |= {"T5": named["P7"], "T6": named["P8"]}
-    assert ours.shape == (20, 3050)
-    for number, name in enumerate(montage("tcp20").channels):
-        first, second = name.split("-")
-        theirs = high_passed(independently(named[first] - named[second], rate))
-        assert np.abs(ours[number] - theirs).max() < 1e-6 * np.abs(theirs).max(), name
-    segments = np.stack([ours[:, at : at + 500] for at in range(0, 3001 - 500, 500)]).astype(np.float32)
-    framed = frames(segments, config)
-    assert framed.shape == (6, 98, 20, 15)
-    at = 2 * 500 + 5 * 31
-    np.testing.assert_array_equal(framed[2, 31], ours[:, at : at + 15].astype(np.float32))
 
 
 @pytest.mark.parametrize("rate", [50, 160, 200, 250, 256, 400, 500, 512, 1000])
