@@ -1,0 +1,123 @@
+"""Trees of recordings that are not the generator's: a real EDF under other names, annotated by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from makers_runs import snakemake
+
+import makers_trees as trees
+from blindtune.datasets.base import SPLITS
+from blindtune.datasets.corpora import Extract, array_of, extract_batch
+from blindtune.datasets.eeg.settings import Eeg
+from blindtune.datasets.store import open_prepared, open_split, prepare
+from blindtune.files import read_json
+from blindtune.layout import Layout
+from blindtune.strict import parse, parse_json
+from makers_eeg import ABSENT, REAL
+from makers_scipy import prepared
+from makers_trees import Night
+
+pytestmark = [pytest.mark.integration, pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)]
+
+SIZES = {"train": 8, "dev": 2, "eval": 2}
+PLAIN = {"patient": r"Subject-(\d+)_"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "annotate", "reference", "settings"),
+    [
+        (trees.version_1(), {".tse_bi": trees.tse_bi}, "REF", {}),
+        (trees.version_1(), {".tse": trees.tse}, "REF", {"split": "patients"}),
+        (trees.version_2(), {".csv_bi": trees.csv_bi, ".csv": trees.csv}, "LE", {}),
+        (trees.version_2(), {".csv": trees.csv}, "LE", {}),
+        (trees.plain(), {".csv_bi": trees.csv_bi}, None, PLAIN),
+        (trees.plain(), {".tse": trees.tse}, None, PLAIN),
+    ],
+    ids=["v1 tse_bi", "v1 tse by patient", "v2 csv_bi", "v2 csv", "plain csv_bi", "plain tse"],
+)
+def test_a_tree_of_ones_own_becomes_a_dataset(
+    tmp_path: Path,
+    tree: list[Night],
+    annotate: dict[str, Callable[[Night], str]],
+    reference: str | None,
+    settings: dict[str, Any],
+) -> None:
+    trees.write(tmp_path / "own", tree, annotate, reference)
+    content = {"source": "eeg", "folder": str(tmp_path / "own"), "sizes": SIZES, "files_per_job": 3}
+    source, layout = parse(Eeg, content | settings, "mine.yaml"), Layout(str(tmp_path / "results"))
+    files = source.inputs(layout, "own")
+    for batch, path in files.items():
+        extract_batch(source, batch, tmp_path / "own", path)
+    by_file = {night.file: night for night in tree}
+    whole = prepared(REAL)
+    offered = []
+    for path in files.values():
+        for survey in parse_json(Extract, read_json(path), str(path)).surveys:
+            night = by_file.pop(survey.file)
+            assert survey.bad is None and survey.group == night.patient
+            assert {one.label for one in survey.candidates} == {"background"} | (
+                {"seizure"} if night.seizure else set()
+            )
+            assert len(survey.sha256) == 2
+            cut = np.load(array_of(path, survey.file))
+            for candidate, segment in zip(survey.candidates, cut, strict=True):
+                _check_time(candidate.label, candidate.place["start"], night)
+                start = round(50 * candidate.place["start"])
+                expected = night.gain * whole[:, start : start + 500]
+                assert np.abs(segment - expected).max() < 1e-6 * np.abs(night.gain * whole).max()
+            offered.append(cut)
+    assert not by_file, "every recording is in one batch"
+    manifest, seal = Path(layout.manifest("own")), Path(layout.seal("own"))
+    prepare("own", source, files, manifest, seal)
+    data = open_prepared(manifest)
+    splits = {"train": data.train, "dev": data.dev, "eval": open_split(seal.parent / "eval")}
+    known = {segment.tobytes() for part in offered for segment in part}
+    for split in SPLITS:
+        assert splits[split].x.shape == (SIZES[split], 20, 500)
+        assert {segment.tobytes() for segment in splits[split].x} <= known
+        assert splits[split].y.sum() * 2 == SIZES[split]
+    groups = [set(np.unique(splits[split].group)) for split in SPLITS]
+    assert sum(map(len, groups)) == len(set.union(*groups)), "no patient in two splits"
+
+
+def test_the_workflow_runs_on_a_tree_of_ones_own(tmp_path: Path) -> None:
+    """From the raw tree to the report; the tree itself is left as it was."""
+    trees.write(tmp_path / "own", trees.plain(), {".tse": trees.tse}, None)
+    cut_short = tmp_path / "own" / trees.plain()[3].file
+    cut_short.write_bytes(cut_short.read_bytes()[:-1000])
+    before = _content(tmp_path / "own")
+    config = {
+        "name": "own",
+        "seeds": [42],
+        "compare": [{"dataset": "mine", "systems": ["near"], "budget": {"trials": 2}}],
+        "datasets": {"mine": {"source": "eeg", "folder": "own", "sizes": SIZES} | PLAIN},
+        "systems": {"near": {"kind": "knn", "neighbours": [1]}},
+    }
+    ended = snakemake(tmp_path, config)
+    assert ended.returncode == 0, ended.stdout
+    results = tmp_path / "results" / "own"
+    manifest = read_json(results / "data" / "mine" / "manifest.json")
+    [(file, reason)] = manifest["parameters"]["bad_files"].items()
+    assert tmp_path / "own" / file == cut_short and reason.startswith("is truncated")
+    assert manifest["stand_in"] is False and len(manifest["parameters"]["groups"]) == 7
+    assert (results / "decodes" / "mine" / "near" / "42" / "look.json").is_file()
+    assert "near" in (results / "report" / "report.html").read_text(encoding="utf-8")
+    assert _content(tmp_path / "own") == before
+
+
+def _content(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+def _check_time(label: str, start: float, night: Night) -> None:
+    """A segment of a seizure lies in it, one of background ten seconds off it."""
+    assert 0 <= start <= 51
+    if night.seizure is None:
+        assert label == "background"
+    elif label == "seizure":
+        assert night.seizure[0] - 1e-6 <= start and start + 10 <= night.seizure[1] + 1e-6
+    else:
+        assert start >= night.seizure[1] + 10 - 1e-6 or start + 10 <= night.seizure[0] - 10
