@@ -1,123 +1,152 @@
-"""How fast EEG is prepared, against the plain MNE recipe on the same file, on one core.
+"""How fast EEG is prepared, against the plain MNE recipe on the same files, on one core and on all.
 
-    python workflow/benchmarks/eeg_speed.py               # one hour at 250 Hz, 21 electrodes, eight rounds in turns
+    python workflow/benchmarks/eeg_speed.py               # hours at 250 Hz, 21 electrodes, eight rounds in turns
     python workflow/benchmarks/eeg_speed.py --minutes 10
+    python workflow/benchmarks/eeg_speed.py --file ../shared/data/eeg/S001R01.edf
 
-Plain is what a user of MNE writes: read the electrodes, `filter` with its default FIR, `resample`, cut; with the 20
-bipolar channels derived as MNE does it, before the filter, and as a lower bound with no channels derived at all.
-Also prints the peak of the memory above that of the libraries, each in a process of its own.
+Plain is what a user of MNE writes: read the electrodes, derive the 20 bipolar channels, `filter` with its default FIR,
+`resample`, cut. It stands here with its default edges, with edges that give it the band that blindtune has (-6 dB at
+0.5 and 23 Hz), and as a lower bound with no channels derived at all. Blindtune stands here as the signal path alone,
+which is what the recipe does, and as the whole job: hash, header, checks of each segment's raw signal, and the cut,
+for which the file is read a second time.
+
+All cores: a process for each, every one with files of its own, as jobs of the workflow run; the libraries are loaded
+before the clock starts. Memory is the peak of one file above the libraries.
 """
 
 import argparse
-import os
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
+import clocks
 import edfio
 import mne
 import numpy as np
 import scipy.signal  # noqa: F401 - loaded before the clock starts
 
 from blindtune.datasets.base import Sizes
+from blindtune.datasets.corpora import Raw
 from blindtune.datasets.eeg import headers, montages, recordings
 from blindtune.datasets.eeg.settings import Eeg
 
-SETTINGS = Eeg(source="eeg", folder=".", sizes=Sizes(train=2, dev=2, eval=2))
 MONTAGE = montages.montage("tcp20")
-LABELS = [f"EEG {name}-REF" for name in MONTAGE.electrodes]
 LENGTH = 500
 
 
-def ours(path: Path) -> Any:
-    """As the survey and the cut do it."""
+def path_alone(path: Path) -> Any:
+    """Header, its check, signal, filters, segments."""
+    settings = _settings(path)
     header = headers.read(path)
     wanted = montages.locate(header.labels, MONTAGE)
-    headers.check(header, wanted, SETTINGS.rate)
-    return _cut(recordings.condition(recordings.read(path, header, wanted), MONTAGE, SETTINGS))
+    headers.check(header, wanted, settings.rate)
+    return _cut(recordings.condition(recordings.read(path, header, wanted), MONTAGE, settings))
 
 
-def plain(path: Path) -> Any:
-    """The plain recipe, bipolar channels first."""
-    raw = mne.io.read_raw_edf(path, include=LABELS, preload=True, verbose="error")
-    pairs = [[f"EEG {name}-REF" for name in channel.split("-")] for channel in MONTAGE.channels]
-    first, second = ([pair[one] for pair in pairs] for one in (0, 1))
-    return _filtered(mne.set_bipolar_reference(raw, first, second, copy=False, verbose="error"))
+def whole_job(path: Path) -> Any:
+    """What the workflow does with one recording of which every segment is wanted."""
+    settings = _settings(path)
+    raw = Raw(path.name, (f"{path.stem}.tse",), "train")
+    survey = settings.survey(path.parent, raw)
+    if survey.bad is not None:
+        raise SystemExit(f"{path}: {survey.bad}")
+    return settings.cut(path.parent, survey, survey.candidates)
 
 
-def electrodes(path: Path) -> Any:
-    """The plain recipe without any derivation."""
-    return _filtered(mne.io.read_raw_edf(path, include=LABELS, preload=True, verbose="error"))
-
-
-def equal_band(path: Path) -> Any:
-    """The same, with the edges that give its default FIR our band: -6 dB at 0.5 and 23 Hz."""
-    return _filtered(mne.io.read_raw_edf(path, include=LABELS, preload=True, verbose="error"), 1.0, 20.44)
-
-
-def _filtered(raw: Any, low: float = 0.5, high: float = 35.0) -> Any:
+def plain(path: Path, low: float = 0.5, high: float = 35.0, derived: bool = True) -> Any:
+    """The plain recipe."""
+    labels = headers.read(path).labels
+    of = {
+        name: labels[number] for name, number in zip(MONTAGE.electrodes, montages.locate(labels, MONTAGE), strict=True)
+    }
+    raw = mne.io.read_raw_edf(path, include=list(of.values()), preload=True, verbose="error")
+    if derived:
+        pairs = [[of[name] for name in channel.split("-")] for channel in MONTAGE.channels]
+        first, second = ([pair[one] for pair in pairs] for one in (0, 1))
+        raw = mne.set_bipolar_reference(raw, first, second, copy=False, verbose="error")
     raw.filter(low, high, verbose="error")
     raw.resample(50, verbose="error")
     return _cut(raw.get_data(units="uV"))
 
 
-def _cut(x: Any) -> Any:
-    segments = x.shape[1] // LENGTH
-    return np.ascontiguousarray(x[:, : segments * LENGTH].reshape(len(x), segments, LENGTH).swapaxes(0, 1), np.float32)
-
-
-WAYS = {
-    "blindtune": ours,
+WAYS: dict[str, Callable[[Path], Any]] = {
+    "blindtune, signal path": path_alone,
+    "blindtune, whole job": whole_job,
     "plain, 20 channels": plain,
-    "plain, 17 electrodes": electrodes,
-    "the same, equal band": equal_band,
+    "plain, 20 channels, equal band": partial(plain, low=1.0, high=20.44),
+    "plain, 17 electrodes": partial(plain, derived=False),
+    "plain, 17 electrodes, equal band": partial(plain, low=1.0, high=20.44, derived=False),
 }
 
 
 def main() -> int:
     """Print seconds, hours of EEG per second, and memory."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--memory", nargs=2, metavar=("WAY", "FILE"), help="used by the script itself")
-    arguments = parser.parse_args()
-    if arguments.memory:
-        before = _peak()
-        WAYS[arguments.memory[0]](Path(arguments.memory[1]))
-        print((_peak() - before) // 1024)
-        return 0
+    arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.edf"
-        _write(path, arguments.minutes)
-        times: dict[str, list[float]] = {name: [] for name in WAYS}
-        for _ in range(arguments.rounds):
-            for name, way in WAYS.items():
-                begun = time.process_time()
-                way(path)
-                times[name].append(time.process_time() - begun)
-        for name, seconds in times.items():
-            command = [sys.executable, __file__, "--memory", name, str(path)]
-            peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-            # What disturbs a round only ever adds to it.
-            best, ratio = min(seconds), min(seconds) / min(times["blindtune"])
-            hours = arguments.minutes / 60 / best
-            typical = median(seconds)
-            print(
-                f"{name}: {best:.2f} s of CPU (median {typical:.2f}), {hours:.2f} h/s, {ratio:.2f} of ours, {peak} MiB"
-            )
+        files = [Path(folder) / f"{number}.edf" for number in range(2 * clocks.CORES)]
+        if arguments.file:
+            shutil.copy(arguments.file, files[0])
+        else:
+            _write(files[0], arguments.minutes)
+        for path in files:
+            if path != files[0]:
+                shutil.copy(files[0], path)
+            path.with_suffix(".tse").write_text("version = tse_v1.0.0\n\n0.0000 0.0000 bckg 1.0000\n", encoding="ascii")
+        hours = float(headers.read(files[0]).seconds) / 3600
+        print(f"{files[0].stat().st_size / 2**20:.1f} MiB, {hours:.3f} h; {clocks.CORES} cores")
+        _one_core(files[0], hours, arguments.rounds)
+        _all_cores(files, hours, arguments.rounds)
     return 0
 
 
-def _peak() -> int:
-    """The most memory that this program had so far, in KiB; `getrusage` would count what it was forked from."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+def _one_core(path: Path, hours: float, rounds: int) -> None:
+    took = clocks.in_turns({name: partial(way, path) for name, way in WAYS.items()}, rounds)
+    ours = min(cpu for _, cpu in took["blindtune, signal path"])
+    for name, times in took.items():
+        cpu = [one for _, one in times]
+        peak = clocks.peak_of(WAYS[name], path)
+        print(
+            f"one core, {name}: {min(cpu):.3f} s of CPU (median {median(cpu):.3f}), {hours / min(cpu):.2f} h/s, "
+            f"{min(cpu) / ours:.2f} of the first, {peak:.0f} MiB"
+        )
+
+
+def _all_cores(files: list[Path], hours: float, rounds: int) -> None:
+    ways = ("blindtune, signal path", "blindtune, whole job", "plain, 20 channels, equal band")
+    pools = {processes: clocks.SideBySide(processes, partial(_all_ways, files[0])) for processes in (1, clocks.CORES)}
+    calls = {
+        f"{name}|{processes}": partial(pool.call, WAYS[name], files)
+        for name in ways
+        for processes, pool in pools.items()
+    }
+    walls = {name: min(wall for wall, _ in times) for name, times in clocks.in_turns(calls, rounds).items()}
+    for pool in pools.values():
+        pool.close()
+    for name in ways:
+        one, many = walls[f"{name}|1"], walls[f"{name}|{clocks.CORES}"]
+        print(
+            f"{name}: {len(files) * hours / one:.2f} h/s by one process, {len(files) * hours / many:.2f} by "
+            f"{clocks.CORES}, {one / many:.2f} times"
+        )
+
+
+def _all_ways(path: Path) -> None:
+    for way in WAYS.values():
+        way(path)
+
+
+def _settings(path: Path) -> Eeg:
+    return Eeg(source="eeg", folder=str(path.parent), patient="(.+)", sizes=Sizes(train=2, dev=2, eval=2))
+
+
+def _cut(x: Any) -> Any:
+    segments = x.shape[1] // LENGTH
+    return np.ascontiguousarray(x[:, : segments * LENGTH].reshape(len(x), segments, LENGTH).swapaxes(0, 1), np.float32)
 
 
 def _write(path: Path, minutes: int) -> None:
@@ -134,6 +163,14 @@ def _write(path: Path, minutes: int) -> None:
         for name in montages.ELECTRODES
     ]
     edfio.Edf(signals, data_record_duration=1).write(path)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=int, default=60)
+    parser.add_argument("--file", type=Path, help="a recording of one's own instead")
+    parser.add_argument("--rounds", type=int, default=8)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

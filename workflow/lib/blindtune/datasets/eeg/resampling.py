@@ -1,6 +1,7 @@
 """A change of sampling rate behind an anti-alias filter: what `scipy.signal.resample_poly` does, in half the time."""
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,18 @@ REACH = 20
 CUTOFF = 0.92
 
 
+@lru_cache(maxsize=8)
 def anti_alias(ratio: Fraction) -> NDArray[np.float64]:
-    """The FIR low-pass for a change of rate by ``ratio`` (below 1), at the rate before times ``ratio``'s numerator."""
+    """The FIR low-pass for a change of rate by ``ratio`` (below 1), at the rate before times ``ratio``'s numerator.
+
+    Made once for all electrodes; not to be written to.
+    """
     from scipy.signal import firwin
 
     # Half of the output rate, as a share of half of the rate at which the filter runs.
     edge = 1 / ratio.denominator
     taps: NDArray[np.float64] = firwin(2 * REACH * ratio.denominator + 1, CUTOFF * edge, window=("kaiser", KAISER_BETA))
+    taps.flags.writeable = False
     return taps
 
 
