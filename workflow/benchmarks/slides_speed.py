@@ -1,22 +1,29 @@
 """Patches per second: `cut` against a plain loop of OpenSlide's read_region, and against decoding the tiles alone.
 
-Makes one slide, draws places on it, and reads the same places in turns: by the plain loop (read_region, to RGB, to an
-array), by `cut` with one thread and with all cores, and by decoding the JPEG tiles under each patch and nothing else.
-Medians over the rounds. On a machine that does other work only the CPU times count.
+    python workflow/benchmarks/slides_speed.py            # a made slide
+    python workflow/benchmarks/slides_speed.py --file ../shared/data/wsi/CMU-1-Small-Region.svs
 
-    python workflow/benchmarks/slides_speed.py
+Draws places on one slide and reads the same places in turns: by the plain loop (read_region, to RGB, to an array), by
+`cut` with one thread and with several, and by decoding the JPEG tiles under each patch and nothing else. All cores: a
+process for each, with places of its own, as jobs of the workflow run. Best and median over the rounds; memory is the
+peak above the libraries, the patches themselves (0.75 MiB each at 512 pixels) included. On a machine that does other
+work only the CPU times count.
 """
 
 import argparse
-import os
-import resource
-import statistics
+import sys
 import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import median
 
+import clocks
+import imagecodecs
 import numpy as np
+import openslide
+from tifffile import TiffFile
 
 from blindtune.datasets.base import Sizes
 from blindtune.datasets.slides.settings import MadeSlides
@@ -25,72 +32,117 @@ from blindtune.datasets.slides.survey import cut
 from blindtune.datasets.surveys import Candidate
 
 
-def main() -> None:
-    """Make the slide, read it in every way, print."""
-    arguments = _arguments()
-    settings = MadeSlides(patients=Sizes(train=1, dev=1, eval=1), side=arguments.side, faults=[])
-    random = np.random.default_rng(1)
-    corners = random.integers(0, arguments.side - arguments.patch, (arguments.count, 2))
-    places = [(int(x), int(y)) for x, y in corners]
-    with tempfile.TemporaryDirectory() as name:
-        file = next(iter(files(settings)))
-        write(settings, file, Path(name))
-        ways = _ways(Path(name) / file, places, arguments.patch, arguments.cores)
-        took: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-        for _ in range(arguments.rounds):
-            for way, read in ways.items():
-                wall, cpu = time.perf_counter(), time.process_time()
-                read()
-                took[way].append((time.perf_counter() - wall, time.process_time() - cpu))
-    for way, times in took.items():
-        wall, cpu = (statistics.median(one) / len(places) for one in zip(*times, strict=True))
-        print(f"{way}: {1 / wall:.0f} patches a second, {1000 * cpu:.1f} ms CPU a patch")
-    print(f"memory at the peak: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+@dataclass(frozen=True)
+class Work:
+    """A slide, upper left corners of patches on it, and the side of these."""
+
+    path: Path
+    places: tuple[tuple[int, int], ...]
+    patch: int
+
+    def parts(self, count: int) -> list["Work"]:
+        """The same places in so many equal parts."""
+        return [Work(self.path, self.places[first::count], self.patch) for first in range(count)]
 
 
-def _ways(path: Path, places: list[tuple[int, int]], patch: int, cores: int) -> dict[str, Callable[[], object]]:
-    from openslide import OpenSlide
-
-    candidates = [Candidate(label="dcis", place={"x": x, "y": y}) for x, y in places]
-    facts = {"view": {"level": 0, "pixels": patch, "side": float(patch), "patch": patch}}
-
-    def plain() -> None:
-        patches = np.empty((len(places), patch, patch, 3), np.uint8)
-        with OpenSlide(path) as slide:
-            for number, (x, y) in enumerate(places):
-                patches[number] = np.asarray(slide.read_region((x, y), 0, (patch, patch)).convert("RGB"))
-
-    return {
-        "plain loop": plain,
-        "cut, one thread": lambda: cut(path, candidates, facts),
-        f"cut, {cores} threads": lambda: cut(path, candidates, facts, cores),
-        "decoding the tiles alone": lambda: _decode(path, places, patch),
-    }
+def plain(work: Work) -> None:
+    """What a user of OpenSlide writes."""
+    patches = np.empty((len(work.places), work.patch, work.patch, 3), np.uint8)
+    with openslide.OpenSlide(work.path) as slide:
+        for number, place in enumerate(work.places):
+            patches[number] = np.asarray(slide.read_region(place, 0, (work.patch, work.patch)).convert("RGB"))
 
 
-def _decode(path: Path, places: list[tuple[int, int]], patch: int) -> None:
-    from imagecodecs import jpeg8_decode
-    from tifffile import TiffFile
+def ours(work: Work, threads: int = 1) -> None:
+    """What the workflow does with places that were drawn."""
+    candidates = [Candidate(label="dcis", place={"x": x, "y": y}) for x, y in work.places]
+    view = {"level": 0, "pixels": work.patch, "side": float(work.patch), "patch": work.patch}
+    cut(work.path, candidates, {"view": view}, threads)
 
-    with TiffFile(path) as tiff, path.open("rb") as stream:
+
+def decode(work: Work) -> None:
+    """The tiles under each patch, decoded and thrown away."""
+    with TiffFile(work.path) as tiff, work.path.open("rb") as stream:
         page = tiff.pages.first
         across = -(-page.imagewidth // page.tilewidth)
-        for x, y in places:
-            for row in range(y // page.tilelength, (y + patch - 1) // page.tilelength + 1):
-                for column in range(x // page.tilewidth, (x + patch - 1) // page.tilewidth + 1):
+        for x, y in work.places:
+            for row in range(y // page.tilelength, (y + work.patch - 1) // page.tilelength + 1):
+                for column in range(x // page.tilewidth, (x + work.patch - 1) // page.tilewidth + 1):
                     stream.seek(page.dataoffsets[row * across + column])
-                    jpeg8_decode(stream.read(page.databytecounts[row * across + column]))
+                    tile = stream.read(page.databytecounts[row * across + column])
+                    imagecodecs.jpeg8_decode(tile, tables=page.jpegtables)
+
+
+WAYS: dict[str, Callable[[Work], None]] = {"plain loop": plain, "cut": ours, "decoding the tiles alone": decode}
+
+
+def main() -> int:
+    """Read the slide in every way, print."""
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.file or _make(Path(folder), arguments.side)
+        with openslide.OpenSlide(path) as slide:
+            room = np.array(slide.dimensions) - arguments.patch
+        corners = np.random.default_rng(1).integers(0, room, (arguments.count, 2))
+        work = Work(path, tuple((int(x), int(y)) for x, y in corners), arguments.patch)
+        print(f"{path.name}: {len(work.places)} patches of {work.patch}; {clocks.CORES} cores")
+        _one_process(work, arguments.rounds)
+        _all_cores(work, arguments.rounds)
+    return 0
+
+
+def _one_process(work: Work, rounds: int) -> None:
+    ways = WAYS | {f"cut, {clocks.CORES} threads": partial(ours, threads=clocks.CORES)}
+    took = clocks.in_turns({name: partial(way, work) for name, way in ways.items()}, rounds)
+    for name, times in took.items():
+        wall, cpu = (sorted(one / len(work.places) for one in kind) for kind in zip(*times, strict=True))
+        print(
+            f"one process, {name}: {1 / wall[0]:.0f} patches a second (median {1 / median(wall):.0f}), "
+            f"{1000 * cpu[0]:.1f} ms of CPU a patch (median {1000 * median(cpu):.1f}), "
+            f"{clocks.peak_of(ways[name], work):.0f} MiB"
+        )
+
+
+def _all_cores(work: Work, rounds: int) -> None:
+    pools = {count: clocks.SideBySide(count, partial(_all_ways, work)) for count in (1, clocks.CORES)}
+    calls = {
+        f"{name}|{count}": partial(pool.call, way, work.parts(clocks.CORES))
+        for name, way in WAYS.items()
+        for count, pool in pools.items()
+    }
+    walls = {name: min(wall for wall, _ in times) for name, times in clocks.in_turns(calls, rounds).items()}
+    for pool in pools.values():
+        pool.close()
+    loop = walls["plain loop|1"]
+    for name in WAYS:
+        one, many = walls[f"{name}|1"], walls[f"{name}|{clocks.CORES}"]
+        print(
+            f"{clocks.CORES} processes, {name}: {len(work.places) / many:.0f} patches a second, {one / many:.2f} times "
+            f"its own one, {loop / many:.2f} times the plain loop in one"
+        )
+
+
+def _all_ways(work: Work) -> None:
+    for way in WAYS.values():
+        way(Work(work.path, work.places[:2], work.patch))
+
+
+def _make(folder: Path, side: int) -> Path:
+    settings = MadeSlides(patients=Sizes(train=1, dev=1, eval=1), side=side, faults=[])
+    file = next(iter(files(settings)))
+    write(settings, file, folder)
+    return folder / file
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=4096)
+    parser.add_argument("--file", type=Path, help="a slide of one's own, of JPEG tiles, instead")
+    parser.add_argument("--side", type=int, default=4096, help="of the made slide, in pixels")
     parser.add_argument("--patch", type=int, default=512)
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
