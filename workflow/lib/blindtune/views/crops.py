@@ -30,8 +30,9 @@ class Cropped(Seen):
         super().__init__(stored, (settings.side, settings.side, stored.shape[3]))
         self.looks = settings.looks
         self._settings = settings
-        self._mean = mean
-        self._deviation = deviation
+        # Of a whole row of a crop: ten times as fast as over the few channels of each pixel.
+        self._mean = np.tile(mean, settings.side)
+        self._deviation = np.tile(deviation, settings.side)
         self._reach = settings.side * settings.downsample
         #: The last place where a crop can begin, by row and column.
         self._room = (stored.shape[1] - self._reach, stored.shape[2] - self._reach)
@@ -71,17 +72,24 @@ class Cropped(Seen):
         factor, side = self._settings.downsample, self._settings.side
         if factor == 1:
             return np.asarray(cut)
-        # Sums of small integers are exact and much faster than means.
-        blocks = np.add.reduce(cut.reshape(side, factor, side, factor, -1), axis=(1, 3), dtype=np.float32)
+        # Sums of small integers are exact, and by slices much faster than means of blocks.
+        rows = np.zeros((side, *cut.shape[1:]), np.float32)
+        for first in range(factor):
+            rows += cut[first::factor]
+        blocks = rows[:, ::factor].copy()
+        for first in range(1, factor):
+            blocks += rows[:, first::factor]
         return np.asarray(blocks / np.float32(factor**2))
 
     def _normal(self, crops: NDArray[Any]) -> Floats:
-        return np.asarray((crops - self._mean) / self._deviation, dtype=np.float32)
+        rows = crops.reshape(len(crops), self._settings.side, -1)
+        return np.asarray((rows - self._mean) / self._deviation, dtype=np.float32).reshape(crops.shape)
 
     def _jittered(self, crops: Floats, random: np.random.Generator) -> Floats:
-        share = self._settings.jitter
+        share, side = self._settings.jitter, self._settings.side
         if not share:
             return crops
-        shape = (len(crops), 1, 1, crops.shape[3])
+        shape = (len(crops), 1, crops.shape[3])
         scale, shift = (random.uniform(-share, share, shape).astype(np.float32) for _ in range(2))
-        return crops * (1 + scale) + shift
+        rows = crops.reshape(len(crops), side, -1)
+        return (rows * np.tile(1 + scale, side) + np.tile(shift, side)).reshape(crops.shape)
