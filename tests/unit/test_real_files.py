@@ -10,8 +10,8 @@ from PIL import Image
 
 from blindtune.datasets.corpora import Raw
 from blindtune.datasets.eeg import headers, montages, recordings
-from blindtune.datasets.eeg.segments import frames
 from blindtune.datasets.slides.slide import Slide, View
+from blindtune.views.frames import Framed
 from makers_eeg import ABSENT, eeg, tse
 from makers_eeg import REAL as RECORDING
 from makers_scipy import prepared
@@ -45,14 +45,18 @@ def test_a_real_recording_becomes_segments_that_scipy_gives_too(tmp_path: Path) 
     signals = recordings.read(path, header, montages.locate(header.labels, montage))
     exact = np.abs(recordings.condition(signals, montage, source) - whole).max() / np.abs(whole).max()
     assert exact < 1e-9
-    windows = np.lib.stride_tricks.sliding_window_view(ours, 15, axis=-1)[:, :, ::5]
-    framed = frames(ours, source)
-    assert framed.shape == (4, 98, 20, 15)
-    np.testing.assert_array_equal(framed, windows.swapaxes(1, 2))
+    mean, deviation = (np.asarray(part, np.float32) for part in (theirs.mean(axis=(0, 2)), theirs.std(axis=(0, 2))))
+    framed = Framed(ours, source, mean, deviation).looked_at(slice(0, 4))
+    normal = (theirs - mean[:, None]) / deviation[:, None]
+    windows = np.lib.stride_tricks.sliding_window_view(normal, 15, axis=-1)[:, :, ::5].swapaxes(1, 2)
+    assert framed.shape == (4, 98, 300)
+    by_frame = np.abs(framed - windows.reshape(framed.shape)).max() / np.abs(normal).max()
+    assert by_frame < 1e-6
     print(f"\n{path.name}: {header.kind}, {len(header.labels)} channels at {survey.facts['rate']:g} Hz, 61 s")
     print(f"facts: {survey.facts}; left out: {survey.left_out}")
     print(f"whole: {whole.shape}, largest difference from scipy {exact:.1e} of the largest value, in float64")
-    print(f"segments: {ours.shape}, as stored in float32: {apart.max():.1e}; frames: {framed.shape}")
+    print(f"segments: {ours.shape}, as stored in float32: {apart.max():.1e}")
+    print(f"frames, normalised: {framed.shape}, {by_frame:.1e} of the largest value")
     for step in recordings.describe(source)["steps"]:
         print(f"filter: {step}")
 

@@ -1,0 +1,141 @@
+"""Frames and crops a second as training reads them, against the rate at which the manual models train.
+
+    python workflow/benchmarks/views_speed.py                     # 4 GiB of patches, 0.4 GiB of EEG
+    python workflow/benchmarks/views_speed.py --patches 200 --segments 500
+
+Writes samples of the published shapes to memory-mapped files, as the preparation does, and draws batches of them in a
+random order behind the view of the manual model of #12 (frames) and #11 (crops of 128, from patches as they are and
+halved): from the page cache, and after the system was told to forget the file, so that the disk is read. Then the
+manual model trains on samples that lie ready in memory. Reading is never the bottleneck where it is much the faster
+of the two; the last column is the share that reading takes of a training that does both in turns.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import clocks  # noqa: F401 - one thread for each library
+import numpy as np
+
+from blindtune.clock import Stopwatch
+from blindtune.datasets.base import Sizes, Split
+from blindtune.datasets.eeg.settings import Eeg
+from blindtune.models.architecture import Architecture
+from blindtune.plans import with_output
+from blindtune.strict import load
+from blindtune.systems import ManualModel, resource
+from blindtune.training.base import Session, Task
+from blindtune.training.pytorch import PyTorchTrainer
+from blindtune.views.crops import Cropped
+from blindtune.views.frames import Framed
+from blindtune.views.seen import Seen
+from blindtune.views.settings import Crops
+
+#: Samples on which the rate of training is taken.
+TRAINED = 256
+
+
+def main() -> int:
+    """Write, read, train, print."""
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        folder = Path(name)
+        segments = _written(folder / "eeg.npy", (arguments.segments, 20, 500), np.dtype(np.float32))
+        patches = _written(folder / "patches.npy", (arguments.patches, 512, 512, 3), np.dtype(np.uint8))
+        _compare("frames of #12", _framed, segments, "hybrid_12", arguments.rounds)
+        for factor, how in ((1, "as they are"), (2, "halved")):
+            way = partial(_cropped, factor=factor)
+            _compare(f"crops of #11, patches {how}", way, patches, "convnet_11", arguments.rounds)
+    return 0
+
+
+def _framed(file: Path) -> Seen:
+    settings = Eeg(source="eeg", folder=".", sizes=Sizes(train=2, dev=2, eval=2))
+    return Framed(np.load(file, mmap_mode="r"), settings, np.zeros(20, np.float32), np.ones(20, np.float32))
+
+
+def _cropped(file: Path, factor: int) -> Seen:
+    settings = Crops(view="crops", side=128, downsample=factor)
+    return Cropped(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
+
+
+def _compare(what: str, behind: Callable[[Path], Seen], file: Path, name: str, rounds: int) -> None:
+    model = load(ManualModel, resource("models", name))
+    batch = model.training.batch_size
+    trained = _training(behind(file), model)
+    print(f"{what}: {name} trains on {trained:.0f} samples a second, {batch} a batch")
+    walls: dict[str, list[float]] = {"disk": [], "page cache": []}
+    for _ in range(rounds):
+        _forget(file)
+        for seconds in walls.values():
+            begun = time.perf_counter()
+            # Opened anew: what is still mapped is not forgotten.
+            count = _read(behind(file), batch)
+            seconds.append((time.perf_counter() - begun) / count)
+    for where, seconds in walls.items():
+        rate = 1 / min(seconds)
+        share = trained / (rate + trained)
+        print(f"  from {where}: {rate:.0f} samples a second, {rate / trained:.1f} times as fast; {share:.1%} of both")
+
+
+def _read(view: Seen, batch: int) -> int:
+    random = np.random.default_rng(0)
+    order = random.permutation(len(view))
+    for first in range(0, len(order), batch):
+        view.drawn(order[first : first + batch], random)
+    return len(order)
+
+
+def _training(view: Seen, model: ManualModel) -> float:
+    """Samples a second that the trainer takes for an epoch on samples in memory, the best of three."""
+    random = np.random.default_rng(0)
+    x = view.drawn(np.arange(TRAINED) % len(view), random)
+    split = Split(x, (np.arange(TRAINED) % 2).astype(np.int64))
+    task = Task(
+        architecture=Architecture(input_shape=x.shape[1:], layers=with_output(model.layers, 2)),
+        training=model.training.model_copy(update={"epochs": 1}),
+        hyperparameters={},
+        seed=1,
+        classes=2,
+    )
+    seconds = []
+    for _ in range(3):
+        clock = Stopwatch()
+        few = Split(split.x[:2], split.y[:2])
+        PyTorchTrainer().train(task, split, few, Session(scoring="last", clock=clock))
+        seconds.append(clock.seconds["train"].wall)
+    return TRAINED / min(seconds)
+
+
+def _written(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Path:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    random = np.random.default_rng(0)
+    for row in array:
+        row[:] = random.integers(0, 256, row.shape, dtype=np.uint8)
+    array.flush()
+    return path
+
+
+def _forget(path: Path) -> None:
+    """Ask the system to drop what it holds of a file, so that it is read again from the disk."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patches", type=int, default=5000)
+    parser.add_argument("--segments", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where the files are written; none: that of temporary files")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
