@@ -163,9 +163,9 @@ def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
         ({"systems": {"knn": {"sees": {"view": "crops"}}}}, ["systems.knn.sees", "'crops'", "'samples', 'features'"]),
         ({"systems": {"knn": {"sees": {"view": "features"}}}}, ["systems.knn on toy", "no view 'features'", "samples"]),
         ({"datasets": {"toy": {"source": "csv"}}}, ["datasets.toy", "'csv'", "'isip'"]),
-        ({"datasets": {"toy": {"fetch": "set_10"}}}, ["datasets.toy.isip", "either folder", "or fetch"]),
-        ({"datasets": {"toy": {"folder": None}}}, ["datasets.toy.isip", "either folder", "or fetch"]),
-        ({"datasets": {"toy": {"folder": None, "fetch": "set_11"}}}, ["datasets.toy.isip", "'set_11'", "did you mean"]),
+        ({"datasets": {"toy": {"fetch": "set_10"}}}, ["datasets.toy: ", "either folder", "or fetch"]),
+        ({"datasets": {"toy": {"folder": None}}}, ["datasets.toy: ", "either folder", "or fetch"]),
+        ({"datasets": {"toy": {"folder": None, "fetch": "set_11"}}}, ["datasets.toy: ", "'set_11'", "did you mean"]),
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_path(folder: str, changes: dict[str, Any], words: list[str]) -> None:

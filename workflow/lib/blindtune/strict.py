@@ -76,7 +76,7 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def _sentence(problem: Any, model: type[BaseModel], content: Any) -> str:
-    path = ".".join(_written(problem["loc"], content)) or "the whole"
+    path = ".".join(_written(problem["loc"], content, problem["type"] == "missing")) or "the whole"
     if problem["type"] == "extra_forbidden":
         known = _fields_beside(problem["loc"], model)
         hint = f": {nearest(str(problem['loc'][-1]), known)}" if known else "."
@@ -92,14 +92,20 @@ def _sentence(problem: Any, model: type[BaseModel], content: Any) -> str:
     return f"{path}: {message}{shown}"
 
 
-def _written(loc: tuple[Any, ...], content: Any) -> list[str]:
-    """The parts of ``loc`` that the user wrote: pydantic puts the kind of each union's member between them."""
+def _written(loc: tuple[Any, ...], content: Any, missing: bool) -> list[str]:
+    """The parts of ``loc`` that the user wrote: pydantic puts the kind of each union's member behind its key.
+
+    Args:
+        loc: where something is wrong.
+        content: what was checked.
+        missing: whether the last part is a key that the user did not write.
+    """
     parts: list[str] = []
     for number, part in enumerate(loc, 1):
         known = isinstance(content, dict) and part in content
         if known or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
             content = content[part]
-        elif number < len(loc):
+        elif not (missing and number == len(loc)):
             continue
         parts.append(str(part))
     return parts
