@@ -16,7 +16,7 @@ from blindtune.datasets.corpora import Corpus, Raw
 from blindtune.datasets.extracts import extract_batch, make_batch
 from blindtune.datasets.pieces import chunks
 from blindtune.datasets.store import open_prepared, open_split, prepare
-from blindtune.datasets.surveys import Candidate, Survey
+from blindtune.datasets.surveys import Candidate, Survey, check_bad
 from blindtune.errors import UserError
 from blindtune.files import digest_of_file
 from blindtune.layout import Layout
@@ -151,8 +151,23 @@ def test_bad_files_are_listed_or_stop_the_run(layout: Layout) -> None:
     assert loaded.parameters["bad_files"] == {"train/a.txt": "is bad"}
     assert loaded.parameters["good"] == 8
     for stricter in ({"strict": True}, {"most_bad": 0.1}):
-        with pytest.raises(UserError, match=r"1 of 9 files are bad; .* The first is train/a\.txt: is bad"):
+        with pytest.raises(UserError, match=r"1 of 9 files are bad; .*\n  - train/a\.txt: is bad$"):
             numbers(**stricter).load(files)
+    with pytest.raises(UserError, match=r"train/a\.txt: is bad\. strict: true stops"):
+        extract_batch(numbers(strict=True), "train-0000", folder, files["train-0000"])
+
+
+def test_a_long_list_of_bad_files_is_cut() -> None:
+    found = [Survey(file=f"{at:02}.txt", sha256={}, group="a", split="train", bad="is bad") for at in range(13)]
+    with pytest.raises(UserError, match=r"13 of 13 files are bad") as caught:
+        check_bad(found, 0.5, strict=False)
+    lines = str(caught.value).splitlines()
+    assert lines[1] == "  - 00.txt: is bad" and lines[-2:] == ["  - 09.txt: is bad", "  - and 3 more"]
+
+
+def test_sizes_must_be_dealt_evenly_to_the_classes() -> None:
+    with pytest.raises(ValueError, match=r"sizes\.dev: 5 is no multiple of 2, the classes"):
+        numbers(sizes=SIZES | {"dev": 5})
 
 
 def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout: Layout) -> None:

@@ -71,7 +71,7 @@ def test_seeded_splits_keep_patients_whole(patients: list[str], seed: int, dev: 
     found, count = of(*patients), len(set(patients))
     splitting = Splitting(by="seed", dev=dev, eval=evaluation)
     if count < 3:
-        with pytest.raises(UserError, match="three splits need three"):
+        with pytest.raises(UserError, match="cannot be dealt to three splits"):
             splits_of(found, splitting, seed)
         return
     parts = splits_of(found, splitting, seed)

@@ -4,7 +4,6 @@ The workflow gives the files out in batches, since a job costs more to start tha
 of one split, so that nothing of eval is ever cut into the open.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 
 from blindtune.datasets.base import SPLITS, Loaded, Sizes, Source, check_pattern
-from blindtune.datasets.surveys import Candidate, Survey
+from blindtune.datasets.surveys import Candidate, Survey, per_class
+from blindtune.datasets.trees import check_usable
 from blindtune.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class Corpus(Source):
         if self.is_made() and not self.stand_in:
             raise ValueError("stand_in: must be true where the corpus is made")
         check_pattern("patient", self.patient)
+        for split in SPLITS:
+            per_class(self.sizes, split, self.names())
         return self
 
     def names(self) -> list[str]:
@@ -121,7 +123,7 @@ class Corpus(Source):
         """The raw files of each job, by ``<split>-<number>``; found once.
 
         Raises:
-            UserError: as `raws`, or a split has no file.
+            UserError: as `raws`, or a split has no file, or one cannot be read.
         """
         return self._batches
 
@@ -137,6 +139,8 @@ class Corpus(Source):
                 )
             for first in range(0, len(files), self.files_per_job):
                 found[f"{split}-{first // self.files_per_job:04d}"] = files[first : first + self.files_per_job]
+        if self.folder is not None:
+            check_usable(Path(self.folder), (name for raw in raws for name in (raw.file, *raw.beside)))
         return found
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -168,19 +172,3 @@ class Corpus(Source):
         from blindtune.datasets.extracts import gather
 
         return gather(self, list(files.values()))
-
-
-def files_below(folder: Path) -> list[str]:
-    """The paths of all files below ``folder``, in order, with slashes; what is hidden is passed over.
-
-    Raises:
-        UserError: there is no such folder.
-    """
-    if not folder.is_dir():
-        raise UserError(f"folder: {folder} is no folder. Give that of the corpus.")
-    found: list[str] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(parent).relative_to(folder)
-        found += [(below / name).as_posix() for name in names if not name.startswith(".")]
-    return sorted(found)

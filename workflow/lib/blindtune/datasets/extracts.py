@@ -59,7 +59,7 @@ def extract_batch(source: Corpus, batch: str, folder: Path, path: Path) -> None:
         path: of the JSON that is written last; the arrays go into a folder beside it.
 
     Raises:
-        UserError: a file is gone, or what it says of itself stops the run.
+        UserError: a file is gone, or what it says of itself stops the run, as every fault does where ``strict`` is.
     """
     # What an earlier run cut may be bad now; nothing of it may stay.
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
@@ -69,6 +69,8 @@ def extract_batch(source: Corpus, batch: str, folder: Path, path: Path) -> None:
 
 def _extract(source: Corpus, raw: Raw, folder: Path, path: Path) -> Survey:
     survey = source.survey(folder, raw)
+    if source.strict and survey.bad is not None:
+        raise UserError(f"{survey.file}: {survey.bad}. strict: true stops at the first bad file: mend or remove it.")
     kept = [candidate for label in source.names() for candidate in _kept(source, survey, label)]
     survey = survey.model_copy(update={"candidates": kept})
     if kept:

@@ -6,6 +6,7 @@ the samples that were drawn from it. A survey is small; signals and pixels are r
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from blindtune.datasets.base import SPLITS, Sizes
 from blindtune.errors import UserError
 from blindtune.seeds import derive
+
+#: Bad files that a message names.
+LISTED = 10
 
 
 class Candidate(BaseModel):
@@ -57,13 +61,12 @@ def draw(surveys: list[Survey], classes: list[str], sizes: Sizes, seed: int) -> 
         The drawn candidates by file, in the order of their ranks; files without any are left out.
 
     Raises:
-        UserError: a split has too few candidates of a class, or a size is no multiple of the number of classes.
+        UserError: a split has too few candidates of a class.
+        ValueError: a size is no multiple of the number of classes.
     """
     drawn: dict[str, list[Candidate]] = {}
     for split in SPLITS:
-        wanted, rest = divmod(getattr(sizes, split), len(classes))
-        if rest:
-            raise UserError(f"sizes.{split}: {getattr(sizes, split)} is no multiple of {len(classes)}, the classes.")
+        wanted = per_class(sizes, split, classes)
         for label in classes:
             offered = ranked(surveys, split, label, seed)
             if len(offered) < wanted:
@@ -74,6 +77,15 @@ def draw(surveys: list[Survey], classes: list[str], sizes: Sizes, seed: int) -> 
             for _, file, candidate in offered[:wanted]:
                 drawn.setdefault(file, []).append(candidate)
     return drawn
+
+
+def per_class(sizes: Sizes, split: str, classes: list[str]) -> int:
+    """Samples of each class in a split; raises ValueError where they cannot be as many of each."""
+    wanted: int = getattr(sizes, split)
+    count, rest = divmod(wanted, len(classes))
+    if rest:
+        raise ValueError(f"sizes.{split}: {wanted} is no multiple of {len(classes)}, the classes")
+    return count
 
 
 def ranked(surveys: list[Survey], split: str, label: str, seed: int) -> list[tuple[int, str, Candidate]]:
@@ -94,13 +106,25 @@ def check_groups(surveys: list[Survey]) -> None:
     Raises:
         UserError: the message names the group and a file of each split.
     """
-    seen: dict[str, Survey] = {}
-    for survey in surveys:
-        first = seen.setdefault(survey.group, survey)
-        if first.split != survey.split:
+    check_apart((survey.file, survey.group, survey.split) for survey in surveys)
+
+
+def check_apart(files: Iterable[tuple[str, str, str]]) -> None:
+    """Refuse a group that stands in two splits.
+
+    Args:
+        files: path, group and split of each.
+
+    Raises:
+        UserError: the message names the group and a file of each split.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    for file, group, split in files:
+        first, before = seen.setdefault(group, (file, split))
+        if before != split:
             raise UserError(
-                f"{survey.file}: {survey.group} stands in {survey.split} and, with {first.file}, in {first.split}. "
-                "A group (patient) belongs to one split only."
+                f"{file}: {group} stands in {split} and, with {first}, in {before}. A group (patient) belongs to one "
+                "split only: move one of the two, or have patients dealt to the splits."
             )
 
 
@@ -155,15 +179,15 @@ def check_bad(surveys: list[Survey], most: float, strict: bool) -> None:
         strict: put up with none.
 
     Raises:
-        UserError: the message names the first bad file, and how many there are.
+        UserError: the message says how many there are, and names the first `LISTED`.
     """
     bad = bad_files(surveys)
     if bad and (strict or len(bad) > most * len(surveys)):
-        file, reason = bad[0]
         limit = "strict: true allows none" if strict else f"at most a share of {most:g} is allowed (most_bad)"
-        raise UserError(
-            f"{len(bad)} of {len(surveys)} files are bad; {limit}. The first is {file}: {reason}. Mend or remove them."
-        )
+        listed = [f"  - {file}: {reason}" for file, reason in bad[:LISTED]]
+        if len(bad) > LISTED:
+            listed.append(f"  - and {len(bad) - LISTED} more")
+        raise UserError("\n".join([f"{len(bad)} of {len(surveys)} files are bad; {limit}. Mend or remove:", *listed]))
 
 
 def left_out(surveys: list[Survey]) -> dict[tuple[str, str, str], int]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.corpora import files_below
 from blindtune.datasets.eeg.settings import Eeg
+from blindtune.datasets.trees import files_below
 from blindtune.errors import UserError
 from blindtune.seeds import derive
 
@@ -120,7 +120,8 @@ def deal(patients: Sequence[str], shares: dict[str, float], seed: int) -> dict[s
     ranked = sorted(set(patients), key=lambda patient: (derive("eeg", "patient", seed, patient), patient))
     if len(ranked) <= len(shares):
         raise UserError(
-            f"{len(ranked)} patients cannot be dealt to {len(shares) + 1} splits; each needs one of its own."
+            f"{len(ranked)} patients cannot be dealt to {len(shares) + 1} splits; each needs one of its own. Add "
+            "patients, or let `patient` tell more of them apart."
         )
     dealt: dict[str, str] = {}
     at = 0

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from blindtune.datasets.base import Sizes, check_shares
 from blindtune.datasets.corpora import Corpus, Raw
-from blindtune.datasets.surveys import Candidate, Survey
+from blindtune.datasets.surveys import Candidate, Survey, check_apart
+from blindtune.datasets.trees import check_annotated
 from blindtune.strict import Strict
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ class Eeg(Corpus):
             own = {piece.file: standin.beside(piece, self.made) for piece in standin.pieces(self.made)}
         else:
             own = {one.file: annotations.names_beside(Path(str(self.folder)), one.file) for one in found}
+            check_annotated(own.values(), annotations.SUFFIXES)
+        check_apart((one.file, one.patient, splits[one.file]) for one in found)
         return [Raw(one.file, tuple(own[one.file]), splits[one.file]) for one in found]
 
     def make(self, file: str, folder: Path) -> None:

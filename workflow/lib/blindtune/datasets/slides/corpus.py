@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.corpora import files_below
 from blindtune.datasets.slides.settings import ANNOTATIONS, Splitting
+from blindtune.datasets.trees import files_below
 from blindtune.errors import UserError
 from blindtune.seeds import derive
 
@@ -114,7 +114,10 @@ def _split_in(file: str) -> str:
 def _drawn(patients: set[str], splitting: Splitting, seed: int) -> dict[str, str]:
     """Each patient has a rank from the seed and its name; eval takes the first, dev the next, train the rest."""
     if len(patients) < len(SPLITS):
-        raise UserError(f"splitting: {len(patients)} patients; three splits need three.")
+        raise UserError(
+            f"splitting: {len(patients)} patients cannot be dealt to three splits; each needs one of its own. Add "
+            "patients, or let `patient` tell more of them apart."
+        )
     ranked = sorted(patients, key=lambda patient: (derive("slides", "split", seed, patient), patient))
     evaluation = min(max(1, round(splitting.eval * len(ranked))), len(ranked) - 2)
     dev = min(max(1, round(splitting.dev * len(ranked))), len(ranked) - 1 - evaluation)

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from blindtune.datasets.base import SPLITS, Sizes, check_shares
 from blindtune.datasets.corpora import Corpus, Raw
-from blindtune.datasets.surveys import Candidate, Survey
+from blindtune.datasets.surveys import Candidate, Survey, check_apart
+from blindtune.datasets.trees import check_annotated
 from blindtune.errors import UserError
 from blindtune.strict import Strict
 
@@ -187,9 +188,11 @@ class Slides(Corpus):
         from blindtune.datasets.slides import corpus, standin
 
         splits = corpus.splits_of(list(self._found.values()), self.splitting, self.seed)
+        check_apart((file, self._found[file].patient, split) for file, split in splits.items())
         beside = {file: [one.annotation] if one.annotation else [] for file, one in self._found.items()}
         if self.made is not None:
             beside = standin.files(self.made)
+        check_annotated(beside.values(), ANNOTATIONS)
         return [Raw(file, tuple(beside[file]), split) for file, split in splits.items()]
 
     def make(self, file: str, folder: Path) -> None:

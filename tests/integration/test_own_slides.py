@@ -1,0 +1,135 @@
+"""Trees of slides that are not the generator's: a real slide under other names, annotated by hand."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from makers_runs import snakemake
+from numpy.typing import NDArray
+
+import makers_decks as decks
+from blindtune.datasets.base import SPLITS
+from blindtune.datasets.extracts import extract_batch
+from blindtune.datasets.slides.settings import Slides
+from blindtune.datasets.store import open_prepared, open_split, prepare
+from blindtune.files import read_json
+from blindtune.layout import Layout
+from blindtune.strict import parse
+from makers_decks import Deck
+from makers_slides import REAL
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not REAL.is_file(), reason=f"the real slide is not here ({REAL.name} of the shared data)"),
+]
+
+SIZES = {"train": 8, "dev": 4, "eval": 4}
+SMALL = {"patch": 128, "candidates": 6, "files_per_job": 3}
+PLAIN = {"patient": r"case (\d+) cut"}
+LISTED = PLAIN | {"splitting": {"by": "list", "file": "LIST"}}
+DRAWN = PLAIN | {"splitting": {"by": "seed"}}
+NULL = {"classes": {"epithelium": ["dcis"], "none": ["null"]}}
+
+
+@pytest.mark.parametrize(
+    ("tree", "annotate", "settings"),
+    [
+        (decks.tudp(), {".csv": decks.csv}, {}),
+        (decks.tudp(), {".xml": decks.xml}, {}),
+        (decks.tudp(), {".xml": decks.xml, ".csv": decks.csv}, NULL),
+        (decks.plain(), {".csv": decks.csv}, LISTED),
+        (decks.plain(), {".xml": decks.xml}, DRAWN | {"mpp": 1.0, "patch": 64}),
+    ],
+    ids=["tudp csv", "tudp xml", "tudp null", "plain csv by list", "plain xml by seed"],
+)
+def test_a_tree_of_ones_own_becomes_a_dataset(
+    tmp_path: Path, tree: list[Deck], annotate: dict[str, Callable[[Deck], str]], settings: dict[str, Any]
+) -> None:
+    decks.write(tmp_path / "own", tree, annotate)
+    if settings.get("splitting", {}).get("file"):
+        settings = settings | {"splitting": {"by": "list", "file": str(_list(tmp_path / "splits.csv"))}}
+    content = {"source": "slides", "folder": str(tmp_path / "own"), "sizes": SIZES} | SMALL | settings
+    source, layout = parse(Slides, content, "mine.yaml"), Layout(str(tmp_path / "results"))
+    files = source.inputs(layout, "own")
+    for batch, path in files.items():
+        extract_batch(source, batch, tmp_path / "own", path)
+    manifest, seal = Path(layout.manifest("own")), Path(layout.seal("own"))
+    prepare("own", source, files, manifest, seal)
+    data = open_prepared(manifest)
+    assert data.manifest["parameters"]["bad_files"] == {}
+    assert data.classes == list(settings.get("classes", {"dcis": 1, "indc": 1}))
+    owner = {deck.file: deck.patient for deck in tree}
+    splits = {"train": data.train, "dev": data.dev, "eval": open_split(seal.parent / "eval")}
+    patients = {}
+    for split in SPLITS:
+        x, y = splits[split].x, splits[split].y
+        assert x.shape == (SIZES[split], source.patch, source.patch, 3) and x.dtype == np.uint8
+        rows = _origins((seal if split == "eval" else manifest).parent / split)
+        assert [data.classes.index(row["class"]) for row in rows] == y.tolist()
+        for row, patch in zip(rows, x, strict=True):
+            place = int(row["x"]), int(row["y"])
+            assert row["group"] == owner[row["file"]]
+            np.testing.assert_array_equal(patch, _by_openslide(tmp_path / "own" / row["file"], place, source))
+            assert _covered(row["class"], place, source) >= 0.5
+        patients[split] = {row["group"] for row in rows}
+    assert sum(map(len, patients.values())) == len(set.union(*patients.values())), "no patient in two splits"
+
+
+def test_the_workflow_runs_on_a_tree_of_ones_own(tmp_path: Path) -> None:
+    """From the raw tree to the report."""
+    decks.write(tmp_path / "own", decks.plain(), {".xml": decks.xml})
+    cut_short = tmp_path / "own" / decks.plain()[3].file
+    cut_short.write_bytes(cut_short.read_bytes()[:-1_000_000])
+    config = {
+        "name": "own",
+        "seeds": [42],
+        "compare": [{"dataset": "mine", "systems": ["near"], "budget": {"trials": 2}}],
+        "datasets": {"mine": {"source": "slides", "folder": "own", "sizes": SIZES} | SMALL | DRAWN},
+        "systems": {"near": {"kind": "knn", "neighbours": [1]}},
+    }
+    ended = snakemake(tmp_path, config)
+    assert ended.returncode == 0, ended.stdout
+    results = tmp_path / "results" / "own"
+    manifest = read_json(results / "data" / "mine" / "manifest.json")
+    [(file, reason)] = manifest["parameters"]["bad_files"].items()
+    assert tmp_path / "own" / file == cut_short and "OpenSlide cannot open it" in reason
+    assert manifest["stand_in"] is False
+    assert "near" in (results / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def _list(path: Path) -> Path:
+    """Some slides by their stem, others by their patient."""
+    rows = ["slide,patient,split", "case 0 cut 0,,train", "case 0 cut 1,,train", ",1,train", ",2,dev", ",3,eval"]
+    path.write_text("\n".join([*rows, ""]), encoding="utf-8")
+    return path
+
+
+def _origins(folder: Path) -> list[dict[str, str]]:
+    with (folder / "origins.tsv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def _by_openslide(path: Path, place: tuple[int, int], source: Slides) -> NDArray[np.uint8]:
+    from openslide import OpenSlide
+    from PIL import Image
+
+    pixels = source.patch if source.mpp == 0.5 else round(source.patch * 1.0 / 0.499)
+    with OpenSlide(path) as slide:
+        region = slide.read_region(place, 0, (pixels, pixels))
+    white = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region).convert("RGB")
+    same = pixels == source.patch
+    return np.asarray(white if same else white.resize((source.patch, source.patch), Image.Resampling.LANCZOS))
+
+
+def _covered(name: str, place: tuple[int, int], source: Slides) -> float:
+    """The share of a patch that the region of its class covers, cut to the slide; by shapely alone."""
+    from shapely.geometry import Polygon, box
+
+    side = source.patch if source.mpp == 0.5 else source.patch * 1.0 / 0.499
+    polygon = {"dcis": decks.EPITHELIUM, "epithelium": decks.EPITHELIUM, "indc": decks.STROMA, "none": decks.CORNER}
+    square = box(*place, place[0] + side, place[1] + side)
+    inside = Polygon(polygon[name]).intersection(box(0, 0, *decks.SIZE)).intersection(square)
+    return float(inside.area / square.area)

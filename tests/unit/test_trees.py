@@ -1,0 +1,82 @@
+"""What is said about a user's tree before any job runs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from blindtune.datasets import trees
+from blindtune.datasets.trees import check_annotated, check_usable, files_below
+from blindtune.errors import UserError
+
+
+def touch(folder: Path, *files: str) -> None:
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+
+
+def test_every_file_is_found_once_and_nothing_hidden(tmp_path: Path) -> None:
+    touch(tmp_path, "b/c.edf", "a.edf", ".hidden.edf", ".git/a.edf", "b/.a/c.edf")
+    assert files_below(tmp_path) == ["a.edf", "b/c.edf"]
+
+
+def test_links_are_followed_and_a_loop_ends(tmp_path: Path) -> None:
+    touch(tmp_path, "real/x/a.edf", "tree/b.edf")
+    (tmp_path / "tree" / "linked").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "x" / "up").symlink_to(tmp_path / "tree")
+    (tmp_path / "tree" / "c.edf").symlink_to(tmp_path / "real/x/a.edf")
+    assert files_below(tmp_path / "tree") == ["b.edf", "c.edf", "linked/x/a.edf"]
+
+
+@pytest.mark.parametrize("name", ["none", "file"])
+def test_what_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "file")
+    with pytest.raises(UserError, match=f"folder: .*{name} is no folder"):
+        files_below(tmp_path / name)
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be forbidden to root, so the system's answer is made up."""
+    touch(tmp_path, "a/a.edf", "b/b.edf")
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UserError, match=r"folder: .*/b cannot be read \(Permission denied\)"):
+        files_below(tmp_path)
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a.edf")
+    (tmp_path / "b.edf").symlink_to(tmp_path / "gone")
+    check_usable(tmp_path, ["a.edf"])
+    with pytest.raises(UserError, match=r"b\.edf cannot be read: it is a link to nothing"):
+        check_usable(tmp_path, ["a.edf", "b.edf"])
+    monkeypatch.setattr(trees.os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match=r"a\.edf cannot be read: its permissions forbid it"):
+        check_usable(tmp_path, ["a.edf"])
+
+
+@pytest.mark.parametrize("name", ["a{b}.edf", "a\nb.edf", os.fsdecode(b"\xff.edf")])
+def test_names_that_snakemake_cannot_handle_are_refused(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, name)
+    with pytest.raises(UserError, match="has a brace, a control character") as caught:
+        check_usable(tmp_path, [name])
+    assert str(caught.value).isprintable()
+
+
+def test_odd_but_usable_names_are_taken(tmp_path: Path) -> None:
+    names = ["a b.edf", "ä,'\"%s;$(x)&*?#.edf", "患者　１/1.edf"]
+    touch(tmp_path, *names)
+    check_usable(tmp_path, files_below(tmp_path))
+
+
+def test_a_corpus_without_any_annotation_is_refused() -> None:
+    check_annotated([[], ["a.tse"]], [".tse"])
+    with pytest.raises(UserError, match=r"no file has an annotation beside it.*\.csv, \.xml"):
+        check_annotated([[], []], [".csv", ".xml"])
