@@ -16,7 +16,7 @@ from blindtune.datasets.corpora import Corpus, Raw
 from blindtune.datasets.extracts import extract_batch, make_batch
 from blindtune.datasets.pieces import chunks
 from blindtune.datasets.store import open_prepared, open_split, prepare
-from blindtune.datasets.surveys import Candidate, Survey, check_bad
+from blindtune.datasets.surveys import Candidate, Survey, check_bad, draw
 from blindtune.errors import UserError
 from blindtune.files import digest_of_file
 from blindtune.layout import Layout
@@ -136,7 +136,7 @@ def test_no_more_than_so_many_samples_are_cut_from_a_file(layout: Layout) -> Non
     for path in extracted(source, layout).values():
         for survey in json.loads(path.read_text(encoding="utf-8"))["surveys"]:
             assert len(survey["candidates"]) == 4
-    with pytest.raises(UserError, match=r"sizes\.train: 7 samples of even are wanted, its files offer 6"):
+    with pytest.raises(UserError, match=r"sizes\.train: 7 samples of even are wanted, its files offer 6\. Lower it"):
         greedy = source.model_copy(update={"sizes": source.sizes.model_copy(update={"train": 14})})
         greedy.load(source.inputs(layout, "it"))
 
@@ -155,6 +155,14 @@ def test_bad_files_are_listed_or_stop_the_run(layout: Layout) -> None:
             numbers(**stricter).load(files)
     with pytest.raises(UserError, match=r"train/a\.txt: is bad\. strict: true stops"):
         extract_batch(numbers(strict=True), "train-0000", folder, files["train-0000"])
+
+
+def test_a_class_that_is_missing_is_said_to_be_left_out_or_labelled_otherwise() -> None:
+    found = Survey(file="a", sha256={}, group="a", split="train", left_out={"blur": {"odd": 2}, "white": {"even": 1}})
+    found.facts["regions"] = {"od": 3, "null": 1}
+    said = r"0; left out: 2 blur; labels of their regions: null \(1\), od \(3\)\. Lower it"
+    with pytest.raises(UserError, match=said):
+        draw([found], ["odd", "even"], numbers().sizes, 1)
 
 
 def test_a_long_list_of_bad_files_is_cut() -> None:

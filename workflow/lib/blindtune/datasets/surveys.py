@@ -71,12 +71,24 @@ def draw(surveys: list[Survey], classes: list[str], sizes: Sizes, seed: int) -> 
             offered = ranked(surveys, split, label, seed)
             if len(offered) < wanted:
                 raise UserError(
-                    f"sizes.{split}: {wanted} samples of {label} are wanted, its files offer {len(offered)}. "
-                    "Lower it, add files, or loosen what leaves samples out."
+                    f"sizes.{split}: {wanted} samples of {label} are wanted, its files offer {len(offered)}"
+                    f"{_seen(surveys, split, label)}. Lower it, add files, or loosen what leaves samples out."
                 )
             for _, file, candidate in offered[:wanted]:
                 drawn.setdefault(file, []).append(candidate)
     return drawn
+
+
+def _seen(surveys: list[Survey], split: str, label: str) -> str:
+    """What is known about the missing samples of a class: what was left out, and the labels that there are."""
+    of_split = [survey for survey in _good(surveys) if survey.split == split]
+    taken = [f"{count} {rule}" for (_, rule, name), count in sorted(left_out(of_split).items()) if name == label]
+    labels = Counter[str]()
+    for survey in of_split:
+        labels.update(survey.facts.get("regions", {}))
+    named = [f"{name} ({count})" for name, count in sorted(labels.items())]
+    parts = (("left out", taken), ("labels of their regions", named))
+    return "".join(f"; {what}: {', '.join(found)}" for what, found in parts if found)
 
 
 def per_class(sizes: Sizes, split: str, classes: list[str]) -> int:

@@ -130,7 +130,7 @@ def _from_xml(content: bytes, path: Path) -> Annotation:
     except ParseError as error:
         raise UserError(f"{path}: is not valid XML ({error}).") from error
     except DefusedXmlException as error:
-        raise UserError(f"{path}: holds a document type or entities, which are refused ({error}).") from error
+        raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
     if root.tag != "Annotations":
         raise UserError(f"{path}: its root is {root.tag!r}, not 'Annotations' as ImageScope writes.")
     said = {

@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from blindtune.datasets.base import SPLITS, Sizes, check_shares
 from blindtune.datasets.corpora import Corpus, Raw
@@ -144,6 +144,14 @@ class Slides(Corpus):
     bad_tiles: int = Field(
         default=3, ge=0, description="most damaged tiles that are met before a slide is bad as a whole"
     )
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _check_null(cls, classes: Any) -> Any:
+        of_each = classes.values() if isinstance(classes, dict) else ()
+        if any(isinstance(labels, list) and None in labels for labels in of_each):
+            raise ValueError('YAML takes null for nothing; write it in quotes where it is a label: "null"')
+        return classes
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -63,7 +63,8 @@ def survey(folder: Path, found: Found, split: str, settings: Slides, threads: in
     try:
         _fill(result, folder, found, settings, threads)
     except (BadSlide, UserError) as error:
-        reason = str(error).replace(f"{folder}/", "")
+        # The annotation lies beside the slide, whose path is told anyway.
+        reason = str(error).replace(f"{(folder / found.file).parent}/", "").rstrip(".")
         return result.model_copy(update={"bad": reason, "candidates": [], "left_out": {}})
     return result
 
