@@ -1,6 +1,7 @@
 """Tiny data, configs and studies that the tests share."""
 
 import copy
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,6 +71,12 @@ def write_images(folder: Path, classes: int = 2, count: int = 5, size: int = 6, 
             pixels = random.integers(0, 256, (size, size), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"class_{label}" / f"{number}.png")
     return folder
+
+
+def origins(folder: Path) -> list[dict[str, str]]:
+    """Where the samples of a written split were cut, a row for each."""
+    with (folder / "origins.tsv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from makers_runs import snakemake
 
 import makers_trees as trees
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.corpora import Extract, array_of, extract_batch
 from blindtune.datasets.eeg.settings import Eeg
+from blindtune.datasets.extracts import extract_batch
 from blindtune.datasets.store import open_prepared, open_split, prepare
 from blindtune.files import read_json
 from blindtune.layout import Layout
-from blindtune.strict import parse, parse_json
+from blindtune.strict import parse
+from makers import origins
 from makers_eeg import ABSENT, REAL
 from makers_scipy import prepared
 from makers_trees import Night
@@ -51,36 +52,26 @@ def test_a_tree_of_ones_own_becomes_a_dataset(
     files = source.inputs(layout, "own")
     for batch, path in files.items():
         extract_batch(source, batch, tmp_path / "own", path)
-    by_file = {night.file: night for night in tree}
-    whole = prepared(REAL)
-    offered = []
-    for path in files.values():
-        for survey in parse_json(Extract, read_json(path), str(path)).surveys:
-            night = by_file.pop(survey.file)
-            assert survey.bad is None and survey.group == night.patient
-            assert {one.label for one in survey.candidates} == {"background"} | (
-                {"seizure"} if night.seizure else set()
-            )
-            assert len(survey.sha256) == 2
-            cut = np.load(array_of(path, survey.file))
-            for candidate, segment in zip(survey.candidates, cut, strict=True):
-                _check_time(candidate.label, candidate.place["start"], night)
-                start = round(50 * candidate.place["start"])
-                expected = night.gain * whole[:, start : start + 500]
-                assert np.abs(segment - expected).max() < 1e-6 * np.abs(night.gain * whole).max()
-            offered.append(cut)
-    assert not by_file, "every recording is in one batch"
     manifest, seal = Path(layout.manifest("own")), Path(layout.seal("own"))
     prepare("own", source, files, manifest, seal)
     data = open_prepared(manifest)
-    splits = {"train": data.train, "dev": data.dev, "eval": open_split(seal.parent / "eval")}
-    known = {segment.tobytes() for part in offered for segment in part}
+    assert data.manifest["parameters"]["bad_files"] == {}
+    assert len(data.manifest["parameters"]["raw_sha256"]) == 2 * len(tree), "one annotation each is read"
+    whole = prepared(REAL)
+    by_file, patients = {night.file: night for night in tree}, {}
     for split in SPLITS:
-        assert splits[split].x.shape == (SIZES[split], 20, 500)
-        assert {segment.tobytes() for segment in splits[split].x} <= known
-        assert splits[split].y.sum() * 2 == SIZES[split]
-    groups = [set(np.unique(splits[split].group)) for split in SPLITS]
-    assert sum(map(len, groups)) == len(set.union(*groups)), "no patient in two splits"
+        folder = (seal if split == "eval" else manifest).parent / split
+        part, rows = open_split(folder), origins(folder)
+        assert part.x.shape == (SIZES[split], 20, 500) and part.y.sum() * 2 == SIZES[split]
+        assert [data.classes.index(row["class"]) for row in rows] == part.y.tolist()
+        for row, segment in zip(rows, part.x, strict=True):
+            night, start = by_file[row["file"]], float(row["start"])
+            assert row["group"] == night.patient
+            _check_time(row["class"], start, night)
+            expected = night.gain * whole[:, round(50 * start) : round(50 * start) + 500]
+            assert np.abs(segment - expected).max() < 1e-6 * np.abs(night.gain * whole).max()
+        patients[split] = {row["group"] for row in rows}
+    assert sum(map(len, patients.values())) == len(set.union(*patients.values())), "no patient in two splits"
 
 
 def test_the_workflow_runs_on_a_tree_of_ones_own(tmp_path: Path) -> None:

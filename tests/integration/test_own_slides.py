@@ -1,6 +1,5 @@
 """Trees of slides that are not the generator's: a real slide under other names, annotated by hand."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from blindtune.datasets.store import open_prepared, open_split, prepare
 from blindtune.files import read_json
 from blindtune.layout import Layout
 from blindtune.strict import parse
+from makers import origins
 from makers_decks import Deck
 from makers_slides import REAL
 
@@ -67,7 +67,7 @@ def test_a_tree_of_ones_own_becomes_a_dataset(
     for split in SPLITS:
         x, y = splits[split].x, splits[split].y
         assert x.shape == (SIZES[split], source.patch, source.patch, 3) and x.dtype == np.uint8
-        rows = _origins((seal if split == "eval" else manifest).parent / split)
+        rows = origins((seal if split == "eval" else manifest).parent / split)
         assert [data.classes.index(row["class"]) for row in rows] == y.tolist()
         for row, patch in zip(rows, x, strict=True):
             place = int(row["x"]), int(row["y"])
@@ -105,11 +105,6 @@ def _list(path: Path) -> Path:
     rows = ["slide,patient,split", "case 0 cut 0,,train", "case 0 cut 1,,train", ",1,train", ",2,dev", ",3,eval"]
     path.write_text("\n".join([*rows, ""]), encoding="utf-8")
     return path
-
-
-def _origins(folder: Path) -> list[dict[str, str]]:
-    with (folder / "origins.tsv").open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 def _by_openslide(path: Path, place: tuple[int, int], source: Slides) -> NDArray[np.uint8]:
