@@ -236,7 +236,8 @@ def _another(leaf: Leaf) -> Any:
         case bool(value):
             return not value
         case int(value):
-            return value + 1
+            # Sizes must be dealt evenly to two classes.
+            return value + (2 if leaf.key.startswith("Sizes.") else 1)
         case float(value):
             return value / 2 or 0.5
         case [*values]:

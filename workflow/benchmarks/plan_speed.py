@@ -1,7 +1,7 @@
 """How long a dry run takes over corpora of the published size: 1,000 recordings and 200 slides, by name only.
 
-Makes both trees (headers without a signal, slides without a pixel: planning must open neither), lays them over
-`workflow/studies/paper.yaml`, and times `snakemake --dry-run` in a process of its own.
+Makes both trees (headers without a signal, slides without a pixel: planning must open neither), puts them in the place
+of the stand-ins of `workflow/studies/paper.yaml`, and times `snakemake --dry-run` in a process of its own.
 
     python workflow/benchmarks/plan_speed.py
     python workflow/benchmarks/plan_speed.py --profile    # and where the time went
@@ -22,8 +22,6 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[2]
-SIZES = {"train": 10_000, "dev": 2_500, "eval": 2_500}
-CLASSIC = ["knn", "rnf"]
 #: An EDF header of one channel that says all is well; no data behind it.
 HEADER = "".join(
     text.ljust(width)
@@ -47,7 +45,9 @@ def main() -> None:
         folder = Path(name)
         write_recordings(folder / "eeg", arguments.recordings)
         write_slides(folder / "slides", arguments.slides)
-        (folder / "sizes.yaml").write_text(yaml.safe_dump(overlay(arguments)), encoding="utf-8")
+        (folder / "own.yaml").write_text(
+            yaml.safe_dump(overlay(arguments.recordings, arguments.slides)), encoding="utf-8"
+        )
         took = [_plan(folder) for _ in range(arguments.rounds)]
         for kind, seconds in zip(("wall", "CPU"), zip(*took, strict=True), strict=True):
             print(f"{kind}: median {statistics.median(seconds):.2f} s, each {' '.join(f'{s:.2f}' for s in seconds)}")
@@ -55,16 +55,15 @@ def main() -> None:
             _profile(folder)
 
 
-def overlay(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Datasets #11 and #12 at their published sizes, from the trees."""
-    compare = [{"dataset": "set_12", "systems": CLASSIC, "budget": {"trials": 500}}]
-    datasets: dict[str, Any] = {"set_12": {"source": "eeg", "folder": "eeg", "published": "12", "sizes": SIZES}}
-    if arguments.slides:
-        compare.append({"dataset": "set_11", "systems": CLASSIC, "budget": {"trials": 500}})
-        datasets["set_11"] = {"source": "slides", "folder": "slides", "published": "11", "sizes": SIZES}
-    paper = yaml.safe_load((ROOT / "workflow" / "studies" / "paper.yaml").read_text(encoding="utf-8"))
-    others = [one for one in paper["compare"] if one["dataset"] not in datasets]
-    return {"compare": [*others, *compare], "datasets": datasets}
+def overlay(recordings: int, slides: int) -> dict[str, Any]:
+    """The user's own corpora in place of those that paper.yaml makes."""
+    own = {"made": None, "stand_in": False}
+    return {
+        "datasets": {
+            **({"eeg_12": own | {"folder": "eeg"}} if recordings else {}),
+            **({"tissue_11": own | {"folder": "slides"}} if slides else {}),
+        }
+    }
 
 
 def write_recordings(folder: Path, count: int) -> None:
@@ -104,7 +103,7 @@ def _plan(folder: Path, *python: str) -> tuple[float, float]:
     before, begun = _children_cpu(), time.perf_counter()
     ended = subprocess.run(
         [sys.executable, *python, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--dry-run", "--quiet", "all",
-         "--cores", "2", "--configfile", paper, "sizes.yaml"],
+         "--cores", "2", "--configfile", paper, "own.yaml"],
         cwd=folder, env=os.environ, capture_output=True, text=True, check=False,
     )  # fmt: skip
     took = time.perf_counter() - begun, _children_cpu() - before
