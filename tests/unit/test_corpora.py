@@ -153,6 +153,8 @@ def test_bad_files_are_listed_or_stop_the_run(layout: Layout) -> None:
     for stricter in ({"strict": True}, {"most_bad": 0.1}):
         with pytest.raises(UserError, match=r"1 of 9 files are bad; .*\n  - train/a\.txt: is bad$"):
             numbers(**stricter).load(files)
+    with pytest.raises(UserError, match="dataset it: 1 of 9 files are bad"):
+        prepare("it", numbers(), files, Path(layout.manifest("it")), Path(layout.seal("it")))
     with pytest.raises(UserError, match=r"train/a\.txt: is bad\. strict: true stops"):
         extract_batch(numbers(strict=True), "train-0000", folder, files["train-0000"])
 

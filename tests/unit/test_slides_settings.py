@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from blindtune.config import Dataset
+from blindtune.config import Dataset, read_dataset
 from blindtune.datasets.extracts import extract_batch, make_batch
 from blindtune.datasets.slides.settings import MadeSlides, Slides, Splitting, Tissue
 from blindtune.datasets.slides.slide import on_white
@@ -63,6 +63,16 @@ def test_the_defaults_are_the_published_ones() -> None:
     assert (settings.patch, settings.names(), settings.splitting.by) == (512, ["dcis", "indc"], "folders")
     assert settings.wanted_mpp == 0.5 and slides(magnification=40.0).wanted_mpp == 0.25
     assert slides(mpp=None).wanted_mpp is None
+
+
+@pytest.mark.parametrize("changes", [{}, {"magnification": 40.0}, {"mpp": None}, {"splitting": {"by": "seed"}}])
+def test_a_config_is_the_same_when_a_job_reads_it(changes: dict[str, Any]) -> None:
+    settings = slides(**changes)
+    assert read_dataset(settings.model_dump(mode="json")) == settings
+    cutting, dealing = read_dataset(settings.cutting()), read_dataset(settings.dealing())
+    assert isinstance(cutting, Slides) and isinstance(dealing, Slides)
+    assert cutting.wanted_mpp == settings.wanted_mpp
+    assert cutting.splitting == dealing.splitting == settings.splitting
 
 
 def test_every_key_is_described() -> None:

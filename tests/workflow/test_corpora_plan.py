@@ -69,6 +69,29 @@ def test_a_changed_file_is_cut_again_with_its_batch_and_nothing_else(tmp_path: P
     assert corpora(again) == {"extract data/it/dev-0000", "prepare it"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "change", "again"),
+    [
+        ("eeg", {"sizes": SIZES | {"dev": 4}}, {"prepare"}),
+        ("slides", {"most_bad": 0.5, "published": "11"}, {"prepare"}),
+        ("eeg", {"strict": True}, {"extract", "prepare"}),
+        ("eeg", {"low": 1.0}, {"extract", "prepare"}),
+        ("slides", {"cover": 0.9}, {"extract", "prepare"}),
+        ("slides", {"candidates": 3}, {"extract", "prepare"}),
+        ("eeg", {"made": {"patients": 6, "faults": [], "seed": 2}}, {"make", "extract", "prepare"}),
+        ("slides", {"splitting": {"by": "seed"}}, {"make", "extract", "prepare"}),
+    ],
+)
+def test_a_changed_key_does_again_what_it_is_for(
+    tmp_path: Path, kind: str, change: dict[str, Any], again: set[str]
+) -> None:
+    made = {"eeg": {"patients": 6, "faults": []}, "slides": {"patients": {"train": 2, "dev": 2, "eval": 2}}}[kind]
+    before = plan(tmp_path, config(kind, stand_in=True, made=made))
+    after = plan(tmp_path, config(kind, **({"stand_in": True, "made": made} | change)))
+    changed = {job.rule for job in after if job not in before}
+    assert changed & {"make", "extract", "prepare"} == again
+
+
 @pytest.mark.parametrize("kind", TREES)
 def test_eval_is_cut_under_the_seal_and_only_prepare_reads_it_there(tmp_path: Path, kind: str) -> None:
     TREES[kind](tmp_path / "raw", 8)

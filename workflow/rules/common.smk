@@ -76,6 +76,14 @@ def source_content(wildcards):
     return CONFIG.datasets[wildcards.dataset].model_dump(mode="json")
 
 
+def dealing(wildcards):
+    return CONFIG.datasets[wildcards.dataset].dealing()
+
+
+def cutting(wildcards):
+    return CONFIG.datasets[wildcards.dataset].cutting()
+
+
 def source_module(wildcards):
     return type(CONFIG.datasets[wildcards.dataset]).__module__
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -39,8 +39,15 @@ class Raw:
     split: str
 
 
+#: Where sizes must be there and do not count.
+_ANY_SIZES = {"train": 1, "dev": 1, "eval": 1}
+
+
 class Corpus(Source):
     """The config of a source of many raw files: what every one has in common."""
+
+    #: Keys of the source that deal its files to splits.
+    dealt_by: ClassVar[tuple[str, ...]] = ()
 
     folder: str | None = Field(default=None, description="folder of the corpus")
     patient: str | None = Field(
@@ -149,6 +156,18 @@ class Corpus(Source):
         for name in set(vars(copy)) - set(type(self).model_fields):
             del vars(copy)[name]
         return copy
+
+    def dealing(self) -> dict[str, Any]:
+        """The part of the config by which raw files are made and dealt to jobs, as a config of its own."""
+        keys = {"source", "folder", "stand_in", "made", "patient", "seed", "files_per_job", *self.dealt_by}
+        return self.model_dump(mode="json", include=keys) | {"sizes": _ANY_SIZES}
+
+    def cutting(self) -> dict[str, Any]:
+        """The part of the config by which samples are cut, as a config of its own.
+
+        What counts only when samples are drawn is left out: another size does not have a whole corpus read again.
+        """
+        return self.model_dump(mode="json", exclude={"published", "most_bad"}) | {"sizes": _ANY_SIZES}
 
     def place(self, layout: "Layout", dataset: str) -> Path:
         """The folder of the corpus, the user's or that of the stand-in."""

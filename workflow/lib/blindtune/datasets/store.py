@@ -65,7 +65,7 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
         UserError: the data are wrong (see `check`; a value that is not finite; two splits that are the same) or cannot
             be written; nothing was changed.
     """
-    loaded = source.load(files)
+    loaded = _load(name, source, files)
     check(name, loaded)
     folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
     channels = Channels(loaded.axes.index("channel")) if "channel" in loaded.axes else None
@@ -163,6 +163,13 @@ def _check_same_data(name: str, hashes: dict[str, str]) -> None:
     for first, second in (("train", "dev"), ("train", "eval"), ("dev", "eval")):
         if hashes[first] == hashes[second]:
             raise UserError(f"dataset {name}: {first} and {second} hold the same samples. Give each split its own.")
+
+
+def _load(name: str, source: Source, files: dict[str, Path]) -> Loaded:
+    try:
+        return source.load(files)
+    except UserError as error:
+        raise UserError(f"dataset {name}: {error}") from error
 
 
 def _said(name: str, loaded: Loaded, folder: Path) -> str:

@@ -70,6 +70,7 @@ class Eeg(Corpus):
     """Segments of EEG recordings, seizure against background, as in dataset #12 of Shawki et al. 2021."""
 
     views: ClassVar[tuple[str, ...]] = ("samples", "features", "frames")
+    dealt_by: ClassVar[tuple[str, ...]] = ("split", "dev", "eval")
 
     source: Literal["eeg"]
     folder: str | None = Field(

@@ -103,6 +103,7 @@ class Slides(Corpus):
     """Patches of whole slides, ductal carcinoma in situ against invasive, as in dataset #11 of Shawki et al. 2021."""
 
     views: ClassVar[tuple[str, ...]] = ("samples", "features", "crops")
+    dealt_by: ClassVar[tuple[str, ...]] = ("splitting",)
 
     source: Literal["slides"]
     folder: str | None = Field(
@@ -145,6 +146,13 @@ class Slides(Corpus):
         default=3, ge=0, description="most damaged tiles that are met before a slide is bad as a whole"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_scale(cls, content: Any) -> Any:
+        """Where the magnification is given, the default of mpp does not count."""
+        given = isinstance(content, dict) and content.get("magnification") is not None
+        return {"mpp": None} | content if given else content
+
     @field_validator("classes", mode="before")
     @classmethod
     def _check_null(cls, classes: Any) -> Any:
@@ -155,7 +163,7 @@ class Slides(Corpus):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.magnification is not None and "mpp" in self.model_fields_set and self.mpp is not None:
+        if self.magnification is not None and self.mpp is not None:
             raise ValueError("mpp and magnification exclude each other")
         labels = [label for found in self.classes.values() for label in found]
         if len(labels) > len(set(labels)) or not all(self.classes.values()):
