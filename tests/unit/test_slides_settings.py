@@ -65,7 +65,16 @@ def test_the_defaults_are_the_published_ones() -> None:
     assert slides(mpp=None).wanted_mpp is None
 
 
-@pytest.mark.parametrize("changes", [{}, {"magnification": 40.0}, {"mpp": None}, {"splitting": {"by": "seed"}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"magnification": 40.0},
+        {"mpp": None},
+        {"splitting": {"by": "seed"}},
+        {"classes": {label: [label] for label in "abc"}, "sizes": {"train": 9, "dev": 3, "eval": 3}},
+    ],
+)
 def test_a_config_is_the_same_when_a_job_reads_it(changes: dict[str, Any]) -> None:
     settings = slides(**changes)
     assert read_dataset(settings.model_dump(mode="json")) == settings

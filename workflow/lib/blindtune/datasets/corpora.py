@@ -39,10 +39,6 @@ class Raw:
     split: str
 
 
-#: Where sizes must be there and do not count.
-_ANY_SIZES = {"train": 1, "dev": 1, "eval": 1}
-
-
 class Corpus(Source):
     """The config of a source of many raw files: what every one has in common."""
 
@@ -160,14 +156,18 @@ class Corpus(Source):
     def dealing(self) -> dict[str, Any]:
         """The part of the config by which raw files are made and dealt to jobs, as a config of its own."""
         keys = {"source", "folder", "stand_in", "made", "patient", "seed", "files_per_job", *self.dealt_by}
-        return self.model_dump(mode="json", include=keys) | {"sizes": _ANY_SIZES}
+        return self.model_dump(mode="json", include=keys) | self._any_sizes()
 
     def cutting(self) -> dict[str, Any]:
         """The part of the config by which samples are cut, as a config of its own.
 
         What counts only when samples are drawn is left out: another size does not have a whole corpus read again.
         """
-        return self.model_dump(mode="json", exclude={"published", "most_bad"}) | {"sizes": _ANY_SIZES}
+        return self.model_dump(mode="json", exclude={"published", "most_bad"}) | self._any_sizes()
+
+    def _any_sizes(self) -> dict[str, Any]:
+        """Sizes where they must be there and do not count: multiples of the classes, and of the default two."""
+        return {"sizes": dict.fromkeys(SPLITS, 2 * len(self.names()))}
 
     def place(self, layout: "Layout", dataset: str) -> Path:
         """The folder of the corpus, the user's or that of the stand-in."""
