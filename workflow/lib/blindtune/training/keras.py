@@ -42,6 +42,8 @@ class KerasTrainer:
         # One thread, so that sums have one order and records do not depend on the number of cores.
         tensorflow.config.threading.set_intra_op_parallelism_threads(1)
         tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+        # It warns of every few models that a search builds anew.
+        tensorflow.get_logger().setLevel("ERROR")
 
     def versions(self) -> dict[str, str]:
         """The versions of Keras and of its backend."""
