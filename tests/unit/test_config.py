@@ -160,6 +160,10 @@ def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
             {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "skorch", "sees": {"view": "crops"}}}},
             ["systems.net", "trainer: skorch", "draws no crops"],
         ),
+        (
+            {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "fused", "sees": {"view": "crops"}}}},
+            ["systems.net", "trainer: fused", "draws no crops"],
+        ),
         ({"systems": {"knn": {"sees": {"view": "crops"}}}}, ["systems.knn.sees", "'crops'", "'samples', 'features'"]),
         ({"systems": {"knn": {"sees": {"view": "features"}}}}, ["systems.knn on toy", "no view 'features'", "samples"]),
         ({"datasets": {"toy": {"source": "csv"}}}, ["datasets.toy", "'csv'", "'isip'"]),
@@ -175,6 +179,20 @@ def test_what_does_not_fit_is_refused_by_its_path(folder: str, changes: dict[str
 
 def with_system(folder: str, **settings: Any) -> dict[str, Any]:
     return config(folder, systems={"it": settings}, compare=[TOY | {"systems": ["it"]}])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kind": "manual", "model": "convnet_m"}, ["fused", "dense layers and dropout", "conv2d (layer 1"]),
+        (TUNER | {"space": "convnet", "family": "convnet"}, ["fused", "the family mlp alone, not convnet"]),
+    ],
+)
+def test_what_the_fused_trainer_does_not_train_is_refused(
+    folder: str, settings: dict[str, Any], words: list[str]
+) -> None:
+    message = refusal(with_system(folder, **settings, trainer="fused"))
+    assert all(word in message for word in ["systems.it", "use keras or pytorch", *words]), message
 
 
 @pytest.mark.parametrize("kind", ["model", "space"])

@@ -228,6 +228,7 @@ def test_versions_name_every_library_that_determines_the_outcome() -> None:
         "pytorch": {"torch"},
         "scikeras": {"keras", "tensorflow", "scikeras"},
         "skorch": {"torch", "skorch"},
+        "fused": {"torch", "device"},
     }
 
 

@@ -21,7 +21,16 @@ from blindtune.models.families import Family
 from blindtune.spaces import NAME
 from blindtune.strict import Strict, load, nearest, parse
 from blindtune.studies import Study
-from blindtune.systems import Bayes, ManualModel, System, Tuned, read_space
+from blindtune.systems import (
+    Bayes,
+    Manual,
+    ManualModel,
+    System,
+    Tuned,
+    check_fused_family,
+    check_fused_layers,
+    read_space,
+)
 from blindtune.training.base import Scoring, Training
 from blindtune.views.settings import View
 
@@ -185,9 +194,13 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
     try:
         source.check_view(system.sees)
         if isinstance(system, Tuned):
+            if system.trainer == "fused":
+                check_fused_family(system.family)
             system.tuner.check(read_space(system.files()["space"], system.family), budget, system.training.epochs)
         elif not isinstance(system, Bayes) and "model" in system.files():
-            load(ManualModel, system.files()["model"])
+            model = load(ManualModel, system.files()["model"])
+            if isinstance(system, Manual) and system.trainer == "fused":
+                check_fused_layers(model.layers)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
 

@@ -64,6 +64,10 @@ def trainer_for(settings: System) -> Trainer:
             from blindtune.training.skorch import SkorchTrainer
 
             return SkorchTrainer()
+        case Manual(trainer="fused") | Tuned(trainer="fused"):
+            from blindtune.training.fused import FusedTrainer
+
+            return FusedTrainer()
         case Manual(trainer="scikeras") | Tuned(trainer="scikeras"):
             from blindtune.training.scikeras import SciKerasTrainer
 

@@ -30,11 +30,29 @@ TUNERS = {
 _ALONE = ("blindtune.search", "blindtune.plans", "blindtune.seeds", "blindtune.budgets", "blindtune.models.families")
 
 #: A module of `blindtune.training` each.
-TrainerName = Literal["keras", "pytorch", "scikeras", "skorch"]
+TrainerName = Literal["keras", "pytorch", "scikeras", "skorch", "fused"]
 
 _TRAINERS = (
-    "keras: compile and fit; pytorch: an eager loop; scikeras, skorch: the same models by scikit-learn's wrappers"
+    "keras: compile and fit; pytorch: an eager loop; scikeras, skorch: the same models by scikit-learn's wrappers; "
+    "fused: multilayer perceptrons in PyTorch, many trials at once"
 )
+
+
+def check_fused_family(family: Family) -> None:
+    """Refuse a family that the fused trainer does not train; raises ValueError."""
+    if family != "mlp":
+        raise ValueError(f"trainer: fused trains the family mlp alone, not {family}; use keras or pytorch")
+
+
+def check_fused_layers(layers: list[Layer]) -> None:
+    """Refuse layers of a manual model that the fused trainer does not train; raises ValueError naming the first."""
+    for number, layer in enumerate(layers, 1):
+        if layer.kind not in ("dense", "dropout", "flatten"):
+            raise ValueError(
+                f"trainer: fused trains dense layers and dropout alone, not {layer.kind} (layer {number} of the "
+                "model); use keras or pytorch"
+            )
+
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -80,7 +98,7 @@ class _Network(_System):
 
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
-        if isinstance(self.sees, Crops) and self.trainer in ("scikeras", "skorch"):
+        if isinstance(self.sees, Crops) and self.trainer in ("scikeras", "skorch", "fused"):
             raise ValueError(f"trainer: {self.trainer} takes whole arrays and draws no crops; use keras or pytorch")
         return self
 

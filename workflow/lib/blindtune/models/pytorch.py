@@ -24,7 +24,7 @@ from blindtune.models.layers import (
 )
 
 #: Keras's own bound (keras.config.epsilon) on probabilities before their logarithm.
-_EPSILON = 1e-7
+EPSILON = 1e-7
 
 
 def build(architecture: Architecture) -> nn.Sequential:
@@ -54,7 +54,7 @@ def logits(scores: Tensor, gives_logits: bool) -> Tensor:
     """Scores (samples, classes) as logits: those of a last layer with an activation are taken for
     probabilities up to a factor, as Keras's cross-entropy takes them.
     """
-    return scores if gives_logits else scores.clamp(_EPSILON, 1 - _EPSILON).log()
+    return scores if gives_logits else scores.clamp(EPSILON, 1 - EPSILON).log()
 
 
 def loss(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tensor:

@@ -5,9 +5,9 @@ model, by the framework's native way or by a faster one; nothing else of the sys
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 
@@ -142,6 +142,23 @@ class Trainer(Protocol):
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that determine the outcome."""
+
+
+@runtime_checkable
+class Together(Trainer, Protocol):
+    """A trainer that trains several tasks at once, each as if it were alone."""
+
+    #: Tasks that it takes at once; more of them train no faster.
+    at_once: int
+
+    def train_many(
+        self, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
+    ) -> Iterator[tuple[int, Outcome | Exception]]:
+        """Train every task as `train` does, and give the place of each and its outcome as it ends, in any order.
+
+        What goes wrong with one task is its outcome and concerns no other. The time that they share is booked on the
+        clock of each by its share of the arithmetic.
+        """
 
 
 class Progress:

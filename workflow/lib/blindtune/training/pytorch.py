@@ -54,6 +54,9 @@ class PyTorchTrainer:
 
     continues = True
 
+    #: Where models are scored.
+    device = torch.device("cpu")
+
     def __init__(self) -> None:
         # One thread, so that sums have one order and records do not depend on the number of cores.
         torch.set_num_threads(1)
@@ -65,11 +68,11 @@ class PyTorchTrainer:
 
     def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
         """Train to the task's last epoch, scoring dev after each; ends early when a loss is not finite."""
-        architecture, clock = _architecture(task), session.clock
+        architecture, clock = architecture_of(task), session.clock
         with clock.measure("build"):
             torch.manual_seed(task.seed)
             model = networks.build(architecture)
-            course = self._course(model, task, _samples(train), _samples(dev), session.trained_before)
+            course = self._course(model, task, samples_of(train), samples_of(dev), session.trained_before)
             if session.state:
                 _go_on(model, course.optimizer, session.state.arrays)
         progress = Progress(task.training.epochs, session)
@@ -84,27 +87,31 @@ class PyTorchTrainer:
 
     def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """The trained model; raises UserError where the weights do not fit the architecture."""
-        model = networks.build(_architecture(task))
+        model = networks.build(architecture_of(task))
         try:
             networks.set_weights(model, weights)
         except RuntimeError as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
         model.eval()
-        gives_logits = _architecture(task).gives_logits()
-        return lambda x: _scores(model, _viewed(x), gives_logits).argmax(dim=1).numpy()
+        gives_logits = architecture_of(task).gives_logits()
+        model.to(self.device)
+        return lambda x: scores_of(model, viewed(x), gives_logits).argmax(dim=1).cpu().numpy()
 
 
-def _architecture(task: Task) -> Architecture:
+def architecture_of(task: Task) -> Architecture:
+    """What a task builds; raises TypeError where it is no network."""
     if task.architecture is None:
         raise TypeError("the PyTorch trainer needs an architecture")
     return task.architecture
 
 
-def _samples(split: Split) -> Samples:
-    return Samples(_viewed(split.x), torch.from_numpy(np.array(split.y)))
+def samples_of(split: Split) -> Samples:
+    """A split as tensors."""
+    return Samples(viewed(split.x), torch.from_numpy(np.array(split.y)))
 
 
-def _viewed(x: NDArray[np.float32] | Seen) -> Tensor | Seen:
+def viewed(x: NDArray[np.float32] | Seen) -> Tensor | Seen:
+    """Samples as a tensor, or behind their view."""
     # A copy: the arrays on disk are mapped read-only, which torch refuses to share.
     return x if isinstance(x, Seen) else torch.from_numpy(np.array(x))
 
@@ -165,7 +172,7 @@ class _Loop:
             train_loss, train_error = _one_epoch(self._model, self.optimizer, self._train, self._task, random)
             self._done += 1
         with clock.measure("evaluate"):
-            dev_loss, dev_error = _evaluate(self._model, self._dev, self._task)
+            dev_loss, dev_error = evaluate(self._model, self._dev, self._task)
         return Epoch(
             train_loss=finite(train_loss), train_error=train_error, dev_loss=finite(dev_loss), dev_error=dev_error
         )
@@ -175,7 +182,7 @@ def _one_epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, task: Task, random: np.random.Generator
 ) -> tuple[float, float]:
     model.train()
-    training, gives_logits = task.training, _architecture(task).gives_logits()
+    training, gives_logits = task.training, architecture_of(task).gives_logits()
     total_loss = torch.zeros((), dtype=torch.float64)
     wrong = torch.zeros((), dtype=torch.int64)
     for batch_x, batch_y in samples.shuffled(training.batch_size, random):
@@ -189,21 +196,23 @@ def _one_epoch(
     return float(total_loss) / len(samples.y), int(wrong) / len(samples.y)
 
 
-def _evaluate(model: nn.Module, samples: Samples, task: Task) -> tuple[float, float]:
-    y, gives_logits = samples.y, _architecture(task).gives_logits()
+def evaluate(model: nn.Module, samples: Samples, task: Task) -> tuple[float, float]:
+    """Loss and error of a model on a split."""
+    y, gives_logits = samples.y, architecture_of(task).gives_logits()
     model.eval()
-    scores = _scores(model, samples.x, gives_logits)
+    scores = scores_of(model, samples.x, gives_logits)
     with torch.no_grad():
         value = networks.loss(task.training.loss, scores, y, gives_logits)
     return float(value), int((scores.argmax(dim=1) != y).sum()) / len(y)
 
 
 @torch.no_grad()
-def _scores(model: nn.Module, x: Tensor | Seen, gives_logits: bool) -> Tensor:
+def scores_of(model: nn.Module, x: Tensor | Seen, gives_logits: bool) -> Tensor:
     """Scores (samples, classes); where a sample is looked at several times, the mean of its probabilities."""
+    where = next(model.parameters()).device
     if isinstance(x, Tensor):
-        return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
-    scores = torch.cat([model(torch.from_numpy(x.looked_at(part))) for part in x.parts()])
+        return torch.cat([model(part.to(where)) for part in torch.split(x, EVALUATION_BATCH)])
+    scores = torch.cat([model(torch.from_numpy(x.looked_at(part)).to(where)) for part in x.parts()])
     if x.looks == 1:
         return scores
     probabilities = scores.softmax(dim=1) if gives_logits else scores

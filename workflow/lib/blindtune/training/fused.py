@@ -1,0 +1,85 @@
+"""The fused trainer: multilayer perceptrons, many at once as one model, each as if it were alone.
+
+What is trained is what `blindtune.training.pytorch` trains, from the same weights and in the same order of samples;
+forward and backward pass are written out (`blindtune.training.fused_pass`). How a trial's values lie in memory and how
+its sums are ordered depends on the trial alone. On a processor its numbers are therefore the same, bit by bit, whatever
+is trained beside it. CUDA's libraries choose their ways by the size of the whole, and agree up to rounding.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+import torch
+
+from blindtune.datasets.base import Split
+from blindtune.training.base import Outcome, Session, Task
+from blindtune.training.devices import device, name_of
+from blindtune.training.fused_course import Course, Trial
+from blindtune.training.fused_group import bytes_of, kind_of, order_of
+from blindtune.training.pytorch import PyTorchTrainer, Samples, samples_of
+
+#: Bytes that the groups of a processor may take, beside the data.
+MEMORY = 2**30
+
+#: The same of a CUDA device, as a share of what is free there.
+SHARE = 0.5
+
+#: Most trials of a group on a processor: what more of them work on does not fit into its cache.
+MOST = 16
+
+
+class FusedTrainer(PyTorchTrainer):
+    """Trains multilayer perceptrons, many at once; a training that goes on equals one that never stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.device = device()
+        self._cuda = self.device.type == "cuda"
+        #: So many that whole groups of each depth and batch size are among them.
+        self.at_once = 512 if self._cuda else 4 * MOST
+
+    def versions(self) -> dict[str, str]:
+        """The version of PyTorch, and the device."""
+        return super().versions() | {"device": name_of(self.device)}
+
+    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+        """Train a single task to its last epoch, scoring dev after each; ends early when a loss is not finite."""
+        [(_, outcome)] = self.train_many([(task, session)], train, dev)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def train_many(
+        self, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
+    ) -> Iterator[tuple[int, Outcome | Exception]]:
+        """Train tasks in groups of one kind, as large as memory and cache allow."""
+        course = Course(self._samples(train), self._samples(dev))
+        trials: list[Trial] = []
+        for place, (task, session) in enumerate(jobs):
+            try:
+                trials.append(Trial(place, task, session, alike=self._cuda))
+            except ValueError as error:
+                yield place, error
+        for group in self._groups(trials, len(train.y)):
+            yield from course.run(group)
+
+    def _samples(self, split: Split) -> Samples:
+        samples = samples_of(Split(np.asarray(split.x).reshape(len(split.y), -1), split.y))
+        return Samples(torch.as_tensor(samples.x).to(self.device), samples.y.to(self.device))
+
+    def _groups(self, trials: list[Trial], samples: int) -> Iterator[list[Trial]]:
+        """The trials, those of one kind together, as many as fit."""
+        memory = SHARE * torch.cuda.mem_get_info()[0] if self._cuda else MEMORY
+        trials = sorted(trials, key=lambda trial: (kind_of(trial.member), order_of(trial.member)))
+        for _, alike in groupby(trials, key=lambda trial: kind_of(trial.member)):
+            group: list[Trial] = []
+            taken = 0
+            for trial in alike:
+                needed = bytes_of(trial.member, samples)
+                if group and (taken + needed > memory or (len(group) == MOST and not self._cuda)):
+                    yield group
+                    group, taken = [], 0
+                group.append(trial)
+                taken += needed
+            yield group

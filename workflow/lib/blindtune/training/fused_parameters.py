@@ -1,0 +1,116 @@
+"""The weights of many models in few pieces of memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from blindtune.training.fused_math import MOMENTS, update
+from blindtune.training.fused_stages import ALIGNED, Stage
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring trials of the same widths at one layer: one product of matrices serves them all.
+
+    Attributes:
+        first, last: places of the trials, the last excluded.
+        inputs, units: units of memory before and behind the layer.
+        weights: where the weights of ``first`` begin, (inputs, units) for each trial.
+        biases: where the biases of ``first`` begin.
+    """
+
+    first: int
+    last: int
+    inputs: int
+    units: int
+    weights: int
+    biases: int
+
+    @property
+    def step(self) -> int:
+        """Biases of one trial to those of the next."""
+        return _up(self.units)
+
+    @property
+    def trials(self) -> int:
+        """How many."""
+        return self.last - self.first
+
+    def weights_of(self, flat: Tensor) -> Tensor:
+        """(trials, inputs, units) of ``flat``."""
+        size = self.trials * self.inputs * self.units
+        return flat[self.weights : self.weights + size].view(self.trials, self.inputs, self.units)
+
+    def biases_of(self, flat: Tensor) -> Tensor:
+        """(trials, units) of ``flat``."""
+        size = self.trials * self.step
+        return flat[self.biases : self.biases + size].view(self.trials, self.step)[:, : self.units]
+
+
+class Parameters:
+    """Weights, their derivatives and what the optimizer keeps, layer by layer, trial by trial within each.
+
+    Attributes:
+        runs: of each layer.
+        weights, gradient: all values in a row; those that are padding stay 0.
+        moments: as many more as the optimizer needs.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[tuple[int, ...]],
+        stages: Sequence[tuple[Stage, ...]],
+        optimizer: str,
+        rates: Sequence[float],
+        device: torch.device,
+    ) -> None:
+        self.runs: list[list[Run]] = []
+        self._stages = stages
+        self._optimizer = optimizer
+        size = 0
+        for layer in range(len(stages[0])):
+            size = self._lay(layer, [(each[layer], each[layer + 1]) for each in widths], size)
+        # Whole vectors of the processor, so that no value is computed otherwise than the others.
+        size += -size % (2 * ALIGNED)
+        self.weights, self.gradient, self._rates, *moments = (
+            torch.zeros(size, device=device) for _ in range(3 + len(MOMENTS[optimizer]))
+        )
+        self.moments: list[Tensor] = moments
+        for place, rate in enumerate(rates):
+            for part in self.parts(place, self._rates, padded=True):
+                part.fill_(rate)
+
+    def _lay(self, layer: int, shapes: list[tuple[int, int]], size: int) -> int:
+        runs: list[Run] = []
+        first = 0
+        while first < len(shapes):
+            inputs, units = shapes[first]
+            last = first + 1
+            # A block that ends between two of the places where blocks may begin has no neighbour.
+            while last < len(shapes) and shapes[last] == shapes[first] and inputs * units % ALIGNED == 0:
+                last += 1
+            biases = size + _up((last - first) * inputs * units)
+            runs.append(Run(first, last, inputs, units, size, biases))
+            size = biases + (last - first) * _up(units)
+            first = last
+        self.runs.append(runs)
+        return size
+
+    def parts(self, place: int, flat: Tensor, padded: bool = False) -> list[Tensor]:
+        """What of ``flat`` belongs to a trial: for each layer (inputs, units) and (units,)."""
+        found: list[Tensor] = []
+        for runs, stage in zip(self.runs, self._stages[place], strict=True):
+            run = next(run for run in runs if run.first <= place < run.last)
+            weights, biases = run.weights_of(flat)[place - run.first], run.biases_of(flat)[place - run.first]
+            found += [weights, biases] if padded else [weights[: stage.inputs, : stage.units], biases[: stage.units]]
+        return found
+
+    def step(self, number: int) -> None:
+        """One step of the optimizer; ``number`` counts from 1."""
+        update(self._optimizer, self.weights, self.gradient, self.moments, self._rates, number)
+
+
+def _up(size: int) -> int:
+    return -(-size // ALIGNED) * ALIGNED
