@@ -363,12 +363,12 @@ def test_the_default_set_is_that_of_the_library() -> None:
 
 def test_what_goes_wrong_in_the_searcher_is_raised_where_it_is_asked() -> None:
     def search(score: Any) -> None:
-        score(Wish(None, None, None))  # type: ignore[arg-type]
+        score([Wish(None, None, None)])  # type: ignore[arg-type]
         raise ZeroDivisionError("in the thread")
 
     exchange = Exchange(search)
     assert exchange.next() is not None
-    exchange.answer(0.5)
+    exchange.answer([0.5])
     with pytest.raises(ZeroDivisionError, match="in the thread"):
         exchange.next()
     assert exchange.next() is None

@@ -57,17 +57,29 @@ class Account:
         """Whether anything is left."""
         return self.fits(1)
 
-    def fits(self, epochs: int) -> bool:
-        """Whether one more trial of so many epochs can be paid for.
+    def fits(self, epochs: int, trials: int = 1) -> bool:
+        """Whether so many more trials, of so many epochs together, can be paid for.
 
         Seconds are not known beforehand: a trial that begins within them is finished.
         """
         budget = self._budget
         return (
-            (budget.trials is None or self.trials < budget.trials)
+            (budget.trials is None or self.trials + trials <= budget.trials)
             and (budget.epochs is None or self.epochs + epochs <= budget.epochs)
             and (budget.seconds is None or self.seconds < budget.seconds)
         )
+
+    def left(self) -> int:
+        """How many more trials can be paid for at most, at least one; by seconds, as long as trials took on average."""
+        budget, limits = self._budget, [_MANY]
+        if budget.trials is not None:
+            limits.append(budget.trials - self.trials)
+        if budget.epochs is not None:
+            limits.append(budget.epochs - self.epochs)
+        if budget.seconds is not None:
+            left = budget.seconds - self.seconds
+            limits.append(int(left * self.trials / self.seconds) if self.seconds else 1)
+        return max(1, min(limits))
 
     def share(self) -> float:
         """How much of the budget is spent, from 0 to 1: of several limits, the one that will be reached first."""

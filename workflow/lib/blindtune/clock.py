@@ -36,3 +36,10 @@ class Stopwatch:
         spent = self.seconds.setdefault(part, Seconds())
         spent.wall += wall
         spent.cpu += cpu
+
+    def share(self, part: float) -> "Stopwatch":
+        """A stopwatch that stands at this share of every part."""
+        shared = Stopwatch()
+        for name, spent in self.seconds.items():
+            shared.add(name, part * spent.wall, part * spent.cpu)
+        return shared

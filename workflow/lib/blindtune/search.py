@@ -2,10 +2,10 @@
 
 import platform
 import socket
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from blindtune.files import canonical, digest_of_arrays
 from blindtune.models.architecture import check
 from blindtune.models.layers import Invalid
 from blindtune.plans import Plan
-from blindtune.training.base import Outcome, Scoring, Session, State, Task, best_epoch, diverged
+from blindtune.training.base import Outcome, Scoring, Session, State, Task, Together, best_epoch, diverged
 from blindtune.trials import Epoch, Trial, TrialLog, best
 from blindtune.tuners.base import Proposal
 from blindtune.weights import WeightStore
@@ -60,6 +60,7 @@ class Search:
         self._weights = weights
         self._listener = listener
         self._trials = log.read()
+        self._at_once = plan.trainer.at_once if isinstance(plan.trainer, Together) else 1
 
     @property
     def recorded(self) -> list[Trial]:
@@ -77,24 +78,20 @@ class Search:
         """
         account = Account(self._plan.budget)
         self._weights.prune(self._trials)
-        for number in count():
-            if not account.open():
-                return self._trials[:number], False
-            clock = Stopwatch()
-            with clock.measure("suggest"):
-                proposal = self._propose(number)
-            if proposal is None:
-                return self._trials[:number], True
-            task, problem = self._task(proposal)
-            if task and not problem and not account.fits(task.training.epochs - self._before(proposal)):
-                return self._trials[:number], False
-            if number < len(self._trials):
-                self._tell_again(proposal, self._trials[number])
+        waiting: deque[_Asked] = deque()
+        while account.open():
+            waiting = waiting or self._ask(account)
+            if not waiting:
+                return self._trials[: account.trials], True
+            group = self._affordable(waiting, account)
+            if not group:
+                break
+            if account.trials < len(self._trials):
+                self._tell_again(group[0].proposal, self._trials[account.trials])
+                self._book(account)
             else:
-                self._try(number, proposal, task, problem, clock)
-            account.add(self._trials[number])
-            self._plan.tuner.tell(self._trials[number])
-        raise AssertionError("count() never ends")
+                self._try(group, account)
+        return self._trials[: account.trials], False
 
     def trained_again(self, trial: Trial, keep_state: bool = False) -> Outcome:
         """Train a recorded trial once more, after the trials that it continues.
@@ -115,9 +112,33 @@ class Search:
         task = self._plan.task(values)  # type: ignore[arg-type]
         return _until(task, trial.trained_before + trial.epochs)
 
-    def _propose(self, number: int) -> Proposal | None:
-        recorded = self._trials[number] if number < len(self._trials) else None
-        return self._plan.tuner.ask_again(recorded) if recorded else self._plan.tuner.ask()
+    def _ask(self, account: Account) -> "deque[_Asked]":
+        """The next proposals: one while the study goes on from its records, then as many as may be trained at once."""
+        number, clock = account.trials, Stopwatch()
+        with clock.measure("suggest"):
+            if number < len(self._trials):
+                again = self._plan.tuner.ask_again(self._trials[number])
+                proposals = [again] if again else []
+            else:
+                proposals = self._plan.tuner.ask_many(min(self._at_once, account.left()))
+        return deque(
+            _Asked(place, proposal, *self._task(proposal), clock.share(1 / len(proposals)))
+            for place, proposal in enumerate(proposals, number)
+        )
+
+    def _affordable(self, waiting: "deque[_Asked]", account: Account) -> "list[_Asked]":
+        """Take those with which to go on, as many as the budget pays for if each is trained to its end."""
+        group: list[_Asked] = []
+        epochs = 0
+        while waiting and len(group) < account.left():
+            asked = waiting[0]
+            # One that cannot be built is charged one epoch.
+            trained = asked.task if asked.task and not asked.problem else None
+            epochs += trained.training.epochs - self._before(asked.proposal) if trained else 1
+            if not account.fits(epochs, len(group) + 1):
+                break
+            group.append(waiting.popleft())
+        return group
 
     def _task(self, proposal: Proposal) -> tuple[Task | None, Exception | None]:
         """What a proposal trains, or why it cannot be built."""
@@ -157,43 +178,71 @@ class Search:
             return None
         return self._plan.tuner.report(number, epoch.dev_error)
 
-    def _try(
-        self, number: int, proposal: Proposal, task: Task | None, problem: Exception | None, clock: Stopwatch
-    ) -> None:
+    def _try(self, group: "list[_Asked]", account: Account) -> None:
+        """Train proposals and record each as soon as it and those before it have ended."""
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        if task is None or problem:
-            outcome = Outcome("invalid", _reason(problem), [], None, None)
-        else:
-            outcome = self._train(number, proposal, task, clock)
-        trial = self._record(number, proposal, task, outcome)
-        with clock.measure("save"):
+        ended: dict[int, tuple[_Asked, Outcome]] = {}
+        for asked, outcome in self._outcomes(group):
+            ended[asked.number] = asked, outcome
+            while account.trials in ended:
+                self._keep(*ended.pop(account.trials), started)
+                self._book(account)
+
+    def _keep(self, asked: "_Asked", outcome: Outcome, started: str) -> None:
+        """Record a trial and what it leaves."""
+        trial = self._record(asked.number, asked.proposal, asked.task, outcome)
+        with asked.clock.measure("save"):
             self._weights.save(trial, outcome)
-        self._trials.append(trial.model_copy(update={"seconds": clock.seconds, "started": started}))
+        self._trials.append(trial.model_copy(update={"seconds": asked.clock.seconds, "started": started}))
         self._log.append(self._trials[-1])
         self._weights.prune(self._trials)
         self._listener.trial(self._trials)
 
-    def _train(self, number: int, proposal: Proposal, task: Task, clock: Stopwatch) -> Outcome:
-        """Train one proposal; whatever goes wrong with it becomes its record, never the end of the search."""
+    def _book(self, account: Account) -> None:
+        """Go on behind the next recorded trial."""
+        trial = self._trials[account.trials]
+        account.add(trial)
+        self._plan.tuner.tell(trial)
 
+    def _outcomes(self, group: "list[_Asked]") -> "Iterator[tuple[_Asked, Outcome]]":
+        """What becomes of proposals, each as it ends; whatever goes wrong with one never ends the search."""
+        folds: dict[int | None, list[tuple[_Asked, Task]]] = {}
+        for asked in group:
+            if asked.task is None or asked.problem:
+                yield asked, Outcome("invalid", _reason(asked.problem), [], None, None)
+            else:
+                fold = asked.proposal.fold.number if asked.proposal.fold else None
+                folds.setdefault(fold, []).append((asked, asked.task))
+        for jobs in folds.values():
+            yield from self._train(jobs)
+
+    def _train(self, jobs: "list[tuple[_Asked, Task]]") -> "Iterator[tuple[_Asked, Outcome]]":
+        """Train proposals of one fold."""
+        trainer, (train, dev) = self._plan.trainer, self._splits(jobs[0][0].proposal)
+        found: Iterable[tuple[int, Outcome | Exception]]
+        if isinstance(trainer, Together):
+            found = trainer.train_many([(task, self._session(asked)) for asked, task in jobs], train, dev)
+        else:
+            found = enumerate(self._alone(task, asked, train, dev) for asked, task in jobs)
+        for place, outcome in found:
+            yield jobs[place][0], _failed(outcome) if isinstance(outcome, Exception) else outcome
+
+    def _alone(self, task: Task, asked: "_Asked", train: Split, dev: Split) -> Outcome | Exception:
+        session = self._session(asked)
+        try:
+            return self._plan.trainer.train(task, train, dev, session)
+        except Exception as error:  # a library's own failure on one set must not halt the search
+            return error
+
+    def _session(self, asked: "_Asked") -> Session:
         def after_epoch(epoch: int, measures: Epoch) -> str | None:
-            self._listener.epoch(number, epoch, measures)
-            with clock.measure("suggest"):
+            self._listener.epoch(asked.number, epoch, measures)
+            with asked.clock.measure("suggest"):
                 return self._report(epoch, measures)
 
-        train, dev = self._splits(proposal)
-        try:
-            state = self._state_of(self._trials[proposal.parent or 0]) if self._before(proposal) else None
-            session = Session(self._scoring, clock, after_epoch, state, self._plan.promotes)
-            return self._plan.trainer.train(task, train, dev, session)
-        except (MemoryError, UserError):
-            raise
-        except Invalid as error:
-            return Outcome("invalid", _reason(error), [], None, None)
-        except ValueError as error:
-            return Outcome("failed", _reason(error), [], None, None)
-        except Exception as error:  # a library's own failure on one set must not halt the search
-            return Outcome("failed", f"{type(error).__name__}: {_reason(error)}", [], None, None)
+        proposal = asked.proposal
+        state = self._state_of(self._trials[proposal.parent or 0]) if self._before(proposal) else None
+        return Session(self._scoring, asked.clock, after_epoch, state, self._plan.promotes)
 
     def _splits(self, proposal: Proposal) -> tuple[Split, Split]:
         """What a proposal is trained and scored on."""
@@ -247,6 +296,33 @@ class Search:
             host=socket.gethostname(),
             versions={"python": platform.python_version(), **self._plan.trainer.versions()},
         )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A proposal on its way to a record.
+
+    Attributes:
+        number: of the trial that it becomes.
+        task, problem: what it trains, or why it cannot be built.
+        clock: its seconds.
+    """
+
+    number: int
+    proposal: Proposal
+    task: Task | None
+    problem: Exception | None
+    clock: Stopwatch
+
+
+def _failed(error: Exception) -> Outcome:
+    """What an error makes of a trial; raises it where the search cannot go on."""
+    if isinstance(error, MemoryError | UserError):
+        raise error
+    if isinstance(error, Invalid):
+        return Outcome("invalid", _reason(error), [], None, None)
+    name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return Outcome("failed", f"{name}{_reason(error)}", [], None, None)
 
 
 def _until(task: Task, epochs: int | None) -> Task:

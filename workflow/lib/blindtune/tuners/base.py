@@ -6,6 +6,7 @@ never stored: after a kill it takes up the recorded trials one by one, and so is
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from blindtune.budgets import Budget
@@ -56,6 +57,15 @@ class Tuner:
         """The next proposal, or None where the tuner has no more."""
         raise NotImplementedError
 
+    def ask_many(self, most: int) -> list[Proposal]:
+        """Up to ``most`` proposals that depend on no score of each other; none where the tuner has no more.
+
+        They are those that `ask` would give one after another. Everything that was proposed before has been told;
+        what comes back is told in the same order.
+        """
+        proposal = self.ask()
+        return [] if proposal is None else [proposal]
+
     def ask_again(self, recorded: Trial) -> Proposal | None:
         """What `ask` gave when ``recorded`` was tried, while a study goes on from its records.
 
@@ -64,11 +74,14 @@ class Tuner:
         return self.ask()
 
     def report(self, epoch: int, dev_error: float) -> str | None:
-        """Hear of an epoch of the proposal asked for last; a text that comes back is why it is to be pruned."""
+        """Hear of an epoch of the proposal asked for last; a text that comes back is why it is to be pruned.
+
+        One that prunes gives its proposals one at a time.
+        """
         return None
 
     def tell(self, trial: Trial) -> None:
-        """The record of the proposal asked for last; `Trial.told` is the error it is to be ranked by."""
+        """The record of the first proposal not told yet; `Trial.told` is the error it is to be ranked by."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,10 @@ class Given(Tuner):
         """The next set of the list."""
         values = next(self._waiting, None)
         return None if values is None else Proposal(values)
+
+    def ask_many(self, most: int) -> list[Proposal]:
+        """The next sets of the list."""
+        return list(islice(iter(self.ask, None), most))
 
 
 def check_grid(space: Space) -> None:

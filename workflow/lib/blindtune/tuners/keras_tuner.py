@@ -7,7 +7,14 @@ from pydantic import Field
 from blindtune.budgets import Budget
 from blindtune.spaces import Space
 from blindtune.tuners.base import Given, Start, Tuner, TunerSettings, check_fidelity, check_grid
-from blindtune.tuners.keras_tuner_oracles import HyperbandTuner, OracleTuner, RememberingTuner, in_memory, remembering
+from blindtune.tuners.keras_tuner_oracles import (
+    FreeTuner,
+    HyperbandTuner,
+    OracleTuner,
+    RememberingTuner,
+    in_memory,
+    remembering,
+)
 from blindtune.tuners.keras_tuner_space import hyperparameters
 
 if TYPE_CHECKING:
@@ -73,7 +80,7 @@ class KerasTunerSettings(TunerSettings):
             case "default":
                 return Given([space.uncut(hyperparameters(space).values)])
             case "random":
-                return OracleTuner(space, self._oracle(oracles.RandomSearchOracle, start, max_trials=most))
+                return FreeTuner(space, self._oracle(oracles.RandomSearchOracle, start, max_trials=most))
             case "grid":
                 return OracleTuner(space, self._oracle(oracles.GridSearchOracle, start, max_trials=most))
             case "bayesian":

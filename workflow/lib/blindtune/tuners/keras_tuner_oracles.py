@@ -1,6 +1,8 @@
 """Keras Tuner's oracles as tuners: asked for sets, told scores, with nothing on disk."""
 
+from collections import deque
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from blindtune.seeds import derive
@@ -26,28 +28,60 @@ class OracleTuner(Tuner):
     def __init__(self, space: Space, oracle: "keras_tuner.Oracle") -> None:
         self._space = space
         self._oracle = oracle
-        self._running: Any = None
+        self._running: deque[Any] = deque()
+        self._over = False
 
     def ask(self) -> Proposal | None:
         """The oracle's next set."""
-        trial = self._oracle.create_trial("blindtune")
-        if trial.status == "STOPPED":
+        if self._over:
             return None
-        self._running = trial
+        # The oracle takes every name for a worker of its own, which has one trial at a time.
+        trial = self._oracle.create_trial(f"blindtune-{len(self._oracle.start_order)}")
+        if trial.status in ("STOPPED", "IDLE"):
+            # It would wait for scores, but no score gives it another set.
+            self._over = True
+            return None
+        self._running.append(trial)
         return self._proposal(trial.hyperparameters.values)
 
     def tell(self, trial: Trial) -> None:
         """Every trial has completed: of failures the Gaussian process learns nothing, and Hyperband promotes none."""
-        self._oracle.update_trial(self._running.trial_id, {self.OBJECTIVE: trial.told()})
-        self._running.status = "COMPLETED"
-        self._oracle.end_trial(self._running)
+        running = self._running.popleft()
+        self._oracle.update_trial(running.trial_id, {self.OBJECTIVE: trial.told()})
+        running.status = "COMPLETED"
+        self._oracle.end_trial(running)
 
     def _proposal(self, values: Hyperparameters) -> Proposal:
         return Proposal(self._space.uncut(values))
 
 
+class FreeTuner(OracleTuner):
+    """An oracle whose sets depend on no score."""
+
+    def ask_many(self, most: int) -> list[Proposal]:
+        """The oracle's next sets."""
+        return list(islice(iter(self.ask, None), most))
+
+
 class HyperbandTuner(OracleTuner):
     """Hyperband's oracle, which says in values of its own which trial is promoted and until which epoch it trains."""
+
+    def ask_many(self, most: int) -> list[Proposal]:
+        """As many as are left of the rung: beyond it the oracle would not wait, but begin another bracket."""
+        first = self.ask()
+        if first is None:
+            return []
+        return [first, *islice(iter(self.ask, None), min(most - 1, self._left_of_rung()))]
+
+    def _left_of_rung(self) -> int:
+        """Sets that belong to the rung of the one asked for last."""
+        last = self._running[-1].trial_id
+        for bracket in self._oracle._brackets:
+            for number, rung in enumerate(bracket["rounds"]):
+                if any(each["id"] == last for each in rung):
+                    size: int = self._oracle._get_size(bracket["bracket_num"], number)
+                    return size - len(rung)
+        raise RuntimeError("the oracle has no rung of the set that it gave last")
 
     def _proposal(self, values: Hyperparameters) -> Proposal:
         past = values.get("tuner/trial_id")

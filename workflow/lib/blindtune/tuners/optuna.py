@@ -1,6 +1,7 @@
 """Optuna, driven through ``ask`` and ``tell`` on a study that is held in memory."""
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -41,6 +42,12 @@ class OptunaSettings(TunerSettings):
         "(univariate, no constant liar); gp: a Gaussian process"
     )
     pruner: Pruner = Field(default=NoPruner(), description="ends trainings early: none, or a pruner and its arguments")
+    batch: int = Field(
+        default=1,
+        gt=0,
+        description="tpe: sets that are proposed before the first of them is scored, the others held for bad ones "
+        "(constant liar); another number makes another search",
+    )
     objectives: list[Literal["dev_error", "parameters"]] = Field(
         default=["dev_error"],
         description="what the sampler minimises: dev_error, or [dev_error, parameters] at once; the dev error alone "
@@ -57,8 +64,12 @@ class OptunaSettings(TunerSettings):
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Optuna's grid and Gaussian process take no conditions, CMA-ES neither conditions nor choices.
 
-        Pruners and CMA-ES take one objective.
+        Pruners and CMA-ES take one objective. Batches are TPE's, without a pruner.
         """
+        if self.batch > 1 and self.algorithm != "tpe":
+            raise ValueError(f"batch: belongs to tpe; {self.algorithm} does not take it")
+        if self.batch > 1 and self.pruner.algorithm != "none":
+            raise ValueError("batch: a pruner compares a trial with those before it; set it to none, or batch to 1")
         if self.algorithm == "grid":
             check_grid(space)
             _check_size(space)
@@ -81,35 +92,55 @@ class OptunaSettings(TunerSettings):
 class _StudyTuner(Tuner):
     def __init__(self, settings: OptunaSettings, start: Start) -> None:
         self._space = start.space
-        self._grid = _grid(start.space, start.seed) if settings.algorithm == "grid" else None
         self._pruner = settings.pruner
-        sampler = self._grid or _sampler(settings.algorithm, start.seed)
+        self._batch = settings.batch
+        grid = settings.algorithm == "grid"
+        self._left = _size(start.space) if grid else None
+        #: Whether a proposal depends on no score at all.
+        self._free = settings.algorithm in ("random", "grid") and settings.pruner.algorithm == "none"
+        sampler = _grid(start.space, start.seed) if grid else _sampler(settings.algorithm, start.seed)
         self._study = _study(sampler, settings.pruner.start(start.epochs), len(settings.objectives))
-        self._running: optuna.Trial | None = None
+        self._waiting: deque[tuple[optuna.Trial, Proposal]] = deque()
+        self._running: deque[optuna.Trial] = deque()
         self._largest: int | None = None
 
     def ask(self) -> Proposal | None:
-        if self._grid is not None and self._grid.is_exhausted(self._study):
-            return None
-        self._running = self._study.ask()
-        return Proposal(self._space.uncut(suggest(self._running, self._space)))
+        return next(iter(self.ask_many(1)), None)
+
+    def ask_many(self, most: int) -> list[Proposal]:
+        if not self._waiting:
+            for _ in range(most if self._free else self._batch):
+                self._propose()
+        given = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self._running.extend(trial for trial, _ in given)
+        return [proposal for _, proposal in given]
+
+    def _propose(self) -> None:
+        if self._left is not None:
+            if self._left == 0:
+                return
+            self._left -= 1
+        trial = self._study.ask()
+        self._waiting.append((trial, Proposal(self._space.uncut(suggest(trial, self._space)))))
 
     def report(self, epoch: int, dev_error: float) -> str | None:
         if self._pruner.algorithm == "none":
             return None
-        running = self._asked()
+        running = self._first()
         running.report(dev_error, epoch)
         return f"Optuna's {self._pruner.algorithm} pruner" if running.should_prune() else None
 
     def tell(self, trial: Trial) -> None:
         from optuna.trial import TrialState
 
+        running = self._first()
+        self._running.popleft()
         if trial.status == "pruned":
-            self._study.tell(self._asked(), state=TrialState.PRUNED)
+            self._study.tell(running, state=TrialState.PRUNED)
         elif len(self._study.directions) == 1:
-            self._study.tell(self._asked(), trial.told())
+            self._study.tell(running, trial.told())
         else:
-            self._study.tell(self._asked(), [trial.told(), self._told_parameters(trial)])
+            self._study.tell(running, [trial.told(), self._told_parameters(trial)])
 
     def _told_parameters(self, trial: Trial) -> int:
         """The parameters of a trial; without a score the most so far, or a small one that fails would be optimal."""
@@ -119,14 +150,19 @@ class _StudyTuner(Tuner):
             return _MANY_PARAMETERS if self._largest is None else self._largest
         return trial.parameters
 
-    def _asked(self) -> "optuna.Trial":
-        if self._running is None:
+    def _first(self) -> "optuna.Trial":
+        if not self._running:
             raise RuntimeError("told before it was asked")
-        return self._running
+        return self._running[0]
+
+
+def _size(space: Space) -> int:
+    """Sets of a grid."""
+    return math.prod(len(parameter.dimension.values() or []) for parameter in space.parameters())
 
 
 def _check_size(space: Space) -> None:
-    size = math.prod(len(parameter.dimension.values() or []) for parameter in space.parameters())
+    size = _size(space)
     if size > _LARGEST_GRID:
         raise ValueError(
             f"space: is a grid of {size:,} sets, of which Optuna holds at most {_LARGEST_GRID:,}; "

@@ -4,6 +4,7 @@ A searcher drives an estimator itself. It gets one whose score is a question to 
 of its own, hands over each set that it wants scored, and waits.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -59,39 +60,40 @@ class Ended(Exception):
     """Ends the thread of a searcher whose study asks no more."""
 
 
-Score = Callable[[Wish], float]
+#: From all that a searcher wants scored before it looks at any score, to the scores.
+Score = Callable[[list[Wish]], list[float]]
 
 
 class Exchange:
     """Carries wishes from the thread of a searcher to the study, and scores back.
 
     Attributes:
-        search: what runs in the thread; it calls its argument for every score that it needs.
+        search: what runs in the thread; it calls its argument for all scores that it needs at once.
     """
 
     def __init__(self, search: Callable[[Score], None]) -> None:
         self._search = search
-        self._wishes: SimpleQueue[Wish | Exception | None] = SimpleQueue()
-        self._scores: SimpleQueue[float | None] = SimpleQueue()
+        self._wishes: SimpleQueue[list[Wish] | Exception | None] = SimpleQueue()
+        self._scores: SimpleQueue[list[float] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._over = False
 
-    def next(self) -> Wish | None:
-        """Wait for the next wish; None where the search is over. Raises what the search raised."""
+    def next(self) -> list[Wish] | None:
+        """Wait for the next wishes; None where the search is over. Raises what the search raised."""
         if self._over:
             return None
         if self._thread is None:
             self._thread = Thread(target=self._drive, name="scikit-learn searcher", daemon=True)
             self._thread.start()
-        wish = self._wishes.get()
-        self._over = not isinstance(wish, Wish)
-        if isinstance(wish, Exception):
-            raise wish
-        return wish
+        wishes = self._wishes.get()
+        self._over = not isinstance(wishes, list)
+        if isinstance(wishes, Exception):
+            raise wishes
+        return wishes
 
-    def answer(self, score: float) -> None:
+    def answer(self, scores: list[float]) -> None:
         """Let the search go on."""
-        self._scores.put(score)
+        self._scores.put(scores)
 
     def end(self) -> None:
         """End the thread where it waits."""
@@ -104,12 +106,12 @@ class Exchange:
         except Exception as error:  # whatever it is, it belongs to whoever asks next
             self._wishes.put(error)
 
-    def _score(self, wish: Wish) -> float:
-        self._wishes.put(wish)
-        score = self._scores.get()
-        if score is None:
+    def _score(self, wishes: list[Wish]) -> list[float]:
+        self._wishes.put(wishes)
+        scores = self._scores.get()
+        if scores is None:
             raise Ended
-        return score
+        return scores
 
 
 class Asking(BaseEstimator):  # type: ignore[misc]
@@ -150,24 +152,41 @@ class SearchTuner(Tuner):
         self._exchange = exchange
         self._folds = folds
         self._trained: dict[tuple[int, int | None], _Trained] = {}
-        self._asked = 0
-        self._wish: Wish | None = None
+        self._wishes: list[Wish] = []
+        self._waiting: deque[Wish] = deque()
+        self._asked: deque[Wish] = deque()
+        self._told = 0
         # The thread does not outlive the tuner; at the end of the program nobody waits for it.
         finalize(self, exchange.end).atexit = False
 
     def ask(self) -> Proposal | None:
         """The searcher's next wish."""
-        if self._wish is not None:
+        return next(iter(self.ask_many(1)), None)
+
+    def ask_many(self, most: int) -> list[Proposal]:
+        """Wishes that the searcher has at once: a list, or a rung."""
+        if self._asked:
             raise RuntimeError("asked before it was told")
-        wish = self._exchange.next()
-        while wish and (known := self._known(wish)):
-            # A rung with the epochs of the one before would give this score again.
-            self._exchange.answer(known.score)
-            wish = self._exchange.next()
-        if wish is None:
-            return None
-        self._wish = wish
-        self._asked += 1
+        while not self._waiting:
+            if self._wishes:
+                self._exchange.answer([self._trained[_key(wish)].score for wish in self._wishes])
+            self._wishes = self._exchange.next() or []
+            if not self._wishes:
+                return []
+            # A rung with the epochs of the one before would give its scores again.
+            self._waiting.extend(wish for wish in self._wishes if not self._known(wish))
+        self._asked.extend(self._waiting.popleft() for _ in range(min(most, len(self._waiting))))
+        return [self._proposal(wish) for wish in self._asked]
+
+    def tell(self, trial: Trial) -> None:
+        """Note a score; the searcher never hears of a NaN, a trial without a score is the worst there is."""
+        if not self._asked:
+            raise RuntimeError("told before it was asked")
+        wish = self._asked.popleft()
+        self._trained[_key(wish)] = _Trained(self._told, wish.epochs, 1.0 - trial.told())
+        self._told += 1
+
+    def _proposal(self, wish: Wish) -> Proposal:
         before = self._trained.get(_key(wish))
         return Proposal(
             dict(wish.candidate.hyperparameters),
@@ -176,15 +195,6 @@ class SearchTuner(Tuner):
             fold=None if wish.fold is None else self._folds[wish.fold],
         )
 
-    def tell(self, trial: Trial) -> None:
-        """Let the searcher go on; it never hears of a NaN, a trial without a score is the worst there is."""
-        if self._wish is None:
-            raise RuntimeError("told before it was asked")
-        wish, self._wish = self._wish, None
-        score = 1.0 - trial.told()
-        self._trained[_key(wish)] = _Trained(self._asked - 1, wish.epochs, score)
-        self._exchange.answer(score)
-
     def _known(self, wish: Wish) -> _Trained | None:
         known = self._trained.get(_key(wish))
         return known if known and known.epochs == wish.epochs else None
@@ -192,6 +202,10 @@ class SearchTuner(Tuner):
 
 def _key(wish: Wish) -> tuple[int, int | None]:
     return wish.candidate.number, wish.fold
+
+
+def _name(wish: Wish) -> tuple[int, int | None, int | None]:
+    return wish.candidate.number, wish.epochs, wish.fold
 
 
 class _Draws:
@@ -218,21 +232,50 @@ def tuner(settings: ScikitSettings, start: Start) -> SearchTuner:
         fold_of[fold.held_out] = fold.number
 
     def search(score: Score) -> None:
+        scores: dict[tuple[int, int | None, int | None], float] = {}
+
+        def announce(candidates: list[dict[str, Any]]) -> None:
+            numbers: list[int | None] = [fold.number for fold in folds] or [None]
+            sets = [(each["hyperparameters"], each.get("epochs")) for each in candidates]
+            wishes = [Wish(candidate, epochs, number) for candidate, epochs in sets for number in numbers]
+            scores.update(zip(map(_name, wishes), score(wishes), strict=True))
+
         def ask(candidate: Candidate, epochs: int | None, held_out: NDArray[np.int64]) -> float:
-            return score(Wish(candidate, epochs, int(fold_of[held_out[0]]) if folds else None))
+            return scores[_name(Wish(candidate, epochs, int(fold_of[held_out[0]]) if folds else None))]
 
         places = np.arange(samples)
         parts = [(fold.fitted, fold.held_out) for fold in folds] or [(places, places)]
-        made = searcher(settings, start, Asking(ask), parts)
+        made = searcher(settings, start, Asking(ask), parts, announce)
         made.fit(places, start.labels)
         if folds:
             chosen = made.best_params_
-            score(Wish(chosen["hyperparameters"], chosen.get("epochs"), None))
+            score([Wish(chosen["hyperparameters"], chosen.get("epochs"), None)])
 
     return SearchTuner(Exchange(search), folds)
 
 
-def searcher(settings: ScikitSettings, start: Start, estimator: BaseEstimator, parts: list[Any]) -> Any:
+#: Hears of all parameter sets that a searcher is about to score.
+Announce = Callable[[list[dict[str, Any]]], None]
+
+
+def announcing(kind: Any, announce: Announce) -> Any:
+    """The class of searchers ``kind``, which announces what it is about to score: a list, or a rung."""
+
+    class Announcing(kind):  # type: ignore[misc]
+        def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any) -> None:
+            def evaluate(candidates: Any, *arguments: Any, **named: Any) -> Any:
+                listed = list(candidates)
+                announce(listed)
+                return evaluate_candidates(listed, *arguments, **named)
+
+            super()._run_search(evaluate, callback_ctx=callback_ctx)
+
+    return Announcing
+
+
+def searcher(
+    settings: ScikitSettings, start: Start, estimator: BaseEstimator, parts: list[Any], announce: Announce
+) -> Any:
     """The library's searcher over ``estimator``, whose parameters are ``hyperparameters`` and ``epochs``.
 
     Args:
@@ -240,6 +283,7 @@ def searcher(settings: ScikitSettings, start: Start, estimator: BaseEstimator, p
         start: space, budget and seed.
         estimator: what is searched over.
         parts: fitted and held-out places of each fold.
+        announce: hears of what is about to be scored.
     """
     common: dict[str, Any] = {"cv": parts, "refit": False, "error_score": "raise", "return_train_score": False}
     halving: dict[str, Any] = common | {
@@ -254,14 +298,20 @@ def searcher(settings: ScikitSettings, start: Start, estimator: BaseEstimator, p
     match settings.algorithm:
         case "randomized-search":
             sets = _sets(settings, start, start.budget.most_trials())
-            return RandomizedSearchCV(estimator, draws, n_iter=sets, random_state=start.seed, **common)
+            return announcing(RandomizedSearchCV, announce)(
+                estimator, draws, n_iter=sets, random_state=start.seed, **common
+            )
         case "halving-random-search":
             sets = _sets(settings, start, start.budget.most_trials())
-            return HalvingRandomSearchCV(estimator, draws, n_candidates=sets, **halving)
+            return announcing(HalvingRandomSearchCV, announce)(estimator, draws, n_candidates=sets, **halving)
         case "grid-search":
-            return GridSearchCV(estimator, {"hyperparameters": _points(settings, start)}, **common)
+            return announcing(GridSearchCV, announce)(
+                estimator, {"hyperparameters": _points(settings, start)}, **common
+            )
         case _:
-            return HalvingGridSearchCV(estimator, {"hyperparameters": _points(settings, start)}, **halving)
+            return announcing(HalvingGridSearchCV, announce)(
+                estimator, {"hyperparameters": _points(settings, start)}, **halving
+            )
 
 
 def _points(settings: ScikitSettings, start: Start) -> list[Candidate]:
