@@ -96,3 +96,23 @@ def _labels(count: int, share: float) -> Any:
     """Labels of which the first ``share`` are wrong: the toy data's classes come in turns."""
     places = np.arange(count)
     return np.where(places < share * count, 1 - places % 2, places % 2)
+
+
+class ManyCurves(CurveTrainer):
+    """The same, several sets at once, which end in an order of their own.
+
+    Attributes:
+        groups: how many sets came together, group by group.
+    """
+
+    def __init__(self, at_once: int, seed: int = 0) -> None:
+        super().__init__()
+        self.at_once = at_once
+        self.groups: list[int] = []
+        self._random = np.random.default_rng(seed)
+
+    def train_many(self, jobs: Any, train: Any, dev: Any) -> Any:
+        self.groups.append(len(jobs))
+        for place in self._random.permutation(len(jobs)):
+            task, session = jobs[place]
+            yield int(place), self.train(task, train, dev, session)

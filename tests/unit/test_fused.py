@@ -1,6 +1,7 @@
 """The fused trainer: a trial gets what it would get alone, and what PyTorch's own loop would give it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,28 @@ def test_without_dropout_it_gives_the_model_of_the_pytorch_trainer(optimizer: st
             assert epoch.model_dump() == pytest.approx(eager.model_dump(), rel=2e-4, abs=2e-5)
         for name, array in other.weights.items():
             np.testing.assert_allclose(one.weights[name], array, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 2), (6, 3)])
+def test_samples_of_any_shape_and_behind_a_view(shape: tuple[int, ...]) -> None:
+    from blindtune.views.seen import AsFloats
+
+    def stored(split: Split) -> Split:
+        pixels = (split.x.reshape(len(split.y), *shape) * 20 + 100).clip(0, 255).astype(np.uint8)
+        return Split(pixels, split.y)
+
+    train, dev = (stored(clouds(count, int(np.prod(shape)), 2, count)) for count in (80, 40))
+    seen = [Split(AsFloats(split.x, shape), split.y) for split in (train, dev)]
+    plain = [Split(split.x.astype(np.float32), split.y) for split in (train, dev)]
+    it = replace(task(), architecture=mlp.architecture({"layers": 1, "units": 8}, shape, 2))
+    outcome = FusedTrainer().train(it, *seen, Session("last"))
+    same(outcome, FusedTrainer().train(it, *plain, Session("last")))
+    eager = PyTorchTrainer().train(it, *plain, Session("last"))
+    for name, array in eager.weights.items():
+        np.testing.assert_allclose(outcome.weights[name], array, rtol=2e-3, atol=2e-4)
+    for split in (seen[1], plain[1]):
+        wrong = FusedTrainer().rebuild(it, outcome.weights, seen[0])(split.x) != split.y
+        assert wrong.mean() == outcome.curve[-1].dev_error
 
 
 def test_dropout_is_that_of_the_pytorch_trainer_but_for_its_draws() -> None:

@@ -7,10 +7,12 @@ is trained beside it. CUDA's libraries choose their ways by the size of the whol
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, Session, Task
@@ -54,7 +56,7 @@ class FusedTrainer(PyTorchTrainer):
         self, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
     ) -> Iterator[tuple[int, Outcome | Exception]]:
         """Train tasks in groups of one kind, as large as memory and cache allow."""
-        course = Course(self._samples(train), self._samples(dev))
+        course = Course(self._samples(train, flat=True), self._samples(dev, flat=False))
         trials: list[Trial] = []
         for place, (task, session) in enumerate(jobs):
             try:
@@ -64,9 +66,11 @@ class FusedTrainer(PyTorchTrainer):
         for group in self._groups(trials, len(train.y)):
             yield from course.run(group)
 
-    def _samples(self, split: Split) -> Samples:
-        samples = samples_of(Split(np.asarray(split.x).reshape(len(split.y), -1), split.y))
-        return Samples(torch.as_tensor(samples.x).to(self.device), samples.y.to(self.device))
+    def _samples(self, split: Split, flat: bool) -> Samples:
+        """A split where it is computed on; ``flat``: every sample as one vector, the last axis running fastest."""
+        samples = samples_of(replace(split, x=np.asarray(split.x).reshape(len(split.y), -1)) if flat else split)
+        x = samples.x.to(self.device) if isinstance(samples.x, Tensor) else samples.x
+        return Samples(x, samples.y.to(self.device))
 
     def _groups(self, trials: list[Trial], samples: int) -> Iterator[list[Trial]]:
         """The trials, those of one kind together, as many as fit."""
