@@ -28,7 +28,7 @@ def run_of(library: str, study: dict[str, Any], data: Prepared, space: Path) -> 
             "kind": "tuner",
             "tuner": {"library": library} | study["tuner"],
             "space": str(space),
-            "trainer": "pytorch",
+            "trainer": study["trainer"],
             "training": TRAINING,
         }
     )

@@ -28,7 +28,12 @@ TRAINING = {"epochs": 9, "batch_size": 20}
 
 
 def _study(algorithm: str, budget: dict[str, int] | None = None, **arguments: Any) -> dict[str, Any]:
-    return {"tuner": {"algorithm": algorithm} | arguments, "budget": budget or {"trials": 12}}
+    return {"tuner": {"algorithm": algorithm} | arguments, "budget": budget or {"trials": 12}, "trainer": "pytorch"}
+
+
+def _fused(algorithm: str, trials: int = 50, **arguments: Any) -> dict[str, Any]:
+    """Enough trials for several groups, which are recorded one after another."""
+    return _study(algorithm, {"trials": trials}, **arguments) | {"trainer": "fused"}
 
 
 _TWO = ["dev_error", "parameters"]
@@ -42,6 +47,8 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "hyperband": _study("hyperband", {"trials": 99}, hyperband_iterations=1),
         "hyperband, in epochs": _study("hyperband", {"epochs": 60}),
         "default": _study("default"),
+        "random, fused": _fused("random"),
+        "hyperband, fused": _fused("hyperband", 99, hyperband_iterations=1),
     },
     "optuna": {
         **{name: _study(name) for name in ("random", "grid", "cma-es", "gp")},
@@ -56,6 +63,8 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         ),
         "tpe, two objectives": _study("tpe", {"trials": 16}, objectives=_TWO),
         "gp, two objectives": _study("gp", objectives=_TWO),
+        "random, fused": _fused("random"),
+        "tpe in batches, fused": _fused("tpe", batch=12),
     },
     "scikit-learn": {
         **{name: _study(name) for name in ("parameter-sampler", "parameter-grid", "randomized-search", "grid-search")},
@@ -65,6 +74,8 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "halving-grid-search": _study("halving-grid-search", {"trials": 18}),
         "halving-random-search, in trials and epochs": _study("halving-random-search", {"trials": 30, "epochs": 40}),
         "halving-random-search, folds": _study("halving-random-search", {"trials": 24}, folds=2),
+        "randomized-search, folds, fused": _fused("randomized-search", folds=3),
+        "halving-random-search, fused": _fused("halving-random-search"),
         "halving-grid-search, folds": _study("halving-grid-search", {"trials": 24}, folds=2),
     },
 }
@@ -72,7 +83,9 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
 #: Library and name of those that are killed while a trial is promoted, too.
 PROMOTING = [
     ("keras-tuner", "hyperband"),
+    ("keras-tuner", "hyperband, fused"),
     ("scikit-learn", "halving-random-search"),
+    ("scikit-learn", "halving-random-search, fused"),
     ("scikit-learn", "halving-grid-search"),
 ]
 

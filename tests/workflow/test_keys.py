@@ -88,7 +88,7 @@ BASE: dict[str, Any] = {
             "tuner": {"library": "keras-tuner", "algorithm": "random"},
             "space": "mlp",
         },
-        "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "space": "mlp"},
+        "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe"}, "space": "mlp"},
         "median": {
             "kind": "tuner",
             "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}},

@@ -6,6 +6,7 @@ its sums are ordered depends on the trial alone. On a processor its numbers are 
 is trained beside it. CUDA's libraries choose their ways by the size of the whole, and agree up to rounding.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -72,18 +73,21 @@ class FusedTrainer(PyTorchTrainer):
         x = samples.x.to(self.device) if isinstance(samples.x, Tensor) else samples.x
         return Samples(x, samples.y.to(self.device))
 
-    def _groups(self, trials: list[Trial], samples: int) -> Iterator[list[Trial]]:
-        """The trials, those of one kind together, as many as fit."""
+    def _groups(self, trials: list[Trial], samples: int) -> list[list[Trial]]:
+        """The trials, those of one kind together, as many as fit; who came first, goes first."""
         memory = SHARE * torch.cuda.mem_get_info()[0] if self._cuda else MEMORY
-        trials = sorted(trials, key=lambda trial: (kind_of(trial.member), order_of(trial.member)))
-        for _, alike in groupby(trials, key=lambda trial: kind_of(trial.member)):
-            group: list[Trial] = []
-            taken = 0
+        groups: list[list[Trial]] = []
+        for _, alike in groupby(sorted(trials, key=_kind), key=_kind):
+            taken = math.inf
             for trial in alike:
-                needed = bytes_of(trial.member, samples)
-                if group and (taken + needed > memory or (len(group) == MOST and not self._cuda)):
-                    yield group
-                    group, taken = [], 0
-                group.append(trial)
-                taken += needed
-            yield group
+                taken += bytes_of(trial.member, samples)
+                if taken > memory or (len(groups[-1]) == MOST and not self._cuda):
+                    groups.append([])
+                    taken = bytes_of(trial.member, samples)
+                groups[-1].append(trial)
+        groups.sort(key=lambda group: group[0].place)
+        return [sorted(group, key=lambda trial: order_of(trial.member)) for group in groups]
+
+
+def _kind(trial: Trial) -> tuple[object, ...]:
+    return kind_of(trial.member)
