@@ -80,8 +80,8 @@ def bytes_of(member: Member, samples: int) -> int:
     training, model = member.task.training, member.computed
     rows = rows_of(min(training.batch_size, samples), model.widths[-1])
     weights = sum((inputs + 1) * units for inputs, units in pairwise(model.widths))
-    # Values, derivatives, dropout's factors and what it lets through; weights, gradient, rates and moments.
-    return 8 * samples + 4 * (4 * rows * sum(model.widths) + (3 + len(MOMENTS[training.optimizer])) * weights)
+    # Values, derivatives, dropout's factors and what it lets through; weights, gradient and moments.
+    return 8 * samples + 4 * (4 * rows * sum(model.widths) + (2 + len(MOMENTS[training.optimizer])) * weights)
 
 
 def kind_of(member: Member) -> tuple[object, ...]:
@@ -120,12 +120,12 @@ class Group:
             [model.stages for model in models],
             training.optimizer,
             [member.task.training.learning_rate for member in self.members],
+            first.epochs * -(-len(y) // training.batch_size),
             x.device,
         )
         self._buffers = Buffers(models, rows_of(self._batch, models[0].widths[-1]), x.device)
         sizes = {self._batch, len(y) % self._batch or self._batch}
         self._passes = {size: Pass(models, self._parameters, self._buffers, size) for size in sizes}
-        self._steps = first.epochs * -(-len(y) // training.batch_size)
         self._exchange(lambda lying, kept: lying.copy_(kept))
 
     def epoch(self) -> list[tuple[float, float]]:
@@ -157,8 +157,7 @@ class Group:
         torch.index_select(self._x, 0, flat, out=batch.inputs.view(len(flat), -1))
         batch.streams = streams
         batch.step(self._y.index_select(0, flat).view(chosen.shape), loss, wrong)
-        self._steps += 1
-        self._parameters.step(self._steps)
+        self._parameters.step()
 
     def _exchange(self, move: Callable[[Tensor, Tensor], object]) -> None:
         """Between the memory of the group and that of each member."""

@@ -4,12 +4,14 @@ All work in place, value by value or sample by sample, so that a model's numbers
 Their definitions are PyTorch's (`blindtune.models.pytorch`, ``torch.optim``).
 """
 
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
 
 from blindtune.models.pytorch import EPSILON
 
@@ -132,32 +134,52 @@ MOMENTS: dict[str, tuple[str, ...]] = {
     "sgd": (),
     "rmsprop": ("square_avg",),
 }
-_DECAY = 0.01
 
 
-def update(kind: str, weights: Tensor, gradient: Tensor, moments: list[Tensor], rates: Tensor, step: int) -> None:
-    """One step of an optimizer with PyTorch's defaults, in place.
+@dataclass(frozen=True)
+class Values:
+    """Weights that are updated with one step size.
 
-    Args:
-        kind: of `MOMENTS`.
-        weights, gradient, rates: (values,); ``rates`` holds the step size of each.
-        moments: those of `MOMENTS`, (values,) each.
-        step: its number, from 1.
+    Attributes:
+        rate: the step size.
+        weights, gradient: one or more pieces of each, in the same order.
+        moments: pieces of those of `MOMENTS`.
+        steps: for each piece the number of the last step.
     """
+
+    rate: float
+    weights: list[Tensor]
+    gradient: list[Tensor]
+    moments: list[list[Tensor]]
+    steps: list[Tensor]
+
+
+def update(kind: str, values: Values) -> None:
+    """One step of an optimizer of `MOMENTS` with PyTorch's defaults, in place; the gradient is lost."""
+    weights, gradients = values.weights, values.gradient
     match kind:
         case "sgd":
-            weights.addcmul_(gradient, rates, value=-1)
+            torch._foreach_add_(weights, gradients, alpha=-values.rate)
         case "rmsprop":
-            [square] = moments
-            square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
-            weights.addcmul_(gradient.div_(square.sqrt().add_(1e-8)), rates, value=-1)
+            for weight, gradient, square in zip(weights, gradients, *values.moments, strict=True):
+                square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
+                weight.addcdiv_(gradient, square.sqrt().add_(1e-8), value=-values.rate)
         case _:
-            if kind == "adamw":
-                weights.addcmul_(weights, rates, value=-_DECAY)
-            mean, square = moments
-            mean.lerp_(gradient, 0.1)
-            square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-            # Both bias corrections in the step size: one pass less over the memory.
-            correction = math.sqrt(1 - 0.999**step)
-            root = torch.sqrt(square, out=gradient).add_(1e-8 * correction)
-            weights.addcmul_(torch.div(mean, root, out=root), rates, value=-correction / (1 - 0.9**step))
+            step, decay = (adam, 0.0) if kind == "adam" else (adamw, 0.01)
+            mean, square = values.moments
+            step(
+                weights,
+                gradients,
+                mean,
+                square,
+                [],
+                values.steps,
+                fused=True,
+                lr=values.rate,
+                weight_decay=decay,
+                beta1=0.9,
+                beta2=0.999,
+                eps=1e-8,
+                amsgrad=False,
+                maximize=False,
+            )

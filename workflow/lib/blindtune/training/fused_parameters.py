@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blindtune.training.fused_math import MOMENTS, update
+from blindtune.training.fused_math import MOMENTS, Values, update
 from blindtune.training.fused_stages import ALIGNED, Stage
 
 
@@ -64,8 +64,18 @@ class Parameters:
         stages: Sequence[tuple[Stage, ...]],
         optimizer: str,
         rates: Sequence[float],
+        step: int,
         device: torch.device,
     ) -> None:
+        """Make room.
+
+        Args:
+            widths, stages: of each trial.
+            optimizer: of all.
+            rates: the step size of each.
+            step: steps of the optimizer that lie behind all of them.
+            device: where.
+        """
         self.runs: list[list[Run]] = []
         self._stages = stages
         self._optimizer = optimizer
@@ -74,13 +84,32 @@ class Parameters:
             size = self._lay(layer, [(each[layer], each[layer + 1]) for each in widths], size)
         # Whole vectors of the processor, so that no value is computed otherwise than the others.
         size += -size % (2 * ALIGNED)
-        self.weights, self.gradient, self._rates, *moments = (
-            torch.zeros(size, device=device) for _ in range(3 + len(MOMENTS[optimizer]))
+        self.weights, self.gradient, *moments = (
+            torch.zeros(size, device=device) for _ in range(2 + len(MOMENTS[optimizer]))
         )
         self.moments: list[Tensor] = moments
-        for place, rate in enumerate(rates):
-            for part in self.parts(place, self._rates, padded=True):
-                part.fill_(rate)
+        self._values = [self._of(rate, [each == rate for each in rates], step) for rate in dict.fromkeys(rates)]
+
+    def _of(self, rate: float, has: Sequence[bool], step: int) -> Values:
+        """What belongs to the trials with one step size, in as few pieces as possible."""
+        places: list[list[int]] = []
+        for run in (run for layer in self.runs for run in layer):
+            for first, unit in ((run.weights, run.inputs * run.units), (run.biases, run.step)):
+                for place in range(run.trials):
+                    if not has[run.first + place]:
+                        continue
+                    begin, end = first + place * unit, first + _up((place + 1) * unit)
+                    if places and places[-1][1] == begin:
+                        places[-1][1] = end
+                    else:
+                        places.append([begin, end])
+
+        def pieces(flat: Tensor) -> list[Tensor]:
+            return [flat[begin:end] for begin, end in places]
+
+        steps = [torch.tensor(float(step), device=self.weights.device) for _ in places]
+        moments = [pieces(flat) for flat in self.moments]
+        return Values(rate, pieces(self.weights), pieces(self.gradient), moments, steps)
 
     def _lay(self, layer: int, shapes: list[tuple[int, int]], size: int) -> int:
         runs: list[Run] = []
@@ -98,18 +127,19 @@ class Parameters:
         self.runs.append(runs)
         return size
 
-    def parts(self, place: int, flat: Tensor, padded: bool = False) -> list[Tensor]:
-        """What of ``flat`` belongs to a trial: for each layer (inputs, units) and (units,)."""
+    def parts(self, place: int, flat: Tensor) -> list[Tensor]:
+        """What of ``flat`` belongs to a trial, without padding: for each layer (inputs, units) and (units,)."""
         found: list[Tensor] = []
         for runs, stage in zip(self.runs, self._stages[place], strict=True):
             run = next(run for run in runs if run.first <= place < run.last)
             weights, biases = run.weights_of(flat)[place - run.first], run.biases_of(flat)[place - run.first]
-            found += [weights, biases] if padded else [weights[: stage.inputs, : stage.units], biases[: stage.units]]
+            found += [weights[: stage.inputs, : stage.units], biases[: stage.units]]
         return found
 
-    def step(self, number: int) -> None:
-        """One step of the optimizer; ``number`` counts from 1."""
-        update(self._optimizer, self.weights, self.gradient, self.moments, self._rates, number)
+    def step(self) -> None:
+        """One step of the optimizer."""
+        for values in self._values:
+            update(self._optimizer, values)
 
 
 def _up(size: int) -> int:
