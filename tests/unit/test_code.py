@@ -113,6 +113,7 @@ def test_a_system_names_what_determines_its_records(settings: Any, edit: Edit) -
     def current() -> str:
         alone = (
             "blindtune.search",
+            "blindtune.proposals",
             "blindtune.plans",
             "blindtune.seeds",
             "blindtune.budgets",

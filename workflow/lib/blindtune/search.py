@@ -4,10 +4,8 @@ import platform
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from pydantic import ValidationError
 
 from blindtune.budgets import Account
 from blindtune.clock import Stopwatch
@@ -18,6 +16,7 @@ from blindtune.files import canonical, digest_of_arrays
 from blindtune.models.architecture import check
 from blindtune.models.layers import Invalid
 from blindtune.plans import Plan
+from blindtune.proposals import Asked, failed, reason, until
 from blindtune.training.base import Outcome, Scoring, Session, State, Task, Together, best_epoch, diverged
 from blindtune.trials import Epoch, Trial, TrialLog, best
 from blindtune.tuners.base import Proposal
@@ -78,7 +77,7 @@ class Search:
         """
         account = Account(self._plan.budget)
         self._weights.prune(self._trials)
-        waiting: deque[_Asked] = deque()
+        waiting: deque[Asked] = deque()
         while account.open():
             waiting = waiting or self._ask(account)
             if not waiting:
@@ -110,9 +109,9 @@ class Search:
         """What a recorded trial trained."""
         values: dict[str, object] = trial.hyperparameters
         task = self._plan.task(values)  # type: ignore[arg-type]
-        return _until(task, trial.trained_before + trial.epochs)
+        return until(task, trial.trained_before + trial.epochs)
 
-    def _ask(self, account: Account) -> "deque[_Asked]":
+    def _ask(self, account: Account) -> deque[Asked]:
         """The next proposals: one while the study goes on from its records, then as many as may be trained at once."""
         number, clock = account.trials, Stopwatch()
         with clock.measure("suggest"):
@@ -122,13 +121,13 @@ class Search:
             else:
                 proposals = self._plan.tuner.ask_many(min(self._at_once, account.left()))
         return deque(
-            _Asked(place, proposal, *self._task(proposal), clock.share(1 / len(proposals)))
+            Asked(place, proposal, *self._task(proposal), clock.share(1 / len(proposals)))
             for place, proposal in enumerate(proposals, number)
         )
 
-    def _affordable(self, waiting: "deque[_Asked]", account: Account) -> "list[_Asked]":
+    def _affordable(self, waiting: deque[Asked], account: Account) -> list[Asked]:
         """Take those with which to go on, as many as the budget pays for if each is trained to its end."""
-        group: list[_Asked] = []
+        group: list[Asked] = []
         epochs = 0
         while waiting and len(group) < account.left():
             asked = waiting[0]
@@ -143,7 +142,7 @@ class Search:
     def _task(self, proposal: Proposal) -> tuple[Task | None, Exception | None]:
         """What a proposal trains, or why it cannot be built."""
         try:
-            task = _until(self._plan.task(proposal.hyperparameters), proposal.epochs)
+            task = until(self._plan.task(proposal.hyperparameters), proposal.epochs)
         except ValueError as error:
             return None, error
         try:
@@ -178,17 +177,17 @@ class Search:
             return None
         return self._plan.tuner.report(number, epoch.dev_error)
 
-    def _try(self, group: "list[_Asked]", account: Account) -> None:
+    def _try(self, group: list[Asked], account: Account) -> None:
         """Train proposals and record each as soon as it and those before it have ended."""
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        ended: dict[int, tuple[_Asked, Outcome]] = {}
+        ended: dict[int, tuple[Asked, Outcome]] = {}
         for asked, outcome in self._outcomes(group):
             ended[asked.number] = asked, outcome
             while account.trials in ended:
                 self._keep(*ended.pop(account.trials), started)
                 self._book(account)
 
-    def _keep(self, asked: "_Asked", outcome: Outcome, started: str) -> None:
+    def _keep(self, asked: Asked, outcome: Outcome, started: str) -> None:
         """Record a trial and what it leaves."""
         trial = self._record(asked.number, asked.proposal, asked.task, outcome)
         with asked.clock.measure("save"):
@@ -204,19 +203,19 @@ class Search:
         account.add(trial)
         self._plan.tuner.tell(trial)
 
-    def _outcomes(self, group: "list[_Asked]") -> "Iterator[tuple[_Asked, Outcome]]":
+    def _outcomes(self, group: list[Asked]) -> Iterator[tuple[Asked, Outcome]]:
         """What becomes of proposals, each as it ends; whatever goes wrong with one never ends the search."""
-        folds: dict[int | None, list[tuple[_Asked, Task]]] = {}
+        folds: dict[int | None, list[tuple[Asked, Task]]] = {}
         for asked in group:
             if asked.task is None or asked.problem:
-                yield asked, Outcome("invalid", _reason(asked.problem), [], None, None)
+                yield asked, Outcome("invalid", reason(asked.problem), [], None, None)
             else:
                 fold = asked.proposal.fold.number if asked.proposal.fold else None
                 folds.setdefault(fold, []).append((asked, asked.task))
         for jobs in folds.values():
             yield from self._train(jobs)
 
-    def _train(self, jobs: "list[tuple[_Asked, Task]]") -> "Iterator[tuple[_Asked, Outcome]]":
+    def _train(self, jobs: list[tuple[Asked, Task]]) -> Iterator[tuple[Asked, Outcome]]:
         """Train proposals of one fold."""
         trainer, (train, dev) = self._plan.trainer, self._splits(jobs[0][0].proposal)
         found: Iterable[tuple[int, Outcome | Exception]]
@@ -225,16 +224,16 @@ class Search:
         else:
             found = enumerate(self._alone(task, asked, train, dev) for asked, task in jobs)
         for place, outcome in found:
-            yield jobs[place][0], _failed(outcome) if isinstance(outcome, Exception) else outcome
+            yield jobs[place][0], failed(outcome) if isinstance(outcome, Exception) else outcome
 
-    def _alone(self, task: Task, asked: "_Asked", train: Split, dev: Split) -> Outcome | Exception:
+    def _alone(self, task: Task, asked: Asked, train: Split, dev: Split) -> Outcome | Exception:
         session = self._session(asked)
         try:
             return self._plan.trainer.train(task, train, dev, session)
         except Exception as error:  # a library's own failure on one set must not halt the search
             return error
 
-    def _session(self, asked: "_Asked") -> Session:
+    def _session(self, asked: Asked) -> Session:
         def after_epoch(epoch: int, measures: Epoch) -> str | None:
             self._listener.epoch(asked.number, epoch, measures)
             with asked.clock.measure("suggest"):
@@ -296,49 +295,6 @@ class Search:
             host=socket.gethostname(),
             versions={"python": platform.python_version(), **self._plan.trainer.versions()},
         )
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A proposal on its way to a record.
-
-    Attributes:
-        number: of the trial that it becomes.
-        task, problem: what it trains, or why it cannot be built.
-        clock: its seconds.
-    """
-
-    number: int
-    proposal: Proposal
-    task: Task | None
-    problem: Exception | None
-    clock: Stopwatch
-
-
-def _failed(error: Exception) -> Outcome:
-    """What an error makes of a trial; raises it where the search cannot go on."""
-    if isinstance(error, MemoryError | UserError):
-        raise error
-    if isinstance(error, Invalid):
-        return Outcome("invalid", _reason(error), [], None, None)
-    name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-    return Outcome("failed", f"{name}{_reason(error)}", [], None, None)
-
-
-def _until(task: Task, epochs: int | None) -> Task:
-    """``task``, trained for so many epochs; None: for its own number."""
-    if epochs is None or epochs == task.training.epochs:
-        return task
-    return replace(task, training=task.training.model_copy(update={"epochs": epochs}))
-
-
-def _reason(error: Exception | None) -> str:
-    """What an error says, on one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']} (got {first['input']!r})"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def line(trials: list[Trial]) -> str:

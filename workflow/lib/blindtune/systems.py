@@ -27,7 +27,14 @@ TUNERS = {
 }
 
 #: Modules that determine records too, but import far more than any one system needs.
-_ALONE = ("blindtune.search", "blindtune.plans", "blindtune.seeds", "blindtune.budgets", "blindtune.models.families")
+_ALONE = (
+    "blindtune.search",
+    "blindtune.proposals",
+    "blindtune.plans",
+    "blindtune.seeds",
+    "blindtune.budgets",
+    "blindtune.models.families",
+)
 
 #: A module of `blindtune.training` each.
 TrainerName = Literal["keras", "pytorch", "scikeras", "skorch", "fused"]
