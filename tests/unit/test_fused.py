@@ -15,7 +15,7 @@ from blindtune.clock import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.errors import UserError
 from blindtune.files import digest_of_arrays
-from blindtune.models import mlp, pytorch
+from blindtune.models import mlp, pytorch, pytorch_modules
 from blindtune.training import fused, fused_course
 from blindtune.training.base import Epoch, Outcome, Session, Task, Together, Training
 from blindtune.training.fused import FusedTrainer
@@ -207,7 +207,8 @@ def test_what_goes_wrong_with_one_concerns_no_other(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_set_that_cannot_be_fused_is_its_own_outcome() -> None:
-    from blindtune.models.architecture import Architecture, Dense, Dropout
+    from blindtune.models.architecture import Architecture
+    from blindtune.models.layers import Dense, Dropout
 
     ends = Architecture(input_shape=(3,), layers=(Dense(kind="dense", units=2), Dropout(kind="dropout", rate=0.5)))
     odd = Task(ends, Training(epochs=1), {}, 3, 2)
@@ -293,8 +294,7 @@ def test_an_order_and_a_dropout_of_their_own_for_each_epoch() -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_and_their_derivatives(name: str) -> None:
     z = torch.linspace(-8, 8, 64 * 6).view(64, 6).requires_grad_()
-    modules = pytorch._activation(name)
-    expected = modules[0](z) if modules else z * 1
+    expected = pytorch_modules.activation(name, 1)(z) if name != "linear" else z * 1
     upwards = torch.randn(64, 6, generator=torch.Generator().manual_seed(1))
     expected.backward(upwards)
     a, d = z.detach().clone(), upwards.clone()
@@ -318,8 +318,7 @@ def test_losses_and_their_derivatives(loss: str, output: str, classes: int) -> N
     rows = 11
     for trial in range(3):
         own = z[trial, :, :rows].T.clone().requires_grad_()
-        modules = pytorch._activation(output)
-        scores = modules[0](own) if modules else own
+        scores = pytorch_modules.activation(output, 1)(own) if output != "linear" else own
         value = pytorch.loss(loss, scores, labels[trial, :rows], output == "linear")
         value.backward()  # type: ignore[no-untyped-call]
         s = z[trial : trial + 1].clone()

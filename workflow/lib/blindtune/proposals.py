@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from blindtune.clock import Stopwatch
 from blindtune.errors import UserError
-from blindtune.models.architecture import Invalid
+from blindtune.models.layers import Invalid
 from blindtune.training.base import Outcome, Task
 from blindtune.tuners.base import Proposal
 

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from blindtune.models.architecture import Activation, Architecture, Dense, Dropout, Flatten
+from blindtune.models.architecture import Architecture
+from blindtune.models.layers import Activation, Dense, Dropout, Flatten
 
 #: Every block of memory begins at a multiple of so many values, and rows of a batch are rounded up to as many samples:
 #: then what comes of a trial does not depend on where it lies.
