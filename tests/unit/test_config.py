@@ -195,6 +195,13 @@ def test_what_the_fused_trainer_does_not_train_is_refused(
     assert all(word in message for word in ["systems.it", "use keras or pytorch", *words]), message
 
 
+def test_what_tuners_share_must_fit_each_of_them(folder: str) -> None:
+    content = with_system(folder, **TUNER, trainer="fused")
+    content["compare"][0]["tuners"] = {"sees": {"view": "crops"}}
+    message = refusal(content)
+    assert "systems.it on toy: trainer: fused takes whole arrays and draws no crops" in message
+
+
 @pytest.mark.parametrize("kind", ["model", "space"])
 def test_a_missing_file_of_a_system_is_named(folder: str, tmp_path: Path, kind: str) -> None:
     settings = {"kind": "manual", "model": "mlp"} if kind == "model" else TUNER | {"space": str(tmp_path / "no.yaml")}

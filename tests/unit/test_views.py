@@ -241,7 +241,7 @@ def trained(name: str, it: Task, train: Split, dev: Split, state: State | None =
     return outcome
 
 
-@pytest.mark.parametrize("name", ["pytorch", "skorch", "scikeras"])
+@pytest.mark.parametrize("name", ["pytorch", "skorch", "scikeras", "fused"])
 def test_a_view_that_shows_samples_as_they_are_changes_nothing(name: str) -> None:
     plain = [Split(*points(count, seed)) for count, seed in ((120, 0), (60, 1))]
     shown = [replace(split, x=AsFloats(split.x, (2,))) for split in plain]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from blindtune.budgets import Budget
 from blindtune.console import DEFAULT_VERBOSITY, Verbosity
@@ -175,9 +175,13 @@ def read(content: dict[str, Any], where: str) -> Config:
     for comparison in config.compare:
         _check_dataset(f"{where}: datasets.{comparison.dataset}", config.datasets[comparison.dataset])
         for name in comparison.systems:
-            settings = config.settings(comparison.dataset, name)
-            source = config.datasets[comparison.dataset]
-            _check_system(f"{where}: systems.{name} on {comparison.dataset}", settings, source, comparison.budget)
+            place = f"{where}: systems.{name} on {comparison.dataset}"
+            try:
+                settings = config.settings(comparison.dataset, name)
+            except ValidationError as error:
+                # What all tuners of a comparison share may not fit one of them.
+                raise UserError(f"{place}: {error.errors(include_url=False)[0]['ctx']['error']}") from error
+            _check_system(place, settings, config.datasets[comparison.dataset], comparison.budget)
     return config
 
 
