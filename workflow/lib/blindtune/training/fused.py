@@ -29,7 +29,7 @@ MEMORY = 2**30
 SHARE = 0.5
 
 #: Most trials of a group on a processor: what more of them work on does not fit into its cache.
-MOST = 16
+MOST = 32
 
 
 class FusedTrainer(PyTorchTrainer):
@@ -40,7 +40,7 @@ class FusedTrainer(PyTorchTrainer):
         self.device = device()
         self._cuda = self.device.type == "cuda"
         #: So many that nearly whole groups of each depth and batch size are among them.
-        self.at_once = 512 if self._cuda else 8 * MOST
+        self.at_once = 512 if self._cuda else 4 * MOST
 
     def versions(self) -> dict[str, str]:
         """The version of PyTorch, and the device."""
@@ -79,7 +79,7 @@ class FusedTrainer(PyTorchTrainer):
         groups: list[list[Trial]] = []
         for _, alike in groupby(sorted(trials, key=_kind), key=_kind):
             kin = list(alike)
-            # As even as can be: two groups of nine are faster than one of sixteen and one of two.
+            # As even as can be: two groups of seventeen are faster than one of 32 and one of two.
             most = len(kin) if self._cuda else math.ceil(len(kin) / math.ceil(len(kin) / MOST))
             taken = math.inf
             for trial in kin:

@@ -60,7 +60,8 @@ class PyTorchTrainer:
     def __init__(self) -> None:
         # One thread, so that sums have one order and records do not depend on the number of cores.
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
+        # As torch.use_deterministic_algorithms(True), which also imports its compiler: two seconds.
+        torch.set_deterministic_debug_mode("error")
 
     def versions(self) -> dict[str, str]:
         """The version of PyTorch."""
