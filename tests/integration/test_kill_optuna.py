@@ -18,7 +18,7 @@ def killed(tmp_path_factory):
 
 @pytest.mark.parametrize("name", MINE)
 def test_ten_kills_at_random_moments_change_nothing(killed, name):
-    check_random(killed[name])
+    check_random(killed[name], name)
 
 
 def test_the_kills_fell_into_training_into_suggesting_and_between(killed):

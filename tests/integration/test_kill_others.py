@@ -21,7 +21,7 @@ def killed(tmp_path_factory):
 
 @pytest.mark.parametrize(("library", "name"), MINE)
 def test_ten_kills_at_random_moments_change_nothing(killed, library, name):
-    check_random(killed[library][name])
+    check_random(killed[library][name], name)
 
 
 @pytest.mark.parametrize(("library", "name"), PROMOTING)

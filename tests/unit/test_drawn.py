@@ -171,7 +171,7 @@ SHAPE = ("dev", "shapes", "fill", 0)
         (("dev", "shapes", "fill"), [], "dev.shapes.fill"),
         (("dev", "shapes"), {"pen": [ONE_OF_EACH["dev"]["shapes"]["pen"][0]]}, "dev.shapes: class 'fill'"),
         (("dev", "shapes", "other"), ONE_OF_EACH["dev"]["shapes"]["pen"], "dev.shapes.other"),
-        (("train", "shapes", "pen", 1, "path"), [[0, 0], [0, 0]], "train.shapes.pen.1.stroke: path"),
+        (("train", "shapes", "pen", 1, "path"), [[0, 0], [0, 0]], "train.shapes.pen.1: path"),
         (("eval", "outliers", "share"), 1, "eval.outliers.share"),
         (("classes",), ["pen", "fill", "pen"], "classes"),
         (("eval",), None, "eval"),

@@ -171,7 +171,11 @@ def task(epochs: int) -> Task:
     return Task(Architecture(input_shape=(16, 3), layers=LAYERS), training, {}, 5, 2)
 
 
-@pytest.mark.parametrize("trainer", get_args(TrainerName))
+#: Those that train any layer.
+TRAINERS = [name for name in get_args(TrainerName) if name != "fused"]
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_every_trainer_trains_them_goes_on_and_rebuilds_them(trainer: Any) -> None:
     made = trainer_for(Manual(kind="manual", model="hybrid_12", trainer=trainer))
     half = made.train(task(2), TRAIN, DEV, Session("last", keep_state=True))

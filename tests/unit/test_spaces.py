@@ -174,7 +174,7 @@ def test_keras_tuner_gives_exactly_the_active_hyperparameters(space: Space, seed
     tuner = keras_tuner(space, 300, seed)
     proposed: list[dict[str, Any]] = []
     while len(proposed) < 300 and (proposal := tuner.ask()) is not None:
-        theirs = tuner._running.hyperparameters.values
+        theirs = tuner._running[-1].hyperparameters.values
         assert set(theirs) == set(proposal.hyperparameters) == active_names(space, proposal.hyperparameters)
         assert all(legal(dimension_of(space, name), value) for name, value in proposal.hyperparameters.items())
         assert theirs not in proposed

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from blindtune.trials import Seconds
 
@@ -37,9 +38,9 @@ class Stopwatch:
         spent.wall += wall
         spent.cpu += cpu
 
-    def share(self, part: float) -> "Stopwatch":
+    def share(self, part: float) -> Self:
         """A stopwatch that stands at this share of every part."""
-        shared = Stopwatch()
+        shared = type(self)()
         for name, spent in self.seconds.items():
             shared.add(name, part * spent.wall, part * spent.cpu)
         return shared
