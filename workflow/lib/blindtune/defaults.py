@@ -92,12 +92,12 @@ DEFAULT: dict[str, Any] = {
     "verbosity": "normal",
     "repeats": [],
     "compare": [
-        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 5}},
-        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 5}},
+        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 4}},
+        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 4}},
         {
             "dataset": "set_10",
             "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", *_LIBRARIES, "bayes"],
-            "budget": {"epochs": 50},
+            "budget": {"epochs": 40},
         },
         {
             "dataset": "digits",
@@ -113,7 +113,7 @@ DEFAULT: dict[str, Any] = {
         {
             "dataset": "eeg_12",
             "systems": ["knn_features", "rnf_features", "hybrid_m12", "lstm_a12"],
-            "budget": {"epochs": 12},
+            "budget": {"epochs": 8},
         },
     ],
     "report": {"points": 4000, "surface": 200},
@@ -167,7 +167,7 @@ DEFAULT: dict[str, Any] = {
         "convnet_m11": _network("convnet_11", _CROPS, learning_rate=0.03, epochs=5),
         "convnet_a11": _searched("convnet_11", "convnet", _SMALL_CROPS, learning_rate=0.003, batch_size=16, epochs=3),
         "hybrid_m12": _network("hybrid_12", _FRAMES),
-        "lstm_a12": _searched("lstm_12", "lstm", _FRAMES, learning_rate=0.003, batch_size=32, epochs=6),
+        "lstm_a12": _searched("lstm_12", "lstm", _FRAMES, learning_rate=0.003, batch_size=32, epochs=4),
         "guide_base": {"kind": "manual", "model": "guide_base", "trainer": "keras"},
         "convnet_m": {"kind": "manual", "model": "convnet_m"},
         "kt_hyperband": _tuner("keras-tuner", algorithm="hyperband"),
