@@ -92,17 +92,17 @@ DEFAULT: dict[str, Any] = {
     "verbosity": "normal",
     "repeats": [],
     "compare": [
-        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 4}},
-        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 4}},
+        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},
+        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},
         {
             "dataset": "set_10",
             "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", *_LIBRARIES, "bayes"],
-            "budget": {"epochs": 40},
+            "budget": {"epochs": 30},
         },
         {
             "dataset": "digits",
-            "systems": ["knn", "rnf", "guide_base", "convnet_m", *_LIBRARIES],
-            "budget": {"epochs": 54},
+            "systems": ["knn", "rnf", "convnet_m", *_LIBRARIES],
+            "budget": {"epochs": 36},
             "tuners": {"space": "convnet", "family": "convnet", "training": {"epochs": 9, "batch_size": 32}},
         },
         {
@@ -130,7 +130,7 @@ DEFAULT: dict[str, Any] = {
             "patch": 256,
             "mpp": 0.75,
             "overlap": 0.5,
-            "sizes": {"train": 280, "dev": 72, "eval": 72},
+            "sizes": {"train": 240, "dev": 72, "eval": 72},
         },
         "eeg_12": {
             "source": "eeg",
@@ -164,7 +164,7 @@ DEFAULT: dict[str, Any] = {
         "mlp_a2": _tuned("mlp_dropout", "MLP-A2"),
         "knn_features": {"kind": "knn", "neighbours": [5, 20], "sees": _FEATURES},
         "rnf_features": {"kind": "random_forest", "trees": [100], "max_depth": [4, 8], "sees": _FEATURES},
-        "convnet_m11": _network("convnet_11", _CROPS, learning_rate=0.03, epochs=5),
+        "convnet_m11": _network("convnet_11", _CROPS, learning_rate=0.03, epochs=4),
         "convnet_a11": _searched("convnet_11", "convnet", _SMALL_CROPS, learning_rate=0.003, batch_size=16, epochs=3),
         "hybrid_m12": _network("hybrid_12", _FRAMES),
         "lstm_a12": _searched("lstm_12", "lstm", _FRAMES, learning_rate=0.003, batch_size=32, epochs=4),
