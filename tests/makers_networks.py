@@ -1,11 +1,12 @@
 """Layers in short, and what both frameworks make of an architecture."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.models.architecture import Architecture, check
+from blindtune.models.architecture import Architecture, check, count_parameters
 from blindtune.models.layers import (
     Conv1D,
     Conv2D,
@@ -57,6 +58,23 @@ def passes(architecture: Architecture, classes: int) -> bool:
     except Invalid:
         return False
     return True
+
+
+def check_built(
+    made: Architecture, classes: int, builds: Callable[[Architecture], tuple[tuple[int, ...], int]]
+) -> None:
+    """Shape inference says of an architecture what a framework makes of it."""
+    if passes(made, classes):
+        assert builds(made) == ((classes,), count_parameters(made))
+        return
+    # PyTorch takes a dropout of 1; training with it is meaningless, and Keras refuses it.
+    if any(isinstance(layer, Dropout) and layer.rate == 1.0 for layer in made.layers):
+        return
+    try:
+        shape, _ = builds(made)
+    except Exception:  # each framework has errors of its own for each layer
+        return
+    assert shape != (classes,) or 0 in shape
 
 
 def keras_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
