@@ -69,7 +69,7 @@ def runner(data: Prepared, tmp_path: Path) -> Runner:
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> CurveTrainer:
     made = CurveTrainer()
-    monkeypatch.setattr(plans, "trainer_for", lambda settings: made)
+    monkeypatch.setattr(plans, "trainer_for", lambda settings, workers: made)
     return made
 
 

@@ -83,7 +83,7 @@ class Groups:
     def __call__(self, trainer: Any, system: Tuned, folder: str = "", **changes: Any) -> Runner:
         runner = Runner(self._data, self._folder / (folder or str(len(list(self._folder.iterdir())))))
         runner.files = {"space": self.space}
-        self._patch.setattr(plans, "trainer_for", lambda settings: trainer)
+        self._patch.setattr(plans, "trainer_for", lambda settings, workers: trainer)
         runner(system, **({"budget": {"trials": 30}} | changes))
         return runner
 

@@ -119,7 +119,7 @@ def cheap_tuner(
     monkeypatch: pytest.MonkeyPatch, fail: Callable[[dict[str, Any]], Exception | None] = lambda values: None
 ) -> Tuned:
     """Keras Tuner with a trainer that costs nothing."""
-    monkeypatch.setattr(plans, "trainer_for", lambda settings: FakeTrainer(fail))
+    monkeypatch.setattr(plans, "trainer_for", lambda settings, workers: FakeTrainer(fail))
     return tuned()
 
 

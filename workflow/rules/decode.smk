@@ -19,6 +19,7 @@ rule decode:
         surfaces=of_each_seed("surface.npz"),
     log:
         PATHS.log("decode", "{dataset}", "{system}"),
+    threads: CONFIG.workers
     conda:
         environment
     params:

@@ -13,6 +13,7 @@ rule study:
         card=PATHS.card("{dataset}", "{system}", "{seed}"),
     log:
         PATHS.log("study", "{dataset}", "{system}", "{seed}"),
+    threads: CONFIG.workers
     conda:
         environment
     params:

@@ -14,4 +14,5 @@ with job(Path(snakemake.log[0]), snakemake.config) as console:
             points=snakemake.params.points,
             folder=Path(look).parent,
             report=console.done,
+            workers=snakemake.threads,
         )

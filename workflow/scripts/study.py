@@ -9,4 +9,12 @@ with job(Path(snakemake.log[0]), snakemake.config) as console:
     files = {name: Path(path) for name, path in snakemake.input.items()}
     data = open_prepared(files.pop("manifest"))
     folder = Path(snakemake.output.card).parent
-    run(Study.model_validate(snakemake.params.study), data, files, snakemake.params.code, folder, console)
+    run(
+        Study.model_validate(snakemake.params.study),
+        data,
+        files,
+        snakemake.params.code,
+        folder,
+        console,
+        snakemake.threads,
+    )

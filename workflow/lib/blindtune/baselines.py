@@ -75,7 +75,7 @@ def error_of(model: Any, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
 
 
 def bayes_estimates(
-    x: NDArray[np.float32], y: NDArray[np.int64], settings: Mapping[str, Any], seed: int
+    x: NDArray[np.float32], y: NDArray[np.int64], settings: Mapping[str, Any], seed: int, jobs: int = 1
 ) -> dict[str, float]:
     """Estimates of the Bayes error of one split, from this split alone.
 
@@ -90,6 +90,7 @@ def bayes_estimates(
         y: labels (samples,).
         settings: ``neighbours``, ``trees``, ``max_depth``, ``min_samples_leaf`` of the closed loop.
         seed: the forest's.
+        jobs: cores to use; changes no estimate.
     """
     knn = error_of(fit_knn(x, y, settings["neighbours"]), x, y)
     forest = fit_forest(x, y, settings["trees"], settings["max_depth"], settings["min_samples_leaf"], seed)

@@ -83,6 +83,12 @@ class Config(Strict):
         default=DEFAULT_VERBOSITY,
         description="quiet: errors and how each job ends; normal: progress too; talkative: each epoch, in the log too",
     )
+    workers: int = Field(
+        default=1,
+        gt=0,
+        description="cores that one study may use: processes that train its trials, threads of a reference model; "
+        "changes no record",
+    )
     repeats: list[str] = Field(
         default=[],
         description="<dataset>/<system> that may look at eval again after a change; marked as not blind",

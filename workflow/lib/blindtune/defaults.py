@@ -90,6 +90,7 @@ DEFAULT: dict[str, Any] = {
     "scoring": "last",
     "keep": 1,
     "verbosity": "normal",
+    "workers": 1,
     "repeats": [],
     "compare": [
         {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},

@@ -63,14 +63,14 @@ def freeze(
     )
 
 
-def estimate(study: Study, settings: Bayes, data: Prepared) -> Card:
-    """The card of an estimate: nothing is trained, train and dev are measured each by itself."""
+def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> Card:
+    """The card of an estimate: nothing is trained, train and dev are measured each by itself, on ``workers`` cores."""
     values = settings.model_dump(mode="json", include={"train", "dev", "eval"})
     seed = derive("trial", study.dataset, study.seed, values)
     clock = Stopwatch()
     with clock.measure("evaluate"):
         estimates = {
-            name: baselines.bayes_estimates(np.asarray(split.x), split.y, values[name], seed)
+            name: baselines.bayes_estimates(np.asarray(split.x), split.y, values[name], seed, workers)
             for name, split in (("train", data.train), ("dev", data.dev))
         }
     import sklearn

@@ -45,8 +45,13 @@ class Plan:
     promotes: bool = False
 
 
-def trainer_for(settings: System) -> Trainer:
-    """The trainer of a system; imports the library that it needs."""
+def trainer_for(settings: System, workers: int = 1) -> Trainer:
+    """The trainer of a system; imports the library that it needs.
+
+    Args:
+        settings: the system.
+        workers: cores that a reference model may use; a network is trained and scored on one.
+    """
     match settings:
         case Knn():
             from blindtune.training.scikit import knn
@@ -81,7 +86,13 @@ def trainer_for(settings: System) -> Trainer:
 
 
 def plan(
-    settings: System, budget: Budget | None, dataset: str, seed: int, data: Prepared, files: dict[str, Path]
+    settings: System,
+    budget: Budget | None,
+    dataset: str,
+    seed: int,
+    data: Prepared,
+    files: dict[str, Path],
+    workers: int = 1,
 ) -> Plan:
     """The plan of a system.
 
@@ -92,25 +103,27 @@ def plan(
         seed: the study's.
         data: train and dev.
         files: the data files of the system, by the names of its ``files()``.
+        workers: cores that the trials may use; changes no record.
 
     Raises:
         UserError: a file is wrong.
     """
     model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
+    trainer = trainer_for(settings, workers)
 
     def task(values: Hyperparameters) -> Task:
         return task_of(settings, model, dataset, seed, data, values)
 
     if isinstance(settings, Knn | RandomForest):
-        return _of_list(settings, settings.candidates(), task)
+        return _of_list(trainer, settings.candidates(), task)
     if isinstance(settings, Manual) and model is not None:
-        return _of_list(settings, [manual_hyperparameters(model, settings.training)], task)
+        return _of_list(trainer, [manual_hyperparameters(model, settings.training)], task)
     if isinstance(settings, Tuned) and budget is not None:
         tuner, epochs = settings.tuner, settings.training.epochs
         space = read_space(files["space"], settings.family)
         return Plan(
             tuner.start(Start(space, budget, seed, epochs, data.train.y, data.train.group)),
-            trainer_for(settings),
+            trainer,
             task,
             budget,
             tuner.promotes,
@@ -144,8 +157,8 @@ def task_of(
     return Task(architecture, training, values, derive("trial", dataset, seed, values), classes)
 
 
-def _of_list(settings: System, sets: list[Hyperparameters], task: Callable[[Hyperparameters], Task]) -> Plan:
-    return Plan(Given(sets), trainer_for(settings), task, Budget(trials=len(sets)))
+def _of_list(trainer: Trainer, sets: list[Hyperparameters], task: Callable[[Hyperparameters], Task]) -> Plan:
+    return Plan(Given(sets), trainer, task, Budget(trials=len(sets)))
 
 
 def _architecture(settings: Tuned, values: Hyperparameters, data: Prepared) -> Architecture:

@@ -25,7 +25,15 @@ from blindtune.views.behind import seen
 from blindtune.weights import WeightStore
 
 
-def run(study: Study, data: Prepared, files: dict[str, Path], code: str, folder: Path, console: Console) -> Card:
+def run(
+    study: Study,
+    data: Prepared,
+    files: dict[str, Path],
+    code: str,
+    folder: Path,
+    console: Console,
+    workers: int = 1,
+) -> Card:
     """Run a study to its end, going on from what its folder holds, and freeze its model.
 
     Args:
@@ -35,6 +43,7 @@ def run(study: Study, data: Prepared, files: dict[str, Path], code: str, folder:
         code: digest of the code that determines the records.
         folder: the study's own folder.
         console: is told about the progress.
+        workers: cores that it may use; changes no record.
 
     Raises:
         UserError: no trial could be completed, a record cannot be read or written, or the system's
@@ -43,9 +52,9 @@ def run(study: Study, data: Prepared, files: dict[str, Path], code: str, folder:
     _claim(study, data, files, code, folder, console)
     data = seen(study.settings.sees, data)
     if isinstance(study.settings, Bayes):
-        card = estimate(study, study.settings, data)
+        card = estimate(study, study.settings, data, workers)
     else:
-        planned = plan(study.settings, study.budget, study.dataset, study.seed, data, files)
+        planned = plan(study.settings, study.budget, study.dataset, study.seed, data, files, workers)
         card = _search(study, data, planned, folder, console)
     write_card(folder / "card.json", card)
     console.done(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")

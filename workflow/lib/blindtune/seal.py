@@ -64,6 +64,7 @@ def decode_to_files(
     points: int,
     folder: Path,
     report: Report,
+    workers: int = 1,
 ) -> None:
     """`decode` a frozen model, from files to files.
 
@@ -77,15 +78,16 @@ def decode_to_files(
         folder: where ``look.json``, ``answers.npz`` and ``surface.npz`` go; the last two are empty for
             an estimate, the last also for data of other than two features.
         report: takes a line about what was done.
+        workers: cores that a reference model may use; changes no answer.
 
     Raises:
         UserError, SecondLook: as `decode`.
     """
     frozen, data = read_card(card), open_prepared(manifest)
-    look, answers = decode(frozen, card.parent, data, sealed, Ledger(ledger), repeats, report)
+    look, answers = decode(frozen, card.parent, data, sealed, Ledger(ledger), repeats, report, workers)
     decisions = {}
     if answers is not None and data.sample_shape == (2,):
-        decisions = surface(frozen, card.parent, data, points)
+        decisions = surface(frozen, card.parent, data, points, workers)
     write_answers(folder / "answers.npz", answers or {})
     write_answers(folder / "surface.npz", decisions)
     write_json(folder / "look.json", look.model_dump(mode="json"))
@@ -99,6 +101,7 @@ def decode(
     ledger: Ledger,
     repeats: bool,
     report: Report,
+    workers: int = 1,
 ) -> tuple[Look, Answers | None]:
     """Let a frozen model take its one look at eval, or answer from the ledger if it has.
 
@@ -110,6 +113,7 @@ def decode(
         ledger: the ledger of the project.
         repeats: whether the config allows this study further looks.
         report: takes a line about what was done.
+        workers: as in `decode_to_files`.
 
     Returns:
         The result, and the answers or None for an estimate.
@@ -126,19 +130,19 @@ def decode(
         return known, _kept(ledger, known)
     _check_same_data(card, data)
     blind = ledger.begin(card.study, frozen, seal.sha256, repeats)
-    look, answers = _look(card, folder, data, seal, blind)
+    look, answers = _look(card, folder, data, seal, blind, workers)
     ledger.finish(look, answers)
     report(f"{card.study}: looked at eval once, error {look.error:.2%} on {look.samples} samples")
     return look, answers
 
 
-def predictor(card: Card, folder: Path, data: Prepared) -> Predict:
+def predictor(card: Card, folder: Path, data: Prepared, workers: int) -> Predict:
     """The frozen model as a function from stored samples to labels, rebuilt from card and weights."""
     settings = _settings(card)
     look = behind(settings.sees, data)
     task = Task(card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes)
     weights = read_weights(folder / card.weights, str(card.weights_sha256)) if card.weights else {}
-    predict = trainer_for(settings).rebuild(task, weights, replace(data.train, x=look(data.train.x)))
+    predict = trainer_for(settings, workers).rebuild(task, weights, replace(data.train, x=look(data.train.x)))
     return lambda x: predict(look(np.asarray(x)))
 
 
@@ -165,7 +169,9 @@ def _kept(ledger: Ledger, look: Look) -> Answers | None:
     return answers
 
 
-def _look(card: Card, folder: Path, data: Prepared, seal: Seal, blind: bool) -> tuple[Look, Answers | None]:
+def _look(
+    card: Card, folder: Path, data: Prepared, seal: Seal, blind: bool, workers: int
+) -> tuple[Look, Answers | None]:
     split = seal.open()
     common: dict[str, Any] = {
         "study": card.study,
@@ -177,7 +183,8 @@ def _look(card: Card, folder: Path, data: Prepared, seal: Seal, blind: bool) -> 
     }
     if card.kind == "bayes":
         x = behind(_settings(card).sees, data)(split.x)
-        estimates = baselines.bayes_estimates(np.asarray(x), split.y, card.hyperparameters["eval"], card.model_seed)
+        values, seed = card.hyperparameters["eval"], card.model_seed
+        estimates = baselines.bayes_estimates(np.asarray(x), split.y, values, seed, workers)
         return (
             Look(
                 **common,
@@ -189,7 +196,7 @@ def _look(card: Card, folder: Path, data: Prepared, seal: Seal, blind: bool) -> 
             ),
             None,
         )
-    predicted = predictor(card, folder, data)(split.x).astype(np.int16)
+    predicted = predictor(card, folder, data, workers)(split.x).astype(np.int16)
     answers = {"predicted": predicted, "wrong": predicted != split.y}
     wrong = int(answers["wrong"].sum())
     confusion = np.zeros((card.classes, card.classes), dtype=np.int64)
@@ -214,11 +221,11 @@ def _by_group(group: NDArray[np.int64], wrong: NDArray[np.bool_]) -> list[OfGrou
     ]
 
 
-def surface(card: Card, folder: Path, data: Prepared, points: int) -> dict[str, NDArray[Any]]:
+def surface(card: Card, folder: Path, data: Prepared, points: int, workers: int = 1) -> dict[str, NDArray[Any]]:
     """The frozen model's decisions over the plane, for data of two features.
 
     Args:
-        card, folder, data: as in `decode`.
+        card, folder, data, workers: as in `decode`.
         points: points along each axis.
 
     Returns:
@@ -231,7 +238,7 @@ def surface(card: Card, folder: Path, data: Prepared, points: int) -> dict[str, 
         np.linspace(low[axis] - margin[axis], high[axis] + margin[axis], points, dtype=np.float32) for axis in (0, 1)
     ]
     grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
-    label = predictor(card, folder, data)(grid).astype(np.int16).reshape(points, points)
+    label = predictor(card, folder, data, workers)(grid).astype(np.int16).reshape(points, points)
     return {"x": axes[0], "y": axes[1], "label": label}
 
 
