@@ -19,9 +19,9 @@ rule decode:
         surfaces=of_each_seed("surface.npz"),
     log:
         PATHS.log("decode", "{dataset}", "{system}"),
-    threads: CONFIG.workers
     conda:
         environment
+    threads: CONFIG.workers
     params:
         repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.repeats,
         points=CONFIG.report.surface,

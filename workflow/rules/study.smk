@@ -13,9 +13,9 @@ rule study:
         card=PATHS.card("{dataset}", "{system}", "{seed}"),
     log:
         PATHS.log("study", "{dataset}", "{system}", "{seed}"),
-    threads: CONFIG.workers
     conda:
         environment
+    threads: CONFIG.workers
     params:
         study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
         code=lambda wildcards: system_of(wildcards).code_digest(),
