@@ -20,7 +20,17 @@ from blindtune.training import fused, fused_course
 from blindtune.training.base import Epoch, Outcome, Session, Task, Together, Training
 from blindtune.training.fused import FusedTrainer
 from blindtune.training.fused_group import Group, bytes_of
-from blindtune.training.fused_math import BACKWARD, FORWARD, MOMENTS, Values, scored, softmax_backward, update
+from blindtune.training.fused_math import (
+    BACKWARD,
+    FORWARD,
+    MOMENTS,
+    Values,
+    derivative,
+    measured,
+    one_hot,
+    softmax_backward,
+    update,
+)
 from blindtune.training.pytorch import PyTorchTrainer, optimizer_for
 from blindtune.trials import wall_of
 
@@ -153,7 +163,7 @@ def test_memory_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
         sizes.append(sum(bytes_of(member, len(y)) for member in members))
         assert len(members) == 1 or sizes[-1] <= fused.MEMORY
         begin(self, members, x, y)
-        assert 4 * sum(buffer.numel() for buffer in self._buffers.values) < sizes[-1]
+        assert 4 * sum(sized.batch.inputs.numel() for sized in self._sized.values()) < sizes[-1]
 
     monkeypatch.setattr(Group, "__init__", noted)
     whole = together(jobs)
@@ -321,18 +331,25 @@ def test_losses_and_their_derivatives(loss: str, output: str, classes: int) -> N
         scores = pytorch_modules.activation(output, 1)(own) if output != "linear" else own
         value = pytorch.loss(loss, scores, labels[trial, :rows], output == "linear")
         value.backward()  # type: ignore[no-untyped-call]
-        s = z[trial : trial + 1].clone()
-        total, wrong = scored(s, labels[trial : trial + 1], rows, output, loss)
-        assert float(total) / rows == pytest.approx(value.item(), rel=1e-5)
-        assert int(wrong) == int((scores.argmax(1) != labels[trial, :rows]).sum())
-        torch.testing.assert_close(s[0, :, :rows].T, own.grad, rtol=1e-4, atol=1e-7)
-        assert (s[0, :, rows:] == 0).all()
+        sums, its = z[trial : trial + 1], labels[trial : trial + 1]
+        s, d, shares = sums.clone(), torch.empty_like(sums), torch.zeros(16)
+        shares[:rows] = 1 / rows
+        if output == "softmax":
+            s = s.softmax(1)
+        else:
+            FORWARD[output](s)
+        each, wrong = measured(s, its, output, loss)
+        assert each[0, :rows].mean().item() == pytest.approx(value.item(), rel=1e-5)
+        assert int(wrong[0, :rows].sum()) == int((scores.argmax(1) != its[0, :rows]).sum())
+        derivative(s, d, sums, one_hot(its, classes), shares, output, loss)
+        torch.testing.assert_close(d[0, :, :rows].T, own.grad, rtol=1e-4, atol=3e-7)
+        assert (d[0, :, rows:] == 0).all()
 
 
 def test_of_equal_scores_the_first_counts() -> None:
     for classes in (2, 3):
-        _, wrong = scored(torch.ones(1, classes, 16), torch.zeros(1, 16, dtype=torch.int64), 16, "linear", LOSSES[0])
-        assert int(wrong) == 0
+        _, wrong = measured(torch.ones(1, classes, 16), torch.zeros(1, 16, dtype=torch.int64), "linear", LOSSES[0])
+        assert not wrong.any()
 
 
 @pytest.mark.parametrize("optimizer", list(MOMENTS))

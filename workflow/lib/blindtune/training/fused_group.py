@@ -1,6 +1,8 @@
 """A group of trials that are trained as one model, epoch by epoch."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +14,14 @@ from torch import Tensor
 from blindtune.models import pytorch as networks
 from blindtune.seeds import derive
 from blindtune.training.base import Arrays, Task
-from blindtune.training.fused_math import MOMENTS
+from blindtune.training.fused_math import MOMENTS, one_hot
 from blindtune.training.fused_parameters import Parameters
-from blindtune.training.fused_pass import Buffers, Model, Pass
+from blindtune.training.fused_pass import Batch, Buffers, Model, Pass, chunks
 from blindtune.training.fused_stages import rows_of, stages_of, widths_of
+from blindtune.training.fused_tally import SLOTS, Tally
+
+#: Bytes of values that the trials of a processor's group that are computed together may have: they stay in its cache.
+CACHE = 2**20
 
 _MODEL, _OPTIMIZER, _RANDOM = "model.", "optimizer.", "random"
 
@@ -80,8 +86,10 @@ def bytes_of(member: Member, samples: int) -> int:
     training, model = member.task.training, member.computed
     rows = rows_of(min(training.batch_size, samples), model.widths[-1])
     weights = sum((inputs + 1) * units for inputs, units in pairwise(model.widths))
-    # Values, derivatives, dropout's factors and what it lets through; weights, gradient and moments.
-    return 8 * samples + 4 * (4 * rows * sum(model.widths) + (2 + len(MOMENTS[training.optimizer])) * weights)
+    # Values, derivatives, dropout's factors and what it lets through; scores that wait to be summed, and what that
+    # takes; weights, gradient and moments.
+    values = 4 * rows * sum(model.widths) + SLOTS * rows * (4 * model.widths[-1] + 6)
+    return 8 * samples + 4 * (values + (2 + len(MOMENTS[training.optimizer])) * weights)
 
 
 def kind_of(member: Member) -> tuple[object, ...]:
@@ -96,6 +104,14 @@ def order_of(member: Member) -> tuple[object, ...]:
     model = member.computed
     activations = [stage.activation for stage in model.stages]
     return activations[-1], model.loss, model.widths, activations
+
+
+@dataclass(frozen=True)
+class Sized:
+    """What is done with the batches of one size."""
+
+    batch: Batch
+    passes: list[Pass]
 
 
 class Group:
@@ -115,6 +131,7 @@ class Group:
         training = first.task.training
         models = [member.computed for member in self.members]
         self._batch = min(training.batch_size, len(y))
+        rows = rows_of(self._batch, models[0].widths[-1])
         self._parameters = Parameters(
             [model.widths for model in models],
             [model.stages for model in models],
@@ -123,9 +140,18 @@ class Group:
             first.epochs * -(-len(y) // training.batch_size),
             x.device,
         )
-        self._buffers = Buffers(models, rows_of(self._batch, models[0].widths[-1]), x.device)
-        sizes = {self._batch, len(y) % self._batch or self._batch}
-        self._passes = {size: Pass(models, self._parameters, self._buffers, size) for size in sizes}
+        self._tally = Tally(models, rows, x.device)
+        ends = chunks(models, rows, CACHE if x.device.type == "cpu" else math.inf)
+        buffers = Buffers([models[first:last] for first, last in ends], rows, x.device)
+        inputs, ones = (
+            torch.zeros(len(models) * rows * width, device=x.device)
+            for width in models[0].widths[:: len(models[0].widths) - 1]
+        )
+        self._sized: dict[int, Sized] = {}
+        for size in {self._batch, len(y) % self._batch or self._batch}:
+            batch = self._tally.batch(inputs, ones, size)
+            passes = [Pass(models[first:last], first, self._parameters, buffers, batch) for first, last in ends]
+            self._sized[size] = Sized(batch, passes)
         self._exchange(lambda lying, kept: lying.copy_(kept))
 
     def epoch(self) -> list[tuple[float, float]]:
@@ -137,26 +163,30 @@ class Group:
         samples = len(self._y)
         order = torch.stack([member.order(samples) for member in self.members]).to(self._x.device)
         streams = [member.stream() for member in self.members]
-        loss = torch.zeros(len(self.members), dtype=torch.float64, device=self._x.device)
-        wrong = torch.zeros(len(self.members), dtype=torch.int64, device=self._x.device)
+        for sized in self._sized.values():
+            for part in sized.passes:
+                part.streams = streams[part.first :]
         for chosen in torch.split(order, self._batch, 1):
-            self._step(chosen, streams, loss, wrong)
+            self._step(chosen)
         self._exchange(lambda lying, kept: kept.copy_(lying))
         for member in self.members:
             member.epochs += 1
-        pairs = zip((loss / samples).tolist(), wrong.tolist(), strict=True)
-        return [(mean, count / samples) for mean, count in pairs]
+        return self._tally.end(samples)
 
-    def _step(self, chosen: Tensor, streams: list[np.random.SFC64], loss: Tensor, wrong: Tensor) -> None:
-        batch = self._passes[chosen.shape[1]]
-        padding = batch.rows - chosen.shape[1]
+    def _step(self, chosen: Tensor) -> None:
+        samples = chosen.shape[1]
+        batch, passes = self._sized[samples].batch, self._sized[samples].passes
+        padding = batch.rows - samples
         if padding:
             # Real samples again, which count nothing: nothing else is as sure to give numbers that the others give.
             chosen = torch.cat([chosen, chosen[:, :1].expand(-1, padding)], 1)
         flat = chosen.reshape(-1)
         torch.index_select(self._x, 0, flat, out=batch.inputs.view(len(flat), -1))
-        batch.streams = streams
-        batch.step(self._y.index_select(0, flat).view(chosen.shape), loss, wrong)
+        labels = self._y.index_select(0, flat).view(chosen.shape)
+        batch.ones.copy_(one_hot(labels, batch.ones.shape[1]))
+        for part in passes:
+            part.step(self._tally.slot)
+        self._tally.add(labels, samples)
         self._parameters.step()
 
     def _exchange(self, move: Callable[[Tensor, Tensor], object]) -> None:

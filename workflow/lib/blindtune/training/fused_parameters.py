@@ -19,6 +19,7 @@ class Run:
         inputs, units: units of memory before and behind the layer.
         weights: where the weights of ``first`` begin, (inputs, units) for each trial.
         biases: where the biases of ``first`` begin.
+        by_units: whether they lie as (units, inputs) instead.
     """
 
     first: int
@@ -27,11 +28,25 @@ class Run:
     units: int
     weights: int
     biases: int
+    by_units: bool
 
     @property
     def step(self) -> int:
         """Biases of one trial to those of the next."""
         return _up(self.units)
+
+    def within(self, first: int, last: int) -> "Run":
+        """Those of its trials that lie from ``first`` to before ``last``."""
+        begin = max(first, self.first)
+        return Run(
+            begin,
+            min(last, self.last),
+            self.inputs,
+            self.units,
+            self.weights + (begin - self.first) * self.inputs * self.units,
+            self.biases + (begin - self.first) * self.step,
+            self.by_units,
+        )
 
     @property
     def trials(self) -> int:
@@ -40,8 +55,10 @@ class Run:
 
     def weights_of(self, flat: Tensor) -> Tensor:
         """(trials, inputs, units) of ``flat``."""
-        size = self.trials * self.inputs * self.units
-        return flat[self.weights : self.weights + size].view(self.trials, self.inputs, self.units)
+        lying = flat[self.weights : self.weights + self.trials * self.inputs * self.units]
+        if self.by_units:
+            return lying.view(self.trials, self.units, self.inputs).transpose(1, 2)
+        return lying.view(self.trials, self.inputs, self.units)
 
     def biases_of(self, flat: Tensor) -> Tensor:
         """(trials, units) of ``flat``."""
@@ -121,11 +138,17 @@ class Parameters:
             while last < len(shapes) and shapes[last] == shapes[first] and inputs * units % ALIGNED == 0:
                 last += 1
             biases = size + _up((last - first) * inputs * units)
-            runs.append(Run(first, last, inputs, units, size, biases))
+            # Few scores of many units: products of matrices that lie so are four times as fast.
+            by_units = layer + 1 == len(self._stages[0])
+            runs.append(Run(first, last, inputs, units, size, biases, by_units))
             size = biases + (last - first) * _up(units)
             first = last
         self.runs.append(runs)
         return size
+
+    def runs_of(self, layer: int, first: int, last: int) -> list[Run]:
+        """The runs of the trials from ``first`` to before ``last`` alone."""
+        return [run.within(first, last) for run in self.runs[layer] if run.first < last and run.last > first]
 
     def parts(self, place: int, flat: Tensor) -> list[Tensor]:
         """What of ``flat`` belongs to a trial, without padding: for each layer (inputs, units) and (units,)."""

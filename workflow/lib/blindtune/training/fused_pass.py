@@ -1,17 +1,20 @@
-"""One batch of many models at once, forwards and backwards."""
+"""One batch of a few models at once, forwards and backwards."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, groupby
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from blindtune.training.fused_math import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO, scored, softmax_backward
+from blindtune.training.fused_math import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO, derivative, softmax_backward
 from blindtune.training.fused_parameters import Parameters
-from blindtune.training.fused_stages import Stage, rows_of
+from blindtune.training.fused_stages import Stage
+
+Kind = TypeVar("Kind")
 
 #: Dropout compares 16 random bits with a share of so many.
 _BITS = 2**16
@@ -32,28 +35,54 @@ class Model:
     loss: str
 
 
-class Buffers:
-    """Memory for batches of up to ``rows`` rows of memory; passes of all sizes share it.
+@dataclass(frozen=True)
+class Batch:
+    """A batch of every trial of a group.
 
     Attributes:
-        values: at each boundary between layers, from the samples to the scores.
-        derivatives: by the values of the hidden layers; those by the scores take the scores' own place.
+        inputs: the samples, (trials, rows of memory, values).
+        ones: 1 where the label is, (trials, classes, rows of memory).
+        shares: of each row in the mean loss, 0 where it is padding, (rows of memory,).
+        scores: what comes of it, for each slot of the tally, (trials, classes, rows of memory).
+    """
+
+    inputs: Tensor
+    ones: Tensor
+    shares: Tensor
+    scores: Sequence[Tensor]
+
+    @property
+    def rows(self) -> int:
+        """Rows of memory of each trial."""
+        return len(self.shares)
+
+
+class Buffers:
+    """Memory for the batches of a few trials, which all passes share: so it stays in the cache.
+
+    Attributes:
+        values: behind each hidden layer.
+        derivatives: by those values; no layer needs those of the one after the next.
+        scores: behind the last layer, and their derivatives.
         factors, dropped: what dropout multiplies the input of each layer with, and what comes of it; where there is
             dropout.
     """
 
-    def __init__(self, models: Sequence[Model], rows: int, device: torch.device) -> None:
-        layers = len(models[0].stages)
-        sizes = [rows * sum(model.widths[layer] for model in models) for layer in range(layers + 1)]
-        hidden = [0, *sizes[1:-1]]
-        drops = [size if _drops(models, layer) else 0 for layer, size in enumerate(sizes[:-1])]
-        self.values = [torch.zeros(size, device=device) for size in sizes]
-        self.derivatives = [torch.zeros(size, device=device) for size in hidden]
+    def __init__(self, parts: Sequence[Sequence[Model]], rows: int, device: torch.device) -> None:
+        layers = len(parts[0][0].stages)
+        sizes = [
+            rows * max(sum(model.widths[layer] for model in models) for models in parts) for layer in range(layers + 1)
+        ]
+        drops = [size if drops_at(parts[0], layer) else 0 for layer, size in enumerate(sizes[:-1])]
+        self.values = [torch.zeros(size, device=device) for size in sizes[1:-1]]
+        self.derivatives = [torch.zeros(max([0, *sizes[1:-1]]), device=device) for _ in range(2)]
+        self.scores = [torch.zeros(sizes[-1], device=device) for _ in range(2)]
         self.factors = [torch.ones(size, device=device) for size in drops]
         self.dropped = [torch.zeros(size, device=device) for size in drops]
 
 
-def _drops(models: Sequence[Model], layer: int) -> bool:
+def drops_at(models: Sequence[Model], layer: int) -> bool:
+    """Whether any of the models has dropout before a layer."""
     return any(model.stages[layer].rates for model in models)
 
 
@@ -61,102 +90,115 @@ class Pass:
     """What is done with a batch of one size: views of the memory, and operations on them, listed once.
 
     Attributes:
-        rows: rows of memory of a trial's batch.
-        inputs: where its samples go, (trials, rows, inputs).
+        first: the place of the first of its trials in the group.
         streams: of each trial, for its dropout; to be set before `step`.
     """
 
-    def __init__(self, models: Sequence[Model], parameters: Parameters, buffers: Buffers, samples: int) -> None:
-        self.rows = rows_of(samples, models[0].widths[-1])
-        self.streams: Sequence[np.random.SFC64] = ()
-        self._samples = samples
-        self._models = models
-        self._buffers = buffers
-        self._starts = [
-            [0, *accumulate(model.widths[layer] for model in models)] for layer in range(len(buffers.values))
-        ]
-        self.inputs = self._part(buffers.values, 0, 0, len(models)).view(len(models), self.rows, -1)
-        self._forward: list[Callable[[], object]] = []
-        self._backward: list[Callable[[], object]] = []
-        for layer in range(len(models[0].stages)):
-            backward = [*self._layer(layer, parameters)]
-            self._backward = backward + self._backward
-
-    def step(self, labels: Tensor, loss: Tensor, wrong: Tensor) -> None:
-        """The gradient of the parameters for the batch in ``inputs``.
+    def __init__(
+        self, models: Sequence[Model], first: int, parameters: Parameters, buffers: Buffers, batch: Batch
+    ) -> None:
+        """List it.
 
         Args:
-            labels: (trials, rows).
-            loss, wrong: (trials,); the sums over the batch are added.
+            models: neighbours in a group.
+            first: the place of the first of them there.
+            parameters, batch: of the group.
+            buffers: for as many models as these.
         """
-        for operation in self._forward:
-            operation()
-        for (activation, name), places in groupby(range(len(self._models)), self._score_kind):
-            first, *rest = places
-            last = rest[-1] + 1 if rest else first + 1
-            scores = self._scores(first, last)
-            total, count = scored(scores, labels[first:last], self._samples, activation, name)
-            loss[first:last] += total
-            wrong[first:last] += count
-        for operation in self._backward:
-            operation()
-
-    def _score_kind(self, place: int) -> tuple[str, str]:
-        model = self._models[place]
-        return model.stages[-1].activation, model.loss
-
-    def _part(self, flats: list[Tensor], layer: int, first: int, last: int) -> Tensor:
-        """What belongs to the trials from ``first`` to before ``last``."""
-        starts = self._starts[layer]
-        return flats[layer][self.rows * starts[first] : self.rows * starts[last]]
-
-    def _whole(self, flats: list[Tensor], layer: int) -> Tensor:
-        return self._part(flats, layer, 0, len(self._models))
-
-    def _scores(self, first: int, last: int) -> Tensor:
-        return self._part(self._buffers.values, -1, first, last).view(last - first, -1, self.rows)
-
-    def _layer(self, layer: int, parameters: Parameters) -> list[Callable[[], object]]:
-        """List what a layer does forwards; what comes back is for the way backwards."""
+        self.first = first
+        self.streams: Sequence[np.random.SFC64] = ()
+        self._models = models
+        self._buffers = buffers
+        self._rows = batch.rows
+        self._last = len(models[0].stages) - 1
+        self._starts = [[0, *accumulate(widths)] for widths in zip(*(model.widths for model in models), strict=True)]
+        self._inputs = batch.inputs[first : first + len(models)].reshape(-1)
+        self._operations: list[Callable[[], object]] = []
         backward: list[Callable[[], object]] = []
-        inputs = self._buffers.values
-        if _drops(self._models, layer):
-            inputs = self._buffers.dropped
-            self._forward += self._dropout(layer)
-        for run in parameters.runs[layer]:
-            shape = (run.trials, self.rows, -1)
-            x = self._part(inputs, layer, run.first, run.last).view(shape)
+        for layer in range(len(models[0].stages)):
+            backward = [*self._layer(layer, first, parameters), *backward]
+        scores = self._scores(0, 0, len(models))
+        self._kept = [partial(slot[first : first + len(models)].copy_, scores) for slot in batch.scores]
+        self._operations_behind = [*self._derivatives(first, batch), *backward]
+
+    def step(self, slot: int) -> None:
+        """The gradient of the parameters for the batch; its scores go into a slot of the tally."""
+        for operation in self._operations:
+            operation()
+        self._kept[slot]()
+        for operation in self._operations_behind:
+            operation()
+
+    def _part(self, flat: Tensor, layer: int, first: int, last: int) -> Tensor:
+        """What belongs to the trials from ``first`` to before ``last`` at the boundary before a layer."""
+        starts = self._starts[layer]
+        return flat[self._rows * starts[first] : self._rows * starts[last]]
+
+    def _whole(self, flat: Tensor, layer: int) -> Tensor:
+        return self._part(flat, layer, 0, len(self._models))
+
+    def _values(self, layer: int) -> Tensor:
+        """At the boundary before a layer, the first excepted."""
+        return self._buffers.values[layer - 1]
+
+    def _derivative(self, layer: int) -> Tensor:
+        """By the values before a layer."""
+        return self._buffers.derivatives[layer % 2]
+
+    def _scores(self, which: int, first: int, last: int) -> Tensor:
+        """The scores (0) or their derivatives (1), (trials, classes, rows)."""
+        flat = self._part(self._buffers.scores[which], self._last + 1, first, last)
+        return flat.view(last - first, -1, self._rows)
+
+    def _input_of(self, layer: int) -> Tensor:
+        """What a layer multiplies its weights with."""
+        if drops_at(self._models, layer):
+            return self._buffers.dropped[layer]
+        return self._values(layer) if layer else self._inputs
+
+    def _layer(self, layer: int, place: int, parameters: Parameters) -> list[Callable[[], object]]:
+        """List what a layer of the models from ``place`` does forwards; what comes back is for the way backwards."""
+        backward: list[Callable[[], object]] = []
+        if drops_at(self._models, layer):
+            self._operations += self._dropout(layer)
+        for run in parameters.runs_of(layer, place, place + len(self._models)):
+            shape = (run.trials, self._rows, -1)
+            first, last = run.first - place, run.last - place
+            x = self._part(self._input_of(layer), layer, first, last).view(shape)
             w, dw = run.weights_of(parameters.weights), run.weights_of(parameters.gradient)
             b, db = run.biases_of(parameters.weights), run.biases_of(parameters.gradient)
-            if layer + 1 == len(self._models[0].stages):
-                z = self._scores(run.first, run.last)
+            if layer == self._last:
+                z, d = (self._scores(which, first, last) for which in (0, 1))
                 add = partial(torch.baddbmm, b.unsqueeze(2), w.transpose(1, 2), x.transpose(1, 2), out=z)
-                d, summed = z.transpose(1, 2), partial(torch.sum, z, 2, out=db)
+                multiply = partial(torch.bmm, d, x, out=dw.transpose(1, 2))
+                d, summed = d.transpose(1, 2), partial(torch.sum, d, 2, out=db)
             else:
-                z = self._part(self._buffers.values, layer + 1, run.first, run.last).view(shape)
-                d = self._part(self._buffers.derivatives, layer + 1, run.first, run.last).view(shape)
-                add, summed = partial(torch.baddbmm, b.unsqueeze(1), x, w, out=z), partial(torch.sum, d, 1, out=db)
-            self._forward.append(add)
-            backward += [partial(torch.bmm, x.transpose(1, 2), d, out=dw), summed]
+                z = self._part(self._values(layer + 1), layer + 1, first, last).view(shape)
+                d = self._part(self._derivative(layer + 1), layer + 1, first, last).view(shape)
+                add = partial(torch.baddbmm, b.unsqueeze(1), x, w, out=z)
+                multiply = partial(torch.bmm, x.transpose(1, 2), d, out=dw)
+                summed = partial(torch.sum, d, 1, out=db)
+            self._operations.append(add)
+            backward += [multiply, summed]
             if layer:
-                dx = self._part(self._buffers.derivatives, layer, run.first, run.last).view(shape)
+                dx = self._part(self._derivative(layer), layer, first, last).view(shape)
                 backward.append(partial(torch.bmm, d, w.transpose(1, 2), out=dx))
-        if layer and _drops(self._models, layer):
-            backward.append(
-                partial(self._whole(self._buffers.derivatives, layer).mul_, self._whole(self._buffers.factors, layer))
-            )
-        if layer + 1 < len(self._models[0].stages):
-            return [*self._activation(layer), *backward]
-        return backward
+        if layer and drops_at(self._models, layer):
+            factors = self._whole(self._buffers.factors[layer], layer)
+            backward.append(partial(self._whole(self._derivative(layer), layer).mul_, factors))
+        if layer == self._last:
+            return backward
+        return [*self._activation(layer), *backward]
 
     def _dropout(self, layer: int) -> list[Callable[[], object]]:
         operations: list[Callable[[], object]] = []
         for place, model in enumerate(self._models):
             if model.stages[layer].rates:
-                factors = self._part(self._buffers.factors, layer, place, place + 1)
+                factors = self._part(self._buffers.factors[layer], layer, place, place + 1)
                 operations.append(partial(self._draw, place, model.stages[layer].rates, factors))
-        values, factors, dropped = (
-            self._whole(flats, layer) for flats in (self._buffers.values, self._buffers.factors, self._buffers.dropped)
+        values = self._whole(self._values(layer) if layer else self._inputs, layer)
+        factors, dropped = (
+            self._whole(flats[layer], layer) for flats in (self._buffers.factors, self._buffers.dropped)
         )
         return [*operations, partial(torch.mul, values, factors, out=dropped)]
 
@@ -171,26 +213,32 @@ class Pass:
         factors.copy_(torch.from_numpy(drawn))
 
     def _activation(self, layer: int) -> list[Callable[[], object]]:
-        """List the activations behind a layer; what comes back is their derivatives."""
+        """List the activations behind a hidden layer; what comes back is their derivatives."""
         backward: list[Callable[[], object]] = []
-        values, derivatives, boundary = self._buffers.values, self._buffers.derivatives, layer + 1
-        for name, places in groupby(
-            range(len(self._models)), lambda place: self._models[place].stages[layer].activation
-        ):
-            run = list(places)
-            a, d = (self._part(flats, boundary, run[0], run[-1] + 1) for flats in (values, derivatives))
+        boundary = layer + 1
+        for name, run in self._alike(lambda model: model.stages[layer].activation):
+            a, d = (
+                self._part(flat, boundary, run[0], run[-1] + 1)
+                for flat in (self._values(boundary), self._derivative(boundary))
+            )
             if name == "softmax":
                 backward += self._softmax(boundary, run)
             elif name == "gelu":
                 z = torch.empty_like(a)
-                self._forward += [partial(z.copy_, a), partial(FORWARD[name], a)]
+                self._operations += [partial(z.copy_, a), partial(FORWARD[name], a)]
                 backward.append(partial(BACKWARD[name], d, a, z))
-            else:
-                self._forward.append(partial(FORWARD[name], a))
+            elif name != "linear":
+                self._operations.append(partial(FORWARD[name], a))
                 backward.append(partial(BACKWARD[name], d, a, a))
             if name in NOT_ZERO_AT_ZERO:
-                self._forward += [padding.zero_ for place in run if (padding := self._padding(boundary, place)).numel()]
+                paddings = (self._padding(boundary, place) for place in run)
+                self._operations += [padding.zero_ for padding in paddings if padding.numel()]
         return backward
+
+    def _alike(self, key: Callable[[Model], Kind]) -> list[tuple[Kind, list[int]]]:
+        """Places of neighbours that have the same key."""
+        runs = groupby(range(len(self._models)), lambda place: key(self._models[place]))
+        return [(kind, list(run)) for kind, run in runs]
 
     def _softmax(self, boundary: int, run: list[int]) -> list[Callable[[], object]]:
         """Those of softmax, which must not look at padding."""
@@ -198,18 +246,54 @@ class Pass:
         for place in run:
             units = self._models[place].stages[boundary - 1].units
             a, d = (
-                self._part(flats, boundary, place, place + 1).view(self.rows, -1)[:, :units]
-                for flats in (self._buffers.values, self._buffers.derivatives)
+                self._part(flat, boundary, place, place + 1).view(self._rows, -1)[:, :units]
+                for flat in (self._values(boundary), self._derivative(boundary))
             )
-            self._forward.append(partial(_softmax, a))
+            self._operations.append(partial(_softmax, a))
             backward.append(partial(softmax_backward, d, a, 1))
         return backward
 
     def _padding(self, boundary: int, place: int) -> Tensor:
         """The units of a trial that are only padding, (rows, units)."""
         units = self._models[place].stages[boundary - 1].units
-        return self._part(self._buffers.values, boundary, place, place + 1).view(self.rows, -1)[:, units:]
+        return self._part(self._values(boundary), boundary, place, place + 1).view(self._rows, -1)[:, units:]
+
+    def _derivatives(self, first: int, batch: Batch) -> list[Callable[[], object]]:
+        """List the activation of the scores; what comes back is the derivative of the mean loss by what it acts on."""
+        behind: list[Callable[[], object]] = []
+        for (activation, loss), run in self._alike(lambda model: (model.stages[-1].activation, model.loss)):
+            s, d = (self._scores(which, run[0], run[-1] + 1) for which in (0, 1))
+            z = torch.empty_like(s) if activation == "gelu" else s
+            if activation == "gelu":
+                self._operations.append(partial(z.copy_, s))
+            if activation != "linear":
+                self._operations.append(partial(_scored, s, activation))
+            ones = batch.ones[first + run[0] : first + run[-1] + 1]
+            behind.append(partial(derivative, s, d, z, ones, batch.shares, activation, loss))
+        return behind
 
 
 def _softmax(a: Tensor) -> None:
     a.copy_(a.softmax(1))
+
+
+def _scored(s: Tensor, activation: str) -> None:
+    if activation == "softmax":
+        _softmax(s)
+    else:
+        FORWARD[activation](s)
+
+
+def chunks(models: Sequence[Model], rows: int, cache: float) -> list[tuple[int, int]]:
+    """Neighbours whose values of a batch fit into the cache together: where each chunk begins and ends."""
+    found: list[tuple[int, int]] = []
+    taken = cache
+    for place, model in enumerate(models):
+        needed = 4 * rows * sum(model.widths[1:])
+        if taken + needed > cache or not found:
+            found.append((place, place + 1))
+            taken = needed
+        else:
+            found[-1] = (found[-1][0], place + 1)
+            taken += needed
+    return found
