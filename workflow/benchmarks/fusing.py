@@ -5,7 +5,8 @@
 
 One side trains one model after another as the eager PyTorch trainer does, the other all as one; both on one thread, in
 turns, with a batch of its own for each model: forward, backward, Adam, loss and wrong samples. Not counted is gathering
-the batch, which fusing does not save. Gradients of both sides, dropout aside, are held against each other first.
+the batch, which fusing does not save. First the gradients of both sides, dropout aside, are held against each other in
+double precision.
 """
 
 import argparse
@@ -14,7 +15,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import clocks
@@ -27,15 +27,16 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, check
 from blindtune.models.families import BUILD, Family
-from blindtune.models.layers import Invalid
-from blindtune.resources import RESOURCES
+from blindtune.models.layers import Invalid, Lstm
+from blindtune.plans import with_output
 from blindtune.spaces import Hyperparameters, Space
 from blindtune.strict import load
+from blindtune.systems import ManualModel, resource
 
 Step = Callable[[], object]
 
-#: Largest difference of a gradient, over the largest value of it.
-CLOSE = 2e-4
+#: Largest difference of a gradient in double precision, over the largest value of it.
+CLOSE = 1e-10
 
 #: CPU seconds of a call that is timed.
 LONG = 0.15
@@ -57,31 +58,43 @@ TISSUE_128 = Shape((128, 128, 3), 2, 32, 72 / 15)
 EEG = Shape((98, 300), 2, 32, 60 / 8)
 
 
-def _convnet(filters: list[int], kernels: list[int], pools: list[int], activation: str = "relu") -> Hyperparameters:
+def _convnet(
+    shape: Shape, filters: list[int], kernels: list[int], pools: list[int], activation: str = "relu"
+) -> Architecture:
     """Blocks of a ConvNet and a dense layer of 50; a window of 0: no pooling."""
     values: Hyperparameters = {"blocks": len(filters), "layers": 1, "units_1": 50, "activation": activation}
     for number, (width, kernel, pool) in enumerate(zip(filters, kernels, pools, strict=True), 1):
         values |= {f"filters_{number}": width, f"kernel_{number}": kernel, f"pool_{number}": pool > 0}
         if pool:
             values[f"pool_size_{number}"] = pool
-    return values
+    return BUILD["convnet"](values, shape.shape, shape.classes)
 
 
-def _lstm(units: int, layers: int, activation: str = "tanh") -> Hyperparameters:
-    return {"layers": layers, "units": units, "activation": activation}
+def _lstm(layers: int, activation: str = "tanh") -> Architecture:
+    values: Hyperparameters = {"layers": layers, "units": 62, "activation": activation}
+    return BUILD["lstm"](values, EEG.shape, EEG.classes)
 
 
-CASES: dict[str, tuple[Shape, Family, Hyperparameters, tuple[int, ...]]] = {
-    "digits, 8 filters of 3, pooled": (DIGITS, "convnet", _convnet([8], [3], [2]), (1, 4, 8, 16, 32)),
-    "digits, 16 and 16 of 3, pooled": (DIGITS, "convnet", _convnet([16, 16], [3, 3], [0, 2]), (1, 4, 8, 16, 32)),
-    "digits, 32 and 32 of 2": (DIGITS, "convnet", _convnet([32, 32], [2, 2], [2, 0]), (1, 4, 8, 16, 32)),
-    "tissue 64, 16 of 5, 16 of 5": (TISSUE, "convnet", _convnet([16, 16], [5, 5], [3, 3]), (1, 4, 8, 16, 32)),
-    "tissue 64, 1 of 8, 1 of 5": (TISSUE, "convnet", _convnet([1, 1], [8, 5], [5, 3], "tanh"), (1, 4, 8, 16, 32)),
-    "tissue 128, 16 of 5, 16 of 5": (TISSUE_128, "convnet", _convnet([16, 16], [5, 5], [3, 3]), (1, 4)),
-    "EEG, LSTM of 62": (EEG, "lstm", _lstm(62, 1), (1, 4, 8, 16, 32)),
-    "EEG, LSTMs of 62 and 62": (EEG, "lstm", _lstm(62, 2), (1, 4, 8, 16, 32)),
-    "EEG, LSTM of 62, relu": (EEG, "lstm", _lstm(62, 1, "relu"), (1, 4, 8, 16, 32)),
-    "EEG, LSTM of 62, sigmoid": (EEG, "lstm", _lstm(62, 1, "sigmoid"), (1, 4, 8, 16, 32)),
+def _hybrid() -> Architecture:
+    """The expert's network for #12, which is in no search."""
+    model = load(ManualModel, resource("models", "hybrid_12"))
+    return Architecture(input_shape=EEG.shape, layers=with_output(model.layers, EEG.classes))
+
+
+COUNTS = (1, 4, 8, 16, 32)
+
+CASES: dict[str, tuple[Shape, Architecture, tuple[int, ...]]] = {
+    "digits, 8 filters of 3, pooled": (DIGITS, _convnet(DIGITS, [8], [3], [2]), COUNTS),
+    "digits, 16 and 16 of 3, pooled": (DIGITS, _convnet(DIGITS, [16, 16], [3, 3], [0, 2]), COUNTS),
+    "digits, 32 and 32 of 2, pooled": (DIGITS, _convnet(DIGITS, [32, 32], [2, 2], [2, 0]), COUNTS),
+    "tissue 64, 16 of 5, 16 of 5": (TISSUE, _convnet(TISSUE, [16, 16], [5, 5], [3, 3]), COUNTS),
+    "tissue 64, 1 of 8, 1 of 5": (TISSUE, _convnet(TISSUE, [1, 1], [8, 5], [5, 3], "tanh"), COUNTS),
+    "tissue 128, 16 of 5, 16 of 5": (TISSUE_128, _convnet(TISSUE_128, [16, 16], [5, 5], [3, 3]), (1, 4)),
+    "EEG, LSTM, tanh": (EEG, _lstm(1), COUNTS),
+    "EEG, 2 LSTMs, tanh": (EEG, _lstm(2), COUNTS),
+    "EEG, LSTM, relu": (EEG, _lstm(1, "relu"), COUNTS),
+    "EEG, LSTM, sigmoid": (EEG, _lstm(1, "sigmoid"), COUNTS),
+    "EEG, hybrid": (EEG, _hybrid(), COUNTS),
 }
 
 #: Spaces by what they are searched on.
@@ -105,27 +118,26 @@ class Alone:
         self._loss = torch.zeros(len(architectures), dtype=torch.float64)
         self._wrong = torch.zeros(len(architectures), dtype=torch.int64)
 
-    def drop(self, drops: bool) -> None:
-        """Whether there is dropout."""
+    def without_dropout(self) -> None:
+        """Let none be dropped from now on."""
         for module in self.modules:
             for layer in module:
                 if isinstance(layer, nn.Dropout):
-                    layer.train(drops)
+                    layer.eval()
 
     def step(self) -> None:
         """A batch of each."""
         for place in range(len(self.modules)):
             self.one(place)
 
-    def one(self, place: int, update: bool = True) -> None:
+    def one(self, place: int) -> None:
         """A batch of one of them."""
         y, optimizer = self._y[place], self._optimizers[place]
         scores = self.modules[place](self._x[place])
         loss = networks.loss("sparse_categorical_crossentropy", scores, y, self._logits[place])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        if update:
-            optimizer.step()
+        optimizer.step()
         self._loss[place] += loss.detach() * len(y)
         self._wrong[place] += (scores.detach().argmax(dim=1) != y).sum()
 
@@ -140,13 +152,12 @@ class Together:
         self._loss = torch.zeros(len(architectures), dtype=torch.float64)
         self._wrong = torch.zeros(len(architectures), dtype=torch.int64)
 
-    def step(self, update: bool = True) -> None:
+    def step(self) -> None:
         """A batch of each."""
         losses, wrong = self.nets.loss(self._x, self._y)
         self._optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()  # type: ignore[no-untyped-call]
-        if update:
-            self._optimizer.step()
+        self._optimizer.step()
         self._loss += losses.detach() * self._y.shape[1]
         self._wrong += wrong
 
@@ -194,42 +205,53 @@ def main() -> None:
 
 def _shapes(name: str, rounds: int) -> None:
     """Equal models: CPU milliseconds a step of one, and how many times as fast the other ways are."""
-    shape, family, values, counts = CASES[name]
-    architecture = BUILD[family](values, shape.shape, shape.classes)
+    shape, architecture, counts = CASES[name]
     for models in counts:
         torch.manual_seed(1)
         x, y = _samples(shape, models)
         alone = Alone([architecture] * models, x, y)
         ways: dict[str, Step] = {"alone": alone.step}
-        ways |= {way: _checked(way, [architecture] * models, alone, x, y) for way in _ways(family, values)}
-        if family == "convnet":
+        for way in _ways(architecture):
+            ways[way] = _checked(way, [architecture] * models, alone.modules, x, y)
+        if "lstm" not in _kinds(architecture):
             ways["vmap"] = Mapped(alone.modules, x, y, architecture.gives_logits()).step
         took = _seconds(ways, rounds)
         ratios = ", ".join(f"{way} {_ratio(took, 'alone', way):.2f}" for way in ways if way != "alone")
         print(f"{name}, {models} models: alone {median(took['alone']) / models * 1e3:.3f} ms; {ratios}", flush=True)
 
 
-def _ways(family: Family, values: Hyperparameters) -> list[str]:
-    if family == "convnet":
-        return ["grouped", "grouped_last", "columns"]
-    return ["stepped", "written"] if values["activation"] == "tanh" else ["written"]
+def _ways(architecture: Architecture) -> list[str]:
+    """The ways to fuse it."""
+    if "lstm" not in _kinds(architecture):
+        return ["columns", "grouped", "grouped_last"]
+    tanh = all(layer.activation == "tanh" for layer in architecture.layers if isinstance(layer, Lstm))
+    return ["written", "stepped"] if tanh else ["written"]
 
 
-def _checked(way: str, architectures: Sequence[Architecture], alone: Alone, x: Tensor, y: Tensor) -> Step:
+def _kinds(architecture: Architecture) -> set[str]:
+    return {layer.kind for layer in architecture.layers}
+
+
+def _checked(
+    way: str, architectures: Sequence[Architecture], modules: Sequence[nn.Module], x: Tensor, y: Tensor
+) -> Step:
     """The step of a way that gives the gradients that the models have alone."""
-    together = Together(architectures, x, y, way)
+    torch.set_default_dtype(torch.float64)
+    alone = Alone(architectures, x.double(), y)
+    together = Together(architectures, x.double(), y, way)
+    torch.set_default_dtype(torch.float32)
     together.nets.take(alone.modules)
-    alone.drop(False)
+    alone.without_dropout()
     together.nets.drops = False
     for place in range(len(architectures)):
-        alone.one(place, update=False)
-    together.step(update=False)
-    alone.drop(True)
-    together.nets.drops = True
+        alone.one(place)
+    together.step()
     off = together.nets.farthest(alone.modules)
     if not off <= CLOSE:
         raise SystemExit(f"{way}: gradients differ by {off:.1e}")
-    return together.step
+    timed = Together(architectures, x, y, way)
+    timed.nets.take(modules)
+    return timed.step
 
 
 def _search(name: str, rounds: int, draws: int, sets: int) -> None:
@@ -245,8 +267,8 @@ def _search(name: str, rounds: int, draws: int, sets: int) -> None:
     for seed in range(draws):
         drawn = _drawn(shape, family, space, sets, seed)
         for most in (4, 16) if family == "convnet" else (1, 4, 8):
-            way = "columns" if family == "convnet" else "written"
-            _print_search(f"{name}, draw {seed}", way, most, _timed(shape, drawn, way, most, rounds))
+            ways = ["columns", "grouped"] if family == "convnet" else ["written"]
+            _print_search(f"{name}, draw {seed}", most, _timed(shape, drawn, ways, most, rounds))
 
 
 @dataclass(frozen=True)
@@ -255,7 +277,7 @@ class Timed:
 
     Attributes:
         singles: of those whose kind is theirs alone.
-        alone, fused, chosen: of the others, one after another, as one, and by the faster way of each group.
+        alone, fused, chosen: of the others, one after another, as one, and whichever is faster for each group.
         dev: what scoring dev adds.
         grouped: how many are fused.
         padding: their parameters with padding, over those without.
@@ -270,19 +292,19 @@ class Timed:
     padding: float
 
 
-def _print_search(name: str, way: str, most: int, it: Timed) -> None:
+def _print_search(name: str, most: int, it: Timed) -> None:
     steps = (it.singles + it.alone) / (it.singles + it.chosen)
     gain = it.alone / it.fused if it.fused else math.nan
     whole = (it.singles + it.alone + it.dev) / (it.singles + it.chosen + it.dev)
     print(
-        f"{name}, {way}, up to {most} a group: {it.grouped} fused; those {gain:.2f} "
+        f"{name}, up to {most} a group: {it.grouped} fused; those {gain:.2f} "
         f"(parameters {it.padding:.2f} times with padding), all training {steps:.2f}, with dev {whole:.2f} "
         f"(fused only where faster)",
         flush=True,
     )
 
 
-def _timed(shape: Shape, drawn: list[Architecture], way: str, most: int, rounds: int) -> Timed:
+def _timed(shape: Shape, drawn: list[Architecture], fusing: list[str], most: int, rounds: int) -> Timed:
     singles = alone = fused = chosen = dev = 0.0
     own = padded = grouped = 0
     for group in _groups(drawn, most):
@@ -292,7 +314,7 @@ def _timed(shape: Shape, drawn: list[Architecture], way: str, most: int, rounds:
         ways: dict[str, Step] = {"alone": one.step, "dev": partial(_dev, one.modules, shape)}
         fuses = len(group) > 1 or most == 1
         if fuses:
-            ways["fused"] = _checked(way, group, one, x, y)
+            ways |= {way: _checked(way, group, one.modules, x, y) for way in fusing}
             grouped += len(group)
         took = {name: median(seconds) for name, seconds in _seconds(ways, rounds).items()}
         dev += took["dev"]
@@ -300,10 +322,11 @@ def _timed(shape: Shape, drawn: list[Architecture], way: str, most: int, rounds:
             singles += took["alone"]
             continue
         alone += took["alone"]
-        fused += took["fused"]
-        chosen += min(took["alone"], took["fused"])
+        best = min(took[way] for way in fusing)
+        fused += best
+        chosen += min(took["alone"], best)
         own += sum(parameter.numel() for module in one.modules for parameter in module.parameters())
-        padded += sum(values.numel() for values in Nets(group, way).parameters())
+        padded += sum(values.numel() for values in Nets(group, fusing[0]).parameters())
     return Timed(singles, alone, fused, chosen, dev, grouped, padded / max(own, 1))
 
 
@@ -317,7 +340,7 @@ def _dev(modules: Sequence[nn.Module], shape: Shape) -> None:
 
 def _drawn(shape: Shape, family: Family, space: str, sets: int, seed: int) -> list[Architecture]:
     """What can be built of so many random sets."""
-    found = load(Space, Path(RESOURCES) / "spaces" / f"{space}.yaml")
+    found = load(Space, resource("spaces", space))
     random = np.random.default_rng(seed)
     drawn = []
     for _ in range(sets):
