@@ -20,7 +20,7 @@ from blindtune.errors import SecondLook, UserError
 from blindtune.ledger import Ledger
 from blindtune.looks import Look
 from blindtune.runs import run
-from blindtune.seal import decode, decode_to_files, picture
+from blindtune.seal import Frozen, decode, decode_to_files, picture
 from blindtune.systems import Bayes, ClosedLoop, Knn
 from makers import Places, prepare_toy, study
 
@@ -44,9 +44,8 @@ class Lab:
 
     def decode(self, folder: Path, repeats: bool = False) -> tuple[Look, Any]:
         card = seal.read_card(folder / "card.json")
-        return decode(
-            card, folder, self.places.open(), self.places.seal, Ledger(self.ledger), repeats, self.said.append
-        )
+        model = Frozen(card, folder, self.places.open())
+        return decode(model, self.places.seal, Ledger(self.ledger), repeats, self.said.append)
 
     def to_files(self, folder: Path, out: Path) -> None:
         decode_to_files(
@@ -110,9 +109,7 @@ def test_a_result_is_written_down_before_it_is_said(lab: Lab, monkeypatch: pytes
     card = seal.read_card(folder / "card.json")
     events = []
     decode(
-        card,
-        folder,
-        lab.places.open(),
+        Frozen(card, folder, lab.places.open()),
         lab.places.seal,
         Ledger(lab.ledger),
         False,
