@@ -20,8 +20,8 @@ from blindtune.errors import SecondLook, UserError
 from blindtune.ledger import Ledger
 from blindtune.looks import Look
 from blindtune.runs import run
-from blindtune.seal import decode, decode_to_files, picture
-from blindtune.systems import Bayes, ClosedLoop, Knn
+from blindtune.seal import Frozen, decode, decode_to_files, picture
+from blindtune.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest
 from makers import Places, prepare_toy, study
 
 
@@ -44,9 +44,8 @@ class Lab:
 
     def decode(self, folder: Path, repeats: bool = False) -> tuple[Look, Any]:
         card = seal.read_card(folder / "card.json")
-        return decode(
-            card, folder, self.places.open(), self.places.seal, Ledger(self.ledger), repeats, self.said.append
-        )
+        model = Frozen(card, folder, self.places.open())
+        return decode(model, self.places.seal, Ledger(self.ledger), repeats, self.said.append)
 
     def to_files(self, folder: Path, out: Path) -> None:
         decode_to_files(
@@ -110,9 +109,7 @@ def test_a_result_is_written_down_before_it_is_said(lab: Lab, monkeypatch: pytes
     card = seal.read_card(folder / "card.json")
     events = []
     decode(
-        card,
-        folder,
-        lab.places.open(),
+        Frozen(card, folder, lab.places.open()),
         lab.places.seal,
         Ledger(lab.ledger),
         False,
@@ -279,6 +276,64 @@ def test_files_hold_look_answers_and_surface(lab: Lab) -> None:
         assert set(np.unique(surface["label"])) <= {0, 1}
     card = Card.model_validate(json.loads((folder / "card.json").read_text(encoding="utf-8")) | {}, extra="ignore")
     assert look.frozen_sha256 == card.frozen_sha256()
+
+
+class Watched:
+    """Stands for the trainer and the view of a frozen model, and notes what they are asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rebuilt = 0
+        self.seen: list[int] = []
+        trainer_for, behind = seal.trainer_for, seal.behind
+
+        def trainer(settings: Any, workers: int) -> Any:
+            self.rebuilt += 1
+            return trainer_for(settings, workers)
+
+        def view(sees: Any, data: Any) -> Any:
+            look = behind(sees, data)
+            return lambda x: self.seen.append(len(x)) or look(x)
+
+        monkeypatch.setattr(seal, "trainer_for", trainer)
+        monkeypatch.setattr(seal, "behind", view)
+
+
+def test_the_surface_is_that_of_the_model_that_looked_rebuilt_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, watched = lab.freeze(), Watched(monkeypatch)
+    lab.to_files(folder, lab.folder / "out")
+    assert (watched.rebuilt, watched.seen) == (1, [60, 30, 25]), "train, eval, the plane"
+    lab.to_files(folder, lab.folder / "again")
+    assert (watched.rebuilt, watched.seen[3:]) == (2, [60, 25]), "answered from the ledger"
+    first, second = (np.load(lab.folder / name / "surface.npz") for name in ("out", "again"))
+    np.testing.assert_array_equal(first["label"], second["label"])
+
+
+def test_a_network_has_no_need_to_see_train_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = lab.folder / "model.yaml"
+    model.write_text("layers: [{kind: dense, units: 2, activation: relu}]\ntraining: {epochs: 1}\n")
+    it, folder = study(Manual(kind="manual", model=str(model))), lab.folder / "network"
+    run(it, lab.places.open(), {"model": model}, "code", folder, Console())
+    watched = Watched(monkeypatch)
+    lab.to_files(folder, lab.folder / "out")
+    assert (watched.rebuilt, watched.seen) == (1, [30, 25]), "eval, the plane"
+
+
+def test_a_look_is_the_same_on_any_number_of_cores(lab: Lab) -> None:
+    loop = ClosedLoop(neighbours=3, trees=5)
+    for settings in (
+        Knn(kind="knn", neighbours=[3]),
+        RandomForest(kind="random_forest", trees=[5]),
+        Bayes(kind="bayes", train=loop, dev=loop, eval=loop),
+    ):
+        folder = lab.freeze(settings=settings, system=settings.kind)
+        card = seal.read_card(folder / "card.json")
+        found = []
+        for workers in (1, 2, 3):
+            model = Frozen(card, folder, lab.places.open(), workers)
+            ledger = Ledger(lab.folder / f"ledger-{settings.kind}-{workers}")
+            look, _ = decode(model, lab.places.seal, ledger, False, lab.said.append)
+            found.append(look.model_copy(update={"looked": ""}))
+        assert found[0] == found[1] == found[2]
 
 
 class Grouped(Isip):

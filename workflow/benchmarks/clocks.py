@@ -55,6 +55,12 @@ def peak_of(way: Callable[..., object], *arguments: Any) -> float:
         return pool.submit(_grown, way, arguments).result()
 
 
+def peak() -> int:
+    """The most memory that this program had so far, in bytes; `getrusage` would count what it was forked from."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+
+
 def _warm(warm: Callable[[], object]) -> None:
     warm()
     time.sleep(0.5)
@@ -65,12 +71,6 @@ def _quiet(way: Callable[..., object], item: Any) -> None:
 
 
 def _grown(way: Callable[..., object], arguments: Sequence[Any]) -> float:
-    before = _peak()
+    before = peak()
     way(*arguments)
-    return (_peak() - before) / 1024
-
-
-def _peak() -> int:
-    """The most memory that this program had so far, in KiB; `getrusage` would count what it was forked from."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+    return (peak() - before) / 2**20

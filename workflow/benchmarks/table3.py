@@ -35,29 +35,36 @@ Row = dict[str, float]
 def main() -> int:
     """Print the comparison of every set that was asked for."""
     arguments = _arguments()
-    paper = _paper()
+    config = paper_config()
     good = True
     for number in [arguments.set] if arguments.set else ["08", "09", "10"]:
         begun = time.perf_counter()
-        splits = _splits(paper, number, arguments)
-        good = _compare(number, _measure(paper, number, splits)) and good
+        splits = _splits(config, number, arguments)
+        good = _compare(number, _measure(config, number, splits)) and good
         print(f"#{number}: {time.perf_counter() - begun:.0f} s")
     print("all cells within their limits" if good else "some cells are past their limits")
     return 0 if good else 1
 
 
-def _paper() -> Config:
+def paper_config() -> Config:
+    """The config of the published study."""
     return read(merge(DEFAULT, read_yaml(PAPER)), str(PAPER))
 
 
-def _splits(paper: Config, number: str, arguments: argparse.Namespace) -> dict[str, Split]:
+def drawn(paper: Config, number: str, fraction: float) -> dict[str, Split]:
+    """A drawn set with this part of its samples."""
     source: Source = paper.datasets[f"set_{number}"]
-    if arguments.isip:
-        source = Isip(source="isip", folder=str(arguments.isip))
-    elif isinstance(source, Drawn):
-        sizes = {split: round(arguments.fraction * size) for split, size in source.sizes.model_dump().items()}
+    if isinstance(source, Drawn):
+        sizes = {split: round(fraction * size) for split, size in source.sizes.model_dump().items()}
         source = source.model_copy(update={"sizes": Sizes(**sizes), "seed": SEED})
     return source.load(source.given()).splits
+
+
+def _splits(paper: Config, number: str, arguments: argparse.Namespace) -> dict[str, Split]:
+    if arguments.isip:
+        source = Isip(source="isip", folder=str(arguments.isip))
+        return source.load(source.given()).splits
+    return drawn(paper, number, arguments.fraction)
 
 
 def _measure(paper: Config, number: str, splits: dict[str, Split]) -> dict[str, Row]:

@@ -4,27 +4,35 @@ The published study uses all three as its reference (Shawki et al. 2021, section
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.neighbors import KNeighborsClassifier
+from blindtune.forests import Forest
+from blindtune.neighbours import Index, Neighbours, leave_one_out
 
 
-def fit_knn(x: NDArray[np.float32], y: NDArray[np.int64], neighbours: int) -> "KNeighborsClassifier":
+class Classifier(Protocol):
+    """A fitted reference model."""
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The label of each of ``x`` (samples, features)."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What determines its answers, beside the samples that it was fitted on; for its digest."""
+
+
+def fit_knn(x: NDArray[np.float32], y: NDArray[np.int64], neighbours: int, jobs: int = 1) -> Classifier:
     """k-nearest neighbours by Euclidean distance, each neighbour with one vote.
 
     Args:
-        x: samples (samples, features).
+        x: samples (samples, ...).
         y: labels (samples,).
-        neighbours: k, at most the number of samples.
+        neighbours: k; all samples where there are fewer.
+        jobs: cores to use; changes no answer.
     """
-    from sklearn.neighbors import KNeighborsClassifier
-
-    return KNeighborsClassifier(n_neighbors=min(neighbours, len(y))).fit(_flat(x), y)
+    return Neighbours(Index(flat(x), jobs), y, neighbours)
 
 
 def fit_forest(
@@ -35,17 +43,17 @@ def fit_forest(
     min_samples_leaf: int,
     seed: int,
     jobs: int = 1,
-) -> "RandomForestClassifier":
+) -> Classifier:
     """A random forest; the same for any number of ``jobs``, since each tree has its own seed.
 
     Args:
-        x: samples (samples, features).
+        x: samples (samples, ...).
         y: labels (samples,).
         trees: number of trees.
         max_depth: levels of a tree; 0 for no limit.
         min_samples_leaf: fewest samples in a leaf.
         seed: from which each tree derives its own.
-        jobs: trees fitted side by side.
+        jobs: trees fitted side by side, and cores to predict on.
     """
     from sklearn.ensemble import RandomForestClassifier
 
@@ -56,22 +64,17 @@ def fit_forest(
         random_state=seed,
         n_jobs=jobs,
     )
-    return forest.fit(_flat(x), y)
+    return Forest(forest.fit(flat(x), y), jobs)
 
 
-def forest_arrays(forest: "RandomForestClassifier") -> dict[str, NDArray[Any]]:
-    """The nodes of every tree, which determine what the forest predicts; for its digest."""
-    arrays: dict[str, NDArray[Any]] = {}
-    for number, tree in enumerate(forest.estimators_):
-        inner = tree.tree_
-        for name in ("children_left", "children_right", "feature", "threshold", "value"):
-            arrays[f"{number}.{name}"] = getattr(inner, name)
-    return arrays
-
-
-def error_of(model: Any, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
+def error_of(model: Classifier, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
     """The share of wrong samples."""
-    return int((model.predict(_flat(x)) != y).sum()) / len(y)
+    return _wrong(model.predict(flat(x)), y)
+
+
+def flat(x: Any) -> NDArray[np.float32]:
+    """Samples (samples, ...), an array or what can be made one, as (samples, features)."""
+    return np.asarray(x).reshape(len(x), -1)
 
 
 def bayes_estimates(
@@ -92,10 +95,11 @@ def bayes_estimates(
         seed: the forest's.
         jobs: cores to use; changes no estimate.
     """
-    knn = error_of(fit_knn(x, y, settings["neighbours"]), x, y)
-    forest = fit_forest(x, y, settings["trees"], settings["max_depth"], settings["min_samples_leaf"], seed)
+    index = Index(flat(x), jobs)
+    knn = error_of(Neighbours(index, y, settings["neighbours"]), index.x, y)
+    nearest = _wrong(leave_one_out(index, y), y)
+    forest = fit_forest(x, y, settings["trees"], settings["max_depth"], settings["min_samples_leaf"], seed, jobs)
     rnf = error_of(forest, x, y)
-    nearest = _leave_one_out(x, y)
     return {
         "closed_loop": min(knn, rnf),
         "closed_loop_knn": knn,
@@ -112,13 +116,5 @@ def cover_hart_lower(nearest: float, classes: int) -> float:
     return share * (1 - float(np.sqrt(max(0.0, 1 - nearest / share))))
 
 
-def _leave_one_out(x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
-    from sklearn.neighbors import NearestNeighbors
-
-    # Asked without arguments, kneighbors leaves each sample out of its own neighbours.
-    nearest = NearestNeighbors(n_neighbors=1).fit(_flat(x)).kneighbors(return_distance=False)[:, 0]
-    return int((y[nearest] != y).sum()) / len(y)
-
-
-def _flat(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(x).reshape(len(x), -1)
+def _wrong(labels: NDArray[np.int64], y: NDArray[np.int64]) -> float:
+    return int((labels != y).sum()) / len(y)

@@ -56,11 +56,11 @@ def trainer_for(settings: System, workers: int = 1) -> Trainer:
         case Knn():
             from blindtune.training.scikit import knn
 
-            return knn()
+            return knn(workers)
         case RandomForest():
             from blindtune.training.scikit import random_forest
 
-            return random_forest()
+            return random_forest(workers)
         case Manual(trainer="pytorch") | Tuned(trainer="pytorch"):
             from blindtune.training.pytorch import PyTorchTrainer
 

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -50,6 +51,43 @@ class Seal:
         return split
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """A frozen model beside the data that it was made with.
+
+    Attributes:
+        card: says what it is.
+        folder: where the card lies, with the weights.
+        data: train and dev of its dataset.
+        workers: cores that a reference model may use; changes no answer.
+    """
+
+    card: Card
+    folder: Path
+    data: Prepared
+    workers: int = 1
+
+    @property
+    def settings(self) -> System:
+        """Its system."""
+        return TypeAdapter[System](System).validate_python(self.card.settings)
+
+    @cached_property
+    def predict(self) -> Predict:
+        """From stored samples to labels; rebuilt from card and weights when it is first asked."""
+        card, train = self.card, self.data.train
+        look = behind(self.settings.sees, self.data)
+        weights = {}
+        if card.weights:
+            weights = read_weights(self.folder / card.weights, str(card.weights_sha256))
+        else:
+            # Fitted anew, on what it saw; only then is it worth the time to look at all of train.
+            train = replace(train, x=look(train.x))
+        task = Task(card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes)
+        predict = trainer_for(self.settings, self.workers).rebuild(task, weights, train)
+        return lambda x: predict(look(np.asarray(x)))
+
+
 def read_seal(path: Path) -> Seal:
     """The seal that ``seal.json`` describes; the data stay closed."""
     return Seal(path.parent, read_json(path)["sha256"])
@@ -83,37 +121,25 @@ def decode_to_files(
     Raises:
         UserError, SecondLook: as `decode`.
     """
-    frozen, data = read_card(card), open_prepared(manifest)
-    look, answers = decode(frozen, card.parent, data, sealed, Ledger(ledger), repeats, report, workers)
+    model = Frozen(read_card(card), card.parent, open_prepared(manifest), workers)
+    look, answers = decode(model, sealed, Ledger(ledger), repeats, report)
     decisions = {}
-    if answers is not None and data.sample_shape == (2,):
-        decisions = surface(frozen, card.parent, data, points, workers)
+    if answers is not None and model.data.sample_shape == (2,):
+        decisions = surface(model, points)
     write_answers(folder / "answers.npz", answers or {})
     write_answers(folder / "surface.npz", decisions)
     write_json(folder / "look.json", look.model_dump(mode="json"))
 
 
-def decode(
-    card: Card,
-    folder: Path,
-    data: Prepared,
-    sealed: Path,
-    ledger: Ledger,
-    repeats: bool,
-    report: Report,
-    workers: int = 1,
-) -> tuple[Look, Answers | None]:
+def decode(model: Frozen, sealed: Path, ledger: Ledger, repeats: bool, report: Report) -> tuple[Look, Answers | None]:
     """Let a frozen model take its one look at eval, or answer from the ledger if it has.
 
     Args:
-        card: the frozen model.
-        folder: where the card lies.
-        data: train and dev of the same dataset.
+        model: the frozen model.
         sealed: path of ``seal.json``.
         ledger: the ledger of the project.
         repeats: whether the config allows this study further looks.
         report: takes a line about what was done.
-        workers: as in `decode_to_files`.
 
     Returns:
         The result, and the answers or None for an estimate.
@@ -122,32 +148,18 @@ def decode(
         SecondLook: another model of the study looked at these data before.
         UserError: the sealed data or the frozen model are not what they were.
     """
-    seal = read_seal(sealed)
+    seal, card = read_seal(sealed), model.card
     frozen = card.frozen_sha256()
     known = ledger.answer(card.study, frozen, seal.sha256)
     if known is not None:
         report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; no new look")
         return known, _kept(ledger, known)
-    _check_same_data(card, data)
+    _check_same_data(card, model.data)
     blind = ledger.begin(card.study, frozen, seal.sha256, repeats)
-    look, answers = _look(card, folder, data, seal, blind, workers)
+    look, answers = _look(model, seal, blind)
     ledger.finish(look, answers)
     report(f"{card.study}: looked at eval once, error {look.error:.2%} on {look.samples} samples")
     return look, answers
-
-
-def predictor(card: Card, folder: Path, data: Prepared, workers: int) -> Predict:
-    """The frozen model as a function from stored samples to labels, rebuilt from card and weights."""
-    settings = _settings(card)
-    look = behind(settings.sees, data)
-    task = Task(card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes)
-    weights = read_weights(folder / card.weights, str(card.weights_sha256)) if card.weights else {}
-    predict = trainer_for(settings, workers).rebuild(task, weights, replace(data.train, x=look(data.train.x)))
-    return lambda x: predict(look(np.asarray(x)))
-
-
-def _settings(card: Card) -> System:
-    return TypeAdapter[System](System).validate_python(card.settings)
 
 
 def _check_same_data(card: Card, data: Prepared) -> None:
@@ -169,10 +181,8 @@ def _kept(ledger: Ledger, look: Look) -> Answers | None:
     return answers
 
 
-def _look(
-    card: Card, folder: Path, data: Prepared, seal: Seal, blind: bool, workers: int
-) -> tuple[Look, Answers | None]:
-    split = seal.open()
+def _look(model: Frozen, seal: Seal, blind: bool) -> tuple[Look, Answers | None]:
+    split, card = seal.open(), model.card
     common: dict[str, Any] = {
         "study": card.study,
         "frozen_sha256": card.frozen_sha256(),
@@ -182,9 +192,9 @@ def _look(
         "looked": now(),
     }
     if card.kind == "bayes":
-        x = behind(_settings(card).sees, data)(split.x)
+        x = behind(model.settings.sees, model.data)(split.x)
         values, seed = card.hyperparameters["eval"], card.model_seed
-        estimates = baselines.bayes_estimates(np.asarray(x), split.y, values, seed, workers)
+        estimates = baselines.bayes_estimates(np.asarray(x), split.y, values, seed, model.workers)
         return (
             Look(
                 **common,
@@ -196,7 +206,7 @@ def _look(
             ),
             None,
         )
-    predicted = predictor(card, folder, data, workers)(split.x).astype(np.int16)
+    predicted = model.predict(split.x).astype(np.int16)
     answers = {"predicted": predicted, "wrong": predicted != split.y}
     wrong = int(answers["wrong"].sum())
     confusion = np.zeros((card.classes, card.classes), dtype=np.int64)
@@ -221,24 +231,24 @@ def _by_group(group: NDArray[np.int64], wrong: NDArray[np.bool_]) -> list[OfGrou
     ]
 
 
-def surface(card: Card, folder: Path, data: Prepared, points: int, workers: int = 1) -> dict[str, NDArray[Any]]:
+def surface(model: Frozen, points: int) -> dict[str, NDArray[Any]]:
     """The frozen model's decisions over the plane, for data of two features.
 
     Args:
-        card, folder, data, workers: as in `decode`.
+        model: the frozen model.
         points: points along each axis.
 
     Returns:
         ``x`` and ``y`` (points,), the axes, and ``label`` (points, points), by row of y.
     """
     # The few far outliers would shrink everything else: frame all but one sample in a hundred.
-    low, high = np.quantile(data.train.x, [0.005, 0.995], axis=0)
+    low, high = np.quantile(model.data.train.x, [0.005, 0.995], axis=0)
     margin = 0.25 * (high - low)
     axes = [
         np.linspace(low[axis] - margin[axis], high[axis] + margin[axis], points, dtype=np.float32) for axis in (0, 1)
     ]
     grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
-    label = predictor(card, folder, data, workers)(grid).astype(np.int16).reshape(points, points)
+    label = model.predict(grid).astype(np.int16).reshape(points, points)
     return {"x": axes[0], "y": axes[1], "label": label}
 
 

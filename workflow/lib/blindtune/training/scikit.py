@@ -1,7 +1,7 @@
 """Trainers for the reference models: k-nearest neighbours and random forests.
 
-A reference model is frozen as its recipe. Fitting it again on the same train split gives the same model,
-which `rebuild` proves by its digest; nothing has to be unpickled.
+A reference model is frozen as its recipe. Fitting it again on the same train split gives the same model, on any
+number of cores; nothing has to be unpickled.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,12 +24,10 @@ class ScikitTrainer:
 
     Attributes:
         fit: from samples, labels and task to a fitted classifier.
-        identify: the arrays that determine what a fitted classifier predicts.
     """
 
     continues = False
-    fit: Callable[[NDArray[np.float32], NDArray[np.int64], Task], Any]
-    identify: Callable[[Any], dict[str, NDArray[Any]]]
+    fit: Callable[[NDArray[np.float32], NDArray[np.int64], Task], baselines.Classifier]
 
     def versions(self) -> dict[str, str]:
         """The version of scikit-learn."""
@@ -42,34 +40,24 @@ class ScikitTrainer:
         with session.clock.measure("evaluate"):
             error = baselines.error_of(model, dev.x, dev.y)
         curve = [Epoch(train_loss=None, train_error=None, dev_loss=None, dev_error=error)]
-        return Outcome("completed", None, curve, scored_epoch=1, parameters=None, weights=self.identify(model))
+        return Outcome("completed", None, curve, scored_epoch=1, parameters=None, weights=model.arrays())
 
     def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """The model again, fitted anew on train."""
         model = self.fit(train.x, train.y, task)
-        return lambda x: np.asarray(model.predict(np.asarray(x).reshape(len(x), -1)), dtype=np.int64)
+        return lambda x: model.predict(baselines.flat(x))
 
 
-def knn() -> ScikitTrainer:
-    """k-nearest neighbours; determined by train, which the card names by its hash, and k."""
-    return ScikitTrainer(
-        fit=lambda x, y, task: baselines.fit_knn(x, y, int(task.hyperparameters["neighbours"])),
-        identify=lambda model: {"neighbours": np.array([model.n_neighbors])},
-    )
+def knn(jobs: int = 1) -> ScikitTrainer:
+    """k-nearest neighbours on ``jobs`` cores; determined by train, which the card names by its hash, and k."""
+    return ScikitTrainer(lambda x, y, task: baselines.fit_knn(x, y, int(task.hyperparameters["neighbours"]), jobs))
 
 
-def random_forest() -> ScikitTrainer:
-    """A random forest; determined by the nodes of its trees."""
-    return ScikitTrainer(fit=_forest, identify=baselines.forest_arrays)
+def random_forest(jobs: int = 1) -> ScikitTrainer:
+    """A random forest on ``jobs`` cores; determined by the nodes of its trees."""
 
+    def fit(x: NDArray[np.float32], y: NDArray[np.int64], task: Task) -> baselines.Classifier:
+        trees, depth, leaf = (int(task.hyperparameters[name]) for name in ("trees", "max_depth", "min_samples_leaf"))
+        return baselines.fit_forest(x, y, trees, depth, leaf, task.seed, jobs)
 
-def _forest(x: NDArray[np.float32], y: NDArray[np.int64], task: Task) -> Any:
-    values = task.hyperparameters
-    return baselines.fit_forest(
-        x,
-        y,
-        trees=int(values["trees"]),
-        max_depth=int(values["max_depth"]),
-        min_samples_leaf=int(values["min_samples_leaf"]),
-        seed=task.seed,
-    )
+    return ScikitTrainer(fit)

@@ -1,0 +1,192 @@
+"""KNN, RNF and the estimates of the Bayes error on half a million samples, against scikit-learn at its best setting.
+
+    python workflow/benchmarks/reference_speed.py                  # the drawn set #09 at full size
+    python workflow/benchmarks/reference_speed.py --fraction 0.1   # smaller
+
+KNN and RNF are fitted on train and predict dev; the estimates are those of train. The settings are those of
+workflow/studies/paper.yaml. Plain is what a user of scikit-learn writes, with each algorithm for neighbours; those that
+are far slower run once, on one core, and `brute` answers for a hundredth of dev only, with its seconds scaled up. Each
+call has a process of its own, which reads the samples as the workflow does; the libraries are loaded before the clock
+starts. Of several rounds the fastest counts, since what disturbs a round only ever adds to it. Memory is the peak of
+the whole process.
+
+Exits with 1 where an answer is not that of scikit-learn on one core, or the memory of blindtune exceeds 2 GiB.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import clocks
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from table3 import drawn, paper_config
+
+from blindtune.baselines import bayes_estimates, fit_forest, fit_knn
+from blindtune.files import digest_of_arrays
+
+SEED = 42
+#: Bytes that blindtune may take.
+LIMIT = 2**31
+#: The share of dev that scikit-learn compares with every sample.
+BRUTE = 0.01
+OURS = "blindtune"
+#: Ways that need no second look.
+SLOW = ("ball_tree", "brute")
+
+Data = dict[str, Any]
+#: From data, settings and cores to what was found.
+Way = Callable[[Data, Data, int], Any]
+
+
+@dataclass(frozen=True)
+class Took:
+    """One call: seconds of wall and CPU, bytes at the peak, and a digest of what was found."""
+
+    wall: float
+    cpu: float
+    peak: int
+    found: str
+
+
+def knn(data: Data, settings: Data, jobs: int) -> Any:
+    """Blindtune's neighbours."""
+    return fit_knn(data["train_x"], data["train_y"], settings["neighbours"], jobs).predict(data["dev_x"])
+
+
+def plain_knn(algorithm: str, data: Data, settings: Data, jobs: int) -> Any:
+    """Scikit-learn's."""
+    model = KNeighborsClassifier(settings["neighbours"], algorithm=algorithm, n_jobs=jobs)
+    return model.fit(data["train_x"], data["train_y"]).predict(data["dev_x"])
+
+
+def rnf(data: Data, settings: Data, jobs: int) -> Any:
+    """Blindtune's forest."""
+    return fit_forest(data["train_x"], data["train_y"], **settings, seed=SEED, jobs=jobs).predict(data["dev_x"])
+
+
+def plain_rnf(data: Data, settings: Data, jobs: int) -> Any:
+    """Scikit-learn's."""
+    return _forest(settings, jobs).fit(data["train_x"], data["train_y"]).predict(data["dev_x"])
+
+
+def bayes(data: Data, settings: Data, jobs: int) -> Any:
+    """Blindtune's estimates of train."""
+    found = bayes_estimates(data["train_x"], data["train_y"], settings, SEED, jobs)
+    return np.array([found[name] for name in ("closed_loop_knn", "closed_loop_rnf", "nearest_neighbour")])
+
+
+def plain_bayes(data: Data, settings: Data, jobs: int) -> Any:
+    """The same errors with scikit-learn."""
+    x, y = data["train_x"], data["train_y"]
+    near = KNeighborsClassifier(settings["neighbours"], n_jobs=jobs).fit(x, y).predict(x)
+    forest = _forest(settings, jobs).fit(x, y).predict(x)
+    other = NearestNeighbors(n_neighbors=1, n_jobs=jobs).fit(x).kneighbors(return_distance=False)[:, 0]
+    return np.array([(labels != y).mean() for labels in (near, forest, y[other])])
+
+
+#: By part: the ways, ours first, and for each the share of dev that it answers for.
+WAYS: dict[str, dict[str, tuple[Way, float]]] = {
+    "KNN": {
+        OURS: (knn, 1),
+        "kd_tree": (partial(plain_knn, "kd_tree"), 1),
+        "ball_tree": (partial(plain_knn, "ball_tree"), 1),
+        "brute": (partial(plain_knn, "brute"), BRUTE),
+    },
+    "RNF": {OURS: (rnf, 1), "plain": (plain_rnf, 1)},
+    "Bayes": {OURS: (bayes, 1), "plain": (plain_bayes, 1)},
+}
+
+
+def main() -> int:
+    """Measure and print."""
+    arguments = _arguments()
+    config = paper_config()
+    systems = config.systems
+    settings = {
+        "KNN": systems["knn_09"].candidates()[0],
+        "RNF": systems["rnf_09"].candidates()[0],
+        "Bayes": systems["bayes_09"].train.model_dump(),
+    }
+    good = True
+    with tempfile.TemporaryDirectory() as name:
+        for split, part in drawn(config, "09", arguments.fraction).items():
+            np.save(f"{name}/{split}_x.npy", part.x)
+            np.save(f"{name}/{split}_y.npy", part.y)
+        for part in arguments.parts:
+            known = None
+            for jobs in sorted({1, clocks.CORES}):
+                took = _in_turns(part, Path(name), settings[part], jobs, arguments.rounds)
+                known = known or next(took[way].found for way in WAYS[part] if way != OURS)
+                good = _print(part, jobs, took, known) and good
+    return 0 if good else 1
+
+
+def _in_turns(part: str, folder: Path, settings: Data, jobs: int, rounds: int) -> dict[str, Took]:
+    """The fastest of the rounds of each way, by CPU."""
+    calls: dict[str, list[Took]] = {}
+    for number in range(rounds):
+        for name in WAYS[part]:
+            if name in SLOW and (number, jobs) != (0, 1):
+                continue
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                calls.setdefault(name, []).append(pool.submit(_call, part, name, folder, settings, jobs).result())
+    return {name: min(took, key=lambda one: one.cpu) for name, took in calls.items()}
+
+
+def _call(part: str, name: str, folder: Path, settings: Data, jobs: int) -> Took:
+    """One call, in the process of its own."""
+    way, share = WAYS[part][name]
+    data = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
+    data["dev_x"] = data["dev_x"][: max(1, round(share * len(data["dev_x"])))]
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = way(data, settings, jobs)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Took(wall / share, cpu / share, clocks.peak(), digest_of_arrays({"found": found}) if share == 1 else "")
+
+
+def _print(part: str, jobs: int, took: dict[str, Took], known: str) -> bool:
+    """A line per way and the ratio to the best; true where ours found what is known and stayed small."""
+    where = f"{part}, {jobs} core{'s' if jobs > 1 else ''}"
+    for name, one in took.items():
+        print(f"{where}: {name:9}  {one.wall:7.2f} s wall  {one.cpu:7.2f} s CPU  {one.peak / 2**20:5.0f} MiB")
+    ours = took.pop(OURS)
+    wall, cpu = ours.wall / min(one.wall for one in took.values()), ours.cpu / min(one.cpu for one in took.values())
+    same, small = ours.found == known, ours.peak < LIMIT
+    print(
+        f"{where}: {wall:.2f} of the wall and {cpu:.2f} of the CPU of scikit-learn's best, "
+        f"{'the same answers' if same else 'OTHER ANSWERS'}{'' if small else ', TOO MUCH MEMORY'}",
+        flush=True,
+    )
+    return same and small
+
+
+def _forest(settings: Data, jobs: int) -> RandomForestClassifier:
+    return RandomForestClassifier(
+        n_estimators=settings["trees"],
+        max_depth=settings["max_depth"] or None,
+        min_samples_leaf=settings["min_samples_leaf"],
+        random_state=SEED,
+        n_jobs=jobs,
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fraction", type=float, default=1.0, help="of the published sizes")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--parts", nargs="+", choices=list(WAYS), default=list(WAYS))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
