@@ -89,7 +89,7 @@ def _trained(name: str, point: Point) -> dict[str, Any]:
     trainer = plan(settings, budget, data.name, 1, data, settings.files(), point["cores"]).trainer
     training = Training(epochs=point["epochs"], batch_size=point["batch"])
     sets = [_set(number, point["width"]) for number in range(point["trials"])]
-    tasks = [workload.task(values, training, number) for number, values in enumerate(sets)]
+    tasks = [workload.task(values, training, seed=number) for number, values in enumerate(sets)]
     # The first use of a library is no part of any growth.
     workload.train_all(trainer, tasks, *workload.splits("set_10", 64, 64))
     children.settle()

@@ -17,9 +17,6 @@ from blindtune.spaces import Hyperparameters, Space
 from blindtune.strict import load
 from blindtune.training.base import Outcome, Session, Task, Together, Trainer, Training
 
-#: Of every drawn set: coordinates of a point, and classes.
-INPUTS, CLASSES = (2,), 2
-
 #: Of what is drawn.
 SEED = 1
 
@@ -47,18 +44,19 @@ def drawn_sets(space: str, count: int) -> list[Hyperparameters]:
 
 def prepared(drawing: str, train: int, dev: int) -> Prepared:
     """The same as a study sees it, without its files."""
-    return Prepared(drawing, *splits(drawing, train, dev), ["0", "1"], "", {})
+    classes = load(Drawing, source(drawing, train, dev).given()["drawing"]).classes
+    return Prepared(drawing, *splits(drawing, train, dev), classes, "", {})
 
 
-def architecture_of(values: Hyperparameters) -> Architecture:
-    """What a set builds on points."""
-    return mlp.architecture(values, INPUTS, CLASSES)
+def architecture_of(values: Hyperparameters, classes: int = 2) -> Architecture:
+    """What a set builds on points of so many classes."""
+    return mlp.architecture(values, (2,), classes)
 
 
-def task(values: Hyperparameters, training: Training, seed: int = 1) -> Task:
+def task(values: Hyperparameters, training: Training, classes: int = 2, seed: int = 1) -> Task:
     """What a set trains, its seed from ``seed`` and the set."""
-    seed = derive("trial", seed, values)
-    return Task(architecture_of(values), training.with_hyperparameters(values), values, seed, CLASSES)
+    architecture = architecture_of(values, classes)
+    return Task(architecture, training.with_hyperparameters(values), values, derive("trial", seed, values), classes)
 
 
 def train_all(trainer: Trainer, tasks: Sequence[Task], train: Split, dev: Split) -> list[Outcome]:
