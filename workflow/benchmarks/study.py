@@ -10,7 +10,7 @@ import resource
 import subprocess
 import time
 
-import psutil
+import children
 
 
 def main() -> None:
@@ -28,10 +28,7 @@ def main() -> None:
 def _measure(command: list[str]) -> tuple[float, float, int]:
     before, begun = _children_cpu(), time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _resident(process.pid))
-        time.sleep(0.1)
+    peak = children.peak_of(process, pause=0.1)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     return time.perf_counter() - begun, _children_cpu() - before, peak
@@ -40,21 +37,6 @@ def _measure(command: list[str]) -> tuple[float, float, int]:
 def _children_cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-def _resident(pid: int) -> int:
-    total = 0
-    try:
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
-    for process in family:
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue  # ended since it was listed
-    return total
 
 
 if __name__ == "__main__":

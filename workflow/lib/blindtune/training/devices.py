@@ -11,6 +11,8 @@ def device() -> torch.device:
         return torch.device("cpu")
     # Without it, products of matrices may be summed in another order from run to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Convolutions and LSTMs in float32 too, as the processor computes them; cuDNN would round what goes in to ten bits.
+    torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda")
 
 

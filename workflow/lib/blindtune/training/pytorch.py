@@ -1,8 +1,13 @@
-"""The PyTorch trainer: an eager loop over shuffled batches, on one thread."""
+"""The PyTorch trainer: an eager loop over shuffled batches, on one thread or on a CUDA device.
 
+Initial weights and the order of samples are drawn on the processor, by the trial's seed. Without dropout a device gives
+the processor's model up to rounding; dropout is drawn where it is computed.
+"""
+
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -16,6 +21,7 @@ from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.seeds import derive
 from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session, Task, Training, finite
+from blindtune.training.devices import device, name_of
 from blindtune.trials import Epoch
 from blindtune.views.seen import Seen
 
@@ -30,14 +36,24 @@ class Samples:
     x: Tensor | Seen
     y: Tensor
 
+    def to(self, where: torch.device) -> Self:
+        """The same samples on a device; what lies behind a view stays, and goes there batch by batch."""
+        x = self.x.to(where) if isinstance(self.x, Tensor) else self.x
+        return type(self)(x, self.y.to(where))
+
     def shuffled(self, size: int, random: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of ``size`` samples in a new order, from PyTorch's generator; what a view draws, from ``random``."""
+        """Batches of ``size`` samples in a new order, from PyTorch's generator of the processor.
+
+        What a view draws comes from ``random``.
+        """
+        where = self.y.device
         order = torch.randperm(len(self.y))
+        y = self.y[order.to(where)]
         if isinstance(self.x, Tensor):
-            yield from zip(torch.split(self.x[order], size), torch.split(self.y[order], size), strict=True)
+            yield from zip(torch.split(self.x[order.to(where)], size), torch.split(y, size), strict=True)
             return
-        for rows in torch.split(order, size):
-            yield torch.from_numpy(self.x.drawn(rows.numpy(), random)), self.y[rows]
+        for rows, labels in zip(torch.split(order, size), torch.split(y, size), strict=True):
+            yield torch.from_numpy(self.x.drawn(rows.numpy(), random)).to(where), labels
 
 
 class Course(Protocol):
@@ -54,10 +70,10 @@ class PyTorchTrainer:
 
     continues = True
 
-    #: Where models are scored.
-    device = torch.device("cpu")
-
     def __init__(self) -> None:
+        #: Where models are trained and scored.
+        self.device = device()
+        self._moved: deque[tuple[Split, Samples]] = deque(maxlen=2)
         # One thread, so that sums have one order and records do not depend on the number of cores.
         torch.set_num_threads(1)
         # As torch.use_deterministic_algorithms(True), which also imports its compiler: two seconds.
@@ -69,16 +85,17 @@ class PyTorchTrainer:
         torch.set_flush_denormal(True)
 
     def versions(self) -> dict[str, str]:
-        """The version of PyTorch."""
-        return {"torch": torch.__version__}
+        """The version of PyTorch, and the device unless it is the processor."""
+        where = {} if self.device.type == "cpu" else {"device": name_of(self.device)}
+        return {"torch": torch.__version__} | where
 
     def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
         """Train to the task's last epoch, scoring dev after each; ends early when a loss is not finite."""
         architecture, clock = architecture_of(task), session.clock
         with clock.measure("build"):
             torch.manual_seed(task.seed)
-            model = networks.build(architecture)
-            course = self._course(model, task, samples_of(train), samples_of(dev), session.trained_before)
+            model = networks.build(architecture).to(self.device)
+            course = self._course(model, task, self._placed(train), self._placed(dev), session.trained_before)
             if session.state:
                 _go_on(model, course.optimizer, session.state.arrays)
         progress = Progress(task.training.epochs, session)
@@ -87,6 +104,16 @@ class PyTorchTrainer:
         return progress.outcome(
             count_parameters(architecture), lambda: networks.weights_of(model), lambda: _state(model, course.optimizer)
         )
+
+    def _placed(self, split: Split) -> Samples:
+        """A split where models are trained; a device keeps train and dev for the trials that follow."""
+        if self.device.type == "cpu":
+            return samples_of(split)
+        for known, samples in self._moved:
+            if known is split:
+                return samples
+        self._moved.append((split, samples_of(split).to(self.device)))
+        return self._moved[-1][1]
 
     def _course(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples, before: int) -> "Course":
         return _Loop(model, task, train, dev, before)
@@ -136,16 +163,18 @@ def optimizer_for(training: Training, parameters: Any) -> torch.optim.Optimizer:
             return torch.optim.RMSprop(parameters, lr=rate)
 
 
-_MODEL, _OPTIMIZER, _RANDOM = "model.", "optimizer.", "random"
+_MODEL, _OPTIMIZER, _RANDOM, _RANDOM_CUDA = "model.", "optimizer.", "random", "random_cuda"
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
-    """Weights, moments of the optimizer and the place in the stream of random numbers."""
+    """Weights, moments of the optimizer and the place in each stream of random numbers."""
     arrays = {f"{_MODEL}{name}": array for name, array in networks.weights_of(model).items()}
     for index, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             if value is not None:
-                arrays[f"{_OPTIMIZER}{index}.{name}"] = value.numpy().copy()
+                arrays[f"{_OPTIMIZER}{index}.{name}"] = value.cpu().numpy().copy()
+    if next(model.parameters()).is_cuda:
+        arrays[_RANDOM_CUDA] = torch.cuda.get_rng_state().numpy().copy()
     return arrays | {_RANDOM: torch.get_rng_state().numpy().copy()}
 
 
@@ -158,6 +187,8 @@ def _go_on(model: nn.Module, optimizer: torch.optim.Optimizer, arrays: Mapping[s
             moments.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
     torch.set_rng_state(torch.from_numpy(arrays[_RANDOM].copy()))
+    if next(model.parameters()).is_cuda and _RANDOM_CUDA in arrays:
+        torch.cuda.set_rng_state(torch.from_numpy(arrays[_RANDOM_CUDA].copy()))
 
 
 class _Loop:
@@ -189,8 +220,8 @@ def _one_epoch(
 ) -> tuple[float, float]:
     model.train()
     training, gives_logits = task.training, architecture_of(task).gives_logits()
-    total_loss = torch.zeros((), dtype=torch.float64)
-    wrong = torch.zeros((), dtype=torch.int64)
+    total_loss = torch.zeros((), dtype=torch.float64, device=samples.y.device)
+    wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
     for batch_x, batch_y in samples.shuffled(training.batch_size, random):
         scores = model(batch_x)
         loss = networks.loss(training.loss, scores, batch_y, gives_logits)

@@ -19,8 +19,13 @@ from blindtune.trials import Epoch
 class SkorchTrainer(PyTorchTrainer):
     """Trains an `Architecture` through ``NeuralNetClassifier``; its data loader shuffles in an order of its own.
 
-    A training that goes on equals one that never stopped, bit by bit.
+    A training that goes on equals one that never stopped, bit by bit. It stays on the processor: the data loader hands
+    out one sample at a time, which no device makes faster.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.device = torch.device("cpu")
 
     def versions(self) -> dict[str, str]:
         """The versions of PyTorch and skorch."""

@@ -1,0 +1,110 @@
+"""One side of `side_by_side`: trains a list of sets in this process and prints what it took as JSON.
+
+``python workflow/benchmarks/sides.py keras-tuner MANIFEST JOB WORKERS``, the job a file with ``sets``, ``epochs`` and
+``batch``; or ``sides.py rate``.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import children
+import numpy as np
+import plain_mlp
+import workload
+
+from blindtune.budgets import Budget
+from blindtune.cards import write_card
+from blindtune.datasets.store import Prepared, open_prepared
+from blindtune.files import read_json
+from blindtune.freezing import freeze
+from blindtune.plans import plan, trainer_for
+from blindtune.search import Listener, Search
+from blindtune.spaces import Hyperparameters
+from blindtune.studies import Study
+from blindtune.systems import Tuned
+from blindtune.trials import TrialLog
+from blindtune.tuners.base import Given
+from blindtune.views.behind import seen
+from blindtune.weights import WeightStore
+
+#: The trainer of each side that is a study, and the study's seed: another one gives other weights and orders.
+STUDIES = {"keras": ("keras", 42), "pytorch": ("pytorch", 42), "fused": ("fused", 42), "fused-again": ("fused", 43)}
+
+
+def main() -> None:
+    """Run the side that is named."""
+    if sys.argv[1] == "rate":
+        print(json.dumps({"rate": workload.rate()}))
+        return
+    side, manifest, path, workers = sys.argv[1:]
+    data, job = open_prepared(Path(manifest)), read_json(Path(path))
+    work = _plain(side, data, job) if side in plain_mlp.SCRIPTS else _study(side, data, job, int(workers))
+    wall, cpu = time.perf_counter(), children.cpu_seconds()
+    errors = work()
+    print(json.dumps({"wall": time.perf_counter() - wall, "cpu": children.cpu_seconds() - cpu, "errors": errors}))
+
+
+def _plain(side: str, data: Prepared, job: dict[str, Any]) -> Callable[[], list[float]]:
+    """A script, its libraries imported."""
+    if side == "keras-tuner":
+        import keras_tuner  # noqa: F401
+    else:
+        import optuna  # noqa: F401
+        import torch  # noqa: F401
+    arrays = (data.train.x, data.train.y, data.dev.x, data.dev.y)
+    parts = [np.array(part) for part in arrays]
+    return lambda: plain_mlp.SCRIPTS[side](parts, job["sets"], job["epochs"], job["batch"])
+
+
+def _study(side: str, data: Prepared, job: dict[str, Any], workers: int) -> Callable[[], list[float | None]]:
+    """A study from its first trial to its card, its libraries imported; what proposes is the list."""
+    trainer, seed = STUDIES[side]
+    settings = Tuned.model_validate(
+        {
+            "kind": "tuner",
+            "tuner": {"library": "optuna", "algorithm": "random"},
+            "space": "mlp",
+            "trainer": trainer,
+            "training": {"epochs": job["epochs"], "batch_size": job["batch"]},
+        }
+    )
+    study = Study(
+        config="benchmark",
+        dataset=data.name,
+        system=side,
+        seed=seed,
+        settings=settings,
+        budget=Budget(trials=len(job["sets"])),
+        scoring="last",
+        keep=1,
+    )
+    trainer_for(settings)
+    import optuna  # noqa: F401
+
+    return lambda: _run(study, settings, data, job["sets"], workers)
+
+
+def _run(
+    study: Study, settings: Tuned, data: Prepared, sets: list[Hyperparameters], workers: int
+) -> list[float | None]:
+    data = seen(settings.sees, data)
+    planned = plan(settings, study.budget, study.dataset, study.seed, data, settings.files(), workers)
+    planned = replace(planned, tuner=Given(sets))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = WeightStore(folder, study.keep)
+        log = TrialLog(folder / "trials.jsonl")
+        search = Search(study.id, study.seed, study.scoring, data, planned, log, store, Listener())
+        trials, exhausted = search.run()
+        write_card(folder / "card.json", freeze(study, data, planned, search, store, trials, exhausted))
+        return [trial.score for trial in log.read()]
+
+
+if __name__ == "__main__":
+    main()
