@@ -1,6 +1,7 @@
 """The PyTorch trainer: on a processor the plain loop, bit by bit; what it keeps on a device."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,13 @@ from blindtune.training.pytorch import PyTorchTrainer
 from makers import points
 
 TRAIN, DEV = Split(*points(230, 0)), Split(*points(100, 1))
-VALUES = {"layers": 2, "units": 9, "activation": "tanh", "dropout_rate": 0.3, "output_activation": "linear"}
+VALUES: dict[str, Any] = {
+    "layers": 2,
+    "units": 9,
+    "activation": "tanh",
+    "dropout_rate": 0.3,
+    "output_activation": "linear",
+}
 TASK = Task(mlp.architecture(VALUES, (2,), 2), Training(epochs=3, batch_size=50, learning_rate=0.02), VALUES, 7, 2)
 
 

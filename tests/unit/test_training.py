@@ -223,9 +223,12 @@ def test_whoever_stops_the_program_stops_skorch_too(monkeypatch: pytest.MonkeyPa
 
 
 def test_versions_name_every_library_that_determines_the_outcome() -> None:
+    from blindtune.training.devices import device
+
+    where = set() if device().type == "cpu" else {"device"}
     assert {name: set(trainer_of(name).versions()) for name in get_args(TrainerName)} == {
         "keras": {"keras", "tensorflow"},
-        "pytorch": {"torch"},
+        "pytorch": {"torch"} | where,
         "scikeras": {"keras", "tensorflow", "scikeras"},
         "skorch": {"torch", "skorch"},
         "fused": {"torch", "device"},

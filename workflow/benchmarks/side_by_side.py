@@ -3,10 +3,11 @@
 The plain scripts are those of `plain_mlp`. blindtune's sides are studies with their records and frozen models, trained
 by ``keras`` (on more than one core its pool), ``pytorch`` and ``fused``; ``fused-again`` is fused with another seed of
 the study, so that it differs from fused by the noise of training alone. Each side runs once, in a process of its own
-that may use so many cores and starts as many threads; imports are not timed, the first use of a library is. All but
-fused train ``--few`` of the sets, which stand for all: one from the middle of each part, in the order of their
-arithmetic. The arithmetic limit is the floating-point operations of a side's trials over the rate of a product of
-large matrices, taken before and after on as many cores.
+that may use so many cores and starts as many threads; imports are not timed, but the first use of a library is, and so
+are the imports of a pool's workers. All but fused train ``--few`` of the sets, which stand for all: one from the middle
+of each part, in the order of their arithmetic. The arithmetic limit is the floating-point operations of a side's trials
+over the rate of a product of large matrices, taken before and after on as many cores. Memory is the highest sum of the
+resident sets of a side's processes.
 ``python workflow/benchmarks/side_by_side.py --json found.json``
 """
 
@@ -16,13 +17,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import children
 import numpy as np
 import workload
+from numpy.typing import NDArray
 
 from blindtune.datasets.store import prepare
 from blindtune.spaces import Hyperparameters
@@ -134,13 +136,23 @@ def _seconds(side: dict[str, Any]) -> float:
 
 def _print_errors(found: Found) -> None:
     """The dev error of each side, and of pairs of sides the difference over the sets that both trained."""
-    print("\ndev errors of the last epoch, in %: mean, deviation over the sets, sets without one")
+    common = sorted(set.intersection(*(set(side["errors"]) for side in found.values())))
+    print(
+        "\ndev errors of the last epoch, in %: mean, deviation over the sets, sets without one; those of the sets ",
+        end="",
+    )
+    print(" ".join(str(place) for place in common))
     for (name, cores), side in found.items():
-        errors = np.array([np.nan if error is None else error for error in side["errors"].values()]) * 100
-        print(f"{name:14}{cores:6}{np.nanmean(errors):9.2f}{np.nanstd(errors):9.2f}{np.isnan(errors).sum():8}")
+        errors = _percent(side["errors"].values())
+        each = "".join(f"{error:7.2f}" for error in _percent(side["errors"][place] for place in common))
+        print(f"{name:14}{cores:6}{np.nanmean(errors):9.2f}{np.nanstd(errors):7.2f}{np.isnan(errors).sum():4}  {each}")
     print("\npairs over the same sets, in points: mean difference (standard error), deviation, Wilcoxon's p, sets")
     for one, other, note in _pairs(list(found)):
         print(f"{_called(one)} - {_called(other)}: {_compared(found[one]['errors'], found[other]['errors'])}{note}")
+
+
+def _percent(errors: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if error is None else 100 * error for error in errors])
 
 
 def _pairs(sides: list[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], tuple[str, int], str]]:

@@ -56,7 +56,7 @@ def _plain(side: str, data: Prepared, job: dict[str, Any]) -> Callable[[], list[
         import keras_tuner  # noqa: F401
     else:
         import optuna  # noqa: F401
-        import torch  # noqa: F401
+        import torch._dynamo  # noqa: F401 - PyTorch itself imports it with the first optimizer, for seconds
     arrays = (data.train.x, data.train.y, data.dev.x, data.dev.y)
     parts = [np.array(part) for part in arrays]
     return lambda: plain_mlp.SCRIPTS[side](parts, job["sets"], job["epochs"], job["batch"])
@@ -94,6 +94,7 @@ def _run(
     study: Study, settings: Tuned, data: Prepared, sets: list[Hyperparameters], workers: int
 ) -> list[float | None]:
     data = seen(settings.sees, data)
+    # What it has of processes ends with this one.
     planned = plan(settings, study.budget, study.dataset, study.seed, data, settings.files(), workers)
     planned = replace(planned, tuner=Given(sets))
     with tempfile.TemporaryDirectory() as name:
