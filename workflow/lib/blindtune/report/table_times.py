@@ -7,6 +7,12 @@ from blindtune.trials import Seconds
 
 PARTS = ("suggest", "build", "train", "evaluate", "save")
 
+FUSED = (
+    "Trained by fused: many trials at once as one model in PyTorch, each with the very numbers that it gets alone; the "
+    "seconds of an epoch are shared among them by their parameters. Without dropout that is the model that the trainer "
+    "pytorch gives, up to rounding. Keras draws other initial weights than PyTorch, whatever trains."
+)
+
 
 def build(records: Records) -> Table:
     """One row per dataset and system: means over the seeds of one study each."""
@@ -15,6 +21,7 @@ def build(records: Records) -> Table:
             "dataset": dataset.name,
             "data": dataset.data,
             "system": system.name,
+            "trainer": system.runs[0].card.settings.get("trainer"),
             "seeds": len(system.runs),
             **_parts(system),
             "records": joined(system.paths),
@@ -22,7 +29,13 @@ def build(records: Records) -> Table:
         for dataset in records.datasets
         for system in dataset.systems
     ]
-    columns = [plain("dataset", "Dataset"), plain("data", "Data"), plain("system", "System"), *map(_column, PARTS)]
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("data", "Data"),
+        plain("system", "System"),
+        plain("trainer", "Trained by"),
+        *map(_column, PARTS),
+    ]
     hosts = sorted({trial.host for run in records.runs for trial in run.trials})
     notes = [
         "Means over the seeds of one study each, in wall / CPU seconds of the process that trains; their sums stand in "
@@ -30,6 +43,8 @@ def build(records: Records) -> Table:
         "writing weights.",
         f"The trials ran on {', '.join(hosts) or 'no host'}; times on different machines must not be compared.",
     ]
+    if any(row["trainer"] == "fused" for row in rows):
+        notes.append(FUSED)
     return Table("times", "Where the seconds went", rows, columns, notes)
 
 

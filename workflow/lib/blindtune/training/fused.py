@@ -17,7 +17,7 @@ from torch import Tensor
 
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, Session, Task
-from blindtune.training.devices import device, name_of
+from blindtune.training.devices import name_of
 from blindtune.training.fused_course import Course, Trial
 from blindtune.training.fused_group import bytes_of, kind_of, order_of
 from blindtune.training.pytorch import PyTorchTrainer, Samples, samples_of
@@ -37,7 +37,6 @@ class FusedTrainer(PyTorchTrainer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.device = device()
         self._cuda = self.device.type == "cuda"
         #: So many that nearly whole groups of each depth and batch size are among them.
         self.at_once = 512 if self._cuda else 4 * MOST
