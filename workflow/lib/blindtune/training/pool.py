@@ -1,0 +1,219 @@
+"""A trainer whose tasks are trained by several processes at a time, each task as if it were alone.
+
+A worker imports its libraries once, computes on one thread and maps the data from the disk. It may die: what it was at
+is trained again elsewhere, and its record says so.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from multiprocessing.connection import wait
+from typing import Any
+
+from numpy.typing import NDArray
+
+from blindtune.datasets.base import Split
+from blindtune.training.base import Outcome, Predict, Session, Task, Together, Trainer, once
+from blindtune.training.pool_arrays import Mapped
+from blindtune.training.pool_messages import Answer, Ended, Job, Make, Measured, Ready
+from blindtune.training.pool_parts import balanced, cost_of, halves
+from blindtune.training.pool_process import Process
+from blindtune.trials import Epoch
+
+#: Tasks for each worker that are taken at once where each is trained alone: at their end one worker waits for another.
+AT_ONCE = 32
+
+#: Workers in a row that die before they could train.
+STILLBORN = 3
+
+
+class Pool:
+    """Trains with another trainer, in processes of its own; `close` ends them.
+
+    They are started when there is something to train, and kept.
+    """
+
+    spreads = False
+
+    def __init__(self, trainer: Trainer, make: Make, workers: int) -> None:
+        """Take the place of ``trainer``.
+
+        Args:
+            trainer: trains and rebuilds single models in this process.
+            make: makes another of it in each worker.
+            workers: processes.
+        """
+        self.continues = trainer.continues
+        self.at_once = workers * (trainer.at_once if isinstance(trainer, Together) else AT_ONCE)
+        self._trainer = trainer
+        self._make = make
+        self._workers = workers
+        self._processes: list[Process] = []
+        self._splits: tuple[Split, Split] | None = None
+        self._data: Mapped | None = None
+        self._stillborn = 0
+
+    def versions(self) -> dict[str, str]:
+        """Those of the trainer."""
+        return self._trainer.versions()
+
+    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+        """Train a single task in this process."""
+        return self._trainer.train(task, train, dev, session)
+
+    def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+        """The trained model again, in this process."""
+        return self._trainer.rebuild(task, weights, train)
+
+    def parts(self, jobs: Sequence[tuple[Task, Session]], train: Split) -> list[list[int]]:
+        """What the workers take, in this order.
+
+        Single tasks in their own order, so that a kill of everything loses few that have ended but wait for one before
+        them; groups by their costs.
+        """
+        if not isinstance(self._trainer, Together):
+            return [[place] for place in range(len(jobs))]
+        return balanced(self._trainer.parts(jobs, train), [cost_of(*job) for job in jobs], self._workers)
+
+    def train_many(
+        self, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
+    ) -> Iterator[tuple[int, Outcome | Exception]]:
+        """Train every task in some worker.
+
+        Raises:
+            RuntimeError: no worker comes as far as to train.
+            UserError: there is no room for data that have to be written for them.
+        """
+        course = _Course(jobs, self.parts(jobs, train))
+        data = self._mapped(train, dev)
+        try:
+            while course.going():
+                self._deal(course, data)
+                # Whatever a worker waits for comes first: whoever takes an outcome may be slow.
+                if not self._listen(course, wait_for_more=not course.ended):
+                    yield course.ended.popleft()
+        finally:
+            for process in self._processes.copy():
+                if process.part:
+                    self._end(process)
+
+    def close(self) -> None:
+        """End every worker."""
+        for process in self._processes.copy():
+            self._end(process)
+        if self._data is not None:
+            self._data.close()
+        self._splits = self._data = None
+
+    def _mapped(self, train: Split, dev: Split) -> Mapped:
+        """The splits as they are sent; the same as long as they are the same."""
+        if self._data is None or self._splits is None or not (train is self._splits[0] and dev is self._splits[1]):
+            if self._data is not None:
+                self._data.close()
+            self._splits, self._data = (train, dev), Mapped((train, dev))
+        return self._data
+
+    def _deal(self, course: "_Course", data: Mapped) -> None:
+        """Give every idle worker a part; start as many workers as there are parts for, and may be."""
+        for process in self._processes:
+            if process.idle and course.waiting:
+                process.train([course.job(place) for place in course.waiting.popleft()], data)
+        starting = sum(not process.started for process in self._processes)
+        for _ in range(min(self._workers - len(self._processes), len(course.waiting) - starting)):
+            self._processes.append(Process(self._make))
+
+    def _listen(self, course: "_Course", wait_for_more: bool) -> bool:
+        """Take a message of every worker that has sent one; whether there was any."""
+        processes = {process.connection: process for process in self._processes}
+        ready = wait(list(processes), None if wait_for_more else 0)
+        for connection in ready:
+            self._hear(processes[connection], course)  # type: ignore[index]
+        return bool(ready)
+
+    def _hear(self, process: Process, course: "_Course") -> None:
+        try:
+            message = process.connection.recv()
+        except (EOFError, OSError):
+            self._bury(process, course)
+            return
+        match message:
+            case Ready():
+                process.started = process.idle = True
+                self._stillborn = 0
+            case Measured(place, epoch, measures):
+                process.send(Answer(course.measured(place, epoch, measures)))
+            case Ended():
+                process.part.remove(message.place)
+                course.end(message)
+
+    def _bury(self, process: Process, course: "_Course") -> None:
+        """A worker has died."""
+        how = self._end(process)
+        course.lost(process.part, how)
+        if not process.started:
+            self._stillborn += 1
+            if self._stillborn == STILLBORN:
+                raise RuntimeError(f"a worker process {how} before it could train, {STILLBORN} times in a row")
+
+    def _end(self, process: Process) -> str:
+        self._processes.remove(process)
+        return process.end()
+
+
+class _Course:
+    """Jobs on their way.
+
+    Attributes:
+        waiting: places of those that no worker has, part by part.
+        ended: places and outcomes of those that nobody has taken yet.
+    """
+
+    def __init__(self, jobs: Sequence[tuple[Task, Session]], parts: list[list[int]]) -> None:
+        self.waiting = deque(parts)
+        self.ended: deque[tuple[int, Outcome | Exception]] = deque()
+        self._jobs = jobs
+        self._under_way = set(range(len(jobs)))
+        # A training that begins again does not tell the same epochs twice.
+        self._after_epoch = [once(session.after_epoch) for _, session in jobs]
+        self._retries: list[list[str]] = [[] for _ in jobs]
+        self._died_alone: set[int] = set()
+
+    def going(self) -> bool:
+        """Whether there is anything left to be trained or taken."""
+        return bool(self._under_way or self.ended)
+
+    def job(self, place: int) -> Job:
+        """What a worker needs to know of a job."""
+        task, session = self._jobs[place]
+        return Job(place, task, session.scoring, session.state, session.keep_state)
+
+    def measured(self, place: int, epoch: int, measures: Epoch) -> str | None:
+        """An epoch of a job; why it is to be stopped."""
+        return self._after_epoch[place](epoch, measures)
+
+    def end(self, ended: Ended) -> None:
+        """A job has ended."""
+        clock = self._jobs[ended.place][1].clock
+        for part, spent in ended.seconds.items():
+            clock.add(part, spent.wall, spent.cpu)
+        self._ended(ended.place, ended.outcome)
+
+    def lost(self, part: list[int], how: str) -> None:
+        """The worker of these jobs has died: they begin again, in halves; one that was alone twice has failed."""
+        if not part:
+            return
+        if len(part) == 1 and part[0] in self._died_alone:
+            self._ended(part[0], Outcome("failed", f"two workers died of it; the last {how}", [], None, None))
+            return
+        if len(part) == 1:
+            self._died_alone.add(part[0])
+        others = f", which trained {len(part)} trials at once" if len(part) > 1 else ""
+        for place in part:
+            self._retries[place].append(f"its worker {how}{others}; trained again")
+        self.waiting.extendleft(reversed(halves(part)))
+
+    def _ended(self, place: int, outcome: Outcome | Exception) -> None:
+        self._under_way.remove(place)
+        if isinstance(outcome, Outcome):
+            outcome = replace(outcome, retries=self._retries[place])
+        self.ended.append((place, outcome))
