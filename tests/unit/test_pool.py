@@ -212,10 +212,10 @@ def _pool(make: Any) -> Any:
 
 
 def test_workers_that_never_come_to_train_end_the_study(run: Study, workers: list[Any], capfd: Any) -> None:
-    with pytest.raises(RuntimeError, match="ended with exit code 1 before it could train, 3 times in a row"):
+    with pytest.raises(RuntimeError, match="ended with exit code 1 before it could train, as 5 others did before it"):
         run(makers_pool.broken, 2)
     assert "half of the library is missing" in capfd.readouterr().err
-    assert 3 <= len(workers) <= 5
+    assert 6 <= len(workers) <= 8
 
 
 @pytest.mark.parametrize("kind", ["unpicklable", "runtime"])
@@ -241,9 +241,11 @@ def test_a_pool_that_is_left_early_ends_what_is_under_way_and_goes_on() -> None:
         assert not any(process.part for process in pool._processes)
         ended = dict(pool.train_many(jobs, *SPLITS))
         assert sorted(ended) == list(range(9))
-        idle = pool._processes[0]
-        os.kill(idle._process.pid, 9)
-        assert sorted(dict(pool.train_many(jobs, *SPLITS))) == list(range(9))
+        for idle in pool._processes:
+            os.kill(idle._process.pid, 9)
+        again = dict(pool.train_many(jobs, *SPLITS))
+        assert sorted(again) == list(range(9))
+        assert not any(outcome.retries for outcome in again.values()), "nothing was trained there"
 
 
 # --- what is sent

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, Predict, Session, Task, Together, Trainer, once
 from blindtune.training.pool_arrays import Mapped
-from blindtune.training.pool_messages import Answer, Ended, Job, Make, Measured, Ready
+from blindtune.training.pool_messages import Answer, Begun, Ended, Job, Make, Measured, Ready
 from blindtune.training.pool_parts import balanced, cost_of, halves
 from blindtune.training.pool_process import Process
 from blindtune.trials import Epoch
@@ -26,7 +26,7 @@ AT_ONCE = 32
 #: So many of them for each worker may change places: the longest first, they end more evenly.
 NEAR = 4
 
-#: Workers in a row that die before they could train.
+#: So many workers in a row, for each that there may be, die before they could train.
 STILLBORN = 3
 
 
@@ -144,7 +144,9 @@ class Pool:
             return
         match message:
             case Ready():
-                process.started = process.idle = True
+                process.idle = True
+            case Begun():
+                process.begun = True
                 self._stillborn = 0
             case Measured(place, epoch, measures):
                 process.send(Answer(course.measured(place, epoch, measures)))
@@ -155,11 +157,13 @@ class Pool:
     def _bury(self, process: Process, course: "_Course") -> None:
         """A worker has died."""
         how = self._end(process)
-        course.lost(process.part, how)
-        if not process.started:
-            self._stillborn += 1
-            if self._stillborn == STILLBORN:
-                raise RuntimeError(f"a worker process {how} before it could train, {STILLBORN} times in a row")
+        if process.begun:
+            course.lost(process.part, how)
+            return
+        course.give_back(process.part)
+        self._stillborn += 1
+        if self._stillborn == STILLBORN * self._workers:
+            raise RuntimeError(f"a worker {how} before it could train, as {self._stillborn - 1} others did before it")
 
     def _end(self, process: Process) -> str:
         self._processes.remove(process)
@@ -203,6 +207,11 @@ class _Course:
         for part, spent in ended.seconds.items():
             clock.add(part, spent.wall, spent.cpu)
         self._ended(ended.place, ended.outcome)
+
+    def give_back(self, part: list[int]) -> None:
+        """These jobs were sent to a worker that was dead already."""
+        if part:
+            self.waiting.appendleft(part)
 
     def lost(self, part: list[int], how: str) -> None:
         """The worker of these jobs has died: they begin again, in halves; one that was alone twice has failed."""

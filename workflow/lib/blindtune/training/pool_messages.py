@@ -44,6 +44,11 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A worker has taken its jobs: what becomes of it from now on may be their doing."""
+
+
+@dataclass(frozen=True)
 class Measured:
     """An epoch of a job; the worker waits for the `Answer`."""
 

@@ -27,9 +27,9 @@ class Process:
 
     Attributes:
         connection: where it is heard; ends as the worker does.
-        started: whether it has said that it is ready, ever.
         idle: whether it waits for something to train.
         part: places of the jobs that it was sent and that have not ended.
+        begun: whether it has said that it took them.
     """
 
     def __init__(self, make: Make) -> None:
@@ -45,9 +45,9 @@ class Process:
                 stdout=2,
             )
         self.connection: Connection[Any, Any] = Connection(ours.detach())
-        self.started = False
         self.idle = False
         self.part: list[int] = []
+        self.begun = False
         self._data: Mapped | None = None
         self.send(make)
 
@@ -58,7 +58,7 @@ class Process:
 
     def train(self, jobs: Sequence[Job], data: Mapped) -> None:
         """Have it train ``jobs`` on ``data``, which it is sent once."""
-        self.idle, self.part = False, [job.place for job in jobs]
+        self.idle, self.begun, self.part = False, False, [job.place for job in jobs]
         if data is not self._data:
             self.send(Data(data.pickled))
             self._data = data

@@ -18,7 +18,7 @@ from blindtune.datasets.base import Split
 from blindtune.errors import UserError
 from blindtune.proposals import failed
 from blindtune.training.base import Outcome, Session, Trainer, train_each
-from blindtune.training.pool_messages import Answer, Data, Ended, Job, Make, Measured, Ready
+from blindtune.training.pool_messages import Answer, Begun, Data, Ended, Job, Make, Measured, Ready
 from blindtune.trials import Epoch
 
 #: What a trial waits for an answer is no part of its time.
@@ -67,6 +67,7 @@ def main(descriptor: int) -> None:
         if isinstance(message, Data):
             splits = pickle.loads(message.pickled)  # noqa: S301  as above
         else:
+            line.say(Begun())
             _train(trainer, message, splits, line)
             line.say(Ready())
 
