@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from pickle import loads
@@ -198,6 +199,7 @@ def test_what_a_trial_begins_again_is_told_once(tmp_path: Path) -> None:
     with _pool(make) as pool:
         [(_, outcome)] = pool.train_many([(_task(3), session)], *SPLITS)
     assert heard == [1, 2, 3, 4] and outcome.retries
+    assert datetime.fromisoformat(outcome.started).tzinfo is UTC
 
 
 def _task(units: int) -> Task:

@@ -202,7 +202,8 @@ class Search:
         trial = self._record(asked.number, asked.proposal, asked.task, outcome)
         with asked.clock.measure("save"):
             self._weights.save(trial, outcome)
-        self._trials.append(trial.model_copy(update={"seconds": asked.clock.seconds, "started": started}))
+        times = {"seconds": asked.clock.seconds, "started": outcome.started or started}
+        self._trials.append(trial.model_copy(update=times))
         self._log.append(self._trials[-1])
         self._weights.prune(self._trials)
         self._listener.trial(self._trials)

@@ -115,7 +115,10 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave; `blindtune.trials.Trial` explains the fields of the same names."""
+    """What training gave; `blindtune.trials.Trial` explains the fields of the same names.
+
+    ``started`` is None where all tasks of a call began together, at its begin.
+    """
 
     status: Status
     reason: str | None
@@ -125,6 +128,7 @@ class Outcome:
     weights: "Arrays" = field(default_factory=dict)
     state: State | None = None
     retries: list[str] = field(default_factory=list)
+    started: str | None = None
 
 
 class Trainer(Protocol):

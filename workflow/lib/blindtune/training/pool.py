@@ -4,21 +4,19 @@ A worker imports its libraries once, computes on one thread and maps the data fr
 is trained again elsewhere, and its record says so.
 """
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import Split
-from blindtune.training.base import Outcome, Predict, Session, Task, Together, Trainer, once
+from blindtune.training.base import Outcome, Predict, Session, Task, Together, Trainer
 from blindtune.training.pool_arrays import Mapped
-from blindtune.training.pool_messages import Answer, Begun, Ended, Job, Make, Measured, Ready
-from blindtune.training.pool_parts import balanced, cost_of, halves
+from blindtune.training.pool_messages import Answer, Begun, Ended, Make, Measured, Ready
+from blindtune.training.pool_parts import balanced, cost_of
 from blindtune.training.pool_process import Process
-from blindtune.trials import Epoch
+from blindtune.training.pool_round import Round
 
 #: Tasks for each worker that are taken at once where each is trained alone: at their end one worker waits for another.
 AT_ONCE = 32
@@ -89,14 +87,14 @@ class Pool:
             RuntimeError: no worker comes as far as to train.
             UserError: there is no room for data that have to be written for them.
         """
-        course = _Course(jobs, self.parts(jobs, train))
+        round_ = Round(jobs, self.parts(jobs, train))
         data = self._mapped(train, dev)
         try:
-            while course.going():
-                self._deal(course, data)
+            while round_.going():
+                self._deal(round_, data)
                 # Whatever a worker waits for comes first: whoever takes an outcome may be slow.
-                if not self._listen(course, wait_for_more=not course.ended):
-                    yield course.ended.popleft()
+                if not self._listen(round_, wait_for_more=not round_.ended):
+                    yield round_.ended.popleft()
         finally:
             for process in self._processes.copy():
                 if process.part:
@@ -118,29 +116,29 @@ class Pool:
             self._splits, self._data = (train, dev), Mapped((train, dev))
         return self._data
 
-    def _deal(self, course: "_Course", data: Mapped) -> None:
+    def _deal(self, round_: Round, data: Mapped) -> None:
         """Give every idle worker a part; start as many workers as there are parts for, and may be."""
         for process in self._processes:
-            if process.idle and course.waiting:
-                process.train([course.job(place) for place in course.waiting.popleft()], data)
+            if process.idle and round_.waiting:
+                process.train(round_.next_part(), data)
         # Those that start, or have not yet said that they are ready again.
         free = sum(not process.part for process in self._processes)
-        for _ in range(min(self._workers - len(self._processes), len(course.waiting) - free)):
+        for _ in range(min(self._workers - len(self._processes), len(round_.waiting) - free)):
             self._processes.append(Process(self._make))
 
-    def _listen(self, course: "_Course", wait_for_more: bool) -> bool:
+    def _listen(self, round_: Round, wait_for_more: bool) -> bool:
         """Take a message of every worker that has sent one; whether there was any."""
         processes = {process.connection: process for process in self._processes}
         ready = wait(list(processes), None if wait_for_more else 0)
         for connection in ready:
-            self._hear(processes[connection], course)  # type: ignore[index]
+            self._hear(processes[connection], round_)  # type: ignore[index]
         return bool(ready)
 
-    def _hear(self, process: Process, course: "_Course") -> None:
+    def _hear(self, process: Process, round_: Round) -> None:
         try:
             message = process.connection.recv()
         except (EOFError, OSError):
-            self._bury(process, course)
+            self._bury(process, round_)
             return
         match message:
             case Ready():
@@ -149,18 +147,18 @@ class Pool:
                 process.begun = True
                 self._stillborn = 0
             case Measured(place, epoch, measures):
-                process.send(Answer(course.measured(place, epoch, measures)))
+                process.send(Answer(round_.measured(place, epoch, measures)))
             case Ended():
                 process.part.remove(message.place)
-                course.end(message)
+                round_.end(message)
 
-    def _bury(self, process: Process, course: "_Course") -> None:
+    def _bury(self, process: Process, round_: Round) -> None:
         """A worker has died."""
         how = self._end(process)
         if process.begun:
-            course.lost(process.part, how)
+            round_.lost(process.part, how)
             return
-        course.give_back(process.part)
+        round_.give_back(process.part)
         self._stillborn += 1
         if self._stillborn == STILLBORN * self._workers:
             raise RuntimeError(f"a worker {how} before it could train, as {self._stillborn - 1} others did before it")
@@ -168,67 +166,3 @@ class Pool:
     def _end(self, process: Process) -> str:
         self._processes.remove(process)
         return process.end()
-
-
-class _Course:
-    """Jobs on their way.
-
-    Attributes:
-        waiting: places of those that no worker has, part by part.
-        ended: places and outcomes of those that nobody has taken yet.
-    """
-
-    def __init__(self, jobs: Sequence[tuple[Task, Session]], parts: list[list[int]]) -> None:
-        self.waiting = deque(parts)
-        self.ended: deque[tuple[int, Outcome | Exception]] = deque()
-        self._jobs = jobs
-        self._under_way = set(range(len(jobs)))
-        # A training that begins again does not tell the same epochs twice.
-        self._after_epoch = [once(session.after_epoch) for _, session in jobs]
-        self._retries: list[list[str]] = [[] for _ in jobs]
-        self._died_alone: set[int] = set()
-
-    def going(self) -> bool:
-        """Whether there is anything left to be trained or taken."""
-        return bool(self._under_way or self.ended)
-
-    def job(self, place: int) -> Job:
-        """What a worker needs to know of a job."""
-        task, session = self._jobs[place]
-        return Job(place, task, session.scoring, session.state, session.keep_state)
-
-    def measured(self, place: int, epoch: int, measures: Epoch) -> str | None:
-        """An epoch of a job; why it is to be stopped."""
-        return self._after_epoch[place](epoch, measures)
-
-    def end(self, ended: Ended) -> None:
-        """A job has ended."""
-        clock = self._jobs[ended.place][1].clock
-        for part, spent in ended.seconds.items():
-            clock.add(part, spent.wall, spent.cpu)
-        self._ended(ended.place, ended.outcome)
-
-    def give_back(self, part: list[int]) -> None:
-        """These jobs were sent to a worker that was dead already."""
-        if part:
-            self.waiting.appendleft(part)
-
-    def lost(self, part: list[int], how: str) -> None:
-        """The worker of these jobs has died: they begin again, in halves; one that was alone twice has failed."""
-        if not part:
-            return
-        if len(part) == 1 and part[0] in self._died_alone:
-            self._ended(part[0], Outcome("failed", f"two workers died of it; the last {how}", [], None, None))
-            return
-        if len(part) == 1:
-            self._died_alone.add(part[0])
-        others = f", which trained {len(part)} trials at once" if len(part) > 1 else ""
-        for place in part:
-            self._retries[place].append(f"its worker {how}{others}; trained again")
-        self.waiting.extendleft(reversed(halves(part)))
-
-    def _ended(self, place: int, outcome: Outcome | Exception) -> None:
-        self._under_way.remove(place)
-        if isinstance(outcome, Outcome):
-            outcome = replace(outcome, retries=self._retries[place])
-        self.ended.append((place, outcome))
