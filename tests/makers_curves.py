@@ -24,8 +24,8 @@ class Runner:
         self.said = self.console.said
         self.files: dict[str, Path] = {}
 
-    def __call__(self, system: Any = KNN, code: str = "code", **changes: Any) -> Card:
-        return run(study(system, **changes), self.data, self.files, code, self.folder, self.console)
+    def __call__(self, system: Any = KNN, code: str = "code", workers: int = 1, **changes: Any) -> Card:
+        return run(study(system, **changes), self.data, self.files, code, self.folder, self.console, workers)
 
     def outcomes(self) -> list[dict[str, object]]:
         return [trial.outcome() for trial in self.trials()]
@@ -105,6 +105,8 @@ class ManyCurves(CurveTrainer):
         groups: how many sets came together, group by group.
     """
 
+    spreads = True
+
     def __init__(self, at_once: int, seed: int = 0) -> None:
         super().__init__()
         self.at_once = at_once
@@ -116,3 +118,7 @@ class ManyCurves(CurveTrainer):
         for place in self._random.permutation(len(jobs)):
             task, session = jobs[place]
             yield int(place), self.train(task, train, dev, session)
+
+    def parts(self, jobs: Any, train: Any) -> list[list[int]]:
+        places = list(range(len(jobs)))
+        return [places[first : first + self.at_once] for first in range(0, len(places), self.at_once)]

@@ -32,6 +32,7 @@ def trials(draw: st.DrawFn) -> list[Trial]:
             reason=draw(st.none() | TEXT),
             curve=draw(st.lists(epochs, max_size=3)),
             exceptions=draw(st.lists(TEXT, max_size=2)),
+            retries=draw(st.lists(TEXT, max_size=2)),
         )
         for number in range(count)
     ]
@@ -181,7 +182,7 @@ def test_a_score_of_zero_is_a_score() -> None:
 
 def test_an_outcome_leaves_out_what_differs_from_run_to_run() -> None:
     one = trial(0)
-    other = trial(0, started="later", host="there", versions={}, seconds={})
+    other = trial(0, started="later", host="there", versions={}, seconds={}, retries=["a worker died"])
     assert one.outcome() == other.outcome()
     assert one.outcome() != trial(0, 0.3).outcome()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from blindtune.budgets import Budget
@@ -22,7 +23,8 @@ from blindtune.systems import (
     Tuned,
     read_space,
 )
-from blindtune.training.base import Task, Trainer, Training
+from blindtune.training.base import Task, Together, Trainer, Training
+from blindtune.training.pool import Pool
 from blindtune.tuners.base import Given, Start, Tuner
 
 
@@ -43,6 +45,11 @@ class Plan:
     task: Callable[[Hyperparameters], Task]
     budget: Budget
     promotes: bool = False
+
+    def close(self) -> None:
+        """End the processes that train, where there are any."""
+        if isinstance(self.trainer, Pool):
+            self.trainer.close()
 
 
 def trainer_for(settings: System, workers: int = 1) -> Trainer:
@@ -123,7 +130,7 @@ def plan(
         space = read_space(files["space"], settings.family)
         return Plan(
             tuner.start(Start(space, budget, seed, epochs, data.train.y, data.train.group)),
-            trainer,
+            _spread(trainer, settings, workers),
             task,
             budget,
             tuner.promotes,
@@ -155,6 +162,13 @@ def task_of(
         architecture = Architecture(input_shape=data.sample_shape, layers=with_output(model.layers, classes))
         training = model.training.with_hyperparameters(values)
     return Task(architecture, training, values, derive("trial", dataset, seed, values), classes)
+
+
+def _spread(trainer: Trainer, settings: Tuned, workers: int) -> Trainer:
+    """The trainer of a tuner's many trials, in as many processes as are of use."""
+    if workers == 1 or (isinstance(trainer, Together) and not trainer.spreads):
+        return trainer
+    return Pool(trainer, partial(trainer_for, settings), workers)
 
 
 def _of_list(trainer: Trainer, sets: list[Hyperparameters], task: Callable[[Hyperparameters], Task]) -> Plan:

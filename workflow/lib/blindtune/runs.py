@@ -5,6 +5,7 @@ A study keeps a folder: ``protocol.json`` (what it is), ``trials.jsonl`` (every 
 goes on from its records and ends as if nothing had happened.
 """
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ def run(
     if isinstance(study.settings, Bayes):
         card = estimate(study, study.settings, data, workers)
     else:
-        planned = plan(study.settings, study.budget, study.dataset, study.seed, data, files, workers)
-        card = _search(study, data, planned, folder, console)
+        settings = (study.settings, study.budget, study.dataset, study.seed)
+        with closing(plan(*settings, data, files, workers)) as planned:
+            card = _search(study, data, planned, folder, console)
     write_card(folder / "card.json", card)
     console.done(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
     return card

@@ -3,7 +3,7 @@
 import platform
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +17,17 @@ from blindtune.models.architecture import check
 from blindtune.models.layers import Invalid
 from blindtune.plans import Plan
 from blindtune.proposals import Asked, failed, reason, until
-from blindtune.training.base import Outcome, Scoring, Session, State, Task, Together, best_epoch, diverged
+from blindtune.training.base import (
+    Outcome,
+    Scoring,
+    Session,
+    State,
+    Task,
+    Together,
+    best_epoch,
+    diverged,
+    train_each,
+)
 from blindtune.trials import Epoch, Trial, TrialLog, best
 from blindtune.tuners.base import Proposal
 from blindtune.weights import WeightStore
@@ -192,7 +202,8 @@ class Search:
         trial = self._record(asked.number, asked.proposal, asked.task, outcome)
         with asked.clock.measure("save"):
             self._weights.save(trial, outcome)
-        self._trials.append(trial.model_copy(update={"seconds": asked.clock.seconds, "started": started}))
+        times = {"seconds": asked.clock.seconds, "started": outcome.started or started}
+        self._trials.append(trial.model_copy(update=times))
         self._log.append(self._trials[-1])
         self._weights.prune(self._trials)
         self._listener.trial(self._trials)
@@ -217,21 +228,9 @@ class Search:
 
     def _train(self, jobs: list[tuple[Asked, Task]]) -> Iterator[tuple[Asked, Outcome]]:
         """Train proposals of one fold."""
-        trainer, (train, dev) = self._plan.trainer, self._splits(jobs[0][0].proposal)
-        found: Iterable[tuple[int, Outcome | Exception]]
-        if isinstance(trainer, Together):
-            found = trainer.train_many([(task, self._session(asked)) for asked, task in jobs], train, dev)
-        else:
-            found = enumerate(self._alone(task, asked, train, dev) for asked, task in jobs)
-        for place, outcome in found:
+        sessions = [(task, self._session(asked)) for asked, task in jobs]
+        for place, outcome in train_each(self._plan.trainer, sessions, *self._splits(jobs[0][0].proposal)):
             yield jobs[place][0], failed(outcome) if isinstance(outcome, Exception) else outcome
-
-    def _alone(self, task: Task, asked: Asked, train: Split, dev: Split) -> Outcome | Exception:
-        session = self._session(asked)
-        try:
-            return self._plan.trainer.train(task, train, dev, session)
-        except Exception as error:  # a library's own failure on one set must not halt the search
-            return error
 
     def _session(self, asked: Asked) -> Session:
         def after_epoch(epoch: int, measures: Epoch) -> str | None:
@@ -281,6 +280,7 @@ class Search:
             hyperparameters=dict(proposal.hyperparameters),
             status=outcome.status,
             reason=outcome.reason,
+            retries=outcome.retries,
             exceptions=list(task.architecture.exceptions) if task and task.architecture else [],
             score=None if place is None else outcome.curve[place].dev_error,
             epochs=len(outcome.curve),

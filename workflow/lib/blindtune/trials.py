@@ -62,6 +62,9 @@ class Trial(BaseModel):
     hyperparameters: dict[str, object] = Field(description="the active hyperparameters")
     status: Status
     reason: str | None = Field(default=None, description="why a trial did not complete")
+    retries: list[str] = Field(
+        default_factory=list, description="why it was begun again, each time: how the process that trained it ended"
+    )
     exceptions: list[str] = Field(default_factory=list, description="layers that could not be built")
     score: float | None = Field(description="dev error by the scoring rule; null unless completed")
     epochs: int = Field(ge=0, description="training epochs spent on this trial, those of its parent left out")
@@ -81,8 +84,8 @@ class Trial(BaseModel):
         return WORST_ERROR if self.score is None else self.score
 
     def outcome(self) -> dict[str, object]:
-        """The record without what differs from run to run: times, host, versions."""
-        return self.model_dump(mode="json", exclude={"seconds", "started", "host", "versions"})
+        """The record without what differs from run to run: retries, times, host, versions."""
+        return self.model_dump(mode="json", exclude={"retries", "seconds", "started", "host", "versions"})
 
 
 def best(trials: list[Trial]) -> Trial | None:

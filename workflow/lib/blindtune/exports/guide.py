@@ -38,6 +38,7 @@ def content(stored: Stored, trial: Trial) -> dict[str, Any]:
         "output_exception_list": trial.exceptions,
         "status": trial.status,
         "reason": trial.reason,
+        "retries": trial.retries,
         "datetime_start": trial.started,
         "datetime_complete": ended(trial).isoformat(timespec="milliseconds"),
         "epochs": trial.epochs,

@@ -112,6 +112,7 @@ def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
     attributes = {
         "status": trial.status,
         "reason": trial.reason,
+        "retries": trial.retries or None,
         "told": trial.told(),
         "score": trial.score,
         "fold": trial.fold,

@@ -115,7 +115,10 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave; `blindtune.trials.Trial` explains the fields of the same names."""
+    """What training gave; `blindtune.trials.Trial` explains the fields of the same names.
+
+    ``started`` is None where all tasks of a call began together, at its begin.
+    """
 
     status: Status
     reason: str | None
@@ -124,6 +127,8 @@ class Outcome:
     parameters: int | None
     weights: "Arrays" = field(default_factory=dict)
     state: State | None = None
+    retries: list[str] = field(default_factory=list)
+    started: str | None = None
 
 
 class Trainer(Protocol):
@@ -151,6 +156,12 @@ class Together(Trainer, Protocol):
     #: Tasks that it takes at once; more of them train no faster.
     at_once: int
 
+    #: Whether several of it, each in a process of its own, train faster than one.
+    spreads: bool
+
+    def parts(self, jobs: Sequence[tuple[Task, Session]], train: Split) -> list[list[int]]:
+        """Places of the jobs that `train_many` trains as one model, part by part; it takes them apart just as well."""
+
     def train_many(
         self, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
     ) -> Iterator[tuple[int, Outcome | Exception]]:
@@ -159,6 +170,34 @@ class Together(Trainer, Protocol):
         What goes wrong with one task is its outcome and concerns no other. The time that they share is booked on the
         clock of each by its share of the arithmetic.
         """
+
+
+def train_each(
+    trainer: Trainer, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
+) -> Iterator[tuple[int, Outcome | Exception]]:
+    """Train tasks with any trainer; gives what `Together.train_many` gives."""
+    if isinstance(trainer, Together):
+        yield from trainer.train_many(jobs, train, dev)
+        return
+    for place, (task, session) in enumerate(jobs):
+        outcome: Outcome | Exception
+        try:
+            outcome = trainer.train(task, train, dev, session)
+        except Exception as error:  # a library's own failure on one set must not halt the search
+            outcome = error
+        yield place, outcome
+
+
+def once(after_epoch: Callable[[int, Epoch], str | None]) -> Callable[[int, Epoch], str | None]:
+    """``after_epoch``, which a training that begins again does not tell the same epochs twice."""
+    said: dict[int, str | None] = {}
+
+    def tell(epoch: int, measures: Epoch) -> str | None:
+        if epoch not in said:
+            said[epoch] = after_epoch(epoch, measures)
+        return said[epoch]
+
+    return tell
 
 
 class Progress:

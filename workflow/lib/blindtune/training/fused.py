@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blindtune.clock import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, Session, Task
 from blindtune.training.devices import name_of
@@ -40,6 +41,7 @@ class FusedTrainer(PyTorchTrainer):
         self._cuda = self.device.type == "cuda"
         #: So many that nearly whole groups of each depth and batch size are among them.
         self.at_once = 512 if self._cuda else 4 * MOST
+        self.spreads = not self._cuda
 
     def versions(self) -> dict[str, str]:
         """The version of PyTorch, and the device."""
@@ -57,14 +59,29 @@ class FusedTrainer(PyTorchTrainer):
     ) -> Iterator[tuple[int, Outcome | Exception]]:
         """Train tasks in groups of one kind, as large as memory and cache allow."""
         course = Course(self._samples(train, flat=True), self._samples(dev, flat=False))
+        trials, wrong = self._trials(jobs)
+        yield from wrong
+        for group in self._groups(trials, len(train.y)):
+            yield from course.run(group)
+
+    def parts(self, jobs: Sequence[tuple[Task, Session]], train: Split) -> list[list[int]]:
+        """The groups of `train_many`, and alone what cannot be fused."""
+        # Whoever trains them builds them again, and books that.
+        unbooked = [(task, replace(session, clock=Stopwatch())) for task, session in jobs]
+        trials, wrong = self._trials(unbooked)
+        groups = [[trial.place for trial in group] for group in self._groups(trials, len(train.y))]
+        return groups + [[place] for place, _ in wrong]
+
+    def _trials(self, jobs: Sequence[tuple[Task, Session]]) -> tuple[list[Trial], list[tuple[int, Exception]]]:
+        """The tasks, built, and the places of those that cannot be fused, with the reasons."""
         trials: list[Trial] = []
+        wrong: list[tuple[int, Exception]] = []
         for place, (task, session) in enumerate(jobs):
             try:
                 trials.append(Trial(place, task, session, alike=self._cuda))
             except ValueError as error:
-                yield place, error
-        for group in self._groups(trials, len(train.y)):
-            yield from course.run(group)
+                wrong.append((place, error))
+        return trials, wrong
 
     def _samples(self, split: Split, flat: bool) -> Samples:
         """A split where it is computed on; ``flat``: every sample as one vector, the last axis running fastest."""

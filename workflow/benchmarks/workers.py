@@ -1,0 +1,142 @@
+"""Wall seconds of the same list of trials with one worker and with several, and what an added worker is worth.
+
+MLPs of set #10 with Keras or fused, ConvNets of the digits with PyTorch. Both sides of a pair run in turns, each in the
+processes that it would have in a study, after all of them have imported their libraries and trained a little; what that
+took is told apart. Efficiency is the wall time of one worker over that of all of them times their number. Where the
+machine has other work, see the two causes of a loss that do not depend on it: how long workers had nothing to do, and
+how much more CPU time a trial took.
+``python workflow/benchmarks/workers.py --trainers keras pytorch --trials 12 --workers 2``
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+
+import clocks  # first: it sets the number of threads
+import numpy as np
+
+from blindtune.datasets.base import Sizes, Split
+from blindtune.datasets.digits import Digits
+from blindtune.datasets.drawn import Drawn
+from blindtune.models.architecture import check
+from blindtune.models.families import BUILD
+from blindtune.models.layers import Invalid
+from blindtune.plans import trainer_for
+from blindtune.resources import RESOURCES
+from blindtune.seeds import derive
+from blindtune.spaces import Space
+from blindtune.strict import load
+from blindtune.systems import Tuned
+from blindtune.training.base import Session, Task, Trainer, Training, train_each
+from blindtune.training.pool import Pool
+from blindtune.trials import wall_of
+
+#: Family, space, batch size and epochs of each trainer's trials.
+LISTS = {
+    "keras": ("mlp", "mlp", 512, 5),
+    "pytorch": ("convnet", "guide_convnet", 32, 9),
+    "fused": ("mlp", "mlp", 512, 10),
+}
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of a list of trials: from its begin to its end; of the trials, by the wall and of CPU."""
+
+    wall: float
+    trials: float
+    cpu: float
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trainers", nargs="+", choices=LISTS, default=["keras", "pytorch"])
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--train", type=int, default=20_000, help="samples of set #10")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
+    arguments = parser.parse_args()
+    print(f"{clocks.CORES} cores, {arguments.trials} trials")
+    for name in arguments.trainers:
+        _compare(name, arguments)
+
+
+def _compare(name: str, arguments: argparse.Namespace) -> None:
+    family, space, batch, epochs = LISTS[name]
+    splits = _splits(family, arguments.train)
+    tasks = _tasks(family, space, arguments.trials, Training(epochs=epochs, batch_size=batch), splits[0])
+    make = partial(trainer_for, _settings(name, family))
+    begun = time.perf_counter()
+    alone = make()
+    _run(alone, tasks[:1], splits)
+    first = time.perf_counter() - begun
+    pool = Pool(alone, make, arguments.workers)
+    begun = time.perf_counter()
+    # As many as it takes for each worker to have some: one that imports faster must not take them all.
+    _run(pool, tasks[: 4 * arguments.workers], splits, epochs=1)
+    started = time.perf_counter() - begun
+    rounds = [(_run(alone, tasks, splits), _run(pool, tasks, splits)) for _ in range(arguments.rounds)]
+    pool.close()
+    one, many = (min(side, key=lambda took: took.wall) for side in zip(*rounds, strict=True))
+    print(
+        f"{name}: imports and a trial {first:.1f} s, the workers' and {4 * arguments.workers} trials {started:.1f} s\n"
+        f"  one worker {one.wall:.1f} s, {arguments.workers} workers {many.wall:.1f} s: {one.wall / many.wall:.2f} "
+        f"times as fast, efficiency {one.wall / many.wall / arguments.workers:.1%}\n"
+        f"  busy {many.trials / many.wall / arguments.workers:.1%} of the time, {many.cpu / one.cpu:.3f} times the CPU "
+        f"time ({one.cpu:.1f} s)"
+    )
+
+
+def _splits(family: str, train: int) -> tuple[Split, Split]:
+    if family == "convnet":
+        loaded = Digits(source="digits").load({})
+    else:
+        source = Drawn(
+            source="drawn", drawing="set_10", sizes=Sizes(train=train, dev=max(100, train // 10), eval=100), seed=1
+        )
+        loaded = source.load(source.given())
+    train_split, dev = loaded.splits["train"], loaded.splits["dev"]
+    return Split(train_split.x, train_split.y), Split(dev.x, dev.y)  # type: ignore[arg-type]
+
+
+def _settings(trainer: str, family: str) -> Tuned:
+    tuner = {"library": "optuna", "algorithm": "random"}
+    return Tuned.model_validate(
+        {"kind": "tuner", "tuner": tuner, "space": family, "trainer": trainer, "family": family}
+    )
+
+
+def _tasks(family: str, space: str, count: int, base: Training, train: Split) -> list[Task]:
+    """Sets that can be built, drawn from a space."""
+    declared, random = load(Space, RESOURCES / "spaces" / f"{space}.yaml"), np.random.default_rng(10)
+    shape, classes = train.x.shape[1:], int(train.y.max()) + 1
+    tasks: list[Task] = []
+    while len(tasks) < count:
+        values = declared.draw(random)
+        architecture = BUILD[family](values, shape, classes)  # type: ignore[index]
+        try:
+            check(architecture, classes)
+        except Invalid:
+            continue
+        tasks.append(Task(architecture, base.with_hyperparameters(values), values, derive("trial", values), classes))
+    return tasks
+
+
+def _run(trainer: Trainer, tasks: list[Task], splits: tuple[Split, Split], epochs: int | None = None) -> Took:
+    if epochs:
+        tasks = [replace(task, training=task.training.model_copy(update={"epochs": epochs})) for task in tasks]
+    jobs = [(task, Session("last")) for task in tasks]
+    begun = time.perf_counter()
+    for _, outcome in train_each(trainer, jobs, *splits):
+        if isinstance(outcome, Exception):
+            raise outcome
+    wall = time.perf_counter() - begun
+    spent = [session.clock.seconds for _, session in jobs]
+    cpu = sum(part.cpu for seconds in spent for part in seconds.values())
+    return Took(wall, sum(map(wall_of, spent)), cpu)
+
+
+if __name__ == "__main__":
+    main()
