@@ -1,6 +1,6 @@
 """Groups of trials on their way: epoch by epoch, each trial until its own end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -8,7 +8,7 @@ import torch
 from blindtune.clock import Stopwatch
 from blindtune.errors import UserError
 from blindtune.models.architecture import count_parameters
-from blindtune.training.base import Outcome, Progress, Session, Task, finite
+from blindtune.training.base import Outcome, Progress, Session, Task, finite, once
 from blindtune.training.fused_group import Group, Member
 from blindtune.training.pytorch import Samples, architecture_of, evaluate
 from blindtune.trials import Epoch
@@ -31,7 +31,7 @@ class Trial:
         self.clock = session.clock
         self.parameters = count_parameters(architecture_of(task))
         self._alike = alike
-        self._session = replace(session, after_epoch=_once(session.after_epoch))
+        self._session = replace(session, after_epoch=once(session.after_epoch))
         self.begin()
 
     def begin(self) -> None:
@@ -45,18 +45,6 @@ class Trial:
     def outcome(self) -> Outcome:
         """What the training gave."""
         return self.progress.outcome(self.parameters, self.member.weights, self.member.state)
-
-
-def _once(after_epoch: Callable[[int, Epoch], str | None]) -> Callable[[int, Epoch], str | None]:
-    """``after_epoch``, which a training that begins again does not tell the same epochs twice."""
-    said: dict[int, str | None] = {}
-
-    def tell(epoch: int, measures: Epoch) -> str | None:
-        if epoch not in said:
-            said[epoch] = after_epoch(epoch, measures)
-        return said[epoch]
-
-    return tell
 
 
 class Course:
