@@ -169,16 +169,17 @@ class Pass:
             b, db = run.biases_of(parameters.weights), run.biases_of(parameters.gradient)
             if layer == self._last:
                 z, d = (self._scores(which, first, last) for which in (0, 1))
-                add = partial(torch.baddbmm, b.unsqueeze(2), w.transpose(1, 2), x.transpose(1, 2), out=z)
+                forward = [partial(torch.baddbmm, b.unsqueeze(2), w.transpose(1, 2), x.transpose(1, 2), out=z)]
                 multiply = partial(torch.bmm, d, x, out=dw.transpose(1, 2))
                 d, summed = d.transpose(1, 2), partial(torch.sum, d, 2, out=db)
             else:
                 z = self._part(self._values(layer + 1), layer + 1, first, last).view(shape)
                 d = self._part(self._derivative(layer + 1), layer + 1, first, last).view(shape)
-                add = partial(torch.baddbmm, b.unsqueeze(1), x, w, out=z)
+                # Added behind, biases cost less than as what a product of narrow matrices begins with.
+                forward = [partial(torch.bmm, x, w, out=z), partial(z.add_, b.unsqueeze(1))]
                 multiply = partial(torch.bmm, x.transpose(1, 2), d, out=dw)
                 summed = partial(torch.sum, d, 1, out=db)
-            self._operations.append(add)
+            self._operations += forward
             backward += [multiply, summed]
             if layer:
                 dx = self._part(self._derivative(layer), layer, first, last).view(shape)
