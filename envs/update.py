@@ -12,6 +12,20 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 
+#: What every trainer of networks needs, beside the libraries that it trains with.
+TUNERS = [
+    "cmaes",
+    "keras",
+    "keras-tuner",
+    "numpy",
+    "optuna",
+    "pydantic",
+    "pyyaml",
+    "safetensors",
+    "scikit-learn",
+    "tensorboard",
+]
+
 #: What the rules of each backend family import, directly.
 FAMILIES = {
     "data": [
@@ -31,24 +45,14 @@ FAMILIES = {
         "tifffile",
     ],
     "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn"],
-    "networks": [
-        "cmaes",
-        "keras",
-        "keras-tuner",
-        "numpy",
-        "optuna",
-        "pydantic",
-        "pyyaml",
-        "safetensors",
-        "scikeras",
-        "scikit-learn",
-        "skorch",
-        "tensorboard",
-        "tensorflow-cpu",
-        "torch",
-    ],
+    "networks": [*TUNERS, "scikeras", "skorch", "tensorflow-cpu", "torch"],
+    "keras-jax": [*TUNERS, "jax"],
+    "keras-torch": [*TUNERS, "torch"],
     "report": ["jinja2", "matplotlib", "numpy", "pydantic", "pyyaml", "safetensors", "scipy"],
 }
+
+#: Environment variables that conda sets. The trainers set them too; they are for whoever uses Keras there by hand.
+VARIABLES = {"keras-jax": {"KERAS_BACKEND": "jax"}, "keras-torch": {"KERAS_BACKEND": "torch"}}
 
 LOCK_HEAD = """\
 # Exact versions of everything, for Python 3.11 on Linux; written by envs/update.py.
@@ -93,6 +97,7 @@ def files() -> dict[Path, str]:
     texts = {ROOT / "requirements.lock": LOCK_HEAD + "\n".join(pins(direct)) + "\n"}
     for family, names in FAMILIES.items():
         body = "".join(f"      - {pin}\n" for pin in pins(names))
+        body += "".join(f"variables:\n  {name}: {value}\n" for name, value in VARIABLES.get(family, {}).items())
         texts[ROOT / "envs" / f"{family}.yaml"] = ENVIRONMENT_HEAD.format(family=family) + body
     return texts
 

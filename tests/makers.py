@@ -2,10 +2,11 @@
 
 import copy
 import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from blindtune.datasets.store import Prepared, open_prepared, prepare
 from blindtune.models.architecture import Architecture
 from blindtune.spaces import Space
 from blindtune.studies import Study
-from blindtune.systems import Tuned
+from blindtune.systems import TrainerName, Tuned
 from blindtune.trials import WORST_ERROR, Seconds, Trial
 from blindtune.tuners.base import Start, Tuner, TunerSettings
 
@@ -32,6 +33,15 @@ OVERLAYS = {
     path.stem: [_STUDIES / "paper.yaml", path] if path.stem == "synthetic" else [path]
     for path in sorted(_STUDIES.glob("*.yaml"))
 }
+
+#: The Keras trainers that a process can have, by the backend that it has settled on.
+_KERAS = {"jax": {"keras-jax"}, "torch": {"keras-torch"}}
+
+#: The trainers that these tests can have: `tests/integration/test_keras_backends.py` runs some once per backend.
+TRAINERS = sorted(
+    {name for name in get_args(TrainerName) if "keras" not in name}
+    | _KERAS.get(os.environ.get("KERAS_BACKEND", ""), {"keras", "scikeras"})
+)
 
 #: Of the part of a config that names a tuner.
 _TUNER = TypeAdapter[TunerSettings](Tuned.model_fields["tuner"].rebuild_annotation())

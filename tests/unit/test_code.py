@@ -133,6 +133,9 @@ def test_what_one_framework_does_voids_no_record_of_another() -> None:
     for settings in (manual("keras"), *(tuned("keras", library) for library in TUNERS)):
         assert "blindtune.models.keras" in closure(*settings.modules())
         assert not any("pytorch" in module for module in closure(*settings.modules()))
+    backends = {name: f"blindtune.training.{name.replace('-', '_')}" for name in ("keras", "keras-jax", "keras-torch")}
+    for name, module in backends.items():
+        assert closure(*manual(name).modules()) & set(backends.values()) == {module}
 
 
 def test_what_one_tuner_or_family_does_voids_no_record_of_another() -> None:

@@ -20,7 +20,7 @@ from blindtune.training.base import Training
 from makers import OVERLAYS, ROOT, config, merged, write_isip
 
 SPACE = "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 2}\n"
-HEAVY = ("torch", "tensorflow", "keras", "keras_tuner", "sklearn", "scipy", "matplotlib", "pandas")
+HEAVY = ("torch", "tensorflow", "jax", "keras", "keras_tuner", "sklearn", "scipy", "matplotlib", "pandas")
 
 
 @pytest.fixture

@@ -23,9 +23,13 @@ from blindtune.views.crops import Cropped
 from blindtune.views.frames import Framed
 from blindtune.views.seen import AT_ONCE, AsFloats
 from blindtune.views.settings import AnyView, Crops, Features, Frames, Stored
-from makers import points
+from makers import TRAINERS, points
 
 ONE, ZERO = np.ones(3, np.float32), np.zeros(3, np.float32)
+
+#: The trainers that draw crops.
+DRAWING = [name for name in TRAINERS if name not in ("scikeras", "skorch", "fused")]
+
 EEG = {
     "source": "eeg",
     "stand_in": True,
@@ -249,7 +253,7 @@ def test_a_view_that_shows_samples_as_they_are_changes_nothing(name: str) -> Non
     assert digest_of_arrays(first.weights) == digest_of_arrays(second.weights) and first.curve == second.curve
 
 
-@pytest.mark.parametrize("name", ["pytorch", "keras"])
+@pytest.mark.parametrize("name", DRAWING)
 @pytest.mark.parametrize("looks", [1, 4])
 def test_crops_are_learned_and_a_rebuilt_model_errs_as_recorded(name: str, looks: int) -> None:
     train, dev = (views(textures(count, seed), looks=looks) for count, seed in ((96, 0), (40, 1)))
@@ -273,7 +277,7 @@ def test_training_on_crops_goes_on_bit_by_bit() -> None:
     assert then.curve == whole.curve[2:] and digest_of_arrays(then.weights) == digest_of_arrays(whole.weights)
 
 
-@pytest.mark.parametrize("name", ["pytorch", "keras"])
+@pytest.mark.parametrize("name", DRAWING)
 @pytest.mark.parametrize("activation", ["linear", "softmax"])
 def test_the_looks_at_a_sample_are_averaged_by_their_probabilities(name: str, activation: str) -> None:
     """Three looks that lean a little to one class and one that is sure of the other."""

@@ -104,9 +104,16 @@ def test_the_channel_is_free_and_python_is_that_of_the_project(environment):
 @pytest.mark.parametrize("script", ["study", "decode"])
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.__name__)
 def test_a_system_finds_all_that_it_imports(system, script):
-    modules = {module for settings in _settings(system) for module in settings.modules()}
-    needed = at_start(script) | within(code.closure(*modules, "blindtune.cards"))
-    assert needed - _held(system.environment) == set()
+    for environment, modules in _modules(system).items():
+        needed = at_start(script) | within(code.closure(*modules, "blindtune.cards"))
+        assert needed - _held(environment) == set(), environment
+
+
+@pytest.mark.parametrize(("environment", "backend"), [("keras-jax", "jax"), ("keras-torch", "torch")])
+def test_keras_finds_its_backend_in_the_environment_of_its_own(environment, backend):
+    content = yaml.safe_load((ROOT / "envs" / f"{environment}.yaml").read_text(encoding="utf-8"))
+    assert content["variables"] == {"KERAS_BACKEND": backend}
+    assert {"tensorflow", "jax", "torch"} & set(pins(ROOT / "envs" / f"{environment}.yaml")) == {backend}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
@@ -131,10 +138,18 @@ def test_a_rule_of_the_report_finds_all_that_it_imports(rule):
 
 
 def test_no_environment_is_left_over():
-    used = {system.environment for system in SYSTEMS} | {
+    used = {environment for system in SYSTEMS for environment in _modules(system)} | {
         _environment_of(rule) for rule in ("fetch", "prepare", "picture", "examples", "tables", "figures", "page")
     }
     assert {path.stem for path in ENVIRONMENTS} == used | {getattr(s, "environment", "data") for s in SOURCES}
+
+
+def _modules(system):
+    """The modules that a system can have, by the environment in which they run."""
+    found = {}
+    for settings in _settings(system):
+        found.setdefault(settings.environment, set()).update(settings.modules())
+    return found
 
 
 def _settings(system):

@@ -58,6 +58,9 @@ def trainer_for(settings: System, workers: int = 1) -> Trainer:
     Args:
         settings: the system.
         workers: cores that a reference model may use; a network is trained and scored on one.
+
+    Raises:
+        UserError: Keras computes with another backend in this process, or its backend is not installed.
     """
     match settings:
         case Knn():
@@ -84,6 +87,14 @@ def trainer_for(settings: System, workers: int = 1) -> Trainer:
             from blindtune.training.scikeras import SciKerasTrainer
 
             return SciKerasTrainer()
+        case Manual(trainer="keras-jax") | Tuned(trainer="keras-jax"):
+            from blindtune.training.keras_jax import KerasJaxTrainer
+
+            return KerasJaxTrainer()
+        case Manual(trainer="keras-torch") | Tuned(trainer="keras-torch"):
+            from blindtune.training.keras_torch import KerasTorchTrainer
+
+            return KerasTorchTrainer()
         case Manual() | Tuned():
             from blindtune.training.keras import KerasTrainer
 

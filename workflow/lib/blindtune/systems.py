@@ -2,7 +2,7 @@
 
 from itertools import product
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -36,12 +36,13 @@ _ALONE = (
     "blindtune.models.families",
 )
 
-#: A module of `blindtune.training` each.
-TrainerName = Literal["keras", "pytorch", "scikeras", "skorch", "fused"]
+#: A module of `blindtune.training` each, which has an underscore for the hyphen.
+TrainerName = Literal["keras", "keras-jax", "keras-torch", "pytorch", "scikeras", "skorch", "fused"]
 
 _TRAINERS = (
-    "keras: compile and fit; pytorch: an eager loop; scikeras, skorch: the same models by scikit-learn's wrappers; "
-    "fused: multilayer perceptrons in PyTorch, many trials at once"
+    "keras: compile and fit, on TensorFlow; keras-jax, keras-torch: the same on JAX and on PyTorch; pytorch: an eager "
+    "loop; scikeras, skorch: the same models by scikit-learn's wrappers; fused: multilayer perceptrons in PyTorch, "
+    "many trials at once"
 )
 
 
@@ -69,8 +70,10 @@ class _System(Strict):
         default=None, description="the row of the published Table 3 that this system reproduces, e.g. MLP-A1"
     )
 
-    #: The environment of ``envs/`` that the system needs.
-    environment: ClassVar[str]
+    @property
+    def environment(self) -> str:
+        """The environment of ``envs/`` that the system needs."""
+        raise NotImplementedError
 
     def files(self) -> dict[str, Path]:
         """The data files that define the system, by a short name."""
@@ -88,7 +91,10 @@ class _System(Strict):
 class _Reference(_System):
     sees: Plain = Field(default=Stored(view="samples"), description="samples as stored, or features of them")
 
-    environment = "scikit"
+    @property
+    def environment(self) -> str:
+        """That of the models of scikit-learn."""
+        return "scikit"
 
     def modules(self) -> tuple[str, ...]:
         """The trainer and the view."""
@@ -96,12 +102,20 @@ class _Reference(_System):
 
 
 class _Network(_System):
-    environment = "networks"
     sees: View = Field(
         default=Stored(view="samples"),
         description="samples as stored, features of them, frames of a signal, or crops of a picture",
     )
     trainer: TrainerName = Field(default="pytorch", description=_TRAINERS)
+
+    @property
+    def environment(self) -> str:
+        """That of all networks, but for backends of Keras that have one of their own."""
+        return self.trainer if self.trainer in ("keras-jax", "keras-torch") else "networks"
+
+    @property
+    def _trainer_module(self) -> str:
+        return f"blindtune.training.{self.trainer.replace('-', '_')}"
 
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
@@ -184,7 +198,7 @@ class Manual(_Network):
 
     def modules(self) -> tuple[str, ...]:
         """The trainer and the view."""
-        return (f"blindtune.training.{self.trainer}", MODULES[self.sees.view])
+        return (self._trainer_module, MODULES[self.sees.view])
 
     def files(self) -> dict[str, Path]:
         """The model's file."""
@@ -211,7 +225,7 @@ class Tuned(_Network):
     def modules(self) -> tuple[str, ...]:
         """The trainer, the view, the tuner and the family."""
         return (
-            f"blindtune.training.{self.trainer}",
+            self._trainer_module,
             MODULES[self.sees.view],
             TUNERS[self.tuner.library],
             f"blindtune.models.{self.family}",

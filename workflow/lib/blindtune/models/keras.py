@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.models.architecture import Architecture
@@ -46,10 +47,15 @@ def loss(name: str, architecture: Architecture, classes: int) -> keras.losses.Lo
 def weights_of(model: keras.Model) -> dict[str, NDArray[Any]]:
     """Copies of the model's variables, named by layer and variable: ``1.kernel``."""
     return {
-        f"{number}.{variable.name}": variable.numpy().copy()
+        f"{number}.{variable.name}": array_of(variable)
         for number, layer in enumerate(model.layers, 1)
         for variable in layer.trainable_variables
     }
+
+
+def array_of(variable: keras.Variable) -> NDArray[Any]:
+    """A copy of the values of a variable."""
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def set_weights(model: keras.Model, weights: Mapping[str, NDArray[Any]]) -> None:

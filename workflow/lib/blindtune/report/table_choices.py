@@ -111,7 +111,7 @@ def _compared(choice: Choice, each: Judged) -> dict[str, SystemRecords]:
 
 
 def _keras(system: SystemRecords) -> str:
-    return "Yes" if system.runs[0].card.settings["trainer"] in ("keras", "scikeras") else "No"
+    return "Yes" if "keras" in system.runs[0].card.settings["trainer"] else "No"
 
 
 def _outcome(choice: Choice, each: Judged, compared: dict[str, SystemRecords]) -> str:

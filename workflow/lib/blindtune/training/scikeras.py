@@ -1,4 +1,8 @@
-"""Keras models trained by SciKeras, scikit-learn's way to them: its classifier and its ``fit``."""
+"""Keras models trained by SciKeras, scikit-learn's way to them: its classifier and its ``fit``; on TensorFlow."""
+
+from blindtune.training.keras_backend import choose
+
+choose("tensorflow")
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +16,8 @@ from sklearn.utils import ClassifierTags
 
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, Session, Task
-from blindtune.training.keras import KerasTrainer, Watch, validation
+from blindtune.training.keras import KerasTrainer
+from blindtune.training.keras_fit import Watch, validation
 
 
 class SciKerasTrainer(KerasTrainer):
