@@ -4,8 +4,8 @@ from blindtune.training.keras_backend import choose
 
 choose("jax")
 
-import jax
-import jaxlib
+from importlib.metadata import version
+
 import keras
 
 from blindtune.training.keras_fit import FitTrainer
@@ -19,7 +19,7 @@ class KerasJaxTrainer(FitTrainer):
 
     def versions(self) -> dict[str, str]:
         """The versions of Keras and of its backend."""
-        return {"keras": keras.__version__, "jax": jax.__version__, "jaxlib": jaxlib.__version__}
+        return {"keras": keras.__version__, "jax": version("jax"), "jaxlib": version("jaxlib")}
 
     def at_once(self, steps: int) -> int:
         """All steps of an epoch: Keras calls the same compiled step in turn, and waits less between them."""
