@@ -160,3 +160,36 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         keras.set_weights(keras.build(small), keras.weights_of(keras.build(large)))
     with pytest.raises(KeyError):
         keras.set_weights(keras.build(small), {})
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers"),
+    [
+        ((30,), [{"kind": "dense", "units": 40}]),
+        ((9, 9, 4), [{"kind": "conv2d", "filters": 12, "kernel": 3}]),
+        ((30, 6), [{"kind": "conv1d", "filters": 24, "kernel": 4}]),
+        ((8, 30), [{"kind": "lstm", "units": 20}]),
+    ],
+)
+def test_initial_weights_may_be_drawn_as_keras_draws_them(shape: tuple[int, ...], layers: list[Any]) -> None:
+    import keras
+    import torch
+    from scipy.stats import ks_2samp
+
+    import blindtune.training.keras  # noqa: F401  (settles Keras's backend)
+    from blindtune.models import keras as keras_networks
+    from blindtune.models import pytorch
+
+    architecture = Architecture.model_validate({"input_shape": shape, "layers": tuple(layers)})
+    keras.utils.set_random_seed(3)
+    torch.manual_seed(3)
+    theirs = [keras_networks.array_of(v) for v in keras_networks.build(architecture).trainable_variables]
+    ours = [tensor.detach().numpy() for tensor in pytorch.build(architecture, as_keras=True).parameters()]
+    for one, other in zip(ours, theirs, strict=True):
+        if one.ndim == 1:
+            np.testing.assert_array_equal(one, other)
+            continue
+        assert ks_2samp(one.ravel(), other.ravel()).pvalue > 0.01
+        if one.shape == (80, 20):
+            np.testing.assert_allclose(one.T @ one, np.eye(20), atol=1e-5)
+            np.testing.assert_allclose(other @ other.T, np.eye(20), atol=1e-5)

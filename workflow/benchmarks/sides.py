@@ -71,7 +71,7 @@ def _study(side: str, data: Prepared, job: dict[str, Any], workers: int) -> Call
             "tuner": {"library": "optuna", "algorithm": "random"},
             "space": "mlp",
             "trainer": trainer,
-            "training": {"epochs": job["epochs"], "batch_size": job["batch"]},
+            "training": {"epochs": job["epochs"], "batch_size": job["batch"], "initial_weights": "keras"},
         }
     )
     study = Study(

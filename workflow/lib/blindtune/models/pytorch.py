@@ -22,22 +22,30 @@ from blindtune.models.layers import (
     MaxPool2D,
     shape_after,
 )
+from blindtune.models.pytorch_initial import draw_as_keras
 
 #: Keras's own bound (keras.config.epsilon) on probabilities before their logarithm.
 EPSILON = 1e-7
 
 
-def build(architecture: Architecture) -> nn.Sequential:
-    """The module, with PyTorch's default initial weights from the global generator.
+def build(architecture: Architecture, as_keras: bool = False) -> nn.Sequential:
+    """The module, its initial weights from the global generator.
 
     Takes samples as Keras does, pictures with their channels last.
+
+    Args:
+        architecture: what to build.
+        as_keras: draw the weights as Keras does by default, not as PyTorch does.
     """
     shape = architecture.input_shape
     built: list[nn.Module] = [modules.ChannelsFirst()] if len(shape) == 3 else []
     for layer in architecture.layers:
         built += _modules(layer, shape)
         shape = shape_after(layer, shape)
-    return nn.Sequential(*built)
+    model = nn.Sequential(*built)
+    if as_keras:
+        draw_as_keras(model)
+    return model
 
 
 def weights_of(model: nn.Module) -> dict[str, NDArray[Any]]:

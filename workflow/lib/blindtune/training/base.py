@@ -42,6 +42,10 @@ class Training(Strict):
     loss: Literal["cross_entropy", "sparse_categorical_crossentropy", "mean_squared_error"] = Field(
         default="cross_entropy", description="the first two are one loss under its PyTorch and its Keras name"
     )
+    initial_weights: Literal["framework", "keras"] = Field(
+        default="framework",
+        description="drawn as the trainer's framework does by default; or as Keras does, by PyTorch too",
+    )
     metric: Literal["accuracy", "sparse_categorical_accuracy"] = Field(
         default="accuracy", description="what dev is scored by, as 1 - error; both names mean the same here"
     )

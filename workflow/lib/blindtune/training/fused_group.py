@@ -44,7 +44,7 @@ class Member:
         self.computed = Model(stages, widths_of(stages, alike), task.training.loss)
         # The draws are those of the PyTorch trainer: first the weights, then an order for each epoch.
         torch.manual_seed(task.seed)
-        self.model = networks.build(task.architecture)
+        self.model = networks.build(task.architecture, task.training.initial_weights == "keras")
         self.epochs = 0
         names = MOMENTS[task.training.optimizer]
         self.moments = [{name: torch.zeros_like(p) for name in names} for p in self.model.parameters()]

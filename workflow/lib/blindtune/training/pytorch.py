@@ -94,7 +94,7 @@ class PyTorchTrainer:
         architecture, clock = architecture_of(task), session.clock
         with clock.measure("build"):
             torch.manual_seed(task.seed)
-            model = networks.build(architecture).to(self.device)
+            model = networks.build(architecture, task.training.initial_weights == "keras").to(self.device)
             course = self._course(model, task, self._placed(train), self._placed(dev), session.trained_before)
             if session.state:
                 _go_on(model, course.optimizer, session.state.arrays)
