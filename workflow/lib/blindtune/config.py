@@ -26,6 +26,7 @@ from blindtune.systems import (
     Manual,
     ManualModel,
     System,
+    TrainerName,
     Tuned,
     check_fused_family,
     check_fused_layers,
@@ -44,6 +45,7 @@ class Shared(Strict):
     space: str | None = Field(default=None, description="search space; null: that of each system's own entry")
     family: Family | None = Field(default=None, description="what the hyperparameters build; null: as above")
     impossible: Impossible | None = Field(default=None, description="a layer that cannot be built; null: as above")
+    trainer: TrainerName | None = Field(default=None, description="what trains; null: as above")
     training: Training | None = Field(default=None, description="how each trial is trained; null: as above")
     sees: View | None = Field(default=None, description="what a network sees of a sample; null: as above")
 
@@ -56,7 +58,7 @@ class Comparison(Strict):
     budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
     tuners: Shared | None = Field(
         default=None,
-        description="space, family, impossible, training and sees for every tuner of this comparison; "
+        description="space, family, impossible, trainer, training and sees for every tuner of this comparison; "
         "null: each keeps those of its own entry",
     )
 

@@ -13,6 +13,8 @@ _TUNED_TRAINING = {
     "learning_rate": 0.005,
     "batch_size": 128,
     "epochs": 10,
+    # The published study searched with Keras.
+    "initial_weights": "keras",
     "loss": "sparse_categorical_crossentropy",
     "metric": "accuracy",
 }
@@ -37,7 +39,13 @@ def _drawn(number: str, sizes: dict[str, int]) -> dict[str, Any]:
 
 
 def _manual(model: str, published: str) -> dict[str, Any]:
-    return {"kind": "manual", "published": published, "model": model, "training": _MANUAL_TRAINING}
+    return {
+        "kind": "manual",
+        "published": published,
+        "model": model,
+        "trainer": "fused",
+        "training": _MANUAL_TRAINING,
+    }
 
 
 def _tuned(space: str, published: str) -> dict[str, Any]:
@@ -47,7 +55,7 @@ def _tuned(space: str, published: str) -> dict[str, Any]:
         "tuner": _KERAS_TUNER,
         "space": space,
         "family": "mlp",
-        "trainer": "keras",
+        "trainer": "fused",
         "training": _TUNED_TRAINING,
     }
 
@@ -59,17 +67,22 @@ def _network(model: str, view: dict[str, Any], **training: Any) -> dict[str, Any
 
 def _searched(space: str, family: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
     """The published study's search for a network for #11 or #12."""
-    return _tuned(space, "Auto") | {"family": family, "sees": view, "training": _TUNED_TRAINING | training}
+    return _tuned(space, "Auto") | {
+        "family": family,
+        "sees": view,
+        "trainer": "keras",
+        "training": _TUNED_TRAINING | training,
+    }
 
 
 def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
-    """A tuner that trains by PyTorch, on whatever it is compared on."""
+    """A tuner, on whatever it is compared on."""
     return {
         "kind": "tuner",
         "tuner": {"library": library, **tuner},
         "space": "mlp",
         "family": "mlp",
-        "trainer": "pytorch",
+        "trainer": "fused",
         "training": _TUNED_TRAINING,
     }
 
@@ -104,7 +117,12 @@ DEFAULT: dict[str, Any] = {
             "dataset": "digits",
             "systems": ["knn", "rnf", "convnet_m", *_LIBRARIES],
             "budget": {"epochs": 36},
-            "tuners": {"space": "convnet", "family": "convnet", "training": {"epochs": 9, "batch_size": 32}},
+            "tuners": {
+                "space": "convnet",
+                "family": "convnet",
+                "trainer": "pytorch",
+                "training": {"epochs": 9, "batch_size": 32},
+            },
         },
         {
             "dataset": "tissue_11",
