@@ -33,6 +33,7 @@ class Job:
 
     Attributes:
         params: their values as Snakemake compares them: sorted, without names.
+        threads: cores that it takes.
         runs: whether it would run, given what lies in the working directory.
     """
 
@@ -43,6 +44,7 @@ class Job:
     params: tuple[str, ...]
     log: tuple[str, ...]
     conda: str | None
+    threads: int
     runs: bool
 
     @property
@@ -107,5 +109,6 @@ def _job(dag: Any, job: Any) -> Job:
         params=tuple(sorted(repr(value) for value in job.params)),
         log=tuple(map(str, job.log)),
         conda=str(job.conda_env_spec.file) if job.rule.conda_env else None,
+        threads=job.threads,
         runs=dag.needrun(job),
     )

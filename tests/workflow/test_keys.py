@@ -20,6 +20,7 @@ BASE: dict[str, Any] = {
     "scoring": "last",
     "keep": 1,
     "verbosity": "normal",
+    "workers": 1,
     "repeats": [],
     "compare": [
         {
@@ -37,6 +38,7 @@ BASE: dict[str, Any] = {
                 "space": "mlp",
                 "family": "mlp",
                 "impossible": "invalid",
+                "trainer": "pytorch",
                 "training": {"epochs": 3},
                 "sees": {"view": "samples"},
             },

@@ -50,9 +50,9 @@ def test_a_second_run_has_nothing_to_do(done):
     assert running(plan(done, CONFIG)) == set()
 
 
-@pytest.mark.parametrize("verbosity", ["quiet", "talkative"])
-def test_another_verbosity_runs_nothing_again(done, verbosity):
-    assert running(plan(done, CONFIG | {"verbosity": verbosity})) == set()
+@pytest.mark.parametrize("change", [{"verbosity": "quiet"}, {"verbosity": "talkative"}, {"workers": 2}])
+def test_what_changes_no_record_runs_nothing_again(done, change):
+    assert running(plan(done, CONFIG | change)) == set()
 
 
 @pytest.mark.parametrize(
