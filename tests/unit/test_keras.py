@@ -64,7 +64,9 @@ def test_a_trial_is_a_plain_fit() -> None:
     architecture: Any = it.architecture
     model = networks.build(architecture)
     model.compile(
-        keras.optimizers.Adam(0.02), networks.loss("cross_entropy", architecture, 2), ["sparse_categorical_accuracy"]
+        keras.optimizers.Adam(0.02),
+        networks.loss("cross_entropy", architecture, 2),
+        metrics=["sparse_categorical_accuracy"],
     )
     seed = derive("fit", it.seed, 0)
     model.fit(
