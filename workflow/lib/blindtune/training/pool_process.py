@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import blindtune
+from blindtune.threads import ONE_THREAD
 from blindtune.training.pool_arrays import Mapped
 from blindtune.training.pool_messages import Data, Job, Make
 
@@ -86,5 +87,4 @@ def _environment() -> dict[str, str]:
     """That of this process, with the library among its modules, and one thread, set before a library is imported."""
     library = str(Path(blindtune.__file__).parents[1])
     paths = [library, *filter(None, [os.environ.get("PYTHONPATH")])]
-    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-    return os.environ | threads | {"PYTHONPATH": os.pathsep.join(paths)}
+    return os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(paths)}

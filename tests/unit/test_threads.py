@@ -1,0 +1,27 @@
+"""Libraries of linear algebra use one thread in a study, whatever Snakemake gives its rule."""
+
+import os
+import subprocess
+import sys
+
+from makers import ROOT
+
+ASKED = {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
+TOLD = """\
+import blindtune.threads
+import numpy, scipy.linalg, threadpoolctl
+print(*{library["num_threads"] for library in threadpoolctl.threadpool_info()})
+"""
+
+
+def test_one_thread_whatever_was_asked_for() -> None:
+    environment = os.environ | ASKED | {"PYTHONPATH": str(ROOT / "workflow" / "lib")}
+    said = subprocess.run([sys.executable, "-c", TOLD], env=environment, check=True, capture_output=True, text=True)
+    assert said.stdout.split() == ["1"]
+
+
+def test_the_scripts_that_train_and_look_see_to_it_first() -> None:
+    for name in ("study", "decode"):
+        lines = (ROOT / "workflow" / "scripts" / f"{name}.py").read_text(encoding="utf-8").splitlines()
+        imports = [line for line in lines if line.startswith(("import ", "from ")) and "pathlib" not in line]
+        assert imports[0].startswith("import blindtune.threads")

@@ -1,0 +1,11 @@
+"""One thread for the libraries of linear algebra, in this process and those that it starts; to be imported before NumPy.
+
+Snakemake has them use as many as a rule has threads. A study uses its cores by processes and threads of its own, and
+how the sums inside a tuner or a trainer are ordered, so what it proposes or gives, must not depend on their number.
+"""
+
+import os
+
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+
+os.environ.update(ONE_THREAD)
