@@ -9,16 +9,16 @@ import tensorflow
 
 from blindtune.training.keras_fit import FitTrainer
 
-#: Steps of an epoch from which on a single execution for all of them pays: it traces 0.2 to 0.4 s longer and saves about
-#: 1 ms a step, so that ten epochs of 32 steps about bring it back (docs/measured.md).
+#: Steps of an epoch from which on a single execution for all of them pays: it traces 0.2 to 0.4 s longer and saves
+#: about 1 ms a step, so that ten epochs of 32 steps about bring it back (docs/measured.md).
 _MANY_STEPS = 32
 
 
 class KerasTrainer(FitTrainer):
     """Trains an `Architecture` with Keras on TensorFlow.
 
-    XLA (``jit_compile``) stays off: on a processor a first epoch takes 3 to 6 s with it, not 1 to 2, and later ones gain
-    nothing with dense layers, are slower with convolutions, and a third faster with an LSTM (docs/measured.md).
+    XLA (``jit_compile``) stays off: on a processor a first epoch takes 3 to 6 s with it, not 1 to 2, and later ones
+    gain nothing with dense layers, are slower with convolutions, and a third faster with an LSTM (docs/measured.md).
     """
 
     def __init__(self) -> None:
