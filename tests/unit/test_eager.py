@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -65,3 +66,12 @@ def test_a_device_keeps_the_splits_that_it_was_given_last() -> None:
     fold = Split(TRAIN.x[:9], TRAIN.y[:9])
     assert trainer._placed(fold) is not train and trainer._placed(DEV) is dev
     assert trainer._placed(TRAIN) is not train, "no more than two"
+
+
+@pytest.mark.parametrize("name", ["pytorch", "fused"])
+def test_small_numbers_are_as_before_when_a_training_has_ended(name: str) -> None:
+    from blindtune.training.fused import FusedTrainer
+
+    it = {"pytorch": PyTorchTrainer, "fused": FusedTrainer}[name]()
+    it.train(TASK, TRAIN, DEV, Session("last"))
+    assert np.float32(1e-30) * np.float32(1e-10) > 0 and torch.tensor(1e-30) * 1e-10 > 0

@@ -19,6 +19,7 @@ from blindtune.training.fused_parameters import Parameters
 from blindtune.training.fused_pass import Batch, Buffers, Model, Pass, chunks
 from blindtune.training.fused_stages import rows_of, stages_of, widths_of
 from blindtune.training.fused_tally import SLOTS, Tally
+from blindtune.training.pytorch import without_denormals
 
 #: Bytes of values that the trials of a processor's group that are computed together may have: they stay in its cache.
 CACHE = 2**20
@@ -154,6 +155,7 @@ class Group:
             self._sized[size] = Sized(batch, passes)
         self._exchange(lambda lying, kept: lying.copy_(kept))
 
+    @without_denormals()
     def epoch(self) -> list[tuple[float, float]]:
         """Train each member for one epoch; afterwards it holds its weights and moments itself.
 

@@ -6,6 +6,7 @@ the processor's model up to rounding; dropout is drawn where it is computed.
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -80,9 +81,6 @@ class PyTorchTrainer:
         torch.set_deterministic_debug_mode("error")
         # It would fill every new tensor first, to make results of reading what was never written the same each time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        # What decays towards zero, as an optimizer's moments of units that are never active do, ends there: processors
-        # take a hundred times as long for numbers that are too small for their usual form.
-        torch.set_flush_denormal(True)
 
     def versions(self) -> dict[str, str]:
         """The version of PyTorch, and the device unless it is the processor."""
@@ -215,6 +213,21 @@ class _Loop:
         )
 
 
+@contextmanager
+def without_denormals() -> Iterator[None]:
+    """Take numbers too small for the processor's usual form for 0, on this thread, as long as it trains.
+
+    What decays towards zero, as an optimizer's moments of units that are never active do, ends there: processors take a
+    hundred times as long for such numbers.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@without_denormals()
 def _one_epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, task: Task, random: np.random.Generator
 ) -> tuple[float, float]:
