@@ -31,6 +31,7 @@ from blindtune.training.fused_math import (
     softmax_backward,
     update,
 )
+from blindtune.training.fused_ways import CUDA, PROCESSOR
 from blindtune.training.pytorch import PyTorchTrainer, optimizer_for
 from blindtune.trials import wall_of
 
@@ -253,6 +254,22 @@ def test_without_dropout_it_gives_the_model_of_the_pytorch_trainer(optimizer: st
             np.testing.assert_allclose(one.weights[name], array, rtol=2e-3, atol=2e-4)
 
 
+def test_a_devices_way_gives_the_same_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wider padding, masked in the gradient, and sums batch by batch; here without a device to record for."""
+    jobs = [
+        (replace(it, architecture=mlp.architecture(values, (3,), 2)), session)
+        for it, session in many(24, epochs=2, learning_rate=0.003)
+        for values in [it.hyperparameters | {"activation": ACTIVATIONS[it.seed % 10]}]
+    ]
+    expected = together(jobs)
+    monkeypatch.setattr(fused, "way_of", lambda device: replace(CUDA, recorded=False))
+    for one, other in zip(together(jobs), expected, strict=True):
+        for epoch, usual in zip(one.curve, other.curve, strict=True):
+            assert epoch.model_dump() == pytest.approx(usual.model_dump(), rel=2e-4, abs=2e-5)
+        for name, array in other.weights.items():
+            np.testing.assert_allclose(one.weights[name], array, rtol=2e-3, atol=2e-4)
+
+
 @pytest.mark.parametrize("shape", [(4, 5, 2), (6, 3)])
 def test_samples_of_any_shape_and_behind_a_view(shape: tuple[int, ...]) -> None:
     from blindtune.views.seen import AsFloats
@@ -293,7 +310,7 @@ def test_dropout_is_that_of_the_pytorch_trainer_but_for_its_draws() -> None:
 def test_an_order_and_a_dropout_of_their_own_for_each_epoch() -> None:
     from blindtune.training.fused_group import Member
 
-    member = Member(task(), alike=False)
+    member = Member(task(), PROCESSOR)
     assert not torch.equal(member.order(50), member.order(50))
     first = member.stream().random_raw(8)
     np.testing.assert_array_equal(member.stream().random_raw(8), first)

@@ -21,6 +21,7 @@ from blindtune.training.base import Outcome, Session, Task
 from blindtune.training.devices import name_of
 from blindtune.training.fused_course import Course, Trial
 from blindtune.training.fused_group import bytes_of, kind_of, order_of
+from blindtune.training.fused_ways import way_of
 from blindtune.training.pytorch import PyTorchTrainer, Samples, samples_of
 
 #: Bytes that the groups of a processor may take, beside the data.
@@ -78,7 +79,7 @@ class FusedTrainer(PyTorchTrainer):
         wrong: list[tuple[int, Exception]] = []
         for place, (task, session) in enumerate(jobs):
             try:
-                trials.append(Trial(place, task, session, alike=self._cuda))
+                trials.append(Trial(place, task, session, way_of(self.device)))
             except ValueError as error:
                 wrong.append((place, error))
         return trials, wrong

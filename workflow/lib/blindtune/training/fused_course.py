@@ -10,6 +10,7 @@ from blindtune.errors import UserError
 from blindtune.models.architecture import count_parameters
 from blindtune.training.base import Outcome, Progress, Session, Task, finite, once
 from blindtune.training.fused_group import Group, Member
+from blindtune.training.fused_ways import Way
 from blindtune.training.pytorch import Samples, architecture_of, evaluate
 from blindtune.trials import Epoch
 
@@ -25,19 +26,19 @@ class Trial:
         clock: its own.
     """
 
-    def __init__(self, place: int, task: Task, session: Session, alike: bool) -> None:
+    def __init__(self, place: int, task: Task, session: Session, way: Way) -> None:
         self.place = place
         self.task = task
         self.clock = session.clock
         self.parameters = count_parameters(architecture_of(task))
-        self._alike = alike
+        self._way = way
         self._session = replace(session, after_epoch=once(session.after_epoch))
         self.begin()
 
     def begin(self) -> None:
         """Stand where the training begins, at first or again; raises ValueError where it cannot be fused."""
         with self.clock.measure("build"):
-            self.member = Member(self.task, self._alike)
+            self.member = Member(self.task, self._way)
             if self._session.state:
                 self.member.go_on(self._session.state.epochs, self._session.state.arrays)
         self.progress = Progress(self.task.training.epochs, self._session)

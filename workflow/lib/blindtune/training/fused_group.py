@@ -1,8 +1,10 @@
 """A group of trials that are trained as one model, epoch by epoch."""
 
-import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,13 +18,11 @@ from blindtune.seeds import derive
 from blindtune.training.base import Arrays, Task
 from blindtune.training.fused_math import MOMENTS, one_hot
 from blindtune.training.fused_parameters import Parameters
-from blindtune.training.fused_pass import Batch, Buffers, Model, Pass, chunks
+from blindtune.training.fused_pass import Batch, Model, Pass, parts_of
 from blindtune.training.fused_stages import rows_of, stages_of, widths_of
-from blindtune.training.fused_tally import SLOTS, Tally
+from blindtune.training.fused_tally import Tally
+from blindtune.training.fused_ways import Recorded, Way, beside_each_other
 from blindtune.training.pytorch import without_denormals
-
-#: Bytes of values that the trials of a processor's group that are computed together may have: they stay in its cache.
-CACHE = 2**20
 
 _MODEL, _OPTIMIZER, _RANDOM = "model.", "optimizer.", "random"
 
@@ -32,17 +32,19 @@ class Member:
 
     Attributes:
         task: what is trained.
+        way: how.
         model: holds the weights whenever no group does, PyTorch's default ones at first.
         moments: of the optimizer, for each parameter of the model those of `MOMENTS`.
         epochs: trained so far.
     """
 
-    def __init__(self, task: Task, alike: bool) -> None:
+    def __init__(self, task: Task, way: Way) -> None:
         if task.architecture is None:
             raise TypeError("the fused trainer needs an architecture")
         self.task = task
         stages = stages_of(task.architecture)
-        self.computed = Model(stages, widths_of(stages, alike), task.training.loss)
+        self.way = way
+        self.computed = Model(stages, widths_of(stages, way), task.training.loss)
         # The draws are those of the PyTorch trainer: first the weights, then an order for each epoch.
         torch.manual_seed(task.seed)
         self.model = networks.build(task.architecture, task.training.initial_weights == "keras")
@@ -89,8 +91,8 @@ def bytes_of(member: Member, samples: int) -> int:
     weights = sum((inputs + 1) * units for inputs, units in pairwise(model.widths))
     # Values, derivatives, dropout's factors and what it lets through; scores that wait to be summed, and what that
     # takes; weights, gradient and moments.
-    values = 4 * rows * sum(model.widths) + SLOTS * rows * (4 * model.widths[-1] + 6)
-    return 8 * samples + 4 * (values + (2 + len(MOMENTS[training.optimizer])) * weights)
+    values = 4 * rows * sum(model.widths) + member.way.slots * rows * (4 * model.widths[-1] + 6)
+    return 8 * samples + 4 * (values + (2 + member.way.masked + len(MOMENTS[training.optimizer])) * weights)
 
 
 def kind_of(member: Member) -> tuple[object, ...]:
@@ -139,11 +141,11 @@ class Group:
             training.optimizer,
             [member.task.training.learning_rate for member in self.members],
             first.epochs * -(-len(y) // training.batch_size),
+            first.way.masked,
             x.device,
         )
-        self._tally = Tally(models, rows, x.device)
-        ends = chunks(models, rows, CACHE if x.device.type == "cpu" else math.inf)
-        buffers = Buffers([models[first:last] for first, last in ends], rows, x.device)
+        self._tally = Tally(models, rows, first.way.slots, x.device)
+        parts = parts_of(models, rows, first.way, x.device)
         inputs, ones = (
             torch.zeros(len(models) * rows * width, device=x.device)
             for width in models[0].widths[:: len(models[0].widths) - 1]
@@ -151,9 +153,16 @@ class Group:
         self._sized: dict[int, Sized] = {}
         for size in {self._batch, len(y) % self._batch or self._batch}:
             batch = self._tally.batch(inputs, ones, size)
-            passes = [Pass(models[first:last], first, self._parameters, buffers, batch) for first, last in ends]
+            passes = [Pass(part, self._parameters, batch) for part in parts]
             self._sized[size] = Sized(batch, passes)
+        drops = any(stage.rates for stage in models[0].stages)
+        # Dropout's draws come from the processor.
+        self._recorded = Recorded() if first.way.recorded and not drops else None
+        self._lying = [
+            [self._parameters.parts(place, flat) for flat in self._parameters.near] for place in range(len(models))
+        ]
         self._exchange(lambda lying, kept: lying.copy_(kept))
+        self._parameters.send()
 
     @without_denormals()
     def epoch(self) -> list[tuple[float, float]]:
@@ -163,17 +172,37 @@ class Group:
             For each its mean loss and its share of wrong samples, over train, while the weights moved.
         """
         samples = len(self._y)
-        order = torch.stack([member.order(samples) for member in self.members]).to(self._x.device)
+        order = self._order(samples)
         streams = [member.stream() for member in self.members]
         for sized in self._sized.values():
             for part in sized.passes:
                 part.streams = streams[part.first :]
         for chosen in torch.split(order, self._batch, 1):
-            self._step(chosen)
+            if self._recorded and chosen.shape[1] == self._batch:
+                self._recorded.step(chosen, self._step)
+            else:
+                self._step(chosen)
+        self._parameters.fetch()
         self._exchange(lambda lying, kept: kept.copy_(lying))
         for member in self.members:
             member.epochs += 1
         return self._tally.end(samples)
+
+    def _order(self, samples: int) -> Tensor:
+        """For each trial the order of train in the next epoch, (trials, samples)."""
+        order = torch.empty(len(self.members), samples, dtype=torch.int64, device=self._x.device)
+
+        def draw(place: int) -> None:
+            order[place].copy_(self.members[place].order(samples))
+
+        if order.is_cuda:
+            # The device would wait for them as long as it trains.
+            with ThreadPoolExecutor() as threads:
+                deque(threads.map(draw, range(len(order))), maxlen=0)
+        else:
+            for place in range(len(order)):
+                draw(place)
+        return order
 
     def _step(self, chosen: Tensor) -> None:
         samples = chosen.shape[1]
@@ -186,18 +215,17 @@ class Group:
         torch.index_select(self._x, 0, flat, out=batch.inputs.view(len(flat), -1))
         labels = self._y.index_select(0, flat).view(chosen.shape)
         batch.ones.copy_(one_hot(labels, batch.ones.shape[1]))
-        for part in passes:
-            part.step(self._tally.slot)
+        beside_each_other([partial(part.step, self._tally.slot) for part in passes], self._x.device)
         self._tally.add(labels, samples)
         self._parameters.step()
 
     def _exchange(self, move: Callable[[Tensor, Tensor], object]) -> None:
         """Between the memory of the group and that of each member."""
-        for place, member in enumerate(self.members):
+        for lies, member in zip(self._lying, self.members, strict=True):
             names = MOMENTS[member.task.training.optimizer]
             pairs = zip(member.model.parameters(), member.moments, strict=True)
             kept = [(parameter.detach(), *(moments[name] for name in names)) for parameter, moments in pairs]
-            for number, flat in enumerate([self._parameters.weights, *self._parameters.moments]):
-                for lying, own in zip(self._parameters.parts(place, flat), kept, strict=True):
+            for number, flat in enumerate(lies):
+                for lying, own in zip(flat, kept, strict=True):
                     # PyTorch's linear layers hold (units, inputs).
                     move(lying.T if lying.dim() > 1 else lying, own[number])

@@ -71,8 +71,10 @@ class Parameters:
 
     Attributes:
         runs: of each layer.
+        masked: as given.
         weights, gradient: all values in a row; those that are padding stay 0.
         moments: as many more as the optimizer needs.
+        near: weights and moments on the processor; the same memory, where they are computed there.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Parameters:
         optimizer: str,
         rates: Sequence[float],
         step: int,
+        masked: bool,
         device: torch.device,
     ) -> None:
         """Make room.
@@ -91,11 +94,13 @@ class Parameters:
             optimizer: of all.
             rates: the step size of each.
             step: steps of the optimizer that lie behind all of them.
+            masked: whether `step` keeps padding out of the gradient, so that values there may be any.
             device: where.
         """
         self.runs: list[list[Run]] = []
         self._stages = stages
         self._optimizer = optimizer
+        self.masked = masked
         size = 0
         for layer in range(len(stages[0])):
             size = self._lay(layer, [(each[layer], each[layer + 1]) for each in widths], size)
@@ -105,7 +110,17 @@ class Parameters:
             torch.zeros(size, device=device) for _ in range(2 + len(MOMENTS[optimizer]))
         )
         self.moments: list[Tensor] = moments
+        self.near = [each if each.is_cpu else torch.zeros_like(each, device="cpu") for each in (self.weights, *moments)]
+        self._mask = self._real() if masked else None
         self._values = [self._of(rate, [each == rate for each in rates], step) for rate in dict.fromkeys(rates)]
+
+    def _real(self) -> Tensor:
+        """1 where a value is no padding."""
+        mask = torch.zeros(len(self.weights))
+        for place in range(len(self._stages)):
+            for part in self.parts(place, mask):
+                part.fill_(1)
+        return mask.to(self.weights.device)
 
     def _of(self, rate: float, has: Sequence[bool], step: int) -> Values:
         """What belongs to the trials with one step size, in as few pieces as possible."""
@@ -159,8 +174,20 @@ class Parameters:
             found += [weights[: stage.inputs, : stage.units], biases[: stage.units]]
         return found
 
+    def send(self) -> None:
+        """Take weights and moments from `near`."""
+        for there, near in zip((self.weights, *self.moments), self.near, strict=True):
+            there.copy_(near)
+
+    def fetch(self) -> None:
+        """Put weights and moments into `near`."""
+        for there, near in zip((self.weights, *self.moments), self.near, strict=True):
+            near.copy_(there)
+
     def step(self) -> None:
         """One step of the optimizer."""
+        if self._mask is not None:
+            self.gradient.mul_(self._mask)
         for values in self._values:
             update(self._optimizer, values)
 

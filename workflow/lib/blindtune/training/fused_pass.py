@@ -13,6 +13,7 @@ from torch import Tensor
 from blindtune.training.fused_math import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO, derivative, softmax_backward
 from blindtune.training.fused_parameters import Parameters
 from blindtune.training.fused_stages import Stage
+from blindtune.training.fused_ways import Way
 
 Kind = TypeVar("Kind")
 
@@ -86,6 +87,21 @@ def drops_at(models: Sequence[Model], layer: int) -> bool:
     return any(model.stages[layer].rates for model in models)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Neighbours in a group, which are computed together.
+
+    Attributes:
+        models: of them.
+        first: the place of the first of them in the group.
+        buffers: for as many models as these.
+    """
+
+    models: Sequence[Model]
+    first: int
+    buffers: Buffers
+
+
 class Pass:
     """What is done with a batch of one size: views of the memory, and operations on them, listed once.
 
@@ -94,22 +110,20 @@ class Pass:
         streams: of each trial, for its dropout; to be set before `step`.
     """
 
-    def __init__(
-        self, models: Sequence[Model], first: int, parameters: Parameters, buffers: Buffers, batch: Batch
-    ) -> None:
+    def __init__(self, part: Part, parameters: Parameters, batch: Batch) -> None:
         """List it.
 
         Args:
-            models: neighbours in a group.
-            first: the place of the first of them there.
-            parameters, batch: of the group.
-            buffers: for as many models as these.
+            part: of a group.
+            parameters, batch: of the whole group.
         """
+        models, first = part.models, part.first
         self.first = first
         self.streams: Sequence[np.random.SFC64] = ()
         self._models = models
-        self._buffers = buffers
+        self._buffers = part.buffers
         self._rows = batch.rows
+        self._masked = parameters.masked
         self._last = len(models[0].stages) - 1
         self._starts = [[0, *accumulate(widths)] for widths in zip(*(model.widths for model in models), strict=True)]
         self._inputs = batch.inputs[first : first + len(models)].reshape(-1)
@@ -231,7 +245,7 @@ class Pass:
             elif name != "linear":
                 self._operations.append(partial(FORWARD[name], a))
                 backward.append(partial(BACKWARD[name], d, a, a))
-            if name in NOT_ZERO_AT_ZERO:
+            if name in NOT_ZERO_AT_ZERO and not self._masked:
                 paddings = (self._padding(boundary, place) for place in run)
                 self._operations += [padding.zero_ for padding in paddings if padding.numel()]
         return backward
@@ -283,6 +297,17 @@ def _scored(s: Tensor, activation: str) -> None:
         _softmax(s)
     else:
         FORWARD[activation](s)
+
+
+def parts_of(models: Sequence[Model], rows: int, way: Way, device: torch.device) -> list[Part]:
+    """A group's models as they are computed together, with memory for batches of so many rows."""
+    if way.apart:
+        runs = [list(run) for _, run in groupby(range(len(models)), lambda place: models[place].widths)]
+        lists = [models[run[0] : run[-1] + 1] for run in runs]
+        return [Part(part, run[0], Buffers([part], rows, device)) for run, part in zip(runs, lists, strict=True)]
+    ends = chunks(models, rows, way.cache)
+    shared = Buffers([models[first:last] for first, last in ends], rows, device)
+    return [Part(models[first:last], first, shared) for first, last in ends]
 
 
 def chunks(models: Sequence[Model], rows: int, cache: float) -> list[tuple[int, int]]:

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Activation, Dense, Dropout, Flatten
+from blindtune.training.fused_ways import Way
 
 #: Every block of memory begins at a multiple of so many values, and rows of a batch are rounded up to as many samples:
 #: then what comes of a trial does not depend on where it lies.
 ALIGNED = 16
-
-#: Widths are rounded up to a multiple of so many units: products of odd sizes are slower.
-UNITS = 8
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,15 @@ def stages_of(architecture: Architecture) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def widths_of(stages: tuple[Stage, ...], alike: bool) -> tuple[int, ...]:
+def widths_of(stages: tuple[Stage, ...], way: Way) -> tuple[int, ...]:
     """Units of memory at each boundary between layers, the input and the output included; these two as they are.
 
     Args:
         stages: of one trial, on which alone its widths depend.
-        alike: all hidden layers as wide as the widest: more arithmetic, but more trials of the same widths.
+        way: how they are computed.
     """
-    hidden = [-(-stage.units // UNITS) * UNITS for stage in stages[:-1]]
-    if alike and hidden:
+    hidden = [-(-stage.units // way.units) * way.units for stage in stages[:-1]]
+    if way.alike and hidden:
         hidden = [max(hidden)] * len(hidden)
     return (stages[0].inputs, *hidden, stages[-1].units)
 

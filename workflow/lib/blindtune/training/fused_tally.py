@@ -10,17 +10,15 @@ from blindtune.training.fused_math import measured
 from blindtune.training.fused_pass import Batch, Model
 from blindtune.training.fused_stages import rows_of
 
-#: Batches that are kept before they are summed; operations on one alone are too small to be quick.
-SLOTS = 16
-
 
 class Tally:
     """Sums of an epoch so far."""
 
-    def __init__(self, models: Sequence[Model], rows: int, device: torch.device) -> None:
-        """Make room for batches of ``rows`` rows of memory."""
+    def __init__(self, models: Sequence[Model], rows: int, slots: int, device: torch.device) -> None:
+        """Make room for ``slots`` batches of ``rows`` rows of memory, which are then summed."""
         self._models = models
-        shape = (len(models), SLOTS, rows)
+        self._slots = slots
+        shape = (len(models), slots, rows)
         self._scores = torch.zeros(len(models), models[0].widths[-1], *shape[1:], device=device)
         self._labels = torch.zeros(shape, dtype=torch.int64, device=device)
         self._counts = torch.zeros(shape[1:], dtype=torch.float32, device=device)
@@ -44,7 +42,7 @@ class Tally:
             inputs[: trials * rows * values].view(trials, rows, values),
             ones[: trials * classes * rows].view(trials, classes, rows),
             shares,
-            [self._scores[:, :, slot, :rows] for slot in range(SLOTS)],
+            [self._scores[:, :, slot, :rows] for slot in range(self._slots)],
         )
 
     @property
@@ -63,7 +61,7 @@ class Tally:
         self._counts[self._used] = 0
         self._counts[self._used, :samples] = 1
         self._used += 1
-        if self._used == SLOTS:
+        if self._used == self._slots:
             self._sum()
 
     def end(self, samples: int) -> list[tuple[float, float]]:

@@ -4,6 +4,7 @@ Initial weights and the order of samples are drawn on the processor, by the tria
 the processor's model up to rounding; dropout is drawn where it is computed.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ from blindtune.views.seen import Seen
 
 #: Samples per forward pass outside of training; what they need fits into the cache. Changes no result.
 EVALUATION_BATCH = 4_096
+
+#: Values of such a batch on a CUDA device at least, which many samples of few values would not keep busy.
+_EVALUATION_VALUES = 2**20
 
 
 @dataclass(frozen=True)
@@ -256,12 +260,18 @@ def evaluate(model: nn.Module, samples: Samples, task: Task) -> tuple[float, flo
     return float(value), int((scores.argmax(dim=1) != y).sum()) / len(y)
 
 
+def _evaluation_batch(x: Tensor, where: torch.device) -> int:
+    return (
+        EVALUATION_BATCH if where.type == "cpu" else max(EVALUATION_BATCH, _EVALUATION_VALUES // math.prod(x.shape[1:]))
+    )
+
+
 @torch.no_grad()
 def scores_of(model: nn.Module, x: Tensor | Seen, gives_logits: bool) -> Tensor:
     """Scores (samples, classes); where a sample is looked at several times, the mean of its probabilities."""
     where = next(model.parameters()).device
     if isinstance(x, Tensor):
-        return torch.cat([model(part.to(where)) for part in torch.split(x, EVALUATION_BATCH)])
+        return torch.cat([model(part.to(where)) for part in torch.split(x, _evaluation_batch(x, where))])
     scores = torch.cat([model(torch.from_numpy(x.looked_at(part)).to(where)) for part in x.parts()])
     if x.looks == 1:
         return scores
