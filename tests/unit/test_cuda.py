@@ -5,8 +5,10 @@ weight agrees within `WEIGHTS` of the largest of its array; after a training tha
 within `ERRORS`. Dropout is drawn where it is computed: with it, only what is repeated on one device is compared.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +17,21 @@ import torch
 from numpy.typing import NDArray
 
 from blindtune.clock import Stopwatch
+from blindtune.console import Console
 from blindtune.datasets.base import Split
 from blindtune.files import digest_of_arrays
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Flatten, Layer, Lstm, MaxPool2D
+from blindtune.runs import run
+from blindtune.seal import decode_to_files
+from blindtune.systems import Tuned
 from blindtune.training.base import Outcome, Session, State, Task, Together, Training
 from blindtune.training.fused import FusedTrainer
 from blindtune.training.pytorch import PyTorchTrainer
+from blindtune.trials import TrialLog
 from blindtune.views.seen import AsFloats
-from makers import points
+from makers import points, prepare_toy, study
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
 
@@ -232,3 +239,31 @@ def test_dropout_is_as_good_as_the_processors() -> None:
         )
         assert abs(one.mean() - other.mean()) < 4 * np.sqrt((one.var() + other.var()) / len(one))
         assert (one != other).any()
+
+
+@pytest.mark.parametrize("trainer", ["pytorch", "fused"])
+def test_a_whole_study_and_its_look(tmp_path: Path, trainer: str) -> None:
+    """Twice the same records, which name the device; what was frozen there decides on eval."""
+    data = prepare_toy(tmp_path, train=300, dev=200, eval=200)
+    space = tmp_path / "space.yaml"
+    space.write_text("layers: {type: int, low: 1, high: 3}\nunits: {type: int, low: 8, high: 40, repeat: layers}\n")
+    content = {
+        "kind": "tuner",
+        "family": "mlp",
+        "space": str(space),
+        "trainer": trainer,
+        "training": {"epochs": 3, "batch_size": 32, "learning_rate": 0.01},
+        "tuner": {"library": "scikit-learn", "algorithm": "parameter-sampler"},
+    }
+    it = study(Tuned.model_validate(content), budget={"trials": 12})
+    folders = [tmp_path / "studies" / f"{name}" for name in ("one", "other")]
+    for folder in folders:
+        run(it, data.open(), {"space": space}, "code", folder, Console())
+    one, other = (TrialLog(folder / "trials.jsonl").read() for folder in folders)
+    assert [(trial.score, trial.weights_sha256) for trial in one] == [
+        (trial.score, trial.weights_sha256) for trial in other
+    ]
+    assert {trial.versions["device"] for trial in one} == {torch.cuda.get_device_name()}
+    look = tmp_path / "look"
+    decode_to_files(folders[0] / "card.json", data.manifest, data.seal, tmp_path / "ledger", False, 0, look, print)
+    assert 0 < json.loads((look / "look.json").read_text())["error"] < 0.5

@@ -305,13 +305,13 @@ def parts_of(models: Sequence[Model], rows: int, way: Way, device: torch.device)
         runs = [list(run) for _, run in groupby(range(len(models)), lambda place: models[place].widths)]
         lists = [models[run[0] : run[-1] + 1] for run in runs]
         return [Part(part, run[0], Buffers([part], rows, device)) for run, part in zip(runs, lists, strict=True)]
-    ends = chunks(models, rows, way.cache)
+    ends = _ends(models, rows, way.cache)
     shared = Buffers([models[first:last] for first, last in ends], rows, device)
     return [Part(models[first:last], first, shared) for first, last in ends]
 
 
-def chunks(models: Sequence[Model], rows: int, cache: float) -> list[tuple[int, int]]:
-    """Neighbours whose values of a batch fit into the cache together: where each chunk begins and ends."""
+def _ends(models: Sequence[Model], rows: int, cache: float) -> list[tuple[int, int]]:
+    """Neighbours whose values of a batch fit into the cache together: where each such part begins and ends."""
     found: list[tuple[int, int]] = []
     taken = cache
     for place, model in enumerate(models):
