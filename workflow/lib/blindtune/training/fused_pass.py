@@ -82,6 +82,17 @@ class Buffers:
         self.dropped = [torch.zeros(size, device=device) for size in drops]
 
 
+def alike(models: Sequence[Model], key: Callable[[Model], Kind]) -> list[tuple[Kind, range]]:
+    """The runs of neighbours that have the same key, and their places."""
+    runs = ((kind, list(run)) for kind, run in groupby(range(len(models)), lambda place: key(models[place])))
+    return [(kind, range(run[0], run[-1] + 1)) for kind, run in runs]
+
+
+def output_of(model: Model) -> tuple[str, str]:
+    """How the scores of a model come about and what they are judged by: its last activation and its loss."""
+    return model.stages[-1].activation, model.loss
+
+
 def drops_at(models: Sequence[Model], layer: int) -> bool:
     """Whether any of the models has dropout before a layer."""
     return any(model.stages[layer].rates for model in models)
@@ -231,9 +242,9 @@ class Pass:
         """List the activations behind a hidden layer; what comes back is their derivatives."""
         backward: list[Callable[[], object]] = []
         boundary = layer + 1
-        for name, run in self._alike(lambda model: model.stages[layer].activation):
+        for name, run in alike(self._models, lambda model: model.stages[layer].activation):
             a, d = (
-                self._part(flat, boundary, run[0], run[-1] + 1)
+                self._part(flat, boundary, run.start, run.stop)
                 for flat in (self._values(boundary), self._derivative(boundary))
             )
             if name == "softmax":
@@ -250,12 +261,7 @@ class Pass:
                 self._operations += [padding.zero_ for padding in paddings if padding.numel()]
         return backward
 
-    def _alike(self, key: Callable[[Model], Kind]) -> list[tuple[Kind, list[int]]]:
-        """Places of neighbours that have the same key."""
-        runs = groupby(range(len(self._models)), lambda place: key(self._models[place]))
-        return [(kind, list(run)) for kind, run in runs]
-
-    def _softmax(self, boundary: int, run: list[int]) -> list[Callable[[], object]]:
+    def _softmax(self, boundary: int, run: range) -> list[Callable[[], object]]:
         """Those of softmax, which must not look at padding."""
         backward: list[Callable[[], object]] = []
         for place in run:
@@ -276,14 +282,14 @@ class Pass:
     def _derivatives(self, first: int, batch: Batch) -> list[Callable[[], object]]:
         """List the activation of the scores; what comes back is the derivative of the mean loss by what it acts on."""
         behind: list[Callable[[], object]] = []
-        for (activation, loss), run in self._alike(lambda model: (model.stages[-1].activation, model.loss)):
-            s, d = (self._scores(which, run[0], run[-1] + 1) for which in (0, 1))
+        for (activation, loss), run in alike(self._models, output_of):
+            s, d = (self._scores(which, run.start, run.stop) for which in (0, 1))
             z = torch.empty_like(s) if activation == "gelu" else s
             if activation == "gelu":
                 self._operations.append(partial(z.copy_, s))
             if activation != "linear":
                 self._operations.append(partial(_scored, s, activation))
-            ones = batch.ones[first + run[0] : first + run[-1] + 1]
+            ones = batch.ones[first + run.start : first + run.stop]
             behind.append(partial(derivative, s, d, z, ones, batch.shares, activation, loss))
         return behind
 
@@ -302,9 +308,8 @@ def _scored(s: Tensor, activation: str) -> None:
 def parts_of(models: Sequence[Model], rows: int, way: Way, device: torch.device) -> list[Part]:
     """A group's models as they are computed together, with memory for batches of so many rows."""
     if way.apart:
-        runs = [list(run) for _, run in groupby(range(len(models)), lambda place: models[place].widths)]
-        lists = [models[run[0] : run[-1] + 1] for run in runs]
-        return [Part(part, run[0], Buffers([part], rows, device)) for run, part in zip(runs, lists, strict=True)]
+        runs = [(run.start, models[run.start : run.stop]) for _, run in alike(models, lambda model: model.widths)]
+        return [Part(part, first, Buffers([part], rows, device)) for first, part in runs]
     ends = _ends(models, rows, way.cache)
     shared = Buffers([models[first:last] for first, last in ends], rows, device)
     return [Part(models[first:last], first, shared) for first, last in ends]

@@ -1,13 +1,12 @@
 """What comes of the batches of a group: loss and wrong samples, summed over several batches at once."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from blindtune.training.fused_math import measured
-from blindtune.training.fused_pass import Batch, Model
+from blindtune.training.fused_pass import Batch, Model, alike, output_of
 from blindtune.training.fused_stages import rows_of
 
 
@@ -77,15 +76,10 @@ class Tally:
         # Always over all slots: how a trial's sums are ordered must not depend on how many are used.
         self._counts[self._used :] = 0
         counts = self._counts.view(-1)
-        for (activation, loss), places in groupby(range(len(self._models)), self._kind):
-            first, *rest = places
-            last = (rest or [first])[-1] + 1
-            scores, labels = self._scores[first:last].flatten(2), self._labels[first:last].flatten(1)
+        for (activation, loss), run in alike(self._models, output_of):
+            places = slice(run.start, run.stop)
+            scores, labels = self._scores[places].flatten(2), self._labels[places].flatten(1)
             each, wrong = measured(scores, labels, activation, loss)
-            self._loss[first:last] += each.mul_(counts).sum(1, dtype=torch.float64)
-            self._wrong[first:last] += (wrong & (counts > 0)).sum(1)
+            self._loss[places] += each.mul_(counts).sum(1, dtype=torch.float64)
+            self._wrong[places] += (wrong & (counts > 0)).sum(1)
         self._used = 0
-
-    def _kind(self, place: int) -> tuple[str, str]:
-        model = self._models[place]
-        return model.stages[-1].activation, model.loss
