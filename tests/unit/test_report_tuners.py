@@ -494,8 +494,8 @@ def test_a_search_that_ran_out_of_sets_is_told(tmp_path: Path) -> None:
     assert criterion(made, "Budget", "keras-tuner") == "2 searches ended before, with nothing more to propose"
 
 
-@pytest.mark.parametrize(("low", "high"), [(1, 3), (0.2, 5), (4, 60), (8, 11), (10, 30000)])
-def test_no_two_ticks_of_a_logarithmic_axis_read_alike(low: float, high: float) -> None:
+@pytest.mark.parametrize(("low", "high"), [(1, 3), (0.2, 5), (4, 60), (8, 11), (24, 43), (10, 30000)])
+def test_ticks_of_a_logarithmic_axis_read_as_what_they_are(low: float, high: float) -> None:
     with drawing() as figure:
         axes = figure.subplots()
         axes.set_xlim(low, high)
@@ -503,7 +503,8 @@ def test_no_two_ticks_of_a_logarithmic_axis_read_alike(low: float, high: float) 
         log_axis(axes.xaxis, low, high)
         figure.draw_without_rendering()
     shown = {tick.get_loc(): tick.label1.get_text() for tick in axes.xaxis.get_major_ticks()}
-    assert len(set(shown.values())) == len(shown) >= 2
+    assert len(shown) >= 2
+    assert [float(text.replace(",", "")) for text in shown.values()] == pytest.approx(list(shown))
 
 
 def test_random_search_that_prunes_is_not_plain_and_one_without_folds_is(tmp_path: Path) -> None:
