@@ -1,5 +1,7 @@
 """The fused trainer: a trial gets what it would get alone, and what PyTorch's own loop would give it."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,7 +21,7 @@ from blindtune.models import mlp, pytorch, pytorch_modules
 from blindtune.training import fused, fused_course
 from blindtune.training.base import Epoch, Outcome, Session, Task, Together, Training
 from blindtune.training.fused import FusedTrainer
-from blindtune.training.fused_group import Group, bytes_of
+from blindtune.training.fused_group import Group, Member, bytes_of
 from blindtune.training.fused_math import (
     BACKWARD,
     FORWARD,
@@ -197,6 +199,21 @@ def test_where_memory_is_short_all_the_same_halves_go_on(monkeypatch: pytest.Mon
     assert max(largest) > 2 and sorted(heard) == expected, "nobody hears of an epoch twice"
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_a_groups_memory_is_free_as_soon_as_it_is_done_with(rate: float) -> None:
+    """A device has no room for a group and for one that waits for Python to search for cycles."""
+    jobs = [task(seed, set_={"layers": 2, "units": 9, "dropout_rate": rate}) for seed in (1, 2)]
+    group = Group([Member(it, PROCESSOR) for it in jobs], torch.from_numpy(TRAIN.x), torch.from_numpy(TRAIN.y))
+    group.epoch()
+    held = weakref.ref(group._parameters.weights)
+    gc.disable()
+    try:
+        del group
+        assert held() is None
+    finally:
+        gc.enable()
+
+
 def test_what_goes_wrong_with_one_concerns_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = many(epochs=2)
     whole, evaluate = together(jobs), fused_course.evaluate
@@ -308,8 +325,6 @@ def test_dropout_is_that_of_the_pytorch_trainer_but_for_its_draws() -> None:
 
 
 def test_an_order_and_a_dropout_of_their_own_for_each_epoch() -> None:
-    from blindtune.training.fused_group import Member
-
     member = Member(task(), PROCESSOR)
     assert not torch.equal(member.order(50), member.order(50))
     first = member.stream().random_raw(8)

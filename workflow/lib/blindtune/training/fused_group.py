@@ -176,7 +176,7 @@ class Group:
         streams = [member.stream() for member in self.members]
         for sized in self._sized.values():
             for part in sized.passes:
-                part.streams = streams[part.first :]
+                part.streams[:] = streams[part.first :]
         for chosen in torch.split(order, self._batch, 1):
             if self._recorded and chosen.shape[1] == self._batch:
                 self._recorded.step(chosen, self._step)

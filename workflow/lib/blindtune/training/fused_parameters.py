@@ -72,7 +72,7 @@ class Parameters:
     Attributes:
         runs: of each layer.
         masked: as given.
-        weights, gradient: all values in a row; those that are padding stay 0.
+        weights, gradient: all values in a row; those that are padding are 0 behind `step`.
         moments: as many more as the optimizer needs.
         near: weights and moments on the processor; the same memory, where they are computed there.
     """
@@ -94,7 +94,7 @@ class Parameters:
             optimizer: of all.
             rates: the step size of each.
             step: steps of the optimizer that lie behind all of them.
-            masked: whether `step` keeps padding out of the gradient, so that values there may be any.
+            masked: whether `step` keeps padding out of the gradient, so that values there may be any finite ones.
             device: where.
         """
         self.runs: list[list[Run]] = []

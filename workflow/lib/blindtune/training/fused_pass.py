@@ -130,7 +130,7 @@ class Pass:
         """
         models, first = part.models, part.first
         self.first = first
-        self.streams: Sequence[np.random.SFC64] = ()
+        self.streams: list[np.random.SFC64] = []
         self._models = models
         self._buffers = part.buffers
         self._rows = batch.rows
@@ -221,22 +221,13 @@ class Pass:
         for place, model in enumerate(self._models):
             if model.stages[layer].rates:
                 factors = self._part(self._buffers.factors[layer], layer, place, place + 1)
-                operations.append(partial(self._draw, place, model.stages[layer].rates, factors))
+                # Of the list alone: what held the pass itself would keep its memory until it is searched for.
+                operations.append(partial(_draw, self.streams, place, model.stages[layer].rates, factors))
         values = self._whole(self._values(layer) if layer else self._inputs, layer)
         factors, dropped = (
             self._whole(flats[layer], layer) for flats in (self._buffers.factors, self._buffers.dropped)
         )
         return [*operations, partial(torch.mul, values, factors, out=dropped)]
-
-    def _draw(self, place: int, rates: tuple[float, ...], factors: Tensor) -> None:
-        """Draw what dropout multiplies with: 0, or what keeps the mean."""
-        count = len(factors)
-        drawn = np.ones(count, np.float32)
-        for rate in rates:
-            dropped = round(rate * _BITS)
-            bits = self.streams[place].random_raw(-(-count // 4)).view(np.uint16)[:count]
-            drawn *= (bits >= dropped) * np.float32(_BITS / (_BITS - dropped))
-        factors.copy_(torch.from_numpy(drawn))
 
     def _activation(self, layer: int) -> list[Callable[[], object]]:
         """List the activations behind a hidden layer; what comes back is their derivatives."""
@@ -292,6 +283,17 @@ class Pass:
             ones = batch.ones[first + run.start : first + run.stop]
             behind.append(partial(derivative, s, d, z, ones, batch.shares, activation, loss))
         return behind
+
+
+def _draw(streams: Sequence[np.random.SFC64], place: int, rates: tuple[float, ...], factors: Tensor) -> None:
+    """Draw what dropout multiplies with: 0, or what keeps the mean."""
+    count = len(factors)
+    drawn = np.ones(count, np.float32)
+    for rate in rates:
+        dropped = round(rate * _BITS)
+        bits = streams[place].random_raw(-(-count // 4)).view(np.uint16)[:count]
+        drawn *= (bits >= dropped) * np.float32(_BITS / (_BITS - dropped))
+    factors.copy_(torch.from_numpy(drawn))
 
 
 def _softmax(a: Tensor) -> None:

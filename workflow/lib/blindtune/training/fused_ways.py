@@ -11,7 +11,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Way:
-    """What suits a kind of device. No choice changes a trial's numbers but for their rounding.
+    """What suits a kind of device.
+
+    No choice changes a trial's numbers but for their rounding and, through ``units`` and ``alike``, what dropout draws.
 
     Attributes:
         units: widths are rounded up to a multiple of so many units.
@@ -21,7 +23,7 @@ class Way:
         masked: units that are only padding are kept out of the gradient, all at once, instead of being set to 0 behind
             each activation whose value at 0 is another.
         apart: trials of other widths are computed apart, in memory of their own, so that it can be done at once.
-        recorded: a step is recorded and replayed.
+        recorded: a step is recorded and replayed; then ``slots`` must be 1, since every step must do the same.
     """
 
     units: int
@@ -37,7 +39,7 @@ class Way:
 #: quick.
 PROCESSOR = Way(units=8, alike=False, cache=2**20, slots=16, masked=False, apart=False, recorded=False)
 
-#: Arithmetic is cheap beside the launch of a kernel: as few and as large ones as can be.
+#: Arithmetic is cheap beside the launch of a kernel: few widths, padding dealt with at once, nothing launched singly.
 CUDA = Way(units=32, alike=True, cache=math.inf, slots=1, masked=True, apart=True, recorded=True)
 
 _WAYS = {"cpu": PROCESSOR, "cuda": CUDA}
@@ -68,11 +70,14 @@ def beside_each_other(works: Sequence[Callable[[], None]], device: torch.device)
     streams = _streams()[: len(works)]
     for stream in streams:
         stream.wait_stream(here)
-    for number, work in enumerate(works):
-        with torch.cuda.stream(streams[number % len(streams)]):
-            work()
-    for stream in streams:
-        here.wait_stream(stream)
+    try:
+        for number, work in enumerate(works):
+            with torch.cuda.stream(streams[number % len(streams)]):
+                work()
+    finally:
+        # Whatever went wrong: a graph with loose ends could not be closed, and would hide it.
+        for stream in streams:
+            here.wait_stream(stream)
 
 
 class Recorded:
@@ -90,7 +95,7 @@ class Recorded:
 
         Args:
             chosen: what ``compute`` takes.
-            compute: always the same, all of it on the device.
+            compute: always the same, all of it on the device; what it holds elsewhere it leaves as it was.
         """
         if self._chosen is None:
             self._chosen = chosen.clone()

@@ -30,8 +30,8 @@ from blindtune.views.seen import Seen
 #: Samples per forward pass outside of training; what they need fits into the cache. Changes no result.
 EVALUATION_BATCH = 4_096
 
-#: Values of such a batch on a CUDA device at least, which many samples of few values would not keep busy.
-_EVALUATION_VALUES = 2**20
+#: On a CUDA device, which few samples of few values do not keep busy: values of such a batch, and its most samples.
+_EVALUATION_VALUES, _EVALUATION_MOST = 2**20, 65_536
 
 
 @dataclass(frozen=True)
@@ -261,9 +261,9 @@ def evaluate(model: nn.Module, samples: Samples, task: Task) -> tuple[float, flo
 
 
 def _evaluation_batch(x: Tensor, where: torch.device) -> int:
-    return (
-        EVALUATION_BATCH if where.type == "cpu" else max(EVALUATION_BATCH, _EVALUATION_VALUES // math.prod(x.shape[1:]))
-    )
+    if where.type == "cpu":
+        return EVALUATION_BATCH
+    return max(EVALUATION_BATCH, min(_EVALUATION_MOST, _EVALUATION_VALUES // math.prod(x.shape[1:])))
 
 
 @torch.no_grad()
