@@ -1,6 +1,6 @@
 from pathlib import Path
 
-import blindtune.threads  # noqa: F401  before NumPy
+import blindtune.one_thread  # noqa: F401  before NumPy
 from blindtune.console import job
 from blindtune.seal import decode_to_files
 
