@@ -10,6 +10,8 @@ from typing import Any
 
 from makers_runs import ROOT
 
+from blindtune.threads import ONE_THREAD
+
 HERE = Path(__file__).parent
 
 #: Kills that must have met a study alive.
@@ -93,11 +95,10 @@ PROMOTING = [
 def drive(driver: str, *arguments: str | Path) -> dict[str, Any]:
     """What a driver beside this file prints."""
     # One thread in every library, as Snakemake gives to a job: a pool of threads does not survive a fork.
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
     paths = os.pathsep.join([str(ROOT / "workflow" / "lib"), str(ROOT / "tests")])
     ended = subprocess.run(
         [sys.executable, HERE / driver, *arguments],
-        env=os.environ | threads | {"PYTHONPATH": paths},
+        env=os.environ | ONE_THREAD | {"PYTHONPATH": paths},
         capture_output=True,
         text=True,
         check=False,

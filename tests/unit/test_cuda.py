@@ -261,7 +261,7 @@ def test_a_whole_study_and_its_look(tmp_path: Path, trainer: str) -> None:
         "tuner": {"library": "scikit-learn", "algorithm": "parameter-sampler"},
     }
     it = study(Tuned.model_validate(content), budget={"trials": 12})
-    folders = [tmp_path / "studies" / f"{name}" for name in ("one", "other")]
+    folders = [tmp_path / "studies" / name for name in ("one", "other")]
     for folder in folders:
         run(it, data.open(), {"space": space}, "code", folder, Console())
     one, other = (TrialLog(folder / "trials.jsonl").read() for folder in folders)

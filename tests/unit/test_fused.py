@@ -80,6 +80,14 @@ def same(one: Outcome, other: Outcome) -> None:
         assert digest_of_arrays(one.state.arrays) == digest_of_arrays(other.state.arrays)
 
 
+def close(one: Outcome, other: Outcome) -> None:
+    """Up to rounding."""
+    for epoch, expected in zip(one.curve, other.curve, strict=True):
+        assert epoch.model_dump() == pytest.approx(expected.model_dump(), rel=2e-4, abs=2e-5)
+    for name, array in other.weights.items():
+        np.testing.assert_allclose(one.weights[name], array, rtol=2e-3, atol=2e-4)
+
+
 def test_it_is_a_trainer_of_many() -> None:
     assert isinstance(FusedTrainer(), Together) and not isinstance(PyTorchTrainer(), Together)
 
@@ -265,10 +273,7 @@ def test_without_dropout_it_gives_the_model_of_the_pytorch_trainer(optimizer: st
         content = {"layers": 2, "units_1": 13, "units_2": 6, "activation": activation, "output_activation": output}
         it = task(set_=content, optimizer=optimizer, loss=loss, learning_rate=0.003, epochs=2)
         one, other = (kind.train(it, TRAIN, DEV, Session("last")) for kind in (FusedTrainer(), PyTorchTrainer()))
-        for epoch, eager in zip(one.curve, other.curve, strict=True):
-            assert epoch.model_dump() == pytest.approx(eager.model_dump(), rel=2e-4, abs=2e-5)
-        for name, array in other.weights.items():
-            np.testing.assert_allclose(one.weights[name], array, rtol=2e-3, atol=2e-4)
+        close(one, other)
 
 
 def test_a_devices_way_gives_the_same_models(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,10 +286,7 @@ def test_a_devices_way_gives_the_same_models(monkeypatch: pytest.MonkeyPatch) ->
     expected = together(jobs)
     monkeypatch.setattr(fused, "way_of", lambda device: replace(CUDA, recorded=False))
     for one, other in zip(together(jobs), expected, strict=True):
-        for epoch, usual in zip(one.curve, other.curve, strict=True):
-            assert epoch.model_dump() == pytest.approx(usual.model_dump(), rel=2e-4, abs=2e-5)
-        for name, array in other.weights.items():
-            np.testing.assert_allclose(one.weights[name], array, rtol=2e-3, atol=2e-4)
+        close(one, other)
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 2), (6, 3)])

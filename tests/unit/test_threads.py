@@ -7,17 +7,22 @@ import sys
 from makers import ROOT
 
 ASKED = {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
-TOLD = """\
+ONE = """\
 import blindtune.one_thread
 import numpy, scipy.linalg, threadpoolctl
 print(*{library["num_threads"] for library in threadpoolctl.threadpool_info()})
 """
 
 
-def test_one_thread_whatever_was_asked_for() -> None:
+def said(program: str) -> list[str]:
+    """What a program says that was asked for three threads."""
     environment = os.environ | ASKED | {"PYTHONPATH": str(ROOT / "workflow" / "lib")}
-    said = subprocess.run([sys.executable, "-c", TOLD], env=environment, check=True, capture_output=True, text=True)
-    assert said.stdout.split() == ["1"]
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    return ended.stdout.split()
+
+
+def test_one_thread_whatever_was_asked_for() -> None:
+    assert said(ONE) == ["1"]
 
 
 def test_the_scripts_that_train_and_look_see_to_it_first() -> None:
@@ -29,7 +34,5 @@ def test_the_scripts_that_train_and_look_see_to_it_first() -> None:
 
 def test_no_other_import_takes_threads_away() -> None:
     """From a program that uses the library, plain PyTorch beside it included."""
-    told = "import blindtune.runs, blindtune.training.pool_process, os; print(os.environ['OMP_NUM_THREADS'])"
-    environment = os.environ | ASKED | {"PYTHONPATH": str(ROOT / "workflow" / "lib")}
-    said = subprocess.run([sys.executable, "-c", told], env=environment, check=True, capture_output=True, text=True)
-    assert said.stdout.split() == ["3"]
+    program = "import blindtune.runs, blindtune.training.pool_process, os; print(os.environ['OMP_NUM_THREADS'])"
+    assert said(program) == ["3"]

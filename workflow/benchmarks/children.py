@@ -12,8 +12,7 @@ from typing import Any
 
 import psutil
 
-#: By these the libraries are told how many threads to start.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from blindtune.threads import ONE_THREAD
 
 #: Seconds between two looks at the memory of a side; more looks would take time from what is measured.
 _PAUSE = 0.2
@@ -32,7 +31,7 @@ def answer_of(script: Path, arguments: Sequence[str], cores: int) -> dict[str, A
     here = sorted(os.sched_getaffinity(0))
     if cores > len(here):
         raise SystemExit(f"{cores} cores are asked for, but {len(here)} are here")
-    environment = os.environ | dict.fromkeys(_THREADS, str(cores))
+    environment = os.environ | dict.fromkeys(ONE_THREAD, str(cores))
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         # A process inherits the cores of the one that starts it; libraries look at them when they are loaded.
         os.sched_setaffinity(0, here[:cores])

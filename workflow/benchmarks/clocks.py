@@ -8,9 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-# One thread for each process, as the workflow's jobs have it; must be set before NumPy is loaded.
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
+import blindtune.one_thread  # noqa: F401  for each process, as the workflow's jobs have it; before NumPy
 
 CORES = len(os.sched_getaffinity(0))
 

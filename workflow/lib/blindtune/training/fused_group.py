@@ -1,6 +1,5 @@
 """A group of trials that are trained as one model, epoch by epoch."""
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -198,7 +197,7 @@ class Group:
         if order.is_cuda:
             # The device would wait for them as long as it trains.
             with ThreadPoolExecutor() as threads:
-                deque(threads.map(draw, range(len(order))), maxlen=0)
+                list(threads.map(draw, range(len(order))))
         else:
             for place in range(len(order)):
                 draw(place)

@@ -110,7 +110,9 @@ class Parameters:
             torch.zeros(size, device=device) for _ in range(2 + len(MOMENTS[optimizer]))
         )
         self.moments: list[Tensor] = moments
-        self.near = [each if each.is_cpu else torch.zeros_like(each, device="cpu") for each in (self.weights, *moments)]
+        flats = [self.weights, *moments]
+        self.near = [each if each.is_cpu else torch.zeros_like(each, device="cpu") for each in flats]
+        self._pairs = list(zip(flats, self.near, strict=True))
         self._mask = self._real() if masked else None
         self._values = [self._of(rate, [each == rate for each in rates], step) for rate in dict.fromkeys(rates)]
 
@@ -176,12 +178,12 @@ class Parameters:
 
     def send(self) -> None:
         """Take weights and moments from `near`."""
-        for there, near in zip((self.weights, *self.moments), self.near, strict=True):
+        for there, near in self._pairs:
             there.copy_(near)
 
     def fetch(self) -> None:
         """Put weights and moments into `near`."""
-        for there, near in zip((self.weights, *self.moments), self.near, strict=True):
+        for there, near in self._pairs:
             near.copy_(there)
 
     def step(self) -> None:

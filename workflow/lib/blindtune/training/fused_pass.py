@@ -309,7 +309,7 @@ def _scored(s: Tensor, activation: str) -> None:
 
 def parts_of(models: Sequence[Model], rows: int, way: Way, device: torch.device) -> list[Part]:
     """A group's models as they are computed together, with memory for batches of so many rows."""
-    if way.apart:
+    if way.cache is None:
         runs = [(run.start, models[run.start : run.stop]) for _, run in alike(models, lambda model: model.widths)]
         return [Part(part, first, Buffers([part], rows, device)) for first, part in runs]
     ends = _ends(models, rows, way.cache)
@@ -317,7 +317,7 @@ def parts_of(models: Sequence[Model], rows: int, way: Way, device: torch.device)
     return [Part(models[first:last], first, shared) for first, last in ends]
 
 
-def _ends(models: Sequence[Model], rows: int, cache: float) -> list[tuple[int, int]]:
+def _ends(models: Sequence[Model], rows: int, cache: int) -> list[tuple[int, int]]:
     """Neighbours whose values of a batch fit into the cache together: where each such part begins and ends."""
     found: list[tuple[int, int]] = []
     taken = cache

@@ -15,7 +15,8 @@ class Tally:
 
     def __init__(self, models: Sequence[Model], rows: int, slots: int, device: torch.device) -> None:
         """Make room for ``slots`` batches of ``rows`` rows of memory, which are then summed."""
-        self._models = models
+        self._inputs = models[0].widths[0]
+        self._runs = alike(models, output_of)
         self._slots = slots
         shape = (len(models), slots, rows)
         self._scores = torch.zeros(len(models), models[0].widths[-1], *shape[1:], device=device)
@@ -36,7 +37,7 @@ class Tally:
         rows = rows_of(samples, classes)
         shares = torch.zeros(rows, device=ones.device)
         shares[:samples] = 1 / samples
-        values = self._models[0].widths[0]
+        values = self._inputs
         return Batch(
             inputs[: trials * rows * values].view(trials, rows, values),
             ones[: trials * classes * rows].view(trials, classes, rows),
@@ -76,7 +77,7 @@ class Tally:
         # Always over all slots: how a trial's sums are ordered must not depend on how many are used.
         self._counts[self._used :] = 0
         counts = self._counts.view(-1)
-        for (activation, loss), run in alike(self._models, output_of):
+        for (activation, loss), run in self._runs:
             places = slice(run.start, run.stop)
             scores, labels = self._scores[places].flatten(2), self._labels[places].flatten(1)
             each, wrong = measured(scores, labels, activation, loss)

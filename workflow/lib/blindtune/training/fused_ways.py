@@ -1,6 +1,5 @@
 """How groups are computed on a processor, and how on a CUDA device."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,29 +17,28 @@ class Way:
     Attributes:
         units: widths are rounded up to a multiple of so many units.
         alike: all hidden layers as wide as the widest: more arithmetic, but more trials of the same widths.
-        cache: bytes of values that the trials that are computed together may have.
+        cache: bytes of values that the trials that are computed together may have, others after them in the same
+            memory; None: those of the same widths are computed together, in memory of their own, and others at once.
         slots: batches whose scores are kept before they are summed.
         masked: units that are only padding are kept out of the gradient, all at once, instead of being set to 0 behind
             each activation whose value at 0 is another.
-        apart: trials of other widths are computed apart, in memory of their own, so that it can be done at once.
         recorded: a step is recorded and replayed; then ``slots`` must be 1, since every step must do the same.
     """
 
     units: int
     alike: bool
-    cache: float
+    cache: int | None
     slots: int
     masked: bool
-    apart: bool
     recorded: bool
 
 
 #: Products of odd sizes are slower, values stay in the cache, and operations on one batch's scores are too small to be
 #: quick.
-PROCESSOR = Way(units=8, alike=False, cache=2**20, slots=16, masked=False, apart=False, recorded=False)
+PROCESSOR = Way(units=8, alike=False, cache=2**20, slots=16, masked=False, recorded=False)
 
 #: Arithmetic is cheap beside the launch of a kernel: few widths, padding dealt with at once, nothing launched singly.
-CUDA = Way(units=32, alike=True, cache=math.inf, slots=1, masked=True, apart=True, recorded=True)
+CUDA = Way(units=32, alike=True, cache=None, slots=1, masked=True, recorded=True)
 
 _WAYS = {"cpu": PROCESSOR, "cuda": CUDA}
 
