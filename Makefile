@@ -28,7 +28,7 @@ check: $(READY)
 environment: $(READY)
 
 documents: $(READY)
-	$(BIN)/python -m blindtune.document
+	$(BIN)/python -m blindtune.config.generate
 
 # Compiled once here: some machines forbid Python to do it later, and imports then take three times as long.
 $(READY): requirements.lock pyproject.toml

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from blindtune.budgets import Budget
-from blindtune.console import Console
+from blindtune.config.study import Study
+from blindtune.config.systems import TrainerName, Tuned
+from blindtune.core.budget import Budget
+from blindtune.core.job_log import Console
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.isip import Isip
-from blindtune.datasets.store import Prepared, open_prepared, prepare
+from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models.architecture import Architecture
-from blindtune.spaces import Space
-from blindtune.studies import Study
-from blindtune.systems import TrainerName, Tuned
-from blindtune.trials import WORST_ERROR, Seconds, Trial
+from blindtune.records.trial import WORST_ERROR, Seconds, Trial
+from blindtune.search_space import Space
 from blindtune.tuners.base import Start, Tuner, TunerSettings
 
 ROOT = Path(__file__).parents[1]
@@ -116,7 +116,7 @@ def prepared(folder: Path, name: str = "toy", **sizes: int) -> Prepared:
 
 
 def study(settings: Any, **changes: Any) -> Study:
-    """A study of ``settings`` (a system of `blindtune.systems`) on the dataset ``toy``."""
+    """A study of ``settings`` (a system of `blindtune.config.systems`) on the dataset ``toy``."""
     parts = {
         "config": "test",
         "dataset": "toy",

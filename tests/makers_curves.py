@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from blindtune.cards import Card
-from blindtune.datasets.store import Prepared
-from blindtune.runs import run
-from blindtune.systems import Knn
+from blindtune.config.systems import Knn
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.model_card import Card
+from blindtune.records.trial import Epoch, Trial, TrialLog
+from blindtune.study.run import run
 from blindtune.training.base import Outcome, Progress
-from blindtune.trials import Epoch, Trial, TrialLog
 from makers import Heard, study
 
 KNN = Knn(kind="knn", neighbours=[1, 3, 9, 25])

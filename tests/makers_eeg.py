@@ -9,9 +9,9 @@ import numpy as np
 from edfio import Edf, EdfSignal, Recording
 from numpy.typing import NDArray
 
+from blindtune.core.validation import parse
+from blindtune.datasets.eeg.config import Eeg
 from blindtune.datasets.eeg.montages import ELECTRODES
-from blindtune.datasets.eeg.settings import Eeg
-from blindtune.strict import parse
 from makers import ROOT
 
 #: A real recording of 64 channels (PhysioNet eegmmidb, ODC-BY), no seizure.

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from blindtune.errors import UserError
+from blindtune.core.errors import UserError
 from makers_curves import CurveTrainer, ManyCurves
 
 

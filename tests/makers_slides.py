@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.slides.corpus import Found
-from blindtune.datasets.slides.settings import Slides
-from blindtune.datasets.slides.svs import write_svs
-from blindtune.strict import parse
+from blindtune.core.validation import parse
+from blindtune.datasets.slides.config import Slides
+from blindtune.datasets.slides.discovery import Found
+from blindtune.datasets.slides.simulated.svs_writer import write_svs
 from makers import ROOT
 
 #: A real Aperio slide, one level of 2220 x 2967 pixels of 0.499 µm; it has no annotation.

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from blindtune.spaces import Space
+from blindtune.search_space import Space
 
 WORDS = ("relu", "tanh", "adam", "sgd")
 

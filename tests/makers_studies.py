@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from blindtune.files import write_json
-from blindtune.runs import _protocol
-from blindtune.spaces import Space
-from blindtune.strict import load
-from blindtune.studies import Study
-from blindtune.trials import Epoch, Trial, TrialLog
+from blindtune.config.study import Study
+from blindtune.core.files import write_json
+from blindtune.core.validation import load
+from blindtune.records.trial import Epoch, Trial, TrialLog
+from blindtune.search_space import Space
+from blindtune.study.run import _protocol
 from makers import study, trial
 
 #: Every kind of dimension, a condition, a repetition, and a logarithmic whole number.

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import makers
-from blindtune.console import job
-from blindtune.datasets.store import open_prepared
-from blindtune.runs import run
-from blindtune.systems import Knn
+from blindtune.config.systems import Knn
+from blindtune.core.job_log import job
+from blindtune.datasets.prepared import open_prepared
+from blindtune.study.run import run
 
 manifest, folder, *limit = sys.argv[1:]
 study = makers.study(Knn(kind="knn", neighbours=[1, 3, 5, 7]))

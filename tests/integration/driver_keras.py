@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from blindtune.console import Console
+from blindtune.config.systems import Tuned
+from blindtune.core.job_log import Console
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
-from blindtune.plans import trainer_for
-from blindtune.runs import run
-from blindtune.systems import Tuned
+from blindtune.records.trial import TrialLog
+from blindtune.study.run import run
+from blindtune.study.setup import trainer_for
 from blindtune.training.base import Task, Training
-from blindtune.trials import TrialLog
 from makers import points, prepared, study
 from makers_networks import conv1d, dense, dropout, lstm, pool1d
 

@@ -13,15 +13,16 @@ from types import SimpleNamespace
 from killing import Run, at_points, at_random, die, tell, undisturbed
 
 import makers
-from blindtune import cards, lines, runs
-from blindtune.console import Console
-from blindtune.datasets.store import Prepared
-from blindtune.studies import Study
-from blindtune.systems import Tuned
-from blindtune.training import keras as _keras  # noqa: F401  (imported here for every child)
-from blindtune.trials import TrialLog
-from blindtune.tuners.keras_tuner import KerasTunerSettings
-from blindtune.weights import WeightStore
+from blindtune.config.study import Study
+from blindtune.config.systems import Tuned
+from blindtune.core import jsonl as lines
+from blindtune.core.job_log import Console
+from blindtune.datasets.prepared import Prepared
+from blindtune.records import model_card as cards
+from blindtune.records.trial import TrialLog
+from blindtune.study import run as runs
+from blindtune.study.checkpoints import WeightStore
+from blindtune.tuners.keras_tuner.config import KerasTunerSettings
 
 SETTINGS = Tuned(
     kind="tuner",

@@ -13,12 +13,13 @@ from killing import Run, at_points, at_random, die, tell, undisturbed
 from makers_kill import PROMOTING, SPACE, STUDIES, TRAINING
 
 import makers
-from blindtune import runs, weights
-from blindtune.console import Console
-from blindtune.datasets.store import Prepared
-from blindtune.studies import Study
-from blindtune.systems import Tuned
-from blindtune.weights import WeightStore
+from blindtune.config.study import Study
+from blindtune.config.systems import Tuned
+from blindtune.core.job_log import Console
+from blindtune.datasets.prepared import Prepared
+from blindtune.study import checkpoints as weights
+from blindtune.study import run as runs
+from blindtune.study.checkpoints import WeightStore
 
 
 def run_of(library: str, study: dict[str, Any], data: Prepared, space: Path) -> Run:

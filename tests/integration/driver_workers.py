@@ -14,8 +14,8 @@ from killing import child, ended, left, tell
 from makers_workers import run, workers_of
 
 import makers
-from blindtune.console import Console
-from blindtune.datasets.store import Prepared
+from blindtune.core.job_log import Console
+from blindtune.datasets.prepared import Prepared
 
 #: Seconds after which a worker that has nobody to work for is an orphan.
 PATIENCE = 20

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from makers_kill import KILLS
 
-from blindtune import search
-from blindtune.cards import read_card
-from blindtune.clock import Stopwatch
-from blindtune.trials import TrialLog
+from blindtune.core.timing import Stopwatch
+from blindtune.records.model_card import read_card
+from blindtune.records.trial import TrialLog
+from blindtune.study import search
 
 Run = Callable[[Path], None]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from makers_runs import ROOT
 
-from blindtune.threads import ONE_THREAD
+from blindtune.core.threads import ONE_THREAD
 
 HERE = Path(__file__).parent
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from blindtune.cards import read_card
-from blindtune.trials import TrialLog
+from blindtune.records.model_card import read_card
+from blindtune.records.trial import TrialLog
 from makers import merged
 
 ROOT = Path(__file__).parents[2]

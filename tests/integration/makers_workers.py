@@ -8,10 +8,10 @@ from typing import Any
 import psutil
 from makers_kill import SPACE, TRAINING
 
-from blindtune import runs
-from blindtune.console import Console
-from blindtune.datasets.store import Prepared
-from blindtune.systems import Tuned
+from blindtune.config.systems import Tuned
+from blindtune.core.job_log import Console
+from blindtune.datasets.prepared import Prepared
+from blindtune.study import run as runs
 from makers import study
 
 
@@ -46,7 +46,9 @@ def run(name: str, data: Prepared, folder: Path, workers: int, console: Console 
 
 def workers_of(process: int) -> list[psutil.Process]:
     """The workers of a process."""
-    return [child for child in psutil.Process(process).children() if "blindtune.training.worker" in child.cmdline()]
+    return [
+        child for child in psutil.Process(process).children() if "blindtune.training.pool.worker" in child.cmdline()
+    ]
 
 
 class KillsOne(Console):

@@ -3,7 +3,7 @@
 import pytest
 from makers_kill import STUDIES, check_random, drive, parts_of
 
-from blindtune.tuners.optuna import OptunaSettings
+from blindtune.tuners.optuna.config import OptunaSettings
 
 pytestmark = pytest.mark.integration
 

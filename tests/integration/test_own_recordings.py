@@ -9,13 +9,13 @@ import pytest
 from makers_runs import snakemake
 
 import makers_trees as trees
+from blindtune.core.files import read_json
+from blindtune.core.paths import Layout
+from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.eeg.settings import Eeg
-from blindtune.datasets.extracts import extract_batch
-from blindtune.datasets.store import open_prepared, open_split, prepare
-from blindtune.files import read_json
-from blindtune.layout import Layout
-from blindtune.strict import parse
+from blindtune.datasets.corpus.extraction import extract_batch
+from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from makers import origins
 from makers_eeg import ABSENT, REAL
 from makers_scipy import prepared

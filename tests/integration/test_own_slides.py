@@ -10,13 +10,13 @@ from makers_runs import snakemake
 from numpy.typing import NDArray
 
 import makers_decks as decks
+from blindtune.core.files import read_json
+from blindtune.core.paths import Layout
+from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.extracts import extract_batch
-from blindtune.datasets.slides.settings import Slides
-from blindtune.datasets.store import open_prepared, open_split, prepare
-from blindtune.files import read_json
-from blindtune.layout import Layout
-from blindtune.strict import parse
+from blindtune.datasets.corpus.extraction import extract_batch
+from blindtune.datasets.prepared import open_prepared, open_split, prepare
+from blindtune.datasets.slides.config import Slides
 from makers import origins
 from makers_decks import Deck
 from makers_slides import REAL

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from blindtune.cli import main
-from blindtune.console import Console
-from blindtune.errors import UserError
+from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
+from blindtune.core.errors import UserError
+from blindtune.core.job_log import Console
+from blindtune.decoding.rescore import Rescored, rescore
 from blindtune.exports import stored
-from blindtune.rescoring import Rescored, rescore
-from blindtune.runs import run
-from blindtune.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
+from blindtune.records.trial import TrialLog
+from blindtune.study.run import run
 from blindtune.training.base import Training
-from blindtune.trials import TrialLog
-from blindtune.tuners.keras_tuner import KerasTunerSettings
-from blindtune.tuners.optuna import OptunaSettings
+from blindtune.tuners.keras_tuner.config import KerasTunerSettings
+from blindtune.tuners.optuna.config import OptunaSettings
 from makers import Places, prepare_toy, study
 
 #: Keras Tuner asks for the name of its thread in an old way, at every call.

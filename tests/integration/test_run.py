@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from makers_runs import ROOT, SYSTEMS, TINY, ledger, only, records, snakemake
 
-from blindtune.report import names
+from blindtune.report import contents as names
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,8 @@ from killing import left
 from makers_kill import drive
 from makers_workers import STUDIES, KillsOne, run
 
-from blindtune.datasets.store import Prepared
-from blindtune.trials import TrialLog
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.trial import TrialLog
 from makers import prepared
 
 pytestmark = [

@@ -6,6 +6,6 @@ import pytest
 @pytest.fixture(scope="session")
 def frameworks() -> None:
     """Sets TensorFlow's threads, which it takes before its first operation only, as every study does."""
-    from blindtune.training.keras import KerasTrainer
+    from blindtune.training.keras.tensorflow import KerasTrainer
 
     KerasTrainer()

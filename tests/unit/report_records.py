@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from report_corpora import examples
 from report_searches import PARTS, TUNERS, VERSIONS, Searches
 
-from blindtune.budgets import Budget
-from blindtune.cards import Card, Spent, write_card
-from blindtune.files import digest, digest_of_arrays, write_json
-from blindtune.looks import Look, OfGroup, write_answers
+from blindtune.core.budget import Budget
+from blindtune.core.files import digest, digest_of_arrays, write_json
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Dense, Dropout, Flatten
+from blindtune.records.decode_result import Look, OfGroup, write_answers
+from blindtune.records.model_card import Card, Spent, write_card
+from blindtune.records.trial import Epoch, Seconds, Status, Trial, TrialLog, best
 from blindtune.training.base import Training
-from blindtune.trials import Epoch, Seconds, Status, Trial, TrialLog, best
 
 KINDS = {
     "knn": ("knn", "KNN"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from blindtune.trials import Epoch, Seconds, Status, Trial
+from blindtune.records.trial import Epoch, Seconds, Status, Trial
 
 VERSIONS = {"python": "3.11.9", "keras": "3.12.0"}
 PARTS = ("suggest", "build", "train", "evaluate", "save")

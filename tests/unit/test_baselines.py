@@ -12,12 +12,15 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from blindtune import baselines, chunks, forests, neighbours
-from blindtune.baselines import Index, bayes_estimates, cover_hart_lower, fit_forest, fit_knn, leave_one_out
-from blindtune.console import Console
-from blindtune.runs import run
-from blindtune.systems import Bayes, ClosedLoop, Knn, RandomForest
-from blindtune.trials import TrialLog
+from blindtune.baselines import estimators as baselines
+from blindtune.baselines import knn as neighbours
+from blindtune.baselines import parallel as chunks
+from blindtune.baselines import random_forest as forests
+from blindtune.baselines.estimators import Index, bayes_estimates, cover_hart_lower, fit_forest, fit_knn, leave_one_out
+from blindtune.config.systems import Bayes, ClosedLoop, Knn, RandomForest
+from blindtune.core.job_log import Console
+from blindtune.records.trial import TrialLog
+from blindtune.study.run import run
 from makers import points, prepared, study
 
 JOBS = (1, 2, 3)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from blindtune.budgets import Account, Budget
-from blindtune.trials import Seconds
+from blindtune.core.budget import Account, Budget
+from blindtune.records.trial import Seconds
 
 
 def trial(epochs: int = 3, seconds: float = 1.0) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindtune.datasets.channels import Channels
+from blindtune.datasets.channel_stats import Channels
 
 
 def counted(x: np.ndarray, axis: int, cuts: list[int]) -> dict[str, list[float]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from blindtune.cli import main
-from blindtune.systems import Tuned
-from blindtune.tuners.optuna import OptunaSettings
+from blindtune.config.systems import Tuned
+from blindtune.tuners.optuna.config import OptunaSettings
 from makers import ROOT
 from makers_studies import store_tuned
 

@@ -9,9 +9,9 @@ from typing import Any, get_args
 import pytest
 
 import blindtune
-from blindtune import code
-from blindtune.code import closure, digest_of, imports
-from blindtune.systems import TUNERS, Bayes, Knn, Manual, RandomForest, TrainerName, Tuned
+from blindtune.config.systems import TUNERS, Bayes, Knn, Manual, RandomForest, TrainerName, Tuned
+from blindtune.core import code_digest as code
+from blindtune.core.code_digest import closure, digest_of, imports
 
 LIBRARY = Path(blindtune.__file__).parent
 Edit = Callable[[str, str, str], None]
@@ -51,15 +51,15 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
 
 
 def test_comments_and_white_space_do_not_count(edit: Edit) -> None:
-    before = digest_of("blindtune.seeds")
+    before = digest_of("blindtune.core.seeds")
     edit("seeds", "import hashlib\n", "# a comment\n\nimport hashlib  # another\n\n\n")
     edit("seeds", "return 1 + int", "return (\n        1 + int")
     edit("seeds", "% (2**31 - 1)", "% (2**31 - 1)\n    )")
-    assert digest_of("blindtune.seeds") == before
+    assert digest_of("blindtune.core.seeds") == before
 
 
 def test_an_edit_counts_wherever_it_is_imported(edit: Edit) -> None:
-    modules = ("blindtune.seeds", "blindtune.trials", "blindtune.training.pytorch")
+    modules = ("blindtune.core.seeds", "blindtune.records.trial", "blindtune.training.pytorch")
     before = [digest_of(module) for module in modules]
     edit("files", "sort_keys=True, separators", "sort_keys=False, separators")
     after = [digest_of(module) for module in modules]
@@ -69,28 +69,36 @@ def test_an_edit_counts_wherever_it_is_imported(edit: Edit) -> None:
 
 
 def test_a_module_alone_counts_without_its_imports(edit: Edit) -> None:
-    before = digest_of("blindtune.errors", alone=("blindtune.seeds",))
+    before = digest_of("blindtune.core.errors", alone=("blindtune.core.seeds",))
     edit("files", "sort_keys=True, separators", "sort_keys=False, separators")
-    assert digest_of("blindtune.errors", alone=("blindtune.seeds",)) == before
+    assert digest_of("blindtune.core.errors", alone=("blindtune.core.seeds",)) == before
     edit("seeds", "2**31 - 1)", "2**30 - 1)")
-    assert digest_of("blindtune.errors", alone=("blindtune.seeds",)) != before
+    assert digest_of("blindtune.core.errors", alone=("blindtune.core.seeds",)) != before
 
 
 def test_the_order_of_modules_does_not_count() -> None:
-    assert digest_of("blindtune.seeds", "blindtune.trials") == digest_of("blindtune.trials", "blindtune.seeds")
+    assert digest_of("blindtune.core.seeds", "blindtune.records.trial") == digest_of(
+        "blindtune.records.trial", "blindtune.core.seeds"
+    )
 
 
 def test_every_form_of_import_is_followed(edit: Edit) -> None:
     edit("errors", "class UserError", "def late():\n    from blindtune import fetch\n\n\nclass UserError")
-    edit("fetch", "import http.client", "import http.client\nimport blindtune.layout as places")
-    found = closure("blindtune.errors")
-    assert {"blindtune.errors", "blindtune", "blindtune.fetch", "blindtune.layout", "blindtune.files"} <= found
+    edit("fetch", "import http.client", "import http.client\nimport blindtune.core.paths as places")
+    found = closure("blindtune.core.errors")
+    assert {
+        "blindtune.core.errors",
+        "blindtune",
+        "blindtune.core.download",
+        "blindtune.core.paths",
+        "blindtune.core.files",
+    } <= found
 
 
 def test_names_that_are_no_modules_are_left_out() -> None:
-    assert imports("blindtune.seeds") == {"hashlib", "blindtune.files"}
+    assert imports("blindtune.core.seeds") == {"hashlib", "blindtune.core.files"}
     assert "blindtune.models.pytorch" in imports("blindtune.training.pytorch")
-    assert closure("blindtune.seeds") == {"blindtune.seeds", "blindtune.files", "blindtune.errors"}
+    assert closure("blindtune.core.seeds") == {"blindtune.core.seeds", "blindtune.core.files", "blindtune.core.errors"}
 
 
 def test_the_library_has_no_import_that_the_digest_cannot_follow() -> None:
@@ -112,11 +120,11 @@ SYSTEMS = {
 def test_a_system_names_what_determines_its_records(settings: Any, edit: Edit) -> None:
     def current() -> str:
         alone = (
-            "blindtune.search",
-            "blindtune.proposals",
-            "blindtune.plans",
-            "blindtune.seeds",
-            "blindtune.budgets",
+            "blindtune.study.search",
+            "blindtune.study.pending",
+            "blindtune.study.setup",
+            "blindtune.core.seeds",
+            "blindtune.core.budget",
             "blindtune.models.families",
         )
         return digest_of(*settings.modules(), alone=alone)

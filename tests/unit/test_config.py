@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from blindtune import document
-from blindtune.budgets import Budget
-from blindtune.config import Config, read
-from blindtune.defaults import DEFAULT
-from blindtune.errors import UserError
-from blindtune.files import canonical
+from blindtune.config import generate as document
+from blindtune.config.defaults import DEFAULT
+from blindtune.config.schema import Config, read
+from blindtune.core.budget import Budget
+from blindtune.core.errors import UserError
+from blindtune.core.files import canonical
 from blindtune.training.base import Training
 from makers import OVERLAYS, ROOT, config, merged, write_isip
 
@@ -37,14 +37,14 @@ def refusal(content: dict[str, Any]) -> str:
 
 def test_the_default_config_is_what_the_model_says() -> None:
     assert (ROOT / "config.yaml").read_text(encoding="utf-8") == document.default_config(), (
-        "python -m blindtune.document"
+        "python -m blindtune.config.generate"
     )
     assert yaml.safe_load(document.default_config()) == read(DEFAULT, "default").model_dump(mode="json")
 
 
 def test_the_schema_is_what_the_model_says() -> None:
     path = ROOT / "workflow" / "schemas" / "config.schema.json"
-    assert path.read_text(encoding="utf-8") == document.schema(), "python -m blindtune.document"
+    assert path.read_text(encoding="utf-8") == document.schema(), "python -m blindtune.config.generate"
     assert json.loads(document.schema())["$schema"].startswith("https://json-schema.org/")
 
 
@@ -269,8 +269,8 @@ def test_reading_is_pure() -> None:
 def test_planning_is_fast_and_imports_no_heavy_library() -> None:
     script = f"""
 import sys, time
-from blindtune.config import read
-from blindtune.defaults import DEFAULT
+from blindtune.config.schema import read
+from blindtune.config.defaults import DEFAULT
 started = time.perf_counter()
 for study in read(DEFAULT, "default").studies():
     study.settings.code_digest()

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from blindtune import screen
-from blindtune.budgets import Account, Budget
-from blindtune.console import Console, job
-from blindtune.errors import UserError
-from blindtune.screen import Screen, Terminal, bar, remaining
+from blindtune.core import progress as screen
+from blindtune.core.budget import Account, Budget
+from blindtune.core.errors import UserError
+from blindtune.core.job_log import Console, job
+from blindtune.core.progress import Screen, Terminal, bar, remaining
 from makers import trial
 
 CLEAR = "\r\x1b[K"
@@ -24,7 +24,7 @@ CLEAR = "\r\x1b[K"
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time in seconds, which a test moves by hand."""
     now = [1000.0]
-    monkeypatch.setattr("blindtune.screen.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("blindtune.core.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
@@ -35,7 +35,7 @@ class Tty:
         self._seen, self.end = pty.openpty()
         stream = os.fdopen(self.end, "w", closefd=False)
         # pytest puts its own standard error back before the test begins.
-        monkeypatch.setattr("blindtune.screen.sys", SimpleNamespace(stderr=stream))
+        monkeypatch.setattr("blindtune.core.progress.sys", SimpleNamespace(stderr=stream))
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setenv("COLUMNS", "60")
 

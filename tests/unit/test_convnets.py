@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blindtune.console import Console
+from blindtune.config.systems import Manual, ManualModel, Tuned, read_space
+from blindtune.core.job_log import Console
+from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import load
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 from blindtune.datasets.digits import Digits
-from blindtune.datasets.store import Prepared, open_prepared, prepare
+from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models import convnet
 from blindtune.models.architecture import Architecture, check, count_parameters, without_impossible
 from blindtune.models.layers import Invalid, describe
-from blindtune.plans import with_output
-from blindtune.resources import RESOURCES
-from blindtune.runs import run
-from blindtune.strict import load
-from blindtune.systems import Manual, ManualModel, Tuned, read_space
-from blindtune.trials import Trial, TrialLog
+from blindtune.records.trial import Trial, TrialLog
+from blindtune.study.run import run
+from blindtune.study.setup import with_output
 from makers import study
 from makers_networks import (
     FLAT,

@@ -10,16 +10,16 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from blindtune.config import Dataset
+from blindtune.config.schema import Dataset
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.core.paths import Layout
 from blindtune.datasets.base import Loaded
-from blindtune.datasets.corpora import Corpus, Raw
-from blindtune.datasets.extracts import extract_batch, make_batch
-from blindtune.datasets.pieces import chunks
-from blindtune.datasets.store import open_prepared, open_split, prepare
-from blindtune.datasets.surveys import Candidate, Survey, check_bad, draw
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file
-from blindtune.layout import Layout
+from blindtune.datasets.chunked import chunks
+from blindtune.datasets.corpus.config import Corpus, Raw
+from blindtune.datasets.corpus.extraction import extract_batch, make_batch
+from blindtune.datasets.corpus.survey import Candidate, Survey, check_bad, draw
+from blindtune.datasets.prepared import open_prepared, open_split, prepare
 
 SIZES = {"train": 8, "dev": 4, "eval": 4}
 

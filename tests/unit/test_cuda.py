@@ -17,21 +17,21 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from blindtune.clock import Stopwatch
-from blindtune.console import Console
+from blindtune.config.systems import Tuned
+from blindtune.core.files import digest_of_arrays
+from blindtune.core.job_log import Console
+from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.files import digest_of_arrays
+from blindtune.decoding.decode import decode_to_files
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Flatten, Layer, Lstm, MaxPool2D
-from blindtune.runs import run
-from blindtune.seal import decode_to_files
-from blindtune.systems import Tuned
+from blindtune.records.trial import TrialLog
+from blindtune.study.run import run
 from blindtune.training.base import Outcome, Session, State, Task, Together, Training
-from blindtune.training.fused import FusedTrainer
+from blindtune.training.fused.trainer import FusedTrainer
 from blindtune.training.pytorch import PyTorchTrainer
-from blindtune.trials import TrialLog
-from blindtune.views.seen import AsFloats
+from blindtune.views.base import AsFloats
 from makers import points, prepare_toy, study
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")

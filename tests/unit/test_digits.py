@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from blindtune.core.errors import UserError
+from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS, Loaded
 from blindtune.datasets.digits import Digits
-from blindtune.datasets.store import check, digest_of_split
-from blindtune.errors import UserError
-from blindtune.strict import parse
+from blindtune.datasets.prepared import check, digest_of_split
 
 
 def digits(**changes: float) -> Loaded:

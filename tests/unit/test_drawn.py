@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
+from blindtune.core.errors import UserError
+from blindtune.core.validation import load, parse
 from blindtune.datasets.base import SPLITS, Sizes
-from blindtune.datasets.drawn import DRAWINGS, Drawing, Drawn, sample
-from blindtune.errors import UserError
-from blindtune.strict import load, parse
+from blindtune.datasets.drawing import DRAWINGS, Drawing, Drawn, sample
 
 SHIPPED = ("set_08", "set_09", "set_10")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from blindtune.clock import Stopwatch
+from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.models import mlp
 from blindtune.training.base import Session, Task, Training
@@ -70,7 +70,7 @@ def test_a_device_keeps_the_splits_that_it_was_given_last() -> None:
 
 @pytest.mark.parametrize("name", ["pytorch", "fused"])
 def test_small_numbers_are_as_before_when_a_training_has_ended(name: str) -> None:
-    from blindtune.training.fused import FusedTrainer
+    from blindtune.training.fused.trainer import FusedTrainer
 
     it = {"pytorch": PyTorchTrainer, "fused": FusedTrainer}[name]()
     it.train(TASK, TRAIN, DEV, Session("last"))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.eeg.annotations import OTHERS, SEIZURES, SUFFIXES, Annotations, beside, cut, read, union
-from blindtune.datasets.eeg.faults import Fault
-from blindtune.errors import UserError
+from blindtune.datasets.eeg.errors import Fault
 from makers_eeg import csv, tse
 
 TIMES = st.integers(0, 3_000_000).map(lambda ticks: ticks / 10_000)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.eeg.corpus import Recording, assign, deal, find, recordings
-from blindtune.errors import UserError
+from blindtune.datasets.eeg.discovery import Recording, assign, deal, find, recordings
 from makers_eeg import eeg
 
 V15 = [

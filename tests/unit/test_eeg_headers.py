@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from blindtune.datasets.eeg.faults import Fault
-from blindtune.datasets.eeg.flaws import CHANGES
-from blindtune.datasets.eeg.headers import check, read
+from blindtune.datasets.eeg.edf_header import check, read
+from blindtune.datasets.eeg.errors import Fault
 from blindtune.datasets.eeg.montages import ELECTRODES, locate, montage
+from blindtune.datasets.eeg.simulated.corruptions import CHANGES
 from makers_eeg import ABSENT, REAL, noise, patch, write_edf
 
 CHANNELS = len(ELECTRODES)

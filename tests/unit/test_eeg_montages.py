@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blindtune.datasets.eeg.faults import Fault
+from blindtune.datasets.eeg.errors import Fault
 from blindtune.datasets.eeg.montages import CHANNELS, ELECTRODES, electrode, locate, montage
 
 

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import butter, filtfilt, firwin, freqz, resample_poly, sosfreqz, welch
 
-from blindtune.datasets.eeg import headers, recordings, resampling
-from blindtune.datasets.eeg.faults import Fault
-from blindtune.datasets.eeg.flaws import CHANGES
+from blindtune.datasets.eeg import edf_header as headers
+from blindtune.datasets.eeg import preprocessing as recordings
+from blindtune.datasets.eeg import resampling
+from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.errors import Fault
 from blindtune.datasets.eeg.montages import ELECTRODES, locate, montage
-from blindtune.datasets.eeg.settings import Eeg
+from blindtune.datasets.eeg.simulated.corruptions import CHANGES
 from makers_eeg import eeg, noise, patch, write_edf
 from makers_scipy import stored
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from blindtune.datasets.eeg.settings import Eeg
-from blindtune.errors import UserError
+from blindtune.core.errors import UserError
+from blindtune.datasets.eeg.config import Eeg
 from makers_eeg import eeg
 
 

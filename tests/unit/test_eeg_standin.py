@@ -7,11 +7,13 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from blindtune.datasets.eeg import corpus, headers, standin
-from blindtune.datasets.eeg.flaws import CHANGES
-from blindtune.datasets.eeg.settings import FaultName, StandIn
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets.eeg import discovery as corpus
+from blindtune.datasets.eeg import edf_header as headers
+from blindtune.datasets.eeg.config import FaultName, StandIn
+from blindtune.datasets.eeg.simulated import corpus as standin
+from blindtune.datasets.eeg.simulated.corruptions import CHANGES
 from makers_eeg import eeg
 
 FAULTS = list(get_args(FaultName))
@@ -129,7 +131,7 @@ def test_annotations_of_all_kinds_say_the_same(tmp_path: Path) -> None:
 
 
 def test_a_seizure_is_louder_at_its_focus_and_no_recording_is_silent() -> None:
-    from blindtune.datasets.eeg import synthetic
+    from blindtune.datasets.eeg.simulated import signals as synthetic
 
     ratios = []
     for seed in range(30):

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blindtune.datasets import surveys
-from blindtune.datasets.eeg import corpus, standin
-from blindtune.datasets.eeg.settings import Eeg, FaultName, StandIn
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets.corpus import survey as surveys
+from blindtune.datasets.corpus.survey import Candidate, Survey
+from blindtune.datasets.eeg import discovery as corpus
+from blindtune.datasets.eeg.config import Eeg, FaultName, StandIn
+from blindtune.datasets.eeg.simulated import corpus as standin
 from blindtune.datasets.eeg.survey import cut, survey
-from blindtune.datasets.surveys import Candidate, Survey
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file
 from makers_eeg import ABSENT, REAL, csv, eeg, noise, patch, tse, write_edf
 
 #: What `bad_files` says of a corpus with every fault, by fault.

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from test_corpora import Numbers
 
-from blindtune.config import Dataset
-from blindtune.datasets.corpora import Corpus
-from blindtune.datasets.examples import SHOWN, choose, write_examples
-from blindtune.datasets.extracts import extract_batch, make_batch
-from blindtune.datasets.origins import Origin, read_origins
-from blindtune.datasets.store import open_split, prepare
-from blindtune.errors import UserError
-from blindtune.layout import Layout
+from blindtune.config.schema import Dataset
+from blindtune.core.errors import UserError
+from blindtune.core.paths import Layout
+from blindtune.datasets.corpus.config import Corpus
+from blindtune.datasets.corpus.examples import SHOWN, choose, write_examples
+from blindtune.datasets.corpus.extraction import extract_batch, make_batch
+from blindtune.datasets.corpus.provenance import Origin, read_origins
+from blindtune.datasets.prepared import open_split, prepare
 
 
 def prepared(source: Corpus, layout: Layout) -> list[Path]:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from blindtune.errors import UserError
+from blindtune.config.systems import Knn, Tuned
+from blindtune.core.errors import UserError
+from blindtune.core.validation import parse
 from blindtune.exports import guide, optuna, stored, tensorboard
 from blindtune.exports.folders import export
-from blindtune.spaces import Space
-from blindtune.strict import parse
-from blindtune.systems import Knn, Tuned
-from blindtune.trials import Trial, best
-from blindtune.tuners.keras_tuner import KerasTunerSettings
-from blindtune.tuners.optuna import OptunaSettings
-from blindtune.tuners.scikit import ScikitSettings
+from blindtune.records.trial import Trial, best
+from blindtune.search_space import Space
+from blindtune.tuners.keras_tuner.config import KerasTunerSettings
+from blindtune.tuners.optuna.config import OptunaSettings
+from blindtune.tuners.sklearn.config import ScikitSettings
 from makers import study, trial
 from makers_studies import content, store, store_tuned
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from blindtune.errors import UserError
-from blindtune.fetch import fetch
+from blindtune.core.download import fetch
+from blindtune.core.errors import UserError
 
 CONTENT = b"0,1,2\n" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

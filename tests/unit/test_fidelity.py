@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from blindtune import plans
-from blindtune.datasets.store import Prepared
-from blindtune.systems import Tuned
+from blindtune.config.systems import Tuned
+from blindtune.datasets.prepared import Prepared
+from blindtune.study import setup as plans
 from blindtune.training.base import Training
 from makers import prepared
 from makers_curves import CurveTrainer, Runner

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindtune.errors import UserError
-from blindtune.files import (
+from blindtune.core.errors import UserError
+from blindtune.core.files import (
     canonical,
     digest,
     digest_of_arrays,

@@ -13,16 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from blindtune.clock import Stopwatch
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_arrays
+from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.errors import UserError
-from blindtune.files import digest_of_arrays
 from blindtune.models import mlp, pytorch, pytorch_modules
-from blindtune.training import fused, fused_course
+from blindtune.records.trial import wall_of
 from blindtune.training.base import Epoch, Outcome, Session, Task, Together, Training
-from blindtune.training.fused import FusedTrainer
-from blindtune.training.fused_group import Group, Member, bytes_of
-from blindtune.training.fused_math import (
+from blindtune.training.fused import loop as fused_course
+from blindtune.training.fused import trainer as fused
+from blindtune.training.fused.execution import CUDA, PROCESSOR
+from blindtune.training.fused.group import Group, Member, bytes_of
+from blindtune.training.fused.ops import (
     BACKWARD,
     FORWARD,
     MOMENTS,
@@ -33,9 +35,8 @@ from blindtune.training.fused_math import (
     softmax_backward,
     update,
 )
-from blindtune.training.fused_ways import CUDA, PROCESSOR
+from blindtune.training.fused.trainer import FusedTrainer
 from blindtune.training.pytorch import PyTorchTrainer, optimizer_for
-from blindtune.trials import wall_of
 
 ACTIVATIONS = [*FORWARD, "softmax"]
 OUTPUTS = ["linear", "softmax", "sigmoid", "tanh", "relu", "exponential"]
@@ -291,7 +292,7 @@ def test_a_devices_way_gives_the_same_models(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("shape", [(4, 5, 2), (6, 3)])
 def test_samples_of_any_shape_and_behind_a_view(shape: tuple[int, ...]) -> None:
-    from blindtune.views.seen import AsFloats
+    from blindtune.views.base import AsFloats
 
     def stored(split: Split) -> Split:
         pixels = (split.x.reshape(len(split.y), *shape) * 20 + 100).clip(0, 255).astype(np.uint8)

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from blindtune import plans
-from blindtune.datasets.store import Prepared
-from blindtune.spaces import Space
-from blindtune.strict import load
-from blindtune.systems import Tuned
+from blindtune.config.systems import Tuned
+from blindtune.core.validation import load
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.trial import Trial, wall_of
+from blindtune.search_space import Space
+from blindtune.study import setup as plans
 from blindtune.training.base import Training
-from blindtune.training.fused import FusedTrainer
-from blindtune.trials import Trial, wall_of
+from blindtune.training.fused.trainer import FusedTrainer
 from makers import check, prepared, start, told, tuner
 from makers_curves import CurveTrainer, ManyCurves, Runner
 
@@ -134,7 +134,7 @@ def test_no_budget_is_overdrawn_nor_left(run: Groups, name: tuple[str, str], bud
 
 
 def test_within_seconds_a_group_is_as_large_as_trials_were_fast(run: Groups) -> None:
-    from blindtune.budgets import Account, Budget
+    from blindtune.core.budget import Account, Budget
     from makers import trial
 
     account = Account(Budget(seconds=10))

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file, read_json
+from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS, Loaded
 from blindtune.datasets.images import Images
-from blindtune.datasets.store import check, digest_of_split, prepare
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file, read_json
-from blindtune.strict import parse
+from blindtune.datasets.prepared import check, digest_of_split, prepare
 from makers import write_images
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blindtune import baselines
-from blindtune.datasets import registry
+from blindtune.baselines import estimators as baselines
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets import downloads as registry
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.isip import Isip, read_csv
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file
+from blindtune.datasets.csv_folder import Isip, read_csv
 from makers import ROOT, write_isip
 
 REAL = ROOT.parent / "shared" / "data" / "isip" / "set_10"

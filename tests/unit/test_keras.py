@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
+from blindtune.config.systems import Manual
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_arrays
+from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
-from blindtune.errors import UserError
-from blindtune.files import digest_of_arrays
 from blindtune.models import mlp
-from blindtune.plans import trainer_for
-from blindtune.seeds import derive
-from blindtune.systems import Manual
-from blindtune.training import keras_backend
+from blindtune.study.setup import trainer_for
 from blindtune.training.base import Outcome, Session, State, Task, Training
-from blindtune.views.seen import AsFloats
+from blindtune.training.keras import backend as keras_backend
+from blindtune.views.base import AsFloats
 from makers import TRAINERS, points
 
 TRAIN, DEV = Split(*points(400, 0)), Split(*points(200, 1))
@@ -170,7 +170,7 @@ def test_a_model_whose_training_has_failed_is_not_used_again() -> None:
 
 def test_the_models_that_were_used_last_are_kept() -> None:
     trainer_of(NAME)
-    from blindtune.training.keras_models import _MOST, Kind, Models
+    from blindtune.training.keras.model_cache import _MOST, Kind, Models
 
     architecture: Any = task().architecture
     kinds = [Kind(architecture, "adam", "cross_entropy", 2, at_once) for at_once in range(1, _MOST + 4)]

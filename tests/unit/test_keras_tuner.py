@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from blindtune.spaces import Hyperparameters, Space
+from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Proposal, Tuner
-from blindtune.tuners.keras_tuner import KerasTunerSettings
+from blindtune.tuners.keras_tuner.config import KerasTunerSettings
 from makers import check, start, told
 from makers_curves import curve_of
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blindtune.config.systems import ManualModel, read_space
+from blindtune.core.validation import load
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, check, count_parameters
 from blindtune.models.layers import Dense, Dropout, Invalid, describe
-from blindtune.plans import with_output
-from blindtune.strict import load
-from blindtune.systems import ManualModel, read_space
+from blindtune.study.setup import with_output
 from makers import ROOT
 from makers_networks import assert_same_scores, dense, dropout, scores
 
@@ -176,7 +176,7 @@ def test_initial_weights_may_be_drawn_as_keras_draws_them(shape: tuple[int, ...]
     import torch
     from scipy.stats import ks_2samp
 
-    import blindtune.training.keras  # noqa: F401  (settles Keras's backend)
+    import blindtune.training.keras.tensorflow  # noqa: F401  (settles Keras's backend)
     from blindtune.models import keras as keras_networks
     from blindtune.models import pytorch
 

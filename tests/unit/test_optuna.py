@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from blindtune.spaces import Hyperparameters, Space
+from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Proposal, Tuner
-from blindtune.tuners.optuna import OptunaSettings, suggest
-from blindtune.tuners.optuna_pruners import Pruner
+from blindtune.tuners.optuna.config import OptunaSettings, suggest
+from blindtune.tuners.optuna.pruners import Pruner
 from makers import check, start, told
 from makers_curves import curve_of
 
@@ -74,7 +74,7 @@ def plain_study(algorithm: str, pruner: Any, count: int) -> Any:
     """The same search as a user of Optuna writes it."""
     import optuna
 
-    from blindtune.tuners.optuna import _sampler
+    from blindtune.tuners.optuna.config import _sampler
 
     def objective(trial: Any) -> float:
         values = SPACE.snap(suggest(trial, SPACE))

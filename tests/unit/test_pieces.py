@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blindtune.datasets import pieces
+from blindtune.core.errors import UserError
+from blindtune.core.files import write_array
+from blindtune.datasets import chunked as pieces
 from blindtune.datasets.base import SPLITS, Gathered, Loaded, Source, Table
-from blindtune.datasets.pieces import Piece, Pieces, chunks
-from blindtune.datasets.store import open_split, prepare
-from blindtune.errors import UserError
-from blindtune.files import write_array
+from blindtune.datasets.chunked import Piece, Pieces, chunks
+from blindtune.datasets.prepared import open_split, prepare
 
 SAMPLE = (20, 30)
 BYTES = 20 * 30 * 4

@@ -16,19 +16,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import makers_pool
-from blindtune import plans
+from blindtune.config.systems import Tuned
+from blindtune.core.errors import UserError
+from blindtune.core.files import open_array
 from blindtune.datasets.base import Split
-from blindtune.datasets.store import Prepared
-from blindtune.errors import UserError
-from blindtune.files import open_array
-from blindtune.systems import Tuned
-from blindtune.training import pool_arrays, pool_process
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.trial import Trial
+from blindtune.study import setup as plans
 from blindtune.training.base import Session, Task, Together, Training
-from blindtune.training.pool import Pool
-from blindtune.training.pool_arrays import Mapped
-from blindtune.training.pool_parts import SLACK, balanced, cost_of
-from blindtune.trials import Trial
-from blindtune.views.seen import AsFloats
+from blindtune.training.pool import shared_arrays as pool_arrays
+from blindtune.training.pool import worker_process as pool_process
+from blindtune.training.pool.scheduling import SLACK, balanced, cost_of
+from blindtune.training.pool.shared_arrays import Mapped
+from blindtune.training.pool.trainer import Pool
+from blindtune.views.base import AsFloats
 from makers import prepared
 from makers_curves import CurveTrainer, ManyCurves, Runner
 
@@ -62,7 +63,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def begin(command: list[str], **more: Any) -> Any:
         process = popen(command, **more)
         # Python itself starts programs, too, to find out what machine this is.
-        if "blindtune.training.worker" in command:
+        if "blindtune.training.pool.worker" in command:
             started.append(process)
         return process
 

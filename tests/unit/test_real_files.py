@@ -8,9 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from blindtune.datasets.corpora import Raw
-from blindtune.datasets.eeg import headers, montages, recordings
-from blindtune.datasets.slides.slide import Slide, View
+from blindtune.datasets.corpus.config import Raw
+from blindtune.datasets.eeg import edf_header as headers
+from blindtune.datasets.eeg import montages
+from blindtune.datasets.eeg import preprocessing as recordings
+from blindtune.datasets.slides.reader import Slide, View
 from blindtune.views.frames import Framed
 from makers_eeg import ABSENT, eeg, tse
 from makers_eeg import REAL as RECORDING

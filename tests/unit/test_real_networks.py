@@ -9,22 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from blindtune.console import Console
+from blindtune.config.systems import Manual, ManualModel, System, read_space
+from blindtune.core.files import digest_of_arrays
+from blindtune.core.job_log import Console
+from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import load
 from blindtune.datasets.base import Loaded, Source, Split
-from blindtune.datasets.store import Prepared, open_prepared, prepare
-from blindtune.files import digest_of_arrays
+from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models.architecture import Architecture, check, count_parameters, without_impossible
 from blindtune.models.families import BUILD, Family
 from blindtune.models.layers import Dropout, Invalid, shape_after
-from blindtune.plans import trainer_for, with_output
+from blindtune.records.trial import TrialLog
 from blindtune.report.published import published
-from blindtune.resources import RESOURCES
-from blindtune.runs import run
-from blindtune.spaces import Hyperparameters, Space
-from blindtune.strict import load
-from blindtune.systems import Manual, ManualModel, System, read_space
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.study.run import run
+from blindtune.study.setup import trainer_for, with_output
 from blindtune.training.base import Session, Task, Training
-from blindtune.trials import TrialLog
 from makers import TRAINERS, study
 from makers_networks import conv1d, dense, dropout, keras_builds, lstm, passes, pool1d, pytorch_builds
 
@@ -60,7 +60,7 @@ def test_the_manual_convnet_is_that_of_table_5() -> None:
 def test_sgd_is_plain_in_both_frameworks() -> None:
     import torch
 
-    from blindtune.training.keras_models import Kind
+    from blindtune.training.keras.model_cache import Kind
     from blindtune.training.pytorch import optimizer_for
 
     made, training = manual("convnet_11", CROPS)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from blindtune.datasets.store import Prepared
-from blindtune.lines import lines_of
-from blindtune.runs import run
-from blindtune.systems import Tuned
-from blindtune.trials import Trial
+from blindtune.config.systems import Tuned
+from blindtune.core.jsonl import lines_of
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.trial import Trial
+from blindtune.study.run import run
 from makers import Heard, prepared, study
 
 #: The native trainer, and those that may take its place.

@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from report_records import ESTIMATES, Made
 from scipy import stats
 
-from blindtune.errors import UserError
-from blindtune.files import read_json, write_json
-from blindtune.report import comparisons, figures, names, statistics, table, tables
+from blindtune.core.errors import UserError
+from blindtune.core.files import read_json, write_json
+from blindtune.report import contents as names
+from blindtune.report import table
+from blindtune.report.figures import write as figures
+from blindtune.report.figures.style import marks, save
 from blindtune.report.page import write_page
 from blindtune.report.records import Records, collect
 from blindtune.report.searches import best_so_far, seconds_spent
-from blindtune.report.style import marks, save
+from blindtune.report.stats import comparisons, statistics
+from blindtune.report.tables import write as tables
 
 STAND_IN = {"stand_in": True, "source": {"source": "drawn"}}
 EVIL = "<script>alert(1)</script>"

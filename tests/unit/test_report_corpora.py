@@ -8,11 +8,14 @@ import pytest
 from report_corpora import EEG, PATIENTS, SLIDES
 from report_records import Made
 
-from blindtune.files import read_json, write_json
-from blindtune.report import comparisons, figures, names, statistics, tables
+from blindtune.core.files import read_json, write_json
+from blindtune.report import contents as names
+from blindtune.report.figures import write as figures
+from blindtune.report.figures.style import marks
 from blindtune.report.page import write_page
 from blindtune.report.records import Records, collect, in_groups
-from blindtune.report.style import marks
+from blindtune.report.stats import comparisons, statistics
+from blindtune.report.tables import write as tables
 
 STAND_IN = {"stand_in": True}
 SYSTEMS = ["knn", "deep_m", "deep_a"]

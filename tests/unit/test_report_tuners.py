@@ -16,17 +16,21 @@ from report_records import Made
 from report_searches import PARTS, TUNERS
 from scipy import stats
 
-from blindtune.budgets import Budget
-from blindtune.cards import read_card, write_card
-from blindtune.files import read_json, write_json
-from blindtune.report import figure_pareto, figure_search, figures, names, tables
-from blindtune.report.names import SECTIONS
+from blindtune.core.budget import Budget
+from blindtune.core.files import read_json, write_json
+from blindtune.records.model_card import read_card, write_card
+from blindtune.records.trial import Trial, TrialLog
+from blindtune.report import contents as names
+from blindtune.report.contents import SECTIONS
+from blindtune.report.figures import pareto as figure_pareto
+from blindtune.report.figures import search as figure_search
+from blindtune.report.figures import write as figures
+from blindtune.report.figures.style import drawing, log_axis, marks
 from blindtune.report.page import LONG, write_page
 from blindtune.report.records import DatasetRecords, Records, collect
 from blindtune.report.searches import best_so_far, epochs_spent
-from blindtune.report.style import drawing, log_axis, marks
 from blindtune.report.table import Row, Table, as_csv, as_latex, as_markdown
-from blindtune.trials import Trial, TrialLog
+from blindtune.report.tables import write as tables
 
 STAND_IN = {"stand_in": True, "source": {"source": "drawn"}}
 BASELINES = ["knn", "mlp_m1", "bayes"]

@@ -13,23 +13,23 @@ from sklearn.base import BaseEstimator
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 
-from blindtune.budgets import Budget
-from blindtune.datasets.store import Prepared
-from blindtune.errors import UserError
+from blindtune.config.systems import ManualModel, Tuned
+from blindtune.core.budget import Budget
+from blindtune.core.errors import UserError
+from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import load
+from blindtune.datasets.prepared import Prepared
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.architecture import check as check_architecture
-from blindtune.plans import with_output
-from blindtune.resources import RESOURCES
-from blindtune.runs import run
-from blindtune.spaces import Hyperparameters, Space
-from blindtune.strict import load
-from blindtune.systems import ManualModel, Tuned
+from blindtune.records.trial import Trial, TrialLog
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.study.run import run
+from blindtune.study.setup import with_output
 from blindtune.training.base import Training
-from blindtune.trials import Trial, TrialLog
 from blindtune.tuners.base import Proposal, Start
-from blindtune.tuners.scikit import Distribution, ScikitSettings, grid
-from blindtune.tuners.scikit_plan import Cost, Rung, cost, halving_rungs, most_sets
-from blindtune.tuners.scikit_search import Exchange, SearchTuner, Wish, folds_of
+from blindtune.tuners.sklearn.budget import Cost, Rung, cost, halving_rungs, most_sets
+from blindtune.tuners.sklearn.config import Distribution, ScikitSettings, grid
+from blindtune.tuners.sklearn.search import Exchange, SearchTuner, Wish, folds_of
 from makers import Heard, check, prepared, start, study, told
 
 SEARCHES = ["randomized-search", "grid-search", "halving-random-search", "halving-grid-search"]

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindtune import seal
-from blindtune.cards import Card
-from blindtune.console import Console
+from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest
+from blindtune.core.errors import SecondLook, UserError
+from blindtune.core.job_log import Console
 from blindtune.datasets.base import Loaded, Split
-from blindtune.datasets.isip import Isip
-from blindtune.datasets.store import open_split, prepare
-from blindtune.errors import SecondLook, UserError
-from blindtune.ledger import Ledger
-from blindtune.looks import Look
-from blindtune.runs import run
-from blindtune.seal import Frozen, decode, decode_to_files, picture
-from blindtune.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest
+from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.prepared import open_split, prepare
+from blindtune.decoding import decode as seal
+from blindtune.decoding.decode import Frozen, decode, decode_to_files, picture
+from blindtune.decoding.ledger import Ledger
+from blindtune.records.decode_result import Look
+from blindtune.records.model_card import Card
+from blindtune.study.run import run
 from makers import Places, prepare_toy, study
 
 

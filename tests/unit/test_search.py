@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindtune.budgets import Budget
-from blindtune.datasets.store import Prepared
-from blindtune.errors import UserError
+from blindtune.core.budget import Budget
+from blindtune.core.errors import UserError
+from blindtune.core.seeds import derive
+from blindtune.datasets.prepared import Prepared
 from blindtune.models import mlp
-from blindtune.plans import Plan
-from blindtune.search import Listener, Search, line
-from blindtune.seeds import derive
-from blindtune.spaces import Hyperparameters
+from blindtune.records.trial import Trial, TrialLog, best
+from blindtune.search_space import Hyperparameters
+from blindtune.study.checkpoints import WeightStore
+from blindtune.study.search import Listener, Search, line
+from blindtune.study.setup import Plan
 from blindtune.training.base import Epoch, Task, Training
 from blindtune.training.pytorch import PyTorchTrainer
-from blindtune.trials import Trial, TrialLog, best
 from blindtune.tuners.base import Fold, Given, Proposal, Tuner
-from blindtune.weights import WeightStore
 from makers import prepared
 
 

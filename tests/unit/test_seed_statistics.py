@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from blindtune.report import seed_statistics, statistics
+from blindtune.report.stats import seed_statistics, statistics
 
 errors = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindtune.seeds import derive
+from blindtune.core.seeds import derive
 
 #: Records of other people depend on these: a change of them is a change of every study.
 GOLDEN: list[tuple[tuple[Any, ...], int]] = [

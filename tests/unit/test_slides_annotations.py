@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.slides.annotations import read_annotation
-from blindtune.errors import UserError
 from makers_slides import ASYMMETRIC, Regions, rectangle, write_csv, write_xml
 
 HEAD = """\

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.slides.corpus import Found, find, patient_of, slides, splits_of
-from blindtune.datasets.slides.settings import Splitting
-from blindtune.errors import UserError
+from blindtune.datasets.slides.config import Splitting
+from blindtune.datasets.slides.discovery import Found, find, patient_of, slides, splits_of
 
 V2 = "v2.0.0/svs/train/00707578/s000_2015_04_01/breast/00707578_s000_0hne_0000_a001_lvl000_t000.svs"
 V3 = "v3.0.0/svs/dev/00477780_aaaaaagg/s000_2017/breast/00477780_aaaaaagg_s000_0hne_0000_a005_lvl001_t000.svs"

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from blindtune.config import Dataset, read_dataset
-from blindtune.datasets.extracts import extract_batch, make_batch
-from blindtune.datasets.slides.settings import MadeSlides, Slides, Splitting, Tissue
-from blindtune.datasets.slides.slide import on_white
-from blindtune.datasets.store import open_prepared, open_split, prepare
-from blindtune.errors import UserError
-from blindtune.layout import Layout
-from blindtune.views.settings import Crops, Frames
+from blindtune.config.schema import Dataset, read_dataset
+from blindtune.core.errors import UserError
+from blindtune.core.paths import Layout
+from blindtune.datasets.corpus.extraction import extract_batch, make_batch
+from blindtune.datasets.prepared import open_prepared, open_split, prepare
+from blindtune.datasets.slides.config import MadeSlides, Slides, Splitting, Tissue
+from blindtune.datasets.slides.reader import on_white
+from blindtune.views.config import Crops, Frames
 from makers_slides import REAL, rectangle, slides, write_csv, write_slide
 from makers_slides import tissue as pixels
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from blindtune.datasets.slides.annotations import Annotation
-from blindtune.datasets.slides.slide import BadSlide, Scale, Slide, View, on_white
+from blindtune.datasets.slides.reader import BadSlide, Scale, Slide, View, on_white
 from makers_slides import REAL, spoil_tiles, tissue, write_slide
 
 NATIVE = View(0, 128, 128.0, 128)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS, Sizes
-from blindtune.datasets.slides.corpus import Found, find, splits_of
-from blindtune.datasets.slides.corpus import slides as found_slides
+from blindtune.datasets.corpus.survey import Survey, bad_files, check_bad, check_groups
+from blindtune.datasets.slides.config import FAULTS, MadeSlides, Splitting
+from blindtune.datasets.slides.discovery import Found, find, splits_of
+from blindtune.datasets.slides.discovery import slides as found_slides
 from blindtune.datasets.slides.features import architecture
-from blindtune.datasets.slides.settings import FAULTS, MadeSlides, Splitting
-from blindtune.datasets.slides.standin import files, plan, write
+from blindtune.datasets.slides.simulated.corpus import files, plan, write
 from blindtune.datasets.slides.survey import cut, survey
-from blindtune.datasets.surveys import Survey, bad_files, check_bad, check_groups
-from blindtune.errors import UserError
 from makers_slides import slides
 
 SETTINGS = MadeSlides(patients=Sizes(train=4, dev=2, eval=2), side=1024, faults=list(FAULTS))

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blindtune.datasets.slides.corpus import Found
+from blindtune.core.errors import UserError
+from blindtune.datasets.corpus.survey import Survey
+from blindtune.datasets.slides.discovery import Found
 from blindtune.datasets.slides.overlay import overlay
 from blindtune.datasets.slides.polygons import area_of, coverage
 from blindtune.datasets.slides.survey import cut, survey
-from blindtune.datasets.surveys import Survey
-from blindtune.errors import UserError
 from makers_slides import (
     ASYMMETRIC,
     NAME,

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ImageFilter
 
-from blindtune.datasets.slides.settings import Tissue
-from blindtune.datasets.slides.tissue import fault_of
+from blindtune.datasets.slides.config import Tissue
+from blindtune.datasets.slides.quality import fault_of
 from makers_slides import REAL, tissue
 
 LIMITS = Tissue()

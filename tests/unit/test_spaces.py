@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import chi2_contingency
 
-from blindtune.errors import UserError
-from blindtune.resources import RESOURCES
-from blindtune.spaces import IntDimension, Space
-from blindtune.strict import load, parse
-from blindtune.systems import read_space
-from blindtune.tuners.keras_tuner import KerasTunerSettings
+from blindtune.config.systems import read_space
+from blindtune.core.errors import UserError
+from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import load, parse
+from blindtune.search_space import IntDimension, Space
+from blindtune.tuners.keras_tuner.config import KerasTunerSettings
 from makers import start, told
 from makers_spaces import active_names, dimension_of, legal, spaces
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindtune.datasets import pieces
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets import chunked as pieces
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
-from blindtune.datasets.isip import Isip
-from blindtune.datasets.store import check, digest_of_split, open_prepared, open_split, prepare
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file
+from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.prepared import check, digest_of_split, open_prepared, open_split, prepare
 from makers import Places, points, prepare_toy, write_isip
 
 

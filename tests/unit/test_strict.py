@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, RootModel, StringConstraints
 
-from blindtune.errors import UserError
-from blindtune.strict import Strict, load, nearest, parse, parse_json, read_yaml
+from blindtune.core.errors import UserError
+from blindtune.core.validation import Strict, load, nearest, parse, parse_json, read_yaml
 
 
 class Circle(Strict):
@@ -101,7 +101,7 @@ def test_json_may_give_lists_for_tuples() -> None:
     "text",
     [
         "!!python/object/apply:os.system ['true']",
-        "a: !!python/object:blindtune.errors.UserError {}",
+        "a: !!python/object:blindtune.core.errors.UserError {}",
         "a: !!python/name:os.system ''",
         "a: [1",
         "a: b: c",

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindtune import plans, search
-from blindtune.budgets import Budget
-from blindtune.cards import read_card
-from blindtune.datasets.store import Prepared
-from blindtune.errors import UserError
-from blindtune.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
+from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
+from blindtune.core.budget import Budget
+from blindtune.core.errors import UserError
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.model_card import read_card
+from blindtune.study import search
+from blindtune.study import setup as plans
 from blindtune.training.base import Outcome, Training
-from blindtune.tuners.keras_tuner import KerasTunerSettings
+from blindtune.tuners.keras_tuner.config import KerasTunerSettings
 from makers import prepare_toy, prepared
 from makers_curves import KNN, Runner
 
@@ -100,7 +101,7 @@ class FakeTrainer:
         error = self.fail(task.hyperparameters)
         if error is not None:
             raise error
-        from blindtune.trials import Epoch
+        from blindtune.records.trial import Epoch
 
         label = int(task.seed) % 2
         score = float(np.mean(dev.y != label))

@@ -8,7 +8,7 @@ from makers import ROOT
 
 ASKED = {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
 ONE = """\
-import blindtune.one_thread
+import blindtune.core.single_thread
 import numpy, scipy.linalg, threadpoolctl
 print(*{library["num_threads"] for library in threadpoolctl.threadpool_info()})
 """
@@ -29,10 +29,12 @@ def test_the_scripts_that_train_and_look_see_to_it_first() -> None:
     for name in ("study", "decode"):
         lines = (ROOT / "workflow" / "scripts" / f"{name}.py").read_text(encoding="utf-8").splitlines()
         imports = [line for line in lines if line.startswith(("import ", "from ")) and "pathlib" not in line]
-        assert imports[0].startswith("import blindtune.one_thread")
+        assert imports[0].startswith("import blindtune.core.single_thread")
 
 
 def test_no_other_import_takes_threads_away() -> None:
     """From a program that uses the library, plain PyTorch beside it included."""
-    program = "import blindtune.runs, blindtune.training.pool_process, os; print(os.environ['OMP_NUM_THREADS'])"
+    program = (
+        "import blindtune.study.run, blindtune.training.pool.worker_process, os; print(os.environ['OMP_NUM_THREADS'])"
+    )
     assert said(program) == ["3"]

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blindtune.cards import read_weights, write_weights
-from blindtune.clock import Stopwatch
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_arrays
+from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.errors import UserError
-from blindtune.files import digest_of_arrays
 from blindtune.models import mlp
+from blindtune.records.model_card import read_weights, write_weights
 from blindtune.training.base import (
     Epoch,
     Outcome,
@@ -31,8 +31,8 @@ TRAIN, DEV = Split(*points(400, 0)), Split(*points(200, 1))
 
 
 def trainer_of(name: str) -> Any:
-    from blindtune.plans import trainer_for
-    from blindtune.systems import Manual
+    from blindtune.config.systems import Manual
+    from blindtune.study.setup import trainer_for
 
     return trainer_for(Manual(kind="manual", model="mlp_m1", trainer=name))  # type: ignore[arg-type]
 
@@ -252,7 +252,7 @@ def test_a_tuner_may_stop_a_training_early(trainer: Any) -> None:
 
 
 def test_what_rebuilds_a_reference_model_is_its_recipe() -> None:
-    from blindtune.training import scikit
+    from blindtune.training import sklearn as scikit
 
     for kind, values in (
         (scikit.knn(), {"neighbours": 5}),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from blindtune.datasets import trees
-from blindtune.datasets.trees import check_annotated, check_usable, files_below
-from blindtune.errors import UserError
+from blindtune.core.errors import UserError
+from blindtune.datasets.corpus import filetree as trees
+from blindtune.datasets.corpus.filetree import check_annotated, check_usable, files_below
 
 
 def touch(folder: Path, *files: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blindtune.errors import UserError
-from blindtune.trials import Epoch, Trial, TrialLog, best
+from blindtune.core.errors import UserError
+from blindtune.records.trial import Epoch, Trial, TrialLog, best
 from makers import trial
 
 SHARES = st.floats(0, 1)
@@ -134,8 +134,8 @@ def test_a_full_disk_leaves_whole_records_and_names_the_file(tmp_path: Path) -> 
     script = """
 import resource, sys
 from pathlib import Path
-from blindtune.errors import UserError
-from blindtune.trials import Trial, TrialLog
+from blindtune.core.errors import UserError
+from blindtune.records.trial import Trial, TrialLog
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
 trial = Trial.model_validate_json((folder / "record.json").read_text())
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

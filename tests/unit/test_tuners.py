@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
-from blindtune import config
-from blindtune.errors import UserError
-from blindtune.resources import RESOURCES
-from blindtune.spaces import Hyperparameters, Space
-from blindtune.systems import read_space
-from blindtune.tuners.optuna import suggest
+from blindtune.config import schema as config
+from blindtune.config.systems import read_space
+from blindtune.core.errors import UserError
+from blindtune.core.resources import RESOURCES
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.tuners.optuna.config import suggest
 from makers import algorithms, check, start, told, tuner, write_isip
 from makers import config as plain_config
 from makers_spaces import active_names, dimension_of, legal, spaces
@@ -342,7 +342,7 @@ def optuna_draws(space: Space, count: int) -> list[Hyperparameters]:
     """Without a study's growing list of trials, which makes each draw slower than the last."""
     import optuna
 
-    from blindtune.tuners.optuna import _study
+    from blindtune.tuners.optuna.config import _study
 
     made: Any = start(tuner("optuna", "random"), space, count)
     assert isinstance(made._study.sampler, optuna.samplers.RandomSampler)

@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from blindtune.clock import Stopwatch
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_arrays
+from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.datasets.eeg.settings import Eeg
-from blindtune.datasets.store import Prepared
-from blindtune.errors import UserError
-from blindtune.files import digest_of_arrays
+from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.prepared import Prepared
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Flatten
 from blindtune.training.base import Outcome, Session, State, Task, Training
-from blindtune.views.behind import behind, seen
+from blindtune.views.apply import behind, seen
+from blindtune.views.base import AT_ONCE, AsFloats
+from blindtune.views.config import AnyView, Crops, Features, Frames, Stored
 from blindtune.views.crops import Cropped
 from blindtune.views.frames import Framed
-from blindtune.views.seen import AT_ONCE, AsFloats
-from blindtune.views.settings import AnyView, Crops, Features, Frames, Stored
 from makers import TRAINERS, points
 
 ONE, ZERO = np.ones(3, np.float32), np.zeros(3, np.float32)
@@ -211,8 +211,8 @@ def test_a_crop_that_does_not_fit_is_refused_with_the_name_of_the_dataset() -> N
 
 
 def trainer(name: str) -> Any:
-    from blindtune.plans import trainer_for
-    from blindtune.systems import Manual
+    from blindtune.config.systems import Manual
+    from blindtune.study.setup import trainer_for
 
     return trainer_for(Manual(kind="manual", model="mlp_m1", trainer=name))  # type: ignore[arg-type]
 

@@ -21,7 +21,7 @@ from snakemake.settings.types import (
     SchedulingSettings,
 )
 
-from blindtune import code
+from blindtune.core import code_digest as code
 
 ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "stub"

@@ -17,11 +17,11 @@ import yaml
 from dag import ROOT
 from packaging.utils import canonicalize_name
 
-from blindtune import code
-from blindtune.config import Dataset
+from blindtune.config.schema import Dataset
+from blindtune.config.systems import TUNERS, System, TrainerName
+from blindtune.core import code_digest as code
 from blindtune.models.families import Family
-from blindtune.report import names
-from blindtune.systems import TUNERS, System, TrainerName
+from blindtune.report import contents as names
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SYSTEMS = get_args(get_args(System)[0])
@@ -105,7 +105,7 @@ def test_the_channel_is_free_and_python_is_that_of_the_project(environment):
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.__name__)
 def test_a_system_finds_all_that_it_imports(system, script):
     for environment, modules in _modules(system).items():
-        needed = at_start(script) | within(code.closure(*modules, "blindtune.cards"))
+        needed = at_start(script) | within(code.closure(*modules, "blindtune.records.model_card"))
         assert needed - _held(environment) == set(), environment
 
 
@@ -119,7 +119,7 @@ def test_keras_finds_its_backend_in_the_environment_of_its_own(environment, back
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
 def test_a_source_finds_all_that_it_imports(source):
     environment = getattr(source, "environment", None) or _environment_of("prepare")
-    needed = at_start("prepare") | within(code.closure(source.__module__, "blindtune.datasets.store"))
+    needed = at_start("prepare") | within(code.closure(source.__module__, "blindtune.datasets.prepared"))
     assert needed - _held(environment) == set()
 
 

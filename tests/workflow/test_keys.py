@@ -10,7 +10,7 @@ import pytest
 from dag import plan
 from pydantic import BaseModel
 
-from blindtune.config import Config
+from blindtune.config.schema import Config
 from makers import write_images, write_isip
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from blindtune.threads import ONE_THREAD
+from blindtune.core.threads import ONE_THREAD
 
 #: Seconds between two looks at the memory of a side; more looks would take time from what is measured.
 _PAUSE = 0.2

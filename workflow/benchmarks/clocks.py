@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import blindtune.one_thread  # noqa: F401  for each process, as the workflow's jobs have it; before NumPy
+import blindtune.core.single_thread  # noqa: F401  for each process, as the workflow's jobs have it; before NumPy
 
 CORES = len(os.sched_getaffinity(0))
 

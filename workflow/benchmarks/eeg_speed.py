@@ -31,9 +31,11 @@ import numpy as np
 import scipy.signal  # noqa: F401 - loaded before the clock starts
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.corpora import Raw
-from blindtune.datasets.eeg import headers, montages, recordings
-from blindtune.datasets.eeg.settings import Eeg
+from blindtune.datasets.corpus.config import Raw
+from blindtune.datasets.eeg import edf_header as headers
+from blindtune.datasets.eeg import montages
+from blindtune.datasets.eeg import preprocessing as recordings
+from blindtune.datasets.eeg.config import Eeg
 
 MONTAGE = montages.montage("tcp20")
 LENGTH = 500

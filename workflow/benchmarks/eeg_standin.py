@@ -24,8 +24,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.eeg import corpus, features, standin
-from blindtune.datasets.eeg.settings import CLASSES, Eeg, StandIn
+from blindtune.datasets.eeg import discovery as corpus
+from blindtune.datasets.eeg import features
+from blindtune.datasets.eeg.config import CLASSES, Eeg, StandIn
+from blindtune.datasets.eeg.simulated import corpus as standin
 from blindtune.datasets.eeg.survey import cut, survey
 
 FEATURES = {

@@ -24,14 +24,14 @@ from fusing_nets import Nets, parts_of
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
+from blindtune.config.systems import ManualModel, resource
+from blindtune.core.validation import load
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, check
 from blindtune.models.families import BUILD, Family
 from blindtune.models.layers import Invalid, Lstm
-from blindtune.plans import with_output
-from blindtune.spaces import Hyperparameters, Space
-from blindtune.strict import load
-from blindtune.systems import ManualModel, resource
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.study.setup import with_output
 
 Step = Callable[[], object]
 

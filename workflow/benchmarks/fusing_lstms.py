@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blindtune.training.fused_math import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO
+from blindtune.training.fused.ops import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from blindtune.models.layers import (
     shape_after,
 )
 from blindtune.models.pytorch import logits
-from blindtune.training.fused_math import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO
+from blindtune.training.fused.ops import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO
 
 #: From the values of all models to those behind a layer.
 Stage = Callable[[Tensor], Tensor]

@@ -27,7 +27,7 @@ from blindtune.datasets.base import Split
 from blindtune.models import pytorch as networks
 from blindtune.training.base import Outcome, Task, Training
 from blindtune.training.devices import device, name_of
-from blindtune.training.fused import FusedTrainer
+from blindtune.training.fused.trainer import FusedTrainer
 from blindtune.training.pytorch import PyTorchTrainer
 
 #: Samples in train and dev of the published sets.

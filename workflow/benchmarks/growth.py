@@ -18,10 +18,10 @@ from typing import Any
 import children
 import workload
 
-from blindtune.budgets import Budget
-from blindtune.plans import plan
-from blindtune.spaces import Hyperparameters
-from blindtune.systems import Tuned
+from blindtune.config.systems import Tuned
+from blindtune.core.budget import Budget
+from blindtune.search_space import Hyperparameters
+from blindtune.study.setup import plan
 from blindtune.training.base import Training
 
 TRAINERS = ("fused", "pytorch", "keras")

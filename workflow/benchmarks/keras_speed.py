@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 import blindtune.training  # noqa: F401  (its settings for TensorFlow)
+from blindtune.core.files import digest_of_arrays
 from blindtune.datasets.base import Split
-from blindtune.files import digest_of_arrays
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Dropout, Flatten, Lstm, MaxPool2D
 from blindtune.training.base import Session, Task, Training
-from blindtune.training.keras_backend import choose
+from blindtune.training.keras.backend import choose
 
 TRAINERS = {"tensorflow": "keras", "jax": "keras-jax", "torch": "keras-torch"}
 
@@ -79,8 +79,8 @@ def main() -> None:
 
 def _lines(backend: Any, arguments: argparse.Namespace) -> Iterator[str]:
     choose(backend)
-    from blindtune.plans import trainer_for
-    from blindtune.systems import Manual
+    from blindtune.config.systems import Manual
+    from blindtune.study.setup import trainer_for
 
     trainer = trainer_for(Manual(kind="manual", model="mlp_m1", trainer=TRAINERS[backend]))  # type: ignore[arg-type]
     for network, batch in SETTINGS:
@@ -113,7 +113,7 @@ def _fit(choice: Choice, task: Task, train: Split, dev: Split) -> dict[str, Any]
     import keras
 
     from blindtune.models import keras as networks
-    from blindtune.training.keras_models import Kind
+    from blindtune.training.keras.model_cache import Kind
 
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(task.seed)
@@ -193,7 +193,7 @@ def _data(network: str, samples: int) -> list[Split]:
         x[:, :, 0] += y[:, None]
         return [Split(x[200:], y[200:]), Split(x[:200], y[:200])]
     from blindtune.datasets.base import Sizes
-    from blindtune.datasets.drawn import Drawn
+    from blindtune.datasets.drawing import Drawn
 
     source = Drawn(
         source="drawn", drawing="set_10", sizes=Sizes(train=samples, dev=max(samples // 10, 100), eval=100), seed=1

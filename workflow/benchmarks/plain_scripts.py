@@ -38,7 +38,7 @@ def keras_tuner(data: list[Any], space: Any, sets: list[Any], trials: int, epoch
     """``RandomSearch``."""
     import keras_tuner as library
 
-    from blindtune.tuners.keras_tuner_space import hyperparameters
+    from blindtune.tuners.keras_tuner.space import hyperparameters
 
     train_x, train_y, dev_x, dev_y = data
     names = ("layers", "units", "dropout_rate", "learning_rate")

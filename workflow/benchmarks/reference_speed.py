@@ -31,8 +31,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from table3 import drawn, paper_config
 
-from blindtune.baselines import bayes_estimates, fit_forest, fit_knn
-from blindtune.files import digest_of_arrays
+from blindtune.baselines.estimators import bayes_estimates, fit_forest, fit_knn
+from blindtune.core.files import digest_of_arrays
 
 SEED = 42
 #: Bytes that blindtune may take.

@@ -26,8 +26,8 @@ import numpy as np
 import workload
 from numpy.typing import NDArray
 
-from blindtune.datasets.store import prepare
-from blindtune.spaces import Hyperparameters
+from blindtune.datasets.prepared import prepare
+from blindtune.search_space import Hyperparameters
 
 SIDES = Path(__file__).with_name("sides.py")
 PLAIN = ("keras-tuner", "optuna")

@@ -18,20 +18,20 @@ import numpy as np
 import plain_mlp
 import workload
 
-from blindtune.budgets import Budget
-from blindtune.cards import write_card
-from blindtune.datasets.store import Prepared, open_prepared
-from blindtune.files import read_json
-from blindtune.freezing import freeze
-from blindtune.plans import plan, trainer_for
-from blindtune.search import Listener, Search
-from blindtune.spaces import Hyperparameters
-from blindtune.studies import Study
-from blindtune.systems import Tuned
-from blindtune.trials import TrialLog
+from blindtune.config.study import Study
+from blindtune.config.systems import Tuned
+from blindtune.core.budget import Budget
+from blindtune.core.files import read_json
+from blindtune.datasets.prepared import Prepared, open_prepared
+from blindtune.records.model_card import write_card
+from blindtune.records.trial import TrialLog
+from blindtune.search_space import Hyperparameters
+from blindtune.study.checkpoints import WeightStore
+from blindtune.study.freeze import freeze
+from blindtune.study.search import Listener, Search
+from blindtune.study.setup import plan, trainer_for
 from blindtune.tuners.base import Given
-from blindtune.views.behind import seen
-from blindtune.weights import WeightStore
+from blindtune.views.apply import seen
 
 #: The trainer of each side that is a study, and the study's seed: another one gives other weights and orders.
 STUDIES = {"keras": ("keras", 42), "pytorch": ("pytorch", 42), "fused": ("fused", 42), "fused-again": ("fused", 43)}

@@ -26,10 +26,10 @@ import openslide
 from tifffile import TiffFile
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.slides.settings import MadeSlides
-from blindtune.datasets.slides.standin import files, write
+from blindtune.datasets.corpus.survey import Candidate
+from blindtune.datasets.slides.config import MadeSlides
+from blindtune.datasets.slides.simulated.corpus import files, write
 from blindtune.datasets.slides.survey import cut
-from blindtune.datasets.surveys import Candidate
 
 
 @dataclass(frozen=True)

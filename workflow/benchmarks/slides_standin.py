@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.slides.corpus import Found, find, slides
+from blindtune.datasets.slides.config import MadeSlides, Slides
+from blindtune.datasets.slides.discovery import Found, find, slides
 from blindtune.datasets.slides.features import architecture, stains
-from blindtune.datasets.slides.settings import MadeSlides, Slides
-from blindtune.datasets.slides.standin import files, write
+from blindtune.datasets.slides.simulated.corpus import files, write
 from blindtune.datasets.slides.survey import cut, survey
 
 FOLDS = 8

@@ -14,15 +14,15 @@ import sys
 import time
 from pathlib import Path
 
-from blindtune.baselines import bayes_estimates, error_of, fit_forest, fit_knn
-from blindtune.config import Config, merge, read
+from blindtune.baselines.estimators import bayes_estimates, error_of, fit_forest, fit_knn
+from blindtune.config.defaults import DEFAULT
+from blindtune.config.schema import Config, merge, read
+from blindtune.config.systems import Bayes, Knn, RandomForest
+from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import read_yaml
 from blindtune.datasets.base import SPLITS, Sizes, Source, Split
-from blindtune.datasets.drawn import Drawn
-from blindtune.datasets.isip import Isip
-from blindtune.defaults import DEFAULT
-from blindtune.resources import RESOURCES
-from blindtune.strict import read_yaml
-from blindtune.systems import Bayes, Knn, RandomForest
+from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.drawing import Drawn
 
 #: How far a drawing may be from the published error rate, in points.
 LIMITS = {"train": 3.0, "dev": 3.0, "eval": 5.0}

@@ -68,10 +68,10 @@ def plain(arguments: argparse.Namespace) -> dict[str, Any]:
     """The search as a user of the library writes it."""
     import tensorflow
 
-    from blindtune.datasets.store import open_prepared
-    from blindtune.spaces import Space
-    from blindtune.strict import load
-    from blindtune.tuners.scikit import sampled
+    from blindtune.core.validation import load
+    from blindtune.datasets.prepared import open_prepared
+    from blindtune.search_space import Space
+    from blindtune.tuners.sklearn.config import sampled
 
     tensorflow.config.threading.set_intra_op_parallelism_threads(1)
     tensorflow.config.threading.set_inter_op_parallelism_threads(1)
@@ -85,12 +85,12 @@ def plain(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
     """The same search as a study: its trials, its records, its frozen model."""
-    from blindtune.console import Console
-    from blindtune.datasets.store import open_prepared
-    from blindtune.plans import trainer_for
-    from blindtune.runs import run
-    from blindtune.studies import Study
-    from blindtune.trials import TrialLog
+    from blindtune.config.study import Study
+    from blindtune.core.job_log import Console
+    from blindtune.datasets.prepared import open_prepared
+    from blindtune.records.trial import TrialLog
+    from blindtune.study.run import run
+    from blindtune.study.setup import trainer_for
 
     tuner, trainer = SYSTEMS[arguments.libraries[0]]
     data = open_prepared(Path(arguments.data))

@@ -22,19 +22,19 @@ from pathlib import Path
 import clocks  # noqa: F401 - one thread for each library
 import numpy as np
 
-from blindtune.clock import Stopwatch
+from blindtune.config.systems import ManualModel, resource
+from blindtune.core.timing import Stopwatch
+from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
-from blindtune.datasets.eeg.settings import Eeg
+from blindtune.datasets.eeg.config import Eeg
 from blindtune.models.architecture import Architecture
-from blindtune.plans import with_output
-from blindtune.strict import load
-from blindtune.systems import ManualModel, resource
+from blindtune.study.setup import with_output
 from blindtune.training.base import Session, Task
 from blindtune.training.pytorch import PyTorchTrainer
+from blindtune.views.base import Seen
+from blindtune.views.config import Crops
 from blindtune.views.crops import Cropped
 from blindtune.views.frames import Framed
-from blindtune.views.seen import Seen
-from blindtune.views.settings import Crops
 
 #: Samples on which the rate of training is taken.
 TRAINED = 256

@@ -16,21 +16,21 @@ from functools import partial
 import clocks  # first: it sets the number of threads
 import numpy as np
 
+from blindtune.config.systems import Tuned
+from blindtune.core.resources import RESOURCES
+from blindtune.core.seeds import derive
+from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
 from blindtune.datasets.digits import Digits
-from blindtune.datasets.drawn import Drawn
+from blindtune.datasets.drawing import Drawn
 from blindtune.models.architecture import check
 from blindtune.models.families import BUILD
 from blindtune.models.layers import Invalid
-from blindtune.plans import trainer_for
-from blindtune.resources import RESOURCES
-from blindtune.seeds import derive
-from blindtune.spaces import Space
-from blindtune.strict import load
-from blindtune.systems import Tuned
+from blindtune.records.trial import wall_of
+from blindtune.search_space import Space
+from blindtune.study.setup import trainer_for
 from blindtune.training.base import Session, Task, Trainer, Training, train_each
-from blindtune.training.pool import Pool
-from blindtune.trials import wall_of
+from blindtune.training.pool.trainer import Pool
 
 #: Family, space, batch size and epochs of each trainer's trials.
 LISTS = {

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from blindtune.core.resources import RESOURCES
+from blindtune.core.seeds import derive
+from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
-from blindtune.datasets.drawn import Drawing, Drawn, sample
-from blindtune.datasets.store import Prepared
+from blindtune.datasets.drawing import Drawing, Drawn, sample
+from blindtune.datasets.prepared import Prepared
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, count_parameters
-from blindtune.resources import RESOURCES
-from blindtune.seeds import derive
-from blindtune.spaces import Hyperparameters, Space
-from blindtune.strict import load
+from blindtune.search_space import Hyperparameters, Space
 from blindtune.training.base import Outcome, Session, Task, Together, Trainer, Training
 
 #: Of what is drawn.

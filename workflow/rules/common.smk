@@ -5,10 +5,10 @@ In: the merged config. Out: CONFIG (its pydantic model), PATHS (the tree of resu
 
 from pathlib import Path
 
-from blindtune import config as configs
-from blindtune.datasets import registry
-from blindtune.errors import UserError
-from blindtune.layout import Layout
+from blindtune.config import schema as configs
+from blindtune.datasets import downloads as registry
+from blindtune.core.errors import UserError
+from blindtune.core.paths import Layout
 
 try:
     CONFIG = configs.read(dict(config), " + ".join(map(str, workflow.configfiles)))

@@ -54,7 +54,7 @@ rule examples:
         "../../envs/data.yaml"
     params:
         source=source_content,
-        code=lambda wildcards: digest_of("blindtune.datasets.examples", source_module(wildcards)),
+        code=lambda wildcards: digest_of("blindtune.datasets.corpus.examples", source_module(wildcards)),
         folder=corpus_folder,
     message:
         "taking examples from train of {wildcards.dataset}"

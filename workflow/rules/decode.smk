@@ -5,7 +5,7 @@ surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger be
 system take their looks in one job, since importing its libraries costs more than looking.
 """
 
-DECODE_CODE = digest_of("blindtune.baselines", alone=("blindtune.seal", "blindtune.ledger"))
+DECODE_CODE = digest_of("blindtune.baselines.estimators", alone=("blindtune.decoding.decode", "blindtune.decoding.ledger"))
 
 
 rule decode:

@@ -4,8 +4,8 @@ In: the files that a dataset's source names. Out: data/<dataset>/manifest.json (
 sealed/<dataset>/seal.json (eval beside it).
 """
 
-from blindtune.code import digest_of
-from blindtune.datasets import registry
+from blindtune.core.code_digest import digest_of
+from blindtune.datasets import downloads as registry
 
 
 rule fetch:
@@ -37,7 +37,7 @@ rule prepare:
         "../../envs/data.yaml"
     params:
         source=source_content,
-        code=lambda wildcards: digest_of("blindtune.datasets.store", source_module(wildcards)),
+        code=lambda wildcards: digest_of("blindtune.datasets.prepared", source_module(wildcards)),
     message:
         "preparing {wildcards.dataset}: train and dev in the open, eval under the seal"
     script:

@@ -3,7 +3,7 @@
 In: every manifest, card and look of the config, pictures and examples of its data. Out: report/tables, report/figures, report/report.html.
 """
 
-from blindtune.report import names
+from blindtune.report import contents as names
 
 RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
@@ -37,7 +37,7 @@ rule tables:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        code=digest_of("blindtune.report.tables", *TABLES_CODE),
+        code=digest_of("blindtune.report.tables.write", *TABLES_CODE),
     message:
         "writing the tables"
     script:
@@ -59,7 +59,7 @@ rule figures:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        code=digest_of("blindtune.report.figures", *FIGURES_CODE),
+        code=digest_of("blindtune.report.figures.write", *FIGURES_CODE),
     message:
         "drawing the figures"
     script:

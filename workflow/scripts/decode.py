@@ -1,8 +1,8 @@
 from pathlib import Path
 
-import blindtune.one_thread  # noqa: F401  before NumPy
-from blindtune.console import job
-from blindtune.seal import decode_to_files
+import blindtune.core.single_thread  # noqa: F401  before NumPy
+from blindtune.core.job_log import job
+from blindtune.decoding.decode import decode_to_files
 
 with job(Path(snakemake.log[0]), snakemake.config) as console:
     for card, look in zip(snakemake.input.cards, snakemake.output.looks, strict=True):

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from blindtune.config import read_dataset
-from blindtune.console import job
-from blindtune.datasets.examples import write_examples
+from blindtune.config.schema import read_dataset
+from blindtune.core.job_log import job
+from blindtune.datasets.corpus.examples import write_examples
 
 with job(Path(snakemake.log[0]), snakemake.config):
     write_examples(

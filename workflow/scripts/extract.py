@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from blindtune.config import read_dataset
-from blindtune.console import job
-from blindtune.datasets.extracts import extract_batch
+from blindtune.config.schema import read_dataset
+from blindtune.core.job_log import job
+from blindtune.datasets.corpus.extraction import extract_batch
 
 with job(Path(snakemake.log[0]), snakemake.config):
     source = read_dataset(snakemake.params.source)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from blindtune.console import job
-from blindtune.fetch import fetch
+from blindtune.core.download import fetch
+from blindtune.core.job_log import job
 
 with job(Path(snakemake.log[0]), snakemake.config) as console:
     console.say(f"fetching {snakemake.params.url}")

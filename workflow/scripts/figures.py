@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from blindtune.console import job
-from blindtune.report.figures import write_figures
+from blindtune.core.job_log import job
+from blindtune.report.figures.write import write_figures
 from blindtune.report.records import collect
 
 with job(Path(snakemake.log[0]), snakemake.config):

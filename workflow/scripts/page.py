@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from blindtune.console import job
+from blindtune.core.job_log import job
 from blindtune.report.page import write_page
 from blindtune.report.records import collect
 

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from blindtune.console import job
-from blindtune.datasets.store import open_prepared
-from blindtune.ledger import Ledger
-from blindtune.looks import write_answers
-from blindtune.seal import picture
+from blindtune.core.job_log import job
+from blindtune.datasets.prepared import open_prepared
+from blindtune.decoding.decode import picture
+from blindtune.decoding.ledger import Ledger
+from blindtune.records.decode_result import write_answers
 
 with job(Path(snakemake.log[0]), snakemake.config):
     data = open_prepared(Path(snakemake.input.manifest))

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from blindtune.config import read_dataset
-from blindtune.console import job
-from blindtune.datasets.store import prepare
+from blindtune.config.schema import read_dataset
+from blindtune.core.job_log import job
+from blindtune.datasets.prepared import prepare
 
 with job(Path(snakemake.log[0]), snakemake.config) as console:
     said = prepare(

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-import blindtune.one_thread  # noqa: F401  before NumPy
-from blindtune.console import job
-from blindtune.datasets.store import open_prepared
-from blindtune.runs import run
-from blindtune.studies import Study
+import blindtune.core.single_thread  # noqa: F401  before NumPy
+from blindtune.config.study import Study
+from blindtune.core.job_log import job
+from blindtune.datasets.prepared import open_prepared
+from blindtune.study.run import run
 
 with job(Path(snakemake.log[0]), snakemake.config) as console:
     files = {name: Path(path) for name, path in snakemake.input.items()}

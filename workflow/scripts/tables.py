@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from blindtune.console import job
+from blindtune.core.job_log import job
 from blindtune.report.records import collect
-from blindtune.report.tables import write_tables
+from blindtune.report.tables.write import write_tables
 
 with job(Path(snakemake.log[0]), snakemake.config):
     params = snakemake.params

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from blindtune.errors import UserError
+from blindtune.core.errors import UserError
 from blindtune.exports import guide, optuna, stored, tensorboard
 from blindtune.exports.folders import Write, export
 
@@ -88,7 +88,7 @@ def _export(given: argparse.Namespace) -> None:
 
 
 def _rescore(given: argparse.Namespace) -> None:
-    from blindtune.rescoring import rescore
+    from blindtune.decoding.rescore import rescore
 
     rows, path = rescore(stored.read(given.study), given.on, given.split, given.best, given.dev)
     print("trial  dev error   error there   wrong of samples  rank then  now")

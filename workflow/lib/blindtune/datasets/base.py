@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from blindtune.strict import Strict
+from blindtune.core.validation import Strict
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blindtune.datasets.pieces import Pieces
-    from blindtune.layout import Layout
-    from blindtune.views.settings import AnyView
+    from blindtune.core.paths import Layout
+    from blindtune.datasets.chunked import Pieces
+    from blindtune.views.config import AnyView
 
 SPLITS = ("train", "dev", "eval")
 
@@ -61,7 +61,7 @@ def check_pattern(key: str, pattern: str | None) -> None:
 class Split:
     """One split: ``x`` (samples, ...), ``y`` (samples,) int64 from 0, ``group`` (samples,) or None.
 
-    To a trainer ``x`` may be a `blindtune.views.seen.Seen` instead of an array.
+    To a trainer ``x`` may be a `blindtune.views.base.Seen` instead of an array.
     """
 
     x: Any

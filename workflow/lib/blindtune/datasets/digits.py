@@ -10,8 +10,8 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split, check_shares
-from blindtune.seeds import derive
 
 
 class Digits(Source):

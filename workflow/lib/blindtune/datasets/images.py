@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from blindtune.core.errors import UserError
+from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split, check_pattern, check_shares
-from blindtune.errors import UserError
-from blindtune.seeds import derive
 
 if TYPE_CHECKING:
     from PIL import Image

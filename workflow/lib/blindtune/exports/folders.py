@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from blindtune.errors import UserError
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file, read_json, write_json
 from blindtune.exports.stored import Stored, unsealed
-from blindtune.files import digest_of_file, read_json, write_json
 
 #: Says what an export is: its form, its studies, and the sha256 of every file.
 MANIFEST = "export.json"

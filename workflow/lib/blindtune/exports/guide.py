@@ -7,8 +7,8 @@ from typing import Any
 
 from blindtune.exports.folders import place_of
 from blindtune.exports.stored import Stored
-from blindtune.trials import Trial, wall_of
-from blindtune.weights import file_name
+from blindtune.records.trial import Trial, wall_of
+from blindtune.study.checkpoints import file_name
 
 
 def write(studies: list[Stored], folder: Path) -> None:

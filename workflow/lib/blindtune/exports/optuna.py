@@ -4,13 +4,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blindtune.errors import UserError
+from blindtune.core.errors import UserError
+from blindtune.core.validation import parse_json
 from blindtune.exports.guide import ended
 from blindtune.exports.stored import Stored
-from blindtune.spaces import Space, Value
-from blindtune.strict import parse_json
-from blindtune.trials import Trial, wall_of
-from blindtune.tuners.optuna import suggest
+from blindtune.records.trial import Trial, wall_of
+from blindtune.search_space import Space, Value
+from blindtune.tuners.optuna.config import suggest
 
 if TYPE_CHECKING:
     import optuna

@@ -8,12 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from blindtune.errors import UserError
-from blindtune.files import read_json
-from blindtune.spaces import NAME
-from blindtune.strict import parse_json
-from blindtune.studies import Study
-from blindtune.trials import Trial, TrialLog
+from blindtune.config.study import Study
+from blindtune.core.errors import UserError
+from blindtune.core.files import read_json
+from blindtune.core.validation import parse_json
+from blindtune.records.trial import Trial, TrialLog
+from blindtune.search_space import NAME
 
 #: Folders below which no study of the present lies.
 _SEALED, _SUPERSEDED = "sealed", ".superseded-"

@@ -8,7 +8,7 @@ from typing import Any
 from blindtune.exports.folders import place_of
 from blindtune.exports.guide import ended
 from blindtune.exports.stored import Stored
-from blindtune.trials import Epoch, Trial
+from blindtune.records.trial import Epoch, Trial
 
 #: Trials that TensorBoard is to show as failures; one that was pruned did what it was to do.
 _FAILURES = ("invalid", "failed", "diverged")

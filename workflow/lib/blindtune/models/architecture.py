@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from blindtune.core.validation import Strict
 from blindtune.models.layers import AnyLayer, Dense, Invalid, Layer, parameters, shape_after
-from blindtune.strict import Strict
 
 #: What becomes of a layer that cannot be built: it is left out, or its whole hyperparameter set is invalid.
 Impossible = Literal["leave_out", "invalid"]

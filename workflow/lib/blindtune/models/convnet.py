@@ -7,7 +7,7 @@ MLP) and of the guide (sections 4 to 6: pooling and dropout that may be absent).
 from blindtune.models.architecture import Architecture
 from blindtune.models.dense import dense_layers
 from blindtune.models.layers import Conv2D, Dropout, Flatten, Layer, MaxPool2D
-from blindtune.spaces import Hyperparameters, nth
+from blindtune.search_space import Hyperparameters, nth
 
 HYPERPARAMETERS = {
     "blocks",

@@ -1,7 +1,7 @@
 """The dense part of a network, which the families share."""
 
 from blindtune.models.layers import Dense, Dropout, Layer
-from blindtune.spaces import Hyperparameters, nth
+from blindtune.search_space import Hyperparameters, nth
 
 
 def dense_layers(values: Hyperparameters, activation: str, classes: int) -> list[Layer]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from blindtune.models import convnet, lstm, mlp
 from blindtune.models.architecture import Architecture
-from blindtune.spaces import Hyperparameters
+from blindtune.search_space import Hyperparameters
 
 Family = Literal["mlp", "convnet", "lstm"]
 Build = Callable[[Hyperparameters, tuple[int, ...], int], Architecture]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from blindtune.strict import Strict
+from blindtune.core.validation import Strict
 
 Activation = Literal["linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus", "gelu"]
 

@@ -6,7 +6,7 @@ The dimensions are those that the paper gives for MLPs; each layer but the last 
 from blindtune.models.architecture import Architecture
 from blindtune.models.dense import dropout_behind, output_layer
 from blindtune.models.layers import Layer, Lstm
-from blindtune.spaces import Hyperparameters, nth
+from blindtune.search_space import Hyperparameters, nth
 
 HYPERPARAMETERS = {"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}
 REQUIRED = {"layers", "units"}

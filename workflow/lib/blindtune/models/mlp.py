@@ -7,7 +7,7 @@ of them is the paper's "input layer"), activation of the output, one dropout rat
 from blindtune.models.architecture import Architecture
 from blindtune.models.dense import dense_layers
 from blindtune.models.layers import Flatten, Layer
-from blindtune.spaces import Hyperparameters
+from blindtune.search_space import Hyperparameters
 
 HYPERPARAMETERS = {"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}
 REQUIRED = {"layers", "units"}

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from blindtune.cards import Card
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Layer, describe
+from blindtune.records.model_card import Card
 from blindtune.report.published import Layout, published
 from blindtune.report.records import DatasetRecords, Run, SystemRecords
 from blindtune.report.searches import sees

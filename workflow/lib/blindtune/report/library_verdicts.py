@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from blindtune.report.comparisons import Pair, pairs
-from blindtune.report.figure_pareto import front, points_of
+from blindtune.report.figures.pareto import front, points_of
 from blindtune.report.records import DatasetRecords, Records, Run, SystemRecords
 from blindtune.report.searches import algorithm, learns, library, random_searches, several_objectives, wall
-from blindtune.report.statistics import mean
-from blindtune.report.table_times import PARTS, brief, mean_seconds
+from blindtune.report.stats.comparisons import Pair, pairs
+from blindtune.report.stats.statistics import mean
+from blindtune.report.tables.times import PARTS, brief, mean_seconds
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file, write_text
-from blindtune.report.comparisons import published_gaps
-from blindtune.report.figures import CAPTIONS
-from blindtune.report.names import SECTIONS
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file, write_text
+from blindtune.report.contents import SECTIONS
+from blindtune.report.figures.write import CAPTIONS
 from blindtune.report.records import DatasetRecords, Records
+from blindtune.report.stats.comparisons import published_gaps
 from blindtune.report.table import Row, Table
-from blindtune.report.table_comparisons import answers
-from blindtune.report.tables import FORMATS, TABLES
+from blindtune.report.tables.comparisons import answers
+from blindtune.report.tables.write import FORMATS, TABLES
 
 TEMPLATE = Path(__file__).parents[3] / "report" / "page.html.j2"
 
@@ -53,8 +53,8 @@ def write_page(records: Records, tables: Path, figures: Path, path: Path) -> Non
 
     Args:
         records: what it is made from.
-        tables: the folder that `blindtune.report.tables.write_tables` wrote.
-        figures: the folder that `blindtune.report.figures.write_figures` wrote.
+        tables: the folder that `blindtune.report.tables.write.write_tables` wrote.
+        figures: the folder that `blindtune.report.figures.write.write_figures` wrote.
         path: of the page.
 
     Raises:

@@ -5,9 +5,9 @@ from functools import cache
 
 from pydantic import RootModel
 
+from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import Strict, load
 from blindtune.models.layers import Layer
-from blindtune.resources import RESOURCES
-from blindtune.strict import Strict, load
 
 
 class Sizes(Strict):

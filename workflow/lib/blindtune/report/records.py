@@ -9,15 +9,15 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.cards import Card, read_card
-from blindtune.errors import UserError
-from blindtune.files import digest_of_arrays, digest_of_file, read_json
-from blindtune.looks import Look
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_arrays, digest_of_file, read_json
+from blindtune.core.validation import parse
+from blindtune.records.decode_result import Look
+from blindtune.records.model_card import Card, read_card
+from blindtune.records.trial import Trial, TrialLog
+from blindtune.report.contents import families
 from blindtune.report.manifests import Manifest
-from blindtune.report.names import families
-from blindtune.report.statistics import Groups, Part, clustered_part, mean, sampling_part
-from blindtune.strict import parse
-from blindtune.trials import Trial, TrialLog
+from blindtune.report.stats.statistics import Groups, Part, clustered_part, mean, sampling_part
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -115,7 +115,7 @@ class DatasetRecords:
         manifest: what it is.
         path: of the manifest, relative to the root.
         picture: ``<split>_x`` and ``<split>_y``, some samples of each split; empty for data that are no plane.
-        examples: some samples of train of a corpus, see `blindtune.datasets.examples`; empty for other data.
+        examples: some samples of train of a corpus, see `blindtune.datasets.corpus.examples`; empty for other data.
         systems: in the order of the config.
     """
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.cards import Card
+from blindtune.records.model_card import Card
+from blindtune.records.trial import Trial, wall_of
 from blindtune.report.records import DatasetRecords, Run, SystemRecords, in_groups
-from blindtune.report.seed_statistics import paired_by_seed
-from blindtune.report.statistics import Difference
-from blindtune.trials import Trial, wall_of
+from blindtune.report.stats.seed_statistics import paired_by_seed
+from blindtune.report.stats.statistics import Difference
 
 Floats = NDArray[np.float64]
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 
-from blindtune.clock import Stopwatch
+from blindtune.core.timing import Stopwatch
+from blindtune.core.validation import Strict
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
-from blindtune.spaces import Hyperparameters
-from blindtune.strict import Strict
-from blindtune.trials import Epoch, Status
+from blindtune.records.trial import Epoch, Status
+from blindtune.search_space import Hyperparameters
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blindtune.views.seen import Seen
+    from blindtune.views.base import Seen
 
 Scoring = Literal["last", "best"]
 #: From samples as the trainer was given them to their labels.
@@ -119,7 +119,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave; `blindtune.trials.Trial` explains the fields of the same names.
+    """What training gave; `blindtune.records.trial.Trial` explains the fields of the same names.
 
     ``started`` is None where all tasks of a call began together, at its begin.
     """

@@ -16,16 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from blindtune.clock import Stopwatch
+from blindtune.core.errors import UserError
+from blindtune.core.seeds import derive
+from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.errors import UserError
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, count_parameters
-from blindtune.seeds import derive
+from blindtune.records.trial import Epoch
 from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session, Task, Training, finite
 from blindtune.training.devices import device, name_of
-from blindtune.trials import Epoch
-from blindtune.views.seen import Seen
+from blindtune.views.base import Seen
 
 #: Samples per forward pass outside of training; what they need fits into the cache. Changes no result.
 EVALUATION_BATCH = 4_096

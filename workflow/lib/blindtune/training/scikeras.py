@@ -1,6 +1,6 @@
 """Keras models trained by SciKeras, scikit-learn's way to them: its classifier and its ``fit``; on TensorFlow."""
 
-from blindtune.training.keras_backend import choose
+from blindtune.training.keras.backend import choose
 
 choose("tensorflow")
 
@@ -16,8 +16,8 @@ from sklearn.utils import ClassifierTags
 
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, Session, Task
-from blindtune.training.keras import KerasTrainer
-from blindtune.training.keras_fit import Watch, validation
+from blindtune.training.keras.tensorflow import KerasTrainer
+from blindtune.training.keras.trainer import Watch, validation
 
 
 class SciKerasTrainer(KerasTrainer):

@@ -9,11 +9,11 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 
-from blindtune.clock import Stopwatch
+from blindtune.core.timing import Stopwatch
 from blindtune.models import pytorch as networks
+from blindtune.records.trial import Epoch
 from blindtune.training.base import Task, finite
 from blindtune.training.pytorch import EVALUATION_BATCH, Course, PyTorchTrainer, Samples, optimizer_for
-from blindtune.trials import Epoch
 
 
 class SkorchTrainer(PyTorchTrainer):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from blindtune.budgets import Budget
-from blindtune.spaces import Hyperparameters, Space
-from blindtune.strict import Strict
-from blindtune.trials import Trial
+from blindtune.core.budget import Budget
+from blindtune.core.validation import Strict
+from blindtune.records.trial import Trial
+from blindtune.search_space import Hyperparameters, Space
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.views.seen import Floats, Rows, Seen
-from blindtune.views.settings import Crops
+from blindtune.views.base import Floats, Rows, Seen
+from blindtune.views.config import Crops
 
 
 class Cropped(Seen):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from blindtune.datasets.eeg.features import band_summary
 from blindtune.datasets.slides.features import architecture
-from blindtune.views.seen import AT_ONCE, Floats
+from blindtune.views.base import AT_ONCE, Floats
 
 #: By the name of a source: from stored samples and the source's config to (samples, features).
 FEATURES: dict[str, Callable[[NDArray[Any], dict[str, Any]], NDArray[Any]]] = {

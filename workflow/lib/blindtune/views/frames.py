@@ -4,9 +4,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from blindtune.datasets.eeg.config import Eeg
 from blindtune.datasets.eeg.segments import frames
-from blindtune.datasets.eeg.settings import Eeg
-from blindtune.views.seen import Floats, Rows, Seen
+from blindtune.views.base import Floats, Rows, Seen
 
 
 class Framed(Seen):

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from blindtune.datasets.eeg.faults import Fault
-from blindtune.errors import UserError
+from blindtune.core.errors import UserError
+from blindtune.datasets.eeg.errors import Fault
 
 SUFFIXES = (".csv_bi", ".tse_bi", ".csv", ".tse")
 SEIZURES = frozenset(["seiz", "fnsz", "gnsz", "spsz", "cpsz", "absz", "tnsz", "cnsz", "tcsz", "atsz", "mysz"])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.eeg.annotations import Annotations, Interval, cut, union
-from blindtune.datasets.eeg.settings import Eeg
+from blindtune.datasets.eeg.config import Eeg
 
 
 @dataclass(frozen=True)

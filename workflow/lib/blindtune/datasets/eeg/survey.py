@@ -7,16 +7,18 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.eeg import annotations, headers, montages, recordings, segments
-from blindtune.datasets.eeg.corpus import Recording
-from blindtune.datasets.eeg.faults import Fault
-from blindtune.datasets.eeg.headers import Header
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets.corpus.survey import Candidate, Survey
+from blindtune.datasets.eeg import annotations, montages, segments
+from blindtune.datasets.eeg import edf_header as headers
+from blindtune.datasets.eeg import preprocessing as recordings
+from blindtune.datasets.eeg.config import CLASSES, Eeg
+from blindtune.datasets.eeg.discovery import Recording
+from blindtune.datasets.eeg.edf_header import Header
+from blindtune.datasets.eeg.errors import Fault
 from blindtune.datasets.eeg.montages import Montage
 from blindtune.datasets.eeg.segments import Stretch
-from blindtune.datasets.eeg.settings import CLASSES, Eeg
-from blindtune.datasets.surveys import Candidate, Survey
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file
 
 
 def survey(folder: Path, recording: Recording, split: str, settings: Eeg) -> Survey:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.errors import UserError
+from blindtune.core.errors import UserError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

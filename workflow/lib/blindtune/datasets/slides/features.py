@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.slides.histology import EOSIN, HAEMATOXYLIN
+from blindtune.datasets.slides.simulated.tissue import EOSIN, HAEMATOXYLIN
 
 #: Sides of the blocks that are averaged, in pixels of the patch.
 SCALES = (1, 2, 4, 8, 16, 32, 64)

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from blindtune.core.errors import UserError
+from blindtune.datasets.corpus.survey import Candidate
 from blindtune.datasets.slides.annotations import read_annotation
-from blindtune.datasets.slides.slide import BadSlide, Slide
-from blindtune.datasets.surveys import Candidate
-from blindtune.errors import UserError
+from blindtune.datasets.slides.reader import BadSlide, Slide
 
 #: Of regions that make up no class.
 GREY = (120, 120, 120)

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.core.seeds import derive
+from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
-from blindtune.datasets.slides.corpus import Found
+from blindtune.datasets.slides.config import Slides
+from blindtune.datasets.slides.discovery import Found
 from blindtune.datasets.slides.polygons import Areas, areas_of, coverage, draw_points
-from blindtune.datasets.slides.settings import Slides
-from blindtune.datasets.slides.slide import ELSEWHERE, IN_FILE, TOLERANCE, BadSlide, Slide, View
-from blindtune.datasets.slides.tissue import fault_of
-from blindtune.datasets.surveys import Candidate, Survey
-from blindtune.errors import UserError
-from blindtune.files import digest_of_file
-from blindtune.seeds import derive
+from blindtune.datasets.slides.quality import fault_of
+from blindtune.datasets.slides.reader import ELSEWHERE, IN_FILE, TOLERANCE, BadSlide, Slide, View
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry

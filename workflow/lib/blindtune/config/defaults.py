@@ -1,0 +1,196 @@
+"""The default study: small, runs everywhere. ``config.yaml`` is written from here; see `blindtune.config.generate`."""
+
+from typing import Any
+
+_SIZES_08 = {"train": 4500, "dev": 3000, "eval": 3000}
+_SIZES_09 = {"train": 4000, "dev": 2000, "eval": 2000}
+_SIZES_10 = {"train": 6000, "dev": 2000, "eval": 2000}
+
+# Fewer samples make fewer steps an epoch, so the small study trains with larger ones.
+_MANUAL_TRAINING = {"learning_rate": 0.001, "epochs": 25}
+_TUNED_TRAINING = {
+    "optimizer": "adam",
+    "learning_rate": 0.005,
+    "batch_size": 128,
+    "epochs": 10,
+    # The published study searched with Keras.
+    "initial_weights": "keras",
+    "loss": "sparse_categorical_crossentropy",
+    "metric": "accuracy",
+}
+_KERAS_TUNER = {
+    "library": "keras-tuner",
+    "algorithm": "random",
+    "allow_new_entries": True,
+    "tune_new_entries": True,
+}
+
+
+def _drawn(number: str, sizes: dict[str, int]) -> dict[str, Any]:
+    return {
+        "source": "drawn",
+        "published": number,
+        "stand_in": True,
+        "drawing": f"set_{number}",
+        "sizes": sizes,
+        "seed": 1,
+        "scale": 1.0,
+    }
+
+
+def _manual(model: str, published: str) -> dict[str, Any]:
+    return {
+        "kind": "manual",
+        "published": published,
+        "model": model,
+        "trainer": "fused",
+        "training": _MANUAL_TRAINING,
+    }
+
+
+def _tuned(space: str, published: str) -> dict[str, Any]:
+    return {
+        "kind": "tuner",
+        "published": published,
+        "tuner": _KERAS_TUNER,
+        "space": space,
+        "family": "mlp",
+        "trainer": "fused",
+        "training": _TUNED_TRAINING,
+    }
+
+
+def _network(model: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
+    """The expert's network for #11 or #12."""
+    return {"kind": "manual", "published": "Manual", "model": model, "training": training, "sees": view}
+
+
+def _searched(space: str, family: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
+    """The published study's search for a network for #11 or #12."""
+    return _tuned(space, "Auto") | {
+        "family": family,
+        "sees": view,
+        "trainer": "keras",
+        "training": _TUNED_TRAINING | training,
+    }
+
+
+def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
+    """A tuner, on whatever it is compared on."""
+    return {
+        "kind": "tuner",
+        "tuner": {"library": library, **tuner},
+        "space": "mlp",
+        "family": "mlp",
+        "trainer": "fused",
+        "training": _TUNED_TRAINING,
+    }
+
+
+#: A patch of 256 whole, at half its size: the published network takes 128.
+_CROPS = {"view": "crops", "side": 128, "downsample": 2, "looks": 1, "jitter": 0.1, "rotate": True}
+#: The same in a quarter of the time, for the search.
+_SMALL_CROPS = _CROPS | {"side": 64, "downsample": 4}
+_FRAMES = {"view": "frames"}
+_FEATURES = {"view": "features"}
+
+#: One of each library; the three also compete on the digits.
+_LIBRARIES = ["kt_hyperband", "op_tpe_median", "sk_halving"]
+
+DEFAULT: dict[str, Any] = {
+    "name": "default",
+    "seeds": [42, 43, 44],
+    "scoring": "last",
+    "keep": 1,
+    "verbosity": "normal",
+    "workers": 1,
+    "repeats": [],
+    "compare": [
+        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},
+        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},
+        {
+            "dataset": "set_10",
+            "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", *_LIBRARIES, "bayes"],
+            "budget": {"epochs": 30},
+        },
+        {
+            "dataset": "digits",
+            "systems": ["knn", "rnf", "convnet_m", *_LIBRARIES],
+            "budget": {"epochs": 36},
+            "tuners": {
+                "space": "convnet",
+                "family": "convnet",
+                "trainer": "pytorch",
+                "training": {"epochs": 9, "batch_size": 32},
+            },
+        },
+        {
+            "dataset": "tissue_11",
+            "systems": ["knn_features", "rnf_features", "convnet_m11", "convnet_a11"],
+            "budget": {"epochs": 9},
+        },
+        {
+            "dataset": "eeg_12",
+            "systems": ["knn_features", "rnf_features", "hybrid_m12", "lstm_a12"],
+            "budget": {"epochs": 8},
+        },
+    ],
+    "report": {"points": 4000, "surface": 200},
+    "datasets": {
+        "set_08": _drawn("08", _SIZES_08),
+        "set_09": _drawn("09", _SIZES_09),
+        "set_10": _drawn("10", _SIZES_10),
+        "digits": {"source": "digits", "dev": 0.2, "eval": 0.2, "seed": 1},
+        "tissue_11": {
+            "source": "slides",
+            "published": "11",
+            "stand_in": True,
+            "made": {"patients": {"train": 32, "dev": 10, "eval": 10}, "side": 1280},
+            "patch": 256,
+            "mpp": 0.75,
+            "overlap": 0.5,
+            "sizes": {"train": 240, "dev": 72, "eval": 72},
+        },
+        "eeg_12": {
+            "source": "eeg",
+            "published": "12",
+            "stand_in": True,
+            "made": {"patients": 48, "recordings": 1},
+            "sizes": {"train": 240, "dev": 60, "eval": 60},
+        },
+    },
+    "systems": {
+        "knn": {"kind": "knn", "published": "KNN", "neighbours": [5, 20, 100]},
+        "rnf": {
+            "kind": "random_forest",
+            "published": "RNF",
+            "trees": [100],
+            "max_depth": [8, 10, 20],
+            "min_samples_leaf": [1],
+        },
+        "bayes": {
+            "kind": "bayes",
+            "published": "BER",
+            "train": {"neighbours": 20, "trees": 50, "max_depth": 10, "min_samples_leaf": 1},
+            "dev": {"neighbours": 5, "trees": 50, "max_depth": 0, "min_samples_leaf": 15},
+            "eval": {"neighbours": 5, "trees": 50, "max_depth": 0, "min_samples_leaf": 15},
+        },
+        "mlp_m": _manual("mlp_m", "MLP-M"),
+        "mlp_m1": _manual("mlp_m1", "MLP-M1"),
+        "mlp_m2": _manual("mlp_m2", "MLP-M2"),
+        "mlp_a": _tuned("mlp", "MLP-A"),
+        "mlp_a1": _tuned("mlp", "MLP-A1"),
+        "mlp_a2": _tuned("mlp_dropout", "MLP-A2"),
+        "knn_features": {"kind": "knn", "neighbours": [5, 20], "sees": _FEATURES},
+        "rnf_features": {"kind": "random_forest", "trees": [100], "max_depth": [4, 8], "sees": _FEATURES},
+        "convnet_m11": _network("convnet_11", _CROPS, learning_rate=0.03, epochs=4),
+        "convnet_a11": _searched("convnet_11", "convnet", _SMALL_CROPS, learning_rate=0.003, batch_size=16, epochs=3),
+        "hybrid_m12": _network("hybrid_12", _FRAMES),
+        "lstm_a12": _searched("lstm_12", "lstm", _FRAMES, learning_rate=0.003, batch_size=32, epochs=4),
+        "guide_base": {"kind": "manual", "model": "guide_base", "trainer": "keras"},
+        "convnet_m": {"kind": "manual", "model": "convnet_m"},
+        "kt_hyperband": _tuner("keras-tuner", algorithm="hyperband"),
+        "op_tpe_median": _tuner("optuna", algorithm="tpe", pruner={"algorithm": "median"}),
+        "sk_halving": _tuner("scikit-learn", algorithm="halving-random-search"),
+    },
+}

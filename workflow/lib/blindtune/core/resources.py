@@ -1,0 +1,5 @@
+"""Where the small files that ship with blindtune lie."""
+
+from pathlib import Path
+
+RESOURCES = Path(__file__).parents[4] / "resources"

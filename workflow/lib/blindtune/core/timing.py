@@ -1,0 +1,46 @@
+"""Wall and CPU time, split into named parts."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from blindtune.records.trial import Seconds
+
+
+class Stopwatch:
+    """Adds up wall and CPU seconds of this process by the name of what was done.
+
+    Every second counts once: what is measured inside another part is taken from that part.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, Seconds] = {}
+        self._open: list[str] = []
+
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        """Count the time spent inside towards ``part``."""
+        self._open.append(part)
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            self._open.pop()
+            self.add(part, wall, cpu)
+            if self._open:
+                self.add(self._open[-1], -wall, -cpu)
+
+    def add(self, part: str, wall: float, cpu: float) -> None:
+        """Count ``wall`` and ``cpu`` seconds towards ``part``; negative ones take away."""
+        spent = self.seconds.setdefault(part, Seconds())
+        spent.wall += wall
+        spent.cpu += cpu
+
+    def share(self, part: float) -> Self:
+        """A stopwatch that stands at this share of every part."""
+        shared = type(self)()
+        for name, spent in self.seconds.items():
+            shared.add(name, part * spent.wall, part * spent.cpu)
+        return shared

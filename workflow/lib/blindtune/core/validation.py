@@ -1,0 +1,152 @@
+"""The pydantic base of every part of the config and of every data file that a user writes."""
+
+import difflib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from blindtune.core.errors import UserError
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and silent conversions between types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file, by the safe loader.
+
+    Raises:
+        UserError: the file is missing, unreadable or no YAML.
+    """
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return yaml.safe_load(stream)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not valid YAML: {error}") from error
+
+
+def parse(model: type[Model], content: Any, where: str) -> Model:
+    """``content`` as a ``model``, or one message that names each wrong key by its path.
+
+    Args:
+        model: the pydantic model to check against.
+        content: plain data, as YAML or JSON gives it.
+        where: the file that the content came from, for the message.
+
+    Raises:
+        UserError: the content does not fit.
+    """
+    return _checked(model, lambda: model.model_validate(content), content, where)
+
+
+def parse_json(model: type[Model], content: Any, where: str) -> Model:
+    """As `parse`, for what was read from JSON, whose lists stand for tuples too."""
+    return _checked(model, lambda: model.model_validate_json(json.dumps(content)), content, where)
+
+
+def _checked(model: type[Model], validate: Callable[[], Model], content: Any, where: str) -> Model:
+    try:
+        return validate()
+    except ValidationError as error:
+        problems = [_sentence(problem, model, content) for problem in error.errors(include_url=False)]
+        listed = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
+        raise UserError(f"{where} does not fit:\n{listed}") from None
+
+
+def load(model: type[Model], path: Path) -> Model:
+    """The YAML file at ``path`` as a ``model``; raises UserError as `read_yaml` and `parse` do."""
+    return parse(model, read_yaml(path), str(path))
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint that names the known word nearest to ``name``, or all of them where none is near."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
+
+
+def _sentence(problem: Any, model: type[BaseModel], content: Any) -> str:
+    path = ".".join(_written(problem["loc"], content, problem["type"] == "missing")) or "the whole"
+    if problem["type"] == "extra_forbidden":
+        known = _fields_beside(problem["loc"], model)
+        hint = f": {nearest(str(problem['loc'][-1]), known)}" if known else "."
+        return f"{path}: unknown key{hint}"
+    if problem["type"] == "missing":
+        return f"{path}: is missing."
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        # A check of the whole names its own keys.
+        return f"{path}: {message}" if problem["loc"] else message
+    given = problem.get("input")
+    shown = "" if isinstance(given, dict | list) else f" (got {given!r})"
+    return f"{path}: {message}{shown}"
+
+
+def _written(loc: tuple[Any, ...], content: Any, missing: bool) -> list[str]:
+    """The parts of ``loc`` that the user wrote: pydantic puts the kind of each union's member behind its key.
+
+    Args:
+        loc: where something is wrong.
+        content: what was checked.
+        missing: whether the last part is a key that the user did not write.
+    """
+    parts: list[str] = []
+    for number, part in enumerate(loc, 1):
+        known = isinstance(content, dict) and part in content
+        if known or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
+            content = content[part]
+        elif not (missing and number == len(loc)):
+            continue
+        parts.append(str(part))
+    return parts
+
+
+def _fields_beside(loc: tuple[Any, ...], model: Any) -> list[str]:
+    """The field names of the model in which the last part of ``loc`` was found."""
+    schema = model.model_json_schema()
+    definitions = schema.get("$defs", {})
+    nodes = [schema]
+    for part in loc[:-1]:
+        nodes = [found for node in nodes for found in _step(node, part, definitions)]
+    found = [option for node in nodes for option in (node, *_options(node, definitions))]
+    return sorted({name for node in found for name in _resolve(node, definitions).get("properties", {})})
+
+
+def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
+    while "$ref" in node:
+        node = definitions[node["$ref"].rsplit("/", 1)[-1]]
+    return node
+
+
+def _options(node: Any, definitions: dict[str, Any]) -> list[Any]:
+    node = _resolve(node, definitions)
+    return [_resolve(option, definitions) for key in ("anyOf", "oneOf") for option in node.get(key, [])]
+
+
+def _step(node: Any, part: Any, definitions: dict[str, Any]) -> list[Any]:
+    node = _resolve(node, definitions)
+    options = _options(node, definitions)
+    if options:
+        tagged = [option for option in options if _is_tagged(option, part)]
+        return tagged or [found for option in options for found in _step(option, part, definitions)]
+    if isinstance(part, int):
+        return [node["items"]] if "items" in node else []
+    if part in node.get("properties", {}):
+        return [node["properties"][part]]
+    # A dict whose keys must match a pattern stands under patternProperties.
+    values = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
+    return [value for value in values if isinstance(value, dict)]
+
+
+def _is_tagged(option: Any, tag: Any) -> bool:
+    return any(tag in (field.get("const"), *field.get("enum", [])) for field in option.get("properties", {}).values())

@@ -1,0 +1,137 @@
+"""The ISIP course sets #08 to #10: ``train.csv``, ``dev.csv`` and ``eval.csv`` in one folder.
+
+No header, one sample a row, ``label,x,y`` with labels from 0. The files are public
+(Shawki et al. 2021, section III); `blindtune.datasets.downloads` knows their addresses and hashes.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from blindtune.core.errors import UserError
+from blindtune.core.paths import Layout
+from blindtune.datasets import downloads as registry
+from blindtune.datasets.base import SPLITS, Loaded, Source, Split
+
+COLUMNS = 3
+
+#: Answers are kept as 16-bit labels; a larger one is a mistake in the file.
+HIGHEST_LABEL = 2**15 - 1
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Isip(Source):
+    """Real CSV files, from a folder or fetched."""
+
+    source: Literal["isip"]
+    folder: str | None = Field(default=None, description="folder that holds train.csv, dev.csv and eval.csv")
+    fetch: str | None = Field(
+        default=None,
+        description="instead of a folder: a set of resources/datasets.yaml to fetch, e.g. set_10",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.folder is None) == (self.fetch is None):
+            raise ValueError("give either folder (your own copy) or fetch (the name of a registered set)")
+        if self.fetch is not None:
+            registry.entry(self.fetch)
+        return self
+
+    def given(self) -> dict[str, Path]:
+        """The three CSV files of the folder; fetched ones are the workflow's to place."""
+        return {} if self.folder is None else {split: Path(self.folder) / f"{split}.csv" for split in SPLITS}
+
+    def inputs(self, layout: Layout, dataset: str) -> dict[str, Path]:
+        """Those of the folder, or what is fetched first."""
+        if self.fetch is None:
+            return self.given()
+        files = registry.entry(self.fetch).sha256
+        return {file.removesuffix(".csv"): Path(layout.download(self.fetch, file)) for file in files}
+
+    def load(self, files: dict[str, Path]) -> Loaded:
+        """The three splits; raises UserError naming the file and row of the first fault."""
+        splits = {split: Split(*read_csv(files[split])) for split in SPLITS}
+        labels = max(int(part.y.max()) for part in splits.values())
+        return Loaded(
+            splits=splits,
+            classes=[str(label) for label in range(labels + 1)],
+            axes=["sample", "feature"],
+            units="arbitrary",
+            files=[files[split] for split in SPLITS],
+        )
+
+
+def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Features (samples, 2) and labels (samples,) of one file.
+
+    Raises:
+        UserError: the file is missing, unreadable or empty, or a row of it is wrong: not three
+            fields, a field that is missing, no number or not finite, a label that is no whole number from 0.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise UserError(f"{path}: cannot be read ({reason}). It must be a CSV file with rows label,x,y.") from error
+    lines = text.splitlines()
+    if not any(line.strip() for line in lines):
+        raise UserError(f"{path}: is empty. It must hold rows label,x,y.")
+    try:
+        table = np.loadtxt(
+            [line for line in lines if line.strip()], delimiter=",", dtype=np.float64, comments=None, ndmin=2
+        )
+    except ValueError:
+        table = None
+    if table is None or table.shape[1] != COLUMNS or not _is_clean(table):
+        raise UserError(_first_fault(path, lines))
+    return table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64)
+
+
+def _is_clean(table: NDArray[np.float64]) -> bool:
+    label = table[:, 0]
+    whole = (label >= 0) & (label <= HIGHEST_LABEL) & (label == np.floor(label))
+    return bool((np.abs(table) <= _LARGEST).all() and whole.all())
+
+
+def _first_fault(path: Path, lines: list[str]) -> str:
+    for row, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        fields = line.split(",")
+        if len(fields) != COLUMNS:
+            return f"{path}, row {row}: has {len(fields)} fields, not the 3 of label,x,y: {line[:60]!r}."
+        for name, field in zip(("label", "x", "y"), fields, strict=True):
+            fault = _fault(name, field)
+            if fault:
+                return f"{path}, row {row}: {name} {fault}. Mend or remove the row."
+    return f"{path}: cannot be parsed as rows label,x,y."
+
+
+def _fault(name: str, field: str) -> str | None:
+    if not field.strip():
+        return "is missing"
+    try:
+        value = float(field)
+        # Python reads more than files should hold: 1_000, digits of other scripts.
+        if "_" in field or not field.strip().isascii():
+            raise ValueError
+    except ValueError:
+        return f"is no number: {field.strip()[:40]!r}"
+    if not np.isfinite(value):
+        return f"is not finite: {field.strip()!r}"
+    if abs(value) > _LARGEST:
+        return f"is too large for 32 bits: {field.strip()!r}"
+    return _label_fault(value, field) if name == "label" else None
+
+
+def _label_fault(value: float, field: str) -> str | None:
+    if value < 0 or value != int(value):
+        return f"is no whole number from 0: {field.strip()!r}"
+    if value > HIGHEST_LABEL:
+        return f"lies above {HIGHEST_LABEL}: {field.strip()!r}"
+    return None

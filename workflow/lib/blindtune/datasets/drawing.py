@@ -1,0 +1,289 @@
+"""The source `drawn`: what the published study drew by hand in IMLD, as data.
+
+Shawki et al. 2021 (section III) made their synthetic sets #08 to #10 with a drawing tool: shapes and
+brush strokes, blurred with Gaussian noise. Here a drawing is a YAML file that lists those shapes for
+each split and class, and `sample` draws any number of points from it.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from pydantic import AfterValidator, Field, model_validator
+
+from blindtune.core.errors import UserError
+from blindtune.core.resources import RESOURCES
+from blindtune.core.seeds import derive
+from blindtune.core.validation import Strict, load, nearest
+from blindtune.datasets.base import SPLITS, Loaded, Sizes, Source, Split
+
+DRAWINGS = RESOURCES / "drawings"
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# YAML has lists only, which a strict model would not take for a tuple.
+Point = Annotated[tuple[Finite, Finite], Field(strict=False)]
+Lengths = Annotated[tuple[Length, Length], Field(strict=False)]
+
+
+def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] >= limits[1]:
+        raise ValueError(f"the first limit must be below the second (got {limits[0]} and {limits[1]})")
+    return limits
+
+
+Limits = Annotated[Point, AfterValidator(_ascending)]
+
+
+class _Shape(Strict):
+    """What every shape has; lengths are in the drawing's own units, in which it fills about -1 to 1."""
+
+    share: float = Field(default=1.0, gt=0, allow_inf_nan=False, description="weight within the class")
+    jitter: Length = Field(default=0.0, description="standard deviation of the Gaussian noise per axis")
+    dots: int | None = Field(
+        default=None,
+        gt=0,
+        description="how many dots the pen left, each sampled again and again; none: no limit",
+    )
+
+    def sample(self, count: int, rng: Generator) -> NDArray[np.float64]:
+        """``count`` points of the shape, jittered, (count, 2)."""
+        if self.dots is None:
+            drawn = self.points(count, rng)
+        else:
+            drawn = self.points(self.dots, rng)[rng.integers(self.dots, size=count)]
+        jitter: NDArray[np.float64] = rng.normal(0.0, self.jitter, (count, 2))
+        return drawn + jitter
+
+    def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
+        """``count`` points of the shape before the jitter, (count, 2)."""
+        raise NotImplementedError
+
+
+class Rectangle(_Shape):
+    """A rectangle, filled evenly."""
+
+    kind: Literal["rectangle"]
+    x: Limits = Field(description="left and right side")
+    y: Limits = Field(description="lower and upper side")
+
+    def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
+        """See `_Shape.points`."""
+        return _within(self.x, self.y, count, rng)
+
+
+class Frame(_Shape):
+    """The outline of a rectangle, drawn with a round brush."""
+
+    kind: Literal["frame"]
+    x: Limits = Field(description="left and right side")
+    y: Limits = Field(description="lower and upper side")
+    width: Length = Field(default=0.0, description="diameter of the brush")
+
+    def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
+        """See `_Shape.points`."""
+        (left, right), (low, high) = self.x, self.y
+        corners = [(left, low), (right, low), (right, high), (left, high), (left, low)]
+        return _brushed(np.array(corners), self.width, count, rng)
+
+
+class Ellipse(_Shape):
+    """An ellipse with its axes along x and y, filled evenly, or a ring where it has a hole."""
+
+    kind: Literal["ellipse"]
+    centre: Point = Field(description="x and y of the centre")
+    radii: Lengths = Field(description="radius along x and along y")
+    hole: float = Field(default=0.0, ge=0, lt=1, description="radius of the hole as a part of the radii")
+
+    def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
+        """See `_Shape.points`."""
+        disc = _in_disc(self.hole, count, rng)
+        return disc * self.radii + self.centre
+
+
+class Stroke(_Shape):
+    """Straight lines from point to point, drawn with a round brush."""
+
+    kind: Literal["stroke"]
+    path: list[Point] = Field(min_length=2, description="the points that the brush passes, x and y")
+    width: Length = Field(default=0.0, description="diameter of the brush")
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if len(set(self.path)) == 1:
+            raise ValueError("path: all points are the same; a stroke needs two different ones")
+        return self
+
+    def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
+        """See `_Shape.points`."""
+        return _brushed(np.array(self.path), self.width, count, rng)
+
+
+class Blob(_Shape):
+    """A Gaussian with its axes along x and y."""
+
+    kind: Literal["blob"]
+    centre: Point = Field(description="x and y of the mean")
+    spread: Lengths = Field(description="standard deviation along x and along y")
+
+    def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
+        """See `_Shape.points`."""
+        noise: NDArray[np.float64] = rng.standard_normal((count, 2))
+        return noise * self.spread + self.centre
+
+
+Shape = Annotated[Rectangle | Frame | Ellipse | Stroke | Blob, Field(discriminator="kind")]
+
+
+class Outliers(Strict):
+    """Points that belong to no shape, spread evenly over a rectangle, with any label."""
+
+    share: float = Field(ge=0, lt=1, description="part of each class's points")
+    x: Limits = Field(description="left and right side")
+    y: Limits = Field(description="lower and upper side")
+
+
+class Part(Strict):
+    """One split of a drawing."""
+
+    outliers: Outliers = Field(description="points that belong to no shape")
+    shapes: dict[str, Annotated[list[Shape], Field(min_length=1)]] = Field(description="shapes by class")
+
+
+class Drawing(Strict):
+    """A drawing: the shapes of each class in each split."""
+
+    name: str = Field(min_length=1, description="name of the drawing; the random numbers depend on it")
+    classes: list[str] = Field(min_length=2, description="the classes, in the order of their labels from 0")
+    train: Part = Field(description="the split that models are fitted to")
+    dev: Part = Field(description="the split that models are chosen by")
+    eval: Part = Field(description="the sealed split")
+
+    @model_validator(mode="after")
+    def _same_classes_everywhere(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: a class is listed twice")
+        for split in SPLITS:
+            drawn = getattr(self, split).shapes
+            for missing in (name for name in self.classes if name not in drawn):
+                raise ValueError(f"{split}.shapes: class {missing!r} is missing")
+            for unknown in (name for name in drawn if name not in self.classes):
+                raise ValueError(f"{split}.shapes.{unknown}: is not among classes")
+        return self
+
+
+class Drawn(Source):
+    """Points sampled from a drawing, as in the synthetic sets of Shawki et al. 2021 (section III)."""
+
+    source: Literal["drawn"]
+    stand_in: bool = Field(
+        default=True, description="true: the points only look like the published ones; the report says so"
+    )
+    drawing: str = Field(description="name of a drawing in resources/drawings, or a path ending in .yaml")
+    sizes: Sizes = Field(description="samples per split, over all classes")
+    seed: int = Field(description="another seed gives other points of the same drawing")
+    scale: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="factor on all coordinates; 1 fills about -1 to 1"
+    )
+
+    def given(self) -> dict[str, Path]:
+        """The drawing's file, as ``drawing``.
+
+        Raises:
+            UserError: no drawing has this name, or there is no file at this path.
+        """
+        if self.drawing.endswith(".yaml"):
+            path = Path(self.drawing)
+            hint = "there is no such file."
+        else:
+            path = DRAWINGS / f"{self.drawing}.yaml"
+            hint = nearest(self.drawing, [file.stem for file in DRAWINGS.glob("*.yaml")])
+        if not path.is_file():
+            raise UserError(f"drawing: {self.drawing!r} is unknown; {hint}")
+        return {"drawing": path}
+
+    def load(self, files: dict[str, Path]) -> Loaded:
+        """The three splits, sampled from the drawing at ``files["drawing"]``.
+
+        Raises:
+            UserError: the drawing is no valid one, or a split is too small to hold every class.
+        """
+        drawing = load(Drawing, files["drawing"])
+        splits = {}
+        for split in SPLITS:
+            count = getattr(self.sizes, split)
+            if count < len(drawing.classes):
+                raise UserError(
+                    f"sizes.{split}: {count} samples cannot hold the {len(drawing.classes)} classes"
+                    f" of {files['drawing']}."
+                )
+            splits[split] = Split(*sample(drawing, split, count, self.seed, self.scale))
+        return Loaded(
+            splits=splits,
+            classes=drawing.classes,
+            axes=["sample", "coordinate"],
+            units="drawing units",
+            files=[files["drawing"]],
+            parameters={"drawing": drawing.name, "seed": self.seed, "scale": self.scale},
+        )
+
+
+def sample(
+    drawing: Drawing, split: str, count: int, seed: int, scale: float = 1.0
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Points of one split of a drawing, in random order (Shawki et al. 2021, section III).
+
+    The classes are balanced: where ``count`` does not divide evenly, the first ones get one more.
+    The same arguments give the same points; ``scale`` only multiplies them.
+
+    Args:
+        drawing: what to draw from.
+        split: "train", "dev" or "eval".
+        count: points over all classes, 0 or more.
+        seed: chooses the points.
+        scale: factor on all coordinates.
+
+    Returns:
+        ``x`` (count, 2) float32 in drawing units times ``scale``, and ``y`` (count,) int64, the labels.
+    """
+    rng = np.random.default_rng(derive("drawn", drawing.name, split, seed))
+    part: Part = getattr(drawing, split)
+    least, extra = divmod(count, len(drawing.classes))
+    sizes = [least + (label < extra) for label in range(len(drawing.classes))]
+    x = np.concatenate([_of_class(part, name, size, rng) for name, size in zip(drawing.classes, sizes, strict=True)])
+    y = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
+    order = rng.permutation(count)
+    return (x * scale).astype(np.float32)[order], y[order]
+
+
+def _of_class(part: Part, name: str, count: int, rng: Generator) -> NDArray[np.float64]:
+    """``count`` points of one class, shape after shape, the outliers last."""
+    shapes = part.shapes[name]
+    shares = np.array([shape.share for shape in shapes])
+    inside = shares / shares.sum() * (1 - part.outliers.share)
+    *counts, outside = rng.multinomial(count, [*inside, part.outliers.share])
+    pieces = [shape.sample(size, rng) for shape, size in zip(shapes, counts, strict=True)]
+    return np.concatenate([*pieces, _within(part.outliers.x, part.outliers.y, outside, rng)])
+
+
+def _within(x: tuple[float, float], y: tuple[float, float], count: int, rng: Generator) -> NDArray[np.float64]:
+    """Points spread evenly over a rectangle, (count, 2)."""
+    return rng.uniform((x[0], y[0]), (x[1], y[1]), (count, 2))
+
+
+def _in_disc(hole: float, count: int, rng: Generator) -> NDArray[np.float64]:
+    """Points spread evenly over a disc of radius 1 with a hole of radius ``hole``, (count, 2)."""
+    # The area within a radius grows with its square, so the square is what is spread evenly.
+    radius = np.sqrt(rng.uniform(hole**2, 1.0, count))
+    angle = rng.uniform(0.0, 2 * np.pi, count)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def _brushed(path: NDArray[np.float64], width: float, count: int, rng: Generator) -> NDArray[np.float64]:
+    """Points sprayed along a path (corners, 2) with a round brush of diameter ``width``, (count, 2)."""
+    reached = np.append(0.0, np.cumsum(np.hypot(*np.diff(path, axis=0).T)))
+    at = rng.uniform(0.0, reached[-1], count)
+    line = np.stack([np.interp(at, reached, path[:, axis]) for axis in (0, 1)], axis=1)
+    return line + _in_disc(0.0, count, rng) * (width / 2)

@@ -1,0 +1,244 @@
+"""A made corpus in the layout and the file formats of TUSZ.
+
+Which files there are follows from the settings alone; each is a function of the seed and of the patient, session and
+piece that it is of, so that files can be made in any order, side by side, and come out the same to the byte.
+"""
+
+import datetime
+import io
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import write_beside, write_text
+from blindtune.core.seeds import derive
+from blindtune.datasets.eeg.config import StandIn
+from blindtune.datasets.eeg.discovery import MONTAGES
+from blindtune.datasets.eeg.montages import ELECTRODES, TCP
+from blindtune.datasets.eeg.simulated import signals as synthetic
+from blindtune.datasets.eeg.simulated.corruptions import CHANGES
+
+if TYPE_CHECKING:
+    from edfio import EdfSignal
+
+#: Sampling rates in Hz, in turns over the sessions.
+RATES = (250, 256, 250, 400)
+#: Length of a recording with a fault, in seconds.
+SHORT = 60
+#: As real headers have it: steps of 0.1 uV.
+_PHYSICAL, _DIGITAL = (-3276.7, 3276.7), (-32767, 32767)
+_SIDECARS = {"v1": (".tse", ".tse_bi"), "v2": (".csv", ".csv_bi")}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One recording of the corpus: what it is of, and what is wrong with it on purpose."""
+
+    file: str
+    patient: int
+    session: int
+    token: int
+    montage: str
+    fault: str | None = None
+
+
+def files(settings: StandIn) -> list[str]:
+    """The recordings of the corpus, as paths below its folder, in order."""
+    return sorted(piece.file for piece in pieces(settings))
+
+
+def pieces(settings: StandIn) -> list[Piece]:
+    """What the corpus holds: the good recordings, and one for each fault."""
+    found = []
+    for patient in range(settings.patients):
+        for number in range(settings.recordings):
+            # Every other patient has all in one session, the others have a session for each.
+            session, token = (1, number) if patient % 2 else (1 + number, 0)
+            found.append(_piece(settings, patient, session, token))
+    for number, fault in enumerate(settings.faults):
+        patient = number % settings.patients
+        if fault == "twin":
+            original = found[patient * settings.recordings]
+            found.append(_piece(settings, patient, original.session, original.token, fault, original.montage))
+        else:
+            found.append(_piece(settings, patient, settings.recordings + 1 + number, 0, fault))
+    return found
+
+
+def beside(piece: Piece, settings: StandIn) -> list[str]:
+    """The annotation files of one recording, as paths below the folder of the corpus."""
+    if piece.fault == "no_annotation":
+        return []
+    return [PurePosixPath(piece.file).with_suffix(suffix).as_posix() for suffix in _SIDECARS[settings.layout]]
+
+
+def write(settings: StandIn, file: str, folder: Path) -> None:
+    """Make one recording, and its annotations before it, below ``folder``.
+
+    Raises:
+        UserError: the corpus has no such file, or the disk refuses.
+    """
+    piece = _of(file, settings)
+    x, annotated, rate = _signal(piece, settings)
+    end = x.shape[1] / rate
+    for name in beside(piece, settings):
+        text = _annotations(piece, Path(name).suffix, annotated, end, settings)
+        write_text(folder / name, text)
+    content = _edf(piece, x, rate, settings)
+    write_beside(folder / file, lambda path: _write(path, content))
+
+
+def _of(file: str, settings: StandIn) -> Piece:
+    for piece in pieces(settings):
+        if piece.file == file:
+            return piece
+    raise UserError(f"{file}: is no file of this stand-in corpus.")
+
+
+def _piece(
+    settings: StandIn, patient: int, session: int, token: int, fault: str | None = None, not_this: str | None = None
+) -> Piece:
+    choice = [name for name in MONTAGES[:3] if name != not_this]
+    montage = choice[(patient + session) % len(choice)]
+    name = _name(patient, settings.layout)
+    stem = f"{name}_s{session:03}_t{token:03}.edf"
+    split = _split(patient, settings)
+    if settings.layout == "v1":
+        path = f"edf/{split}/{montage}/{name[3:6]}/{name}/s{session:03}_2010_{1 + patient % 12:02}_01/{stem}"
+    else:
+        path = f"edf/{split}/{name}/s{session:03}_2015/{montage}/{stem}"
+    return Piece(path, patient, session, token, montage, fault)
+
+
+def _name(patient: int, layout: str) -> str:
+    if layout == "v1":
+        return f"{100 + 7 * patient:08}"
+    letters = ""
+    for _ in range(8):
+        letters = chr(ord("a") + patient % 26) + letters
+        patient //= 26
+    return letters
+
+
+def _split(patient: int, settings: StandIn) -> str:
+    """Three fifths of the patients in train; version 1 has no eval, and a larger dev from which it can be taken."""
+    share = (patient + 0.5) / settings.patients
+    if share < 0.6:
+        return "train"
+    if settings.layout == "v1":
+        return "dev_test"
+    return "dev" if share < 0.8 else "eval"
+
+
+def _signal(piece: Piece, settings: StandIn) -> tuple[NDArray[np.float32], list[tuple[float, float]], int]:
+    """The electrodes, the seizures and the sampling rate of a recording."""
+    who = synthetic.person(np.random.default_rng(derive("eeg", "person", settings.seed, piece.patient)))
+    random = np.random.default_rng(derive("eeg", "recording", settings.seed, piece.patient, piece.session, piece.token))
+    rate = RATES[(piece.patient + 2 * piece.session) % len(RATES)]
+    seconds = settings.seconds if piece.fault in (None, "twin") else SHORT
+    return *synthetic.record(who, random, seconds, rate), rate
+
+
+def _edf(piece: Piece, x: NDArray[np.float32], rate: int, settings: StandIn) -> bytes:
+    from edfio import Edf, Patient, Recording
+
+    names = [name for name in ELECTRODES if piece.montage != "03_tcp_ar_a" or name not in ("A1", "A2")]
+    # Files differ in the order of their channels.
+    order = np.random.default_rng(derive("eeg", "order", settings.seed, piece.patient, piece.session)).permutation(
+        names
+    )
+    linked = piece.montage == "02_tcp_le"
+    ears = [ELECTRODES.index("A1"), ELECTRODES.index("A2")]
+    reference = x[ears].mean(axis=0) if linked else x[:19].mean(axis=0)
+    signals = []
+    for name in order:
+        series, own_rate = x[ELECTRODES.index(name)] - reference, rate
+        if piece.fault == "unlike_rates" and name == "O1":
+            series, own_rate = series[::2], rate // 2
+        signals.append(_channel(f"EEG {name}-{'LE' if linked else 'REF'}", series, own_rate))
+    edf = Edf(
+        [*signals, *_others(x, rate, linked)],
+        patient=Patient(code=_name(piece.patient, settings.layout)),
+        recording=Recording(startdate=datetime.date(2015, 1, 1)),
+        starttime=datetime.time(12, piece.token % 60, 0),
+        data_record_duration=1,
+    )
+    stream = io.BytesIO()
+    edf.write(stream)
+    change = CHANGES.get(piece.fault or "")
+    return change(stream.getvalue()) if change else stream.getvalue()
+
+
+def _channel(label: str, x: NDArray[np.floating], rate: float, unit: str = "uV") -> "EdfSignal":
+    from edfio import EdfSignal
+
+    return EdfSignal(
+        np.clip(x, *_PHYSICAL).astype(np.float64),
+        rate,
+        label=label,
+        physical_dimension=unit,
+        physical_range=_PHYSICAL,
+        digital_range=_DIGITAL,
+        prefiltering="HP:0.000 Hz LP:0.0 Hz N:0.0",
+    )
+
+
+def _others(x: NDArray[np.float32], rate: int, linked: bool) -> "list[EdfSignal]":
+    """Channels that are no EEG, some at a rate of their own, as in every file of the corpus."""
+    seconds = x.shape[1] // rate
+    beat = 600 * np.exp(-(((np.arange(x.shape[1]) / rate) % 0.83 - 0.1) ** 2) / 2e-4)
+    still = np.zeros(seconds)
+    return [
+        _channel(f"EEG EKG1-{'LE' if linked else 'REF'}", beat, rate),
+        _channel("PHOTIC-REF", np.zeros(x.shape[1]), rate),
+        _channel("IBI", still, 1, "sec"),
+        _channel("BURSTS", still, 1, "brst/min"),
+        _channel("SUPPR", still + 100, 1, "%"),
+    ]
+
+
+def _annotations(piece: Piece, suffix: str, annotated: list[tuple[float, float]], end: float, settings: StandIn) -> str:
+    """The text of one annotation file; every other recording lists seizures only, as some real ones do."""
+    binary = suffix.endswith("_bi")
+    who = synthetic.person(np.random.default_rng(derive("eeg", "person", settings.seed, piece.patient)))
+    label = "seiz" if binary else "gnsz" if who.generalised else "fnsz"
+    rows = [(start, stop, label) for start, stop in annotated]
+    if (piece.patient + piece.session + piece.token) % 2 == 0:
+        rows = _with_background(rows, end)
+    if piece.fault == "annotated_past_the_end":
+        rows.append((end + 40, end + 100, label))
+    if piece.fault == "annotated_to_the_full_second":
+        rows.append((end - 20, end + 0.4, label))
+    if suffix.startswith(".tse"):
+        lines = ["version = tse_v1.0.0", "", *(f"{start:.4f} {stop:.4f} {what} 1.0000" for start, stop, what in rows)]
+    else:
+        name = PurePosixPath(piece.file).stem
+        channels = ["TERM"] if binary else [one for one in TCP if piece.montage != "03_tcp_ar_a" or "A" not in one]
+        lines = [
+            "# version = csv_v1.0.0",
+            f"# bname = {name}",
+            f"# duration = {end:.2f} secs",
+            "# montage_file = $NEDC_NFC/lib/nedc_eas_default_montage.txt",
+            "#",
+            "channel,start_time,stop_time,label,confidence",
+            *(f"{one},{start:.4f},{stop:.4f},{what},1.0000" for one in channels for start, stop, what in rows),
+        ]
+    if piece.fault == "malformed_annotation":
+        lines.append("12.0000" if suffix.startswith(".tse") else "TERM,12.0000")
+    return "\n".join(lines) + "\n"
+
+
+def _with_background(rows: list[tuple[float, float, str]], end: float) -> list[tuple[float, float, str]]:
+    filled, at = [], 0.0
+    for start, stop, label in rows:
+        filled += [(at, start, "bckg"), (start, stop, label)]
+        at = stop
+    return [row for row in [*filled, (at, end, "bckg")] if row[1] > row[0]]
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

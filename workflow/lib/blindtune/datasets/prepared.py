@@ -1,0 +1,212 @@
+"""The prepared dataset: what every source writes and every study reads.
+
+Train and dev lie open under ``data/<dataset>``, eval lies under ``sealed/<dataset>``; both folders
+hold one .npy per array, which can be memory-mapped, and a small JSON of hashes. Later stages depend on
+those small files, never on gigabytes.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import Draft, digest_of_arrays, digest_of_file, open_array, read_json, write_json
+from blindtune.datasets.base import SPLITS, Gathered, Loaded, Source, Split
+from blindtune.datasets.channel_stats import Channels
+from blindtune.datasets.split_writer import write_split, write_table
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Train and dev of a prepared dataset.
+
+    Attributes:
+        name: the dataset's name.
+        train, dev: the open splits, memory-mapped.
+        classes: a name per label.
+        sha256: identifies the content of both splits.
+        manifest: the whole manifest, as plain data.
+    """
+
+    name: str
+    train: Split
+    dev: Split
+    classes: list[str]
+    sha256: str
+    manifest: dict[str, Any]
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.train.x.shape[1:])
+
+
+def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path) -> str:
+    """Load a dataset from its source, check it and write it; eval goes under the seal.
+
+    Samples are read, checked, hashed and written a few at a time, so that memory need not hold a split.
+
+    Args:
+        name: the dataset's name.
+        source: its config.
+        files: the files that the source reads, by the names of `Source.inputs`.
+        manifest: path of ``data/<dataset>/manifest.json``; train and dev are written beside it.
+        seal: path of ``sealed/<dataset>/seal.json``; eval is written beside it.
+
+    Returns:
+        A line about what was prepared.
+
+    Raises:
+        UserError: the data are wrong (see `check`; a value that is not finite; two splits that are the same) or cannot
+            be written; nothing was changed.
+    """
+    loaded = _load(name, source, files)
+    check(name, loaded)
+    folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
+    channels = Channels(loaded.axes.index("channel")) if "channel" in loaded.axes else None
+    with Draft() as draft:
+        hashes = {
+            split: write_split(
+                draft,
+                folder / split,
+                f"dataset {name}, {split}",
+                loaded.splits[split],
+                channels if split == "train" else None,
+            )
+            for split, folder in folders.items()
+        }
+        _check_same_data(name, hashes)
+        write_table(draft, manifest.parent / "bad_files.tsv", loaded.bad_files)
+    write_json(seal, {"dataset": name, "sha256": hashes["eval"], "samples": len(loaded.splits["eval"].y)})
+    statistics = channels.result() if channels is not None else None
+    write_json(manifest, _manifest(name, source, loaded, hashes) | {"statistics": statistics})
+    return _said(name, loaded, manifest.parent)
+
+
+def check(name: str, loaded: Loaded) -> None:
+    """Refuse data on which no blind study can be run.
+
+    Raises:
+        UserError: fewer than two classes, an empty split, a class without samples, a label outside the classes, or a
+            group that stands in two splits.
+    """
+    if len(loaded.classes) < 2:
+        raise UserError(f"dataset {name}: has one class. A classifier needs samples of two or more.")
+    for split in SPLITS:
+        _check_split(f"dataset {name}, {split}", loaded.splits[split], loaded.classes)
+    _check_groups(name, loaded)
+
+
+def open_prepared(manifest: Path) -> Prepared:
+    """Train and dev of the dataset whose manifest this is, memory-mapped.
+
+    Raises:
+        UserError: a file of it is missing or unreadable.
+    """
+    content = read_json(manifest)
+    train, dev = (open_split(manifest.parent / split) for split in ("train", "dev"))
+    return Prepared(content["dataset"], train, dev, content["classes"], content["sha256"], content)
+
+
+def open_split(folder: Path) -> Split:
+    """One written split, memory-mapped.
+
+    Raises:
+        UserError: an array of it is missing or unreadable.
+    """
+    group = folder / "group.npy"
+    x, y = (open_array(folder / f"{name}.npy") for name in ("x", "y"))
+    return Split(x, y, open_array(group) if group.exists() else None)
+
+
+def digest_of_split(split: Split) -> str:
+    """The sha256 over the arrays of a split."""
+    arrays: dict[str, NDArray[Any]] = {"x": split.x, "y": split.y}
+    if split.group is not None:
+        arrays["group"] = split.group
+    return digest_of_arrays(arrays)
+
+
+def _check_split(where: str, split: Split | Gathered, classes: list[str]) -> None:
+    if len(split.y) == 0:
+        raise UserError(f"{where}: is empty. Each split needs samples of every class.")
+    if len(split.x) != len(split.y):
+        raise UserError(f"{where}: {len(split.x)} samples but {len(split.y)} labels.")
+    if split.y.min() < 0 or split.y.max() >= len(classes):
+        wrong = int(split.y.min() if split.y.min() < 0 else split.y.max())
+        raise UserError(f"{where}: label {wrong} is none of the {len(classes)} classes 0 to {len(classes) - 1}.")
+    counts = np.bincount(split.y, minlength=len(classes))
+    if not counts.all():
+        absent = ", ".join(classes[label] for label in np.flatnonzero(counts == 0))
+        raise UserError(f"{where}: class {absent} has no sample. Each split needs samples of every class.")
+
+
+def _check_groups(name: str, loaded: Loaded) -> None:
+    seen: dict[int, str] = {}
+    for split in SPLITS:
+        group = loaded.splits[split].group
+        for value in () if group is None else np.unique(group):
+            if int(value) in seen:
+                raise UserError(
+                    f"dataset {name}: group {int(value)} stands in {seen[int(value)]} and in {split}. "
+                    "A group (patient, slide) belongs to one split only."
+                )
+            seen[int(value)] = split
+
+
+def _check_same_data(name: str, hashes: dict[str, str]) -> None:
+    for first, second in (("train", "dev"), ("train", "eval"), ("dev", "eval")):
+        if hashes[first] == hashes[second]:
+            raise UserError(f"dataset {name}: {first} and {second} hold the same samples. Give each split its own.")
+
+
+def _load(name: str, source: Source, files: dict[str, Path]) -> Loaded:
+    try:
+        return source.load(files)
+    except UserError as error:
+        raise UserError(f"dataset {name}: {error}") from error
+
+
+def _said(name: str, loaded: Loaded, folder: Path) -> str:
+    sizes = " / ".join(f"{len(loaded.splits[split].y):,}" for split in SPLITS)
+    bad = len(loaded.bad_files.rows) if loaded.bad_files is not None else 0
+    listed = f"; bad files: {bad}, listed in {folder / 'bad_files.tsv'}" if bad else ""
+    return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
+
+
+def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str]) -> dict[str, Any]:
+    counts = {
+        split: dict(zip(loaded.classes, np.bincount(part.y, minlength=len(loaded.classes)).tolist(), strict=True))
+        for split, part in loaded.splits.items()
+    }
+    sample = loaded.splits["train"].x
+    return {
+        "dataset": name,
+        "classes": loaded.classes,
+        "counts": counts,
+        "axes": loaded.axes,
+        "sample_shape": list(sample.shape[1:]),
+        "dtype": str(sample.dtype),
+        "units": loaded.units,
+        "published": source.published,
+        "stand_in": source.stand_in,
+        "source": source.model_dump(mode="json"),
+        "parameters": loaded.parameters,
+        "files": _digests(loaded.files),
+        "sha256": digest_of_arrays(
+            {split: np.frombuffer(hashes[split].encode(), np.uint8) for split in ("train", "dev")}
+        ),
+        "splits": hashes,
+        "versions": {"python": sys.version.split()[0], "numpy": np.__version__},
+    }
+
+
+def _digests(files: list[Path]) -> dict[str, str]:
+    """The sha256 of each file, by its path below the folder that holds them all: classes may share names."""
+    folder = os.path.commonpath([path.parent for path in files]) if files else ""
+    return {path.relative_to(folder).as_posix(): digest_of_file(path) for path in files}

@@ -1,0 +1,154 @@
+"""Slides in a folder: which there are, with which annotation, of which patient, in which split."""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blindtune.core.errors import UserError
+from blindtune.core.seeds import derive
+from blindtune.datasets.base import SPLITS
+from blindtune.datasets.corpus.filetree import files_below
+from blindtune.datasets.slides.config import ANNOTATIONS, Splitting
+
+#: What OpenSlide opens, by the suffix of the file to open.
+SUFFIXES = {".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif"}
+
+#: The name of a slide in TUDP v2 (patient 00707578) and v3 (patient 00477780_aaaaaagg). `deep` and other blocks of a
+#: patient, and the deeper cuts among them, differ behind the patient, so they stay together. The digits alone are the
+#: patient: they stay the same from v2 to v3.
+TUDP = re.compile(r"(\d{8})(?:_[a-z]{8})?_s\d{3}_\w{4}_(?P<block>\w{4})_a\d{3}_lvl\d{3}_t\d{3}\.\w+$")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One slide of a corpus.
+
+    Attributes:
+        file: path below the folder of the corpus, with forward slashes.
+        annotation: that of its annotation, if there is one.
+        patient: whose it is.
+    """
+
+    file: str
+    annotation: str | None
+    patient: str
+
+
+def find(folder: Path) -> dict[str, list[str]]:
+    """The slides below a folder and the annotations beside each, which have its stem; the one that counts first.
+
+    Raises:
+        UserError: the folder is missing or holds no slide.
+    """
+    files = files_below(folder)
+    known = set(files)
+    found = {
+        file: [stem + suffix for suffix in ANNOTATIONS if stem + suffix in known]
+        for file, (stem, _, suffix) in ((file, file.rpartition(".")) for file in files)
+        if f".{suffix.lower()}" in SUFFIXES
+    }
+    if not found:
+        raise UserError(f"folder: {folder} holds no slide ({', '.join(sorted(SUFFIXES))}).")
+    return found
+
+
+def slides(files: Mapping[str, Sequence[str]], pattern: str | None) -> list[Found]:
+    """What the paths of a corpus say, in their order.
+
+    Args:
+        files: the annotations of each slide, by the slide.
+        pattern: finds the patient; see the config.
+
+    Raises:
+        UserError: a path gives no patient.
+    """
+    return [Found(file, next(iter(beside), None), patient_of(file, pattern)) for file, beside in sorted(files.items())]
+
+
+def patient_of(file: str, pattern: str | None) -> str:
+    """The patient that a path names, by ``pattern``, or as TUDP does.
+
+    Raises:
+        UserError: it names none.
+    """
+    found = re.search(pattern, file) if pattern else TUDP.search(file.rsplit("/", 1)[-1])
+    if found is None or not found.group(1):
+        how = f"by {pattern!r}" if pattern else "as names in TUDP do"
+        raise UserError(
+            f"{file}: its path gives no patient {how}. Set `patient` to an expression that fits all slides."
+        )
+    return str(found.group(1))
+
+
+def splits_of(slides: Sequence[Found], splitting: Splitting, seed: int) -> dict[str, str]:
+    """The split of each slide, by its file; slides that a list does not name have none.
+
+    Args:
+        slides: those of the corpus.
+        splitting: see the config.
+        seed: another one deals patients otherwise, where they are dealt at random.
+
+    Raises:
+        UserError: a path names no split or several, a list is wrong, or there are too few patients.
+    """
+    if splitting.by == "folders":
+        return {slide.file: _split_in(slide.file) for slide in slides}
+    if splitting.by == "seed":
+        parts = _drawn({slide.patient for slide in slides}, splitting, seed)
+        return {slide.file: parts[slide.patient] for slide in slides}
+    return _listed(slides, Path(splitting.file or ""))
+
+
+def _split_in(file: str) -> str:
+    named = {part for part in file.split("/")[:-1] if part in SPLITS}
+    if len(named) != 1:
+        raise UserError(
+            f"{file}: its path names {' and '.join(sorted(named)) or 'none'} of the folders {', '.join(SPLITS)}. "
+            "Set `splitting.by` to seed or list."
+        )
+    return named.pop()
+
+
+def _drawn(patients: set[str], splitting: Splitting, seed: int) -> dict[str, str]:
+    """Each patient has a rank from the seed and its name; eval takes the first, dev the next, train the rest."""
+    if len(patients) < len(SPLITS):
+        raise UserError(
+            f"splitting: {len(patients)} patients cannot be dealt to three splits; each needs one of its own. Add "
+            "patients, or let `patient` tell more of them apart."
+        )
+    ranked = sorted(patients, key=lambda patient: (derive("slides", "split", seed, patient), patient))
+    evaluation = min(max(1, round(splitting.eval * len(ranked))), len(ranked) - 2)
+    dev = min(max(1, round(splitting.dev * len(ranked))), len(ranked) - 1 - evaluation)
+    parts = ["eval"] * evaluation + ["dev"] * dev + ["train"] * (len(ranked) - evaluation - dev)
+    return dict(zip(ranked, parts, strict=True))
+
+
+def _listed(slides: Sequence[Found], path: Path) -> dict[str, str]:
+    by_name = _read_list(path)
+    found = {}
+    for slide in slides:
+        stem = slide.file.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        split = next((by_name[name] for name in (slide.file, stem, slide.patient) if name in by_name), None)
+        if split is not None:
+            found[slide.file] = split
+    if not found:
+        raise UserError(f"{path}: names no slide or patient of the corpus.")
+    return found
+
+
+def _read_list(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as CSV ({error}).") from error
+    by_name: dict[str, str] = {}
+    for number, row in enumerate(rows, 2):
+        name, split = (row.get("slide") or row.get("patient") or "").strip(), (row.get("split") or "").strip()
+        if not name or split not in SPLITS:
+            raise UserError(f"{path}, row {number}: needs a slide or patient, and a split ({', '.join(SPLITS)}).")
+        if by_name.setdefault(name, split) != split:
+            raise UserError(f"{path}, row {number}: {name} stands in {split} here and in {by_name[name]} above.")
+    return by_name

@@ -1,0 +1,69 @@
+"""Writes a split in one pass over its samples: they are checked, hashed and counted as they go by."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import ArraysDigest, Draft, tsv
+from blindtune.datasets.base import Gathered, Split, Table
+from blindtune.datasets.channel_stats import Channels
+from blindtune.datasets.chunked import Pieces, chunks
+
+#: Takes samples of an array, a few at a time.
+Look = Callable[[NDArray[Any]], None]
+
+
+def write_split(draft: Draft, folder: Path, where: str, split: Split | Gathered, channels: Channels | None) -> str:
+    """Write a split into ``folder`` in one pass over its samples; returns its sha256, the one of `digest_of_split`."""
+    total = ArraysDigest()
+    looks: dict[str, list[Look]] = {"group": [], "x": [_finite(where)], "y": []}
+    if channels is not None:
+        looks["x"].append(channels.add)
+    arrays = {"group": split.group, "x": split.x, "y": split.y}
+    for name, array in sorted(arrays.items()):
+        path = folder / f"{name}.npy"
+        if array is None:
+            draft.drop(path)
+            continue
+        total.begin(name, array.dtype, array.shape)
+        draft.write(path, partial(_write_array, array, [*looks[name], total.update]))
+    write_table(draft, folder / "origins.tsv", split.origins if isinstance(split, Gathered) else None)
+    return total.hexdigest()
+
+
+def _write_array(array: Pieces | NDArray[Any], looks: list[Look], beside: Path) -> None:
+    """Write ``array`` as .npy, a few samples at a time, which everyone of ``looks`` takes first."""
+    head = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    with beside.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, head)
+        for samples in chunks(array):
+            for look in looks:
+                look(samples)
+            np.ascontiguousarray(samples).tofile(stream)
+
+
+def _finite(where: str) -> Look:
+    """What refuses a value that is not finite."""
+    seen = 0
+
+    def look(samples: NDArray[Any]) -> None:
+        nonlocal seen
+        finite = samples.dtype.kind in "biu" or np.isfinite(samples.reshape(len(samples), -1)).all(axis=1)
+        if not np.all(finite):
+            raise UserError(f"{where}: sample {seen + int(np.argmin(finite)) + 1} holds a value that is not finite.")
+        seen += len(samples)
+
+    return look
+
+
+def write_table(draft: Draft, path: Path, table: Table | None) -> None:
+    """Write ``table`` to ``path``; where there is none, an earlier one goes."""
+    if table is None:
+        draft.drop(path)
+    else:
+        draft.write(path, tsv(table.columns, table.rows))

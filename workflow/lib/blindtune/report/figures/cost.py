@@ -1,0 +1,64 @@
+"""The error on eval against what it took: parameters, and seconds."""
+
+from typing import TYPE_CHECKING, Any
+
+from blindtune.report.figures.style import INCH, Mark, drawing, legend_below, literal, log_axis, sentence
+from blindtune.report.records import DatasetRecords, Run, SystemRecords
+from blindtune.report.searches import wall
+from blindtune.report.stats.statistics import difference, sampling_part
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "Error on eval against the parameters of the frozen model and against the wall seconds of its study; one point "
+    "per seed."
+)
+
+
+def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+    """A point per system and seed, with the 95% interval of sampling eval, or its patients where there are any."""
+    if not dataset.classifiers:
+        return sentence(f"No classifier was run on {dataset.name}.")
+    with drawing(INCH, 3.5) as figure:
+        panels: Any = figure.subplots(1, 2, sharey=True)
+        for system in dataset.classifiers:
+            _points(panels, system, marks[system.name])
+        panels[0].set_xlabel("trainable parameters")
+        panels[0].set_ylabel("eval error (%)")
+        panels[1].set_xlabel("wall seconds of the study")
+        for axes in panels:
+            axes.set_xscale("log")
+            axes.margins(x=0.12)
+            log_axis(axes.xaxis, *axes.get_xlim())
+        handles, labels = panels[1].get_legend_handles_labels()
+        legend_below(figure, handles, labels)
+        figure.suptitle(f"{literal(dataset.title)}: eval error and cost; {_about(dataset)}", fontsize=10)
+        return figure
+
+
+def _about(dataset: DatasetRecords) -> str:
+    without = [literal(system.name) for system in dataset.classifiers if system.runs[0].card.parameters is None]
+    patients = len(dataset.classifiers[0].runs[0].look.groups or [])
+    bars = f"bars: 95% of sampling {dataset.samples:,} eval samples" + (f" of {patients} patients" if patients else "")
+    return bars + (f"\n{', '.join(without)}: no trainable parameters, on the right only" if without else "")
+
+
+def _points(panels: Any, system: SystemRecords, mark: Mark) -> None:
+    errors = [100 * error for error in system.errors("eval")]
+    halves = [_half(run) for run in system.runs]
+    parameters = [run.card.parameters for run in system.runs]
+    seconds = [wall(run) for run in system.runs]
+    style: dict[str, Any] = {
+        "fmt": mark.marker, "color": mark.colour, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
+    }  # fmt: skip
+    if all(parameters):
+        panels[0].errorbar(parameters, errors, yerr=halves, **style)
+    panels[1].errorbar(seconds, errors, yerr=halves, label=literal(system.name), **style)
+
+
+def _half(run: Run) -> float:
+    """Half the 95% interval of sampling eval, in %."""
+    alone = SystemRecords(run.card.system, [run])
+    part = alone.clustered() or sampling_part(run.look.error, run.look.samples)
+    return 100 * (difference(run.look.error, [part]).high - run.look.error)

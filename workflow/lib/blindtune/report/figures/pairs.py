@@ -1,0 +1,75 @@
+"""Every pair of tuners at one glance: by how much, and whether chance alone may have done it."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blindtune.report.figures.style import INCH, Mark, drawing, literal, sentence
+from blindtune.report.records import DatasetRecords, SystemRecords
+from blindtune.report.searches import Floats, apart
+from blindtune.report.stats.statistics import Difference
+from blindtune.report.table import fixed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "Mean eval error of the tuner of the row minus that of the column, in points, paired by seed; the lowest error "
+    "comes first. Framed: the 95% interval of this pair alone leaves out 0."
+)
+
+
+def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+    """A square per pair of tuners, the lowest mean eval error first."""
+    tuners = sorted(dataset.of_kind("tuner"), key=lambda system: system.error("eval"))
+    if len(tuners) < 2:
+        return sentence(f"Fewer than two tuners were run on {dataset.name}: there is no pair to compare.")
+    found = {
+        (row, column): apart(tuners[row], tuners[column]) for row in range(1, len(tuners)) for column in range(row)
+    }
+    with drawing(INCH, 1.6 + 0.36 * len(tuners)) as figure:
+        axes: Any = figure.subplots()
+        _colours(axes, _matrix(found, len(tuners)))
+        for place, difference in found.items():
+            _square(axes, place, difference)
+        _label(axes, tuners)
+        figure.suptitle(f"{literal(dataset.title)}: eval error of the row minus that of the column", fontsize=10.5)
+        return figure
+
+
+def _matrix(found: dict[tuple[int, int], Difference], tuners: int) -> Floats:
+    """The differences in points, (rows, columns) from the second tuner on and up to the last but one."""
+    matrix = np.full((tuners, tuners), np.nan)
+    for place, difference in found.items():
+        matrix[place] = 100 * difference.value
+    return matrix[1:, :-1]
+
+
+def _colours(axes: "Axes", matrix: Floats) -> None:
+    # The lower error comes first, so no difference is below 0; half the scale keeps the numbers readable.
+    widest = max(float(np.nanmax(matrix)), 1e-9)
+    axes.imshow(matrix, cmap="Oranges", vmin=0, vmax=2 * widest, aspect="auto")
+    axes.grid(visible=False)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _square(axes: "Axes", place: tuple[int, int], difference: Difference) -> None:
+    from matplotlib.patches import Rectangle
+
+    row, column = place[0] - 1, place[1]
+    apart = difference.exceeds()
+    text = fixed(100 * difference.value, 2)
+    axes.text(column, row, text, ha="center", va="center", fontsize=8, weight="bold" if apart else "normal")
+    if apart:
+        frame = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor="#222222", linewidth=1.2)
+        axes.add_patch(frame)
+
+
+def _label(axes: "Axes", tuners: list[SystemRecords]) -> None:
+    names = [f"{literal(system.name)} ({100 * system.error('eval'):.2f}%)" for system in tuners]
+    axes.set_yticks(range(len(tuners) - 1), names[1:])
+    columns = [literal(system.name) for system in tuners[:-1]]
+    axes.set_xticks(range(len(tuners) - 1), columns, rotation=35, ha="right", rotation_mode="anchor")
+    axes.tick_params(length=0)

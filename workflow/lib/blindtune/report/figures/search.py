@@ -1,0 +1,115 @@
+"""The best dev error so far against the epochs and the seconds that it took."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blindtune.records.trial import Trial
+from blindtune.report.figures.style import INCH, Mark, drawing, error_axis, legend_below, literal, log_axis, sentence
+from blindtune.report.records import DatasetRecords, SystemRecords
+from blindtune.report.searches import Floats, best_so_far, epochs_spent, seconds_spent, wall
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "Dev error of the best trial so far, against the epochs of all trials, whatever became of them, and against the "
+    "wall seconds of all parts. Of several seeds the line is the median and the band reaches from the lowest to the "
+    "highest; a search that ended keeps what it had. The worst first guesses lie above the frame. A tuner that scores "
+    "on folds shows only what it trained on all of train. The legend begins with the lowest dev error. Systems that "
+    "do not search are a dotted level on the left and a point per seed on the right."
+)
+
+#: The axes of the two panels: what was spent up to the end of each trial, and what it is called.
+AXES: tuple[tuple[Callable[[list[Trial]], Floats], str], ...] = (
+    (epochs_spent, "training epochs spent, all trials together"),
+    (seconds_spent, "wall seconds spent, all parts together"),
+)
+
+
+def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+    """A line per tuner, the median over the seeds, in their band; the other systems as levels and points."""
+    tuners = dataset.of_kind("tuner")
+    if not tuners:
+        return sentence(f"No tuner was run on {dataset.name}: there is no search to show.")
+    with drawing(INCH, 5.2) as figure:
+        panels: Any = figure.subplots(1, 2, sharey=True)
+        others = [system for system in dataset.classifiers if system.kind != "tuner"]
+        # The more bands lie on one another, the fainter each.
+        shade = min(0.14, 0.7 / len(tuners))
+        for system in sorted(tuners, key=lambda system: system.error("dev")):
+            _curves(panels, system, marks[system.name], shade)
+        for system in others:
+            _level(panels, system, marks[system.name])
+        _finish(panels, dataset)
+        handles, labels = panels[0].get_legend_handles_labels()
+        legend_below(figure, handles, labels)
+        figure.suptitle(f"{literal(dataset.title)}: best dev error so far", fontsize=10.5)
+        return figure
+
+
+def median_and_band(spent: list[Floats], best: list[Floats]) -> tuple[Floats, Floats]:
+    """What was reached at every point at which any seed ended a trial.
+
+    A search that has ended keeps what it has. Nothing is said before every seed has a first score.
+
+    Args:
+        spent, best: per seed, (trials,).
+
+    Returns:
+        The points, (points,), and the lowest, middle and highest of the seeds at each, (3, points).
+    """
+    points = np.unique(np.concatenate(spent))
+    places = [np.searchsorted(seed, points, side="right") - 1 for seed in spent]
+    reached = np.stack([
+        np.where(place >= 0, seed[place], np.nan) for seed, place in zip(best, places, strict=True)
+    ])  # fmt: skip
+    known = ~np.isnan(reached).any(axis=0)
+    of_seeds = reached[:, known]
+    return points[known], np.stack([of_seeds.min(axis=0), np.median(of_seeds, axis=0), of_seeds.max(axis=0)])
+
+
+def _curves(panels: Any, system: SystemRecords, mark: Mark, shade: float) -> None:
+    panels[0].plot(
+        [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=5, label=literal(system.name)
+    )
+    best = [best_so_far(run.trials) for run in system.runs]
+    for axes, (measure, _) in zip(panels, AXES, strict=True):
+        points, reached = median_and_band([measure(run.trials) for run in system.runs], best)
+        axes.fill_between(points, reached[0], reached[2], step="post", color=mark.colour, alpha=shade, linewidth=0)
+        axes.plot(
+            points, reached[1], color=mark.colour, linestyle=mark.line, linewidth=1.7, drawstyle="steps-post", zorder=3
+        )
+        axes.plot(points[-1:], reached[1, -1:], marker=mark.marker, markersize=5.5, color=mark.colour, zorder=4)
+
+
+def _level(panels: Any, system: SystemRecords, mark: Mark) -> None:
+    dots = (0, (1, 2))
+    panels[0].axhline(100 * system.error("dev"), color=mark.colour, linestyle=dots, linewidth=1.1, zorder=1)
+    style: dict[str, Any] = {"marker": mark.marker, "markersize": 5, "color": mark.colour, "markerfacecolor": "white"}
+    panels[0].plot([], [], linestyle=dots, label=literal(system.name), **style)
+    seconds, errors = [wall(run) for run in system.runs], [100 * run.card.dev_error for run in system.runs]
+    panels[1].plot(seconds, errors, linestyle="", **style)
+
+
+def _finish(panels: "list[Axes]", dataset: DatasetRecords) -> None:
+    error_axis(panels[0], *_frame(dataset))
+    panels[0].set_ylabel("dev error (%)")
+    for axes, (_, what) in zip(panels, AXES, strict=True):
+        axes.set_xlabel(what)
+        axes.set_xscale("log")
+        log_axis(axes.xaxis, *axes.get_xlim())
+
+
+def _frame(dataset: DatasetRecords) -> tuple[float, float]:
+    """The errors to be shown, in %: all that was reached, and of the first guesses only what leaves room for it."""
+    last = [100 * run.card.dev_error for system in dataset.classifiers for run in system.runs]
+    early = [_after(run.trials, 0.1) for system in dataset.of_kind("tuner") for run in system.runs]
+    return min(last), max([*last, float(np.nanmedian([*early, max(last)]))])
+
+
+def _after(trials: list[Trial], share: float) -> float:
+    """The best dev error in % after this share of the trials; NaN where there was none yet."""
+    return float(best_so_far(trials)[int(share * (len(trials) - 1))])

@@ -1,0 +1,78 @@
+"""What every frozen model decides over the plane (Figure 5 of Shawki et al. 2021)."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from blindtune.core.colors import CLASSES
+from blindtune.report.figures.splits import class_legend, scatter
+from blindtune.report.figures.style import INCH, Mark, drawing, literal, sentence
+from blindtune.report.records import Arrays, DatasetRecords, Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "What each system decides over the plane (the published Figure 5 shows the same of #10). Of several seeds, the "
+    "one with the lowest dev error; the background is the decision, the dots are eval samples in their true class."
+)
+
+COLUMNS = 3
+#: Few enough that the decision below them is seen.
+SAMPLES = 600
+
+
+def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+    """A panel per system: its decision surface and some eval samples on it."""
+    chosen = [(system.name, system.chosen()) for system in dataset.classifiers]
+    drawn = [(name, run, run.surface) for name, run in chosen if run.surface is not None]
+    if not drawn:
+        return sentence(f"{dataset.name} has no two features over which a decision surface could be drawn.")
+    rows = math.ceil(len(drawn) / COLUMNS)
+    with drawing(INCH, 2.75 * rows + 0.7) as figure:
+        panels: Any = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
+        for axes, (name, run, surface) in zip(panels.flat, drawn, strict=False):
+            _panel(axes, dataset, surface)
+            axes.set_title(f"{literal(name)}\n{_caption(run)}")
+        for axes in panels.flat[len(drawn) :]:
+            axes.set_visible(False)
+        _label_edges(panels, len(drawn), dataset.manifest.units)
+        class_legend(figure, dataset)
+        figure.suptitle(f"{literal(dataset.title)}: decisions, and some eval samples", fontsize=10.5)
+        return figure
+
+
+def _caption(run: Run) -> str:
+    return f"seed {run.card.seed}, eval error {run.look.error:.2%}"
+
+
+def _panel(axes: "Axes", dataset: DatasetRecords, surface: Arrays) -> None:
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
+    labels = len(dataset.manifest.classes)
+    colours = ListedColormap([CLASSES[label % len(CLASSES)][1] for label in range(labels)])
+    x, y = surface["x"], surface["y"]
+    axes.imshow(
+        surface["label"],
+        extent=(float(x[0]), float(x[-1]), float(y[0]), float(y[-1])),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap=colours,
+        norm=BoundaryNorm([label - 0.5 for label in range(labels + 1)], labels),
+    )
+    scatter(axes, dataset.picture["eval_x"][:SAMPLES], dataset.picture["eval_y"][:SAMPLES], 0.3)
+    axes.set_xlim(float(x[0]), float(x[-1]))
+    axes.set_ylim(float(y[0]), float(y[-1]))
+    axes.grid(False)
+
+
+def _label_edges(panels: Any, drawn: int, units: str) -> None:
+    """Name the axes at the outer panels only; a panel with none below it is one of them."""
+    for number in range(drawn):
+        axes = panels.flat[number]
+        if number % COLUMNS == 0:
+            axes.set_ylabel(f"feature 2 ({literal(units)})")
+        if number + COLUMNS >= drawn:
+            axes.set_xlabel(f"feature 1 ({literal(units)})")
+            axes.tick_params(labelbottom=True)

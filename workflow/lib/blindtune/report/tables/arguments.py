@@ -1,0 +1,144 @@
+"""Table 2: the arguments of every tuner and of training, published and ours."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from blindtune.records.model_card import Card
+from blindtune.report.published import published
+from blindtune.report.records import DatasetRecords, Records, SystemRecords
+from blindtune.report.searches import sees
+from blindtune.report.table import Cell, Row, Table, joined, plain
+
+_SAME = ("kind", "argument", "meaning", "published", "ours")
+_KINDS = ("tuner", "manual", "knn", "random_forest", "bayes")
+
+TRAINING = ("optimizer", "learning_rate", "batch_size", "epochs", "loss")
+
+_OURS: dict[str, Callable[[Card], object]] = {
+    "objective": lambda card: f"dev error, {card.scoring} epoch",
+    "max_trials": lambda card: card.budget and card.budget.trials,
+    "seed": lambda card: card.seed,
+    "allow_new_entries": lambda card: card.settings["tuner"].get("allow_new_entries"),
+    "tune_new_entries": lambda card: card.settings["tuner"].get("tune_new_entries"),
+}
+
+
+def build(records: Records) -> Table:
+    """One row per argument and value; the systems that share it stand in one row."""
+    rows = _merged(
+        [row for dataset in records.datasets for system in dataset.systems for row in _rows(dataset, system)]
+    )
+    columns = [
+        plain("kind", "For"),
+        plain("argument", "Argument"),
+        plain("meaning", "Meaning", wide=True),
+        plain("published", "published", wide=True),
+        plain("ours", "ours", wide=True),
+        plain("systems", "Used by", wide=True),
+    ]
+    notes = [
+        "Published values of tuner arguments are those of the published Table 2, which holds for all its datasets. "
+        "Published training settings were printed for #10 and #11 only.",
+        "'In the search space' means that the argument was a dimension of it; the value is that of the chosen trial.",
+        "Our tuners minimise dev error, which orders trials as the published val_accuracy does. 'last' or 'best' names "
+        "the epoch whose dev error counts.",
+    ]
+    return Table("table2_arguments", "Table 2. The arguments of the tuners and of training", rows, columns, notes)
+
+
+def _merged(rows: list[Row]) -> list[Row]:
+    """Rows that differ in nothing but dataset and system, put together; the systems by dataset."""
+    together: dict[tuple[Cell, ...], list[Row]] = {}
+    for row in rows:
+        together.setdefault(tuple(row[key] for key in _SAME), []).append(row)
+    merged = []
+    for same in together.values():
+        by_dataset: dict[Cell, list[str]] = {}
+        for row in same:
+            by_dataset.setdefault(row["title"], []).append(str(row["system"]))
+        used = "; ".join(f"{dataset}: {', '.join(systems)}" for dataset, systems in by_dataset.items())
+        records = joined([str(row["records"]) for row in same])
+        data = ", ".join(dict.fromkeys(str(row["data"]) for row in same))
+        merged.append({**{key: same[0][key] for key in _SAME}, "systems": used, "data": data, "records": records})
+    return sorted(merged, key=_place)
+
+
+def _place(row: Row) -> tuple[int, int]:
+    """Tuners first, since the table is about them, and their arguments in the published order."""
+    order = ["library", *(argument.name for argument in published().arguments.arguments), *TRAINING]
+    argument = str(row["argument"])
+    return _KINDS.index(str(row["kind"])), order.index(argument) if argument in order else len(order)
+
+
+def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
+    if system.kind == "tuner":
+        library = ", ".join(_distinct(_library(run.card) for run in system.runs))
+        yield _row(dataset, system, "library", "library and algorithm", "Keras Tuner, random search", library)
+        for argument in published().arguments.arguments:
+            ours = _ours(system, argument.name)
+            yield _row(dataset, system, argument.name, argument.meaning, argument.published, ours)
+    if sees(system.runs[0].card) is not None:
+        yield _row(dataset, system, "sees", "what of a sample is seen", None, str(sees(system.runs[0].card)))
+    if system.kind in ("tuner", "manual"):
+        yield from _training_rows(dataset, system)
+    else:
+        for name in system.runs[0].card.hyperparameters:
+            chosen = _distinct(_text(run.card.hyperparameters.get(name)) for run in system.runs)
+            meaning = "setting of the estimate" if system.kind == "bayes" else "chosen on dev"
+            yield _row(dataset, system, name, meaning, None, ", ".join(chosen))
+
+
+def _training_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
+    number = dataset.manifest.published
+    said = published().training(number, system.kind)
+    for name in TRAINING:
+        known, meaning = getattr(said, name, None), "training setting"
+        if system.kind == "tuner" and name in {argument.name for argument in published().arguments.arguments}:
+            # Table 2 has a range for a tuner's epochs and batch size; what was used for a dataset stands elsewhere.
+            if known is None:
+                continue
+            meaning = f"the same, for #{number}"
+        yield _row(dataset, system, name, meaning, known, _ours(system, name))
+
+
+def _ours(system: SystemRecords, name: str) -> str:
+    return ", ".join(_distinct(_value(run.card, name) for run in system.runs))
+
+
+def _value(card: Card, name: str) -> object:
+    if name in _OURS:
+        return _OURS[name](card)
+    value = getattr(card.training, name, None)
+    return f"{value} (in the search space)" if card.kind == "tuner" and name in card.hyperparameters else value
+
+
+def _text(value: object) -> str:
+    """A hyperparameter; those of an estimate come as a group per split."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
+    return str(value)
+
+
+def _library(card: Card) -> str:
+    tuner: dict[str, Any] = card.settings["tuner"]
+    return f"{tuner['library']}, {tuner['algorithm']}"
+
+
+def _distinct(values: Iterable[object]) -> list[str]:
+    return list(dict.fromkeys(str(value) for value in values))
+
+
+def _row(
+    dataset: DatasetRecords, system: SystemRecords, argument: str, meaning: str, known: str | None, ours: str
+) -> Row:
+    return {
+        "title": dataset.title,
+        "data": dataset.data,
+        "system": system.name,
+        "kind": system.kind,
+        "argument": argument,
+        "meaning": meaning,
+        "published": known,
+        "ours": ours,
+        "records": joined([run.paths[0] for run in system.runs]),
+    }

@@ -1,0 +1,110 @@
+"""The costs: what each system was given, what it spent, and what became of its trials."""
+
+from collections.abc import Callable
+from typing import get_args
+
+from blindtune.records.trial import Status
+from blindtune.report.records import DatasetRecords, Records, Run, SystemRecords
+from blindtune.report.searches import wall
+from blindtune.report.stats.statistics import mean
+from blindtune.report.table import ABSENT, Cell, Column, Row, Table, fixed, joined, number, plain
+from blindtune.report.tables.times import brief
+
+STATUSES: tuple[str, ...] = get_args(Status)
+UNITS = ("trials", "epochs", "seconds")
+
+#: What is counted in each study, beside its statuses.
+COUNTED: dict[str, Callable[[Run], float]] = {
+    "trials": lambda run: run.card.spent.trials,
+    "trials_valid": lambda run: run.card.spent.trials - run.card.statuses.get("invalid", 0),
+    "epochs": lambda run: run.card.spent.epochs,
+    "wall_seconds": wall,
+    "cpu_seconds": lambda run: sum(part.cpu for part in run.card.spent.seconds.values()),
+    "on_folds": lambda run: sum(trial.fold is not None for trial in run.trials),
+    "promoted": lambda run: sum(trial.parent is not None for trial in run.trials),
+    "continued": lambda run: sum(trial.trained_before > 0 for trial in run.trials),
+}
+
+RANDOM_KERAS_TUNER = (
+    "Keras Tuner's random search never tries a set twice. A space has few sets of one layer, so a long search uses "
+    "them up and drifts to deeper networks, and ends before its budget where the space is small. The published method "
+    "does the same."
+)
+
+
+def build(records: Records) -> Table:
+    """One row per dataset and system: means over the seeds of one study each."""
+    rows = [_row(dataset, system) for dataset in records.datasets for system in dataset.systems]
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("data", "Data"),
+        plain("system", "System"),
+        *(number(f"given_{unit}", unit, 0, "given") for unit in UNITS),
+        _count("trials", "trials", "spent"),
+        _count("trials_valid", "invalid left out", "spent"),
+        _count("epochs", "epochs", "spent"),
+        Column("seconds, wall / CPU", _seconds, "spent", numeric=True),
+        *(_count(status, status, "of the trials") for status in STATUSES),
+        Column("of which", _kinds, "of the trials", wide=True),
+        Column("Ended early", _exhausted, numeric=True),
+    ]
+    return Table("costs", "What each system was given and what it spent", rows, columns, _notes(records))
+
+
+def _notes(records: Records) -> list[str]:
+    notes = [
+        "Every number is the mean over the seeds of one study each. Of several limits that are given, the first that "
+        "is reached ends a search. Where the seconds went stands in the table of times.",
+        "Two accounts of the trials: all that were spent, and those that are left when invalid sets, from which no "
+        "model can be built, are not counted. No set ever halts a search. Epochs are those of all trials, whatever "
+        "became of them; an invalid set has none, but is charged one.",
+        "Promoted: goes on with the set of an earlier trial. Continued: goes on with its weights too, and only the "
+        "epochs that came on top are counted. On a fold: scored within train, by cross-validation. Ended early: in "
+        "so many studies the tuner had no more to propose.",
+        "Reference systems with several candidates count each as a trial.",
+    ]
+    cards = [run.card for run in records.runs if run.card.kind == "tuner"]
+    tuners = [card.settings["tuner"] for card in cards]
+    if any((tuner["library"], tuner["algorithm"]) == ("keras-tuner", "random") for tuner in tuners):
+        notes.append(RANDOM_KERAS_TUNER)
+    if len({card.budget.model_dump_json() for card in cards if card.budget}) > 1:
+        notes.append("Not all tuners were given the same: compare only those that were.")
+    return notes
+
+
+def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
+    budget = system.runs[0].card.budget
+    row: Row = {
+        "dataset": dataset.name,
+        "data": dataset.data,
+        "system": system.name,
+        "kind": system.kind,
+        "seeds": len(system.runs),
+        **{f"given_{unit}": getattr(budget, unit, None) for unit in UNITS},
+    }
+    for name, count in COUNTED.items():
+        row[name] = mean([count(run) for run in system.runs])
+    for status in STATUSES:
+        row[status] = mean([run.card.statuses.get(status, 0) for run in system.runs])
+    return row | {"exhausted": sum(run.card.exhausted for run in system.runs), "records": joined(system.paths)}
+
+
+def _count(key: str, title: str, group: str) -> Column:
+    return Column(title, lambda row: _shown(row[key]), group, numeric=True)
+
+
+def _shown(value: Cell) -> str:
+    return fixed(value, 0 if value == int(value) else 1) if isinstance(value, int | float) else ABSENT
+
+
+def _kinds(row: Row) -> str:
+    kinds = {"promoted": "promoted", "continued": "continued", "on_folds": "on a fold"}
+    return ", ".join(f"{_shown(row[key])} {word}" for key, word in kinds.items() if row[key]) or ABSENT
+
+
+def _seconds(row: Row) -> str:
+    return f"{brief(row['wall_seconds'])} / {brief(row['cpu_seconds'])}"
+
+
+def _exhausted(row: Row) -> str:
+    return f"{row['exhausted']} of {row['seeds']}" if row["exhausted"] else "0"

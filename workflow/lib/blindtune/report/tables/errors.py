@@ -1,0 +1,150 @@
+"""Table 3: error rates, published and ours."""
+
+from blindtune.report.published import Errors, published
+from blindtune.report.records import DatasetRecords, Records, SystemRecords
+from blindtune.report.stats.statistics import Difference, Part, against_published, spread
+from blindtune.report.table import ABSENT, Column, Row, Table, fixed, joined, number, percent, plain
+from blindtune.report.tables.datasets import SPLITS, STAND_IN_NOTE
+
+GAP = "ours − published, eval"
+
+#: Estimates of the Bayes error that stand below the published closed loop, with what they are.
+HONEST = {
+    "nearest_neighbour": "leave-one-out nearest neighbour",
+    "lower_bound": "Cover-Hart lower bound",
+}
+
+
+def build(records: Records) -> Table:
+    """One row per dataset and system, and one more per honest estimate of the Bayes error."""
+    rows = [row for dataset in records.datasets for system in dataset.systems for row in _rows(dataset, system)]
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("data", "Data"),
+        plain("system", "System", wide=True),
+        plain("published_system", "row", "published"),
+        *(number(f"published_{split}", split, 2, "published") for split in SPLITS),
+        *(_measured(split) for split in SPLITS),
+        plain("blind", "look", "ours"),
+        number("difference", "difference", 2, GAP),
+        Column("95% interval", _interval, GAP, numeric=True),
+        plain("verdict", "verdict", GAP, wide=True),
+    ]
+    return Table("table3_errors", "Table 3. Error rates in %", rows, columns, _notes(records))
+
+
+def _notes(records: Records) -> list[str]:
+    several = len(records.seeds) > 1
+    notes = [
+        f"Ours: mean over the seeds {', '.join(map(str, records.seeds))}, ± their standard deviation."
+        if several
+        else f"Ours: a single seed, {records.seeds[0]}; how much another seed would change is unknown.",
+        "Verdict: the difference exceeds the sampling error if its two-sided 95% interval leaves out 0. The interval "
+        "is made from the binomial standard errors of both error rates"
+        + (
+            " and from our spread over the seeds, taken for the published run too (t quantile, Welch-Satterthwaite)."
+            if several
+            else " alone, since one seed shows no spread."
+        ),
+        "Where the data are the published ones, both error rates come from the same eval "
+        "samples. The published answers are not known sample by sample, so "
+        "the two are taken as independent, which makes the interval too wide rather than too narrow. "
+        "'Within' therefore means not shown to differ, not shown to be equal.",
+        "BER, the estimate of the Bayes error: 'closed loop' is the published kind, fitted and scored on the same "
+        "samples, which flatters. The leave-one-out error of the nearest neighbour and the lower bound that Cover "
+        "and Hart derive from it are honest; the Bayes error lies between the two where there are many samples.",
+    ]
+    if any(system.clustered() for dataset in records.datasets for system in dataset.systems):
+        notes.append(
+            "Where eval samples belong to patients, the patients are what was drawn: the sampling error is that over "
+            "patients, and the published samples are taken to go together as much. The published patients are not "
+            "known, and are not ours."
+        )
+    if any(dataset.stand_in for dataset in records.datasets):
+        notes.append(STAND_IN_NOTE + " No verdict is given for them.")
+    if any(not run.look.blind for run in records.runs):
+        notes.append("Rows marked 'not blind': another model of the same study had looked at the eval data before.")
+    return notes
+
+
+def _rows(dataset: DatasetRecords, system: SystemRecords) -> list[Row]:
+    known = published().errors.get((dataset.manifest.published or "", system.published or ""))
+    if system.kind != "bayes":
+        errors = {split: system.errors(split) for split in SPLITS}
+        return [_row(dataset, system, system.name, errors, known)]
+    closed = {split: system.errors(split) for split in SPLITS}
+    rows = [_row(dataset, system, f"{system.name}: closed loop", closed, known)]
+    for key, what in HONEST.items():
+        rows.append(_row(dataset, system, f"{system.name}: {what}", _estimates(system, key), None))
+    return rows
+
+
+def _estimates(system: SystemRecords, key: str) -> dict[str, list[float]]:
+    own = {split: [run.card.estimates[split][key] for run in system.runs] for split in ("train", "dev")}
+    return own | {"eval": [run.look.estimates[key] for run in system.runs]}
+
+
+def _row(
+    dataset: DatasetRecords, system: SystemRecords, name: str, errors: dict[str, list[float]], known: Errors | None
+) -> Row:
+    found = _against(dataset, errors["eval"], known, system.clustered())
+    row: Row = {
+        "dataset": dataset.name,
+        "data": dataset.data,
+        "system": name,
+        "kind": system.kind,
+        "published_dataset": f"#{known.dataset}" if known else None,
+        "published_system": known.system if known else None,
+    }
+    for split in SPLITS:
+        row[f"published_{split}"] = getattr(known, split, None)
+    for split in SPLITS:
+        row[split] = percent(sum(errors[split]) / len(errors[split]))
+        row[f"{split}_sd"] = percent(spread(errors[split]))
+    row |= {
+        "seeds": len(system.runs),
+        "eval_samples": dataset.samples,
+        "blind": "blind" if system.blind else "not blind",
+        "difference": percent(found.value) if found else None,
+    }
+    judged = found if found and not dataset.stand_in and system.kind != "bayes" else None
+    row |= {
+        "difference_low": percent(judged.low) if judged else None,
+        "difference_high": percent(judged.high) if judged else None,
+        "verdict": _verdict(dataset, system, found),
+        "records": joined(system.paths),
+    }
+    return row
+
+
+def _against(
+    dataset: DatasetRecords, errors: list[float], known: Errors | None, clustered: Part | None
+) -> Difference | None:
+    if known is None:
+        return None
+    eval_samples = published().sizes[known.dataset].eval
+    return against_published(known.eval / 100, eval_samples, errors, dataset.samples, clustered)
+
+
+def _verdict(dataset: DatasetRecords, system: SystemRecords, found: Difference | None) -> str | None:
+    if found is None:
+        return None
+    if dataset.stand_in:
+        return "not judged: stand-in data"
+    if system.kind == "bayes":
+        return "not judged: an estimate"
+    verdict = "exceeds sampling error" if found.exceeds() else "within sampling error"
+    return verdict if system.blind else f"{verdict}; not blind"
+
+
+def _measured(split: str) -> Column:
+    def text(row: Row) -> str:
+        spread = row[f"{split}_sd"]
+        return fixed(row[split], 2) + ("" if spread is None else f" ± {fixed(spread, 2)}")
+
+    return Column(split, text, "ours", numeric=True)
+
+
+def _interval(row: Row) -> str:
+    low, high = row["difference_low"], row["difference_high"]
+    return ABSENT if low is None else f"{fixed(low, 2)} to {fixed(high, 2)}"

@@ -1,0 +1,41 @@
+"""What each filter left out of a corpus, by class and split."""
+
+from blindtune.report.records import DatasetRecords, Records
+from blindtune.report.table import Row, Table, joined, number, plain
+from blindtune.report.tables.datasets import SPLITS
+
+
+def build(records: Records) -> Table:
+    """One row per dataset, rule and class."""
+    datasets = [dataset for dataset in records.datasets if dataset.manifest.of_corpus]
+    rows = [row for dataset in datasets for row in _rows(dataset)]
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("data", "Data"),
+        plain("rule", "Rule", wide=True),
+        plain("class", "Class"),
+        *(number(split, split) for split in SPLITS),
+    ]
+    notes = [
+        "Counted over all good files, before samples were drawn. What is counted stands in the rule's name; where it "
+        "names nothing, it is places that were tried, of which as many were tried as the draw needed.",
+    ]
+    if not datasets:
+        notes.append("No dataset here was cut from a corpus of raw files.")
+    return Table("left_out", "What each filter left out", rows, columns, notes)
+
+
+def _rows(dataset: DatasetRecords) -> list[Row]:
+    counts = {(rule, label, split): count for split, rule, label, count in dataset.manifest.left_out}
+    kinds = sorted({(rule, label) for rule, label, _ in counts})
+    return [
+        {
+            "dataset": dataset.name,
+            "data": dataset.data,
+            "rule": rule,
+            "class": label,
+            **{split: counts.get((rule, label, split), 0) for split in SPLITS},
+            "records": joined([dataset.path]),
+        }
+        for rule, label in kinds
+    ]

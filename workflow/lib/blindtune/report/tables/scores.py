@@ -1,0 +1,120 @@
+"""The scores: from dev to eval, and on a scale from random search to the best known."""
+
+from dataclasses import dataclass
+
+from blindtune.report.records import DatasetRecords, Records, SystemRecords
+from blindtune.report.searches import algorithm, random_searches
+from blindtune.report.stats.seed_statistics import rank_correlation
+from blindtune.report.table import Column, Row, Table, fixed, joined, number, percent, plain
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale of a dataset: 0 is random search, 1 the best known.
+
+    Attributes:
+        zero: the random searches; their mean eval error is 0.
+        best: the system with the lowest mean eval error, which is 1.
+    """
+
+    zero: list[SystemRecords]
+    best: SystemRecords
+
+    @property
+    def floor(self) -> float:
+        """The eval error of random search, from 0 to 1."""
+        return sum(system.error("eval") for system in self.zero) / len(self.zero)
+
+    def score(self, system: SystemRecords) -> float | None:
+        """Where the mean eval error of ``system`` lies; None where the scale has no length or budgets differ."""
+        length = self.floor - self.best.error("eval")
+        if length <= 0 or (system.kind == "tuner" and not self._same_budget(system)):
+            return None
+        return (self.floor - system.error("eval")) / length
+
+    def _same_budget(self, system: SystemRecords) -> bool:
+        return all(system.runs[0].card.budget == random.runs[0].card.budget for random in self.zero)
+
+
+def scale_of(dataset: DatasetRecords) -> Scale | None:
+    """The scale of a dataset; None where no random search was run."""
+    zero = random_searches(dataset)
+    return Scale(zero, min(dataset.classifiers, key=lambda system: system.error("eval"))) if zero else None
+
+
+def build(records: Records) -> Table:
+    """One row per dataset and classifier: means over the seeds."""
+    rows = [_row(dataset, system, scale_of(dataset)) for dataset in records.datasets for system in dataset.classifiers]
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("data", "Data"),
+        plain("system", "System"),
+        plain("what", "What it is"),
+        Column("Parameters", _parameters, wide=True),
+        number("dev", "dev", 2, "error %"),
+        number("eval", "eval", 2, "error %"),
+        number("gap", "eval − dev", 2, "error %"),
+        number("score", "Score", 2),
+        plain("blind", "Looks"),
+    ]
+    notes = [
+        "Means over the seeds; parameters are those of the frozen models, from the fewest to the most. eval − dev in "
+        "points: dev is what was chosen by, so it flatters the more the more was tried.",
+        "Score: 0 is the eval error of random search with the same budget, 1 the lowest of all systems here (Kégl "
+        "2023, arXiv 2311.15854). A score below 0 is worse than random search; a tuner with another budget has none. "
+        "Which system is 1 was read from eval, "
+        "so that it flatters the one that defines it; whether two scores can be told apart stands in the tables of "
+        "comparisons and of pairs.",
+        *(_scale_note(dataset) for dataset in records.datasets),
+        *(_correlation_note(dataset) for dataset in records.datasets),
+        "How often the chosen set is worse on eval than the tuner's first one (overtuning; Schneider et al. 2025, "
+        "arXiv 2506.19540) is not known: nothing but the chosen model ever sees eval.",
+    ]
+    return Table("scores", "From dev to eval, and from random search to the best known", rows, columns, notes)
+
+
+def _row(dataset: DatasetRecords, system: SystemRecords, scale: Scale | None) -> Row:
+    parameters = [run.card.parameters for run in system.runs if run.card.parameters is not None]
+    dev, held_out = system.error("dev"), system.error("eval")
+    return {
+        "dataset": dataset.name,
+        "data": dataset.data,
+        "system": system.name,
+        "kind": system.kind,
+        "what": algorithm(system) if system.kind == "tuner" else system.kind.replace("_", " "),
+        "seeds": len(system.runs),
+        "parameters_least": min(parameters, default=None),
+        "parameters_most": max(parameters, default=None),
+        "dev": percent(dev),
+        "eval": percent(held_out),
+        "gap": percent(held_out - dev),
+        "score": scale.score(system) if scale else None,
+        "blind": "blind" if system.blind else "not blind",
+        "records": joined(system.paths),
+    }
+
+
+def _scale_note(dataset: DatasetRecords) -> str:
+    scale = scale_of(dataset)
+    if scale is None:
+        return f"{dataset.title}: no scores, since no random search was run."
+    names = ", ".join(f"{system.name} ({algorithm(system)})" for system in scale.zero)
+    mean = "the mean of " if len(scale.zero) > 1 else ""
+    zero = f"0 is {mean}{names}, {100 * scale.floor:.2f}% on eval"
+    if scale.floor <= scale.best.error("eval"):
+        return f"{dataset.title}: no scores, since nothing has a lower eval error than random search ({names})."
+    return f"{dataset.title}: {zero}; 1 is {scale.best.name}, {100 * scale.best.error('eval'):.2f}%."
+
+
+def _correlation_note(dataset: DatasetRecords) -> str:
+    systems = dataset.classifiers
+    found = rank_correlation([system.error("dev") for system in systems], [system.error("eval") for system in systems])
+    if found is None:
+        return f"{dataset.title}: too few systems to say whether dev orders them as eval does."
+    shown = f"{found:.2f}".replace("-", "−")
+    return f"{dataset.title}: the rank correlation of dev and eval error over the {len(systems)} systems is {shown}."
+
+
+def _parameters(row: Row) -> str:
+    least, most = row["parameters_least"], row["parameters_most"]
+    return fixed(least, 0) if least == most else f"{fixed(least, 0)}–{fixed(most, 0)}"

@@ -1,0 +1,71 @@
+"""Where the seconds of every study went."""
+
+from blindtune.records.trial import Seconds
+from blindtune.report.records import Records, SystemRecords
+from blindtune.report.stats.statistics import mean
+from blindtune.report.table import ABSENT, Cell, Column, Row, Table, fixed, joined, plain
+
+PARTS = ("suggest", "build", "train", "evaluate", "save")
+
+FUSED = (
+    "Trained by fused: many trials at once as one model in PyTorch, each with the very numbers that it gets alone; the "
+    "seconds of an epoch are shared among them by their parameters. Without dropout that is the model that the trainer "
+    "pytorch gives, up to rounding. Keras draws other initial weights than PyTorch, whatever trains."
+)
+
+
+def build(records: Records) -> Table:
+    """One row per dataset and system: means over the seeds of one study each."""
+    rows = [
+        {
+            "dataset": dataset.name,
+            "data": dataset.data,
+            "system": system.name,
+            "trainer": system.runs[0].card.settings.get("trainer"),
+            "seeds": len(system.runs),
+            **_parts(system),
+            "records": joined(system.paths),
+        }
+        for dataset in records.datasets
+        for system in dataset.systems
+    ]
+    columns = [
+        plain("dataset", "Dataset"),
+        plain("data", "Data"),
+        plain("system", "System"),
+        plain("trainer", "Trained by"),
+        *map(_column, PARTS),
+    ]
+    hosts = sorted({trial.host for run in records.runs for trial in run.trials})
+    notes = [
+        "Means over the seeds of one study each, in wall / CPU seconds of the process that trains; their sums stand in "
+        "the table of costs. Suggesting is all that the tuner itself does, evaluating is scoring on dev, saving is "
+        "writing weights.",
+        f"The trials ran on {', '.join(hosts) or 'no host'}; times on different machines must not be compared.",
+    ]
+    if any(row["trainer"] == "fused" for row in rows):
+        notes.append(FUSED)
+    return Table("times", "Where the seconds went", rows, columns, notes)
+
+
+def mean_seconds(system: SystemRecords, part: str, clock: str) -> float:
+    """Seconds of one part of a study, mean over the seeds; ``clock`` is wall or cpu."""
+    return mean([float(getattr(run.card.spent.seconds.get(part, Seconds()), clock)) for run in system.runs])
+
+
+def brief(value: Cell) -> str:
+    """Seconds with three digits or so."""
+    if not isinstance(value, int | float):
+        return ABSENT
+    return fixed(value, 0 if value >= 100 else 1 if value >= 1 else 2 if value >= 0.1 or value == 0 else 3)
+
+
+def _parts(system: SystemRecords) -> Row:
+    return {f"{part}_{clock}_seconds": mean_seconds(system, part, clock) for clock in ("wall", "cpu") for part in PARTS}
+
+
+def _column(part: str) -> Column:
+    def text(row: Row) -> str:
+        return " / ".join(brief(row[f"{part}_{clock}_seconds"]) for clock in ("wall", "cpu"))
+
+    return Column(part, text, "seconds, wall / CPU", numeric=True)

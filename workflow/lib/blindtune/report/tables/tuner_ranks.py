@@ -1,0 +1,117 @@
+"""The tuners over all datasets: ranks, and what so few datasets allow to say."""
+
+import numpy as np
+
+from blindtune.report.records import DatasetRecords, Records, SystemRecords
+from blindtune.report.searches import algorithm
+from blindtune.report.stats.seed_statistics import FEWEST_DATASETS, Floats, Ranks, mixed_model, ranks
+from blindtune.report.stats.statistics import mean
+from blindtune.report.table import Row, Table, joined, number, plain
+from blindtune.report.tables.scores import scale_of
+
+#: A tuner and its records on every dataset.
+Everywhere = list[list[SystemRecords]]
+
+
+def build(records: Records) -> Table:
+    """One row per tuner that was run on every dataset."""
+    tuners = _everywhere(records.datasets)
+    found = _ranks(tuners)
+    rows = [
+        _row(records, systems, rank)
+        for systems, rank in zip(tuners, found.mean if found else [1.0] * len(tuners), strict=True)
+    ]
+    rows.sort(key=lambda row: float(row["rank"] or 0))
+    columns = [
+        plain("tuner", "Tuner"),
+        plain("what", "What it is"),
+        plain("data", "Data"),
+        number("datasets", "Datasets"),
+        number("rank", "Mean rank", 2),
+        number("score", "Mean score", 2),
+    ]
+    notes = [
+        "Ranks by mean eval error, 1 the lowest, ties sharing theirs; only tuners that were run on every dataset. "
+        "Scores are those of the table of scores; the mean is over the datasets that have one.",
+        *(_left_out(records.datasets, tuners)),
+        *(_warnings(found, tuners) if found else ["There are no two tuners to be ranked."]),
+    ]
+    return Table("tuner_ranks", "The tuners over all datasets", rows, columns, notes)
+
+
+def _everywhere(datasets: list[DatasetRecords]) -> Everywhere:
+    """Each tuner that was run on every dataset, as its records on each."""
+    by_name = [{system.name: system for system in dataset.of_kind("tuner")} for dataset in datasets]
+    return [[names[name] for names in by_name] for name in by_name[0] if all(name in names for names in by_name)]
+
+
+def _ranks(tuners: Everywhere) -> Ranks | None:
+    return ranks(_errors(tuners)) if len(tuners) > 1 else None
+
+
+def _errors(tuners: Everywhere) -> Floats:
+    """Mean eval errors, (datasets, tuners)."""
+    return np.array([[system.error("eval") for system in systems] for systems in tuners]).T
+
+
+def _row(records: Records, systems: list[SystemRecords], rank: float) -> Row:
+    scales = [scale_of(dataset) for dataset in records.datasets]
+    scores = [scale.score(system) if scale else None for scale, system in zip(scales, systems, strict=True)]
+    known = [score for score in scores if score is not None]
+    return {
+        "tuner": systems[0].name,
+        "what": algorithm(systems[0]),
+        "data": data_of(records.datasets),
+        "datasets": len(systems),
+        "rank": rank,
+        "score": mean(known) if known else None,
+        "records": joined([path for system in systems for path in system.paths]),
+    }
+
+
+def data_of(datasets: list[DatasetRecords]) -> str:
+    """How a row that is made from several datasets is marked."""
+    stand_in = [dataset.stand_in for dataset in datasets]
+    return "stand-in" if all(stand_in) else "partly stand-in" if any(stand_in) else "real"
+
+
+def _left_out(datasets: list[DatasetRecords], tuners: Everywhere) -> list[str]:
+    kept = {systems[0].name for systems in tuners}
+    rest = sorted({system.name for dataset in datasets for system in dataset.of_kind("tuner")} - kept)
+    return [f"Not run on every dataset and so without a rank: {', '.join(rest)}."] if rest else []
+
+
+def _warnings(found: Ranks, tuners: Everywhere) -> list[str]:
+    widest = len(tuners) - 1
+    p = f"p = {found.p:.3f}" if found.p is not None else "no p: it needs three tuners and two datasets"
+    counted = f"{found.datasets} {'dataset' if found.datasets == 1 else 'datasets'}"
+    return [
+        f"Friedman's test of the ranks: {p}. Take it with caution, for it is rough with few datasets: of {len(tuners)} "
+        f"tuners on {counted}, two mean ranks must differ by {found.critical:.1f} of a possible {widest} to be told "
+        "apart (Nemenyi, 5%). " + _reading(found, widest),
+        _mixed_sentence(tuners),
+    ]
+
+
+def _reading(found: Ranks, widest: int) -> str:
+    if found.critical >= widest:
+        return "No outcome whatever could show a difference."
+    apart = max(found.mean) - min(found.mean)
+    return f"The largest difference here is {apart:.1f}{'' if apart > found.critical else ', which is not enough'}."
+
+
+def _mixed_sentence(tuners: Everywhere) -> str:
+    errors = _errors(tuners)
+    if len(errors) < FEWEST_DATASETS:
+        return (
+            f"A linear mixed model (tuner fixed; dataset and seed random) is fitted from {FEWEST_DATASETS} datasets "
+            f"on; here are {len(errors)}, from which the variance between datasets cannot be told."
+        )
+    found = mixed_model(errors)
+    if found is None:
+        return "A linear mixed model cannot be fitted: nothing is left over to test against."
+    return (
+        f"Linear mixed model (tuner fixed; dataset, seed and tuner by dataset random): p = {found.p:.3f} for no "
+        f"difference between tuners; two mean eval errors must differ by {100 * found.half:.2f} points for a 95% "
+        "interval to leave out 0, unadjusted for the number of pairs."
+    )

@@ -1,0 +1,154 @@
+"""From a finished search to a frozen model: the chosen trial, rebuilt from its record and proved, and its card."""
+
+import platform
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.baselines import estimators as baselines
+from blindtune.config.study import Study
+from blindtune.config.systems import Bayes, Tuned
+from blindtune.core.errors import UserError
+from blindtune.core.seeds import derive
+from blindtune.core.timing import Stopwatch
+from blindtune.datasets.base import Split
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.model_card import Card, Spent
+from blindtune.records.trial import Trial, best
+from blindtune.study.checkpoints import WeightStore, file_name
+from blindtune.study.search import Search
+from blindtune.study.setup import Plan
+from blindtune.training.base import Predict, Task, Trainer
+
+
+def freeze(
+    study: Study, data: Prepared, plan: Plan, search: Search, store: WeightStore, trials: list[Trial], exhausted: bool
+) -> Card:
+    """The card of the best trial.
+
+    Raises:
+        UserError: no trial completed, or the chosen one, rebuilt, is not what was recorded.
+    """
+    chosen = best(trials)
+    if chosen is None:
+        reasons = Counter(f"{trial.status}: {trial.reason}" for trial in trials)
+        raise UserError(
+            f"{study.id}: none of its {len(trials)} trials completed "
+            f"({reasons.most_common(1)[0][0] if reasons else 'none was proposed'}). "
+            "Change the system or its search space, or give it a larger budget."
+        )
+    hyperparameters: Any = chosen.hyperparameters
+    task = search.task_of(chosen)
+    weights = _weights(search, store, chosen, task)
+    predict = rebuilt(study.id, data, plan.trainer, task, weights, chosen)
+    return Card(
+        **_identity(study, data),
+        budget=study.budget if isinstance(study.settings, Tuned) else None,
+        trial=chosen.number,
+        hyperparameters=hyperparameters,
+        architecture=task.architecture,
+        training=task.training if task.architecture is not None else None,
+        model_seed=task.seed,
+        parameters=chosen.parameters,
+        train_error=_error(predict, data.train),
+        dev_error=chosen.told(),
+        weights=f"weights/{file_name(chosen.number)}" if task.architecture is not None else None,
+        weights_sha256=chosen.weights_sha256,
+        statuses=dict(Counter(trial.status for trial in trials)),
+        spent=_spent(trials),
+        exhausted=exhausted,
+        versions={"python": platform.python_version(), **plan.trainer.versions()},
+    )
+
+
+def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> Card:
+    """The card of an estimate: nothing is trained, train and dev are measured each by itself, on ``workers`` cores."""
+    values = settings.model_dump(mode="json", include={"train", "dev", "eval"})
+    seed = derive("trial", study.dataset, study.seed, values)
+    clock = Stopwatch()
+    with clock.measure("evaluate"):
+        estimates = {
+            name: baselines.bayes_estimates(np.asarray(split.x), split.y, values[name], seed, workers)
+            for name, split in (("train", data.train), ("dev", data.dev))
+        }
+    import sklearn
+
+    return Card(
+        **_identity(study, data),
+        budget=None,
+        trial=None,
+        hyperparameters=values,
+        architecture=None,
+        training=None,
+        model_seed=seed,
+        parameters=None,
+        train_error=estimates["train"]["closed_loop"],
+        dev_error=estimates["dev"]["closed_loop"],
+        estimates=estimates,
+        weights=None,
+        weights_sha256=None,
+        statuses={},
+        spent=Spent(trials=0, epochs=0, seconds=clock.seconds),
+        exhausted=False,
+        versions={"python": platform.python_version(), "scikit-learn": sklearn.__version__},
+    )
+
+
+def _weights(search: Search, store: WeightStore, chosen: Trial, task: Task) -> dict[str, NDArray[Any]]:
+    """The chosen trial's weights; trained again from its record where they were not kept."""
+    if task.architecture is None:
+        return {}
+    weights = store.load(chosen)
+    if weights is None:
+        outcome = search.trained_again(chosen)
+        weights = outcome.weights
+        store.save(chosen, outcome)
+    return weights
+
+
+def rebuilt(
+    name: str, data: Prepared, trainer: Trainer, task: Task, weights: dict[str, NDArray[Any]], trial: Trial
+) -> Predict:
+    """The model of a trial, built again from its record and weights, once it gave the recorded dev error again.
+
+    Raises:
+        UserError: it does not.
+    """
+    predict = trainer.rebuild(task, weights, data.train)
+    dev_error = _error(predict, data.dev)
+    if abs(dev_error - trial.told()) > 0.5 / len(data.dev.y):
+        raise UserError(
+            f"{name}: trial {trial.number}, rebuilt from its record, has a dev error of {dev_error:.4%}, "
+            f"but {trial.told():.4%} was recorded. The study cannot be trusted: move its folder away and run again."
+        )
+    return predict
+
+
+def _error(predict: Predict, split: Split) -> float:
+    return float(np.mean(predict(split.x) != split.y))
+
+
+def _spent(trials: list[Trial]) -> Spent:
+    total = Stopwatch()
+    for trial in trials:
+        for part, seconds in trial.seconds.items():
+            total.add(part, seconds.wall, seconds.cpu)
+    return Spent(trials=len(trials), epochs=sum(trial.epochs for trial in trials), seconds=total.seconds)
+
+
+def _identity(study: Study, data: Prepared) -> dict[str, Any]:
+    return {
+        "study": study.id,
+        "config": study.config,
+        "dataset": study.dataset,
+        "system": study.system,
+        "seed": study.seed,
+        "kind": study.settings.kind,
+        "published": study.settings.published,
+        "settings": study.settings.model_dump(mode="json"),
+        "scoring": study.scoring,
+        "data_sha256": data.sha256,
+        "classes": len(data.classes),
+    }

@@ -1,0 +1,140 @@
+"""Running a study, from proposals to a frozen model.
+
+A study keeps a folder: ``protocol.json`` (what it is), ``trials.jsonl`` (every trial, as it ended),
+``weights/`` (of the best trials), and at its end ``card.json``. Killed at any moment and started again it
+goes on from its records and ends as if nothing had happened.
+"""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from blindtune.config.study import Study
+from blindtune.config.systems import Bayes, Tuned
+from blindtune.core.budget import Account
+from blindtune.core.errors import UserError
+from blindtune.core.files import canonical, read_json, unused, write_json
+from blindtune.core.job_log import Console
+from blindtune.core.validation import read_yaml
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.model_card import Card, write_card
+from blindtune.records.trial import Trial, TrialLog
+from blindtune.study.checkpoints import WeightStore
+from blindtune.study.freeze import estimate, freeze
+from blindtune.study.search import Listener, Search, line
+from blindtune.study.setup import Plan, plan
+from blindtune.views.apply import seen
+
+
+def run(
+    study: Study,
+    data: Prepared,
+    files: dict[str, Path],
+    code: str,
+    folder: Path,
+    console: Console,
+    workers: int = 1,
+) -> Card:
+    """Run a study to its end, going on from what its folder holds, and freeze its model.
+
+    Args:
+        study: what to run.
+        data: train and dev.
+        files: the data files of the system, by the names of its ``files()``.
+        code: digest of the code that determines the records.
+        folder: the study's own folder.
+        console: is told about the progress.
+        workers: cores that it may use; changes no record.
+
+    Raises:
+        UserError: no trial could be completed, a record cannot be read or written, or the system's
+            files are wrong.
+    """
+    _claim(study, data, files, code, folder, console)
+    data = seen(study.settings.sees, data)
+    if isinstance(study.settings, Bayes):
+        card = estimate(study, study.settings, data, workers)
+    else:
+        settings = (study.settings, study.budget, study.dataset, study.seed)
+        with closing(plan(*settings, data, files, workers)) as planned:
+            card = _search(study, data, planned, folder, console)
+    write_card(folder / "card.json", card)
+    console.done(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
+    return card
+
+
+def _search(study: Study, data: Prepared, planned: Plan, folder: Path, console: Console) -> Card:
+    log = TrialLog(folder / "trials.jsonl")
+    torn = log.mend()
+    if torn:
+        console.say(f"{study.id}: an unfinished last record was set aside in {torn}; its trial is run again")
+    store = WeightStore(folder, study.keep)
+    listener = _listener(study, planned, console)
+    search = Search(study.id, study.seed, study.scoring, data, planned, log, store, listener)
+    if search.recorded:
+        console.say(f"{study.id}: goes on from {len(search.recorded)} recorded trials")
+    trials, exhausted = search.run()
+    card = freeze(study, data, planned, search, store, trials, exhausted)
+    store.drop_states()
+    return card
+
+
+def _listener(study: Study, planned: Plan, console: Console) -> Listener:
+    account = Account(planned.budget)
+
+    def after_trial(trials: list[Trial]) -> None:
+        for trial in trials[account.trials :]:
+            account.add(trial)
+        console.progress(account.share(), f"{study.id}: {account}, {line(trials)}")
+
+    return Listener(
+        epoch=lambda trial, number, measures: console.detail(
+            f"{study.id}: trial {trial + 1}, epoch {number}, train loss {measures.train_loss}, "
+            f"dev error {measures.dev_error}"
+        ),
+        trial=after_trial,
+    )
+
+
+def _claim(study: Study, data: Prepared, files: dict[str, Path], code: str, folder: Path, console: Console) -> None:
+    """Make the folder this study's; records of another protocol are moved aside, never mixed or lost."""
+    protocol = _protocol(study, data, files, code)
+    path = folder / "protocol.json"
+    if path.exists() and canonical(read_json(path)) != canonical(protocol):
+        aside = unused(folder.with_name(f"{folder.name}.superseded"))
+        folder.rename(aside)
+        console.say(f"{study.id}: its config, data or code changed; the records so far were moved to {aside}")
+    if not path.exists():
+        _bring_back(study, folder, protocol, console)
+    if not path.exists():
+        if (folder / "trials.jsonl").exists():
+            raise UserError(f"{folder}: holds trials but no protocol.json. Restore it, or move the folder away.")
+        write_json(path, protocol)
+
+
+def _protocol(study: Study, data: Prepared, files: dict[str, Path], code: str) -> dict[str, Any]:
+    """Everything that determines the records; what differs in it makes another study."""
+    # A label changes no record; a larger budget goes on from the records, where the tuner does not plan by it.
+    free: dict[str, Any] = {"keep": True, "settings": {"published"}}
+    if not (isinstance(study.settings, Tuned) and study.settings.tuner.planned_by_budget):
+        free["budget"] = True
+    return {
+        "study": study.model_dump(mode="json", exclude=free),
+        "data_sha256": data.sha256,
+        "files": {name: read_yaml(path) for name, path in files.items()},
+        "code": code,
+    }
+
+
+def _bring_back(study: Study, folder: Path, protocol: dict[str, Any], console: Console) -> None:
+    """Take up again the records of this very protocol, where an earlier change had moved them aside."""
+    if folder.exists() and any(folder.iterdir()):
+        return
+    for earlier in sorted(folder.parent.glob(f"{folder.name}.superseded-*")):
+        path = earlier / "protocol.json"
+        if path.exists() and canonical(read_json(path)) == canonical(protocol):
+            if folder.exists():
+                folder.rmdir()
+            earlier.rename(folder)
+            console.say(f"{study.id}: is again what it was in {earlier}; goes on from its records")
+            return

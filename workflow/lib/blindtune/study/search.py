@@ -1,0 +1,306 @@
+"""The loop of every search: ask the tuner, train, record, tell; going on from what was recorded before."""
+
+import platform
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from blindtune.core.budget import Account
+from blindtune.core.errors import UserError
+from blindtune.core.files import canonical, digest_of_arrays
+from blindtune.core.timing import Stopwatch
+from blindtune.datasets.base import Split
+from blindtune.datasets.prepared import Prepared
+from blindtune.models.architecture import check
+from blindtune.models.layers import Invalid
+from blindtune.records.trial import Epoch, Trial, TrialLog, best
+from blindtune.study.checkpoints import WeightStore
+from blindtune.study.pending import Asked, failed, reason, until
+from blindtune.study.setup import Plan
+from blindtune.training.base import (
+    Outcome,
+    Scoring,
+    Session,
+    State,
+    Task,
+    Together,
+    best_epoch,
+    diverged,
+    train_each,
+)
+from blindtune.tuners.base import Proposal
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Hears how a search goes on; what it does changes nothing.
+
+    Attributes:
+        epoch: takes the trial's number, an epoch's and its measures.
+        trial: takes all trials so far, as each ends.
+    """
+
+    epoch: Callable[[int, int, Epoch], None] = lambda trial, number, measures: None
+    trial: Callable[[list[Trial]], None] = lambda trials: None
+
+
+class Search:
+    """One search: what it is, its records and its weights."""
+
+    def __init__(
+        self,
+        name: str,
+        seed: int,
+        scoring: Scoring,
+        data: Prepared,
+        plan: Plan,
+        log: TrialLog,
+        weights: WeightStore,
+        listener: Listener,
+    ) -> None:
+        self._name = name
+        self._seed = seed
+        self._scoring = scoring
+        self._data = data
+        self._plan = plan
+        self._log = log
+        self._weights = weights
+        self._listener = listener
+        self._trials = log.read()
+        self._at_once = plan.trainer.at_once if isinstance(plan.trainer, Together) else 1
+
+    @property
+    def recorded(self) -> list[Trial]:
+        """Every trial so far."""
+        return self._trials
+
+    def run(self) -> tuple[list[Trial], bool]:
+        """Go on until the budget is spent or the tuner has no more to propose.
+
+        Returns:
+            The trials within the budget, and whether the tuner had no more.
+
+        Raises:
+            UserError: a record cannot be written, or does not fit what the tuner proposes.
+        """
+        account = Account(self._plan.budget)
+        self._weights.prune(self._trials)
+        waiting: deque[Asked] = deque()
+        while account.open():
+            waiting = waiting or self._ask(account)
+            if not waiting:
+                return self._trials[: account.trials], True
+            group = self._affordable(waiting, account)
+            if not group:
+                break
+            if account.trials < len(self._trials):
+                self._tell_again(group[0].proposal, self._trials[account.trials])
+                self._book(account)
+            else:
+                self._try(group, account)
+        return self._trials[: account.trials], False
+
+    def trained_again(self, trial: Trial, keep_state: bool = False) -> Outcome:
+        """Train a recorded trial once more, after the trials that it continues.
+
+        Raises:
+            UserError: it gives other weights than were recorded.
+        """
+        task = self.task_of(trial)
+        session = Session(self._scoring, state=self._state_before(trial), keep_state=keep_state)
+        outcome = self._plan.trainer.train(task, self._data.train, self._data.dev, session)
+        if digest_of_arrays(outcome.weights) != trial.weights_sha256:
+            raise UserError(f"{self._name}: trial {trial.number}, trained again, gives other weights than recorded.")
+        return outcome
+
+    def task_of(self, trial: Trial) -> Task:
+        """What a recorded trial trained."""
+        values: dict[str, object] = trial.hyperparameters
+        task = self._plan.task(values)  # type: ignore[arg-type]
+        return until(task, trial.trained_before + trial.epochs)
+
+    def _ask(self, account: Account) -> deque[Asked]:
+        """The next proposals: one while the study goes on from its records, then as many as may be trained at once."""
+        number, clock = account.trials, Stopwatch()
+        with clock.measure("suggest"):
+            if number < len(self._trials):
+                again = self._plan.tuner.ask_again(self._trials[number])
+                proposals = [again] if again else []
+            else:
+                proposals = self._plan.tuner.ask_many(min(self._at_once, account.left()))
+        return deque(
+            Asked(place, proposal, *self._task(proposal), clock.share(1 / len(proposals)))
+            for place, proposal in enumerate(proposals, number)
+        )
+
+    def _affordable(self, waiting: deque[Asked], account: Account) -> list[Asked]:
+        """Take those with which to go on, as many as the budget pays for if each is trained to its end."""
+        group: list[Asked] = []
+        epochs = 0
+        while waiting and len(group) < account.left():
+            asked = waiting[0]
+            # One that cannot be built is charged one epoch.
+            trained = asked.task if asked.task and not asked.problem else None
+            epochs += trained.training.epochs - self._before(asked.proposal) if trained else 1
+            if not account.fits(epochs, len(group) + 1):
+                break
+            group.append(waiting.popleft())
+        return group
+
+    def _task(self, proposal: Proposal) -> tuple[Task | None, Exception | None]:
+        """What a proposal trains, or why it cannot be built."""
+        try:
+            task = until(self._plan.task(proposal.hyperparameters), proposal.epochs)
+        except ValueError as error:
+            return None, error
+        try:
+            if task.architecture is not None:
+                check(task.architecture, task.classes)
+        except Invalid as error:
+            return task, error
+        return task, None
+
+    def _before(self, proposal: Proposal) -> int:
+        """Epochs of the parent that a proposal continues."""
+        if proposal.parent is None or proposal.fold is not None or not self._plan.trainer.continues:
+            return 0
+        parent = self._trials[proposal.parent]
+        return parent.trained_before + parent.epochs if parent.status == "completed" else 0
+
+    def _tell_again(self, proposal: Proposal, recorded: Trial) -> None:
+        """Bring the tuner to where it was after a recorded trial."""
+        fold = proposal.fold.number if proposal.fold else None
+        proposed = (canonical(proposal.hyperparameters), proposal.parent, fold)
+        if proposed != (canonical(recorded.hyperparameters), recorded.parent, recorded.fold):
+            raise UserError(
+                f"{self._name}: trial {recorded.number} was recorded with other hyperparameters than the tuner "
+                "proposes now. A library must have changed: install the locked versions, or move the study's folder "
+                "away."
+            )
+        for number, epoch in enumerate(recorded.curve, recorded.trained_before + 1):
+            self._report(number, epoch)
+
+    def _report(self, number: int, epoch: Epoch) -> str | None:
+        if diverged(epoch, number) or epoch.dev_error is None:
+            return None
+        return self._plan.tuner.report(number, epoch.dev_error)
+
+    def _try(self, group: list[Asked], account: Account) -> None:
+        """Train proposals and record each as soon as it and those before it have ended."""
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        ended: dict[int, tuple[Asked, Outcome]] = {}
+        for asked, outcome in self._outcomes(group):
+            ended[asked.number] = asked, outcome
+            while account.trials in ended:
+                self._keep(*ended.pop(account.trials), started)
+                self._book(account)
+
+    def _keep(self, asked: Asked, outcome: Outcome, started: str) -> None:
+        """Record a trial and what it leaves."""
+        trial = self._record(asked.number, asked.proposal, asked.task, outcome)
+        with asked.clock.measure("save"):
+            self._weights.save(trial, outcome)
+        times = {"seconds": asked.clock.seconds, "started": outcome.started or started}
+        self._trials.append(trial.model_copy(update=times))
+        self._log.append(self._trials[-1])
+        self._weights.prune(self._trials)
+        self._listener.trial(self._trials)
+
+    def _book(self, account: Account) -> None:
+        """Go on behind the next recorded trial."""
+        trial = self._trials[account.trials]
+        account.add(trial)
+        self._plan.tuner.tell(trial)
+
+    def _outcomes(self, group: list[Asked]) -> Iterator[tuple[Asked, Outcome]]:
+        """What becomes of proposals, each as it ends; whatever goes wrong with one never ends the search."""
+        folds: dict[int | None, list[tuple[Asked, Task]]] = {}
+        for asked in group:
+            if asked.task is None or asked.problem:
+                yield asked, Outcome("invalid", reason(asked.problem), [], None, None)
+            else:
+                fold = asked.proposal.fold.number if asked.proposal.fold else None
+                folds.setdefault(fold, []).append((asked, asked.task))
+        for jobs in folds.values():
+            yield from self._train(jobs)
+
+    def _train(self, jobs: list[tuple[Asked, Task]]) -> Iterator[tuple[Asked, Outcome]]:
+        """Train proposals of one fold."""
+        sessions = [(task, self._session(asked)) for asked, task in jobs]
+        for place, outcome in train_each(self._plan.trainer, sessions, *self._splits(jobs[0][0].proposal)):
+            yield jobs[place][0], failed(outcome) if isinstance(outcome, Exception) else outcome
+
+    def _session(self, asked: Asked) -> Session:
+        def after_epoch(epoch: int, measures: Epoch) -> str | None:
+            self._listener.epoch(asked.number, epoch, measures)
+            with asked.clock.measure("suggest"):
+                return self._report(epoch, measures)
+
+        proposal = asked.proposal
+        state = self._state_of(self._trials[proposal.parent or 0]) if self._before(proposal) else None
+        return Session(self._scoring, asked.clock, after_epoch, state, self._plan.promotes)
+
+    def _splits(self, proposal: Proposal) -> tuple[Split, Split]:
+        """What a proposal is trained and scored on."""
+        train = self._data.train
+        if proposal.fold is None:
+            return train, self._data.dev
+        places = (proposal.fold.fitted, proposal.fold.held_out)
+        fitted, held_out = (Split(train.x[place], train.y[place]) for place in places)
+        return fitted, held_out
+
+    def _state_before(self, trial: Trial) -> State | None:
+        """Where the training of a recorded trial went on from."""
+        if trial.parent is None or not trial.trained_before:
+            return None
+        return self._state_of(self._trials[trial.parent])
+
+    def _state_of(self, trial: Trial) -> State:
+        """Where the training of a recorded trial stood at its end; trained again where that was not kept."""
+        kept = self._weights.state(trial)
+        if kept is not None:
+            return kept
+        again = self.trained_again(trial, keep_state=True)
+        if again.state is None:
+            raise TypeError(f"{type(self._plan.trainer).__name__} keeps no state")
+        return again.state
+
+    def _record(self, number: int, proposal: Proposal, task: Task | None, outcome: Outcome) -> Trial:
+        before = self._before(proposal)
+        place = outcome.scored_epoch - before - 1 if outcome.scored_epoch else None
+        best_place = best_epoch(outcome.curve)
+        return Trial(
+            study=self._name,
+            number=number,
+            parent=proposal.parent,
+            trained_before=before if outcome.curve else 0,
+            fold=proposal.fold.number if proposal.fold else None,
+            hyperparameters=dict(proposal.hyperparameters),
+            status=outcome.status,
+            reason=outcome.reason,
+            retries=outcome.retries,
+            exceptions=list(task.architecture.exceptions) if task and task.architecture else [],
+            score=None if place is None else outcome.curve[place].dev_error,
+            epochs=len(outcome.curve),
+            curve=outcome.curve,
+            best_epoch=None if best_place is None else before + best_place,
+            scored_epoch=outcome.scored_epoch,
+            parameters=outcome.parameters,
+            weights_sha256=digest_of_arrays(outcome.weights) if outcome.weights else None,
+            seeds={"study": self._seed} | ({"trial": task.seed} if task else {}),
+            seconds={},
+            started="",
+            host=socket.gethostname(),
+            versions={"python": platform.python_version(), **self._plan.trainer.versions()},
+        )
+
+
+def line(trials: list[Trial]) -> str:
+    """How the last trial went, for people."""
+    last, leader = trials[-1], best(trials)
+    where = "dev error" if last.fold is None else f"error on fold {last.fold + 1}"
+    result = f"{where} {last.score:.2%}" if last.score is not None else f"{last.status} ({last.reason})"
+    lead = f", best {leader.score:.2%}" if leader and leader.score is not None else ""
+    return f"{result}{lead}"

@@ -1,0 +1,206 @@
+"""How a system goes about its study: who proposes, who trains, and how a hyperparameter set becomes a task."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from blindtune.config.systems import (
+    Knn,
+    Manual,
+    ManualModel,
+    RandomForest,
+    System,
+    TrainingOverrides,
+    Tuned,
+    read_space,
+)
+from blindtune.core.budget import Budget
+from blindtune.core.seeds import derive
+from blindtune.core.validation import load
+from blindtune.datasets.prepared import Prepared
+from blindtune.models.architecture import Architecture, without_impossible
+from blindtune.models.families import BUILD
+from blindtune.models.layers import Dense, Layer
+from blindtune.search_space import Hyperparameters
+from blindtune.training.base import Task, Together, Trainer, Training
+from blindtune.training.pool.trainer import Pool
+from blindtune.tuners.base import Given, Start, Tuner
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a search needs beside its data.
+
+    Attributes:
+        tuner: proposes.
+        trainer: trains.
+        task: from a hyperparameter set to what is trained; raises ValueError where the set describes nothing.
+        budget: what the search may spend.
+        promotes: whether where each training stands must be kept.
+    """
+
+    tuner: Tuner
+    trainer: Trainer
+    task: Callable[[Hyperparameters], Task]
+    budget: Budget
+    promotes: bool = False
+
+    def close(self) -> None:
+        """End the processes that train, where there are any."""
+        if isinstance(self.trainer, Pool):
+            self.trainer.close()
+
+
+def trainer_for(settings: System, workers: int = 1) -> Trainer:
+    """The trainer of a system; imports the library that it needs.
+
+    Args:
+        settings: the system.
+        workers: cores that a reference model may use; a network is trained and scored on one.
+
+    Raises:
+        UserError: Keras computes with another backend in this process, or its backend is not installed.
+    """
+    match settings:
+        case Knn():
+            from blindtune.training.sklearn import knn
+
+            return knn(workers)
+        case RandomForest():
+            from blindtune.training.sklearn import random_forest
+
+            return random_forest(workers)
+        case Manual(trainer="pytorch") | Tuned(trainer="pytorch"):
+            from blindtune.training.pytorch import PyTorchTrainer
+
+            return PyTorchTrainer()
+        case Manual(trainer="skorch") | Tuned(trainer="skorch"):
+            from blindtune.training.skorch import SkorchTrainer
+
+            return SkorchTrainer()
+        case Manual(trainer="fused") | Tuned(trainer="fused"):
+            from blindtune.training.fused.trainer import FusedTrainer
+
+            return FusedTrainer()
+        case Manual(trainer="scikeras") | Tuned(trainer="scikeras"):
+            from blindtune.training.scikeras import SciKerasTrainer
+
+            return SciKerasTrainer()
+        case Manual(trainer="keras-jax") | Tuned(trainer="keras-jax"):
+            from blindtune.training.keras.jax import KerasJaxTrainer
+
+            return KerasJaxTrainer()
+        case Manual(trainer="keras-torch") | Tuned(trainer="keras-torch"):
+            from blindtune.training.keras.torch import KerasTorchTrainer
+
+            return KerasTorchTrainer()
+        case Manual() | Tuned():
+            from blindtune.training.keras.tensorflow import KerasTrainer
+
+            return KerasTrainer()
+        case _:
+            raise TypeError(f"{settings.kind} is not trained")
+
+
+def plan(
+    settings: System,
+    budget: Budget | None,
+    dataset: str,
+    seed: int,
+    data: Prepared,
+    files: dict[str, Path],
+    workers: int = 1,
+) -> Plan:
+    """The plan of a system.
+
+    Args:
+        settings: the system.
+        budget: of a tuner; None where nothing is tuned.
+        dataset: the dataset's name, which seeds the trials.
+        seed: the study's.
+        data: train and dev.
+        files: the data files of the system, by the names of its ``files()``.
+        workers: cores that the trials may use; changes no record.
+
+    Raises:
+        UserError: a file is wrong.
+    """
+    model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
+    trainer = trainer_for(settings, workers)
+
+    def task(values: Hyperparameters) -> Task:
+        return task_of(settings, model, dataset, seed, data, values)
+
+    if isinstance(settings, Knn | RandomForest):
+        return _of_list(trainer, settings.candidates(), task)
+    if isinstance(settings, Manual) and model is not None:
+        return _of_list(trainer, [manual_hyperparameters(model, settings.training)], task)
+    if isinstance(settings, Tuned) and budget is not None:
+        tuner, epochs = settings.tuner, settings.training.epochs
+        space = read_space(files["space"], settings.family)
+        return Plan(
+            tuner.start(Start(space, budget, seed, epochs, data.train.y, data.train.group)),
+            _spread(trainer, settings, workers),
+            task,
+            budget,
+            tuner.promotes,
+        )
+    raise TypeError(f"{settings.kind} has no trials")
+
+
+def task_of(
+    settings: System, model: ManualModel | None, dataset: str, seed: int, data: Prepared, values: Hyperparameters
+) -> Task:
+    """What a hyperparameter set of a system trains.
+
+    Args:
+        settings: the system.
+        model: the file of a manual model; None for every other system.
+        dataset: the dataset's name, which seeds the trials.
+        seed: the study's.
+        data: gives the shape of a sample and the classes.
+        values: the set.
+
+    Raises:
+        ValueError: it describes nothing that could be trained.
+    """
+    classes = len(data.classes)
+    architecture, training = None, Training(epochs=1)
+    if isinstance(settings, Tuned):
+        architecture, training = _architecture(settings, values, data), settings.training.with_hyperparameters(values)
+    elif model is not None:
+        architecture = Architecture(input_shape=data.sample_shape, layers=with_output(model.layers, classes))
+        training = model.training.with_hyperparameters(values)
+    return Task(architecture, training, values, derive("trial", dataset, seed, values), classes)
+
+
+def _spread(trainer: Trainer, settings: Tuned, workers: int) -> Trainer:
+    """The trainer of a tuner's many trials, in as many processes as are of use."""
+    if workers == 1 or (isinstance(trainer, Together) and not trainer.spreads):
+        return trainer
+    return Pool(trainer, partial(trainer_for, settings), workers)
+
+
+def _of_list(trainer: Trainer, sets: list[Hyperparameters], task: Callable[[Hyperparameters], Task]) -> Plan:
+    return Plan(Given(sets), trainer, task, Budget(trials=len(sets)))
+
+
+def _architecture(settings: Tuned, values: Hyperparameters, data: Prepared) -> Architecture:
+    built = BUILD[settings.family](values, data.sample_shape, len(data.classes))
+    return without_impossible(built) if settings.impossible == "leave_out" else built
+
+
+def manual_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Hyperparameters:
+    """The one hyperparameter set of a manual model: its training settings and its layers."""
+    replaced = overrides.model_dump(exclude_none=True)
+    return {
+        **model.training.model_dump(),
+        **replaced,
+        "layers": [layer.model_dump() for layer in model.layers],
+    }
+
+
+def with_output(layers: list[Layer], classes: int) -> tuple[Layer, ...]:
+    """``layers`` and the output layer that gives one logit per class."""
+    return (*layers, Dense(kind="dense", units=classes))

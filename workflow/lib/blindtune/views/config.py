@@ -1,0 +1,63 @@
+"""The config of views; a system has one under ``sees``."""
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from blindtune.core.validation import Strict
+
+
+class Stored(Strict):
+    """Samples as they are stored."""
+
+    view: Literal["samples"]
+
+
+class Features(Strict):
+    """A few numbers of each sample, which its source knows how to compute."""
+
+    view: Literal["features"]
+
+
+class Frames(Strict):
+    """Overlapping frames of a signal, as long and as far apart as the dataset says, normalised by train."""
+
+    view: Literal["frames"]
+
+
+class Crops(Strict):
+    """Squares of a picture, normalised by train: drawn at random in training, always the same ones in scoring."""
+
+    view: Literal["crops"]
+    side: int = Field(default=128, gt=0, description="side of a crop in pixels, as the model sees it")
+    downsample: int = Field(
+        default=1, gt=0, description="so many pixels along each side become one, their mean, before the crop is taken"
+    )
+    looks: int = Field(
+        default=1, gt=0, description="crops of a sample whose answers are averaged when it is scored; a square number"
+    )
+    jitter: float = Field(
+        default=0.1, ge=0, lt=1, description="in training, colours are scaled and shifted by up to this share; 0: not"
+    )
+    rotate: bool = Field(default=True, description="in training, crops are turned by quarters and mirrored at random")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if math.isqrt(self.looks) ** 2 != self.looks:
+            raise ValueError(f"looks: {self.looks} is no square number; crops are taken from a grid of as many rows")
+        return self
+
+
+#: What a reference model can see, and what a network can.
+Plain = Annotated[Stored | Features, Field(discriminator="view")]
+View = Annotated[Stored | Features | Frames | Crops, Field(discriminator="view")]
+AnyView = Stored | Features | Frames | Crops
+
+#: The module of each view, for the digest of code.
+MODULES = {
+    "samples": "blindtune.views.base",
+    "features": "blindtune.views.features",
+    "frames": "blindtune.views.frames",
+    "crops": "blindtune.views.crops",
+}
