@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 import yaml
-from makers_runs import ROOT, snakemake
 
-from makers import config, merged, write_isip
+from support.builders import config, merged, write_isip
+from support.workflow_runs import ROOT, snakemake
 
 pytestmark = pytest.mark.integration
 

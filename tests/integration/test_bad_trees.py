@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from makers_runs import snakemake
 
-import makers_trees as trees
-from makers_eeg import ABSENT, REAL
+from support import eeg_trees as trees
+from support.eeg_files import ABSENT, REAL
+from support.workflow_runs import snakemake
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)]
 

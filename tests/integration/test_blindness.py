@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from makers_runs import ledger, only, snakemake
 
-from makers import merged
+from support.builders import merged
+from support.workflow_runs import ledger, only, snakemake
 
 pytestmark = pytest.mark.integration
 

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from makers_runs import ROOT, records
 
-from makers import prepare_toy
+from support.builders import prepare_toy
+from support.workflow_runs import ROOT, records
 
 pytestmark = pytest.mark.integration
 
-RECORDS = Path(__file__).parent / "driver_full.py"
+RECORDS = Path(__file__).parents[1] / "support" / "drivers" / "run_with_full_disk.py"
 
 
 def _study(manifest, folder, *limit):

@@ -9,13 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from makers_runs import ROOT
+
+from support.workflow_runs import ROOT
 
 pytestmark = pytest.mark.integration
 
 BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
-TESTS = [ROOT / "tests" / "unit" / f"test_{name}.py" for name in ("keras", "training", "real_networks", "views")]
-DRIVER = Path(__file__).parent / "driver_keras.py"
+TESTS = [
+    ROOT / "tests" / "unit" / f"{name}.py"
+    for name in (
+        "training/keras/test_trainer",
+        "training/test_trainers",
+        "models/test_published_networks",
+        "views/test_views",
+    )
+]
+DRIVER = Path(__file__).parents[1] / "support" / "drivers" / "run_keras_study.py"
 
 
 def child(*command: str | Path, **environment: str) -> str:

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from makers_kill import check_points, check_random, drive
-from makers_runs import command, ledger, only, records, snakemake
+
+from support.kill_studies import check_points, check_random, drive
+from support.workflow_runs import command, ledger, only, records, snakemake
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """What `driver_kill` found."""
-    return drive("driver_kill.py", tmp_path_factory.mktemp("killed"))
+    """What `kill_keras_study` found."""
+    return drive("kill_keras_study.py", tmp_path_factory.mktemp("killed"))
 
 
 def test_an_undisturbed_study_leaves_each_trial_once(killed):

@@ -1,9 +1,9 @@
 """Every tuner of Optuna, killed at any moment, goes on as if nothing had happened."""
 
 import pytest
-from makers_kill import STUDIES, check_random, drive, parts_of
 
 from blindtune.tuners.optuna.config import OptunaSettings
+from support.kill_studies import STUDIES, check_random, drive, parts_of
 
 pytestmark = pytest.mark.integration
 
@@ -12,8 +12,8 @@ MINE = STUDIES["optuna"]
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """What `driver_kill_tuners` found, by study."""
-    return drive("driver_kill_tuners.py", tmp_path_factory.mktemp("killed"), "optuna")
+    """What `kill_tuner_studies` found, by study."""
+    return drive("kill_tuner_studies.py", tmp_path_factory.mktemp("killed"), "optuna")
 
 
 @pytest.mark.parametrize("name", MINE)

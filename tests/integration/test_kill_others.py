@@ -1,9 +1,9 @@
 """Every tuner of Keras Tuner and scikit-learn, killed at any moment, goes on as if nothing had happened."""
 
 import pytest
-from makers_kill import PROMOTING, STUDIES, check_points, check_random, drive, parts_of
 
-from makers import algorithms, tuner
+from support.builders import algorithms, tuner
+from support.kill_studies import PROMOTING, STUDIES, check_points, check_random, drive, parts_of
 
 pytestmark = pytest.mark.integration
 
@@ -13,9 +13,9 @@ MINE = [(library, name) for library in LIBRARIES for name in STUDIES[library]]
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """What `driver_kill_tuners` found, by library and study."""
+    """What `kill_tuner_studies` found, by library and study."""
     return {
-        library: drive("driver_kill_tuners.py", tmp_path_factory.mktemp("killed"), library) for library in LIBRARIES
+        library: drive("kill_tuner_studies.py", tmp_path_factory.mktemp("killed"), library) for library in LIBRARIES
     }
 
 
@@ -42,7 +42,7 @@ def test_a_study_of_every_algorithm_is_killed():
 
 def test_every_tuner_that_promotes_is_killed_at_its_delicate_points():
     killed = {(library, name.removesuffix(", fused")) for library, name in PROMOTING}
-    assert killed == {pair for pair in algorithms() if tuner(*pair).promotes}
+    assert killed == {pair for pair in algorithms() if tuner(*pair).resumes_trials}
 
 
 def test_every_searcher_is_killed_with_folds_and_without():

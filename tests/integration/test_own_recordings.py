@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from makers_runs import snakemake
 
-import makers_trees as trees
 from blindtune.core.files import read_json
 from blindtune.core.paths import Layout
 from blindtune.core.validation import parse
@@ -16,10 +14,12 @@ from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.extraction import extract_batch
 from blindtune.datasets.eeg.config import Eeg
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
-from makers import origins
-from makers_eeg import ABSENT, REAL
-from makers_scipy import prepared
-from makers_trees import Night
+from support import eeg_trees as trees
+from support.builders import origins
+from support.eeg_files import ABSENT, REAL
+from support.eeg_trees import Night
+from support.scipy_eeg import prepared
+from support.workflow_runs import snakemake
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)]
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from makers_runs import snakemake
 from numpy.typing import NDArray
 
-import makers_decks as decks
 from blindtune.core.files import read_json
 from blindtune.core.paths import Layout
 from blindtune.core.validation import parse
@@ -17,9 +15,11 @@ from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.extraction import extract_batch
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from blindtune.datasets.slides.config import Slides
-from makers import origins
-from makers_decks import Deck
-from makers_slides import REAL
+from support import slide_trees as decks
+from support.builders import origins
+from support.slide_files import REAL
+from support.slide_trees import Deck
+from support.workflow_runs import snakemake
 
 pytestmark = [
     pytest.mark.integration,

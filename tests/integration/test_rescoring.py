@@ -18,7 +18,7 @@ from blindtune.study.run import run
 from blindtune.training.base import Training
 from blindtune.tuners.keras_tuner.config import KerasTunerSettings
 from blindtune.tuners.optuna.config import OptunaSettings
-from makers import Places, prepare_toy, study
+from support.builders import Places, prepare_toy, study
 
 #: Keras Tuner asks for the name of its thread in an old way, at every call.
 pytestmark = [
@@ -119,7 +119,7 @@ def test_rescored_errors_are_those_of_the_model_itself(results: Path, larger: Pl
 
 def test_a_model_that_is_not_what_was_recorded_is_found(results: Path, larger: Places, tmp_path: Path) -> None:
     study = stored.read(folder_of(results, "optuna"))
-    best = min((trial for trial in study.trials if trial.score is not None), key=lambda trial: trial.told())
+    best = min((trial for trial in study.trials if trial.score is not None), key=lambda trial: trial.objective_value())
     changed = [trial if trial != best else trial.model_copy(update={"score": 0.0}) for trial in study.trials]
     with pytest.raises(UserError, match=f"trial {best.number}, rebuilt from its record, has a dev error"):
         rescore(type(study)(**{**vars(study), "trials": changed}), larger.manifest, "dev", None, None)

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from makers_runs import ROOT, SYSTEMS, TINY, ledger, only, records, snakemake
 
 from blindtune.report import contents as names
+from support.workflow_runs import ROOT, SYSTEMS, TINY, ledger, only, records, snakemake
 
 pytestmark = pytest.mark.integration
 
-AUDIT = Path(__file__).parent / "audit"
+AUDIT = Path(__file__).parents[1] / "support" / "audit"
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import left
-from makers_kill import drive
-from makers_workers import STUDIES, KillsOne, run
 
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import TrialLog
-from makers import prepared
+from support.builders import prepared
+from support.kill_studies import drive
+from support.killing import left
+from support.worker_studies import STUDIES, KillsOne, run
 
 pytestmark = [
     pytest.mark.integration,
@@ -32,8 +32,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `driver_workers` found."""
-    return drive("driver_workers.py", tmp_path_factory.mktemp("killed"), *FORKED)
+    """What `kill_worker_studies` found."""
+    return drive("kill_worker_studies.py", tmp_path_factory.mktemp("killed"), *FORKED)
 
 
 @pytest.mark.parametrize("name", STUDIES)

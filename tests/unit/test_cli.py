@@ -9,8 +9,8 @@ import pytest
 from blindtune.cli import main
 from blindtune.config.systems import Tuned
 from blindtune.tuners.optuna.config import OptunaSettings
-from makers import ROOT
-from makers_studies import store_tuned
+from support.builders import ROOT
+from support.stored_studies import store_tuned
 
 TUNED = Tuned(kind="tuner", tuner=OptunaSettings(library="optuna", algorithm="tpe"), space="space.yaml")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dag import ROOT
+
+from support.dag import ROOT
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 ONE = {"dataset": "set_10", "budget": {"trials": 2}}

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dag import edit, plan, pretend, running
 from snakemake.exceptions import WorkflowError
+
+from support.dag import edit, plan, pretend, running
 
 SIZES = {"train": 4, "dev": 2, "eval": 2}
 

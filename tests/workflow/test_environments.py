@@ -14,7 +14,6 @@ from typing import get_args
 
 import pytest
 import yaml
-from dag import ROOT
 from packaging.utils import canonicalize_name
 
 from blindtune.config.schema import Dataset
@@ -22,6 +21,7 @@ from blindtune.config.systems import TUNERS, System, TrainerName
 from blindtune.core import code_digest as code
 from blindtune.models.families import Family
 from blindtune.report import contents as names
+from support.dag import ROOT
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SYSTEMS = get_args(get_args(System)[0])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
-from dag import plan
 from pydantic import BaseModel
 
 from blindtune.config.schema import Config
-from makers import write_images, write_isip
+from support.builders import write_images, write_isip
+from support.dag import plan
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
 BASE: dict[str, Any] = {

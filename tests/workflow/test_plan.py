@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dag import ROOT, plan
 
-from makers import OVERLAYS
+from support.builders import OVERLAYS
+from support.dag import ROOT, plan
 
 #: Rules that run for each dataset, system or study; the others run once.
 _PER_DATA = ("make", "extract", "prepare", "picture", "examples", "study", "decode")
@@ -33,8 +33,8 @@ def test_the_default_study_plans_one_job_for_each_study_system_and_dataset(defau
     assert planned["picture"] == [name for name in datasets if name not in corpora]
     assert len(corpora) == 2 and planned["examples"] == corpora
     assert planned["make"] and len(planned["make"]) == len(planned["extract"])
-    once = Counter(job.rule for job in default if job.rule not in _PER_DATA)
-    assert once == Counter(tables=1, figures=1, page=1, all=1)
+    report_each_epoch_once = Counter(job.rule for job in default if job.rule not in _PER_DATA)
+    assert report_each_epoch_once == Counter(tables=1, figures=1, page=1, all=1)
 
 
 def test_only_decode_and_picture_have_a_sealed_file_among_their_inputs(default):

@@ -1,10 +1,10 @@
 """What runs again after a change, and what does not."""
 
 import pytest
-from dag import edit, plan, pretend, running
 
 from blindtune.core import code_digest as code
-from makers import merged
+from support.builders import merged
+from support.dag import edit, plan, pretend, running
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
 CONFIG = {

@@ -31,7 +31,7 @@ import numpy as np
 import scipy.signal  # noqa: F401 - loaded before the clock starts
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.corpus.config import Raw
+from blindtune.datasets.corpus.config import RawFile
 from blindtune.datasets.eeg import edf_header as headers
 from blindtune.datasets.eeg import montages
 from blindtune.datasets.eeg import preprocessing as recordings
@@ -53,7 +53,7 @@ def path_alone(path: Path) -> Any:
 def whole_job(path: Path) -> Any:
     """What the workflow does with one recording of which every segment is wanted."""
     settings = _settings(path)
-    raw = Raw(path.name, (f"{path.stem}.tse",), "train")
+    raw = RawFile(path.name, (f"{path.stem}.tse",), "train")
     survey = settings.survey(path.parent, raw)
     if survey.bad is not None:
         raise SystemExit(f"{path}: {survey.bad}")

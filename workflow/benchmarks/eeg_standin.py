@@ -87,11 +87,11 @@ def _segments(folder: Path, made: StandIn, settings: Eeg) -> tuple[Any, Any, Any
     splits = corpus.assign(found, settings)
     x, y, patients = [], [], []
     for recording in found:
-        seen = survey(folder, recording, splits[recording.file], settings)
-        if seen.candidates:
-            x.append(cut(folder, recording.file, seen.candidates, settings))
-            y += [CLASSES.index(candidate.label) for candidate in seen.candidates]
-            patients += [recording.patient] * len(seen.candidates)
+        apply_view = survey(folder, recording, splits[recording.file], settings)
+        if apply_view.candidates:
+            x.append(cut(folder, recording.file, apply_view.candidates, settings))
+            y += [CLASSES.index(candidate.label) for candidate in apply_view.candidates]
+            patients += [recording.patient] * len(apply_view.candidates)
     done = time.process_time()
     hours = len(found) * made.seconds / 3600
     print(f"{hours:.1f} h of EEG: {written - begun:.0f} s of CPU to make, {done - written:.0f} s to prepare")

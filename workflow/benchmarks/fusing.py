@@ -142,7 +142,7 @@ class Alone:
         self._wrong[place] += (scores.detach().argmax(dim=1) != y).sum()
 
 
-class Together:
+class BatchTrainer:
     """All as one."""
 
     def __init__(self, architectures: Sequence[Architecture], x: Tensor, y: Tensor, way: str) -> None:
@@ -238,7 +238,7 @@ def _checked(
     """The step of a way that gives the gradients that the models have alone."""
     torch.set_default_dtype(torch.float64)
     alone = Alone(architectures, x.double(), y)
-    together = Together(architectures, x.double(), y, way)
+    together = BatchTrainer(architectures, x.double(), y, way)
     torch.set_default_dtype(torch.float32)
     together.nets.take(alone.modules)
     alone.without_dropout()
@@ -249,7 +249,7 @@ def _checked(
     off = together.nets.farthest(alone.modules)
     if not off <= CLOSE:
         raise SystemExit(f"{way}: gradients differ by {off:.1e}")
-    timed = Together(architectures, x, y, way)
+    timed = BatchTrainer(architectures, x, y, way)
     timed.nets.take(modules)
     return timed.step
 

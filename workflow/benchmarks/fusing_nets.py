@@ -107,11 +107,11 @@ class _Columns(torch.autograd.Function):
         models, batch, down, right, channels = ctx.shape = x.shape
         ctx.kernel = rows, columns
         a, b = down - rows + 1, right - columns + 1
-        seen = x.new_empty(models, batch, a, b, rows * columns, channels)
+        apply_view = x.new_empty(models, batch, a, b, rows * columns, channels)
         for place in range(rows * columns):
             i, j = divmod(place, columns)
-            seen[..., place, :] = x[:, :, i : i + a, j : j + b]
-        return seen.view(models, batch * a * b, rows * columns * channels)
+            apply_view[..., place, :] = x[:, :, i : i + a, j : j + b]
+        return apply_view.view(models, batch * a * b, rows * columns * channels)
 
     @staticmethod
     def backward(ctx: Any, d: Tensor) -> Any:
@@ -327,8 +327,8 @@ def _convolve(x: Tensor, w: Tensor, b: Tensor, kernel: tuple[int, int], runs: li
     if flat:
         x = x.unsqueeze(3)
     models, batch, a, c, _ = x.shape
-    seen = _Columns.apply(x, *kernel)  # type: ignore[no-untyped-call]
-    z = _activated(torch.baddbmm(b.unsqueeze(1), seen, w), runs)
+    apply_view = _Columns.apply(x, *kernel)  # type: ignore[no-untyped-call]
+    z = _activated(torch.baddbmm(b.unsqueeze(1), apply_view, w), runs)
     z = z.view(models, batch, a - kernel[0] + 1, c - kernel[1] + 1, -1)
     return z.squeeze(3) if flat else z
 

@@ -25,7 +25,7 @@ import workload
 
 from blindtune.datasets.base import Split
 from blindtune.models import pytorch as networks
-from blindtune.training.base import Outcome, Task, Training
+from blindtune.training.base import Outcome, Training, TrainingTask
 from blindtune.training.devices import device, name_of
 from blindtune.training.fused.trainer import FusedTrainer
 from blindtune.training.pytorch import PyTorchTrainer
@@ -95,19 +95,19 @@ def _set(name: str, where: torch.device, arguments: argparse.Namespace) -> dict[
     return {"sizes": sizes, "fused": fused, "stock": {**stock, "trials": len(places)}, "errors": errors}
 
 
-def _tasks(count: int, classes: int, arguments: argparse.Namespace) -> list[Task]:
+def _tasks(count: int, classes: int, arguments: argparse.Namespace) -> list[TrainingTask]:
     training = Training(epochs=arguments.epochs, batch_size=arguments.batch)
     return [workload.task(values, training, classes) for values in workload.drawn_sets("mlp", count)]
 
 
-def _operations(task: Task, train: int, dev: int) -> int:
+def _operations(task: TrainingTask, train: int, dev: int) -> int:
     return workload.operations(
         workload.architecture_of(task.hyperparameters, task.classes), task.training.epochs, train, dev
     )
 
 
 def _fused(
-    tasks: Sequence[Task], few: tuple[Split, Split], train: Split, dev: Split, where: torch.device
+    tasks: Sequence[TrainingTask], few: tuple[Split, Split], train: Split, dev: Split, where: torch.device
 ) -> dict[str, Any]:
     trainer = FusedTrainer()
     workload.train_all(trainer, tasks[:1], *few)
@@ -140,7 +140,7 @@ def _error(outcome: Outcome) -> float | None:
     return outcome.curve[-1].dev_error if outcome.status == "completed" else None
 
 
-def _stock(task: Task, train: Split, dev: Split, where: torch.device) -> float:
+def _stock(task: TrainingTask, train: Split, dev: Split, where: torch.device) -> float:
     """One trial as a user writes it; its dev error."""
     # A trainer that was made before may have asked for what repeats bit by bit, which is slower.
     torch.set_deterministic_debug_mode("default")

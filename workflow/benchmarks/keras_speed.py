@@ -21,7 +21,7 @@ from blindtune.core.files import digest_of_arrays
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Dropout, Flatten, Lstm, MaxPool2D
-from blindtune.training.base import Session, Task, Training
+from blindtune.training.base import Training, TrainingOptions, TrainingTask
 from blindtune.training.keras.backend import choose
 
 TRAINERS = {"tensorflow": "keras", "jax": "keras-jax", "torch": "keras-torch"}
@@ -80,9 +80,9 @@ def main() -> None:
 def _lines(backend: Any, arguments: argparse.Namespace) -> Iterator[str]:
     choose(backend)
     from blindtune.config.systems import Manual
-    from blindtune.study.setup import trainer_for
+    from blindtune.study.setup import create_trainer
 
-    trainer = trainer_for(Manual(kind="manual", model="mlp_m1", trainer=TRAINERS[backend]))  # type: ignore[arg-type]
+    trainer = create_trainer(Manual(kind="manual", model="mlp_m1", trainer=TRAINERS[backend]))  # type: ignore[arg-type]
     for network, batch in SETTINGS:
         if network not in arguments.networks:
             continue
@@ -92,7 +92,7 @@ def _lines(backend: Any, arguments: argparse.Namespace) -> Iterator[str]:
         yield f"{backend}, {network}, batch {batch}, {_again(trainer, task, train, dev)}"
 
 
-def _choices(backend: str, name: str, task: Task, train: Split, dev: Split, rounds: int) -> Iterator[str]:
+def _choices(backend: str, name: str, task: TrainingTask, train: Split, dev: Split, rounds: int) -> Iterator[str]:
     found: dict[str, list[dict[str, Any]]] = {label: [] for label in CHOICES[backend]}
     for _ in range(rounds):
         for label, choice in CHOICES[backend].items():
@@ -108,7 +108,7 @@ def _choices(backend: str, name: str, task: Task, train: Split, dev: Split, roun
         )
 
 
-def _fit(choice: Choice, task: Task, train: Split, dev: Split) -> dict[str, Any]:
+def _fit(choice: Choice, task: TrainingTask, train: Split, dev: Split) -> dict[str, Any]:
     """CPU seconds of the first epoch, with all that is built for it, and of a later one, and what the weights were."""
     import keras
 
@@ -143,9 +143,9 @@ def _fit(choice: Choice, task: Task, train: Split, dev: Split) -> dict[str, Any]
     return {"first": took[0], "later": took[1:].min(), "weights": digest_of_arrays(networks.weights_of(model))}
 
 
-def _again(trainer: Any, task: Task, train: Split, dev: Split) -> str:
+def _again(trainer: Any, task: TrainingTask, train: Split, dev: Split) -> str:
     """A trial of three epochs by a model built anew, and by one that a trial of another seed has left."""
-    session = Session("last")
+    session = TrainingOptions("last")
     other = replace(task, seed=task.seed + 1)
     took, weights = [], []
     for it in (task, other, task):
@@ -159,7 +159,7 @@ def _again(trainer: Any, task: Task, train: Split, dev: Split) -> str:
     )
 
 
-def _task(network: str, batch: int, train: Split) -> Task:
+def _task(network: str, batch: int, train: Split) -> TrainingTask:
     """Every network of about as many weights as the published ones have; `Task.seed` is any."""
     out = Dense(kind="dense", units=10 if network == "convnet" else 2)
     hidden = Dense(kind="dense", units=64, activation="relu")
@@ -175,7 +175,7 @@ def _task(network: str, batch: int, train: Split) -> Task:
         "lstm": (Lstm(kind="lstm", units=16, activation="tanh", sequence=False), out),
     }
     built = Architecture(input_shape=train.x.shape[1:], layers=layers[network])
-    return Task(built, Training(batch_size=batch, epochs=3), {}, 5, out.units)
+    return TrainingTask(built, Training(batch_size=batch, epochs=3), {}, 5, out.units)
 
 
 def _data(network: str, samples: int) -> list[Split]:

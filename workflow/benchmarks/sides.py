@@ -29,9 +29,9 @@ from blindtune.search_space import Hyperparameters
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.freeze import freeze
 from blindtune.study.search import Listener, Search
-from blindtune.study.setup import plan, trainer_for
-from blindtune.tuners.base import Given
-from blindtune.views.apply import seen
+from blindtune.study.setup import create_trainer, plan
+from blindtune.tuners.base import FixedListTuner
+from blindtune.views.apply import apply_view
 
 #: The trainer of each side that is a study, and the study's seed: another one gives other weights and orders.
 STUDIES = {"keras": ("keras", 42), "pytorch": ("pytorch", 42), "fused": ("fused", 42), "fused-again": ("fused", 43)}
@@ -84,7 +84,7 @@ def _study(side: str, data: Prepared, job: dict[str, Any], workers: int) -> Call
         scoring="last",
         keep=1,
     )
-    trainer_for(settings)
+    create_trainer(settings)
     import optuna  # noqa: F401
 
     return lambda: _run(study, settings, data, job["sets"], workers)
@@ -93,10 +93,10 @@ def _study(side: str, data: Prepared, job: dict[str, Any], workers: int) -> Call
 def _run(
     study: Study, settings: Tuned, data: Prepared, sets: list[Hyperparameters], workers: int
 ) -> list[float | None]:
-    data = seen(settings.sees, data)
+    data = apply_view(settings.sees, data)
     # What it has of processes ends with this one.
     planned = plan(settings, study.budget, study.dataset, study.seed, data, settings.files(), workers)
-    planned = replace(planned, tuner=Given(sets))
+    planned = replace(planned, tuner=FixedListTuner(sets))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = WeightStore(folder, study.keep)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from blindtune.datasets.base import Sizes
 from blindtune.datasets.slides.config import MadeSlides, Slides
-from blindtune.datasets.slides.discovery import Found, find, slides
+from blindtune.datasets.slides.discovery import SlideFile, find, slides
 from blindtune.datasets.slides.features import architecture, stains
 from blindtune.datasets.slides.simulated.corpus import files, write
 from blindtune.datasets.slides.survey import cut, survey
@@ -69,7 +69,7 @@ def _make(settings: MadeSlides, folder: Path, name: str) -> float:
     return time.process_time() - begun
 
 
-def _features(folder: Path, settings: Slides, found: Found) -> dict[str, Array]:
+def _features(folder: Path, settings: Slides, found: SlideFile) -> dict[str, Array]:
     """Every kind of feature of the patches of one slide."""
     result = survey(folder, found, "train", settings)
     patches = cut(folder / found.file, result.candidates, result.facts)

@@ -90,7 +90,7 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
     from blindtune.datasets.prepared import open_prepared
     from blindtune.records.trial import TrialLog
     from blindtune.study.run import run
-    from blindtune.study.setup import trainer_for
+    from blindtune.study.setup import create_trainer
 
     tuner, trainer = SYSTEMS[arguments.libraries[0]]
     data = open_prepared(Path(arguments.data))
@@ -112,7 +112,7 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
             "keep": 1,
         }
     )
-    trainer_for(study.settings)
+    create_trainer(study.settings)
     plain_scripts.imports()
 
     def whole() -> list[Any]:

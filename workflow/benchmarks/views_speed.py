@@ -29,9 +29,9 @@ from blindtune.datasets.base import Sizes, Split
 from blindtune.datasets.eeg.config import Eeg
 from blindtune.models.architecture import Architecture
 from blindtune.study.setup import with_output
-from blindtune.training.base import Session, Task
+from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
-from blindtune.views.base import Seen
+from blindtune.views.base import SampleView
 from blindtune.views.config import Crops
 from blindtune.views.crops import Cropped
 from blindtune.views.frames import Framed
@@ -54,20 +54,20 @@ def main() -> int:
     return 0
 
 
-def _framed(file: Path) -> Seen:
+def _framed(file: Path) -> SampleView:
     settings = Eeg(source="eeg", folder=".", sizes=Sizes(train=2, dev=2, eval=2))
     return Framed(np.load(file, mmap_mode="r"), settings, np.zeros(20, np.float32), np.ones(20, np.float32))
 
 
-def _cropped(file: Path, factor: int) -> Seen:
+def _cropped(file: Path, factor: int) -> SampleView:
     settings = Crops(view="crops", side=128, downsample=factor)
     return Cropped(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
 
 
-def _compare(what: str, behind: Callable[[Path], Seen], file: Path, name: str, rounds: int) -> None:
+def _compare(what: str, make_view: Callable[[Path], SampleView], file: Path, name: str, rounds: int) -> None:
     model = load(ManualModel, resource("models", name))
     batch = model.training.batch_size
-    trained = _training(behind(file), model)
+    trained = _training(make_view(file), model)
     print(f"{what}: {name} trains on {trained:.0f} samples a second, {batch} a batch")
     walls: dict[str, list[float]] = {"disk": [], "page cache": []}
     for _ in range(rounds):
@@ -75,7 +75,7 @@ def _compare(what: str, behind: Callable[[Path], Seen], file: Path, name: str, r
         for seconds in walls.values():
             begun = time.perf_counter()
             # Opened anew: what is still mapped is not forgotten.
-            count = _read(behind(file), batch)
+            count = _read(make_view(file), batch)
             seconds.append((time.perf_counter() - begun) / count)
     for where, seconds in walls.items():
         rate = 1 / min(seconds)
@@ -83,20 +83,20 @@ def _compare(what: str, behind: Callable[[Path], Seen], file: Path, name: str, r
         print(f"  from {where}: {rate:.0f} samples a second, {rate / trained:.1f} times as fast; {share:.1%} of both")
 
 
-def _read(view: Seen, batch: int) -> int:
+def _read(view: SampleView, batch: int) -> int:
     random = np.random.default_rng(0)
     order = random.permutation(len(view))
     for first in range(0, len(order), batch):
-        view.drawn(order[first : first + batch], random)
+        view.training_batch(order[first : first + batch], random)
     return len(order)
 
 
-def _training(view: Seen, model: ManualModel) -> float:
+def _training(view: SampleView, model: ManualModel) -> float:
     """Samples a second that the trainer takes for an epoch on samples in memory, the best of three."""
     random = np.random.default_rng(0)
-    x = view.drawn(np.arange(TRAINED) % len(view), random)
+    x = view.training_batch(np.arange(TRAINED) % len(view), random)
     split = Split(x, (np.arange(TRAINED) % 2).astype(np.int64))
-    task = Task(
+    task = TrainingTask(
         architecture=Architecture(input_shape=x.shape[1:], layers=with_output(model.layers, 2)),
         training=model.training.model_copy(update={"epochs": 1}),
         hyperparameters={},
@@ -107,7 +107,7 @@ def _training(view: Seen, model: ManualModel) -> float:
     for _ in range(3):
         clock = Stopwatch()
         few = Split(split.x[:2], split.y[:2])
-        PyTorchTrainer().train(task, split, few, Session(scoring="last", clock=clock))
+        PyTorchTrainer().train(task, split, few, TrainingOptions(scoring="last", clock=clock))
         seconds.append(clock.seconds["train"].wall)
     return TRAINED / min(seconds)
 

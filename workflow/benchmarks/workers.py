@@ -28,8 +28,8 @@ from blindtune.models.families import BUILD
 from blindtune.models.layers import Invalid
 from blindtune.records.trial import wall_of
 from blindtune.search_space import Space
-from blindtune.study.setup import trainer_for
-from blindtune.training.base import Session, Task, Trainer, Training, train_each
+from blindtune.study.setup import create_trainer
+from blindtune.training.base import Trainer, Training, TrainingOptions, TrainingTask, train_each
 from blindtune.training.pool.trainer import Pool
 
 #: Family, space, batch size and epochs of each trainer's trials.
@@ -67,7 +67,7 @@ def _compare(name: str, arguments: argparse.Namespace) -> None:
     family, space, batch, epochs = LISTS[name]
     splits = _splits(family, arguments.train)
     tasks = _tasks(family, space, arguments.trials, Training(epochs=epochs, batch_size=batch), splits[0])
-    make = partial(trainer_for, _settings(name, family))
+    make = partial(create_trainer, _settings(name, family))
     begun = time.perf_counter()
     alone = make()
     _run(alone, tasks[:1], splits)
@@ -108,11 +108,11 @@ def _settings(trainer: str, family: str) -> Tuned:
     )
 
 
-def _tasks(family: str, space: str, count: int, base: Training, train: Split) -> list[Task]:
+def _tasks(family: str, space: str, count: int, base: Training, train: Split) -> list[TrainingTask]:
     """Sets that can be built, drawn from a space."""
     declared, random = load(Space, RESOURCES / "spaces" / f"{space}.yaml"), np.random.default_rng(10)
     shape, classes = train.x.shape[1:], int(train.y.max()) + 1
-    tasks: list[Task] = []
+    tasks: list[TrainingTask] = []
     while len(tasks) < count:
         values = declared.draw(random)
         architecture = BUILD[family](values, shape, classes)  # type: ignore[index]
@@ -120,14 +120,16 @@ def _tasks(family: str, space: str, count: int, base: Training, train: Split) ->
             check(architecture, classes)
         except Invalid:
             continue
-        tasks.append(Task(architecture, base.with_hyperparameters(values), values, derive("trial", values), classes))
+        tasks.append(
+            TrainingTask(architecture, base.with_hyperparameters(values), values, derive("trial", values), classes)
+        )
     return tasks
 
 
-def _run(trainer: Trainer, tasks: list[Task], splits: tuple[Split, Split], epochs: int | None = None) -> Took:
+def _run(trainer: Trainer, tasks: list[TrainingTask], splits: tuple[Split, Split], epochs: int | None = None) -> Took:
     if epochs:
         tasks = [replace(task, training=task.training.model_copy(update={"epochs": epochs})) for task in tasks]
-    jobs = [(task, Session("last")) for task in tasks]
+    jobs = [(task, TrainingOptions("last")) for task in tasks]
     begun = time.perf_counter()
     for _, outcome in train_each(trainer, jobs, *splits):
         if isinstance(outcome, Exception):

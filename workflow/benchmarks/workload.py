@@ -15,7 +15,7 @@ from blindtune.datasets.prepared import Prepared
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.training.base import Outcome, Session, Task, Together, Trainer, Training
+from blindtune.training.base import BatchTrainer, Outcome, Trainer, Training, TrainingOptions, TrainingTask
 
 #: Of what is drawn.
 SEED = 1
@@ -53,20 +53,22 @@ def architecture_of(values: Hyperparameters, classes: int = 2) -> Architecture:
     return mlp.architecture(values, (2,), classes)
 
 
-def task(values: Hyperparameters, training: Training, classes: int = 2, seed: int = 1) -> Task:
+def task(values: Hyperparameters, training: Training, classes: int = 2, seed: int = 1) -> TrainingTask:
     """What a set trains, its seed from ``seed`` and the set."""
     architecture = architecture_of(values, classes)
-    return Task(architecture, training.with_hyperparameters(values), values, derive("trial", seed, values), classes)
+    return TrainingTask(
+        architecture, training.with_hyperparameters(values), values, derive("trial", seed, values), classes
+    )
 
 
-def train_all(trainer: Trainer, tasks: Sequence[Task], train: Split, dev: Split) -> list[Outcome]:
+def train_all(trainer: Trainer, tasks: Sequence[TrainingTask], train: Split, dev: Split) -> list[Outcome]:
     """Train tasks as a search would hand them out; raises what was raised for one of them."""
-    if not isinstance(trainer, Together):
-        return [trainer.train(task, train, dev, Session("last")) for task in tasks]
+    if not isinstance(trainer, BatchTrainer):
+        return [trainer.train(task, train, dev, TrainingOptions("last")) for task in tasks]
     found: dict[int, Outcome] = {}
-    for first in range(0, len(tasks), trainer.at_once):
-        jobs = [(task, Session("last")) for task in tasks[first : first + trainer.at_once]]
-        for place, outcome in trainer.train_many(jobs, train, dev):
+    for first in range(0, len(tasks), trainer.max_batch):
+        jobs = [(task, TrainingOptions("last")) for task in tasks[first : first + trainer.max_batch]]
+        for place, outcome in trainer.train_batch(jobs, train, dev):
             if isinstance(outcome, Exception):
                 raise outcome
             found[first + place] = outcome

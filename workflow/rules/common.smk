@@ -62,10 +62,10 @@ def train_extracts(wildcards):
 
 def batch_files(wildcards):
     source, batch = CONFIG.datasets[wildcards.dataset], wildcards.batch
-    if source.is_made():
+    if source.is_simulated():
         return [PATHS.made(wildcards.dataset, batch)]
     folder = source.place(PATHS, wildcards.dataset)
-    return [shown(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.beside)]
+    return [shown(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.companions)]
 
 
 def of_each_seed(file):
@@ -76,12 +76,12 @@ def source_content(wildcards):
     return CONFIG.datasets[wildcards.dataset].model_dump(mode="json")
 
 
-def dealing(wildcards):
-    return CONFIG.datasets[wildcards.dataset].dealing()
+def split_config(wildcards):
+    return CONFIG.datasets[wildcards.dataset].split_config()
 
 
-def cutting(wildcards):
-    return CONFIG.datasets[wildcards.dataset].cutting()
+def extraction_config(wildcards):
+    return CONFIG.datasets[wildcards.dataset].extraction_config()
 
 
 def source_module(wildcards):

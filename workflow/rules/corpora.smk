@@ -13,7 +13,7 @@ rule make:
     conda:
         "../../envs/data.yaml"
     params:
-        source=dealing,
+        source=split_config,
         code=lambda wildcards: digest_of(source_module(wildcards)),
         folder=lambda wildcards: PATHS.corpus(wildcards.dataset),
     message:
@@ -32,7 +32,7 @@ rule extract:
     conda:
         "../../envs/data.yaml"
     params:
-        source=cutting,
+        source=extraction_config,
         code=lambda wildcards: digest_of(source_module(wildcards)),
         folder=corpus_folder,
     message:

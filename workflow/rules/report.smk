@@ -9,7 +9,7 @@ RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
     "cards": [PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
     "looks": [f"{PATHS.decode(study.dataset, study.system, study.seed)}/look.json" for study in STUDIES],
-    "pictures": [PATHS.picture(dataset) for dataset in CONFIG.planes()],
+    "pictures": [PATHS.picture(dataset) for dataset in CONFIG.two_feature_datasets()],
     "examples": [PATHS.examples(dataset) for dataset in CONFIG.corpora()],
 }
 REPORT_PARAMS = {

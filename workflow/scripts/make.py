@@ -2,8 +2,8 @@ from pathlib import Path
 
 from blindtune.config.schema import read_dataset
 from blindtune.core.job_log import job
-from blindtune.datasets.corpus.extraction import make_batch
+from blindtune.datasets.corpus.extraction import simulate_batch
 
 with job(Path(snakemake.log[0]), snakemake.config):
     source = read_dataset(snakemake.params.source)
-    make_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output[0]))
+    simulate_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output[0]))

@@ -251,7 +251,7 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME)], Dimension]]):
                 raise ValueError(f"{parameter.name}: {error}") from None
         return snapped
 
-    def uncut(self, values: Mapping[str, Value]) -> Hyperparameters:
+    def from_library_values(self, values: Mapping[str, Value]) -> Hyperparameters:
         """`snap` for a library's values, in which logarithmic whole numbers are still draws from `relaxed`."""
         whole = dict(values)
         for parameter in self.parameters():
@@ -315,7 +315,7 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME)], Dimension]]):
             raise ValueError(f"{name}: when: {parent}: {error}") from None
 
 
-def nth(values: Mapping[str, Value], name: str, number: int, default: Value | None = None) -> Value | None:
+def layer_value(values: Mapping[str, Value], name: str, number: int, default: Value | None = None) -> Value | None:
     """The value of ``name`` for layer ``number``: ``<name>_<number>``, else ``name`` for all, else ``default``."""
     return values.get(f"{name}_{number}", values.get(name, default))
 

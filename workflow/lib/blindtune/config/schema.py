@@ -133,7 +133,7 @@ class Config(Strict):
         """The compared datasets that are cut from many raw files."""
         return [one.dataset for one in self.compare if isinstance(self.datasets[one.dataset], Corpus)]
 
-    def planes(self) -> list[str]:
+    def two_feature_datasets(self) -> list[str]:
         """The compared datasets that may have two features; a corpus has not."""
         return [one.dataset for one in self.compare if one.dataset not in self.corpora()]
 

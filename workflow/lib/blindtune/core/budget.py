@@ -34,7 +34,7 @@ class Budget(Strict):
 _MANY = 1_000_000
 
 
-class Account:
+class BudgetTracker:
     """What a search has spent of its budget."""
 
     def __init__(self, budget: Budget) -> None:
@@ -53,11 +53,11 @@ class Account:
         self.epochs += max(1, trial.epochs)
         self.seconds += wall_of(trial.seconds)
 
-    def open(self) -> bool:
+    def has_remaining(self) -> bool:
         """Whether anything is left."""
-        return self.fits(1)
+        return self.can_afford(1)
 
-    def fits(self, epochs: int, trials: int = 1) -> bool:
+    def can_afford(self, epochs: int, trials: int = 1) -> bool:
         """Whether so many more trials, of so many epochs together, can be paid for.
 
         Seconds are not known beforehand: a trial that begins within them is finished.
@@ -69,7 +69,7 @@ class Account:
             and (budget.seconds is None or self.seconds < budget.seconds)
         )
 
-    def left(self) -> int:
+    def max_remaining_trials(self) -> int:
         """How many more trials can be paid for at most, at least one; by seconds, as long as trials took on average."""
         budget, limits = self._budget, [_MANY]
         if budget.trials is not None:
@@ -81,7 +81,7 @@ class Account:
             limits.append(int(left * self.trials / self.seconds) if self.seconds else 1)
         return max(1, min(limits))
 
-    def share(self) -> float:
+    def fraction_spent(self) -> float:
         """How much of the budget is spent, from 0 to 1: of several limits, the one that will be reached first."""
         budget = self._budget
         spent = (

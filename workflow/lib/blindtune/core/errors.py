@@ -9,5 +9,5 @@ class UserError(Exception):
     """
 
 
-class SecondLook(UserError):
+class RepeatedDecodeError(UserError):
     """A different model of the same study asked for the same sealed data again."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from blindtune.records.trial import Seconds
+from blindtune.records.trial import CpuWallTime
 
 
 class Stopwatch:
@@ -15,7 +15,7 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        self.seconds: dict[str, Seconds] = {}
+        self.seconds: dict[str, CpuWallTime] = {}
         self._open: list[str] = []
 
     @contextmanager
@@ -34,7 +34,7 @@ class Stopwatch:
 
     def add(self, part: str, wall: float, cpu: float) -> None:
         """Count ``wall`` and ``cpu`` seconds towards ``part``; negative ones take away."""
-        spent = self.seconds.setdefault(part, Seconds())
+        spent = self.seconds.setdefault(part, CpuWallTime())
         spent.wall += wall
         spent.cpu += cpu
 

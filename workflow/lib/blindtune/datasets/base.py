@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blindtune.core.paths import Layout
-    from blindtune.datasets.chunked import Pieces
+    from blindtune.datasets.chunked import ChunkedArray
     from blindtune.views.config import AnyView
 
 SPLITS = ("train", "dev", "eval")
@@ -61,7 +61,7 @@ def check_pattern(key: str, pattern: str | None) -> None:
 class Split:
     """One split: ``x`` (samples, ...), ``y`` (samples,) int64 from 0, ``group`` (samples,) or None.
 
-    To a trainer ``x`` may be a `blindtune.views.base.Seen` instead of an array.
+    To a trainer ``x`` may be a `blindtune.views.base.SampleView` instead of an array.
     """
 
     x: Any
@@ -91,7 +91,7 @@ class Gathered:
         origins: a row for each sample: where it was cut.
     """
 
-    x: "Pieces"
+    x: "ChunkedArray"
     y: "NDArray[np.int64]"
     group: "NDArray[np.int64]"
     origins: Table

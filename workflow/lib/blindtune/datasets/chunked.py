@@ -16,7 +16,7 @@ CHUNK = 2**24
 
 
 @dataclass(frozen=True)
-class Piece:
+class FileRows:
     """Some samples of one file.
 
     Attributes:
@@ -28,10 +28,10 @@ class Piece:
     rows: Sequence[int]
 
 
-class Pieces:
+class ChunkedArray:
     """The samples of several pieces, one after the other, as if they were one array."""
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[FileRows]) -> None:
         """Look at the first piece; the others must hold samples like it.
 
         Raises:
@@ -61,14 +61,14 @@ class Pieces:
                 yield stored[list(piece.rows[first : first + most])]
 
 
-def at_once(x: "Pieces | NDArray[Any]") -> int:
+def at_once(x: "ChunkedArray | NDArray[Any]") -> int:
     """How many samples of ``x`` are held at once."""
     return max(1, CHUNK // max(1, x.dtype.itemsize * int(np.prod(x.shape[1:]))))
 
 
-def chunks(x: "Pieces | NDArray[Any]") -> Iterator[NDArray[Any]]:
+def chunks(x: "ChunkedArray | NDArray[Any]") -> Iterator[NDArray[Any]]:
     """The samples of ``x`` in order, some at a time."""
-    if isinstance(x, Pieces):
+    if isinstance(x, ChunkedArray):
         yield from x.chunks()
         return
     most = at_once(x)

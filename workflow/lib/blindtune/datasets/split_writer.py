@@ -12,7 +12,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import ArraysDigest, Draft, tsv
 from blindtune.datasets.base import Gathered, Split, Table
 from blindtune.datasets.channel_stats import Channels
-from blindtune.datasets.chunked import Pieces, chunks
+from blindtune.datasets.chunked import ChunkedArray, chunks
 
 #: Takes samples of an array, a few at a time.
 Look = Callable[[NDArray[Any]], None]
@@ -36,7 +36,7 @@ def write_split(draft: Draft, folder: Path, where: str, split: Split | Gathered,
     return total.hexdigest()
 
 
-def _write_array(array: Pieces | NDArray[Any], looks: list[Look], beside: Path) -> None:
+def _write_array(array: ChunkedArray | NDArray[Any], looks: list[Look], beside: Path) -> None:
     """Write ``array`` as .npy, a few samples at a time, which everyone of ``looks`` takes first."""
     head = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
     with beside.open("wb") as stream:

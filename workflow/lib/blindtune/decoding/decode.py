@@ -20,11 +20,11 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared, open_split
 from blindtune.decoding.ledger import Ledger, now
-from blindtune.records.decode_result import Answers, Look, OfGroup, write_answers
+from blindtune.records.decode_result import Answers, GroupErrors, Look, write_npz
 from blindtune.records.model_card import Card, read_card, read_weights
-from blindtune.study.setup import trainer_for
-from blindtune.training.base import Predict, Task, Training
-from blindtune.views.apply import behind
+from blindtune.study.setup import create_trainer
+from blindtune.training.base import Predict, Training, TrainingTask
+from blindtune.views.apply import make_view
 
 Report = Callable[[str], None]
 
@@ -52,7 +52,7 @@ class Seal:
 
 
 @dataclass(frozen=True)
-class Frozen:
+class FrozenModel:
     """A frozen model beside the data that it was made with.
 
     Attributes:
@@ -76,15 +76,17 @@ class Frozen:
     def predict(self) -> Predict:
         """From stored samples to labels; rebuilt from card and weights when it is first asked."""
         card, train = self.card, self.data.train
-        look = behind(self.settings.sees, self.data)
+        look = make_view(self.settings.sees, self.data)
         weights = {}
         if card.weights:
             weights = read_weights(self.folder / card.weights, str(card.weights_sha256))
         else:
             # Fitted anew, on what it saw; only then is it worth the time to look at all of train.
             train = replace(train, x=look(train.x))
-        task = Task(card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes)
-        predict = trainer_for(self.settings, self.workers).rebuild(task, weights, train)
+        task = TrainingTask(
+            card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
+        )
+        predict = create_trainer(self.settings, self.workers).rebuild(task, weights, train)
         return lambda x: predict(look(np.asarray(x)))
 
 
@@ -121,17 +123,19 @@ def decode_to_files(
     Raises:
         UserError, SecondLook: as `decode`.
     """
-    model = Frozen(read_card(card), card.parent, open_prepared(manifest), workers)
+    model = FrozenModel(read_card(card), card.parent, open_prepared(manifest), workers)
     look, answers = decode(model, sealed, Ledger(ledger), repeats, report)
     decisions = {}
     if answers is not None and model.data.sample_shape == (2,):
         decisions = surface(model, points)
-    write_answers(folder / "answers.npz", answers or {})
-    write_answers(folder / "surface.npz", decisions)
+    write_npz(folder / "answers.npz", answers or {})
+    write_npz(folder / "surface.npz", decisions)
     write_json(folder / "look.json", look.model_dump(mode="json"))
 
 
-def decode(model: Frozen, sealed: Path, ledger: Ledger, repeats: bool, report: Report) -> tuple[Look, Answers | None]:
+def decode(
+    model: FrozenModel, sealed: Path, ledger: Ledger, repeats: bool, report: Report
+) -> tuple[Look, Answers | None]:
     """Let a frozen model take its one look at eval, or answer from the ledger if it has.
 
     Args:
@@ -181,7 +185,7 @@ def _kept(ledger: Ledger, look: Look) -> Answers | None:
     return answers
 
 
-def _look(model: Frozen, seal: Seal, blind: bool) -> tuple[Look, Answers | None]:
+def _look(model: FrozenModel, seal: Seal, blind: bool) -> tuple[Look, Answers | None]:
     split, card = seal.open(), model.card
     common: dict[str, Any] = {
         "study": card.study,
@@ -192,7 +196,7 @@ def _look(model: Frozen, seal: Seal, blind: bool) -> tuple[Look, Answers | None]
         "looked": now(),
     }
     if card.kind == "bayes":
-        x = behind(model.settings.sees, model.data)(split.x)
+        x = make_view(model.settings.sees, model.data)(split.x)
         values, seed = card.hyperparameters["eval"], card.model_seed
         estimates = baselines.bayes_estimates(np.asarray(x), split.y, values, seed, model.workers)
         return (
@@ -222,16 +226,16 @@ def _look(model: Frozen, seal: Seal, blind: bool) -> tuple[Look, Answers | None]
     return look, answers
 
 
-def _by_group(group: NDArray[np.int64], wrong: NDArray[np.bool_]) -> list[OfGroup]:
+def _by_group(group: NDArray[np.int64], wrong: NDArray[np.bool_]) -> list[GroupErrors]:
     numbers, place = np.unique(group, return_inverse=True)
     samples, missed = np.bincount(place), np.bincount(place, wrong)
     return [
-        OfGroup(group=int(number), samples=int(all_of), wrong=int(bad))
+        GroupErrors(group=int(number), samples=int(all_of), wrong=int(bad))
         for number, all_of, bad in zip(numbers, samples, missed, strict=True)
     ]
 
 
-def surface(model: Frozen, points: int) -> dict[str, NDArray[Any]]:
+def surface(model: FrozenModel, points: int) -> dict[str, NDArray[Any]]:
     """The frozen model's decisions over the plane, for data of two features.
 
     Args:

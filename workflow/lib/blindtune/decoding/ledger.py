@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from blindtune.core.errors import SecondLook, UserError
+from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.core.files import canonical, digest
 from blindtune.core.jsonl import append_line, mend_last_line
-from blindtune.records.decode_result import Answers, Look, write_answers
+from blindtune.records.decode_result import Answers, Look, write_npz
 
 #: What an entry of each event must have.
 _FIELDS = {
@@ -59,7 +59,7 @@ class Ledger:
         with self._locked():
             others = [entry for entry in self._looks(study, sealed) if entry["frozen_sha256"] != frozen]
             if others and not repeats:
-                raise SecondLook(_refusal(study, others[0]["time"]))
+                raise RepeatedDecodeError(_refusal(study, others[0]["time"]))
             self._append({"event": "begun", "study": study, "frozen_sha256": frozen, "eval_sha256": sealed})
             return not others
 
@@ -73,7 +73,7 @@ class Ledger:
     def finish(self, look: Look, answers: Answers | None) -> None:
         """Keep the answers, then write the result down."""
         if answers is not None:
-            write_answers(self.answers(look), answers)
+            write_npz(self.answers(look), answers)
         with self._locked():
             self._append(
                 {

@@ -19,9 +19,9 @@ from blindtune.records.trial import Trial, ranked
 from blindtune.search_space import NAME
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.freeze import rebuilt
-from blindtune.study.setup import task_of, trainer_for
+from blindtune.study.setup import create_trainer, task_of
 from blindtune.training.base import Predict
-from blindtune.views.apply import behind, seen
+from blindtune.views.apply import apply_view, make_view
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def rescore(stored: Stored, on: Path, split: str, best: int | None, dev: Path | 
     if sha256 == own.manifest["splits"]["eval"]:
         raise UserError(f"{on}: its {split} is the eval split of {own.name}. Only decode scores on that.")
     sees = stored.study.settings.sees
-    x = behind(sees, own)(scored_on.x)
-    wrong = [int(np.sum(predict(x) != scored_on.y)) for predict in _models(stored, seen(sees, own), chosen)]
+    x = make_view(sees, own)(scored_on.x)
+    wrong = [int(np.sum(predict(x) != scored_on.y)) for predict in _models(stored, apply_view(sees, own), chosen)]
     found = _ranked(chosen, wrong, len(scored_on.y))
     study = stored.study
     path = Path(layout.rescored(study.dataset, study.system, study.seed)) / f"{other.name}-{split}-{sha256[:8]}.json"
@@ -137,7 +137,7 @@ def _weights(stored: Stored, trial: Trial) -> dict[str, NDArray[Any]] | None:
 
 def _models(stored: Stored, own: Prepared, trials: list[Trial]) -> list[Predict]:
     study = stored.study
-    trainer = trainer_for(study.settings)
+    trainer = create_trainer(study.settings)
     model = parse_json(ManualModel, stored.files["model"], str(stored.folder)) if "model" in stored.files else None
     models = []
     for trial in trials:
@@ -148,15 +148,15 @@ def _models(stored: Stored, own: Prepared, trials: list[Trial]) -> list[Predict]
 
 
 def _ranked(trials: list[Trial], wrong: list[int], samples: int) -> list[Rescored]:
-    told = [trial.told() for trial in trials]
+    told = [trial.objective_value() for trial in trials]
     rows = [
         Rescored(
             trial=trial.number,
-            dev_error=trial.told(),
+            dev_error=trial.objective_value(),
             error=count / samples,
             wrong=count,
             samples=samples,
-            rank_then=1 + sum(other < trial.told() for other in told),
+            rank_then=1 + sum(other < trial.objective_value() for other in told),
             rank_now=1 + sum(other < count for other in wrong),
         )
         for trial, count in zip(trials, wrong, strict=True)

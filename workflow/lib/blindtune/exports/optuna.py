@@ -113,7 +113,7 @@ def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
         "status": trial.status,
         "reason": trial.reason,
         "retries": trial.retries or None,
-        "told": trial.told(),
+        "told": trial.objective_value(),
         "score": trial.score,
         "fold": trial.fold,
         "parent": trial.parent,

@@ -8,7 +8,7 @@ from typing import Any
 from blindtune.exports.folders import place_of
 from blindtune.exports.guide import ended
 from blindtune.exports.stored import Stored
-from blindtune.records.trial import Epoch, Trial
+from blindtune.records.trial import EpochMetrics, Trial
 
 #: Trials that TensorBoard is to show as failures; one that was pruned did what it was to do.
 _FAILURES = ("invalid", "failed", "diverged")
@@ -51,7 +51,7 @@ def _events(trial: Trial, start: float, end: float) -> Iterator[Any]:
     yield Event(wall_time=end, summary=_session_end(trial.status in _FAILURES, end))
 
 
-def _scalars(epoch: Epoch) -> dict[str, float | None]:
+def _scalars(epoch: EpochMetrics) -> dict[str, float | None]:
     return {
         "train/loss": epoch.train_loss,
         "train/error": epoch.train_error,

@@ -7,7 +7,7 @@ MLP) and of the guide (sections 4 to 6: pooling and dropout that may be absent).
 from blindtune.models.architecture import Architecture
 from blindtune.models.dense import dense_layers
 from blindtune.models.layers import Conv2D, Dropout, Flatten, Layer, MaxPool2D
-from blindtune.search_space import Hyperparameters, nth
+from blindtune.search_space import Hyperparameters, layer_value
 
 HYPERPARAMETERS = {
     "blocks",
@@ -49,14 +49,16 @@ def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes:
 def _block(values: Hyperparameters, number: int) -> list[Layer]:
     convolution = {
         "kind": "conv2d",
-        "filters": nth(values, "filters", number),
-        "kernel": nth(values, "kernel", number),
-        "activation": nth(values, "activation", number, "relu"),
+        "filters": layer_value(values, "filters", number),
+        "kernel": layer_value(values, "kernel", number),
+        "activation": layer_value(values, "activation", number, "relu"),
     }
     layers: list[Layer] = [Conv2D.model_validate(convolution)]
-    if nth(values, "pool", number, True):
-        layers.append(MaxPool2D.model_validate({"kind": "max_pool2d", "size": nth(values, "pool_size", number, 2)}))
-    rate = nth(values, "block_dropout", number)
+    if layer_value(values, "pool", number, True):
+        layers.append(
+            MaxPool2D.model_validate({"kind": "max_pool2d", "size": layer_value(values, "pool_size", number, 2)})
+        )
+    rate = layer_value(values, "block_dropout", number)
     if rate is not None:
         layers.append(Dropout(kind="dropout", rate=float(rate)))
     return layers

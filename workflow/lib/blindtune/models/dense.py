@@ -1,7 +1,7 @@
 """The dense part of a network, which the families share."""
 
 from blindtune.models.layers import Dense, Dropout, Layer
-from blindtune.search_space import Hyperparameters, nth
+from blindtune.search_space import Hyperparameters, layer_value
 
 
 def dense_layers(values: Hyperparameters, activation: str, classes: int) -> list[Layer]:
@@ -14,8 +14,8 @@ def dense_layers(values: Hyperparameters, activation: str, classes: int) -> list
     """
     layers: list[Layer] = []
     for number in range(1, int(values["layers"]) + 1):
-        kind = {"kind": "dense", "units": nth(values, "units", number)}
-        layers.append(Dense.model_validate({**kind, "activation": nth(values, activation, number, "relu")}))
+        kind = {"kind": "dense", "units": layer_value(values, "units", number)}
+        layers.append(Dense.model_validate({**kind, "activation": layer_value(values, activation, number, "relu")}))
         layers += dropout_behind(values)
     return [*layers, output_layer(values, classes)]
 

@@ -6,7 +6,7 @@ The dimensions are those that the paper gives for MLPs; each layer but the last 
 from blindtune.models.architecture import Architecture
 from blindtune.models.dense import dropout_behind, output_layer
 from blindtune.models.layers import Layer, Lstm
-from blindtune.search_space import Hyperparameters, nth
+from blindtune.search_space import Hyperparameters, layer_value
 
 HYPERPARAMETERS = {"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}
 REQUIRED = {"layers", "units"}
@@ -26,8 +26,8 @@ def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes:
     for number in range(1, depth + 1):
         memory = {
             "kind": "lstm",
-            "units": nth(values, "units", number),
-            "activation": nth(values, "activation", number, "tanh"),
+            "units": layer_value(values, "units", number),
+            "activation": layer_value(values, "activation", number, "tanh"),
             "sequence": number < depth,
         }
         layers += [Lstm.model_validate(memory), *dropout_behind(values)]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from blindtune.core.files import write_beside
 
 
-class OfGroup(BaseModel):
+class GroupErrors(BaseModel):
     """What was wrong among the eval samples of one group, such as a patient."""
 
     model_config = ConfigDict(extra="forbid")
@@ -32,7 +32,7 @@ class Look(BaseModel):
     error: float = Field(description="share of wrong samples; for bayes the closed-loop estimate")
     wrong: int | None = Field(description="number of wrong samples; null for an estimate")
     confusion: list[list[int]] | None = Field(description="samples by true class (row) and predicted class")
-    groups: list[OfGroup] | None = Field(
+    groups: list[GroupErrors] | None = Field(
         default=None,
         description="by group; null for an estimate, for data without groups, and in looks that are older than this",
     )
@@ -46,6 +46,6 @@ class Look(BaseModel):
 Answers = dict[str, NDArray[Any]]
 
 
-def write_answers(path: Path, answers: Answers) -> None:
+def write_npz(path: Path, answers: Answers) -> None:
     """Write answers as .npz, whole or not at all."""
     write_beside(path, lambda beside: np.savez_compressed(beside, allow_pickle=False, **answers))

@@ -12,7 +12,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest, digest_of_arrays, read_json, write_bytes, write_json
 from blindtune.core.validation import parse_json
 from blindtune.models.architecture import Architecture
-from blindtune.records.trial import Seconds
+from blindtune.records.trial import CpuWallTime
 from blindtune.training.base import Training
 
 
@@ -21,7 +21,7 @@ class Spent(BaseModel):
 
     trials: int
     epochs: int
-    seconds: dict[str, Seconds] = Field(description="by part: suggest, build, train, evaluate, save")
+    seconds: dict[str, CpuWallTime] = Field(description="by part: suggest, build, train, evaluate, save")
 
 
 class Card(BaseModel):

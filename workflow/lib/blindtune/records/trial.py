@@ -20,19 +20,19 @@ Status = Literal["completed", "pruned", "invalid", "failed", "diverged"]
 WORST_ERROR = 1.0
 
 
-class Seconds(BaseModel):
+class CpuWallTime(BaseModel):
     """Wall and CPU seconds of one part of a trial."""
 
     wall: float = 0.0
     cpu: float = 0.0
 
 
-def wall_of(seconds: Mapping[str, Seconds]) -> float:
+def wall_of(seconds: Mapping[str, CpuWallTime]) -> float:
     """Wall seconds of all parts together."""
     return sum(part.wall for part in seconds.values())
 
 
-class Epoch(BaseModel):
+class EpochMetrics(BaseModel):
     """One epoch's measures; errors are shares of wrong samples, from 0 to 1.
 
     Those of train are running means over the epoch's batches, as both libraries report them while
@@ -68,22 +68,24 @@ class Trial(BaseModel):
     exceptions: list[str] = Field(default_factory=list, description="layers that could not be built")
     score: float | None = Field(description="dev error by the scoring rule; null unless completed")
     epochs: int = Field(ge=0, description="training epochs spent on this trial, those of its parent left out")
-    curve: list[Epoch]
+    curve: list[EpochMetrics]
     best_epoch: int | None = Field(description="epoch of the lowest dev error, counted from the start of the training")
     scored_epoch: int | None = Field(description="epoch whose weights were scored and kept, counted alike")
     parameters: int | None = Field(description="trainable parameters")
     weights_sha256: str | None = Field(description="identifies the scored weights")
     seeds: dict[str, int] = Field(description="study seed and the trial's own")
-    seconds: dict[str, Seconds] = Field(description="suggest, build, train, evaluate, save; every second counts once")
+    seconds: dict[str, CpuWallTime] = Field(
+        description="suggest, build, train, evaluate, save; every second counts once"
+    )
     started: str = Field(description="UTC, ISO 8601")
     host: str
     versions: dict[str, str]
 
-    def told(self) -> float:
+    def objective_value(self) -> float:
         """The error that the tuner hears: the score, or the worst legal value."""
         return WORST_ERROR if self.score is None else self.score
 
-    def outcome(self) -> dict[str, object]:
+    def reproducible_fields(self) -> dict[str, object]:
         """The record without what differs from run to run: retries, times, host, versions."""
         return self.model_dump(mode="json", exclude={"retries", "seconds", "started", "host", "versions"})
 
@@ -99,7 +101,7 @@ def best(trials: list[Trial]) -> Trial | None:
 def ranked(trials: list[Trial]) -> list[Trial]:
     """The completed trials that were scored on dev, the lowest error first, of equals the earliest."""
     scored = [trial for trial in trials if trial.score is not None and trial.fold is None]
-    return sorted(scored, key=lambda trial: (trial.told(), trial.number))
+    return sorted(scored, key=lambda trial: (trial.objective_value(), trial.number))
 
 
 class TrialLog:

@@ -19,12 +19,18 @@ from blindtune.records.model_card import Card, Spent
 from blindtune.records.trial import Trial, best
 from blindtune.study.checkpoints import WeightStore, file_name
 from blindtune.study.search import Search
-from blindtune.study.setup import Plan
-from blindtune.training.base import Predict, Task, Trainer
+from blindtune.study.setup import SearchSetup
+from blindtune.training.base import Predict, Trainer, TrainingTask
 
 
 def freeze(
-    study: Study, data: Prepared, plan: Plan, search: Search, store: WeightStore, trials: list[Trial], exhausted: bool
+    study: Study,
+    data: Prepared,
+    plan: SearchSetup,
+    search: Search,
+    store: WeightStore,
+    trials: list[Trial],
+    exhausted: bool,
 ) -> Card:
     """The card of the best trial.
 
@@ -53,7 +59,7 @@ def freeze(
         model_seed=task.seed,
         parameters=chosen.parameters,
         train_error=_error(predict, data.train),
-        dev_error=chosen.told(),
+        dev_error=chosen.objective_value(),
         weights=f"weights/{file_name(chosen.number)}" if task.architecture is not None else None,
         weights_sha256=chosen.weights_sha256,
         statuses=dict(Counter(trial.status for trial in trials)),
@@ -96,7 +102,7 @@ def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> Car
     )
 
 
-def _weights(search: Search, store: WeightStore, chosen: Trial, task: Task) -> dict[str, NDArray[Any]]:
+def _weights(search: Search, store: WeightStore, chosen: Trial, task: TrainingTask) -> dict[str, NDArray[Any]]:
     """The chosen trial's weights; trained again from its record where they were not kept."""
     if task.architecture is None:
         return {}
@@ -109,7 +115,7 @@ def _weights(search: Search, store: WeightStore, chosen: Trial, task: Task) -> d
 
 
 def rebuilt(
-    name: str, data: Prepared, trainer: Trainer, task: Task, weights: dict[str, NDArray[Any]], trial: Trial
+    name: str, data: Prepared, trainer: Trainer, task: TrainingTask, weights: dict[str, NDArray[Any]], trial: Trial
 ) -> Predict:
     """The model of a trial, built again from its record and weights, once it gave the recorded dev error again.
 
@@ -118,10 +124,11 @@ def rebuilt(
     """
     predict = trainer.rebuild(task, weights, data.train)
     dev_error = _error(predict, data.dev)
-    if abs(dev_error - trial.told()) > 0.5 / len(data.dev.y):
+    if abs(dev_error - trial.objective_value()) > 0.5 / len(data.dev.y):
         raise UserError(
             f"{name}: trial {trial.number}, rebuilt from its record, has a dev error of {dev_error:.4%}, "
-            f"but {trial.told():.4%} was recorded. The study cannot be trusted: move its folder away and run again."
+            f"but {trial.objective_value():.4%} was recorded. The study cannot be trusted: move its folder away and "
+            "run again."
         )
     return predict
 

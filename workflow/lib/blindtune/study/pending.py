@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.models.layers import Invalid
-from blindtune.training.base import Outcome, Task
+from blindtune.training.base import Outcome, TrainingTask
 from blindtune.tuners.base import Proposal
 
 
 @dataclass(frozen=True)
-class Asked:
+class PendingTrial:
     """A proposal on its way to a record.
 
     Attributes:
@@ -23,12 +23,12 @@ class Asked:
 
     number: int
     proposal: Proposal
-    task: Task | None
+    task: TrainingTask | None
     problem: Exception | None
     clock: Stopwatch
 
 
-def failed(error: Exception) -> Outcome:
+def outcome_from_error(error: Exception) -> Outcome:
     """What an error makes of a trial; raises it where the search cannot go on."""
     if isinstance(error, MemoryError | UserError):
         raise error
@@ -38,7 +38,7 @@ def failed(error: Exception) -> Outcome:
     return Outcome("failed", f"{name}{reason(error)}", [], None, None)
 
 
-def until(task: Task, epochs: int | None) -> Task:
+def with_epochs(task: TrainingTask, epochs: int | None) -> TrainingTask:
     """``task``, trained for so many epochs; None: for its own number."""
     if epochs is None or epochs == task.training.epochs:
         return task

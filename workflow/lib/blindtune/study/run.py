@@ -11,7 +11,7 @@ from typing import Any
 
 from blindtune.config.study import Study
 from blindtune.config.systems import Bayes, Tuned
-from blindtune.core.budget import Account
+from blindtune.core.budget import BudgetTracker
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical, read_json, unused, write_json
 from blindtune.core.job_log import Console
@@ -22,8 +22,8 @@ from blindtune.records.trial import Trial, TrialLog
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.freeze import estimate, freeze
 from blindtune.study.search import Listener, Search, line
-from blindtune.study.setup import Plan, plan
-from blindtune.views.apply import seen
+from blindtune.study.setup import SearchSetup, plan
+from blindtune.views.apply import apply_view
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
             files are wrong.
     """
     _claim(study, data, files, code, folder, console)
-    data = seen(study.settings.sees, data)
+    data = apply_view(study.settings.sees, data)
     if isinstance(study.settings, Bayes):
         card = estimate(study, study.settings, data, workers)
     else:
@@ -63,7 +63,7 @@ def run(
     return card
 
 
-def _search(study: Study, data: Prepared, planned: Plan, folder: Path, console: Console) -> Card:
+def _search(study: Study, data: Prepared, planned: SearchSetup, folder: Path, console: Console) -> Card:
     log = TrialLog(folder / "trials.jsonl")
     torn = log.mend()
     if torn:
@@ -79,13 +79,13 @@ def _search(study: Study, data: Prepared, planned: Plan, folder: Path, console: 
     return card
 
 
-def _listener(study: Study, planned: Plan, console: Console) -> Listener:
-    account = Account(planned.budget)
+def _listener(study: Study, planned: SearchSetup, console: Console) -> Listener:
+    tracker = BudgetTracker(planned.budget)
 
     def after_trial(trials: list[Trial]) -> None:
-        for trial in trials[account.trials :]:
-            account.add(trial)
-        console.progress(account.share(), f"{study.id}: {account}, {line(trials)}")
+        for trial in trials[tracker.trials :]:
+            tracker.add(trial)
+        console.progress(tracker.fraction_spent(), f"{study.id}: {tracker}, {line(trials)}")
 
     return Listener(
         epoch=lambda trial, number, measures: console.detail(
@@ -116,7 +116,7 @@ def _protocol(study: Study, data: Prepared, files: dict[str, Path], code: str) -
     """Everything that determines the records; what differs in it makes another study."""
     # A label changes no record; a larger budget goes on from the records, where the tuner does not plan by it.
     free: dict[str, Any] = {"keep": True, "settings": {"published"}}
-    if not (isinstance(study.settings, Tuned) and study.settings.tuner.planned_by_budget):
+    if not (isinstance(study.settings, Tuned) and study.settings.tuner.depends_on_budget):
         free["budget"] = True
     return {
         "study": study.model_dump(mode="json", exclude=free),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from blindtune.core.budget import Account
+from blindtune.core.budget import BudgetTracker
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical, digest_of_arrays
 from blindtune.core.timing import Stopwatch
@@ -15,17 +15,17 @@ from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
 from blindtune.models.architecture import check
 from blindtune.models.layers import Invalid
-from blindtune.records.trial import Epoch, Trial, TrialLog, best
+from blindtune.records.trial import EpochMetrics, Trial, TrialLog, best
 from blindtune.study.checkpoints import WeightStore
-from blindtune.study.pending import Asked, failed, reason, until
-from blindtune.study.setup import Plan
+from blindtune.study.pending import PendingTrial, outcome_from_error, reason, with_epochs
+from blindtune.study.setup import SearchSetup
 from blindtune.training.base import (
+    BatchTrainer,
     Outcome,
     Scoring,
-    Session,
     State,
-    Task,
-    Together,
+    TrainingOptions,
+    TrainingTask,
     best_epoch,
     diverged,
     train_each,
@@ -42,7 +42,7 @@ class Listener:
         trial: takes all trials so far, as each ends.
     """
 
-    epoch: Callable[[int, int, Epoch], None] = lambda trial, number, measures: None
+    epoch: Callable[[int, int, EpochMetrics], None] = lambda trial, number, measures: None
     trial: Callable[[list[Trial]], None] = lambda trials: None
 
 
@@ -55,7 +55,7 @@ class Search:
         seed: int,
         scoring: Scoring,
         data: Prepared,
-        plan: Plan,
+        plan: SearchSetup,
         log: TrialLog,
         weights: WeightStore,
         listener: Listener,
@@ -69,7 +69,7 @@ class Search:
         self._weights = weights
         self._listener = listener
         self._trials = log.read()
-        self._at_once = plan.trainer.at_once if isinstance(plan.trainer, Together) else 1
+        self._at_once = plan.trainer.max_batch if isinstance(plan.trainer, BatchTrainer) else 1
 
     @property
     def recorded(self) -> list[Trial]:
@@ -85,22 +85,22 @@ class Search:
         Raises:
             UserError: a record cannot be written, or does not fit what the tuner proposes.
         """
-        account = Account(self._plan.budget)
+        tracker = BudgetTracker(self._plan.budget)
         self._weights.prune(self._trials)
-        waiting: deque[Asked] = deque()
-        while account.open():
-            waiting = waiting or self._ask(account)
+        waiting: deque[PendingTrial] = deque()
+        while tracker.has_remaining():
+            waiting = waiting or self._ask(tracker)
             if not waiting:
-                return self._trials[: account.trials], True
-            group = self._affordable(waiting, account)
+                return self._trials[: tracker.trials], True
+            group = self._affordable(waiting, tracker)
             if not group:
                 break
-            if account.trials < len(self._trials):
-                self._tell_again(group[0].proposal, self._trials[account.trials])
-                self._book(account)
+            if tracker.trials < len(self._trials):
+                self._tell_again(group[0].proposal, self._trials[tracker.trials])
+                self._book(tracker)
             else:
-                self._try(group, account)
-        return self._trials[: account.trials], False
+                self._try(group, tracker)
+        return self._trials[: tracker.trials], False
 
     def trained_again(self, trial: Trial, keep_state: bool = False) -> Outcome:
         """Train a recorded trial once more, after the trials that it continues.
@@ -109,50 +109,50 @@ class Search:
             UserError: it gives other weights than were recorded.
         """
         task = self.task_of(trial)
-        session = Session(self._scoring, state=self._state_before(trial), keep_state=keep_state)
+        session = TrainingOptions(self._scoring, state=self._state_before(trial), keep_state=keep_state)
         outcome = self._plan.trainer.train(task, self._data.train, self._data.dev, session)
         if digest_of_arrays(outcome.weights) != trial.weights_sha256:
             raise UserError(f"{self._name}: trial {trial.number}, trained again, gives other weights than recorded.")
         return outcome
 
-    def task_of(self, trial: Trial) -> Task:
+    def task_of(self, trial: Trial) -> TrainingTask:
         """What a recorded trial trained."""
         values: dict[str, object] = trial.hyperparameters
         task = self._plan.task(values)  # type: ignore[arg-type]
-        return until(task, trial.trained_before + trial.epochs)
+        return with_epochs(task, trial.trained_before + trial.epochs)
 
-    def _ask(self, account: Account) -> deque[Asked]:
+    def _ask(self, tracker: BudgetTracker) -> deque[PendingTrial]:
         """The next proposals: one while the study goes on from its records, then as many as may be trained at once."""
-        number, clock = account.trials, Stopwatch()
+        number, clock = tracker.trials, Stopwatch()
         with clock.measure("suggest"):
             if number < len(self._trials):
-                again = self._plan.tuner.ask_again(self._trials[number])
+                again = self._plan.tuner.replay(self._trials[number])
                 proposals = [again] if again else []
             else:
-                proposals = self._plan.tuner.ask_many(min(self._at_once, account.left()))
+                proposals = self._plan.tuner.ask_batch(min(self._at_once, tracker.max_remaining_trials()))
         return deque(
-            Asked(place, proposal, *self._task(proposal), clock.share(1 / len(proposals)))
+            PendingTrial(place, proposal, *self._task(proposal), clock.share(1 / len(proposals)))
             for place, proposal in enumerate(proposals, number)
         )
 
-    def _affordable(self, waiting: deque[Asked], account: Account) -> list[Asked]:
+    def _affordable(self, waiting: deque[PendingTrial], tracker: BudgetTracker) -> list[PendingTrial]:
         """Take those with which to go on, as many as the budget pays for if each is trained to its end."""
-        group: list[Asked] = []
+        group: list[PendingTrial] = []
         epochs = 0
-        while waiting and len(group) < account.left():
+        while waiting and len(group) < tracker.max_remaining_trials():
             asked = waiting[0]
             # One that cannot be built is charged one epoch.
             trained = asked.task if asked.task and not asked.problem else None
             epochs += trained.training.epochs - self._before(asked.proposal) if trained else 1
-            if not account.fits(epochs, len(group) + 1):
+            if not tracker.can_afford(epochs, len(group) + 1):
                 break
             group.append(waiting.popleft())
         return group
 
-    def _task(self, proposal: Proposal) -> tuple[Task | None, Exception | None]:
+    def _task(self, proposal: Proposal) -> tuple[TrainingTask | None, Exception | None]:
         """What a proposal trains, or why it cannot be built."""
         try:
-            task = until(self._plan.task(proposal.hyperparameters), proposal.epochs)
+            task = with_epochs(self._plan.task(proposal.hyperparameters), proposal.epochs)
         except ValueError as error:
             return None, error
         try:
@@ -164,7 +164,7 @@ class Search:
 
     def _before(self, proposal: Proposal) -> int:
         """Epochs of the parent that a proposal continues."""
-        if proposal.parent is None or proposal.fold is not None or not self._plan.trainer.continues:
+        if proposal.parent is None or proposal.fold is not None or not self._plan.trainer.supports_resume:
             return 0
         parent = self._trials[proposal.parent]
         return parent.trained_before + parent.epochs if parent.status == "completed" else 0
@@ -182,22 +182,22 @@ class Search:
         for number, epoch in enumerate(recorded.curve, recorded.trained_before + 1):
             self._report(number, epoch)
 
-    def _report(self, number: int, epoch: Epoch) -> str | None:
+    def _report(self, number: int, epoch: EpochMetrics) -> str | None:
         if diverged(epoch, number) or epoch.dev_error is None:
             return None
         return self._plan.tuner.report(number, epoch.dev_error)
 
-    def _try(self, group: list[Asked], account: Account) -> None:
+    def _try(self, group: list[PendingTrial], tracker: BudgetTracker) -> None:
         """Train proposals and record each as soon as it and those before it have ended."""
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        ended: dict[int, tuple[Asked, Outcome]] = {}
+        ended: dict[int, tuple[PendingTrial, Outcome]] = {}
         for asked, outcome in self._outcomes(group):
             ended[asked.number] = asked, outcome
-            while account.trials in ended:
-                self._keep(*ended.pop(account.trials), started)
-                self._book(account)
+            while tracker.trials in ended:
+                self._keep(*ended.pop(tracker.trials), started)
+                self._book(tracker)
 
-    def _keep(self, asked: Asked, outcome: Outcome, started: str) -> None:
+    def _keep(self, asked: PendingTrial, outcome: Outcome, started: str) -> None:
         """Record a trial and what it leaves."""
         trial = self._record(asked.number, asked.proposal, asked.task, outcome)
         with asked.clock.measure("save"):
@@ -208,15 +208,15 @@ class Search:
         self._weights.prune(self._trials)
         self._listener.trial(self._trials)
 
-    def _book(self, account: Account) -> None:
+    def _book(self, tracker: BudgetTracker) -> None:
         """Go on behind the next recorded trial."""
-        trial = self._trials[account.trials]
-        account.add(trial)
+        trial = self._trials[tracker.trials]
+        tracker.add(trial)
         self._plan.tuner.tell(trial)
 
-    def _outcomes(self, group: list[Asked]) -> Iterator[tuple[Asked, Outcome]]:
+    def _outcomes(self, group: list[PendingTrial]) -> Iterator[tuple[PendingTrial, Outcome]]:
         """What becomes of proposals, each as it ends; whatever goes wrong with one never ends the search."""
-        folds: dict[int | None, list[tuple[Asked, Task]]] = {}
+        folds: dict[int | None, list[tuple[PendingTrial, TrainingTask]]] = {}
         for asked in group:
             if asked.task is None or asked.problem:
                 yield asked, Outcome("invalid", reason(asked.problem), [], None, None)
@@ -226,21 +226,21 @@ class Search:
         for jobs in folds.values():
             yield from self._train(jobs)
 
-    def _train(self, jobs: list[tuple[Asked, Task]]) -> Iterator[tuple[Asked, Outcome]]:
+    def _train(self, jobs: list[tuple[PendingTrial, TrainingTask]]) -> Iterator[tuple[PendingTrial, Outcome]]:
         """Train proposals of one fold."""
         sessions = [(task, self._session(asked)) for asked, task in jobs]
         for place, outcome in train_each(self._plan.trainer, sessions, *self._splits(jobs[0][0].proposal)):
-            yield jobs[place][0], failed(outcome) if isinstance(outcome, Exception) else outcome
+            yield jobs[place][0], outcome_from_error(outcome) if isinstance(outcome, Exception) else outcome
 
-    def _session(self, asked: Asked) -> Session:
-        def after_epoch(epoch: int, measures: Epoch) -> str | None:
+    def _session(self, asked: PendingTrial) -> TrainingOptions:
+        def after_epoch(epoch: int, measures: EpochMetrics) -> str | None:
             self._listener.epoch(asked.number, epoch, measures)
             with asked.clock.measure("suggest"):
                 return self._report(epoch, measures)
 
         proposal = asked.proposal
         state = self._state_of(self._trials[proposal.parent or 0]) if self._before(proposal) else None
-        return Session(self._scoring, asked.clock, after_epoch, state, self._plan.promotes)
+        return TrainingOptions(self._scoring, asked.clock, after_epoch, state, self._plan.resumes_trials)
 
     def _splits(self, proposal: Proposal) -> tuple[Split, Split]:
         """What a proposal is trained and scored on."""
@@ -267,7 +267,7 @@ class Search:
             raise TypeError(f"{type(self._plan.trainer).__name__} keeps no state")
         return again.state
 
-    def _record(self, number: int, proposal: Proposal, task: Task | None, outcome: Outcome) -> Trial:
+    def _record(self, number: int, proposal: Proposal, task: TrainingTask | None, outcome: Outcome) -> Trial:
         before = self._before(proposal)
         place = outcome.scored_epoch - before - 1 if outcome.scored_epoch else None
         best_place = best_epoch(outcome.curve)

@@ -23,13 +23,13 @@ from blindtune.models.architecture import Architecture, without_impossible
 from blindtune.models.families import BUILD
 from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import Hyperparameters
-from blindtune.training.base import Task, Together, Trainer, Training
+from blindtune.training.base import BatchTrainer, Trainer, Training, TrainingTask
 from blindtune.training.pool.trainer import Pool
-from blindtune.tuners.base import Given, Start, Tuner
+from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchSetup:
     """Everything that a search needs beside its data.
 
     Attributes:
@@ -42,9 +42,9 @@ class Plan:
 
     tuner: Tuner
     trainer: Trainer
-    task: Callable[[Hyperparameters], Task]
+    task: Callable[[Hyperparameters], TrainingTask]
     budget: Budget
-    promotes: bool = False
+    resumes_trials: bool = False
 
     def close(self) -> None:
         """End the processes that train, where there are any."""
@@ -52,7 +52,7 @@ class Plan:
             self.trainer.close()
 
 
-def trainer_for(settings: System, workers: int = 1) -> Trainer:
+def create_trainer(settings: System, workers: int = 1) -> Trainer:
     """The trainer of a system; imports the library that it needs.
 
     Args:
@@ -111,7 +111,7 @@ def plan(
     data: Prepared,
     files: dict[str, Path],
     workers: int = 1,
-) -> Plan:
+) -> SearchSetup:
     """The plan of a system.
 
     Args:
@@ -127,9 +127,9 @@ def plan(
         UserError: a file is wrong.
     """
     model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
-    trainer = trainer_for(settings, workers)
+    trainer = create_trainer(settings, workers)
 
-    def task(values: Hyperparameters) -> Task:
+    def task(values: Hyperparameters) -> TrainingTask:
         return task_of(settings, model, dataset, seed, data, values)
 
     if isinstance(settings, Knn | RandomForest):
@@ -139,19 +139,19 @@ def plan(
     if isinstance(settings, Tuned) and budget is not None:
         tuner, epochs = settings.tuner, settings.training.epochs
         space = read_space(files["space"], settings.family)
-        return Plan(
-            tuner.start(Start(space, budget, seed, epochs, data.train.y, data.train.group)),
+        return SearchSetup(
+            tuner.create(TunerContext(space, budget, seed, epochs, data.train.y, data.train.group)),
             _spread(trainer, settings, workers),
             task,
             budget,
-            tuner.promotes,
+            tuner.resumes_trials,
         )
     raise TypeError(f"{settings.kind} has no trials")
 
 
 def task_of(
     settings: System, model: ManualModel | None, dataset: str, seed: int, data: Prepared, values: Hyperparameters
-) -> Task:
+) -> TrainingTask:
     """What a hyperparameter set of a system trains.
 
     Args:
@@ -172,18 +172,20 @@ def task_of(
     elif model is not None:
         architecture = Architecture(input_shape=data.sample_shape, layers=with_output(model.layers, classes))
         training = model.training.with_hyperparameters(values)
-    return Task(architecture, training, values, derive("trial", dataset, seed, values), classes)
+    return TrainingTask(architecture, training, values, derive("trial", dataset, seed, values), classes)
 
 
 def _spread(trainer: Trainer, settings: Tuned, workers: int) -> Trainer:
     """The trainer of a tuner's many trials, in as many processes as are of use."""
-    if workers == 1 or (isinstance(trainer, Together) and not trainer.spreads):
+    if workers == 1 or (isinstance(trainer, BatchTrainer) and not trainer.benefits_from_workers):
         return trainer
-    return Pool(trainer, partial(trainer_for, settings), workers)
+    return Pool(trainer, partial(create_trainer, settings), workers)
 
 
-def _of_list(trainer: Trainer, sets: list[Hyperparameters], task: Callable[[Hyperparameters], Task]) -> Plan:
-    return Plan(Given(sets), trainer, task, Budget(trials=len(sets)))
+def _of_list(
+    trainer: Trainer, sets: list[Hyperparameters], task: Callable[[Hyperparameters], TrainingTask]
+) -> SearchSetup:
+    return SearchSetup(FixedListTuner(sets), trainer, task, Budget(trials=len(sets)))
 
 
 def _architecture(settings: Tuned, values: Hyperparameters, data: Prepared) -> Architecture:

@@ -15,18 +15,19 @@ from blindtune.core.timing import Stopwatch
 from blindtune.core.validation import Strict
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
-from blindtune.records.trial import Epoch, Status
+from blindtune.records.trial import EpochMetrics, Status
 from blindtune.search_space import Hyperparameters
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blindtune.views.base import Seen
+    from blindtune.views.base import SampleView
+
 
 Scoring = Literal["last", "best"]
 #: From samples as the trainer was given them to their labels.
-Predict = Callable[["NDArray[np.float32] | Seen"], "NDArray[np.int64]"]
+Predict = Callable[["NDArray[np.float32] | SampleView"], "NDArray[np.int64]"]
 Arrays = dict[str, "NDArray[Any]"]
 
 
@@ -57,7 +58,7 @@ class Training(Strict):
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """One model to train.
 
     Attributes:
@@ -88,12 +89,12 @@ class State:
     arrays: "Arrays"
 
 
-def _never(epoch: int, measures: Epoch) -> str | None:
+def _never(epoch: int, measures: EpochMetrics) -> str | None:
     return None
 
 
 @dataclass(frozen=True)
-class Session:
+class TrainingOptions:
     """How one training goes, beside what is trained.
 
     Attributes:
@@ -107,7 +108,7 @@ class Session:
 
     scoring: Scoring
     clock: Stopwatch = field(default_factory=Stopwatch)
-    after_epoch: Callable[[int, Epoch], str | None] = _never
+    after_epoch: Callable[[int, EpochMetrics], str | None] = _never
     state: State | None = None
     keep_state: bool = False
 
@@ -126,7 +127,7 @@ class Outcome:
 
     status: Status
     reason: str | None
-    curve: list[Epoch]
+    curve: list[EpochMetrics]
     scored_epoch: int | None
     parameters: int | None
     weights: "Arrays" = field(default_factory=dict)
@@ -139,12 +140,12 @@ class Trainer(Protocol):
     """One way to train."""
 
     #: Whether `train` can go on from the state of an earlier training.
-    continues: bool
+    supports_resume: bool
 
-    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
         """Train until the task's number of epochs, and score; a diverged model is an outcome, not an error."""
 
-    def rebuild(self, task: Task, weights: "Mapping[str, NDArray[Any]]", train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: "Mapping[str, NDArray[Any]]", train: Split) -> Predict:
         """The trained model again, from its weights (or, without any, from train), as a function
         from samples to class labels.
         """
@@ -154,20 +155,20 @@ class Trainer(Protocol):
 
 
 @runtime_checkable
-class Together(Trainer, Protocol):
+class BatchTrainer(Trainer, Protocol):
     """A trainer that trains several tasks at once, each as if it were alone."""
 
     #: Tasks that it takes at once; more of them train no faster.
-    at_once: int
+    max_batch: int
 
     #: Whether several of it, each in a process of its own, train faster than one.
-    spreads: bool
+    benefits_from_workers: bool
 
-    def parts(self, jobs: Sequence[tuple[Task, Session]], train: Split) -> list[list[int]]:
-        """Places of the jobs that `train_many` trains as one model, part by part; it takes them apart just as well."""
+    def partition(self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split) -> list[list[int]]:
+        """Places of the jobs that `train_batch` trains as one model, part by part; it takes them apart just as well."""
 
-    def train_many(
-        self, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
+    def train_batch(
+        self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split, dev: Split
     ) -> Iterator[tuple[int, Outcome | Exception]]:
         """Train every task as `train` does, and give the place of each and its outcome as it ends, in any order.
 
@@ -177,11 +178,11 @@ class Together(Trainer, Protocol):
 
 
 def train_each(
-    trainer: Trainer, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
+    trainer: Trainer, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split, dev: Split
 ) -> Iterator[tuple[int, Outcome | Exception]]:
-    """Train tasks with any trainer; gives what `Together.train_many` gives."""
-    if isinstance(trainer, Together):
-        yield from trainer.train_many(jobs, train, dev)
+    """Train tasks with any trainer; gives what `Together.train_batch` gives."""
+    if isinstance(trainer, BatchTrainer):
+        yield from trainer.train_batch(jobs, train, dev)
         return
     for place, (task, session) in enumerate(jobs):
         outcome: Outcome | Exception
@@ -192,11 +193,13 @@ def train_each(
         yield place, outcome
 
 
-def once(after_epoch: Callable[[int, Epoch], str | None]) -> Callable[[int, Epoch], str | None]:
+def report_each_epoch_once(
+    after_epoch: Callable[[int, EpochMetrics], str | None],
+) -> Callable[[int, EpochMetrics], str | None]:
     """``after_epoch``, which a training that begins again does not tell the same epochs twice."""
     said: dict[int, str | None] = {}
 
-    def tell(epoch: int, measures: Epoch) -> str | None:
+    def tell(epoch: int, measures: EpochMetrics) -> str | None:
         if epoch not in said:
             said[epoch] = after_epoch(epoch, measures)
         return said[epoch]
@@ -204,15 +207,15 @@ def once(after_epoch: Callable[[int, Epoch], str | None]) -> Callable[[int, Epoc
     return tell
 
 
-class Progress:
+class EpochTracker:
     """The epochs of one training: its curve, the weights worth keeping, and when it ends.
 
     Attributes:
         curve: the epochs of this session.
     """
 
-    def __init__(self, epochs: int, session: Session) -> None:
-        self.curve: list[Epoch] = []
+    def __init__(self, epochs: int, session: TrainingOptions) -> None:
+        self.curve: list[EpochMetrics] = []
         self._epochs = epochs
         self._session = session
         self._status: Status = "completed"
@@ -224,7 +227,7 @@ class Progress:
         """Epochs trained, those before this session included."""
         return self._session.trained_before + len(self.curve)
 
-    def add(self, epoch: Epoch, weights: "Callable[[], Arrays]") -> bool:
+    def add(self, epoch: EpochMetrics, weights: "Callable[[], Arrays]") -> bool:
         """Take note of an epoch.
 
         Args:
@@ -272,14 +275,14 @@ class Progress:
         )
 
 
-def scored_epoch(curve: list[Epoch], scoring: Scoring) -> int | None:
+def scored_epoch(curve: list[EpochMetrics], scoring: Scoring) -> int | None:
     """The epoch of ``curve``, from 1, that the scoring rule points at; None for an empty curve."""
     if not curve:
         return None
     return len(curve) if scoring == "last" else best_epoch(curve)
 
 
-def best_epoch(curve: list[Epoch]) -> int | None:
+def best_epoch(curve: list[EpochMetrics]) -> int | None:
     """The first epoch of ``curve``, from 1, with the lowest dev error; None where no epoch has one."""
     errors = [(epoch.dev_error, number) for number, epoch in enumerate(curve, 1) if epoch.dev_error is not None]
     return min(errors)[1] if errors else None
@@ -290,7 +293,7 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def diverged(epoch: Epoch, number: int) -> str | None:
+def diverged(epoch: EpochMetrics, number: int) -> str | None:
     """Why training must stop after an epoch: a loss is not finite; else None."""
     if epoch.train_loss is None or epoch.dev_loss is None:
         which = "train" if epoch.train_loss is None else "dev"

@@ -22,10 +22,19 @@ from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, count_parameters
-from blindtune.records.trial import Epoch
-from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session, Task, Training, finite
+from blindtune.records.trial import EpochMetrics
+from blindtune.training.base import (
+    Arrays,
+    EpochTracker,
+    Outcome,
+    Predict,
+    Training,
+    TrainingOptions,
+    TrainingTask,
+    finite,
+)
 from blindtune.training.devices import device, name_of
-from blindtune.views.base import Seen
+from blindtune.views.base import SampleView
 
 #: Samples per forward pass outside of training; what they need fits into the cache. Changes no result.
 EVALUATION_BATCH = 4_096
@@ -38,7 +47,7 @@ _EVALUATION_VALUES, _EVALUATION_MOST = 2**20, 65_536
 class Samples:
     """A split: ``x`` all at once, or behind a view; ``y`` (samples,)."""
 
-    x: Tensor | Seen
+    x: Tensor | SampleView
     y: Tensor
 
     def to(self, where: torch.device) -> Self:
@@ -58,7 +67,7 @@ class Samples:
             yield from zip(torch.split(self.x[order.to(where)], size), torch.split(y, size), strict=True)
             return
         for rows, labels in zip(torch.split(order, size), torch.split(y, size), strict=True):
-            yield torch.from_numpy(self.x.drawn(rows.numpy(), random)).to(where), labels
+            yield torch.from_numpy(self.x.training_batch(rows.numpy(), random)).to(where), labels
 
 
 class Course(Protocol):
@@ -66,14 +75,14 @@ class Course(Protocol):
 
     optimizer: torch.optim.Optimizer
 
-    def epoch(self, clock: Stopwatch) -> Epoch:
+    def epoch(self, clock: Stopwatch) -> EpochMetrics:
         """Train for one epoch and score dev, the time of each on ``clock``."""
 
 
 class PyTorchTrainer:
     """Trains an `Architecture` with PyTorch; a training that goes on equals one that never stopped, bit by bit."""
 
-    continues = True
+    supports_resume = True
 
     def __init__(self) -> None:
         #: Where models are trained and scored.
@@ -91,7 +100,7 @@ class PyTorchTrainer:
         where = {} if self.device.type == "cpu" else {"device": name_of(self.device)}
         return {"torch": torch.__version__} | where
 
-    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
         """Train to the task's last epoch, scoring dev after each; ends early when a loss is not finite."""
         architecture, clock = architecture_of(task), session.clock
         with clock.measure("build"):
@@ -100,7 +109,7 @@ class PyTorchTrainer:
             course = self._course(model, task, self._placed(train), self._placed(dev), session.trained_before)
             if session.state:
                 _go_on(model, course.optimizer, session.state.arrays)
-        progress = Progress(task.training.epochs, session)
+        progress = EpochTracker(task.training.epochs, session)
         while progress.add(course.epoch(clock), lambda: networks.weights_of(model)):
             pass
         return progress.outcome(
@@ -117,10 +126,10 @@ class PyTorchTrainer:
         self._moved.append((split, samples_of(split).to(self.device)))
         return self._moved[-1][1]
 
-    def _course(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples, before: int) -> "Course":
+    def _course(self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, before: int) -> "Course":
         return _Loop(model, task, train, dev, before)
 
-    def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """The trained model; raises UserError where the weights do not fit the architecture."""
         model = networks.build(architecture_of(task))
         try:
@@ -133,7 +142,7 @@ class PyTorchTrainer:
         return lambda x: scores_of(model, viewed(x), gives_logits).argmax(dim=1).cpu().numpy()
 
 
-def architecture_of(task: Task) -> Architecture:
+def architecture_of(task: TrainingTask) -> Architecture:
     """What a task builds; raises TypeError where it is no network."""
     if task.architecture is None:
         raise TypeError("the PyTorch trainer needs an architecture")
@@ -145,10 +154,10 @@ def samples_of(split: Split) -> Samples:
     return Samples(viewed(split.x), torch.from_numpy(np.array(split.y)))
 
 
-def viewed(x: NDArray[np.float32] | Seen) -> Tensor | Seen:
+def viewed(x: NDArray[np.float32] | SampleView) -> Tensor | SampleView:
     """Samples as a tensor, or behind their view."""
     # A copy: the arrays on disk are mapped read-only, which torch refuses to share.
-    return x if isinstance(x, Seen) else torch.from_numpy(np.array(x))
+    return x if isinstance(x, SampleView) else torch.from_numpy(np.array(x))
 
 
 def optimizer_for(training: Training, parameters: Any) -> torch.optim.Optimizer:
@@ -196,7 +205,7 @@ def _go_on(model: nn.Module, optimizer: torch.optim.Optimizer, arrays: Mapping[s
 class _Loop:
     """The eager loop over shuffled batches."""
 
-    def __init__(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples, before: int) -> None:
+    def __init__(self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, before: int) -> None:
         self.optimizer = optimizer_for(task.training, model.parameters())
         self._model = model
         self._task = task
@@ -204,7 +213,7 @@ class _Loop:
         self._dev = dev
         self._done = before
 
-    def epoch(self, clock: Stopwatch) -> Epoch:
+    def epoch(self, clock: Stopwatch) -> EpochMetrics:
         """Train for one epoch, then score dev."""
         with clock.measure("train"):
             random = np.random.default_rng(derive("drawn", self._task.seed, self._done))
@@ -212,7 +221,7 @@ class _Loop:
             self._done += 1
         with clock.measure("evaluate"):
             dev_loss, dev_error = evaluate(self._model, self._dev, self._task)
-        return Epoch(
+        return EpochMetrics(
             train_loss=finite(train_loss), train_error=train_error, dev_loss=finite(dev_loss), dev_error=dev_error
         )
 
@@ -233,7 +242,11 @@ def without_denormals() -> Iterator[None]:
 
 @without_denormals()
 def _one_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, task: Task, random: np.random.Generator
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    samples: Samples,
+    task: TrainingTask,
+    random: np.random.Generator,
 ) -> tuple[float, float]:
     model.train()
     training, gives_logits = task.training, architecture_of(task).gives_logits()
@@ -250,7 +263,7 @@ def _one_epoch(
     return float(total_loss) / len(samples.y), int(wrong) / len(samples.y)
 
 
-def evaluate(model: nn.Module, samples: Samples, task: Task) -> tuple[float, float]:
+def evaluate(model: nn.Module, samples: Samples, task: TrainingTask) -> tuple[float, float]:
     """Loss and error of a model on a split."""
     y, gives_logits = samples.y, architecture_of(task).gives_logits()
     model.eval()
@@ -267,14 +280,14 @@ def _evaluation_batch(x: Tensor, where: torch.device) -> int:
 
 
 @torch.no_grad()
-def scores_of(model: nn.Module, x: Tensor | Seen, gives_logits: bool) -> Tensor:
+def scores_of(model: nn.Module, x: Tensor | SampleView, gives_logits: bool) -> Tensor:
     """Scores (samples, classes); where a sample is looked at several times, the mean of its probabilities."""
     where = next(model.parameters()).device
     if isinstance(x, Tensor):
         return torch.cat([model(part.to(where)) for part in torch.split(x, _evaluation_batch(x, where))])
-    scores = torch.cat([model(torch.from_numpy(x.looked_at(part)).to(where)) for part in x.parts()])
-    if x.looks == 1:
+    scores = torch.cat([model(torch.from_numpy(x.scoring_batch(part)).to(where)) for part in x.batches()])
+    if x.n_scoring_crops == 1:
         return scores
     probabilities = scores.softmax(dim=1) if gives_logits else scores
-    mean = probabilities.reshape(-1, x.looks, probabilities.shape[1]).mean(dim=1)
+    mean = probabilities.reshape(-1, x.n_scoring_crops, probabilities.shape[1]).mean(dim=1)
     return mean.log() if gives_logits else mean

@@ -15,7 +15,7 @@ from scikeras.wrappers import KerasClassifier
 from sklearn.utils import ClassifierTags
 
 from blindtune.datasets.base import Split
-from blindtune.training.base import Outcome, Session, Task
+from blindtune.training.base import Outcome, TrainingOptions, TrainingTask
 from blindtune.training.keras.tensorflow import KerasTrainer
 from blindtune.training.keras.trainer import Watch, validation
 
@@ -30,12 +30,12 @@ class SciKerasTrainer(KerasTrainer):
         """The versions of Keras, its backend and SciKeras."""
         return super().versions() | {"scikeras": scikeras.__version__}
 
-    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
         """As Keras does, with what a view shows all at once: SciKeras takes arrays alone."""
         train, dev = (replace(split, x=np.asarray(split.x)) for split in (train, dev))
         return super().train(task, train, dev, session)
 
-    def _fit(self, model: keras.Model, task: Task, train: Split, dev: Split, watch: Watch, before: int) -> None:
+    def _fit(self, model: keras.Model, task: TrainingTask, train: Split, dev: Split, watch: Watch, before: int) -> None:
         classifier = Classifier(
             lambda: model, task.classes, batch_size=task.training.batch_size, callbacks=[watch], verbose=0
         )

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from blindtune.core.timing import Stopwatch
 from blindtune.models import pytorch as networks
-from blindtune.records.trial import Epoch
-from blindtune.training.base import Task, finite
+from blindtune.records.trial import EpochMetrics
+from blindtune.training.base import TrainingTask, finite
 from blindtune.training.pytorch import EVALUATION_BATCH, Course, PyTorchTrainer, Samples, optimizer_for
 
 
@@ -31,7 +31,7 @@ class SkorchTrainer(PyTorchTrainer):
         """The versions of PyTorch and skorch."""
         return super().versions() | {"skorch": skorch.__version__}
 
-    def _course(self, model: nn.Sequential, task: Task, train: Samples, dev: Samples, before: int) -> Course:
+    def _course(self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, before: int) -> Course:
         return _Net(model, task, _at_once(train), _at_once(dev))
 
 
@@ -51,7 +51,7 @@ class _Net:
     a user who wants to stop the program.
     """
 
-    def __init__(self, model: nn.Sequential, task: Task, train: Pair, dev: Pair) -> None:
+    def __init__(self, model: nn.Sequential, task: TrainingTask, train: Pair, dev: Pair) -> None:
         training = task.training
         self._samples = train
         self._counts = _Counts()
@@ -70,11 +70,11 @@ class _Net:
         self.optimizer: torch.optim.Optimizer = self._net.optimizer_
         self._net.notify("on_train_begin", X=train[0], y=train[1])
 
-    def epoch(self, clock: Stopwatch) -> Epoch:
+    def epoch(self, clock: Stopwatch) -> EpochMetrics:
         self._net.clock = clock
         self._net.fit_loop(*self._samples, epochs=1)
         (train_loss, train_error), (dev_loss, dev_error) = self._counts.of(True), self._counts.of(False)
-        return Epoch(
+        return EpochMetrics(
             train_loss=finite(train_loss), train_error=train_error, dev_loss=finite(dev_loss), dev_error=dev_error
         )
 

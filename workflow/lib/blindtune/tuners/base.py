@@ -57,7 +57,7 @@ class Tuner:
         """The next proposal, or None where the tuner has no more."""
         raise NotImplementedError
 
-    def ask_many(self, most: int) -> list[Proposal]:
+    def ask_batch(self, most: int) -> list[Proposal]:
         """Up to ``most`` proposals that depend on no score of each other; none where the tuner has no more.
 
         They are those that `ask` would give one after another. Everything that was proposed before has been told;
@@ -66,7 +66,7 @@ class Tuner:
         proposal = self.ask()
         return [] if proposal is None else [proposal]
 
-    def ask_again(self, recorded: Trial) -> Proposal | None:
+    def replay(self, recorded: Trial) -> Proposal | None:
         """What `ask` gave when ``recorded`` was tried, while a study goes on from its records.
 
         A tuner whose proposals are slow may take the recorded one for its own instead of computing it again.
@@ -81,11 +81,11 @@ class Tuner:
         return None
 
     def tell(self, trial: Trial) -> None:
-        """The record of the first proposal not told yet; `Trial.told` is the error it is to be ranked by."""
+        """The record of the first proposal not told yet; `Trial.objective_value` is the error it is to be ranked by."""
 
 
 @dataclass(frozen=True)
-class Start:
+class TunerContext:
     """What a tuner begins with.
 
     Attributes:
@@ -109,12 +109,12 @@ class TunerSettings(Strict):
     """The config of a tuner: what every one has in common."""
 
     @property
-    def planned_by_budget(self) -> bool:
+    def depends_on_budget(self) -> bool:
         """Whether what is proposed depends on the budget, so that another budget makes another study."""
         return False
 
     @property
-    def promotes(self) -> bool:
+    def resumes_trials(self) -> bool:
         """Whether trials are promoted, so that where each one's training stands must be kept."""
         return False
 
@@ -130,12 +130,12 @@ class TunerSettings(Strict):
             ValueError: the message names the dimension or the key.
         """
 
-    def start(self, start: Start) -> Tuner:
+    def create(self, start: TunerContext) -> Tuner:
         """A fresh tuner."""
         raise NotImplementedError
 
 
-class Given(Tuner):
+class FixedListTuner(Tuner):
     """Proposes the sets of a list, in order: manual models, candidates of a baseline, lists of scikit-learn."""
 
     def __init__(self, sets: Iterable[Hyperparameters]) -> None:
@@ -146,7 +146,7 @@ class Given(Tuner):
         values = next(self._waiting, None)
         return None if values is None else Proposal(values)
 
-    def ask_many(self, most: int) -> list[Proposal]:
+    def ask_batch(self, most: int) -> list[Proposal]:
         """The next sets of the list."""
         return list(islice(iter(self.ask, None), most))
 

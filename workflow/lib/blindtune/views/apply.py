@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.prepared import Prepared
-from blindtune.views.base import AsFloats, Floats, Seen
+from blindtune.views.base import AsFloats, Floats, SampleView
 from blindtune.views.config import AnyView, Crops, Features, Frames, Stored
 
 #: From stored samples to what a model sees.
-Look = Callable[[NDArray[Any]], "Floats | Seen"]
+Look = Callable[[NDArray[Any]], "Floats | SampleView"]
 
 
-def behind(view: AnyView, data: Prepared) -> Look:
+def make_view(view: AnyView, data: Prepared) -> Look:
     """How samples of a dataset look behind a view; what it needs to know comes from train alone.
 
     Raises:
@@ -39,18 +39,18 @@ def behind(view: AnyView, data: Prepared) -> Look:
             return lambda x: _cropped(x, view, data)
 
 
-def seen(view: AnyView, data: Prepared) -> Prepared:
+def apply_view(view: AnyView, data: Prepared) -> Prepared:
     """The dataset with its train and dev behind a view.
 
     Raises:
         UserError: it cannot be seen so.
     """
-    look = behind(view, data)
+    look = make_view(view, data)
     train, dev = (replace(split, x=look(split.x)) for split in (data.train, data.dev))
     return replace(data, train=train, dev=dev)
 
 
-def _cropped(x: NDArray[Any], view: Crops, data: Prepared) -> Seen:
+def _cropped(x: NDArray[Any], view: Crops, data: Prepared) -> SampleView:
     from blindtune.views.crops import Cropped
 
     try:

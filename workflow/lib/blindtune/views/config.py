@@ -34,7 +34,7 @@ class Crops(Strict):
     downsample: int = Field(
         default=1, gt=0, description="so many pixels along each side become one, their mean, before the crop is taken"
     )
-    looks: int = Field(
+    n_scoring_crops: int = Field(
         default=1, gt=0, description="crops of a sample whose answers are averaged when it is scored; a square number"
     )
     jitter: float = Field(
@@ -44,8 +44,10 @@ class Crops(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if math.isqrt(self.looks) ** 2 != self.looks:
-            raise ValueError(f"looks: {self.looks} is no square number; crops are taken from a grid of as many rows")
+        if math.isqrt(self.n_scoring_crops) ** 2 != self.n_scoring_crops:
+            raise ValueError(
+                f"n_scoring_crops: {self.n_scoring_crops} is not a square number; crops are taken from a square grid"
+            )
         return self
 
 

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from blindtune.datasets.eeg.config import Eeg
 from blindtune.datasets.eeg.segments import frames
-from blindtune.views.base import Floats, Rows, Seen
+from blindtune.views.base import Floats, Rows, SampleView
 
 
-class Framed(Seen):
+class Framed(SampleView):
     """Segments (samples, channels, time) as (samples, frames, channels x samples of a frame).
 
     Each channel has the mean and the deviation of train taken out. Neighbouring frames share samples, so that a
@@ -23,7 +23,7 @@ class Framed(Seen):
         self._mean = mean[:, None]
         self._deviation = deviation[:, None]
 
-    def looked_at(self, rows: Rows | slice) -> Floats:
+    def scoring_batch(self, rows: Rows | slice) -> Floats:
         """(rows, frames, channels x samples of a frame) float32."""
         normal = (self.stored[self._chosen[rows]] - self._mean) / self._deviation
         return frames(normal, self._settings).reshape(-1, *self.sample)

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawFile:
     """One raw file, as far as names tell.
 
     Attributes:
         file: path below the folder of the corpus.
-        beside: those of the files that belong to it.
+        companions: those of the files that belong to it.
         split: where it stands.
     """
 
     file: str
-    beside: tuple[str, ...]
+    companions: tuple[str, ...]
     split: str
 
 
@@ -62,9 +62,9 @@ class Corpus(Source):
 
     @model_validator(mode="after")
     def _check_corpus(self) -> Self:
-        if (self.folder is not None) == self.is_made():
+        if (self.folder is not None) == self.is_simulated():
             raise ValueError("folder, made: give one of the two")
-        if self.is_made() and not self.stand_in:
+        if self.is_simulated() and not self.stand_in:
             raise ValueError("stand_in: must be true where the corpus is made")
         check_pattern("patient", self.patient)
         for split in SPLITS:
@@ -75,7 +75,7 @@ class Corpus(Source):
         """The classes, in the order of their labels."""
         raise NotImplementedError
 
-    def raws(self) -> list[Raw]:
+    def list_files(self) -> list[RawFile]:
         """Every raw file, known without opening any.
 
         Raises:
@@ -83,15 +83,15 @@ class Corpus(Source):
         """
         raise NotImplementedError
 
-    def is_made(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether the corpus is a stand-in that the workflow makes."""
         raise NotImplementedError
 
-    def make(self, file: str, folder: Path) -> None:
+    def simulate(self, file: str, folder: Path) -> None:
         """Make one raw file of a stand-in, and what belongs to it."""
         raise NotImplementedError
 
-    def survey(self, folder: Path, raw: Raw) -> Survey:
+    def survey(self, folder: Path, raw: RawFile) -> Survey:
         """What one raw file offers."""
         raise NotImplementedError
 
@@ -99,7 +99,7 @@ class Corpus(Source):
         """The samples of some candidates of a file, in their order."""
         raise NotImplementedError
 
-    def located(
+    def locate_samples(
         self, folder: Path, survey: Survey, colours: dict[str, tuple[int, int, int]]
     ) -> "NDArray[np.uint8] | None":
         """A picture of a raw file that shows where the candidates of its survey lie; None where there is none.
@@ -122,18 +122,18 @@ class Corpus(Source):
         """
         raise NotImplementedError
 
-    def batches(self) -> dict[str, list[Raw]]:
+    def batches(self) -> dict[str, list[RawFile]]:
         """The raw files of each job, by ``<split>-<number>``; found once.
 
         Raises:
-            UserError: as `raws`, or a split has no file, or one cannot be read.
+            UserError: as `list_files`, or a split has no file, or one cannot be read.
         """
         return self._batches
 
     @cached_property
-    def _batches(self) -> dict[str, list[Raw]]:
-        raws = sorted(self.raws(), key=lambda raw: raw.file)
-        found: dict[str, list[Raw]] = {}
+    def _batches(self) -> dict[str, list[RawFile]]:
+        raws = sorted(self.list_files(), key=lambda raw: raw.file)
+        found: dict[str, list[RawFile]] = {}
         for split in SPLITS:
             files = [raw for raw in raws if raw.split == split]
             if not files:
@@ -143,7 +143,7 @@ class Corpus(Source):
             for first in range(0, len(files), self.files_per_job):
                 found[f"{split}-{first // self.files_per_job:04d}"] = files[first : first + self.files_per_job]
         if self.folder is not None:
-            check_usable(Path(self.folder), (name for raw in raws for name in (raw.file, *raw.beside)))
+            check_usable(Path(self.folder), (name for raw in raws for name in (raw.file, *raw.companions)))
         return found
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -153,12 +153,12 @@ class Corpus(Source):
             del vars(copy)[name]
         return copy
 
-    def dealing(self) -> dict[str, Any]:
+    def split_config(self) -> dict[str, Any]:
         """The part of the config by which raw files are made and dealt to jobs, as a config of its own."""
         keys = {"source", "folder", "stand_in", "made", "patient", "seed", "files_per_job", *self.dealt_by}
         return self.model_dump(mode="json", include=keys) | self._any_sizes()
 
-    def cutting(self) -> dict[str, Any]:
+    def extraction_config(self) -> dict[str, Any]:
         """The part of the config by which samples are cut, as a config of its own.
 
         What counts only when samples are drawn is left out: another size does not have a whole corpus read again.

@@ -21,7 +21,7 @@ from blindtune.datasets.corpus.extraction import Extract
 from blindtune.datasets.corpus.provenance import Origin, read_origins
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.prepared import open_prepared
-from blindtune.records.decode_result import write_answers
+from blindtune.records.decode_result import write_npz
 
 #: Samples of each class.
 SHOWN = 4
@@ -62,10 +62,10 @@ def write_examples(source: Corpus, manifest: Path, extracts: Iterable[Path], fol
     colours = {label: rgb(number) for number, label in enumerate(data.classes)}
     for number, label in enumerate(data.classes):
         drawn = _on_one_file(origins, label)
-        picture = source.located(folder, _with(surveys, drawn), colours)
+        picture = source.locate_samples(folder, _with(surveys, drawn), colours)
         if picture is not None:
             arrays |= {f"located_{number}": picture, f"located_{number}_raw": np.array(drawn[0].file)}
-    write_answers(path, arrays)
+    write_npz(path, arrays)
 
 
 def choose(origins: list[Origin], label: str) -> list[Origin]:

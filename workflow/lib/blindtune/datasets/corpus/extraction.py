@@ -16,8 +16,8 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_of_file, read_json, tsv, write_array, write_beside, write_json
 from blindtune.core.validation import parse_json
 from blindtune.datasets.base import SPLITS, Gathered, Loaded, Table
-from blindtune.datasets.chunked import Piece, Pieces
-from blindtune.datasets.corpus.config import Corpus, Raw
+from blindtune.datasets.chunked import ChunkedArray, FileRows
+from blindtune.datasets.corpus.config import Corpus, RawFile
 from blindtune.datasets.corpus.survey import (
     Candidate,
     Survey,
@@ -40,12 +40,12 @@ class Extract(BaseModel):
     surveys: list[Survey]
 
 
-def make_batch(source: Corpus, batch: str, folder: Path, marker: Path) -> None:
+def simulate_batch(source: Corpus, batch: str, folder: Path, marker: Path) -> None:
     """Make the raw files of a batch, and write down what was made."""
     made: dict[str, str] = {}
     for raw in source.batches()[batch]:
-        source.make(raw.file, folder)
-        made |= {name: digest_of_file(folder / name) for name in (raw.file, *raw.beside)}
+        source.simulate(raw.file, folder)
+        made |= {name: digest_of_file(folder / name) for name in (raw.file, *raw.companions)}
     write_json(marker, made)
 
 
@@ -67,7 +67,7 @@ def extract_batch(source: Corpus, batch: str, folder: Path, path: Path) -> None:
     write_json(path, Extract(surveys=surveys).model_dump(mode="json"))
 
 
-def _extract(source: Corpus, raw: Raw, folder: Path, path: Path) -> Survey:
+def _extract(source: Corpus, raw: RawFile, folder: Path, path: Path) -> Survey:
     survey = source.survey(folder, raw)
     if source.strict and survey.bad is not None:
         raise UserError(f"{survey.file}: {survey.bad}. strict: true stops at the first bad file: mend or remove it.")
@@ -145,7 +145,7 @@ def _gathered(
     chosen = [(survey, candidate) for survey, candidates in drawn for candidate in candidates]
     numbers = {name: number for number, name in enumerate(groups)}
     return Gathered(
-        x=Pieces([Piece(arrays[survey.file], _rows(survey, candidates)) for survey, candidates in drawn]),
+        x=ChunkedArray([FileRows(arrays[survey.file], _rows(survey, candidates)) for survey, candidates in drawn]),
         y=np.array([classes.index(candidate.label) for _, candidate in chosen], dtype=np.int64),
         group=np.array([numbers[survey.group] for survey, _ in chosen], dtype=np.int64),
         origins=Table(

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from blindtune.core.validation import Strict
 from blindtune.datasets.base import Sizes, check_shares
-from blindtune.datasets.corpus.config import Corpus, Raw
+from blindtune.datasets.corpus.config import Corpus, RawFile
 from blindtune.datasets.corpus.filetree import check_annotated
 from blindtune.datasets.corpus.survey import Candidate, Survey, check_apart
 
@@ -139,11 +139,11 @@ class Eeg(Corpus):
         """Background and seizure."""
         return CLASSES
 
-    def is_made(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether the corpus is a stand-in."""
         return self.made is not None
 
-    def raws(self) -> list[Raw]:
+    def list_files(self) -> list[RawFile]:
         """The recordings, each with the annotations that are known beside it."""
         from blindtune.datasets.eeg import annotations
         from blindtune.datasets.eeg import discovery as corpus
@@ -157,9 +157,9 @@ class Eeg(Corpus):
             own = {one.file: annotations.names_beside(Path(str(self.folder)), one.file) for one in found}
             check_annotated(own.values(), annotations.SUFFIXES)
         check_apart((one.file, one.patient, splits[one.file]) for one in found)
-        return [Raw(one.file, tuple(own[one.file]), splits[one.file]) for one in found]
+        return [RawFile(one.file, tuple(own[one.file]), splits[one.file]) for one in found]
 
-    def make(self, file: str, folder: Path) -> None:
+    def simulate(self, file: str, folder: Path) -> None:
         """Make one recording of the stand-in and its annotations."""
         from blindtune.datasets.eeg.simulated import corpus as standin
 
@@ -167,7 +167,7 @@ class Eeg(Corpus):
             raise TypeError("this corpus is the user's own")
         standin.write(self.made, file, folder)
 
-    def survey(self, folder: Path, raw: Raw) -> Survey:
+    def survey(self, folder: Path, raw: RawFile) -> Survey:
         """Where segments can be cut from a recording, or what is wrong with it."""
         from blindtune.datasets.eeg import survey
 

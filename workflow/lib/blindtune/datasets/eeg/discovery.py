@@ -89,7 +89,9 @@ def assign(found: Sequence[Recording], settings: Eeg) -> dict[str, str]:
     """
     named = {one.folder for one in found} if settings.split == "corpus" else {None}
     if named == {None}:
-        of_patient = deal([one.patient for one in found], {"dev": settings.dev, "eval": settings.eval}, settings.seed)
+        of_patient = assign_patients(
+            [one.patient for one in found], {"dev": settings.dev, "eval": settings.eval}, settings.seed
+        )
         return {one.file: of_patient.get(one.patient, "train") for one in found}
     if None in named:
         without = next(one.file for one in found if one.folder is None)
@@ -104,12 +106,12 @@ def assign(found: Sequence[Recording], settings: Eeg) -> dict[str, str]:
         )
     if missing:
         dev = [one.patient for one in found if own[one.file] == "dev"]
-        to_eval = deal(dev, {"eval": settings.eval / (settings.dev + settings.eval)}, settings.seed)
+        to_eval = assign_patients(dev, {"eval": settings.eval / (settings.dev + settings.eval)}, settings.seed)
         return {one.file: to_eval.get(one.patient, "dev") if own[one.file] == "dev" else own[one.file] for one in found}
     return own
 
 
-def deal(patients: Sequence[str], shares: dict[str, float], seed: int) -> dict[str, str]:
+def assign_patients(patients: Sequence[str], shares: dict[str, float], seed: int) -> dict[str, str]:
     """Patients for each split of ``shares``, by their rank; the others are left.
 
     Each has a rank of its own, from the seed and its name, so that one more patient moves few others.

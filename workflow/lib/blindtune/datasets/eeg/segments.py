@@ -15,7 +15,7 @@ from blindtune.datasets.eeg.config import Eeg
 
 
 @dataclass(frozen=True)
-class Stretch:
+class LabelledInterval:
     """A time in which the whole recording is of one class."""
 
     label: str
@@ -23,7 +23,7 @@ class Stretch:
     stop: float
 
 
-def stretches(annotations: Annotations, seconds: float, settings: Eeg) -> list[Stretch]:
+def stretches(annotations: Annotations, seconds: float, settings: Eeg) -> list[LabelledInterval]:
     """All seizures and all background of a recording, in the order of their starts.
 
     Background is the recording less what is annotated and a guard around it, whatever rows the annotations list.
@@ -34,10 +34,14 @@ def stretches(annotations: Annotations, seconds: float, settings: Eeg) -> list[S
         settings: ``guard`` and ``nesz`` count.
     """
     taken = [*annotations.seizures, *annotations.non_epileptic]
-    seizures = union(taken) if settings.nesz == "seizure" else less(annotations.seizures, annotations.non_epileptic)
-    background = less([(0.0, seconds)], guarded(taken, settings.guard, seconds))
-    found = [Stretch("seizure", *interval) for interval in seizures]
-    found += [Stretch("background", *interval) for interval in background]
+    seizures = (
+        union(taken)
+        if settings.nesz == "seizure"
+        else subtract_intervals(annotations.seizures, annotations.non_epileptic)
+    )
+    background = subtract_intervals([(0.0, seconds)], guarded(taken, settings.guard, seconds))
+    found = [LabelledInterval("seizure", *interval) for interval in seizures]
+    found += [LabelledInterval("background", *interval) for interval in background]
     return sorted(found, key=lambda stretch: stretch.start)
 
 
@@ -46,7 +50,7 @@ def guarded(intervals: Sequence[Interval], guard: float, seconds: float) -> list
     return cut([(start - guard, stop + guard) for start, stop in intervals], seconds)
 
 
-def less(intervals: Sequence[Interval], taken: Sequence[Interval]) -> list[Interval]:
+def subtract_intervals(intervals: Sequence[Interval], taken: Sequence[Interval]) -> list[Interval]:
     """What of ``intervals`` lies outside ``taken``."""
     left = []
     for begin, stop in intervals:
@@ -62,7 +66,7 @@ def less(intervals: Sequence[Interval], taken: Sequence[Interval]) -> list[Inter
     return left
 
 
-def starts(stretch: Stretch, settings: Eeg) -> list[float]:
+def starts(stretch: LabelledInterval, settings: Eeg) -> list[float]:
     """The starts of the segments of a stretch, one behind the other, on the grid of output samples.
 
     None where the stretch is not longer than ``longer_than``.

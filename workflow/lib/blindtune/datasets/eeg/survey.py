@@ -18,7 +18,7 @@ from blindtune.datasets.eeg.discovery import Recording
 from blindtune.datasets.eeg.edf_header import Header
 from blindtune.datasets.eeg.errors import Fault
 from blindtune.datasets.eeg.montages import Montage
-from blindtune.datasets.eeg.segments import Stretch
+from blindtune.datasets.eeg.segments import LabelledInterval
 
 
 def survey(folder: Path, recording: Recording, split: str, settings: Eeg) -> Survey:
@@ -110,7 +110,7 @@ def _fill(result: Survey, path: Path, settings: Eeg) -> None:
 
 
 def _left_out(
-    within: annotations.Annotations, found: list[Stretch], seconds: float, settings: Eeg
+    within: annotations.Annotations, found: list[LabelledInterval], seconds: float, settings: Eeg
 ) -> dict[str, dict[str, int]]:
     """What rules that know only times take away, by rule and class."""
     short, tails = Counter[str](), Counter[str]()

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from blindtune.core.errors import UserError
 from blindtune.core.validation import Strict
 from blindtune.datasets.base import SPLITS, Sizes, check_shares
-from blindtune.datasets.corpus.config import Corpus, Raw
+from blindtune.datasets.corpus.config import Corpus, RawFile
 from blindtune.datasets.corpus.filetree import check_annotated
 from blindtune.datasets.corpus.survey import Candidate, Survey, check_apart
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blindtune.datasets.slides.discovery import Found
+    from blindtune.datasets.slides.discovery import SlideFile
     from blindtune.views.config import AnyView
 
 Fault = Literal[
@@ -183,7 +183,7 @@ class Slides(Corpus):
         """The classes in the order of the config."""
         return list(self.classes)
 
-    def is_made(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether the corpus is a stand-in."""
         return self.made is not None
 
@@ -199,7 +199,7 @@ class Slides(Corpus):
         """The list of the splits, if there is one."""
         return super().given() | ({"list": Path(self.splitting.file)} if self.splitting.file else {})
 
-    def raws(self) -> list[Raw]:
+    def list_files(self) -> list[RawFile]:
         """The slides that stand in a split, each with its annotation."""
         from blindtune.datasets.slides import discovery as corpus
         from blindtune.datasets.slides.simulated import corpus as standin
@@ -210,9 +210,9 @@ class Slides(Corpus):
         if self.made is not None:
             beside = standin.files(self.made)
         check_annotated(beside.values(), ANNOTATIONS)
-        return [Raw(file, tuple(beside[file]), split) for file, split in splits.items()]
+        return [RawFile(file, tuple(beside[file]), split) for file, split in splits.items()]
 
-    def make(self, file: str, folder: Path) -> None:
+    def simulate(self, file: str, folder: Path) -> None:
         """Make one slide of the stand-in and its annotations."""
         from blindtune.datasets.slides.simulated import corpus as standin
 
@@ -220,7 +220,7 @@ class Slides(Corpus):
             raise TypeError("this corpus is the user's own")
         standin.write(self.made, file, folder)
 
-    def survey(self, folder: Path, raw: Raw) -> Survey:
+    def survey(self, folder: Path, raw: RawFile) -> Survey:
         """Where patches can be cut from a slide, or what is wrong with it."""
         from blindtune.datasets.slides import survey
 
@@ -232,7 +232,7 @@ class Slides(Corpus):
 
         return cut(folder / survey.file, candidates, survey.facts)
 
-    def located(
+    def locate_samples(
         self, folder: Path, survey: Survey, colours: dict[str, tuple[int, int, int]]
     ) -> "NDArray[np.uint8] | None":
         """The slide small, with lines around its regions and squares where patches lie."""
@@ -256,7 +256,7 @@ class Slides(Corpus):
         }
 
     @cached_property
-    def _found(self) -> "dict[str, Found]":
+    def _found(self) -> "dict[str, SlideFile]":
         """The slides, by their paths."""
         from blindtune.datasets.slides import discovery as corpus
         from blindtune.datasets.slides.simulated import corpus as standin

@@ -22,7 +22,7 @@ TUDP = re.compile(r"(\d{8})(?:_[a-z]{8})?_s\d{3}_\w{4}_(?P<block>\w{4})_a\d{3}_l
 
 
 @dataclass(frozen=True)
-class Found:
+class SlideFile:
     """One slide of a corpus.
 
     Attributes:
@@ -54,7 +54,7 @@ def find(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def slides(files: Mapping[str, Sequence[str]], pattern: str | None) -> list[Found]:
+def slides(files: Mapping[str, Sequence[str]], pattern: str | None) -> list[SlideFile]:
     """What the paths of a corpus say, in their order.
 
     Args:
@@ -64,7 +64,9 @@ def slides(files: Mapping[str, Sequence[str]], pattern: str | None) -> list[Foun
     Raises:
         UserError: a path gives no patient.
     """
-    return [Found(file, next(iter(beside), None), patient_of(file, pattern)) for file, beside in sorted(files.items())]
+    return [
+        SlideFile(file, next(iter(beside), None), patient_of(file, pattern)) for file, beside in sorted(files.items())
+    ]
 
 
 def patient_of(file: str, pattern: str | None) -> str:
@@ -82,7 +84,7 @@ def patient_of(file: str, pattern: str | None) -> str:
     return str(found.group(1))
 
 
-def splits_of(slides: Sequence[Found], splitting: Splitting, seed: int) -> dict[str, str]:
+def splits_of(slides: Sequence[SlideFile], splitting: Splitting, seed: int) -> dict[str, str]:
     """The split of each slide, by its file; slides that a list does not name have none.
 
     Args:
@@ -125,7 +127,7 @@ def _drawn(patients: set[str], splitting: Splitting, seed: int) -> dict[str, str
     return dict(zip(ranked, parts, strict=True))
 
 
-def _listed(slides: Sequence[Found], path: Path) -> dict[str, str]:
+def _listed(slides: Sequence[SlideFile], path: Path) -> dict[str, str]:
     by_name = _read_list(path)
     found = {}
     for slide in slides:

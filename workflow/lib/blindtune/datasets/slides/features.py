@@ -38,22 +38,22 @@ def architecture(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _of_one(patch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    planes = stains(patch)
+    two_feature_datasets = stains(patch)
     found: list[float] = []
     for coarser in (*SCALES[1:], None):
-        flat = planes.reshape(-1, 2)
+        flat = two_feature_datasets.reshape(-1, 2)
         deviation = flat.std(axis=0) + 1e-4
         together = ((flat[:, 0] - flat[:, 0].mean()) * (flat[:, 1] - flat[:, 1].mean())).mean()
         found += [*np.log(deviation), together / deviation.prod()]
         if coarser is None or 2 * coarser > min(patch.shape[:2]):
             break
-        planes = _halved(planes)
+        two_feature_datasets = _halved(two_feature_datasets)
     return np.array(found, np.float32)
 
 
-def _halved(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halved(two_feature_datasets: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means over 2 x 2 blocks, (rows // 2, columns // 2, 2)."""
-    rows, columns = (2 * (side // 2) for side in planes.shape[:2])
-    even = planes[:rows, :columns]
+    rows, columns = (2 * (side // 2) for side in two_feature_datasets.shape[:2])
+    even = two_feature_datasets[:rows, :columns]
     sums: NDArray[np.float32] = even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
     return sums / np.float32(4)

@@ -20,7 +20,7 @@ GREENER = 20
 BLACK = 50
 
 
-def fault_of(patch: NDArray[np.uint8], limits: Tissue) -> str | None:
+def rejection_reason(patch: NDArray[np.uint8], limits: Tissue) -> str | None:
     """The first rule that leaves ``patch`` out: "white", "ink" or "blur"; none where it is good.
 
     Args:

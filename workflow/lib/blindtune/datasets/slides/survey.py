@@ -22,9 +22,9 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
 from blindtune.datasets.slides.config import Slides
-from blindtune.datasets.slides.discovery import Found
+from blindtune.datasets.slides.discovery import SlideFile
 from blindtune.datasets.slides.polygons import Areas, areas_of, coverage, draw_points
-from blindtune.datasets.slides.quality import fault_of
+from blindtune.datasets.slides.quality import rejection_reason
 from blindtune.datasets.slides.reader import ELSEWHERE, IN_FILE, TOLERANCE, BadSlide, Slide, View
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BATCH = 16
 
 
-def survey(folder: Path, found: Found, split: str, settings: Slides, threads: int = 1) -> Survey:
+def survey(folder: Path, found: SlideFile, split: str, settings: Slides, threads: int = 1) -> Survey:
     """What a slide offers; any fault of the slide or of its annotation is the reason why it is bad.
 
     No two places that are judged overlap by more than the config allows, so the counts in ``left_out`` compare with the
@@ -119,7 +119,7 @@ def describe(settings: Slides, surveys: Sequence[Survey]) -> dict[str, Any]:
     }
 
 
-def _fill(result: Survey, folder: Path, found: Found, settings: Slides, threads: int) -> None:
+def _fill(result: Survey, folder: Path, found: SlideFile, settings: Slides, threads: int) -> None:
     with closing(Slide(folder / found.file, threads)) as slide:
         if found.annotation is None:
             raise BadSlide("has no annotation (.csv or .xml) beside it")
@@ -221,7 +221,7 @@ class _Search:
 
     def _fault(self, tried: _Tried) -> str | None:
         if tried.patch is not None:
-            return fault_of(tried.patch, self.settings.tissue)
+            return rejection_reason(tried.patch, self.settings.tissue)
         self.damaged |= self.slide.damaged_tiles(_place(tried), self.view)
         if len(self.damaged) > self.settings.bad_tiles:
             raise BadSlide(f"is damaged: more than {self.settings.bad_tiles} of its tiles cannot be read")

@@ -51,7 +51,7 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
 def points_of(system: SystemRecords) -> Floats:
     """Parameters and dev error in % of each completed trial of all seeds, (trials, 2)."""
     trials = [trial for run in system.runs for trial in scored_on_dev(run.trials)]
-    pairs = [(trial.parameters, 100 * trial.told()) for trial in trials if trial.parameters]
+    pairs = [(trial.parameters, 100 * trial.objective_value()) for trial in trials if trial.parameters]
     return np.array(pairs, dtype=float).reshape(-1, 2)
 
 

@@ -1,6 +1,6 @@
 """Where the seconds of every study went."""
 
-from blindtune.records.trial import Seconds
+from blindtune.records.trial import CpuWallTime
 from blindtune.report.records import Records, SystemRecords
 from blindtune.report.stats.statistics import mean
 from blindtune.report.table import ABSENT, Cell, Column, Row, Table, fixed, joined, plain
@@ -50,7 +50,7 @@ def build(records: Records) -> Table:
 
 def mean_seconds(system: SystemRecords, part: str, clock: str) -> float:
     """Seconds of one part of a study, mean over the seeds; ``clock`` is wall or cpu."""
-    return mean([float(getattr(run.card.spent.seconds.get(part, Seconds()), clock)) for run in system.runs])
+    return mean([float(getattr(run.card.spent.seconds.get(part, CpuWallTime()), clock)) for run in system.runs])
 
 
 def brief(value: Cell) -> str:

@@ -272,7 +272,7 @@ class Pass:
 
     def _derivatives(self, first: int, batch: Batch) -> list[Callable[[], object]]:
         """List the activation of the scores; what comes back is the derivative of the mean loss by what it acts on."""
-        behind: list[Callable[[], object]] = []
+        make_view: list[Callable[[], object]] = []
         for (activation, loss), run in alike(self._models, output_of):
             s, d = (self._scores(which, run.start, run.stop) for which in (0, 1))
             z = torch.empty_like(s) if activation == "gelu" else s
@@ -281,8 +281,8 @@ class Pass:
             if activation != "linear":
                 self._operations.append(partial(_scored, s, activation))
             ones = batch.ones[first + run.start : first + run.stop]
-            behind.append(partial(derivative, s, d, z, ones, batch.shares, activation, loss))
-        return behind
+            make_view.append(partial(derivative, s, d, z, ones, batch.shares, activation, loss))
+        return make_view
 
 
 def _draw(streams: Sequence[np.random.SFC64], place: int, rates: tuple[float, ...], factors: Tensor) -> None:

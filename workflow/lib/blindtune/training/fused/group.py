@@ -14,7 +14,7 @@ from torch import Tensor
 
 from blindtune.core.seeds import derive
 from blindtune.models import pytorch as networks
-from blindtune.training.base import Arrays, Task
+from blindtune.training.base import Arrays, TrainingTask
 from blindtune.training.fused.execution import Recorded, Way, beside_each_other
 from blindtune.training.fused.forward_backward import Batch, Model, Pass, parts_of
 from blindtune.training.fused.layers import rows_of, stages_of, widths_of
@@ -37,7 +37,7 @@ class Member:
         epochs: trained so far.
     """
 
-    def __init__(self, task: Task, way: Way) -> None:
+    def __init__(self, task: TrainingTask, way: Way) -> None:
         if task.architecture is None:
             raise TypeError("the fused trainer needs an architecture")
         self.task = task

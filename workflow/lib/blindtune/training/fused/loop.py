@@ -8,8 +8,8 @@ import torch
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.models.architecture import count_parameters
-from blindtune.records.trial import Epoch
-from blindtune.training.base import Outcome, Progress, Session, Task, finite, once
+from blindtune.records.trial import EpochMetrics
+from blindtune.training.base import EpochTracker, Outcome, TrainingOptions, TrainingTask, finite, report_each_epoch_once
 from blindtune.training.fused.execution import Way
 from blindtune.training.fused.group import Group, Member
 from blindtune.training.pytorch import Samples, architecture_of, evaluate
@@ -26,13 +26,13 @@ class Trial:
         clock: its own.
     """
 
-    def __init__(self, place: int, task: Task, session: Session, way: Way) -> None:
+    def __init__(self, place: int, task: TrainingTask, session: TrainingOptions, way: Way) -> None:
         self.place = place
         self.task = task
         self.clock = session.clock
         self.parameters = count_parameters(architecture_of(task))
         self._way = way
-        self._session = replace(session, after_epoch=once(session.after_epoch))
+        self._session = replace(session, after_epoch=report_each_epoch_once(session.after_epoch))
         self.begin()
 
     def begin(self) -> None:
@@ -41,7 +41,7 @@ class Trial:
             self.member = Member(self.task, self._way)
             if self._session.state:
                 self.member.go_on(self._session.state.epochs, self._session.state.arrays)
-        self.progress = Progress(self.task.training.epochs, self._session)
+        self.progress = EpochTracker(self.task.training.epochs, self._session)
 
     def outcome(self) -> Outcome:
         """What the training gave."""
@@ -102,12 +102,12 @@ class Course:
             if len(going) < len(trials):
                 trials, group = going, None
 
-    def _scored(self, trial: Trial, loss: float, error: float) -> Epoch:
+    def _scored(self, trial: Trial, loss: float, error: float) -> EpochMetrics:
         model = trial.member.model
         with trial.clock.measure("evaluate"):
             dev_loss, dev_error = evaluate(model.to(self._dev.y.device), self._dev, trial.task)
             model.to("cpu")
-        return Epoch(train_loss=finite(loss), train_error=error, dev_loss=finite(dev_loss), dev_error=dev_error)
+        return EpochMetrics(train_loss=finite(loss), train_error=error, dev_loss=finite(dev_loss), dev_error=dev_error)
 
 
 def _share(watch: Stopwatch, trials: Sequence[Trial]) -> None:

@@ -1,8 +1,8 @@
 """The fused trainer: multilayer perceptrons, many at once as one model, each as if it were alone.
 
 What is trained is what `blindtune.training.pytorch` trains, from the same weights and in the same order of samples;
-forward and backward pass are written out (`blindtune.training.fused.forward_backward`). How a trial's values lie in memory and how
-its sums are ordered depends on the trial alone. On a processor its numbers are therefore the same, bit by bit, whatever
+forward and backward pass are written out (`blindtune.training.fused.forward_backward`). How a trial's values lie in
+memory and how its sums are ordered depends on the trial alone. On a processor its numbers are therefore the same, bit by bit, whatever
 is trained beside it. CUDA's libraries choose their ways by the size of the whole, and agree up to rounding.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.training.base import Outcome, Session, Task
+from blindtune.training.base import Outcome, TrainingOptions, TrainingTask
 from blindtune.training.devices import name_of
 from blindtune.training.fused.execution import way_of
 from blindtune.training.fused.group import bytes_of, kind_of, order_of
@@ -41,22 +41,22 @@ class FusedTrainer(PyTorchTrainer):
         super().__init__()
         self._cuda = self.device.type == "cuda"
         #: So many that nearly whole groups of each depth and batch size are among them.
-        self.at_once = 512 if self._cuda else 4 * MOST
-        self.spreads = not self._cuda
+        self.max_batch = 512 if self._cuda else 4 * MOST
+        self.benefits_from_workers = not self._cuda
 
     def versions(self) -> dict[str, str]:
         """The version of PyTorch, and the device."""
         return super().versions() | {"device": name_of(self.device)}
 
-    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
         """Train a single task to its last epoch, scoring dev after each; ends early when a loss is not finite."""
-        [(_, outcome)] = self.train_many([(task, session)], train, dev)
+        [(_, outcome)] = self.train_batch([(task, session)], train, dev)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def train_many(
-        self, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
+    def train_batch(
+        self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split, dev: Split
     ) -> Iterator[tuple[int, Outcome | Exception]]:
         """Train tasks in groups of one kind, as large as memory and cache allow."""
         course = Course(self._samples(train, flat=True), self._samples(dev, flat=False))
@@ -65,15 +65,17 @@ class FusedTrainer(PyTorchTrainer):
         for group in self._groups(trials, len(train.y)):
             yield from course.run(group)
 
-    def parts(self, jobs: Sequence[tuple[Task, Session]], train: Split) -> list[list[int]]:
-        """The groups of `train_many`, and alone what cannot be fused."""
+    def partition(self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split) -> list[list[int]]:
+        """The groups of `train_batch`, and alone what cannot be fused."""
         # Whoever trains them builds them again, and books that.
         unbooked = [(task, replace(session, clock=Stopwatch())) for task, session in jobs]
         trials, wrong = self._trials(unbooked)
         groups = [[trial.place for trial in group] for group in self._groups(trials, len(train.y))]
         return groups + [[place] for place, _ in wrong]
 
-    def _trials(self, jobs: Sequence[tuple[Task, Session]]) -> tuple[list[Trial], list[tuple[int, Exception]]]:
+    def _trials(
+        self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]]
+    ) -> tuple[list[Trial], list[tuple[int, Exception]]]:
         """The tasks, built, and the places of those that cannot be fused, with the reasons."""
         trials: list[Trial] = []
         wrong: list[tuple[int, Exception]] = []

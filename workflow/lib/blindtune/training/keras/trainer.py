@@ -17,10 +17,10 @@ from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.models import keras as networks
 from blindtune.models.architecture import Architecture, count_parameters
-from blindtune.records.trial import Epoch
-from blindtune.training.base import Arrays, Outcome, Predict, Progress, Session, Task, finite
+from blindtune.records.trial import EpochMetrics
+from blindtune.training.base import Arrays, EpochTracker, Outcome, Predict, TrainingOptions, TrainingTask, finite
 from blindtune.training.keras.model_cache import Kind, Models
-from blindtune.views.base import Seen
+from blindtune.views.base import SampleView
 
 _EVALUATION_BATCH = 8_192
 
@@ -33,7 +33,7 @@ class FitTrainer:
     lie where they are computed on, and Keras gains nothing from tensors of the backend.
     """
 
-    continues = True
+    supports_resume = True
 
     def __init__(self) -> None:
         self._models = Models()
@@ -49,7 +49,7 @@ class FitTrainer:
         """
         return 1
 
-    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
         """Train to the task's last epoch, scoring dev after each; ends early when a loss is not finite."""
         architecture, clock = _architecture(task), session.clock
         with clock.measure("build"):
@@ -62,7 +62,7 @@ class FitTrainer:
             if session.state:
                 _go_on(model, session.state.arrays)
         seed = derive("fit", task.seed, before)
-        watch = Watch(Progress(task.training.epochs, session), clock, len(train.y), _scorer(task, dev), seed)
+        watch = Watch(EpochTracker(task.training.epochs, session), clock, len(train.y), _scorer(task, dev), seed)
         with clock.measure("train"):
             self._fit(model, task, train, dev, watch, before)
         outcome = watch.progress.outcome(
@@ -71,12 +71,14 @@ class FitTrainer:
         self._models.give_back(kind, model)
         return outcome
 
-    def _kind(self, task: Task, architecture: Architecture, samples: int) -> Kind:
+    def _kind(self, task: TrainingTask, architecture: Architecture, samples: int) -> Kind:
         steps = math.ceil(samples / task.training.batch_size)
         built = architecture.model_copy(update={"exceptions": ()})
         return Kind(built, task.training.optimizer, task.training.loss, task.classes, self.at_once(steps))
 
-    def _fit(self, model: keras.Model, task: Task, train: Split, dev: Split, watch: "Watch", before: int) -> None:
+    def _fit(
+        self, model: keras.Model, task: TrainingTask, train: Split, dev: Split, watch: "Watch", before: int
+    ) -> None:
         model.fit(
             **_samples(task, train, before),
             epochs=task.training.epochs,
@@ -86,7 +88,7 @@ class FitTrainer:
             **validation(task, dev),
         )
 
-    def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """The trained model; raises UserError where the weights do not fit the architecture."""
         model = networks.build(_architecture(task))
         try:
@@ -96,7 +98,7 @@ class FitTrainer:
 
         gives_logits = _architecture(task).gives_logits()
 
-        def predict(x: NDArray[np.float32] | Seen) -> NDArray[np.int64]:
+        def predict(x: NDArray[np.float32] | SampleView) -> NDArray[np.int64]:
             labels: NDArray[np.int64] = np.argmax(_scores(model, x, gives_logits), axis=1).astype(np.int64)
             return labels
 
@@ -107,9 +109,9 @@ class FitTrainer:
 Scorer = Callable[[keras.Model, Mapping[str, float]], tuple[float, float]]
 
 
-def _scorer(task: Task, dev: Split) -> Scorer:
+def _scorer(task: TrainingTask, dev: Split) -> Scorer:
     """How dev is scored: by ``fit`` itself, or part by part behind a view."""
-    if not isinstance(dev.x, Seen):
+    if not isinstance(dev.x, SampleView):
         return lambda model, logs: (logs["val_loss"], _error(logs["val_accuracy"], len(dev.y)))
     architecture = _architecture(task)
     loss = networks.loss(task.training.loss, architecture, task.classes)
@@ -121,21 +123,21 @@ def _scorer(task: Task, dev: Split) -> Scorer:
     return score
 
 
-def _scores(model: keras.Model, x: NDArray[np.float32] | Seen, gives_logits: bool) -> NDArray[np.float32]:
+def _scores(model: keras.Model, x: NDArray[np.float32] | SampleView, gives_logits: bool) -> NDArray[np.float32]:
     """Scores (samples, classes); where a sample is looked at several times, the mean of its probabilities."""
-    if not isinstance(x, Seen):
+    if not isinstance(x, SampleView):
         return np.asarray(model.predict(np.asarray(x), batch_size=_EVALUATION_BATCH, verbose=0))
-    scores = np.concatenate([model.predict_on_batch(x.looked_at(part)) for part in x.parts()])
-    if x.looks == 1:
+    scores = np.concatenate([model.predict_on_batch(x.scoring_batch(part)) for part in x.batches()])
+    if x.n_scoring_crops == 1:
         return scores
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(scores)) if gives_logits else scores
-    mean = probabilities.reshape(-1, x.looks, probabilities.shape[1]).mean(axis=1)
+    mean = probabilities.reshape(-1, x.n_scoring_crops, probabilities.shape[1]).mean(axis=1)
     return np.asarray(np.log(mean) if gives_logits else mean)
 
 
-def _samples(task: Task, train: Split, before: int) -> dict[str, Any]:
+def _samples(task: TrainingTask, train: Split, before: int) -> dict[str, Any]:
     """The arguments by which ``fit`` gets train: all at once, or batch by batch behind a view."""
-    if isinstance(train.x, Seen):
+    if isinstance(train.x, SampleView):
         return {"x": _Batches(train.x, train.y, task, before), "shuffle": False}
     return {"x": train.x, "y": train.y, "batch_size": task.training.batch_size}
 
@@ -143,7 +145,7 @@ def _samples(task: Task, train: Split, before: int) -> dict[str, Any]:
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Train behind a view, in another order each epoch."""
 
-    def __init__(self, x: Seen, y: NDArray[np.int64], task: Task, before: int) -> None:
+    def __init__(self, x: SampleView, y: NDArray[np.int64], task: TrainingTask, before: int) -> None:
         super().__init__()
         self._x, self._y = x, y
         self._task = task
@@ -159,7 +161,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
         rows = self._order[number * size : (number + 1) * size]
         # Keras asks for the first batch once more than it trains on it: what is drawn must not depend on that.
         random = np.random.default_rng(derive("drawn", self._task.seed, self._epoch, number))
-        return self._x.drawn(rows, random), self._y[rows]
+        return self._x.training_batch(rows, random), self._y[rows]
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch."""
@@ -171,9 +173,9 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._order = random.permutation(len(self._y))
 
 
-def validation(task: Task, dev: Split) -> dict[str, Any]:
+def validation(task: TrainingTask, dev: Split) -> dict[str, Any]:
     """The arguments by which ``fit`` scores dev after each epoch; behind a view `Watch` does so itself."""
-    if isinstance(dev.x, Seen):
+    if isinstance(dev.x, SampleView):
         return {}
     return {
         "validation_data": (dev.x, dev.y),
@@ -189,7 +191,7 @@ def _in_equal_parts(samples: int) -> int:
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Notes each epoch, stops a model that is pruned or diverged, splits the time."""
 
-    def __init__(self, progress: Progress, clock: Stopwatch, train_samples: int, score: Scorer, seed: int) -> None:
+    def __init__(self, progress: EpochTracker, clock: Stopwatch, train_samples: int, score: Scorer, seed: int) -> None:
         super().__init__()
         self.progress = progress
         self._clock = clock
@@ -214,7 +216,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """Note the epoch; stop where it was the last."""
         with self._clock.measure("evaluate"):
             dev_loss, dev_error = self._score(self.model, logs)
-        measures = Epoch(
+        measures = EpochMetrics(
             train_loss=finite(logs["loss"]),
             train_error=_error(logs["accuracy"], self._train_samples),
             dev_loss=finite(dev_loss),
@@ -239,7 +241,7 @@ def _go_on(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
         variable.assign(arrays[f"{_OPTIMIZER}{number}"])
 
 
-def _architecture(task: Task) -> Architecture:
+def _architecture(task: TrainingTask) -> Architecture:
     if task.architecture is None:
         raise TypeError("the Keras trainer needs an architecture")
     return task.architecture

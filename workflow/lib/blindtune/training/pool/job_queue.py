@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from blindtune.records.trial import Epoch
-from blindtune.training.base import Outcome, Session, Task, once
+from blindtune.records.trial import EpochMetrics
+from blindtune.training.base import Outcome, TrainingOptions, TrainingTask, report_each_epoch_once
 from blindtune.training.pool.messages import Ended, Job
 from blindtune.training.pool.scheduling import halves
 
@@ -19,13 +19,13 @@ class Round:
         ended: places and outcomes of those that nobody has taken yet.
     """
 
-    def __init__(self, jobs: Sequence[tuple[Task, Session]], parts: list[list[int]]) -> None:
+    def __init__(self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], parts: list[list[int]]) -> None:
         self.waiting = deque(parts)
         self.ended: deque[tuple[int, Outcome | Exception]] = deque()
         self._jobs = jobs
         self._under_way = set(range(len(jobs)))
         # A training that begins again does not tell the same epochs twice.
-        self._after_epoch = [once(session.after_epoch) for _, session in jobs]
+        self._after_epoch = [report_each_epoch_once(session.after_epoch) for _, session in jobs]
         self._retries: list[list[str]] = [[] for _ in jobs]
         self._started: dict[int, str] = {}
         self._died_alone: set[int] = set()
@@ -40,7 +40,7 @@ class Round:
         self._started |= dict.fromkeys(part, datetime.now(UTC).isoformat(timespec="milliseconds"))
         return [self._job(place) for place in part]
 
-    def measured(self, place: int, epoch: int, measures: Epoch) -> str | None:
+    def measured(self, place: int, epoch: int, measures: EpochMetrics) -> str | None:
         """An epoch of a job; why it is to be stopped."""
         return self._after_epoch[place](epoch, measures)
 

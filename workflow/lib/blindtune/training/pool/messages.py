@@ -6,8 +6,8 @@ A worker is sent a `Make` first; then, whenever it has said that it is `Ready`, 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from blindtune.records.trial import Epoch, Seconds
-from blindtune.training.base import Outcome, Scoring, State, Task, Trainer
+from blindtune.records.trial import CpuWallTime, EpochMetrics
+from blindtune.training.base import Outcome, Scoring, State, Trainer, TrainingTask
 
 #: Makes the trainer that a worker trains with; a function that pickle finds by its name, perhaps with its arguments.
 Make = Callable[[], Trainer]
@@ -15,17 +15,17 @@ Make = Callable[[], Trainer]
 
 @dataclass(frozen=True)
 class Data:
-    """Train and dev of the jobs that follow, as `blindtune.training.pool.shared_arrays.Mapped` pickles a pair of splits."""
+    """Train and dev of the jobs that follow, pickled by `blindtune.training.pool.shared_arrays.Mapped`."""
 
     pickled: bytes
 
 
 @dataclass(frozen=True)
 class Job:
-    """A task and what a worker needs of its `blindtune.training.base.Session`; ``place`` names it."""
+    """A task and what a worker needs of its `blindtune.training.base.TrainingOptions`; ``place`` names it."""
 
     place: int
-    task: Task
+    task: TrainingTask
     scoring: Scoring
     state: State | None
     keep_state: bool
@@ -54,7 +54,7 @@ class Measured:
 
     place: int
     epoch: int
-    measures: Epoch
+    measures: EpochMetrics
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ class Ended:
 
     place: int
     outcome: Outcome | Exception
-    seconds: dict[str, Seconds]
+    seconds: dict[str, CpuWallTime]

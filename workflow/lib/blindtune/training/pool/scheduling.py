@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from blindtune.models.architecture import count_parameters
-from blindtune.training.base import Session, Task
+from blindtune.training.base import TrainingOptions, TrainingTask
 
 #: How much longer than its share the last worker may take, by the estimate.
 SLACK = 1.1
 
 
-def cost_of(task: Task, session: Session) -> int:
+def cost_of(task: TrainingTask, session: TrainingOptions) -> int:
     """An estimate of how long a training takes, in parameters times epochs."""
     epochs = task.training.epochs - session.trained_before
     return epochs * (count_parameters(task.architecture) if task.architecture else 1)

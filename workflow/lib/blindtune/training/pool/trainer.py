@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import Split
-from blindtune.training.base import Outcome, Predict, Session, Task, Together, Trainer
+from blindtune.training.base import BatchTrainer, Outcome, Predict, Trainer, TrainingOptions, TrainingTask
 from blindtune.training.pool.job_queue import Round
 from blindtune.training.pool.messages import Answer, Begun, Ended, Make, Measured, Ready
 from blindtune.training.pool.scheduling import balanced, cost_of
@@ -34,7 +34,7 @@ class Pool:
     They are started when there is something to train, and kept.
     """
 
-    spreads = False
+    benefits_from_workers = False
 
     def __init__(self, trainer: Trainer, make: Make, workers: int) -> None:
         """Take the place of ``trainer``.
@@ -44,8 +44,8 @@ class Pool:
             make: makes another of it in each worker.
             workers: processes.
         """
-        self.continues = trainer.continues
-        self.at_once = workers * (trainer.at_once if isinstance(trainer, Together) else AT_ONCE)
+        self.supports_resume = trainer.supports_resume
+        self.max_batch = workers * (trainer.max_batch if isinstance(trainer, BatchTrainer) else AT_ONCE)
         self._trainer = trainer
         self._make = make
         self._workers = workers
@@ -58,28 +58,28 @@ class Pool:
         """Those of the trainer."""
         return self._trainer.versions()
 
-    def train(self, task: Task, train: Split, dev: Split, session: Session) -> Outcome:
+    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
         """Train a single task in this process."""
         return self._trainer.train(task, train, dev, session)
 
-    def rebuild(self, task: Task, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """The trained model again, in this process."""
         return self._trainer.rebuild(task, weights, train)
 
-    def parts(self, jobs: Sequence[tuple[Task, Session]], train: Split) -> list[list[int]]:
+    def partition(self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split) -> list[list[int]]:
         """What the workers take, in this order.
 
         Single tasks nearly in their own order, so that a kill of everything loses few that have ended but wait for one
         before them; groups by their costs.
         """
         costs = [cost_of(*job) for job in jobs]
-        if isinstance(self._trainer, Together):
-            return balanced(self._trainer.parts(jobs, train), costs, self._workers)
+        if isinstance(self._trainer, BatchTrainer):
+            return balanced(self._trainer.partition(jobs, train), costs, self._workers)
         near = NEAR * self._workers
         return [[place] for place in sorted(range(len(jobs)), key=lambda place: (place // near, -costs[place]))]
 
-    def train_many(
-        self, jobs: Sequence[tuple[Task, Session]], train: Split, dev: Split
+    def train_batch(
+        self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split, dev: Split
     ) -> Iterator[tuple[int, Outcome | Exception]]:
         """Train every task in some worker.
 
@@ -87,7 +87,7 @@ class Pool:
             RuntimeError: no worker comes as far as to train.
             UserError: there is no room for data that have to be written for them.
         """
-        round_ = Round(jobs, self.parts(jobs, train))
+        round_ = Round(jobs, self.partition(jobs, train))
         data = self._mapped(train, dev)
         try:
             while round_.going():

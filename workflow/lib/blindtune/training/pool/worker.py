@@ -1,4 +1,4 @@
-"""A worker of `blindtune.training.pool.trainer`: a process that trains what it is sent, until nobody is there to send more.
+"""A worker of `blindtune.training.pool.trainer`: a process that trains what it is sent until the study ends.
 
 ``python -m blindtune.training.pool.worker DESCRIPTOR``, the end of a pair of sockets that it inherits.
 """
@@ -16,9 +16,9 @@ from typing import Any
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.records.trial import Epoch
-from blindtune.study.pending import failed
-from blindtune.training.base import Outcome, Session, Trainer, train_each
+from blindtune.records.trial import EpochMetrics
+from blindtune.study.pending import outcome_from_error
+from blindtune.training.base import Outcome, Trainer, TrainingOptions, train_each
 from blindtune.training.pool.messages import Answer, Begun, Data, Ended, Job, Make, Measured, Ready
 
 #: What a trial waits for an answer is no part of its time.
@@ -80,15 +80,15 @@ def _train(trainer: Trainer, jobs: Sequence[Job], splits: tuple[Split, Split], l
         line.say(Ended(jobs[place].place, _sent(outcome), seconds))
 
 
-def _session(job: Job, line: Line) -> Session:
+def _session(job: Job, line: Line) -> TrainingOptions:
     clock = Stopwatch()
-    return Session(job.scoring, clock, _asking(job.place, clock, line), job.state, job.keep_state)
+    return TrainingOptions(job.scoring, clock, _asking(job.place, clock, line), job.state, job.keep_state)
 
 
-def _asking(place: int, clock: Stopwatch, line: Line) -> Callable[[int, Epoch], str | None]:
+def _asking(place: int, clock: Stopwatch, line: Line) -> Callable[[int, EpochMetrics], str | None]:
     """What tells an epoch to the search and waits for what it says."""
 
-    def after_epoch(epoch: int, measures: Epoch) -> str | None:
+    def after_epoch(epoch: int, measures: EpochMetrics) -> str | None:
         with clock.measure(_WAITING):
             line.say(Measured(place, epoch, measures))
             answer: Answer = line.hear()
@@ -105,7 +105,7 @@ def _sent(outcome: Outcome | Exception) -> Outcome | Exception:
     if isinstance(outcome, Outcome):
         return outcome
     try:
-        return failed(outcome)
+        return outcome_from_error(outcome)
     except (MemoryError, UserError) as error:
         kind = MemoryError if isinstance(error, MemoryError) else UserError
         return kind(str(error))

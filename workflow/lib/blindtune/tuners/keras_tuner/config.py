@@ -6,12 +6,12 @@ from pydantic import Field
 
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
-from blindtune.tuners.base import Given, Start, Tuner, TunerSettings, check_fidelity, check_grid
+from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext, TunerSettings, check_fidelity, check_grid
 from blindtune.tuners.keras_tuner.oracles import (
-    FreeTuner,
     HyperbandTuner,
+    IndependentOracleTuner,
     OracleTuner,
-    RememberingTuner,
+    ReplayableTuner,
     in_memory,
     remembering,
 )
@@ -57,7 +57,7 @@ class KerasTunerSettings(TunerSettings):
     )
 
     @property
-    def promotes(self) -> bool:
+    def resumes_trials(self) -> bool:
         """Hyperband does."""
         return self.algorithm == "hyperband"
 
@@ -71,22 +71,22 @@ class KerasTunerSettings(TunerSettings):
         if self.algorithm == "hyperband":
             check_fidelity(space, "Keras Tuner's Hyperband")
 
-    def start(self, start: Start) -> Tuner:
+    def create(self, start: TunerContext) -> Tuner:
         """A fresh oracle; Keras Tuner takes a seed of 0 for none, so seeds start at 1."""
         import keras_tuner
 
         space, oracles, most = start.space, keras_tuner.oracles, start.budget.most_trials()
         match self.algorithm:
             case "default":
-                return Given([space.uncut(hyperparameters(space).values)])
+                return FixedListTuner([space.from_library_values(hyperparameters(space).values)])
             case "random":
-                return FreeTuner(space, self._oracle(oracles.RandomSearchOracle, start, max_trials=most))
+                return IndependentOracleTuner(space, self._oracle(oracles.RandomSearchOracle, start, max_trials=most))
             case "grid":
                 return OracleTuner(space, self._oracle(oracles.GridSearchOracle, start, max_trials=most))
             case "bayesian":
                 kind = remembering(oracles.BayesianOptimizationOracle, space, start.seed)
                 first = self.num_initial_points
-                return RememberingTuner(space, self._oracle(kind, start, max_trials=most, num_initial_points=first))
+                return ReplayableTuner(space, self._oracle(kind, start, max_trials=most, num_initial_points=first))
             case "hyperband":
                 oracle = self._oracle(
                     oracles.HyperbandOracle,
@@ -97,7 +97,7 @@ class KerasTunerSettings(TunerSettings):
                 )
                 return HyperbandTuner(space, oracle)
 
-    def _oracle(self, kind: Any, start: Start, **arguments: Any) -> "keras_tuner.Oracle":
+    def _oracle(self, kind: Any, start: TunerContext, **arguments: Any) -> "keras_tuner.Oracle":
         import keras_tuner
 
         oracle = in_memory(kind)(

@@ -9,7 +9,7 @@ from blindtune.core.seeds import derive
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Proposal, Tuner
-from blindtune.tuners.keras_tuner.space import held
+from blindtune.tuners.keras_tuner.space import to_keras_values
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -47,18 +47,18 @@ class OracleTuner(Tuner):
     def tell(self, trial: Trial) -> None:
         """Every trial has completed: of failures the Gaussian process learns nothing, and Hyperband promotes none."""
         running = self._running.popleft()
-        self._oracle.update_trial(running.trial_id, {self.OBJECTIVE: trial.told()})
+        self._oracle.update_trial(running.trial_id, {self.OBJECTIVE: trial.objective_value()})
         running.status = "COMPLETED"
         self._oracle.end_trial(running)
 
     def _proposal(self, values: Hyperparameters) -> Proposal:
-        return Proposal(self._space.uncut(values))
+        return Proposal(self._space.from_library_values(values))
 
 
-class FreeTuner(OracleTuner):
+class IndependentOracleTuner(OracleTuner):
     """An oracle whose sets depend on no score."""
 
-    def ask_many(self, most: int) -> list[Proposal]:
+    def ask_batch(self, most: int) -> list[Proposal]:
         """The oracle's next sets."""
         return list(islice(iter(self.ask, None), most))
 
@@ -66,7 +66,7 @@ class FreeTuner(OracleTuner):
 class HyperbandTuner(OracleTuner):
     """Hyperband's oracle, which says in values of its own which trial is promoted and until which epoch it trains."""
 
-    def ask_many(self, most: int) -> list[Proposal]:
+    def ask_batch(self, most: int) -> list[Proposal]:
         """As many as are left of the rung: beyond it the oracle would not wait, but begin another bracket."""
         first = self.ask()
         if first is None:
@@ -86,13 +86,13 @@ class HyperbandTuner(OracleTuner):
     def _proposal(self, values: Hyperparameters) -> Proposal:
         past = values.get("tuner/trial_id")
         parent = None if past is None else self._oracle.start_order.index(past)
-        return Proposal(self._space.uncut(values), parent, int(values["tuner/epochs"]))
+        return Proposal(self._space.from_library_values(values), parent, int(values["tuner/epochs"]))
 
 
-class RememberingTuner(OracleTuner):
+class ReplayableTuner(OracleTuner):
     """An oracle of `remembering`, which takes recorded sets for its own."""
 
-    def ask_again(self, recorded: Trial) -> Proposal | None:
+    def replay(self, recorded: Trial) -> Proposal | None:
         """The recorded set; the oracle's own where the recorded one is not of this space."""
         values: Any = recorded.hyperparameters
         with suppress(ValueError):
@@ -132,12 +132,12 @@ def remembering(kind: Any, space: Space, seed: int) -> Any:
         def populate_space(self, trial_id: str) -> dict[str, Any]:
             recorded, self.recorded = self.recorded, None
             if recorded is not None:
-                return {"status": "RUNNING", "values": held(space, recorded)}
+                return {"status": "RUNNING", "values": to_keras_values(space, recorded)}
             self._seed_state = derive("suggestion", seed, len(self.trials))
             self._random_state = np.random.RandomState(self._seed_state)
             response: dict[str, Any] = super().populate_space(trial_id)
             if response["values"] is not None:
-                response["values"] = held(space, space.uncut(response["values"]))
+                response["values"] = to_keras_values(space, space.from_library_values(response["values"]))
             return response
 
     return Remembering

@@ -33,7 +33,7 @@ def hyperparameters(space: Space) -> "keras_tuner.HyperParameters":
     return declared
 
 
-def held(space: Space, values: Mapping[str, Value]) -> Hyperparameters:
+def to_keras_values(space: Space, values: Mapping[str, Value]) -> Hyperparameters:
     """``values`` as Keras Tuner holds them: of a logarithmic whole number the middle of the draws it stands for."""
     dimensions = {parameter.name: parameter.dimension for parameter in space.parameters()}
     return {name: _middle(dimensions[name], value) for name, value in values.items()}

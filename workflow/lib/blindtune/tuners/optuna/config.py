@@ -19,7 +19,7 @@ from blindtune.search_space import (
     Space,
     Value,
 )
-from blindtune.tuners.base import Proposal, Start, Tuner, TunerSettings, check_grid
+from blindtune.tuners.base import Proposal, Tuner, TunerContext, TunerSettings, check_grid
 from blindtune.tuners.optuna.pruners import NoPruner, Pruner
 
 if TYPE_CHECKING:
@@ -84,13 +84,13 @@ class OptunaSettings(TunerSettings):
             raise ValueError("pruner: Optuna's pruners take one objective; set it to none or leave parameters out")
         self.pruner.check(space, epochs)
 
-    def start(self, start: Start) -> Tuner:
+    def create(self, start: TunerContext) -> Tuner:
         """A fresh study."""
         return _StudyTuner(self, start)
 
 
 class _StudyTuner(Tuner):
-    def __init__(self, settings: OptunaSettings, start: Start) -> None:
+    def __init__(self, settings: OptunaSettings, start: TunerContext) -> None:
         self._space = start.space
         self._pruner = settings.pruner
         self._batch = settings.batch
@@ -99,15 +99,15 @@ class _StudyTuner(Tuner):
         #: Whether a proposal depends on no score at all.
         self._free = settings.algorithm in ("random", "grid") and settings.pruner.algorithm == "none"
         sampler = _grid(start.space, start.seed) if grid else _sampler(settings.algorithm, start.seed)
-        self._study = _study(sampler, settings.pruner.start(start.epochs), len(settings.objectives))
+        self._study = _study(sampler, settings.pruner.create(start.epochs), len(settings.objectives))
         self._waiting: deque[tuple[optuna.Trial, Proposal]] = deque()
         self._running: deque[optuna.Trial] = deque()
         self._largest: int | None = None
 
     def ask(self) -> Proposal | None:
-        return next(iter(self.ask_many(1)), None)
+        return next(iter(self.ask_batch(1)), None)
 
-    def ask_many(self, most: int) -> list[Proposal]:
+    def ask_batch(self, most: int) -> list[Proposal]:
         if not self._waiting:
             for _ in range(most if self._free else self._batch):
                 self._propose()
@@ -121,7 +121,7 @@ class _StudyTuner(Tuner):
                 return
             self._left -= 1
         trial = self._study.ask()
-        self._waiting.append((trial, Proposal(self._space.uncut(suggest(trial, self._space)))))
+        self._waiting.append((trial, Proposal(self._space.from_library_values(suggest(trial, self._space)))))
 
     def report(self, epoch: int, dev_error: float) -> str | None:
         if self._pruner.algorithm == "none":
@@ -138,9 +138,9 @@ class _StudyTuner(Tuner):
         if trial.status == "pruned":
             self._study.tell(running, state=TrialState.PRUNED)
         elif len(self._study.directions) == 1:
-            self._study.tell(running, trial.told())
+            self._study.tell(running, trial.objective_value())
         else:
-            self._study.tell(running, [trial.told(), self._told_parameters(trial)])
+            self._study.tell(running, [trial.objective_value(), self._told_parameters(trial)])
 
     def _told_parameters(self, trial: Trial) -> int:
         """The parameters of a trial; without a score the most so far, or a small one that fails would be optimal."""

@@ -19,7 +19,7 @@ class _Pruner(Strict):
     def check(self, space: Space, epochs: int) -> None:
         """Refuse what the pruner cannot express; raises ValueError naming the dimension or the key."""
 
-    def start(self, epochs: int) -> "BasePruner":
+    def create(self, epochs: int) -> "BasePruner":
         """A fresh pruner for trainings of ``epochs``."""
         raise NotImplementedError
 
@@ -29,7 +29,7 @@ class NoPruner(_Pruner):
 
     algorithm: Literal["none"] = "none"
 
-    def start(self, epochs: int) -> "BasePruner":
+    def create(self, epochs: int) -> "BasePruner":
         """The pruner that prunes nothing."""
         from optuna.pruners import NopPruner
 
@@ -43,7 +43,7 @@ class MedianPruner(_Pruner):
     n_startup_trials: int = Field(default=5, ge=0, description="trials that complete before any is pruned")
     n_warmup_steps: int = Field(default=0, ge=0, description="no trial is pruned before this epoch")
 
-    def start(self, epochs: int) -> "BasePruner":
+    def create(self, epochs: int) -> "BasePruner":
         """Optuna's MedianPruner."""
         from optuna.pruners import MedianPruner
 
@@ -63,7 +63,7 @@ class SuccessiveHalvingPruner(_Pruner):
         default=4, ge=2, description="one of so many trials goes on, to so many times the epochs"
     )
 
-    def start(self, epochs: int) -> "BasePruner":
+    def create(self, epochs: int) -> "BasePruner":
         """Optuna's SuccessiveHalvingPruner."""
         from optuna.pruners import SuccessiveHalvingPruner
 
@@ -85,7 +85,7 @@ class HyperbandPruner(_Pruner):
         if self.min_resource > epochs:
             raise ValueError(f"pruner: min_resource: {self.min_resource} lies above the {epochs} epochs of training")
 
-    def start(self, epochs: int) -> "BasePruner":
+    def create(self, epochs: int) -> "BasePruner":
         """Optuna's HyperbandPruner."""
         from optuna.pruners import HyperbandPruner
 

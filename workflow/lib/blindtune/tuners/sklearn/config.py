@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from blindtune.core.budget import Budget
 from blindtune.search_space import Hyperparameters, Parameter, Space
-from blindtune.tuners.base import Given, Start, Tuner, TunerSettings, check_fidelity, check_grid
+from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext, TunerSettings, check_fidelity, check_grid
 from blindtune.tuners.sklearn.budget import Rung, halving_rungs, most_sets
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ class ScikitSettings(TunerSettings):
         return self.algorithm in _HALVING
 
     @property
-    def planned_by_budget(self) -> bool:
+    def depends_on_budget(self) -> bool:
         """Halving begins with as many sets as the budget pays for; so does a cross-validation, to end with a choice."""
         return self._halves or self.folds is not None
 
     @property
-    def promotes(self) -> bool:
+    def resumes_trials(self) -> bool:
         """Halving does; on folds every rung trains from the start."""
         return self._halves and self.folds is None
 
@@ -102,13 +102,13 @@ class ScikitSettings(TunerSettings):
             raise ValueError(f"min_epochs: {self.min_epochs} lies above the {epochs} epochs of a whole training")
         self.sets(space, budget, epochs, limit=1)
 
-    def start(self, start: Start) -> Tuner:
+    def create(self, start: TunerContext) -> Tuner:
         """A list, or a searcher, which begins with the first question."""
         match self.algorithm:
             case "parameter-grid":
-                return Given(grid(start.space))
+                return FixedListTuner(grid(start.space))
             case "parameter-sampler":
-                return Given(sampled(start.space, start.budget.most_trials(), start.seed))
+                return FixedListTuner(sampled(start.space, start.budget.most_trials(), start.seed))
             case _:
                 # Imports scikit-learn, which planning a workflow does not wait for.
                 from blindtune.tuners.sklearn.search import tuner
@@ -121,7 +121,7 @@ class ScikitSettings(TunerSettings):
         Raises:
             ValueError: the budget does not pay for one.
         """
-        if not self.planned_by_budget:
+        if not self.depends_on_budget:
             return min(limit, budget.most_trials())
         if self._halves:
             return most_sets(budget, self.folds, limit, lambda sets: self._rungs(sets, epochs))

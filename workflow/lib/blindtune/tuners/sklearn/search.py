@@ -29,7 +29,7 @@ from sklearn.model_selection import (
 from blindtune.core.errors import UserError
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.tuners.base import Fold, Proposal, Start, Tuner
+from blindtune.tuners.base import Fold, Proposal, Tuner, TunerContext
 from blindtune.tuners.sklearn.config import Distribution, ScikitSettings, grid
 
 
@@ -161,9 +161,9 @@ class SearchTuner(Tuner):
 
     def ask(self) -> Proposal | None:
         """The searcher's next wish."""
-        return next(iter(self.ask_many(1)), None)
+        return next(iter(self.ask_batch(1)), None)
 
-    def ask_many(self, most: int) -> list[Proposal]:
+    def ask_batch(self, most: int) -> list[Proposal]:
         """Wishes that the searcher has at once: a list, or a rung."""
         if self._asked:
             raise RuntimeError("asked before it was told")
@@ -183,7 +183,7 @@ class SearchTuner(Tuner):
         if not self._asked:
             raise RuntimeError("told before it was asked")
         wish = self._asked.popleft()
-        self._trained[_key(wish)] = _Trained(self._told, wish.epochs, 1.0 - trial.told())
+        self._trained[_key(wish)] = _Trained(self._told, wish.epochs, 1.0 - trial.objective_value())
         self._told += 1
 
     def _proposal(self, wish: Wish) -> Proposal:
@@ -219,7 +219,7 @@ class _Draws:
         return Candidate(next(self._numbers), self._distribution.rvs(random_state))
 
 
-def tuner(settings: ScikitSettings, start: Start) -> SearchTuner:
+def tuner(settings: ScikitSettings, start: TunerContext) -> SearchTuner:
     """A fresh searcher of the algorithm that ``settings`` name.
 
     Raises:
@@ -274,7 +274,7 @@ def announcing(kind: Any, announce: Announce) -> Any:
 
 
 def searcher(
-    settings: ScikitSettings, start: Start, estimator: BaseEstimator, parts: list[Any], announce: Announce
+    settings: ScikitSettings, start: TunerContext, estimator: BaseEstimator, parts: list[Any], announce: Announce
 ) -> Any:
     """The library's searcher over ``estimator``, whose parameters are ``hyperparameters`` and ``epochs``.
 
@@ -314,17 +314,17 @@ def searcher(
             )
 
 
-def _points(settings: ScikitSettings, start: Start) -> list[Candidate]:
+def _points(settings: ScikitSettings, start: TunerContext) -> list[Candidate]:
     """The grid, or as much of its beginning as the budget allows."""
     points = [Candidate(*point) for point in enumerate(grid(start.space, start.budget.most_trials()))]
     return points[: _sets(settings, start, len(points))]
 
 
-def _sets(settings: ScikitSettings, start: Start, limit: int) -> int:
+def _sets(settings: ScikitSettings, start: TunerContext, limit: int) -> int:
     return settings.sets(start.space, start.budget, start.epochs, limit)
 
 
-def folds_of(start: Start, folds: int) -> list[Fold]:
+def folds_of(start: TunerContext, folds: int) -> list[Fold]:
     """The folds of train: classes as even as can be, no group in two of them.
 
     Raises:

@@ -1,0 +1,243 @@
+"""Tiny data, configs and studies that the tests share."""
+
+import copy
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from blindtune.config.study import Study
+from blindtune.config.systems import TrainerName, Tuned
+from blindtune.core.budget import Budget
+from blindtune.core.job_log import Console
+from blindtune.datasets.base import SPLITS
+from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.prepared import Prepared, open_prepared, prepare
+from blindtune.models.architecture import Architecture
+from blindtune.records.trial import WORST_ERROR, CpuWallTime, Trial
+from blindtune.search_space import Space
+from blindtune.tuners.base import Tuner, TunerContext, TunerSettings
+
+ROOT = Path(__file__).parents[2]
+
+_STUDIES = ROOT / "workflow" / "studies"
+
+#: The overlays that ship, each behind those over which it is laid.
+OVERLAYS = {
+    path.stem: [_STUDIES / "paper.yaml", path] if path.stem == "synthetic" else [path]
+    for path in sorted(_STUDIES.glob("*.yaml"))
+}
+
+#: The Keras trainers that a process can have, by the backend that it has settled on.
+_KERAS = {"jax": {"keras-jax"}, "torch": {"keras-torch"}}
+
+#: The trainers that these tests can have: `tests/integration/test_keras_backends.py` runs some once per backend.
+TRAINERS = sorted(
+    {name for name in get_args(TrainerName) if "keras" not in name}
+    | _KERAS.get(os.environ.get("KERAS_BACKEND", ""), {"keras", "scikeras"})
+)
+
+#: Of the part of a config that names a tuner.
+_TUNER = TypeAdapter[TunerSettings](Tuned.model_fields["tuner"].rebuild_annotation())
+
+
+def points(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Two overlapping clouds, one per class, in turns: ``x`` (count, 2) and ``y`` (count,)."""
+    random = np.random.default_rng(seed)
+    y = np.arange(count, dtype=np.int64) % 2
+    x = random.normal(size=(count, 2)) + 1.4 * y[:, None] - 0.7
+    return x.round(6).astype(np.float32), y
+
+
+def write_isip(
+    folder: Path, train: int = 60, dev: int = 30, eval: int = 30, seed: int = 0, classes: int = 2
+) -> dict[str, Path]:
+    """Write ``train.csv``, ``dev.csv`` and ``eval.csv`` into ``folder``; returns their paths by split."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for number, (split, count) in enumerate(zip(SPLITS, (train, dev, eval), strict=True)):
+        x, y = points(count, 1000 * seed + number)
+        y = np.arange(count) % classes
+        rows = [f"{label},{a:.6f},{b:.6f}" for label, (a, b) in zip(y, x, strict=True)]
+        paths[split] = folder / f"{split}.csv"
+        paths[split].write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return paths
+
+
+def write_images(folder: Path, classes: int = 2, count: int = 5, size: int = 6, seed: int = 0) -> Path:
+    """Write ``count`` grey PNGs for each class into folders of their class; returns ``folder``."""
+    from PIL import Image
+
+    random = np.random.default_rng(seed)
+    for label in range(classes):
+        (folder / f"class_{label}").mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            pixels = random.integers(0, 256, (size, size), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"class_{label}" / f"{number}.png")
+    return folder
+
+
+def origins(folder: Path) -> list[dict[str, str]]:
+    """Where the samples of a written split were cut, a row for each."""
+    with (folder / "origins.tsv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the two halves of a prepared dataset lie."""
+
+    manifest: Path
+    seal: Path
+
+    def open(self) -> Prepared:
+        """Train and dev."""
+        return open_prepared(self.manifest)
+
+
+def prepare_toy(folder: Path, name: str = "toy", **sizes: int) -> Places:
+    """A prepared dataset in ``folder``; ``sizes`` are the arguments of `write_isip`."""
+    files = write_isip(folder / "csv" / name, **sizes)
+    places = Places(folder / "data" / name / "manifest.json", folder / "sealed" / name / "seal.json")
+    source = Isip(source="isip", folder=str(folder / "csv" / name))
+    prepare(name, source, files, places.manifest, places.seal)
+    return places
+
+
+def prepared(folder: Path, name: str = "toy", **sizes: int) -> Prepared:
+    """Train and dev of a dataset that `prepare_toy` makes."""
+    return prepare_toy(folder, name, **sizes).open()
+
+
+def study(settings: Any, **changes: Any) -> Study:
+    """A study of ``settings`` (a system of `blindtune.config.systems`) on the dataset ``toy``."""
+    parts = {
+        "config": "test",
+        "dataset": "toy",
+        "system": "it",
+        "seed": 42,
+        "settings": settings,
+        "budget": {"trials": 1},
+        "scoring": "last",
+        "keep": 1,
+    }
+    return Study(**(parts | changes))
+
+
+def algorithms() -> set[tuple[str, str]]:
+    """Library and algorithm of every tuner that a config can name."""
+    schema = _TUNER.json_schema()
+    return {
+        (part["properties"]["library"]["const"], algorithm)
+        for part in schema["$defs"].values()
+        if "library" in part["properties"]
+        for algorithm in part["properties"]["algorithm"]["enum"]
+    }
+
+
+def tuner(library: str, algorithm: str) -> TunerSettings:
+    """The settings of a tuner, all but its name their defaults."""
+    return _TUNER.validate_python({"library": library, "algorithm": algorithm})
+
+
+def create_tuner(settings: TunerSettings, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:
+    """A fresh tuner with a budget in trials; ``changes`` are other attributes of `TunerContext`."""
+    labels = np.arange(40, dtype=np.int64) % 2
+    parts: dict[str, Any] = {"budget": Budget(trials=trials), "seed": seed, "epochs": 9, "labels": labels}
+    return settings.create(TunerContext(space=space, **(parts | changes)))
+
+
+def check(settings: TunerSettings, space: Space, **budget: Any) -> None:
+    """Whether a tuner takes a space; ten trials unless ``budget`` says something else."""
+    settings.check(space, Budget(**(budget or {"trials": 10})), 9)
+
+
+class Heard(Console):
+    """Keeps what a study says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def done(self, line: str) -> None:
+        self.said.append(line)
+
+    def progress(self, share: float, line: str) -> None:
+        self.said.append(line)
+
+
+def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
+    """The same weights in both: kernels are (h, w, in, out) in Keras and (out, in, h, w) in PyTorch, and so on."""
+    from blindtune.models import keras, pytorch
+
+    random = np.random.default_rng(seed)
+    one, other = keras.build(architecture), pytorch.build(architecture)
+    weights = {
+        name: random.normal(scale=0.3, size=array.shape).astype(np.float32)
+        for name, array in keras.weights_of(one).items()
+    }
+    keras.set_weights(one, weights)
+    turned = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
+    arrays = [np.ascontiguousarray(array.transpose(turned[array.ndim])) for array in weights.values()]
+    pytorch.set_weights(other, dict(zip(pytorch.weights_of(other), arrays, strict=True)))
+    return one, other.eval()
+
+
+def finished_trial(score: float | None, **fields: Any) -> Any:
+    """As much of a trial's record as a tuner asks of it: an invalid one where there is no score."""
+    parts: dict[str, Any] = {"status": "invalid" if score is None else "completed", "parameters": None, "score": score}
+    return SimpleNamespace(told=lambda: WORST_ERROR if score is None else score, **(parts | fields))
+
+
+def trial(number: int = 0, score: float | None = 0.25, **changes: Any) -> Trial:
+    """A record; one without a score has failed."""
+    content = {
+        "study": "test/toy/it/42",
+        "number": number,
+        "hyperparameters": {"layers": 2, "units_1": 32},
+        "status": "completed" if score is not None else "failed",
+        "score": score,
+        "epochs": 1,
+        "curve": [],
+        "best_epoch": None,
+        "scored_epoch": None,
+        "parameters": None,
+        "weights_sha256": None,
+        "seeds": {"study": 42, "trial": 7},
+        "seconds": {"train": CpuWallTime(wall=1.5, cpu=1.25)},
+        "started": "2021-01-01T00:00:00.000+00:00",
+        "host": "here",
+        "versions": {"python": "3.11"},
+    }
+    return Trial.model_validate(content | changes)
+
+
+def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:
+    """The smallest config, as plain data: k-nearest neighbours on CSV files in ``folder``."""
+    content: dict[str, Any] = {
+        "name": "test",
+        "seeds": [42],
+        "compare": [{"dataset": "toy", "systems": ["knn"], "budget": {"trials": 2}}],
+        "datasets": {"toy": {"source": "isip", "folder": folder}},
+        "systems": {"knn": {"kind": "knn", "neighbours": [1, 5]}},
+    }
+    return merged(content, changes)
+
+
+def merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """``overlay`` laid over ``base`` as Snakemake does it: dicts are merged by key, all else is replaced."""
+    result = copy.deepcopy(base)
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result

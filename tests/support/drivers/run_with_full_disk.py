@@ -1,0 +1,21 @@
+"""Runs one study of a few candidates: ``python run_with_full_disk.py MANIFEST FOLDER [BYTES]``.
+
+With BYTES no file may grow beyond them, as on a full disk.
+"""
+
+import resource
+import sys
+from pathlib import Path
+
+from blindtune.config.systems import Knn
+from blindtune.core.job_log import job
+from blindtune.datasets.prepared import open_prepared
+from blindtune.study.run import run
+from support import builders
+
+manifest, folder, *limit = sys.argv[1:]
+study = builders.study(Knn(kind="knn", neighbours=[1, 3, 5, 7]))
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit[0]), int(limit[0])))
+with job(Path(folder).with_suffix(".log"), {}) as console:
+    run(study, open_prepared(Path(manifest)), {}, "code", Path(folder), console)

@@ -1,0 +1,147 @@
+"""Trees of real files under the names of the corpora, annotated by hand as the corpora ship it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.eeg_files import REAL
+
+#: Labels in the file of the corpus: the electrode by its older name, the reference behind it.
+OLDER = {"T7..": "T3", "T8..": "T4", "P7..": "T5", "P8..": "T6"}
+
+
+@dataclass(frozen=True)
+class Night:
+    """One recording of a tree: where, whose, its gain over the real one, and its seizure, if any, in seconds."""
+
+    file: str
+    patient: str
+    gain: float
+    seizure: tuple[float, float] | None
+
+    @property
+    def listed(self) -> list[tuple[float, float, str]]:
+        """The rows of an annotation that lists background too."""
+        if self.seizure is None:
+            return [(0.0, 61.0, "bckg")]
+        start, stop = self.seizure
+        return [(0.0, start, "bckg"), (start, stop, "seiz"), (stop, 61.0, "bckg")]
+
+
+def nights(paths: list[tuple[str, str]]) -> list[Night]:
+    """Recordings at these paths, of these patients, all different; every seventh has no seizure."""
+    return [
+        Night(path, patient, 0.6 + 0.05 * number, None if number % 7 == 4 else (3 + 0.25 * number, 28 + 0.5 * number))
+        for number, (path, patient) in enumerate(paths)
+    ]
+
+
+def version_1() -> list[Night]:
+    """TUSZ v1.5: split, montage, first digits, patient, session; no eval."""
+    paths = []
+    for number in range(8):
+        patient, split = f"{258 + 311 * number:08}", "train" if number < 5 else "dev_test"
+        for piece in range(1 + number % 2):
+            folder = f"edf/{split}/01_tcp_ar/{patient[3:6]}/{patient}/s002_2003_07_21"
+            paths.append((f"{folder}/{patient}_s002_t{piece:03}.edf", patient))
+    return nights(paths)
+
+
+def version_2() -> list[Night]:
+    """TUSZ v2: split, patient, session, montage."""
+    paths = []
+    for number in range(7):
+        patient = "aaaaa" + "acdfhmool"[number : number + 3]
+        split = ("train", "train", "train", "dev", "eval", "train", "dev")[number]
+        for session in range(1, 2 + number % 2):
+            folder = f"edf/{split}/{patient}/s{session:03}_2013/02_tcp_le"
+            paths.append((f"{folder}/{patient}_s{session:03}_t000.edf", patient))
+    return nights(paths)
+
+
+def plain() -> list[Night]:
+    """A folder of one's own: names that no corpus has, in folders that name no split."""
+    paths = []
+    for number in range(14):
+        patient = f"{number // 2:02}"
+        paths.append((f"ward {number % 3}/Subject-{patient}_night{number % 2 + 1}.EDF", patient))
+    return nights(paths)
+
+
+def write(folder: Path, tree: list[Night], annotate: dict[str, Callable[[Night], str]], reference: str | None) -> None:
+    """Write a tree.
+
+    Args:
+        folder: of the corpus.
+        tree: its recordings.
+        annotate: the text of each annotation by its suffix.
+        reference: what stands behind each electrode, ``REF`` or ``LE``; none leaves the real file's own labels.
+    """
+    for night in tree:
+        path = folder / night.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = bytearray(REAL.read_bytes())
+        content[8:88] = night.patient.encode("ascii").ljust(80)
+        _amplify(content, night.gain)
+        if reference is not None:
+            _relabel(content, reference)
+        path.write_bytes(content)
+        for suffix, text in annotate.items():
+            path.with_suffix(suffix).write_text(text(night), encoding="utf-8")
+
+
+def tse_bi(night: Night) -> str:
+    """As v1 ships it."""
+    rows = [f"{start:.4f} {stop:.4f} {label} 1.0000" for start, stop, label in night.listed]
+    return "\n".join(["version = tse_v1.0.0", "", *rows, ""])
+
+
+def tse(night: Night) -> str:
+    """The same with the kind of the seizure, by tabs and with a comment, as NEDC's tools write it."""
+    rows = [f"{start:.4f}\t{stop:.4f}\t{label.replace('seiz', 'cpsz')}\t1.0000" for start, stop, label in night.listed]
+    return "\n".join(["# made by hand", "version = tse_v1.0.0", "", *rows, ""])
+
+
+def csv_bi(night: Night) -> str:
+    """As v2 ships it; only the seizures are listed."""
+    rows = [f"TERM,{start:.4f},{stop:.4f},{label},1.0000" for start, stop, label in night.listed if label == "seiz"]
+    return "\n".join([*_head(night), "channel,start_time,stop_time,label,confidence", *rows, ""])
+
+
+def csv(night: Night) -> str:
+    """As v2 ships it: rows for each channel, on some of which the seizure begins later."""
+    rows = []
+    for channel, late in (("FP1-F7", 0.0), ("F7-T3", 1.5), ("T6-O2", 4.0)):
+        for start, stop, label in night.listed:
+            if label == "seiz":
+                rows += [(channel, start + late, stop, "fnsz")]
+            else:
+                rows += [(channel, start, stop + late if start == 0 and night.seizure else stop, label)]
+    lines = [f"{channel},{start:.4f},{stop:.4f},{label},1.0000" for channel, start, stop, label in rows]
+    return "\n".join([*_head(night), "channel,start_time,stop_time,label,confidence", *lines, ""])
+
+
+def _head(night: Night) -> list[str]:
+    return [
+        "# version = csv_v1.0.0",
+        f"# bname = {Path(night.file).stem}",
+        "# duration = 61.0000 secs",
+        "# montage_file = $NEDC_NFC/lib/nedc_eas_default_montage.txt",
+        "#",
+    ]
+
+
+def _amplify(content: bytearray, gain: float) -> None:
+    """Let the same numbers stand for a larger or smaller signal, by the physical range in the header."""
+    channels = int(content[252:256])
+    for number in range(channels - 1):
+        for offset, limit in ((104, -8092.0), (112, 8092.0)):
+            at = 256 + offset * channels + 8 * number
+            content[at : at + 8] = f"{limit * gain:.1f}".encode("ascii").ljust(8)
+
+
+def _relabel(content: bytearray, reference: str) -> None:
+    for at in range(256, 256 + 16 * (int(content[252:256]) - 1), 16):
+        label = content[at : at + 16].decode("ascii").strip()
+        name = f"EEG {OLDER.get(label, label.strip('.').upper())}-{reference}"
+        content[at : at + 16] = name.encode("ascii").ljust(16)

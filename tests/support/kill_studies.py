@@ -1,0 +1,130 @@
+"""A study of every tuner, small enough to be killed again and again, and what their killing left."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from blindtune.core.threads import ONE_THREAD
+from support.workflow_runs import ROOT
+
+DRIVERS = Path(__file__).parent / "drivers"
+
+#: Kills that must have met a study alive.
+KILLS = 10
+
+#: Lists of numbers without conditions, which every algorithm takes. A rate of 1 cannot be built: a third of the sets is
+#: invalid, but not the one of every entry's default.
+SPACE = """\
+layers: {type: int, low: 1, high: 1}
+units: {type: int, low: 4, high: 12, step: 4}
+dropout_rate: {type: float, low: 0.0, high: 1.0, step: 0.5}
+learning_rate: {type: float, low: 0.005, high: 0.05, step: 0.005}
+"""
+
+TRAINING = {"epochs": 9, "batch_size": 20}
+
+
+def _study(algorithm: str, budget: dict[str, int] | None = None, **arguments: Any) -> dict[str, Any]:
+    return {"tuner": {"algorithm": algorithm} | arguments, "budget": budget or {"trials": 12}, "trainer": "pytorch"}
+
+
+def _fused(algorithm: str, trials: int = 50, **arguments: Any) -> dict[str, Any]:
+    """Enough trials for several groups, which are recorded one after another."""
+    return _study(algorithm, {"trials": trials}, **arguments) | {"trainer": "fused"}
+
+
+_TWO = ["dev_error", "parameters"]
+
+#: By library and name: the tuner's arguments and its budget.
+STUDIES: dict[str, dict[str, dict[str, Any]]] = {
+    "keras-tuner": {
+        "random": _study("random"),
+        "bayesian": _study("bayesian", {"trials": 8}, num_initial_points=6),
+        "grid": _study("grid"),
+        "hyperband": _study("hyperband", {"trials": 99}, hyperband_iterations=1),
+        "hyperband, in epochs": _study("hyperband", {"epochs": 60}),
+        "default": _study("default"),
+        "random, fused": _fused("random"),
+        "hyperband, fused": _fused("hyperband", 99, hyperband_iterations=1),
+    },
+    "optuna": {
+        **{name: _study(name) for name in ("random", "grid", "cma-es", "gp")},
+        # Its first ten sets are random draws.
+        **{name: _study(name, {"trials": 16}) for name in ("tpe", "tpe-2024")},
+        **{
+            f"tpe, {pruner}": _study("tpe", {"trials": 16}, pruner={"algorithm": pruner})
+            for pruner in ("median", "successive-halving", "hyperband")
+        },
+        "tpe, hyperband, in trials and epochs": _study(
+            "tpe", {"trials": 99, "epochs": 60}, pruner={"algorithm": "hyperband"}
+        ),
+        "tpe, two objectives": _study("tpe", {"trials": 16}, objectives=_TWO),
+        "gp, two objectives": _study("gp", objectives=_TWO),
+        "random, fused": _fused("random"),
+        "tpe in batches, fused": _fused("tpe", batch=12),
+    },
+    "scikit-learn": {
+        **{name: _study(name) for name in ("parameter-sampler", "parameter-grid", "randomized-search", "grid-search")},
+        "randomized-search, folds": _study("randomized-search", folds=3),
+        "grid-search, folds": _study("grid-search", folds=3),
+        "halving-random-search": _study("halving-random-search", {"trials": 18}),
+        "halving-grid-search": _study("halving-grid-search", {"trials": 18}),
+        "halving-random-search, in trials and epochs": _study("halving-random-search", {"trials": 30, "epochs": 40}),
+        "halving-random-search, folds": _study("halving-random-search", {"trials": 24}, folds=2),
+        "randomized-search, folds, fused": _fused("randomized-search", folds=3),
+        "halving-random-search, fused": _fused("halving-random-search"),
+        "halving-grid-search, folds": _study("halving-grid-search", {"trials": 24}, folds=2),
+    },
+}
+
+#: Library and name of those that are killed while a trial is promoted, too.
+PROMOTING = [
+    ("keras-tuner", "hyperband"),
+    ("keras-tuner", "hyperband, fused"),
+    ("scikit-learn", "halving-random-search"),
+    ("scikit-learn", "halving-random-search, fused"),
+    ("scikit-learn", "halving-grid-search"),
+]
+
+
+def drive(driver: str, *arguments: str | Path) -> dict[str, Any]:
+    """What a driver beside this file prints."""
+    # One thread in every library, as Snakemake gives to a job: a pool of threads does not survive a fork.
+    paths = os.pathsep.join([str(ROOT / "workflow" / "lib"), str(ROOT / "tests")])
+    ended = subprocess.run(
+        [sys.executable, DRIVERS / driver, *arguments],
+        env=os.environ | ONE_THREAD | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    result: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return result
+
+
+def check_random(killed: dict[str, Any], name: str = "") -> None:
+    """Ten kills at random moments changed nothing; ``name`` is the study's."""
+    undisturbed, kills = killed["undisturbed"], killed["random"]["kills"]
+    assert len(kills) == KILLS
+    assert killed["random"]["rounds"] == [undisturbed] * len(killed["random"]["rounds"])
+    numbers = [outcome["number"] for outcome in undisturbed["outcomes"]]
+    assert numbers == list(range(len(numbers)))
+    # Trials that are trained at once end one upon the other: kills may all find as many records.
+    report_each_epoch_once = len(numbers) == 1 or "fused" in name
+    assert report_each_epoch_once or len({trials for trials, _ in kills}) > 1, "all kills fell into one trial"
+
+
+def check_points(killed: dict[str, Any]) -> None:
+    """A kill at each delicate point changed nothing."""
+    assert killed["points"]["missed"] == []
+    assert killed["points"]["left"] == killed["undisturbed"]
+
+
+def parts_of(killed: dict[str, Any]) -> Counter[str]:
+    """How many of the kills fell into each part of a trial, over all studies; "": into none of them."""
+    return Counter(part for study in killed.values() for _, part in study["random"]["kills"])

@@ -1,0 +1,127 @@
+"""Studies in children that are killed: each child is a fork, so that a kill falls into the study, not into imports."""
+
+import json
+import mmap
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blindtune.core.timing import Stopwatch
+from blindtune.records.model_card import read_card
+from blindtune.records.trial import TrialLog
+from blindtune.study import search
+from support.kill_studies import KILLS
+
+Run = Callable[[Path], None]
+
+#: What a child is at when it is killed; "" stands for all between the measured parts.
+PARTS = ["", "suggest", "build", "train", "evaluate", "save"]
+
+#: Shared with the children: the place in PARTS of what the running one does.
+_DOING = mmap.mmap(-1, 1)
+
+
+class _Watched(Stopwatch):
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        around, _DOING[0] = _DOING[0], PARTS.index(part)
+        try:
+            with super().measure(part):
+                yield
+        finally:
+            _DOING[0] = around
+
+
+search.Stopwatch = _Watched
+
+
+def child(run: Run, folder: Path, before: Callable[[], None] = lambda: None) -> int:
+    """Start a study in a process of its own; the number of the process."""
+    _DOING[0] = 0
+    process = os.fork()
+    if process:
+        return process
+    try:
+        before()
+        run(folder)
+        os._exit(0)
+    except BaseException as error:
+        print(f"{folder.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def ended(process: int) -> bool:
+    """Wait for a child; whether it came to its end, unless it was killed."""
+    _, status = os.waitpid(process, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return False
+    assert os.waitstatus_to_exitcode(status) == 0
+    return True
+
+
+def left(folder: Path) -> dict[str, Any]:
+    """What must not depend on any kill; of the files, the torn records that are kept aside are left out."""
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return {
+        "outcomes": [trial.reproducible_fields() for trial in TrialLog(folder / "trials.jsonl").read()],
+        "frozen_sha256": read_card(folder / "card.json").frozen_sha256(),
+        "chosen": read_card(folder / "card.json").trial,
+        "spent": read_card(folder / "card.json").spent.epochs,
+        "files": sorted(name for name in files if ".torn-" not in name),
+    }
+
+
+def undisturbed(run: Run, folder: Path) -> tuple[dict[str, Any], float]:
+    """What a study leaves that nobody kills, and its seconds."""
+    begun = time.monotonic()
+    assert ended(child(run, folder))
+    return left(folder), time.monotonic() - begun
+
+
+def at_random(run: Run, root: Path, seconds: float) -> dict[str, Any]:
+    """Studies killed at random moments until enough kills have met one alive.
+
+    Returns:
+        Of each kill the trials recorded before it and the part that it fell into, and what each study left.
+    """
+    moments = np.random.default_rng(7)
+    kills: list[tuple[int, str]] = []
+    rounds: list[dict[str, Any]] = []
+    while len(kills) < KILLS:
+        folder = root / f"random-{len(rounds)}"
+        while True:
+            process = child(run, folder)
+            if len(kills) < KILLS:
+                time.sleep(moments.uniform(0, 0.6 * seconds))
+                os.kill(process, signal.SIGKILL)
+            if ended(process):
+                break
+            log = folder / "trials.jsonl"
+            kills.append((log.read_bytes().count(b"\n") if log.exists() else 0, PARTS[_DOING[0]]))
+        rounds.append(left(folder))
+    return {"kills": kills, "rounds": rounds}
+
+
+def die(*_: Any) -> None:
+    """Kill this child."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at_points(run: Run, folder: Path, points: dict[str, Callable[[], None]]) -> dict[str, Any]:
+    """One study, killed at each of the points in turn: what it left, the points that it never came to, torn files."""
+    missed = [name for name, inject in points.items() if ended(child(run, folder, inject))]
+    assert ended(child(run, folder))
+    return {"left": left(folder), "missed": missed, "torn": sorted(path.name for path in folder.glob("*.torn*"))}
+
+
+def tell(result: dict[str, Any]) -> None:
+    """Print what was found, on a line of its own."""
+    print(f"\n{json.dumps(result)}")

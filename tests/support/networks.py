@@ -1,0 +1,116 @@
+"""Layers in short, and what both frameworks make of an architecture."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.models.architecture import Architecture, check, count_parameters
+from blindtune.models.layers import (
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Invalid,
+    Lstm,
+    MaxPool1D,
+    MaxPool2D,
+)
+from support.builders import twins
+
+FLAT = Flatten(kind="flatten")
+
+
+def dense(units: int, activation: str = "linear") -> Dense:
+    return Dense.model_validate({"kind": "dense", "units": units, "activation": activation})
+
+
+def dropout(rate: float) -> Dropout:
+    return Dropout(kind="dropout", rate=rate)
+
+
+def conv(filters: int, kernel: int, activation: str = "relu") -> Conv2D:
+    return Conv2D.model_validate({"kind": "conv2d", "filters": filters, "kernel": kernel, "activation": activation})
+
+
+def pool(size: int) -> MaxPool2D:
+    return MaxPool2D(kind="max_pool2d", size=size)
+
+
+def conv1d(filters: int, kernel: int, activation: str = "relu") -> Conv1D:
+    return Conv1D.model_validate({"kind": "conv1d", "filters": filters, "kernel": kernel, "activation": activation})
+
+
+def pool1d(size: int) -> MaxPool1D:
+    return MaxPool1D(kind="max_pool1d", size=size)
+
+
+def lstm(units: int, activation: str = "tanh", sequence: bool = False) -> Lstm:
+    return Lstm.model_validate({"kind": "lstm", "units": units, "activation": activation, "sequence": sequence})
+
+
+def passes(architecture: Architecture, classes: int) -> bool:
+    """Whether shape inference finds nothing wrong."""
+    try:
+        check(architecture, classes)
+    except Invalid:
+        return False
+    return True
+
+
+def check_built(
+    made: Architecture, classes: int, builds: Callable[[Architecture], tuple[tuple[int, ...], int]]
+) -> None:
+    """Shape inference says of an architecture what a framework makes of it."""
+    if passes(made, classes):
+        assert builds(made) == ((classes,), count_parameters(made))
+        return
+    # PyTorch takes a dropout of 1; training with it is meaningless, and Keras refuses it.
+    if any(isinstance(layer, Dropout) and layer.rate == 1.0 for layer in made.layers):
+        return
+    try:
+        shape, _ = builds(made)
+    except Exception:  # each framework has errors of its own for each layer
+        return
+    assert shape != (classes,) or 0 in shape
+
+
+def keras_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
+    """Shape of the output for one sample, and trainable parameters."""
+    from blindtune.models import keras
+
+    model = keras.build(architecture)
+    return tuple(model.output_shape[1:]), int(model.count_params())
+
+
+def pytorch_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
+    """As `keras_builds`; PyTorch tells the shape when samples go through."""
+    import torch
+
+    from blindtune.models import pytorch
+
+    model = pytorch.build(architecture).eval()
+    count = sum(tensor.numel() for tensor in model.parameters())
+    if any(0 in tensor.shape for tensor in model.parameters()):
+        raise ValueError("PyTorch builds layers of nothing")
+    with torch.no_grad():
+        return tuple(model(torch.zeros(2, *architecture.input_shape)).shape[1:]), count
+
+
+def scores(architecture: Architecture, x: NDArray[np.float32]) -> tuple[Any, Any]:
+    """What Keras and PyTorch give for ``x`` with the same weights."""
+    import torch
+
+    one, other = twins(architecture)
+    with torch.no_grad():
+        return np.asarray(one(x, training=False)), other(torch.from_numpy(x)).numpy()
+
+
+def assert_same_scores(architecture: Architecture, tolerance: float, samples: int = 9) -> None:
+    """Both frameworks give the same scores from the same weights, and scores that depend on the sample."""
+    x = np.random.default_rng(1).normal(size=(samples, *architecture.input_shape)).astype(np.float32)
+    theirs, ours = scores(architecture, x)
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+    assert np.ptp(theirs, axis=0).min() > 1e-3, "the scores must depend on the sample"

@@ -1,0 +1,287 @@
+"""Makes the records of a small study, through the models that write the real ones."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.budget import Budget
+from blindtune.core.files import digest, digest_of_arrays, write_json
+from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.layers import Dense, Dropout, Flatten
+from blindtune.records.decode_result import GroupErrors, Look, write_npz
+from blindtune.records.model_card import Card, Spent, write_card
+from blindtune.records.trial import CpuWallTime, EpochMetrics, Status, Trial, TrialLog, best
+from blindtune.training.base import Training
+from support.report_corpora import examples
+from support.report_searches import PARTS, TUNERS, VERSIONS, Searches
+
+KINDS = {
+    "knn": ("knn", "KNN"),
+    "rnf": ("random_forest", "RNF"),
+    "mlp_m1": ("manual", "MLP-M1"),
+    "mlp_m2": ("manual", "MLP-M2"),
+    "mlp_a1": ("tuner", "MLP-A1"),
+    "mlp_a2": ("tuner", "MLP-A2"),
+    "bayes": ("bayes", "BER"),
+}
+#: Those that the published study had for pictures and signals.
+DEEP = {"deep_m": ("manual", "Manual"), "deep_a": ("tuner", "Auto")}
+_ALL = KINDS | DEEP
+SEES: dict[str, dict[str, Any]] = {"deep_m": {"sees": {"view": "crops", "side": 128, "rotate": True}}}
+ESTIMATES = {
+    "closed_loop": 0.05,
+    "closed_loop_knn": 0.08,
+    "closed_loop_rnf": 0.05,
+    "nearest_neighbour": 0.21,
+    "lower_bound": 0.12,
+    "upper_bound": 0.21,
+}
+
+
+@dataclass
+class Made:
+    """What to make; the tests change what they are about.
+
+    Attributes:
+        root: ``results/<config name>``.
+        datasets: by name, what differs from `_manifest`.
+        errors: the eval error that each system is made to have.
+        not_blind: ``<dataset>/<system>`` whose looks were repeats.
+        budget: of every tuner; None: its trials.
+    """
+
+    root: Path
+    seeds: list[int] = field(default_factory=lambda: [42, 43])
+    systems: list[str] = field(default_factory=lambda: list(KINDS))
+    datasets: dict[str, dict[str, Any]] = field(default_factory=lambda: {"set_10": {}})
+    errors: dict[str, float] = field(default_factory=dict)
+    samples: int = 400
+    trials: int = 12
+    not_blind: tuple[str, ...] = ()
+    budget: Budget | None = None
+
+    @property
+    def compare(self) -> list[tuple[str, list[str]]]:
+        """As `blindtune.report.records.collect` takes it."""
+        return [(name, self.systems) for name in self.datasets]
+
+    def write(self) -> "Made":
+        """Write every record."""
+        for name, changes in self.datasets.items():
+            manifest = _manifest(name, self.samples) | changes
+            write_json(self.root / f"data/{name}/manifest.json", manifest)
+            plane = manifest["sample_shape"] == [2]
+            write_npz(self.root / f"decodes/{name}/picture.npz", _picture(manifest, self.samples) if plane else {})
+            if "raw_sha256" in manifest["parameters"]:
+                write_npz(self.root / f"data/{name}/examples.npz", examples(manifest))
+            for system in self.systems:
+                for seed in self.seeds:
+                    self._study(name, manifest, system, seed)
+        return self
+
+    def _study(self, name: str, manifest: dict[str, Any], system: str, seed: int) -> None:
+        rng = np.random.default_rng(int(digest([name, system, seed])[:8], 16))
+        study = f"{self.root.name}/{name}/{system}/{seed}"
+        if system in TUNERS:
+            trials = Searches(study, TUNERS[system], seed, rng).run(self.trials)
+        else:
+            trials = [] if system == "bayes" else _trials(study, system, seed, self.trials, rng)
+        card = _card(study, system, seed, manifest, trials)
+        if card.kind == "tuner":
+            card = card.model_copy(update={"budget": self.budget or Budget(trials=self.trials)})
+        write_card(self.root / f"studies/{name}/{system}/{seed}/card.json", card)
+        log = TrialLog(self.root / f"studies/{name}/{system}/{seed}/trials.jsonl")
+        for trial in trials:
+            log.append(trial)
+        self._look(card, manifest, self.root / f"decodes/{name}/{system}/{seed}", rng)
+
+    def _look(self, card: Card, manifest: dict[str, Any], folder: Path, rng: np.random.Generator) -> None:
+        error = self._error(card.system) + (rng.normal(0, 0.02) if card.system in TUNERS else 0)
+        classes = len(manifest["classes"])
+        answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng, classes)
+        wrong = int(answers["wrong"].sum()) if answers else None
+        look = Look(
+            study=card.study,
+            frozen_sha256=card.frozen_sha256(),
+            eval_sha256=manifest["splits"]["eval"],
+            samples=self.samples,
+            error=ESTIMATES["closed_loop"] if wrong is None else wrong / self.samples,
+            wrong=wrong,
+            confusion=_confusion(answers, classes) if answers else None,
+            groups=_groups(manifest, answers) if answers and "groups" in manifest["parameters"] else None,
+            estimates={} if answers else ESTIMATES,
+            blind=f"{card.dataset}/{card.system}" not in self.not_blind,
+            answers_sha256=digest_of_arrays(answers) if answers else None,
+            looked="2026-01-02T03:04:05.678+00:00",
+        )
+        write_json(folder / "look.json", look.model_dump(mode="json"))
+        write_npz(folder / "answers.npz", answers)
+        plane = manifest["sample_shape"] == [2] and answers
+        write_npz(folder / "surface.npz", _surface(rng) if plane else {})
+
+    def _error(self, system: str) -> float:
+        made = 0.2 + (0.015 * list(TUNERS).index(system) if system in TUNERS else 0.03 * list(_ALL).index(system))
+        return self.errors.get(system, made)
+
+
+def _manifest(name: str, samples: int) -> dict[str, Any]:
+    counts = {"train": 5 * samples, "dev": samples, "eval": samples}
+    return {
+        "dataset": name,
+        "classes": ["left", "right"],
+        "counts": {split: {"left": count // 2, "right": count // 2} for split, count in counts.items()},
+        "axes": ["sample", "feature"],
+        "sample_shape": [2],
+        "dtype": "float32",
+        "units": "arbitrary",
+        "published": "10",
+        "stand_in": False,
+        "source": {"source": "isip", "published": "10"},
+        "parameters": {},
+        "files": {"train.csv": digest("train")},
+        "sha256": digest([name, "open"]),
+        "splits": {split: digest([name, split]) for split in counts},
+        "versions": {"python": "3.11.9", "numpy": "2.4.6"},
+    }
+
+
+def _picture(manifest: dict[str, Any], samples: int) -> dict[str, NDArray[Any]]:
+    rng = np.random.default_rng(1)
+    arrays: dict[str, NDArray[Any]] = {}
+    for split in ("train", "dev", "eval"):
+        y = rng.integers(len(manifest["classes"]), size=samples)
+        x = rng.normal(size=(samples, *manifest["sample_shape"]))
+        arrays[f"{split}_x"] = (x + 1.5 * y.reshape(-1, *[1] * (x.ndim - 1))).astype(np.float32)
+        arrays[f"{split}_y"] = y
+    return arrays
+
+
+def _answers(error: float, samples: int, rng: np.random.Generator, classes: int) -> dict[str, NDArray[Any]]:
+    # The same samples are hard for every system, as in real data.
+    hardness = np.random.default_rng(7).uniform(size=samples)
+    wrong = hardness + rng.normal(0, 0.1, samples) < error
+    return {"predicted": ((_labels(samples, classes) + wrong) % classes).astype(np.int16), "wrong": wrong}
+
+
+def _labels(samples: int, classes: int) -> NDArray[np.int64]:
+    return np.arange(samples) % classes
+
+
+def _confusion(answers: dict[str, NDArray[Any]], classes: int) -> list[list[int]]:
+    counts = np.zeros((classes, classes), dtype=int)
+    np.add.at(counts, (_labels(len(answers["wrong"]), classes), answers["predicted"]), 1)
+    return [[int(count) for count in row] for row in counts]
+
+
+def _groups(manifest: dict[str, Any], answers: dict[str, NDArray[Any]]) -> list[GroupErrors]:
+    """Eval belongs to the last five of the groups, in blocks of different size."""
+    first = len(manifest["parameters"]["groups"]) - 5
+    parts = np.split(answers["wrong"], np.cumsum([8, 16, 40, 80]))
+    return [GroupErrors(group=first + at, samples=len(part), wrong=int(part.sum())) for at, part in enumerate(parts)]
+
+
+def _surface(rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    axis = np.linspace(-3, 5, 80, dtype=np.float32)
+    across, up = np.meshgrid(axis, axis)
+    label = (across + rng.normal(1, 0.5) * np.sin(up) > 1).astype(np.int16)
+    return {"x": axis, "y": axis, "label": label}
+
+
+def _trials(study: str, system: str, seed: int, count: int, rng: np.random.Generator) -> list[Trial]:
+    kind = _ALL[system][0]
+    number = {"tuner": count, "manual": 1}.get(kind, 3)
+    return [_trial(study, kind, seed, at, rng) for at in range(number)]
+
+
+def _trial(study: str, kind: str, seed: int, number: int, rng: np.random.Generator) -> Trial:
+    invalid = kind == "tuner" and number % 5 == 3
+    score = None if invalid else float(np.round(rng.uniform(0.1, 0.4), 4))
+    wall = rng.uniform(1, 4, 5)
+    epochs = 0 if invalid else 2
+    return Trial(
+        study=study,
+        number=number,
+        hyperparameters={"loss": "sparse_categorical_crossentropy", "at": number}
+        if kind == "tuner"
+        else {"at": number},
+        status="invalid" if invalid else "completed",
+        reason="a layer of 0 units" if invalid else None,
+        score=score,
+        epochs=epochs,
+        curve=[EpochMetrics(train_loss=0.5, train_error=0.3, dev_loss=0.6, dev_error=score)] * epochs,
+        best_epoch=epochs or None,
+        scored_epoch=epochs or None,
+        parameters=None,
+        weights_sha256=None,
+        seeds={"study": seed, "trial": 100 + number},
+        seconds={part: CpuWallTime(wall=float(w), cpu=float(w) * 0.9) for part, w in zip(PARTS, wall, strict=True)},
+        started="2026-01-02T03:04:05.678+00:00",
+        host="maker",
+        versions=VERSIONS,
+    )
+
+
+def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: list[Trial]) -> Card:
+    kind, row = _ALL.get(system, ("tuner", None))
+    config, dataset = study.split("/")[:2]
+    network = kind in ("manual", "tuner")
+    architecture = _architecture(system, manifest, seed) if network else None
+    chosen = best(trials)
+    published = {"library": "keras-tuner", "algorithm": "random", "allow_new_entries": True, "tune_new_entries": True}
+    tuner = TUNERS.get(system, published)
+    totals = {
+        part: CpuWallTime(
+            wall=sum(trial.seconds[part].wall for trial in trials), cpu=sum(trial.seconds[part].cpu for trial in trials)
+        )
+        for part in PARTS
+    }
+    statuses = {status: sum(trial.status == status for trial in trials) for status in get_args(Status)}
+    return Card(
+        study=study,
+        config=config,
+        dataset=dataset,
+        system=system,
+        seed=seed,
+        kind=kind,
+        published=row,
+        settings={
+            "kind": kind,
+            **({"tuner": tuner, "trainer": "keras"} if kind == "tuner" else {}),
+            **SEES.get(system, {}),
+        },
+        scoring="last",
+        budget=None,
+        data_sha256=manifest["sha256"],
+        classes=len(manifest["classes"]),
+        trial=chosen.number if chosen else None,
+        hyperparameters=dict(chosen.hyperparameters) if chosen else {"neighbours": 10},
+        architecture=architecture,
+        training=Training(loss="sparse_categorical_crossentropy") if network else None,
+        model_seed=7,
+        parameters=count_parameters(architecture) if architecture else None,
+        train_error=0.123,
+        dev_error=chosen.objective_value() if chosen else ESTIMATES["closed_loop"],
+        estimates={} if chosen else {"train": ESTIMATES, "dev": ESTIMATES},
+        weights=None,
+        weights_sha256=None,
+        statuses={status: count for status, count in statuses.items() if count},
+        spent=Spent(trials=len(trials), epochs=sum(trial.epochs for trial in trials), seconds=totals),
+        exhausted=False,
+        versions=VERSIONS,
+    )
+
+
+def _architecture(system: str, manifest: dict[str, Any], seed: int) -> Architecture:
+    depth = {"mlp_m1": 3, "mlp_m2": 2, "mlp_a1": 5, "mlp_a2": 4}.get(system, 2)
+    layers: list[Dense | Dropout | Flatten] = []
+    if len(manifest["sample_shape"]) > 1:
+        layers.append(Flatten(kind="flatten"))
+    for number in range(depth):
+        layers.append(Dense(kind="dense", units=97 - 5 * number - seed % 2, activation="tanh"))
+        if system.endswith("2"):
+            layers.append(Dropout(kind="dropout", rate=0.25))
+    layers.append(Dense(kind="dense", units=len(manifest["classes"]), activation="softmax"))
+    return Architecture(input_shape=tuple(manifest["sample_shape"]), layers=tuple(layers))

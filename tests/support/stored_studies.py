@@ -1,0 +1,97 @@
+"""Studies as they lie on the disk, written without running anything."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from blindtune.config.study import Study
+from blindtune.core.files import write_json
+from blindtune.core.validation import load
+from blindtune.records.trial import EpochMetrics, Trial, TrialLog
+from blindtune.search_space import Space
+from blindtune.study.run import _protocol
+from support.builders import study, trial
+
+#: Every kind of dimension, a condition, a repetition, and a logarithmic whole number.
+SPACE = """\
+layers: {type: int, low: 1, high: 3}
+units: {type: int, low: 4, high: 64, step: 4, repeat: layers}
+activation: {type: choice, options: [relu, tanh], repeat: layers}
+dropout: {type: bool}
+dropout_rate: {type: float, low: 0.1, high: 0.5, step: 0.1, when: {dropout: [true]}}
+learning_rate: {type: float, low: 0.0001, high: 0.01, log: true}
+batch_size: {type: int, low: 8, high: 128, log: true}
+"""
+
+#: Dev errors of the trials that complete; the lowest stands twice.
+SCORES = [0.5, 0.25, 0.125, 0.375, 0.125]
+
+
+def epochs(*errors: float | None) -> list[EpochMetrics]:
+    """A curve with these dev errors; None: the loss of dev was not finite."""
+    return [
+        EpochMetrics(
+            train_loss=2.0 * (error or 0), train_error=error, dev_loss=None if error is None else error, dev_error=error
+        )
+        for error in errors
+    ]
+
+
+def tuned_trials(space: Space) -> list[Trial]:
+    """One trial of every status, one on a fold, one that goes on from another, and those of SCORES."""
+    draw = np.random.default_rng(1)
+
+    def one(number: int, score: float | None, **changes: Any) -> Trial:
+        return trial(number, score, hyperparameters=space.draw(draw), **changes)
+
+    done = [
+        one(number, score, epochs=2, curve=epochs(0.5, score), best_epoch=2, scored_epoch=2, parameters=100 + number)
+        for number, score in enumerate(SCORES)
+    ]
+    return [
+        *done,
+        one(5, None, status="pruned", reason="worse than the median", curve=epochs(0.75), epochs=1),
+        one(6, None, status="invalid", reason="layer 1 (dense): 0 units", epochs=0),
+        one(7, None, status="failed", reason="RuntimeError: no", epochs=0),
+        one(8, None, status="diverged", reason="the dev loss was not finite in epoch 2", curve=epochs(0.5, None)),
+        one(9, 0.0625, fold=1, curve=epochs(0.0625), best_epoch=1, scored_epoch=1),
+        trial(
+            10,
+            0.25,
+            parent=0,
+            trained_before=2,
+            hyperparameters=done[0].hyperparameters,
+            curve=epochs(0.375, 0.25),
+            best_epoch=4,
+            scored_epoch=4,
+            exceptions=["layer 2 (pool)"],
+        ),
+    ]
+
+
+def store(folder: Path, it: Study, trials: list[Trial], files: dict[str, Path] | None = None) -> Path:
+    """Write what a run of ``it`` leaves in ``folder``; returns ``folder``."""
+    data: Any = SimpleNamespace(sha256="0" * 64)
+    write_json(folder / "protocol.json", _protocol(it, data, files or {}, "code"))
+    log = TrialLog(folder / "trials.jsonl")
+    for record in trials:
+        log.append(record.model_copy(update={"study": it.id}))
+    return folder
+
+
+def store_tuned(results: Path, settings: Any, seed: int = 42) -> Path:
+    """A study of a tuner with `tuned_trials`, where the workflow would have it below ``results``."""
+    results.mkdir(parents=True, exist_ok=True)
+    path = results / "space.yaml"
+    path.write_text(SPACE, encoding="utf-8")
+    it = study(settings, seed=seed, system="tuned")
+    folder = results / "test" / "studies" / "toy" / "tuned" / str(seed)
+    return store(folder, it, tuned_trials(load(Space, path)), {"space": path})
+
+
+def content(path: Path) -> Any:
+    """What a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,108 @@
+"""Examples of a corpus: samples of train with where they come from, and slides on which they lie."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from blindtune.config.schema import Dataset
+from blindtune.core.errors import UserError
+from blindtune.core.paths import Layout
+from blindtune.datasets.corpus.config import Corpus
+from blindtune.datasets.corpus.examples import SHOWN, choose, write_examples
+from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
+from blindtune.datasets.corpus.provenance import Origin, read_origins
+from blindtune.datasets.prepared import open_split, prepare
+from support.number_corpus import Numbers
+
+
+def prepared(source: Corpus, layout: Layout) -> list[Path]:
+    """The dataset ``it``, made, cut and prepared as the workflow does it; returns what the batches of train gave."""
+    folder = source.place(layout, "it")
+    files = source.inputs(layout, "it")
+    for batch, path in files.items():
+        simulate_batch(source, batch, folder, Path(layout.made("it", batch)))
+        extract_batch(source, batch, folder, path)
+    prepare("it", source, files, Path(layout.manifest("it")), Path(layout.seal("it")))
+    return [path for batch, path in files.items() if batch.startswith("train-")]
+
+
+def examples(source: Corpus, layout: Layout, extracts: list[Path]) -> dict[str, Any]:
+    path = Path(layout.examples("it"))
+    write_examples(source, Path(layout.manifest("it")), extracts, source.place(layout, "it"), path)
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(str(tmp_path / "results"))
+
+
+def test_examples_are_samples_of_train_and_say_whence_they_come(layout: Layout) -> None:
+    source = Numbers.model_validate({"sizes": {"train": 12, "dev": 4, "eval": 4}, "files_per_job": 2, "stand_in": True})
+    extracts = prepared(source, layout)
+    sealed = Path(layout.seal("it")).parent
+    sealed.rename(sealed.with_name("away"))
+    found = examples(source, layout, extracts)
+    train = open_split(Path(layout.manifest("it")).parent / "train")
+    known = set(train.x[:, 0].tolist())
+    assert found["y"].tolist() == [0] * SHOWN + [1] * SHOWN
+    for (number,), label, raw, place in zip(found["x"], found["y"], found["raw"], found["place"], strict=True):
+        assert number in known and number % 2 == label
+        assert number // 100 == sum(map(ord, raw)) and place == f"number {number:g}"
+    assert not any(name.startswith("located") for name in found)
+    assert set(Counter(found["group"][:SHOWN].tolist()).values()) <= {1, 2}, "as many patients as there are"
+
+
+def test_slides_are_shown_with_their_patches(layout: Layout) -> None:
+    content = {
+        "source": "slides",
+        "stand_in": True,
+        "made": {"patients": {"train": 2, "dev": 2, "eval": 2}, "side": 1024, "faults": []},
+        "sizes": {"train": 4, "dev": 2, "eval": 2},
+        "patch": 128,
+        "candidates": 4,
+    }
+    source = TypeAdapter[Any](Dataset).validate_python(content)
+    found = examples(source, layout, prepared(source, layout))
+    assert found["x"].shape == (4, 128, 128, 3) and found["x"].dtype == np.uint8
+    for label in (0, 1):
+        picture, raw = found[f"located_{label}"], str(found[f"located_{label}_raw"])
+        assert picture.shape[2] == 3 and max(picture.shape) <= 440
+        assert raw in found["raw"][found["y"] == label] and "/train/" in raw
+
+
+def test_origins_that_do_not_fit_the_data_are_named(layout: Layout) -> None:
+    source = Numbers.model_validate({"sizes": {"train": 8, "dev": 4, "eval": 4}, "stand_in": True})
+    extracts = prepared(source, layout)
+    path = Path(layout.manifest("it")).parent / "train" / "origins.tsv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(UserError, match="train has 8 samples and 7 origins"):
+        examples(source, layout, extracts)
+    for text in ("sample\tclass\n0\teven\n", lines[0] + "first\teven\tg\tf\t1\n"):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(UserError, match=r"origins\.tsv: cannot be read"):
+            read_origins(path)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["yes", "no"])), max_size=40), st.randoms())
+def test_as_many_patients_are_shown_as_there_are_in_whatever_order_they_come(
+    owners: list[tuple[str, str]], random: Any
+) -> None:
+    origins = [
+        Origin(row, label, group, f"{group}.edf", {"start": 10.0 * row}) for row, (group, label) in enumerate(owners)
+    ]
+    chosen = choose(origins, "yes")
+    patients = {origin.group for origin in origins if origin.label == "yes"}
+    assert len(chosen) == min(SHOWN, sum(origin.label == "yes" for origin in origins))
+    assert len({origin.group for origin in chosen}) == min(SHOWN, len(patients))
+    shuffled = list(origins)
+    random.shuffle(shuffled)
+    assert choose(shuffled, "yes") == chosen

@@ -1,0 +1,146 @@
+"""The made corpus: the same to the byte however it is made, in the layouts of TUSZ, with the faults asked for."""
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets.eeg import discovery as corpus
+from blindtune.datasets.eeg import edf_header as headers
+from blindtune.datasets.eeg.config import FaultName, StandIn
+from blindtune.datasets.eeg.simulated import corpus as standin
+from blindtune.datasets.eeg.simulated.corruptions import CHANGES
+from support.eeg_files import eeg
+
+FAULTS = list(get_args(FaultName))
+LAYOUTS = {
+    "v1": r"edf/(train|dev_test)/0[123]_tcp_\w+/\d{3}/(\d{8})/s\d{3}_\d{4}_\d\d_\d\d/\2_s\d{3}_t\d{3}\.edf",
+    "v2": r"edf/(train|dev|eval)/([a-z]{8})/s\d{3}_\d{4}/0[123]_tcp_\w+/\2_s\d{3}_t\d{3}\.edf",
+}
+
+
+def small(**changes: Any) -> StandIn:
+    return StandIn(**{"patients": 6, "recordings": 1, "seconds": 60, "faults": []} | changes)
+
+
+def make(settings: StandIn, folder: Path, files: list[str] | None = None) -> dict[str, str]:
+    """Write the corpus; the digest of each file."""
+    for file in standin.files(settings) if files is None else files:
+        standin.write(settings, file, folder)
+    return {path.relative_to(folder).as_posix(): digest_of_file(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:
+    settings = small(faults=["truncated", "twin", "new_names"])
+    files = standin.files(settings)
+    first = make(settings, tmp_path / "a")
+    assert make(settings, tmp_path / "b", files[::-1]) == first
+    assert make(settings, tmp_path / "b", files[2:3]) == first
+    alone = make(settings, tmp_path / "c", files[4:5])
+    assert alone.items() <= first.items()
+    assert set(first) == {
+        *files,
+        *(name for piece in standin.pieces(settings) for name in standin.beside(piece, settings)),
+    }
+    other = make(settings.model_copy(update={"seed": 2}), tmp_path / "d")
+    assert set(other) == set(first)
+    assert not any(other[file] == first[file] for file in files)
+
+
+def test_more_patients_or_faults_change_no_other_file(tmp_path: Path) -> None:
+    few, many = small(), small(recordings=2, faults=["colon_date"])
+    shared = [file for file in standin.files(many) if file in standin.files(few)]
+    # Patients with a session for each recording keep their first; the split of nobody moves.
+    assert len(shared) == 6
+    assert make(few, tmp_path / "a", shared) == make(many, tmp_path / "b", shared)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_paths_are_those_of_the_corpus(layout: str) -> None:
+    settings = small(layout=layout, patients=12, recordings=3, faults=FAULTS)
+    files = standin.files(settings)
+    assert len(set(files)) == len(files) == 36 + len(FAULTS)
+    assert all(re.fullmatch(LAYOUTS[layout], file) for file in files)
+    found = corpus.recordings(files, eeg())
+    assert {one.montage for one in found} == set(corpus.MONTAGES[:3])
+    # Of the two files of a twin, the one that comes first by name is used.
+    (twin,) = [one for one in found if one.twin]
+    (made,) = [piece.file for piece in standin.pieces(settings) if piece.fault == "twin"]
+    assert made in (twin.file, twin.twin)
+    assert set(corpus.assign(found, eeg()).values()) == {"train", "dev", "eval"}
+
+
+def test_recordings_have_the_rates_channels_and_texts_of_the_corpus(tmp_path: Path) -> None:
+    settings = small(patients=12)
+    make(settings, tmp_path)
+    rates, labels, listed = set(), set(), set()
+    for piece in standin.pieces(settings):
+        header = headers.read(tmp_path / piece.file)
+        assert header.seconds == 60
+        assert header.labels[-3:] == ["IBI", "BURSTS", "SUPPR"]
+        assert {header.rate(signal) for signal in header.signals[-3:]} == {1}
+        eegs = [label for label in header.labels if label.startswith("EEG ")]
+        assert len(eegs) == (20 if piece.montage == "03_tcp_ar_a" else 22)
+        assert all(label.endswith("-LE" if piece.montage == "02_tcp_le" else "-REF") for label in eegs)
+        labels.add(tuple(eegs))
+        rates.add(int(header.rate(header.signals[0])))
+        text = (tmp_path / piece.file).with_suffix(".csv_bi").read_text()
+        assert text.startswith(f"# version = csv_v1.0.0\n# bname = {Path(piece.file).stem}\n# duration = 60.00 secs\n")
+        listed.add("bckg" in text)
+    assert rates == {250, 256, 400}
+    assert listed == {True, False}
+    assert len(labels) > 6
+
+
+def test_every_fault_is_there_once_and_changes_what_it_says(tmp_path: Path) -> None:
+    settings = small(faults=FAULTS)
+    pieces = {piece.fault: piece for piece in standin.pieces(settings)}
+    assert set(pieces) == {None, *FAULTS}
+    for fault in CHANGES:
+        piece = pieces[fault]
+        standin.write(settings, piece.file, tmp_path)
+        broken = (tmp_path / piece.file).read_bytes()
+        x, _, rate = standin._signal(piece, settings)
+        good = standin._edf(standin.Piece(**vars(piece) | {"fault": None}), x, rate, settings)
+        assert broken == CHANGES[fault](good) != good
+    assert standin.beside(pieces["no_annotation"], settings) == []
+
+
+def test_a_file_that_is_not_of_the_corpus_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no file of this stand-in corpus"):
+        standin.write(small(), "../a.edf", tmp_path)
+
+
+def test_annotations_of_all_kinds_say_the_same(tmp_path: Path) -> None:
+    from blindtune.datasets.eeg.annotations import read
+
+    for layout in LAYOUTS:
+        settings = small(layout=layout, seconds=180, patients=8)
+        make(settings, tmp_path / layout)
+    for piece in standin.pieces(small(layout="v2", seconds=180, patients=8)):
+        other = next(one for one in standin.pieces(small(layout="v1", patients=8)) if one.patient == piece.patient)
+        paths = [(tmp_path / "v2" / piece.file).with_suffix(suffix) for suffix in (".csv", ".csv_bi")]
+        paths += [(tmp_path / "v1" / other.file).with_suffix(suffix) for suffix in (".tse", ".tse_bi")]
+        seizures = [read(path).seizures for path in paths]
+        assert seizures[0] == seizures[1] == seizures[2] == seizures[3]
+        assert all(0 <= start < stop <= 180 for start, stop in seizures[0])
+
+
+def test_a_seizure_is_louder_at_its_focus_and_no_recording_is_silent() -> None:
+    from blindtune.datasets.eeg.simulated import signals as synthetic
+
+    ratios = []
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        x, seizures = synthetic.record(synthetic.person(random), random, 120, 250)
+        assert x.shape == (21, 30_000) and x.dtype == np.float32
+        assert np.isfinite(x).all() and x.std(axis=1).min() > 1
+        for start, stop in seizures:
+            within = x[:, round(start * 250) : round(stop * 250)]
+            ratios.append(float((within.std(axis=1) / x.std(axis=1)).max()))
+    assert len(ratios) > 15
+    assert np.median(ratios) > 1.1

@@ -1,0 +1,136 @@
+"""Annotations of every kind, as the corpora and their tools write them."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.eeg.annotations import OTHERS, SEIZURES, SUFFIXES, Annotations, beside, cut, read, union
+from blindtune.datasets.eeg.errors import Fault
+from support.eeg_files import csv, tse
+
+TIMES = st.integers(0, 3_000_000).map(lambda ticks: ticks / 10_000)
+SPANS = st.tuples(TIMES, TIMES).map(lambda span: (min(span), max(span)))
+LABELS = st.sampled_from(sorted(SEIZURES | OTHERS | {"nesz"}))
+ROWS = st.lists(st.tuples(SPANS, LABELS).map(lambda row: (*row[0], row[1])), max_size=12)
+
+
+def write(folder: Path, suffix: str, text: str) -> Path:
+    path = folder / f"a{suffix}"
+    path.write_bytes(text.encode())
+    return path
+
+
+def inside(intervals: list[tuple[float, float]], time: float) -> bool:
+    return any(start <= time < stop for start, stop in intervals)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(ROWS, st.sampled_from(SUFFIXES), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_what_is_written_is_read(
+    tmp_path: Path, rows: list[tuple[float, float, str]], suffix: str, end: str, bom: bool
+) -> None:
+    text = csv(rows) if suffix.startswith(".csv") else tse(rows)
+    found = read(write(tmp_path, suffix, ("\ufeff" if bom else "") + text.replace("\n", end)))
+    assert found.seizures == union((start, stop) for start, stop, label in rows if label in SEIZURES)
+    assert found.non_epileptic == union((start, stop) for start, stop, label in rows if label == "nesz")
+    assert found.end == max((stop for _, stop, _ in rows), default=0.0)
+
+
+@given(st.lists(SPANS, max_size=12), TIMES)
+def test_a_union_holds_the_same_times_in_order(intervals: list[tuple[float, float]], time: float) -> None:
+    merged = union(intervals)
+    assert inside(merged, time) == inside(intervals, time)
+    assert all(first[1] < second[0] for first, second in pairwise(merged))
+    assert all(start < stop for start, stop in merged)
+
+
+@given(st.lists(SPANS, max_size=12), TIMES, TIMES)
+def test_nothing_is_left_behind_the_end(intervals: list[tuple[float, float]], seconds: float, time: float) -> None:
+    assert inside(cut(intervals, seconds), time) == (inside(intervals, time) and time < seconds)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "seizures"),
+    [
+        (
+            ".tse_bi",
+            "version = tse_v1.0.0\n\n0.0000 46.2734 bckg 1.0000\n46.2734 52.0742 seiz 1.0000\n",
+            [(46.2734, 52.0742)],
+        ),
+        (".tse", "# a tool wrote this\nversion = tse_v1.0.0\n\n8.8275\t173.3791\ttcsz\t1.0000\n", [(8.8275, 173.3791)]),
+        (".tse", "version = tse_v1.0.0\n", []),
+        (".tse_bi", "1.0 2.0 seiz\n", [(1.0, 2.0)]),
+        (
+            ".csv_bi",
+            "channel,start_time,stop_time,label,confidence\nTERM,224.0071,258.9804,seiz,1.0000\n",
+            [(224.0071, 258.9804)],
+        ),
+        (".csv_bi", "# version = csv_v1.0.0\n#\nchannel,start_time,stop_time,label,confidence\n", []),
+        (
+            ".csv",
+            "channel,start_time,stop_time,label,confidence\nFP1-F7,10,20,cpsz,1\nF7-T3,15,30,fnsz,1\nF7-T3,50,60,mysz,1\n",
+            [(10.0, 30.0), (50.0, 60.0)],
+        ),
+        (".csv", "label,stop_time,start_time\nGNSZ,9,3\n", [(3.0, 9.0)]),
+    ],
+)
+def test_files_as_the_corpora_have_them(
+    tmp_path: Path, suffix: str, text: str, seizures: list[tuple[float, float]]
+) -> None:
+    assert read(write(tmp_path, suffix, text)).seizures == seizures
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "reason"),
+    [
+        (".tse", "", "a.tse is empty"),
+        (".csv", "\n \n", "a.csv is empty"),
+        (".csv", "# version = csv_v1.0.0\n", "a.csv names no columns"),
+        (".csv", "TERM,1,2,seiz,1\n", "line 1: names no column start_time, stop_time, label"),
+        (".csv", csv([]) + "TERM,1\n", "line 5: has 2 fields; the head has 5"),
+        (".csv_bi", csv([]) + "TERM,one,2,seiz,1\n", "line 5: 'one' to '2' are no times"),
+        (".csv_bi", csv([]) + "TERM,nan,2,seiz,1\n", "line 5: nan to 2 s is no stretch of time"),
+        (".csv_bi", csv([]) + "TERM,3,inf,seiz,1\n", "line 5: 3 to inf s is no stretch"),
+        (".csv_bi", csv([]) + "TERM,3,2,seiz,1\n", "line 5: 3 to 2 s is no stretch"),
+        (".tse", tse([]) + "-1 2 seiz 1\n", "line 3: -1 to 2 s is no stretch"),
+        (".tse", tse([]) + "12.0000\n", "line 3: has 1 fields"),
+        (".tse", tse([]) + "TERM 1 2 seiz 1\n", "line 3: has 5 fields"),
+    ],
+)
+def test_a_malformed_file_is_a_fault_that_names_the_line(tmp_path: Path, suffix: str, text: str, reason: str) -> None:
+    with pytest.raises(Fault, match=reason):
+        read(write(tmp_path, suffix, text))
+
+
+def test_bytes_that_are_no_text_are_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "a.tse").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Fault, match=r"a\.tse cannot be read"):
+        read(tmp_path / "a.tse")
+
+
+@pytest.mark.parametrize("label", ["spkz", "xxsz", "seizure", "", "0.5"])
+def test_an_unknown_label_is_an_error_that_names_file_and_line(tmp_path: Path, label: str) -> None:
+    path = write(tmp_path, ".csv", csv([(1, 2, "bckg"), (3, 4, label)]))
+    with pytest.raises(UserError, match=rf"a\.csv, line 6: label '{label}' is unknown"):
+        read(path)
+
+
+def test_two_classes_go_before_all_types(tmp_path: Path) -> None:
+    recording = tmp_path / "a.edf"
+    with pytest.raises(Fault, match="has no annotations beside it"):
+        beside(recording)
+    for suffix in (".tse", ".csv", ".tse_bi", ".csv_bi"):
+        write(tmp_path, suffix, "x")
+        assert beside(recording).suffix == suffix
+
+
+def test_an_end_within_a_second_is_cut_and_one_behind_it_is_a_fault() -> None:
+    annotations = Annotations([(10.0, 20.0), (50.0, 60.9)], [], 60.9)
+    assert annotations.within(60.0).seizures == [(10.0, 20.0), (50.0, 60.0)]
+    assert annotations.within(100.0) == annotations
+    with pytest.raises(Fault, match=r"is annotated up to 60\.9000 s but ends at 59\.0000 s"):
+        annotations.within(59.0)

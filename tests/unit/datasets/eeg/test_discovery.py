@@ -1,0 +1,160 @@
+"""Whose a recording is and where it stands, in trees of every layout; no patient in two splits."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.base import SPLITS
+from blindtune.datasets.eeg.discovery import Recording, assign, assign_patients, find, recordings
+from support.eeg_files import eeg
+
+V15 = [
+    "edf/dev_test/01_tcp_ar/002/00000258/s002_2003_07_21/00000258_s002_t000.edf",
+    "edf/dev_test/01_tcp_ar/002/00000258/s002_2003_07_21/00000258_s002_t001.edf",
+    "edf/dev_test/03_tcp_ar_a/002/00000258/s003_2003_07_22/00000258_s003_t000.edf",
+    "edf/dev_test/02_tcp_le/006/00000630/s001_2005_01_01/00000630_s001_t000.edf",
+    "edf/dev_test/02_tcp_le/008/00000883/s001_2005_01_01/00000883_s001_t000.edf",
+    "edf/train/01_tcp_ar/029/00002991/s001_2006_04_01/00002991_s001_t000.edf",
+    "edf/train/02_tcp_le/029/00002991/s002_2006_04_01/00002991_s002_t000.edf",
+]
+V2 = [
+    "edf/train/aaaaaaac/s001_2002/02_tcp_le/aaaaaaac_s001_t000.edf",
+    "edf/train/aaaaaaac/s001_2002/02_tcp_le/aaaaaaac_s001_t001.edf",
+    "edf/dev/aaaaaool/s004_2013/01_tcp_ar/aaaaaool_s004_t002.edf",
+    "edf/eval/aaaaaaaq/s007_2014/01_tcp_ar/aaaaaaaq_s007_t000.edf",
+    "edf/eval/aaaaaaaq/s007_2014/03_tcp_ar_a/aaaaaaaq_s007_t000.edf",
+]
+
+
+def splits(files: list[str], **changes: Any) -> dict[str, str]:
+    settings = eeg(**changes)
+    return assign(recordings(files, settings), settings)
+
+
+def test_a_tree_of_version_2_is_read_from_its_names() -> None:
+    found = recordings(V2, eeg())
+    assert found[-1] == Recording(V2[0 + 1], "aaaaaaac", "train", "02_tcp_le")
+    assert {one.file: (one.patient, one.folder, one.montage) for one in found}[V2[2]] == (
+        "aaaaaool",
+        "dev",
+        "01_tcp_ar",
+    )
+    assert splits(V2) == dict(zip(V2, ["train", "train", "dev", "eval", "eval"], strict=True))
+
+
+def test_the_same_recording_under_two_montages_counts_once() -> None:
+    assert {one.file: one.twin for one in recordings(V2, eeg()) if one.twin} == {V2[4]: V2[3]}
+
+
+def test_a_tree_of_version_1_has_no_eval_and_takes_it_from_dev_test() -> None:
+    found = recordings(V15, eeg())
+    assert {(one.patient, one.montage) for one in found if one.folder == "train"} == {
+        ("00002991", "01_tcp_ar"),
+        ("00002991", "02_tcp_le"),
+    }
+    for seed in range(20):
+        place = splits(V15, seed=seed)
+        assert {place[file] for file in V15[5:]} == {"train"}
+        assert {place[file] for file in V15[:5]} == {"dev", "eval"}
+        assert len({place[file] for file in V15[:3]}) == 1
+
+
+def test_version_1_5_2_calls_it_dev() -> None:
+    place = splits([file.replace("dev_test", "dev") for file in V15])
+    assert set(place.values()) == set(SPLITS)
+
+
+def test_split_patients_passes_over_the_folders() -> None:
+    files = [f"edf/train/{name}/s001_2002/02_tcp_le/{name}_s001_t00{n}.edf" for name in NAMES for n in range(2)]
+    with pytest.raises(UserError, match="the corpus has no folder dev and no folder eval"):
+        splits(files)
+    place = splits(files, split="patients")
+    assert set(place.values()) == set(SPLITS)
+    assert all(len({place[file] for file in files if name in file}) == 1 for name in NAMES)
+
+
+NAMES = [f"aaaaaaa{letter}" for letter in "abcdefghij"]
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=3, max_size=60),
+    st.integers(0, 99),
+    st.floats(0.05, 0.45),
+    st.floats(0.05, 0.45),
+)
+def test_no_patient_stands_in_two_splits(patients: list[int], seed: int, dev: float, evaluation: float) -> None:
+    files = [f"p{patient}/r{number}.edf" for number, patient in enumerate(patients)]
+    changes = {"patient": "^p(\\d+)/", "seed": seed, "dev": dev, "eval": evaluation}
+    if len(set(patients)) < 3:
+        with pytest.raises(UserError, match="patients cannot be dealt to 3 splits"):
+            splits(files, **changes)
+        return
+    place = splits(files, **changes)
+    assert set(place.values()) == set(SPLITS)
+    groups = [{file.split("/")[0] for file in files if place[file] == split} for split in SPLITS]
+    assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
+    assert splits(files[::-1], **changes) == place
+
+
+def test_another_seed_deals_others_and_a_new_patient_moves_few() -> None:
+    names = [str(number) for number in range(100)]
+    shares = {"dev": 0.2, "eval": 0.2}
+    first = assign_patients(names, shares, 1)
+    assert sorted(first.values()) == ["dev"] * 20 + ["eval"] * 20
+    assert assign_patients(names, shares, 2) != first
+    more = assign_patients([*names, "new"], shares, 1)
+    assert sum(first.get(name) != more.get(name) for name in names) <= 2
+
+
+def test_a_folder_of_other_files_needs_a_rule_for_patients(tmp_path: Path) -> None:
+    for name in (
+        "S001R01.edf",
+        "S001R02.EDF",
+        "S002R01.edf",
+        "S003R01.edf",
+        ".S004R01.edf",
+        "notes.txt",
+        "S001R01.tse",
+    ):
+        (tmp_path / name).touch()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "S005R01.edf").touch()
+    with pytest.raises(UserError, match=r"S001R01\.edf: is no name of TUSZ .* Set patient"):
+        find(tmp_path, eeg())
+    found = find(tmp_path, eeg(patient="(S\\d+)R"))
+    assert [(one.file, one.patient, one.folder) for one in found] == [
+        ("S001R01.edf", "S001", None),
+        ("S001R02.EDF", "S001", None),
+        ("S002R01.edf", "S002", None),
+        ("S003R01.edf", "S003", None),
+    ]
+    shutil.move(tmp_path / "S003R01.edf", tmp_path / "other.edf")
+    with pytest.raises(UserError, match=r"other\.edf: gives no patient"):
+        find(tmp_path, eeg(patient="(S\\d+)R"))
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ([*V15, *V2], "named as in TUSZ v1, .* as in v2"),
+        ([*V2, "edf/aaaaaaaz_s001_t000.edf"], r"aaaaaaaz_s001_t000\.edf: lies in no folder train, dev or eval"),
+        ([*V2, "dev/train/aaaaaaaz_s001_t000.edf"], "lies in dev and in train"),
+        (["edf/train/aaaaaaaz_s01_t000.edf"], "is no name of TUSZ"),
+        (["edf/train/AAAAAAAZ_s001_t000.edf"], "is no name of TUSZ"),
+    ],
+)
+def test_trees_that_cannot_be_split_are_refused(files: list[str], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        splits(files)
+
+
+def test_a_missing_or_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no EDF files"):
+        find(tmp_path, eeg())
+    with pytest.raises(UserError, match="is no folder"):
+        find(tmp_path / "none", eeg())

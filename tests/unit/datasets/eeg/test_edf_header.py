@@ -1,0 +1,188 @@
+"""Every fault of a header is found before a signal is read, or does not matter."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from blindtune.datasets.eeg.edf_header import check, read
+from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.montages import ELECTRODES, locate, montage
+from blindtune.datasets.eeg.simulated.corruptions import CHANGES
+from support.eeg_files import ABSENT, REAL, noise, patch, write_edf
+
+CHANNELS = len(ELECTRODES)
+#: Fault, and why the file is left out; None where it is not.
+REASONS = {
+    "truncated": "is truncated: the header says 20 records, the file holds 13.",
+    "too_many_records": "is truncated: the header says 80 records, the file holds 20.00",
+    "cut_header": "is cut in its header",
+    "empty": "is empty",
+    "web_page": "is no EDF file",
+    "no_data": "holds no data",
+    "unknown_unit": "has channel EEG F3-REF in 'microV', which is no known voltage",
+    "no_unit": "has channel EEG F3-REF in '', which is no known voltage",
+    "wrong_unit": None,  # Found by the signal.
+    "no_physical_range": None,  # Tested below: the ranges of this file are others.
+    "no_digital_range": None,
+    "double_channel": r"has 2 channels O2 \(EEG O2-REF and EEG O2-REF\)",
+    "missing_channel": "has no channel C4, which tcp20 needs",
+    "interrupted": r"is an interrupted recording \(EDF\+D\)",
+    "colon_date": None,
+    "wrong_time": None,
+    "open_records": None,
+    "new_names": None,
+}
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    return write_edf(tmp_path / "a.edf", noise(20, 250), 250)
+
+
+def look(path: Path, name: str = "tcp20") -> list[str]:
+    header = read(path)
+    return check(header, locate(header.labels, montage(name)), 50)
+
+
+def field(path: Path, offset: int, electrode: str, text: str, width: int = 8) -> None:
+    patch(path, 256 + offset * CHANNELS + width * ELECTRODES.index(electrode), text, width)
+
+
+def test_a_good_file_is_read_as_it_was_written(good: Path) -> None:
+    assert look(good) == []
+    header = read(good)
+    assert header.labels == [f"EEG {name}-REF" for name in ELECTRODES]
+    assert (header.seconds, header.records, header.date, header.time) == (20, 20, "03.02.01", "04.05.06")
+    first = header.signals[0]
+    assert (first.unit, first.physical, first.digital, header.rate(first)) == (
+        "uV",
+        (-1000, 1000),
+        (-32768, 32767),
+        250,
+    )
+
+
+@pytest.mark.parametrize("fault", CHANGES)
+def test_every_fault_of_the_stand_in_is_found_or_handled(good: Path, fault: str) -> None:
+    good.write_bytes(CHANGES[fault](good.read_bytes()))
+    reason = REASONS[fault]
+    if reason is None:
+        look(good)
+    else:
+        with pytest.raises(Fault, match=reason):
+            look(good)
+
+
+@pytest.mark.parametrize(
+    ("offset", "electrode", "text", "reason"),
+    [
+        (104, "C3", "1000", "channel EEG C3-REF with a physical range of zero"),
+        (112, "C3", "-1000", "channel EEG C3-REF with a physical range of zero"),
+        (128, "C3", "-32768", "channel EEG C3-REF with a digital range of zero"),
+        (120, "C3", "40000", "channel EEG C3-REF with a digital range of zero or less"),
+        (104, "C3", "low", "malformed header: physical range is 'low'"),
+        (104, "C3", "1/3", "malformed header: physical range is '1/3'"),
+        (104, "C3", "1e999", "malformed header: physical range is '1e999'"),
+        (96, "T3", "%", "channel EEG T3-REF in '%'"),
+        (216, "T3", "-250", "malformed header: EEG T3-REF has -250 samples"),
+        (216, "T3", "2.5", "malformed header: samples per record is '2.5'"),
+        (216, "T3", "", "malformed header: samples per record is ''"),
+    ],
+)
+def test_wrong_fields_of_a_channel(good: Path, offset: int, electrode: str, text: str, reason: str) -> None:
+    field(good, offset, electrode, text)
+    with pytest.raises(Fault, match=reason):
+        look(good)
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "width", "reason"),
+    [
+        (0, "\xffBIOSEM", 8, "is no EDF file"),
+        (184, "256", 8, "size does not fit its number of channels"),
+        (236, "19", 8, "does not end where it should: the header says 19 records, the file holds 20.00"),
+        (236, "many", 8, "malformed header: number of records is 'many'"),
+        (236, "0", 8, "holds no data"),
+        (236, "-2", 8, "does not end where it should"),
+        (244, "0", 8, "has records of 0 s"),
+        (244, "-1", 8, "has records of -1 s"),
+        (244, "nan", 8, "malformed header: length of a record is 'nan'"),
+        (244, "10", 8, "is sampled at 25 Hz; 50 Hz are needed"),
+        (244, ".9999999", 8, "which no short filter can resample"),
+        (252, "0", 4, "has 0 channels"),
+        (252, "-5", 4, "has -5 channels"),
+        (252, "9999", 4, "size does not fit|is cut in its header"),
+    ],
+)
+def test_wrong_fields_of_the_file(good: Path, at: int, text: str, width: int, reason: str) -> None:
+    patch(good, at, text, width)
+    with pytest.raises(Fault, match=reason):
+        look(good)
+
+
+def test_an_open_number_of_records_needs_whole_ones(good: Path) -> None:
+    patch(good, 236, "-1", 8)
+    assert look(good) == ["number of records left open; the size gives 20"]
+    good.write_bytes(good.read_bytes()[:-100])
+    with pytest.raises(Fault, match="does not end where it should"):
+        look(good)
+
+
+def test_bytes_behind_the_last_record_are_a_fault(good: Path) -> None:
+    good.write_bytes(good.read_bytes() + b"\0" * 10)
+    with pytest.raises(Fault, match="does not end where it should"):
+        look(good)
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "note"),
+    [(168, "01:01:85", "date"), (168, "32.01.85", "date"), (176, "24.61.00", "time"), (176, "", "time")],
+)
+def test_a_start_that_is_none_is_noted_only(good: Path, at: int, text: str, note: str) -> None:
+    patch(good, at, text, 8)
+    assert look(good) == [f"{note} of the start {text!r} is none; not used"]
+
+
+def test_the_microvolt_is_known_by_all_its_names(good: Path) -> None:
+    field(good, 96, "F3", "\u00b5V")
+    field(good, 96, "F4", "mV")
+    assert look(good) == []
+
+
+def test_unlike_rates_matter_among_wanted_channels_only(tmp_path: Path) -> None:
+    path = write_edf(tmp_path / "a.edf", noise(20, 250), 250, rates={"EEG A1-REF": 1, "EEG PZ-REF": 125})
+    assert look(path) == []
+    with pytest.raises(Fault, match=r"wanted channels at unlike rates \(1 Hz, 250 Hz\)"):
+        look(path, "tcp22")
+    with pytest.raises(Fault, match=r"wanted channels at unlike rates \(125 Hz, 250 Hz\)"):
+        look(path, "mono19")
+
+
+def test_faults_of_channels_that_are_not_wanted_do_not_matter(good: Path) -> None:
+    for offset, text in ((96, "%"), (104, "1000"), (128, "-32768")):
+        field(good, offset, "A1", text)
+    assert look(good) == []
+
+
+def test_records_may_have_any_length(good: Path) -> None:
+    patch(good, 244, "0,98", 8)
+    header = read(good)
+    assert header.rate(header.signals[0]) == Fraction(25000, 98)
+    assert look(good) == []
+
+
+def test_a_file_that_is_gone_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="cannot be read"):
+        read(tmp_path / "none.edf")
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)
+def test_the_header_of_a_real_recording() -> None:
+    header = read(REAL)
+    assert (header.kind, header.seconds, len(header.signals)) == ("EDF+C", 61, 65)
+    wanted = locate(header.labels, montage("tcp20"))
+    assert check(header, wanted, 50) == []
+    assert {header.rate(header.signals[number]) for number in wanted} == {160}
+    with pytest.raises(Fault, match="has no channel A1, A2"):
+        locate(header.labels, montage("tcp22"))

@@ -1,0 +1,129 @@
+"""Segments lie within stretches of one class, apart from each other and from every seizure's guard."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blindtune.datasets.eeg.annotations import Annotations, union
+from blindtune.datasets.eeg.segments import (
+    LabelledInterval,
+    amplitude,
+    fault,
+    frames,
+    starts,
+    stretches,
+    subtract_intervals,
+)
+from support.eeg_files import eeg, noise
+
+TIMES = st.integers(0, 6_000_000).map(lambda ticks: ticks / 10_000)
+SPANS = st.lists(st.tuples(TIMES, TIMES).map(lambda span: (min(span), max(span))), max_size=6)
+SECONDS = st.integers(1, 600)
+GUARDS = st.sampled_from([0.0, 1.0, 10.0, 33.3])
+
+
+def annotated(seizures: list[tuple[float, float]], others: list[tuple[float, float]], seconds: float) -> Annotations:
+    return Annotations(union(seizures), union(others), 0.0).within(seconds)
+
+
+@given(SPANS, SPANS, SECONDS, GUARDS, st.sampled_from(["leave_out", "seizure"]))
+def test_segments_keep_to_their_class(
+    seizures: list[tuple[float, float]], others: list[tuple[float, float]], seconds: int, guard: float, nesz: str
+) -> None:
+    settings = eeg(guard=guard, nesz=nesz)
+    annotations = annotated(seizures, others, seconds)
+    taken = [*annotations.seizures, *annotations.non_epileptic]
+    found = [(at, at + 10, one) for one in stretches(annotations, seconds, settings) for at in starts(one, settings)]
+    for start, stop, stretch in found:
+        assert stretch.start - 1e-4 <= start
+        assert stop <= stretch.stop + 1e-4
+        assert stretch.stop - stretch.start > 15
+        assert round(start * 50) == pytest.approx(start * 50, abs=1e-9)
+        if stretch.label == "background":
+            assert all(stop <= first - guard + 1e-4 or last + guard - 1e-4 <= start for first, last in taken)
+        elif nesz == "leave_out":
+            assert all(stop <= first + 1e-4 or last - 1e-4 <= start for first, last in annotations.non_epileptic)
+            assert any(first - 1e-4 <= start and stop <= last + 1e-4 for first, last in annotations.seizures)
+        else:
+            assert any(first - 1e-4 <= start and stop <= last + 1e-4 for first, last in union(taken))
+    assert all(first[1] <= second[0] + 1e-9 for first, second in pairwise(sorted(found, key=lambda one: one[0])))
+
+
+@given(SPANS, SPANS, TIMES)
+def test_what_is_left_is_what_was_not_taken(
+    intervals: list[tuple[float, float]], taken: list[tuple[float, float]], time: float
+) -> None:
+    def holds(spans: list[tuple[float, float]]) -> bool:
+        return any(start <= time < stop for start, stop in spans)
+
+    whole = union(intervals)
+    assert holds(subtract_intervals(whole, taken)) == (holds(whole) and not holds(taken))
+
+
+def test_a_stretch_gives_as_many_segments_as_fit() -> None:
+    settings = eeg()
+    assert starts(LabelledInterval("seizure", 0, 15.0), settings) == []
+    assert starts(LabelledInterval("seizure", 0, 15.01), settings) == [0.0]
+    assert starts(LabelledInterval("seizure", 3.0, 33.0), settings) == [3.0, 13.0, 23.0]
+    assert starts(LabelledInterval("seizure", 3.001, 33.001), settings) == [3.02, 13.02]
+    assert starts(LabelledInterval("seizure", 36.88, 66.88), settings) == [36.88, 46.88, 56.88]
+
+
+def test_background_is_what_is_left_whatever_the_rows_say() -> None:
+    found = stretches(annotated([(50.0, 80.0)], [], 200), 200, eeg(guard=10))
+    assert [(one.label, one.start, one.stop) for one in found] == [
+        ("background", 0.0, 40.0),
+        ("seizure", 50.0, 80.0),
+        ("background", 90.0, 200.0),
+    ]
+
+
+def test_non_epileptic_seizures_are_in_no_class_unless_asked() -> None:
+    annotations = annotated([(20.0, 60.0)], [(50.0, 90.0)], 120)
+    left_out = stretches(annotations, 120, eeg(guard=5))
+    assert [(one.label, one.start, one.stop) for one in left_out] == [
+        ("background", 0.0, 15.0),
+        ("seizure", 20.0, 50.0),
+        ("background", 95.0, 120.0),
+    ]
+    kept = stretches(annotations, 120, eeg(guard=5, nesz="seizure"))
+    assert [(one.label, one.start, one.stop) for one in kept][1] == ("seizure", 20.0, 90.0)
+
+
+def test_frames_are_the_published_ones_and_copy_nothing() -> None:
+    x = np.arange(2 * 20 * 500, dtype=np.float32).reshape(2, 20, 500)
+    framed = frames(x, eeg())
+    assert framed.shape == (2, 98, 20, 15)
+    assert np.shares_memory(framed, x)
+    for number in (0, 1, 97):
+        np.testing.assert_array_equal(framed[:, number], x[:, :, 5 * number : 5 * number + 15])
+
+
+@pytest.fixture
+def sound() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    electrodes = noise(10, 250, rows=3)
+    return electrodes[:2] - electrodes[1:], electrodes, np.array([[-1000.0, 1000.0]] * 3)
+
+
+def test_raw_signals_are_flagged(sound: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    channels, electrodes, limits = sound
+    assert fault(channels, electrodes, limits, eeg()) is None
+    same = electrodes.copy()
+    same[1] = same[0]
+    assert fault(same[:2] - same[1:], same, limits, eeg()) == "flat"
+    full = electrodes.copy()
+    full[2, 100:126] = 1000
+    assert fault(channels, full, limits, eeg()) == "clipped"
+    full[2, 125] = 0
+    assert fault(channels, full, limits, eeg()) is None
+    assert fault(channels, full, limits, eeg(loud=100)) == "loud"
+
+
+def test_amplitude_does_not_see_drift() -> None:
+    x = noise(10, 250, rows=4)
+    assert amplitude(x, 250.0) == pytest.approx(30, rel=0.02)
+    assert amplitude(x + np.linspace(0, 500, 2500), 250.0) == pytest.approx(33, rel=0.05)
+    assert amplitude(x + 4000, 250.0) == pytest.approx(amplitude(x, 250.0))

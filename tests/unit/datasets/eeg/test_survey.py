@@ -1,0 +1,254 @@
+"""What a recording offers, what is wrong with it, and the segments that are cut from it."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets.corpus import survey as surveys
+from blindtune.datasets.corpus.survey import Candidate, Survey
+from blindtune.datasets.eeg import discovery as corpus
+from blindtune.datasets.eeg.config import Eeg, FaultName, StandIn
+from blindtune.datasets.eeg.simulated import corpus as standin
+from blindtune.datasets.eeg.survey import cut, survey
+from support.eeg_files import ABSENT, REAL, csv, eeg, noise, patch, tse, write_edf
+
+#: What `bad_files` says of a corpus with every fault, by fault.
+GOLDEN = {
+    "annotated_past_the_end": "is annotated up to 160.0000 s but ends at 60.0000 s",
+    "cut_header": "is cut in its header",
+    "double_channel": "has 2 channels O2 (EEG O2-LE and EEG O2-LE)",
+    "empty": "is empty",
+    "interrupted": "is an interrupted recording (EDF+D), whose gaps are not read",
+    "malformed_annotation": "FILE.csv_bi, line 10: has 2 fields; the head has 5",
+    "missing_channel": "has no channel C4, which tcp20 needs",
+    "no_annotation": "has no annotations beside it (.csv_bi, .tse_bi, .csv, .tse)",
+    "no_data": "holds no data",
+    "no_digital_range": "has channel EEG C3-REF with a digital range of zero or less",
+    "no_physical_range": "has channel EEG C3-REF with a physical range of zero",
+    "no_unit": "has channel EEG F3-LE in '', which is no known voltage (uV, mV, V)",
+    "too_many_records": "is truncated: the header says 120 records, the file holds 60.00",
+    "truncated": "is truncated: the header says 60 records, the file holds 39.80",
+    "twin": "is the same recording as edf/train/aaaaaaac/s001_2015/01_tcp_ar/aaaaaaac_s001_t000.edf",
+    "unknown_unit": "has channel EEG F3-REF in 'microV', which is no known voltage (uV, mV, V)",
+    "unlike_rates": "has wanted channels at unlike rates (200 Hz, 400 Hz)",
+    "web_page": "is no EDF file",
+    "wrong_unit": "has a median amplitude of AMPLITUDE uV, outside 1 to 500: its unit or scale must be wrong",
+}
+#: Those that are handled, and what the facts note.
+HANDLED = {
+    "annotated_to_the_full_second": "annotated up to 60.4000 s, cut to the recording",
+    "colon_date": "date of the start '01:01:85' is none; not used",
+    "new_names": None,
+    "open_records": "number of records left open; the size gives 60",
+    "wrong_time": "time of the start '24.61.00' is none; not used",
+}
+
+
+def survey_all(folder: Path, settings: Eeg) -> list[Survey]:
+    found = corpus.find(folder, settings)
+    splits = corpus.assign(found, settings)
+    return [survey(folder, one, splits[one.file], settings) for one in found]
+
+
+def lone(folder: Path, settings: Eeg | None = None) -> Survey:
+    """The survey of the only recording of a folder."""
+    settings = settings or eeg(patient="(a)")
+    (one,) = corpus.find(folder, settings)
+    return survey(folder, one, "train", settings)
+
+
+def write(
+    folder: Path, rows: list[tuple[float, float, str]], seconds: int = 120, suffix: str = ".tse", **more: Any
+) -> Path:
+    path = write_edf(folder / "a.edf", noise(seconds, 100), 100, **more)
+    path.with_suffix(suffix).write_text(tse(rows) if suffix.startswith(".tse") else csv(rows))
+    return path
+
+
+def starts(found: Survey, label: str) -> list[float]:
+    return [float(one.place["start"]) for one in found.candidates if one.label == label]
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StandIn]:
+    made = StandIn(patients=8, recordings=1, seconds=120, faults=list(get_args(FaultName)))
+    folder = tmp_path_factory.mktemp("corpus")
+    for file in standin.files(made):
+        standin.write(made, file, folder)
+    return folder, made
+
+
+def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, StandIn]) -> None:
+    folder, made = faulty
+    before = {path: digest_of_file(path) for path in folder.rglob("*.*") if path.is_file()}
+    found = {one.file: one for one in survey_all(folder, eeg())}
+    files = {piece.fault: piece.file for piece in standin.pieces(made) if piece.fault}
+    assert set(files) == {*GOLDEN, *HANDLED}
+    bad = surveys.bad_files(list(found.values()))
+    expected = []
+    for fault, reason in GOLDEN.items():
+        expected.append((files[fault], reason.replace("FILE", Path(files[fault]).stem)))
+    said = [(file, re.sub(r"(?<=amplitude of )\S+", "AMPLITUDE", reason)) for file, reason in bad]
+    assert said == sorted(expected)
+    assert 1e3 < float((found[files["wrong_unit"]].bad or "").split()[5]) < 1e6
+    for fault, note in HANDLED.items():
+        one = found[files[fault]]
+        assert one.candidates
+        assert note is None or note in one.facts["notes"]
+    assert all(not one.candidates and not one.left_out for one in found.values() if one.bad)
+    surveys.check_groups(list(found.values()))
+    # The corpus is never written to.
+    assert {path: digest_of_file(path) for path in folder.rglob("*.*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("layout", ["v1", "v2"])
+def test_a_corpus_of_either_layout_gives_samples_for_every_split(tmp_path: Path, layout: str) -> None:
+    made = StandIn(layout=layout, patients=12, recordings=1, seconds=180, faults=[])
+    for file in standin.files(made):
+        standin.write(made, file, tmp_path)
+    settings = eeg(sizes={"train": 20, "dev": 4, "eval": 4})
+    found = survey_all(tmp_path, settings)
+    surveys.check_groups(found)
+    assert not surveys.bad_files(found)
+    drawn = surveys.draw(found, ["background", "seizure"], settings.sizes, 1)
+    assert sum(len(candidates) for candidates in drawn.values()) == 28
+    file, candidates = next(iter(drawn.items()))
+    x = cut(tmp_path, file, candidates, settings)
+    assert (x.shape, x.dtype) == ((len(candidates), 20, 500), np.float32)
+    suffix = {"v1": ".tse_bi", "v2": ".csv_bi"}[layout]
+    assert {one.facts["annotations"] for one in found} == {suffix}
+    for one in found:
+        assert one.sha256 == {
+            name: digest_of_file(tmp_path / name) for name in (one.file, one.file.removesuffix(".edf") + suffix)
+        }
+
+
+@pytest.mark.parametrize("suffix", [".tse", ".tse_bi", ".csv", ".csv_bi"])
+def test_a_folder_of_other_recordings_goes_through(tmp_path: Path, suffix: str) -> None:
+    write(tmp_path, [(40, 75, "seiz")], suffix=suffix)
+    found = lone(tmp_path)
+    assert found.bad is None
+    assert starts(found, "seizure") == [40, 50, 60]
+    assert starts(found, "background") == [0, 10, 20, 85, 95, 105]
+    assert found.left_out == {
+        "seconds at the ends of stretches": {"background": 5, "seizure": 5},
+        "seconds in the guard": {"background": 20},
+    }
+    assert found.facts["rate"] == 100 and found.facts["seconds"] == 120
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)
+def test_a_real_recording_goes_through(tmp_path: Path) -> None:
+    shutil.copy(REAL, tmp_path / REAL.name)
+    settings = eeg(patient="(S\\d+)R")
+    assert lone(tmp_path, settings).bad == "has no annotations beside it (.csv_bi, .tse_bi, .csv, .tse)"
+    (tmp_path / REAL.name).with_suffix(".csv_bi").write_text(csv([]))
+    found = lone(tmp_path, settings)
+    assert (found.bad, found.group) == (None, "S001")
+    assert starts(found, "background") == [0, 10, 20, 30, 40, 50]
+    x = cut(tmp_path, found.file, found.candidates, settings)
+    assert x.shape == (6, 20, 500)
+    assert 5 < np.median(x.std(axis=2)) < 60
+
+
+def test_segments_are_cut_from_the_filtered_recording_in_the_order_asked(tmp_path: Path) -> None:
+    write(tmp_path, [(40, 75, "seiz")])
+    settings = eeg(patient="(a)")
+    candidates = lone(tmp_path).candidates
+    x = cut(tmp_path, "a.edf", candidates, settings)
+    np.testing.assert_array_equal(cut(tmp_path, "a.edf", candidates[::-1], settings), x[::-1])
+    half = [Candidate(label="seizure", place={"start": 45.0})]
+    np.testing.assert_array_equal(
+        cut(tmp_path, "a.edf", half, settings)[0, :, :250],
+        x[candidates.index(Candidate(label="seizure", place={"start": 40.0})), :, 250:],
+    )
+
+
+def test_flags_of_the_raw_signal_leave_segments_out(tmp_path: Path) -> None:
+    x = noise(120, 100)
+    x[8, 2000:3000] = x[10, 2000:3000]  # O1 and F7, which no channel joins
+    x[0, 500:520] = 5000  # FP1, at its limit
+    x[4, 4100:4200] += 700  # C3, loud
+    x[3, 8500:10_500] = x[1, 8500:10_500]  # FP2-F4 is flat
+    path = write_edf(tmp_path / "a.edf", np.clip(x, -1000, 1000), 100)
+    path.with_suffix(".tse").write_text(tse([(40, 75, "seiz")]))
+    found = lone(tmp_path, eeg(patient="(a)", loud=900))
+    assert starts(found, "background") == [10, 20, 105]
+    assert starts(found, "seizure") == [50, 60]
+    assert {rule: counts for rule, counts in found.left_out.items() if rule.endswith("segments")} == {
+        "clipped segments": {"background": 1, "seizure": 0},
+        "loud segments": {"background": 0, "seizure": 1},
+        "flat segments": {"background": 2, "seizure": 0},
+    }
+
+
+def test_what_times_alone_leave_out_is_counted(tmp_path: Path) -> None:
+    write(tmp_path, [(10, 22, "fnsz"), (60, 72, "nesz"), (100, 115.5, "gnsz")], seconds=200)
+    found = lone(tmp_path)
+    assert starts(found, "seizure") == [100]
+    assert starts(found, "background") == [32, 125.5, 135.5, 145.5, 155.5, 165.5, 175.5, 185.5]
+    assert found.left_out == {
+        "stretches that are too short": {"background": 1, "seizure": 1},
+        "seconds at the ends of stretches": {"background": 12, "seizure": 6},
+        "seconds in the guard": {"background": 60},
+        "seconds labelled nesz": {"seizure": 12},
+    }
+
+
+def test_an_unknown_label_stops_the_run(tmp_path: Path) -> None:
+    write(tmp_path, [(10, 30, "artifact")])
+    with pytest.raises(UserError, match=r"a\.tse, line 3: label 'artifact' is unknown"):
+        lone(tmp_path)
+
+
+def test_a_recording_without_segments_is_not_bad(tmp_path: Path) -> None:
+    write(tmp_path, [], seconds=12)
+    found = lone(tmp_path)
+    assert (found.bad, found.candidates, found.left_out) == (
+        None,
+        [],
+        {"stretches that are too short": {"background": 1}},
+    )
+
+
+def test_values_a_million_times_too_big_are_found(tmp_path: Path) -> None:
+    path = write(tmp_path, [])
+    for number in range(21):
+        patch(path, 256 + 96 * 21 + 8 * number, "V", 8)
+    assert (lone(tmp_path).bad or "").startswith("has a median amplitude of 4.2")
+
+
+def test_a_recording_that_changed_since_its_survey_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, [])
+    candidates = lone(tmp_path).candidates
+    with pytest.raises(UserError, match=r"a\.edf: has no segment at 500.0 s"):
+        cut(tmp_path, "a.edf", [Candidate(label="background", place={"start": 500.0})], eeg())
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(UserError, match=r"a\.edf: is truncated: .* It was good when it was surveyed"):
+        cut(tmp_path, "a.edf", candidates, eeg())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.integers(0, 256 * 22 - 1), st.binary(min_size=1, max_size=16), st.one_of(st.none(), st.integers(0, 60_000)))
+def test_whatever_is_wrong_with_a_header_nothing_but_a_reason_comes_of_it(
+    tmp_path: Path, at: int, change: bytes, size: int | None
+) -> None:
+    path = tmp_path / "a.edf"
+    if not path.exists():
+        write(tmp_path, [], seconds=20)
+        shutil.copy(path, tmp_path / "good")
+    content = bytearray((tmp_path / "good").read_bytes())
+    content[at : at + len(change)] = change
+    path.write_bytes(content[:size])
+    found = lone(tmp_path)
+    assert bool(found.candidates or found.left_out) == (found.bad is None)
+    for one in found.candidates:
+        assert np.isfinite(cut(tmp_path, "a.edf", [one], eeg(patient="(a)"))).all()

@@ -1,0 +1,151 @@
+"""The stand-in corpus of slides, and what the preparation finds in it."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.base import SPLITS, Sizes
+from blindtune.datasets.corpus.survey import Survey, bad_files, check_bad, check_groups
+from blindtune.datasets.slides.config import FAULTS, MadeSlides, Splitting
+from blindtune.datasets.slides.discovery import SlideFile, find, splits_of
+from blindtune.datasets.slides.discovery import slides as found_slides
+from blindtune.datasets.slides.features import architecture
+from blindtune.datasets.slides.simulated.corpus import files, plan, write
+from blindtune.datasets.slides.survey import cut, survey
+from support.slide_files import slides
+
+SETTINGS = MadeSlides(patients=Sizes(train=4, dev=2, eval=2), side=1024, faults=list(FAULTS))
+PATCHES = slides(patch=128)
+
+
+#: The list of bad files of this corpus, by the patient's digits and the slide's number.
+GOLDEN = {
+    ("00477780", "a004"): "is damaged: more than 3 of its tiles cannot be read",
+    ("00477787", "a002"): "says nowhere how large its pixels are (assumed_mpp in the config can)",
+    ("00477787", "a004"): "OpenSlide cannot open it (Unsupported or missing image file)",
+    ("00477794", "a005"): "its annotation is that of 00477794_aaaaaaac_s000_0hne_0000_a105_lvl001_t000",
+    ("00477801", "a005"): "has no annotation (.csv or .xml) beside it",
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("slides")
+    for file in files(SETTINGS):
+        write(SETTINGS, file, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def surveys(corpus: Path) -> dict[str | None, Survey]:
+    """One for each slide, by the fault; the last one of those without any stands under None."""
+    found = in_folder(corpus)
+    parts = splits_of(found, Splitting(), 1)
+    faults = {slide.file: slide.fault or slide.file for slide in plan(SETTINGS)}
+    return {faults[one.file]: survey(corpus, one, parts[one.file], PATCHES) for one in found}
+
+
+def in_folder(folder: Path) -> list[SlideFile]:
+    return found_slides(find(folder), None)
+
+
+def digest(folder: Path, file: str) -> str:
+    return hashlib.sha256((folder / file).read_bytes()).hexdigest()
+
+
+def test_every_file_is_known_before_it_is_made(corpus: Path):
+    made = {path.relative_to(corpus).as_posix() for path in corpus.rglob("*") if path.is_file()}
+    known = files(SETTINGS)
+    assert made == set(known) | {sidecar for sidecars in known.values() for sidecar in sidecars}
+    kinds = {tuple(sidecar.rsplit(".", 1)[1] for sidecar in sidecars) for sidecars in known.values()}
+    assert kinds == {("csv",), ("xml",), ("csv", "xml"), ()}
+
+
+def test_the_corpus_is_found_as_it_was_planned(corpus: Path):
+    found = in_folder(corpus)
+    slides = {slide.file: slide for slide in plan(SETTINGS)}
+    assert {one.file for one in found} == set(slides)
+    for one in found:
+        assert slides[one.file].patient.startswith(one.patient)
+    assert splits_of(found, Splitting(), 1) == {file: slide.split for file, slide in slides.items()}
+
+
+@pytest.mark.parametrize("place", [0, 5, -1])
+def test_a_slide_is_the_same_bytes_alone_and_again(corpus: Path, tmp_path: Path, place: int):
+    file, sidecars = list(files(SETTINGS).items())[place]
+    write(SETTINGS, file, tmp_path)
+    for name in (file, *sidecars):
+        assert digest(tmp_path, name) == digest(corpus, name)
+
+
+def test_slides_and_seeds_differ(corpus: Path, tmp_path: Path):
+    good = [file for file in files(SETTINGS) if not file.startswith("v3.0.0/svs/train")]
+    assert len({digest(corpus, file) for file in good}) == len(good)
+    write(SETTINGS.model_copy(update={"seed": 2}), good[0], tmp_path)
+    assert digest(tmp_path, good[0]) != digest(corpus, good[0])
+
+
+def test_bad_files_are_those_that_were_made_so(surveys: dict[str, Survey]):
+    bad = bad_files(list(surveys.values()))
+    parts = [(Path(file).stem.split("_"), reason) for file, reason in bad]
+    assert {(name[0], name[5]): reason for name, reason in parts} == GOLDEN
+
+
+def test_the_other_faults_are_put_up_with(surveys: dict[str, Survey]):
+    assert surveys["no_mpp"].facts["mpp_from"] == "annotation"
+    assert "reaches past the slide's edge" in surveys["past_edge"].facts["oddities"][0]
+    assert surveys["null_region"].facts["regions"]["null"] == 1
+    assert "crosses itself" in surveys["self_crossing"].facts["oddities"][0]
+    assert "has no area" in surveys["empty_region"].facts["oddities"][0]
+    assert sum(surveys["damaged_tile"].left_out["damaged"].values()) >= 1
+    for fault in set(FAULTS) - {"no_scale", "damaged", "truncated", "wrong_pair", "no_annotation"}:
+        assert surveys[fault].bad is None
+        assert surveys[fault].candidates
+
+
+def test_every_split_offers_every_class(surveys: dict[str, Survey]):
+    offered = {(one.split, candidate.label) for one in surveys.values() for candidate in one.candidates}
+    assert offered == {(split, label) for split in SPLITS for label in ("dcis", "indc")}
+
+
+def test_patients_stay_together_and_too_many_bad_files_stop(surveys: dict[str, Survey]):
+    check_groups(list(surveys.values()))
+    check_bad(list(surveys.values()), 0.25, strict=False)
+    with pytest.raises(UserError, match=r"5 of .* files are bad"):
+        check_bad(list(surveys.values()), 0.1, strict=False)
+
+
+def test_a_deeper_cut_is_nearly_the_same_slide_of_the_same_patient(corpus: Path, surveys: dict[str, Survey]):
+    deeper = surveys["deeper_cut"]
+    twin = next(one for one in surveys.values() if one.file == deeper.file.replace("_deep_", "_0000_"))
+    assert "_deep_" in deeper.file
+    assert (deeper.group, deeper.split) == (twin.group, twin.split)
+    assert deeper.sha256[deeper.file] != twin.sha256[twin.file]
+    ours, theirs = (cut(corpus / file, twin.candidates, twin.facts) for file in (deeper.file, twin.file))
+    assert 0 < abs(ours.astype(int) - theirs).mean() < 6
+
+
+def test_colours_are_those_of_the_stains(corpus: Path, surveys: dict[str, Survey]):
+    for one in surveys.values():
+        if one.candidates:
+            red, green, blue = cut(corpus / one.file, one.candidates, one.facts).mean(axis=(0, 1, 2))
+            assert red > blue - 20 > green - 10
+
+
+def test_features_of_patches(corpus: Path, surveys: dict[str, Survey]):
+    one = next(one for one in surveys.values() if len(one.candidates) > 1)
+    patches = cut(corpus / one.file, one.candidates, one.facts)
+    features = architecture(patches)
+    assert features.shape == (len(patches), 21)
+    assert (features == architecture(patches[::-1])[::-1]).all()
+
+
+def test_an_unknown_slide_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match=r"other.svs: is no slide of the stand-in"):
+        write(SETTINGS, "other.svs", tmp_path)
+
+
+def test_without_faults_nothing_is_bad():
+    assert {slide.fault for slide in plan(SETTINGS.model_copy(update={"faults": []}))} == {None}

@@ -1,0 +1,127 @@
+"""Annotations of slides: both formats, and what is wrong with a file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.slides.annotations import read_annotation
+from support.slide_files import ASYMMETRIC, Regions, rectangle, write_csv, write_xml
+
+HEAD = """\
+# MicronsPerPixel = 0.5041
+# bname = 00707578_s000_0hne_0000_a001_lvl000_t000
+# width = 35856 pixels, height = 35064 pixels
+# tissue = breast, lymph node"""
+
+points = st.tuples(st.integers(-500, 90_000), st.integers(-500, 90_000))
+regions_of_any_kind = st.lists(
+    st.tuples(st.sampled_from(["dcis", "indc", "null", "norm"]), st.lists(points, min_size=1, max_size=9)), max_size=5
+)
+
+
+@given(regions=regions_of_any_kind)
+def test_both_formats_give_the_regions_that_were_written(tmp_path_factory: pytest.TempPathFactory, regions: Regions):
+    folder = tmp_path_factory.mktemp("annotations")
+    for path in (write_csv(folder / "a.csv", regions), write_xml(folder / "a.xml", regions)):
+        read = read_annotation(path).regions
+        assert [(one.label, one.polygon.tolist()) for one in read] == [
+            (label, [list(map(float, point)) for point in polygon]) for label, polygon in regions
+        ]
+
+
+def test_row_is_y_and_column_is_x(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("index,label,coord_index,row,column\n0,dcis,0,10331,20775\n")
+    assert read_annotation(path).regions[0].polygon.tolist() == [[20775.0, 10331.0]]
+
+
+def test_head_of_csv(tmp_path: Path):
+    annotation = read_annotation(write_csv(tmp_path / "a.csv", [("dcis", ASYMMETRIC)], HEAD))
+    assert annotation.mpp == 0.5041
+    assert annotation.size == (35856, 35064)
+    assert annotation.slide == "00707578_s000_0hne_0000_a001_lvl000_t000"
+
+
+def test_head_of_xml(tmp_path: Path):
+    path = write_xml(tmp_path / "a.xml", [("dcis", ASYMMETRIC)], 'MicronsPerPixel="0.504100"', (35856, 35064))
+    annotation = read_annotation(path)
+    assert (annotation.mpp, annotation.size, annotation.slide) == (0.5041, (35856, 35064), None)
+
+
+def test_vertices_are_grouped_by_index_and_ordered_by_coord_index(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    rows = ["7,1,indc,1,20,10", "3,1,null,0,5,6", "7,1,indc,0,40,30", "7,1,indc,2,60,50"]
+    path.write_text("\n".join(["index,region_id,label,coord_index,row,column", *rows]))
+    first, second = read_annotation(path).regions
+    assert (first.label, first.polygon.tolist()) == ("indc", [[30, 40], [10, 20], [50, 60]])
+    assert (second.label, second.polygon.tolist()) == ("null", [[6, 5]])
+
+
+def test_csv_without_comments_and_with_byte_order_mark(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbfindex,label,coord_index,row,column\r\n0, DCIS ,0,1.5,2\r\n\r\n")
+    annotation = read_annotation(path)
+    assert (annotation.mpp, annotation.size, annotation.slide) == (None, None, None)
+    assert (annotation.regions[0].label, annotation.regions[0].polygon.tolist()) == ("dcis", [[2.0, 1.5]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("index,label,coord_index,row,column\n0,dcis,0,1,x\n", "row 2, column: 'x' is not a number"),
+        ("index,label,coord_index,row,column\n0,dcis,0,nan,1\n", "row 2, row: 'nan' is not a number"),
+        ("# a\nindex,label,coord_index,row,column\n0,dcis,0,1,2\n0,indc,1,1,2\n", "row 4: region 0 is 'indc' here"),
+        ("index,label,coord_index,row\n", "row 1: names no column column"),
+        ("index,label,coord_index,row,column\n0,dcis,0,1\n", "row 2: has 4 values for 5 columns"),
+        ("# only comments\n", "is empty"),
+        ("# MicronsPerPixel = half\nindex,label,coord_index,row,column\n", "MicronsPerPixel: 'half' is not a number"),
+    ],
+)
+def test_faults_of_csv_name_file_and_row(tmp_path: Path, text: str, message: str):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"a.csv.*{message}"):
+        read_annotation(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<Annotations>", "is not valid XML"),
+        ("<html/>", "its root is 'html'"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><Annotations>&b;</Annotations>', "entities, which are refused"),
+        (
+            '<Annotations><Region Id="4"><Vertices><Vertex X="1" Y="2"/><Vertex X="1"/></Vertices></Region>'
+            "</Annotations>",
+            "region 4, vertex 2, Y: '' is not a number",
+        ),
+    ],
+)
+def test_faults_of_xml_name_file_and_vertex(tmp_path: Path, text: str, message: str):
+    path = tmp_path / "a.xml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"a.xml.*{message}"):
+        read_annotation(path)
+
+
+def test_missing_file_and_binary_file(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_annotation(tmp_path / "none.csv")
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="UTF-8"):
+        read_annotation(tmp_path / "a.csv")
+
+
+def test_region_without_vertices(tmp_path: Path):
+    (region,) = read_annotation(write_xml(tmp_path / "a.xml", [("dcis", [])])).regions
+    assert region.polygon.shape == (0, 2)
+
+
+def test_labels_are_compared_in_lower_case(tmp_path: Path):
+    read = read_annotation(write_xml(tmp_path / "a.xml", [("InDC", rectangle(0, 0, 4, 4))]))
+    assert read.regions[0].label == "indc"
+    assert read.regions[0].polygon.dtype == np.float64

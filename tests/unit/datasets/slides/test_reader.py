@@ -1,0 +1,202 @@
+"""One slide: its scale, its patches, and what is wrong with a file."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from blindtune.datasets.slides.annotations import Annotation
+from blindtune.datasets.slides.reader import BadSlide, Scale, Slide, View, on_white
+from support.slide_files import REAL, spoil_tiles, tissue, write_slide
+
+NATIVE = View(0, 128, 128.0, 128)
+
+
+def as_tiff(path: Path, pixels: NDArray[np.uint8], **options: object) -> Path:
+    """A tiled TIFF without Aperio's description, bit exact."""
+    from tifffile import imwrite
+
+    imwrite(path, pixels, tile=(256, 256), compression="deflate", photometric="rgb", metadata=None, **options)
+    return path
+
+
+def test_what_is_written_is_read_again(tmp_path: Path):
+    pixels = tissue(700, 600)
+    with closing(Slide(write_slide(tmp_path / "a.svs", pixels))) as slide:
+        assert slide.size == (700, 600)
+        (patch,) = slide.read([(100, 37)], NATIVE)
+    assert patch is not None
+    assert np.abs(patch.astype(int) - pixels[37:165, 100:228]).mean() < 4
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real slide is not here")
+def test_patches_of_the_real_slide_are_what_openslide_gives():
+    from openslide import OpenSlide
+
+    places = [(0, 0), (517, 233), (1701, 2449), (1024, 1024)]
+    with closing(Slide(REAL, threads=2)) as slide:
+        assert slide.said_mpp() == Scale(0.499, "openslide.mpp-x")
+        view = slide.view(512, 0.5, slide.said_mpp())
+        assert view == View(0, 512, 512.0, 512)
+        patches = slide.read(places, view)
+    with OpenSlide(REAL) as plain:
+        for place, patch in zip(places, patches, strict=True):
+            expected = np.asarray(plain.read_region(place, 0, (512, 512)))
+            assert (expected[..., 3] == 255).all()
+            np.testing.assert_array_equal(patch, expected[..., :3])
+
+
+def test_outside_the_slide_is_white(tmp_path: Path):
+    dark = np.full((512, 512, 3), 60, np.uint8)
+    with closing(Slide(write_slide(tmp_path / "a.svs", dark))) as slide:
+        first, last, far = slide.read([(-64, -32), (448, 480), (9000, 9000)], NATIVE)
+    assert first is not None
+    assert last is not None
+    assert far is not None
+    assert (first[:32] == 255).all()
+    assert (first[:, :64] == 255).all()
+    assert (first[32:, 64:] < 70).all()
+    assert (last[:32, :64] < 70).all()
+    assert (last[32:] == 255).all()
+    assert (last[:, 64:] == 255).all()
+    assert (far == 255).all()
+
+
+def test_half_transparent_pixels_are_laid_on_white():
+    pixels = np.array([[[10, 20, 30, 255], [0, 0, 0, 0], [100, 100, 100, 51]]], np.uint8)
+    assert on_white(pixels).tolist() == [[[10, 20, 30], [255, 255, 255], [224, 224, 224]]]
+
+
+def test_scale_of_a_file_that_says_it(tmp_path: Path):
+    with closing(Slide(write_slide(tmp_path / "a.svs", tissue(256, 256), 0.25))) as slide:
+        assert slide.scale(0.5, 0.5) == Scale(0.25, "openslide.mpp-x")
+
+
+def test_scale_of_a_file_that_does_not(tmp_path: Path):
+    with closing(Slide(write_slide(tmp_path / "a.svs", tissue(256, 256), None))) as slide:
+        assert slide.said_mpp() is None
+        assert slide.scale(0.5, 0.25) == Scale(0.5, "annotation")
+        assert slide.scale(None, 0.25) == Scale(0.25, "config")
+        assert slide.scale(None, None) is None
+        with pytest.raises(BadSlide, match="says nowhere how large its pixels are"):
+            slide.view(128, 0.5, None)
+        assert slide.view(128, None, None) == NATIVE
+
+
+def test_scale_by_objective_power_and_by_aperio(tmp_path: Path):
+    head = "Aperio Image Library v12\r\n512x512 (256x256) JPEG/RGB Q=85"
+    power = as_tiff(tmp_path / "a.tif", tissue(512, 512), description=f"{head}|AppMag = 40")
+    with closing(Slide(power)) as slide:
+        assert slide.scale(None, 0.5) == Scale(0.25, "objective power")
+        assert slide.scale(0.3, 0.5) == Scale(0.3, "annotation")
+
+
+def test_scale_by_resolution_of_the_tiff(tmp_path: Path):
+    head = "Aperio Image Library v12\r\n512x512 (256x256) JPEG/RGB Q=85"
+    options = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER", "description": head}
+    with closing(Slide(as_tiff(tmp_path / "a.tif", tissue(512, 512), **options))) as slide:
+        assert slide.scale(0.3, None) == Scale(0.5, "tiff.XResolution")
+
+
+def test_resolution_of_a_screen_is_no_scale(tmp_path: Path):
+    options = {"resolution": (72, 72), "resolutionunit": "INCH"}
+    with closing(Slide(as_tiff(tmp_path / "a.tif", tissue(512, 512), **options))) as slide:
+        assert slide.scale(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "view"),
+    [
+        (0.5, View(0, 128, 128.0, 128)),
+        (0.52, View(0, 128, 128.0, 128)),
+        (0.48, View(0, 128, 128.0, 128)),
+        (1.0, View(0, 256, 256.0, 128)),
+        (2.0, View(1, 128, 512.0, 128)),
+        (1.95, View(1, 128, 512.0, 128)),
+        (4.0, View(1, 256, 1024.0, 128)),
+    ],
+)
+def test_the_nearest_finer_level_is_read(tmp_path: Path, wanted: float, view: View):
+    with closing(Slide(write_slide(tmp_path / "a.svs", tissue(1024, 1024)))) as slide:
+        assert slide.view(128, wanted, slide.said_mpp()) == view
+
+
+def test_a_slide_coarser_than_asked_for_is_bad(tmp_path: Path):
+    with (
+        closing(Slide(write_slide(tmp_path / "a.svs", tissue(256, 256)))) as slide,
+        pytest.raises(BadSlide, match="coarser"),
+    ):
+        slide.view(128, 0.25, slide.said_mpp())
+
+
+def test_a_scaled_patch_shows_the_same_place(tmp_path: Path):
+    pixels = np.full((1024, 1024, 3), 250, np.uint8)
+    pixels[300:556, 200:456] = 40
+    with closing(Slide(write_slide(tmp_path / "a.svs", pixels))) as slide:
+        for wanted in (1.0, 2.0):
+            (patch,) = slide.read([(200, 300)], slide.view(200, wanted, slide.said_mpp()))
+            inner = int(256 / (wanted / 0.5))
+            assert patch is not None
+            assert patch.shape == (200, 200, 3)
+            assert patch[2 : inner - 2, 2 : inner - 2].max() < 60
+            assert patch[inner + 2 :].min() > 230
+            assert patch[:, inner + 2 :].min() > 230
+
+
+def test_a_damaged_tile_spoils_only_the_patches_on_it(tmp_path: Path):
+    pixels = tissue(1024, 1024)
+    path = write_slide(tmp_path / "a.svs", pixels)
+    places = [(x, y) for y in range(0, 1024, 128) for x in range(0, 1024, 128)]
+    with closing(Slide(path)) as slide:
+        whole = slide.read(places, NATIVE)
+    spoil_tiles(path, 5, 10)
+    on_bad = {(x, y) for x, y in places if (y // 256 * 4 + x // 256) in (5, 10)}
+    for threads in (1, 4):
+        with closing(Slide(path, threads)) as slide:
+            found = slide.read(places, NATIVE)
+            again = slide.read(places[:3], NATIVE)
+        assert {place for place, patch in zip(places, found, strict=True) if patch is None} == on_bad
+        for before, after in zip(whole, found, strict=True):
+            assert after is None or np.array_equal(before, after)
+        assert all(patch is not None for patch in again)
+
+
+def test_damaged_tiles_are_named(tmp_path: Path):
+    path = write_slide(tmp_path / "a.svs", tissue(1024, 1024))
+    spoil_tiles(path, 5, 6, 15)
+    with closing(Slide(path)) as slide:
+        assert slide.damaged_tiles((300, 300), View(0, 400, 400.0, 400)) == {(1, 1), (2, 1)}
+        assert slide.damaged_tiles((-100, -100), NATIVE) == set()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a slide", b"II*\x00\x08\x00\x00\x00"])
+def test_what_is_no_slide_is_bad(tmp_path: Path, content: bytes):
+    (tmp_path / "a.svs").write_bytes(content)
+    with pytest.raises(BadSlide, match="OpenSlide cannot open it"):
+        Slide(tmp_path / "a.svs")
+
+
+def test_a_truncated_slide_is_bad(tmp_path: Path):
+    path = write_slide(tmp_path / "a.svs", tissue(1024, 1024))
+    content = path.read_bytes()
+    for share in (0.1, 0.5, 0.9):
+        path.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(BadSlide, match="OpenSlide cannot open it"):
+            Slide(path)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        (Annotation([], slide="b"), "is that of b"),
+        (Annotation([], size=(256, 300)), "for 256 x 300 pixels, the slide has 256 x 256"),
+        (Annotation([], mpp=0.25), "for 0.25 µm per pixel, openslide.mpp-x says 0.5"),
+    ],
+)
+def test_an_annotation_of_another_slide_is_noticed(tmp_path: Path, annotation: Annotation, message: str):
+    with closing(Slide(write_slide(tmp_path / "a.svs", tissue(256, 256)))) as slide:
+        slide.check_belongs(Annotation([], mpp=0.5041, size=(256, 256), slide="a"))
+        with pytest.raises(BadSlide, match=message):
+            slide.check_belongs(annotation)

@@ -1,0 +1,260 @@
+"""Surveys of slides, and the patches that are cut from them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.corpus.survey import Survey
+from blindtune.datasets.slides.discovery import SlideFile
+from blindtune.datasets.slides.overlay import overlay
+from blindtune.datasets.slides.polygons import area_of, coverage
+from blindtune.datasets.slides.survey import cut, survey
+from support.slide_files import (
+    ASYMMETRIC,
+    NAME,
+    REAL,
+    rectangle,
+    slides,
+    spoil_tiles,
+    tissue,
+    write_csv,
+    write_pair,
+    write_slide,
+    write_xml,
+)
+
+SMALL = slides(patch=128, candidates=10)
+
+
+def corners(result: Survey, label: str) -> NDArray[np.int64]:
+    return np.array([[one.place["x"], one.place["y"]] for one in result.candidates if one.label == label]).reshape(
+        -1, 2
+    )
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real slide is not here")
+@pytest.mark.parametrize("form", ["csv", "xml"])
+def test_the_real_slide_goes_through_with_either_annotation(tmp_path: Path, form: str):
+    from openslide import OpenSlide
+
+    slide = tmp_path / f"{NAME}.svs"
+    slide.symlink_to(REAL)
+    regions = [
+        ("dcis", [(700, 900), (2150, 1000), (1900, 1500), (900, 1700)]),
+        ("indc", rectangle(100, 2100, 1700, 800)),
+    ]
+    annotation = slide.with_suffix(f".{form}")
+    if form == "csv":
+        write_csv(annotation, regions, "# MicronsPerPixel = 0.4990\n# width = 2220 pixels, height = 2967 pixels")
+    else:
+        write_xml(annotation, regions, 'MicronsPerPixel="0.499"', (2220, 2967))
+    result = survey(tmp_path, SlideFile(slide.name, annotation.name, "00477780"), "train", slides(patch=256), threads=2)
+    assert result.bad is None
+    assert set(result.sha256) == {slide.name, annotation.name}
+    assert result.facts["mpp"] == 0.499
+    patches = cut(slide, result.candidates, result.facts, threads=2)
+    assert patches.shape == (len(result.candidates), 256, 256, 3)
+    assert min(len(corners(result, label)) for label in ("dcis", "indc")) >= 2
+    with OpenSlide(REAL) as plain:
+        for candidate, patch in zip(result.candidates, patches, strict=True):
+            place = (int(candidate.place["x"]), int(candidate.place["y"]))
+            expected = np.asarray(plain.read_region(place, 0, (256, 256)))
+            inside = expected[..., 3] == 255
+            np.testing.assert_array_equal(patch[inside], expected[inside][:, :3])
+            assert (patch[~inside] == 255).all()
+    for label, polygon in regions:
+        assert coverage(corners(result, label), 256, area_of(np.array(polygon, float))).min() >= 0.5
+
+
+@pytest.mark.parametrize("form", ["csv", "xml"])
+def test_patches_lie_in_the_polygon_and_not_in_its_mirror_image(tmp_path: Path, form: str):
+    found = write_pair(tmp_path, [("dcis", ASYMMETRIC)])
+    if form == "xml":
+        (tmp_path / f"{NAME}.csv").unlink()
+        write_xml(tmp_path / f"{NAME}.xml", [("dcis", ASYMMETRIC)])
+        found = SlideFile(found.file, f"{NAME}.xml", found.patient)
+    result = survey(tmp_path, found, "train", SMALL)
+    places, polygon = corners(result, "dcis"), np.array(ASYMMETRIC, float)
+    assert len(places) >= 5
+    assert coverage(places, 128, area_of(polygon)).min() >= 0.5
+    assert coverage(places, 128, area_of(polygon[:, ::-1])).min() < 0.5
+
+
+def test_candidates_do_not_overlap_and_are_not_more_than_asked_for(tmp_path: Path):
+    regions = [("dcis", rectangle(0, 0, 640, 1024)), ("indc", rectangle(640, 0, 640, 1024))]
+    result = survey(tmp_path, write_pair(tmp_path, regions), "dev", SMALL)
+    places = np.concatenate([corners(result, "dcis"), corners(result, "indc")])
+    assert len(places) == 20
+    apart = np.abs(places[:, None] - places[None]).max(axis=2) + 1000 * np.eye(20)
+    assert apart.min() >= 128
+    crowded = SMALL.model_copy(update={"overlap": 0.9, "candidates": 100})
+    more = survey(tmp_path, write_pair(tmp_path, regions), "dev", crowded)
+    assert len(more.candidates) == 200
+
+
+def test_a_survey_does_not_depend_on_threads_or_on_more_candidates(tmp_path: Path):
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 900, 1024)), ("indc", rectangle(900, 0, 380, 1024))])
+    one, many = survey(tmp_path, found, "train", SMALL), survey(tmp_path, found, "train", SMALL, threads=3)
+    assert one == many
+    reseeded = survey(tmp_path, found, "train", SMALL.model_copy(update={"seed": 2}))
+    assert one.candidates != reseeded.candidates
+
+
+def test_what_the_regions_speak_against_is_counted(tmp_path: Path):
+    regions = [("dcis", rectangle(100, 100, 700, 700)), ("indc", rectangle(100, 100, 350, 700)), ("null", ASYMMETRIC)]
+    result = survey(tmp_path, write_pair(tmp_path, regions), "train", SMALL)
+    assert result.left_out["other_class"]["dcis"] > 0
+    assert result.left_out["other_class"]["indc"] > 0
+    assert corners(result, "indc").size == 0
+    areas = [area_of(np.array(polygon, float)) for _, polygon in regions]
+    assert coverage(corners(result, "dcis"), 128, areas[1]).max() <= 0.05
+    narrow = [("dcis", rectangle(100, 100, 40, 700))]
+    result = survey(tmp_path, write_pair(tmp_path, narrow), "train", SMALL)
+    assert result.candidates == []
+    assert result.bad is None
+    assert result.left_out["cover"]["dcis"] > 0
+
+
+def test_what_the_pixels_speak_against_is_counted(tmp_path: Path):
+    pixels = tissue(1280, 1024)
+    pixels[:256] = 245
+    pixels[256:512] = (20, 120, 40)
+    pixels[512:768] = (220, 130, 190)
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))], pixels)
+    result = survey(tmp_path, found, "train", SMALL.model_copy(update={"candidates": 60}))
+    assert result.facts["regions"] == {"dcis": 1}
+    assert all(result.left_out[rule]["dcis"] >= 3 for rule in ("white", "ink", "blur"))
+    # A patch on the border to the flat part has an edge, which is in focus.
+    assert corners(result, "dcis")[:, 1].min() > 490
+
+
+def test_odd_regions_are_facts_and_not_faults(tmp_path: Path):
+    regions = [
+        ("dcis", rectangle(-200, 300, 700, 900)),
+        ("dcis", [(600, 10), (1200, 500), (1200, 10), (600, 500)]),
+        ("indc", [(1, 1), (2, 2)]),
+        ("null", rectangle(700, 600, 300, 300)),
+    ]
+    result = survey(tmp_path, write_pair(tmp_path, regions), "train", SMALL)
+    assert result.bad is None
+    assert result.facts["regions"] == {"dcis": 2, "indc": 1, "null": 1}
+    assert result.facts["oddities"] == [
+        "region 0 (dcis) reaches past the slide's edge and is cut off there",
+        "region 1 (dcis) crosses itself",
+        "region 2 (indc) has no area",
+    ]
+    assert len(result.candidates) == 10
+
+
+def test_null_can_be_a_class(tmp_path: Path):
+    found = write_pair(tmp_path, [("null", rectangle(0, 0, 640, 1024)), ("dcis", rectangle(640, 0, 640, 1024))])
+    settings = slides(patch=128, candidates=5, classes={"dcis": ["dcis"], "nothing": ["null"]})
+    assert len(corners(survey(tmp_path, found, "train", settings), "nothing")) == 5
+
+
+def test_a_patch_may_reach_past_the_edge_where_it_is_white(tmp_path: Path):
+    dark = tissue(1280, 1024)
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 60, 1024))], dark)
+    settings = slides(patch=128, candidates=40, cover=0.3, tissue={"white": 0.7})
+    result = survey(tmp_path, found, "train", settings)
+    patches = cut(tmp_path / found.file, result.candidates, result.facts)
+    outside = [(x, patch) for x, patch in zip(corners(result, "dcis")[:, 0], patches, strict=True) if x < 0]
+    assert outside
+    for x, patch in outside:
+        assert (patch[:, :-x] == 255).all()
+        assert patch[:, -x:].mean() < 200
+
+
+def bad_slides() -> list[tuple[str, str]]:
+    return [
+        ("truncated", "OpenSlide cannot open it"),
+        ("no annotation", "has no annotation"),
+        ("no scale", "says nowhere how large its pixels are"),
+        ("wrong pair", "its annotation is for 999 x 1024 pixels, the slide has 1280 x 1024"),
+        ("bad row", "row 4, column: 'x' is not a number"),
+        ("damaged", "is damaged: more than 3 of its tiles cannot be read"),
+    ]
+
+
+@pytest.mark.parametrize(("fault", "reason"), bad_slides())
+def test_a_fault_is_the_reason_why_a_slide_is_bad(tmp_path: Path, fault: str, reason: str):
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))], mpp=None if fault == "no scale" else 0.5)
+    slide, annotation = tmp_path / found.file, tmp_path / f"{NAME}.csv"
+    if fault == "truncated":
+        slide.write_bytes(slide.read_bytes()[:-2000])
+    if fault == "no annotation":
+        found = SlideFile(found.file, None, found.patient)
+    if fault == "wrong pair":
+        write_csv(annotation, [("dcis", ASYMMETRIC)], "# width = 999 pixels, height = 1024 pixels")
+    if fault == "bad row":
+        annotation.write_text(annotation.read_text().replace(",0,0,0,1.0", ",0,x,0,1.0", 1))
+    if fault == "damaged":
+        spoil_tiles(slide, *range(0, 20, 2))
+    result = survey(tmp_path, found, "train", SMALL)
+    assert result.bad is not None
+    assert reason in result.bad
+    assert str(tmp_path) not in result.bad and not result.bad.endswith(".")
+    assert (result.candidates, result.left_out) == ([], {})
+
+
+def test_one_damaged_tile_is_put_up_with_and_counted(tmp_path: Path):
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
+    spoil_tiles(tmp_path / found.file, *range(7, 8))
+    result = survey(tmp_path, found, "train", SMALL.model_copy(update={"candidates": 50}), threads=2)
+    assert result.bad is None
+    assert result.left_out["damaged"]["dcis"] >= 1
+    covered = coverage(corners(result, "dcis"), 128, area_of(np.array(rectangle(512, 256, 256, 256), float)))
+    assert covered.max() == 0
+    assert len(cut(tmp_path / found.file, result.candidates, result.facts)) == len(result.candidates)
+
+
+def test_flipped_bits_that_openslide_reads_change_the_hash(tmp_path: Path):
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
+    before = survey(tmp_path, found, "train", SMALL).sha256
+    path = tmp_path / found.file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(bytes(content))
+    after = survey(tmp_path, found, "train", SMALL).sha256
+    assert before[found.file] != after[found.file]
+    assert before[f"{NAME}.csv"] == after[f"{NAME}.csv"]
+
+
+def test_cutting_from_a_slide_that_was_damaged_since_is_an_error(tmp_path: Path):
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
+    result = survey(tmp_path, found, "train", SMALL)
+    spoil_tiles(tmp_path / found.file, *range(20))
+    with pytest.raises(UserError, match=r"is damaged at .* survey it again"):
+        cut(tmp_path / found.file, result.candidates, result.facts)
+
+
+def test_magnification_reads_a_coarser_level(tmp_path: Path):
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
+    result = survey(tmp_path, found, "train", slides(patch=64, magnification=5.0, candidates=4))
+    assert result.facts["view"] == {"level": 1, "pixels": 64, "side": 256.0, "patch": 64}
+    assert cut(tmp_path / found.file, result.candidates, result.facts).shape == (4, 64, 64, 3)
+
+
+def test_overlay_shows_outlines_and_squares_where_they_are(tmp_path: Path):
+    pixels = np.full((1024, 1280, 3), 200, np.uint8)
+    slide = write_slide(tmp_path / f"{NAME}.svs", pixels)
+    annotation = write_csv(tmp_path / f"{NAME}.csv", [("dcis", rectangle(200, 100, 800, 400))])
+    result = survey(
+        tmp_path,
+        SlideFile(slide.name, annotation.name, "1"),
+        "train",
+        slides(patch=128, tissue={"white": 1.0, "focus": 0.0}),
+    )
+    blue, red = (0, 0, 255), (255, 0, 0)
+    square = result.candidates[:1]
+    bare = overlay(slide, annotation, [], 128, {"dcis": blue}, side=640)
+    assert bare.shape == (512, 640, 3)
+    assert bare[150, 100].tolist() == list(blue)
+    assert bare[50, 300].tolist() == list(blue)
+    drawn = overlay(slide, annotation, square, 128, {"dcis": red}, side=640)
+    x, y = (int(square[0].place[axis] / 2) for axis in "xy")
+    assert drawn[y + 30, x].tolist() == list(red)
+    assert drawn[y, x + 30].tolist() == list(red)

@@ -1,0 +1,114 @@
+"""Samples of many files as one array, of which a part is held at a time."""
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import write_array
+from blindtune.datasets import chunked as pieces
+from blindtune.datasets.base import SPLITS, Gathered, Loaded, Source, Table
+from blindtune.datasets.chunked import ChunkedArray, FileRows, chunks
+from blindtune.datasets.prepared import open_split, prepare
+
+SAMPLE = (20, 30)
+BYTES = 20 * 30 * 4
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=9), min_size=1, max_size=4), st.integers(1, 100))
+def test_pieces_follow_one_another_in_chunks(tmp_path: Path, rows: list[list[int]], chunk: int) -> None:
+    arrays = [np.random.default_rng(number).normal(size=(7, 2, 3)).astype(np.float32) for number in range(len(rows))]
+    for number, array in enumerate(arrays):
+        write_array(tmp_path / f"{number}.npy", array)
+    found = ChunkedArray([FileRows(tmp_path / f"{number}.npy", chosen) for number, chosen in enumerate(rows)])
+    expected = np.concatenate([array[chosen] for array, chosen in zip(arrays, rows, strict=True)])
+    assert (found.shape, found.dtype, len(found)) == (expected.shape, expected.dtype, len(expected))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "CHUNK", chunk)
+        for x in (found, expected):
+            parts = list(chunks(x))
+            assert all(part.nbytes <= max(chunk, 24) for part in parts)
+            np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+@pytest.mark.parametrize("other", [np.zeros((4, 2)), np.zeros((4, 3), np.float32), np.zeros((2, 3))])
+def test_a_file_with_other_samples_is_named(tmp_path: Path, other: Any) -> None:
+    write_array(tmp_path / "a.npy", np.zeros((4, 3)))
+    write_array(tmp_path / "b.npy", other)
+    found = ChunkedArray([FileRows(tmp_path / "a.npy", [0]), FileRows(tmp_path / "b.npy", [2])])
+    with pytest.raises(UserError, match=r"b\.npy: holds other samples than it should"):
+        list(found.chunks())
+    (tmp_path / "b.npy").unlink()
+    with pytest.raises(UserError, match=r"b\.npy: cannot be read"):
+        list(found.chunks())
+
+
+class Counted:
+    """A file of many samples, which counts the bytes that are alive of what was read."""
+
+    shape, dtype = (500, *SAMPLE), np.dtype(np.float32)
+    alive = most = read = 0
+
+    def __len__(self) -> int:
+        return 500
+
+    def __getitem__(self, rows: list[int]) -> Any:
+        part = np.full((len(rows), *SAMPLE), 1.0, np.float32) * np.array(rows, np.float32)[:, None, None]
+        Counted.alive += part.nbytes
+        Counted.read += part.nbytes
+        Counted.most = max(Counted.most, Counted.alive)
+        weakref.finalize(part, self._gone, part.nbytes)
+        return part
+
+    @staticmethod
+    def _gone(size: int) -> None:
+        Counted.alive -= size
+
+
+class Many(Source):
+    """A source of six files of 500 samples, of which all are drawn."""
+
+    _label: int = 1
+
+    def load(self, files: dict[str, Path]) -> Loaded:
+        splits = {}
+        for number, split in enumerate(SPLITS):
+            order = np.random.default_rng(number).permutation(500).tolist()
+            x = ChunkedArray([FileRows(Path(f"{split}-{file}"), order) for file in range(2)])
+            labels = np.arange(1000) % 2 * self._label
+            origins = Table(("sample",), [(row,) for row in range(1000)])
+            splits[split] = Gathered(x, labels, np.full(1000, number), origins)
+        return Loaded(splits, ["a", "b"], ["sample", "channel", "time"], "none")
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
+    monkeypatch.setattr(pieces, "open_array", lambda path: Counted())
+    monkeypatch.setattr(pieces, "CHUNK", 16 * BYTES)
+    Counted.most = Counted.read = 0
+    return Counted
+
+
+def test_no_more_is_held_than_two_chunks_and_all_is_read_once(tmp_path: Path, counted: type[Counted]) -> None:
+    prepare("it", Many(), {}, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
+    assert counted.read == 3000 * BYTES
+    assert 0 < counted.most <= 2 * 16 * BYTES
+    assert counted.alive == 0
+    x = open_split(tmp_path / "data/train").x
+    order = np.random.default_rng(0).permutation(500)
+    np.testing.assert_array_equal(x[:, 0, 0], np.concatenate([order, order]))
+
+
+def test_what_is_cheap_to_check_is_checked_before_any_sample_is_read(tmp_path: Path, counted: type[Counted]) -> None:
+    source = Many()
+    source._label = 0
+    with pytest.raises(UserError, match="class b has no sample"):
+        prepare("it", source, {}, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
+    assert counted.read == 0
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,121 @@
+"""CSV sets: what is read, and that every fault is named by its file and row."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from blindtune.baselines import estimators as baselines
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets import downloads as registry
+from blindtune.datasets.base import SPLITS
+from blindtune.datasets.csv_folder import Isip, read_csv
+from support.builders import ROOT, write_isip
+
+REAL = ROOT.parent / "shared" / "data" / "isip" / "set_10"
+NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+ROWS = st.lists(st.tuples(st.integers(0, 9), NUMBERS, NUMBERS), min_size=1, max_size=20)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(ROWS, st.sampled_from(["\n", "\r\n"]), st.sampled_from([",", ", ", " ,"]), st.booleans())
+def test_what_is_written_is_read(
+    tmp_path: Path, rows: list[tuple[int, float, float]], end: str, comma: str, last: bool
+) -> None:
+    path = tmp_path / "a.csv"
+    text = end.join(comma.join(map(repr, row)) for row in rows) + (end if last else "")
+    path.write_bytes(text.encode())
+    x, y = read_csv(path)
+    assert (x.dtype, y.dtype) == (np.float32, np.int64)
+    assert y.tolist() == [row[0] for row in rows]
+    np.testing.assert_array_equal(x, np.array([row[1:] for row in rows], dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("row", "word"),
+    [
+        ("0,,2", "x is missing"),
+        (",1,2", "label is missing"),
+        ("0,1, ", "y is missing"),
+        ("0,nan,2", "x is not finite: 'nan'"),
+        ("0,1,inf", "y is not finite: 'inf'"),
+        ("0,1,1e400", "y is not finite: '1e400'"),
+        ("nan,1,2", "label is not finite"),
+        ("0,one,2", "x is no number: 'one'"),
+        ("cat,1,2", "label is no number: 'cat'"),
+        ("label,x,y", "label is no number: 'label'"),
+        ('"0",1,2', "label is no number"),
+        ("1_0,1,2", "label is no number"),
+        ("0,0x1,2", "x is no number"),
+        ("\u0661,1,2", "label is no number"),
+        ("0,1", "has 2 fields"),
+        ("0,1,2,3", "has 4 fields"),
+        ("0;1;2", "has 1 fields"),
+        ("# 0,1,2", "label is no number"),
+        ("-1,1,2", "label is no whole number from 0: '-1'"),
+        ("0.5,1,2", "label is no whole number from 0: '0.5'"),
+        ("32768,1,2", "label lies above 32767"),
+        ("1e300,1,2", "label is too large for 32 bits"),
+        ("0,-1e39,2", "x is too large for 32 bits: '-1e39'"),
+    ],
+)
+def test_a_wrong_row_is_named(tmp_path: Path, row: str, word: str) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text(f"0,1,2\n\n   \n1,2,3\n{row}\n1,x,3\n", encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        read_csv(path)
+    assert str(caught.value).startswith(f"{path}, row 5: ") and word in str(caught.value)
+
+
+def test_a_wrong_width_throughout_is_named_by_the_first_row(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("0,1\n1,2\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"train\.csv, row 1: has 2 fields"):
+        read_csv(path)
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("\n0,1,2\n  \n\n1,2,3\n\n", encoding="utf-8")
+    assert read_csv(path)[1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [(b"", "is empty"), (b"\n \n", "is empty"), (None, "cannot be read"), (b"\xff\xfe\x00\x01", "not a text file")],
+)
+def test_a_file_without_rows_is_named(tmp_path: Path, content: bytes | None, word: str) -> None:
+    path = tmp_path / "dev.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"dev\.csv: .*{word}"):
+        read_csv(path)
+
+
+def test_a_source_reads_its_three_files(tmp_path: Path) -> None:
+    files = write_isip(tmp_path, train=9, dev=6, eval=3, classes=3)
+    source = Isip(source="isip", folder=str(tmp_path))
+    assert source.given() == files
+    loaded = source.load(files)
+    assert {split: len(loaded.splits[split].y) for split in SPLITS} == {"train": 9, "dev": 6, "eval": 3}
+    assert loaded.classes == ["0", "1", "2"]
+    assert loaded.files == [files[split] for split in SPLITS]
+
+
+def test_an_unknown_set_names_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"no set 'set_1O' .*did you mean 'set_1?0?"):
+        registry.entry("set_1O")
+    assert set(registry.entry("set_10").sha256) == {f"{split}.csv" for split in SPLITS}
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"the real set #10 is not at {REAL}")
+def test_the_real_set_10_is_the_registered_one_and_knn_errs_as_measured() -> None:
+    expected = registry.entry("set_10").sha256
+    assert {name: digest_of_file(REAL / name) for name in expected} == expected
+    splits = Isip(source="isip", folder=str(REAL)).load({split: REAL / f"{split}.csv" for split in SPLITS}).splits
+    model = baselines.fit_knn(splits["train"].x, splits["train"].y, 100)
+    errors = [100 * baselines.error_of(model, splits[split].x, splits[split].y) for split in SPLITS]
+    assert errors == pytest.approx([7.625, 38.83, 33.44], abs=0.005)

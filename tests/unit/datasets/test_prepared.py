@@ -1,0 +1,234 @@
+"""Prepared datasets: refused where no blind study can be run, whole and hashed otherwise."""
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_of_file
+from blindtune.datasets import chunked as pieces
+from blindtune.datasets.base import SPLITS, Loaded, Source, Split
+from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.prepared import check, digest_of_split, open_prepared, open_split, prepare
+from support.builders import Places, points, prepare_toy, write_isip
+
+
+def split(count: int = 8, seed: int = 0, **changes: Any) -> Split:
+    x, y = points(count, seed)
+    return dataclasses.replace(Split(x, y), **changes)
+
+
+def loaded(**changes: Any) -> Loaded:
+    splits = {name: changes.pop(name, split(seed=number)) for number, name in enumerate(SPLITS)}
+    return Loaded(splits=splits, classes=["a", "b"], axes=["sample", "feature"], units="none", **changes)
+
+
+def grouped(values: list[int], seed: int = 0) -> Split:
+    return split(len(values), seed, group=np.array(values))
+
+
+class FixedListTuner(Source):
+    """Hands over what it is given."""
+
+    _handed: Loaded
+
+    def load(self, files: dict[str, Path]) -> Loaded:
+        return self._handed
+
+
+def written(folder: Path, data: Loaded, **changes: Any) -> Places:
+    """What `prepare` makes of ``data``."""
+    places = Places(folder / "data/it/manifest.json", folder / "sealed/it/seal.json")
+    source = FixedListTuner()
+    source._handed = dataclasses.replace(data, **changes)
+    prepare("it", source, {}, places.manifest, places.seal)
+    return places
+
+
+def files_of(places: Places) -> list[Path]:
+    return [path for half in (places.manifest, places.seal) for path in half.parent.rglob("*") if path.is_file()]
+
+
+def with_value(value: float) -> Split:
+    changed = split()
+    changed.x[3, 1] = value
+    return changed
+
+
+def test_good_data_pass() -> None:
+    check("toy", loaded())
+    check("toy", loaded(train=grouped([1, 1, 2, 2]), dev=grouped([3, 3]), eval=grouped([4, 5])))
+
+
+@pytest.mark.parametrize("name", SPLITS)
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (split(0), "is empty"),
+        (split(y=np.zeros(8, np.int64)), "class b has no sample"),
+        (split(y=np.ones(8, np.int64)), "class a has no sample"),
+        (split(y=np.arange(8) % 3), "label 2 is none of the 2 classes"),
+        (split(y=np.arange(8) % 2 - 1), "label -1 is none of the 2 classes"),
+        (split(y=np.arange(6) % 2), "8 samples but 6 labels"),
+    ],
+)
+def test_bad_data_are_refused_by_dataset_and_split(name: str, part: Split, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check("toy", loaded(**{name: part}))
+    assert str(caught.value).startswith(f"dataset toy, {name}: ") and words in str(caught.value)
+
+
+def test_one_class_is_no_problem_to_solve() -> None:
+    alone = {name: split(seed=number, y=np.zeros(8, np.int64)) for number, name in enumerate(SPLITS)}
+    data = Loaded(splits=alone, classes=["a"], axes=["sample", "feature"], units="none")
+    with pytest.raises(UserError, match="dataset toy: has one class"):
+        check("toy", data)
+
+
+@pytest.mark.parametrize(("first", "second"), [("train", "dev"), ("train", "eval"), ("dev", "eval")])
+def test_a_group_in_two_splits_is_refused(first: str, second: str) -> None:
+    groups = {name: grouped([10 * number, 10 * number + 1]) for number, name in enumerate(SPLITS)}
+    groups[second] = grouped([99, int(groups[first].group[0])])  # type: ignore[index]
+    with pytest.raises(UserError, match=f"stands in {first} and in {second}"):
+        check("toy", loaded(**groups))
+
+
+@pytest.mark.parametrize(("first", "second"), [("train", "dev"), ("train", "eval"), ("dev", "eval")])
+def test_the_same_data_in_two_splits_are_refused(tmp_path: Path, first: str, second: str) -> None:
+    files = write_isip(tmp_path / "csv", train=30)
+    files[second].write_bytes(files[first].read_bytes())
+    with pytest.raises(UserError, match=f"{first} and {second} hold the same samples"):
+        prepare("toy", Isip(source="isip", folder="x"), files, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
+    assert not (tmp_path / "data").exists() and not (tmp_path / "sealed").exists()
+
+
+def test_a_label_gap_is_refused_while_preparing(tmp_path: Path) -> None:
+    files = write_isip(tmp_path / "csv")
+    for path in files.values():
+        path.write_text(path.read_text(encoding="utf-8").replace("1,", "2,"), encoding="utf-8")
+    with pytest.raises(UserError, match="dataset toy, train: class 1 has no sample"):
+        prepare("toy", Isip(source="isip", folder="x"), files, tmp_path / "m.json", tmp_path / "s.json")
+
+
+def test_what_is_prepared_is_opened_again(tmp_path: Path) -> None:
+    places = prepare_toy(tmp_path, train=12, dev=8, eval=6)
+    data = places.open()
+    source = Isip(source="isip", folder=str(tmp_path / "csv/toy"))
+    original = source.load(source.given()).splits
+    for name, part in (("train", data.train), ("dev", data.dev), ("eval", open_split(places.seal.parent / "eval"))):
+        np.testing.assert_array_equal(part.x, original[name].x)
+        np.testing.assert_array_equal(part.y, original[name].y)
+        assert isinstance(part.x, np.memmap) and part.group is None
+    assert (data.name, data.classes, data.sample_shape) == ("toy", ["0", "1"], (2,))
+
+
+def test_a_manifest_says_where_everything_came_from(tmp_path: Path) -> None:
+    places = prepare_toy(tmp_path, train=12, dev=8, eval=6)
+    manifest = json.loads(places.manifest.read_text(encoding="utf-8"))
+    assert manifest["counts"]["eval"] == {"0": 3, "1": 3}
+    assert (manifest["sample_shape"], manifest["dtype"], manifest["axes"]) == ([2], "float32", ["sample", "feature"])
+    assert manifest["files"] == {f"{n}.csv": digest_of_file(tmp_path / f"csv/toy/{n}.csv") for n in SPLITS}
+    assert manifest["splits"]["dev"] == digest_of_split(places.open().dev)
+    assert manifest["versions"].keys() == {"python", "numpy"}
+    seal = json.loads(places.seal.read_text(encoding="utf-8"))
+    eval_part = open_split(places.seal.parent / "eval")
+    assert seal == {"dataset": "toy", "sha256": digest_of_split(eval_part), "samples": 6}
+
+
+def test_eval_lies_under_the_seal_alone(tmp_path: Path) -> None:
+    places = prepare_toy(tmp_path)
+    below = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "data").rglob("*.npy")}
+    assert below == {f"data/toy/{part}/{array}.npy" for part in ("train", "dev") for array in "xy"}
+    assert {path.name for path in places.seal.parent.iterdir()} == {"eval", "seal.json"}
+
+
+def test_hashes_follow_content(tmp_path: Path) -> None:
+    one, same = prepare_toy(tmp_path / "one").open(), prepare_toy(tmp_path / "same").open()
+    other, only_eval = prepare_toy(tmp_path / "b", seed=1).open(), prepare_toy(tmp_path / "c", eval=32).open()
+    assert one.sha256 == same.sha256 == only_eval.sha256 != other.sha256
+    assert one.manifest["splits"]["eval"] != only_eval.manifest["splits"]["eval"]
+
+
+def test_groups_are_kept_and_count(tmp_path: Path) -> None:
+    plain = loaded(train=split(4))
+    with_group = loaded(train=grouped([1, 1, 2, 2]), dev=grouped([3, 3], 1), eval=grouped([4, 5], 2))
+    assert digest_of_split(plain.splits["train"]) != digest_of_split(with_group.splits["train"])
+    assert written(tmp_path, with_group).open().train.group.tolist() == [1, 1, 2, 2]  # type: ignore[union-attr]
+    # Without groups now: none of before may be left.
+    assert written(tmp_path, plain).open().train.group is None
+
+
+@pytest.mark.parametrize("name", SPLITS)
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_value_that_is_not_finite_is_named_and_nothing_is_written(
+    tmp_path: Path, name: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in files_of(written(tmp_path, loaded()))}
+    monkeypatch.setattr(pieces, "CHUNK", 24)
+    with pytest.raises(UserError, match=f"dataset it, {name}: sample 4 holds a value that is not finite"):
+        written(tmp_path, loaded(**{name: with_value(value)}))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(UserError, match="not finite"):
+        written(tmp_path / "new", loaded(**{name: with_value(value)}))
+    assert not list(tmp_path.glob("new/**/*"))
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 2**24])
+def test_what_is_written_does_not_depend_on_how_much_is_held_at_once(
+    tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    for dtype in (np.uint8, np.float32, ">f8"):
+        pictures = {name: split(x=picture(dtype, seed)) for seed, name in enumerate(SPLITS)}
+        places = written(tmp_path, loaded(**pictures))
+        for name in ("train", "dev"):
+            stored = io.BytesIO()
+            np.save(stored, pictures[name].x)
+            assert (places.manifest.parent / name / "x.npy").read_bytes() == stored.getvalue()
+            assert places.open().manifest["splits"][name] == digest_of_split(pictures[name])
+
+
+def test_the_digest_of_data_is_what_it_always_was(tmp_path: Path) -> None:
+    """It identifies frozen models and what they looked at."""
+    assert (
+        written(tmp_path, loaded()).open().sha256 == "6009de88fe78fcf553c39cbf5758af424b38aff811c4b69801fab257e234d66c"
+    )
+
+
+def test_channels_are_counted_where_there_are_some(tmp_path: Path) -> None:
+    x = picture(np.uint8, 1)
+    places = written(tmp_path, loaded(train=split(x=x)), axes=["sample", "row", "channel", "column"])
+    statistics = places.open().manifest["statistics"]
+    np.testing.assert_allclose(statistics["mean"], x.mean(axis=(0, 1, 3)))
+    np.testing.assert_allclose(statistics["deviation"], x.std(axis=(0, 1, 3)))
+    assert written(tmp_path, loaded()).open().manifest["statistics"] is None
+
+
+def picture(dtype: Any, seed: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 256, (8, 3, 2, 4)).astype(dtype)
+
+
+def test_a_missing_or_damaged_array_is_named(tmp_path: Path) -> None:
+    places = prepare_toy(tmp_path)
+    array = places.manifest.parent / "dev" / "x.npy"
+    for size in (40, 0):
+        array.write_bytes(array.read_bytes()[:size])
+        with pytest.raises(UserError, match=r"dev/x\.npy: cannot be read"):
+            places.open()
+    array.unlink()
+    with pytest.raises(UserError, match=r"dev/x\.npy: cannot be read"):
+        places.open()
+    with pytest.raises(UserError, match=r"gone\.json: cannot be read"):
+        open_prepared(tmp_path / "gone.json")
+
+
+def test_an_array_of_objects_runs_no_code(tmp_path: Path) -> None:
+    places = prepare_toy(tmp_path)
+    np.save(places.manifest.parent / "dev" / "y.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"dev/y\.npy: cannot be read"):
+        places.open()

@@ -1,0 +1,115 @@
+"""A real recording and a real slide, from the file to samples; `pytest -s` prints what docs/real_files.md quotes."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from blindtune.datasets.corpus.config import RawFile
+from blindtune.datasets.eeg import edf_header as headers
+from blindtune.datasets.eeg import montages
+from blindtune.datasets.eeg import preprocessing as recordings
+from blindtune.datasets.slides.reader import Slide, View
+from blindtune.views.frames import Framed
+from support.eeg_files import ABSENT, eeg, tse
+from support.eeg_files import REAL as RECORDING
+from support.scipy_eeg import prepared
+from support.slide_files import REAL as SLIDE
+from support.slide_files import write_slide
+
+here = pytest.mark.skipif(not RECORDING.is_file(), reason=ABSENT)
+there = pytest.mark.skipif(not SLIDE.is_file(), reason=f"the real slide is not here ({SLIDE.name} of the shared data)")
+#: The last two reach past the edge.
+PLACES = [(0, 0), (517, 233), (1701, 2449), (1024, 1024), (-100, 2900), (2100, -37)]
+
+
+@here
+def test_a_real_recording_becomes_segments_that_scipy_gives_too(tmp_path: Path) -> None:
+    """From the file by its survey and its cut to frames, against the bytes of the file, NumPy and scipy."""
+    path = tmp_path / RECORDING.name
+    path.symlink_to(RECORDING)
+    path.with_suffix(".tse_bi").write_text(tse([(5.0, 27.5, "seiz")]), encoding="utf-8")
+    source = eeg(folder=str(tmp_path), patient=r"(S\d+)R")
+    survey = source.survey(tmp_path, RawFile(path.name, (f"{path.stem}.tse_bi",), "train"))
+    assert survey.bad is None and survey.facts["rate"] == 160 and survey.facts["seconds"] == 61
+    starts = [candidate.place["start"] for candidate in survey.candidates]
+    assert starts == [5.0, 15.0, 37.5, 47.5]
+    ours = source.cut(tmp_path, survey, survey.candidates)
+    whole = prepared(path)
+    assert whole.shape == (20, 3050) and ours.shape == (4, 20, 500)
+    theirs = np.stack([whole[:, round(50 * at) : round(50 * at) + 500] for at in starts])
+    apart = np.abs(ours - theirs).max(axis=(0, 2)) / np.abs(theirs).max(axis=(0, 2))
+    assert apart.max() < 1e-6
+    header, montage = headers.read(path), montages.montage("tcp20")
+    signals = recordings.read(path, header, montages.locate(header.labels, montage))
+    exact = np.abs(recordings.condition(signals, montage, source) - whole).max() / np.abs(whole).max()
+    assert exact < 1e-9
+    mean, deviation = (np.asarray(part, np.float32) for part in (theirs.mean(axis=(0, 2)), theirs.std(axis=(0, 2))))
+    framed = Framed(ours, source, mean, deviation).scoring_batch(slice(0, 4))
+    normal = (theirs - mean[:, None]) / deviation[:, None]
+    windows = np.lib.stride_tricks.sliding_window_view(normal, 15, axis=-1)[:, :, ::5].swapaxes(1, 2)
+    assert framed.shape == (4, 98, 300)
+    by_frame = np.abs(framed - windows.reshape(framed.shape)).max() / np.abs(normal).max()
+    assert by_frame < 1e-6
+    print(f"\n{path.name}: {header.kind}, {len(header.labels)} channels at {survey.facts['rate']:g} Hz, 61 s")
+    print(f"facts: {survey.facts}; left out: {survey.left_out}")
+    print(f"whole: {whole.shape}, largest difference from scipy {exact:.1e} of the largest value, in float64")
+    print(f"segments: {ours.shape}, as stored in float32: {apart.max():.1e}")
+    print(f"frames, normalised: {framed.shape}, {by_frame:.1e} of the largest value")
+    for step in recordings.describe(source)["steps"]:
+        print(f"filter: {step}")
+
+
+def by_openslide(path: Path, place: tuple[int, int], view: View) -> NDArray[np.uint8]:
+    """A patch by OpenSlide and Pillow alone, its transparent part laid on white."""
+    from openslide import OpenSlide
+
+    with OpenSlide(path) as plain:
+        region = plain.read_region(place, view.level, (view.pixels, view.pixels))
+    white = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region).convert("RGB")
+    same = view.pixels == view.patch
+    return np.asarray(white if same else white.resize((view.patch, view.patch), Image.Resampling.LANCZOS))
+
+
+@there
+@pytest.mark.parametrize(
+    ("mpp", "view"),
+    [
+        (None, View(0, 512, 512.0, 512)),
+        (0.5, View(0, 512, 512.0, 512)),
+        (0.75, View(0, 770, 770.0, 512)),
+        (1.0, View(0, 1026, 1026.0, 512)),
+    ],
+)
+def test_patches_of_a_real_slide_are_those_of_openslide(mpp: float | None, view: View) -> None:
+    with closing(Slide(SLIDE, threads=2)) as slide:
+        scale = slide.scale(None, None)
+        assert scale is not None and (scale.mpp, scale.origin) == (0.499, "openslide.mpp-x")
+        assert slide.view(512, mpp, scale) == view
+        patches = slide.read(PLACES, view)
+        print(f"\n{SLIDE.name}: {slide.size[0]} x {slide.size[1]}, {scale.mpp} um by {scale.origin}; {mpp}: {view}")
+    for place, patch in zip(PLACES, patches, strict=True):
+        np.testing.assert_array_equal(patch, by_openslide(SLIDE, place, view))
+    # The last begins 37 rows above the slide; scaling blurs its edge.
+    assert patches[-1] is not None and (patches[-1][:12] == 255).all()
+    print(f"{len(PLACES)} patches, two of them past the edge: every pixel as OpenSlide gives it")
+
+
+@there
+@pytest.mark.parametrize(("mpp", "level", "pixels"), [(0.5, 0, 512), (2.0, 1, 512), (4.0, 1, 1023)])
+def test_so_are_those_of_its_pixels_in_a_pyramid(tmp_path: Path, mpp: float, level: int, pixels: int) -> None:
+    """The real slide has one level; its pixels, written with two, are read from the nearest finer one."""
+    from openslide import OpenSlide
+
+    with OpenSlide(SLIDE) as plain:
+        shown = np.asarray(plain.read_region((0, 0), 0, plain.dimensions).convert("RGB"))
+    path = write_slide(tmp_path / "pyramid.svs", shown)
+    with closing(Slide(path)) as slide:
+        view = slide.view(512, mpp, slide.scale(None, None))
+        assert (view.level, view.pixels) == (level, pixels)
+        patches = slide.read(PLACES, view)
+    for place, patch in zip(PLACES, patches, strict=True):
+        np.testing.assert_array_equal(patch, by_openslide(path, place, view))

@@ -1,0 +1,260 @@
+"""The report of corpora: patients, confusion, what was left out, examples; stand-ins beside published numbers."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blindtune.core.files import read_json, write_json
+from blindtune.report import contents as names
+from blindtune.report.figures import write as figures
+from blindtune.report.figures.style import marks
+from blindtune.report.page import write_page
+from blindtune.report.records import Records, collect, in_groups
+from blindtune.report.stats import comparisons, statistics
+from blindtune.report.tables import write as tables
+from support.report_corpora import EEG, PATIENTS, SLIDES
+from support.report_records import Made
+
+STAND_IN = {"stand_in": True}
+SYSTEMS = ["knn", "deep_m", "deep_a"]
+
+
+def records_of(made: Made) -> Records:
+    return collect(made.root, made.compare, made.seeds)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    datasets = {"slides": SLIDES | STAND_IN, "eeg": EEG, "set_10": {}}
+    return Made(tmp_path_factory.mktemp("results") / "tiny", systems=SYSTEMS, datasets=datasets).write()
+
+
+@pytest.fixture(scope="module")
+def report(made: Made) -> Path:
+    records, folder = records_of(made), made.root / "report"
+    tables.write_tables(records, folder / "tables")
+    figures.write_figures(records, folder / "figures")
+    write_page(records, folder / "tables", folder / "figures", folder / "report.html")
+    return folder
+
+
+def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_only_corpora_have_figures_of_patients_and_examples(made: Made, report: Path) -> None:
+    drawn = {path.stem for path in (report / "figures").iterdir()}
+    assert drawn == set(names.figures(list(made.datasets), ["slides", "eeg"]))
+    assert "patients_slides" in drawn and "splits_slides" not in drawn and "patients_set_10" not in drawn
+
+
+def test_table_3_never_judges_a_stand_in_beside_a_published_number(report: Path) -> None:
+    rows = {(row["dataset"], row["system"]): row for row in rows_of(report, "table3_errors")}
+    stand_in, real = rows["slides", "deep_a"], rows["eeg", "deep_m"]
+    assert (stand_in["published_eval"], stand_in["published_system"]) == ("41.55", "Auto")
+    assert (stand_in["data"], stand_in["verdict"]) == ("stand-in", "not judged: stand-in data")
+    assert stand_in["difference_low"] == ""
+    assert (real["published_eval"], real["data"]) == ("36.08", "real") and "sampling error" in real["verdict"]
+
+
+def test_table_5_puts_our_networks_below_the_published_ones(report: Path) -> None:
+    rows = rows_of(report, "table5_architectures")
+    names_of = [(row["dataset"], row["network"].split(",")[0], row["data"]) for row in rows]
+    assert names_of == [
+        ("slides", "Manual", "published"),
+        ("slides", "deep_m", "stand-in"),
+        ("slides", "Auto", "published"),
+        ("slides", "deep_a", "stand-in"),
+        ("eeg", "deep_m", "real"),
+        ("eeg", "deep_a", "real"),
+    ]
+    manual, ours, auto = rows[:3]
+    assert manual["input_layer"] == "Conv2d (16, 5x5), relu, MaxPool2d (2, 2)"
+    assert (manual["layer_3"], manual["output_layer"]) == ("Dense (128), relu, dropout (0.25)", "Dense (2), linear")
+    assert [manual[key] for key in ("optimizer", "learning_rate", "epochs", "batch_size")] == [
+        "SGD",
+        "0.001",
+        "15",
+        "8",
+    ]
+    assert (manual["input"], auto["input"], auto["parameters"]) == ("128 × 128 × 3", "not printed", "")
+    assert (ours["origin"], ours["optimizer"]) == ("ours, stand-in data", "adam")
+    assert ours["input"] == "40 × 40 × 3: crops (rotate true, side 128)"
+    assert {row["dataset"] for row in rows_of(report, "table4_architectures")} == {"set_10"}
+
+
+def test_table_2_has_the_training_that_table_5_prints(report: Path) -> None:
+    found = {
+        (row["kind"], row["argument"], row["meaning"]): row["published"]
+        for row in rows_of(report, "table2_arguments")
+        if "slides (stand-in data)" in row["systems"]
+    }
+    assert found["manual", "optimizer", "training setting"] == "SGD"
+    assert found["tuner", "epochs", "the same, for #11"] == "10"
+    assert found["manual", "sees", "what of a sample is seen"] == ""
+
+
+def test_errors_of_patients_are_those_of_the_looks(made: Made, report: Path) -> None:
+    rows = {(row["dataset"], row["system"]): row for row in rows_of(report, "patients")}
+    assert {dataset for dataset, _ in rows} == {"slides", "eeg"}
+    looks = [read_json(made.root / f"decodes/eeg/deep_m/{seed}/look.json")["groups"] for seed in made.seeds]
+    errors = {
+        PATIENTS[one["group"]]: float(np.mean([look[at]["wrong"] for look in looks])) / one["samples"]
+        for at, one in enumerate(looks[0])
+    }
+    row = rows["eeg", "deep_m"]
+    assert (row["patients"], row["fewest_samples"], row["most_samples"]) == ("5", "8", "256")
+    for key, value in (("median", np.median), ("lowest", np.min), ("highest", np.max), ("mean", np.mean)):
+        assert float(row[key]) == pytest.approx(100 * value(list(errors.values())))
+    by_patient = dict(one.split(": ", 1) for one in row["by_patient"].split("; "))
+    assert by_patient == {
+        name: f"{100 * error:.2f}% of {one['samples']}"
+        for (name, error), one in zip(errors.items(), looks[0], strict=True)
+    }
+
+
+def test_a_look_without_patients_leaves_a_dash(tmp_path: Path) -> None:
+    old = Made(tmp_path / "tiny", systems=["knn"], datasets={"eeg": EEG}).write()
+    for seed in old.seeds:
+        path = old.root / f"decodes/eeg/knn/{seed}/look.json"
+        write_json(path, {key: value for key, value in read_json(path).items() if key != "groups"})
+    records = records_of(old)
+    found = tables.TABLES["patients"](records)
+    assert found.rows[0]["patients"] is None and any("before errors were counted" in note for note in found.notes)
+    drawn = figures.FAMILIES["patients"](records.datasets[0], marks(records))
+    assert [text.get_text() for text in drawn.texts] == ["No look at eeg was counted by patient."]
+
+
+def test_confusion_is_summed_over_the_seeds_and_says_so(made: Made, report: Path) -> None:
+    rows = [row for row in rows_of(report, "confusion") if (row["dataset"], row["system"]) == ("slides", "deep_m")]
+    looks = [read_json(made.root / f"decodes/slides/deep_m/{seed}/look.json")["confusion"] for seed in made.seeds]
+    assert [[int(row["as_1"]), int(row["as_2"])] for row in rows] == np.sum(looks, axis=0).tolist()
+    assert [row["true"] for row in rows] == ["1: dcis", "2: indc"]
+    assert float(rows[0]["error"]) == pytest.approx(100 * (1 - int(rows[0]["as_1"]) / int(rows[0]["samples"])))
+    assert "Summed over the 2 seeds." in (report / "tables" / "confusion.md").read_text(encoding="utf-8")
+
+
+def test_a_dataset_of_fewer_classes_leaves_the_other_columns_empty(tmp_path: Path) -> None:
+    three = {"classes": ["a", "b", "c"], "counts": {s: dict.fromkeys("abc", 100) for s in ("train", "dev", "eval")}}
+    both = Made(tmp_path / "tiny", systems=["knn"], datasets={"two": {}, "three": three}).write()
+    found = tables.TABLES["confusion"](records_of(both))
+    texts = {row["true"]: [column.text(row) for column in found.columns if column.group] for row in found.rows}
+    assert texts["1: left"][2] == "" and texts["3: c"][2] != ""
+
+
+def test_what_was_left_out_stands_by_rule_class_and_split(report: Path) -> None:
+    rows = {(row["dataset"], row["rule"], row["class"]): row for row in rows_of(report, "left_out")}
+    assert [rows["slides", "white", "dcis"][split] for split in ("train", "dev", "eval")] == ["12", "3", "0"]
+    assert rows["eeg", "seconds in the guard", "background"]["eval"] == "70"
+    assert len(rows) == 3
+
+
+def test_bad_files_are_listed_with_their_reasons_and_do_no_harm(report: Path) -> None:
+    rows = {row["file"]: row["reason"] for row in rows_of(report, "bad_files")}
+    assert rows == SLIDES["parameters"]["bad_files"]
+    texts = [(report / "tables" / f"bad_files.{kind}").read_text(encoding="utf-8") for kind in ("md", "tex")]
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert not any("<script" in text for text in (page, *texts))
+    assert r"is truncated \| &lt;script&gt;" in texts[0] and r"has \$no\$ annotation" in texts[1]
+    assert "No file was bad in eeg." in page
+
+
+def test_every_parameter_of_the_preparation_is_shown(report: Path) -> None:
+    rows = {(row["dataset"], row["given"], row["parameter"]): row["value"] for row in rows_of(report, "preparation")}
+    assert rows["slides", "config", "tissue.white"] == "0.5"
+    assert (rows["slides", "config", "strict"], rows["slides", "config", "made"]) == ("false", "none")
+    assert rows["eeg", "preparation", "filter.effective_band.high"] == "23.0"
+    assert rows["eeg", "preparation", "filter.steps"] == "resampled; band-pass"
+    assert not any("sha256" in parameter or "bad_files" in parameter for _, _, parameter in rows)
+
+
+def test_the_examples_name_class_and_patient(made: Made) -> None:
+    records = records_of(made)
+    signals = figures.FAMILIES["examples"](records.datasets[1], marks(records))
+    assert [axes.get_title().split("\n")[0] for axes in signals.axes] == ["background"] * 2 + ["seizure"] * 2
+    assert [label.get_text() for label in signals.axes[0].get_yticklabels()] == EEG["parameters"]["channels"]
+    lines = signals.axes[1].lines
+    assert len(lines) == 20 and lines[0].get_xdata()[-1] == pytest.approx(2.0)
+    patches = figures.FAMILIES["examples"](records.datasets[0], marks(records))
+    titles = [axes.get_title() for axes in patches.axes]
+    assert titles[:3] == [f"dcis: {name}" for name in PATIENTS[-6:-3]]
+    assert titles[-2:] == [r"dcis: <b>\$1.svs", "indc: b.svs"]
+    assert "stand-in data" in patches.get_suptitle()
+
+
+def test_intervals_are_those_over_patients_where_there_are_any(made: Made) -> None:
+    records = records_of(made)
+    eeg, plane = records.datasets[1], records.datasets[2]
+    first, second = eeg.classifiers[0], eeg.classifiers[2]
+    apart = statistics.paired(first.wrong(), second.wrong(), in_groups(first, second))
+    alone = statistics.paired(first.wrong(), second.wrong())
+    assert apart.value == pytest.approx(alone.value) and apart.error >= alone.error
+    assert first.clustered() is not None and plane.classifiers[0].clustered() is None
+    assert any(pair.difference.error == apart.error for pair in comparisons.pairs(eeg))
+    notes = tables.TABLES["table3_errors"](records).notes
+    assert any("the patients are what was drawn" in note for note in notes)
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_samples_that_go_together_count_as_one(agree: bool) -> None:
+    """Forty samples in four patients: where each patient is wrong as a whole, there are four draws and not forty."""
+    wrong = np.repeat([1, 0, 0, 0], 10) if agree else np.tile([1, 0, 0, 0], 10)
+    drawn_alone = statistics.sampling_part(0.25, 40)
+    part = statistics.clustered_part(wrong.reshape(4, 10).sum(axis=1).astype(float), np.full(4, 10), drawn_alone)
+    assert part.freedom == 3
+    # Four values, one of them 1: their variance over four.
+    expected = float(np.var([1, 0, 0, 0], ddof=1)) / 4 if agree else drawn_alone.variance
+    assert part.variance == pytest.approx(expected)
+
+
+def test_what_is_said_of_the_published_study_keeps_to_the_printed_numbers(made: Made, report: Path) -> None:
+    gaps = comparisons.published_gaps(records_of(made))
+    assert ["#10," in gaps[0], "#11," in gaps[1], "#12," in gaps[2]] == [True] * 3
+    assert "Manual (20.88%) and Auto (41.55%) on #11, 20.67 points on 2,500 eval samples, exceeds" in gaps[1]
+    half = 1.959964 * np.sqrt((0.2088 * 0.7912 + 0.4155 * 0.5845) / 2500)
+    assert f"more than {100 * half:.2f} points" in gaps[1] and "belong to patients" in gaps[1]
+    # Nothing that was measured on a stand-in is said in the same breath.
+    assert not any("slides" in gap for gap in gaps)
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert all(gap in page for gap in gaps) and "<h4>slides (stand-in data)</h4>" in page
+
+
+def _coverage(clustered: bool, runs: int = 300, patients: int = 12, each: int = 25) -> float:
+    """How often the 95% interval holds the true difference of two systems, where each suits other patients."""
+    rng, covered = np.random.default_rng(3), 0
+    samples = np.full(patients, each)
+    for _ in range(runs):
+        shares = np.clip(0.3 + rng.normal(0, 0.15, (2, patients)), 0, 1)
+        wrong = rng.uniform(size=(2, patients, each)) < shares[..., None]
+        first, second = (part.reshape(1, -1) for part in wrong)
+        counts = wrong.sum(axis=2)[:, None]
+        groups = statistics.Groups(counts[0], counts[1], samples) if clustered else None
+        found = statistics.paired(first, second, groups)
+        covered += found.low <= 0 <= found.high
+    return covered / runs
+
+
+def test_intervals_over_patients_hold_the_truth_where_those_over_samples_do_not() -> None:
+    assert 0.91 <= _coverage(True) <= 0.995
+    assert _coverage(False) < 0.85
+
+
+def test_the_published_samples_are_taken_to_go_together_as_much_as_ours() -> None:
+    alone = statistics.against_published(0.3, 2500, [0.35], 2500)
+    own = statistics.sampling_part(0.35, 2500)
+    found = statistics.against_published(0.3, 2500, [0.35], 2500, statistics.Part(4 * own.variance, 20))
+    assert found.error == pytest.approx(2 * alone.error) and found.value == alone.value
+    assert found.high - found.value > 2 * (alone.high - alone.value), "few patients make the quantile larger too"
+
+
+def test_groups_of_pictures_are_patients_too(tmp_path: Path) -> None:
+    parameters = {"groups": PATIENTS, "bad_files": {}}
+    pictures = {"axes": SLIDES["axes"], "sample_shape": [8, 8, 1], "parameters": parameters}
+    made = Made(tmp_path / "tiny", systems=["knn"], datasets={"pictures": pictures, "set_10": {}}).write()
+    records = records_of(made)
+    assert [row["dataset"] for row in tables.TABLES["patients"](records).rows] == ["pictures"]
+    assert "patients" not in records.datasets[0].families
+    assert not tables.TABLES["left_out"](records).rows and not tables.TABLES["bad_files"](records).rows

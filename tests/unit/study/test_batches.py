@@ -1,0 +1,281 @@
+"""Searches whose trials are trained many at once: the same trials with the same numbers, whatever the group."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blindtune.config.systems import Tuned
+from blindtune.core.validation import load
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.trial import Trial, wall_of
+from blindtune.search_space import Space
+from blindtune.study import setup as plans
+from blindtune.training.base import Training
+from blindtune.training.fused.trainer import FusedTrainer
+from support.builders import check, create_tuner, finished_trial, prepared, tuner
+from support.curve_trainer import CurveTrainer, ManyCurves, Runner
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*(currentThread|getName).*:DeprecationWarning",
+    "ignore::UserWarning",
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+)
+
+#: Lists of numbers without conditions, which every algorithm takes; a fifth of the sets is invalid.
+SPACE = """\
+layers: {type: int, low: 1, high: 1}
+learning_rate: {type: float, low: 0.01, high: 0.4, step: 0.01}
+units: {type: int, low: 0, high: 4}
+"""
+
+#: By library and algorithm: more keys, and the largest group that the tuner hands out of 64 that are asked for.
+FREE: dict[tuple[str, str], tuple[dict[str, Any], int]] = {
+    ("keras-tuner", "random"): ({}, 30),
+    ("keras-tuner", "hyperband"): ({}, 9),
+    ("optuna", "random"): ({}, 30),
+    ("optuna", "grid"): ({}, 30),
+    ("scikit-learn", "parameter-sampler"): ({}, 30),
+    ("scikit-learn", "parameter-grid"): ({}, 30),
+    ("scikit-learn", "randomized-search"): ({}, 30),
+    ("scikit-learn", "grid-search"): ({}, 30),
+    ("scikit-learn", "halving-random-search"): ({}, 20),
+    ("scikit-learn", "halving-grid-search"): ({}, 20),
+    ("optuna", "tpe"): ({"batch": 8}, 8),
+}
+
+#: Those whose next set depends on the score of the last, or whose library waits for it.
+ONE_BY_ONE: dict[tuple[str, str], dict[str, Any]] = {
+    ("keras-tuner", "bayesian"): {},
+    ("keras-tuner", "grid"): {},
+    ("optuna", "tpe"): {},
+    ("optuna", "tpe-2024"): {},
+    ("optuna", "cma-es"): {},
+    ("optuna", "random"): {"pruner": {"algorithm": "median"}},
+}
+
+
+def tuned(name: tuple[str, str], keys: dict[str, Any], **changes: Any) -> Tuned:
+    library, algorithm = name
+    content = {
+        "kind": "tuner",
+        "tuner": {"library": library, "algorithm": algorithm, **keys},
+        "space": "mlp",
+        "trainer": "pytorch",
+        "training": Training(epochs=9, batch_size=20),
+    }
+    return Tuned.model_validate(content | changes)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepared(tmp_path_factory.mktemp("toy"))
+
+
+class Groups:
+    """Runs studies, each in a folder of its own, with a trainer of its own."""
+
+    def __init__(self, data: Prepared, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self._data, self._folder, self._patch = data, folder, patch
+        self.space = folder / "space.yaml"
+        self.space.write_text(SPACE, encoding="utf-8")
+
+    def __call__(self, trainer: Any, system: Tuned, folder: str = "", **changes: Any) -> Runner:
+        runner = Runner(self._data, self._folder / (folder or str(len(list(self._folder.iterdir())))))
+        runner.files = {"space": self.space}
+        self._patch.setattr(plans, "trainer_for", lambda settings, workers: trainer)
+        runner(system, **({"budget": {"trials": 30}} | changes))
+        return runner
+
+
+@pytest.fixture
+def run(data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
+    return Groups(data, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", FREE, ids="-".join)
+def test_groups_of_any_size_and_order_give_the_same_records(run: Groups, name: tuple[str, str]) -> None:
+    keys, largest = FREE[name]
+    system = tuned(name, keys)
+    outcomes = run(CurveTrainer(), system).outcomes()
+    assert {outcome["status"] for outcome in outcomes} == {"completed", "invalid"}
+    for at_once in (1, 3, 64):
+        trainer = ManyCurves(at_once, seed=at_once)
+        assert run(trainer, system).outcomes() == outcomes
+        groups = trainer.groups
+        assert max(groups) <= at_once
+        invalid = sum(outcome["status"] == "invalid" for outcome in outcomes)
+        assert sum(groups) == len(outcomes) - invalid
+    assert largest - invalid <= max(groups) <= largest, "the tuner hands out what it can"
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE, ids="-".join)
+def test_where_scores_decide_sets_come_one_by_one(run: Groups, name: tuple[str, str]) -> None:
+    system, budget = tuned(name, ONE_BY_ONE[name]), {"trials": 12}
+    trainer = ManyCurves(64)
+    assert run(trainer, system, budget=budget).outcomes() == run(CurveTrainer(), system, budget=budget).outcomes()
+    assert set(trainer.groups) == {1}
+
+
+@pytest.mark.parametrize(
+    "budget", [{"epochs": 40}, {"epochs": 41, "trials": 99}, {"trials": 7}, {"trials": 99, "seconds": 1000.0}]
+)
+@pytest.mark.parametrize("name", [("keras-tuner", "hyperband"), ("optuna", "random"), ("optuna", "tpe")], ids="-".join)
+def test_no_budget_is_overdrawn_nor_left(run: Groups, name: tuple[str, str], budget: dict[str, Any]) -> None:
+    """Trials that end early leave epochs for others: sets of zero units cost one."""
+    if name != ("keras-tuner", "hyperband"):
+        epochs = "epochs: {type: int, low: 1, high: 9}\n"
+        run.space.write_text(SPACE + epochs, encoding="utf-8")
+    system = tuned(name, {"batch": 5} if name[1] == "tpe" else {})
+    alone, many = (run(trainer, system, budget=budget) for trainer in (CurveTrainer(), ManyCurves(64)))
+    assert many.outcomes() == alone.outcomes()
+    spent = sum(max(1, trial.epochs) for trial in many.trials())
+    assert spent <= budget.get("epochs", spent) and len(many.trials()) <= budget.get("trials", 99)
+
+
+def test_within_seconds_a_group_is_as_large_as_trials_were_fast(run: Groups) -> None:
+    from blindtune.core.budget import Budget, BudgetTracker
+    from support.builders import trial
+
+    account = BudgetTracker(Budget(seconds=10))
+    assert account.max_remaining_trials() == 1, "nothing is known yet"
+    account.add(trial())
+    assert account.max_remaining_trials() == int(8.5 / 1.5)
+    account.add(trial(1).model_copy(update={"seconds": {}}))
+    assert account.max_remaining_trials() == int(8.5 / 0.75)
+    for number in range(2, 9):
+        account.add(trial(number))
+    assert account.max_remaining_trials() == 1
+    system = tuned(("optuna", "random"), {})
+    trainer = ManyCurves(64)
+    runner = run(trainer, system, budget={"seconds": 1e-6})
+    assert len(runner.trials()) == 1, "the group that is under way is finished, and it was one of one"
+
+
+class _Killed(BaseException):
+    pass
+
+
+class _Dies(ManyCurves):
+    """Dies in the middle of a group, after the first."""
+
+    def train_batch(self, jobs: Any, train: Any, dev: Any) -> Any:
+        for number, ended in enumerate(super().train_batch(jobs, train, dev)):
+            if len(self.groups) > 1 and number == 1:
+                raise _Killed
+            yield ended
+
+
+@pytest.mark.parametrize("name", [*FREE], ids="-".join)
+def test_a_kill_costs_at_most_the_group_under_way(run: Groups, name: tuple[str, str]) -> None:
+    system = tuned(name, FREE[name][0])
+    outcomes = run(CurveTrainer(), system).outcomes()
+    with pytest.raises(_Killed):
+        run(_Dies(8), system, folder="killed")
+    runner = Runner(run._data, run._folder / "killed")
+    numbers = [trial.number for trial in runner.trials()]
+    assert numbers == list(range(len(numbers))) and 8 <= len(numbers) < 30, "what stands there is whole, and in order"
+    for at_once in (64, 3):
+        runner = run(ManyCurves(at_once, seed=9), system, folder="killed")
+        assert runner.outcomes() == outcomes
+        runner.cut(runner.ends()[10] + 5)
+    assert run(CurveTrainer(), system, folder="killed").outcomes() == outcomes
+
+
+def test_a_larger_budget_goes_on_in_the_middle_of_a_batch(run: Groups) -> None:
+    system = tuned(("optuna", "tpe"), {"batch": 8})
+    whole = run(ManyCurves(64), system, budget={"trials": 29}).outcomes()
+    run(ManyCurves(64), system, folder="grows", budget={"trials": 13})
+    assert run(ManyCurves(3), system, folder="grows", budget={"trials": 29}).outcomes() == whole
+
+
+def test_a_batch_changes_the_search_and_belongs_to_tpe(run: Groups) -> None:
+    one, eight = (run(CurveTrainer(), tuned(("optuna", "tpe"), {"batch": size})).outcomes() for size in (1, 8))
+    assert [outcome["hyperparameters"] for outcome in one] != [outcome["hyperparameters"] for outcome in eight]
+    space = load(Space, run.space)
+    for keys, words in (
+        ({"algorithm": "random"}, "batch: belongs to tpe; random"),
+        ({"algorithm": "tpe-2024"}, "batch: belongs to tpe; tpe-2024"),
+        ({"algorithm": "tpe", "pruner": {"algorithm": "median"}}, "batch: a pruner compares"),
+    ):
+        settings = Tuned.model_validate(
+            {"kind": "tuner", "tuner": {"library": "optuna", "batch": 2, **keys}, "space": "mlp"}
+        ).tuner
+        with pytest.raises(ValueError, match=words):
+            check(settings, space)
+
+
+def test_what_is_told_first_was_asked_first() -> None:
+    space = Space.model_validate(
+        {"units": {"type": "int", "low": 1, "high": 9}, "layers": {"type": "int", "low": 1, "high": 1}}
+    )
+    for name in (("keras-tuner", "random"), ("optuna", "random"), ("scikit-learn", "randomized-search")):
+        made = create_tuner(tuner(*name), space, 6)
+        asked = made.ask_batch(4)
+        assert len(asked) == 4
+        for number in range(4):
+            made.tell(finished_trial(0.1 * number))
+        assert len(made.ask_batch(64)) == (64 if name[0] == "optuna" else 2)
+    optuna: Any = create_tuner(tuner("optuna", "random"), space, 6)
+    sets = [proposal.hyperparameters["units"] for proposal in optuna.ask_batch(3)]
+    for number in range(3):
+        optuna.tell(finished_trial(0.1 * number))
+    assert [(trial.params["units"], trial.value) for trial in optuna._study.trials] == [
+        (units, pytest.approx(0.1 * number)) for number, units in enumerate(sets)
+    ]
+
+
+# --- the fused trainer itself
+
+NETWORKS = """\
+layers: {type: int, low: 0, high: 2}
+units: {type: int, low: 0, high: 20, repeat: layers}
+activation: {type: choice, options: [relu, tanh, exponential], repeat: layers}
+learning_rate: {type: float, low: 0.001, high: 1000.0, log: true}
+dropout_rate: {type: float, low: 0.0, high: 0.5, step: 0.25}
+optimizer: {type: choice, options: [adam, sgd]}
+output_activation: {type: choice, options: [linear, softmax]}
+"""
+
+
+@pytest.mark.parametrize("name", [("optuna", "random"), ("scikit-learn", "halving-random-search")], ids="-".join)
+@pytest.mark.parametrize("scoring", ["last", "best"])
+def test_a_study_with_the_fused_trainer_does_not_depend_on_groups(
+    run: Groups, name: tuple[str, str], scoring: str
+) -> None:
+    run.space.write_text(NETWORKS, encoding="utf-8")
+    system = tuned(name, {}, trainer="fused", training=Training(epochs=4, batch_size=20))
+    runs = []
+    for at_once in (1, 3, 64):
+        trainer = FusedTrainer()
+        trainer.max_batch = at_once
+        runs.append(run(trainer, system, scoring=scoring, keep=3))
+    first, *others = (runner.outcomes() for runner in runs)
+    assert others == [first, first]
+    assert {outcome["status"] for outcome in first} >= {"completed", "invalid", "diverged"}
+    trials = runs[-1].trials()
+    assert all(wall_of(trial.seconds) > 0 for trial in trials)
+    assert any(trial.trained_before for trial in trials) == (name[0] == "scikit-learn")
+    runs[-1].cut(runs[-1].ends()[7])
+    trainer = FusedTrainer()
+    assert run(trainer, system, folder=runs[-1].folder.name, scoring=scoring, keep=3).outcomes() == first
+
+
+def test_native_and_fused_write_the_same_record(run: Groups) -> None:
+    from blindtune.training.pytorch import PyTorchTrainer
+
+    system = tuned(("optuna", "random"), {})
+    native, fused = (run(kind(), system, budget={"trials": 6}).trials() for kind in (PyTorchTrainer, FusedTrainer))
+    for one, other in zip(native, fused, strict=True):
+        assert shape_of(one) == shape_of(other)
+        assert one.hyperparameters == other.hyperparameters and one.seeds == other.seeds
+        for epoch, same in zip(one.curve, other.curve, strict=True):
+            assert epoch.model_dump() == pytest.approx(same.model_dump(), rel=1e-3, abs=1e-4)
+
+
+def shape_of(trial: Trial) -> dict[str, Any]:
+    """The fields of a record with the types of their values."""
+    content = trial.model_dump(mode="json")
+    names = {"seconds": sorted(content["seconds"]), "seeds": sorted(content["seeds"]), "epochs": len(content["curve"])}
+    fields = ("status", "parameters", "exceptions", "scored_epoch")
+    return {name: type(value).__name__ for name, value in content.items()} | names | {n: content[n] for n in fields}

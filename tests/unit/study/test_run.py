@@ -1,0 +1,389 @@
+"""A study: complete records, the same end however it was interrupted, and no halt on a bad set."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
+from blindtune.core.budget import Budget
+from blindtune.core.errors import UserError
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.model_card import read_card
+from blindtune.study import search
+from blindtune.study import setup as plans
+from blindtune.training.base import Outcome, Training
+from blindtune.tuners.keras_tuner.config import KerasTunerSettings
+from support.builders import prepare_toy, prepared
+from support.curve_trainer import KNN, Runner
+
+#: Keras Tuner asks for the name of its thread in an old way, at every call.
+pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepared(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture
+def runner(data: Prepared, tmp_path: Path) -> Runner:
+    return Runner(data, tmp_path / "study")
+
+
+def test_a_list_of_candidates_is_a_study(runner: Runner) -> None:
+    card = runner()
+    records = runner.outcomes()
+    assert [record["hyperparameters"] for record in records] == [{"neighbours": k} for k in KNN.neighbours]
+    scores = [float(str(record["score"])) for record in records]
+    assert (card.trial, card.dev_error) == (int(np.argmin(scores)), min(scores))
+    assert card.hyperparameters == records[card.trial]["hyperparameters"]
+    assert (card.statuses, card.spent.trials, card.budget) == ({"completed": 4}, 4, None)
+    assert card.study == "test/toy/it/42" and card.weights is None and card.weights_sha256
+    assert read_card(runner.folder / "card.json") == card
+    assert any("goes on" in line for line in runner.said) is False
+
+
+def test_a_finished_study_runs_nothing_again(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = runner()
+    log = runner.log()
+    monkeypatch.setattr(search.Search, "_try", None)
+    again = runner()
+    assert runner.log() == log
+    assert again == first
+
+
+def test_a_study_killed_anywhere_ends_the_same(runner: Runner) -> None:
+    card, outcomes, log = runner(), runner.outcomes(), runner.log()
+    ends = [place + 1 for place, byte in enumerate(log) if byte == ord("\n")]
+    for cut in [0, *ends, 1, ends[0] - 1, ends[0] + 1, ends[1] + 200, ends[-1] - 1]:
+        (runner.folder / "trials.jsonl").write_bytes(log)
+        runner.cut(cut)
+        again = runner()
+        assert runner.outcomes() == outcomes
+        assert again.frozen_sha256() == card.frozen_sha256()
+        kept = max([0, *(end for end in ends if end <= cut)])
+        assert runner.log()[:kept] == log[:kept], "what was recorded stands as it was"
+        if cut not in [0, *ends]:
+            assert any("unfinished last record was set aside" in line for line in runner.said)
+
+
+def test_a_raised_budget_goes_on_and_a_lowered_one_uses_the_first(runner: Runner, monkeypatch: Any) -> None:
+    system = cheap_tuner(monkeypatch)
+    runner(system, budget={"trials": 3})
+    first = runner.log()
+    raised = runner(system, budget={"trials": 6})
+    assert raised.spent.trials == 6 and runner.log().startswith(first)
+    fresh = Runner(runner.data, runner.folder.with_name("fresh"))
+    fresh.files = runner.files
+    straight = fresh(system, budget={"trials": 6})
+    assert fresh.outcomes() == runner.outcomes()
+    assert straight.frozen_sha256() == raised.frozen_sha256()
+    all_six = runner.log()
+    lowered = runner(system, budget={"trials": 3})
+    assert lowered.spent.trials == 3 and lowered.trial is not None and lowered.trial < 3
+    assert runner.log() == all_six, "no record is lost"
+    assert runner(system, budget={"trials": 6}).frozen_sha256() == raised.frozen_sha256()
+
+
+class FakeTrainer:
+    """Scores a set by its hyperparameters alone; says which were trained."""
+
+    supports_resume = False
+
+    def __init__(self, fail: Callable[[dict[str, Any]], Exception | None]) -> None:
+        self.fail = fail
+
+    def train(self, task: Any, train: Any, dev: Any, session: Any) -> Outcome:
+        error = self.fail(task.hyperparameters)
+        if error is not None:
+            raise error
+        from blindtune.records.trial import EpochMetrics
+
+        label = int(task.seed) % 2
+        score = float(np.mean(dev.y != label))
+        weights = {"label": np.array([label, task.seed])}
+        curve = [EpochMetrics(train_loss=1.0, train_error=score, dev_loss=1.0, dev_error=score)]
+        return Outcome("completed", None, curve, 1, 10, weights)
+
+    def rebuild(self, task: Any, weights: Any, train: Any) -> Any:
+        return lambda x: np.full(len(x), weights["label"][0])
+
+    def versions(self) -> dict[str, str]:
+        return {"fake": "1"}
+
+
+def cheap_tuner(
+    monkeypatch: pytest.MonkeyPatch, fail: Callable[[dict[str, Any]], Exception | None] = lambda values: None
+) -> Tuned:
+    """Keras Tuner with a trainer that costs nothing."""
+    monkeypatch.setattr(plans, "trainer_for", lambda settings, workers: FakeTrainer(fail))
+    return tuned()
+
+
+def tuned(**changes: Any) -> Tuned:
+    keras_tuner = KerasTunerSettings(library="keras-tuner", algorithm="random")
+    parts = {"kind": "tuner", "tuner": keras_tuner, "space": "mlp", "training": Training(epochs=2, batch_size=20)}
+    return Tuned(**(parts | changes))
+
+
+@pytest.fixture(autouse=True)
+def space(runner: Runner, tmp_path: Path) -> Path:
+    path = tmp_path / "space.yaml"
+    path.write_text("layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 0, high: 9, repeat: layers}\n")
+    runner.files = {"space": path}
+    return path
+
+
+def test_another_setting_begins_anew_and_moves_the_old_aside(runner: Runner) -> None:
+    runner()
+    old = runner.log()
+    runner(Knn(kind="knn", neighbours=[1, 3]))
+    aside = runner.folder.with_name("study.superseded-1")
+    assert (aside / "trials.jsonl").read_bytes() == old and (aside / "card.json").exists()
+    assert len(runner.outcomes()) == 2
+    assert any(str(aside) in line and "changed" in line for line in runner.said)
+
+
+def test_the_earlier_setting_finds_its_records_again(runner: Runner) -> None:
+    first = runner()
+    old = runner.log()
+    runner(Knn(kind="knn", neighbours=[1, 3]))
+    runner.said.clear()
+    assert runner().frozen_sha256() == first.frozen_sha256()
+    assert runner.log() == old and any(
+        "goes on from 1 recorded" in line or "goes on from its" in line for line in runner.said
+    )
+    assert (runner.folder.with_name("study.superseded-2") / "trials.jsonl").exists()
+
+
+def test_code_data_files_and_scoring_are_part_of_what_a_study_is(runner: Runner, space: Path, tmp_path: Path) -> None:
+    runner()
+    runner(code="other code")
+    runner(code="other code", scoring="best")
+    space.write_text(space.read_text().replace("high: 9", "high: 8"))
+    runner(code="other code", scoring="best")
+    runner.data = prepared(tmp_path / "other", seed=5)
+    runner(code="other code", scoring="best")
+    assert len(list(runner.folder.parent.glob("study.superseded-*"))) == 4
+    space.write_text(space.read_text() + "# a comment\n")
+    runner(code="other code", scoring="best", keep=3)
+    assert len(list(runner.folder.parent.glob("study.superseded-*"))) == 4
+
+
+def test_trials_without_a_protocol_are_never_taken(runner: Runner) -> None:
+    runner()
+    (runner.folder / "protocol.json").unlink()
+    with pytest.raises(UserError, match=r"holds trials but no protocol\.json"):
+        runner()
+
+
+def test_records_of_another_tuner_are_refused(runner: Runner) -> None:
+    runner()
+    text = runner.log().decode().replace('"neighbours":3', '"neighbours":4')
+    (runner.folder / "trials.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="trial 1 was recorded with other hyperparameters"):
+        runner()
+
+
+def test_a_score_changed_by_hand_is_found(runner: Runner) -> None:
+    card = runner()
+    lines = [json.loads(line) for line in runner.log().decode().splitlines()]
+    lines[(int(str(card.trial)) + 1) % 4]["score"] = 0.0
+    (runner.folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with pytest.raises(UserError, match="rebuilt from its record"):
+        runner()
+
+
+def test_an_invalid_set_is_recorded_and_the_search_goes_on(runner: Runner, monkeypatch: Any) -> None:
+    card = runner(cheap_tuner(monkeypatch), budget={"trials": 30})
+    records = runner.outcomes()
+    wrong = [record for record in records if record["status"] == "invalid"]
+    assert len(records) == 30 and 0 < len(wrong) < 30
+    assert card.statuses == {"invalid": len(wrong), "completed": 30 - len(wrong)}
+    for record in wrong:
+        assert 0 in record["hyperparameters"].values()  # type: ignore[attr-defined]
+        assert ": 0 units" in str(record["reason"])
+        assert (record["score"], record["epochs"], record["curve"]) == (None, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (ValueError(), "failed", "ValueError"),
+        (ValueError("\n\nfirst line\nsecond"), "failed", "first line"),
+        (RuntimeError("out of luck\nmore"), "failed", "RuntimeError: out of luck"),
+        (KeyError("units"), "failed", "KeyError: 'units'"),
+        (ZeroDivisionError(), "failed", "ZeroDivisionError"),
+    ],
+)
+def test_whatever_goes_wrong_with_a_set_becomes_its_record(
+    runner: Runner, monkeypatch: Any, error: Exception, status: str, reason: str
+) -> None:
+    card = runner(
+        cheap_tuner(monkeypatch, lambda values: error if values["layers"] == 2 else None), budget={"trials": 12}
+    )
+    records = [record for record in runner.outcomes() if record["status"] == status]
+    assert records and all(str(record["reason"]).startswith(reason) for record in records)
+    assert card.spent.trials == 12
+    outcomes = runner.outcomes()
+    runner.cut(len(runner.log()) // 2)
+    assert (
+        runner(cheap_tuner(monkeypatch, lambda v: error if v["layers"] == 2 else None), budget={"trials": 12})
+        is not None
+    )
+    assert runner.outcomes() == outcomes
+
+
+def test_a_setting_that_training_refuses_is_invalid_with_a_plain_reason(
+    runner: Runner, space: Path, monkeypatch: Any
+) -> None:
+    space.write_text(
+        "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 4, high: 9}\n"
+        "batch_size: {type: int, low: 0, high: 1}\n"
+    )
+    runner(cheap_tuner(monkeypatch), budget={"trials": 12})
+    reasons = {str(record["reason"]) for record in runner.outcomes() if record["status"] == "invalid"}
+    assert reasons and all("validation error" not in reason for reason in reasons)
+    assert any(reason.startswith("batch_size: ") and "(got 0)" in reason for reason in reasons)
+
+
+def test_memory_and_disk_end_a_study_instead(runner: Runner, space: Path, monkeypatch: Any) -> None:
+    space.write_text(space.read_text().replace("low: 0", "low: 1"))
+    for error in (MemoryError(), UserError("disk full")):
+        with pytest.raises(type(error)):
+            runner(cheap_tuner(monkeypatch, lambda values, error=error: error), budget={"trials": 2})
+    assert runner.outcomes() == []
+
+
+def test_nothing_but_invalid_sets_ends_in_a_message(runner: Runner, space: Path, monkeypatch: Any) -> None:
+    space.write_text("layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: -9, high: 0}\n")
+    with pytest.raises(UserError, match=r"none of its 4 trials completed \(invalid: layer 1 \(dense\): .* units\)"):
+        runner(cheap_tuner(monkeypatch), budget={"trials": 4})
+    assert len(runner.outcomes()) == 4
+    assert not (runner.folder / "card.json").exists()
+
+
+def test_a_tiny_space_is_exhausted_before_its_budget(runner: Runner, space: Path, monkeypatch: Any) -> None:
+    space.write_text("layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: 4, high: 5}\n")
+    card = runner(cheap_tuner(monkeypatch), budget={"trials": 50})
+    assert card.exhausted and card.spent.trials == len(runner.outcomes()) <= 2
+    assert card.budget == Budget(trials=50)
+
+
+def test_only_the_weights_of_the_best_are_kept(runner: Runner, monkeypatch: Any) -> None:
+    system = cheap_tuner(monkeypatch)
+    card = runner(system, budget={"trials": 8}, keep=3)
+    names = sorted(path.name for path in (runner.folder / "weights").iterdir())
+    scored = [(r["score"], r["number"]) for r in runner.outcomes() if r["score"] is not None]
+    assert names == sorted(f"{number:05d}.safetensors" for _, number in sorted(scored)[:3])
+    assert card.weights == f"weights/{card.trial:05d}.safetensors"
+    for path in (runner.folder / "weights").iterdir():
+        path.unlink()
+    again = runner(system, budget={"trials": 8}, keep=3)
+    assert again.frozen_sha256() == card.frozen_sha256()
+    assert (runner.folder / str(card.weights)).exists()
+
+
+def test_keeping_fewer_removes_the_rest_and_a_kill_leaves_no_orphan(runner: Runner, monkeypatch: Any) -> None:
+    system = cheap_tuner(monkeypatch)
+    card = runner(system, budget={"trials": 8}, keep=3)
+    (runner.folder / "weights" / "00099.safetensors").touch()
+    assert runner(system, budget={"trials": 8}, keep=1) == card
+    assert [path.name for path in (runner.folder / "weights").iterdir()] == [f"{card.trial:05d}.safetensors"]
+
+
+def test_seeds_follow_content_not_the_order(runner: Runner) -> None:
+    runner()
+    seeds = {str(record["hyperparameters"]): record["seeds"] for record in runner.outcomes()}
+    other = Runner(runner.data, runner.folder.with_name("other"))
+    other(Knn(kind="knn", neighbours=[25, 1]))
+    for record in other.outcomes():
+        assert record["seeds"] == seeds[str(record["hyperparameters"])]
+
+
+def test_an_estimate_sees_train_and_dev_each_by_itself(runner: Runner) -> None:
+    loop = ClosedLoop(neighbours=3, trees=5)
+    card = runner(Bayes(kind="bayes", train=loop, dev=loop, eval=loop))
+    assert set(card.estimates) == {"train", "dev"}
+    assert card.train_error == card.estimates["train"]["closed_loop"]
+    assert (card.trial, card.architecture, card.spent.trials) == (None, None, 0)
+    assert runner(Bayes(kind="bayes", train=loop, dev=loop, eval=loop)).frozen_sha256() == card.frozen_sha256()
+
+
+def test_a_forest_is_a_study_too(runner: Runner) -> None:
+    system = RandomForest(kind="random_forest", trees=[5], max_depth=[2, 0])
+    card = runner(system)
+    assert card.spent.trials == 2
+    runner.cut(len(runner.log()) - 10)
+    assert runner(system).frozen_sha256() == card.frozen_sha256()
+
+
+def test_a_keras_study_resumes_to_the_same_model(data: Prepared, tmp_path: Path, space: Path) -> None:
+    """The real thing, small: three trials of two epochs."""
+    one = Runner(data, tmp_path / "one")
+    one.files = {"space": space}
+    card, outcomes = one(tuned(), budget={"trials": 3}), one.outcomes()
+    assert card.weights and (one.folder / card.weights).exists()
+    one.cut(one.log().index(b"\n") + 50)
+    assert one(tuned(), budget={"trials": 3}).frozen_sha256() == card.frozen_sha256()
+    assert one.outcomes() == outcomes
+
+
+def test_a_manual_study_rebuilds_to_the_same_model(data: Prepared, tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text("layers: [{kind: dense, units: 4, activation: relu}]\ntraining: {epochs: 2, batch_size: 20}\n")
+    one = Runner(data, tmp_path / "one")
+    one.files = {"model": path}
+    card = one(Manual(kind="manual", model=str(path)))
+    assert (card.kind, card.parameters, card.spent.trials) == ("manual", 2 * 4 + 4 + 4 * 2 + 2, 1)
+    assert one(Manual(kind="manual", model=str(path))) == card
+
+
+def test_a_card_changed_by_hand_is_refused(runner: Runner) -> None:
+    runner()
+    path = runner.folder / "card.json"
+    good = json.loads(path.read_text(encoding="utf-8"))
+    for change in ({"dev_error": 0.0}, {"model_seed": 1}, {"published": "MLP-M"}, {"frozen_sha256": "0"}):
+        path.write_text(json.dumps(good | change), encoding="utf-8")
+        with pytest.raises(UserError, match=r"card\.json: was changed after it was written"):
+            read_card(path)
+    path.write_text(json.dumps(good | {"extra": 1}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"card\.json does not fit"):
+        read_card(path)
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(UserError, match=r"card\.json"):
+        read_card(path)
+
+
+def test_a_frozen_model_is_told_by_what_it_predicts_with(runner: Runner) -> None:
+    card = runner()
+    frozen = card.frozen_sha256()
+    identity = {
+        "study": "test/toy/other/42",
+        "kind": "manual",
+        "hyperparameters": {"neighbours": 99},
+        "weights_sha256": "0",
+        "data_sha256": "0",
+        "model_seed": 1,
+    }
+    for name, value in identity.items():
+        assert card.model_copy(update={name: value}).frozen_sha256() != frozen, name
+    for name, value in {
+        "dev_error": 0.5,
+        "published": "KNN",
+        "versions": {},
+        "budget": Budget(trials=9),
+        "exhausted": True,
+    }.items():
+        assert card.model_copy(update={name: value}).frozen_sha256() == frozen, name
+
+
+def test_the_sealed_half_is_not_needed(tmp_path: Path) -> None:
+    places = prepare_toy(tmp_path)
+    places.seal.parent.rename(tmp_path / "elsewhere")
+    runner = Runner(places.open(), tmp_path / "study")
+    assert runner().trial is not None

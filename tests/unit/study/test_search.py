@@ -1,0 +1,217 @@
+"""The loop of every search: promotion, pruning, folds and budgets, and the same end wherever it was cut."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.core.budget import Budget
+from blindtune.core.errors import UserError
+from blindtune.core.seeds import derive
+from blindtune.datasets.prepared import Prepared
+from blindtune.models import mlp
+from blindtune.records.trial import Trial, TrialLog, best
+from blindtune.search_space import Hyperparameters
+from blindtune.study.checkpoints import WeightStore
+from blindtune.study.search import Listener, Search, line
+from blindtune.study.setup import SearchSetup
+from blindtune.training.base import EpochMetrics, Training, TrainingTask
+from blindtune.training.pytorch import PyTorchTrainer
+from blindtune.tuners.base import FixedListTuner, Fold, Proposal, Tuner
+from support.builders import prepared
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepared(tmp_path_factory.mktemp("toy"))
+
+
+def task(values: Hyperparameters) -> TrainingTask:
+    training = Training(epochs=int(values.get("epochs", 4)), batch_size=20, learning_rate=0.02)
+    seed = derive("trial", values)
+    return TrainingTask(mlp.architecture(values, (2,), 2), training, values, seed, 2)
+
+
+class Halving(Tuner):
+    """Three sets for one epoch; the best of them until epoch 2; and that again until epoch 4."""
+
+    def __init__(self) -> None:
+        self.objective_value: list[Trial] = []
+        self.heard: list[tuple[int, float]] = []
+
+    def ask(self) -> Proposal | None:
+        number = len(self.objective_value)
+        if number < 3:
+            return Proposal({"layers": 1, "units": 3 + number, "dropout_rate": 0.2}, epochs=1)
+        parent = (
+            min(self.objective_value[:3], key=lambda trial: trial.objective_value())
+            if number == 3
+            else self.objective_value[-1]
+        )
+        values: Any = parent.hyperparameters
+        return Proposal(values, parent=parent.number, epochs=2 * (number - 2)) if number < 5 else None
+
+    def report(self, epoch: int, dev_error: float) -> str | None:
+        self.heard.append((epoch, dev_error))
+        return None
+
+    def tell(self, trial: Trial) -> None:
+        self.objective_value.append(trial)
+
+
+def searched(
+    data: Prepared,
+    folder: Path,
+    tuner: Tuner,
+    budget: Budget | None = None,
+    keep: int = 1,
+    listener: Listener | None = None,
+) -> Search:
+    plan = SearchSetup(tuner, PyTorchTrainer(), task, budget or Budget(trials=99), resumes_trials=True)
+    log, weights = TrialLog(folder / "trials.jsonl"), WeightStore(folder, keep)
+    search = Search("test/toy/it/42", 42, "last", data, plan, log, weights, listener or Listener())
+    search.run()
+    return search
+
+
+def outcomes(search: Search) -> list[dict[str, object]]:
+    return [trial.reproducible_fields() for trial in search.recorded]
+
+
+def test_a_promoted_trial_goes_on_where_its_parent_stopped(data: Prepared, tmp_path: Path) -> None:
+    tuner = Halving()
+    trials = searched(data, tmp_path, tuner).recorded
+    assert [(trial.parent, trial.trained_before, trial.epochs) for trial in trials[:3]] == [(None, 0, 1)] * 3
+    assert [(trial.trained_before, trial.epochs) for trial in trials[3:]] == [(1, 1), (2, 2)]
+    assert (trials[4].parent, trials[4].scored_epoch) == (3, 4)
+    assert [epoch for epoch, _ in tuner.heard] == [1, 1, 1, 2, 3, 4]
+    whole = PyTorchTrainer().train(task(trials[4].hyperparameters), data.train, data.dev, session())  # type: ignore[arg-type]
+    parent = trials[int(str(trials[3].parent))]
+    assert whole.curve == [*parent.curve, *trials[3].curve, *trials[4].curve]
+
+
+def session() -> Any:
+    from blindtune.training.base import TrainingOptions
+
+    return TrainingOptions("last")
+
+
+@pytest.mark.parametrize("states", ["kept", "lost"])
+def test_a_search_cut_anywhere_ends_the_same(data: Prepared, tmp_path: Path, states: str) -> None:
+    """A lost state costs the training of its trial once more, nothing else."""
+    whole = searched(data, tmp_path / "whole", Halving())
+    lines = (tmp_path / "whole" / "trials.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    for cut in range(len(lines)):
+        folder = tmp_path / f"{states}-{cut}"
+        folder.mkdir()
+        (folder / "trials.jsonl").write_text("".join(lines[:cut]), encoding="utf-8")
+        if states == "kept":
+            (folder / "states").symlink_to(tmp_path / "whole" / "states")
+        assert outcomes(searched(data, folder, Halving())) == outcomes(whole)
+
+
+def test_a_promoted_trial_is_trained_again_after_its_ancestors(data: Prepared, tmp_path: Path) -> None:
+    search = searched(data, tmp_path, Halving())
+    WeightStore(tmp_path, 1).drop_states()
+    assert not (tmp_path / "states").exists()
+    last = search.recorded[4]
+    assert search.trained_again(last).curve == last.curve
+    wrong = last.model_copy(update={"weights_sha256": "0"})
+    with pytest.raises(UserError, match="trial 4, trained again, gives other weights"):
+        search.trained_again(wrong)
+
+
+def test_a_budget_in_epochs_is_never_overdrawn(data: Prepared, tmp_path: Path) -> None:
+    for limit, trials in ((3, 3), (4, 4), (5, 4), (6, 5)):
+        search = searched(data, tmp_path / str(limit), Halving(), Budget(epochs=limit))
+        assert len(search.recorded) == trials, "promotion costs only what it adds"
+        assert sum(trial.epochs for trial in search.recorded) <= limit
+
+
+def test_a_budget_in_seconds_ends_the_search_and_counts_earlier_sessions(data: Prepared, tmp_path: Path) -> None:
+    sets: Any = [{"layers": 1, "units": units} for units in range(2, 40)]
+    first = searched(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6))
+    assert len(first.recorded) == 1, "the trial that is under way is finished"
+    assert len(searched(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6)).recorded) == 1
+
+
+class Prunes(FixedListTuner):
+    """Stops every set of more than three units at its second epoch."""
+
+    def __init__(self) -> None:
+        super().__init__([{"layers": 1, "units": units} for units in (3, 4, 5)])
+        self.units = 0
+        self.heard: list[tuple[int, int]] = []
+
+    def ask(self) -> Proposal | None:
+        proposal = super().ask()
+        self.units = int(proposal.hyperparameters["units"]) if proposal else 0
+        return proposal
+
+    def report(self, epoch: int, dev_error: float) -> str | None:
+        self.heard.append((self.units, epoch))
+        return "too wide" if self.units > 3 and epoch == 2 else None
+
+
+def test_a_pruned_trial_has_no_score_and_its_epochs_count(data: Prepared, tmp_path: Path) -> None:
+    search = searched(data, tmp_path, Prunes(), keep=3)
+    assert [(t.status, t.reason, t.epochs) for t in search.recorded] == [
+        ("completed", None, 4),
+        ("pruned", "too wide", 2),
+        ("pruned", "too wide", 2),
+    ]
+    assert [trial.score is None for trial in search.recorded] == [False, True, True]
+    assert best(search.recorded) == search.recorded[0]
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["00000.safetensors"]
+    again = Prunes()
+    searched(data, tmp_path, again)
+    assert again.heard == [(3, 1), (3, 2), (3, 3), (3, 4), (4, 1), (4, 2), (5, 1), (5, 2)], "told again, as it was"
+
+
+class Folds(Tuner):
+    """Two folds of one set, then the set on the whole of train."""
+
+    def __init__(self, samples: int) -> None:
+        self.asked = 0
+        self.samples = samples
+
+    def ask(self) -> Proposal | None:
+        self.asked += 1
+        places = np.arange(self.samples)
+        values: Hyperparameters = {"layers": 1, "units": 4, "epochs": 2}
+        if self.asked <= 2:
+            odd = places % 2 == self.asked - 1
+            return Proposal(values, fold=Fold(self.asked - 1, places[odd], places[~odd]))
+        return Proposal(values) if self.asked == 3 else None
+
+
+def test_a_fold_is_scored_within_train_and_never_chosen(data: Prepared, tmp_path: Path) -> None:
+    search = searched(data, tmp_path, Folds(len(data.train.y)), keep=9)
+    trials = search.recorded
+    assert [trial.fold for trial in trials] == [0, 1, None]
+    half = len(data.train.y) // 2
+    assert all((float(str(trial.score)) * half).is_integer() for trial in trials[:2])
+    chosen = best([*trials[:2], trials[2].model_copy(update={"score": 1.0})])
+    assert chosen is not None and chosen.number == 2
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["00002.safetensors"]
+    assert "error on fold 2" in line(trials[:2]) and "dev error" in line(trials)
+    lines = (tmp_path / "trials.jsonl").read_text(encoding="utf-8").splitlines()
+    content = json.loads(lines[1]) | {"fold": 0}
+    (tmp_path / "trials.jsonl").write_text(f"{lines[0]}\n{json.dumps(content)}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="trial 1 was recorded with other hyperparameters"):
+        searched(data, tmp_path, Folds(len(data.train.y)))
+
+
+def test_a_listener_hears_every_epoch_and_every_trial(data: Prepared, tmp_path: Path) -> None:
+    epochs: list[tuple[int, int]] = []
+    trials: list[int] = []
+
+    def epoch(trial: int, number: int, measures: EpochMetrics) -> None:
+        epochs.append((trial, number))
+
+    hears: Callable[[list[Trial]], None] = lambda found: trials.append(len(found))  # noqa: E731
+    searched(data, tmp_path, Halving(), listener=Listener(epoch, hears))
+    assert epochs == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 3), (4, 4)] and trials == [1, 2, 3, 4, 5]

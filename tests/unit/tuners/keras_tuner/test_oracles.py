@@ -1,0 +1,222 @@
+"""Keras Tuner's Hyperband, Gaussian process and default set, beside what every tuner is tested for."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.tuners.base import Proposal, Tuner
+from blindtune.tuners.keras_tuner.config import KerasTunerSettings
+from support.builders import check, create_tuner, finished_trial
+from support.curve_trainer import curve_of
+
+#: Keras Tuner asks for the name of its thread in an old way; a hurried Gaussian process does not converge.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
+)
+
+SPACE = Space.model_validate(
+    {
+        "units": {"type": "int", "low": 8, "high": 64, "log": True},
+        "rate": {"type": "float", "low": 0.1, "high": 0.5},
+        "dropout": {"type": "bool"},
+    }
+)
+
+
+def settings(algorithm: str, **arguments: Any) -> KerasTunerSettings:
+    return KerasTunerSettings(library="keras-tuner", algorithm=algorithm, **arguments)  # type: ignore[arg-type]
+
+
+def invalid(values: Hyperparameters) -> bool:
+    return bool(values["dropout"])
+
+
+def record(proposal: Proposal, fail: Any = lambda values: False) -> Any:
+    values = proposal.hyperparameters
+    score = None if fail(values) else curve_of(values, proposal.epochs or 1)
+    return finished_trial(score, hyperparameters=values, parent=proposal.parent)
+
+
+def search(tuner: Tuner, most: int, fail: Any = lambda values: False) -> Iterator[tuple[Proposal, Any]]:
+    """What a tuner proposes, and the records it is told."""
+    for _ in range(most):
+        proposal = tuner.ask()
+        if proposal is None:
+            return
+        made = record(proposal, fail)
+        yield proposal, made
+        tuner.tell(made)
+
+
+# --- Hyperband
+
+#: New sets and promoted ones by the epochs they end at, bracket by bracket, for 9 epochs and a factor of 3.
+PUBLISHED = [(False, 1)] * 9 + [(True, 3)] * 3 + [(True, 9)] + [(False, 3)] * 5 + [(True, 9)] * 2 + [(False, 9)] * 3
+
+
+@pytest.mark.parametrize("fail", [lambda values: False, invalid, lambda values: True])
+def test_hyperband_has_the_brackets_that_its_library_states(fail: Any) -> None:
+    """Whatever becomes of the sets: told a failure, the library would promote none."""
+    made = [p for p, _ in search(create_tuner(settings("hyperband", hyperband_iterations=1), SPACE, 5), 99, fail)]
+    assert [(proposal.parent is not None, proposal.epochs) for proposal in made] == PUBLISHED
+    before = [made[p.parent].epochs if p.parent is not None else 0 for p in made]
+    assert sum((p.epochs or 0) - (done or 0) for p, done in zip(made, before, strict=True)) == 75
+
+
+def test_hyperband_promotes_the_best_of_each_round() -> None:
+    pairs = list(search(create_tuner(settings("hyperband", hyperband_iterations=1), SPACE, 5), 99))
+    scores = [made.score for _, made in pairs]
+    rounds = [(range(9), range(9, 12)), (range(9, 12), range(12, 13)), (range(13, 18), range(18, 20))]
+    for past, promoted in rounds:
+        best = sorted(past, key=lambda number: scores[number])[: len(promoted)]
+        assert [pairs[number][0].parent for number in promoted] == best
+    for proposal, _ in pairs:
+        assert set(proposal.hyperparameters) == {"units", "rate", "dropout"}
+        if proposal.parent is not None:
+            assert proposal.hyperparameters == pairs[proposal.parent][0].hyperparameters
+
+
+def test_hyperband_goes_on_until_its_iterations_are_done() -> None:
+    endless = create_tuner(settings("hyperband"), SPACE, 5)
+    assert len(list(search(endless, 60))) == 60
+    twice = create_tuner(settings("hyperband", hyperband_iterations=2), SPACE, 5)
+    assert len(list(search(twice, 99))) == 46 and twice.ask() is None
+
+
+def test_the_rounds_follow_from_epochs_and_factor() -> None:
+    shorter = create_tuner(settings("hyperband", hyperband_iterations=1, max_epochs=4, factor=2), SPACE, 5)
+    made = [(p.parent is not None, p.epochs) for p, _ in search(shorter, 99)]
+    assert made == [
+        *([(False, 1)] * 4 + [(True, 2)] * 2 + [(True, 4)]),
+        *([(False, 2)] * 3 + [(True, 4)] * 2),
+        *([(False, 4)] * 3),
+    ]
+    whole = create_tuner(settings("hyperband"), SPACE, 5, epochs=27)
+    assert max(p.epochs or 0 for p, _ in search(whole, 60)) == 27
+
+
+def test_only_hyperband_promotes() -> None:
+    kinds = ("random", "bayesian", "grid", "hyperband", "default")
+    assert [kind for kind in kinds if settings(kind).resumes_trials] == ["hyperband"]
+
+
+# --- the Gaussian process
+
+FEW = Space.model_validate({name: SPACE.root[name] for name in ("units", "dropout")})
+TRIALS = 6
+BAYESIAN = settings("bayesian", num_initial_points=3)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suggestion is the end of some seventy optimisations, and takes seconds; here each stops after two steps."""
+    import scipy.optimize
+
+    monkeypatch.setattr(scipy.optimize, "minimize", partial(scipy.optimize.minimize, options={"maxiter": 2}))
+
+
+def continued(records: list[Any], most: int) -> tuple[list[Proposal], list[Proposal]]:
+    """What a tuner gives for its records, and what it proposes after them."""
+    tuner = create_tuner(BAYESIAN, FEW, TRIALS)
+    again = []
+    for made in records:
+        proposal = tuner.replay(made)
+        assert proposal is not None
+        again.append(proposal)
+        tuner.tell(made)
+    return again, [proposal for proposal, _ in search(tuner, most, invalid)]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_gaussian_process_goes_on_from_any_record_as_if_undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras_tuner
+
+    pairs = list(search(create_tuner(BAYESIAN, FEW, TRIALS), TRIALS, invalid))
+    proposals, records = [proposal for proposal, _ in pairs], [made for _, made in pairs]
+    assert len({str(proposal) for proposal in proposals}) > 3
+    kind, computed = keras_tuner.oracles.BayesianOptimizationOracle, []
+    populate = kind.populate_space
+    monkeypatch.setattr(
+        kind, "populate_space", lambda self, trial_id: (computed.append(trial_id), populate(self, trial_id))[1]
+    )
+    for cut in range(TRIALS + 1):
+        computed.clear()
+        again, after = continued(records[:cut], TRIALS - cut)
+        assert again == proposals[:cut], "recorded sets are taken for its own"
+        assert after == proposals[cut:]
+        assert len(computed) == TRIALS - cut, "and none of them is computed again"
+
+
+@pytest.mark.usefixtures("hasty")
+def test_the_gaussian_process_holds_what_was_trained() -> None:
+    """Of a logarithmic whole number it would hold the draw, of which the records know nothing."""
+    tuner: Any = create_tuner(BAYESIAN, FEW, TRIALS)
+    pairs = list(search(tuner, TRIALS))
+    for (proposal, _), trial in zip(pairs, tuner._oracle.trials.values(), strict=True):
+        units = int(proposal.hyperparameters["units"])
+        assert trial.hyperparameters.values["units"] == pytest.approx((units * (units + 1)) ** 0.5)
+        assert FEW.from_library_values(trial.hyperparameters.values) == proposal.hyperparameters
+
+
+def test_a_record_of_another_space_is_not_taken() -> None:
+    tuner = create_tuner(BAYESIAN, FEW, TRIALS)
+    first = tuner.replay(finished_trial(0.5, hyperparameters={"units": 999, "dropout": True}))
+    assert first == create_tuner(BAYESIAN, FEW, TRIALS).ask()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_the_number_of_initial_points_decides_when_it_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras_tuner
+
+    kind, random = keras_tuner.oracles.BayesianOptimizationOracle, []
+    draw = kind._random_populate_space
+    monkeypatch.setattr(kind, "_random_populate_space", lambda self: (random.append(1), draw(self))[1])
+    for points, expected in ((2, 2), (4, 4), (None, 6)):
+        random.clear()
+        list(search(create_tuner(settings("bayesian", num_initial_points=points), FEW, 7), expected + 1))
+        assert len(random) == expected
+
+
+# --- the default set
+
+
+def test_the_default_set_is_every_active_entry_at_its_default() -> None:
+    space = Space.model_validate(
+        {
+            "layers": {"type": "int", "low": 1, "high": 3},
+            "units": {"type": "int", "low": 8, "high": 64, "log": True, "repeat": "layers"},
+            "activation": {"type": "choice", "options": ["tanh", "relu"]},
+            "dropout": {"type": "bool"},
+            "dropout_rate": {"type": "float", "low": 0.1, "high": 0.5, "when": {"dropout": [True]}},
+            "learning_rate": {"type": "float", "low": 0.001, "high": 0.1, "log": True},
+        }
+    )
+    tuner = create_tuner(settings("default"), space, 9)
+    expected = {"layers": 1, "units_1": 8, "activation": "tanh", "dropout": False, "learning_rate": 0.001}
+    assert tuner.ask() == Proposal(expected)
+    assert tuner.ask() is None
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [
+        ("max_epochs", "hyperband"),
+        ("factor", "hyperband"),
+        ("hyperband_iterations", "hyperband"),
+        ("num_initial_points", "bayesian"),
+    ],
+)
+def test_an_argument_of_another_algorithm_is_refused_by_its_name(key: str, algorithm: str) -> None:
+    for other in ("random", "bayesian", "hyperband", "default"):
+        check(settings(other, **{key: None}), SPACE)
+        if other == algorithm:
+            check(settings(other, **{key: 4}), SPACE)
+        else:
+            with pytest.raises(ValueError, match=rf"^{key}: only {algorithm} takes it"):
+                check(settings(other, **{key: 4}), SPACE)

@@ -1,0 +1,264 @@
+"""Optuna's pruners and several objectives, beside what every tuner is tested for."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.tuners.base import Proposal, Tuner
+from blindtune.tuners.optuna.config import OptunaSettings, suggest
+from blindtune.tuners.optuna.pruners import Pruner
+from support.builders import check, create_tuner, finished_trial
+from support.curve_trainer import curve_of
+
+#: Optuna calls two of its arguments experimental.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+SPACE = Space.model_validate(
+    {
+        "units": {"type": "int", "low": 0, "high": 31},
+        "rate": {"type": "float", "low": 0.1, "high": 0.5},
+        "learning_rate": {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
+    }
+)
+EPOCHS = 9
+PRUNERS: dict[str, dict[str, Any]] = {
+    "median": {"algorithm": "median"},
+    "median-late": {"algorithm": "median", "n_startup_trials": 2, "n_warmup_steps": 4},
+    "successive-halving": {"algorithm": "successive-halving"},
+    "successive-halving-late": {"algorithm": "successive-halving", "min_resource": 2, "reduction_factor": 2},
+    "hyperband": {"algorithm": "hyperband"},
+    "hyperband-late": {"algorithm": "hyperband", "min_resource": 2, "reduction_factor": 2},
+}
+
+
+def settings(algorithm: str = "tpe", pruner: dict[str, Any] | None = None, **arguments: Any) -> OptunaSettings:
+    made = TypeAdapter[Any](Pruner).validate_python(pruner or {"algorithm": "none"})
+    return OptunaSettings(library="optuna", algorithm=algorithm, pruner=made, **arguments)  # type: ignore[arg-type]
+
+
+def invalid(values: Hyperparameters) -> bool:
+    return int(values["units"]) % 4 == 0
+
+
+def train(tuner: Tuner, proposal: Proposal) -> Any:
+    """Train as a study does: told every epoch, stopped where it is pruned, but never at the last epoch."""
+    values = proposal.hyperparameters
+    if invalid(values):
+        return finished_trial(None, curve=[], hyperparameters=values)
+    curve: list[float] = []
+    for epoch in range(1, EPOCHS + 1):
+        curve.append(curve_of(values, epoch))
+        if tuner.report(epoch, curve[-1]) and epoch < EPOCHS:
+            return finished_trial(None, status="pruned", curve=curve, parameters=10, hyperparameters=values)
+    return finished_trial(curve[-1], curve=curve, parameters=10, hyperparameters=values)
+
+
+def search(tuner: Tuner, count: int) -> Iterator[Any]:
+    for _ in range(count):
+        proposal = tuner.ask()
+        assert proposal is not None
+        made = train(tuner, proposal)
+        yield made
+        tuner.tell(made)
+
+
+def reproducible_fields(made: Any) -> tuple[Hyperparameters, str, list[float]]:
+    return made.hyperparameters, made.status, made.curve
+
+
+def plain_study(algorithm: str, pruner: Any, count: int) -> Any:
+    """The same search as a user of Optuna writes it."""
+    import optuna
+
+    from blindtune.tuners.optuna.config import _sampler
+
+    def objective(trial: Any) -> float:
+        values = SPACE.snap(suggest(trial, SPACE))
+        if invalid(values):
+            return 1.0
+        for epoch in range(1, EPOCHS + 1):
+            trial.report(curve_of(values, epoch), epoch)
+            if trial.should_prune() and epoch < EPOCHS:
+                raise optuna.TrialPruned
+        return curve_of(values, EPOCHS)
+
+    study = optuna.create_study(study_name="blindtune", sampler=_sampler(algorithm, 42), pruner=pruner)
+    study.optimize(objective, n_trials=count)
+    return study
+
+
+def library_pruner(name: str) -> Any:
+    from optuna import pruners
+
+    return {
+        "median": pruners.MedianPruner(),
+        "median-late": pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=4),
+        "successive-halving": pruners.SuccessiveHalvingPruner(),
+        "successive-halving-late": pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=2),
+        "hyperband": pruners.HyperbandPruner(max_resource=EPOCHS),
+        "hyperband-late": pruners.HyperbandPruner(min_resource=2, max_resource=EPOCHS, reduction_factor=2),
+    }[name]
+
+
+@pytest.mark.parametrize("algorithm", ["random", "tpe", "cma-es"])
+@pytest.mark.parametrize("name", PRUNERS)
+def test_what_is_pruned_is_what_a_plain_study_prunes(name: str, algorithm: str) -> None:
+    ours = list(search(create_tuner(settings(algorithm, PRUNERS[name]), SPACE, 60, epochs=EPOCHS), 60))
+    theirs = plain_study(algorithm, library_pruner(name), 60).trials
+    assert [made.hyperparameters for made in ours] == [SPACE.snap(trial.params) for trial in theirs]
+    assert [made.status == "pruned" for made in ours] == [trial.state.name == "PRUNED" for trial in theirs]
+    assert [made.curve for made in ours] == [list(trial.intermediate_values.values()) for trial in theirs]
+    assert {made.status for made in ours} == {"completed", "pruned", "invalid"}
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_a_study_goes_on_from_any_record_with_the_same_prunings(name: str) -> None:
+    made = settings("tpe", PRUNERS[name])
+    whole = list(search(create_tuner(made, SPACE, 30, epochs=EPOCHS), 30))
+    assert any(record.status == "pruned" for record in whole)
+    for cut in range(0, 31, 3):
+        tuner = create_tuner(made, SPACE, 30, epochs=EPOCHS)
+        for record in whole[:cut]:
+            assert tuner.replay(record) == Proposal(record.hyperparameters)
+            for epoch, error in enumerate(record.curve, 1):
+                tuner.report(epoch, error)
+            tuner.tell(record)
+        assert list(map(reproducible_fields, search(tuner, 30 - cut))) == list(map(reproducible_fields, whole[cut:]))
+
+
+def test_without_a_pruner_nothing_is_pruned() -> None:
+    assert {made.status for made in search(create_tuner(settings(), SPACE, 30), 30)} == {"completed", "invalid"}
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_a_pruned_trial_says_by_what(name: str) -> None:
+    tuner = create_tuner(settings("random", PRUNERS[name]), SPACE, 60)
+    reasons = set()
+    for error in [0.1] * 6 + [0.9] * 30:
+        assert tuner.ask() is not None
+        reasons |= {tuner.report(epoch, error) for epoch in range(1, EPOCHS + 1)}
+        tuner.tell(finished_trial(error))
+    assert reasons == {None, f"Optuna's {PRUNERS[name]['algorithm']} pruner"}
+
+
+def test_a_step_is_an_epoch_so_that_rungs_lie_where_hyperband_puts_them() -> None:
+    pruned = [
+        len(made.curve)
+        for made in search(create_tuner(settings("random", PRUNERS["hyperband"]), SPACE, 90), 90)
+        if made.status == "pruned"
+    ]
+    assert set(pruned) == {1, 3}
+
+
+def test_arguments_left_out_have_the_defaults_of_the_library() -> None:
+    from optuna import pruners
+
+    kinds = {"median": pruners.MedianPruner, "successive-halving": pruners.SuccessiveHalvingPruner}
+    for algorithm, kind in (kinds | {"hyperband": pruners.HyperbandPruner}).items():
+        made = TypeAdapter[Any](Pruner).validate_python({"algorithm": algorithm}).model_dump(exclude={"algorithm"})
+        known = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
+        for name, value in made.items():
+            assert known[name] == ("auto" if value is None else value), (algorithm, name)
+
+
+def test_a_bad_trial_is_told_as_complete_with_the_worst_error_and_a_pruned_one_as_pruned() -> None:
+    tuner: Any = create_tuner(settings("tpe", PRUNERS["median"]), SPACE, 40)
+    records = list(search(tuner, 40))
+    for record, trial in zip(records, tuner._study.trials, strict=True):
+        assert trial.state.name == ("PRUNED" if record.status == "pruned" else "COMPLETE")
+        assert trial.value == (record.curve[-1] if record.curve else 1.0)
+
+
+# --- several objectives
+
+BOTH = ["dev_error", "parameters"]
+
+
+@pytest.mark.parametrize("algorithm", ["random", "tpe", "tpe-2024", "gp"])
+def test_two_objectives_are_both_told(algorithm: str) -> None:
+    tuner: Any = create_tuner(settings(algorithm, objectives=BOTH), SPACE, 12)
+    expected = []
+    for number in range(12):
+        proposal = tuner.ask()
+        if number % 3 == 0:
+            tuner.tell(finished_trial(None))
+        else:
+            tuner.tell(finished_trial(0.1 * number, parameters=100 - number))
+            assert tuner.report(1, 0.5) is None
+        expected.append([1.0, 99] if number % 3 == 0 else [0.1 * number, 100 - number])
+        assert proposal is not None
+    expected[0] = [1.0, 1_000_000_000]
+    assert [trial.values for trial in tuner._study.trials] == expected
+    front = {trial.number for trial in tuner._study.best_trials}
+    assert front == {number for number in range(12) if number % 3}, "nothing that failed is on it"
+
+
+def test_a_failed_network_is_not_optimal_for_being_small() -> None:
+    tuner: Any = create_tuner(settings("tpe", objectives=BOTH), SPACE, 3)
+    for record in (
+        finished_trial(0.5, parameters=1000),
+        finished_trial(None, status="diverged", parameters=1),
+        finished_trial(0.4, parameters=900),
+    ):
+        tuner.ask()
+        tuner.tell(record)
+    assert [trial.values for trial in tuner._study.trials] == [[0.5, 1000], [1.0, 1000], [0.4, 900]]
+    assert [trial.number for trial in tuner._study.best_trials] == [2]
+
+
+def test_the_second_objective_steers() -> None:
+    def run(weight: int) -> list[Hyperparameters]:
+        tuner = create_tuner(settings("tpe", objectives=BOTH), SPACE, 60)
+        made = []
+        for _ in range(60):
+            proposal = tuner.ask()
+            assert proposal is not None
+            values = proposal.hyperparameters
+            made.append(values)
+            tuner.tell(finished_trial(0.3, parameters=500 + weight * int(values["units"])))
+        return made
+
+    fewer, more = run(1), run(-1)
+    assert sum(int(values["units"]) for values in fewer[20:]) < sum(int(values["units"]) for values in more[20:])
+
+
+@pytest.mark.parametrize("wrong", [[], ["parameters"], ["parameters", "dev_error"], ["dev_error", "dev_error"]])
+def test_other_lists_of_objectives_are_refused(wrong: list[str]) -> None:
+    with pytest.raises(ValidationError, match=r"must be \[dev_error\] or \[dev_error, parameters\]"):
+        settings(objectives=wrong)
+
+
+# --- refusals
+
+
+def test_what_takes_one_objective_refuses_two() -> None:
+    check(settings("tpe", objectives=BOTH), SPACE)
+    with pytest.raises(ValueError, match=r"^objectives: Optuna's cma-es"):
+        check(settings("cma-es", objectives=BOTH), SPACE)
+    for pruner in PRUNERS.values():
+        with pytest.raises(ValueError, match=r"^pruner: Optuna's pruners"):
+            check(settings("tpe", pruner, objectives=BOTH), SPACE)
+
+
+def test_hyperband_must_know_the_epochs() -> None:
+    searched = Space.model_validate({"epochs": {"type": "int", "low": 1, "high": 9}})
+    for name, pruner in PRUNERS.items():
+        if name.startswith("hyperband"):
+            with pytest.raises(ValueError, match=r"^epochs: "):
+                check(settings("tpe", pruner), searched)
+        else:
+            check(settings("tpe", pruner), searched)
+    with pytest.raises(ValueError, match=r"^pruner: min_resource: 10 lies above the 9 epochs"):
+        check(settings("tpe", {"algorithm": "hyperband", "min_resource": 10}), SPACE)
+
+
+def test_a_grid_too_large_for_the_memory_is_refused_with_its_size() -> None:
+    axis = {"type": "int", "low": 1, "high": 100}
+    check(settings("grid"), Space.model_validate({"a": axis, "b": axis, "c": axis}))
+    larger = Space.model_validate({"a": axis, "b": axis, "c": axis, "d": {"type": "bool"}})
+    with pytest.raises(ValueError, match=r"^space: is a grid of 2,000,000 sets, .* at most 1,000,000"):
+        check(settings("grid"), larger)

@@ -1,0 +1,448 @@
+"""Every tuner: legal proposals, replay to the same state, whole grids, one distribution, plain refusals."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2_contingency
+
+from blindtune.config import schema as config
+from blindtune.config.systems import read_space
+from blindtune.core.errors import UserError
+from blindtune.core.resources import RESOURCES
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.tuners.optuna.config import suggest
+from support.builders import algorithms, check, create_tuner, finished_trial, tuner, write_isip
+from support.builders import config as plain_config
+from support.search_spaces import active_names, dimension_of, legal, spaces
+
+#: Keras Tuner asks for the name of its thread in an old way; Optuna calls two of its arguments experimental.
+pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
+
+#: A wrong sampler fails far below this; a right one fails one seeded comparison in ten thousand.
+P_THRESHOLD = 1e-4
+
+ALGORITHMS = {
+    "keras-tuner": ["random", "bayesian", "grid", "hyperband", "default"],
+    "optuna": ["random", "tpe", "tpe-2024", "grid", "cma-es", "gp"],
+    "scikit-learn": [
+        "parameter-sampler",
+        "parameter-grid",
+        "randomized-search",
+        "grid-search",
+        "halving-random-search",
+        "halving-grid-search",
+    ],
+}
+ALL = [(library, algorithm) for library, algorithms in ALGORITHMS.items() for algorithm in algorithms]
+GRIDS = [pair for pair in ALL if "grid" in pair[1]]
+BAYESIAN, GP, DEFAULT = ("keras-tuner", "bayesian"), ("optuna", "gp"), ("keras-tuner", "default")
+SLOW = [BAYESIAN, GP]
+NUMBERS_ONLY = [("optuna", "cma-es"), GP]
+#: Those that learn from scores; the others draw without looking.
+LEARNS = [
+    ("keras-tuner", "bayesian"),
+    ("keras-tuner", "hyperband"),
+    ("optuna", "tpe"),
+    ("optuna", "tpe-2024"),
+    ("optuna", "cma-es"),
+    ("optuna", "gp"),
+]
+#: Those that propose a set again, for more epochs.
+HALVING = [("scikit-learn", "halving-random-search"), ("scikit-learn", "halving-grid-search")]
+LEARNS += HALVING
+
+RELAXED = settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+def allowed(pair: tuple[str, str], space: Space) -> bool:
+    try:
+        check(tuner(*pair), space)
+    except ValueError:
+        return False
+    return True
+
+
+def score_of(values: Hyperparameters) -> float:
+    """Some score that follows from the set alone."""
+    numbers = [float(value) if not isinstance(value, str) else len(value) for value in values.values()]
+    return float(abs(np.sin(sum(numbers))))
+
+
+def proposals(
+    pair: tuple[str, str],
+    space: Space,
+    seed: int,
+    count: int,
+    score: Callable[[Hyperparameters], float | None] = score_of,
+) -> Iterator[Hyperparameters]:
+    made = create_tuner(tuner(*pair), space, count, seed)
+    for _ in range(count):
+        proposal = made.ask()
+        if proposal is None:
+            return
+        yield proposal.hyperparameters
+        made.tell(finished_trial(score(proposal.hyperparameters)))
+
+
+def count_for(pair: tuple[str, str]) -> int:
+    """Gaussian processes are slow; they begin after ten draws, or three for each parameter."""
+    return 9 if pair == BAYESIAN else 12 if pair == GP else 60
+
+
+def test_every_algorithm_of_the_config_is_tested() -> None:
+    assert algorithms() == set(ALL)
+
+
+@st.composite
+def numeric(draw: st.DrawFn) -> Space:
+    """A space for CMA-ES and Gaussian processes: numbers, no conditions."""
+    content: dict[str, Any] = {"a": {"type": "float", "low": -1.0, "high": 2.0}}
+    content["b"] = {"type": "int", "low": draw(st.integers(1, 4)), "high": 40, "log": draw(st.booleans())}
+    content["c"] = {"type": "float", "low": 0.1, "high": 0.9, "step": draw(st.sampled_from([0.1, 0.25]))}
+    content["d"] = {"type": "float", "low": 0.001, "high": 1.0, "log": True}
+    return Space.model_validate(dict(itertools.islice(content.items(), draw(st.integers(2, 4)))))
+
+
+@st.composite
+def listed(draw: st.DrawFn, conditions: bool = True) -> Space:
+    """A space for a grid: lists of values; with ``conditions``, a chain of them and copies of layers."""
+    low = draw(st.integers(0, 1))
+    content: dict[str, Any] = {
+        "flag": {"type": "bool"},
+        "rate": {"type": "float", "low": 0.05, "high": draw(st.sampled_from([0.05, 0.3, 0.45])), "step": 0.05},
+        "word": {"type": "choice", "options": draw(st.sampled_from([["relu"], ["relu", "tanh"]]))},
+        "one": {"type": "float", "low": 0.5, "high": 0.5},
+    }
+    if conditions:
+        content["rate"]["when"] = {"flag": [draw(st.booleans())]}
+        content["layers"] = {"type": "int", "low": low, "high": 2}
+        content["units"] = {"type": "int", "low": 4, "high": draw(st.integers(4, 9)), "step": 3, "repeat": "layers"}
+        content["deep"] = {"type": "choice", "options": [1, 2], "when": {"rate": [0.05]}}
+    names = draw(st.lists(st.sampled_from(sorted(content)), min_size=1, unique=True))
+    for name in list(names):
+        parents = {"rate": ["flag"], "units": ["layers"], "deep": ["rate", "flag"]}.get(name, []) if conditions else []
+        names += [parent for parent in parents if parent not in names]
+    return Space.model_validate({name: content[name] for name in names})
+
+
+def fit(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
+    """Spaces that the algorithm can express."""
+    if pair in NUMBERS_ONLY:
+        return numeric()
+    if pair in GRIDS:
+        return listed(conditions=pair != ("optuna", "grid"))
+    if pair == BAYESIAN:
+        return spaces().filter(lambda space: len(space.parameters()) <= 2)
+    return spaces()
+
+
+@pytest.mark.parametrize("pair", ALL, ids="-".join)
+@RELAXED
+@given(st.data(), st.integers(1, 2**31 - 1))
+def test_proposals_are_exactly_the_active_hyperparameters(pair: tuple[str, str], data: Any, seed: int) -> None:
+    space = data.draw(fit(pair))
+    check(tuner(*pair), space)
+    made = list(proposals(pair, space, seed, count_for(pair)))
+    assert made
+    for values in made:
+        assert set(values) == active_names(space, values)
+        assert all(legal(dimension_of(space, name), value) for name, value in values.items())
+
+
+MIXED = Space.model_validate(
+    {
+        "layers": {"type": "int", "low": 1, "high": 3},
+        "units": {"type": "int", "low": 8, "high": 64, "log": True, "repeat": "layers"},
+        "activation": {"type": "choice", "options": ["relu", "tanh"]},
+        "dropout": {"type": "bool"},
+        "dropout_rate": {"type": "float", "low": 0.1, "high": 0.5, "when": {"dropout": [True]}},
+        "learning_rate": {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
+    }
+)
+NUMBERS = Space.model_validate(
+    {
+        "units": {"type": "int", "low": 8, "high": 64, "log": True},
+        "layers": {"type": "int", "low": 1, "high": 9, "step": 2},
+        "dropout_rate": {"type": "float", "low": 0.1, "high": 0.5, "step": 0.05},
+        "learning_rate": {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
+    }
+)
+LISTS = Space.model_validate(
+    {
+        "units": {"type": "choice", "options": [4, 8, 16]},
+        "layers": {"type": "int", "low": 1, "high": 9, "step": 2},
+        "dropout": {"type": "bool"},
+    }
+)
+
+
+FEW = Space.model_validate(
+    {
+        "units": {"type": "int", "low": 8, "high": 64, "log": True},
+        "dropout": {"type": "bool"},
+        "dropout_rate": {"type": "float", "low": 0.1, "high": 0.5, "when": {"dropout": [True]}},
+    }
+)
+
+
+def fixed(pair: tuple[str, str]) -> Space:
+    if pair == BAYESIAN:
+        return FEW
+    return NUMBERS if pair in NUMBERS_ONLY else LISTS if pair in GRIDS else MIXED
+
+
+@pytest.mark.parametrize("pair", ALL, ids="-".join)
+def test_told_the_same_scores_it_proposes_the_same_again(pair: tuple[str, str]) -> None:
+    """How a study resumes: another tuner, told what was recorded, goes on as the first would have."""
+    count = 14 if pair in SLOW else 40
+    first = list(proposals(pair, fixed(pair), 42, count))
+    # Of 40 trials halving takes 27, 9 and 3.
+    expected = 39 if pair in HALVING else 1 if pair == DEFAULT else min(count, 30 if pair in GRIDS else count)
+    assert len(first) == expected
+    assert list(proposals(pair, fixed(pair), 42, count)) == first
+    if ("grid" not in pair[1] and pair != DEFAULT) or pair[0] == "optuna":
+        assert list(proposals(pair, fixed(pair), 43, count)) != first
+
+
+@pytest.mark.parametrize("pair", ALL, ids="-".join)
+def test_what_was_proposed_depends_on_the_budget_only_where_the_settings_say_so(pair: tuple[str, str]) -> None:
+    """Else a raised budget goes on from the records of the lower one."""
+    short, long = ([], [])
+    for count, found in ((5, short), (9, long)):
+        found += list(proposals(pair, fixed(pair), 42, count))
+    assert (long[:5] != short) == tuner(*pair).depends_on_budget
+
+
+@pytest.mark.parametrize("pair", ALL, ids="-".join)
+def test_scores_steer_those_that_learn_and_no_others(pair: tuple[str, str]) -> None:
+    count = 12 if pair in SLOW else 40
+
+    def rising(values: Hyperparameters) -> float:
+        # Smooth, since a Gaussian process takes anything else for noise and proposes as if it knew nothing.
+        return float(values.get("units", values.get("units_1", 0))) / 64
+
+    up = list(proposals(pair, fixed(pair), 42, count, rising))
+    down = list(proposals(pair, fixed(pair), 42, count, lambda values: 1.0 - rising(values)))
+    assert (up != down) == (pair in LEARNS)
+
+
+@pytest.mark.parametrize("pair", [pair for pair in GRIDS if pair not in HALVING], ids="-".join)
+@RELAXED
+@given(st.data(), st.integers(1, 2**31 - 1))
+def test_a_grid_proposes_each_set_once_and_then_ends(pair: tuple[str, str], data: Any, seed: int) -> None:
+    space = data.draw(fit(pair))
+    expected = list(whole(space))
+    assume(len(expected) <= 250)
+    made = list(proposals(pair, space, seed, len(expected) + 5))
+    assert len(made) == len(expected)
+    assert sorted(map(key, made)) == sorted(map(key, expected))
+
+
+def whole(space: Space) -> Iterator[Hyperparameters]:
+    """Every set of a space with lists of values, from the definition alone."""
+    names = [parameter.name for parameter in space.parameters()]
+    lists = [list(parameter.dimension.values() or []) for parameter in space.parameters()]
+    seen = set()
+    for values in itertools.product(*lists):
+        full = dict(zip(names, values, strict=True))
+        point = {name: value for name, value in full.items() if name in active_names(space, full)}
+        if key(point) not in seen:
+            seen.add(key(point))
+            yield point
+
+
+def key(values: Hyperparameters) -> str:
+    return repr(sorted(values.items()))
+
+
+# --- what a library cannot express
+
+CONTINUOUS = {"learning_rate": {"type": "float", "low": 0.1, "high": 0.2}}
+WHOLE_LOG = {"units": {"type": "int", "low": 1, "high": 9, "log": True}}
+CONDITION = {
+    "dropout": {"type": "bool"},
+    "dropout_rate": {"type": "float", "low": 0.1, "high": 0.2, "step": 0.1, "when": {"dropout": [True]}},
+}
+COPIES = {
+    "layers": {"type": "int", "low": 1, "high": 2},
+    "units": {"type": "int", "low": 1, "high": 2, "repeat": "layers"},
+}
+CHOICE = {"activation": {"type": "choice", "options": ["relu", "tanh"]}}
+BOOL = {"dropout": {"type": "bool"}}
+EPOCHS = {"epochs": {"type": "int", "low": 1, "high": 9}}
+
+REFUSED = [
+    *((pair, CONTINUOUS, "learning_rate") for pair in GRIDS),
+    *((pair, WHOLE_LOG, "units") for pair in GRIDS),
+    *((pair, EPOCHS, "epochs") for pair in HALVING),
+    (("optuna", "grid"), CONDITION, "dropout_rate"),
+    (("optuna", "grid"), COPIES, "units"),
+    (("optuna", "cma-es"), COPIES, "units"),
+    (("optuna", "cma-es"), CHOICE, "activation"),
+    (("optuna", "cma-es"), BOOL, "dropout"),
+    (("optuna", "gp"), CONDITION, "dropout_rate"),
+    (("optuna", "gp"), COPIES, "units"),
+    (("keras-tuner", "hyperband"), EPOCHS, "epochs"),
+]
+
+
+@pytest.mark.parametrize(("pair", "content", "name"), REFUSED)
+def test_what_a_library_cannot_express_is_refused_by_its_name(
+    pair: tuple[str, str], content: dict[str, Any], name: str, tmp_path: Any
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: "):
+        check(tuner(*pair), Space.model_validate(content))
+    # ... and while the study is planned.
+    lines = {"layers": {"type": "int", "low": 1, "high": 2}, "units": {"type": "int", "low": 1, "high": 2}} | content
+    path = tmp_path / "space.yaml"
+    path.write_text(str(lines), encoding="utf-8")
+    write_isip(tmp_path / "csv")
+    system = {"kind": "tuner", "tuner": {"library": pair[0], "algorithm": pair[1]}, "space": str(path)}
+    comparison = {"dataset": "toy", "systems": ["it"], "budget": {"trials": 2}}
+    with pytest.raises(UserError, match=rf"systems\.it on toy: .*{name}: "):
+        config.read(plain_config(str(tmp_path / "csv"), systems={"it": system}, compare=[comparison]), "config.yaml")
+
+
+@pytest.mark.parametrize("pair", ALL, ids="-".join)
+def test_a_choice_of_one_and_plain_lists_suit_every_library(pair: tuple[str, str]) -> None:
+    one = {"metric": {"type": "choice", "options": ["accuracy"]}}
+    space = Space.model_validate(one | {"units": {"type": "int", "low": 1, "high": 4}})
+    assert allowed(pair, space)
+    made = list(proposals(pair, space, 42, 4))
+    assert made and all(values["metric"] == "accuracy" for values in made)
+
+
+# --- distributions
+
+SHIPPED = {"mlp": "mlp", "mlp_dropout": "mlp", "convnet": "convnet", "convnet_11": "convnet", "lstm_12": "lstm"}
+SCALES = {
+    "int_log": {"type": "int", "low": 1, "high": 100, "log": True},
+    "float_log": {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
+    "float": {"type": "float", "low": -1.0, "high": 3.0},
+    "float_step": {"type": "float", "low": 0.05, "high": 0.5, "step": 0.05},
+    "int_step": {"type": "int", "low": 3, "high": 20, "step": 4},
+}
+
+
+def keras_draws(space: Space, count: int) -> list[Hyperparameters]:
+    """As Keras Tuner draws, without its rule against repetition, which knows of scored trials only."""
+    made: Any = create_tuner(tuner("keras-tuner", "random"), space, count + 1)
+    return [space.from_library_values(made._oracle.populate_space("0")["values"]) for _ in range(count)]
+
+
+def optuna_draws(space: Space, count: int) -> list[Hyperparameters]:
+    """Without a study's growing list of trials, which makes each draw slower than the last."""
+    import optuna
+
+    from blindtune.tuners.optuna.config import _study
+
+    made: Any = create_tuner(tuner("optuna", "random"), space, count)
+    assert isinstance(made._study.sampler, optuna.samplers.RandomSampler)
+    study = _study(made._study.sampler, made._study.pruner, 1)
+    return [space.from_library_values(suggest(study.ask(), space)) for _ in range(count)]
+
+
+def scikit_draws(space: Space, count: int) -> list[Hyperparameters]:
+    return list(proposals(("scikit-learn", "parameter-sampler"), space, 42, count))
+
+
+DRAWS = {"keras-tuner": keras_draws, "optuna": optuna_draws, "scikit-learn": scikit_draws}
+
+
+def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> None:
+    random = np.random.default_rng(7)
+    ours = [space.draw(random) for _ in theirs]
+    for parameter in space.parameters():
+        samples = [[values.get(parameter.name) for values in sample] for sample in (ours, theirs)]
+        if parameter.dimension.values() is None:
+            # Continuous ones are never conditional in these spaces; ten bins of equal share.
+            edges = np.quantile(np.array(samples, dtype=float), np.linspace(0, 1, 11))
+            samples = [list(np.clip(np.searchsorted(edges, sample, "right"), 1, 10)) for sample in samples]
+        tables = [Counter(sample) for sample in samples]
+        # Values that are rare in both are pooled.
+        rare = {value for value in tables[0] + tables[1] if tables[0][value] + tables[1][value] < 20}
+        columns = [[table[value] for table in tables] for value in tables[0] + tables[1] if value not in rare]
+        columns += [[sum(table[value] for value in rare) for table in tables]] if rare else []
+        if len(columns) > 1:
+            p = chi2_contingency(np.array(columns).T).pvalue
+            assert p > P_THRESHOLD, (parameter.name, p, tables)
+
+
+@pytest.mark.parametrize("library", DRAWS)
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_library_draws_shipped_spaces_as_the_reference_does(library: str, name: str) -> None:
+    space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
+    assert_same_distribution(space, DRAWS[library](space, 2_000))
+
+
+@pytest.mark.parametrize(("name", "counter"), [("convnet_11", "filters"), ("lstm_12", "units")])
+def test_every_tuner_takes_the_spaces_of_the_real_sets_or_says_which_dimension_it_cannot_take(
+    name: str, counter: str
+) -> None:
+    space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
+    for pair in ALL:
+        if pair in [*NUMBERS_ONLY, ("optuna", "grid")]:
+            with pytest.raises(ValueError, match=f"^{counter}: Optuna's .* depends on another|^space: is a grid"):
+                check(tuner(*pair), space)
+        else:
+            check(tuner(*pair), space)
+            made = list(proposals(pair, space, 42, 3))
+            assert made and all(space.snap(values) == values for values in made)
+
+
+@pytest.mark.parametrize(("name", "family"), [("guide_convnet", "convnet"), ("guide_mlp", "lstm")])
+def test_every_tuner_takes_the_spaces_of_the_guide_for_both_families(name: str, family: Any) -> None:
+    space = read_space(RESOURCES / "spaces" / f"{name}.yaml", family)
+    assert all(allowed(pair, space) for pair in ALL)
+
+
+@pytest.mark.parametrize("library", DRAWS)
+def test_every_library_draws_scales_as_the_reference_does(library: str) -> None:
+    space = Space.model_validate(SCALES)
+    assert_same_distribution(space, DRAWS[library](space, 2_000))
+
+
+# --- learning
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "tpe-2024"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_worst_error_for_invalid_sets_does_not_draw_tpe_to_them(algorithm: str, seed: int) -> None:
+    space = Space.model_validate(
+        {
+            "kernel": {"type": "int", "low": 1, "high": 8},
+            "units": {"type": "int", "low": 4, "high": 64},
+            "rate": {"type": "float", "low": 0.0, "high": 1.0},
+        }
+    )
+
+    def score(values: Hyperparameters) -> float | None:
+        return None if int(values["kernel"]) > 4 else 0.2 + 0.3 * abs(float(values["rate"]) - 0.4)
+
+    made = list(proposals(("optuna", algorithm), space, seed, 60, score))
+    assert sum(score(values) is None for values in made[-20:]) < 12
+
+
+def test_conditions_on_logarithmic_whole_numbers_hold_in_every_library() -> None:
+    space = Space.model_validate(
+        {
+            "units": {"type": "int", "low": 1, "high": 8, "log": True},
+            "depth": {"type": "int", "low": 1, "high": 4, "log": True},
+            "rate": {"type": "float", "low": 0.1, "high": 0.5, "when": {"units": [2, 3, 8]}},
+            "width": {"type": "int", "low": 4, "high": 9, "repeat": "depth"},
+        }
+    )
+    for pair in ALL:
+        if allowed(pair, space) and pair != DEFAULT:
+            made = list(proposals(pair, space, 42, 14 if pair in SLOW else 60))
+            assert {"rate" in values for values in made} == {True, False}
+            assert all(("rate" in values) == (values["units"] in (2, 3, 8)) for values in made)
+            assert {sum("width" in name for name in values) for values in made} >= {1, 2}
