@@ -2,7 +2,7 @@
 
 import pytest
 
-from blindtune.tuners.optuna.config import OptunaSettings
+from blindtune.tuners.optuna.config import OptunaConfig
 from support.kill_studies import STUDIES, check_random, drive, parts_of
 
 pytestmark = pytest.mark.integration
@@ -31,8 +31,8 @@ def test_the_pruners_prune(killed, name):
 
 
 def test_every_pruner_and_every_choice_of_objectives_is_killed():
-    schema = OptunaSettings.model_json_schema()
+    schema = OptunaConfig.model_json_schema()
     pruners = set(schema["properties"]["pruner"]["discriminator"]["mapping"])
-    tuners = [OptunaSettings(library="optuna", **study["tuner"]) for study in MINE.values()]
+    tuners = [OptunaConfig(library="optuna", **study["tuner"]) for study in MINE.values()]
     assert {tuner.pruner.algorithm for tuner in tuners} == pruners
     assert {len(tuner.objectives) for tuner in tuners} == {1, 2}

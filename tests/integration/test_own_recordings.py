@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blindtune.core.files import read_json
-from blindtune.core.paths import Layout
+from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.extraction import extract_batch
@@ -48,7 +48,7 @@ def test_a_tree_of_ones_own_becomes_a_dataset(
 ) -> None:
     trees.write(tmp_path / "own", tree, annotate, reference)
     content = {"source": "eeg", "folder": str(tmp_path / "own"), "sizes": SIZES, "files_per_job": 3}
-    source, layout = parse(Eeg, content | settings, "mine.yaml"), Layout(str(tmp_path / "results"))
+    source, layout = parse(Eeg, content | settings, "mine.yaml"), ResultPaths(str(tmp_path / "results"))
     files = source.inputs(layout, "own")
     for batch, path in files.items():
         extract_batch(source, batch, tmp_path / "own", path)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from blindtune.core.files import read_json
-from blindtune.core.paths import Layout
+from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.extraction import extract_batch
@@ -52,7 +52,7 @@ def test_a_tree_of_ones_own_becomes_a_dataset(
     if settings.get("splitting", {}).get("file"):
         settings = settings | {"splitting": {"by": "list", "file": str(_list(tmp_path / "splits.csv"))}}
     content = {"source": "slides", "folder": str(tmp_path / "own"), "sizes": SIZES} | SMALL | settings
-    source, layout = parse(Slides, content, "mine.yaml"), Layout(str(tmp_path / "results"))
+    source, layout = parse(Slides, content, "mine.yaml"), ResultPaths(str(tmp_path / "results"))
     files = source.inputs(layout, "own")
     for batch, path in files.items():
         extract_batch(source, batch, tmp_path / "own", path)

@@ -16,8 +16,8 @@ from blindtune.exports import stored
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run
 from blindtune.training.base import Training
-from blindtune.tuners.keras_tuner.config import KerasTunerSettings
-from blindtune.tuners.optuna.config import OptunaSettings
+from blindtune.tuners.keras_tuner.config import KerasTunerConfig
+from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import Places, prepare_toy, study
 
 #: Keras Tuner asks for the name of its thread in an old way, at every call.
@@ -43,8 +43,8 @@ SYSTEMS = {
     "near": Knn(kind="knn", neighbours=[1, 3, 9]),
     "forest": RandomForest(kind="random_forest", trees=[5], max_depth=[2, 0]),
     "expert": Manual(kind="manual", model="model.yaml"),
-    "optuna": tuned(OptunaSettings(library="optuna", algorithm="random"), "pytorch"),
-    "keras": tuned(KerasTunerSettings(library="keras-tuner", algorithm="random"), "keras"),
+    "optuna": tuned(OptunaConfig(library="optuna", algorithm="random"), "pytorch"),
+    "keras": tuned(KerasTunerConfig(library="keras-tuner", algorithm="random"), "keras"),
     "limit": Bayes(kind="bayes", train=LOOP, dev=LOOP, eval=LOOP),
 }
 KEPT = {"near": 3, "forest": 2, "expert": 1, "optuna": 3, "keras": 3}

@@ -16,13 +16,14 @@ from blindtune.config.study import Study
 from blindtune.config.systems import TrainerName, Tuned
 from blindtune.core.budget import Budget
 from blindtune.core.job_log import Console
+from blindtune.core.timing import CpuWallTime
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.csv_folder import Isip
 from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models.architecture import Architecture
-from blindtune.records.trial import WORST_ERROR, CpuWallTime, Trial
+from blindtune.records.trial import WORST_ERROR, Trial
 from blindtune.search_space import Space
-from blindtune.tuners.base import Tuner, TunerContext, TunerSettings
+from blindtune.tuners.base import Tuner, TunerConfig, TunerContext
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +45,7 @@ TRAINERS = sorted(
 )
 
 #: Of the part of a config that names a tuner.
-_TUNER = TypeAdapter[TunerSettings](Tuned.model_fields["tuner"].rebuild_annotation())
+_TUNER = TypeAdapter[TunerConfig](Tuned.model_fields["tuner"].rebuild_annotation())
 
 
 def points(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -141,19 +142,19 @@ def algorithms() -> set[tuple[str, str]]:
     }
 
 
-def tuner(library: str, algorithm: str) -> TunerSettings:
+def tuner(library: str, algorithm: str) -> TunerConfig:
     """The settings of a tuner, all but its name their defaults."""
     return _TUNER.validate_python({"library": library, "algorithm": algorithm})
 
 
-def create_tuner(settings: TunerSettings, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:
+def create_tuner(settings: TunerConfig, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:
     """A fresh tuner with a budget in trials; ``changes`` are other attributes of `TunerContext`."""
     labels = np.arange(40, dtype=np.int64) % 2
     parts: dict[str, Any] = {"budget": Budget(trials=trials), "seed": seed, "epochs": 9, "labels": labels}
     return settings.create(TunerContext(space=space, **(parts | changes)))
 
 
-def check(settings: TunerSettings, space: Space, **budget: Any) -> None:
+def check(settings: TunerConfig, space: Space, **budget: Any) -> None:
     """Whether a tuner takes a space; ten trials unless ``budget`` says something else."""
     settings.check(space, Budget(**(budget or {"trials": 10})), 9)
 

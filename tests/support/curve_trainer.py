@@ -7,7 +7,7 @@ import numpy as np
 
 from blindtune.config.systems import Knn
 from blindtune.datasets.prepared import Prepared
-from blindtune.records.model_card import Card
+from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog
 from blindtune.study.run import run
 from blindtune.training.base import EpochTracker, Outcome
@@ -24,7 +24,7 @@ class Runner:
         self.said = self.console.said
         self.files: dict[str, Path] = {}
 
-    def __call__(self, system: Any = KNN, code: str = "code", workers: int = 1, **changes: Any) -> Card:
+    def __call__(self, system: Any = KNN, code: str = "code", workers: int = 1, **changes: Any) -> ModelCard:
         return run(study(system, **changes), self.data, self.files, code, self.folder, self.console, workers)
 
     def outcomes(self) -> list[dict[str, object]]:

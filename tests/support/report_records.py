@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from blindtune.core.budget import Budget
 from blindtune.core.files import digest, digest_of_arrays, write_json
+from blindtune.core.timing import CpuWallTime
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Dense, Dropout, Flatten
-from blindtune.records.decode_result import GroupErrors, Look, write_npz
-from blindtune.records.model_card import Card, Spent, write_card
-from blindtune.records.trial import CpuWallTime, EpochMetrics, Status, Trial, TrialLog, best
+from blindtune.records.decode_result import DecodeResult, GroupErrors, write_npz
+from blindtune.records.model_card import ModelCard, Spent, write_card
+from blindtune.records.trial import EpochMetrics, Status, Trial, TrialLog, best
 from blindtune.training.base import Training
 from support.report_corpora import examples
 from support.report_searches import PARTS, TUNERS, VERSIONS, Searches
@@ -74,7 +75,9 @@ class Made:
             manifest = _manifest(name, self.samples) | changes
             write_json(self.root / f"data/{name}/manifest.json", manifest)
             plane = manifest["sample_shape"] == [2]
-            write_npz(self.root / f"decodes/{name}/picture.npz", _picture(manifest, self.samples) if plane else {})
+            write_npz(
+                self.root / f"decodes/{name}/sample_splits.npz", _picture(manifest, self.samples) if plane else {}
+            )
             if "raw_sha256" in manifest["parameters"]:
                 write_npz(self.root / f"data/{name}/examples.npz", examples(manifest))
             for system in self.systems:
@@ -98,12 +101,12 @@ class Made:
             log.append(trial)
         self._look(card, manifest, self.root / f"decodes/{name}/{system}/{seed}", rng)
 
-    def _look(self, card: Card, manifest: dict[str, Any], folder: Path, rng: np.random.Generator) -> None:
+    def _look(self, card: ModelCard, manifest: dict[str, Any], folder: Path, rng: np.random.Generator) -> None:
         error = self._error(card.system) + (rng.normal(0, 0.02) if card.system in TUNERS else 0)
         classes = len(manifest["classes"])
         answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng, classes)
         wrong = int(answers["wrong"].sum()) if answers else None
-        look = Look(
+        look = DecodeResult(
             study=card.study,
             frozen_sha256=card.frozen_sha256(),
             eval_sha256=manifest["splits"]["eval"],
@@ -224,7 +227,7 @@ def _trial(study: str, kind: str, seed: int, number: int, rng: np.random.Generat
     )
 
 
-def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: list[Trial]) -> Card:
+def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: list[Trial]) -> ModelCard:
     kind, row = _ALL.get(system, ("tuner", None))
     config, dataset = study.split("/")[:2]
     network = kind in ("manual", "tuner")
@@ -239,7 +242,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         for part in PARTS
     }
     statuses = {status: sum(trial.status == status for trial in trials) for status in get_args(Status)}
-    return Card(
+    return ModelCard(
         study=study,
         config=config,
         dataset=dataset,

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from blindtune.records.trial import CpuWallTime, EpochMetrics, Status, Trial
+from blindtune.core.timing import CpuWallTime
+from blindtune.records.trial import EpochMetrics, Status, Trial
 
 VERSIONS = {"python": "3.11.9", "keras": "3.12.0"}
 PARTS = ("suggest", "build", "train", "evaluate", "save")

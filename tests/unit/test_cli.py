@@ -8,11 +8,11 @@ import pytest
 
 from blindtune.cli import main
 from blindtune.config.systems import Tuned
-from blindtune.tuners.optuna.config import OptunaSettings
+from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import ROOT
 from support.stored_studies import store_tuned
 
-TUNED = Tuned(kind="tuner", tuner=OptunaSettings(library="optuna", algorithm="tpe"), space="space.yaml")
+TUNED = Tuned(kind="tuner", tuner=OptunaConfig(library="optuna", algorithm="tpe"), space="space.yaml")
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from blindtune.study.setup import with_output
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from blindtune.views.base import SampleView
-from blindtune.views.config import Crops
+from blindtune.views.config import CropsView
 from blindtune.views.crops import Cropped
 from blindtune.views.frames import Framed
 
@@ -60,7 +60,7 @@ def _framed(file: Path) -> SampleView:
 
 
 def _cropped(file: Path, factor: int) -> SampleView:
-    settings = Crops(view="crops", side=128, downsample=factor)
+    settings = CropsView(view="crops", side=128, downsample=factor)
     return Cropped(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
 
 
@@ -87,14 +87,14 @@ def _read(view: SampleView, batch: int) -> int:
     random = np.random.default_rng(0)
     order = random.permutation(len(view))
     for first in range(0, len(order), batch):
-        view.training_batch(order[first : first + batch], random)
+        view.train_batch(order[first : first + batch], random)
     return len(order)
 
 
 def _training(view: SampleView, model: ManualModel) -> float:
     """Samples a second that the trainer takes for an epoch on samples in memory, the best of three."""
     random = np.random.default_rng(0)
-    x = view.training_batch(np.arange(TRAINED) % len(view), random)
+    x = view.train_batch(np.arange(TRAINED) % len(view), random)
     split = Split(x, (np.arange(TRAINED) % 2).astype(np.int64))
     task = TrainingTask(
         architecture=Architecture(input_shape=x.shape[1:], layers=with_output(model.layers, 2)),

@@ -19,6 +19,7 @@ import numpy as np
 from blindtune.config.systems import Tuned
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
+from blindtune.core.timing import wall_of
 from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
 from blindtune.datasets.digits import Digits
@@ -26,7 +27,6 @@ from blindtune.datasets.drawing import Drawn
 from blindtune.models.architecture import check
 from blindtune.models.families import BUILD
 from blindtune.models.layers import Invalid
-from blindtune.records.trial import wall_of
 from blindtune.search_space import Space
 from blindtune.study.setup import create_trainer
 from blindtune.training.base import Trainer, Training, TrainingOptions, TrainingTask, train_each

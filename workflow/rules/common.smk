@@ -8,14 +8,14 @@ from pathlib import Path
 from blindtune.config import schema as configs
 from blindtune.datasets import downloads as registry
 from blindtune.core.errors import UserError
-from blindtune.core.paths import Layout
+from blindtune.core.paths import ResultPaths
 
 try:
     CONFIG = configs.read(dict(config), " + ".join(map(str, workflow.configfiles)))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-PATHS = Layout(f"results/{CONFIG.name}")
+PATHS = ResultPaths(f"results/{CONFIG.name}")
 LEDGER = "results/ledger"
 STUDIES = CONFIG.studies()
 
@@ -24,8 +24,8 @@ wildcard_constraints:
     dataset="[a-z][a-z0-9_]*",
     system="[a-z][a-z0-9_]*",
     seed="[0-9]+",
-    set="[a-z][a-z0-9_]*",
-    half="data|sealed",
+    download="[a-z][a-z0-9_]*",
+    visibility="data|sealed",
     batch="(train|dev|eval)-[0-9]+",
     file="[a-z]+[.]csv",
 
@@ -63,7 +63,7 @@ def train_extracts(wildcards):
 def batch_files(wildcards):
     source, batch = CONFIG.datasets[wildcards.dataset], wildcards.batch
     if source.is_simulated():
-        return [PATHS.made(wildcards.dataset, batch)]
+        return [PATHS.simulated(wildcards.dataset, batch)]
     folder = source.place(PATHS, wildcards.dataset)
     return [shown(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.companions)]
 

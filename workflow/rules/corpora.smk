@@ -1,15 +1,15 @@
 """Corpora: raw files of a corpus, made (stand-ins) or the user's own, to the samples that can be drawn from them.
 
-In: the raw files of one batch. Out: <half>/<dataset>/extracts/<batch>.json, the samples beside it; the half is sealed for
+In: the raw files of one batch. Out: <visibility>/<dataset>/extracts/<batch>.json, the samples beside it; the half is sealed for
 batches of eval. And data/<dataset>/examples.npz, a few samples of train for the report.
 """
 
 
-rule make:
+rule simulate:
     output:
-        PATHS.made("{dataset}", "{batch}"),
+        PATHS.simulated("{dataset}", "{batch}"),
     log:
-        PATHS.log("make", "{dataset}", "{batch}"),
+        PATHS.log("simulate", "{dataset}", "{batch}"),
     conda:
         "../../envs/data.yaml"
     params:
@@ -19,16 +19,16 @@ rule make:
     message:
         "making the stand-in corpus {wildcards.dataset}: {wildcards.batch}"
     script:
-        "../scripts/make.py"
+        "../scripts/simulate.py"
 
 
 rule extract:
     input:
         batch_files,
     output:
-        extract=f"{PATHS.root}/{{half}}/{{dataset}}/extracts/{{batch}}.json",
+        extract=f"{PATHS.root}/{{visibility}}/{{dataset}}/extracts/{{batch}}.json",
     log:
-        PATHS.log("extract", "{half}", "{dataset}", "{batch}"),
+        PATHS.log("extract", "{visibility}", "{dataset}", "{batch}"),
     conda:
         "../../envs/data.yaml"
     params:

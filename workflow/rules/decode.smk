@@ -5,7 +5,9 @@ surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger be
 system take their looks in one job, since importing its libraries costs more than looking.
 """
 
-DECODE_CODE = digest_of("blindtune.baselines.estimators", alone=("blindtune.decoding.decode", "blindtune.decoding.ledger"))
+DECODE_CODE = digest_of(
+    "blindtune.baselines.estimators", alone=("blindtune.decoding.decode", "blindtune.decoding.ledger")
+)
 
 
 rule decode:
@@ -33,7 +35,7 @@ rule decode:
         "../scripts/decode.py"
 
 
-rule picture:
+rule sample_splits:
     input:
         cards=lambda wildcards: [
             PATHS.card(study.dataset, study.system, study.seed)
@@ -43,9 +45,9 @@ rule picture:
         manifest=PATHS.manifest("{dataset}"),
         seal=PATHS.seal("{dataset}"),
     output:
-        picture=PATHS.picture("{dataset}"),
+        samples=PATHS.sample_splits("{dataset}"),
     log:
-        PATHS.log("picture", "{dataset}"),
+        PATHS.log("sample_splits", "{dataset}"),
     conda:
         "../../envs/data.yaml"
     params:
@@ -55,4 +57,4 @@ rule picture:
     message:
         "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
     script:
-        "../scripts/picture.py"
+        "../scripts/sample_splits.py"

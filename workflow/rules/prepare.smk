@@ -10,17 +10,17 @@ from blindtune.datasets import downloads as registry
 
 rule fetch:
     output:
-        ensure(PATHS.download("{set}", "{file}"), non_empty=True),
+        ensure(PATHS.download("{download}", "{file}"), non_empty=True),
     log:
-        PATHS.log("fetch", "{set}", "{file}"),
+        PATHS.log("fetch", "{download}", "{file}"),
     retries: 3
     conda:
         "../../envs/data.yaml"
     params:
-        url=lambda wildcards: f"{registry.entry(wildcards.set).url}/{wildcards.file}",
-        sha256=lambda wildcards: registry.entry(wildcards.set).sha256[wildcards.file] or "",
+        url=lambda wildcards: f"{registry.entry(wildcards.download).url}/{wildcards.file}",
+        sha256=lambda wildcards: registry.entry(wildcards.download).sha256[wildcards.file] or "",
     message:
-        "fetching {wildcards.file} of {wildcards.set}"
+        "fetching {wildcards.file} of {wildcards.download}"
     script:
         "../scripts/fetch.py"
 

@@ -1,6 +1,7 @@
 """Report: tables, figures and one page, from records alone.
 
-In: every manifest, card and look of the config, pictures and examples of its data. Out: report/tables, report/figures, report/report.html.
+In: every manifest, card and look of the config, pictures and examples of its data.
+Out: report/tables, report/figures, report/report.html.
 """
 
 from blindtune.report import contents as names
@@ -9,7 +10,7 @@ RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
     "cards": [PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
     "looks": [f"{PATHS.decode(study.dataset, study.system, study.seed)}/look.json" for study in STUDIES],
-    "pictures": [PATHS.picture(dataset) for dataset in CONFIG.two_feature_datasets()],
+    "split_samples": [PATHS.sample_splits(dataset) for dataset in CONFIG.two_feature_datasets()],
     "examples": [PATHS.examples(dataset) for dataset in CONFIG.corpora()],
 }
 REPORT_PARAMS = {

@@ -19,13 +19,13 @@ from blindtune.records import model_card as cards
 from blindtune.records.trial import TrialLog
 from blindtune.study import run as runs
 from blindtune.study.checkpoints import WeightStore
-from blindtune.tuners.keras_tuner.config import KerasTunerSettings
+from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support import builders
 from support.killing import Run, at_points, at_random, die, tell, undisturbed
 
 SETTINGS = Tuned(
     kind="tuner",
-    tuner=KerasTunerSettings(library="keras-tuner", algorithm="random"),
+    tuner=KerasTunerConfig(library="keras-tuner", algorithm="random"),
     space="mlp",
     training={"epochs": 2, "batch_size": 16},
 )

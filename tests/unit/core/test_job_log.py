@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from blindtune.core import progress as screen
-from blindtune.core.budget import Budget, BudgetTracker
+from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_log import Console, job
 from blindtune.core.progress import Screen, Terminal, bar, remaining
+from blindtune.study.budget_tracker import BudgetTracker
 from support.builders import trial
 
 CLEAR = "\r\x1b[K"

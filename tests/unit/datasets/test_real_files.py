@@ -48,7 +48,7 @@ def test_a_real_recording_becomes_segments_that_scipy_gives_too(tmp_path: Path) 
     exact = np.abs(recordings.condition(signals, montage, source) - whole).max() / np.abs(whole).max()
     assert exact < 1e-9
     mean, deviation = (np.asarray(part, np.float32) for part in (theirs.mean(axis=(0, 2)), theirs.std(axis=(0, 2))))
-    framed = Framed(ours, source, mean, deviation).scoring_batch(slice(0, 4))
+    framed = Framed(ours, source, mean, deviation).eval_batch(slice(0, 4))
     normal = (theirs - mean[:, None]) / deviation[:, None]
     windows = np.lib.stride_tricks.sliding_window_view(normal, 15, axis=-1)[:, :, ::5].swapaxes(1, 2)
     assert framed.shape == (4, 98, 300)

@@ -17,10 +17,10 @@ from blindtune.datasets.base import Loaded, Split
 from blindtune.datasets.csv_folder import Isip
 from blindtune.datasets.prepared import open_split, prepare
 from blindtune.decoding import decode as seal
-from blindtune.decoding.decode import FrozenModel, decode, decode_to_files, picture
+from blindtune.decoding.decode import FrozenModel, decode, decode_to_files, sample_splits
 from blindtune.decoding.ledger import Ledger
-from blindtune.records.decode_result import Look
-from blindtune.records.model_card import Card
+from blindtune.records.decode_result import DecodeResult
+from blindtune.records.model_card import ModelCard
 from blindtune.study.run import run
 from support.builders import Places, prepare_toy, study
 
@@ -42,7 +42,7 @@ class Lab:
         run(it, self.places.open(), {}, "code", folder, Console())
         return folder
 
-    def decode(self, folder: Path, repeats: bool = False) -> tuple[Look, Any]:
+    def decode(self, folder: Path, repeats: bool = False) -> tuple[DecodeResult, Any]:
         card = seal.read_card(folder / "card.json")
         model = FrozenModel(card, folder, self.places.open())
         return decode(model, self.places.seal, Ledger(self.ledger), repeats, self.said.append)
@@ -269,12 +269,12 @@ def test_an_estimate_looks_once_too(lab: Lab) -> None:
 def test_files_hold_look_answers_and_surface(lab: Lab) -> None:
     folder, out = lab.freeze(), lab.folder / "out"
     lab.to_files(folder, out)
-    look = Look.model_validate_json((out / "look.json").read_text(encoding="utf-8"))
+    look = DecodeResult.model_validate_json((out / "look.json").read_text(encoding="utf-8"))
     with np.load(out / "answers.npz") as answers, np.load(out / "surface.npz") as surface:
         assert int(answers["wrong"].sum()) == look.wrong
         assert (surface["x"].shape, surface["label"].shape) == ((5,), (5, 5))
         assert set(np.unique(surface["label"])) <= {0, 1}
-    card = Card.model_validate(json.loads((folder / "card.json").read_text(encoding="utf-8")) | {}, extra="ignore")
+    card = ModelCard.model_validate(json.loads((folder / "card.json").read_text(encoding="utf-8")) | {}, extra="ignore")
     assert look.frozen_sha256 == card.frozen_sha256()
 
 
@@ -388,12 +388,12 @@ def test_of_other_than_two_features_no_picture_is_made_and_the_seal_stays_closed
     data = lab.places.open()
     wide = dataclasses.replace(data, train=Split(np.zeros((4, 3, 5), dtype=np.float32), np.arange(4) % 2))
     lab.hide_eval()
-    assert picture(wide, lab.places.seal, Ledger(lab.ledger), 10) == {}
+    assert sample_splits(wide, lab.places.seal, Ledger(lab.ledger), 10) == {}
     assert lab.events() == []
 
 
 def test_a_picture_is_written_down(lab: Lab) -> None:
-    arrays = picture(lab.places.open(), lab.places.seal, Ledger(lab.ledger), 10)
+    arrays = sample_splits(lab.places.open(), lab.places.seal, Ledger(lab.ledger), 10)
     assert {name: len(array) for name, array in arrays.items()} == {
         f"{split}_{axis}": 10 for split in ("train", "dev", "eval") for axis in "xy"
     }
@@ -405,7 +405,7 @@ def test_a_picture_of_a_file_sorted_by_class_shows_every_class(lab: Lab) -> None
     data = lab.places.open()
     order = np.argsort(data.train.y, kind="stable")
     data = dataclasses.replace(data, train=Split(data.train.x[order], data.train.y[order]))
-    assert set(picture(data, lab.places.seal, Ledger(lab.ledger), 20)["train_y"]) == {0, 1}
+    assert set(sample_splits(data, lab.places.seal, Ledger(lab.ledger), 20)["train_y"]) == {0, 1}
 
 
 def test_an_empty_ledger_knows_no_look(tmp_path: Path) -> None:

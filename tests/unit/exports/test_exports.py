@@ -15,16 +15,16 @@ from blindtune.exports import guide, optuna, stored, tensorboard
 from blindtune.exports.folders import export
 from blindtune.records.trial import Trial, best
 from blindtune.search_space import Space
-from blindtune.tuners.keras_tuner.config import KerasTunerSettings
-from blindtune.tuners.optuna.config import OptunaSettings
-from blindtune.tuners.sklearn.config import ScikitSettings
+from blindtune.tuners.keras_tuner.config import KerasTunerConfig
+from blindtune.tuners.optuna.config import OptunaConfig
+from blindtune.tuners.sklearn.config import SklearnConfig
 from support.builders import study, trial
 from support.stored_studies import content, store, store_tuned
 
 TUNERS = [
-    KerasTunerSettings(library="keras-tuner", algorithm="random"),
-    OptunaSettings(library="optuna", algorithm="tpe"),
-    ScikitSettings(library="scikit-learn", algorithm="parameter-sampler"),
+    KerasTunerConfig(library="keras-tuner", algorithm="random"),
+    OptunaConfig(library="optuna", algorithm="tpe"),
+    SklearnConfig(library="scikit-learn", algorithm="parameter-sampler"),
 ]
 FORMS = {"guide": guide.write, "tensorboard": tensorboard.write, "optuna": optuna.write}
 

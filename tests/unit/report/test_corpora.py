@@ -26,7 +26,7 @@ def records_of(made: Made) -> Records:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Made:
     datasets = {"slides": SLIDES | STAND_IN, "eeg": EEG, "set_10": {}}
     return Made(tmp_path_factory.mktemp("results") / "tiny", systems=SYSTEMS, datasets=datasets).write()
 

@@ -181,7 +181,7 @@ def test_the_same_records_give_the_same_figure(report: tuple[Made, Path], tmp_pa
     "path",
     [
         "data/set_10/manifest.json",
-        "decodes/set_10/picture.npz",
+        "decodes/set_10/sample_splits.npz",
         "studies/set_10/knn/42/card.json",
         "studies/set_10/knn/42/trials.jsonl",
         "decodes/set_10/knn/42/look.json",

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from blindtune.config.systems import Tuned
+from blindtune.core.timing import wall_of
 from blindtune.core.validation import load
 from blindtune.datasets.prepared import Prepared
-from blindtune.records.trial import Trial, wall_of
+from blindtune.records.trial import Trial
 from blindtune.search_space import Space
 from blindtune.study import setup as plans
 from blindtune.training.base import Training
@@ -134,7 +135,8 @@ def test_no_budget_is_overdrawn_nor_left(run: Groups, name: tuple[str, str], bud
 
 
 def test_within_seconds_a_group_is_as_large_as_trials_were_fast(run: Groups) -> None:
-    from blindtune.core.budget import Budget, BudgetTracker
+    from blindtune.core.budget import Budget
+    from blindtune.study.budget_tracker import BudgetTracker
     from support.builders import trial
 
     account = BudgetTracker(Budget(seconds=10))

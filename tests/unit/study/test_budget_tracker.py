@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from blindtune.core.budget import Budget, BudgetTracker
-from blindtune.records.trial import CpuWallTime
+from blindtune.core.budget import Budget
+from blindtune.core.timing import CpuWallTime
+from blindtune.study.budget_tracker import BudgetTracker
 
 
 def trial(epochs: int = 3, seconds: float = 1.0) -> Any:

@@ -16,7 +16,7 @@ from blindtune.records.model_card import read_card
 from blindtune.study import search
 from blindtune.study import setup as plans
 from blindtune.training.base import Outcome, Training
-from blindtune.tuners.keras_tuner.config import KerasTunerSettings
+from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support.builders import prepare_toy, prepared
 from support.curve_trainer import KNN, Runner
 
@@ -125,7 +125,7 @@ def cheap_tuner(
 
 
 def tuned(**changes: Any) -> Tuned:
-    keras_tuner = KerasTunerSettings(library="keras-tuner", algorithm="random")
+    keras_tuner = KerasTunerConfig(library="keras-tuner", algorithm="random")
     parts = {"kind": "tuner", "tuner": keras_tuner, "space": "mlp", "training": Training(epochs=2, batch_size=20)}
     return Tuned(**(parts | changes))
 

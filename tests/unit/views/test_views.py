@@ -20,7 +20,7 @@ from blindtune.models.layers import Conv2D, Dense, Flatten
 from blindtune.training.base import Outcome, State, Training, TrainingOptions, TrainingTask
 from blindtune.views.apply import apply_view, make_view
 from blindtune.views.base import AT_ONCE, AsFloats
-from blindtune.views.config import AnyView, Crops, Features, Frames, Stored
+from blindtune.views.config import AnyView, CropsView, FeaturesView, FramesView, SamplesView
 from blindtune.views.crops import Cropped
 from blindtune.views.frames import Framed
 from support.builders import TRAINERS, points
@@ -42,8 +42,8 @@ def pictures(count: int, side: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
-def crops(**settings: Any) -> Crops:
-    return Crops(view="crops", **({"side": 4, "jitter": 0.0, "rotate": False} | settings))
+def crops(**settings: Any) -> CropsView:
+    return CropsView(view="crops", **({"side": 4, "jitter": 0.0, "rotate": False} | settings))
 
 
 def cropped(stored: NDArray[np.uint8], mean: Any = ZERO, deviation: Any = ONE, **settings: Any) -> Cropped:
@@ -56,8 +56,8 @@ def cropped(stored: NDArray[np.uint8], mean: Any = ZERO, deviation: Any = ONE, *
 def test_samples_of_another_type_become_floats_when_they_are_asked_for() -> None:
     stored = np.arange(12, dtype=np.uint8).reshape(4, 3)
     view = AsFloats(stored, (3,))
-    assert (view.shape, len(view), view.n_scoring_crops, view.is_random) == ((4, 3), 4, 1, False)
-    got = view.scoring_batch(np.array([2, 0]))
+    assert (view.shape, len(view), view.n_eval_crops, view.is_random) == ((4, 3), 4, 1, False)
+    got = view.eval_batch(np.array([2, 0]))
     assert got.dtype == np.float32 and got.tolist() == [[6, 7, 8], [0, 1, 2]]
     whole = np.asarray(view)
     assert whole.dtype == np.float32 and np.array_equal(whole, stored)
@@ -91,7 +91,7 @@ def test_frames_are_windows_of_the_normalised_signal() -> None:
     mean, deviation = np.arange(20, dtype=np.float32), np.linspace(1, 2, 20, dtype=np.float32)
     view = Framed(x, settings, mean, deviation)
     assert view.shape == (4, 98, 300)
-    got = view.scoring_batch(np.array([3, 1]))
+    got = view.eval_batch(np.array([3, 1]))
     assert (got.shape, got.dtype) == ((2, 98, 300), np.float32)
     for place, sample in enumerate((3, 1)):
         for frame in (0, 41, 97):
@@ -105,9 +105,9 @@ def test_frames_are_windows_of_the_normalised_signal() -> None:
 
 def test_fixed_crops_lie_on_an_even_grid_from_edge_to_edge() -> None:
     stored = pictures(2, 10)
-    one = cropped(stored).scoring_batch(slice(0, 2))
+    one = cropped(stored).eval_batch(slice(0, 2))
     assert np.array_equal(one, stored[:, 3:7, 3:7])
-    nine = cropped(stored, looks=9).scoring_batch(np.array([1]))
+    nine = cropped(stored, looks=9).eval_batch(np.array([1]))
     places = [(top, left) for top in (0, 3, 6) for left in (0, 3, 6)]
     expected = [stored[1, top : top + 4, left : left + 4] for top, left in places]
     assert np.array_equal(nine, np.stack(expected).astype(np.float32))
@@ -119,14 +119,14 @@ def test_crops_are_normalised_and_shrunk_by_the_mean_of_blocks() -> None:
     view = cropped(stored, mean, deviation, downsample=2)
     region = stored[:, 2:10, 2:10].astype(np.float64)
     blocks = region.reshape(3, 4, 2, 4, 2, 3).mean(axis=(2, 4))
-    np.testing.assert_allclose(view.scoring_batch(slice(0, 3)), (blocks - mean) / deviation, rtol=1e-6)
+    np.testing.assert_allclose(view.eval_batch(slice(0, 3)), (blocks - mean) / deviation, rtol=1e-6)
 
 
 @given(st.integers(0, 2**32), st.booleans(), st.integers(1, 2))
 def test_a_drawn_crop_is_a_square_of_the_picture_perhaps_turned(seed: int, rotate: bool, factor: int) -> None:
     stored = pictures(3, 9, seed=1)
     view = cropped(stored, rotate=rotate, downsample=factor)
-    drawn = view.training_batch(np.array([0, 2]), np.random.default_rng(seed))
+    drawn = view.train_batch(np.array([0, 2]), np.random.default_rng(seed))
     reach = 4 * factor
     for crop, number in zip(drawn, (0, 2), strict=True):
         squares = [
@@ -144,14 +144,14 @@ def test_a_drawn_crop_is_a_square_of_the_picture_perhaps_turned(seed: int, rotat
 def test_draws_differ_from_each_other_and_repeat_with_their_seed() -> None:
     view = cropped(pictures(1, 64), rotate=True)
     rows = np.zeros(200, np.int64)
-    first, again, other = (view.training_batch(rows, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (view.train_batch(rows, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert len(np.unique(first.reshape(200, -1), axis=0)) > 150
 
 
 def test_jitter_scales_and_shifts_each_colour_of_a_crop_by_a_little() -> None:
     stored = np.full((1, 4, 4, 3), 2, np.uint8)
-    drawn = cropped(stored, jitter=0.1).training_batch(np.zeros(500, np.int64), np.random.default_rng(0))
+    drawn = cropped(stored, jitter=0.1).train_batch(np.zeros(500, np.int64), np.random.default_rng(0))
     assert (np.ptp(drawn, axis=(1, 2)) == 0).all(), "one factor for a whole crop"
     colours = drawn[:, 0, 0]
     assert 2 - 0.3 <= colours.min() < 1.8 and 2.2 < colours.max() <= 2 + 0.3
@@ -176,18 +176,19 @@ def prepared(x: NDArray[Any], source: dict[str, Any], statistics: Any) -> Prepar
 
 def test_samples_are_left_as_they_are_where_they_are_floats() -> None:
     floats = np.ones((3, 2), np.float32)
-    view = Stored(view="samples")
+    view = SamplesView(view="samples")
     assert make_view(view, prepared(floats, {}, None))(floats) is floats
     assert isinstance(make_view(view, prepared(floats, {}, None))(floats.astype(np.uint8)), AsFloats)
 
 
 @pytest.mark.parametrize(
-    ("view", "shape"), [(Frames(view="frames"), (98, 300)), (Features(view="features"), (12,)), (None, (20, 500))]
+    ("view", "shape"),
+    [(FramesView(view="frames"), (98, 300)), (FeaturesView(view="features"), (12,)), (None, (20, 500))],
 )
 def test_what_is_known_of_signals_reaches_the_view(view: AnyView | None, shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=(4, 20, 500)).astype(np.float32)
     data = prepared(x, EEG | {"rate": 50}, {"mean": [0.0] * 20, "deviation": [2.0] * 19 + [0.0]})
-    shown = apply_view(view or Stored(view="samples"), data)
+    shown = apply_view(view or SamplesView(view="samples"), data)
     assert (shown.sample_shape, len(shown.dev.x)) == (shape, 2)
     assert np.isfinite(np.asarray(shown.train.x)).all(), "a channel that never changes divides nothing by zero"
 
@@ -195,7 +196,7 @@ def test_what_is_known_of_signals_reaches_the_view(view: AnyView | None, shape: 
 def test_features_of_many_patches_are_those_of_each() -> None:
     stored = pictures(3, 64)
     data = prepared(stored, {"source": "slides"}, None)
-    look = make_view(Features(view="features"), data)
+    look = make_view(FeaturesView(view="features"), data)
     every = np.asarray(look(stored))
     assert every.dtype == np.float32 and len(every) == 3
     np.testing.assert_array_equal(every[2:], np.asarray(look(stored[2:])))
@@ -287,7 +288,7 @@ def test_the_looks_at_a_sample_are_averaged_by_their_probabilities(name: str, ac
     class Four(AsFloats):
         looks = 4
 
-        def scoring_batch(self, rows: Any) -> NDArray[np.float32]:
+        def eval_batch(self, rows: Any) -> NDArray[np.float32]:
             one = np.array([[0.2], [0.2], [0.2], [-5.0]], np.float32)
             return np.concatenate([one] * len(self._chosen[rows]))
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from blindtune.config.schema import Dataset
 from blindtune.core.errors import UserError
-from blindtune.core.paths import Layout
+from blindtune.core.paths import ResultPaths
 from blindtune.datasets.corpus.config import Corpus
 from blindtune.datasets.corpus.examples import SHOWN, choose, write_examples
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
@@ -21,18 +21,18 @@ from blindtune.datasets.prepared import open_split, prepare
 from support.number_corpus import Numbers
 
 
-def prepared(source: Corpus, layout: Layout) -> list[Path]:
+def prepared(source: Corpus, layout: ResultPaths) -> list[Path]:
     """The dataset ``it``, made, cut and prepared as the workflow does it; returns what the batches of train gave."""
     folder = source.place(layout, "it")
     files = source.inputs(layout, "it")
     for batch, path in files.items():
-        simulate_batch(source, batch, folder, Path(layout.made("it", batch)))
+        simulate_batch(source, batch, folder, Path(layout.simulated("it", batch)))
         extract_batch(source, batch, folder, path)
     prepare("it", source, files, Path(layout.manifest("it")), Path(layout.seal("it")))
     return [path for batch, path in files.items() if batch.startswith("train-")]
 
 
-def examples(source: Corpus, layout: Layout, extracts: list[Path]) -> dict[str, Any]:
+def examples(source: Corpus, layout: ResultPaths, extracts: list[Path]) -> dict[str, Any]:
     path = Path(layout.examples("it"))
     write_examples(source, Path(layout.manifest("it")), extracts, source.place(layout, "it"), path)
     with np.load(path, allow_pickle=False) as stored:
@@ -40,11 +40,11 @@ def examples(source: Corpus, layout: Layout, extracts: list[Path]) -> dict[str, 
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(str(tmp_path / "results"))
+def layout(tmp_path: Path) -> ResultPaths:
+    return ResultPaths(str(tmp_path / "results"))
 
 
-def test_examples_are_samples_of_train_and_say_whence_they_come(layout: Layout) -> None:
+def test_examples_are_samples_of_train_and_say_whence_they_come(layout: ResultPaths) -> None:
     source = Numbers.model_validate({"sizes": {"train": 12, "dev": 4, "eval": 4}, "files_per_job": 2, "stand_in": True})
     extracts = prepared(source, layout)
     sealed = Path(layout.seal("it")).parent
@@ -60,7 +60,7 @@ def test_examples_are_samples_of_train_and_say_whence_they_come(layout: Layout) 
     assert set(Counter(found["group"][:SHOWN].tolist()).values()) <= {1, 2}, "as many patients as there are"
 
 
-def test_slides_are_shown_with_their_patches(layout: Layout) -> None:
+def test_slides_are_shown_with_their_patches(layout: ResultPaths) -> None:
     content = {
         "source": "slides",
         "stand_in": True,
@@ -78,7 +78,7 @@ def test_slides_are_shown_with_their_patches(layout: Layout) -> None:
         assert raw in found["raw"][found["y"] == label] and "/train/" in raw
 
 
-def test_origins_that_do_not_fit_the_data_are_named(layout: Layout) -> None:
+def test_origins_that_do_not_fit_the_data_are_named(layout: ResultPaths) -> None:
     source = Numbers.model_validate({"sizes": {"train": 8, "dev": 4, "eval": 4}, "stand_in": True})
     extracts = prepared(source, layout)
     path = Path(layout.manifest("it")).parent / "train" / "origins.tsv"

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from blindtune.config.schema import Dataset
 from blindtune.core.errors import UserError
-from blindtune.core.paths import Layout
+from blindtune.core.paths import ResultPaths
 from blindtune.datasets.base import Loaded
 from blindtune.datasets.chunked import chunks
 from blindtune.datasets.corpus.config import Corpus, RawFile
@@ -27,12 +27,12 @@ def numbers(**changes: Any) -> Numbers:
     return Numbers.model_validate({"sizes": SIZES, "files_per_job": 2, "stand_in": made} | changes)
 
 
-def extracted(source: Corpus, layout: Layout) -> dict[str, Path]:
+def extracted(source: Corpus, layout: ResultPaths) -> dict[str, Path]:
     """Every batch, made and extracted, as the workflow does it."""
     folder = source.place(layout, "it")
     for batch, path in source.inputs(layout, "it").items():
         if source.is_simulated():
-            simulate_batch(source, batch, folder, Path(layout.made("it", batch)))
+            simulate_batch(source, batch, folder, Path(layout.simulated("it", batch)))
         extract_batch(source, batch, folder, path)
     return source.inputs(layout, "it")
 
@@ -47,11 +47,11 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(str(tmp_path / "results"))
+def layout(tmp_path: Path) -> ResultPaths:
+    return ResultPaths(str(tmp_path / "results"))
 
 
-def test_a_batch_holds_files_of_one_split_and_eval_lies_under_the_seal(layout: Layout) -> None:
+def test_a_batch_holds_files_of_one_split_and_eval_lies_under_the_seal(layout: ResultPaths) -> None:
     source = numbers()
     assert {batch: [raw.file for raw in raws] for batch, raws in source.batches().items()} == {
         f"{split}-{number:04d}": [f"{split}/{name}.txt" for name in names]
@@ -62,7 +62,7 @@ def test_a_batch_holds_files_of_one_split_and_eval_lies_under_the_seal(layout: L
         assert ("sealed" in path.parts) == batch.startswith("eval")
 
 
-def test_samples_are_drawn_from_all_files_evenly_by_class(layout: Layout) -> None:
+def test_samples_are_drawn_from_all_files_evenly_by_class(layout: ResultPaths) -> None:
     source = numbers()
     loaded = source.load(extracted(source, layout))
     for split, size in SIZES.items():
@@ -82,16 +82,16 @@ def test_samples_are_drawn_from_all_files_evenly_by_class(layout: Layout) -> Non
 
 def test_what_is_drawn_does_not_depend_on_the_batches(tmp_path: Path) -> None:
     one, other = numbers(), numbers(files_per_job=1)
-    first = one.load(extracted(one, Layout(str(tmp_path / "one"))))
-    second = other.load(extracted(other, Layout(str(tmp_path / "other"))))
+    first = one.load(extracted(one, ResultPaths(str(tmp_path / "one"))))
+    second = other.load(extracted(other, ResultPaths(str(tmp_path / "other"))))
     for split in SIZES:
         np.testing.assert_array_equal(x_of(first, split), x_of(second, split))
     again = numbers(seed=2)
-    third = again.load(extracted(again, Layout(str(tmp_path / "third"))))
+    third = again.load(extracted(again, ResultPaths(str(tmp_path / "third"))))
     assert any(not np.array_equal(x_of(first, s), x_of(third, s)) for s in SIZES)
 
 
-def test_no_more_than_so_many_samples_are_cut_from_a_file(layout: Layout) -> None:
+def test_no_more_than_so_many_samples_are_cut_from_a_file(layout: ResultPaths) -> None:
     source = numbers(candidates=2)
     for path in extracted(source, layout).values():
         for survey in json.loads(path.read_text(encoding="utf-8"))["surveys"]:
@@ -101,7 +101,7 @@ def test_no_more_than_so_many_samples_are_cut_from_a_file(layout: Layout) -> Non
         greedy.load(source.inputs(layout, "it"))
 
 
-def test_bad_files_are_listed_or_stop_the_run(layout: Layout) -> None:
+def test_bad_files_are_listed_or_stop_the_run(layout: ResultPaths) -> None:
     source = numbers(most_bad=0.2)
     files = extracted(source, layout)
     folder = source.place(layout, "it")
@@ -140,7 +140,7 @@ def test_sizes_must_be_dealt_evenly_to_the_classes() -> None:
         numbers(sizes=SIZES | {"dev": 5})
 
 
-def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout: Layout) -> None:
+def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout: ResultPaths) -> None:
     source = numbers(most_bad=0.2)
     files = extracted(source, layout)
     folder = source.place(layout, "it")
@@ -161,7 +161,7 @@ def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout
     assert len(numbers(most_bad=0.4).load(files).parameters["bad_files"]) == 3
 
 
-def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: Layout) -> None:
+def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: ResultPaths) -> None:
     source = numbers()
     files = extracted(source, layout)
     manifest, seal = Path(layout.manifest("it")), Path(layout.seal("it"))
@@ -182,7 +182,7 @@ def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: L
     assert table(manifest.parent / "bad_files.tsv") == [{"file": "eval/b.txt", "reason": "is bad"}]
 
 
-def test_where_samples_were_cut_lies_beside_them_and_goes_with_the_file(layout: Layout) -> None:
+def test_where_samples_were_cut_lies_beside_them_and_goes_with_the_file(layout: ResultPaths) -> None:
     source = numbers()
     path = extracted(source, layout)["dev-0000"]
     cut = np.load(path.parent / "dev-0000/dev/a.txt.npy")
@@ -217,7 +217,7 @@ def test_a_corpus_is_made_or_given() -> None:
             numbers(**changes)
 
 
-def test_a_path_out_of_the_corpus_is_refused(layout: Layout) -> None:
+def test_a_path_out_of_the_corpus_is_refused(layout: ResultPaths) -> None:
     source = numbers()
     files = extracted(source, layout)
     content = files["train-0000"].read_text(encoding="utf-8").replace("train/a.txt", "../../a.txt")
@@ -226,7 +226,7 @@ def test_a_path_out_of_the_corpus_is_refused(layout: Layout) -> None:
         source.load(files)
 
 
-def test_a_made_corpus_of_recordings_becomes_a_dataset(tmp_path: Path, layout: Layout) -> None:
+def test_a_made_corpus_of_recordings_becomes_a_dataset(tmp_path: Path, layout: ResultPaths) -> None:
     """The real thing, small: EDF files, surveyed and cut, to a prepared dataset with its eval under the seal."""
     content = {
         "source": "eeg",

@@ -11,12 +11,12 @@ from pydantic import TypeAdapter
 
 from blindtune.config.schema import Dataset, read_dataset
 from blindtune.core.errors import UserError
-from blindtune.core.paths import Layout
+from blindtune.core.paths import ResultPaths
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from blindtune.datasets.slides.config import MadeSlides, Slides, Splitting, Tissue
 from blindtune.datasets.slides.reader import on_white
-from blindtune.views.config import Crops, Frames
+from blindtune.views.config import CropsView, FramesView
 from support.slide_files import REAL, rectangle, slides, write_csv, write_slide
 from support.slide_files import tissue as pixels
 
@@ -155,10 +155,10 @@ def test_a_made_corpus_of_slides_becomes_a_dataset(tmp_path: Path) -> None:
         "most_bad": 0.2,
     }
     source = TypeAdapter[Any](Dataset).validate_python(content)
-    layout = Layout(str(tmp_path / "results"))
+    layout = ResultPaths(str(tmp_path / "results"))
     files, folder = source.inputs(layout, "it"), source.place(layout, "it")
     for batch, path in files.items():
-        simulate_batch(source, batch, folder, Path(layout.made("it", batch)))
+        simulate_batch(source, batch, folder, Path(layout.simulated("it", batch)))
         extract_batch(source, batch, folder, path)
     manifest, seal = Path(layout.manifest("it")), Path(layout.seal("it"))
     prepare("it", source, files, manifest, seal)
@@ -204,7 +204,7 @@ def test_a_slide_under_two_names_in_two_splits_is_refused(tmp_path: Path) -> Non
         regions = [("dcis", rectangle(300, 300, 400, 600)), ("indc", rectangle(750, 300, 400, 600))]
         write_csv(slide.with_suffix(".csv"), regions)
     source = slides(folder=str(tmp_path / "raw"), patch=128, sizes=TWO)
-    layout = Layout(str(tmp_path / "results"))
+    layout = ResultPaths(str(tmp_path / "results"))
     files = source.inputs(layout, "it")
     for batch, path in files.items():
         extract_batch(source, batch, tmp_path / "raw", path)
@@ -215,8 +215,8 @@ def test_a_slide_under_two_names_in_two_splits_is_refused(tmp_path: Path) -> Non
 
 def test_crops_larger_than_a_patch_are_refused_while_planning() -> None:
     source = slides(patch=256)
-    source.check_view(Crops(view="crops", side=128, downsample=2))
+    source.check_view(CropsView(view="crops", side=128, downsample=2))
     with pytest.raises(ValueError, match="side 128 times downsample 3 is more than a patch of 256"):
-        source.check_view(Crops(view="crops", side=128, downsample=3))
+        source.check_view(CropsView(view="crops", side=128, downsample=3))
     with pytest.raises(ValueError, match="no view 'frames' of this dataset, but samples, features, crops"):
-        source.check_view(Frames(view="frames"))
+        source.check_view(FramesView(view="frames"))

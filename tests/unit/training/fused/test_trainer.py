@@ -15,10 +15,9 @@ from torch import Tensor
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_of_arrays
-from blindtune.core.timing import Stopwatch
+from blindtune.core.timing import Stopwatch, wall_of
 from blindtune.datasets.base import Split
 from blindtune.models import mlp, pytorch, pytorch_modules
-from blindtune.records.trial import wall_of
 from blindtune.training.base import BatchTrainer, EpochMetrics, Outcome, Training, TrainingOptions, TrainingTask
 from blindtune.training.fused import loop as fused_course
 from blindtune.training.fused import trainer as fused

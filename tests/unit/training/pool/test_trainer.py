@@ -269,7 +269,7 @@ def test_a_mapped_array_travels_as_its_file(tmp_path: Path) -> None:
     assert isinstance(again, np.memmap) and not again.flags.writeable and again.filename == x.filename
     assert isinstance(split.x.stored, np.memmap)
     rows = np.array([5, 3])
-    assert np.array_equal(split.x[rows].scoring_batch(slice(0, 2)), x[rows].astype(np.float32))
+    assert np.array_equal(split.x[rows].eval_batch(slice(0, 2)), x[rows].astype(np.float32))
 
 
 def test_a_part_of_a_map_is_no_map(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Proposal, Tuner
-from blindtune.tuners.keras_tuner.config import KerasTunerSettings
+from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support.builders import check, create_tuner, finished_trial
 from support.curve_trainer import curve_of
 
@@ -26,8 +26,8 @@ SPACE = Space.model_validate(
 )
 
 
-def settings(algorithm: str, **arguments: Any) -> KerasTunerSettings:
-    return KerasTunerSettings(library="keras-tuner", algorithm=algorithm, **arguments)  # type: ignore[arg-type]
+def settings(algorithm: str, **arguments: Any) -> KerasTunerConfig:
+    return KerasTunerConfig(library="keras-tuner", algorithm=algorithm, **arguments)  # type: ignore[arg-type]
 
 
 def invalid(values: Hyperparameters) -> bool:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Proposal, Tuner
-from blindtune.tuners.optuna.config import OptunaSettings, suggest
+from blindtune.tuners.optuna.config import OptunaConfig, suggest
 from blindtune.tuners.optuna.pruners import Pruner
 from support.builders import check, create_tuner, finished_trial
 from support.curve_trainer import curve_of
@@ -35,9 +35,9 @@ PRUNERS: dict[str, dict[str, Any]] = {
 }
 
 
-def settings(algorithm: str = "tpe", pruner: dict[str, Any] | None = None, **arguments: Any) -> OptunaSettings:
+def settings(algorithm: str = "tpe", pruner: dict[str, Any] | None = None, **arguments: Any) -> OptunaConfig:
     made = TypeAdapter[Any](Pruner).validate_python(pruner or {"algorithm": "none"})
-    return OptunaSettings(library="optuna", algorithm=algorithm, pruner=made, **arguments)  # type: ignore[arg-type]
+    return OptunaConfig(library="optuna", algorithm=algorithm, pruner=made, **arguments)  # type: ignore[arg-type]
 
 
 def invalid(values: Hyperparameters) -> bool:

@@ -28,7 +28,7 @@ from blindtune.study.setup import with_output
 from blindtune.training.base import Training
 from blindtune.tuners.base import Proposal, TunerContext
 from blindtune.tuners.sklearn.budget import Cost, Rung, cost, halving_rungs, most_sets
-from blindtune.tuners.sklearn.config import Distribution, ScikitSettings, grid
+from blindtune.tuners.sklearn.config import Distribution, SklearnConfig, grid
 from blindtune.tuners.sklearn.search import Exchange, SearchTuner, Wish, folds_of
 from support.builders import Heard, check, create_tuner, finished_trial, prepared, study
 
@@ -44,8 +44,8 @@ SPACE = Space.model_validate(
 )
 
 
-def settings(algorithm: str, **keys: Any) -> ScikitSettings:
-    return ScikitSettings.model_validate({"library": "scikit-learn", "algorithm": algorithm, **keys})
+def settings(algorithm: str, **keys: Any) -> SklearnConfig:
+    return SklearnConfig.model_validate({"library": "scikit-learn", "algorithm": algorithm, **keys})
 
 
 def error_of(values: Hyperparameters, epochs: int | None, fold: int | None) -> float:

@@ -88,7 +88,7 @@ def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
 
 
 #: A patch of 256 whole, at half its size: the published network takes 128.
-_CROPS = {"view": "crops", "side": 128, "downsample": 2, "n_scoring_crops": 1, "jitter": 0.1, "rotate": True}
+_CROPS = {"view": "crops", "side": 128, "downsample": 2, "n_eval_crops": 1, "jitter": 0.1, "rotate": True}
 #: The same in a quarter of the time, for the search.
 _SMALL_CROPS = _CROPS | {"side": 64, "downsample": 4}
 _FRAMES = {"view": "frames"}

@@ -39,7 +39,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME, max_length=60)]
 Dataset = Annotated[Drawn | Isip | Digits | Images | Eeg | Slides, Field(discriminator="source")]
 
 
-class Shared(Strict):
+class TunerOverrides(Strict):
     """What every tuner of a comparison searches and how its trials are trained, whatever its own entry says."""
 
     space: str | None = Field(default=None, description="search space; null: that of each system's own entry")
@@ -56,14 +56,14 @@ class Comparison(Strict):
     dataset: Name = Field(description="a name from datasets")
     systems: list[Name] = Field(min_length=1, description="names from systems, in the order of the tables")
     budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
-    tuners: Shared | None = Field(
+    tuners: TunerOverrides | None = Field(
         default=None,
         description="space, family, impossible, trainer, training and sees for every tuner of this comparison; "
         "null: each keeps those of its own entry",
     )
 
 
-class Report(Strict):
+class ReportConfig(Strict):
     """What the report draws."""
 
     points: int = Field(default=4000, gt=0, description="samples of each split in the figure of the three splits")
@@ -96,7 +96,7 @@ class Config(Strict):
         description="<dataset>/<system> that may look at eval again after a change; marked as not blind",
     )
     compare: list[Comparison] = Field(min_length=1, description="what is compared on what")
-    report: Report = Field(default=Report(), description="what the report draws")
+    report: ReportConfig = Field(default=ReportConfig(), description="what the report draws")
     datasets: dict[Name, Dataset] = Field(description="where data come from; only those compared are prepared")
     systems: dict[Name, System] = Field(description="what competes; only those compared are run")
 

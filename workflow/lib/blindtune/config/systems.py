@@ -14,10 +14,10 @@ from blindtune.models.families import HYPERPARAMETERS, REQUIRED, Family
 from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import ChoiceDimension, Hyperparameters, Space, Value
 from blindtune.training.base import Training
-from blindtune.tuners.keras_tuner.config import KerasTunerSettings
-from blindtune.tuners.optuna.config import OptunaSettings
-from blindtune.tuners.sklearn.config import ScikitSettings
-from blindtune.views.config import MODULES, Crops, Plain, Stored, View
+from blindtune.tuners.keras_tuner.config import KerasTunerConfig
+from blindtune.tuners.optuna.config import OptunaConfig
+from blindtune.tuners.sklearn.config import SklearnConfig
+from blindtune.views.config import MODULES, CropsView, Plain, SamplesView, View
 
 #: The module of each tuner, by the name of its library.
 TUNERS = {
@@ -100,7 +100,7 @@ class _System(Strict):
 
 
 class _Reference(_System):
-    sees: Plain = Field(default=Stored(view="samples"), description="samples as stored, or features of them")
+    sees: Plain = Field(default=SamplesView(view="samples"), description="samples as stored, or features of them")
 
     @property
     def environment(self) -> str:
@@ -114,7 +114,7 @@ class _Reference(_System):
 
 class _Network(_System):
     sees: View = Field(
-        default=Stored(view="samples"),
+        default=SamplesView(view="samples"),
         description="samples as stored, features of them, frames of a signal, or crops of a picture",
     )
     trainer: TrainerName = Field(default="pytorch", description=_TRAINERS)
@@ -130,7 +130,7 @@ class _Network(_System):
 
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
-        if isinstance(self.sees, Crops) and self.trainer in ("scikeras", "skorch", "fused"):
+        if isinstance(self.sees, CropsView) and self.trainer in ("scikeras", "skorch", "fused"):
             raise ValueError(f"trainer: {self.trainer} takes whole arrays and draws no crops; use keras or pytorch")
         return self
 
@@ -220,7 +220,7 @@ class Tuned(_Network):
     """A tuner, its search space and how its trials are trained."""
 
     kind: Literal["tuner"]
-    tuner: Annotated[KerasTunerSettings | OptunaSettings | ScikitSettings, Field(discriminator="library")] = Field(
+    tuner: Annotated[KerasTunerConfig | OptunaConfig | SklearnConfig, Field(discriminator="library")] = Field(
         description="library, algorithm and its arguments"
     )
     space: str = Field(description="a file of resources/spaces without its .yaml, or the path of your own")

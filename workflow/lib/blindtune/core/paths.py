@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Layout:
+class ResultPaths:
     """Paths below ``results/<config name>``; arguments may be wildcards in braces.
 
     Attributes:
@@ -29,9 +29,9 @@ class Layout:
         """The folder of a stand-in corpus."""
         return f"{self.root}/corpora/{dataset}"
 
-    def made(self, dataset: str, batch: str) -> str:
+    def simulated(self, dataset: str, batch: str) -> str:
         """What was made of a stand-in corpus, a batch at a time."""
-        return f"{self.root}/corpora/{dataset}.made/{batch}.json"
+        return f"{self.root}/corpora/{dataset}.simulated/{batch}.json"
 
     def extract(self, dataset: str, batch: str) -> str:
         """What a batch of raw files gave; that of eval lies under the seal."""
@@ -58,9 +58,9 @@ class Layout:
         """The folder of a look."""
         return f"{self.root}/decodes/{dataset}/{system}/{seed}"
 
-    def picture(self, dataset: str) -> str:
+    def sample_splits(self, dataset: str) -> str:
         """Samples of the three splits, for their figure."""
-        return f"{self.root}/decodes/{dataset}/picture.npz"
+        return f"{self.root}/decodes/{dataset}/sample_splits.npz"
 
     def tables(self) -> str:
         """The folder of the report's tables."""

@@ -1,11 +1,23 @@
 """Wall and CPU time, split into named parts."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
-from blindtune.records.trial import CpuWallTime
+from pydantic import BaseModel
+
+
+class CpuWallTime(BaseModel):
+    """Wall and CPU seconds of one part of a trial."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+
+def wall_of(seconds: Mapping[str, CpuWallTime]) -> float:
+    """Wall seconds of all parts together."""
+    return sum(part.wall for part in seconds.values())
 
 
 class Stopwatch:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blindtune.core.paths import Layout
+    from blindtune.core.paths import ResultPaths
     from blindtune.datasets.chunked import ChunkedArray
     from blindtune.views.config import AnyView
 
@@ -70,7 +70,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Table:
+class TsvTable:
     """A small table that is kept beside the data.
 
     Attributes:
@@ -94,7 +94,7 @@ class Gathered:
     x: "ChunkedArray"
     y: "NDArray[np.int64]"
     group: "NDArray[np.int64]"
-    origins: Table
+    origins: TsvTable
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Loaded:
     units: str
     files: list[Path] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
-    bad_files: Table | None = None
+    bad_files: TsvTable | None = None
 
 
 class Source(Strict):
@@ -142,7 +142,7 @@ class Source(Strict):
         """The user's own files, by a short name; they must be there while the workflow is planned."""
         raise NotImplementedError
 
-    def inputs(self, layout: "Layout", dataset: str) -> dict[str, Path]:
+    def inputs(self, layout: "ResultPaths", dataset: str) -> dict[str, Path]:
         """Every file that the preparation reads, by a short name; those that are not given are made before it.
 
         Args:

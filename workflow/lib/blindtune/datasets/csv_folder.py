@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from blindtune.core.errors import UserError
-from blindtune.core.paths import Layout
+from blindtune.core.paths import ResultPaths
 from blindtune.datasets import downloads as registry
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 
@@ -46,7 +46,7 @@ class Isip(Source):
         """The three CSV files of the folder; fetched ones are the workflow's to place."""
         return {} if self.folder is None else {split: Path(self.folder) / f"{split}.csv" for split in SPLITS}
 
-    def inputs(self, layout: Layout, dataset: str) -> dict[str, Path]:
+    def inputs(self, layout: ResultPaths, dataset: str) -> dict[str, Path]:
         """Those of the folder, or what is fetched first."""
         if self.fetch is None:
             return self.given()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import ArraysDigest, Draft, tsv
-from blindtune.datasets.base import Gathered, Split, Table
+from blindtune.datasets.base import Gathered, Split, TsvTable
 from blindtune.datasets.channel_stats import Channels
 from blindtune.datasets.chunked import ChunkedArray, chunks
 
@@ -61,7 +61,7 @@ def _finite(where: str) -> Look:
     return look
 
 
-def write_table(draft: Draft, path: Path, table: Table | None) -> None:
+def write_table(draft: Draft, path: Path, table: TsvTable | None) -> None:
     """Write ``table`` to ``path``; where there is none, an earlier one goes."""
     if table is None:
         draft.drop(path)

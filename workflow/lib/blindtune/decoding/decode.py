@@ -20,8 +20,8 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared, open_split
 from blindtune.decoding.ledger import Ledger, now
-from blindtune.records.decode_result import Answers, GroupErrors, Look, write_npz
-from blindtune.records.model_card import Card, read_card, read_weights
+from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions, write_npz
+from blindtune.records.model_card import ModelCard, read_card, read_weights
 from blindtune.study.setup import create_trainer
 from blindtune.training.base import Predict, Training, TrainingTask
 from blindtune.views.apply import make_view
@@ -62,7 +62,7 @@ class FrozenModel:
         workers: cores that a reference model may use; changes no answer.
     """
 
-    card: Card
+    card: ModelCard
     folder: Path
     data: Prepared
     workers: int = 1
@@ -135,7 +135,7 @@ def decode_to_files(
 
 def decode(
     model: FrozenModel, sealed: Path, ledger: Ledger, repeats: bool, report: Report
-) -> tuple[Look, Answers | None]:
+) -> tuple[DecodeResult, Predictions | None]:
     """Let a frozen model take its one look at eval, or answer from the ledger if it has.
 
     Args:
@@ -166,12 +166,12 @@ def decode(
     return look, answers
 
 
-def _check_same_data(card: Card, data: Prepared) -> None:
+def _check_same_data(card: ModelCard, data: Prepared) -> None:
     if data.sha256 != card.data_sha256:
         raise UserError(f"{card.study}: was frozen on other train and dev data. Remove its card and run again.")
 
 
-def _kept(ledger: Ledger, look: Look) -> Answers | None:
+def _kept(ledger: Ledger, look: DecodeResult) -> Predictions | None:
     if look.answers_sha256 is None:
         return None
     path = ledger.answers(look)
@@ -185,7 +185,7 @@ def _kept(ledger: Ledger, look: Look) -> Answers | None:
     return answers
 
 
-def _look(model: FrozenModel, seal: Seal, blind: bool) -> tuple[Look, Answers | None]:
+def _look(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, Predictions | None]:
     split, card = seal.open(), model.card
     common: dict[str, Any] = {
         "study": card.study,
@@ -200,7 +200,7 @@ def _look(model: FrozenModel, seal: Seal, blind: bool) -> tuple[Look, Answers | 
         values, seed = card.hyperparameters["eval"], card.model_seed
         estimates = baselines.bayes_estimates(np.asarray(x), split.y, values, seed, model.workers)
         return (
-            Look(
+            DecodeResult(
                 **common,
                 error=estimates["closed_loop"],
                 wrong=None,
@@ -215,7 +215,7 @@ def _look(model: FrozenModel, seal: Seal, blind: bool) -> tuple[Look, Answers | 
     wrong = int(answers["wrong"].sum())
     confusion = np.zeros((card.classes, card.classes), dtype=np.int64)
     np.add.at(confusion, (split.y, predicted), 1)
-    look = Look(
+    look = DecodeResult(
         **common,
         error=wrong / len(split.y),
         wrong=wrong,
@@ -256,7 +256,7 @@ def surface(model: FrozenModel, points: int) -> dict[str, NDArray[Any]]:
     return {"x": axes[0], "y": axes[1], "label": label}
 
 
-def picture(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[str, NDArray[Any]]:
+def sample_splits(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[str, NDArray[Any]]:
     """Up to ``points`` samples of each split, drawn at random, for a figure of all three.
 
     Called when every model of the dataset is frozen: nothing can learn from it any more.

@@ -15,7 +15,7 @@ from typing import Any
 from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.core.files import canonical, digest
 from blindtune.core.jsonl import append_line, mend_last_line
-from blindtune.records.decode_result import Answers, Look, write_npz
+from blindtune.records.decode_result import DecodeResult, Predictions, write_npz
 
 #: What an entry of each event must have.
 _FIELDS = {
@@ -63,14 +63,14 @@ class Ledger:
             self._append({"event": "begun", "study": study, "frozen_sha256": frozen, "eval_sha256": sealed})
             return not others
 
-    def answer(self, study: str, frozen: str, sealed: str) -> Look | None:
+    def answer(self, study: str, frozen: str, sealed: str) -> DecodeResult | None:
         """The result of the same frozen model on the same data, if it looked before."""
         for entry in self._looks(study, sealed):
             if entry["event"] == "done" and entry["frozen_sha256"] == frozen:
-                return Look.model_validate(entry["look"])
+                return DecodeResult.model_validate(entry["look"])
         return None
 
-    def finish(self, look: Look, answers: Answers | None) -> None:
+    def finish(self, look: DecodeResult, answers: Predictions | None) -> None:
         """Keep the answers, then write the result down."""
         if answers is not None:
             write_npz(self.answers(look), answers)
@@ -90,7 +90,7 @@ class Ledger:
         with self._locked():
             self._append({"event": "pictured", "dataset": dataset, "eval_sha256": sealed})
 
-    def answers(self, look: Look) -> Path:
+    def answers(self, look: DecodeResult) -> Path:
         """Where the answers of a look are kept."""
         return self._folder / "answers" / f"{digest([look.study, look.frozen_sha256, look.eval_sha256])}.npz"
 

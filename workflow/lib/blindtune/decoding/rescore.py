@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from blindtune.config.systems import Knn, ManualModel, RandomForest
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
-from blindtune.core.paths import Layout
+from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import parse_json
 from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared
-from blindtune.exports.stored import Stored, unsealed
+from blindtune.exports.stored import StoredStudy, unsealed
 from blindtune.records.trial import Trial, ranked
 from blindtune.search_space import NAME
 from blindtune.study.checkpoints import WeightStore
@@ -45,7 +45,9 @@ class Rescored:
     rank_now: int
 
 
-def rescore(stored: Stored, on: Path, split: str, best: int | None, dev: Path | None) -> tuple[list[Rescored], Path]:
+def rescore(
+    stored: StoredStudy, on: Path, split: str, best: int | None, dev: Path | None
+) -> tuple[list[Rescored], Path]:
     """Score the kept trials of a study on a split of a prepared dataset, and write down what came out.
 
     Args:
@@ -64,7 +66,7 @@ def rescore(stored: Stored, on: Path, split: str, best: int | None, dev: Path | 
     """
     for path in filter(None, (on, dev)):
         unsealed(path)
-    layout = Layout(str(stored.folder.resolve().parents[3]))
+    layout = ResultPaths(str(stored.folder.resolve().parents[3]))
     own, other = _own(stored, dev or Path(layout.manifest(stored.study.dataset))), _open(on)
     _check_fit(own, other, on)
     chosen = _chosen(stored, best)
@@ -83,7 +85,7 @@ def rescore(stored: Stored, on: Path, split: str, best: int | None, dev: Path | 
     return found, path
 
 
-def _own(stored: Stored, manifest: Path) -> Prepared:
+def _own(stored: StoredStudy, manifest: Path) -> Prepared:
     """The data that a study was run on."""
     if not manifest.exists():
         raise UserError(f"{manifest}: the study's own data are not there. Give their manifest with --dev.")
@@ -115,7 +117,7 @@ def _check_fit(own: Prepared, other: Prepared, on: Path) -> None:
         )
 
 
-def _chosen(stored: Stored, best: int | None) -> list[Trial]:
+def _chosen(stored: StoredStudy, best: int | None) -> list[Trial]:
     """The trials that can be rebuilt, the best first."""
     kept = [trial for trial in ranked(stored.trials) if _weights(stored, trial) is not None]
     if not kept:
@@ -128,14 +130,14 @@ def _chosen(stored: Stored, best: int | None) -> list[Trial]:
     return kept[:best]
 
 
-def _weights(stored: Stored, trial: Trial) -> dict[str, NDArray[Any]] | None:
+def _weights(stored: StoredStudy, trial: Trial) -> dict[str, NDArray[Any]] | None:
     """What a trial is rebuilt from; nothing for a reference model, which is fitted anew; None: not kept."""
     if isinstance(stored.study.settings, Knn | RandomForest):
         return {}
     return WeightStore(stored.folder, stored.study.keep).load(trial)
 
 
-def _models(stored: Stored, own: Prepared, trials: list[Trial]) -> list[Predict]:
+def _models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> list[Predict]:
     study = stored.study
     trainer = create_trainer(study.settings)
     model = parse_json(ManualModel, stored.files["model"], str(stored.folder)) if "model" in stored.files else None

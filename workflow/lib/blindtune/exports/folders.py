@@ -7,15 +7,15 @@ from typing import Any
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_of_file, read_json, write_json
-from blindtune.exports.stored import Stored, unsealed
+from blindtune.exports.stored import StoredStudy, unsealed
 
 #: Says what an export is: its form, its studies, and the sha256 of every file.
 MANIFEST = "export.json"
 
-Write = Callable[[list[Stored], Path], None]
+Write = Callable[[list[StoredStudy], Path], None]
 
 
-def export(form: str, studies: list[Stored], folder: Path, write: Write) -> None:
+def export(form: str, studies: list[StoredStudy], folder: Path, write: Write) -> None:
     """Let ``write`` fill a folder beside ``folder``, then give it its name.
 
     An earlier export of the same studies in the same form is replaced if nobody changed it.
@@ -44,7 +44,7 @@ def export(form: str, studies: list[Stored], folder: Path, write: Write) -> None
         shutil.rmtree(earlier, ignore_errors=True)
 
 
-def place_of(stored: Stored, folder: Path) -> Path:
+def place_of(stored: StoredStudy, folder: Path) -> Path:
     """The folder of one study within an export, made if need be."""
     place = folder.joinpath(*stored.study.id.split("/"))
     place.mkdir(parents=True, exist_ok=True)

@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from blindtune.core.timing import wall_of
 from blindtune.exports.folders import place_of
-from blindtune.exports.stored import Stored
-from blindtune.records.trial import Trial, wall_of
+from blindtune.exports.stored import StoredStudy
+from blindtune.records.trial import Trial
 from blindtune.study.checkpoints import file_name
 
 
-def write(studies: list[Stored], folder: Path) -> None:
+def write(studies: list[StoredStudy], folder: Path) -> None:
     """Write ``<config>/<dataset>/<system>/<seed>/trial_<number>.json`` below ``folder``."""
     for stored in studies:
         place = place_of(stored, folder)
@@ -20,7 +21,7 @@ def write(studies: list[Stored], folder: Path) -> None:
             (place / f"trial_{trial.number}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def content(stored: Stored, trial: Trial) -> dict[str, Any]:
+def content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
     """A trial in the guide's names first, then what its record has beside them.
 
     The guide maximizes: ``val_accuracy`` and ``value`` are one minus the dev error. A trial without a score has

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindtune.core.errors import UserError
+from blindtune.core.timing import wall_of
 from blindtune.core.validation import parse_json
 from blindtune.exports.guide import ended
-from blindtune.exports.stored import Stored
-from blindtune.records.trial import Trial, wall_of
+from blindtune.exports.stored import StoredStudy
+from blindtune.records.trial import Trial
 from blindtune.search_space import Space, Value
 from blindtune.tuners.optuna.config import suggest
 
@@ -22,7 +23,7 @@ DATABASE = "optuna.db"
 _Distributions = dict[str, "BaseDistribution"]
 
 
-def write(studies: list[Stored], folder: Path) -> None:
+def write(studies: list[StoredStudy], folder: Path) -> None:
     """Write ``optuna.db`` into ``folder``, each study under its id.
 
     Completed and pruned trials keep their names; invalid, failed and diverged ones become Optuna's failures, which
@@ -47,7 +48,9 @@ def write(studies: list[Stored], folder: Path) -> None:
     storage.engine.dispose()
 
 
-def _trial(stored: Stored, trial: Trial, space: Space | None, others: _Distributions) -> "optuna.trial.FrozenTrial":
+def _trial(
+    stored: StoredStudy, trial: Trial, space: Space | None, others: _Distributions
+) -> "optuna.trial.FrozenTrial":
     import optuna
 
     distributions = _distributions(stored, trial, space) if space else {}
@@ -78,7 +81,7 @@ def _state(trial: Trial) -> "optuna.trial.TrialState":
     return TrialState.COMPLETE if trial.status == "completed" else TrialState.FAIL
 
 
-def _distributions(stored: Stored, trial: Trial, space: Space) -> _Distributions:
+def _distributions(stored: StoredStudy, trial: Trial, space: Space) -> _Distributions:
     """Those of the active dimensions, as our Optuna tuner declares them."""
     from optuna.trial import FixedTrial
 

@@ -20,7 +20,7 @@ _SEALED, _SUPERSEDED = "sealed", ".superseded-"
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredStudy:
     """One study as it was recorded.
 
     Attributes:
@@ -38,13 +38,13 @@ class Stored:
     trials: list[Trial]
 
 
-def find(paths: list[Path]) -> list[Stored]:
+def find(paths: list[Path]) -> list[StoredStudy]:
     """The studies in and below ``paths``, each once, by their ids.
 
     Raises:
         UserError: a path is sealed, holds no study with trials, or two folders hold one study.
     """
-    folders: dict[Path, Stored] = {}
+    folders: dict[Path, StoredStudy] = {}
     for path in paths:
         stored = [read(path)] if (unsealed(path) / "protocol.json").exists() else list(_below(path))
         if not any(study.trials for study in stored):
@@ -60,7 +60,7 @@ def find(paths: list[Path]) -> list[Stored]:
     return studies
 
 
-def read(folder: Path) -> Stored:
+def read(folder: Path) -> StoredStudy:
     """The study in ``folder``.
 
     Raises:
@@ -77,7 +77,7 @@ def read(folder: Path) -> Stored:
     log = folder / "trials.jsonl"
     if log.exists() and not log.read_bytes().endswith(b"\n"):
         raise UserError(f"{log}: its last record is unfinished. Run the study again, which sets it aside and goes on.")
-    return Stored(folder, study, protocol["files"], protocol["data_sha256"], TrialLog(log).read())
+    return StoredStudy(folder, study, protocol["files"], protocol["data_sha256"], TrialLog(log).read())
 
 
 def unsealed(path: Path) -> Path:
@@ -87,7 +87,7 @@ def unsealed(path: Path) -> Path:
     return path
 
 
-def _below(path: Path) -> Iterator[Stored]:
+def _below(path: Path) -> Iterator[StoredStudy]:
     for place, folders, files in os.walk(path):
         if "protocol.json" in files:
             yield read(Path(place))

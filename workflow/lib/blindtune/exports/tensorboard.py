@@ -7,14 +7,14 @@ from typing import Any
 
 from blindtune.exports.folders import place_of
 from blindtune.exports.guide import ended
-from blindtune.exports.stored import Stored
+from blindtune.exports.stored import StoredStudy
 from blindtune.records.trial import EpochMetrics, Trial
 
 #: Trials that TensorBoard is to show as failures; one that was pruned did what it was to do.
 _FAILURES = ("invalid", "failed", "diverged")
 
 
-def write(studies: list[Stored], folder: Path) -> None:
+def write(studies: list[StoredStudy], folder: Path) -> None:
     """Write ``<config>/<dataset>/<system>/<seed>/trial_<number>/events.out.tfevents.*`` below ``folder``.
 
     The records have no time per epoch: the epochs are spread evenly over the trial's time.

@@ -20,7 +20,7 @@ class GroupErrors(BaseModel):
     wrong: int
 
 
-class Look(BaseModel):
+class DecodeResult(BaseModel):
     """The result of one look at eval."""
 
     model_config = ConfigDict(extra="forbid")
@@ -43,9 +43,9 @@ class Look(BaseModel):
 
 
 #: What a model answered: ``predicted`` labels and whether each is ``wrong``, both (samples,).
-Answers = dict[str, NDArray[Any]]
+Predictions = dict[str, NDArray[Any]]
 
 
-def write_npz(path: Path, answers: Answers) -> None:
+def write_npz(path: Path, answers: Predictions) -> None:
     """Write answers as .npz, whole or not at all."""
     write_beside(path, lambda beside: np.savez_compressed(beside, allow_pickle=False, **answers))

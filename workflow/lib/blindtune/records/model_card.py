@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest, digest_of_arrays, read_json, write_bytes, write_json
+from blindtune.core.timing import CpuWallTime
 from blindtune.core.validation import parse_json
 from blindtune.models.architecture import Architecture
-from blindtune.records.trial import CpuWallTime
 from blindtune.training.base import Training
 
 
@@ -24,7 +24,7 @@ class Spent(BaseModel):
     seconds: dict[str, CpuWallTime] = Field(description="by part: suggest, build, train, evaluate, save")
 
 
-class Card(BaseModel):
+class ModelCard(BaseModel):
     """What is known of a frozen model; see `blindtune.config.study` for how it comes about."""
 
     model_config = ConfigDict(extra="forbid")
@@ -76,13 +76,13 @@ class Card(BaseModel):
         return digest(identity)
 
 
-def write_card(path: Path, card: Card) -> None:
+def write_card(path: Path, card: ModelCard) -> None:
     """Write a card; the last step of a study."""
     content = card.model_dump(mode="json")
     write_json(path, content | {"frozen_sha256": card.frozen_sha256(), "card_sha256": digest(content)})
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: Path) -> ModelCard:
     """A card as it was written.
 
     Raises:
@@ -90,7 +90,7 @@ def read_card(path: Path) -> Card:
     """
     content = read_json(path)
     recorded = [content.pop(key, None) for key in ("frozen_sha256", "card_sha256")] if isinstance(content, dict) else []
-    card = parse_json(Card, content, str(path))
+    card = parse_json(ModelCard, content, str(path))
     if recorded != [card.frozen_sha256(), digest(card.model_dump(mode="json"))]:
         raise UserError(f"{path}: was changed after it was written. Remove it and run again.")
     return card

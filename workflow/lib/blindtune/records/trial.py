@@ -5,7 +5,6 @@ is rebuilt from here.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,23 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blindtune.core.errors import UserError
 from blindtune.core.jsonl import append_line, lines_of, mend_last_line
+from blindtune.core.timing import CpuWallTime
 
 Status = Literal["completed", "pruned", "invalid", "failed", "diverged"]
 
 #: What a tuner is told for a trial that has no score: the worst error there is.
 WORST_ERROR = 1.0
-
-
-class CpuWallTime(BaseModel):
-    """Wall and CPU seconds of one part of a trial."""
-
-    wall: float = 0.0
-    cpu: float = 0.0
-
-
-def wall_of(seconds: Mapping[str, CpuWallTime]) -> float:
-    """Wall seconds of all parts together."""
-    return sum(part.wall for part in seconds.values())
 
 
 class EpochMetrics(BaseModel):

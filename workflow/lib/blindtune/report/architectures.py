@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Layer, describe
-from blindtune.records.model_card import Card
+from blindtune.records.model_card import ModelCard
 from blindtune.report.published import Layout, published
 from blindtune.report.records import DatasetRecords, Run, SystemRecords
 from blindtune.report.searches import sees
@@ -103,13 +103,13 @@ def _our_row(dataset: DatasetRecords, system: SystemRecords, run: Run, architect
     return row, _blocks(architecture.layers)
 
 
-def _seen(card: Card, architecture: Architecture) -> str:
+def _seen(card: ModelCard, architecture: Architecture) -> str:
     """The shape of what the network takes, and how that was made of a stored sample."""
     shape, view = _shape(architecture.input_shape), sees(card)
     return f"{shape}: {view}" if view else shape
 
 
-def _training(card: Card) -> Row:
+def _training(card: ModelCard) -> Row:
     return {name: _short(getattr(card.training, name, None)) for name in TRAINING}
 
 

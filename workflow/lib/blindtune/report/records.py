@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_of_arrays, digest_of_file, read_json
 from blindtune.core.validation import parse
-from blindtune.records.decode_result import Look
-from blindtune.records.model_card import Card, read_card
+from blindtune.records.decode_result import DecodeResult
+from blindtune.records.model_card import ModelCard, read_card
 from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.contents import families
 from blindtune.report.manifests import Manifest
@@ -33,8 +33,8 @@ class Run:
         paths: of the card and the look, relative to the root.
     """
 
-    card: Card
-    look: Look
+    card: ModelCard
+    look: DecodeResult
     trials: list[Trial]
     wrong: NDArray[np.bool_] | None
     surface: Arrays | None
@@ -228,7 +228,7 @@ class _Reader:
         path = f"data/{name}/manifest.json"
         manifest = parse(Manifest, read_json(self._file(path)), str(self._root / path))
         corpus = manifest.of_corpus
-        picture = {} if corpus else self._arrays(f"decodes/{name}/picture.npz")
+        picture = {} if corpus else self._arrays(f"decodes/{name}/sample_splits.npz")
         examples = self._arrays(f"data/{name}/examples.npz") if corpus else {}
         found = [SystemRecords(system, [self._run(name, system, seed) for seed in seeds]) for system in systems]
         dataset = DatasetRecords(name, manifest, path, picture, examples, found)
@@ -239,7 +239,7 @@ class _Reader:
         studies, decodes = (f"{stage}/{dataset}/{system}/{seed}" for stage in ("studies", "decodes"))
         card_path, look_path = f"{studies}/card.json", f"{decodes}/look.json"
         card = read_card(self._file(card_path))
-        look = parse(Look, read_json(self._file(look_path)), str(self._root / look_path))
+        look = parse(DecodeResult, read_json(self._file(look_path)), str(self._root / look_path))
         if look.frozen_sha256 != card.frozen_sha256():
             raise UserError(f"{self._root / look_path}: is of another frozen model than {card_path}. Run decode again.")
         self.frozen |= {card_path: look.frozen_sha256, look_path: look.frozen_sha256}
@@ -251,7 +251,7 @@ class _Reader:
         surface = self._arrays(f"{decodes}/surface.npz")
         return Run(card, look, trials, wrong, surface if "label" in surface else None, paths)
 
-    def _wrong(self, path: str, look: Look) -> NDArray[np.bool_]:
+    def _wrong(self, path: str, look: DecodeResult) -> NDArray[np.bool_]:
         answers = self._arrays(path)
         if digest_of_arrays(answers) != look.answers_sha256:
             raise UserError(f"{self._root / path}: does not hold the answers of the look beside it. Run decode again.")

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.records.model_card import Card
-from blindtune.records.trial import Trial, wall_of
+from blindtune.core.timing import wall_of
+from blindtune.records.model_card import ModelCard
+from blindtune.records.trial import Trial
 from blindtune.report.records import DatasetRecords, Run, SystemRecords, in_groups
 from blindtune.report.stats.seed_statistics import paired_by_seed
 from blindtune.report.stats.statistics import Difference
@@ -45,7 +46,7 @@ def learns(system: SystemRecords) -> bool:
     return settings(system)["algorithm"] not in UNLEARNING or _prunes(settings(system))
 
 
-def sees(card: Card) -> str | None:
+def sees(card: ModelCard) -> str | None:
     """What of a stored sample a system sees, for a reader; None where it is the sample itself."""
     view = dict(card.settings.get("sees") or {"view": "samples"})
     name = view.pop("view")

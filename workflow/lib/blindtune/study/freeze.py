@@ -15,7 +15,7 @@ from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
-from blindtune.records.model_card import Card, Spent
+from blindtune.records.model_card import ModelCard, Spent
 from blindtune.records.trial import Trial, best
 from blindtune.study.checkpoints import WeightStore, file_name
 from blindtune.study.search import Search
@@ -31,7 +31,7 @@ def freeze(
     store: WeightStore,
     trials: list[Trial],
     exhausted: bool,
-) -> Card:
+) -> ModelCard:
     """The card of the best trial.
 
     Raises:
@@ -49,7 +49,7 @@ def freeze(
     task = search.task_of(chosen)
     weights = _weights(search, store, chosen, task)
     predict = rebuilt(study.id, data, plan.trainer, task, weights, chosen)
-    return Card(
+    return ModelCard(
         **_identity(study, data),
         budget=study.budget if isinstance(study.settings, Tuned) else None,
         trial=chosen.number,
@@ -69,7 +69,7 @@ def freeze(
     )
 
 
-def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> Card:
+def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> ModelCard:
     """The card of an estimate: nothing is trained, train and dev are measured each by itself, on ``workers`` cores."""
     values = settings.model_dump(mode="json", include={"train", "dev", "eval"})
     seed = derive("trial", study.dataset, study.seed, values)
@@ -81,7 +81,7 @@ def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> Car
         }
     import sklearn
 
-    return Card(
+    return ModelCard(
         **_identity(study, data),
         budget=None,
         trial=None,

@@ -11,14 +11,14 @@ from typing import Any
 
 from blindtune.config.study import Study
 from blindtune.config.systems import Bayes, Tuned
-from blindtune.core.budget import BudgetTracker
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical, read_json, unused, write_json
 from blindtune.core.job_log import Console
 from blindtune.core.validation import read_yaml
 from blindtune.datasets.prepared import Prepared
-from blindtune.records.model_card import Card, write_card
+from blindtune.records.model_card import ModelCard, write_card
 from blindtune.records.trial import Trial, TrialLog
+from blindtune.study.budget_tracker import BudgetTracker
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.freeze import estimate, freeze
 from blindtune.study.search import Listener, Search, line
@@ -34,7 +34,7 @@ def run(
     folder: Path,
     console: Console,
     workers: int = 1,
-) -> Card:
+) -> ModelCard:
     """Run a study to its end, going on from what its folder holds, and freeze its model.
 
     Args:
@@ -63,7 +63,7 @@ def run(
     return card
 
 
-def _search(study: Study, data: Prepared, planned: SearchSetup, folder: Path, console: Console) -> Card:
+def _search(study: Study, data: Prepared, planned: SearchSetup, folder: Path, console: Console) -> ModelCard:
     log = TrialLog(folder / "trials.jsonl")
     torn = log.mend()
     if torn:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from blindtune.core.budget import BudgetTracker
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical, digest_of_arrays
 from blindtune.core.timing import Stopwatch
@@ -16,6 +15,7 @@ from blindtune.datasets.prepared import Prepared
 from blindtune.models.architecture import check
 from blindtune.models.layers import Invalid
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog, best
+from blindtune.study.budget_tracker import BudgetTracker
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.pending import PendingTrial, outcome_from_error, reason, with_epochs
 from blindtune.study.setup import SearchSetup

@@ -67,7 +67,7 @@ class Samples:
             yield from zip(torch.split(self.x[order.to(where)], size), torch.split(y, size), strict=True)
             return
         for rows, labels in zip(torch.split(order, size), torch.split(y, size), strict=True):
-            yield torch.from_numpy(self.x.training_batch(rows.numpy(), random)).to(where), labels
+            yield torch.from_numpy(self.x.train_batch(rows.numpy(), random)).to(where), labels
 
 
 class Course(Protocol):
@@ -285,9 +285,9 @@ def scores_of(model: nn.Module, x: Tensor | SampleView, gives_logits: bool) -> T
     where = next(model.parameters()).device
     if isinstance(x, Tensor):
         return torch.cat([model(part.to(where)) for part in torch.split(x, _evaluation_batch(x, where))])
-    scores = torch.cat([model(torch.from_numpy(x.scoring_batch(part)).to(where)) for part in x.batches()])
-    if x.n_scoring_crops == 1:
+    scores = torch.cat([model(torch.from_numpy(x.eval_batch(part)).to(where)) for part in x.batches()])
+    if x.n_eval_crops == 1:
         return scores
     probabilities = scores.softmax(dim=1) if gives_logits else scores
-    mean = probabilities.reshape(-1, x.n_scoring_crops, probabilities.shape[1]).mean(dim=1)
+    mean = probabilities.reshape(-1, x.n_eval_crops, probabilities.shape[1]).mean(dim=1)
     return mean.log() if gives_logits else mean

@@ -1,6 +1,6 @@
 """The interface of a tuner: it proposes hyperparameters and hears scores, and does nothing else.
 
-A tuner is one module of this package with a pydantic model derived from `TunerSettings`. Its state is
+A tuner is one module of this package with a pydantic model derived from `TunerConfig`. Its state is
 never stored: after a kill it takes up the recorded trials one by one, and so is brought to where it was.
 """
 
@@ -105,7 +105,7 @@ class TunerContext:
     groups: "NDArray[np.int64] | None" = None
 
 
-class TunerSettings(Strict):
+class TunerConfig(Strict):
     """The config of a tuner: what every one has in common."""
 
     @property

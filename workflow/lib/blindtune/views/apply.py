@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.datasets.prepared import Prepared
 from blindtune.views.base import AsFloats, Floats, SampleView
-from blindtune.views.config import AnyView, Crops, Features, Frames, Stored
+from blindtune.views.config import AnyView, CropsView, FeaturesView, FramesView, SamplesView
 
 #: From stored samples to what a model sees.
 Look = Callable[[NDArray[Any]], "Floats | SampleView"]
@@ -23,19 +23,19 @@ def make_view(view: AnyView, data: Prepared) -> Look:
         UserError: the dataset cannot be seen so; raised by this function or by the one that it returns.
     """
     match view:
-        case Stored():
+        case SamplesView():
             return lambda x: x if x.dtype == np.float32 else AsFloats(x, x.shape[1:])
-        case Features():
+        case FeaturesView():
             from blindtune.views.features import features
 
             return lambda x: features(x, data.manifest["source"])
-        case Frames():
+        case FramesView():
             from blindtune.datasets.eeg.config import Eeg
             from blindtune.views.frames import Framed
 
             settings = Eeg.model_validate(data.manifest["source"])
             return lambda x: Framed(x, settings, *_of_train(data))
-        case Crops():
+        case CropsView():
             return lambda x: _cropped(x, view, data)
 
 
@@ -50,7 +50,7 @@ def apply_view(view: AnyView, data: Prepared) -> Prepared:
     return replace(data, train=train, dev=dev)
 
 
-def _cropped(x: NDArray[Any], view: Crops, data: Prepared) -> SampleView:
+def _cropped(x: NDArray[Any], view: CropsView, data: Prepared) -> SampleView:
     from blindtune.views.crops import Cropped
 
     try:

@@ -8,25 +8,25 @@ from pydantic import Field, model_validator
 from blindtune.core.validation import Strict
 
 
-class Stored(Strict):
+class SamplesView(Strict):
     """Samples as they are stored."""
 
     view: Literal["samples"]
 
 
-class Features(Strict):
+class FeaturesView(Strict):
     """A few numbers of each sample, which its source knows how to compute."""
 
     view: Literal["features"]
 
 
-class Frames(Strict):
+class FramesView(Strict):
     """Overlapping frames of a signal, as long and as far apart as the dataset says, normalised by train."""
 
     view: Literal["frames"]
 
 
-class Crops(Strict):
+class CropsView(Strict):
     """Squares of a picture, normalised by train: drawn at random in training, always the same ones in scoring."""
 
     view: Literal["crops"]
@@ -34,7 +34,7 @@ class Crops(Strict):
     downsample: int = Field(
         default=1, gt=0, description="so many pixels along each side become one, their mean, before the crop is taken"
     )
-    n_scoring_crops: int = Field(
+    n_eval_crops: int = Field(
         default=1, gt=0, description="crops of a sample whose answers are averaged when it is scored; a square number"
     )
     jitter: float = Field(
@@ -44,17 +44,17 @@ class Crops(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if math.isqrt(self.n_scoring_crops) ** 2 != self.n_scoring_crops:
+        if math.isqrt(self.n_eval_crops) ** 2 != self.n_eval_crops:
             raise ValueError(
-                f"n_scoring_crops: {self.n_scoring_crops} is not a square number; crops are taken from a square grid"
+                f"n_eval_crops: {self.n_eval_crops} is not a square number; crops are taken from a square grid"
             )
         return self
 
 
 #: What a reference model can see, and what a network can.
-Plain = Annotated[Stored | Features, Field(discriminator="view")]
-View = Annotated[Stored | Features | Frames | Crops, Field(discriminator="view")]
-AnyView = Stored | Features | Frames | Crops
+Plain = Annotated[SamplesView | FeaturesView, Field(discriminator="view")]
+View = Annotated[SamplesView | FeaturesView | FramesView | CropsView, Field(discriminator="view")]
+AnyView = SamplesView | FeaturesView | FramesView | CropsView
 
 #: The module of each view, for the digest of code.
 MODULES = {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.views.base import Floats, Rows, SampleView
-from blindtune.views.config import Crops
+from blindtune.views.config import CropsView
 
 
 class Cropped(SampleView):
@@ -26,9 +26,9 @@ class Cropped(SampleView):
 
     is_random = True
 
-    def __init__(self, stored: NDArray[Any], settings: Crops, mean: Floats, deviation: Floats) -> None:
+    def __init__(self, stored: NDArray[Any], settings: CropsView, mean: Floats, deviation: Floats) -> None:
         super().__init__(stored, (settings.side, settings.side, stored.shape[3]))
-        self.n_scoring_crops = settings.n_scoring_crops
+        self.n_eval_crops = settings.n_eval_crops
         self._settings = settings
         # Of a whole row of a crop: ten times as fast as over the few channels of each pixel.
         self._mean = np.tile(mean, settings.side)
@@ -42,14 +42,14 @@ class Cropped(SampleView):
                 f"pictures are {stored.shape[1]} x {stored.shape[2]}. Lower one of the two"
             )
 
-    def scoring_batch(self, rows: Rows | slice) -> Floats:
+    def eval_batch(self, rows: Rows | slice) -> Floats:
         """(rows x looks, side, side, channels) float32, each sample's crops from an even grid."""
         places = [(top, left) for top in self._grid(0) for left in self._grid(1)]
         chosen = self._chosen[rows]
         crops = [self._crop(number, top, left) for number in chosen for top, left in places]
         return self._normal(np.stack(crops)) if crops else np.empty((0, *self.sample), np.float32)
 
-    def training_batch(self, rows: Rows, random: np.random.Generator) -> Floats:
+    def train_batch(self, rows: Rows, random: np.random.Generator) -> Floats:
         """(rows, side, side, channels) float32, one random crop of each sample."""
         chosen = self._chosen[rows]
         tops, lefts = (random.integers(room + 1, size=len(chosen)) for room in self._room)
@@ -64,7 +64,7 @@ class Cropped(SampleView):
 
     def _grid(self, axis: int) -> list[int]:
         """Where the fixed crops begin along an axis: in the middle, or from the one edge to the other."""
-        count, room = math.isqrt(self.n_scoring_crops), self._room[axis]
+        count, room = math.isqrt(self.n_eval_crops), self._room[axis]
         return [room // 2] if count == 1 else [round(number * room / (count - 1)) for number in range(count)]
 
     def _crop(self, number: int, top: int, left: int) -> NDArray[Any]:

@@ -23,7 +23,7 @@ class Framed(SampleView):
         self._mean = mean[:, None]
         self._deviation = deviation[:, None]
 
-    def scoring_batch(self, rows: Rows | slice) -> Floats:
+    def eval_batch(self, rows: Rows | slice) -> Floats:
         """(rows, frames, channels x samples of a frame) float32."""
         normal = (self.stored[self._chosen[rows]] - self._mean) / self._deviation
         return frames(normal, self._settings).reshape(-1, *self.sample)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blindtune.core.paths import Layout
+    from blindtune.core.paths import ResultPaths
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Corpus(Source):
         """Sizes where they must be there and do not count: multiples of the classes, and of the default two."""
         return {"sizes": dict.fromkeys(SPLITS, 2 * len(self.names()))}
 
-    def place(self, layout: "Layout", dataset: str) -> Path:
+    def place(self, layout: "ResultPaths", dataset: str) -> Path:
         """The folder of the corpus, the user's or that of the stand-in."""
         return Path(self.folder) if self.folder else Path(layout.corpus(dataset))
 
@@ -178,7 +178,7 @@ class Corpus(Source):
         self.batches()
         return {}
 
-    def inputs(self, layout: "Layout", dataset: str) -> dict[str, Path]:
+    def inputs(self, layout: "ResultPaths", dataset: str) -> dict[str, Path]:
         """What each batch gave."""
         return {batch: Path(layout.extract(dataset, batch)) for batch in self.batches()}
 

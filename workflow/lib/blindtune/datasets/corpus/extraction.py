@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_of_file, read_json, tsv, write_array, write_beside, write_json
 from blindtune.core.validation import parse_json
-from blindtune.datasets.base import SPLITS, Gathered, Loaded, Table
+from blindtune.datasets.base import SPLITS, Gathered, Loaded, TsvTable
 from blindtune.datasets.chunked import ChunkedArray, FileRows
 from blindtune.datasets.corpus.config import Corpus, RawFile
 from blindtune.datasets.corpus.survey import (
@@ -134,7 +134,7 @@ def gather(source: Corpus, extracts: Iterable[Path]) -> Loaded:
             "groups": groups,
             "raw_sha256": {name: sha256 for survey in found for name, sha256 in survey.sha256.items()},
         },
-        bad_files=Table(("file", "reason"), [*bad]),
+        bad_files=TsvTable(("file", "reason"), [*bad]),
     )
 
 
@@ -148,7 +148,7 @@ def _gathered(
         x=ChunkedArray([FileRows(arrays[survey.file], _rows(survey, candidates)) for survey, candidates in drawn]),
         y=np.array([classes.index(candidate.label) for _, candidate in chosen], dtype=np.int64),
         group=np.array([numbers[survey.group] for survey, _ in chosen], dtype=np.int64),
-        origins=Table(
+        origins=TsvTable(
             ("sample", "class", "group", "file", *chosen[0][1].place),
             [
                 (row, candidate.label, survey.group, survey.file, *candidate.place.values())

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from blindtune.records.model_card import Card
+from blindtune.records.model_card import ModelCard
 from blindtune.report.published import published
 from blindtune.report.records import DatasetRecords, Records, SystemRecords
 from blindtune.report.searches import sees
@@ -14,7 +14,7 @@ _KINDS = ("tuner", "manual", "knn", "random_forest", "bayes")
 
 TRAINING = ("optimizer", "learning_rate", "batch_size", "epochs", "loss")
 
-_OURS: dict[str, Callable[[Card], object]] = {
+_OURS: dict[str, Callable[[ModelCard], object]] = {
     "objective": lambda card: f"dev error, {card.scoring} epoch",
     "max_trials": lambda card: card.budget and card.budget.trials,
     "seed": lambda card: card.seed,
@@ -105,7 +105,7 @@ def _ours(system: SystemRecords, name: str) -> str:
     return ", ".join(_distinct(_value(run.card, name) for run in system.runs))
 
 
-def _value(card: Card, name: str) -> object:
+def _value(card: ModelCard, name: str) -> object:
     if name in _OURS:
         return _OURS[name](card)
     value = getattr(card.training, name, None)
@@ -119,7 +119,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _library(card: Card) -> str:
+def _library(card: ModelCard) -> str:
     tuner: dict[str, Any] = card.settings["tuner"]
     return f"{tuner['library']}, {tuner['algorithm']}"
 

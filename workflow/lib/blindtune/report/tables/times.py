@@ -1,6 +1,6 @@
 """Where the seconds of every study went."""
 
-from blindtune.records.trial import CpuWallTime
+from blindtune.core.timing import CpuWallTime
 from blindtune.report.records import Records, SystemRecords
 from blindtune.report.stats.statistics import mean
 from blindtune.report.table import ABSENT, Cell, Column, Row, Table, fixed, joined, plain

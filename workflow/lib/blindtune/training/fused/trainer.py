@@ -1,9 +1,10 @@
-"""The fused trainer: multilayer perceptrons, many at once as one model, each as if it were alone.
+"""The fused trainer: many multilayer perceptrons as one model, each bit-identical to training it alone.
 
-What is trained is what `blindtune.training.pytorch` trains, from the same weights and in the same order of samples;
-forward and backward pass are written out (`blindtune.training.fused.forward_backward`). How a trial's values lie in
-memory and how its sums are ordered depends on the trial alone. On a processor its numbers are therefore the same, bit by bit, whatever
-is trained beside it. CUDA's libraries choose their ways by the size of the whole, and agree up to rounding.
+It trains what `blindtune.training.pytorch` trains, from the same weights and in the same order of samples; forward and
+backward pass are written out (`blindtune.training.fused.forward_backward`). The memory layout of a trial and the order
+of its sums depend on the trial alone, so on a CPU its numbers do not depend on the other trials of its group. CUDA's
+libraries choose their algorithms by the size of the whole, and agree up to rounding. Horizontally fused training is
+known from HFTA (Wang et al., MLSys 2021).
 """
 
 import math

@@ -127,11 +127,11 @@ def _scores(model: keras.Model, x: NDArray[np.float32] | SampleView, gives_logit
     """Scores (samples, classes); where a sample is looked at several times, the mean of its probabilities."""
     if not isinstance(x, SampleView):
         return np.asarray(model.predict(np.asarray(x), batch_size=_EVALUATION_BATCH, verbose=0))
-    scores = np.concatenate([model.predict_on_batch(x.scoring_batch(part)) for part in x.batches()])
-    if x.n_scoring_crops == 1:
+    scores = np.concatenate([model.predict_on_batch(x.eval_batch(part)) for part in x.batches()])
+    if x.n_eval_crops == 1:
         return scores
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(scores)) if gives_logits else scores
-    mean = probabilities.reshape(-1, x.n_scoring_crops, probabilities.shape[1]).mean(axis=1)
+    mean = probabilities.reshape(-1, x.n_eval_crops, probabilities.shape[1]).mean(axis=1)
     return np.asarray(np.log(mean) if gives_logits else mean)
 
 
@@ -161,7 +161,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
         rows = self._order[number * size : (number + 1) * size]
         # Keras asks for the first batch once more than it trains on it: what is drawn must not depend on that.
         random = np.random.default_rng(derive("drawn", self._task.seed, self._epoch, number))
-        return self._x.training_batch(rows, random), self._y[rows]
+        return self._x.train_batch(rows, random), self._y[rows]
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch."""

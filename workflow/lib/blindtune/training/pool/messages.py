@@ -6,7 +6,8 @@ A worker is sent a `Make` first; then, whenever it has said that it is `Ready`, 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from blindtune.records.trial import CpuWallTime, EpochMetrics
+from blindtune.core.timing import CpuWallTime
+from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Outcome, Scoring, State, Trainer, TrainingTask
 
 #: Makes the trainer that a worker trains with; a function that pickle finds by its name, perhaps with its arguments.

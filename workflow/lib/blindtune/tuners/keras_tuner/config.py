@@ -6,7 +6,7 @@ from pydantic import Field
 
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
-from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext, TunerSettings, check_fidelity, check_grid
+from blindtune.tuners.base import FixedListTuner, Tuner, TunerConfig, TunerContext, check_fidelity, check_grid
 from blindtune.tuners.keras_tuner.oracles import (
     HyperbandTuner,
     IndependentOracleTuner,
@@ -29,7 +29,7 @@ _ONLY = {
 }
 
 
-class KerasTunerSettings(TunerSettings):
+class KerasTunerConfig(TunerConfig):
     """Arguments of Keras Tuner; its ``max_trials`` is the study's budget, its seed the study's."""
 
     library: Literal["keras-tuner"]

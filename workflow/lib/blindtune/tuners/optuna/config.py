@@ -19,7 +19,7 @@ from blindtune.search_space import (
     Space,
     Value,
 )
-from blindtune.tuners.base import Proposal, Tuner, TunerContext, TunerSettings, check_grid
+from blindtune.tuners.base import Proposal, Tuner, TunerConfig, TunerContext, check_grid
 from blindtune.tuners.optuna.pruners import NoPruner, Pruner
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _LARGEST_GRID = 1_000_000
 _MANY_PARAMETERS = 1_000_000_000
 
 
-class OptunaSettings(TunerSettings):
+class OptunaConfig(TunerConfig):
     """The sampler; a trial without a score is told as the worst error, since Optuna never learns from failures."""
 
     library: Literal["optuna"]
@@ -90,7 +90,7 @@ class OptunaSettings(TunerSettings):
 
 
 class _StudyTuner(Tuner):
-    def __init__(self, settings: OptunaSettings, start: TunerContext) -> None:
+    def __init__(self, settings: OptunaConfig, start: TunerContext) -> None:
         self._space = start.space
         self._pruner = settings.pruner
         self._batch = settings.batch

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from blindtune.core.budget import Budget
 from blindtune.search_space import Hyperparameters, Parameter, Space
-from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext, TunerSettings, check_fidelity, check_grid
+from blindtune.tuners.base import FixedListTuner, Tuner, TunerConfig, TunerContext, check_fidelity, check_grid
 from blindtune.tuners.sklearn.budget import Rung, halving_rungs, most_sets
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _GRIDS = ("parameter-grid", "grid-search", "halving-grid-search")
 _HALVING = ("halving-random-search", "halving-grid-search")
 
 
-class ScikitSettings(TunerSettings):
+class SklearnConfig(TunerConfig):
     """A list of sets, or a searcher; the number of sets that a searcher tries follows from the study's budget."""
 
     library: Literal["scikit-learn"]

@@ -30,7 +30,7 @@ from blindtune.core.errors import UserError
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Fold, Proposal, Tuner, TunerContext
-from blindtune.tuners.sklearn.config import Distribution, ScikitSettings, grid
+from blindtune.tuners.sklearn.config import Distribution, SklearnConfig, grid
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class _Draws:
         return Candidate(next(self._numbers), self._distribution.rvs(random_state))
 
 
-def tuner(settings: ScikitSettings, start: TunerContext) -> SearchTuner:
+def tuner(settings: SklearnConfig, start: TunerContext) -> SearchTuner:
     """A fresh searcher of the algorithm that ``settings`` name.
 
     Raises:
@@ -274,7 +274,7 @@ def announcing(kind: Any, announce: Announce) -> Any:
 
 
 def searcher(
-    settings: ScikitSettings, start: TunerContext, estimator: BaseEstimator, parts: list[Any], announce: Announce
+    settings: SklearnConfig, start: TunerContext, estimator: BaseEstimator, parts: list[Any], announce: Announce
 ) -> Any:
     """The library's searcher over ``estimator``, whose parameters are ``hyperparameters`` and ``epochs``.
 
@@ -314,13 +314,13 @@ def searcher(
             )
 
 
-def _points(settings: ScikitSettings, start: TunerContext) -> list[Candidate]:
+def _points(settings: SklearnConfig, start: TunerContext) -> list[Candidate]:
     """The grid, or as much of its beginning as the budget allows."""
     points = [Candidate(*point) for point in enumerate(grid(start.space, start.budget.most_trials()))]
     return points[: _sets(settings, start, len(points))]
 
 
-def _sets(settings: ScikitSettings, start: TunerContext, limit: int) -> int:
+def _sets(settings: SklearnConfig, start: TunerContext, limit: int) -> int:
     return settings.sets(start.space, start.budget, start.epochs, limit)
 
 

@@ -1,0 +1,73 @@
+"""What a search has spent of its budget."""
+
+from blindtune.core.budget import UNLIMITED, Budget
+from blindtune.core.timing import wall_of
+from blindtune.records.trial import Trial
+
+
+class BudgetTracker:
+    """What a search has spent of its budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.trials = 0
+        self.epochs = 0
+        self.seconds = 0.0
+
+    def add(self, trial: Trial) -> None:
+        """Book a trial.
+
+        One without an epoch, such as an invalid set, is charged one epoch: else a search that meets nothing else
+        would never end.
+        """
+        self.trials += 1
+        self.epochs += max(1, trial.epochs)
+        self.seconds += wall_of(trial.seconds)
+
+    def has_remaining(self) -> bool:
+        """Whether anything is left."""
+        return self.can_afford(1)
+
+    def can_afford(self, epochs: int, trials: int = 1) -> bool:
+        """Whether so many more trials, of so many epochs together, can be paid for.
+
+        Seconds are not known beforehand: a trial that begins within them is finished.
+        """
+        budget = self._budget
+        return (
+            (budget.trials is None or self.trials + trials <= budget.trials)
+            and (budget.epochs is None or self.epochs + epochs <= budget.epochs)
+            and (budget.seconds is None or self.seconds < budget.seconds)
+        )
+
+    def max_remaining_trials(self) -> int:
+        """How many more trials can be paid for at most, at least one; by seconds, as long as trials took on average."""
+        budget, limits = self._budget, [UNLIMITED]
+        if budget.trials is not None:
+            limits.append(budget.trials - self.trials)
+        if budget.epochs is not None:
+            limits.append(budget.epochs - self.epochs)
+        if budget.seconds is not None:
+            left = budget.seconds - self.seconds
+            limits.append(int(left * self.trials / self.seconds) if self.seconds else 1)
+        return max(1, min(limits))
+
+    def fraction_spent(self) -> float:
+        """How much of the budget is spent, from 0 to 1: of several limits, the one that will be reached first."""
+        budget = self._budget
+        spent = (
+            (self.trials, budget.trials),
+            (self.epochs, budget.epochs),
+            (self.seconds, budget.seconds),
+        )
+        return min(1.0, max(used / limit for used, limit in spent if limit is not None))
+
+    def __str__(self) -> str:
+        """For people: ``trial 3 of 20``, with epochs and seconds where they are limited."""
+        budget = self._budget
+        parts = [f"trial {self.trials}{f' of {budget.trials}' if budget.trials else ''}"]
+        if budget.epochs:
+            parts.append(f"{self.epochs} of {budget.epochs} epochs")
+        if budget.seconds:
+            parts.append(f"{self.seconds:.0f} of {budget.seconds:.0f} s")
+        return ", ".join(parts)
