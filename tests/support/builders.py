@@ -195,7 +195,7 @@ def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
 def finished_trial(score: float | None, **fields: Any) -> Any:
     """As much of a trial's record as a tuner asks of it: an invalid one where there is no score."""
     parts: dict[str, Any] = {"status": "invalid" if score is None else "completed", "parameters": None, "score": score}
-    return SimpleNamespace(told=lambda: WORST_ERROR if score is None else score, **(parts | fields))
+    return SimpleNamespace(objective_value=lambda: WORST_ERROR if score is None else score, **(parts | fields))
 
 
 def trial(number: int = 0, score: float | None = 0.25, **changes: Any) -> Trial:
