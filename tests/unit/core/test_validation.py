@@ -72,6 +72,54 @@ def test_a_message_names_the_path_and_what_was_meant(change: dict[str, Any], mes
     assert f"  - {message}" in str(caught.value)
 
 
+class Wheel(Strict):
+    kind: Literal["wheel"]
+    shape: Shape
+    square: Square | None = None
+
+
+class Axle(Strict):
+    kind: Literal["axle"]
+
+
+class Cart(Strict):
+    parts: dict[str, Annotated[Wheel | Axle, Field(discriminator="kind")]]
+
+
+def test_parse_tag_that_is_also_a_key() -> None:
+    """A union's tag that has the name of a key does not lead the path astray."""
+    wheel = {
+        "kind": "wheel",
+        "shape": {"kind": "square", "side": 1.0, "sied": 1},
+        "square": {"kind": "square", "side": 1.0},
+    }
+    with pytest.raises(UserError) as caught:
+        parse(Cart, {"parts": {"one": wheel}}, "my.yaml")
+    assert "  - parts.one.shape.sied: unknown key: did you mean 'side'?" in str(caught.value)
+
+
+class Renamed(Strict):
+    n_neighbors: int = 1
+    verbosity: Literal["normal", "verbose"] = "normal"
+    source: Annotated[Circle | Square, Field(discriminator="kind")] | None = None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"neighbours": 3}, "neighbours: unknown key: it is called 'n_neighbors' now."),
+        ({"verbosity": "talkative"}, "(got 'talkative'): it is called 'verbose' now"),
+        # An old name is only answered where the new one is known.
+        ({"trees": 3}, "trees: unknown key: known: n_neighbors, source, verbosity."),
+    ],
+)
+def test_parse_old_name_is_answered_with_the_new_one(change: dict[str, Any], message: str) -> None:
+    """A key or a value of before the renames is answered with the new one."""
+    with pytest.raises(UserError) as caught:
+        parse(Renamed, change, "my.yaml")
+    assert message in str(caught.value)
+
+
 def test_a_dict_at_the_root_is_followed_too() -> None:
     with pytest.raises(UserError, match=r"one\.titel: unknown key: did you mean 'title'\?"):
         parse(Album, {"one": {"title": "x", "titel": 1}}, "my.yaml")

@@ -5,6 +5,7 @@ KEYS = {
     "neighbours": "n_neighbors",
     "trees": "n_estimators",
     "sees": "view",
+    "view": "kind",
     "impossible": "invalid_layers",
     "published": "paper_row",
     "repeats": "allow_repeated_decode",

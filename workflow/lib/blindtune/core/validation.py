@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blindtune.core.errors import UserError
+from blindtune.core.renamed import KEYS, VALUES
 
 
 class Strict(BaseModel):
@@ -76,42 +77,63 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def _sentence(problem: Any, model: type[BaseModel], content: Any) -> str:
-    path = ".".join(_written(problem["loc"], content, problem["type"] == "missing")) or "the whole"
-    if problem["type"] == "extra_forbidden":
-        known = _fields_beside(problem["loc"], model)
-        hint = f": {nearest(str(problem['loc'][-1]), known)}" if known else "."
+    """Describe one problem that pydantic found, with the path of the key and what to do."""
+    kind, loc = problem["type"], problem["loc"]
+    path = ".".join(_written_parts(loc, content, kind == "missing")) or "the whole"
+    if kind == "extra_forbidden":
+        known = _sibling_fields(loc, model)
+        if KEYS.get(str(loc[-1])) in known:
+            return f"{path}: unknown key: it is called {KEYS[str(loc[-1])]!r} now."
+        hint = f": {nearest(str(loc[-1]), known)}" if known else "."
         return f"{path}: unknown key{hint}"
-    if problem["type"] == "missing":
+    if kind == "missing":
         return f"{path}: is missing."
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
+    if kind == "value_error":
         # A check of the whole names its own keys.
-        return f"{path}: {message}" if problem["loc"] else message
+        return f"{path}: {message}" if loc else message
     given = problem.get("input")
     shown = "" if isinstance(given, dict | list) else f" (got {given!r})"
-    return f"{path}: {message}{shown}"
+    return f"{path}: {message}{shown}{_renamed_value(problem)}"
 
 
-def _written(loc: tuple[Any, ...], content: Any, missing: bool) -> list[str]:
-    """The parts of ``loc`` that the user wrote: pydantic puts the kind of each union's member behind its key.
+def _renamed_value(problem: Any) -> str:
+    """Say what an old value is called now; nothing for any other value."""
+    if problem["type"] == "union_tag_invalid":
+        key, value = problem["ctx"]["discriminator"].strip("'"), problem["ctx"]["tag"]
+    else:
+        words = [part for part in problem["loc"] if isinstance(part, str)]
+        key, value = (words or [""])[-1], problem.get("input")
+    new = VALUES.get((key, value)) if isinstance(value, str) else None
+    return "" if new is None else f": it is called {new!r} now"
+
+
+def _written_parts(loc: tuple[Any, ...], content: Any, missing: bool) -> list[str]:
+    """Return the parts of ``loc`` that the user wrote.
+
+    pydantic puts the tag of each union's member after its key. A tag may have the name of a key (``tuner``), so of all
+    readings of ``loc`` the one that follows the content furthest is right.
 
     Args:
         loc: where something is wrong.
         content: what was checked.
         missing: whether the last part is a key that the user did not write.
     """
-    parts: list[str] = []
-    for number, part in enumerate(loc, 1):
-        known = isinstance(content, dict) and part in content
-        if known or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
-            content = content[part]
-        elif not (missing and number == len(loc)):
-            continue
-        parts.append(str(part))
-    return parts
+    if not loc:
+        return []
+    part, rest = loc[0], loc[1:]
+    readings = []
+    known = isinstance(content, dict) and part in content
+    if known or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
+        readings.append([str(part), *_written_parts(rest, content[part], missing)])
+    elif missing and not rest:
+        readings.append([str(part)])
+    if len(readings) == 0 or isinstance(part, str):
+        readings.append(_written_parts(rest, content, missing))
+    return max(readings, key=len)
 
 
-def _fields_beside(loc: tuple[Any, ...], model: Any) -> list[str]:
+def _sibling_fields(loc: tuple[Any, ...], model: Any) -> list[str]:
     """The field names of the model in which the last part of ``loc`` was found."""
     schema = model.model_json_schema()
     definitions = schema.get("$defs", {})
