@@ -92,6 +92,10 @@ def system_files(wildcards):
     return {name: shown(path) for name, path in system_of(wildcards).files().items()}
 
 
+onstart:
+    print(COPY, file=sys.stderr)
+
+
 onsuccess:
     if Path(PATHS.page()).exists():  # --until may have ended the run before
         print(f"\nThe report lies at {PATHS.page()}; open it in a browser.\n", file=sys.stderr)

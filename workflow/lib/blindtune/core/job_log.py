@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from blindtune.core import library_copy
 from blindtune.core.errors import UserError
 from blindtune.core.progress import Screen, screen
 
-Verbosity = Literal["quiet", "normal", "talkative"]
+Verbosity = Literal["quiet", "normal", "verbose"]
 
 #: Where the config does not say.
 DEFAULT_VERBOSITY: Verbosity = "normal"
@@ -55,11 +56,11 @@ class _Job(Console):
             self._screen.line(line)
 
     def detail(self, line: str) -> None:
-        if self._verbosity == "talkative":
+        if self._verbosity == "verbose":
             self.say(line)
 
     def progress(self, share: float, line: str) -> None:
-        if self._verbosity == "talkative":
+        if self._verbosity == "verbose":
             self.say(line)
             return
         self._note(line)
@@ -83,6 +84,7 @@ def job(log: Path, config: Mapping[str, Any]) -> Iterator[Console]:
     shown = screen()
     with log.open("a", encoding="utf-8") as stream:
         try:
+            library_copy.check()
             yield _Job(stream, shown, config.get("verbosity", DEFAULT_VERBOSITY))
         except UserError as error:
             stream.write(f"ERROR {error}\n")
