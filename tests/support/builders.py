@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from blindtune.config.study import Study
-from blindtune.config.systems import TrainerName, Tuned
+from blindtune.config.systems import TrainerName
 from blindtune.core.budget import Budget
 from blindtune.core.job_log import Console
 from blindtune.core.timing import CpuWallTime
@@ -24,6 +24,7 @@ from blindtune.models.architecture import Architecture
 from blindtune.records.trial import WORST_ERROR, Trial
 from blindtune.search_space import Space
 from blindtune.tuners.base import Tuner, TunerConfig, TunerContext
+from blindtune.tuners.registry import create_tuner, tuner_config_type
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +46,7 @@ TRAINERS = sorted(
 )
 
 #: Of the part of a config that names a tuner.
-_TUNER = TypeAdapter[TunerConfig](Tuned.model_fields["tuner"].rebuild_annotation())
+_TUNER = TypeAdapter[TunerConfig](tuner_config_type())
 
 
 def points(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -147,11 +148,11 @@ def tuner(library: str, algorithm: str) -> TunerConfig:
     return _TUNER.validate_python({"library": library, "algorithm": algorithm})
 
 
-def create_tuner(settings: TunerConfig, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:
+def build_tuner(settings: TunerConfig, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:
     """A fresh tuner with a budget in trials; ``changes`` are other attributes of `TunerContext`."""
     labels = np.arange(40, dtype=np.int64) % 2
     parts: dict[str, Any] = {"budget": Budget(trials=trials), "seed": seed, "epochs": 9, "labels": labels}
-    return settings.create(TunerContext(space=space, **(parts | changes)))
+    return create_tuner(settings, TunerContext(space=space, **(parts | changes)))
 
 
 def check(settings: TunerConfig, space: Space, **budget: Any) -> None:

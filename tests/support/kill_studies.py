@@ -37,7 +37,7 @@ def _fused(algorithm: str, trials: int = 50, **arguments: Any) -> dict[str, Any]
     return _study(algorithm, {"trials": trials}, **arguments) | {"trainer": "fused"}
 
 
-_TWO = ["dev_error", "parameters"]
+_TWO = ["dev_error", "n_parameters"]
 
 #: By library and name: the tuner's arguments and its budget.
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {

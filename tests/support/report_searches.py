@@ -18,7 +18,7 @@ TUNERS: dict[str, dict[str, Any]] = {
     "opt_random": {"library": "optuna", "algorithm": "random"},
     "opt_tpe": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "none"}, "objectives": ["dev_error"]},
     "opt_asha": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "successive-halving"}},
-    "opt_two": {"library": "optuna", "algorithm": "tpe", "objectives": ["dev_error", "parameters"]},
+    "opt_two": {"library": "optuna", "algorithm": "tpe", "objectives": ["dev_error", "n_parameters"]},
     "sk_sampler": {"library": "scikit-learn", "algorithm": "parameter-sampler"},
     "sk_cv": {"library": "scikit-learn", "algorithm": "randomized-search", "folds": 2},
     "sk_halving": {"library": "scikit-learn", "algorithm": "halving-random-search", "folds": None},

@@ -17,7 +17,7 @@ from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load, parse
 from blindtune.search_space import IntDimension, Space
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
-from support.builders import create_tuner, finished_trial
+from support.builders import build_tuner, finished_trial
 from support.search_spaces import active_names, dimension_of, legal, spaces
 
 SHIPPED = ("mlp", "mlp_dropout")
@@ -157,7 +157,7 @@ def test_the_model_is_frozen_in_its_parts() -> None:
 
 
 def keras_tuner(space: Space, trials: int, seed: int = 42) -> Any:
-    return create_tuner(KerasTunerConfig(library="keras-tuner", algorithm="random"), space, trials, seed)
+    return build_tuner(KerasTunerConfig(library="keras-tuner", algorithm="random"), space, trials, seed)
 
 
 def drawn(tuner: Any) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def keras_tuner(data: list[Any], space: Any, sets: list[Any], trials: int, epoch
     """``RandomSearch``."""
     import keras_tuner as library
 
-    from blindtune.tuners.keras_tuner.space import hyperparameters
+    from blindtune.tuners.keras_tuner.space import declare_hyperparameters
 
     train_x, train_y, dev_x, dev_y = data
     names = ("layers", "units", "dropout_rate", "learning_rate")
@@ -48,7 +48,7 @@ def keras_tuner(data: list[Any], space: Any, sets: list[Any], trials: int, epoch
             objective="val_accuracy",
             max_trials=trials,
             seed=42,
-            hyperparameters=hyperparameters(space),
+            hyperparameters=declare_hyperparameters(space),
             directory=folder,
             max_consecutive_failed_trials=10**9,
         )

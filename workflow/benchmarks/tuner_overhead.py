@@ -71,7 +71,7 @@ def plain(arguments: argparse.Namespace) -> dict[str, Any]:
     from blindtune.core.validation import load
     from blindtune.datasets.prepared import open_prepared
     from blindtune.search_space import Space
-    from blindtune.tuners.sklearn.config import sampled
+    from blindtune.tuners.sklearn.grid import draw_sets
 
     tensorflow.config.threading.set_intra_op_parallelism_threads(1)
     tensorflow.config.threading.set_inter_op_parallelism_threads(1)
@@ -79,7 +79,7 @@ def plain(arguments: argparse.Namespace) -> dict[str, Any]:
     space = load(Space, SPACE)
     script: Callable[..., Any] = plain_scripts.SCRIPTS[arguments.libraries[0]]
     parts = [part[:] for part in (data.train.x, data.train.y, data.dev.x, data.dev.y)]
-    sets = list(sampled(space, arguments.trials, 42))
+    sets = list(draw_sets(space, arguments.trials, 42))
     return _timed(lambda: script(parts, space, sets, arguments.trials, arguments.epochs))
 
 
@@ -108,8 +108,8 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
                 "training": {"batch_size": plain_scripts.BATCH, "epochs": arguments.epochs},
             },
             "budget": {"trials": arguments.trials},
-            "scoring": "last",
-            "keep": 1,
+            "score_epoch": "last",
+            "keep_best": 1,
         }
     )
     create_trainer(study.settings)

@@ -14,7 +14,7 @@ from blindtune.search_space import Space
 from blindtune.study import setup as plans
 from blindtune.training.base import Training
 from blindtune.training.fused.trainer import FusedTrainer
-from support.builders import check, create_tuner, finished_trial, prepared, tuner
+from support.builders import check, build_tuner, finished_trial, prepared, tuner
 from support.curve_trainer import CurveTrainer, ManyCurves, Runner
 
 pytestmark = pytest.mark.filterwarnings(
@@ -212,13 +212,13 @@ def test_what_is_told_first_was_asked_first() -> None:
         {"units": {"type": "int", "low": 1, "high": 9}, "layers": {"type": "int", "low": 1, "high": 1}}
     )
     for name in (("keras-tuner", "random"), ("optuna", "random"), ("scikit-learn", "randomized-search")):
-        made = create_tuner(tuner(*name), space, 6)
+        made = build_tuner(tuner(*name), space, 6)
         asked = made.ask_batch(4)
         assert len(asked) == 4
         for number in range(4):
             made.tell(finished_trial(0.1 * number))
         assert len(made.ask_batch(64)) == (64 if name[0] == "optuna" else 2)
-    optuna: Any = create_tuner(tuner("optuna", "random"), space, 6)
+    optuna: Any = build_tuner(tuner("optuna", "random"), space, 6)
     sets = [proposal.hyperparameters["units"] for proposal in optuna.ask_batch(3)]
     for number in range(3):
         optuna.tell(finished_trial(0.1 * number))

@@ -38,7 +38,7 @@ SEARCHES: list[dict[str, Any]] = [
         for name in OPTUNA
         for pruner in ["none", *PRUNERS]
     ),
-    *({"library": "optuna", "algorithm": name, "objectives": ["dev_error", "parameters"]} for name in ("tpe", "gp")),
+    *({"library": "optuna", "algorithm": name, "objectives": ["dev_error", "n_parameters"]} for name in ("tpe", "gp")),
     *({"library": "scikit-learn", "algorithm": name} for name in ("parameter-sampler", "parameter-grid")),
 ]
 

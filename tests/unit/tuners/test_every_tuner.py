@@ -16,8 +16,8 @@ from blindtune.config.systems import read_space
 from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.tuners.optuna.config import suggest
-from support.builders import algorithms, check, create_tuner, finished_trial, tuner, write_isip
+from blindtune.tuners.optuna.sampler import suggest
+from support.builders import algorithms, build_tuner, check, finished_trial, tuner, write_isip
 from support.builders import config as plain_config
 from support.search_spaces import active_names, dimension_of, legal, spaces
 
@@ -83,7 +83,7 @@ def proposals(
     count: int,
     score: Callable[[Hyperparameters], float | None] = score_of,
 ) -> Iterator[Hyperparameters]:
-    made = create_tuner(tuner(*pair), space, count, seed)
+    made = build_tuner(tuner(*pair), space, count, seed)
     for _ in range(count):
         proposal = made.ask()
         if proposal is None:
@@ -334,7 +334,7 @@ SCALES = {
 
 def keras_draws(space: Space, count: int) -> list[Hyperparameters]:
     """As Keras Tuner draws, without its rule against repetition, which knows of scored trials only."""
-    made: Any = create_tuner(tuner("keras-tuner", "random"), space, count + 1)
+    made: Any = build_tuner(tuner("keras-tuner", "random"), space, count + 1)
     return [space.from_library_values(made._oracle.populate_space("0")["values"]) for _ in range(count)]
 
 
@@ -342,11 +342,11 @@ def optuna_draws(space: Space, count: int) -> list[Hyperparameters]:
     """Without a study's growing list of trials, which makes each draw slower than the last."""
     import optuna
 
-    from blindtune.tuners.optuna.config import _study
+    from blindtune.tuners.optuna.tuner import create_study
 
-    made: Any = create_tuner(tuner("optuna", "random"), space, count)
+    made: Any = build_tuner(tuner("optuna", "random"), space, count)
     assert isinstance(made._study.sampler, optuna.samplers.RandomSampler)
-    study = _study(made._study.sampler, made._study.pruner, 1)
+    study = create_study(made._study.sampler, made._study.pruner, 1)
     return [space.from_library_values(suggest(study.ask(), space)) for _ in range(count)]
 
 

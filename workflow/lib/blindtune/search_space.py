@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Value = int | float | str | bool
 Hyperparameters = dict[str, Value]
 
-NAME = r"^[a-z][a-z0-9_]*$"
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 
 class _Dimension(Strict):
@@ -58,18 +58,18 @@ class IntDimension(_Dimension):
     def draw(self, random: "np.random.Generator") -> int:
         """One value: even over the values, or over their logarithms."""
         if self.log:
-            return self.cut(self.relaxed().draw(random))
+            return self.from_continuous(self.to_continuous().draw(random))
         return self.low + self.step * int(random.integers(len(self.values())))
 
-    def relaxed(self) -> "FloatDimension":
+    def to_continuous(self) -> "FloatDimension":
         """The continuous dimension whose draws, cut down to whole numbers, are those of a logarithmic one.
 
         Each library has a rule of its own for logarithmic whole numbers; through this they all draw alike.
         """
         return FloatDimension(type="float", low=self.low, high=self.high + 1, log=True)
 
-    def cut(self, value: float) -> int:
-        """The whole number that a draw from `relaxed` stands for."""
+    def from_continuous(self, value: float) -> int:
+        """The whole number that a draw from `to_continuous` stands for."""
         return min(self.high, int(value))
 
     def snap(self, value: Value) -> int:
@@ -202,12 +202,12 @@ class Parameter:
     dimension: IntDimension | FloatDimension | ChoiceDimension | BoolDimension
     conditions: Mapping[str, tuple[Value, ...]]
 
-    def active(self, values: Mapping[str, Value]) -> bool:
+    def is_active(self, values: Mapping[str, Value]) -> bool:
         """Whether this parameter is active beside ``values``, which hold its parents if active."""
         return all(parent in values and values[parent] in allowed for parent, allowed in self.conditions.items())
 
 
-class Space(RootModel[dict[Annotated[str, Field(pattern=NAME)], Dimension]]):
+class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimension]]):
     """A search space; see the module's text for the language."""
 
     @model_validator(mode="after")
@@ -229,7 +229,7 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME)], Dimension]]):
         """One hyperparameter set, each active dimension drawn by itself: the reference sampler."""
         values: Hyperparameters = {}
         for parameter in self.parameters():
-            if parameter.active(values):
+            if parameter.is_active(values):
                 values[parameter.name] = parameter.dimension.draw(random)
         return values
 
@@ -241,7 +241,7 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME)], Dimension]]):
         """
         snapped: Hyperparameters = {}
         for parameter in self.parameters():
-            if not parameter.active(snapped):
+            if not parameter.is_active(snapped):
                 continue
             if parameter.name not in values:
                 raise ValueError(f"{parameter.name}: is missing")
@@ -252,12 +252,12 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME)], Dimension]]):
         return snapped
 
     def from_library_values(self, values: Mapping[str, Value]) -> Hyperparameters:
-        """`snap` for a library's values, in which logarithmic whole numbers are still draws from `relaxed`."""
+        """`snap` for a library's values, in which logarithmic whole numbers are still draws from `to_continuous`."""
         whole = dict(values)
         for parameter in self.parameters():
             dimension, value = parameter.dimension, values.get(parameter.name)
             if isinstance(dimension, IntDimension) and dimension.log and isinstance(value, float):
-                whole[parameter.name] = dimension.cut(value)
+                whole[parameter.name] = dimension.from_continuous(value)
         return self.snap(whole)
 
     def _expand(self) -> Iterator[Parameter]:

@@ -9,7 +9,7 @@ import pytest
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Proposal, Tuner
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
-from support.builders import check, create_tuner, finished_trial
+from support.builders import build_tuner, check, finished_trial
 from support.curve_trainer import curve_of
 
 #: Keras Tuner asks for the name of its thread in an old way; a hurried Gaussian process does not converge.
@@ -60,14 +60,14 @@ PUBLISHED = [(False, 1)] * 9 + [(True, 3)] * 3 + [(True, 9)] + [(False, 3)] * 5 
 @pytest.mark.parametrize("fail", [lambda values: False, invalid, lambda values: True])
 def test_hyperband_has_the_brackets_that_its_library_states(fail: Any) -> None:
     """Whatever becomes of the sets: told a failure, the library would promote none."""
-    made = [p for p, _ in search(create_tuner(settings("hyperband", hyperband_iterations=1), SPACE, 5), 99, fail)]
+    made = [p for p, _ in search(build_tuner(settings("hyperband", hyperband_iterations=1), SPACE, 5), 99, fail)]
     assert [(proposal.parent is not None, proposal.epochs) for proposal in made] == PUBLISHED
     before = [made[p.parent].epochs if p.parent is not None else 0 for p in made]
     assert sum((p.epochs or 0) - (done or 0) for p, done in zip(made, before, strict=True)) == 75
 
 
 def test_hyperband_promotes_the_best_of_each_round() -> None:
-    pairs = list(search(create_tuner(settings("hyperband", hyperband_iterations=1), SPACE, 5), 99))
+    pairs = list(search(build_tuner(settings("hyperband", hyperband_iterations=1), SPACE, 5), 99))
     scores = [made.score for _, made in pairs]
     rounds = [(range(9), range(9, 12)), (range(9, 12), range(12, 13)), (range(13, 18), range(18, 20))]
     for past, promoted in rounds:
@@ -80,21 +80,21 @@ def test_hyperband_promotes_the_best_of_each_round() -> None:
 
 
 def test_hyperband_goes_on_until_its_iterations_are_done() -> None:
-    endless = create_tuner(settings("hyperband"), SPACE, 5)
+    endless = build_tuner(settings("hyperband"), SPACE, 5)
     assert len(list(search(endless, 60))) == 60
-    twice = create_tuner(settings("hyperband", hyperband_iterations=2), SPACE, 5)
+    twice = build_tuner(settings("hyperband", hyperband_iterations=2), SPACE, 5)
     assert len(list(search(twice, 99))) == 46 and twice.ask() is None
 
 
 def test_the_rounds_follow_from_epochs_and_factor() -> None:
-    shorter = create_tuner(settings("hyperband", hyperband_iterations=1, max_epochs=4, factor=2), SPACE, 5)
+    shorter = build_tuner(settings("hyperband", hyperband_iterations=1, max_epochs=4, factor=2), SPACE, 5)
     made = [(p.parent is not None, p.epochs) for p, _ in search(shorter, 99)]
     assert made == [
         *([(False, 1)] * 4 + [(True, 2)] * 2 + [(True, 4)]),
         *([(False, 2)] * 3 + [(True, 4)] * 2),
         *([(False, 4)] * 3),
     ]
-    whole = create_tuner(settings("hyperband"), SPACE, 5, epochs=27)
+    whole = build_tuner(settings("hyperband"), SPACE, 5, epochs=27)
     assert max(p.epochs or 0 for p, _ in search(whole, 60)) == 27
 
 
@@ -120,7 +120,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def continued(records: list[Any], most: int) -> tuple[list[Proposal], list[Proposal]]:
     """What a tuner gives for its records, and what it proposes after them."""
-    tuner = create_tuner(BAYESIAN, FEW, TRIALS)
+    tuner = build_tuner(BAYESIAN, FEW, TRIALS)
     again = []
     for made in records:
         proposal = tuner.replay(made)
@@ -134,7 +134,7 @@ def continued(records: list[Any], most: int) -> tuple[list[Proposal], list[Propo
 def test_a_gaussian_process_goes_on_from_any_record_as_if_undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
     import keras_tuner
 
-    pairs = list(search(create_tuner(BAYESIAN, FEW, TRIALS), TRIALS, invalid))
+    pairs = list(search(build_tuner(BAYESIAN, FEW, TRIALS), TRIALS, invalid))
     proposals, records = [proposal for proposal, _ in pairs], [made for _, made in pairs]
     assert len({str(proposal) for proposal in proposals}) > 3
     kind, computed = keras_tuner.oracles.BayesianOptimizationOracle, []
@@ -153,7 +153,7 @@ def test_a_gaussian_process_goes_on_from_any_record_as_if_undisturbed(monkeypatc
 @pytest.mark.usefixtures("hasty")
 def test_the_gaussian_process_holds_what_was_trained() -> None:
     """Of a logarithmic whole number it would hold the draw, of which the records know nothing."""
-    tuner: Any = create_tuner(BAYESIAN, FEW, TRIALS)
+    tuner: Any = build_tuner(BAYESIAN, FEW, TRIALS)
     pairs = list(search(tuner, TRIALS))
     for (proposal, _), trial in zip(pairs, tuner._oracle.trials.values(), strict=True):
         units = int(proposal.hyperparameters["units"])
@@ -162,9 +162,9 @@ def test_the_gaussian_process_holds_what_was_trained() -> None:
 
 
 def test_a_record_of_another_space_is_not_taken() -> None:
-    tuner = create_tuner(BAYESIAN, FEW, TRIALS)
+    tuner = build_tuner(BAYESIAN, FEW, TRIALS)
     first = tuner.replay(finished_trial(0.5, hyperparameters={"units": 999, "dropout": True}))
-    assert first == create_tuner(BAYESIAN, FEW, TRIALS).ask()
+    assert first == build_tuner(BAYESIAN, FEW, TRIALS).ask()
 
 
 @pytest.mark.usefixtures("hasty")
@@ -176,7 +176,7 @@ def test_the_number_of_initial_points_decides_when_it_learns(monkeypatch: pytest
     monkeypatch.setattr(kind, "_random_populate_space", lambda self: (random.append(1), draw(self))[1])
     for points, expected in ((2, 2), (4, 4), (None, 6)):
         random.clear()
-        list(search(create_tuner(settings("bayesian", num_initial_points=points), FEW, 7), expected + 1))
+        list(search(build_tuner(settings("bayesian", num_initial_points=points), FEW, 7), expected + 1))
         assert len(random) == expected
 
 
@@ -194,7 +194,7 @@ def test_the_default_set_is_every_active_entry_at_its_default() -> None:
             "learning_rate": {"type": "float", "low": 0.001, "high": 0.1, "log": True},
         }
     )
-    tuner = create_tuner(settings("default"), space, 9)
+    tuner = build_tuner(settings("default"), space, 9)
     expected = {"layers": 1, "units_1": 8, "activation": "tanh", "dropout": False, "learning_rate": 0.001}
     assert tuner.ask() == Proposal(expected)
     assert tuner.ask() is None

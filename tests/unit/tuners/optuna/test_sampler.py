@@ -9,9 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Proposal, Tuner
-from blindtune.tuners.optuna.config import OptunaConfig, suggest
-from blindtune.tuners.optuna.pruners import Pruner
-from support.builders import check, create_tuner, finished_trial
+from blindtune.tuners.optuna.config import OptunaConfig
+from blindtune.tuners.optuna.pruners import PrunerConfig
+from blindtune.tuners.optuna.sampler import create_sampler, suggest
+from support.builders import build_tuner, check, finished_trial
 from support.curve_trainer import curve_of
 
 #: Optuna calls two of its arguments experimental.
@@ -36,7 +37,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
 
 
 def settings(algorithm: str = "tpe", pruner: dict[str, Any] | None = None, **arguments: Any) -> OptunaConfig:
-    made = TypeAdapter[Any](Pruner).validate_python(pruner or {"algorithm": "none"})
+    made = TypeAdapter[Any](PrunerConfig).validate_python(pruner or {"algorithm": "none"})
     return OptunaConfig(library="optuna", algorithm=algorithm, pruner=made, **arguments)  # type: ignore[arg-type]
 
 
@@ -74,8 +75,6 @@ def plain_study(algorithm: str, pruner: Any, count: int) -> Any:
     """The same search as a user of Optuna writes it."""
     import optuna
 
-    from blindtune.tuners.optuna.config import _sampler
-
     def objective(trial: Any) -> float:
         values = SPACE.snap(suggest(trial, SPACE))
         if invalid(values):
@@ -86,7 +85,9 @@ def plain_study(algorithm: str, pruner: Any, count: int) -> Any:
                 raise optuna.TrialPruned
         return curve_of(values, EPOCHS)
 
-    study = optuna.create_study(study_name="blindtune", sampler=_sampler(algorithm, 42), pruner=pruner)
+    study = optuna.create_study(
+        study_name="blindtune", sampler=create_sampler(settings(algorithm), SPACE, 42), pruner=pruner
+    )
     study.optimize(objective, n_trials=count)
     return study
 
@@ -107,7 +108,7 @@ def library_pruner(name: str) -> Any:
 @pytest.mark.parametrize("algorithm", ["random", "tpe", "cma-es"])
 @pytest.mark.parametrize("name", PRUNERS)
 def test_what_is_pruned_is_what_a_plain_study_prunes(name: str, algorithm: str) -> None:
-    ours = list(search(create_tuner(settings(algorithm, PRUNERS[name]), SPACE, 60, epochs=EPOCHS), 60))
+    ours = list(search(build_tuner(settings(algorithm, PRUNERS[name]), SPACE, 60, epochs=EPOCHS), 60))
     theirs = plain_study(algorithm, library_pruner(name), 60).trials
     assert [made.hyperparameters for made in ours] == [SPACE.snap(trial.params) for trial in theirs]
     assert [made.status == "pruned" for made in ours] == [trial.state.name == "PRUNED" for trial in theirs]
@@ -118,10 +119,10 @@ def test_what_is_pruned_is_what_a_plain_study_prunes(name: str, algorithm: str) 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_a_study_goes_on_from_any_record_with_the_same_prunings(name: str) -> None:
     made = settings("tpe", PRUNERS[name])
-    whole = list(search(create_tuner(made, SPACE, 30, epochs=EPOCHS), 30))
+    whole = list(search(build_tuner(made, SPACE, 30, epochs=EPOCHS), 30))
     assert any(record.status == "pruned" for record in whole)
     for cut in range(0, 31, 3):
-        tuner = create_tuner(made, SPACE, 30, epochs=EPOCHS)
+        tuner = build_tuner(made, SPACE, 30, epochs=EPOCHS)
         for record in whole[:cut]:
             assert tuner.replay(record) == Proposal(record.hyperparameters)
             for epoch, error in enumerate(record.curve, 1):
@@ -131,12 +132,12 @@ def test_a_study_goes_on_from_any_record_with_the_same_prunings(name: str) -> No
 
 
 def test_without_a_pruner_nothing_is_pruned() -> None:
-    assert {made.status for made in search(create_tuner(settings(), SPACE, 30), 30)} == {"completed", "invalid"}
+    assert {made.status for made in search(build_tuner(settings(), SPACE, 30), 30)} == {"completed", "invalid"}
 
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_a_pruned_trial_says_by_what(name: str) -> None:
-    tuner = create_tuner(settings("random", PRUNERS[name]), SPACE, 60)
+    tuner = build_tuner(settings("random", PRUNERS[name]), SPACE, 60)
     reasons = set()
     for error in [0.1] * 6 + [0.9] * 30:
         assert tuner.ask() is not None
@@ -148,7 +149,7 @@ def test_a_pruned_trial_says_by_what(name: str) -> None:
 def test_a_step_is_an_epoch_so_that_rungs_lie_where_hyperband_puts_them() -> None:
     pruned = [
         len(made.curve)
-        for made in search(create_tuner(settings("random", PRUNERS["hyperband"]), SPACE, 90), 90)
+        for made in search(build_tuner(settings("random", PRUNERS["hyperband"]), SPACE, 90), 90)
         if made.status == "pruned"
     ]
     assert set(pruned) == {1, 3}
@@ -159,14 +160,16 @@ def test_arguments_left_out_have_the_defaults_of_the_library() -> None:
 
     kinds = {"median": pruners.MedianPruner, "successive-halving": pruners.SuccessiveHalvingPruner}
     for algorithm, kind in (kinds | {"hyperband": pruners.HyperbandPruner}).items():
-        made = TypeAdapter[Any](Pruner).validate_python({"algorithm": algorithm}).model_dump(exclude={"algorithm"})
+        made = (
+            TypeAdapter[Any](PrunerConfig).validate_python({"algorithm": algorithm}).model_dump(exclude={"algorithm"})
+        )
         known = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
         for name, value in made.items():
             assert known[name] == ("auto" if value is None else value), (algorithm, name)
 
 
 def test_a_bad_trial_is_told_as_complete_with_the_worst_error_and_a_pruned_one_as_pruned() -> None:
-    tuner: Any = create_tuner(settings("tpe", PRUNERS["median"]), SPACE, 40)
+    tuner: Any = build_tuner(settings("tpe", PRUNERS["median"]), SPACE, 40)
     records = list(search(tuner, 40))
     for record, trial in zip(records, tuner._study.trials, strict=True):
         assert trial.state.name == ("PRUNED" if record.status == "pruned" else "COMPLETE")
@@ -175,12 +178,12 @@ def test_a_bad_trial_is_told_as_complete_with_the_worst_error_and_a_pruned_one_a
 
 # --- several objectives
 
-BOTH = ["dev_error", "parameters"]
+BOTH = ["dev_error", "n_parameters"]
 
 
 @pytest.mark.parametrize("algorithm", ["random", "tpe", "tpe-2024", "gp"])
 def test_two_objectives_are_both_told(algorithm: str) -> None:
-    tuner: Any = create_tuner(settings(algorithm, objectives=BOTH), SPACE, 12)
+    tuner: Any = build_tuner(settings(algorithm, objectives=BOTH), SPACE, 12)
     expected = []
     for number in range(12):
         proposal = tuner.ask()
@@ -198,7 +201,7 @@ def test_two_objectives_are_both_told(algorithm: str) -> None:
 
 
 def test_a_failed_network_is_not_optimal_for_being_small() -> None:
-    tuner: Any = create_tuner(settings("tpe", objectives=BOTH), SPACE, 3)
+    tuner: Any = build_tuner(settings("tpe", objectives=BOTH), SPACE, 3)
     for record in (
         finished_trial(0.5, parameters=1000),
         finished_trial(None, status="diverged", parameters=1),
@@ -212,7 +215,7 @@ def test_a_failed_network_is_not_optimal_for_being_small() -> None:
 
 def test_the_second_objective_steers() -> None:
     def run(weight: int) -> list[Hyperparameters]:
-        tuner = create_tuner(settings("tpe", objectives=BOTH), SPACE, 60)
+        tuner = build_tuner(settings("tpe", objectives=BOTH), SPACE, 60)
         made = []
         for _ in range(60):
             proposal = tuner.ask()
@@ -226,9 +229,9 @@ def test_the_second_objective_steers() -> None:
     assert sum(int(values["units"]) for values in fewer[20:]) < sum(int(values["units"]) for values in more[20:])
 
 
-@pytest.mark.parametrize("wrong", [[], ["parameters"], ["parameters", "dev_error"], ["dev_error", "dev_error"]])
+@pytest.mark.parametrize("wrong", [[], ["n_parameters"], ["n_parameters", "dev_error"], ["dev_error", "dev_error"]])
 def test_other_lists_of_objectives_are_refused(wrong: list[str]) -> None:
-    with pytest.raises(ValidationError, match=r"must be \[dev_error\] or \[dev_error, parameters\]"):
+    with pytest.raises(ValidationError, match=r"must be \[dev_error\] or \[dev_error, n_parameters\]"):
         settings(objectives=wrong)
 
 
@@ -252,7 +255,7 @@ def test_hyperband_must_know_the_epochs() -> None:
                 check(settings("tpe", pruner), searched)
         else:
             check(settings("tpe", pruner), searched)
-    with pytest.raises(ValueError, match=r"^pruner: min_resource: 10 lies above the 9 epochs"):
+    with pytest.raises(ValueError, match=r"^pruner: min_resource: 10 is above the 9 epochs"):
         check(settings("tpe", {"algorithm": "hyperband", "min_resource": 10}), SPACE)
 
 

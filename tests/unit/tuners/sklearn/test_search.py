@@ -14,6 +14,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 
 from blindtune.config.systems import ManualModel, Tuned
+from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
@@ -25,12 +26,12 @@ from blindtune.records.trial import Trial, TrialLog
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.run import run
 from blindtune.study.setup import with_output
-from blindtune.training.base import Training
 from blindtune.tuners.base import Proposal, TunerContext
-from blindtune.tuners.sklearn.budget import Cost, Rung, cost, halving_rungs, most_sets
-from blindtune.tuners.sklearn.config import Distribution, SklearnConfig, grid
-from blindtune.tuners.sklearn.search import Exchange, SearchTuner, Wish, folds_of
-from support.builders import Heard, check, create_tuner, finished_trial, prepared, study
+from blindtune.tuners.sklearn.budget import Rung, SearchCost, halving_rungs, max_affordable_sets, search_cost
+from blindtune.tuners.sklearn.config import SklearnConfig
+from blindtune.tuners.sklearn.grid import SpaceDistribution, list_grid
+from blindtune.tuners.sklearn.search import EvaluationRequest, SearcherThread, SearcherTuner, make_folds
+from support.builders import Heard, build_tuner, check, finished_trial, prepared, study
 
 SEARCHES = ["randomized-search", "grid-search", "halving-random-search", "halving-grid-search"]
 HALVING = SEARCHES[2:]
@@ -55,7 +56,7 @@ def error_of(values: Hyperparameters, epochs: int | None, fold: int | None) -> f
 
 
 def searched(
-    made: SearchTuner, most: int = 10_000, invalid: Any = lambda values: False
+    made: SearcherTuner, most: int = 10_000, invalid: Any = lambda values: False
 ) -> tuple[list[Proposal], list[float | None]]:
     """Everything that a tuner proposes, told `error_of` each, and those errors; None: the set was ``invalid``."""
     proposals: list[Proposal] = []
@@ -70,7 +71,7 @@ def searched(
 
 
 def tuner(algorithm: str, trials: int = 60, budget: Budget | None = None, **keys: Any) -> Any:
-    return create_tuner(settings(algorithm, **keys), SPACE, trials, **({"budget": budget} if budget else {}))
+    return build_tuner(settings(algorithm, **keys), SPACE, trials, **({"budget": budget} if budget else {}))
 
 
 class Plain(BaseEstimator):  # type: ignore[misc]
@@ -94,8 +95,8 @@ def by_the_library(algorithm: str, sets: int, folds: int | None, **keys: Any) ->
     parts = [(np.flatnonzero(x != fold), np.flatnonzero(x == fold)) for fold in range(folds or 0)]
     common = {"cv": parts or [(np.arange(40), np.arange(40))], "refit": False, "error_score": "raise"}
     halving = {"resource": "epochs", "max_resources": 9, "min_resources": "exhaust"} | keys
-    draws = {"hyperparameters": Distribution(SPACE)}
-    points = {"hyperparameters": list(grid(SPACE, sets))}
+    draws = {"hyperparameters": SpaceDistribution(SPACE)}
+    points = {"hyperparameters": list(list_grid(SPACE, sets))}
     made = {
         "randomized-search": lambda: RandomizedSearchCV(Plain(), draws, n_iter=sets, random_state=42, **common),
         "grid-search": lambda: GridSearchCV(Plain(), points, **common),
@@ -166,7 +167,7 @@ def test_only_halving_without_folds_promotes_and_what_must_be_planned_depends_on
 
 def test_randomized_search_draws_as_the_parameter_sampler() -> None:
     proposals, _ = searched(tuner("randomized-search", trials=12))
-    sampler = create_tuner(settings("parameter-sampler"), SPACE, 12)
+    sampler = build_tuner(settings("parameter-sampler"), SPACE, 12)
     asked = iter(sampler.ask, None)
     assert [p.hyperparameters for p in proposals] == [p.hyperparameters for p in asked if p is not None]
 
@@ -213,19 +214,19 @@ def test_a_planned_search_spends_what_was_planned_and_no_more(
         if proposal.parent is not None and proposal.fold is None:
             before = proposals[proposal.parent].epochs or 0
         epochs += (proposal.epochs or 9) - before
-    spent = Cost(len(proposals), epochs)
-    assert spent.within(budget)
+    spent = SearchCost(len(proposals), epochs)
+    assert spent.is_within(budget)
     for sets in range(1, 400):
         rungs = halving_rungs(sets, 9, 3, None, False) if algorithm in HALVING else [Rung(sets, 9)]
-        if cost(rungs, folds).within(budget):
-            most = cost(rungs, folds)
+        if search_cost(rungs, folds).is_within(budget):
+            most = search_cost(rungs, folds)
     assert spent == most, "no more sets would have been within the budget"
 
 
 def test_a_search_over_epochs_is_planned_by_the_longest() -> None:
     space = Space.model_validate({**SPACE.model_dump(), "epochs": {"type": "int", "low": 2, "high": 20}})
     budget = Budget(epochs=100)
-    made: Any = create_tuner(settings("randomized-search", folds=2), space, 1, budget=budget)
+    made: Any = build_tuner(settings("randomized-search", folds=2), space, 1, budget=budget)
     proposals, _ = searched(made)
     assert len(proposals) == 2 * 2 + 1, "(2 sets x 2 folds + 1) x 20 epochs"
 
@@ -234,10 +235,10 @@ def test_sets_are_counted_from_above_because_more_can_be_cheaper() -> None:
     def rungs(sets: int) -> list[Rung]:
         return halving_rungs(sets, 27, 3, None, False)
 
-    assert cost(rungs(8), None).epochs > cost(rungs(9), None).epochs
-    assert most_sets(Budget(epochs=cost(rungs(9), None).epochs), None, 100, rungs) == 9
+    assert search_cost(rungs(8), None).epochs > search_cost(rungs(9), None).epochs
+    assert max_affordable_sets(Budget(epochs=search_cost(rungs(9), None).epochs), None, 100, rungs) == 9
     with pytest.raises(ValueError, match=r"^budget: the search of a single set takes 1 trials and 27 epochs"):
-        most_sets(Budget(epochs=26), None, 100, rungs)
+        max_affordable_sets(Budget(epochs=26), None, 100, rungs)
 
 
 @pytest.mark.parametrize("algorithm", SEARCHES)
@@ -266,30 +267,36 @@ def beginning(groups: Any = None, labels: Any = None, seed: int = 42) -> TunerCo
 
 
 def test_folds_hold_out_each_sample_once_and_keep_classes_even() -> None:
-    folds = folds_of(beginning(), 5)
-    assert sorted(np.concatenate([fold.held_out for fold in folds]).tolist()) == list(range(120))
+    folds = make_folds(beginning(), 5)
+    assert sorted(np.concatenate([fold.held_out_indices for fold in folds]).tolist()) == list(range(120))
     for fold in folds:
-        assert not set(fold.fitted) & set(fold.held_out) and len(fold.fitted) + len(fold.held_out) == 120
-        assert np.bincount(beginning().labels[fold.held_out]).tolist() == [8, 8, 8]
-    assert any((a.held_out != b.held_out).any() for a, b in zip(folds, folds_of(beginning(seed=43), 5), strict=True))
+        assert (
+            not set(fold.train_indices) & set(fold.held_out_indices)
+            and len(fold.train_indices) + len(fold.held_out_indices) == 120
+        )
+        assert np.bincount(beginning().labels[fold.held_out_indices]).tolist() == [8, 8, 8]
+    assert any(
+        (a.held_out_indices != b.held_out_indices).any()
+        for a, b in zip(folds, make_folds(beginning(seed=43), 5), strict=True)
+    )
 
 
 def test_no_group_stands_on_both_sides_of_a_fold() -> None:
     groups = np.repeat(np.arange(24), 5)
-    for fold in folds_of(beginning(groups), 4):
-        assert not set(groups[fold.fitted]) & set(groups[fold.held_out])
-        assert len(np.unique(beginning().labels[fold.fitted])) == 3 and len(fold.held_out) > 0
+    for fold in make_folds(beginning(groups), 4):
+        assert not set(groups[fold.train_indices]) & set(groups[fold.held_out_indices])
+        assert len(np.unique(beginning().labels[fold.train_indices])) == 3 and len(fold.held_out_indices) > 0
 
 
 def test_proposals_carry_the_folds_of_train() -> None:
     proposals, _ = searched(tuner("randomized-search", trials=10, folds=3))
     labels = np.arange(40, dtype=np.int64) % 2
-    expected = folds_of(TunerContext(SPACE, Budget(trials=10), 42, 9, labels), 3)
+    expected = make_folds(TunerContext(SPACE, Budget(trials=10), 42, 9, labels), 3)
     assert [p.fold.number if p.fold else None for p in proposals] == [0, 1, 2] * 3 + [None]
     for proposal in proposals[:-1]:
         assert proposal.fold is not None
-        np.testing.assert_array_equal(proposal.fold.held_out, expected[proposal.fold.number].held_out)
-        np.testing.assert_array_equal(proposal.fold.fitted, expected[proposal.fold.number].fitted)
+        np.testing.assert_array_equal(proposal.fold.held_out_indices, expected[proposal.fold.number].held_out_indices)
+        np.testing.assert_array_equal(proposal.fold.train_indices, expected[proposal.fold.number].train_indices)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +309,7 @@ def test_proposals_carry_the_folds_of_train() -> None:
 )
 def test_data_that_cannot_be_parted_end_in_a_message(groups: Any, labels: Any, message: str) -> None:
     with pytest.raises(UserError, match=f"^tuner.folds: .*{message}"):
-        folds_of(beginning(groups, labels), 4)
+        make_folds(beginning(groups, labels), 4)
 
 
 # --- refusals
@@ -316,7 +323,7 @@ def test_data_that_cannot_be_parted_end_in_a_message(groups: Any, labels: Any, m
         ("grid-search", {"folds": 3}, {"trials": 3}, "^budget: .* on 3 folds .* takes 4 trials and 36 epochs"),
         ("randomized-search", {"folds": 3}, {"epochs": 35}, "^budget: .* takes 4 trials and 36 epochs"),
         ("halving-random-search", {}, {"epochs": 8}, "^budget: .* takes 1 trials and 9 epochs"),
-        ("halving-grid-search", {"min_epochs": 10}, {"trials": 9}, "^min_epochs: 10 lies above the 9 epochs"),
+        ("halving-grid-search", {"min_epochs": 10}, {"trials": 9}, "^min_epochs: 10 is above the 9 epochs"),
     ],
 )
 def test_a_budget_that_cannot_plan_a_search_is_refused_by_its_key(
@@ -363,23 +370,23 @@ def test_the_default_set_is_that_of_the_library() -> None:
 
 def test_what_goes_wrong_in_the_searcher_is_raised_where_it_is_asked() -> None:
     def search(score: Any) -> None:
-        score([Wish(None, None, None)])  # type: ignore[arg-type]
+        score([EvaluationRequest(None, None, None)])  # type: ignore[arg-type]
         raise ZeroDivisionError("in the thread")
 
-    exchange = Exchange(search)
-    assert exchange.next() is not None
+    exchange = SearcherThread(search)
+    assert exchange.next_requests() is not None
     exchange.answer([0.5])
     with pytest.raises(ZeroDivisionError, match="in the thread"):
-        exchange.next()
-    assert exchange.next() is None
+        exchange.next_requests()
+    assert exchange.next_requests() is None
 
 
 def test_it_is_asked_and_told_in_turns() -> None:
     made = tuner("randomized-search")
-    with pytest.raises(RuntimeError, match="told before it was asked"):
+    with pytest.raises(RuntimeError, match="told before a proposal was asked for"):
         made.tell(finished_trial(0.5))
     made.ask()
-    with pytest.raises(RuntimeError, match="asked before it was told"):
+    with pytest.raises(RuntimeError, match="asked for before the score of the last one was told"):
         made.ask()
 
 

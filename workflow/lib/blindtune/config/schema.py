@@ -31,11 +31,11 @@ from blindtune.datasets.images import Images
 from blindtune.datasets.slides.config import Slides
 from blindtune.models.architecture import Impossible
 from blindtune.models.families import Family
-from blindtune.search_space import NAME
+from blindtune.search_space import NAME_PATTERN
 from blindtune.training.base import Scoring, Training
 from blindtune.views.config import View
 
-Name = Annotated[str, StringConstraints(pattern=NAME, max_length=60)]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=60)]
 Dataset = Annotated[Drawn | Isip | Digits | Images | Eeg | Slides, Field(discriminator="source")]
 
 

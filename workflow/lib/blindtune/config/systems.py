@@ -2,7 +2,7 @@
 
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,17 +14,13 @@ from blindtune.models.families import HYPERPARAMETERS, REQUIRED, Family
 from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import ChoiceDimension, Hyperparameters, Space, Value
 from blindtune.training.base import Training
-from blindtune.tuners.keras_tuner.config import KerasTunerConfig
-from blindtune.tuners.optuna.config import OptunaConfig
-from blindtune.tuners.sklearn.config import SklearnConfig
+from blindtune.tuners.registry import TUNERS, tuner_config_type
 from blindtune.views.config import MODULES, CropsView, Plain, SamplesView, View
 
-#: The module of each tuner, by the name of its library.
-TUNERS = {
-    "keras-tuner": "blindtune.tuners.keras_tuner.config",
-    "optuna": "blindtune.tuners.optuna.config",
-    "scikit-learn": "blindtune.tuners.sklearn.config",
-}
+if TYPE_CHECKING:
+    from blindtune.tuners.base import TunerConfig as AnyTunerConfig
+else:
+    AnyTunerConfig = tuner_config_type()
 
 #: Modules that determine records too, but import far more than any one system needs.
 _ALONE = (
@@ -220,9 +216,7 @@ class Tuned(_Network):
     """A tuner, its search space and how its trials are trained."""
 
     kind: Literal["tuner"]
-    tuner: Annotated[KerasTunerConfig | OptunaConfig | SklearnConfig, Field(discriminator="library")] = Field(
-        description="library, algorithm and its arguments"
-    )
+    tuner: AnyTunerConfig = Field(description="library, algorithm and its arguments")
     space: str = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
     family: Family = Field(default="mlp", description="what the hyperparameters build")
     impossible: Impossible = Field(
@@ -238,7 +232,7 @@ class Tuned(_Network):
         return (
             self._trainer_module,
             MODULES[self.sees.view],
-            TUNERS[self.tuner.library],
+            TUNERS[self.tuner.library].module,
             f"blindtune.models.{self.family}",
         )
 

@@ -16,7 +16,7 @@ from blindtune.core.validation import parse_json
 from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared
 from blindtune.exports.stored import StoredStudy, unsealed
 from blindtune.records.trial import Trial, ranked
-from blindtune.search_space import NAME
+from blindtune.search_space import NAME_PATTERN
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.freeze import rebuilt
 from blindtune.study.setup import create_trainer, task_of
@@ -103,7 +103,7 @@ def _open(manifest: Path) -> Prepared:
         raise UserError(
             f"{manifest}: is no manifest of a prepared dataset. Give results/<name>/data/<dataset>/manifest.json."
         )
-    if not re.fullmatch(NAME, str(content["dataset"])):
+    if not re.fullmatch(NAME_PATTERN, str(content["dataset"])):
         raise UserError(f"{manifest}: {content['dataset']!r} is no name of a dataset. Prepare it again.")
     return open_prepared(manifest)
 

@@ -11,7 +11,7 @@ from blindtune.exports.guide import ended
 from blindtune.exports.stored import StoredStudy
 from blindtune.records.trial import Trial
 from blindtune.search_space import Space, Value
-from blindtune.tuners.optuna.config import suggest
+from blindtune.tuners.optuna.sampler import suggest
 
 if TYPE_CHECKING:
     import optuna

@@ -13,7 +13,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.core.validation import parse_json
 from blindtune.records.trial import Trial, TrialLog
-from blindtune.search_space import NAME
+from blindtune.search_space import NAME_PATTERN
 
 #: Folders below which no study of the present lies.
 _SEALED, _SUPERSEDED = "sealed", ".superseded-"
@@ -72,7 +72,7 @@ def read(folder: Path) -> StoredStudy:
         raise UserError(f"{path}: is no protocol of a study. Restore it, or run the study again.")
     study = parse_json(Study, {"keep": 1, "budget": None, **protocol["study"]}, f"{path}: study")
     for name in (study.config, study.dataset, study.system):
-        if not re.fullmatch(NAME, name):
+        if not re.fullmatch(NAME_PATTERN, name):
             raise UserError(f"{path}: {name!r} is no name of a config, dataset or system. Restore the file.")
     log = folder / "trials.jsonl"
     if log.exists() and not log.read_bytes().endswith(b"\n"):

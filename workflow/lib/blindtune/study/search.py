@@ -247,7 +247,7 @@ class Search:
         train = self._data.train
         if proposal.fold is None:
             return train, self._data.dev
-        places = (proposal.fold.fitted, proposal.fold.held_out)
+        places = (proposal.fold.train_indices, proposal.fold.held_out_indices)
         fitted, held_out = (Split(train.x[place], train.y[place]) for place in places)
         return fitted, held_out
 

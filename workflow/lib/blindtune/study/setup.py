@@ -26,6 +26,7 @@ from blindtune.search_space import Hyperparameters
 from blindtune.training.base import BatchTrainer, Trainer, Training, TrainingTask
 from blindtune.training.pool.trainer import Pool
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
+from blindtune.tuners.registry import create_tuner
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def plan(
         tuner, epochs = settings.tuner, settings.training.epochs
         space = read_space(files["space"], settings.family)
         return SearchSetup(
-            tuner.create(TunerContext(space, budget, seed, epochs, data.train.y, data.train.group)),
+            create_tuner(tuner, TunerContext(space, budget, seed, epochs, data.train.y, data.train.group)),
             _spread(trainer, settings, workers),
             task,
             budget,

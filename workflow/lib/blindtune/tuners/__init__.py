@@ -1,1 +1,1 @@
-"""Tuners: a module per library, behind one small interface."""
+"""Tuners: one package per library, behind the interface of `blindtune.tuners.base`."""

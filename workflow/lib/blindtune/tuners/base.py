@@ -1,7 +1,8 @@
-"""The interface of a tuner: it proposes hyperparameters and hears scores, and does nothing else.
+"""Interface of a tuner: it proposes hyperparameters and receives scores, nothing else.
 
-A tuner is one module of this package with a pydantic model derived from `TunerConfig`. Its state is
-never stored: after a kill it takes up the recorded trials one by one, and so is brought to where it was.
+A tuner is a config (a pydantic model derived from `TunerConfig`) and a function that creates a `Tuner` from it; both
+are named by an entry of `blindtune.tuners.registry`. The state of a tuner is never stored: a study that goes on after
+a kill replays the recorded trials into a new tuner.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,13 +25,14 @@ class Fold:
     """One fold of a cross-validation on train.
 
     Attributes:
-        number: from 0.
-        fitted, held_out: places of the samples in train, (samples,).
+        number: counted from 0.
+        train_indices: samples of train to fit on, (n_train_samples,).
+        held_out_indices: samples of train to score on, (n_held_out_samples,).
     """
 
     number: int
-    fitted: "NDArray[np.int64]"
-    held_out: "NDArray[np.int64]"
+    train_indices: "NDArray[np.int64]"
+    held_out_indices: "NDArray[np.int64]"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Proposal:
     Attributes:
         hyperparameters: the active values.
         parent: number of the trial from which this one is promoted; None for a new one.
-        epochs: where training ends, counted from its start; None: where the hyperparameters say.
+        epochs: epoch at which training ends, counted from its start; None: the hyperparameters decide.
         fold: train and score within train; None: train on train, score on dev.
     """
 
@@ -51,50 +53,110 @@ class Proposal:
 
 
 class Tuner:
-    """What the study asks of a tuner, with the answers of one that prunes nothing."""
+    """Base class of all tuners: proposes hyperparameter sets and learns from their scores.
+
+    The study (`blindtune.study.search`) calls every method, in one thread:
+
+    1. `replay` and `tell`, once for each recorded trial, in order, when a study goes on from its records.
+    2. `ask_batch` (or `ask`), whenever every earlier proposal has been told and the budget is not spent.
+       The search ends when it returns nothing.
+    3. `report`, after each epoch of a proposal. The study stops training when a reason comes back.
+       Recorded epochs are reported too, between `replay` and `tell`.
+    4. `tell`, once for each proposal, in the order of the proposals, after its record was written.
+
+    A tuner must be deterministic: given the same `TunerContext` and told the same trials, it proposes the same sets.
+    A tuner needs `ask`; one that learns from scores needs `tell` too.
+
+    Example:
+        >>> class Climber(Tuner):
+        ...     def __init__(self) -> None:
+        ...         self.units, self.best_units, self.best_error = 8, 8, 1.0
+        ...     def ask(self) -> Proposal:
+        ...         self.units = 2 * self.best_units
+        ...         return Proposal({"units": self.units})
+        ...     def tell(self, trial: Trial) -> None:
+        ...         if trial.objective_value() < self.best_error:
+        ...             self.best_units, self.best_error = self.units, trial.objective_value()
+        >>> tuner = Climber()
+        >>> for score in (0.25, 0.5, None):  # None: the trial failed
+        ...     [proposal] = tuner.ask_batch(4)
+        ...     print(proposal.hyperparameters, tuner.report(1, 0.5))
+        ...     tuner.tell(Trial.model_construct(score=score))
+        {'units': 16} None
+        {'units': 32} None
+        {'units': 32} None
+    """
 
     def ask(self) -> Proposal | None:
-        """The next proposal, or None where the tuner has no more."""
+        """Return the next proposal, or None if the tuner has no more.
+
+        `ask_batch` calls this method unless a tuner overrides it. Every earlier proposal has been told.
+        """
         raise NotImplementedError
 
-    def ask_batch(self, most: int) -> list[Proposal]:
-        """Up to ``most`` proposals that depend on no score of each other; none where the tuner has no more.
+    def ask_batch(self, n: int) -> list[Proposal]:
+        """Return at most `n` proposals that do not depend on each other's scores.
 
-        They are those that `ask` would give one after another. Everything that was proposed before has been told;
-        what comes back is told in the same order.
+        The study calls this method when every earlier proposal has been told. It tells the proposals in the order in
+        which they are returned. They are those that consecutive calls of `ask` would return.
+
+        Args:
+            n: largest number of proposals, from 1.
+
+        Returns:
+            The proposals; an empty list if the tuner has no more.
         """
         proposal = self.ask()
         return [] if proposal is None else [proposal]
 
     def replay(self, recorded: Trial) -> Proposal | None:
-        """What `ask` gave when ``recorded`` was tried, while a study goes on from its records.
+        """Return what `ask` returned when `recorded` was tried.
 
-        A tuner whose proposals are slow may take the recorded one for its own instead of computing it again.
+        The study calls this method instead of `ask_batch`, once for each recorded trial, when it goes on from its
+        records. A tuner whose proposals are slow to compute may adopt the recorded set instead.
+
+        Args:
+            recorded: the next trial of the log.
+
+        Returns:
+            The proposal; the study checks that its hyperparameters are the recorded ones.
         """
         return self.ask()
 
     def report(self, epoch: int, dev_error: float) -> str | None:
-        """Hear of an epoch of the proposal asked for last; a text that comes back is why it is to be pruned.
+        """Return a reason to prune the trial that is training, or None to go on.
 
-        One that prunes gives its proposals one at a time.
+        The study calls this method after each epoch of the earliest proposal that has not been told. A tuner that
+        prunes returns one proposal at a time from `ask_batch`.
+
+        Args:
+            epoch: counted from 1, from the start of the training.
+            dev_error: share of wrong samples of dev after this epoch, from 0 to 1.
+
+        Returns:
+            The reason, which goes into the trial's record; None: the training goes on.
         """
         return None
 
     def tell(self, trial: Trial) -> None:
-        """The record of the first proposal not told yet; `Trial.objective_value` is the error it is to be ranked by."""
+        """Receive the record of the earliest proposal that has not been told.
+
+        The study calls this method once for each proposal, after the record was written. `Trial.objective_value` is
+        the error to minimise; it is the worst error for a trial without a score.
+        """
 
 
 @dataclass(frozen=True)
 class TunerContext:
-    """What a tuner begins with.
+    """What a tuner needs besides its config.
 
     Attributes:
         space: the search space.
         budget: what the search may spend.
-        seed: seeds the proposals.
-        epochs: epochs of one whole training.
-        labels: of train, (samples,).
-        groups: of train, (samples,): patient, slide or the like; None where samples are independent.
+        seed: seed of the proposals.
+        epochs: epochs of one complete training.
+        labels: class of each sample of train, (n_samples,).
+        groups: patient, slide or the like of each sample of train, (n_samples,); None: samples are independent.
     """
 
     space: Space
@@ -106,59 +168,78 @@ class TunerContext:
 
 
 class TunerConfig(Strict):
-    """The config of a tuner: what every one has in common."""
+    """Base class of the config of a tuner.
+
+    A subclass narrows both fields to a `Literal`, adds the arguments of its library, and gives `library` the name of
+    its entry in the registry. It holds data and checks only; what it describes is created by the entry.
+
+    Attributes:
+        library: name of the tuner's entry in `blindtune.tuners.registry`.
+        algorithm: how the library proposes.
+    """
+
+    library: str
+    algorithm: str
 
     @property
     def depends_on_budget(self) -> bool:
-        """Whether what is proposed depends on the budget, so that another budget makes another study."""
+        """Whether the proposals depend on the budget, so that another budget makes another study."""
         return False
 
     @property
     def resumes_trials(self) -> bool:
-        """Whether trials are promoted, so that where each one's training stands must be kept."""
+        """Whether trials are promoted, so that the study must keep the state of each training."""
         return False
 
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
-        """Refuse, while the study is planned, what the library cannot express.
+        """Refuse what the library cannot express; called for every study while the workflow is planned.
 
         Args:
             space: the search space.
             budget: what the search may spend.
-            epochs: epochs of one whole training.
+            epochs: epochs of one complete training.
 
         Raises:
             ValueError: the message names the dimension or the key.
         """
 
-    def create(self, start: TunerContext) -> Tuner:
-        """A fresh tuner."""
-        raise NotImplementedError
-
 
 class FixedListTuner(Tuner):
-    """Proposes the sets of a list, in order: manual models, candidates of a baseline, lists of scikit-learn."""
+    """A tuner that proposes the sets of a list, in order: manual models, candidates of a baseline, grids."""
 
     def __init__(self, sets: Iterable[Hyperparameters]) -> None:
-        self._waiting: Iterator[Hyperparameters] = iter(sets)
+        self._remaining: Iterator[Hyperparameters] = iter(sets)
 
     def ask(self) -> Proposal | None:
-        """The next set of the list."""
-        values = next(self._waiting, None)
+        """Return the next set of the list."""
+        values = next(self._remaining, None)
         return None if values is None else Proposal(values)
 
-    def ask_batch(self, most: int) -> list[Proposal]:
-        """The next sets of the list."""
-        return list(islice(iter(self.ask, None), most))
+    def ask_batch(self, n: int) -> list[Proposal]:
+        """Return the next `n` sets of the list."""
+        return list(islice(iter(self.ask, None), n))
 
 
 def check_grid(space: Space) -> None:
-    """Refuse dimensions without a list of values, which no grid can hold; raises ValueError naming the first."""
+    """Refuse a dimension without a list of values, which a grid cannot hold.
+
+    Raises:
+        ValueError: the message names the first such dimension.
+    """
     for name, dimension in space.root.items():
         if dimension.values() is None or getattr(dimension, "log", False):
             raise ValueError(f"{name}: a grid needs a list of values; give it a step or use a choice")
 
 
-def check_fidelity(space: Space, what: str) -> None:
-    """Refuse a searched number of epochs where the tuner itself gives epochs out; raises ValueError."""
+def check_fidelity(space: Space, allocator: str) -> None:
+    """Refuse a searched number of epochs where the tuner itself allocates the epochs.
+
+    Args:
+        space: the search space.
+        allocator: the tuner or pruner, for the message.
+
+    Raises:
+        ValueError: the space has a dimension `epochs`.
+    """
     if "epochs" in space.root:
-        raise ValueError(f"epochs: {what} gives out the epochs itself; take the dimension out of the space")
+        raise ValueError(f"epochs: {allocator} allocates the epochs itself; take the dimension out of the space")

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Keras Tuner: config, search space, oracles, and the function that creates a tuner."""

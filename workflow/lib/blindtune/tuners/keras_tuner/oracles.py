@@ -1,4 +1,4 @@
-"""Keras Tuner's oracles as tuners: asked for sets, told scores, with nothing on disk."""
+"""Keras Tuner's oracles as tuners: asked for sets and told scores, with nothing on disk."""
 
 from collections import deque
 from contextlib import suppress
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class OracleTuner(Tuner):
-    """An oracle whose proposals are trained by themselves.
+    """An oracle whose proposals are asked for and told one at a time.
 
     Args:
         space: the search space.
-        oracle: of `in_memory`.
+        oracle: an instance of a class made by `make_in_memory`.
     """
 
     OBJECTIVE = "dev_error"
@@ -29,23 +29,26 @@ class OracleTuner(Tuner):
         self._space = space
         self._oracle = oracle
         self._running: deque[Any] = deque()
-        self._over = False
+        self._is_exhausted = False
 
     def ask(self) -> Proposal | None:
-        """The oracle's next set."""
-        if self._over:
+        """Return the oracle's next set."""
+        if self._is_exhausted:
             return None
-        # The oracle takes every name for a worker of its own, which has one trial at a time.
+        # The oracle takes every name for another worker, which has one trial at a time.
         trial = self._oracle.create_trial(f"blindtune-{len(self._oracle.start_order)}")
         if trial.status in ("STOPPED", "IDLE"):
-            # It would wait for scores, but no score gives it another set.
-            self._over = True
+            # It would wait for scores, but no score leads to another set.
+            self._is_exhausted = True
             return None
         self._running.append(trial)
         return self._proposal(trial.hyperparameters.values)
 
     def tell(self, trial: Trial) -> None:
-        """Every trial has completed: of failures the Gaussian process learns nothing, and Hyperband promotes none."""
+        """Pass a score to the oracle.
+
+        Every trial is told as completed: from failures the Gaussian process learns nothing and Hyperband promotes none.
+        """
         running = self._running.popleft()
         self._oracle.update_trial(running.trial_id, {self.OBJECTIVE: trial.objective_value()})
         running.status = "COMPLETED"
@@ -58,30 +61,33 @@ class OracleTuner(Tuner):
 class IndependentOracleTuner(OracleTuner):
     """An oracle whose sets depend on no score."""
 
-    def ask_batch(self, most: int) -> list[Proposal]:
-        """The oracle's next sets."""
-        return list(islice(iter(self.ask, None), most))
+    def ask_batch(self, n: int) -> list[Proposal]:
+        """Return the oracle's next `n` sets."""
+        return list(islice(iter(self.ask, None), n))
 
 
 class HyperbandTuner(OracleTuner):
-    """Hyperband's oracle, which says in values of its own which trial is promoted and until which epoch it trains."""
+    """Hyperband's oracle, which adds to its values the promoted trial and the epoch at which training ends."""
 
-    def ask_batch(self, most: int) -> list[Proposal]:
-        """As many as are left of the rung: beyond it the oracle would not wait, but begin another bracket."""
+    def ask_batch(self, n: int) -> list[Proposal]:
+        """Return at most `n` sets of the current rung.
+
+        A batch never goes beyond the rung: there the oracle would not wait for scores, but begin another bracket.
+        """
         first = self.ask()
         if first is None:
             return []
-        return [first, *islice(iter(self.ask, None), min(most - 1, self._left_of_rung()))]
+        return [first, *islice(iter(self.ask, None), min(n - 1, self._count_remaining_of_rung()))]
 
-    def _left_of_rung(self) -> int:
-        """Sets that belong to the rung of the one asked for last."""
+    def _count_remaining_of_rung(self) -> int:
+        """Count the sets still to come of the rung to which the last set belongs."""
         last = self._running[-1].trial_id
         for bracket in self._oracle._brackets:
             for number, rung in enumerate(bracket["rounds"]):
                 if any(each["id"] == last for each in rung):
                     size: int = self._oracle._get_size(bracket["bracket_num"], number)
                     return size - len(rung)
-        raise RuntimeError("the oracle has no rung of the set that it gave last")
+        raise RuntimeError("the oracle has no rung with its last set")
 
     def _proposal(self, values: Hyperparameters) -> Proposal:
         past = values.get("tuner/trial_id")
@@ -90,43 +96,43 @@ class HyperbandTuner(OracleTuner):
 
 
 class ReplayableTuner(OracleTuner):
-    """An oracle of `remembering`, which takes recorded sets for its own."""
+    """An oracle of a class made by `make_replayable`, which adopts recorded sets instead of computing them again."""
 
     def replay(self, recorded: Trial) -> Proposal | None:
-        """The recorded set; the oracle's own where the recorded one is not of this space."""
+        """Return the recorded set, or the oracle's own if the recorded one is not in the space."""
         values: Any = recorded.hyperparameters
         with suppress(ValueError):
             self._oracle.recorded = self._space.snap(values)
         return self.ask()
 
 
-def in_memory(kind: Any) -> Any:
-    """The class of oracles ``kind``, kept off the disk: our log is the record, and theirs does not survive a kill."""
+def make_in_memory(oracle_class: Any) -> Any:
+    """Return a subclass of an oracle class that writes nothing: our log is the record, theirs survives no kill."""
 
-    class InMemory(kind):  # type: ignore[misc]
+    class InMemoryOracle(oracle_class):  # type: ignore[misc]
         def save(self) -> None:
             pass
 
         def _save_trial(self, trial: Any) -> None:
             pass
 
-    return InMemory
+    return InMemoryOracle
 
 
-def remembering(kind: Any, space: Space, seed: int) -> Any:
-    """The class of oracles ``kind``, whose suggestion n follows from the seed, n and what it was told before.
+def make_replayable(oracle_class: Any, space: Space, seed: int) -> Any:
+    """Return a subclass of an oracle class whose suggestion n depends only on the seed, n and the trials told before.
 
-    So one need not be computed to come to the next. The values that it holds are those that were trained, not the
-    draws they were cut from, since the records know no others.
+    So no suggestion must be computed to reach the next one. The oracle stores the values that were trained instead of
+    the continuous draws behind them, since the records hold nothing else.
 
     Args:
-        kind: an oracle with ``_random_state``.
+        oracle_class: a class of oracles with ``_random_state``.
         space: the search space.
-        seed: seeds the suggestions.
+        seed: seed of the suggestions.
     """
     import numpy as np
 
-    class Remembering(kind):  # type: ignore[misc]
+    class ReplayableOracle(oracle_class):  # type: ignore[misc]
         recorded: Hyperparameters | None = None
 
         def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -140,4 +146,4 @@ def remembering(kind: Any, space: Space, seed: int) -> Any:
                 response["values"] = to_keras_values(space, space.from_library_values(response["values"]))
             return response
 
-    return Remembering
+    return ReplayableOracle

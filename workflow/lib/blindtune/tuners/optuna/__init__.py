@@ -1,1 +1,1 @@
-"""TODO."""
+"""Optuna: config, samplers and pruners, and the function that creates a tuner."""

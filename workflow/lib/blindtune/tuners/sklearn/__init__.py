@@ -1,1 +1,1 @@
-"""TODO."""
+"""scikit-learn: config, grids and random draws, searchers, and the function that creates a tuner."""

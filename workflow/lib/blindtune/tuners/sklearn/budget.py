@@ -1,4 +1,4 @@
-"""How many sets scikit-learn's searchers can try within a budget: they want to know before they begin."""
+"""How many sets scikit-learn's searchers can try within a budget; they need the number before they begin."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,83 +12,93 @@ class Rung:
     """One round of a search.
 
     Attributes:
-        sets: sets that are tried in it.
-        epochs: where the training of each ends, counted from its start.
+        n_sets: number of sets that are tried.
+        epochs: epoch at which the training of each ends, counted from its start.
     """
 
-    sets: int
+    n_sets: int
     epochs: int
 
 
-def halving_rungs(sets: int, most: int, factor: int, least: int | None, aggressive: bool) -> list[Rung]:
-    """The rungs of successive halving, counted as scikit-learn 1.9 counts them (``BaseSuccessiveHalving``).
+def halving_rungs(n_sets: int, max_epochs: int, factor: int, min_epochs: int | None, aggressive: bool) -> list[Rung]:
+    """Return the rungs of successive halving, counted as in scikit-learn 1.9 (``BaseSuccessiveHalving``).
 
     Args:
-        sets: sets of the first rung.
-        most: epochs of one whole training.
-        factor: each rung has this share of the sets of the one before and so many times its epochs.
-        least: epochs of the first rung; None: as many as let the last rung reach ``most`` (the library's "exhaust").
-        aggressive: repeat the first rung's epochs until fewer than ``factor`` sets are left for the last one.
+        n_sets: number of sets of the first rung.
+        max_epochs: epochs of one complete training.
+        factor: each rung has this share of the sets of the one before and this many times its epochs.
+        min_epochs: epochs of the first rung; None: as many as let the last rung reach `max_epochs` (the library's
+            "exhaust").
+        aggressive: repeat the epochs of the first rung until fewer than `factor` sets are left for the last one.
     """
-    required = 1 + floor(log(sets, factor))
-    first = max(1, most // factor ** (required - 1)) if least is None else least
-    possible = 1 + floor(log(most // first, factor))
+    n_required = 1 + floor(log(n_sets, factor))
+    first = max(1, max_epochs // factor ** (n_required - 1)) if min_epochs is None else min_epochs
+    n_possible = 1 + floor(log(max_epochs // first, factor))
     rungs = []
-    for number in range(required if aggressive else min(required, possible)):
-        power = max(0, number - required + possible) if aggressive else number
-        rungs.append(Rung(sets, min(most, factor**power * first)))
-        sets = -(-sets // factor)
+    for number in range(n_required if aggressive else min(n_required, n_possible)):
+        power = max(0, number - n_required + n_possible) if aggressive else number
+        rungs.append(Rung(n_sets, min(max_epochs, factor**power * first)))
+        n_sets = -(-n_sets // factor)
     return rungs
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a search spends when every training comes to its end."""
+class SearchCost:
+    """What a search spends if every training comes to its end.
+
+    Attributes:
+        trials: number of trials.
+        epochs: epochs of all trials together.
+    """
 
     trials: int
     epochs: int
 
-    def within(self, budget: Budget) -> bool:
-        """Whether a budget pays for it; seconds are not known beforehand."""
+    def is_within(self, budget: Budget) -> bool:
+        """Return whether a budget covers it; seconds are not known beforehand."""
         return (budget.trials is None or self.trials <= budget.trials) and (
             budget.epochs is None or self.epochs <= budget.epochs
         )
 
 
-def cost(rungs: list[Rung], folds: int | None) -> Cost:
-    """What ``rungs`` cost.
+def search_cost(rungs: list[Rung], folds: int | None) -> SearchCost:
+    """Return what a search costs.
 
-    A rung that repeats the epochs of the one before costs nothing. Without folds a promoted training goes on;
-    on folds each rung trains from the start, and the best set is trained once more, on the whole of train.
+    A rung that repeats the epochs of the one before costs nothing.
+
+    Args:
+        rungs: its rungs.
+        folds: number of folds of the cross-validation, on which each rung trains from the start and after which the
+            best set is trained once more, on all of train. None: without folds a promoted training is resumed.
     """
     trials, epochs, before = 0, 0, 0
     for rung in rungs:
         if rung.epochs > before:
-            trials += rung.sets
-            epochs += rung.sets * (rung.epochs if folds else rung.epochs - before)
+            trials += rung.n_sets
+            epochs += rung.n_sets * (rung.epochs if folds else rung.epochs - before)
             before = rung.epochs
     if folds is None:
-        return Cost(trials, epochs)
-    return Cost(trials * folds + 1, epochs * folds + before)
+        return SearchCost(trials, epochs)
+    return SearchCost(trials * folds + 1, epochs * folds + before)
 
 
-def most_sets(budget: Budget, folds: int | None, limit: int, rungs: Callable[[int], list[Rung]]) -> int:
-    """The largest number of sets, up to ``limit``, whose search the budget pays for.
+def max_affordable_sets(budget: Budget, folds: int | None, limit: int, rungs: Callable[[int], list[Rung]]) -> int:
+    """Return the largest number of sets whose search the budget covers.
 
     Args:
-        budget: gives trials, epochs or both.
-        folds: folds of the cross-validation; None: dev is the single one.
-        limit: sets that there are.
-        rungs: the rungs of a search with so many sets.
+        budget: limits trials, epochs or both.
+        folds: number of folds of the cross-validation; None: dev is the single one.
+        limit: number of sets that there are.
+        rungs: from a number of sets to the rungs of its search.
 
     Raises:
-        ValueError: it does not pay for one set.
+        ValueError: it does not cover one set.
     """
-    # More sets are not always dearer: with one more rung the first begins with fewer epochs. So from above.
-    for sets in range(min(limit, budget.most_trials() // (folds or 1)), 0, -1):
-        if cost(rungs(sets), folds).within(budget):
-            return sets
-    least = cost(rungs(1), folds)
+    # More sets do not always cost more: with one more rung the first begins with fewer epochs. So from above.
+    for n_sets in range(min(limit, budget.most_trials() // (folds or 1)), 0, -1):
+        if search_cost(rungs(n_sets), folds).is_within(budget):
+            return n_sets
+    least = search_cost(rungs(1), folds)
     with_folds = f" on {folds} folds and the whole of train" if folds else ""
     raise ValueError(
         f"budget: the search of a single set{with_folds} takes {least.trials} trials and {least.epochs} epochs; "

@@ -1,16 +1,22 @@
-"""scikit-learn's searchers behind ask and tell.
+"""scikit-learn's searchers, driven through ask and tell.
 
-A searcher drives an estimator itself. It gets one whose score is a question to the study: the searcher runs in a thread
-of its own, hands over each set that it wants scored, and waits.
+scikit-learn's searchers call ``estimator.score`` themselves. We pass a `ProxyEstimator`, whose scores come from the
+study:
+
+1. A `SearcherThread` runs `SearcherDriver.run`, which fits the searcher.
+2. Before the searcher scores a batch (a list of sets, or a rung), `with_batch_hook` calls `SearcherDriver.announce`.
+   It hands one `EvaluationRequest` per set and fold to the study and blocks until their scores arrive.
+3. `SearcherTuner` turns the requests into proposals, and answers when all of them have been told.
+4. The searcher scores each set; `ProxyEstimator.score` looks the score up.
 """
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, Self
 from weakref import finalize
 
 import numpy as np
@@ -30,24 +36,25 @@ from blindtune.core.errors import UserError
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Fold, Proposal, Tuner, TunerContext
-from blindtune.tuners.sklearn.config import Distribution, SklearnConfig, grid
+from blindtune.tuners.sklearn.config import SklearnConfig
+from blindtune.tuners.sklearn.grid import SpaceDistribution, list_grid
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One set as a searcher holds it; the number tells equal draws apart."""
+    """One set in a searcher; the number alone identifies it, since two draws can be equal."""
 
     number: int
-    hyperparameters: Hyperparameters
+    hyperparameters: Hyperparameters = field(compare=False)
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a searcher wants scored.
+class EvaluationRequest:
+    """One score that a searcher needs.
 
     Attributes:
         candidate: the set.
-        epochs: where its training ends; None: where the hyperparameters say.
+        epochs: epoch at which its training ends; None: the hyperparameters decide.
         fold: number of the fold; None: train on train, score on dev.
     """
 
@@ -56,297 +63,368 @@ class Wish:
     fold: int | None
 
 
-class Ended(Exception):
-    """Ends the thread of a searcher whose study asks no more."""
+#: Blocks until the study has answered all requests; returns their scores in the same order.
+Evaluate = Callable[[list[EvaluationRequest]], list[float]]
 
 
-#: From all that a searcher wants scored before it looks at any score, to the scores.
-Score = Callable[[list[Wish]], list[float]]
+class SearchAbandoned(Exception):
+    """Ends the thread of a searcher when its tuner is gone."""
 
 
-class Exchange:
-    """Carries wishes from the thread of a searcher to the study, and scores back.
+class SearcherThread:
+    """Runs a search in a thread, and exchanges requests and scores with it.
 
-    Attributes:
-        search: what runs in the thread; it calls its argument for all scores that it needs at once.
+    Args:
+        search: called in the thread; it calls its argument for all scores that it needs at once.
     """
 
-    def __init__(self, search: Callable[[Score], None]) -> None:
+    def __init__(self, search: Callable[[Evaluate], None]) -> None:
         self._search = search
-        self._wishes: SimpleQueue[list[Wish] | Exception | None] = SimpleQueue()
+        self._requests: SimpleQueue[list[EvaluationRequest] | Exception | None] = SimpleQueue()
         self._scores: SimpleQueue[list[float] | None] = SimpleQueue()
         self._thread: Thread | None = None
-        self._over = False
+        self._is_over = False
 
-    def next(self) -> list[Wish] | None:
-        """Wait for the next wishes; None where the search is over. Raises what the search raised."""
-        if self._over:
+    def next_requests(self) -> list[EvaluationRequest] | None:
+        """Block until the search needs scores; start the thread at the first call.
+
+        Returns:
+            The requests; None if the search is over.
+
+        Raises:
+            Exception: what the search raised.
+        """
+        if self._is_over:
             return None
         if self._thread is None:
-            self._thread = Thread(target=self._drive, name="scikit-learn searcher", daemon=True)
+            self._thread = Thread(target=self._run, name="scikit-learn searcher", daemon=True)
             self._thread.start()
-        wishes = self._wishes.get()
-        self._over = not isinstance(wishes, list)
-        if isinstance(wishes, Exception):
-            raise wishes
-        return wishes
+        requests = self._requests.get()
+        self._is_over = not isinstance(requests, list)
+        if isinstance(requests, Exception):
+            raise requests
+        return requests
 
     def answer(self, scores: list[float]) -> None:
-        """Let the search go on."""
+        """Give the search the scores of its last requests, and let it go on."""
         self._scores.put(scores)
 
-    def end(self) -> None:
-        """End the thread where it waits."""
+    def stop(self) -> None:
+        """End the thread where it waits for scores."""
         self._scores.put(None)
 
-    def _drive(self) -> None:
+    def _run(self) -> None:
         try:
-            self._search(self._score)
-            self._wishes.put(None)
-        except Exception as error:  # whatever it is, it belongs to whoever asks next
-            self._wishes.put(error)
+            self._search(self._evaluate)
+            self._requests.put(None)
+        except Exception as error:  # the study's thread raises it, at its next question
+            self._requests.put(error)
 
-    def _score(self, wishes: list[Wish]) -> list[float]:
-        self._wishes.put(wishes)
+    def _evaluate(self, requests: list[EvaluationRequest]) -> list[float]:
+        self._requests.put(requests)
         scores = self._scores.get()
         if scores is None:
-            raise Ended
+            raise SearchAbandoned
         return scores
 
 
-class Asking(BaseEstimator):  # type: ignore[misc]
-    """The estimator that a searcher drives: its samples are places in train, its score is asked for."""
+class SearcherDriver:
+    """Fits a searcher of scikit-learn to scores that the study computes; everything runs in the searcher's thread.
+
+    Args:
+        config: algorithm and arguments.
+        context: search space, budget, epochs, seed and train's labels.
+        folds: folds of train; empty: dev is the single fold.
+    """
+
+    def __init__(self, config: SklearnConfig, context: TunerContext, folds: list[Fold]) -> None:
+        self._config = config
+        self._context = context
+        self._folds = folds
+        self._fold_of_sample = np.zeros(len(context.labels), dtype=np.int64)
+        for fold in folds:
+            self._fold_of_sample[fold.held_out_indices] = fold.number
+        self._scores: dict[EvaluationRequest, float] = {}
+        self._evaluate: Evaluate | None = None
+
+    def run(self, evaluate: Evaluate) -> None:
+        """Run the search to its end; on folds, evaluate the best set on all of train as well.
+
+        Args:
+            evaluate: blocks until the study has computed the scores.
+        """
+        self._evaluate = evaluate
+        indices = np.arange(len(self._context.labels))
+        splits = [(fold.train_indices, fold.held_out_indices) for fold in self._folds] or [(indices, indices)]
+        searcher = create_searcher(self._config, self._context, ProxyEstimator(self), splits, self.announce)
+        searcher.fit(indices, self._context.labels)
+        if self._folds:
+            best = searcher.best_params_
+            evaluate([EvaluationRequest(best["hyperparameters"], best.get("epochs"), None)])
+
+    def announce(self, candidates: list[dict[str, Any]]) -> None:
+        """Compute the scores of a batch; called before the searcher scores its first candidate.
+
+        Args:
+            candidates: parameters of `ProxyEstimator`, one dict for each candidate.
+        """
+        if self._evaluate is None:
+            raise RuntimeError("announced before the search runs")
+        numbers: list[int | None] = [fold.number for fold in self._folds] or [None]
+        requests = [
+            EvaluationRequest(each["hyperparameters"], each.get("epochs"), number)
+            for each in candidates
+            for number in numbers
+        ]
+        self._scores.update(zip(requests, self._evaluate(requests), strict=True))
+
+    def score(self, candidate: Candidate, epochs: int | None, held_out_indices: NDArray[np.int64]) -> float:
+        """Return the score of an announced candidate.
+
+        Args:
+            candidate: the set.
+            epochs: epoch at which its training ends; None: the hyperparameters decide.
+            held_out_indices: samples of train that the searcher scores on, which identify the fold.
+
+        Returns:
+            The share of right predictions, from 0 to 1.
+        """
+        fold = int(self._fold_of_sample[held_out_indices[0]]) if self._folds else None
+        return self._scores[EvaluationRequest(candidate, epochs, fold)]
+
+    def __sklearn_clone__(self) -> Self:
+        """Return itself: scikit-learn clones an estimator with its arguments, and all clones share one driver."""
+        return self
+
+
+class ProxyEstimator(BaseEstimator):  # type: ignore[misc]
+    """The estimator that a searcher fits and scores: the study trains in its place.
+
+    Its samples are indices into train.
+
+    Args:
+        driver: knows the scores.
+        hyperparameters: the set; set by the searcher.
+        epochs: epoch at which training ends; set by halving.
+    """
 
     def __init__(
-        self,
-        ask: Callable[[Candidate, int | None, NDArray[np.int64]], float],
-        hyperparameters: Candidate | None = None,
-        epochs: int | None = None,
+        self, driver: SearcherDriver, hyperparameters: Candidate | None = None, epochs: int | None = None
     ) -> None:
-        self.ask = ask
+        self.driver = driver
         self.hyperparameters = hyperparameters
         self.epochs = epochs
 
-    def fit(self, places: NDArray[np.int64], labels: NDArray[np.int64]) -> "Asking":
-        """Nothing: training and scoring are one question."""
+    def fit(self, indices: NDArray[np.int64], labels: NDArray[np.int64]) -> "ProxyEstimator":
+        """Do nothing: the study trains and scores in one step."""
         return self
 
-    def score(self, places: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
-        """The share of right predictions on the held-out places."""
+    def score(self, indices: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+        """Return the share of right predictions on the held-out samples."""
         if self.hyperparameters is None:
             raise TypeError("scored without a set")
-        return self.ask(self.hyperparameters, self.epochs, places)
+        return self.driver.score(self.hyperparameters, self.epochs, indices)
 
 
 @dataclass(frozen=True)
-class _Trained:
-    number: int
+class _Evaluation:
+    trial_number: int
     epochs: int | None
     score: float
 
 
-class SearchTuner(Tuner):
-    """A searcher, asked and told; a set that comes again for more epochs names the trial that it goes on from."""
+class SearcherTuner(Tuner):
+    """A searcher, asked and told; a set that is requested again for more epochs names the trial that it resumes.
 
-    def __init__(self, exchange: Exchange, folds: list[Fold]) -> None:
-        self._exchange = exchange
+    Args:
+        thread: runs the search.
+        folds: folds of train, by number.
+    """
+
+    def __init__(self, thread: SearcherThread, folds: list[Fold]) -> None:
+        self._thread = thread
         self._folds = folds
-        self._trained: dict[tuple[int, int | None], _Trained] = {}
-        self._wishes: list[Wish] = []
-        self._waiting: deque[Wish] = deque()
-        self._asked: deque[Wish] = deque()
-        self._told = 0
+        self._evaluations: dict[tuple[int, int | None], _Evaluation] = {}
+        self._requests: list[EvaluationRequest] = []
+        self._waiting: deque[EvaluationRequest] = deque()
+        self._running: deque[EvaluationRequest] = deque()
+        self._n_told = 0
         # The thread does not outlive the tuner; at the end of the program nobody waits for it.
-        finalize(self, exchange.end).atexit = False
+        finalize(self, thread.stop).atexit = False
 
     def ask(self) -> Proposal | None:
-        """The searcher's next wish."""
+        """Return the searcher's next request."""
         return next(iter(self.ask_batch(1)), None)
 
-    def ask_batch(self, most: int) -> list[Proposal]:
-        """Wishes that the searcher has at once: a list, or a rung."""
-        if self._asked:
-            raise RuntimeError("asked before it was told")
+    def ask_batch(self, n: int) -> list[Proposal]:
+        """Return at most `n` requests of the searcher's current batch: a list of sets, or a rung."""
+        if self._running:
+            raise RuntimeError("a proposal was asked for before the score of the last one was told")
         while not self._waiting:
-            if self._wishes:
-                self._exchange.answer([self._trained[_key(wish)].score for wish in self._wishes])
-            self._wishes = self._exchange.next() or []
-            if not self._wishes:
+            if self._requests:
+                self._thread.answer([self._evaluations[_key(request)].score for request in self._requests])
+            self._requests = self._thread.next_requests() or []
+            if not self._requests:
                 return []
-            # A rung with the epochs of the one before would give its scores again.
-            self._waiting.extend(wish for wish in self._wishes if not self._known(wish))
-        self._asked.extend(self._waiting.popleft() for _ in range(min(most, len(self._waiting))))
-        return [self._proposal(wish) for wish in self._asked]
+            # A rung with the epochs of the one before would give the same scores again.
+            self._waiting.extend(request for request in self._requests if not self._is_known(request))
+        self._running.extend(self._waiting.popleft() for _ in range(min(n, len(self._waiting))))
+        return [self._proposal(request) for request in self._running]
 
     def tell(self, trial: Trial) -> None:
-        """Note a score; the searcher never hears of a NaN, a trial without a score is the worst there is."""
-        if not self._asked:
-            raise RuntimeError("told before it was asked")
-        wish = self._asked.popleft()
-        self._trained[_key(wish)] = _Trained(self._told, wish.epochs, 1.0 - trial.objective_value())
-        self._told += 1
+        """Store a score; a trial without one gets the worst score, since the searcher would take a NaN as it is."""
+        if not self._running:
+            raise RuntimeError("a score was told before a proposal was asked for")
+        request = self._running.popleft()
+        self._evaluations[_key(request)] = _Evaluation(self._n_told, request.epochs, 1.0 - trial.objective_value())
+        self._n_told += 1
 
-    def _proposal(self, wish: Wish) -> Proposal:
-        before = self._trained.get(_key(wish))
+    def _proposal(self, request: EvaluationRequest) -> Proposal:
+        earlier = self._evaluations.get(_key(request))
         return Proposal(
-            dict(wish.candidate.hyperparameters),
-            parent=before.number if before else None,
-            epochs=wish.epochs,
-            fold=None if wish.fold is None else self._folds[wish.fold],
+            dict(request.candidate.hyperparameters),
+            parent=earlier.trial_number if earlier else None,
+            epochs=request.epochs,
+            fold=None if request.fold is None else self._folds[request.fold],
         )
 
-    def _known(self, wish: Wish) -> _Trained | None:
-        known = self._trained.get(_key(wish))
-        return known if known and known.epochs == wish.epochs else None
+    def _is_known(self, request: EvaluationRequest) -> bool:
+        earlier = self._evaluations.get(_key(request))
+        return earlier is not None and earlier.epochs == request.epochs
 
 
-def _key(wish: Wish) -> tuple[int, int | None]:
-    return wish.candidate.number, wish.fold
+def _key(request: EvaluationRequest) -> tuple[int, int | None]:
+    return request.candidate.number, request.fold
 
 
-def _name(wish: Wish) -> tuple[int, int | None, int | None]:
-    return wish.candidate.number, wish.epochs, wish.fold
+def create_searcher_tuner(config: SklearnConfig, context: TunerContext) -> SearcherTuner:
+    """Create the tuner of the searcher that a config names.
+
+    Args:
+        config: algorithm and arguments.
+        context: search space, budget, epochs, seed and train's labels and groups.
+
+    Raises:
+        UserError: train cannot be divided into so many folds.
+    """
+    folds = make_folds(context, config.folds) if config.folds else []
+    driver = SearcherDriver(config, context, folds)
+    return SearcherTuner(SearcherThread(driver.run), folds)
 
 
-class _Draws:
-    """The space as a distribution over candidates."""
+def with_batch_hook(searcher_class: Any, hook: Callable[[list[dict[str, Any]]], None]) -> Any:
+    """Return a subclass of a searcher class that calls a hook before it scores a batch.
+
+    Args:
+        searcher_class: a searcher class of scikit-learn.
+        hook: receives the parameters of all candidates of the batch: a list of sets, or a rung.
+    """
+
+    class BatchHookSearcher(searcher_class):  # type: ignore[misc]
+        def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any) -> None:
+            def evaluate(candidates: Any, *arguments: Any, **keywords: Any) -> Any:
+                batch = list(candidates)
+                hook(batch)
+                return evaluate_candidates(batch, *arguments, **keywords)
+
+            super()._run_search(evaluate, callback_ctx=callback_ctx)
+
+    return BatchHookSearcher
+
+
+def create_searcher(
+    config: SklearnConfig,
+    context: TunerContext,
+    estimator: BaseEstimator,
+    splits: list[Any],
+    hook: Callable[[list[dict[str, Any]]], None],
+) -> Any:
+    """Create a searcher of scikit-learn over an estimator with the parameters ``hyperparameters`` and ``epochs``.
+
+    Args:
+        config: algorithm and arguments.
+        context: search space, budget, epochs and seed.
+        estimator: what is fitted and scored.
+        splits: for each fold, indices to fit on and indices to score on.
+        hook: called before each batch, see `with_batch_hook`.
+    """
+    common: dict[str, Any] = {"cv": splits, "refit": False, "error_score": "raise", "return_train_score": False}
+    halving: dict[str, Any] = common | {
+        "factor": config.factor,
+        "resource": "epochs",
+        "max_resources": context.epochs,
+        "min_resources": config.min_epochs or "exhaust",
+        "aggressive_elimination": config.aggressive_elimination,
+        "random_state": context.seed,
+    }
+    draws = {"hyperparameters": _CandidateDistribution(context.space)}
+    match config.algorithm:
+        case "randomized-search":
+            n_sets = _count_sets(config, context, context.budget.most_trials())
+            return with_batch_hook(RandomizedSearchCV, hook)(
+                estimator, draws, n_iter=n_sets, random_state=context.seed, **common
+            )
+        case "halving-random-search":
+            n_sets = _count_sets(config, context, context.budget.most_trials())
+            return with_batch_hook(HalvingRandomSearchCV, hook)(estimator, draws, n_candidates=n_sets, **halving)
+        case "grid-search":
+            grid = {"hyperparameters": _list_candidates(config, context)}
+            return with_batch_hook(GridSearchCV, hook)(estimator, grid, **common)
+        case _:
+            grid = {"hyperparameters": _list_candidates(config, context)}
+            return with_batch_hook(HalvingGridSearchCV, hook)(estimator, grid, **halving)
+
+
+class _CandidateDistribution:
+    """The search space as a distribution of candidates."""
 
     def __init__(self, space: Space) -> None:
-        self._distribution = Distribution(space)
+        self._distribution = SpaceDistribution(space)
         self._numbers = count()
 
     def rvs(self, random_state: np.random.RandomState | None = None) -> Candidate:
         return Candidate(next(self._numbers), self._distribution.rvs(random_state))
 
 
-def tuner(settings: SklearnConfig, start: TunerContext) -> SearchTuner:
-    """A fresh searcher of the algorithm that ``settings`` name.
-
-    Raises:
-        UserError: train cannot be parted into so many folds.
-    """
-    folds = folds_of(start, settings.folds) if settings.folds else []
-    samples = len(start.labels)
-    fold_of = np.zeros(samples, dtype=np.int64)
-    for fold in folds:
-        fold_of[fold.held_out] = fold.number
-
-    def search(score: Score) -> None:
-        scores: dict[tuple[int, int | None, int | None], float] = {}
-
-        def announce(candidates: list[dict[str, Any]]) -> None:
-            numbers: list[int | None] = [fold.number for fold in folds] or [None]
-            sets = [(each["hyperparameters"], each.get("epochs")) for each in candidates]
-            wishes = [Wish(candidate, epochs, number) for candidate, epochs in sets for number in numbers]
-            scores.update(zip(map(_name, wishes), score(wishes), strict=True))
-
-        def ask(candidate: Candidate, epochs: int | None, held_out: NDArray[np.int64]) -> float:
-            return scores[_name(Wish(candidate, epochs, int(fold_of[held_out[0]]) if folds else None))]
-
-        places = np.arange(samples)
-        parts = [(fold.fitted, fold.held_out) for fold in folds] or [(places, places)]
-        made = searcher(settings, start, Asking(ask), parts, announce)
-        made.fit(places, start.labels)
-        if folds:
-            chosen = made.best_params_
-            score([Wish(chosen["hyperparameters"], chosen.get("epochs"), None)])
-
-    return SearchTuner(Exchange(search), folds)
+def _list_candidates(config: SklearnConfig, context: TunerContext) -> list[Candidate]:
+    """Return the grid, or as much of its beginning as the budget covers."""
+    candidates = [Candidate(*point) for point in enumerate(list_grid(context.space, context.budget.most_trials()))]
+    return candidates[: _count_sets(config, context, len(candidates))]
 
 
-#: Hears of all parameter sets that a searcher is about to score.
-Announce = Callable[[list[dict[str, Any]]], None]
+def _count_sets(config: SklearnConfig, context: TunerContext, limit: int) -> int:
+    return config.count_sets(context.space, context.budget, context.epochs, limit)
 
 
-def announcing(kind: Any, announce: Announce) -> Any:
-    """The class of searchers ``kind``, which announces what it is about to score: a list, or a rung."""
-
-    class Announcing(kind):  # type: ignore[misc]
-        def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any) -> None:
-            def evaluate(candidates: Any, *arguments: Any, **named: Any) -> Any:
-                listed = list(candidates)
-                announce(listed)
-                return evaluate_candidates(listed, *arguments, **named)
-
-            super()._run_search(evaluate, callback_ctx=callback_ctx)
-
-    return Announcing
-
-
-def searcher(
-    settings: SklearnConfig, start: TunerContext, estimator: BaseEstimator, parts: list[Any], announce: Announce
-) -> Any:
-    """The library's searcher over ``estimator``, whose parameters are ``hyperparameters`` and ``epochs``.
+def make_folds(context: TunerContext, n_folds: int) -> list[Fold]:
+    """Divide train into folds: classes as even as possible, no group in two folds.
 
     Args:
-        settings: the algorithm and its arguments.
-        start: space, budget and seed.
-        estimator: what is searched over.
-        parts: fitted and held-out places of each fold.
-        announce: hears of what is about to be scored.
-    """
-    common: dict[str, Any] = {"cv": parts, "refit": False, "error_score": "raise", "return_train_score": False}
-    halving: dict[str, Any] = common | {
-        "factor": settings.factor,
-        "resource": "epochs",
-        "max_resources": start.epochs,
-        "min_resources": settings.min_epochs or "exhaust",
-        "aggressive_elimination": settings.aggressive_elimination,
-        "random_state": start.seed,
-    }
-    draws = {"hyperparameters": _Draws(start.space)}
-    match settings.algorithm:
-        case "randomized-search":
-            sets = _sets(settings, start, start.budget.most_trials())
-            return announcing(RandomizedSearchCV, announce)(
-                estimator, draws, n_iter=sets, random_state=start.seed, **common
-            )
-        case "halving-random-search":
-            sets = _sets(settings, start, start.budget.most_trials())
-            return announcing(HalvingRandomSearchCV, announce)(estimator, draws, n_candidates=sets, **halving)
-        case "grid-search":
-            return announcing(GridSearchCV, announce)(
-                estimator, {"hyperparameters": _points(settings, start)}, **common
-            )
-        case _:
-            return announcing(HalvingGridSearchCV, announce)(
-                estimator, {"hyperparameters": _points(settings, start)}, **halving
-            )
-
-
-def _points(settings: SklearnConfig, start: TunerContext) -> list[Candidate]:
-    """The grid, or as much of its beginning as the budget allows."""
-    points = [Candidate(*point) for point in enumerate(grid(start.space, start.budget.most_trials()))]
-    return points[: _sets(settings, start, len(points))]
-
-
-def _sets(settings: SklearnConfig, start: TunerContext, limit: int) -> int:
-    return settings.sets(start.space, start.budget, start.epochs, limit)
-
-
-def folds_of(start: TunerContext, folds: int) -> list[Fold]:
-    """The folds of train: classes as even as can be, no group in two of them.
+        context: train's labels and groups, and the seed.
+        n_folds: number of folds.
 
     Raises:
         UserError: a class or the groups are too few, or a fold would leave a class without a sample to train on.
     """
-    labels, groups = start.labels, start.groups
-    _enough(np.bincount(labels), folds, "samples of a class")
+    labels, groups = context.labels, context.groups
+    _check_count(np.bincount(labels), n_folds, "samples of a class")
     if groups is not None:
-        _enough(np.array([len(np.unique(groups))]), folds, "groups")
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splitter = kind(n_splits=folds, shuffle=True, random_state=start.seed)
-    parts = splitter.split(np.zeros(len(labels)), labels, groups)
-    made = [Fold(number, fitted, held_out) for number, (fitted, held_out) in enumerate(parts)]
-    for fold in made:
-        if len(fold.held_out) == 0 or len(np.unique(labels[fold.fitted])) < len(np.unique(labels)):
+        _check_count(np.array([len(np.unique(groups))]), n_folds, "groups")
+    splitter_class = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = splitter_class(n_splits=n_folds, shuffle=True, random_state=context.seed)
+    splits = splitter.split(np.zeros(len(labels)), labels, groups)
+    folds = [Fold(number, train, held_out) for number, (train, held_out) in enumerate(splits)]
+    for fold in folds:
+        if len(fold.held_out_indices) == 0 or len(np.unique(labels[fold.train_indices])) < len(np.unique(labels)):
             raise UserError(
-                f"tuner.folds: {folds} folds that keep groups together leave fold {fold.number + 1} without samples "
+                f"tuner.folds: {n_folds} folds that keep groups together leave fold {fold.number + 1} without samples "
                 "or without a class to train on. Give fewer folds, or null to score on dev."
             )
-    return made
+    return folds
 
 
-def _enough(counts: NDArray[np.int64], folds: int, what: str) -> None:
-    if counts.min() < folds:
-        raise UserError(f"tuner.folds: train has only {counts.min()} {what}, too few for {folds} folds. Give fewer.")
+def _check_count(counts: NDArray[np.int64], n_folds: int, what: str) -> None:
+    if counts.min() < n_folds:
+        raise UserError(
+            f"tuner.folds: train has only {counts.min()} {what}, too few for {n_folds} folds. Give fewer folds."
+        )

@@ -1,0 +1,55 @@
+"""The tuners that a config can name.
+
+To add one: write its config and the function that creates it, and add a line here. Another package adds a tuner through
+an entry point of the group ``blindtune.tuners``, whose name is the value of ``library`` and whose object is an `Entry`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from blindtune.core.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from blindtune.tuners.base import Tuner, TunerConfig, TunerContext
+
+#: Each entry's `create` takes a config and a context, and returns a tuner; `config` is a subclass of `TunerConfig`.
+TUNERS = Registry(
+    "blindtune.tuners",
+    "tuner",
+    Entry,
+    {
+        "keras-tuner": Entry(
+            create="blindtune.tuners.keras_tuner.tuner:create",
+            config="blindtune.tuners.keras_tuner.config:KerasTunerConfig",
+        ),
+        "optuna": Entry(
+            create="blindtune.tuners.optuna.tuner:create",
+            config="blindtune.tuners.optuna.config:OptunaConfig",
+        ),
+        "scikit-learn": Entry(
+            create="blindtune.tuners.sklearn.tuner:create",
+            config="blindtune.tuners.sklearn.config:SklearnConfig",
+        ),
+    },
+)
+
+
+def create_tuner(config: "TunerConfig", context: "TunerContext") -> "Tuner":
+    """Create the tuner that a config describes; imports its library.
+
+    Args:
+        config: names the library.
+        context: search space, budget, seed and the labels of train.
+
+    Returns:
+        A tuner that has proposed nothing yet.
+
+    Raises:
+        UserError: train cannot be divided into the folds that the config wants.
+    """
+    tuner: Tuner = TUNERS.load(config.library)(config, context)
+    return tuner
+
+
+def tuner_config_type() -> Any:
+    """Return the type of a config key that takes the config of any tuner, told apart by `library`."""
+    return TUNERS.config_union("library")
