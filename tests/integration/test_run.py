@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blindtune.report import contents as names
+from blindtune.report import contents
 from support.workflow_runs import ROOT, SYSTEMS, TINY, ledger, only, records, snakemake
 
 pytestmark = pytest.mark.integration
@@ -26,9 +26,9 @@ def test_every_record_and_every_part_of_the_report_is_there(done):
     for system in SYSTEMS:
         assert (results / "studies" / "toy" / system / "42" / "card.json").is_file()
         assert (results / "decodes" / "toy" / system / "42" / "look.json").is_file()
-    for name in names.TABLES:
+    for name in contents.TABLES:
         assert all((results / "report" / "tables" / f"{name}.{kind}").stat().st_size for kind in ("csv", "md", "tex"))
-    for name in names.figures(["toy"]):
+    for name in contents.list_figures(["toy"]):
         assert all((results / "report" / "figures" / f"{name}.{kind}").stat().st_size for kind in ("svg", "png"))
     page = (results / "report" / "report.html").read_text(encoding="utf-8")
     assert "http-equiv" not in page

@@ -15,7 +15,7 @@ from blindtune.models.layers import Dense, Dropout, Flatten
 from blindtune.records.decode_result import DecodeResult, GroupErrors, write_npz
 from blindtune.records.model_card import ModelCard, Spent, write_card
 from blindtune.records.trial import EpochMetrics, Status, Trial, TrialLog, best
-from blindtune.training.base import Training
+from blindtune.config.training import Training
 from support.report_corpora import examples
 from support.report_searches import PARTS, TUNERS, VERSIONS, Searches
 
@@ -31,7 +31,7 @@ KINDS = {
 #: Those that the published study had for pictures and signals.
 DEEP = {"deep_m": ("manual", "Manual"), "deep_a": ("tuner", "Auto")}
 _ALL = KINDS | DEEP
-SEES: dict[str, dict[str, Any]] = {"deep_m": {"sees": {"view": "crops", "side": 128, "rotate": True}}}
+SEES: dict[str, dict[str, Any]] = {"deep_m": {"view": {"kind": "crops", "side": 128, "rotate": True}}}
 ESTIMATES = {
     "closed_loop": 0.05,
     "closed_loop_knn": 0.08,
@@ -43,7 +43,7 @@ ESTIMATES = {
 
 
 @dataclass
-class Made:
+class RecordsBuilder:
     """What to make; the tests change what they are about.
 
     Attributes:
@@ -66,10 +66,10 @@ class Made:
 
     @property
     def compare(self) -> list[tuple[str, list[str]]]:
-        """As `blindtune.report.records.collect` takes it."""
+        """As `blindtune.report.records.read_records` takes it."""
         return [(name, self.systems) for name in self.datasets]
 
-    def write(self) -> "Made":
+    def write(self) -> "RecordsBuilder":
         """Write every record."""
         for name, changes in self.datasets.items():
             manifest = _manifest(name, self.samples) | changes
@@ -99,9 +99,9 @@ class Made:
         log = TrialLog(self.root / f"studies/{name}/{system}/{seed}/trials.jsonl")
         for trial in trials:
             log.append(trial)
-        self._look(card, manifest, self.root / f"decodes/{name}/{system}/{seed}", rng)
+        self._decode(card, manifest, self.root / f"decodes/{name}/{system}/{seed}", rng)
 
-    def _look(self, card: ModelCard, manifest: dict[str, Any], folder: Path, rng: np.random.Generator) -> None:
+    def _decode(self, card: ModelCard, manifest: dict[str, Any], folder: Path, rng: np.random.Generator) -> None:
         error = self._error(card.system) + (rng.normal(0, 0.02) if card.system in TUNERS else 0)
         classes = len(manifest["classes"])
         answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng, classes)
@@ -126,8 +126,8 @@ class Made:
         write_npz(folder / "surface.npz", _surface(rng) if plane else {})
 
     def _error(self, system: str) -> float:
-        made = 0.2 + (0.015 * list(TUNERS).index(system) if system in TUNERS else 0.03 * list(_ALL).index(system))
-        return self.errors.get(system, made)
+        default = 0.2 + (0.015 * list(TUNERS).index(system) if system in TUNERS else 0.03 * list(_ALL).index(system))
+        return self.errors.get(system, default)
 
 
 def _manifest(name: str, samples: int) -> dict[str, Any]:
@@ -249,13 +249,13 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         system=system,
         seed=seed,
         kind=kind,
-        published=row,
+        paper_row=row,
         settings={
             "kind": kind,
             **({"tuner": tuner, "trainer": "keras"} if kind == "tuner" else {}),
             **SEES.get(system, {}),
         },
-        scoring="last",
+        score_epoch="last",
         budget=None,
         data_sha256=manifest["sha256"],
         classes=len(manifest["classes"]),

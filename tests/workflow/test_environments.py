@@ -17,10 +17,11 @@ import yaml
 from packaging.utils import canonicalize_name
 
 from blindtune.config.schema import Dataset
-from blindtune.config.systems import TUNERS, System, TrainerName
+from blindtune.config.systems import System, TrainerName
 from blindtune.core import code_digest as code
 from blindtune.models.families import Family
-from blindtune.report import contents as names
+from blindtune.report import contents
+from blindtune.tuners.registry import TUNERS
 from support.dag import ROOT
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -130,9 +131,11 @@ def test_a_rule_without_models_finds_all_that_it_imports(rule):
 
 @pytest.mark.parametrize("rule", ["tables", "figures", "page"])
 def test_a_rule_of_the_report_finds_all_that_it_imports(rule):
-    parts = {"tables": [names.TABLES], "figures": [names.FIGURES], "page": [names.TABLES, names.FIGURES]}[rule]
-    modules = [module for part in parts for module in names.modules(part)]
-    found = code.closure(f"blindtune.report.{rule}", *modules)
+    tables, figures = contents.TABLES, contents.FIGURE_MODULES
+    parts = {"tables": [tables], "figures": [figures], "page": [tables, figures]}[rule]
+    modules = [module for part in parts for module in part.values()]
+    entry = {"tables": "tables.write", "figures": "figures.write", "page": "page"}[rule]
+    found = code.closure(f"blindtune.report.{entry}", *modules)
     own = {name for name in found if name.startswith("blindtune.report")}
     assert (at_start(rule) | within(own)) - _held(_environment_of(rule)) == set()
 
@@ -155,7 +158,7 @@ def _modules(system):
 def _settings(system):
     """The system with every trainer, tuner and family that it can have: what decides over its modules."""
     fields = system.model_fields
-    tuners = [SimpleNamespace(library=library) for library in TUNERS] if "tuner" in fields else [None]
+    tuners = [SimpleNamespace(library=library) for library in TUNERS.names()] if "tuner" in fields else [None]
     families = get_args(Family) if "family" in fields else [None]
     trainers = get_args(TrainerName) if "trainer" in fields else [None]
     for tuner, family, trainer in product(tuners, families, trainers):

@@ -1,10 +1,10 @@
-"""Report: tables, figures and one page, from records alone.
+"""Report: tables, figures and one HTML page, made from records alone.
 
-In: every manifest, card and look of the config, pictures and examples of its data.
+In: every manifest, model card and decode result of the config; sample splits and examples of its datasets.
 Out: report/tables, report/figures, report/report.html.
 """
 
-from blindtune.report import contents as names
+from blindtune.report import contents
 
 RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
@@ -18,9 +18,9 @@ REPORT_PARAMS = {
     "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
     "seeds": CONFIG.seeds,
 }
-FIGURES = names.figures([comparison.dataset for comparison in CONFIG.compare], CONFIG.corpora())
-TABLES_CODE = names.modules(names.TABLES)
-FIGURES_CODE = names.modules(names.FIGURES)
+FIGURES = contents.list_figures([comparison.dataset for comparison in CONFIG.compare], CONFIG.corpora())
+TABLE_MODULES = list(contents.TABLES.values())
+FIGURE_MODULES = list(contents.FIGURE_MODULES.values())
 
 
 rule tables:
@@ -28,7 +28,7 @@ rule tables:
         **RECORDS,
     output:
         report(
-            expand(f"{PATHS.tables()}/{{name}}.{{kind}}", name=names.TABLES, kind=["csv", "md", "tex"]),
+            expand(f"{PATHS.tables()}/{{name}}.{{kind}}", name=contents.TABLES, kind=["csv", "md", "tex"]),
             category="Tables",
             caption="../report/tables.rst",
         ),
@@ -38,7 +38,7 @@ rule tables:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        code=digest_of("blindtune.report.tables.write", *TABLES_CODE),
+        code=digest_of("blindtune.report.tables.write", *TABLE_MODULES),
     message:
         "writing the tables"
     script:
@@ -60,7 +60,7 @@ rule figures:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        code=digest_of("blindtune.report.figures.write", *FIGURES_CODE),
+        code=digest_of("blindtune.report.figures.write", *FIGURE_MODULES),
     message:
         "drawing the figures"
     script:
@@ -83,7 +83,7 @@ rule page:
         **REPORT_PARAMS,
         tables=lambda wildcards: PATHS.tables(),
         figures=lambda wildcards: PATHS.figures(),
-        code=digest_of("blindtune.report.page", *TABLES_CODE, *FIGURES_CODE),
+        code=digest_of("blindtune.report.page", *TABLE_MODULES, *FIGURE_MODULES),
     message:
         "writing the report"
     script:

@@ -2,9 +2,9 @@ from pathlib import Path
 
 from blindtune.core.job_log import job
 from blindtune.report.figures.write import write_figures
-from blindtune.report.records import collect
+from blindtune.report.records import read_records
 
 with job(Path(snakemake.log[0]), snakemake.config):
     params = snakemake.params
-    records = collect(Path(params.root), [tuple(pair) for pair in params.compare], params.seeds)
+    records = read_records(Path(params.root), [tuple(pair) for pair in params.compare], params.seeds)
     write_figures(records, Path(snakemake.output[0]).parent)

@@ -14,17 +14,18 @@ from blindtune.core.files import digest_of_arrays
 from blindtune.core.job_log import Console
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load
-from blindtune.datasets.base import Loaded, Source, Split
+from blindtune.datasets.base import LoadedDataset, Source, Split
 from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models.architecture import Architecture, check, count_parameters, without_impossible
 from blindtune.models.families import BUILD, Family
 from blindtune.models.layers import Dropout, Invalid, shape_after
 from blindtune.records.trial import TrialLog
-from blindtune.report.published import published
+from blindtune.report.published import load_published
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.run import run
 from blindtune.study.setup import create_trainer, with_output
-from blindtune.training.base import Training, TrainingOptions, TrainingTask
+from blindtune.training.base import TrainingOptions, TrainingTask
+from blindtune.config.training import Training
 from support.builders import TRAINERS, study
 from support.networks import conv1d, dense, dropout, keras_builds, lstm, passes, pool1d, pytorch_builds
 
@@ -50,7 +51,7 @@ def manual(name: str, shape: tuple[int, ...]) -> tuple[Architecture, Training]:
 
 def test_the_manual_convnet_is_that_of_table_5() -> None:
     made, training = manual("convnet_11", CROPS)
-    [layout] = [entry for entry in published().layouts[5] if entry.system == "Manual"]
+    [layout] = [entry for entry in load_published().networks[5] if entry.system == "Manual"]
     assert made.layers == tuple(layout.layers) and made.gives_logits()
     assert (training.optimizer, training.learning_rate) == ("sgd", float(layout.training.learning_rate))
     assert (training.batch_size, training.epochs) == (int(layout.training.batch_size), int(layout.training.epochs))
@@ -106,7 +107,7 @@ FOUND: Hyperparameters = {
 
 def test_the_network_that_was_found_lies_in_the_space_and_fits_no_crop_of_128() -> None:
     assert CONVNETS.snap(FOUND) == FOUND
-    [layout] = [entry for entry in published().layouts[5] if entry.system == "Auto"]
+    [layout] = [entry for entry in load_published().networks[5] if entry.system == "Auto"]
     made = BUILD["convnet"](FOUND, (132, 132, 3), 2)
     assert [one for one in made.layers if not (isinstance(one, Dropout) and one.rate == 0)] == layout.layers
     check(made, 2)
@@ -197,9 +198,9 @@ class Waves(Source):
 
     source: str = "waves"
 
-    def load(self, files: dict[str, Path]) -> Loaded:
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
         splits = {"train": TRAIN, "dev": DEV, "eval": waves(40, 2)}
-        return Loaded(splits, ["slow", "fast"], ["sample", "step", "channel"], "arbitrary")
+        return LoadedDataset(splits, ["slow", "fast"], ["sample", "step", "channel"], "arbitrary")
 
 
 @pytest.fixture(scope="module")

@@ -7,33 +7,33 @@ import numpy as np
 import pytest
 
 from blindtune.core.files import read_json, write_json
-from blindtune.report import contents as names
+from blindtune.report import contents
 from blindtune.report.figures import write as figures
-from blindtune.report.figures.style import marks
+from blindtune.report.figures.style import assign_styles
 from blindtune.report.page import write_page
-from blindtune.report.records import Records, collect, in_groups
+from blindtune.report.records import ReportRecords, pair_by_group, read_records
 from blindtune.report.stats import comparisons, statistics
 from blindtune.report.tables import write as tables
 from support.report_corpora import EEG, PATIENTS, SLIDES
-from support.report_records import Made
+from support.report_records import RecordsBuilder
 
 STAND_IN = {"stand_in": True}
 SYSTEMS = ["knn", "deep_m", "deep_a"]
 
 
-def records_of(made: Made) -> Records:
-    return collect(made.root, made.compare, made.seeds)
+def records_of(builder: RecordsBuilder) -> ReportRecords:
+    return read_records(builder.root, builder.compare, builder.seeds)
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> RecordsBuilder:
     datasets = {"slides": SLIDES | STAND_IN, "eeg": EEG, "set_10": {}}
-    return Made(tmp_path_factory.mktemp("results") / "tiny", systems=SYSTEMS, datasets=datasets).write()
+    return RecordsBuilder(tmp_path_factory.mktemp("results") / "tiny", systems=SYSTEMS, datasets=datasets).write()
 
 
 @pytest.fixture(scope="module")
-def report(made: Made) -> Path:
-    records, folder = records_of(made), made.root / "report"
+def report(builder: RecordsBuilder) -> Path:
+    records, folder = records_of(builder), builder.root / "report"
     tables.write_tables(records, folder / "tables")
     figures.write_figures(records, folder / "figures")
     write_page(records, folder / "tables", folder / "figures", folder / "report.html")
@@ -45,9 +45,9 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_only_corpora_have_figures_of_patients_and_examples(made: Made, report: Path) -> None:
+def test_only_corpora_have_figures_of_patients_and_examples(builder: RecordsBuilder, report: Path) -> None:
     drawn = {path.stem for path in (report / "figures").iterdir()}
-    assert drawn == set(names.figures(list(made.datasets), ["slides", "eeg"]))
+    assert drawn == set(contents.list_figures(list(builder.datasets), ["slides", "eeg"]))
     assert "patients_slides" in drawn and "splits_slides" not in drawn and "patients_set_10" not in drawn
 
 
@@ -97,10 +97,10 @@ def test_table_2_has_the_training_that_table_5_prints(report: Path) -> None:
     assert found["manual", "sees", "what of a sample is seen"] == ""
 
 
-def test_errors_of_patients_are_those_of_the_looks(made: Made, report: Path) -> None:
+def test_errors_of_patients_are_those_of_the_looks(builder: RecordsBuilder, report: Path) -> None:
     rows = {(row["dataset"], row["system"]): row for row in rows_of(report, "patients")}
     assert {dataset for dataset, _ in rows} == {"slides", "eeg"}
-    looks = [read_json(made.root / f"decodes/eeg/deep_m/{seed}/look.json")["groups"] for seed in made.seeds]
+    looks = [read_json(builder.root / f"decodes/eeg/deep_m/{seed}/look.json")["groups"] for seed in builder.seeds]
     errors = {
         PATIENTS[one["group"]]: float(np.mean([look[at]["wrong"] for look in looks])) / one["samples"]
         for at, one in enumerate(looks[0])
@@ -117,20 +117,20 @@ def test_errors_of_patients_are_those_of_the_looks(made: Made, report: Path) -> 
 
 
 def test_a_look_without_patients_leaves_a_dash(tmp_path: Path) -> None:
-    old = Made(tmp_path / "tiny", systems=["knn"], datasets={"eeg": EEG}).write()
+    old = RecordsBuilder(tmp_path / "tiny", systems=["knn"], datasets={"eeg": EEG}).write()
     for seed in old.seeds:
         path = old.root / f"decodes/eeg/knn/{seed}/look.json"
         write_json(path, {key: value for key, value in read_json(path).items() if key != "groups"})
     records = records_of(old)
-    found = tables.TABLES["patients"](records)
+    found = tables.BUILD["patients"](records)
     assert found.rows[0]["patients"] is None and any("before errors were counted" in note for note in found.notes)
-    drawn = figures.FAMILIES["patients"](records.datasets[0], marks(records))
+    drawn = figures.DRAW["patients"](records.datasets[0], assign_styles(records))
     assert [text.get_text() for text in drawn.texts] == ["No look at eeg was counted by patient."]
 
 
-def test_confusion_is_summed_over_the_seeds_and_says_so(made: Made, report: Path) -> None:
+def test_confusion_is_summed_over_the_seeds_and_says_so(builder: RecordsBuilder, report: Path) -> None:
     rows = [row for row in rows_of(report, "confusion") if (row["dataset"], row["system"]) == ("slides", "deep_m")]
-    looks = [read_json(made.root / f"decodes/slides/deep_m/{seed}/look.json")["confusion"] for seed in made.seeds]
+    looks = [read_json(builder.root / f"decodes/slides/deep_m/{seed}/look.json")["confusion"] for seed in builder.seeds]
     assert [[int(row["as_1"]), int(row["as_2"])] for row in rows] == np.sum(looks, axis=0).tolist()
     assert [row["true"] for row in rows] == ["1: dcis", "2: indc"]
     assert float(rows[0]["error"]) == pytest.approx(100 * (1 - int(rows[0]["as_1"]) / int(rows[0]["samples"])))
@@ -139,8 +139,8 @@ def test_confusion_is_summed_over_the_seeds_and_says_so(made: Made, report: Path
 
 def test_a_dataset_of_fewer_classes_leaves_the_other_columns_empty(tmp_path: Path) -> None:
     three = {"classes": ["a", "b", "c"], "counts": {s: dict.fromkeys("abc", 100) for s in ("train", "dev", "eval")}}
-    both = Made(tmp_path / "tiny", systems=["knn"], datasets={"two": {}, "three": three}).write()
-    found = tables.TABLES["confusion"](records_of(both))
+    both = RecordsBuilder(tmp_path / "tiny", systems=["knn"], datasets={"two": {}, "three": three}).write()
+    found = tables.BUILD["confusion"](records_of(both))
     texts = {row["true"]: [column.text(row) for column in found.columns if column.group] for row in found.rows}
     assert texts["1: left"][2] == "" and texts["3: c"][2] != ""
 
@@ -171,30 +171,30 @@ def test_every_parameter_of_the_preparation_is_shown(report: Path) -> None:
     assert not any("sha256" in parameter or "bad_files" in parameter for _, _, parameter in rows)
 
 
-def test_the_examples_name_class_and_patient(made: Made) -> None:
-    records = records_of(made)
-    signals = figures.FAMILIES["examples"](records.datasets[1], marks(records))
+def test_the_examples_name_class_and_patient(builder: RecordsBuilder) -> None:
+    records = records_of(builder)
+    signals = figures.DRAW["examples"](records.datasets[1], assign_styles(records))
     assert [axes.get_title().split("\n")[0] for axes in signals.axes] == ["background"] * 2 + ["seizure"] * 2
     assert [label.get_text() for label in signals.axes[0].get_yticklabels()] == EEG["parameters"]["channels"]
     lines = signals.axes[1].lines
     assert len(lines) == 20 and lines[0].get_xdata()[-1] == pytest.approx(2.0)
-    patches = figures.FAMILIES["examples"](records.datasets[0], marks(records))
+    patches = figures.DRAW["examples"](records.datasets[0], assign_styles(records))
     titles = [axes.get_title() for axes in patches.axes]
     assert titles[:3] == [f"dcis: {name}" for name in PATIENTS[-6:-3]]
     assert titles[-2:] == [r"dcis: <b>\$1.svs", "indc: b.svs"]
     assert "stand-in data" in patches.get_suptitle()
 
 
-def test_intervals_are_those_over_patients_where_there_are_any(made: Made) -> None:
-    records = records_of(made)
+def test_intervals_are_those_over_patients_where_there_are_any(builder: RecordsBuilder) -> None:
+    records = records_of(builder)
     eeg, plane = records.datasets[1], records.datasets[2]
     first, second = eeg.classifiers[0], eeg.classifiers[2]
-    apart = statistics.paired(first.wrong(), second.wrong(), in_groups(first, second))
-    alone = statistics.paired(first.wrong(), second.wrong())
+    apart = statistics.compare_paired(first.wrong(), second.wrong(), pair_by_group(first, second))
+    alone = statistics.compare_paired(first.wrong(), second.wrong())
     assert apart.value == pytest.approx(alone.value) and apart.error >= alone.error
-    assert first.clustered() is not None and plane.classifiers[0].clustered() is None
-    assert any(pair.difference.error == apart.error for pair in comparisons.pairs(eeg))
-    notes = tables.TABLES["table3_errors"](records).notes
+    assert first.clustered_variance() is not None and plane.classifiers[0].clustered_variance() is None
+    assert any(pair.difference.error == apart.error for pair in comparisons.compare_all_pairs(eeg))
+    notes = tables.BUILD["table3_errors"](records).notes
     assert any("the patients are what was drawn" in note for note in notes)
 
 
@@ -202,16 +202,18 @@ def test_intervals_are_those_over_patients_where_there_are_any(made: Made) -> No
 def test_samples_that_go_together_count_as_one(agree: bool) -> None:
     """Forty samples in four patients: where each patient is wrong as a whole, there are four draws and not forty."""
     wrong = np.repeat([1, 0, 0, 0], 10) if agree else np.tile([1, 0, 0, 0], 10)
-    drawn_alone = statistics.sampling_part(0.25, 40)
-    part = statistics.clustered_part(wrong.reshape(4, 10).sum(axis=1).astype(float), np.full(4, 10), drawn_alone)
+    drawn_alone = statistics.binomial_component(0.25, 40)
+    part = statistics.cluster_component(wrong.reshape(4, 10).sum(axis=1).astype(float), np.full(4, 10), drawn_alone)
     assert part.freedom == 3
     # Four values, one of them 1: their variance over four.
     expected = float(np.var([1, 0, 0, 0], ddof=1)) / 4 if agree else drawn_alone.variance
     assert part.variance == pytest.approx(expected)
 
 
-def test_what_is_said_of_the_published_study_keeps_to_the_printed_numbers(made: Made, report: Path) -> None:
-    gaps = comparisons.published_gaps(records_of(made))
+def test_what_is_said_of_the_published_study_keeps_to_the_printed_numbers(
+    builder: RecordsBuilder, report: Path
+) -> None:
+    gaps = comparisons.describe_published_gaps(records_of(builder))
     assert ["#10," in gaps[0], "#11," in gaps[1], "#12," in gaps[2]] == [True] * 3
     assert "Manual (20.88%) and Auto (41.55%) on #11, 20.67 points on 2,500 eval samples, exceeds" in gaps[1]
     half = 1.959964 * np.sqrt((0.2088 * 0.7912 + 0.4155 * 0.5845) / 2500)
@@ -231,8 +233,8 @@ def _coverage(clustered: bool, runs: int = 300, patients: int = 12, each: int = 
         wrong = rng.uniform(size=(2, patients, each)) < shares[..., None]
         first, second = (part.reshape(1, -1) for part in wrong)
         counts = wrong.sum(axis=2)[:, None]
-        groups = statistics.Groups(counts[0], counts[1], samples) if clustered else None
-        found = statistics.paired(first, second, groups)
+        groups = statistics.PairedGroups(counts[0], counts[1], samples) if clustered else None
+        found = statistics.compare_paired(first, second, groups)
         covered += found.low <= 0 <= found.high
     return covered / runs
 
@@ -243,9 +245,11 @@ def test_intervals_over_patients_hold_the_truth_where_those_over_samples_do_not(
 
 
 def test_the_published_samples_are_taken_to_go_together_as_much_as_ours() -> None:
-    alone = statistics.against_published(0.3, 2500, [0.35], 2500)
-    own = statistics.sampling_part(0.35, 2500)
-    found = statistics.against_published(0.3, 2500, [0.35], 2500, statistics.Part(4 * own.variance, 20))
+    alone = statistics.compare_with_published(0.3, 2500, [0.35], 2500)
+    own = statistics.binomial_component(0.35, 2500)
+    found = statistics.compare_with_published(
+        0.3, 2500, [0.35], 2500, statistics.VarianceComponent(4 * own.variance, 20)
+    )
     assert found.error == pytest.approx(2 * alone.error) and found.value == alone.value
     assert found.high - found.value > 2 * (alone.high - alone.value), "few patients make the quantile larger too"
 
@@ -253,8 +257,8 @@ def test_the_published_samples_are_taken_to_go_together_as_much_as_ours() -> Non
 def test_groups_of_pictures_are_patients_too(tmp_path: Path) -> None:
     parameters = {"groups": PATIENTS, "bad_files": {}}
     pictures = {"axes": SLIDES["axes"], "sample_shape": [8, 8, 1], "parameters": parameters}
-    made = Made(tmp_path / "tiny", systems=["knn"], datasets={"pictures": pictures, "set_10": {}}).write()
-    records = records_of(made)
-    assert [row["dataset"] for row in tables.TABLES["patients"](records).rows] == ["pictures"]
-    assert "patients" not in records.datasets[0].families
-    assert not tables.TABLES["left_out"](records).rows and not tables.TABLES["bad_files"](records).rows
+    builder = RecordsBuilder(tmp_path / "tiny", systems=["knn"], datasets={"pictures": pictures, "set_10": {}}).write()
+    records = records_of(builder)
+    assert [row["dataset"] for row in tables.BUILD["patients"](records).rows] == ["pictures"]
+    assert "patients" not in records.datasets[0].figure_kinds
+    assert not tables.BUILD["left_out"](records).rows and not tables.BUILD["bad_files"](records).rows

@@ -4,15 +4,15 @@ import pytest
 
 from blindtune.models.architecture import Architecture, check, count_parameters
 from blindtune.models.layers import Invalid, describe
-from blindtune.report.published import Layout, published
+from blindtune.report.published import PublishedNetwork, load_published
 
 
-def layout(system: str) -> Layout:
-    [found] = [entry for entry in published().layouts[5] if entry.system == system]
+def layout(system: str) -> PublishedNetwork:
+    [found] = [entry for entry in load_published().networks[5] if entry.system == system]
     return found
 
 
-def network(entry: Layout, side: int) -> Architecture:
+def network(entry: PublishedNetwork, side: int) -> Architecture:
     return Architecture(input_shape=(side, side, 3), layers=tuple(entry.layers))
 
 
@@ -33,8 +33,8 @@ def test_the_tuned_network_fits_no_crop_that_the_manual_one_takes() -> None:
 
 
 def test_table_5_names_the_systems_of_table_3() -> None:
-    for entry in published().layouts[5]:
-        assert (entry.dataset, entry.system) in published().errors
-    first = [describe(entry.layers[0]) for entry in published().layouts[5]]
+    for entry in load_published().networks[5]:
+        assert (entry.dataset, entry.system) in load_published().errors
+    first = [describe(entry.layers[0]) for entry in load_published().networks[5]]
     assert first == ["Conv2d (16, 5x5), relu", "Conv2d (1, 8x8), tanh"]
-    assert [entry.training and entry.training.optimizer for entry in published().layouts[5]] == ["SGD", "Adam"]
+    assert [entry.training and entry.training.optimizer for entry in load_published().networks[5]] == ["SGD", "Adam"]

@@ -13,12 +13,14 @@ errors = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
 def test_the_critical_difference_of_8_tuners_on_5_datasets_is_4_7_of_7_ranks() -> None:
     # Demšar 2006, Table 5: q is 3.031 for 8 classifiers.
-    assert seed_statistics.critical_difference(8, 5) == pytest.approx(3.031 * np.sqrt(8 * 9 / (6 * 5)), abs=2e-3)
-    assert seed_statistics.critical_difference(8, 5) == pytest.approx(4.7, abs=0.05)
+    assert seed_statistics.compute_critical_difference(8, 5) == pytest.approx(
+        3.031 * np.sqrt(8 * 9 / (6 * 5)), abs=2e-3
+    )
+    assert seed_statistics.compute_critical_difference(8, 5) == pytest.approx(4.7, abs=0.05)
 
 
 def test_ranks_share_ties_and_their_test_is_friedmans() -> None:
-    found = seed_statistics.ranks(np.array([[0.1, 0.2, 0.2], [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]]))
+    found = seed_statistics.rank_systems(np.array([[0.1, 0.2, 0.2], [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]]))
     assert found.mean == pytest.approx([(1 + 3 + 1) / 3, (2.5 + 1 + 3) / 3, (2.5 + 2 + 2) / 3])
     each = np.array([[1, 2.5, 2.5], [3, 1, 2], [1, 3, 2]])
     ties = 1 - (2**3 - 2) / (3 * (3**3 - 3))
@@ -28,12 +30,12 @@ def test_ranks_share_ties_and_their_test_is_friedmans() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 4), (5, 2)])
 def test_no_p_where_friedmans_test_does_not_exist(shape: tuple[int, int]) -> None:
-    assert seed_statistics.ranks(np.random.default_rng(1).uniform(size=shape)).p is None
+    assert seed_statistics.rank_systems(np.random.default_rng(1).uniform(size=shape)).p is None
 
 
 def test_the_mixed_model_of_two_tuners_is_the_paired_t_test() -> None:
     measured = np.random.default_rng(2).uniform(0.1, 0.3, (8, 2))
-    found = seed_statistics.mixed_model(measured)
+    found = seed_statistics.fit_mixed_model(measured)
     assert found is not None
     known = stats.ttest_rel(measured[:, 0], measured[:, 1])
     assert found.p == pytest.approx(known.pvalue)
@@ -42,45 +44,47 @@ def test_the_mixed_model_of_two_tuners_is_the_paired_t_test() -> None:
 
 
 def test_the_mixed_model_wants_enough_datasets() -> None:
-    measured = np.random.default_rng(3).uniform(size=(seed_statistics.FEWEST_DATASETS, 4))
-    assert seed_statistics.mixed_model(measured) is not None
-    assert seed_statistics.mixed_model(measured[1:]) is None
+    measured = np.random.default_rng(3).uniform(size=(seed_statistics.MIN_DATASETS, 4))
+    assert seed_statistics.fit_mixed_model(measured) is not None
+    assert seed_statistics.fit_mixed_model(measured[1:]) is None
 
 
 @settings(deadline=None, max_examples=30)
 @given(errors)
 def test_outperforming_counts_pairs_and_halves_ties(first: list[float]) -> None:
     second = list(reversed(first))
-    found = seed_statistics.outperforming(first, second, ["one"])
+    found = seed_statistics.estimate_outperformance(first, second, ["one"])
     wins = sum(1.0 if a < b else 0.5 if a == b else 0.0 for a, b in zip(first, second, strict=True))
     assert found.share == pytest.approx(wins / len(first))
     assert found.low <= found.share <= found.high
-    back = seed_statistics.outperforming(second, first, ["one"])
+    back = seed_statistics.estimate_outperformance(second, first, ["one"])
     assert found.share + back.share == pytest.approx(1)
     assert (found.low + back.high, found.high + back.low) == pytest.approx((1, 1))
-    assert found == seed_statistics.outperforming(first, second, ["one"])
+    assert found == seed_statistics.estimate_outperformance(first, second, ["one"])
 
 
 def test_five_wins_of_five_decide_nothing_and_six_do() -> None:
-    assert not seed_statistics.outperforming([0.1] * 5, [0.2] * 5, ["five"]).decided
-    assert seed_statistics.outperforming([0.1] * 6, [0.2] * 6, ["six"]).decided
-    half = seed_statistics.outperforming([0.1, 0.3] * 10, [0.2] * 20, ["half"])
-    assert (half.share, half.decided) == (0.5, False)
+    assert not seed_statistics.estimate_outperformance([0.1] * 5, [0.2] * 5, ["five"]).is_meaningful
+    assert seed_statistics.estimate_outperformance([0.1] * 6, [0.2] * 6, ["six"]).is_meaningful
+    half = seed_statistics.estimate_outperformance([0.1, 0.3] * 10, [0.2] * 20, ["half"])
+    assert (half.share, half.is_meaningful) == (0.5, False)
 
 
 def test_winning_a_little_more_often_than_chance_is_not_meaningful() -> None:
     first = [0.1] * 600 + [0.3] * 400
-    found = seed_statistics.outperforming(first, [0.2] * 1000, ["little"])
+    found = seed_statistics.estimate_outperformance(first, [0.2] * 1000, ["little"])
     assert found.low > 0.5
-    assert found.high < seed_statistics.MEANINGFUL
-    assert not found.decided
+    assert found.high < seed_statistics.MEANINGFUL_PROBABILITY
+    assert not found.is_meaningful
 
 
 def _decided_share(pairs: int) -> float:
     """How often equal tuners would be called different, one way or the other."""
     counts = range(pairs + 1)
     decided = [
-        seed_statistics.outperforming([0.1] * wins + [0.3] * (pairs - wins), [0.2] * pairs, ["equal"]).decided
+        seed_statistics.estimate_outperformance(
+            [0.1] * wins + [0.3] * (pairs - wins), [0.2] * pairs, ["equal"]
+        ).is_meaningful
         for wins in counts
     ]
     return 2 * sum(stats.binom.pmf(wins, pairs, 0.5) for wins in counts if decided[wins])
@@ -96,7 +100,7 @@ def test_the_bootstrap_interval_of_many_pairs_holds_the_truth_about_95_times_in_
     covered = 0
     for run in range(200):
         apart = rng.normal(0.5, 1, 100)
-        found = seed_statistics.outperforming(np.zeros(100).tolist(), apart.tolist(), ["coverage", str(run)])
+        found = seed_statistics.estimate_outperformance(np.zeros(100).tolist(), apart.tolist(), ["coverage", str(run)])
         covered += found.low <= stats.norm.cdf(0.5) <= found.high
     # Three standard errors of 200 runs below 0.95.
     assert covered / 200 >= 0.90
@@ -107,24 +111,24 @@ def test_pairing_by_seed_takes_out_what_a_seed_does_to_both() -> None:
     hardness = rng.uniform(size=2000)
     moved = rng.normal(0, 0.05, (6, 1))
     first, second = hardness < 0.30 + moved, hardness < 0.25 + moved
-    found = seed_statistics.paired_by_seed(first, second)
+    found = seed_statistics.compare_paired_by_seed(first, second)
     assert found.value == pytest.approx(first.mean() - second.mean())
-    assert found.error < 0.5 * statistics.paired(first, second).error
-    assert found.exceeds()
+    assert found.error < 0.5 * statistics.compare_paired(first, second).error
+    assert found.excludes_zero()
 
 
 @settings(deadline=None)
 @given(st.integers(1, 4), st.integers(2, 50))
 def test_equal_tuners_are_never_told_apart(seeds: int, samples: int) -> None:
     wrong = np.random.default_rng(6).uniform(size=(seeds, samples)) < 0.3
-    found = seed_statistics.paired_by_seed(wrong, wrong)
+    found = seed_statistics.compare_paired_by_seed(wrong, wrong)
     assert (found.value, found.p) == (0, 1)
-    assert not found.exceeds()
+    assert not found.excludes_zero()
 
 
 def test_the_rank_correlation_is_spearmans() -> None:
-    assert seed_statistics.rank_correlation([0.1, 0.2, 0.3, 0.4], [1, 2, 3, 10]) == pytest.approx(1)
+    assert seed_statistics.compute_rank_correlation([0.1, 0.2, 0.3, 0.4], [1, 2, 3, 10]) == pytest.approx(1)
     # 1 - 6 * (1 + 1 + 4) / (3 * 8)
-    assert seed_statistics.rank_correlation([1, 2, 3], [2, 3, 1]) == pytest.approx(-0.5)
-    assert seed_statistics.rank_correlation([1, 2], [1, 2]) is None
-    assert seed_statistics.rank_correlation([1, 1, 1], [1, 2, 3]) is None
+    assert seed_statistics.compute_rank_correlation([1, 2, 3], [2, 3, 1]) == pytest.approx(-0.5)
+    assert seed_statistics.compute_rank_correlation([1, 2], [1, 2]) is None
+    assert seed_statistics.compute_rank_correlation([1, 1, 1], [1, 2, 3]) is None

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Layer, describe
 from blindtune.records.model_card import ModelCard
-from blindtune.report.published import Layout, published
-from blindtune.report.records import DatasetRecords, Run, SystemRecords
-from blindtune.report.searches import sees
-from blindtune.report.table import ABSENT, Column, Row, joined, number, percent, plain
+from blindtune.report.published import PublishedNetwork, load_published
+from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
+from blindtune.report.searches import describe_view
+from blindtune.report.table import ABSENT, Column, Row, join_paths, number_column, text_column, to_percent
 
 #: The kinds of layers that have no weights: they belong to the layer before them.
 WEIGHTLESS = ("dropout", "flatten", "max_pool1d", "max_pool2d")
@@ -26,7 +26,7 @@ _STAND_IN = "Networks of origin 'ours, stand-in data' were found on data that on
 _Found = tuple[Row, list[str]]
 
 
-def rows_of(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], list[Column], list[str]]:
+def build_rows(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], list[Column], list[str]]:
     """One row per dataset and network, each below the published one that it reproduces.
 
     Args:
@@ -39,37 +39,37 @@ def rows_of(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], 
     found = [entry for dataset in datasets for entry in _dataset_rows(dataset, table)]
     depth = max((len(layers) for _, layers in found), default=1)
     columns = [
-        plain("dataset", "Dataset"),
-        plain("network", "Network", wide=True),
-        plain("origin", "Origin", wide=True),
-        plain("input", "One sample", wide=True),
-        plain("input_layer", "Input layer", wide=True),
-        *(plain(f"layer_{at}", f"Layer {at}", wide=True) for at in range(1, depth - 1)),
-        plain("output_layer", "Output layer", wide=True),
-        number("parameters", "Parameters"),
+        text_column("dataset", "Dataset"),
+        text_column("network", "Network", wide=True),
+        text_column("origin", "Origin", wide=True),
+        text_column("input", "One sample", wide=True),
+        text_column("input_layer", "Input layer", wide=True),
+        *(text_column(f"layer_{at}", f"Layer {at}", wide=True) for at in range(1, depth - 1)),
+        text_column("output_layer", "Output layer", wide=True),
+        number_column("parameters", "Parameters"),
         Column("Training", _said, wide=True),
-        number("dev", "Dev error %", 2),
+        number_column("dev", "Dev error %", 2),
     ]
     rows = [_with_layers(row, layers, depth) for row, layers in found]
     return rows, columns, _NOTES + ([_STAND_IN] if any(row["data"] == "stand-in" for row in rows) else [])
 
 
 def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_Found]:
-    layouts = published().layouts[table]
+    layouts = load_published().networks[table]
     known = {layout.system: layout for layout in layouts if layout.dataset == dataset.manifest.published}
     found: list[_Found] = []
     for system in dataset.systems:
-        run = system.chosen()
+        run = system.best_on_dev()
         if run.card.architecture is None:
             continue
-        layout = known.pop(system.published or "", None)
+        layout = known.pop(system.paper_row or "", None)
         found += [_published_row(dataset, layout, table)] if layout else []
         found.append(_our_row(dataset, system, run, run.card.architecture))
     return found + [_published_row(dataset, layout, table) for layout in known.values()]
 
 
-def _published_row(dataset: DatasetRecords, layout: Layout, table: int) -> _Found:
-    said = layout.training or published().training(layout.dataset, layout.kind)
+def _published_row(dataset: DatasetRecords, layout: PublishedNetwork, table: int) -> _Found:
+    said = layout.training or load_published().training(layout.dataset, layout.kind)
     row: Row = {
         "dataset": dataset.name,
         "data": "published",
@@ -78,17 +78,17 @@ def _published_row(dataset: DatasetRecords, layout: Layout, table: int) -> _Foun
         "input": _shape(layout.shape) if layout.shape else "not printed",
         "parameters": count_parameters(_network(layout, layout.shape)) if layout.shape else None,
         **{name: getattr(said, name, None) for name in TRAINING},
-        "dev": published().errors[layout.dataset, layout.system].dev,
+        "dev": load_published().errors[layout.dataset, layout.system].dev,
         "records": f"resources/published/table{table}.yaml",
     }
     return row, _blocks(layout.layers)
 
 
-def _network(layout: Layout, shape: list[int]) -> Architecture:
+def _network(layout: PublishedNetwork, shape: list[int]) -> Architecture:
     return Architecture(input_shape=tuple(shape), layers=tuple(layout.layers))
 
 
-def _our_row(dataset: DatasetRecords, system: SystemRecords, run: Run, architecture: Architecture) -> _Found:
+def _our_row(dataset: DatasetRecords, system: SystemRecords, run: RunRecords, architecture: Architecture) -> _Found:
     row: Row = {
         "dataset": dataset.name,
         "data": dataset.data,
@@ -97,15 +97,15 @@ def _our_row(dataset: DatasetRecords, system: SystemRecords, run: Run, architect
         "input": _seen(run.card, architecture),
         "parameters": run.card.parameters,
         **_training(run.card),
-        "dev": percent(run.card.dev_error),
-        "records": joined([run.paths[0]]),
+        "dev": to_percent(run.card.dev_error),
+        "records": join_paths([run.paths[0]]),
     }
     return row, _blocks(architecture.layers)
 
 
 def _seen(card: ModelCard, architecture: Architecture) -> str:
     """The shape of what the network takes, and how that was made of a stored sample."""
-    shape, view = _shape(architecture.input_shape), sees(card)
+    shape, view = _shape(architecture.input_shape), describe_view(card)
     return f"{shape}: {view}" if view else shape
 
 

@@ -1,24 +1,25 @@
-"""What the report consists of, by name: the one place where a table or a figure is entered.
+"""The registry of the report: every table and every figure, by name.
 
-The workflow needs the names while it plans, so each is given with the name of the module that makes it; the modules
-are imported when the report is written. That of a table has ``build``, that of a figure ``draw`` and ``CAPTION``.
+To add a table, write a module with ``build(records)`` and add one line to a section of `SECTIONS`. To add a figure,
+write a module with ``draw(dataset, styles)`` and ``CAPTION``, and add one line to `FIGURES`. The workflow reads the
+names while it plans, so the modules are imported only when the report is written.
 """
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
 class Section:
-    """Some of the tables under one heading.
+    """A section of the page: tables under one heading.
 
     Attributes:
-        anchor: names it within the page.
-        title: its heading.
-        introduction: what is to be found there.
-        tables: the module of each by its name, which is the stem of its files.
+        anchor: the id of the section within the page.
+        title: the heading.
+        introduction: what a reader finds in the section.
+        tables: the module of each table by the table's name, which is the stem of its files.
     """
 
     anchor: str
@@ -27,94 +28,133 @@ class Section:
     tables: dict[str, str]
 
 
+@dataclass(frozen=True)
+class FigureEntry:
+    """A kind of figure; there is one figure of it for each dataset it applies to.
+
+    Attributes:
+        module: the module that draws it.
+        datasets: "all"; "corpora" for datasets extracted from many raw files; "others" for all but those.
+    """
+
+    module: str
+    datasets: Literal["all", "corpora", "others"] = "all"
+
+
 SECTIONS = (
     Section(
         "setting",
-        "The data and the arguments",
-        "What was compared on what, beside what was published.",
-        {"table1_datasets": "tables.datasets", "table2_arguments": "tables.arguments"},
+        "Datasets and arguments",
+        "The datasets and the arguments of every system, next to the published ones.",
+        {
+            "table1_datasets": "blindtune.report.tables.datasets",
+            "table2_arguments": "blindtune.report.tables.arguments",
+        },
     ),
     Section(
         "preparation-of-data",
         "From raw files to samples",
-        "How each dataset was prepared, and what was left out on the way and why.",
-        {"preparation": "tables.preparation", "left_out": "tables.left_out", "bad_files": "tables.bad_files"},
+        "How each dataset was prepared, what was left out, and why.",
+        {
+            "preparation": "blindtune.report.tables.preparation",
+            "left_out": "blindtune.report.tables.left_out",
+            "bad_files": "blindtune.report.tables.bad_files",
+        },
     ),
     Section(
         "errors",
         "Error rates",
-        "What every frozen model answered on train, dev and, once, on eval; which differences are more than chance; "
-        "which patients and which classes were missed.",
+        "The error of every frozen model on train, on dev and, decoded once, on eval; which differences are more than "
+        "chance; and the errors by patient and by class.",
         {
-            "table3_errors": "tables.errors",
-            "comparisons": "tables.comparisons",
-            "patients": "tables.patients",
-            "confusion": "tables.confusion",
+            "table3_errors": "blindtune.report.tables.errors",
+            "comparisons": "blindtune.report.tables.comparisons",
+            "patients": "blindtune.report.tables.patients",
+            "confusion": "blindtune.report.tables.confusion",
         },
     ),
     Section(
         "networks",
         "The networks",
-        "What stood behind the errors, beside what was published.",
-        {"table4_architectures": "tables.architectures", "table5_architectures": "tables.convnets"},
+        "The networks that made these errors, next to the published ones.",
+        {
+            "table4_architectures": "blindtune.report.tables.architectures",
+            "table5_architectures": "blindtune.report.tables.convnets",
+        },
     ),
     Section(
         "tuners",
         "The tuners",
-        "How far each search got on a scale that begins at random search, how the tuners compare seed by seed, and "
-        "what the number of datasets allows to say of them in general.",
-        {"scores": "tables.scores", "tuner_pairs": "tables.tuner_pairs", "tuner_ranks": "tables.tuner_ranks"},
+        "How much each search improved on random search, how the tuners compare seed by seed, and what this number of "
+        "datasets can tell about tuners in general.",
+        {
+            "scores": "blindtune.report.tables.scores",
+            "tuner_pairs": "blindtune.report.tables.tuner_pairs",
+            "tuner_ranks": "blindtune.report.tables.tuner_ranks",
+        },
     ),
     Section(
         "spending",
         "Budgets and time",
-        "What each system was given and spent in every unit, what became of its trials, and where the seconds went.",
-        {"costs": "tables.costs", "times": "tables.times"},
+        "The budget of each system, what it spent in every unit, the outcome of its trials, and where the time went.",
+        {"costs": "blindtune.report.tables.costs", "times": "blindtune.report.tables.times"},
     ),
     Section(
         "which",
-        "Which library when",
-        "The questions that the guide asks of scikit-learn, Optuna and Keras Tuner, answered from these records as far "
-        "as they go. Where they do not, the answer is 'not decided'.",
-        {"libraries": "tables.libraries", "choices": "tables.choices"},
+        "Which library to use when",
+        "The guide's questions about scikit-learn, Optuna and Keras Tuner, answered from these records where they "
+        "allow an answer. Otherwise the answer is 'not decided'.",
+        {"libraries": "blindtune.report.tables.libraries", "choices": "blindtune.report.tables.choices"},
     ),
 )
 
 #: The module of each table by its name.
 TABLES = {name: module for section in SECTIONS for name, module in section.tables.items()}
 
-#: The module of each family of figures by its name; of every family there is one for each dataset.
+#: Each kind of figure by its name.
 FIGURES = {
-    "splits": "figures.splits",
-    "examples": "figures.examples",
-    "surfaces": "figures.surfaces",
-    "patients": "figures.patients",
-    "search": "figures.search",
-    "pairs": "figures.pairs",
-    "times": "figures.times",
-    "pareto": "figures.pareto",
-    "cost": "figures.cost",
+    "splits": FigureEntry("blindtune.report.figures.splits", datasets="others"),
+    "examples": FigureEntry("blindtune.report.figures.examples", datasets="corpora"),
+    "surfaces": FigureEntry("blindtune.report.figures.surfaces", datasets="others"),
+    "patients": FigureEntry("blindtune.report.figures.patients", datasets="corpora"),
+    "search": FigureEntry("blindtune.report.figures.search"),
+    "pairs": FigureEntry("blindtune.report.figures.pairs"),
+    "times": FigureEntry("blindtune.report.figures.times"),
+    "pareto": FigureEntry("blindtune.report.figures.pareto"),
+    "cost": FigureEntry("blindtune.report.figures.cost"),
 }
 
-#: Those that only corpora of many raw files have, and those that none of them has, being no plane.
-OF_CORPORA, OF_PLANES = ("examples", "patients"), ("splits", "surfaces")
+#: The modules of all kinds of figures by their names.
+FIGURE_MODULES = {name: entry.module for name, entry in FIGURES.items()}
 
 
-def families(corpus: bool) -> list[str]:
-    """The families of figures that a dataset has."""
-    return [family for family in FIGURES if family not in (OF_PLANES if corpus else OF_CORPORA)]
+def list_figure_kinds(is_corpus: bool) -> list[str]:
+    """Return the kinds of figures of a dataset; ``is_corpus``: it was extracted from many raw files."""
+    excluded = "others" if is_corpus else "corpora"
+    return [name for name, entry in FIGURES.items() if entry.datasets != excluded]
 
 
-def figures(datasets: Iterable[str], corpora: Container[str] = ()) -> list[str]:
-    """The stem of every figure of these datasets, some of which are corpora of many raw files."""
-    return [f"{family}_{dataset}" for dataset in datasets for family in families(dataset in corpora)]
+def list_figures(datasets: Iterable[str], corpora: Container[str] = ()) -> list[str]:
+    """Return the file stem of every figure, ``<kind>_<dataset>``.
+
+    Args:
+        datasets: the names of the datasets of the report.
+        corpora: the names of those that were extracted from many raw files.
+
+    Returns:
+        The stems, dataset by dataset.
+    """
+    return [f"{kind}_{dataset}" for dataset in datasets for kind in list_figure_kinds(dataset in corpora)]
 
 
-def modules(of: dict[str, str]) -> list[str]:
-    """The modules of `TABLES` or `FIGURES` by their full names."""
-    return [f"blindtune.report.{module}" for module in of.values()]
+def load_members(modules: dict[str, str], member: str) -> dict[str, Any]:
+    """Import the modules of tables or figures and return one member of each.
 
+    Args:
+        modules: `TABLES` or `FIGURE_MODULES`.
+        member: the name of a function or constant that every module has.
 
-def members(of: dict[str, str], member: str) -> dict[str, Any]:
-    """What each module of `TABLES` or `FIGURES` has by the name of ``member``, in the same order."""
-    return {name: getattr(import_module(f"blindtune.report.{module}"), member) for name, module in of.items()}
+    Returns:
+        The members by the names of their tables or figures, in the order of ``modules``.
+    """
+    return {name: getattr(import_module(module), member) for name, module in modules.items()}

@@ -3,16 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from blindtune.report.figures.pareto import front, points_of
-from blindtune.report.records import DatasetRecords, Records, Run, SystemRecords
-from blindtune.report.searches import algorithm, learns, library, random_searches, several_objectives, wall
-from blindtune.report.stats.comparisons import Pair, pairs
+from blindtune.report.figures.pareto import collect_points, find_front
+from blindtune.report.records import DatasetRecords, ReportRecords, RunRecords, SystemRecords
+from blindtune.report.searches import (
+    describe_tuner,
+    find_random_searches,
+    has_several_objectives,
+    is_adaptive,
+    library_of,
+    study_seconds,
+)
+from blindtune.report.stats.comparisons import PairComparison, compare_all_pairs
 from blindtune.report.stats.statistics import mean
-from blindtune.report.tables.times import PARTS, brief, mean_seconds
+from blindtune.report.tables.times import PARTS, format_seconds, mean_seconds
 
 
 @dataclass(frozen=True)
-class Judged:
+class ComparedDataset:
     """A dataset with every pair of its classifiers compared.
 
     Attributes:
@@ -21,7 +28,7 @@ class Judged:
     """
 
     dataset: DatasetRecords
-    pairs: list[Pair]
+    pairs: list[PairComparison]
 
     @property
     def single_seed(self) -> bool:
@@ -30,12 +37,12 @@ class Judged:
 
     def tuners(self, name: str) -> list[SystemRecords]:
         """The tuners of a library."""
-        return [system for system in self.dataset.of_kind("tuner") if library(system) == name]
+        return [system for system in self.dataset.systems_of_kind("tuner") if library_of(system) == name]
 
-    def apart(self, first: SystemRecords, second: SystemRecords) -> bool:
+    def differs(self, first: SystemRecords, second: SystemRecords) -> bool:
         """Whether the eval errors of two systems can be told apart."""
-        pair = next(pair for pair in self.pairs if pair.holds(first) and pair.holds(second))
-        return pair.distinct and not self.single_seed
+        pair = next(pair for pair in self.pairs if pair.includes(first) and pair.includes(second))
+        return pair.differs and not self.single_seed
 
 
 @dataclass(frozen=True)
@@ -52,63 +59,67 @@ class Criterion:
     title: str
     guide: str
     evidence: str
-    verdict: Callable[[list[Judged], str], str]
+    verdict: Callable[[list[ComparedDataset], str], str]
 
 
-def judged(records: Records) -> list[Judged]:
+def compare_datasets(records: ReportRecords) -> list[ComparedDataset]:
     """Every dataset on which a tuner was run, compared."""
-    return [Judged(dataset, pairs(dataset)) for dataset in records.datasets if dataset.of_kind("tuner")]
+    return [
+        ComparedDataset(dataset, compare_all_pairs(dataset))
+        for dataset in records.datasets
+        if dataset.systems_of_kind("tuner")
+    ]
 
 
-def libraries(records: Records) -> list[str]:
+def list_libraries(records: ReportRecords) -> list[str]:
     """The libraries of the report, by name."""
-    return sorted({library(system) for dataset in records.datasets for system in dataset.of_kind("tuner")})
+    return sorted({library_of(system) for dataset in records.datasets for system in dataset.systems_of_kind("tuner")})
 
 
-def champion(systems: list[SystemRecords]) -> SystemRecords:
+def best_on_dev(systems: list[SystemRecords]) -> SystemRecords:
     """The one that dev would choose: the lowest mean dev error, the first of equals."""
     return min(systems, key=lambda system: system.error("dev"))
 
 
-def shown(system: SystemRecords) -> str:
+def format_system(system: SystemRecords) -> str:
     """A system with its eval error."""
     return f"{system.name}, {100 * system.error('eval'):.2f}%{'' if system.blind else ' (not blind)'}"
 
 
-def error_reached(datasets: list[Judged], name: str) -> str:
+def error_reached(datasets: list[ComparedDataset], name: str) -> str:
     """The library's choice by dev against those of the other libraries."""
     said = []
     for each in datasets:
-        champions = {found: champion(each.tuners(found)) for found in _present(each)}
+        champions = {found: best_on_dev(each.tuners(found)) for found in _present(each)}
         if name in champions:
             mine = champions.pop(name)
             said.append(f"{each.dataset.title}: {_against_others(each, mine, champions)}")
     return ". ".join(said)
 
 
-def algorithm_against_random(datasets: list[Judged], name: str) -> str:
+def algorithm_against_random(datasets: list[ComparedDataset], name: str) -> str:
     """The library's best tuner that learns, chosen by dev, against random search with the same budget."""
     said = []
     for each in datasets:
-        learning = [system for system in each.tuners(name) if learns(system)]
+        learning = [system for system in each.tuners(name) if is_adaptive(system)]
         if learning:
-            said.append(f"{each.dataset.title}: {_against_random(each, champion(learning))}")
+            said.append(f"{each.dataset.title}: {_against_random(each, best_on_dev(learning))}")
     return ". ".join(said) or "not decided: none of its tuners that were run learns from its trials"
 
 
-def overhead(datasets: list[Judged], name: str) -> str:
+def overhead(datasets: list[ComparedDataset], name: str) -> str:
     """Seconds of suggesting per trial by algorithm, and the share of time that is neither training nor scoring."""
     tuners = _tuners(datasets, name)
     by_algorithm: dict[str, list[float]] = {}
     for system in tuners:
         trials = mean([run.card.spent.trials for run in system.runs])
         by_algorithm.setdefault(_short(system), []).append(mean_seconds(system, "suggest", "wall") / trials)
-    suggesting = ", ".join(f"{brief(mean(found))} s ({which})" for which, found in by_algorithm.items())
+    suggesting = ", ".join(f"{format_seconds(mean(found))} s ({which})" for which, found in by_algorithm.items())
     shares = [_share_beside_training(system) for system in tuners]
     return f"suggesting took {suggesting} a trial; {_span(shares, '.1%')} of a study was neither training nor scoring"
 
 
-def bad_sets(datasets: list[Judged], name: str) -> str:
+def bad_sets(datasets: list[ComparedDataset], name: str) -> str:
     """How many trials had no score, and whether a search halted on one."""
     runs = _runs(datasets, name)
     trials = sum(run.card.spent.trials for run in runs)
@@ -121,7 +132,7 @@ def bad_sets(datasets: list[Judged], name: str) -> str:
     return f"{found} of {trials} trials; all {len(runs)} studies came to their end{ended}{_learns(runs)}"
 
 
-def saving_epochs(datasets: list[Judged], name: str) -> str:
+def saving_epochs(datasets: list[ComparedDataset], name: str) -> str:
     """Pruned, promoted and continued trials, and the epochs of a trial."""
     runs = _runs(datasets, name)
     trials = [trial for run in runs for trial in run.trials]
@@ -135,7 +146,7 @@ def saving_epochs(datasets: list[Judged], name: str) -> str:
     return f"{pruned} pruned and {promoted} promoted of {len(trials)} trials{weights}; {epochs:.1f} epochs a trial"
 
 
-def conditions(datasets: list[Judged], name: str) -> str:
+def conditions(datasets: list[ComparedDataset], name: str) -> str:
     """Whether the sets of one study differ in which hyperparameters are active."""
     sizes = [{len(trial.hyperparameters) for trial in run.trials} for run in _runs(datasets, name)]
     varied = [found for found in sizes if len(found) > 1]
@@ -145,18 +156,18 @@ def conditions(datasets: list[Judged], name: str) -> str:
     return f"took them: sets of {min(everything)} to {max(everything)} active hyperparameters in one search"
 
 
-def several(datasets: list[Judged], name: str) -> str:
+def several(datasets: list[ComparedDataset], name: str) -> str:
     """What the tuners with several objectives found."""
     said = []
     for each in datasets:
-        for system in (system for system in each.tuners(name) if several_objectives(system)):
-            found = points_of(system)
-            corners = len(front(found)) if len(found) else 0
+        for system in (system for system in each.tuners(name) if has_several_objectives(system)):
+            found = collect_points(system)
+            corners = len(find_front(found)) if len(found) else 0
             said.append(f"{each.dataset.title}: {system.name} found a front of {corners} of its {len(found)} trials")
     return ". ".join(said) or "not decided: no tuner with several objectives was run"
 
 
-def limits(datasets: list[Judged], name: str) -> str:
+def limits(datasets: list[ComparedDataset], name: str) -> str:
     """How much of the limit that ended a search was spent."""
     spent = [_most_spent(run) for run in _runs(datasets, name) if not run.card.exhausted]
     early = sum(run.card.exhausted for run in _runs(datasets, name))
@@ -193,36 +204,36 @@ CRITERIA = [
 ]
 
 
-def _present(each: Judged) -> list[str]:
-    return sorted({library(system) for system in each.dataset.of_kind("tuner")})
+def _present(each: ComparedDataset) -> list[str]:
+    return sorted({library_of(system) for system in each.dataset.systems_of_kind("tuner")})
 
 
-def _against_others(each: Judged, mine: SystemRecords, others: dict[str, SystemRecords]) -> str:
+def _against_others(each: ComparedDataset, mine: SystemRecords, others: dict[str, SystemRecords]) -> str:
     if not others:
-        return f"not decided: {shown(mine)}; no other library was run"
-    beaten_by = [name for name, other in others.items() if _lower(other, mine) and each.apart(mine, other)]
+        return f"not decided: {format_system(mine)}; no other library was run"
+    beaten_by = [name for name, other in others.items() if _lower(other, mine) and each.differs(mine, other)]
     if beaten_by:
-        return f"higher than {' and '.join(beaten_by)}: {shown(mine)}"
-    equal = [name for name, other in others.items() if not each.apart(mine, other)]
+        return f"higher than {' and '.join(beaten_by)}: {format_system(mine)}"
+    equal = [name for name, other in others.items() if not each.differs(mine, other)]
     if not equal:
-        return f"lowest: {shown(mine)}"
-    return f"not decided: {shown(mine)}; {_why(each, ' and '.join(equal))}"
+        return f"lowest: {format_system(mine)}"
+    return f"not decided: {format_system(mine)}; {_why(each, ' and '.join(equal))}"
 
 
-def _against_random(each: Judged, mine: SystemRecords) -> str:
-    random = [system for system in random_searches(each.dataset) if _budget(system) == _budget(mine)]
+def _against_random(each: ComparedDataset, mine: SystemRecords) -> str:
+    random = [system for system in find_random_searches(each.dataset) if _budget(system) == _budget(mine)]
     if not random:
-        return f"not decided: {shown(mine)}; no random search with the same budget was run"
-    names = "; ".join(shown(system) for system in random)
-    apart = [system for system in random if each.apart(mine, system)]
+        return f"not decided: {format_system(mine)}; no random search with the same budget was run"
+    names = "; ".join(format_system(system) for system in random)
+    apart = [system for system in random if each.differs(mine, system)]
     if len(apart) < len(random):
-        return f"not decided: {shown(mine)}; {_why(each, f'random search ({names})')}"
+        return f"not decided: {format_system(mine)}; {_why(each, f'random search ({names})')}"
     better = [_lower(mine, system) for system in random]
     word = "better" if all(better) else "worse" if not any(better) else "between several random searches"
-    return f"{word}: {shown(mine)} against {names}"
+    return f"{word}: {format_system(mine)} against {names}"
 
 
-def _why(each: Judged, other: str) -> str:
+def _why(each: ComparedDataset, other: str) -> str:
     if each.single_seed:
         return f"a single seed, so nothing is known of what another would change against {other}"
     return f"not told apart from {other}"
@@ -236,20 +247,20 @@ def _budget(system: SystemRecords) -> object:
     return system.runs[0].card.budget
 
 
-def _tuners(datasets: list[Judged], name: str) -> list[SystemRecords]:
+def _tuners(datasets: list[ComparedDataset], name: str) -> list[SystemRecords]:
     return [system for each in datasets for system in each.tuners(name)]
 
 
-def _runs(datasets: list[Judged], name: str) -> list[Run]:
+def _runs(datasets: list[ComparedDataset], name: str) -> list[RunRecords]:
     return [run for system in _tuners(datasets, name) for run in system.runs]
 
 
-def _statuses(runs: list[Run], status: str) -> int:
+def _statuses(runs: list[RunRecords], status: str) -> int:
     return sum(run.card.statuses.get(status, 0) for run in runs)
 
 
 def _short(system: SystemRecords) -> str:
-    return algorithm(system).removeprefix(f"{library(system)} ")
+    return describe_tuner(system).removeprefix(f"{library_of(system)} ")
 
 
 def _share_beside_training(system: SystemRecords) -> float:
@@ -263,7 +274,7 @@ def _span(values: list[float], form: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _learns(runs: list[Run]) -> str:
+def _learns(runs: list[RunRecords]) -> str:
     """The share of invalid sets in the halves of the searches, where there were any."""
     halves: list[list[bool]] = [[], []]
     for run in runs:
@@ -276,7 +287,7 @@ def _learns(runs: list[Run]) -> str:
     return f"; invalid were {early:.0%} in the first halves of the searches and {late:.0%} in the second"
 
 
-def _most_spent(run: Run) -> float:
+def _most_spent(run: RunRecords) -> float:
     """The largest of the shares that were spent of each limit."""
     budget = run.card.budget
     if budget is None:
@@ -286,7 +297,7 @@ def _most_spent(run: Run) -> float:
     shares = [
         spent / limit
         for spent, limit in (
-            (run.card.spent.trials, budget.trials), (charged, budget.epochs), (wall(run), budget.seconds)
+            (run.card.spent.trials, budget.trials), (charged, budget.epochs), (study_seconds(run), budget.seconds)
         )
         if limit
     ]  # fmt: skip

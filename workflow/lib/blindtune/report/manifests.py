@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 
-class Manifest(BaseModel):
+class ReportManifest(BaseModel):
     """What the report says of a dataset, out of its manifest."""
 
     classes: list[str]

@@ -9,11 +9,11 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_of_file, write_text
 from blindtune.report.contents import SECTIONS
 from blindtune.report.figures.write import CAPTIONS
-from blindtune.report.records import DatasetRecords, Records
-from blindtune.report.stats.comparisons import published_gaps
-from blindtune.report.table import Row, Table
-from blindtune.report.tables.comparisons import answers
-from blindtune.report.tables.write import FORMATS, TABLES
+from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.stats.comparisons import describe_published_gaps
+from blindtune.report.table import ReportTable, Row
+from blindtune.report.tables.comparisons import answer_questions
+from blindtune.report.tables.write import BUILD, FORMATS
 
 TEMPLATE = Path(__file__).parents[3] / "report" / "page.html.j2"
 
@@ -22,7 +22,7 @@ LONG = 40
 
 
 @dataclass(frozen=True)
-class ShownRecord:
+class RecordLink:
     """A record behind a row: its path, its place in the list of records, and what it is of."""
 
     path: str
@@ -31,12 +31,12 @@ class ShownRecord:
 
 
 @dataclass(frozen=True)
-class ShownRow:
+class PageRow:
     """A row as a reader sees it; ``mark`` sets it apart."""
 
     cells: list[str]
     mark: str
-    records: list[ShownRecord]
+    records: list[RecordLink]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Figure:
     uri: str
 
 
-def write_page(records: Records, tables: Path, figures: Path, path: Path) -> None:
+def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) -> None:
     """Write the page.
 
     Args:
@@ -67,30 +67,29 @@ def write_page(records: Records, tables: Path, figures: Path, path: Path) -> Non
     write_text(path, template.render(_content(records, tables, figures)))
 
 
-def _content(records: Records, tables: Path, figures: Path) -> dict[str, Any]:
-    built = {name: build(records) for name, build in TABLES.items()}
+def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, Any]:
+    built = {name: build(records) for name, build in BUILD.items()}
     shown = {name: (table, _rows(records, table)) for name, table in built.items()}
     return {
         "name": records.root.name,
         "seeds": records.seeds,
         "datasets": records.datasets,
-        "answers": answers(records),
-        "gaps": published_gaps(records),
+        "answers": answer_questions(records),
+        "gaps": describe_published_gaps(records),
         "sections": [(section, [shown[name] for name in section.tables]) for section in SECTIONS],
         "long": LONG,
-        "table_files": [_listed(tables, f"{name}.{suffix}") for name in TABLES for suffix in FORMATS],
+        "table_files": [_listed(tables, f"{name}.{suffix}") for name in BUILD for suffix in FORMATS],
         "figures": {dataset.name: _figures(dataset, figures) for dataset in records.datasets},
         "records": [(file, _anchor(file), sha256) for file, sha256 in sorted(records.files.items())],
-        "looks": [run.look for run in records.runs],
+        "looks": [run.decode for run in records.runs],
         "versions": _versions(records),
         "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
     }
 
 
-def _rows(records: Records, table: Table) -> list[ShownRow]:
+def _rows(records: ReportRecords, table: ReportTable) -> list[PageRow]:
     return [
-        ShownRow([column.text(row) for column in table.columns], _mark(row), _behind(records, row))
-        for row in table.rows
+        PageRow([column.text(row) for column in table.columns], _mark(row), _behind(records, row)) for row in table.rows
     ]
 
 
@@ -100,18 +99,18 @@ def _mark(row: Row) -> str:
     return " ".join([*found, "not-blind"] if row.get("blind") == "not blind" else found)
 
 
-def _behind(records: Records, row: Row) -> list[ShownRecord]:
+def _behind(records: ReportRecords, row: Row) -> list[RecordLink]:
     paths = str(row["records"]).split("; ") if row["records"] else []
     return [
-        ShownRecord(path, _anchor(path) if path in records.files else "", records.frozen.get(path, "")[:12])
+        RecordLink(path, _anchor(path) if path in records.files else "", records.frozen.get(path, "")[:12])
         for path in paths
     ]
 
 
 def _figures(dataset: DatasetRecords, folder: Path) -> list[Figure]:
     return [
-        Figure(f"{dataset.title}: {family}", CAPTIONS[family], _uri(folder / f"{family}_{dataset.name}.svg"))
-        for family in dataset.families
+        Figure(f"{dataset.title}: {kind}", CAPTIONS[kind], _uri(folder / f"{kind}_{dataset.name}.svg"))
+        for kind in dataset.figure_kinds
     ]
 
 
@@ -130,7 +129,7 @@ def _anchor(path: str) -> str:
     return f"record-{path.replace('/', '-')}"
 
 
-def _versions(records: Records) -> list[tuple[str, list[str]]]:
+def _versions(records: ReportRecords) -> list[tuple[str, list[str]]]:
     """Each library with every version that made a record."""
     found: dict[str, set[str]] = {}
     sources = [dataset.manifest.versions for dataset in records.datasets] + [run.card.versions for run in records.runs]

@@ -10,7 +10,7 @@ from blindtune.core.validation import Strict, load
 from blindtune.models.layers import Layer
 
 
-class Sizes(Strict):
+class PublishedSizes(Strict):
     """A row of Table 1: samples per split over all classes."""
 
     number: str
@@ -21,7 +21,7 @@ class Sizes(Strict):
     eval: int
 
 
-class Errors(Strict):
+class PublishedErrors(Strict):
     """A row of Table 3: error rates in %."""
 
     dataset: str
@@ -31,7 +31,7 @@ class Errors(Strict):
     eval: float
 
 
-class Argument(Strict):
+class PublishedArgument(Strict):
     """A row of Table 2."""
 
     name: str
@@ -39,7 +39,7 @@ class Argument(Strict):
     published: str
 
 
-class TableTraining(Strict):
+class PublishedTraining(Strict):
     """How a network was trained, as printed."""
 
     optimizer: str
@@ -48,21 +48,21 @@ class TableTraining(Strict):
     batch_size: str
 
 
-class TrainingText(TableTraining):
+class PublishedTrainingText(PublishedTraining):
     """How the networks for #10 were trained, as section V says."""
 
     kind: str
     loss: str
 
 
-class Arguments(Strict):
+class PublishedArguments(Strict):
     """Table 2 and the text on training."""
 
-    arguments: list[Argument]
-    training: list[TrainingText]
+    arguments: list[PublishedArgument]
+    training: list[PublishedTrainingText]
 
 
-class Layout(Strict):
+class PublishedNetwork(Strict):
     """A column of Table 4 or 5; the last layer is the output.
 
     Attributes:
@@ -75,7 +75,7 @@ class Layout(Strict):
     library: str
     shape: list[int] | None
     layers: list[Layer]
-    training: TableTraining | None = None
+    training: PublishedTraining | None = None
 
     @property
     def kind(self) -> str:
@@ -84,47 +84,47 @@ class Layout(Strict):
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedTables:
     """Everything published that stands in the report."""
 
-    sizes: dict[str, Sizes]
-    arguments: Arguments
-    errors: dict[tuple[str, str], Errors]
-    layouts: dict[int, list[Layout]]
+    sizes: dict[str, PublishedSizes]
+    arguments: PublishedArguments
+    errors: dict[tuple[str, str], PublishedErrors]
+    networks: dict[int, list[PublishedNetwork]]
 
-    def training(self, dataset: str | None, kind: str) -> TableTraining | None:
+    def training(self, dataset: str | None, kind: str) -> PublishedTraining | None:
         """How the manual or the tuned networks (``kind``) for a dataset were trained, where the paper says so."""
         if dataset == "10":
             return next(said for said in self.arguments.training if said.kind == kind)
-        printed = [one.training for one in self.layouts[5] if (one.dataset, one.kind) == (dataset, kind)]
+        printed = [one.training for one in self.networks[5] if (one.dataset, one.kind) == (dataset, kind)]
         return printed[0] if printed else None
 
 
-class _SizesList(RootModel[list[Sizes]]):
+class _PublishedSizesList(RootModel[list[PublishedSizes]]):
     pass
 
 
-class _ErrorsList(RootModel[list[Errors]]):
+class _ErrorsList(RootModel[list[PublishedErrors]]):
     pass
 
 
-class _LayoutList(RootModel[list[Layout]]):
+class _NetworkList(RootModel[list[PublishedNetwork]]):
     pass
 
 
 @cache
-def published() -> Published:
+def load_published() -> PublishedTables:
     """The published tables: sizes by dataset number, errors by (dataset number, system), layouts by table.
 
     Raises:
         UserError: a file of ``resources/published`` is missing or wrong.
     """
     folder = RESOURCES / "published"
-    sizes = load(_SizesList, folder / "table1.yaml").root
+    sizes = load(_PublishedSizesList, folder / "table1.yaml").root
     errors = load(_ErrorsList, folder / "table3.yaml").root
-    return Published(
+    return PublishedTables(
         sizes={row.number: row for row in sizes},
-        arguments=load(Arguments, folder / "table2.yaml"),
+        arguments=load(PublishedArguments, folder / "table2.yaml"),
         errors={(row.dataset, row.system): row for row in errors},
-        layouts={number: load(_LayoutList, folder / f"table{number}.yaml").root for number in (4, 5)},
+        networks={number: load(_NetworkList, folder / f"table{number}.yaml").root for number in (4, 5)},
     )

@@ -15,15 +15,21 @@ from blindtune.core.validation import parse
 from blindtune.records.decode_result import DecodeResult
 from blindtune.records.model_card import ModelCard, read_card
 from blindtune.records.trial import Trial, TrialLog
-from blindtune.report.contents import families
-from blindtune.report.manifests import Manifest
-from blindtune.report.stats.statistics import Groups, Part, clustered_part, mean, sampling_part
+from blindtune.report.contents import list_figure_kinds
+from blindtune.report.manifests import ReportManifest
+from blindtune.report.stats.statistics import (
+    PairedGroups,
+    VarianceComponent,
+    binomial_component,
+    cluster_component,
+    mean,
+)
 
 Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecords:
     """One study and its look at eval.
 
     Attributes:
@@ -34,7 +40,7 @@ class Run:
     """
 
     card: ModelCard
-    look: DecodeResult
+    decode: DecodeResult
     trials: list[Trial]
     wrong: NDArray[np.bool_] | None
     surface: Arrays | None
@@ -46,7 +52,7 @@ class SystemRecords:
     """The runs of one system on one dataset, by seed."""
 
     name: str
-    runs: list[Run]
+    runs: list[RunRecords]
 
     @property
     def kind(self) -> str:
@@ -54,14 +60,14 @@ class SystemRecords:
         return self.runs[0].card.kind
 
     @property
-    def published(self) -> str | None:
+    def paper_row(self) -> str | None:
         """The row of the published Table 3 that the system reproduces."""
-        return self.runs[0].card.published
+        return self.runs[0].card.paper_row
 
     @property
     def blind(self) -> bool:
         """Whether every look was the first of its study."""
-        return all(run.look.blind for run in self.runs)
+        return all(run.decode.blind for run in self.runs)
 
     @property
     def paths(self) -> list[str]:
@@ -73,7 +79,7 @@ class SystemRecords:
         by_split = {
             "train": [run.card.train_error for run in self.runs],
             "dev": [run.card.dev_error for run in self.runs],
-            "eval": [run.look.error for run in self.runs],
+            "eval": [run.decode.error for run in self.runs],
         }
         return by_split[split]
 
@@ -85,23 +91,25 @@ class SystemRecords:
         """Whether each eval sample was answered wrongly, (seeds, samples)."""
         return np.stack([run.wrong for run in self.runs if run.wrong is not None])
 
-    def by_group(self) -> "tuple[NDArray[np.int64], NDArray[np.int64]] | None":
+    def wrong_by_group(self) -> "tuple[NDArray[np.int64], NDArray[np.int64]] | None":
         """Wrong samples of each group, (seeds, groups), and samples of each, (groups,); None where not recorded."""
-        found = [run.look.groups for run in self.runs if run.look.groups is not None]
+        found = [run.decode.groups for run in self.runs if run.decode.groups is not None]
         if len(found) < len(self.runs):
             return None
         wrong = np.array([[one.wrong for one in groups] for groups in found], dtype=np.int64)
         return wrong, np.array([one.samples for one in found[0]], dtype=np.int64)
 
-    def clustered(self) -> Part | None:
+    def clustered_variance(self) -> VarianceComponent | None:
         """The variance of the mean error over groups of eval samples; None where samples were drawn one by one."""
-        found = self.by_group()
+        found = self.wrong_by_group()
         if found is None:
             return None
         wrong, samples = found
-        return clustered_part(wrong.mean(axis=0), samples, sampling_part(self.error("eval"), int(samples.sum())))
+        return cluster_component(
+            wrong.mean(axis=0), samples, binomial_component(self.error("eval"), int(samples.sum()))
+        )
 
-    def chosen(self) -> Run:
+    def best_on_dev(self) -> RunRecords:
         """The run with the lowest dev error, the first of equals."""
         return min(self.runs, key=lambda run: run.card.dev_error)
 
@@ -120,9 +128,9 @@ class DatasetRecords:
     """
 
     name: str
-    manifest: Manifest
+    manifest: ReportManifest
     path: str
-    picture: Arrays
+    split_samples: Arrays
     examples: Arrays
     systems: list[SystemRecords]
 
@@ -151,9 +159,9 @@ class DatasetRecords:
         return str(self.manifest.parameters["groups"][number])
 
     @property
-    def families(self) -> list[str]:
+    def figure_kinds(self) -> list[str]:
         """The families of figures that are drawn of it."""
-        return families(self.manifest.of_corpus)
+        return list_figure_kinds(self.manifest.of_corpus)
 
     @property
     def samples(self) -> int:
@@ -165,13 +173,13 @@ class DatasetRecords:
         """The systems that answer, estimates left out."""
         return [system for system in self.systems if system.kind != "bayes"]
 
-    def of_kind(self, kind: str) -> list[SystemRecords]:
+    def systems_of_kind(self, kind: str) -> list[SystemRecords]:
         """The systems of one kind."""
         return [system for system in self.systems if system.kind == kind]
 
 
 @dataclass(frozen=True)
-class Records:
+class ReportRecords:
     """Everything that a report is made from.
 
     Attributes:
@@ -189,18 +197,18 @@ class Records:
     frozen: dict[str, str] = field(default_factory=dict)
 
     @property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[RunRecords]:
         """Every run of every system."""
         return [run for dataset in self.datasets for system in dataset.systems for run in system.runs]
 
 
-def in_groups(first: SystemRecords, second: SystemRecords) -> Groups | None:
+def pair_by_group(first: SystemRecords, second: SystemRecords) -> PairedGroups | None:
     """Two systems of a dataset by group of eval samples; None where samples were drawn one by one."""
-    one, other = first.by_group(), second.by_group()
-    return None if one is None or other is None else Groups(one[0], other[0], one[1])
+    one, other = first.wrong_by_group(), second.wrong_by_group()
+    return None if one is None or other is None else PairedGroups(one[0], other[0], one[1])
 
 
-def collect(root: Path, compare: list[tuple[str, list[str]]], seeds: list[int]) -> Records:
+def read_records(root: Path, compare: list[tuple[str, list[str]]], seeds: list[int]) -> ReportRecords:
     """Read every record of a report.
 
     Args:
@@ -213,7 +221,7 @@ def collect(root: Path, compare: list[tuple[str, list[str]]], seeds: list[int]) 
     """
     reader = _Reader(root)
     datasets = [reader.dataset(name, systems, seeds) for name, systems in compare]
-    return Records(root, datasets, seeds, reader.files, reader.frozen)
+    return ReportRecords(root, datasets, seeds, reader.files, reader.frozen)
 
 
 class _Reader:
@@ -226,7 +234,7 @@ class _Reader:
 
     def dataset(self, name: str, systems: list[str], seeds: list[int]) -> DatasetRecords:
         path = f"data/{name}/manifest.json"
-        manifest = parse(Manifest, read_json(self._file(path)), str(self._root / path))
+        manifest = parse(ReportManifest, read_json(self._file(path)), str(self._root / path))
         corpus = manifest.of_corpus
         picture = {} if corpus else self._arrays(f"decodes/{name}/sample_splits.npz")
         examples = self._arrays(f"data/{name}/examples.npz") if corpus else {}
@@ -235,7 +243,7 @@ class _Reader:
         self._check_same_eval(dataset)
         return dataset
 
-    def _run(self, dataset: str, system: str, seed: int) -> Run:
+    def _run(self, dataset: str, system: str, seed: int) -> RunRecords:
         studies, decodes = (f"{stage}/{dataset}/{system}/{seed}" for stage in ("studies", "decodes"))
         card_path, look_path = f"{studies}/card.json", f"{decodes}/look.json"
         card = read_card(self._file(card_path))
@@ -245,11 +253,11 @@ class _Reader:
         self.frozen |= {card_path: look.frozen_sha256, look_path: look.frozen_sha256}
         paths = (card_path, look_path)
         if card.kind == "bayes":
-            return Run(card, look, [], None, None, paths)
+            return RunRecords(card, look, [], None, None, paths)
         trials = TrialLog(self._file(f"{studies}/trials.jsonl")).read()
         wrong = self._wrong(f"{decodes}/answers.npz", look)
         surface = self._arrays(f"{decodes}/surface.npz")
-        return Run(card, look, trials, wrong, surface if "label" in surface else None, paths)
+        return RunRecords(card, look, trials, wrong, surface if "label" in surface else None, paths)
 
     def _wrong(self, path: str, look: DecodeResult) -> NDArray[np.bool_]:
         answers = self._arrays(path)
@@ -271,7 +279,7 @@ class _Reader:
 
     def _check_same_eval(self, dataset: DatasetRecords) -> None:
         for run in (run for system in dataset.systems for run in system.runs):
-            if run.look.eval_sha256 != dataset.manifest.splits["eval"]:
+            if run.decode.eval_sha256 != dataset.manifest.splits["eval"]:
                 raise UserError(
                     f"{self._root / run.paths[1]}: looked at other eval data than {dataset.path} has. Decode again."
                 )

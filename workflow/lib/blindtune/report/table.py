@@ -38,7 +38,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows with every number in full, and the columns in which a reader sees them.
 
     Attributes:
@@ -64,34 +64,34 @@ class Table:
         return [(group, len(list(members))) for group, members in runs]
 
 
-def plain(key: str, title: str, group: str = "", wide: bool = False) -> Column:
+def text_column(key: str, title: str, group: str = "", wide: bool = False) -> Column:
     """A column of text."""
     return Column(title, lambda row: _shown(row[key]), group, wide=wide)
 
 
-def number(key: str, title: str, digits: int = 0, group: str = "") -> Column:
+def number_column(key: str, title: str, digits: int = 0, group: str = "") -> Column:
     """A column of numbers with this many digits behind the point."""
-    return Column(title, lambda row: fixed(row[key], digits), group, numeric=True)
+    return Column(title, lambda row: format_number(row[key], digits), group, numeric=True)
 
 
-def fixed(value: Cell, digits: int) -> str:
+def format_number(value: Cell, digits: int) -> str:
     """``value`` with ``digits`` behind the point and thousands apart; a dash where there is none."""
     if value is None or isinstance(value, str):
         return value or ABSENT
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
-def percent(error: float | None) -> float | None:
+def to_percent(error: float | None) -> float | None:
     """An error from 0 to 1 in %, free of the binary rounding that 100 * x brings."""
     return None if error is None else round(100 * error, 10)
 
 
-def joined(paths: list[str]) -> str:
+def join_paths(paths: list[str]) -> str:
     """The ``records`` of a row."""
     return "; ".join(paths)
 
 
-def as_csv(table: Table) -> str:
+def to_csv(table: ReportTable) -> str:
     """The rows as CSV; nothing stands where there is no value."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(table.rows[0]) if table.rows else ["records"], lineterminator="\n")
@@ -100,7 +100,7 @@ def as_csv(table: Table) -> str:
     return stream.getvalue()
 
 
-def as_markdown(table: Table) -> str:
+def to_markdown(table: ReportTable) -> str:
     """The table in GitHub's Markdown; whatever could be read as markup is escaped."""
     headings = " | ".join(_markdown(column.heading) for column in table.columns)
     rule = " | ".join("---:" if column.numeric else "---" for column in table.columns)
@@ -110,7 +110,7 @@ def as_markdown(table: Table) -> str:
     return "\n".join([f"### {_markdown(table.title)}", "", *lines, "", *notes, ""])
 
 
-def as_latex(table: Table) -> str:
+def to_latex(table: ReportTable) -> str:
     """The table in LaTeX; it needs the package graphicx, which shrinks it where it is wider than the text."""
     form = "".join("r" if column.numeric else "p{3.4cm}" if column.wide else "l" for column in table.columns)
     headings = " & ".join(_latex(column.title) for column in table.columns)
@@ -138,7 +138,7 @@ def as_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _below(table: Table) -> list[str]:
+def _below(table: ReportTable) -> list[str]:
     """Every sentence under a table, the last one for who wants to check it."""
     return [*table.findings, *table.notes, f"The records behind each row, and every digit, stand in {table.name}.csv."]
 

@@ -2,10 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from blindtune.report.figures.style import INCH, Mark, drawing, legend_below, literal, log_axis, sentence
-from blindtune.report.records import DatasetRecords, Run, SystemRecords
-from blindtune.report.searches import wall
-from blindtune.report.stats.statistics import difference, sampling_part
+from blindtune.report.figures.style import (
+    WIDTH,
+    SystemStyle,
+    add_legend_below,
+    draw_sentence,
+    escape_dollars,
+    new_figure,
+    set_log_axis,
+)
+from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
+from blindtune.report.searches import study_seconds
+from blindtune.report.stats.statistics import binomial_component, estimate_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,11 +24,11 @@ CAPTION = (
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """A point per system and seed, with the 95% interval of sampling eval, or its patients where there are any."""
     if not dataset.classifiers:
-        return sentence(f"No classifier was run on {dataset.name}.")
-    with drawing(INCH, 3.5) as figure:
+        return draw_sentence(f"No classifier was run on {dataset.name}.")
+    with new_figure(WIDTH, 3.5) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
         for system in dataset.classifiers:
             _points(panels, system, marks[system.name])
@@ -30,35 +38,35 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
         for axes in panels:
             axes.set_xscale("log")
             axes.margins(x=0.12)
-            log_axis(axes.xaxis, *axes.get_xlim())
+            set_log_axis(axes.xaxis, *axes.get_xlim())
         handles, labels = panels[1].get_legend_handles_labels()
-        legend_below(figure, handles, labels)
-        figure.suptitle(f"{literal(dataset.title)}: eval error and cost; {_about(dataset)}", fontsize=10)
+        add_legend_below(figure, handles, labels)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: eval error and cost; {_about(dataset)}", fontsize=10)
         return figure
 
 
 def _about(dataset: DatasetRecords) -> str:
-    without = [literal(system.name) for system in dataset.classifiers if system.runs[0].card.parameters is None]
-    patients = len(dataset.classifiers[0].runs[0].look.groups or [])
+    without = [escape_dollars(system.name) for system in dataset.classifiers if system.runs[0].card.parameters is None]
+    patients = len(dataset.classifiers[0].runs[0].decode.groups or [])
     bars = f"bars: 95% of sampling {dataset.samples:,} eval samples" + (f" of {patients} patients" if patients else "")
     return bars + (f"\n{', '.join(without)}: no trainable parameters, on the right only" if without else "")
 
 
-def _points(panels: Any, system: SystemRecords, mark: Mark) -> None:
+def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     errors = [100 * error for error in system.errors("eval")]
     halves = [_half(run) for run in system.runs]
     parameters = [run.card.parameters for run in system.runs]
-    seconds = [wall(run) for run in system.runs]
+    seconds = [study_seconds(run) for run in system.runs]
     style: dict[str, Any] = {
         "fmt": mark.marker, "color": mark.colour, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
     }  # fmt: skip
     if all(parameters):
         panels[0].errorbar(parameters, errors, yerr=halves, **style)
-    panels[1].errorbar(seconds, errors, yerr=halves, label=literal(system.name), **style)
+    panels[1].errorbar(seconds, errors, yerr=halves, label=escape_dollars(system.name), **style)
 
 
-def _half(run: Run) -> float:
+def _half(run: RunRecords) -> float:
     """Half the 95% interval of sampling eval, in %."""
     alone = SystemRecords(run.card.system, [run])
-    part = alone.clustered() or sampling_part(run.look.error, run.look.samples)
-    return 100 * (difference(run.look.error, [part]).high - run.look.error)
+    part = alone.clustered_variance() or binomial_component(run.decode.error, run.decode.samples)
+    return 100 * (estimate_difference(run.decode.error, [part]).high - run.decode.error)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.colors import CLASSES
-from blindtune.report.figures.style import INCH, drawing, literal
+from blindtune.report.figures.style import WIDTH, escape_dollars, new_figure
 from blindtune.report.records import DatasetRecords
 
 if TYPE_CHECKING:
@@ -22,28 +22,30 @@ def draw_patches(dataset: DatasetRecords) -> "Figure":
     shown, classes = dataset.examples, dataset.manifest.classes
     located = [label for label in range(len(classes)) if f"located_{label}" in shown]
     columns = max(int((shown["y"] == label).sum()) for label in range(len(classes)))
-    heights = [len(classes) * (INCH / columns + 0.25), *([_height(dataset, located)] if located else [])]
-    with drawing(INCH, sum(heights) + 0.3) as figure:
+    heights = [len(classes) * (WIDTH / columns + 0.25), *([_height(dataset, located)] if located else [])]
+    with new_figure(WIDTH, sum(heights) + 0.3) as figure:
         parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
         top, below = (parts[0], parts[1]) if located else (parts, None)
         panels = top.subplots(len(classes), columns, squeeze=False)
         for label, row in enumerate(panels):
             for axes, at in _filled(row, np.flatnonzero(shown["y"] == label)):
                 _picture(axes, shown["x"][at], PATCH, label)
-                axes.set_title(f"{literal(classes[label])}: {literal(str(shown['group'][at]))}", fontsize=8)
+                axes.set_title(
+                    f"{escape_dollars(classes[label])}: {escape_dollars(str(shown['group'][at]))}", fontsize=8
+                )
         for axes, label in zip(
             below.subplots(1, len(located), squeeze=False)[0] if below else [], located, strict=True
         ):
             _picture(axes, shown[f"located_{label}"], SLIDE, label)
-            axes.set_title(f"{literal(classes[label])}: {_name(str(shown[f'located_{label}_raw']))}", fontsize=7)
-        figure.suptitle(f"{literal(dataset.title)}: patches of train, and where some lie", fontsize=10.5)
+            axes.set_title(f"{escape_dollars(classes[label])}: {_name(str(shown[f'located_{label}_raw']))}", fontsize=7)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: patches of train, and where some lie", fontsize=10.5)
         return figure
 
 
 def _height(dataset: DatasetRecords, located: list[int]) -> float:
     """Inches that the slides need side by side, titles included."""
     sizes = [dataset.examples[f"located_{label}"].shape for label in located]
-    return 0.3 + INCH / len(located) * max(float(rows / columns) for rows, columns, _ in sizes)
+    return 0.3 + WIDTH / len(located) * max(float(rows / columns) for rows, columns, _ in sizes)
 
 
 def _filled(row: Any, chosen: NDArray[np.intp]) -> "list[tuple[Axes, int]]":
@@ -73,4 +75,4 @@ def _smaller(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def _name(file: str) -> str:
     """The end of a path, which is what fits."""
-    return literal(file.rsplit("/", 1)[-1][-60:])
+    return escape_dollars(file.rsplit("/", 1)[-1][-60:])

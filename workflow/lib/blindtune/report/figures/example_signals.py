@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.colors import CLASSES
-from blindtune.report.figures.style import INCH, drawing, literal
+from blindtune.report.figures.style import WIDTH, escape_dollars, new_figure
 from blindtune.report.records import DatasetRecords
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ def draw_signals(dataset: DatasetRecords) -> "Figure":
     chosen = [int(at) for label in range(len(classes)) for at in np.flatnonzero(shown["y"] == label)[:EACH]]
     signals = [_middle(shown["x"][at], rate) for at in chosen]
     step = _round(3.0 * float(np.quantile(np.abs(signals), 0.95)))
-    with drawing(INCH, 6.2) as figure:
+    with new_figure(WIDTH, 6.2) as figure:
         panels: Any = figure.subplots(1, len(chosen), sharex=True, sharey=True, squeeze=False)
         for axes, at, signal in zip(panels[0], chosen, signals, strict=True):
             label = int(shown["y"][at])
             seconds = np.arange(signal.shape[1]) / rate
             axes.plot(seconds, (signal - step * np.arange(len(signal))[:, None]).T, linewidth=0.7, color=_colour(label))
-            axes.set_title(f"{literal(classes[label])}\n{literal(str(shown['group'][at]))}", fontsize=8)
+            axes.set_title(f"{escape_dollars(classes[label])}\n{escape_dollars(str(shown['group'][at]))}", fontsize=8)
             axes.set_xlabel("seconds")
             axes.grid(visible=False, axis="y")
         _label(panels[0][0], dataset, len(signals[0]), step)
         _scale_bar(panels[0][-1], step, dataset.manifest.units)
-        figure.suptitle(f"{literal(dataset.title)}: {SECONDS:g} seconds of segments of train", fontsize=10.5)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: {SECONDS:g} seconds of segments of train", fontsize=10.5)
         return figure
 
 
@@ -61,14 +61,14 @@ def _colour(label: int) -> str:
 
 def _label(axes: "Axes", dataset: DatasetRecords, channels: int, step: float) -> None:
     names = dataset.manifest.parameters.get("channels") or [f"channel {at + 1}" for at in range(channels)]
-    axes.set_yticks([-step * at for at in range(channels)], [literal(str(name)) for name in names], fontsize=7)
+    axes.set_yticks([-step * at for at in range(channels)], [escape_dollars(str(name)) for name in names], fontsize=7)
     axes.set_ylim(-step * (channels - 0.2), step * 1.2)
     axes.set_xlim(0, SECONDS)
 
 
 def _scale_bar(axes: "Axes", step: float, units: str) -> None:
     """As long as the channels lie apart."""
-    length = f"{step:g} {literal(units.replace('uV', 'µV'))}"
+    length = f"{step:g} {escape_dollars(units.replace('uV', 'µV'))}"
     place = 1.03 * SECONDS
     axes.plot([place, place], [-step, 0], color="#222222", linewidth=2, clip_on=False)
     axes.text(1.05 * SECONDS, -step / 2, length, va="center", fontsize=8, rotation=90)

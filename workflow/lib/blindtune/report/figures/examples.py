@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from blindtune.report.figures.example_patches import draw_patches
 from blindtune.report.figures.example_signals import draw_signals
-from blindtune.report.figures.style import Mark, sentence
+from blindtune.report.figures.style import SystemStyle, draw_sentence
 from blindtune.report.records import DatasetRecords
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ CAPTION = (
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """Patches with their slides, or signals, by what the axes of a sample are."""
     axes = dataset.manifest.axes[1:]
     if axes == ["row", "column", "channel"]:
         return draw_patches(dataset)
     if axes == ["channel", "time"]:
         return draw_signals(dataset)
-    return sentence(f"Samples of {dataset.name} have axes that no figure is made for: {', '.join(axes)}.")
+    return draw_sentence(f"Samples of {dataset.name} have axes that no figure is made for: {', '.join(axes)}.")

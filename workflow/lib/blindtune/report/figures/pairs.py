@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blindtune.report.figures.style import INCH, Mark, drawing, literal, sentence
+from blindtune.report.figures.style import WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.searches import Floats, apart
+from blindtune.report.searches import Floats, compare_by_seed
 from blindtune.report.stats.statistics import Difference
-from blindtune.report.table import fixed
+from blindtune.report.table import format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,21 +20,25 @@ CAPTION = (
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """A square per pair of tuners, the lowest mean eval error first."""
-    tuners = sorted(dataset.of_kind("tuner"), key=lambda system: system.error("eval"))
+    tuners = sorted(dataset.systems_of_kind("tuner"), key=lambda system: system.error("eval"))
     if len(tuners) < 2:
-        return sentence(f"Fewer than two tuners were run on {dataset.name}: there is no pair to compare.")
+        return draw_sentence(f"Fewer than two tuners were run on {dataset.name}: there is no pair to compare.")
     found = {
-        (row, column): apart(tuners[row], tuners[column]) for row in range(1, len(tuners)) for column in range(row)
+        (row, column): compare_by_seed(tuners[row], tuners[column])
+        for row in range(1, len(tuners))
+        for column in range(row)
     }
-    with drawing(INCH, 1.6 + 0.36 * len(tuners)) as figure:
+    with new_figure(WIDTH, 1.6 + 0.36 * len(tuners)) as figure:
         axes: Any = figure.subplots()
         _colours(axes, _matrix(found, len(tuners)))
         for place, difference in found.items():
             _square(axes, place, difference)
         _label(axes, tuners)
-        figure.suptitle(f"{literal(dataset.title)}: eval error of the row minus that of the column", fontsize=10.5)
+        figure.suptitle(
+            f"{escape_dollars(dataset.title)}: eval error of the row minus that of the column", fontsize=10.5
+        )
         return figure
 
 
@@ -59,8 +63,8 @@ def _square(axes: "Axes", place: tuple[int, int], difference: Difference) -> Non
     from matplotlib.patches import Rectangle
 
     row, column = place[0] - 1, place[1]
-    apart = difference.exceeds()
-    text = fixed(100 * difference.value, 2)
+    apart = difference.excludes_zero()
+    text = format_number(100 * difference.value, 2)
     axes.text(column, row, text, ha="center", va="center", fontsize=8, weight="bold" if apart else "normal")
     if apart:
         frame = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor="#222222", linewidth=1.2)
@@ -68,8 +72,8 @@ def _square(axes: "Axes", place: tuple[int, int], difference: Difference) -> Non
 
 
 def _label(axes: "Axes", tuners: list[SystemRecords]) -> None:
-    names = [f"{literal(system.name)} ({100 * system.error('eval'):.2f}%)" for system in tuners]
+    names = [f"{escape_dollars(system.name)} ({100 * system.error('eval'):.2f}%)" for system in tuners]
     axes.set_yticks(range(len(tuners) - 1), names[1:])
-    columns = [literal(system.name) for system in tuners[:-1]]
+    columns = [escape_dollars(system.name) for system in tuners[:-1]]
     axes.set_xticks(range(len(tuners) - 1), columns, rotation=35, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0)

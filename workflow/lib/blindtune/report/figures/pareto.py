@@ -4,9 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blindtune.report.figures.style import INCH, Mark, drawing, error_axis, legend_below, literal, log_axis, sentence
+from blindtune.report.figures.style import (
+    WIDTH,
+    SystemStyle,
+    add_legend_below,
+    draw_sentence,
+    escape_dollars,
+    new_figure,
+    set_error_axis,
+    set_log_axis,
+)
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.searches import Floats, scored_on_dev, several_objectives
+from blindtune.report.searches import Floats, has_several_objectives, select_scored_on_dev
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,57 +32,59 @@ CAPTION = (
 Points = dict[str, Floats]
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """A dot per completed trial, the front of all tuners together, and that of each that sought it."""
-    tuners = dataset.of_kind("tuner")
-    points = {system.name: found for system in tuners if len(found := points_of(system))}
+    tuners = dataset.systems_of_kind("tuner")
+    points = {system.name: found for system in tuners if len(found := collect_points(system))}
     if not points:
-        return sentence(f"No tuner on {dataset.name} has a completed trial with trainable parameters.")
-    sought = [system.name for system in tuners if several_objectives(system) and system.name in points]
-    with drawing(INCH, 5.0) as figure:
+        return draw_sentence(f"No tuner on {dataset.name} has a completed trial with trainable parameters.")
+    sought = [system.name for system in tuners if has_several_objectives(system) and system.name in points]
+    with new_figure(WIDTH, 5.0) as figure:
         axes: Any = figure.subplots()
         _scatter(axes, points, sought, marks)
         _common_front(axes, points, marks)
         for name in sought:
-            steps = _outline(front(points[name]))
-            axes.plot(*steps.T, color=marks[name].colour, linewidth=2, zorder=4, label=f"front of {literal(name)}")
+            steps = _outline(find_front(points[name]))
+            axes.plot(
+                *steps.T, color=marks[name].colour, linewidth=2, zorder=4, label=f"front of {escape_dollars(name)}"
+            )
         axes.set_xscale("log")
-        log_axis(axes.xaxis, *axes.get_xlim())
+        set_log_axis(axes.xaxis, *axes.get_xlim())
         axes.set_xlabel("trainable parameters")
         errors = np.concatenate(list(points.values()))[:, 1]
-        error_axis(axes, float(errors.min()), float(errors.max()))
+        set_error_axis(axes, float(errors.min()), float(errors.max()))
         axes.set_ylabel("dev error (%)")
-        legend_below(figure, *axes.get_legend_handles_labels())
-        figure.suptitle(f"{literal(dataset.title)}: dev error and size of every completed trial", fontsize=10.5)
+        add_legend_below(figure, *axes.get_legend_handles_labels())
+        figure.suptitle(f"{escape_dollars(dataset.title)}: dev error and size of every completed trial", fontsize=10.5)
         return figure
 
 
-def points_of(system: SystemRecords) -> Floats:
+def collect_points(system: SystemRecords) -> Floats:
     """Parameters and dev error in % of each completed trial of all seeds, (trials, 2)."""
-    trials = [trial for run in system.runs for trial in scored_on_dev(run.trials)]
+    trials = [trial for run in system.runs for trial in select_scored_on_dev(run.trials)]
     pairs = [(trial.parameters, 100 * trial.objective_value()) for trial in trials if trial.parameters]
     return np.array(pairs, dtype=float).reshape(-1, 2)
 
 
-def front(points: Floats) -> Floats:
+def find_front(points: Floats) -> Floats:
     """Those of ``points`` (n, 2) that no other beats in both, from the smallest network on."""
     ordered = points[np.lexsort((points[:, 1], points[:, 0]))]
     lowest = np.minimum.accumulate(ordered[:, 1])
     return ordered[np.r_[True, ordered[1:, 1] < lowest[:-1]]]
 
 
-def _scatter(axes: "Axes", points: Points, sought: list[str], marks: dict[str, Mark]) -> None:
+def _scatter(axes: "Axes", points: Points, sought: list[str], marks: dict[str, SystemStyle]) -> None:
     for name, found in points.items():
         faint = bool(sought) and name not in sought
         style: dict[str, Any] = {"color": marks[name].colour, "marker": marks[name].marker, "linestyle": ""}
         size, alpha = (3.5, 0.3) if faint else (5.0, 0.65)
         axes.plot(*found.T, markersize=size, alpha=alpha, markeredgewidth=0, **style)
-        axes.plot([], [], markersize=5.5, label=literal(name), **style)
+        axes.plot([], [], markersize=5.5, label=escape_dollars(name), **style)
 
 
-def _common_front(axes: "Axes", points: Points, marks: dict[str, Mark]) -> None:
+def _common_front(axes: "Axes", points: Points, marks: dict[str, SystemStyle]) -> None:
     """The front over all tuners, each corner in the mark of the tuner that found it."""
-    everyone = front(np.concatenate(list(points.values())))
+    everyone = find_front(np.concatenate(list(points.values())))
     axes.plot(*_outline(everyone).T, color="#333333", linewidth=1.1, zorder=3, label="front of all")
     for name, found in points.items():
         mine = np.array([corner for corner in everyone if (found == corner).all(axis=1).any()]).reshape(-1, 2)

@@ -4,9 +4,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blindtune.report.figures.style import INCH, Mark, drawing, legend_below, literal, sentence
+from blindtune.report.figures.style import (
+    WIDTH,
+    SystemStyle,
+    add_legend_below,
+    draw_sentence,
+    escape_dollars,
+    new_figure,
+)
 from blindtune.report.records import DatasetRecords
-from blindtune.report.tables.patients import by_patient
+from blindtune.report.tables.patients import compute_errors_by_patient
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,23 +29,23 @@ CAPTION = (
 NAMED = 40
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """A column per patient, a mark per system."""
-    found = {system.name: by_patient(dataset, system) for system in dataset.classifiers}
+    found = {system.name: compute_errors_by_patient(dataset, system) for system in dataset.classifiers}
     found = {name: patients for name, patients in found.items() if patients}
     if not found:
-        return sentence(f"No look at {dataset.name} was counted by patient.")
+        return draw_sentence(f"No look at {dataset.name} was counted by patient.")
     errors = np.array([[error for _, error, _ in patients] for patients in found.values()])
     order = np.argsort(errors.mean(axis=0), kind="stable")
     patients = [next(iter(found.values()))[at] for at in order]
-    with drawing(INCH, 3.6) as figure:
+    with new_figure(WIDTH, 3.6) as figure:
         axes = figure.subplots()
         for number, name in enumerate(found):
             # Side by side, so that marks with the same error stay apart.
             shift = 0.5 * ((number + 0.5) / len(found) - 0.5)
             axes.plot(
                 np.arange(len(order)) + shift, 100 * errors[number][order], linestyle="", markersize=5, alpha=0.9,
-                marker=marks[name].marker, color=marks[name].colour, label=literal(name),
+                marker=marks[name].marker, color=marks[name].colour, label=escape_dollars(name),
             )  # fmt: skip
         counted = [system for system in dataset.classifiers if system.name in found]
         best = min(counted, key=lambda system: system.error("eval"))
@@ -46,8 +53,8 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
         _name(axes, [(name, samples) for name, _, samples in patients])
         axes.set_ylim(-4, 104)
         axes.set_ylabel("eval error (%)")
-        legend_below(figure, *axes.get_legend_handles_labels())
-        figure.suptitle(f"{literal(dataset.title)}: eval error of each of {len(order)} patients", fontsize=10.5)
+        add_legend_below(figure, *axes.get_legend_handles_labels())
+        figure.suptitle(f"{escape_dollars(dataset.title)}: eval error of each of {len(order)} patients", fontsize=10.5)
         return figure
 
 
@@ -58,6 +65,6 @@ def _name(axes: "Axes", patients: list[tuple[str, int]]) -> None:
         axes.set_xticks([])
         axes.set_xlabel("patients")
         return
-    axes.set_xticks(range(len(patients)), [f"{literal(name)} ({samples})" for name, samples in patients])
+    axes.set_xticks(range(len(patients)), [f"{escape_dollars(name)} ({samples})" for name, samples in patients])
     axes.tick_params(axis="x", labelrotation=90 if len(patients) > 6 else 0, labelsize=7)
     axes.set_xlabel("patient (samples in eval)")

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindtune.records.trial import Trial
-from blindtune.report.figures.style import INCH, Mark, drawing, error_axis, legend_below, literal, log_axis, sentence
+from blindtune.report.figures.style import (
+    WIDTH,
+    SystemStyle,
+    add_legend_below,
+    draw_sentence,
+    escape_dollars,
+    new_figure,
+    set_error_axis,
+    set_log_axis,
+)
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.searches import Floats, best_so_far, epochs_spent, seconds_spent, wall
+from blindtune.report.searches import Floats, accumulate_best, accumulate_epochs, accumulate_seconds, study_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,17 +33,17 @@ CAPTION = (
 
 #: The axes of the two panels: what was spent up to the end of each trial, and what it is called.
 AXES: tuple[tuple[Callable[[list[Trial]], Floats], str], ...] = (
-    (epochs_spent, "training epochs spent, all trials together"),
-    (seconds_spent, "wall seconds spent, all parts together"),
+    (accumulate_epochs, "training epochs spent, all trials together"),
+    (accumulate_seconds, "wall seconds spent, all parts together"),
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """A line per tuner, the median over the seeds, in their band; the other systems as levels and points."""
-    tuners = dataset.of_kind("tuner")
+    tuners = dataset.systems_of_kind("tuner")
     if not tuners:
-        return sentence(f"No tuner was run on {dataset.name}: there is no search to show.")
-    with drawing(INCH, 5.2) as figure:
+        return draw_sentence(f"No tuner was run on {dataset.name}: there is no search to show.")
+    with new_figure(WIDTH, 5.2) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
         others = [system for system in dataset.classifiers if system.kind != "tuner"]
         # The more bands lie on one another, the fainter each.
@@ -45,12 +54,12 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
             _level(panels, system, marks[system.name])
         _finish(panels, dataset)
         handles, labels = panels[0].get_legend_handles_labels()
-        legend_below(figure, handles, labels)
-        figure.suptitle(f"{literal(dataset.title)}: best dev error so far", fontsize=10.5)
+        add_legend_below(figure, handles, labels)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: best dev error so far", fontsize=10.5)
         return figure
 
 
-def median_and_band(spent: list[Floats], best: list[Floats]) -> tuple[Floats, Floats]:
+def compute_median_and_band(spent: list[Floats], best: list[Floats]) -> tuple[Floats, Floats]:
     """What was reached at every point at which any seed ended a trial.
 
     A search that has ended keeps what it has. Nothing is said before every seed has a first score.
@@ -71,13 +80,19 @@ def median_and_band(spent: list[Floats], best: list[Floats]) -> tuple[Floats, Fl
     return points[known], np.stack([of_seeds.min(axis=0), np.median(of_seeds, axis=0), of_seeds.max(axis=0)])
 
 
-def _curves(panels: Any, system: SystemRecords, mark: Mark, shade: float) -> None:
+def _curves(panels: Any, system: SystemRecords, mark: SystemStyle, shade: float) -> None:
     panels[0].plot(
-        [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=5, label=literal(system.name)
+        [],
+        [],
+        color=mark.colour,
+        linestyle=mark.line,
+        marker=mark.marker,
+        markersize=5,
+        label=escape_dollars(system.name),
     )
-    best = [best_so_far(run.trials) for run in system.runs]
+    best = [accumulate_best(run.trials) for run in system.runs]
     for axes, (measure, _) in zip(panels, AXES, strict=True):
-        points, reached = median_and_band([measure(run.trials) for run in system.runs], best)
+        points, reached = compute_median_and_band([measure(run.trials) for run in system.runs], best)
         axes.fill_between(points, reached[0], reached[2], step="post", color=mark.colour, alpha=shade, linewidth=0)
         axes.plot(
             points, reached[1], color=mark.colour, linestyle=mark.line, linewidth=1.7, drawstyle="steps-post", zorder=3
@@ -85,31 +100,31 @@ def _curves(panels: Any, system: SystemRecords, mark: Mark, shade: float) -> Non
         axes.plot(points[-1:], reached[1, -1:], marker=mark.marker, markersize=5.5, color=mark.colour, zorder=4)
 
 
-def _level(panels: Any, system: SystemRecords, mark: Mark) -> None:
+def _level(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     dots = (0, (1, 2))
     panels[0].axhline(100 * system.error("dev"), color=mark.colour, linestyle=dots, linewidth=1.1, zorder=1)
     style: dict[str, Any] = {"marker": mark.marker, "markersize": 5, "color": mark.colour, "markerfacecolor": "white"}
-    panels[0].plot([], [], linestyle=dots, label=literal(system.name), **style)
-    seconds, errors = [wall(run) for run in system.runs], [100 * run.card.dev_error for run in system.runs]
+    panels[0].plot([], [], linestyle=dots, label=escape_dollars(system.name), **style)
+    seconds, errors = [study_seconds(run) for run in system.runs], [100 * run.card.dev_error for run in system.runs]
     panels[1].plot(seconds, errors, linestyle="", **style)
 
 
 def _finish(panels: "list[Axes]", dataset: DatasetRecords) -> None:
-    error_axis(panels[0], *_frame(dataset))
+    set_error_axis(panels[0], *_frame(dataset))
     panels[0].set_ylabel("dev error (%)")
     for axes, (_, what) in zip(panels, AXES, strict=True):
         axes.set_xlabel(what)
         axes.set_xscale("log")
-        log_axis(axes.xaxis, *axes.get_xlim())
+        set_log_axis(axes.xaxis, *axes.get_xlim())
 
 
 def _frame(dataset: DatasetRecords) -> tuple[float, float]:
     """The errors to be shown, in %: all that was reached, and of the first guesses only what leaves room for it."""
     last = [100 * run.card.dev_error for system in dataset.classifiers for run in system.runs]
-    early = [_after(run.trials, 0.1) for system in dataset.of_kind("tuner") for run in system.runs]
+    early = [_after(run.trials, 0.1) for system in dataset.systems_of_kind("tuner") for run in system.runs]
     return min(last), max([*last, float(np.nanmedian([*early, max(last)]))])
 
 
 def _after(trials: list[Trial], share: float) -> float:
     """The best dev error in % after this share of the trials; NaN where there was none yet."""
-    return float(best_so_far(trials)[int(share * (len(trials) - 1))])
+    return float(accumulate_best(trials)[int(share * (len(trials) - 1))])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindtune.core.colors import CLASSES
-from blindtune.report.figures.style import INCH, Mark, drawing, literal, sentence
+from blindtune.report.figures.style import WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
 from blindtune.report.records import DatasetRecords
 from blindtune.report.tables.datasets import SPLITS
 
@@ -19,25 +19,25 @@ CAPTION = (
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """Three panels with the same axes, a colour per class."""
     if dataset.manifest.sample_shape != [2]:
-        return sentence(f"{dataset.name} has no two features that could be drawn as a plane.")
-    with drawing(INCH, 3.0) as figure:
+        return draw_sentence(f"{dataset.name} has no two features that could be drawn as a plane.")
+    with new_figure(WIDTH, 3.0) as figure:
         panels: Any = figure.subplots(1, 3, sharex=True, sharey=True)
         for split, axes in zip(SPLITS, panels, strict=True):
-            x, y = dataset.picture[f"{split}_x"], dataset.picture[f"{split}_y"]
-            scatter(axes, x, y)
+            x, y = dataset.split_samples[f"{split}_x"], dataset.split_samples[f"{split}_y"]
+            scatter_samples(axes, x, y)
             axes.set_title(f"{split}: {len(y):,} of {sum(dataset.manifest.counts[split].values()):,} samples")
-            axes.set_xlabel(f"feature 1 ({literal(dataset.manifest.units)})")
-        panels[0].set_ylabel(f"feature 2 ({literal(dataset.manifest.units)})")
+            axes.set_xlabel(f"feature 1 ({escape_dollars(dataset.manifest.units)})")
+        panels[0].set_ylabel(f"feature 2 ({escape_dollars(dataset.manifest.units)})")
         _frame(panels[0], dataset)
-        class_legend(figure, dataset)
-        figure.suptitle(literal(dataset.title), fontsize=10.5)
+        add_class_legend(figure, dataset)
+        figure.suptitle(escape_dollars(dataset.title), fontsize=10.5)
         return figure
 
 
-def scatter(axes: "Axes", x: Any, y: Any, edge: float = 0.0) -> None:
+def scatter_samples(axes: "Axes", x: Any, y: Any, edge: float = 0.0) -> None:
     """Samples ``x`` (samples, 2) by class ``y``, as pixels: an SVG with every dot would be huge.
 
     The fewer there are, the larger the dots; ``edge`` is the width of a white line around them, in points.
@@ -49,12 +49,12 @@ def scatter(axes: "Axes", x: Any, y: Any, edge: float = 0.0) -> None:
     )
 
 
-def class_legend(figure: "Figure", dataset: DatasetRecords) -> None:
+def add_class_legend(figure: "Figure", dataset: DatasetRecords) -> None:
     """A dot and a name per class, below all panels."""
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], marker="o", linestyle="", color=CLASSES[label % len(CLASSES)][0], label=literal(name))
+        Line2D([], [], marker="o", linestyle="", color=CLASSES[label % len(CLASSES)][0], label=escape_dollars(name))
         for label, name in enumerate(dataset.manifest.classes)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
@@ -62,7 +62,7 @@ def class_legend(figure: "Figure", dataset: DatasetRecords) -> None:
 
 def _frame(axes: "Axes", dataset: DatasetRecords) -> None:
     """Show all but the few far outliers, which would shrink everything else."""
-    x = np.concatenate([dataset.picture[f"{split}_x"] for split in SPLITS])
+    x = np.concatenate([dataset.split_samples[f"{split}_x"] for split in SPLITS])
     low, high = np.quantile(x, [0.002, 0.998], axis=0)
     margin = 0.05 * (high - low)
     axes.set_xlim(low[0] - margin[0], high[0] + margin[0])

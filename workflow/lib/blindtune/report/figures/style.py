@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindtune.core.files import write_beside
-from blindtune.report.records import Records
+from blindtune.report.records import ReportRecords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 #: One per round of the colours.
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)))
-INCH = 7.4
+WIDTH = 7.4
 
 _SETTINGS: dict[str, Any] = {
     "font.size": 9,
@@ -44,7 +44,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Mark:
+class SystemStyle:
     """The colour, marker and line of a system, the same in every figure."""
 
     colour: str
@@ -52,18 +52,18 @@ class Mark:
     line: Any = "-"
 
 
-def marks(records: Records) -> dict[str, Mark]:
+def assign_styles(records: ReportRecords) -> dict[str, SystemStyle]:
     """A mark per system, in the order in which the config names them."""
     names = dict.fromkeys(system.name for dataset in records.datasets for system in dataset.classifiers)
     return {name: _mark(number) for number, name in enumerate(names)}
 
 
-def _mark(number: int) -> Mark:
+def _mark(number: int) -> SystemStyle:
     turn, place = divmod(number, len(PALETTE))
-    return Mark(PALETTE[place], MARKERS[(place + turn) % len(MARKERS)], LINES[turn % len(LINES)])
+    return SystemStyle(PALETTE[place], MARKERS[(place + turn) % len(MARKERS)], LINES[turn % len(LINES)])
 
 
-def log_axis(axis: "Axis", lowest: float, highest: float) -> None:
+def set_log_axis(axis: "Axis", lowest: float, highest: float) -> None:
     """A logarithmic axis with plain numbers, and a few of them even where it is short."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -74,7 +74,7 @@ def log_axis(axis: "Axis", lowest: float, highest: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def error_axis(axes: "Axes", lowest: float, highest: float) -> None:
+def set_error_axis(axes: "Axes", lowest: float, highest: float) -> None:
     """Errors in % from below ``lowest`` to above ``highest``; logarithmic where none is 0, since they crowd there."""
     if lowest <= 0:
         axes.set_ylim(-0.05 * highest - 0.05, 1.08 * highest + 0.1)
@@ -82,22 +82,22 @@ def error_axis(axes: "Axes", lowest: float, highest: float) -> None:
     room = max(1.05, (highest / lowest) ** 0.06)
     axes.set_yscale("log")
     axes.set_ylim(lowest / room, highest * room)
-    log_axis(axes.yaxis, *axes.get_ylim())
+    set_log_axis(axes.yaxis, *axes.get_ylim())
 
 
-def legend_below(figure: "Figure", handles: list[Any], labels: list[str]) -> None:
+def add_legend_below(figure: "Figure", handles: list[Any], labels: list[str]) -> None:
     """A legend under all panels, in as many columns as its longest name leaves room for."""
     columns = min(6, len(labels), max(1, int(84 / (max(map(len, labels), default=1) + 9))))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.8)
 
 
-def literal(text: str) -> str:
+def escape_dollars(text: str) -> str:
     """``text`` for matplotlib, which takes what stands between dollars for mathematics."""
     return text.replace("$", r"\$")
 
 
 @contextmanager
-def drawing(wide: float = INCH, high: float = 3.2) -> Iterator["Figure"]:
+def new_figure(wide: float = WIDTH, high: float = 3.2) -> Iterator["Figure"]:
     """A figure of this size in inches, drawn without a screen and in the style of the report."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -106,7 +106,7 @@ def drawing(wide: float = INCH, high: float = 3.2) -> Iterator["Figure"]:
         yield Figure(figsize=(wide, high), layout="constrained")
 
 
-def save(figure: "Figure", folder: Path, stem: str) -> None:
+def save_figure(figure: "Figure", folder: Path, stem: str) -> None:
     """Write a figure as SVG and PNG."""
     import matplotlib
 
@@ -115,8 +115,8 @@ def save(figure: "Figure", folder: Path, stem: str) -> None:
         write_beside(folder / f"{stem}.png", figure.savefig)
 
 
-def sentence(text: str) -> "Figure":
+def draw_sentence(text: str) -> "Figure":
     """In place of a figure that makes no sense here: a sentence that says why."""
-    with drawing(high=0.8) as figure:
-        figure.text(0.5, 0.5, literal(text), ha="center", va="center", color="#333333")
+    with new_figure(high=0.8) as figure:
+        figure.text(0.5, 0.5, escape_dollars(text), ha="center", va="center", color="#333333")
         return figure

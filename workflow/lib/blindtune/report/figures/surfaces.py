@@ -4,9 +4,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from blindtune.core.colors import CLASSES
-from blindtune.report.figures.splits import class_legend, scatter
-from blindtune.report.figures.style import INCH, Mark, drawing, literal, sentence
-from blindtune.report.records import Arrays, DatasetRecords, Run
+from blindtune.report.figures.splits import add_class_legend, scatter_samples
+from blindtune.report.figures.style import WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
+from blindtune.report.records import Arrays, DatasetRecords, RunRecords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,28 +22,28 @@ COLUMNS = 3
 SAMPLES = 600
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """A panel per system: its decision surface and some eval samples on it."""
-    chosen = [(system.name, system.chosen()) for system in dataset.classifiers]
+    chosen = [(system.name, system.best_on_dev()) for system in dataset.classifiers]
     drawn = [(name, run, run.surface) for name, run in chosen if run.surface is not None]
     if not drawn:
-        return sentence(f"{dataset.name} has no two features over which a decision surface could be drawn.")
+        return draw_sentence(f"{dataset.name} has no two features over which a decision surface could be drawn.")
     rows = math.ceil(len(drawn) / COLUMNS)
-    with drawing(INCH, 2.75 * rows + 0.7) as figure:
+    with new_figure(WIDTH, 2.75 * rows + 0.7) as figure:
         panels: Any = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
         for axes, (name, run, surface) in zip(panels.flat, drawn, strict=False):
             _panel(axes, dataset, surface)
-            axes.set_title(f"{literal(name)}\n{_caption(run)}")
+            axes.set_title(f"{escape_dollars(name)}\n{_caption(run)}")
         for axes in panels.flat[len(drawn) :]:
             axes.set_visible(False)
         _label_edges(panels, len(drawn), dataset.manifest.units)
-        class_legend(figure, dataset)
-        figure.suptitle(f"{literal(dataset.title)}: decisions, and some eval samples", fontsize=10.5)
+        add_class_legend(figure, dataset)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: decisions, and some eval samples", fontsize=10.5)
         return figure
 
 
-def _caption(run: Run) -> str:
-    return f"seed {run.card.seed}, eval error {run.look.error:.2%}"
+def _caption(run: RunRecords) -> str:
+    return f"seed {run.card.seed}, eval error {run.decode.error:.2%}"
 
 
 def _panel(axes: "Axes", dataset: DatasetRecords, surface: Arrays) -> None:
@@ -61,7 +61,7 @@ def _panel(axes: "Axes", dataset: DatasetRecords, surface: Arrays) -> None:
         cmap=colours,
         norm=BoundaryNorm([label - 0.5 for label in range(labels + 1)], labels),
     )
-    scatter(axes, dataset.picture["eval_x"][:SAMPLES], dataset.picture["eval_y"][:SAMPLES], 0.3)
+    scatter_samples(axes, dataset.split_samples["eval_x"][:SAMPLES], dataset.split_samples["eval_y"][:SAMPLES], 0.3)
     axes.set_xlim(float(x[0]), float(x[-1]))
     axes.set_ylim(float(y[0]), float(y[-1]))
     axes.grid(False)
@@ -72,7 +72,7 @@ def _label_edges(panels: Any, drawn: int, units: str) -> None:
     for number in range(drawn):
         axes = panels.flat[number]
         if number % COLUMNS == 0:
-            axes.set_ylabel(f"feature 2 ({literal(units)})")
+            axes.set_ylabel(f"feature 2 ({escape_dollars(units)})")
         if number + COLUMNS >= drawn:
-            axes.set_xlabel(f"feature 1 ({literal(units)})")
+            axes.set_xlabel(f"feature 1 ({escape_dollars(units)})")
             axes.tick_params(labelbottom=True)

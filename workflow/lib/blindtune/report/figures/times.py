@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blindtune.report.figures.style import INCH, PALETTE, Mark, drawing, literal, sentence
+from blindtune.report.figures.style import PALETTE, WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import Floats
 from blindtune.report.tables.times import PARTS, mean_seconds
@@ -27,13 +27,13 @@ NAMES = {
 COLOURS = dict(zip(PARTS, (PALETTE[1], PALETTE[5], PALETTE[0], PALETTE[4], PALETTE[7]), strict=True))
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
+def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     """A bar per tuner, in wall seconds and in shares: suggesting, building, training, scoring, saving."""
-    tuners = dataset.of_kind("tuner")
+    tuners = dataset.systems_of_kind("tuner")
     if not tuners:
-        return sentence(f"No tuner was run on {dataset.name}: there is no search whose time could be split.")
+        return draw_sentence(f"No tuner was run on {dataset.name}: there is no search whose time could be split.")
     seconds = np.array([[mean_seconds(system, part, "wall") for part in PARTS] for system in tuners])
-    with drawing(INCH, 1.5 + 0.28 * len(tuners)) as figure:
+    with new_figure(WIDTH, 1.5 + 0.28 * len(tuners)) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
         _bars(panels[0], tuners, seconds)
         _bars(panels[1], tuners, 100 * seconds / np.maximum(seconds.sum(axis=1, keepdims=True), 1e-12))
@@ -43,12 +43,12 @@ def draw(dataset: DatasetRecords, marks: dict[str, Mark]) -> "Figure":
         panels[1].set_xlim(0, 100)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(PARTS))
-        figure.suptitle(f"{literal(dataset.title)}: where the seconds went, mean over the seeds", fontsize=10.5)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: where the seconds went, mean over the seeds", fontsize=10.5)
         return figure
 
 
 def _bars(axes: Any, tuners: list[SystemRecords], amounts: Floats) -> None:
-    names = [literal(system.name) for system in tuners]
+    names = [escape_dollars(system.name) for system in tuners]
     start = np.zeros(len(tuners))
     for part, amount in zip(PARTS, amounts.T, strict=True):
         axes.barh(names, amount, left=start, height=0.72, color=COLOURS[part], label=NAMES[part], linewidth=0)

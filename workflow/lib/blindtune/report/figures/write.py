@@ -4,25 +4,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blindtune.report import contents as names
-from blindtune.report.figures.style import Mark, marks, save
-from blindtune.report.records import DatasetRecords, Records
+from blindtune.report import contents
+from blindtune.report.figures.style import SystemStyle, assign_styles, save_figure
+from blindtune.report.records import DatasetRecords, ReportRecords
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FAMILIES: dict[str, Callable[[DatasetRecords, dict[str, Mark]], "Figure"]] = names.members(names.FIGURES, "draw")
-#: What stands under a figure of each family.
-CAPTIONS: dict[str, str] = names.members(names.FIGURES, "CAPTION")
+DRAW: dict[str, Callable[[DatasetRecords, dict[str, SystemStyle]], "Figure"]] = contents.load_members(
+    contents.FIGURE_MODULES, "draw"
+)
+#: What stands under a figure of each kind.
+CAPTIONS: dict[str, str] = contents.load_members(contents.FIGURE_MODULES, "CAPTION")
 
 
-def write_figures(records: Records, folder: Path) -> None:
+def write_figures(records: ReportRecords, folder: Path) -> None:
     """Write every figure of `names` as SVG and PNG; where one makes no sense, a sentence stands in its place.
 
     Raises:
         UserError: the disk refuses.
     """
-    of_system = marks(records)
+    of_system = assign_styles(records)
     for dataset in records.datasets:
-        for family in dataset.families:
-            save(FAMILIES[family](dataset, of_system), folder, f"{family}_{dataset.name}")
+        for kind in dataset.figure_kinds:
+            save_figure(DRAW[kind](dataset, of_system), folder, f"{kind}_{dataset.name}")

@@ -3,26 +3,26 @@
 from dataclasses import dataclass
 from itertools import combinations
 
-from blindtune.report.published import published
-from blindtune.report.records import DatasetRecords, Records, SystemRecords, in_groups
+from blindtune.report.published import load_published
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords, pair_by_group
 from blindtune.report.stats.statistics import (
-    LEVEL,
+    CONFIDENCE,
     Difference,
-    difference,
-    disagreements_needed,
-    holm,
-    paired,
-    sampling_part,
+    adjust_holm,
+    binomial_component,
+    compare_paired,
+    estimate_difference,
+    max_disagreements,
 )
 
 #: The published manual and tuned system of each dataset whose difference is weighed.
 PUBLISHED = {"10": ("MLP-M2", "MLP-A2"), "11": ("Manual", "Auto"), "12": ("Manual", "Auto")}
 #: Of more systems than this the sentence gives the names alone; the numbers stand in the table.
-MOST_SPELLED_OUT = 3
+MAX_SPELLED_OUT = 3
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairComparison:
     """Two systems on the same eval samples.
 
     Attributes:
@@ -34,19 +34,19 @@ class Pair:
     better: SystemRecords
     other: SystemRecords
     difference: Difference
-    adjusted: float
+    adjusted_p: float
 
     @property
-    def distinct(self) -> bool:
+    def differs(self) -> bool:
         """Whether the data tell the two apart."""
-        return self.adjusted < 1 - LEVEL
+        return self.adjusted_p < 1 - CONFIDENCE
 
-    def holds(self, system: SystemRecords) -> bool:
+    def includes(self, system: SystemRecords) -> bool:
         """Whether ``system`` is one of the two."""
         return system.name in (self.better.name, self.other.name)
 
 
-def pairs(dataset: DatasetRecords) -> list[Pair]:
+def compare_all_pairs(dataset: DatasetRecords) -> list[PairComparison]:
     """Every pair of classifiers of a dataset.
 
     The p values are adjusted over all of them, not only over those with the best: which system is the
@@ -55,99 +55,103 @@ def pairs(dataset: DatasetRecords) -> list[Pair]:
     ordered = sorted(dataset.classifiers, key=lambda system: system.error("eval"))
     wrong = {system.name: system.wrong() for system in ordered}
     both = list(combinations(ordered, 2))
-    found = [paired(wrong[other.name], wrong[better.name], in_groups(other, better)) for better, other in both]
-    adjusted = holm([each.p for each in found])
-    return [Pair(better, other, each, p) for (better, other), each, p in zip(both, found, adjusted, strict=True)]
+    found = [
+        compare_paired(wrong[other.name], wrong[better.name], pair_by_group(other, better)) for better, other in both
+    ]
+    adjusted = adjust_holm([each.p for each in found])
+    return [
+        PairComparison(better, other, each, p) for (better, other), each, p in zip(both, found, adjusted, strict=True)
+    ]
 
 
-def with_best(dataset: DatasetRecords, found: list[Pair]) -> list[Pair]:
+def select_pairs_with_best(dataset: DatasetRecords, found: list[PairComparison]) -> list[PairComparison]:
     """Those of ``found`` that compare the lowest mean eval error with the rest."""
     best = min(dataset.classifiers, key=lambda system: system.error("eval"))
     return [pair for pair in found if pair.better.name == best.name]
 
 
-def manual_and_tuned(found: list[Pair]) -> list[Pair]:
+def select_manual_tuned_pairs(found: list[PairComparison]) -> list[PairComparison]:
     """Those of ``found`` that compare a manual model with a tuned one."""
     return [pair for pair in found if {pair.better.kind, pair.other.kind} == {"manual", "tuner"}]
 
 
-def winner(dataset: DatasetRecords, found: list[Pair]) -> str:
+def describe_winner(dataset: DatasetRecords, found: list[PairComparison]) -> str:
     """Which system has the lowest eval error, and from which others it can be told apart."""
     if not dataset.classifiers:
         return "No classifier was compared."
     best = min(dataset.classifiers, key=lambda system: system.error("eval"))
-    against = with_best(dataset, found)
+    against = select_pairs_with_best(dataset, found)
     start = f"{best.name} has the lowest mean eval error ({_percent(best.error('eval'))})."
     if not against:
         return f"{start} Nothing else was compared with it."
-    equal = [pair for pair in against if not pair.distinct]
+    equal = [pair for pair in against if not pair.differs]
     if not equal:
         return f"{start} It is better than all others. {_caution(dataset)}".strip()
-    names = _with_intervals(equal) if len(equal) <= MOST_SPELLED_OUT else _listed([pair.other.name for pair in equal])
-    rest = [pair.other.name for pair in against if pair.distinct]
+    names = _with_intervals(equal) if len(equal) <= MAX_SPELLED_OUT else _listed([pair.other.name for pair in equal])
+    rest = [pair.other.name for pair in against if pair.differs]
     beaten = f" It is better than {_listed(rest)}." if rest else ""
     return f"{start} It is not distinguishable from {names}.{beaten} {_caution(dataset)}".strip()
 
 
-def _with_intervals(found: list[Pair]) -> str:
+def _with_intervals(found: list[PairComparison]) -> str:
     return "; ".join(f"{pair.other.name} ({_interval(pair)})" for pair in found)
 
 
-def headline(dataset: DatasetRecords, found: list[Pair]) -> str:
+def describe_manual_and_tuned(dataset: DatasetRecords, found: list[PairComparison]) -> str:
     """Manual against tuned: the pair that dev alone would choose, then how all such pairs fall out."""
-    manual, tuned = dataset.of_kind("manual"), dataset.of_kind("tuner")
+    manual, tuned = dataset.systems_of_kind("manual"), dataset.systems_of_kind("tuner")
     if not manual or not tuned:
         absent = "manual model" if not manual else "tuner"
         return f"Manual against tuned stays open, since no {absent} was run."
     expert, search = (min(systems, key=lambda system: system.error("dev")) for systems in (manual, tuned))
-    pair = next(pair for pair in found if pair.holds(expert) and pair.holds(search))
+    pair = next(pair for pair in found if pair.includes(expert) and pair.includes(search))
     return (
         f"Chosen by dev error, as a blind user must, the manual model is {expert.name} "
         f"({_percent(expert.error('eval'))} on eval) and the tuned one {search.name} "
-        f"({_percent(search.error('eval'))}). {_outcome(pair)} {_tally(manual_and_tuned(found))}{_caution(dataset)}"
+        f"({_percent(search.error('eval'))}). {_outcome(pair)} {_tally(select_manual_tuned_pairs(found))}{_caution(dataset)}"
     ).strip()
 
 
-def published_gaps(records: Records) -> list[str]:
+def describe_published_gaps(records: ReportRecords) -> list[str]:
     """What is to be said of the published study: of #10, and of whatever else was compared here."""
     compared = {dataset.manifest.published for dataset in records.datasets}
-    return [published_gap(number) for number in PUBLISHED if number == "10" or number in compared]
+    return [describe_published_gap(number) for number in PUBLISHED if number == "10" or number in compared]
 
 
-def published_gap(number: str) -> str:
+def describe_published_gap(number: str) -> str:
     """Whether the published manual and tuned errors on a dataset can be told apart, from the printed numbers."""
-    manual, tuned = (published().errors[number, system] for system in PUBLISHED[number])
-    samples = published().sizes[number].eval
-    parts = [sampling_part(row.eval / 100, samples) for row in (manual, tuned)]
-    found = difference((tuned.eval - manual.eval) / 100, parts)
+    manual, tuned = (load_published().errors[number, system] for system in PUBLISHED[number])
+    samples = load_published().sizes[number].eval
+    parts = [binomial_component(row.eval / 100, samples) for row in (manual, tuned)]
+    found = estimate_difference((tuned.eval - manual.eval) / 100, parts)
     half = found.high - found.value
-    word = "exceeds" if found.exceeds() else "lies within"
+    word = "exceeds" if found.excludes_zero() else "lies within"
     said = (
         f"The published difference between {manual.system} ({manual.eval:.2f}%) and {tuned.system} ({tuned.eval:.2f}%) "
         f"on #{number}, {_points(found.value)} on {samples:,} eval samples, {word} the sampling error: taken as "
         f"independent, two such error rates must differ by more than {_points(half)} for a 95% interval to leave out 0."
     )
-    if found.exceeds():
+    if found.excludes_zero():
         return (
             f"{said} That holds for samples drawn one by one; these belong to patients, whose number is not printed, "
             "and few patients would make the error larger."
         )
     return (
         f"{said} The paper does not say on how many samples the two models disagree. Only if on no more than "
-        f"{disagreements_needed(found.value, samples):,} of them would a paired test tell them apart."
+        f"{max_disagreements(found.value, samples):,} of them would a paired test tell them apart."
     )
 
 
-def _outcome(pair: Pair) -> str:
-    if pair.distinct:
+def _outcome(pair: PairComparison) -> str:
+    if pair.differs:
         return f"The {_word(pair.better)} one is better ({_interval(pair)})."
     return f"The two are not distinguishable ({_interval(pair)})."
 
 
-def _tally(found: list[Pair]) -> str:
+def _tally(found: list[PairComparison]) -> str:
     if len(found) < 2:
         return ""
-    won = {word: sum(pair.distinct and _word(pair.better) == word for pair in found) for word in ("manual", "tuned")}
+    won = {word: sum(pair.differs and _word(pair.better) == word for pair in found) for word in ("manual", "tuned")}
     open_pairs = len(found) - sum(won.values())
     return (
         f"Of all {len(found)} pairs of a manual and a tuned model, the manual one is better in {won['manual']}, "
@@ -169,15 +173,15 @@ def _word(system: SystemRecords) -> str:
     return "tuned" if system.kind == "tuner" else "manual"
 
 
-def _interval(pair: Pair) -> str:
+def _interval(pair: PairComparison) -> str:
     found = pair.difference
     return (
         f"difference {_points(found.value)}, 95% interval of this pair alone {_signed(found.low)} to "
-        f"{_signed(found.high)}; p adjusted for all pairs {probability(pair.adjusted)}"
+        f"{_signed(found.high)}; p adjusted for all pairs {format_p(pair.adjusted_p)}"
     )
 
 
-def probability(p: float) -> str:
+def format_p(p: float) -> str:
     """p as one writes it in a sentence."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 

@@ -11,21 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.seeds import derive
-from blindtune.report.stats.statistics import LEVEL, Difference, Groups, Part, difference, sample_part, spread
+from blindtune.report.stats.statistics import (
+    CONFIDENCE,
+    Difference,
+    PairedGroups,
+    VarianceComponent,
+    compute_sd,
+    estimate_difference,
+    sample_component,
+)
 
 #: From here on outperforming counts as meaningful (Bouthillier et al. 2021, arXiv 2103.03098).
-MEANINGFUL = 0.75
+MEANINGFUL_PROBABILITY = 0.75
 #: With fewer pairs not even winning all of them is significant: 2 / 2**5 is 6%, 2 / 2**6 is 3%.
-FEWEST_PAIRS = 6
+MIN_PAIRS = 6
 #: The variance of a random effect of so few datasets says nothing.
-FEWEST_DATASETS = 6
+MIN_DATASETS = 6
 RESAMPLES = 10_000
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Outperforming:
+class Outperformance:
     """How often a run of the first beats the run of the second with the same seed; a tie is half a win.
 
     Attributes:
@@ -42,21 +50,21 @@ class Outperforming:
     pairs: int
 
     @property
-    def ahead(self) -> bool:
+    def is_ahead(self) -> bool:
         """Whether the first wins more often than chance does.
 
         The bootstrap alone would say so of equals in 12 of 100 cases with 7 pairs; hence the exact test beside it.
         """
-        return self.low > 0.5 and self.p < 1 - LEVEL
+        return self.low > 0.5 and self.p < 1 - CONFIDENCE
 
     @property
-    def decided(self) -> bool:
+    def is_meaningful(self) -> bool:
         """Whether the first is ahead, and so often that it matters."""
-        return self.ahead and self.high > MEANINGFUL
+        return self.is_ahead and self.high > MEANINGFUL_PROBABILITY
 
 
 @dataclass(frozen=True)
-class Ranks:
+class RankTest:
     """Friedman's test and Nemenyi's critical difference over datasets.
 
     Attributes:
@@ -73,7 +81,7 @@ class Ranks:
 
 
 @dataclass(frozen=True)
-class Mixed:
+class MixedModelFit:
     """What a linear mixed model says of the systems.
 
     Attributes:
@@ -85,7 +93,9 @@ class Mixed:
     half: float
 
 
-def paired_by_seed(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Groups | None = None) -> Difference:
+def compare_paired_by_seed(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
+) -> Difference:
     """The mean error of ``first`` minus that of ``second``, run with the same seeds on the same eval samples.
 
     Args:
@@ -93,12 +103,12 @@ def paired_by_seed(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: 
         groups: the same by group, where samples go together.
     """
     d = first.mean(axis=1) - second.mean(axis=1)
-    deviation = spread(d.tolist())
-    over_seeds = [] if deviation is None else [Part(deviation**2 / len(d), len(d) - 1)]
-    return difference(float(d.mean()), [sample_part(first, second, groups), *over_seeds])
+    deviation = compute_sd(d.tolist())
+    over_seeds = [] if deviation is None else [VarianceComponent(deviation**2 / len(d), len(d) - 1)]
+    return estimate_difference(float(d.mean()), [sample_component(first, second, groups), *over_seeds])
 
 
-def outperforming(first: Sequence[float], second: Sequence[float], name: Sequence[str]) -> Outperforming:
+def estimate_outperformance(first: Sequence[float], second: Sequence[float], name: Sequence[str]) -> Outperformance:
     """How often ``first`` has the lower error.
 
     Args:
@@ -111,13 +121,13 @@ def outperforming(first: Sequence[float], second: Sequence[float], name: Sequenc
     wins = np.where(a == b, 0.5, a < b)
     rng = np.random.default_rng(derive("outperforming", *name))
     shares = wins[rng.integers(len(wins), size=(RESAMPLES, len(wins)))].mean(axis=1)
-    low, high = np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(shares, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     won, lost = int((a < b).sum()), int((a > b).sum())
     p = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
-    return Outperforming(float(wins.mean()), float(low), float(high), p, len(wins))
+    return Outperformance(float(wins.mean()), float(low), float(high), p, len(wins))
 
 
-def ranks(errors: Floats) -> Ranks:
+def rank_systems(errors: Floats) -> RankTest:
     """Ranks of the systems over the datasets (Friedman 1937; Nemenyi 1963; Demšar, JMLR 7, 2006).
 
     Args:
@@ -129,18 +139,18 @@ def ranks(errors: Floats) -> Ranks:
     each = stats.rankdata(errors, axis=1)
     tested = systems > 2 and datasets > 1 and bool((each != each[:, :1]).any())
     p = float(stats.friedmanchisquare(*errors.T).pvalue) if tested else None
-    return Ranks(each.mean(axis=0).tolist(), p, critical_difference(systems, datasets), datasets)
+    return RankTest(each.mean(axis=0).tolist(), p, compute_critical_difference(systems, datasets), datasets)
 
 
-def critical_difference(systems: int, datasets: int) -> float:
+def compute_critical_difference(systems: int, datasets: int) -> float:
     """By how much two mean ranks must differ to be told apart at 5% (Nemenyi 1963)."""
     from scipy import stats
 
-    q = float(stats.studentized_range.ppf(LEVEL, systems, np.inf)) / math.sqrt(2)
+    q = float(stats.studentized_range.ppf(CONFIDENCE, systems, np.inf)) / math.sqrt(2)
     return q * math.sqrt(systems * (systems + 1) / (6 * datasets))
 
 
-def mixed_model(errors: Floats) -> Mixed | None:
+def fit_mixed_model(errors: Floats) -> MixedModelFit | None:
     """The linear mixed model with systems fixed; datasets, their seeds and system by dataset random.
 
     Every system has every seed of every dataset, and with such balanced data the model's test is the F test on the
@@ -150,7 +160,7 @@ def mixed_model(errors: Floats) -> Mixed | None:
         errors: means over the seeds, (datasets, systems).
 
     Returns:
-        None for fewer datasets than `FEWEST_DATASETS`, or where nothing is left to test against.
+        None for fewer datasets than `MIN_DATASETS`, or where nothing is left to test against.
     """
     from scipy import stats
 
@@ -158,14 +168,14 @@ def mixed_model(errors: Floats) -> Mixed | None:
     left = errors - errors.mean(axis=0) - errors.mean(axis=1, keepdims=True) + errors.mean()
     freedom = (datasets - 1) * (systems - 1)
     residual = float((left**2).sum()) / max(1, freedom)
-    if datasets < FEWEST_DATASETS or residual == 0:
+    if datasets < MIN_DATASETS or residual == 0:
         return None
     between = datasets * float(((errors.mean(axis=0) - errors.mean()) ** 2).sum()) / (systems - 1)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(2 * residual / datasets)
-    return Mixed(float(stats.f.sf(between / residual, systems - 1, freedom)), half)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(2 * residual / datasets)
+    return MixedModelFit(float(stats.f.sf(between / residual, systems - 1, freedom)), half)
 
 
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+def compute_rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Spearman's rank correlation; None where fewer than three values, or all equal, leave it unknown."""
     from scipy import stats
 

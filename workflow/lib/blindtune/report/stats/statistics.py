@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Part:
+class VarianceComponent:
     """An independent part of a variance.
 
     Attributes:
@@ -45,13 +45,13 @@ class Difference:
     high: float
     p: float
 
-    def exceeds(self) -> bool:
+    def excludes_zero(self) -> bool:
         """Whether the interval leaves out 0."""
         return not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
-class Groups:
+class PairedGroups:
     """How two systems did on groups of eval samples that go together, such as those of one patient.
 
     Attributes:
@@ -69,12 +69,12 @@ def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def spread(values: Sequence[float]) -> float | None:
+def compute_sd(values: Sequence[float]) -> float | None:
     """The sample standard deviation (n - 1), or None for a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def difference(value: float, parts: Sequence[Part]) -> Difference:
+def estimate_difference(value: float, parts: Sequence[VarianceComponent]) -> Difference:
     """``value`` with the interval that the parts of its variance give."""
     from scipy import stats
 
@@ -82,11 +82,11 @@ def difference(value: float, parts: Sequence[Part]) -> Difference:
     if error == 0:
         return Difference(value, 0.0, value, value, float(value == 0))
     freedom = welch_satterthwaite(parts)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
     return Difference(value, error, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, freedom)))
 
 
-def welch_satterthwaite(parts: Sequence[Part]) -> float:
+def welch_satterthwaite(parts: Sequence[VarianceComponent]) -> float:
     """The degrees of freedom of the sum of the parts; infinite where nothing in it is estimated."""
     total = math.fsum(part.variance for part in parts)
     if total == 0:
@@ -95,18 +95,20 @@ def welch_satterthwaite(parts: Sequence[Part]) -> float:
     return _inverse(math.fsum((part.variance / total) ** 2 / part.freedom for part in parts))
 
 
-def sampling_part(share: float, samples: int) -> Part:
+def binomial_component(share: float, samples: int) -> VarianceComponent:
     """Binomial variance of an error rate measured on ``samples``."""
-    return Part(share * (1 - share) / samples, math.inf)
+    return VarianceComponent(share * (1 - share) / samples, math.inf)
 
 
-def seed_parts(errors: Sequence[float]) -> list[Part]:
+def seed_components(errors: Sequence[float]) -> list[VarianceComponent]:
     """Variance of the mean over seeds; nothing where a single seed leaves it unknown."""
-    deviation = spread(errors)
-    return [] if deviation is None else [Part(deviation**2 / len(errors), len(errors) - 1)]
+    deviation = compute_sd(errors)
+    return [] if deviation is None else [VarianceComponent(deviation**2 / len(errors), len(errors) - 1)]
 
 
-def clustered_part(wrong: NDArray[np.float64], samples: NDArray[np.int64], part: Part) -> Part:
+def cluster_component(
+    wrong: NDArray[np.float64], samples: NDArray[np.int64], part: VarianceComponent
+) -> VarianceComponent:
     """Variance of an error rate, or of a difference of two, where the samples of a group go together.
 
     The groups, not the samples, are then what was drawn (the linearised variance of a ratio, Cochran 1977, chapter
@@ -120,23 +122,27 @@ def clustered_part(wrong: NDArray[np.float64], samples: NDArray[np.int64], part:
     total, freedom = int(samples.sum()), max(1, len(samples) - 1)
     residual = wrong - samples * (wrong.sum() / total)
     variance = len(samples) / freedom * float((residual**2).sum()) / total**2
-    return Part(max(variance, part.variance), freedom)
+    return VarianceComponent(max(variance, part.variance), freedom)
 
 
-def paired(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Groups | None = None) -> Difference:
+def compare_paired(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
+) -> Difference:
     """The mean error of ``first`` minus that of ``second`` on the same eval samples; their seeds are independent.
 
     Args:
         first, second: whether each sample is wrong, (seeds, samples); the numbers of seeds may differ.
         groups: the same by group, where samples go together.
     """
-    parts = [sample_part(first, second, groups)]
+    parts = [sample_component(first, second, groups)]
     for wrong in (first, second):
-        parts += seed_parts(wrong.mean(axis=1).tolist())
-    return difference(float((first.mean(axis=0) - second.mean(axis=0)).mean()), parts)
+        parts += seed_components(wrong.mean(axis=1).tolist())
+    return estimate_difference(float((first.mean(axis=0) - second.mean(axis=0)).mean()), parts)
 
 
-def sample_part(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Groups | None = None) -> Part:
+def sample_component(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
+) -> VarianceComponent:
     """Variance over the eval samples of the difference between two systems.
 
     Both are averaged over seeds for each sample, so that what is easy or hard for both cancels. The sum of
@@ -151,14 +157,18 @@ def sample_part(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Gro
     d = first.mean(axis=0) - second.mean(axis=0)
     samples = len(d)
     variance = (float(((d - d.mean()) ** 2).sum()) + 2) / max(1, samples - 1)
-    part = Part(variance / samples, max(1, samples - 1))
+    part = VarianceComponent(variance / samples, max(1, samples - 1))
     if groups is None:
         return part
-    return clustered_part(groups.first.mean(axis=0) - groups.second.mean(axis=0), groups.samples, part)
+    return cluster_component(groups.first.mean(axis=0) - groups.second.mean(axis=0), groups.samples, part)
 
 
-def against_published(
-    published: float, published_samples: int, errors: Sequence[float], samples: int, clustered: Part | None = None
+def compare_with_published(
+    published: float,
+    published_samples: int,
+    errors: Sequence[float],
+    samples: int,
+    clustered: VarianceComponent | None = None,
 ) -> Difference:
     """Our mean error minus a published one, which is a single run.
 
@@ -173,17 +183,17 @@ def against_published(
         clustered: the variance of ours over groups of samples that go together. The published samples are then taken
             to go together as much: their groups are not known.
     """
-    theirs, own = sampling_part(published, published_samples), sampling_part(mean(errors), samples)
+    theirs, own = binomial_component(published, published_samples), binomial_component(mean(errors), samples)
     if clustered is not None:
         effect = clustered.variance / own.variance if own.variance else 1.0
-        theirs, own = Part(theirs.variance * effect, clustered.freedom), clustered
+        theirs, own = VarianceComponent(theirs.variance * effect, clustered.freedom), clustered
     parts = [theirs, own]
-    for part in seed_parts(errors):
-        parts.append(Part(part.variance * (1 + len(errors)), part.freedom))
-    return difference(mean(errors) - published, parts)
+    for part in seed_components(errors):
+        parts.append(VarianceComponent(part.variance * (1 + len(errors)), part.freedom))
+    return estimate_difference(mean(errors) - published, parts)
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def adjust_holm(p: Sequence[float]) -> list[float]:
     """Adjusted p values that hold for all tests together (Holm, Scand. J. Statist. 6, 1979), in the order given."""
     adjusted, largest = [0.0] * len(p), 0.0
     for rank, number in enumerate(sorted(range(len(p)), key=lambda number: p[number])):
@@ -192,14 +202,14 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def disagreements_needed(value: float, samples: int) -> int:
+def max_disagreements(value: float, samples: int) -> int:
     """On how many samples two models may disagree at most for a paired difference ``value`` to be beyond 95%.
 
     The paired standard error is at most sqrt(disagreements) / samples.
     """
     from scipy import stats
 
-    return math.floor((abs(value) * samples / float(stats.norm.ppf((1 + LEVEL) / 2))) ** 2)
+    return math.floor((abs(value) * samples / float(stats.norm.ppf((1 + CONFIDENCE) / 2))) ** 2)
 
 
 def _inverse(value: float) -> float:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from blindtune.records.model_card import ModelCard
-from blindtune.report.published import published
-from blindtune.report.records import DatasetRecords, Records, SystemRecords
-from blindtune.report.searches import sees
-from blindtune.report.table import Cell, Row, Table, joined, plain
+from blindtune.report.published import load_published
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
+from blindtune.report.searches import describe_view
+from blindtune.report.table import Cell, ReportTable, Row, join_paths, text_column
 
 _SAME = ("kind", "argument", "meaning", "published", "ours")
 _KINDS = ("tuner", "manual", "knn", "random_forest", "bayes")
@@ -15,7 +15,7 @@ _KINDS = ("tuner", "manual", "knn", "random_forest", "bayes")
 TRAINING = ("optimizer", "learning_rate", "batch_size", "epochs", "loss")
 
 _OURS: dict[str, Callable[[ModelCard], object]] = {
-    "objective": lambda card: f"dev error, {card.scoring} epoch",
+    "objective": lambda card: f"dev error, {card.score_epoch} epoch",
     "max_trials": lambda card: card.budget and card.budget.trials,
     "seed": lambda card: card.seed,
     "allow_new_entries": lambda card: card.settings["tuner"].get("allow_new_entries"),
@@ -23,18 +23,18 @@ _OURS: dict[str, Callable[[ModelCard], object]] = {
 }
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per argument and value; the systems that share it stand in one row."""
     rows = _merged(
         [row for dataset in records.datasets for system in dataset.systems for row in _rows(dataset, system)]
     )
     columns = [
-        plain("kind", "For"),
-        plain("argument", "Argument"),
-        plain("meaning", "Meaning", wide=True),
-        plain("published", "published", wide=True),
-        plain("ours", "ours", wide=True),
-        plain("systems", "Used by", wide=True),
+        text_column("kind", "For"),
+        text_column("argument", "Argument"),
+        text_column("meaning", "Meaning", wide=True),
+        text_column("published", "published", wide=True),
+        text_column("ours", "ours", wide=True),
+        text_column("systems", "Used by", wide=True),
     ]
     notes = [
         "Published values of tuner arguments are those of the published Table 2, which holds for all its datasets. "
@@ -43,7 +43,7 @@ def build(records: Records) -> Table:
         "Our tuners minimise dev error, which orders trials as the published val_accuracy does. 'last' or 'best' names "
         "the epoch whose dev error counts.",
     ]
-    return Table("table2_arguments", "Table 2. The arguments of the tuners and of training", rows, columns, notes)
+    return ReportTable("table2_arguments", "Table 2. The arguments of the tuners and of training", rows, columns, notes)
 
 
 def _merged(rows: list[Row]) -> list[Row]:
@@ -57,7 +57,7 @@ def _merged(rows: list[Row]) -> list[Row]:
         for row in same:
             by_dataset.setdefault(row["title"], []).append(str(row["system"]))
         used = "; ".join(f"{dataset}: {', '.join(systems)}" for dataset, systems in by_dataset.items())
-        records = joined([str(row["records"]) for row in same])
+        records = join_paths([str(row["records"]) for row in same])
         data = ", ".join(dict.fromkeys(str(row["data"]) for row in same))
         merged.append({**{key: same[0][key] for key in _SAME}, "systems": used, "data": data, "records": records})
     return sorted(merged, key=_place)
@@ -65,7 +65,7 @@ def _merged(rows: list[Row]) -> list[Row]:
 
 def _place(row: Row) -> tuple[int, int]:
     """Tuners first, since the table is about them, and their arguments in the published order."""
-    order = ["library", *(argument.name for argument in published().arguments.arguments), *TRAINING]
+    order = ["library", *(argument.name for argument in load_published().arguments.arguments), *TRAINING]
     argument = str(row["argument"])
     return _KINDS.index(str(row["kind"])), order.index(argument) if argument in order else len(order)
 
@@ -74,11 +74,11 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
     if system.kind == "tuner":
         library = ", ".join(_distinct(_library(run.card) for run in system.runs))
         yield _row(dataset, system, "library", "library and algorithm", "Keras Tuner, random search", library)
-        for argument in published().arguments.arguments:
+        for argument in load_published().arguments.arguments:
             ours = _ours(system, argument.name)
             yield _row(dataset, system, argument.name, argument.meaning, argument.published, ours)
-    if sees(system.runs[0].card) is not None:
-        yield _row(dataset, system, "sees", "what of a sample is seen", None, str(sees(system.runs[0].card)))
+    if describe_view(system.runs[0].card) is not None:
+        yield _row(dataset, system, "sees", "what of a sample is seen", None, str(describe_view(system.runs[0].card)))
     if system.kind in ("tuner", "manual"):
         yield from _training_rows(dataset, system)
     else:
@@ -90,10 +90,10 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
 
 def _training_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
     number = dataset.manifest.published
-    said = published().training(number, system.kind)
+    said = load_published().training(number, system.kind)
     for name in TRAINING:
         known, meaning = getattr(said, name, None), "training setting"
-        if system.kind == "tuner" and name in {argument.name for argument in published().arguments.arguments}:
+        if system.kind == "tuner" and name in {argument.name for argument in load_published().arguments.arguments}:
             # Table 2 has a range for a tuner's epochs and batch size; what was used for a dataset stands elsewhere.
             if known is None:
                 continue
@@ -140,5 +140,5 @@ def _row(
         "meaning": meaning,
         "published": known,
         "ours": ours,
-        "records": joined([run.paths[0] for run in system.runs]),
+        "records": join_paths([run.paths[0] for run in system.runs]),
     }

@@ -1,23 +1,23 @@
 """The raw files that gave no sample, and why."""
 
-from blindtune.report.records import DatasetRecords, Records
-from blindtune.report.table import Row, Table, joined, plain
+from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.table import ReportTable, Row, join_paths, text_column
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per bad file."""
     rows = [row for dataset in records.datasets for row in _rows(dataset)]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("file", "File", wide=True),
-        plain("reason", "Reason", wide=True),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("file", "File", wide=True),
+        text_column("reason", "Reason", wide=True),
     ]
     notes = ["Each file is one below the folder of its corpus. It gave no sample, and is not mended or replaced."]
     whole = [dataset.title for dataset in records.datasets if dataset.manifest.bad_files == {}]
     if whole:
         notes.append(f"No file was bad in {', '.join(whole)}.")
-    return Table("bad_files", "Bad files", rows, columns, notes)
+    return ReportTable("bad_files", "Bad files", rows, columns, notes)
 
 
 def _rows(dataset: DatasetRecords) -> list[Row]:
@@ -27,7 +27,7 @@ def _rows(dataset: DatasetRecords) -> list[Row]:
             "data": dataset.data,
             "file": file,
             "reason": reason,
-            "records": joined([dataset.path]),
+            "records": join_paths([dataset.path]),
         }
         for file, reason in sorted((dataset.manifest.bad_files or {}).items())
     ]

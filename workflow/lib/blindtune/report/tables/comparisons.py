@@ -2,18 +2,27 @@
 
 from dataclasses import dataclass
 
-from blindtune.report.records import DatasetRecords, Records
+from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import (
-    Pair,
-    headline,
-    manual_and_tuned,
-    pairs,
-    probability,
-    published_gaps,
-    winner,
-    with_best,
+    PairComparison,
+    compare_all_pairs,
+    describe_manual_and_tuned,
+    describe_published_gaps,
+    describe_winner,
+    format_p,
+    select_manual_tuned_pairs,
+    select_pairs_with_best,
 )
-from blindtune.report.table import Column, Row, Table, fixed, joined, number, percent, plain
+from blindtune.report.table import (
+    Column,
+    ReportTable,
+    Row,
+    format_number,
+    join_paths,
+    number_column,
+    text_column,
+    to_percent,
+)
 
 RULE = (
     "How it is judged: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The "
@@ -27,32 +36,37 @@ RULE = (
 )
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per pair that answers a question; the answers in words are its findings."""
     rows: list[Row] = []
     for dataset in records.datasets:
-        found = pairs(dataset)
-        asked = {"best against the others": with_best(dataset, found), "manual against tuned": manual_and_tuned(found)}
+        found = compare_all_pairs(dataset)
+        asked = {
+            "best against the others": select_pairs_with_best(dataset, found),
+            "manual against tuned": select_manual_tuned_pairs(found),
+        }
         rows += [_row(dataset, question, pair) for question, asked_of in asked.items() for pair in asked_of]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("question", "Question"),
-        plain("better", "lower error"),
-        number("better_eval", "eval %", 2),
-        plain("other", "higher error"),
-        number("other_eval", "eval %", 2),
-        number("difference", "Difference", 2),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("question", "Question"),
+        text_column("better", "lower error"),
+        number_column("better_eval", "eval %", 2),
+        text_column("other", "higher error"),
+        number_column("other_eval", "eval %", 2),
+        number_column("difference", "Difference", 2),
         Column("95% interval", _interval, numeric=True),
         Column("adjusted p", _p, numeric=True),
-        plain("verdict", "Verdict"),
-        plain("blind", "Looks"),
+        text_column("verdict", "Verdict"),
+        text_column("blind", "Looks"),
     ]
-    return Table("comparisons", "Comparisons on the same eval samples", rows, columns, [RULE], sentences(records))
+    return ReportTable(
+        "comparisons", "Comparisons on the same eval samples", rows, columns, [RULE], list_findings(records)
+    )
 
 
 @dataclass(frozen=True)
-class Answers:
+class DatasetAnswers:
     """What is said of one dataset."""
 
     title: str
@@ -60,47 +74,49 @@ class Answers:
     headline: str
 
 
-def answers(records: Records) -> list[Answers]:
+def answer_questions(records: ReportRecords) -> list[DatasetAnswers]:
     """Per dataset, who won, and manual against tuned."""
     said = []
     for dataset in records.datasets:
-        found = pairs(dataset)
-        said.append(Answers(dataset.title, winner(dataset, found), headline(dataset, found)))
+        found = compare_all_pairs(dataset)
+        said.append(
+            DatasetAnswers(dataset.title, describe_winner(dataset, found), describe_manual_and_tuned(dataset, found))
+        )
     return said
 
 
-def sentences(records: Records) -> list[str]:
+def list_findings(records: ReportRecords) -> list[str]:
     """The answers in a row, and what is to be said of the published gap."""
-    said = [f"{each.title}: {text}" for each in answers(records) for text in (each.winner, each.headline)]
-    return [*said, *published_gaps(records)]
+    said = [f"{each.title}: {text}" for each in answer_questions(records) for text in (each.winner, each.headline)]
+    return [*said, *describe_published_gaps(records)]
 
 
-def _row(dataset: DatasetRecords, question: str, pair: Pair) -> Row:
+def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:
     return {
         "dataset": dataset.name,
         "data": dataset.data,
         "question": question,
         "better": pair.better.name,
-        "better_eval": percent(pair.better.error("eval")),
+        "better_eval": to_percent(pair.better.error("eval")),
         "other": pair.other.name,
-        "other_eval": percent(pair.other.error("eval")),
+        "other_eval": to_percent(pair.other.error("eval")),
         "eval_samples": dataset.samples,
         "seeds": len(pair.better.runs),
-        "difference": percent(pair.difference.value),
-        "standard_error": percent(pair.difference.error),
-        "low": percent(pair.difference.low),
-        "high": percent(pair.difference.high),
+        "difference": to_percent(pair.difference.value),
+        "standard_error": to_percent(pair.difference.error),
+        "low": to_percent(pair.difference.low),
+        "high": to_percent(pair.difference.high),
         "p": pair.difference.p,
-        "adjusted_p": pair.adjusted,
-        "verdict": "distinguishable" if pair.distinct else "not distinguishable",
+        "adjusted_p": pair.adjusted_p,
+        "verdict": "distinguishable" if pair.differs else "not distinguishable",
         "blind": "blind" if pair.better.blind and pair.other.blind else "not blind",
-        "records": joined([*pair.better.paths, *pair.other.paths]),
+        "records": join_paths([*pair.better.paths, *pair.other.paths]),
     }
 
 
 def _interval(row: Row) -> str:
-    return f"{fixed(row['low'], 2)} to {fixed(row['high'], 2)}"
+    return f"{format_number(row['low'], 2)} to {format_number(row['high'], 2)}"
 
 
 def _p(row: Row) -> str:
-    return probability(float(row["adjusted_p"] or 0)).removeprefix("= ")
+    return format_p(float(row["adjusted_p"] or 0)).removeprefix("= ")

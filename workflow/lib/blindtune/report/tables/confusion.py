@@ -2,22 +2,31 @@
 
 import numpy as np
 
-from blindtune.report.records import DatasetRecords, Records, SystemRecords
-from blindtune.report.table import Column, Row, Table, fixed, joined, number, percent, plain
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
+from blindtune.report.table import (
+    Column,
+    ReportTable,
+    Row,
+    format_number,
+    join_paths,
+    number_column,
+    text_column,
+    to_percent,
+)
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset, system and true class; a column per answered class."""
     classes = max((len(dataset.manifest.classes) for dataset in records.datasets), default=0)
     rows = [
         row for dataset in records.datasets for system in dataset.classifiers for row in _rows(dataset, system, classes)
     ]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("system", "System"),
-        plain("true", "True class"),
-        number("error", "Missed %", 2),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("system", "System"),
+        text_column("true", "True class"),
+        number_column("error", "Missed %", 2),
         *(_answered(at) for at in range(1, classes + 1)),
     ]
     seeds = len(records.seeds)
@@ -26,11 +35,11 @@ def build(records: Records) -> Table:
         "are numbered in its rows. " + (f"Summed over the {seeds} seeds." if seeds > 1 else "Of the single seed."),
         "Missed: the share of the samples of a class that were answered as another.",
     ]
-    return Table("confusion", "Confusion matrices on eval", rows, columns, notes)
+    return ReportTable("confusion", "Confusion matrices on eval", rows, columns, notes)
 
 
 def _rows(dataset: DatasetRecords, system: SystemRecords, classes: int) -> list[Row]:
-    found = [run.look.confusion for run in system.runs if run.look.confusion is not None]
+    found = [run.decode.confusion for run in system.runs if run.decode.confusion is not None]
     if len(found) < len(system.runs):
         return []
     matrix = np.array(found).sum(axis=0)
@@ -46,8 +55,8 @@ def _rows(dataset: DatasetRecords, system: SystemRecords, classes: int) -> list[
                 "true": f"{at + 1}: {name}",
                 "samples": samples,
                 **{f"as_{to + 1}": int(counts[to]) if to < len(counts) else None for to in range(classes)},
-                "error": percent(1 - int(counts[at]) / samples),
-                "records": joined([path for run in system.runs for path in run.paths[1:]]),
+                "error": to_percent(1 - int(counts[at]) / samples),
+                "records": join_paths([path for run in system.runs for path in run.paths[1:]]),
             }
         )
     return rows
@@ -56,5 +65,5 @@ def _rows(dataset: DatasetRecords, system: SystemRecords, classes: int) -> list[
 def _answered(at: int) -> Column:
     # Nothing, where a dash would stand for a class that the dataset does not have.
     return Column(
-        str(at), lambda row: "" if row[f"as_{at}"] is None else fixed(row[f"as_{at}"], 0), "answered as", True
+        str(at), lambda row: "" if row[f"as_{at}"] is None else format_number(row[f"as_{at}"], 0), "answered as", True
     )

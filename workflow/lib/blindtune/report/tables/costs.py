@@ -4,21 +4,31 @@ from collections.abc import Callable
 from typing import get_args
 
 from blindtune.records.trial import Status
-from blindtune.report.records import DatasetRecords, Records, Run, SystemRecords
-from blindtune.report.searches import wall
+from blindtune.report.records import DatasetRecords, ReportRecords, RunRecords, SystemRecords
+from blindtune.report.searches import study_seconds
 from blindtune.report.stats.statistics import mean
-from blindtune.report.table import ABSENT, Cell, Column, Row, Table, fixed, joined, number, plain
-from blindtune.report.tables.times import brief
+from blindtune.report.table import (
+    ABSENT,
+    Cell,
+    Column,
+    ReportTable,
+    Row,
+    format_number,
+    join_paths,
+    number_column,
+    text_column,
+)
+from blindtune.report.tables.times import format_seconds
 
 STATUSES: tuple[str, ...] = get_args(Status)
 UNITS = ("trials", "epochs", "seconds")
 
 #: What is counted in each study, beside its statuses.
-COUNTED: dict[str, Callable[[Run], float]] = {
+COUNTED: dict[str, Callable[[RunRecords], float]] = {
     "trials": lambda run: run.card.spent.trials,
     "trials_valid": lambda run: run.card.spent.trials - run.card.statuses.get("invalid", 0),
     "epochs": lambda run: run.card.spent.epochs,
-    "wall_seconds": wall,
+    "wall_seconds": study_seconds,
     "cpu_seconds": lambda run: sum(part.cpu for part in run.card.spent.seconds.values()),
     "on_folds": lambda run: sum(trial.fold is not None for trial in run.trials),
     "promoted": lambda run: sum(trial.parent is not None for trial in run.trials),
@@ -32,14 +42,14 @@ RANDOM_KERAS_TUNER = (
 )
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset and system: means over the seeds of one study each."""
     rows = [_row(dataset, system) for dataset in records.datasets for system in dataset.systems]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("system", "System"),
-        *(number(f"given_{unit}", unit, 0, "given") for unit in UNITS),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("system", "System"),
+        *(number_column(f"given_{unit}", unit, 0, "given") for unit in UNITS),
         _count("trials", "trials", "spent"),
         _count("trials_valid", "invalid left out", "spent"),
         _count("epochs", "epochs", "spent"),
@@ -48,10 +58,10 @@ def build(records: Records) -> Table:
         Column("of which", _kinds, "of the trials", wide=True),
         Column("Ended early", _exhausted, numeric=True),
     ]
-    return Table("costs", "What each system was given and what it spent", rows, columns, _notes(records))
+    return ReportTable("costs", "What each system was given and what it spent", rows, columns, _notes(records))
 
 
-def _notes(records: Records) -> list[str]:
+def _notes(records: ReportRecords) -> list[str]:
     notes = [
         "Every number is the mean over the seeds of one study each. Of several limits that are given, the first that "
         "is reached ends a search. Where the seconds went stands in the table of times.",
@@ -86,7 +96,7 @@ def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
         row[name] = mean([count(run) for run in system.runs])
     for status in STATUSES:
         row[status] = mean([run.card.statuses.get(status, 0) for run in system.runs])
-    return row | {"exhausted": sum(run.card.exhausted for run in system.runs), "records": joined(system.paths)}
+    return row | {"exhausted": sum(run.card.exhausted for run in system.runs), "records": join_paths(system.paths)}
 
 
 def _count(key: str, title: str, group: str) -> Column:
@@ -94,7 +104,7 @@ def _count(key: str, title: str, group: str) -> Column:
 
 
 def _shown(value: Cell) -> str:
-    return fixed(value, 0 if value == int(value) else 1) if isinstance(value, int | float) else ABSENT
+    return format_number(value, 0 if value == int(value) else 1) if isinstance(value, int | float) else ABSENT
 
 
 def _kinds(row: Row) -> str:
@@ -103,7 +113,7 @@ def _kinds(row: Row) -> str:
 
 
 def _seconds(row: Row) -> str:
-    return f"{brief(row['wall_seconds'])} / {brief(row['cpu_seconds'])}"
+    return f"{format_seconds(row['wall_seconds'])} / {format_seconds(row['cpu_seconds'])}"
 
 
 def _exhausted(row: Row) -> str:

@@ -1,8 +1,8 @@
 """Table 1: the datasets, published and ours."""
 
-from blindtune.report.published import Sizes, published
-from blindtune.report.records import DatasetRecords, Records
-from blindtune.report.table import Row, Table, joined, number, plain
+from blindtune.report.published import PublishedSizes, load_published
+from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
 
 SPLITS = ("train", "dev", "eval")
 
@@ -12,31 +12,31 @@ STAND_IN_NOTE = (
 )
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset."""
     notes = ["Sizes are samples over all classes. Classes are listed with their samples in train / dev / eval."]
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE)
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("source", "Source"),
-        plain("published_number", "No.", "published"),
-        plain("published_description", "description", "published"),
-        number("published_classes", "classes", 0, "published"),
-        *(number(f"published_{split}", split, 0, "published") for split in SPLITS),
-        number("classes", "classes", 0, "ours"),
-        *(number(split, split, 0, "ours") for split in SPLITS),
-        plain("per_class", "Samples per class", wide=True),
-        plain("sample", "One sample", wide=True),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("source", "Source"),
+        text_column("published_number", "No.", "published"),
+        text_column("published_description", "description", "published"),
+        number_column("published_classes", "classes", 0, "published"),
+        *(number_column(f"published_{split}", split, 0, "published") for split in SPLITS),
+        number_column("classes", "classes", 0, "ours"),
+        *(number_column(split, split, 0, "ours") for split in SPLITS),
+        text_column("per_class", "Samples per class", wide=True),
+        text_column("sample", "One sample", wide=True),
     ]
     rows = [_row(dataset) for dataset in records.datasets]
-    return Table("table1_datasets", "Table 1. The datasets", rows, columns, notes)
+    return ReportTable("table1_datasets", "Table 1. The datasets", rows, columns, notes)
 
 
 def _row(dataset: DatasetRecords) -> Row:
     manifest = dataset.manifest
-    known = published().sizes.get(manifest.published or "")
+    known = load_published().sizes.get(manifest.published or "")
     shape = " × ".join(str(length) for length in manifest.sample_shape)
     return {
         "dataset": dataset.name,
@@ -49,11 +49,11 @@ def _row(dataset: DatasetRecords) -> Row:
         **{split: sum(manifest.counts[split].values()) for split in SPLITS},
         "per_class": _per_class(dataset),
         "sample": f"{shape} values, {manifest.units}",
-        "records": joined([dataset.path]),
+        "records": join_paths([dataset.path]),
     }
 
 
-def _published_sizes(known: Sizes | None) -> Row:
+def _published_sizes(known: PublishedSizes | None) -> Row:
     return {f"published_{key}": getattr(known, key, None) for key in ("classes", *SPLITS)}
 
 

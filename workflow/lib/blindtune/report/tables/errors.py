@@ -1,9 +1,19 @@
 """Table 3: error rates, published and ours."""
 
-from blindtune.report.published import Errors, published
-from blindtune.report.records import DatasetRecords, Records, SystemRecords
-from blindtune.report.stats.statistics import Difference, Part, against_published, spread
-from blindtune.report.table import ABSENT, Column, Row, Table, fixed, joined, number, percent, plain
+from blindtune.report.published import PublishedErrors, load_published
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
+from blindtune.report.stats.statistics import Difference, VarianceComponent, compare_with_published, compute_sd
+from blindtune.report.table import (
+    ABSENT,
+    Column,
+    ReportTable,
+    Row,
+    format_number,
+    join_paths,
+    number_column,
+    text_column,
+    to_percent,
+)
 from blindtune.report.tables.datasets import SPLITS, STAND_IN_NOTE
 
 GAP = "ours − published, eval"
@@ -15,25 +25,25 @@ HONEST = {
 }
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset and system, and one more per honest estimate of the Bayes error."""
     rows = [row for dataset in records.datasets for system in dataset.systems for row in _rows(dataset, system)]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("system", "System", wide=True),
-        plain("published_system", "row", "published"),
-        *(number(f"published_{split}", split, 2, "published") for split in SPLITS),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("system", "System", wide=True),
+        text_column("published_system", "row", "published"),
+        *(number_column(f"published_{split}", split, 2, "published") for split in SPLITS),
         *(_measured(split) for split in SPLITS),
-        plain("blind", "look", "ours"),
-        number("difference", "difference", 2, GAP),
+        text_column("blind", "look", "ours"),
+        number_column("difference", "difference", 2, GAP),
         Column("95% interval", _interval, GAP, numeric=True),
-        plain("verdict", "verdict", GAP, wide=True),
+        text_column("verdict", "verdict", GAP, wide=True),
     ]
-    return Table("table3_errors", "Table 3. Error rates in %", rows, columns, _notes(records))
+    return ReportTable("table3_errors", "Table 3. Error rates in %", rows, columns, _notes(records))
 
 
-def _notes(records: Records) -> list[str]:
+def _notes(records: ReportRecords) -> list[str]:
     several = len(records.seeds) > 1
     notes = [
         f"Ours: mean over the seeds {', '.join(map(str, records.seeds))}, ± their standard deviation."
@@ -54,7 +64,7 @@ def _notes(records: Records) -> list[str]:
         "samples, which flatters. The leave-one-out error of the nearest neighbour and the lower bound that Cover "
         "and Hart derive from it are honest; the Bayes error lies between the two where there are many samples.",
     ]
-    if any(system.clustered() for dataset in records.datasets for system in dataset.systems):
+    if any(system.clustered_variance() for dataset in records.datasets for system in dataset.systems):
         notes.append(
             "Where eval samples belong to patients, the patients are what was drawn: the sampling error is that over "
             "patients, and the published samples are taken to go together as much. The published patients are not "
@@ -62,13 +72,13 @@ def _notes(records: Records) -> list[str]:
         )
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE + " No verdict is given for them.")
-    if any(not run.look.blind for run in records.runs):
+    if any(not run.decode.blind for run in records.runs):
         notes.append("Rows marked 'not blind': another model of the same study had looked at the eval data before.")
     return notes
 
 
 def _rows(dataset: DatasetRecords, system: SystemRecords) -> list[Row]:
-    known = published().errors.get((dataset.manifest.published or "", system.published or ""))
+    known = load_published().errors.get((dataset.manifest.published or "", system.paper_row or ""))
     if system.kind != "bayes":
         errors = {split: system.errors(split) for split in SPLITS}
         return [_row(dataset, system, system.name, errors, known)]
@@ -81,13 +91,17 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> list[Row]:
 
 def _estimates(system: SystemRecords, key: str) -> dict[str, list[float]]:
     own = {split: [run.card.estimates[split][key] for run in system.runs] for split in ("train", "dev")}
-    return own | {"eval": [run.look.estimates[key] for run in system.runs]}
+    return own | {"eval": [run.decode.estimates[key] for run in system.runs]}
 
 
 def _row(
-    dataset: DatasetRecords, system: SystemRecords, name: str, errors: dict[str, list[float]], known: Errors | None
+    dataset: DatasetRecords,
+    system: SystemRecords,
+    name: str,
+    errors: dict[str, list[float]],
+    known: PublishedErrors | None,
 ) -> Row:
-    found = _against(dataset, errors["eval"], known, system.clustered())
+    found = _against(dataset, errors["eval"], known, system.clustered_variance())
     row: Row = {
         "dataset": dataset.name,
         "data": dataset.data,
@@ -99,31 +113,31 @@ def _row(
     for split in SPLITS:
         row[f"published_{split}"] = getattr(known, split, None)
     for split in SPLITS:
-        row[split] = percent(sum(errors[split]) / len(errors[split]))
-        row[f"{split}_sd"] = percent(spread(errors[split]))
+        row[split] = to_percent(sum(errors[split]) / len(errors[split]))
+        row[f"{split}_sd"] = to_percent(compute_sd(errors[split]))
     row |= {
         "seeds": len(system.runs),
         "eval_samples": dataset.samples,
         "blind": "blind" if system.blind else "not blind",
-        "difference": percent(found.value) if found else None,
+        "difference": to_percent(found.value) if found else None,
     }
     judged = found if found and not dataset.stand_in and system.kind != "bayes" else None
     row |= {
-        "difference_low": percent(judged.low) if judged else None,
-        "difference_high": percent(judged.high) if judged else None,
+        "difference_low": to_percent(judged.low) if judged else None,
+        "difference_high": to_percent(judged.high) if judged else None,
         "verdict": _verdict(dataset, system, found),
-        "records": joined(system.paths),
+        "records": join_paths(system.paths),
     }
     return row
 
 
 def _against(
-    dataset: DatasetRecords, errors: list[float], known: Errors | None, clustered: Part | None
+    dataset: DatasetRecords, errors: list[float], known: PublishedErrors | None, clustered: VarianceComponent | None
 ) -> Difference | None:
     if known is None:
         return None
-    eval_samples = published().sizes[known.dataset].eval
-    return against_published(known.eval / 100, eval_samples, errors, dataset.samples, clustered)
+    eval_samples = load_published().sizes[known.dataset].eval
+    return compare_with_published(known.eval / 100, eval_samples, errors, dataset.samples, clustered)
 
 
 def _verdict(dataset: DatasetRecords, system: SystemRecords, found: Difference | None) -> str | None:
@@ -133,18 +147,18 @@ def _verdict(dataset: DatasetRecords, system: SystemRecords, found: Difference |
         return "not judged: stand-in data"
     if system.kind == "bayes":
         return "not judged: an estimate"
-    verdict = "exceeds sampling error" if found.exceeds() else "within sampling error"
+    verdict = "exceeds sampling error" if found.excludes_zero() else "within sampling error"
     return verdict if system.blind else f"{verdict}; not blind"
 
 
 def _measured(split: str) -> Column:
     def text(row: Row) -> str:
         spread = row[f"{split}_sd"]
-        return fixed(row[split], 2) + ("" if spread is None else f" ± {fixed(spread, 2)}")
+        return format_number(row[split], 2) + ("" if spread is None else f" ± {format_number(spread, 2)}")
 
     return Column(split, text, "ours", numeric=True)
 
 
 def _interval(row: Row) -> str:
     low, high = row["difference_low"], row["difference_high"]
-    return ABSENT if low is None else f"{fixed(low, 2)} to {fixed(high, 2)}"
+    return ABSENT if low is None else f"{format_number(low, 2)} to {format_number(high, 2)}"

@@ -1,20 +1,20 @@
 """What each filter left out of a corpus, by class and split."""
 
-from blindtune.report.records import DatasetRecords, Records
-from blindtune.report.table import Row, Table, joined, number, plain
+from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
 from blindtune.report.tables.datasets import SPLITS
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset, rule and class."""
     datasets = [dataset for dataset in records.datasets if dataset.manifest.of_corpus]
     rows = [row for dataset in datasets for row in _rows(dataset)]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("rule", "Rule", wide=True),
-        plain("class", "Class"),
-        *(number(split, split) for split in SPLITS),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("rule", "Rule", wide=True),
+        text_column("class", "Class"),
+        *(number_column(split, split) for split in SPLITS),
     ]
     notes = [
         "Counted over all good files, before samples were drawn. What is counted stands in the rule's name; where it "
@@ -22,7 +22,7 @@ def build(records: Records) -> Table:
     ]
     if not datasets:
         notes.append("No dataset here was cut from a corpus of raw files.")
-    return Table("left_out", "What each filter left out", rows, columns, notes)
+    return ReportTable("left_out", "What each filter left out", rows, columns, notes)
 
 
 def _rows(dataset: DatasetRecords) -> list[Row]:
@@ -35,7 +35,7 @@ def _rows(dataset: DatasetRecords) -> list[Row]:
             "rule": rule,
             "class": label,
             **{split: counts.get((rule, label, split), 0) for split in SPLITS},
-            "records": joined([dataset.path]),
+            "records": join_paths([dataset.path]),
         }
         for rule, label in kinds
     ]

@@ -1,22 +1,22 @@
 """Which library when: what the guide weighs, answered from the records where they can, and stated where not."""
 
 from blindtune.report.library_facts import FACTS
-from blindtune.report.library_verdicts import CRITERIA, judged, libraries
-from blindtune.report.records import Records
-from blindtune.report.table import Row, Table, joined, plain
-from blindtune.report.tables.tuner_ranks import data_of
+from blindtune.report.library_verdicts import CRITERIA, compare_datasets, list_libraries
+from blindtune.report.records import ReportRecords
+from blindtune.report.table import ReportTable, Row, join_paths, text_column
+from blindtune.report.tables.tuner_ranks import label_data
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per criterion, one column per library that was run."""
-    names = libraries(records)
+    names = list_libraries(records)
     columns = [
-        plain("criterion", "Criterion", wide=True),
-        plain("guide", "The guide says", wide=True),
-        plain("basis", "Basis"),
-        *(plain(name, name, "what was found", wide=True) for name in names),
-        plain("evidence", "Evidence", wide=True),
-        plain("data", "Data"),
+        text_column("criterion", "Criterion", wide=True),
+        text_column("guide", "The guide says", wide=True),
+        text_column("basis", "Basis"),
+        *(text_column(name, name, "what was found", wide=True) for name in names),
+        text_column("evidence", "Evidence", wide=True),
+        text_column("data", "Data"),
     ]
     rows = [*_measured(records, names), *_stated(names)] if names else []
     notes = [
@@ -29,14 +29,14 @@ def build(records: Records) -> Table:
         "Not answered: how easy a library is to set up and to learn, its documentation, its pictures, and how it "
         "spreads over machines. Nothing of that was measured.",
     ]
-    return Table("libraries", "Which library when: what was measured", rows, columns, notes)
+    return ReportTable("libraries", "Which library when: what was measured", rows, columns, notes)
 
 
-def _measured(records: Records, names: list[str]) -> list[Row]:
-    datasets = judged(records)
-    tuners = [system for dataset in records.datasets for system in dataset.of_kind("tuner")]
-    paths = joined([path for system in tuners for path in system.paths])
-    data = data_of([each.dataset for each in datasets])
+def _measured(records: ReportRecords, names: list[str]) -> list[Row]:
+    datasets = compare_datasets(records)
+    tuners = [system for dataset in records.datasets for system in dataset.systems_of_kind("tuner")]
+    paths = join_paths([path for system in tuners for path in system.paths])
+    data = label_data([each.dataset for each in datasets])
     return [
         {
             "criterion": criterion.title,

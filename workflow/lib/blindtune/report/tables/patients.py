@@ -2,32 +2,42 @@
 
 from statistics import median
 
-from blindtune.report.records import DatasetRecords, Records, SystemRecords
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.stats.statistics import mean
-from blindtune.report.table import ABSENT, Column, Row, Table, fixed, joined, number, percent, plain
+from blindtune.report.table import (
+    ABSENT,
+    Column,
+    ReportTable,
+    Row,
+    format_number,
+    join_paths,
+    number_column,
+    text_column,
+    to_percent,
+)
 from blindtune.report.tables.datasets import STAND_IN_NOTE
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset with groups and system; every patient stands in the CSV."""
     datasets = [dataset for dataset in records.datasets if dataset.has_groups]
     rows = [_row(dataset, system) for dataset in datasets for system in dataset.classifiers]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("system", "System"),
-        number("patients", "Patients"),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("system", "System"),
+        number_column("patients", "Patients"),
         Column("samples of each", _samples, numeric=True),
-        number("eval", "all samples", 2, "eval error %"),
-        number("mean", "mean", 2, "error % of a patient"),
-        number("median", "median", 2, "error % of a patient"),
-        number("lowest", "lowest", 2, "error % of a patient"),
-        number("highest", "highest", 2, "error % of a patient"),
+        number_column("eval", "all samples", 2, "eval error %"),
+        number_column("mean", "mean", 2, "error % of a patient"),
+        number_column("median", "median", 2, "error % of a patient"),
+        number_column("lowest", "lowest", 2, "error % of a patient"),
+        number_column("highest", "highest", 2, "error % of a patient"),
     ]
-    return Table("patients", "Error per patient on eval", rows, columns, _notes(records, datasets, rows))
+    return ReportTable("patients", "Error per patient on eval", rows, columns, _notes(records, datasets, rows))
 
 
-def _notes(records: Records, datasets: list[DatasetRecords], rows: list[Row]) -> list[str]:
+def _notes(records: ReportRecords, datasets: list[DatasetRecords], rows: list[Row]) -> list[str]:
     notes = [
         "A patient is what stands in one split only; of pictures in folders, the group that their names give. Of each, "
         "the error is the mean over the seeds, and every patient counts the same, however many samples it has.",
@@ -44,7 +54,7 @@ def _notes(records: Records, datasets: list[DatasetRecords], rows: list[Row]) ->
 
 
 def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
-    found = by_patient(dataset, system)
+    found = compute_errors_by_patient(dataset, system)
     errors, samples = [error for _, error, _ in found], [count for _, _, count in found]
     return {
         "dataset": dataset.name,
@@ -54,23 +64,23 @@ def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
         "patients": len(found) or None,
         "fewest_samples": min(samples, default=None),
         "most_samples": max(samples, default=None),
-        "eval": percent(system.error("eval")),
-        "mean": percent(mean(errors)) if found else None,
-        "median": percent(median(errors)) if found else None,
-        "lowest": percent(min(errors, default=None)),
-        "highest": percent(max(errors, default=None)),
+        "eval": to_percent(system.error("eval")),
+        "mean": to_percent(mean(errors)) if found else None,
+        "median": to_percent(median(errors)) if found else None,
+        "lowest": to_percent(min(errors, default=None)),
+        "highest": to_percent(max(errors, default=None)),
         "by_patient": "; ".join(f"{name}: {100 * error:.2f}% of {count}" for name, error, count in found),
-        "records": joined([dataset.path, *system.paths]),
+        "records": join_paths([dataset.path, *system.paths]),
     }
 
 
-def by_patient(dataset: DatasetRecords, system: SystemRecords) -> list[tuple[str, float, int]]:
+def compute_errors_by_patient(dataset: DatasetRecords, system: SystemRecords) -> list[tuple[str, float, int]]:
     """Name, error from 0 to 1 (mean over the seeds) and samples of each patient in eval; empty where not recorded."""
-    found = system.by_group()
+    found = system.wrong_by_group()
     if found is None:
         return []
     wrong, samples = found
-    numbers = [one.group for one in system.runs[0].look.groups or []]
+    numbers = [one.group for one in system.runs[0].decode.groups or []]
     errors = wrong.mean(axis=0) / samples
     return [
         (dataset.group_name(number), float(error), int(count))
@@ -81,5 +91,5 @@ def by_patient(dataset: DatasetRecords, system: SystemRecords) -> list[tuple[str
 def _samples(row: Row) -> str:
     if row["patients"] is None:
         return ABSENT
-    low, high = fixed(row["fewest_samples"], 0), fixed(row["most_samples"], 0)
+    low, high = format_number(row["fewest_samples"], 0), format_number(row["most_samples"], 0)
     return low if low == high else f"{low} to {high}"

@@ -3,28 +3,28 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from blindtune.report.records import DatasetRecords, Records
-from blindtune.report.table import Row, Table, joined, plain
+from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.table import ReportTable, Row, join_paths, text_column
 
 #: Of a manifest's parameters: what has a table of its own, or is a list of all files.
 ELSEWHERE = ("bad_files", "left_out", "groups", "raw_sha256")
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset and parameter."""
     rows = [row for dataset in records.datasets for row in _rows(dataset)]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("given", "Given by"),
-        plain("parameter", "Parameter"),
-        plain("value", "Value", wide=True),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("given", "Given by"),
+        text_column("parameter", "Parameter"),
+        text_column("value", "Value", wide=True),
     ]
     notes = [
         "Every value with which a dataset was prepared, those that nobody set included. Config: a key of the dataset's "
         "entry. Preparation: what was done with it, as the manifest says.",
     ]
-    return Table("preparation", "The parameters of the preparation", rows, columns, notes)
+    return ReportTable("preparation", "The parameters of the preparation", rows, columns, notes)
 
 
 def _rows(dataset: DatasetRecords) -> Iterator[Row]:
@@ -38,7 +38,7 @@ def _rows(dataset: DatasetRecords) -> Iterator[Row]:
                 "given": given,
                 "parameter": parameter,
                 "value": value,
-                "records": joined([dataset.path]),
+                "records": join_paths([dataset.path]),
             }
 
 

@@ -2,14 +2,23 @@
 
 from dataclasses import dataclass
 
-from blindtune.report.records import DatasetRecords, Records, SystemRecords
-from blindtune.report.searches import algorithm, random_searches
-from blindtune.report.stats.seed_statistics import rank_correlation
-from blindtune.report.table import Column, Row, Table, fixed, joined, number, percent, plain
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
+from blindtune.report.searches import describe_tuner, find_random_searches
+from blindtune.report.stats.seed_statistics import compute_rank_correlation
+from blindtune.report.table import (
+    Column,
+    ReportTable,
+    Row,
+    format_number,
+    join_paths,
+    number_column,
+    text_column,
+    to_percent,
+)
 
 
 @dataclass(frozen=True)
-class Scale:
+class ScoreScale:
     """The scale of a dataset: 0 is random search, 1 the best known.
 
     Attributes:
@@ -36,26 +45,28 @@ class Scale:
         return all(system.runs[0].card.budget == random.runs[0].card.budget for random in self.zero)
 
 
-def scale_of(dataset: DatasetRecords) -> Scale | None:
+def build_scale(dataset: DatasetRecords) -> ScoreScale | None:
     """The scale of a dataset; None where no random search was run."""
-    zero = random_searches(dataset)
-    return Scale(zero, min(dataset.classifiers, key=lambda system: system.error("eval"))) if zero else None
+    zero = find_random_searches(dataset)
+    return ScoreScale(zero, min(dataset.classifiers, key=lambda system: system.error("eval"))) if zero else None
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset and classifier: means over the seeds."""
-    rows = [_row(dataset, system, scale_of(dataset)) for dataset in records.datasets for system in dataset.classifiers]
+    rows = [
+        _row(dataset, system, build_scale(dataset)) for dataset in records.datasets for system in dataset.classifiers
+    ]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("system", "System"),
-        plain("what", "What it is"),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("system", "System"),
+        text_column("what", "What it is"),
         Column("Parameters", _parameters, wide=True),
-        number("dev", "dev", 2, "error %"),
-        number("eval", "eval", 2, "error %"),
-        number("gap", "eval − dev", 2, "error %"),
-        number("score", "Score", 2),
-        plain("blind", "Looks"),
+        number_column("dev", "dev", 2, "error %"),
+        number_column("eval", "eval", 2, "error %"),
+        number_column("gap", "eval − dev", 2, "error %"),
+        number_column("score", "Score", 2),
+        text_column("blind", "Looks"),
     ]
     notes = [
         "Means over the seeds; parameters are those of the frozen models, from the fewest to the most. eval − dev in "
@@ -70,10 +81,10 @@ def build(records: Records) -> Table:
         "How often the chosen set is worse on eval than the tuner's first one (overtuning; Schneider et al. 2025, "
         "arXiv 2506.19540) is not known: nothing but the chosen model ever sees eval.",
     ]
-    return Table("scores", "From dev to eval, and from random search to the best known", rows, columns, notes)
+    return ReportTable("scores", "From dev to eval, and from random search to the best known", rows, columns, notes)
 
 
-def _row(dataset: DatasetRecords, system: SystemRecords, scale: Scale | None) -> Row:
+def _row(dataset: DatasetRecords, system: SystemRecords, scale: ScoreScale | None) -> Row:
     parameters = [run.card.parameters for run in system.runs if run.card.parameters is not None]
     dev, held_out = system.error("dev"), system.error("eval")
     return {
@@ -81,24 +92,24 @@ def _row(dataset: DatasetRecords, system: SystemRecords, scale: Scale | None) ->
         "data": dataset.data,
         "system": system.name,
         "kind": system.kind,
-        "what": algorithm(system) if system.kind == "tuner" else system.kind.replace("_", " "),
+        "what": describe_tuner(system) if system.kind == "tuner" else system.kind.replace("_", " "),
         "seeds": len(system.runs),
         "parameters_least": min(parameters, default=None),
         "parameters_most": max(parameters, default=None),
-        "dev": percent(dev),
-        "eval": percent(held_out),
-        "gap": percent(held_out - dev),
+        "dev": to_percent(dev),
+        "eval": to_percent(held_out),
+        "gap": to_percent(held_out - dev),
         "score": scale.score(system) if scale else None,
         "blind": "blind" if system.blind else "not blind",
-        "records": joined(system.paths),
+        "records": join_paths(system.paths),
     }
 
 
 def _scale_note(dataset: DatasetRecords) -> str:
-    scale = scale_of(dataset)
+    scale = build_scale(dataset)
     if scale is None:
         return f"{dataset.title}: no scores, since no random search was run."
-    names = ", ".join(f"{system.name} ({algorithm(system)})" for system in scale.zero)
+    names = ", ".join(f"{system.name} ({describe_tuner(system)})" for system in scale.zero)
     mean = "the mean of " if len(scale.zero) > 1 else ""
     zero = f"0 is {mean}{names}, {100 * scale.floor:.2f}% on eval"
     if scale.floor <= scale.best.error("eval"):
@@ -108,7 +119,9 @@ def _scale_note(dataset: DatasetRecords) -> str:
 
 def _correlation_note(dataset: DatasetRecords) -> str:
     systems = dataset.classifiers
-    found = rank_correlation([system.error("dev") for system in systems], [system.error("eval") for system in systems])
+    found = compute_rank_correlation(
+        [system.error("dev") for system in systems], [system.error("eval") for system in systems]
+    )
     if found is None:
         return f"{dataset.title}: too few systems to say whether dev orders them as eval does."
     shown = f"{found:.2f}".replace("-", "−")
@@ -117,4 +130,4 @@ def _correlation_note(dataset: DatasetRecords) -> str:
 
 def _parameters(row: Row) -> str:
     least, most = row["parameters_least"], row["parameters_most"]
-    return fixed(least, 0) if least == most else f"{fixed(least, 0)}–{fixed(most, 0)}"
+    return format_number(least, 0) if least == most else f"{format_number(least, 0)}–{format_number(most, 0)}"

@@ -1,9 +1,9 @@
 """Where the seconds of every study went."""
 
 from blindtune.core.timing import CpuWallTime
-from blindtune.report.records import Records, SystemRecords
+from blindtune.report.records import ReportRecords, SystemRecords
 from blindtune.report.stats.statistics import mean
-from blindtune.report.table import ABSENT, Cell, Column, Row, Table, fixed, joined, plain
+from blindtune.report.table import ABSENT, Cell, Column, ReportTable, Row, format_number, join_paths, text_column
 
 PARTS = ("suggest", "build", "train", "evaluate", "save")
 
@@ -14,7 +14,7 @@ FUSED = (
 )
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per dataset and system: means over the seeds of one study each."""
     rows = [
         {
@@ -24,16 +24,16 @@ def build(records: Records) -> Table:
             "trainer": system.runs[0].card.settings.get("trainer"),
             "seeds": len(system.runs),
             **_parts(system),
-            "records": joined(system.paths),
+            "records": join_paths(system.paths),
         }
         for dataset in records.datasets
         for system in dataset.systems
     ]
     columns = [
-        plain("dataset", "Dataset"),
-        plain("data", "Data"),
-        plain("system", "System"),
-        plain("trainer", "Trained by"),
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("system", "System"),
+        text_column("trainer", "Trained by"),
         *map(_column, PARTS),
     ]
     hosts = sorted({trial.host for run in records.runs for trial in run.trials})
@@ -45,7 +45,7 @@ def build(records: Records) -> Table:
     ]
     if any(row["trainer"] == "fused" for row in rows):
         notes.append(FUSED)
-    return Table("times", "Where the seconds went", rows, columns, notes)
+    return ReportTable("times", "Where the seconds went", rows, columns, notes)
 
 
 def mean_seconds(system: SystemRecords, part: str, clock: str) -> float:
@@ -53,11 +53,11 @@ def mean_seconds(system: SystemRecords, part: str, clock: str) -> float:
     return mean([float(getattr(run.card.spent.seconds.get(part, CpuWallTime()), clock)) for run in system.runs])
 
 
-def brief(value: Cell) -> str:
+def format_seconds(value: Cell) -> str:
     """Seconds with three digits or so."""
     if not isinstance(value, int | float):
         return ABSENT
-    return fixed(value, 0 if value >= 100 else 1 if value >= 1 else 2 if value >= 0.1 or value == 0 else 3)
+    return format_number(value, 0 if value >= 100 else 1 if value >= 1 else 2 if value >= 0.1 or value == 0 else 3)
 
 
 def _parts(system: SystemRecords) -> Row:
@@ -66,6 +66,6 @@ def _parts(system: SystemRecords) -> Row:
 
 def _column(part: str) -> Column:
     def text(row: Row) -> str:
-        return " / ".join(brief(row[f"{part}_{clock}_seconds"]) for clock in ("wall", "cpu"))
+        return " / ".join(format_seconds(row[f"{part}_{clock}_seconds"]) for clock in ("wall", "cpu"))
 
     return Column(part, text, "seconds, wall / CPU", numeric=True)

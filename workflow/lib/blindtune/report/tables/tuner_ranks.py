@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from blindtune.report.records import DatasetRecords, Records, SystemRecords
-from blindtune.report.searches import algorithm
-from blindtune.report.stats.seed_statistics import FEWEST_DATASETS, Floats, Ranks, mixed_model, ranks
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
+from blindtune.report.searches import describe_tuner
+from blindtune.report.stats.seed_statistics import MIN_DATASETS, Floats, RankTest, fit_mixed_model, rank_systems
 from blindtune.report.stats.statistics import mean
-from blindtune.report.table import Row, Table, joined, number, plain
-from blindtune.report.tables.scores import scale_of
+from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
+from blindtune.report.tables.scores import build_scale
 
 #: A tuner and its records on every dataset.
 Everywhere = list[list[SystemRecords]]
 
 
-def build(records: Records) -> Table:
+def build(records: ReportRecords) -> ReportTable:
     """One row per tuner that was run on every dataset."""
     tuners = _everywhere(records.datasets)
     found = _ranks(tuners)
@@ -23,12 +23,12 @@ def build(records: Records) -> Table:
     ]
     rows.sort(key=lambda row: float(row["rank"] or 0))
     columns = [
-        plain("tuner", "Tuner"),
-        plain("what", "What it is"),
-        plain("data", "Data"),
-        number("datasets", "Datasets"),
-        number("rank", "Mean rank", 2),
-        number("score", "Mean score", 2),
+        text_column("tuner", "Tuner"),
+        text_column("what", "What it is"),
+        text_column("data", "Data"),
+        number_column("datasets", "Datasets"),
+        number_column("rank", "Mean rank", 2),
+        number_column("score", "Mean score", 2),
     ]
     notes = [
         "Ranks by mean eval error, 1 the lowest, ties sharing theirs; only tuners that were run on every dataset. "
@@ -36,17 +36,17 @@ def build(records: Records) -> Table:
         *(_left_out(records.datasets, tuners)),
         *(_warnings(found, tuners) if found else ["There are no two tuners to be ranked."]),
     ]
-    return Table("tuner_ranks", "The tuners over all datasets", rows, columns, notes)
+    return ReportTable("tuner_ranks", "The tuners over all datasets", rows, columns, notes)
 
 
 def _everywhere(datasets: list[DatasetRecords]) -> Everywhere:
     """Each tuner that was run on every dataset, as its records on each."""
-    by_name = [{system.name: system for system in dataset.of_kind("tuner")} for dataset in datasets]
+    by_name = [{system.name: system for system in dataset.systems_of_kind("tuner")} for dataset in datasets]
     return [[names[name] for names in by_name] for name in by_name[0] if all(name in names for names in by_name)]
 
 
-def _ranks(tuners: Everywhere) -> Ranks | None:
-    return ranks(_errors(tuners)) if len(tuners) > 1 else None
+def _ranks(tuners: Everywhere) -> RankTest | None:
+    return rank_systems(_errors(tuners)) if len(tuners) > 1 else None
 
 
 def _errors(tuners: Everywhere) -> Floats:
@@ -54,22 +54,22 @@ def _errors(tuners: Everywhere) -> Floats:
     return np.array([[system.error("eval") for system in systems] for systems in tuners]).T
 
 
-def _row(records: Records, systems: list[SystemRecords], rank: float) -> Row:
-    scales = [scale_of(dataset) for dataset in records.datasets]
+def _row(records: ReportRecords, systems: list[SystemRecords], rank: float) -> Row:
+    scales = [build_scale(dataset) for dataset in records.datasets]
     scores = [scale.score(system) if scale else None for scale, system in zip(scales, systems, strict=True)]
     known = [score for score in scores if score is not None]
     return {
         "tuner": systems[0].name,
-        "what": algorithm(systems[0]),
-        "data": data_of(records.datasets),
+        "what": describe_tuner(systems[0]),
+        "data": label_data(records.datasets),
         "datasets": len(systems),
         "rank": rank,
         "score": mean(known) if known else None,
-        "records": joined([path for system in systems for path in system.paths]),
+        "records": join_paths([path for system in systems for path in system.paths]),
     }
 
 
-def data_of(datasets: list[DatasetRecords]) -> str:
+def label_data(datasets: list[DatasetRecords]) -> str:
     """How a row that is made from several datasets is marked."""
     stand_in = [dataset.stand_in for dataset in datasets]
     return "stand-in" if all(stand_in) else "partly stand-in" if any(stand_in) else "real"
@@ -77,11 +77,11 @@ def data_of(datasets: list[DatasetRecords]) -> str:
 
 def _left_out(datasets: list[DatasetRecords], tuners: Everywhere) -> list[str]:
     kept = {systems[0].name for systems in tuners}
-    rest = sorted({system.name for dataset in datasets for system in dataset.of_kind("tuner")} - kept)
+    rest = sorted({system.name for dataset in datasets for system in dataset.systems_of_kind("tuner")} - kept)
     return [f"Not run on every dataset and so without a rank: {', '.join(rest)}."] if rest else []
 
 
-def _warnings(found: Ranks, tuners: Everywhere) -> list[str]:
+def _warnings(found: RankTest, tuners: Everywhere) -> list[str]:
     widest = len(tuners) - 1
     p = f"p = {found.p:.3f}" if found.p is not None else "no p: it needs three tuners and two datasets"
     counted = f"{found.datasets} {'dataset' if found.datasets == 1 else 'datasets'}"
@@ -93,7 +93,7 @@ def _warnings(found: Ranks, tuners: Everywhere) -> list[str]:
     ]
 
 
-def _reading(found: Ranks, widest: int) -> str:
+def _reading(found: RankTest, widest: int) -> str:
     if found.critical >= widest:
         return "No outcome whatever could show a difference."
     apart = max(found.mean) - min(found.mean)
@@ -102,12 +102,12 @@ def _reading(found: Ranks, widest: int) -> str:
 
 def _mixed_sentence(tuners: Everywhere) -> str:
     errors = _errors(tuners)
-    if len(errors) < FEWEST_DATASETS:
+    if len(errors) < MIN_DATASETS:
         return (
-            f"A linear mixed model (tuner fixed; dataset and seed random) is fitted from {FEWEST_DATASETS} datasets "
+            f"A linear mixed model (tuner fixed; dataset and seed random) is fitted from {MIN_DATASETS} datasets "
             f"on; here are {len(errors)}, from which the variance between datasets cannot be told."
         )
-    found = mixed_model(errors)
+    found = fit_mixed_model(errors)
     if found is None:
         return "A linear mixed model cannot be fitted: nothing is left over to test against."
     return (
