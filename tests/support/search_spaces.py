@@ -70,7 +70,7 @@ def spaces(draw: st.DrawFn) -> Space:
 
 
 def active_names(space: Space, values: dict[str, Any]) -> set[str]:
-    """What must be set beside ``values``, read from the definition alone (not by Parameter.active)."""
+    """What must be set beside ``values``, read from the definition alone (not by HyperparameterSpec.is_active)."""
 
     def is_on(name: str, copy: int | None) -> bool:
         dimension = space.root[name]
@@ -107,4 +107,4 @@ def legal(dimension: Any, value: Any) -> bool:
 
 
 def dimension_of(space: Space, name: str) -> Any:
-    return next(parameter.dimension for parameter in space.parameters() if parameter.name == name)
+    return next(spec.dimension for spec in space.hyperparameters() if spec.name == name)

@@ -41,16 +41,16 @@ def test_snap_keeps_draws_and_drops_what_is_not_active(space: Space, seed: int) 
     snapped = space.snap(values)
     assert snapped == values
     assert [type(value) for value in snapped.values()] == [type(values[name]) for name in snapped]
-    inactive = {p.name: 1 for p in space.parameters() if p.name not in values}
+    inactive = {p.name: 1 for p in space.hyperparameters() if p.name not in values}
     assert space.snap(values | inactive | {"unknown": 1}) == values
 
 
 @given(spaces())
 def test_parents_come_before_their_children(space: Space) -> None:
     seen: set[str] = set()
-    for parameter in space.parameters():
-        assert set(parameter.conditions) <= seen
-        seen.add(parameter.name)
+    for spec in space.hyperparameters():
+        assert set(spec.conditions) <= seen
+        seen.add(spec.name)
 
 
 @given(spaces(), st.integers(0, 2**32 - 1), st.data())
@@ -136,7 +136,7 @@ def test_copies_follow_the_first_layers_alone() -> None:
         "units_1": 1,
         "units_2": 3,
     }
-    assert [parameter.name for parameter in space.parameters()] == ["layers", "units_1", "units_2", "units_3"]
+    assert [spec.name for spec in space.hyperparameters()] == ["layers", "units_1", "units_2", "units_3"]
 
 
 def test_a_step_reaches_the_high_end_in_binary_arithmetic() -> None:
@@ -201,13 +201,13 @@ def test_keras_tuner_draws_as_the_reference_sampler_does(name: str) -> None:
     theirs = [drawn(tuner) for _ in range(count)]
     random = np.random.default_rng(7)
     ours = [space.draw(random) for _ in range(count)]
-    for parameter in space.parameters():
-        tables = [Counter(sample.get(parameter.name) for sample in samples) for samples in (ours, theirs)]
+    for spec in space.hyperparameters():
+        tables = [Counter(sample.get(spec.name) for sample in samples) for samples in (ours, theirs)]
         seen = sorted(set(tables[0]) | set(tables[1]), key=str)
         assert set(tables[0]) == set(tables[1])
         if len(seen) > 1:
             p = chi2_contingency([[table[value] for value in seen] for table in tables]).pvalue
-            assert p > P_THRESHOLD, (parameter.name, p, tables)
+            assert p > P_THRESHOLD, (spec.name, p, tables)
 
 
 @pytest.mark.parametrize(

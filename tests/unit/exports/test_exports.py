@@ -225,7 +225,7 @@ def test_optuna_opens_the_records_of_every_tuner(tmp_path: Path, tuner: Any) -> 
     states = [trial.state.name for trial in loaded.trials]
     assert states == ["COMPLETE"] * 5 + ["PRUNED", "FAIL", "FAIL", "FAIL", "PRUNED", "COMPLETE"]
     space = parse(Space, study.files["space"], "space")
-    names = {parameter.name: parameter.dimension for parameter in space.parameters()}
+    names = {spec.name: spec.dimension for spec in space.hyperparameters()}
     for record, found in zip(study.trials, loaded.trials, strict=True):
         assert found.params == record.hyperparameters
         assert {name: type(distribution).__name__ for name, distribution in found.distributions.items()} == {

@@ -140,7 +140,7 @@ def fit(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
     if pair in GRIDS:
         return listed(conditions=pair != ("optuna", "grid"))
     if pair == BAYESIAN:
-        return spaces().filter(lambda space: len(space.parameters()) <= 2)
+        return spaces().filter(lambda space: len(space.hyperparameters()) <= 2)
     return spaces()
 
 
@@ -248,8 +248,8 @@ def test_a_grid_proposes_each_set_once_and_then_ends(pair: tuple[str, str], data
 
 def whole(space: Space) -> Iterator[Hyperparameters]:
     """Every set of a space with lists of values, from the definition alone."""
-    names = [parameter.name for parameter in space.parameters()]
-    lists = [list(parameter.dimension.values() or []) for parameter in space.parameters()]
+    names = [spec.name for spec in space.hyperparameters()]
+    lists = [list(spec.dimension.values() or []) for spec in space.hyperparameters()]
     seen = set()
     for values in itertools.product(*lists):
         full = dict(zip(names, values, strict=True))
@@ -360,9 +360,9 @@ DRAWS = {"keras-tuner": keras_draws, "optuna": optuna_draws, "scikit-learn": sci
 def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> None:
     random = np.random.default_rng(7)
     ours = [space.draw(random) for _ in theirs]
-    for parameter in space.parameters():
-        samples = [[values.get(parameter.name) for values in sample] for sample in (ours, theirs)]
-        if parameter.dimension.values() is None:
+    for spec in space.hyperparameters():
+        samples = [[values.get(spec.name) for values in sample] for sample in (ours, theirs)]
+        if spec.dimension.values() is None:
             # Continuous ones are never conditional in these spaces; ten bins of equal share.
             edges = np.quantile(np.array(samples, dtype=float), np.linspace(0, 1, 11))
             samples = [list(np.clip(np.searchsorted(edges, sample, "right"), 1, 10)) for sample in samples]
@@ -373,7 +373,7 @@ def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> Non
         columns += [[sum(table[value] for value in rare) for table in tables]] if rare else []
         if len(columns) > 1:
             p = chi2_contingency(np.array(columns).T).pvalue
-            assert p > P_THRESHOLD, (parameter.name, p, tables)
+            assert p > P_THRESHOLD, (spec.name, p, tables)
 
 
 @pytest.mark.parametrize("library", DRAWS)

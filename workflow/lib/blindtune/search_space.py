@@ -1,8 +1,8 @@
-"""The search-space language: dimensions declared once in YAML, the same for every tuner.
+"""Search-space language: dimensions declared once in YAML, the same for every tuner.
 
-A space maps names to dimensions. Types, step and log follow the guide (sections 5 and 6.1): whole
-numbers and floats between two inclusive bounds, choices, booleans. ``when`` makes a dimension
-depend on another, ``repeat: layers`` makes one copy for each of the first <layers> layers::
+A space maps names to dimensions. Types, step and log follow the guide (sections 5 and 6.1): whole numbers and floats
+between two inclusive bounds, choices, booleans. ``when`` makes a dimension depend on another, ``repeat: layers`` makes
+one copy for each of the first <layers> layers::
 
     layers: {type: int, low: 1, high: 5}
     units: {type: int, low: 32, high: 97, step: 5, repeat: layers}
@@ -24,27 +24,32 @@ from blindtune.core.validation import Strict, nearest
 if TYPE_CHECKING:
     import numpy as np
 
+#: One value of a hyperparameter.
 Value = int | float | str | bool
+#: One hyperparameter set: the active values by name.
 Hyperparameters = dict[str, Value]
 
+#: Names of dimensions, and of everything that a config names.
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 
 class _Dimension(Strict):
     when: dict[str, list[Value]] | None = Field(
-        default=None, description="active only where each named dimension has one of the listed values"
+        default=None, description="active only if each named dimension has one of the listed values; null: no condition"
     )
-    repeat: str | None = Field(default=None, description="an int dimension: one copy for each of its first <n>")
+    repeat: str | None = Field(
+        default=None, description="name of an int dimension with value n: one copy for each of 1 ... n; null: no copies"
+    )
 
 
 class IntDimension(_Dimension):
-    """Whole numbers from ``low`` to ``high``, both included."""
+    """Whole numbers from `low` to `high`, both included."""
 
     type: Literal["int"]
-    low: int = Field(description="lowest value")
-    high: int = Field(description="highest value, included where a step reaches it")
+    low: int = Field(description="smallest value")
+    high: int = Field(description="largest value, included if a step reaches it")
     step: int = Field(default=1, ge=1, description="distance between neighbouring values")
-    log: bool = Field(default=False, description="draw evenly on the logarithmic scale")
+    log: bool = Field(default=False, description="draw uniformly on the logarithmic scale")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -52,28 +57,32 @@ class IntDimension(_Dimension):
         return self
 
     def values(self) -> range:
-        """Every value, ascending."""
+        """Return all values, ascending."""
         return range(self.low, self.high + 1, self.step)
 
     def draw(self, random: "np.random.Generator") -> int:
-        """One value: even over the values, or over their logarithms."""
+        """Draw one value, uniformly over the values or over their logarithms."""
         if self.log:
             return self.from_continuous(self.to_continuous().draw(random))
         return self.low + self.step * int(random.integers(len(self.values())))
 
     def to_continuous(self) -> "FloatDimension":
-        """The continuous dimension whose draws, cut down to whole numbers, are those of a logarithmic one.
+        """Return the continuous dimension whose draws give, rounded down, those of this logarithmic dimension.
 
-        Each library has a rule of its own for logarithmic whole numbers; through this they all draw alike.
+        Each library has another rule for logarithmic whole numbers; with this dimension they all draw alike.
         """
         return FloatDimension(type="float", low=self.low, high=self.high + 1, log=True)
 
     def from_continuous(self, value: float) -> int:
-        """The whole number that a draw from `to_continuous` stands for."""
+        """Return the whole number that a draw from `to_continuous` gives."""
         return min(self.high, int(value))
 
     def snap(self, value: Value) -> int:
-        """``value`` as this dimension writes it; raises ValueError where it is none of its values."""
+        """Return a value as an int.
+
+        Raises:
+            ValueError: it is not a value of this dimension.
+        """
         whole = not isinstance(value, bool | str) and (isinstance(value, int) or value.is_integer())
         if not whole or int(value) not in self.values():
             raise ValueError(f"{value!r} is not one of {self.low}, {self.low + self.step}, ... {self.high}")
@@ -81,17 +90,17 @@ class IntDimension(_Dimension):
 
 
 class FloatDimension(_Dimension):
-    """Floats from ``low`` to ``high``; with a step, ``low + k * step`` up to ``high``."""
+    """Floats from `low` to `high`; with a step, ``low + k * step`` up to `high`."""
 
     type: Literal["float"]
-    low: float = Field(description="lowest value")
-    high: float = Field(description="highest value, included where a step reaches it")
+    low: float = Field(description="smallest value")
+    high: float = Field(description="largest value, included if a step reaches it")
     step: float | None = Field(default=None, gt=0, description="distance between neighbouring values")
-    log: bool = Field(default=False, description="draw evenly on the logarithmic scale")
+    log: bool = Field(default=False, description="draw uniformly on the logarithmic scale")
 
     @field_validator("low", "high", "step", mode="before")
     @classmethod
-    def _whole_numbers_too(cls, value: object) -> object:
+    def _accept_whole_numbers(cls, value: object) -> object:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
@@ -102,7 +111,7 @@ class FloatDimension(_Dimension):
         return self
 
     def values(self) -> list[float] | None:
-        """Every value, ascending; None where there is no step."""
+        """Return all values, ascending; None without a step."""
         if self.step is None:
             return None if self.low < self.high else [self.low]
         # The small excess lets 0.1 .. 0.5 by 0.1 reach 0.5 in binary arithmetic.
@@ -110,7 +119,7 @@ class FloatDimension(_Dimension):
         return [round(self.low + index * self.step, 12) for index in range(count)]
 
     def draw(self, random: "np.random.Generator") -> float:
-        """One value: even over the range (or its values), or over the logarithms."""
+        """Draw one value, uniformly over the range (or its values) or over the logarithms."""
         values = self.values()
         if values is not None:
             return values[int(random.integers(len(values)))]
@@ -119,7 +128,11 @@ class FloatDimension(_Dimension):
         return float(random.uniform(self.low, self.high))
 
     def snap(self, value: Value) -> float:
-        """``value`` as this dimension writes it; raises ValueError where it is none of its values."""
+        """Return a value as a float, with a step exactly as `values` holds it.
+
+        Raises:
+            ValueError: it is not a value of this dimension.
+        """
         if isinstance(value, bool | str):
             raise ValueError(f"{value!r} is not a number")
         values = self.values()
@@ -134,7 +147,7 @@ class FloatDimension(_Dimension):
 
 
 class ChoiceDimension(_Dimension):
-    """One of the listed values, each as likely as the others."""
+    """One of the listed values, each with the same probability."""
 
     type: Literal["choice"]
     options: list[Value] = Field(min_length=1, description="the values to choose from, all of one type")
@@ -150,15 +163,19 @@ class ChoiceDimension(_Dimension):
         return self
 
     def values(self) -> list[Value]:
-        """Every value, in the order of the list."""
+        """Return all values, in the order of the list."""
         return list(self.options)
 
     def draw(self, random: "np.random.Generator") -> Value:
-        """One value, each as likely as the others."""
+        """Draw one value, each with the same probability."""
         return self.options[int(random.integers(len(self.options)))]
 
     def snap(self, value: Value) -> Value:
-        """``value`` itself; raises ValueError where it is not in the list."""
+        """Return a value as it is in the list.
+
+        Raises:
+            ValueError: it is not in the list.
+        """
         for known in self.options:
             if known == value and isinstance(value, bool) == isinstance(known, bool):
                 return known
@@ -171,15 +188,19 @@ class BoolDimension(_Dimension):
     type: Literal["bool"]
 
     def values(self) -> list[bool]:
-        """Both values."""
+        """Return both values."""
         return [False, True]
 
     def draw(self, random: "np.random.Generator") -> bool:
-        """One value, each as likely as the other."""
+        """Draw one value, each with the same probability."""
         return bool(random.integers(2))
 
     def snap(self, value: Value) -> bool:
-        """``value`` itself; raises ValueError where it is no boolean."""
+        """Return a value.
+
+        Raises:
+            ValueError: it is not a boolean.
+        """
         if not isinstance(value, bool):
             raise ValueError(f"{value!r} is not true or false")
         return value
@@ -189,13 +210,13 @@ Dimension = Annotated[IntDimension | FloatDimension | ChoiceDimension | BoolDime
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One concrete hyperparameter: a dimension, or one copy of a repeated one.
+class HyperparameterSpec:
+    """One hyperparameter of a space: a dimension, or one copy of a repeated dimension.
 
     Attributes:
         name: the key in a hyperparameter set, ``units_2`` for the second copy of ``units``.
-        dimension: what it can be.
-        conditions: other parameters and the values of each with which this one is active.
+        dimension: its values.
+        conditions: for each hyperparameter on which it depends, the values with which it is active.
     """
 
     name: str
@@ -203,64 +224,73 @@ class Parameter:
     conditions: Mapping[str, tuple[Value, ...]]
 
     def is_active(self, values: Mapping[str, Value]) -> bool:
-        """Whether this parameter is active beside ``values``, which hold its parents if active."""
+        """Return whether it is active, given the active values of the hyperparameters on which it depends."""
         return all(parent in values and values[parent] in allowed for parent, allowed in self.conditions.items())
 
 
 class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimension]]):
-    """A search space; see the module's text for the language."""
+    """A search space; the module's docstring describes the language."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.root:
             raise ValueError("the search space is empty: declare at least one dimension")
-        parameters = list(self._expand())
-        names = [parameter.name for parameter in parameters]
+        names = [spec.name for spec in self._expand()]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name}: two dimensions give a hyperparameter of this name")
         return self
 
-    def parameters(self) -> list[Parameter]:
-        """Every concrete hyperparameter, parents before those that depend on them."""
+    def hyperparameters(self) -> list[HyperparameterSpec]:
+        """Return all hyperparameters, parents before those that depend on them."""
         return list(self._expand())
 
     def draw(self, random: "np.random.Generator") -> Hyperparameters:
-        """One hyperparameter set, each active dimension drawn by itself: the reference sampler."""
+        """Draw one hyperparameter set, each active dimension independently: the reference sampler."""
         values: Hyperparameters = {}
-        for parameter in self.parameters():
-            if parameter.is_active(values):
-                values[parameter.name] = parameter.dimension.draw(random)
+        for spec in self.hyperparameters():
+            if spec.is_active(values):
+                values[spec.name] = spec.dimension.draw(random)
         return values
 
     def snap(self, values: Mapping[str, Value]) -> Hyperparameters:
-        """The active part of ``values`` as this space writes it.
+        """Return the active hyperparameters, each as its dimension represents it.
+
+        Args:
+            values: at least the active hyperparameters; all others are dropped.
 
         Raises:
             ValueError: an active hyperparameter is missing or has a value outside its dimension.
         """
         snapped: Hyperparameters = {}
-        for parameter in self.parameters():
-            if not parameter.is_active(snapped):
+        for spec in self.hyperparameters():
+            if not spec.is_active(snapped):
                 continue
-            if parameter.name not in values:
-                raise ValueError(f"{parameter.name}: is missing")
+            if spec.name not in values:
+                raise ValueError(f"{spec.name}: is missing")
             try:
-                snapped[parameter.name] = parameter.dimension.snap(values[parameter.name])
+                snapped[spec.name] = spec.dimension.snap(values[spec.name])
             except ValueError as error:
-                raise ValueError(f"{parameter.name}: {error}") from None
+                raise ValueError(f"{spec.name}: {error}") from None
         return snapped
 
     def from_library_values(self, values: Mapping[str, Value]) -> Hyperparameters:
-        """`snap` for a library's values, in which logarithmic whole numbers are still draws from `to_continuous`."""
+        """Return the active hyperparameters of a library's values.
+
+        Args:
+            values: as in `snap`, but logarithmic whole numbers are draws from `IntDimension.to_continuous`.
+
+        Raises:
+            ValueError: an active hyperparameter is missing or has a value outside its dimension.
+        """
         whole = dict(values)
-        for parameter in self.parameters():
-            dimension, value = parameter.dimension, values.get(parameter.name)
+        for spec in self.hyperparameters():
+            dimension, value = spec.dimension, values.get(spec.name)
             if isinstance(dimension, IntDimension) and dimension.log and isinstance(value, float):
-                whole[parameter.name] = dimension.from_continuous(value)
+                whole[spec.name] = dimension.from_continuous(value)
         return self.snap(whole)
 
-    def _expand(self) -> Iterator[Parameter]:
+    def _expand(self) -> Iterator[HyperparameterSpec]:
         waiting = dict(self.root)
         done: set[str] = set()
         while waiting:
@@ -282,10 +312,10 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimensio
 
     def _copies(
         self, name: str, dimension: IntDimension | FloatDimension | ChoiceDimension | BoolDimension
-    ) -> Iterator[Parameter]:
+    ) -> Iterator[HyperparameterSpec]:
         if dimension.repeat is None:
             conditions = {parent: self._allowed(name, parent, None) for parent in dimension.when or {}}
-            yield Parameter(name, dimension, conditions)
+            yield HyperparameterSpec(name, dimension, conditions)
             return
         counter = self.root[dimension.repeat]
         if not isinstance(counter, IntDimension) or counter.repeat or counter.low < 0:
@@ -295,7 +325,7 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimensio
             for parent in dimension.when or {}:
                 copy = f"{parent}_{index}" if self.root[parent].repeat else parent
                 conditions[copy] = self._allowed(name, parent, dimension.repeat)
-            yield Parameter(f"{name}_{index}", dimension, conditions)
+            yield HyperparameterSpec(f"{name}_{index}", dimension, conditions)
 
     def _allowed(self, name: str, parent: str, repeat: str | None) -> tuple[Value, ...]:
         above = self.root[parent]
@@ -316,14 +346,24 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimensio
 
 
 def layer_value(values: Mapping[str, Value], name: str, number: int, default: Value | None = None) -> Value | None:
-    """The value of ``name`` for layer ``number``: ``<name>_<number>``, else ``name`` for all, else ``default``."""
+    """Return the value of a hyperparameter for one layer.
+
+    Args:
+        values: the active hyperparameters.
+        name: the hyperparameter.
+        number: the layer, from 1.
+        default: returned if the set has no such hyperparameter.
+
+    Returns:
+        ``<name>_<number>`` if the set has it, else ``<name>``, which holds for all layers, else `default`.
+    """
     return values.get(f"{name}_{number}", values.get(name, default))
 
 
-def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
+def _check_range(low: float, high: float, log: bool, has_step: bool) -> None:
     if low > high:
-        raise ValueError(f"low {low} lies above high {high}")
-    if log and stepped:
+        raise ValueError(f"low {low} is above high {high}")
+    if log and has_step:
         raise ValueError("log and step exclude each other (the libraries disagree on what both mean)")
     if log and low <= 0:
         raise ValueError(f"log needs a low above 0, not {low}")

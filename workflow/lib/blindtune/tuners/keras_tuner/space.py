@@ -10,8 +10,8 @@ from blindtune.search_space import (
     Dimension,
     FloatDimension,
     Hyperparameters,
+    HyperparameterSpec,
     IntDimension,
-    Parameter,
     Space,
     Value,
 )
@@ -29,8 +29,8 @@ def declare_hyperparameters(space: Space) -> "keras_tuner.HyperParameters":
     import keras_tuner
 
     declared = keras_tuner.HyperParameters()
-    dimensions = {parameter.name: parameter.dimension for parameter in space.parameters()}
-    declared.merge([_declare(parameter, dimensions) for parameter in space.parameters()])
+    dimensions = {spec.name: spec.dimension for spec in space.hyperparameters()}
+    declared.merge([_declare(spec, dimensions) for spec in space.hyperparameters()])
     return declared
 
 
@@ -44,7 +44,7 @@ def to_keras_values(space: Space, values: Mapping[str, Value]) -> Hyperparameter
     Returns:
         The same values; for a logarithmic whole number, the geometric mean of the continuous draws that give it.
     """
-    dimensions = {parameter.name: parameter.dimension for parameter in space.parameters()}
+    dimensions = {spec.name: spec.dimension for spec in space.hyperparameters()}
     return {name: _to_keras_value(dimensions[name], value) for name, value in values.items()}
 
 
@@ -74,19 +74,19 @@ def _allowed_values(dimension: Dimension, allowed: tuple[Value, ...]) -> list[An
     )
 
 
-def _declare(parameter: Parameter, dimensions: Mapping[str, Dimension]) -> Any:
+def _declare(spec: HyperparameterSpec, dimensions: Mapping[str, Dimension]) -> Any:
     from keras_tuner.engine import hyperparameters as entries
     from keras_tuner.src.engine.conditions import Parent
 
-    name, dimension = parameter.name, parameter.dimension
+    name, dimension = spec.name, spec.dimension
     # Not conditional_scope: it takes a second condition only if the parent has the first one too.
     conditions = [
-        Parent(parent, _allowed_values(dimensions[parent], allowed)) for parent, allowed in parameter.conditions.items()
+        Parent(parent, _allowed_values(dimensions[parent], allowed)) for parent, allowed in spec.conditions.items()
     ]
     match dimension:
         case IntDimension(log=True):
-            relaxed = dimension.to_continuous()
-            return entries.Float(name, relaxed.low, relaxed.high, sampling="log", conditions=conditions)
+            continuous = dimension.to_continuous()
+            return entries.Float(name, continuous.low, continuous.high, sampling="log", conditions=conditions)
         case IntDimension():
             return entries.Int(name, dimension.low, dimension.high, dimension.step, conditions=conditions)
         case FloatDimension(step=None) if dimension.low < dimension.high:

@@ -73,7 +73,7 @@ class OptunaConfig(TunerConfig):
 
 def grid_size(space: Space) -> int:
     """Return the number of sets of a grid over a space without conditions."""
-    return math.prod(len(parameter.dimension.values() or []) for parameter in space.parameters())
+    return math.prod(len(spec.dimension.values() or []) for spec in space.hyperparameters())
 
 
 def _check_grid_size(space: Space) -> None:

@@ -7,8 +7,8 @@ from blindtune.search_space import (
     ChoiceDimension,
     FloatDimension,
     Hyperparameters,
+    HyperparameterSpec,
     IntDimension,
-    Parameter,
     Space,
     Value,
 )
@@ -59,7 +59,7 @@ def _create_grid_sampler(space: Space, seed: int) -> "optuna.samplers.GridSample
         def after_trial(self, *arguments: Any) -> None:
             pass
 
-    lists = {parameter.name: parameter.dimension.values() or [] for parameter in space.parameters()}
+    lists = {spec.name: spec.dimension.values() or [] for spec in space.hyperparameters()}
     return AskTellGridSampler(lists, seed=seed)
 
 
@@ -95,22 +95,22 @@ def suggest(trial: "optuna.Trial", space: Space) -> Hyperparameters:
     """
     values: Hyperparameters = {}
     parents: Hyperparameters = {}
-    for parameter in space.parameters():
-        if parameter.is_active(parents):
-            values[parameter.name] = _suggest_value(trial, parameter)
-            parents[parameter.name] = _to_space_value(parameter, values[parameter.name])
+    for spec in space.hyperparameters():
+        if spec.is_active(parents):
+            values[spec.name] = _suggest_value(trial, spec)
+            parents[spec.name] = _to_space_value(spec, values[spec.name])
     return values
 
 
-def _to_space_value(parameter: Parameter, value: Value) -> Value:
-    dimension = parameter.dimension
+def _to_space_value(spec: HyperparameterSpec, value: Value) -> Value:
+    dimension = spec.dimension
     if isinstance(dimension, IntDimension) and isinstance(value, float):
         return dimension.from_continuous(value)
     return dimension.snap(value)
 
 
-def _suggest_value(trial: "optuna.Trial", parameter: Parameter) -> Any:
-    name, dimension = parameter.name, parameter.dimension
+def _suggest_value(trial: "optuna.Trial", spec: HyperparameterSpec) -> Any:
+    name, dimension = spec.name, spec.dimension
     match dimension:
         case IntDimension(log=True):
             continuous = dimension.to_continuous()

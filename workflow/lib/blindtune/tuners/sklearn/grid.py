@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from blindtune.search_space import Hyperparameters, Parameter, Space
+from blindtune.search_space import Hyperparameters, HyperparameterSpec, Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,25 +42,25 @@ def list_grid(space: Space, limit: int | None = None) -> Iterator[Hyperparameter
 
 
 def _list_branches(space: Space) -> list[dict[str, list[Any]]]:
-    parents = {parent for parameter in space.parameters() for parent in parameter.conditions}
+    parents = {parent for spec in space.hyperparameters() for parent in spec.conditions}
     branches: list[Hyperparameters] = [{}]
-    for parameter in space.parameters():
-        if parameter.name in parents:
-            branches = [longer for branch in branches for longer in _extend(branch, parameter)]
+    for spec in space.hyperparameters():
+        if spec.name in parents:
+            branches = [longer for branch in branches for longer in _extend(branch, spec)]
     return [dict(_list_values(branch, space)) for branch in branches]
 
 
-def _extend(branch: Hyperparameters, parameter: Parameter) -> list[Hyperparameters]:
-    if not parameter.is_active(branch):
+def _extend(branch: Hyperparameters, spec: HyperparameterSpec) -> list[Hyperparameters]:
+    if not spec.is_active(branch):
         return [branch]
-    return [{**branch, parameter.name: value} for value in parameter.dimension.values() or []]
+    return [{**branch, spec.name: value} for value in spec.dimension.values() or []]
 
 
 def _list_values(branch: Hyperparameters, space: Space) -> Iterator[tuple[str, list[Any]]]:
-    for parameter in space.parameters():
-        if parameter.is_active(branch):
-            is_fixed = parameter.name in branch
-            yield parameter.name, [branch[parameter.name]] if is_fixed else list(parameter.dimension.values() or [])
+    for spec in space.hyperparameters():
+        if spec.is_active(branch):
+            is_fixed = spec.name in branch
+            yield spec.name, [branch[spec.name]] if is_fixed else list(spec.dimension.values() or [])
 
 
 class SpaceDistribution:
