@@ -145,15 +145,15 @@ OTHERS: dict[str, Any] = {
     "Manual.model": "mlp_m2",
     "Shared.space": "mlp_dropout",
     "Tuned.space": "mlp_dropout",
-    "OptunaSettings.objectives": ["dev_error", "parameters"],
+    "OptunaConfig.objectives": ["dev_error", "n_parameters"],
 }
 
 #: Keys of a tuner that only this algorithm of its library takes.
 ALGORITHMS = {
-    "KerasTunerSettings.num_initial_points": "bayesian",
-    "KerasTunerSettings.max_epochs": "hyperband",
-    "KerasTunerSettings.factor": "hyperband",
-    "KerasTunerSettings.hyperband_iterations": "hyperband",
+    "KerasTunerConfig.num_initial_points": "bayesian",
+    "KerasTunerConfig.max_epochs": "hyperband",
+    "KerasTunerConfig.factor": "hyperband",
+    "KerasTunerConfig.hyperband_iterations": "hyperband",
 }
 
 #: Systems that are here for one part alone; others have their other keys.

@@ -47,8 +47,12 @@ def write(root: Path) -> None:
 def _model(model: BaseModel, given: dict[str, Any], depth: int, explained: set[str]) -> list[str]:
     lines: list[str] = []
     for name, field in type(model).model_fields.items():
-        owner = next(base for base in type(model).__mro__[::-1] if name in getattr(base, "model_fields", {}))
-        key = f"{owner.__name__}.{name}"
+        # A class that narrows an inherited field explains it again.
+        fields = {base.__name__: getattr(base, "model_fields", {}) for base in type(model).__mro__[::-1]}
+        owner = next(
+            base for base in fields if name in fields[base] and fields[base][name].description == field.description
+        )
+        key = f"{owner}.{name}"
         if field.description and key not in explained:
             if depth == 0 and lines:
                 lines.append("")

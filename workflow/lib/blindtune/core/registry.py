@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Annotated, Any, Generic, TypeVar, Union
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args
 
 from pydantic import BaseModel, Field
 
@@ -85,13 +85,21 @@ class Registry(Generic[EntryT]):
         return self.entries[name]
 
     def load(self, name: str) -> Any:
-        """Import and return the class or function that makes a kind work."""
-        return load_object(self.entries[name].create)
+        """Import and return the class or function that makes a kind work.
+
+        Raises:
+            UserError: another package's entry names something that cannot be imported.
+        """
+        return self._import(name, self.entries[name].create)
 
     def config_types(self) -> list[type[BaseModel]]:
-        """The config models of all kinds, in the order of the entries, each once."""
-        types = [load_object(entry.config) for entry in self.entries.values() if entry.config is not None]
-        return list(dict.fromkeys(types))
+        """Return the config models of all kinds, in the order of the entries, each once.
+
+        Raises:
+            UserError: another package's entry names something that cannot be imported.
+        """
+        places = {name: entry.config for name, entry in self.entries.items() if entry.config is not None}
+        return list(dict.fromkeys(self._import(name, place) for name, place in places.items()))
 
     def config_union(self, discriminator: str, *names: str) -> Any:
         """Build the type of a config key that takes any of the kinds.
@@ -102,9 +110,35 @@ class Registry(Generic[EntryT]):
 
         Returns:
             An annotated union for a field of a pydantic model.
+
+        Raises:
+            UserError: another package's entry names no config model with the discriminator.
         """
-        chosen = [load_object(str(self.entries[name].config)) for name in names] or self.config_types()
-        return Annotated[Union[tuple(chosen)], Field(discriminator=discriminator)]  # noqa: UP007
+        chosen = [self._config(name, discriminator) for name in names or self.entries if self.entries[name].config]
+        return Annotated[Union[tuple(dict.fromkeys(chosen))], Field(discriminator=discriminator)]  # noqa: UP007
+
+    def _config(self, name: str, discriminator: str) -> Any:
+        place = str(self.entries[name].config)
+        config = self._import(name, place)
+        fields = config.model_fields if isinstance(config, type) and issubclass(config, BaseModel) else {}
+        if name not in self.own and (
+            discriminator not in fields or name not in get_args(fields[discriminator].annotation)
+        ):
+            raise UserError(
+                f"{self.noun} {name!r}: {place}: is not a pydantic model with {discriminator}: Literal[{name!r}]. "
+                "Fix or uninstall its package."
+            )
+        return config
+
+    def _import(self, name: str, place: str) -> Any:
+        try:
+            return load_object(place)
+        except Exception as error:  # an error of blindtune itself keeps its traceback
+            if name in self.own:
+                raise
+            raise UserError(
+                f"{self.noun} {name!r}: {place}: cannot be loaded ({error}). Fix or uninstall its package."
+            ) from error
 
 
 def load_object(place: str) -> Any:
