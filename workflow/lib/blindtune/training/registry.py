@@ -1,0 +1,181 @@
+"""The trainers that a config can name, and what planning must know of each.
+
+To add one: write a module with a class that has the methods of `blindtune.training.base.Trainer`, and add a line here.
+Another package adds a trainer through an entry point of the group ``blindtune.trainers``, whose name is the value of
+``trainer`` and whose object is a `TrainerEntry`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from blindtune.core.errors import UserError
+from blindtune.core.registry import Entry, Registry
+from blindtune.core.validation import nearest
+
+if TYPE_CHECKING:
+    from blindtune.models.layers import Layer
+    from blindtune.training.base import Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerEntry(Entry):
+    """Where to find a trainer, and what it can train.
+
+    `create` names a class or function without arguments; for a reference model it takes the number of cores.
+
+    Attributes:
+        environment: the file of ``envs/``, without its suffix, in which the trainer runs.
+        description: one phrase for the description of the config key.
+        network: whether it trains networks; if not, it fits one kind of reference model.
+        families: the only families that it trains; None: all.
+        layers: the only kinds of layers that it trains; None: all.
+        random_crops: whether it trains on crops that are drawn anew for each batch; if not, it takes whole arrays.
+    """
+
+    environment: str = "networks"
+    description: str = ""
+    network: bool = True
+    families: tuple[str, ...] | None = None
+    layers: tuple[str, ...] | None = None
+    random_crops: bool = True
+
+
+TRAINERS = Registry(
+    "blindtune.trainers",
+    "trainer",
+    TrainerEntry,
+    {
+        "keras": TrainerEntry(
+            create="blindtune.training.keras.tensorflow:KerasTrainer",
+            description="Keras's compile and fit, on TensorFlow",
+        ),
+        "keras-jax": TrainerEntry(
+            create="blindtune.training.keras.jax:KerasJaxTrainer",
+            environment="keras-jax",
+            description="the same on JAX",
+        ),
+        "keras-torch": TrainerEntry(
+            create="blindtune.training.keras.torch:KerasTorchTrainer",
+            environment="keras-torch",
+            description="the same on PyTorch",
+        ),
+        "pytorch": TrainerEntry(
+            create="blindtune.training.pytorch:PyTorchTrainer",
+            description="an eager PyTorch loop",
+        ),
+        "scikeras": TrainerEntry(
+            create="blindtune.training.scikeras:SciKerasTrainer",
+            description="Keras models through SciKeras",
+            random_crops=False,
+        ),
+        "skorch": TrainerEntry(
+            create="blindtune.training.skorch:SkorchTrainer",
+            description="PyTorch models through skorch",
+            random_crops=False,
+        ),
+        "fused": TrainerEntry(
+            create="blindtune.training.fused.trainer:FusedTrainer",
+            description="many multilayer perceptrons as one PyTorch model",
+            families=("mlp",),
+            layers=("dense", "dropout", "flatten"),
+            random_crops=False,
+        ),
+        "knn": TrainerEntry(create="blindtune.training.sklearn:knn", environment="scikit", network=False),
+        "random_forest": TrainerEntry(
+            create="blindtune.training.sklearn:random_forest", environment="scikit", network=False
+        ),
+    },
+)
+
+
+def network_trainers() -> list[str]:
+    """Return the names of the trainers of networks, which are the values of the config key ``trainer``."""
+    return [name for name, entry in TRAINERS.entries.items() if entry.network]
+
+
+def describe_trainers() -> str:
+    """Return the description of the config key ``trainer``: every value and what it means."""
+    return "; ".join(f"{name}: {TRAINERS[name].description}" for name in network_trainers())
+
+
+def create_trainer(name: str, workers: int = 1) -> "Trainer":
+    """Create a trainer; imports its library.
+
+    Args:
+        name: a key of `TRAINERS`.
+        workers: cores that a reference model may use; a network is trained and scored on one.
+
+    Raises:
+        UserError: there is no such trainer, Keras computes with another backend in this process, or its backend is not
+            installed.
+    """
+    known = TRAINERS.entries
+    if name not in known:
+        raise UserError(f"{name!r} is not a trainer: {nearest(name, list(known))}")
+    create = TRAINERS.load(name)
+    trainer: Trainer = create() if known[name].network else create(workers)
+    return trainer
+
+
+def check_family(name: str, family: str) -> None:
+    """Refuse a family that a trainer does not train.
+
+    Args:
+        name: of the trainer.
+        family: of a tuned system.
+
+    Raises:
+        ValueError: the trainer does not train it.
+    """
+    families = TRAINERS[name].families
+    if families is not None and family not in families:
+        known = f"family {families[0]}" if len(families) == 1 else f"families {', '.join(families)}"
+        raise ValueError(f"trainer: {name} trains the {known} alone, not {family}; use keras or pytorch")
+
+
+def check_layers(name: str, layers: "Sequence[Layer]") -> None:
+    """Refuse layers of a manual model that a trainer does not train.
+
+    Args:
+        name: of the trainer.
+        layers: from the input to the last hidden layer.
+
+    Raises:
+        ValueError: the trainer does not train one of them; names the first.
+    """
+    kinds = TRAINERS[name].layers
+    for number, layer in enumerate(layers, 1):
+        if kinds is not None and layer.kind not in kinds:
+            raise ValueError(
+                f"trainer: {name} trains layers of the kinds {', '.join(kinds)} alone, not {layer.kind} (layer "
+                f"{number} of the model); use keras or pytorch"
+            )
+
+
+def check_random_crops(name: str) -> None:
+    """Refuse a trainer that cannot draw new crops for each batch.
+
+    Args:
+        name: of the trainer.
+
+    Raises:
+        ValueError: the trainer takes whole arrays.
+    """
+    if not TRAINERS[name].random_crops:
+        raise ValueError(f"trainer: {name} takes whole arrays and draws no crops; use keras or pytorch")
+
+
+def _check_name(name: str) -> str:
+    known = network_trainers()
+    if name not in known:
+        raise ValueError(f"{name!r} is not a trainer: {nearest(name, known)}")
+    return name
+
+
+#: The type of a config key that takes the name of a trainer of networks.
+TrainerName = Annotated[
+    str, AfterValidator(_check_name), WithJsonSchema({"enum": network_trainers(), "type": "string"})
+]
