@@ -12,10 +12,10 @@ from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomFores
 from blindtune.core.errors import UserError
 from blindtune.core.job_log import Console
 from blindtune.decoding.rescore import Rescored, rescore
-from blindtune.exports import stored
+from blindtune.exports.stored_study import read_study
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run
-from blindtune.training.base import Training
+from blindtune.config.training import Training
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import Places, prepare_toy, study
@@ -32,7 +32,7 @@ SPACE = (
 )
 MODEL = "layers: [{kind: dense, units: 4, activation: relu}]\ntraining: {epochs: 2, batch_size: 20}\n"
 TRAINING = Training(epochs=2, batch_size=20, learning_rate=0.02)
-LOOP = ClosedLoop(neighbours=3, trees=5)
+LOOP = ClosedLoop(n_neighbors=3, n_estimators=5)
 
 
 def tuned(library: Any, trainer: Any) -> Tuned:
@@ -40,8 +40,8 @@ def tuned(library: Any, trainer: Any) -> Tuned:
 
 
 SYSTEMS = {
-    "near": Knn(kind="knn", neighbours=[1, 3, 9]),
-    "forest": RandomForest(kind="random_forest", trees=[5], max_depth=[2, 0]),
+    "near": Knn(kind="knn", n_neighbors=[1, 3, 9]),
+    "forest": RandomForest(kind="random_forest", n_estimators=[5], max_depth=[2, 0]),
     "expert": Manual(kind="manual", model="model.yaml"),
     "optuna": tuned(OptunaConfig(library="optuna", algorithm="random"), "pytorch"),
     "keras": tuned(KerasTunerConfig(library="keras-tuner", algorithm="random"), "keras"),
@@ -60,7 +60,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files["model"].write_text(MODEL, encoding="utf-8")
     for name, settings in SYSTEMS.items():
         own = {"model": files["model"]} if name == "expert" else {"space": files["space"]}
-        it = study(settings, system=name, budget={"trials": 4}, keep=3)
+        it = study(settings, system=name, budget={"trials": 4}, keep_best=3)
         run(it, data, own if isinstance(settings, Manual | Tuned) else {}, "code", folder_of(root, name), Console())
     return root
 
@@ -76,7 +76,7 @@ def folder_of(results: Path, system: str) -> Path:
 
 def rescored(results: Path, system: str, on: Path, split: str = "dev", **changes: Any) -> tuple[list[Rescored], Path]:
     given: dict[str, Any] = {"best": None, "dev": None} | changes
-    return rescore(stored.read(folder_of(results, system)), on, split, **given)
+    return rescore(read_study(folder_of(results, system)), on, split, **given)
 
 
 @pytest.mark.parametrize("system", KEPT)
@@ -111,14 +111,14 @@ def test_rescored_errors_are_those_of_the_model_itself(results: Path, larger: Pl
     own, other = (places.open() for places in (Places(results / "data" / "toy" / "manifest.json", Path()), larger))
     rows, _ = rescored(results, "near", larger.manifest, split="train")
     for row in rows:
-        k = SYSTEMS["near"].neighbours[row.trial]  # type: ignore[union-attr]
+        k = SYSTEMS["near"].n_neighbors[row.trial]  # type: ignore[union-attr]
         distances = ((other.train.x[:, None] - own.train.x[None]) ** 2).sum(axis=2)
         nearest = np.asarray(own.train.y)[np.argsort(distances, axis=1)[:, :k]]
         assert row.wrong == int(np.sum((nearest.mean(axis=1) > 0.5) != other.train.y))
 
 
 def test_a_model_that_is_not_what_was_recorded_is_found(results: Path, larger: Places, tmp_path: Path) -> None:
-    study = stored.read(folder_of(results, "optuna"))
+    study = read_study(folder_of(results, "optuna"))
     best = min((trial for trial in study.trials if trial.score is not None), key=lambda trial: trial.objective_value())
     changed = [trial if trial != best else trial.model_copy(update={"score": 0.0}) for trial in study.trials]
     with pytest.raises(UserError, match=f"trial {best.number}, rebuilt from its record, has a dev error"):
@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_one_message(results: Path, larger: Places, tmp_pat
         rescored(results, "optuna", larger.manifest, best=4)
     with pytest.raises(UserError, match="was run on other data"):
         rescored(results, "near", larger.manifest, dev=larger.manifest)
-    with pytest.raises(UserError, match="is no manifest of a prepared dataset"):
+    with pytest.raises(UserError, match="is not a manifest of a prepared dataset"):
         rescored(results, "near", folder_of(results, "near") / "card.json")
     with pytest.raises(UserError, match="keeps no model"):
         rescored(results, "limit", larger.manifest)

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from blindtune.config.study import Study
+from blindtune.config.systems import Knn, Tuned
 from blindtune.core.files import write_json
 from blindtune.core.validation import load
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog
 from blindtune.search_space import Space
 from blindtune.study.run import _protocol
+from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import study, trial
 
 #: Every kind of dimension, a condition, a repetition, and a logarithmic whole number.
@@ -90,6 +92,18 @@ def store_tuned(results: Path, settings: Any, seed: int = 42) -> Path:
     it = study(settings, seed=seed, system="tuned")
     folder = results / "test" / "studies" / "toy" / "tuned" / str(seed)
     return store(folder, it, tuned_trials(load(Space, path)), {"space": path})
+
+
+def tuned_system(tuner: Any = None) -> Tuned:
+    """Return the config of a tuned system; by default its tuner is Optuna's TPE."""
+    return Tuned(kind="tuner", tuner=tuner or OptunaConfig(library="optuna", algorithm="tpe"), space="space.yaml")
+
+
+def store_knn(results: Path, count: int = 2) -> Path:
+    """Write a study of nearest neighbors with ``count`` trials below ``results`` and return its folder."""
+    it = study(Knn(kind="knn", n_neighbors=[1, 5]), system="near")
+    trials = [trial(number, 0.25, hyperparameters={"neighbours": 1 + 4 * number}) for number in range(count)]
+    return store(results / "test" / "studies" / "toy" / "near" / "42", it, trials)
 
 
 def content(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The program ``blindtune``: what it says, and how it ends."""
+"""The command line: its messages and its exit status."""
 
 import subprocess
 import sys
@@ -20,7 +20,8 @@ def folder(tmp_path: Path) -> Path:
     return store_tuned(tmp_path / "results", TUNED)
 
 
-def test_an_export_says_how_much_it_wrote(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_prints_what_it_wrote(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An export prints the numbers of trials and studies that it wrote."""
     target = tmp_path / "out"
     assert main(["export", "--form", "guide", "--to", str(target), str(tmp_path / "results")]) == 0
     assert capsys.readouterr().out == f"{target}: 11 trials of 1 study\n"
@@ -36,16 +37,17 @@ def test_an_export_says_how_much_it_wrote(folder: Path, tmp_path: Path, capsys: 
         (["rescore", "{study}", "--on", "results/test/sealed/toy/seal.json"], "below a folder sealed"),
         (["rescore", "{study}", "--on", "{study}", "--dev", "sealed/x"], "below a folder sealed"),
         (["rescore", "{study}", "--on", "nowhere.json"], "own data are not there. Give their manifest with --dev"),
-        (["rescore", "{study}", "--on", "x", "--dev", "{study}/protocol.json"], "is no manifest of a prepared dataset"),
+        (["rescore", "{study}", "--on", "x", "--dev", "{study}/protocol.json"], "is not a manifest of a prepared dataset"),
     ],
 )
-def test_what_a_user_can_mend_is_one_message(
+def test_main_prints_one_message_for_a_user_error(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
+    """An error that the user can fix ends in one message, status 1 and no other output."""
     assert main([argument.format(study=folder, results=folder.parents[4]) for argument in arguments]) == 1
-    said = capsys.readouterr()
-    assert said.err.startswith("blindtune: ") and said.err.count("\n") == 1 and message in said.err
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert output.err.startswith("blindtune: ") and output.err.count("\n") == 1 and message in output.err
+    assert output.out == ""
 
 
 @pytest.mark.parametrize(
@@ -58,14 +60,16 @@ def test_what_a_user_can_mend_is_one_message(
         ["rescore", "x", "--on", "y", "--split", "eval"],
     ],
 )
-def test_a_wrong_argument_shows_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_shows_the_usage_on_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong argument ends with the usage and status 2."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
     assert "usage: blindtune" in capsys.readouterr().err
 
 
-def test_help_is_there_before_any_heavy_library(tmp_path: Path) -> None:
+def test_help_imports_no_heavy_library(tmp_path: Path) -> None:
+    """The help is printed without importing a heavy library."""
     code = (
         "import sys\nfrom blindtune.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
@@ -78,7 +82,8 @@ def test_help_is_there_before_any_heavy_library(tmp_path: Path) -> None:
     assert ended.stdout.endswith("[]\n") and "rescore" in ended.stdout
 
 
-def test_the_module_runs_as_the_program(folder: Path, tmp_path: Path) -> None:
+def test_python_m_blindtune_runs_the_command_line(folder: Path, tmp_path: Path) -> None:
+    """``python -m blindtune`` is the same program."""
     ended = subprocess.run(
         [sys.executable, "-m", "blindtune", "export", "--form", "guide", "--to", "sealed/out", str(folder)],
         env={"PYTHONPATH": str(ROOT / "workflow" / "lib")},
@@ -88,4 +93,4 @@ def test_the_module_runs_as_the_program(folder: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("blindtune: sealed/out: lies below")
+    assert ended.stderr.startswith("blindtune: sealed/out: is below")

@@ -288,16 +288,16 @@ def test_the_evidence_for_a_library_is_counted_from_its_logs(many: RecordsBuilde
         for trial in log
     ]
     statuses = Counter(trial.status for trial in trials)
-    bad = criterion(many, "Bad sets, behind blindtune's runner", "optuna")
+    bad = criterion(many, "Bad configurations, handled by blindtune", "optuna")
     expected = (
         f"{statuses['invalid']} invalid, {statuses['failed']} failed, {statuses['diverged']} diverged of {len(trials)}"
     )
     assert bad.startswith(expected)
     epochs = np.mean([len(trial.curve) for trial in trials])
     assert f"{statuses['pruned']} pruned and 0 promoted" in criterion(many, "Pruning and promotion", "optuna")
-    assert f"{epochs:.1f} epochs a trial" in criterion(many, "Pruning and promotion", "optuna")
-    assert "30 of the promoted went on" in criterion(many, "Pruning and promotion", "keras-tuner")
-    assert "sets of 3 to 5 active hyperparameters" in criterion(many, "Conditions in the space", "scikit-learn")
+    assert f"{epochs:.1f} epochs per trial" in criterion(many, "Pruning and promotion", "optuna")
+    assert "30 of the promoted trials continued" in criterion(many, "Pruning and promotion", "keras-tuner")
+    assert "configurations of 3 to 5 active hyperparameters" in criterion(many, "Conditions in the space", "scikit-learn")
     suggested = [
         trial.seconds["suggest"].wall for d in many.datasets for log in logs(many, d, "kt_bayes") for trial in log
     ]
@@ -317,9 +317,9 @@ def test_the_guides_choices_are_supported_contradicted_or_left_open(tmp_path: Pa
     lower = {"mlp_m1": 0.9, "kt_random": 0.5, "opt_tpe": 0.1}
     high = RecordsBuilder(tmp_path / "high", seeds=seeds, systems=systems, errors=lower).write()
     assert choice(high, "Medium", "Yes").startswith("set_10: contradicted: lowest is optuna (opt_tpe")
-    assert choice(high, "High", "Yes", "Yes").startswith("set_10: not decided: nothing but the guide's choice was run")
-    assert choice(high, "Medium", "No").startswith("not decided: no dataset of medium or high complexity")
-    assert choice(high, "Low", "N/A").startswith("not decided: no dataset of low complexity")
+    assert choice(high, "High", "Yes", "Yes").startswith("set_10: not decided: only the guide's choice was run")
+    assert choice(high, "Medium", "No").startswith("not decided: this report has no dataset of medium or high complexity")
+    assert choice(high, "Low", "N/A").startswith("not decided: this report has no dataset of low complexity")
     turned = lower | {"kt_random": 0.1, "opt_tpe": 0.5}
     supported = RecordsBuilder(tmp_path / "supported", seeds=seeds, systems=systems, errors=turned).write()
     assert choice(supported, "Medium", "Yes").startswith("set_10: supported: lowest is keras-tuner (kt_random")
@@ -502,7 +502,7 @@ def test_a_search_that_ran_out_of_sets_is_told(tmp_path: Path) -> None:
         write_json(look, read_json(look))
     table = built(builder, "costs")
     assert table.columns[-1].text(table.rows[0]) == "2 of 2"
-    assert criterion(builder, "Budget", "keras-tuner") == "2 searches ended before, with nothing more to propose"
+    assert criterion(builder, "Budget", "keras-tuner") == "2 searches ended early, with nothing more to propose"
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 3), (0.2, 5), (4, 60), (8, 11), (24, 43), (10, 30000)])

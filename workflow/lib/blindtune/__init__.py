@@ -1,7 +1,6 @@
-"""blindtune: does an autotuner beat an expert, on this data and with this budget?
+"""Compare hyperparameter tuners with manual models, blindly: eval data are decoded once per model.
 
-The library knows nothing of Snakemake; the rules in ``workflow/rules`` call it through the
-adapters in ``workflow/scripts``.
+The library does not depend on Snakemake. The rules in ``workflow/rules`` call it through ``workflow/scripts``.
 """
 
 __version__ = "0.1.0"

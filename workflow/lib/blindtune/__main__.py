@@ -1,4 +1,4 @@
-"""``python -m blindtune``: the program ``blindtune`` where it is not on the path."""
+"""Run the command line as ``python -m blindtune``."""
 
 import sys
 

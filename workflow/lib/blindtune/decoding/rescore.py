@@ -14,7 +14,7 @@ from blindtune.core.files import read_json, write_json
 from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import parse_json
 from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared
-from blindtune.exports.stored import StoredStudy, unsealed
+from blindtune.exports.stored_study import StoredStudy, check_unsealed
 from blindtune.records.trial import Trial, ranked
 from blindtune.search_space import NAME_PATTERN
 from blindtune.study.checkpoints import WeightStore
@@ -65,7 +65,7 @@ def rescore(
             asked for, or a rebuilt model does not give its recorded dev error again.
     """
     for path in filter(None, (on, dev)):
-        unsealed(path)
+        check_unsealed(path)
     layout = ResultPaths(str(stored.folder.resolve().parents[3]))
     own, other = _own(stored, dev or Path(layout.manifest(stored.study.dataset))), _open(on)
     _check_fit(own, other, on)
@@ -74,7 +74,7 @@ def rescore(
     sha256 = digest_of_split(scored_on)
     if sha256 == own.manifest["splits"]["eval"]:
         raise UserError(f"{on}: its {split} is the eval split of {own.name}. Only decode scores on that.")
-    sees = stored.study.settings.sees
+    sees = stored.study.settings.view
     x = make_view(sees, own)(scored_on.x)
     wrong = [int(np.sum(predict(x) != scored_on.y)) for predict in _models(stored, apply_view(sees, own), chosen)]
     found = _ranked(chosen, wrong, len(scored_on.y))
@@ -97,11 +97,11 @@ def _own(stored: StoredStudy, manifest: Path) -> Prepared:
 
 def _open(manifest: Path) -> Prepared:
     for path in (manifest, manifest.parent / "train", manifest.parent / "dev"):
-        unsealed(path)
+        check_unsealed(path)
     content = read_json(manifest)
     if not isinstance(content, dict) or not {"dataset", "classes", "sha256", "splits"} <= content.keys():
         raise UserError(
-            f"{manifest}: is no manifest of a prepared dataset. Give results/<name>/data/<dataset>/manifest.json."
+            f"{manifest}: is not a manifest of a prepared dataset. Give results/<name>/data/<dataset>/manifest.json."
         )
     if not re.fullmatch(NAME_PATTERN, str(content["dataset"])):
         raise UserError(f"{manifest}: {content['dataset']!r} is no name of a dataset. Prepare it again.")
@@ -134,7 +134,7 @@ def _weights(stored: StoredStudy, trial: Trial) -> dict[str, NDArray[Any]] | Non
     """What a trial is rebuilt from; nothing for a reference model, which is fitted anew; None: not kept."""
     if isinstance(stored.study.settings, Knn | RandomForest):
         return {}
-    return WeightStore(stored.folder, stored.study.keep).load(trial)
+    return WeightStore(stored.folder, stored.study.keep_best).load(trial)
 
 
 def _models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> list[Predict]:

@@ -1,1 +1,1 @@
-"""What other programs read: a study's records in forms that are not ours."""
+"""Export the records of studies to formats that other programs read."""

@@ -1,4 +1,4 @@
-"""The folder of an export: whole or not there, and never in the place of anything else."""
+"""The folder of an export: written completely or not at all, and never over other files."""
 
 import shutil
 from collections.abc import Callable
@@ -7,48 +7,63 @@ from typing import Any
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_of_file, read_json, write_json
-from blindtune.exports.stored import StoredStudy, unsealed
+from blindtune.exports.stored_study import StoredStudy, check_unsealed
 
-#: Says what an export is: its form, its studies, and the sha256 of every file.
+#: The file that describes an export: its format, its studies, and the sha256 of every file.
 MANIFEST = "export.json"
 
-Write = Callable[[list[StoredStudy], Path], None]
+#: Writes studies into an empty folder.
+WriteFunction = Callable[[list[StoredStudy], Path], None]
 
 
-def export(form: str, studies: list[StoredStudy], folder: Path, write: Write) -> None:
-    """Let ``write`` fill a folder beside ``folder``, then give it its name.
+def export(form: str, studies: list[StoredStudy], folder: Path, write: WriteFunction) -> None:
+    """Write an export into a temporary folder, then rename it to ``folder``.
 
-    An earlier export of the same studies in the same form is replaced if nobody changed it.
+    An earlier export of the same studies in the same format is replaced, unless its files were changed.
+
+    Args:
+        form: the name of the format.
+        studies: the studies to export.
+        folder: the folder of the export.
+        write: writes the studies into the temporary folder.
 
     Raises:
-        UserError: something else lies there, or the disk refuses.
+        UserError: ``folder`` holds other files, lies below a sealed folder, or cannot be written.
     """
-    target = unsealed(folder).resolve()
+    target = check_unsealed(folder).resolve()
     ids = [stored.study.id for stored in studies]
     _check_free(target, form, ids)
-    beside = target.with_name(f".{target.name}.part")
+    partial = target.with_name(f".{target.name}.part")
     earlier = target.with_name(f".{target.name}.earlier")
     try:
-        for left_by_a_kill in (beside, earlier):
+        for left_by_a_kill in (partial, earlier):
             shutil.rmtree(left_by_a_kill, ignore_errors=True)
-        beside.mkdir(parents=True)
-        write(studies, beside)
-        write_json(beside / MANIFEST, {"form": form, "studies": ids, "files": _digests(beside)})
+        partial.mkdir(parents=True)
+        write(studies, partial)
+        write_json(partial / MANIFEST, {"form": form, "studies": ids, "files": _digests(partial)})
         if target.exists():
             target.rename(earlier)
-        beside.rename(target)
+        partial.rename(target)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error}).") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(earlier, ignore_errors=True)
 
 
-def place_of(stored: StoredStudy, folder: Path) -> Path:
-    """The folder of one study within an export, made if need be."""
-    place = folder.joinpath(*stored.study.id.split("/"))
-    place.mkdir(parents=True, exist_ok=True)
-    return place
+def make_study_folder(stored: StoredStudy, folder: Path) -> Path:
+    """Create the folder of one study within an export.
+
+    Args:
+        stored: the study.
+        folder: the folder of the export.
+
+    Returns:
+        The path ``<config>/<dataset>/<system>/<seed>`` below ``folder``.
+    """
+    path = folder.joinpath(*stored.study.id.split("/"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _check_free(target: Path, form: str, ids: list[str]) -> None:
@@ -56,7 +71,9 @@ def _check_free(target: Path, form: str, ids: list[str]) -> None:
         return
     known: Any = read_json(target / MANIFEST) if (target / MANIFEST).is_file() else None
     if not isinstance(known, dict) or (known.get("form"), known.get("studies")) != (form, ids):
-        raise UserError(f"{target}: is not empty, and no earlier {form} export of the same studies. Choose another.")
+        raise UserError(
+            f"{target}: is not empty, and is not an earlier {form} export of the same studies. Choose another."
+        )
     found = {name: sha256 for name, sha256 in _digests(target).items() if name != MANIFEST}
     if found != known.get("files"):
         raise UserError(

@@ -1,4 +1,4 @@
-"""One JSON file per trial in the form of the guide (section 6.2; the exceptions of 6.3)."""
+"""Export each trial as a JSON file in the format of the guide (section 6.2; exceptions as in 6.3)."""
 
 import json
 from datetime import datetime, timedelta
@@ -6,26 +6,38 @@ from pathlib import Path
 from typing import Any
 
 from blindtune.core.timing import wall_of
-from blindtune.exports.folders import place_of
-from blindtune.exports.stored import StoredStudy
+from blindtune.exports.folders import make_study_folder
+from blindtune.exports.stored_study import StoredStudy
 from blindtune.records.trial import Trial
 from blindtune.study.checkpoints import file_name
 
 
 def write(studies: list[StoredStudy], folder: Path) -> None:
-    """Write ``<config>/<dataset>/<system>/<seed>/trial_<number>.json`` below ``folder``."""
+    """Write ``<config>/<dataset>/<system>/<seed>/trial_<number>.json`` for every trial.
+
+    Args:
+        studies: the studies to export.
+        folder: the folder of the export.
+    """
     for stored in studies:
-        place = place_of(stored, folder)
+        study_folder = make_study_folder(stored, folder)
         for trial in stored.trials:
-            text = json.dumps(content(stored, trial), indent=6, allow_nan=False)
-            (place / f"trial_{trial.number}.json").write_text(f"{text}\n", encoding="utf-8")
+            text = json.dumps(build_content(stored, trial), indent=6, allow_nan=False)
+            (study_folder / f"trial_{trial.number}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
-    """A trial in the guide's names first, then what its record has beside them.
+def build_content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
+    """Return the content of a trial's file: the guide's fields first, then the other fields of the record.
 
-    The guide maximizes: ``val_accuracy`` and ``value`` are one minus the dev error. A trial without a score has
-    null for both.
+    The guide maximizes its objective, so ``val_accuracy`` and ``value`` are 1 minus the dev error. Both are null for a
+    trial without a score.
+
+    Args:
+        stored: the study of the trial.
+        trial: the record of the trial.
+
+    Returns:
+        The fields by name, ready for JSON.
     """
     accuracy = None if trial.score is None else 1 - trial.score
     scored = trial.curve[trial.scored_epoch - trial.trained_before - 1] if trial.scored_epoch else None
@@ -41,7 +53,7 @@ def content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
         "reason": trial.reason,
         "retries": trial.retries,
         "datetime_start": trial.started,
-        "datetime_complete": ended(trial).isoformat(timespec="milliseconds"),
+        "datetime_complete": compute_end_time(trial).isoformat(timespec="milliseconds"),
         "epochs": trial.epochs,
         "history": [epoch.model_dump() for epoch in trial.curve],
         "parameters": trial.parameters,
@@ -54,6 +66,6 @@ def content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
     }
 
 
-def ended(trial: Trial) -> datetime:
-    """When a trial ended: its start and every second that it took."""
+def compute_end_time(trial: Trial) -> datetime:
+    """Return when a trial ended: its start plus the wall time of all its parts."""
     return datetime.fromisoformat(trial.started) + timedelta(seconds=wall_of(trial.seconds))

@@ -1,4 +1,4 @@
-"""A database of Optuna that optuna-dashboard opens: every study, every trial, whatever tuner proposed it."""
+"""Export studies of any tuner to an Optuna database that optuna-dashboard can open."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from blindtune.core.errors import UserError
 from blindtune.core.timing import wall_of
 from blindtune.core.validation import parse_json
-from blindtune.exports.guide import ended
-from blindtune.exports.stored import StoredStudy
+from blindtune.exports.guide import compute_end_time
+from blindtune.exports.stored_study import StoredStudy
 from blindtune.records.trial import Trial
 from blindtune.search_space import Space, Value
 from blindtune.tuners.optuna.sampler import suggest
@@ -17,18 +17,22 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
-#: The database, for ``optuna-dashboard sqlite:///<folder>/optuna.db``.
+#: The file of the database: ``optuna-dashboard sqlite:///<folder>/optuna.db``.
 DATABASE = "optuna.db"
 
 _Distributions = dict[str, "BaseDistribution"]
 
 
 def write(studies: list[StoredStudy], folder: Path) -> None:
-    """Write ``optuna.db`` into ``folder``, each study under its id.
+    """Write ``optuna.db``; each study is named by its id.
 
-    Completed and pruned trials keep their names; invalid, failed and diverged ones become Optuna's failures, which
-    have no value, and say in their attributes which of them they were. A trial that was scored on a fold stands
-    as pruned: its score is none on dev.
+    Completed and pruned trials keep their state. Invalid, failed and diverged trials become FAIL, which has no value;
+    the user attribute ``status`` keeps the recorded status. A trial scored on a cross-validation fold becomes PRUNED,
+    because its score is not a dev error.
+
+    Args:
+        studies: the studies to export.
+        folder: the folder of the export.
 
     Raises:
         UserError: a record does not fit the search space of its study.
@@ -69,7 +73,7 @@ def _trial(
         },
     )
     frozen.datetime_start = _local(datetime.fromisoformat(trial.started))
-    frozen.datetime_complete = _local(ended(trial))
+    frozen.datetime_complete = _local(compute_end_time(trial))
     return frozen
 
 
@@ -82,7 +86,7 @@ def _state(trial: Trial) -> "optuna.trial.TrialState":
 
 
 def _distributions(stored: StoredStudy, trial: Trial, space: Space) -> _Distributions:
-    """Those of the active dimensions, as our Optuna tuner declares them."""
+    """Return the distributions of the active dimensions, as blindtune's Optuna tuner declares them."""
     from optuna.trial import FixedTrial
 
     values: dict[str, Any] = trial.hyperparameters
@@ -98,7 +102,7 @@ def _distributions(stored: StoredStudy, trial: Trial, space: Space) -> _Distribu
 
 
 def _choices(trials: list[Trial]) -> _Distributions:
-    """For what no search space declares, such as the candidates of a reference model: the values that occur."""
+    """Return distributions over the recorded values, for systems without a search space such as nearest neighbors."""
     from optuna.distributions import CategoricalDistribution
 
     found: dict[str, dict[Value, None]] = {}
@@ -110,7 +114,7 @@ def _choices(trials: list[Trial]) -> _Distributions:
 
 
 def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
-    """What the record says and Optuna has no place for."""
+    """Return the fields of the record that Optuna has no field for."""
     rest = {name: value for name, value in trial.hyperparameters.items() if name not in params}
     attributes = {
         "status": trial.status,
@@ -130,5 +134,5 @@ def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
 
 
 def _local(moment: datetime) -> datetime:
-    """As Optuna writes times: of this machine's zone, without naming it."""
+    """Return a time as Optuna stores it: local to this machine, without a time zone."""
     return moment.astimezone().replace(tzinfo=None)

@@ -1,34 +1,38 @@
-"""TensorBoard's event files: a run per trial with its curve, and its hyperparameters for the HParams tab."""
+"""Export studies as TensorBoard event files: one run per trial, with curves and hyperparameters."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from blindtune.exports.folders import place_of
-from blindtune.exports.guide import ended
-from blindtune.exports.stored import StoredStudy
+from blindtune.exports.folders import make_study_folder
+from blindtune.exports.guide import compute_end_time
+from blindtune.exports.stored_study import StoredStudy
 from blindtune.records.trial import EpochMetrics, Trial
 
-#: Trials that TensorBoard is to show as failures; one that was pruned did what it was to do.
+#: Statuses that TensorBoard shows as failures. Pruning is not a failure.
 _FAILURES = ("invalid", "failed", "diverged")
 
 
 def write(studies: list[StoredStudy], folder: Path) -> None:
-    """Write ``<config>/<dataset>/<system>/<seed>/trial_<number>/events.out.tfevents.*`` below ``folder``.
+    """Write ``<config>/<dataset>/<system>/<seed>/trial_<number>/events.out.tfevents.*`` for every trial.
 
-    The records have no time per epoch: the epochs are spread evenly over the trial's time.
+    The records have no time per epoch, so the epochs are spread evenly over the trial's wall time.
+
+    Args:
+        studies: the studies to export.
+        folder: the folder of the export.
     """
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     for stored in studies:
         for trial in stored.trials:
-            place = place_of(stored, folder) / f"trial_{trial.number:05d}"
-            place.mkdir()
+            trial_folder = make_study_folder(stored, folder) / f"trial_{trial.number:05d}"
+            trial_folder.mkdir()
             start = datetime.fromisoformat(trial.started).timestamp()
-            with (place / f"events.out.tfevents.{int(start)}.blindtune").open("wb") as stream:
+            with (trial_folder / f"events.out.tfevents.{int(start)}.blindtune").open("wb") as stream:
                 writer = RecordWriter(stream)
-                for event in _events(trial, start, ended(trial).timestamp()):
+                for event in _events(trial, start, compute_end_time(trial).timestamp()):
                     writer.write(event.SerializeToString())
 
 
@@ -61,12 +65,12 @@ def _scalars(epoch: EpochMetrics) -> dict[str, float | None]:
 
 
 def _plain(values: dict[str, object]) -> dict[str, Any]:
-    """What the HParams tab can show: all but the layers of a manual model."""
+    """Return the hyperparameters that the HParams tab can show: all but the layers of a manual model."""
     return {name: value for name, value in values.items() if isinstance(value, bool | int | float | str)}
 
 
 def _session_end(failed: bool, end: float) -> Any:
-    # The library's own function for this imports TensorFlow, which takes seconds.
+    # TensorBoard's own function for this imports TensorFlow, which takes seconds.
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import metadata
     from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS

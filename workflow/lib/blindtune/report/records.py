@@ -137,7 +137,7 @@ class DatasetRecords:
     @property
     def stand_in(self) -> bool:
         """Whether the data only look like published ones; a drawing always does."""
-        return self.manifest.stand_in or self.manifest.source.get("source") == "drawn"
+        return self.manifest.stand_in or self.manifest.source.get("source") in ("drawn", "drawing")
 
     @property
     def data(self) -> str:

@@ -1,12 +1,14 @@
-"""Which library when: the guide's own table of choices, each row with what was measured where it applies."""
+"""The table of choices: the guide's own choices of a library, each with what was measured."""
 
 from dataclasses import dataclass
+from functools import partial
 
-from blindtune.report.library_verdicts import ComparedDataset, best_on_dev, compare_datasets, format_system
+from blindtune.report.library_verdicts import ComparedDataset, best_on_dev, compare_datasets
 from blindtune.report.records import ReportRecords, SystemRecords
 from blindtune.report.searches import library_of
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
 from blindtune.report.tables.tuner_ranks import label_data
+from blindtune.report.verdict import Fact, Verdict, render_verdicts
 
 MANUAL = "manual"
 
@@ -20,8 +22,8 @@ class Choice:
         keras: Yes, No or N/A.
         proof: whether a proof of concept is wanted.
         irregular: whether irregular attributes are wanted.
-        chosen: as the guide words it.
-        names: the libraries that it names, and ``manual``.
+        chosen: the choice in the guide's words.
+        names: the libraries of the choice; ``manual`` for manual tuning.
     """
 
     complexity: str
@@ -44,7 +46,7 @@ GUIDE = [
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """The guide's seven rows."""
+    """Build the table: the guide's seven rows."""
     datasets = compare_datasets(records)
     rows = [_row(choice, datasets) for choice in GUIDE] if datasets else []
     columns = [
@@ -57,86 +59,89 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("data", "Data"),
     ]
     notes = [
-        "The first five columns are the guide's last table, word for word. It does not say what complexity is. Here a "
-        "dataset counts as low where a model that no search made (manual, nearest neighbours, forest) is not told "
-        "apart from the best tuned one, both chosen by dev, or is better; else as medium or high, which "
-        "the records cannot tell from each other. Keras: whether Keras trained the trials.",
-        "Supported: the lowest eval error is the guide's choice, and it is told apart from all others that were run. "
-        "Contradicted: another is lower, and told apart from every choice of the guide. p is adjusted over all pairs "
-        "of the dataset; with a single seed nothing is decided.",
-        "Whether a proof of concept or irregular attributes are wanted is for the reader to say; rows that differ in "
-        "them alone are measured alike.",
+        "The first five columns are the guide's last table, word for word. The guide does not define complexity. Here "
+        "the complexity of a dataset is low if the best model without a search (manual, nearest neighbors, random "
+        "forest) is better than the best tuned one or not distinguishable from it, both chosen on dev. Otherwise it is "
+        "medium or high; the records cannot separate the two. Keras: whether Keras trained the trials.",
+        "Supported: the guide's choice has the lowest eval error, distinguishable from all others that were run. "
+        "Contradicted: another has the lowest, distinguishable from every choice of the guide. p is adjusted over all "
+        "pairs of the dataset. With a single seed nothing is decided.",
+        "The records do not tell whether a proof of concept or irregular attributes are wanted: rows that differ in "
+        "these columns only have the same measurements.",
     ]
-    return ReportTable("choices", "Which library when: the guide's choices", rows, columns, notes)
+    return ReportTable("choices", "Which library to use when: the guide's choices", rows, columns, notes)
 
 
-def complexity(each: ComparedDataset) -> str | None:
-    """Low, or not; None where nothing was run that no search made, or a single seed leaves it open."""
+def classify_complexity(each: ComparedDataset) -> str | None:
+    """Return the complexity of a dataset, "low" or "medium or high"; None if the records cannot tell."""
     untuned = [system for system in each.dataset.classifiers if system.kind != "tuner"]
     if not untuned or each.single_seed:
         return None
     simple, tuned = best_on_dev(untuned), best_on_dev(each.dataset.systems_of_kind("tuner"))
-    worth = each.differs(simple, tuned) and tuned.error("eval") < simple.error("eval")
-    return "medium or high" if worth else "low"
+    search_helps = each.differs(simple, tuned) and tuned.error("eval") < simple.error("eval")
+    return "medium or high" if search_helps else "low"
 
 
 def _row(choice: Choice, datasets: list[ComparedDataset]) -> Row:
-    known = [(each, complexity(each)) for each in datasets]
-    wanted = "low" if choice.complexity == "Low" else "medium or high"
-    fitting = [each for each, found in known if found == wanted]
-    said = [(each, compared) for each in fitting if (compared := _compared(choice, each))]
-    paths = [path for each, compared in said for system in compared.values() for path in system.paths]
+    complexities = [(each, classify_complexity(each)) for each in datasets]
+    fitting = [each for each, complexity in complexities if complexity == _required_complexity(choice)]
+    compared = [(each, systems) for each in fitting if (systems := _best_by_choice(choice, each))]
+    verdicts = [_judge(choice, each, systems) for each, systems in compared]
+    unknown = any(complexity is None for _, complexity in complexities)
     return {
         "complexity": choice.complexity,
         "keras": choice.keras,
         "proof": choice.proof,
         "irregular": choice.irregular,
         "chosen": choice.chosen,
-        "verdict": ". ".join(f"{each.dataset.title}: {_outcome(choice, each, compared)}" for each, compared in said)
-        or _nothing(choice, known),
-        "data": label_data([each.dataset for each, _ in said]) if said else None,
-        "records": join_paths(paths),
+        "verdict": render_verdicts(verdicts or [_judge_without_dataset(choice, unknown)]),
+        "data": label_data([each.dataset for each, _ in compared]) if compared else None,
+        "records": join_paths(
+            [path for _, systems in compared for system in systems.values() for path in system.paths]
+        ),
     }
 
 
-def _compared(choice: Choice, each: ComparedDataset) -> dict[str, SystemRecords]:
-    """The champion of each library, and of the manual models, among those that the row is about."""
+def _required_complexity(choice: Choice) -> str:
+    return "low" if choice.complexity == "Low" else "medium or high"
+
+
+def _best_by_choice(choice: Choice, each: ComparedDataset) -> dict[str, SystemRecords]:
+    """Return the best system on dev of each library, and of the manual models, among those that the row is about."""
     by_name: dict[str, list[SystemRecords]] = {}
     for system in each.dataset.classifiers:
         if system.kind == "manual" and choice.complexity == "Low":
             by_name.setdefault(MANUAL, []).append(system)
-        if system.kind == "tuner" and choice.keras in ("N/A", _keras(system)):
+        if system.kind == "tuner" and choice.keras in ("N/A", _trained_by_keras(system)):
             by_name.setdefault(library_of(system), []).append(system)
     return {name: best_on_dev(systems) for name, systems in by_name.items()}
 
 
-def _keras(system: SystemRecords) -> str:
+def _trained_by_keras(system: SystemRecords) -> str:
     return "Yes" if "keras" in system.runs[0].card.settings["trainer"] else "No"
 
 
-def _outcome(choice: Choice, each: ComparedDataset, compared: dict[str, SystemRecords]) -> str:
-    lowest = min(compared, key=lambda name: compared[name].error("eval"))
-    chosen = [name for name in choice.names if name in compared]
-    start = f"lowest is {lowest} ({format_system(compared[lowest])})"
+def _judge(choice: Choice, each: ComparedDataset, systems: dict[str, SystemRecords]) -> Verdict:
+    lowest = min(systems, key=lambda name: systems[name].error("eval"))
+    chosen = [name for name in choice.names if name in systems]
+    verdict = partial(Verdict, "choice", dataset=each.dataset.title)
+    facts: dict[str, Fact] = {"lowest": {lowest: systems[lowest]}}
     if not chosen:
-        return f"not decided: the guide's choice was not run; {start}"
-    rivals = [name for name in compared if name not in chosen] if lowest in chosen else chosen
+        return verdict("not decided: not run", facts)
+    rivals = [name for name in systems if name not in chosen] if lowest in chosen else chosen
     if not rivals:
-        return f"not decided: nothing but the guide's choice was run; {start}"
-    equal = [name for name in rivals if not each.differs(compared[lowest], compared[name])]
+        return verdict("not decided: alone", facts)
+    equal = [name for name in rivals if not each.differs(systems[lowest], systems[name])]
     if equal:
-        return f"not decided: {start}, not told apart from {_listed(equal, compared)}"
-    word = "supported" if lowest in chosen else "contradicted"
-    return f"{word}: {start}, told apart from {_listed(rivals, compared)}"
+        return verdict("not decided: equal", facts | {"rivals": {name: systems[name] for name in equal}})
+    decision = "supported" if lowest in chosen else "contradicted"
+    return verdict(decision, facts | {"rivals": {name: systems[name] for name in rivals}})
 
 
-def _listed(names: list[str], compared: dict[str, SystemRecords]) -> str:
-    return ", ".join(f"{name} ({format_system(compared[name])})" for name in names)
-
-
-def _nothing(choice: Choice, known: list[tuple[ComparedDataset, str | None]]) -> str:
-    if any(found is None for _, found in known):
-        return "not decided: the complexity is unknown with a single seed, or where every model was tuned"
-    word = "low" if choice.complexity == "Low" else "medium or high"
+def _judge_without_dataset(choice: Choice, unknown: bool) -> Verdict:
+    if unknown:
+        return Verdict("choice", "not decided: unknown complexity", {})
     trained = {"Yes": " whose trials Keras trained", "No": " whose trials Keras did not train", "N/A": ""}[choice.keras]
-    return f"not decided: no dataset of {word} complexity with tuners{trained} is in this report"
+    return Verdict(
+        "choice", "not decided: no dataset", {"complexity": _required_complexity(choice), "trained": trained}
+    )

@@ -1,14 +1,15 @@
-"""Which library when: what the guide weighs, answered from the records where they can, and stated where not."""
+"""The table of libraries: the guide's criteria, answered from the records, or stated where no record can tell."""
 
 from blindtune.report.library_facts import FACTS
 from blindtune.report.library_verdicts import CRITERIA, compare_datasets, list_libraries
 from blindtune.report.records import ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
 from blindtune.report.tables.tuner_ranks import label_data
+from blindtune.report.verdict import render_verdicts
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per criterion, one column per library that was run."""
+    """Build the table: one row per criterion, one column per library that was run."""
     names = list_libraries(records)
     columns = [
         text_column("criterion", "Criterion", wide=True),
@@ -21,15 +22,15 @@ def build(records: ReportRecords) -> ReportTable:
     rows = [*_measured(records, names), *_stated(names)] if names else []
     notes = [
         "The guide is Fairbanks, A Guide to Hyperparameter Tuning Libraries (2024), sections 7 and 8. Measured: "
-        "computed from the records of this report, and true of its datasets, spaces and budgets only. Stated: no "
-        "record can answer it; what is said was tried with Keras Tuner 1.4.8, Optuna 5.0.0 and scikit-learn 1.9.1.",
-        "A library stands for its tuner with the lowest mean dev error, and is called lower or higher only where the "
-        "p value, adjusted over all pairs of the dataset, is below 5%. All libraries only propose sets here; training, "
-        "logs and recovery are blindtune's, the same for all.",
-        "Not answered: how easy a library is to set up and to learn, its documentation, its pictures, and how it "
-        "spreads over machines. Nothing of that was measured.",
+        "computed from the records of this report, valid only for its datasets, spaces and budgets. Stated: no record "
+        "can answer it; the statements were checked with Keras Tuner 1.4.8, Optuna 5.0.0 and scikit-learn 1.9.1.",
+        "Each library is represented by its tuner with the lowest mean dev error. It is called lower or higher only if "
+        "the p value, adjusted over all pairs of the dataset, is below 5%. The libraries only propose configurations "
+        "here. Training, logs and recovery are blindtune's and the same for all.",
+        "Not measured: how easy a library is to install and to learn, its documentation, its plots, and how it scales "
+        "over several machines.",
     ]
-    return ReportTable("libraries", "Which library when: what was measured", rows, columns, notes)
+    return ReportTable("libraries", "Which library to use when: what was measured", rows, columns, notes)
 
 
 def _measured(records: ReportRecords, names: list[str]) -> list[Row]:
@@ -42,7 +43,7 @@ def _measured(records: ReportRecords, names: list[str]) -> list[Row]:
             "criterion": criterion.title,
             "guide": criterion.guide,
             "basis": "measured",
-            **{name: criterion.verdict(datasets, name) for name in names},
+            **{name: render_verdicts(criterion.judge(datasets, name)) for name in names},
             "evidence": criterion.evidence,
             "data": data,
             "records": paths,
