@@ -5,7 +5,7 @@ import shutil
 import pytest
 import yaml
 
-from support.builders import config, merged, write_isip
+from support.builders import config, merged, write_csv_folder
 from support.workflow_runs import ROOT, snakemake
 
 pytestmark = pytest.mark.integration
@@ -56,7 +56,7 @@ def _empty_file(csv):
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )
 def test_wrong_files_are_named(tmp_path, spoil, said):
-    write_isip(tmp_path / "csv")
+    write_csv_folder(tmp_path / "csv")
     spoil(tmp_path / "csv")
     _ends_with(snakemake(tmp_path, config(), cores=1), said)
     assert not (tmp_path / "results" / "test" / "data").exists()
@@ -83,7 +83,7 @@ def test_wrong_files_are_named(tmp_path, spoil, said):
     ids=["no trials", "empty space"],
 )
 def test_a_study_that_cannot_search_is_refused_while_it_is_planned(tmp_path, changes, said):
-    write_isip(tmp_path / "csv")
+    write_csv_folder(tmp_path / "csv")
     (tmp_path / "empty.yaml").write_text("", encoding="utf-8")
     _ends_with(snakemake(tmp_path, merged(config(), changes), cores=1), said)
     assert not (tmp_path / "results").exists()
@@ -98,7 +98,7 @@ def test_a_fetched_file_must_be_the_registered_one(tmp_path, served):
     for part in ("Snakefile", "config.yaml"):
         shutil.copy(ROOT / part, project / part)
     if served:
-        write_isip(tmp_path / "served")
+        write_csv_folder(tmp_path / "served")
     wrong = {f"{split}.csv": "0" * 64 for split in ("train", "dev", "eval")}
     registry = {"mine": {"url": (tmp_path / "served").as_uri(), "sha256": wrong}}
     (project / "resources" / "datasets.yaml").write_text(yaml.safe_dump(registry), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Tiny data, configs and studies that the tests share."""
+"""Tiny data, configs, studies and records that the tests share."""
 
 import copy
 import csv
@@ -30,37 +30,37 @@ ROOT = Path(__file__).parents[2]
 
 _STUDIES = ROOT / "workflow" / "studies"
 
-#: The overlays that ship, each behind those over which it is laid.
+#: The overlays that ship, each after those that it overlays.
 OVERLAYS = {
     path.stem: [_STUDIES / "paper.yaml", path] if path.stem == "synthetic" else [path]
     for path in sorted(_STUDIES.glob("*.yaml"))
 }
 
-#: The Keras trainers that a process can have, by the backend that it has settled on.
+#: The Keras trainers that a process can use, by its backend, which is fixed when Keras is imported.
 _KERAS = {"jax": {"keras-jax"}, "torch": {"keras-torch"}}
 
-#: The trainers that these tests can have: `tests/integration/test_keras_backends.py` runs some once per backend.
+#: The trainers that these tests can use: `tests/integration/test_keras_backends.py` runs some once per backend.
 TRAINERS = sorted(
     {name for name in get_args(TrainerName) if "keras" not in name}
     | _KERAS.get(os.environ.get("KERAS_BACKEND", ""), {"keras", "scikeras"})
 )
 
-#: Of the part of a config that names a tuner.
+#: Validates the part of a config that names a tuner.
 _TUNER = TypeAdapter[TunerConfig](tuner_config_type())
 
 
 def points(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Two overlapping clouds, one per class, in turns: ``x`` (count, 2) and ``y`` (count,)."""
+    """Return two overlapping clouds, one per class, alternating: `x` (count, 2) and `y` (count,)."""
     random = np.random.default_rng(seed)
     y = np.arange(count, dtype=np.int64) % 2
     x = random.normal(size=(count, 2)) + 1.4 * y[:, None] - 0.7
     return x.round(6).astype(np.float32), y
 
 
-def write_isip(
+def write_csv_folder(
     folder: Path, train: int = 60, dev: int = 30, eval: int = 30, seed: int = 0, classes: int = 2
 ) -> dict[str, Path]:
-    """Write ``train.csv``, ``dev.csv`` and ``eval.csv`` into ``folder``; returns their paths by split."""
+    """Write `train.csv`, `dev.csv` and `eval.csv` into `folder`; return their paths by split."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for number, (split, count) in enumerate(zip(SPLITS, (train, dev, eval), strict=True)):
@@ -73,7 +73,7 @@ def write_isip(
 
 
 def write_images(folder: Path, classes: int = 2, count: int = 5, size: int = 6, seed: int = 0) -> Path:
-    """Write ``count`` grey PNGs for each class into folders of their class; returns ``folder``."""
+    """Write `count` grey PNGs for each class into one folder per class; return `folder`."""
     from PIL import Image
 
     random = np.random.default_rng(seed)
@@ -86,26 +86,26 @@ def write_images(folder: Path, classes: int = 2, count: int = 5, size: int = 6, 
 
 
 def origins(folder: Path) -> list[dict[str, str]]:
-    """Where the samples of a written split were cut, a row for each."""
+    """Read from where each sample of a written split was cut, one row per sample."""
     with (folder / "origins.tsv").open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the two halves of a prepared dataset lie."""
+    """Paths of the open and the sealed part of a prepared dataset."""
 
     manifest: Path
     seal: Path
 
     def open(self) -> Prepared:
-        """Train and dev."""
+        """Open train and dev."""
         return open_prepared(self.manifest)
 
 
 def prepare_toy(folder: Path, name: str = "toy", **sizes: int) -> Places:
-    """A prepared dataset in ``folder``; ``sizes`` are the arguments of `write_isip`."""
-    files = write_isip(folder / "csv" / name, **sizes)
+    """Prepare a dataset in `folder`; `sizes` are the arguments of `write_csv_folder`."""
+    files = write_csv_folder(folder / "csv" / name, **sizes)
     places = Places(folder / "data" / name / "manifest.json", folder / "sealed" / name / "seal.json")
     source = Isip(source="isip", folder=str(folder / "csv" / name))
     prepare(name, source, files, places.manifest, places.seal)
@@ -113,12 +113,12 @@ def prepare_toy(folder: Path, name: str = "toy", **sizes: int) -> Places:
 
 
 def prepared(folder: Path, name: str = "toy", **sizes: int) -> Prepared:
-    """Train and dev of a dataset that `prepare_toy` makes."""
+    """Return train and dev of a dataset that `prepare_toy` prepares."""
     return prepare_toy(folder, name, **sizes).open()
 
 
 def study(settings: Any, **changes: Any) -> Study:
-    """A study of ``settings`` (a system of `blindtune.config.systems`) on the dataset ``toy``."""
+    """Return a study of a system of `blindtune.config.systems` on the dataset `toy`."""
     parts = {
         "config": "test",
         "dataset": "toy",
@@ -133,7 +133,7 @@ def study(settings: Any, **changes: Any) -> Study:
 
 
 def algorithms() -> set[tuple[str, str]]:
-    """Library and algorithm of every tuner that a config can name."""
+    """Return library and algorithm of every tuner that a config can name."""
     schema = _TUNER.json_schema()
     return {
         (part["properties"]["library"]["const"], algorithm)
@@ -144,24 +144,24 @@ def algorithms() -> set[tuple[str, str]]:
 
 
 def tuner(library: str, algorithm: str) -> TunerConfig:
-    """The settings of a tuner, all but its name their defaults."""
+    """Return the config of a tuner, with the defaults of all its arguments."""
     return _TUNER.validate_python({"library": library, "algorithm": algorithm})
 
 
 def build_tuner(settings: TunerConfig, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:
-    """A fresh tuner with a budget in trials; ``changes`` are other attributes of `TunerContext`."""
+    """Create a tuner with a budget in trials; `changes` are other attributes of `TunerContext`."""
     labels = np.arange(40, dtype=np.int64) % 2
     parts: dict[str, Any] = {"budget": Budget(trials=trials), "seed": seed, "epochs": 9, "labels": labels}
     return create_tuner(settings, TunerContext(space=space, **(parts | changes)))
 
 
 def check(settings: TunerConfig, space: Space, **budget: Any) -> None:
-    """Whether a tuner takes a space; ten trials unless ``budget`` says something else."""
+    """Check a space against the config of a tuner; the default budget is ten trials."""
     settings.check(space, Budget(**(budget or {"trials": 10})), 9)
 
 
-class Heard(Console):
-    """Keeps what a study says."""
+class RecordingConsole(Console):
+    """A console that keeps the lines of a study."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -177,7 +177,10 @@ class Heard(Console):
 
 
 def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
-    """The same weights in both: kernels are (h, w, in, out) in Keras and (out, in, h, w) in PyTorch, and so on."""
+    """Build a Keras and a PyTorch model with the same weights.
+
+    Kernels are (h, w, in, out) in Keras and (out, in, h, w) in PyTorch.
+    """
     from blindtune.models import keras, pytorch
 
     random = np.random.default_rng(seed)
@@ -194,13 +197,13 @@ def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
 
 
 def finished_trial(score: float | None, **fields: Any) -> Any:
-    """As much of a trial's record as a tuner asks of it: an invalid one where there is no score."""
+    """Return the part of a trial's record that a tuner reads; without a score the trial is invalid."""
     parts: dict[str, Any] = {"status": "invalid" if score is None else "completed", "parameters": None, "score": score}
     return SimpleNamespace(objective_value=lambda: WORST_ERROR if score is None else score, **(parts | fields))
 
 
 def trial(number: int = 0, score: float | None = 0.25, **changes: Any) -> Trial:
-    """A record; one without a score has failed."""
+    """Return a record; without a score the trial has failed."""
     content = {
         "study": "test/toy/it/42",
         "number": number,
@@ -223,7 +226,7 @@ def trial(number: int = 0, score: float | None = 0.25, **changes: Any) -> Trial:
 
 
 def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:
-    """The smallest config, as plain data: k-nearest neighbours on CSV files in ``folder``."""
+    """Return the smallest config, as plain data: k-nearest neighbours on CSV files in `folder`."""
     content: dict[str, Any] = {
         "name": "test",
         "seeds": [42],
@@ -235,7 +238,7 @@ def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:
 
 
 def merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """``overlay`` laid over ``base`` as Snakemake does it: dicts are merged by key, all else is replaced."""
+    """Merge an overlay into a config like Snakemake: dicts are merged by key, all else is replaced."""
     result = copy.deepcopy(base)
     for key, value in overlay.items():
         if isinstance(value, dict) and isinstance(result.get(key), dict):

@@ -11,7 +11,7 @@ from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog
 from blindtune.study.run import run
 from blindtune.training.base import EpochTracker, Outcome
-from support.builders import Heard, study
+from support.builders import RecordingConsole, study
 
 KNN = Knn(kind="knn", neighbours=[1, 3, 9, 25])
 
@@ -20,7 +20,7 @@ class Runner:
     """Runs one study in one folder, and keeps what it says."""
 
     def __init__(self, data: Prepared, folder: Path) -> None:
-        self.data, self.folder, self.console = data, folder, Heard()
+        self.data, self.folder, self.console = data, folder, RecordingConsole()
         self.said = self.console.said
         self.files: dict[str, Path] = {}
 

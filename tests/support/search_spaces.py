@@ -1,4 +1,4 @@
-"""Search spaces for hypothesis, and what they mean, read from the definition alone."""
+"""Search spaces for hypothesis, and their meaning, computed from the definition alone."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ WORDS = ("relu", "tanh", "adam", "sgd")
 
 
 @st.composite
-def plain(draw: st.DrawFn) -> dict[str, Any]:
-    """One dimension without conditions."""
+def dimensions(draw: st.DrawFn) -> dict[str, Any]:
+    """Generate one dimension without conditions."""
     kind = draw(st.sampled_from(["int", "float", "choice", "bool"]))
     log = draw(st.booleans())
     match kind:
@@ -36,32 +36,32 @@ def plain(draw: st.DrawFn) -> dict[str, Any]:
             return {"type": kind}
 
 
-def listed(dimension: dict[str, Any]) -> list[Any]:
-    """The values that a condition may name."""
+def list_values(dimension: dict[str, Any]) -> list[Any]:
+    """Return the values that a condition may name."""
     return list(Space.model_validate({"it": dimension | {"when": None, "repeat": None}}).root["it"].values() or [])
 
 
 @st.composite
 def spaces(draw: st.DrawFn) -> Space:
-    """Valid spaces: conditions, conditions on conditions, repetition, repeated siblings; in any order of writing."""
+    """Generate valid spaces: chains of conditions, repetition, repeated siblings; in any order of writing."""
     content: dict[str, Any] = {}
     counter = {"type": "int", "low": draw(st.integers(0, 2)), "high": draw(st.integers(2, 4))}
     if draw(st.booleans()):
         content["layers"] = counter
     for number in range(draw(st.integers(1, 4))):
-        dimension = draw(plain())
+        dimension = draw(dimensions())
         repeated = "layers" in content and draw(st.booleans())
         if repeated:
             dimension["repeat"] = "layers"
         parents = [
             name
             for name, above in content.items()
-            if listed(above) and (not above.get("repeat") or repeated) and name != "layers"
+            if list_values(above) and (not above.get("repeat") or repeated) and name != "layers"
         ]
         if parents and draw(st.booleans()):
             chosen = draw(st.lists(st.sampled_from(parents), min_size=1, max_size=2, unique=True))
             dimension["when"] = {
-                name: draw(st.lists(st.sampled_from(listed(content[name])), min_size=1, max_size=3, unique=True))
+                name: draw(st.lists(st.sampled_from(list_values(content[name])), min_size=1, max_size=3, unique=True))
                 for name in chosen
             }
         content[f"d{'abcd'[number]}"] = dimension
@@ -70,7 +70,7 @@ def spaces(draw: st.DrawFn) -> Space:
 
 
 def active_names(space: Space, values: dict[str, Any]) -> set[str]:
-    """What must be set beside ``values``, read from the definition alone (not by HyperparameterSpec.is_active)."""
+    """Return the names that must be set, from the definition alone (not by `HyperparameterSpec.is_active`)."""
 
     def is_on(name: str, copy: int | None) -> bool:
         dimension = space.root[name]
@@ -90,8 +90,8 @@ def active_names(space: Space, values: dict[str, Any]) -> set[str]:
     return names
 
 
-def legal(dimension: Any, value: Any) -> bool:
-    """Whether ``value`` lies within the dimension, by its bounds."""
+def is_legal(dimension: Any, value: Any) -> bool:
+    """Return whether a value is within the dimension, by its bounds."""
     match dimension.type:
         case "int":
             inside = dimension.low <= value <= dimension.high
@@ -107,4 +107,5 @@ def legal(dimension: Any, value: Any) -> bool:
 
 
 def dimension_of(space: Space, name: str) -> Any:
+    """Return the dimension of a hyperparameter."""
     return next(spec.dimension for spec in space.hyperparameters() if spec.name == name)

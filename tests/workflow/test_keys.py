@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from blindtune.config.schema import Config
-from support.builders import write_images, write_isip
+from support.builders import write_images, write_csv_folder
 from support.dag import plan
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
@@ -261,8 +261,8 @@ LEAVES = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
-    write_isip(folder / "one")
-    write_isip(folder / "two", seed=1)
+    write_csv_folder(folder / "one")
+    write_csv_folder(folder / "two", seed=1)
     write_images(folder / "three", classes=2)
     write_images(folder / "four", classes=3)
     return folder

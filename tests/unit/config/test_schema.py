@@ -17,7 +17,7 @@ from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical
 from blindtune.training.base import Training
-from support.builders import OVERLAYS, ROOT, config, merged, write_isip
+from support.builders import OVERLAYS, ROOT, config, merged, write_csv_folder
 
 SPACE = "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 2}\n"
 HEAVY = ("torch", "tensorflow", "jax", "keras", "keras_tuner", "sklearn", "scipy", "matplotlib", "pandas")
@@ -25,7 +25,7 @@ HEAVY = ("torch", "tensorflow", "jax", "keras", "keras_tuner", "sklearn", "scipy
 
 @pytest.fixture
 def folder(tmp_path: Path) -> str:
-    write_isip(tmp_path / "csv")
+    write_csv_folder(tmp_path / "csv")
     return str(tmp_path / "csv")
 
 

@@ -13,7 +13,7 @@ from blindtune.core.files import digest_of_file
 from blindtune.datasets import downloads as registry
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.csv_folder import Isip, read_csv
-from support.builders import ROOT, write_isip
+from support.builders import ROOT, write_csv_folder
 
 REAL = ROOT.parent / "shared" / "data" / "isip" / "set_10"
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -96,7 +96,7 @@ def test_a_file_without_rows_is_named(tmp_path: Path, content: bytes | None, wor
 
 
 def test_a_source_reads_its_three_files(tmp_path: Path) -> None:
-    files = write_isip(tmp_path, train=9, dev=6, eval=3, classes=3)
+    files = write_csv_folder(tmp_path, train=9, dev=6, eval=3, classes=3)
     source = Isip(source="isip", folder=str(tmp_path))
     assert source.given() == files
     loaded = source.load(files)

@@ -15,7 +15,7 @@ from blindtune.datasets import chunked as pieces
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 from blindtune.datasets.csv_folder import Isip
 from blindtune.datasets.prepared import check, digest_of_split, open_prepared, open_split, prepare
-from support.builders import Places, points, prepare_toy, write_isip
+from support.builders import Places, points, prepare_toy, write_csv_folder
 
 
 def split(count: int = 8, seed: int = 0, **changes: Any) -> Split:
@@ -100,7 +100,7 @@ def test_a_group_in_two_splits_is_refused(first: str, second: str) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("train", "dev"), ("train", "eval"), ("dev", "eval")])
 def test_the_same_data_in_two_splits_are_refused(tmp_path: Path, first: str, second: str) -> None:
-    files = write_isip(tmp_path / "csv", train=30)
+    files = write_csv_folder(tmp_path / "csv", train=30)
     files[second].write_bytes(files[first].read_bytes())
     with pytest.raises(UserError, match=f"{first} and {second} hold the same samples"):
         prepare("toy", Isip(source="isip", folder="x"), files, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
@@ -108,7 +108,7 @@ def test_the_same_data_in_two_splits_are_refused(tmp_path: Path, first: str, sec
 
 
 def test_a_label_gap_is_refused_while_preparing(tmp_path: Path) -> None:
-    files = write_isip(tmp_path / "csv")
+    files = write_csv_folder(tmp_path / "csv")
     for path in files.values():
         path.write_text(path.read_text(encoding="utf-8").replace("1,", "2,"), encoding="utf-8")
     with pytest.raises(UserError, match="dataset toy, train: class 1 has no sample"):

@@ -12,7 +12,7 @@ from blindtune.core.jsonl import lines_of
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial
 from blindtune.study.run import run
-from support.builders import Heard, prepared, study
+from support.builders import RecordingConsole, prepared, study
 
 #: The native trainer, and those that may take its place.
 NATIVE, OTHERS = "keras", ("pytorch", "fused")
@@ -36,7 +36,7 @@ def searched(trainer: str, data: Prepared, folder: Path) -> list[dict[str, Any]]
             "training": {"epochs": 2, "batch_size": 20},
         }
     )
-    card = run(study(settings, budget={"trials": TRIALS}), data, settings.files(), "code", folder, Heard())
+    card = run(study(settings, budget={"trials": TRIALS}), data, settings.files(), "code", folder, RecordingConsole())
     assert set(card.model_dump()) == set(type(card).model_fields)
     return [json.loads(line) for line in lines_of(folder / "trials.jsonl")]
 

@@ -1,4 +1,4 @@
-"""Every tuner: legal proposals, replay to the same state, whole grids, one distribution, plain refusals."""
+"""Every tuner: legal proposals, replay to the same state, complete grids, one distribution, clear refusals."""
 
 import itertools
 from collections import Counter
@@ -17,11 +17,11 @@ from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.optuna.sampler import suggest
-from support.builders import algorithms, build_tuner, check, finished_trial, tuner, write_isip
+from support.builders import algorithms, build_tuner, check, finished_trial, tuner, write_csv_folder
 from support.builders import config as plain_config
-from support.search_spaces import active_names, dimension_of, legal, spaces
+from support.search_spaces import active_names, dimension_of, is_legal, spaces
 
-#: Keras Tuner asks for the name of its thread in an old way; Optuna calls two of its arguments experimental.
+#: Keras Tuner reads the name of its thread in an old way; Optuna calls two of its arguments experimental.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
 
 #: A wrong sampler fails far below this; a right one fails one seeded comparison in ten thousand.
@@ -44,7 +44,7 @@ GRIDS = [pair for pair in ALL if "grid" in pair[1]]
 BAYESIAN, GP, DEFAULT = ("keras-tuner", "bayesian"), ("optuna", "gp"), ("keras-tuner", "default")
 SLOW = [BAYESIAN, GP]
 NUMBERS_ONLY = [("optuna", "cma-es"), GP]
-#: Those that learn from scores; the others draw without looking.
+#: Those that learn from scores; the others draw independently.
 LEARNS = [
     ("keras-tuner", "bayesian"),
     ("keras-tuner", "hyperband"),
@@ -62,7 +62,7 @@ RELAXED = settings(
 )
 
 
-def allowed(pair: tuple[str, str], space: Space) -> bool:
+def is_allowed(pair: tuple[str, str], space: Space) -> bool:
     try:
         check(tuner(*pair), space)
     except ValueError:
@@ -71,7 +71,7 @@ def allowed(pair: tuple[str, str], space: Space) -> bool:
 
 
 def score_of(values: Hyperparameters) -> float:
-    """Some score that follows from the set alone."""
+    """Return a score that depends only on the set."""
     numbers = [float(value) if not isinstance(value, str) else len(value) for value in values.values()]
     return float(abs(np.sin(sum(numbers))))
 
@@ -93,17 +93,18 @@ def proposals(
 
 
 def count_for(pair: tuple[str, str]) -> int:
-    """Gaussian processes are slow; they begin after ten draws, or three for each parameter."""
+    """Return how many trials a test runs: few for Gaussian processes, which are slow after their first random draws."""
     return 9 if pair == BAYESIAN else 12 if pair == GP else 60
 
 
-def test_every_algorithm_of_the_config_is_tested() -> None:
+def test_algorithms_are_all_covered() -> None:
+    """This file covers every algorithm that a config can name."""
     assert algorithms() == set(ALL)
 
 
 @st.composite
-def numeric(draw: st.DrawFn) -> Space:
-    """A space for CMA-ES and Gaussian processes: numbers, no conditions."""
+def numeric_spaces(draw: st.DrawFn) -> Space:
+    """Generate spaces for CMA-ES and Gaussian processes: numbers, no conditions."""
     content: dict[str, Any] = {"a": {"type": "float", "low": -1.0, "high": 2.0}}
     content["b"] = {"type": "int", "low": draw(st.integers(1, 4)), "high": 40, "log": draw(st.booleans())}
     content["c"] = {"type": "float", "low": 0.1, "high": 0.9, "step": draw(st.sampled_from([0.1, 0.25]))}
@@ -112,8 +113,8 @@ def numeric(draw: st.DrawFn) -> Space:
 
 
 @st.composite
-def listed(draw: st.DrawFn, conditions: bool = True) -> Space:
-    """A space for a grid: lists of values; with ``conditions``, a chain of them and copies of layers."""
+def grid_spaces(draw: st.DrawFn, conditions: bool = True) -> Space:
+    """Generate spaces for a grid: lists of values; with `conditions`, a chain of them and copies of layers."""
     low = draw(st.integers(0, 1))
     content: dict[str, Any] = {
         "flag": {"type": "bool"},
@@ -133,12 +134,12 @@ def listed(draw: st.DrawFn, conditions: bool = True) -> Space:
     return Space.model_validate({name: content[name] for name in names})
 
 
-def fit(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
-    """Spaces that the algorithm can express."""
+def spaces_for(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
+    """Generate spaces that the algorithm can express."""
     if pair in NUMBERS_ONLY:
-        return numeric()
+        return numeric_spaces()
     if pair in GRIDS:
-        return listed(conditions=pair != ("optuna", "grid"))
+        return grid_spaces(conditions=pair != ("optuna", "grid"))
     if pair == BAYESIAN:
         return spaces().filter(lambda space: len(space.hyperparameters()) <= 2)
     return spaces()
@@ -147,14 +148,15 @@ def fit(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
 @pytest.mark.parametrize("pair", ALL, ids="-".join)
 @RELAXED
 @given(st.data(), st.integers(1, 2**31 - 1))
-def test_proposals_are_exactly_the_active_hyperparameters(pair: tuple[str, str], data: Any, seed: int) -> None:
-    space = data.draw(fit(pair))
+def test_ask_proposes_exactly_active_values(pair: tuple[str, str], data: Any, seed: int) -> None:
+    """Proposals hold exactly the active hyperparameters, with legal values."""
+    space = data.draw(spaces_for(pair))
     check(tuner(*pair), space)
     made = list(proposals(pair, space, seed, count_for(pair)))
     assert made
     for values in made:
         assert set(values) == active_names(space, values)
-        assert all(legal(dimension_of(space, name), value) for name, value in values.items())
+        assert all(is_legal(dimension_of(space, name), value) for name, value in values.items())
 
 
 MIXED = Space.model_validate(
@@ -193,61 +195,63 @@ FEW = Space.model_validate(
 )
 
 
-def fixed(pair: tuple[str, str]) -> Space:
+def fixed_space_for(pair: tuple[str, str]) -> Space:
     if pair == BAYESIAN:
         return FEW
     return NUMBERS if pair in NUMBERS_ONLY else LISTS if pair in GRIDS else MIXED
 
 
 @pytest.mark.parametrize("pair", ALL, ids="-".join)
-def test_told_the_same_scores_it_proposes_the_same_again(pair: tuple[str, str]) -> None:
-    """How a study resumes: another tuner, told what was recorded, goes on as the first would have."""
+def test_ask_repeats_after_same_scores(pair: tuple[str, str]) -> None:
+    """A new tuner that is told the same scores proposes the same sets; this is how a study resumes."""
     count = 14 if pair in SLOW else 40
-    first = list(proposals(pair, fixed(pair), 42, count))
+    first = list(proposals(pair, fixed_space_for(pair), 42, count))
     # Of 40 trials halving takes 27, 9 and 3.
     expected = 39 if pair in HALVING else 1 if pair == DEFAULT else min(count, 30 if pair in GRIDS else count)
     assert len(first) == expected
-    assert list(proposals(pair, fixed(pair), 42, count)) == first
+    assert list(proposals(pair, fixed_space_for(pair), 42, count)) == first
     if ("grid" not in pair[1] and pair != DEFAULT) or pair[0] == "optuna":
-        assert list(proposals(pair, fixed(pair), 43, count)) != first
+        assert list(proposals(pair, fixed_space_for(pair), 43, count)) != first
 
 
 @pytest.mark.parametrize("pair", ALL, ids="-".join)
-def test_what_was_proposed_depends_on_the_budget_only_where_the_settings_say_so(pair: tuple[str, str]) -> None:
-    """Else a raised budget goes on from the records of the lower one."""
+def test_depends_on_budget_is_true_to_proposals(pair: tuple[str, str]) -> None:
+    """Proposals depend on the budget only if the config says so; else a larger budget continues the records."""
     short, long = ([], [])
     for count, found in ((5, short), (9, long)):
-        found += list(proposals(pair, fixed(pair), 42, count))
+        found += list(proposals(pair, fixed_space_for(pair), 42, count))
     assert (long[:5] != short) == tuner(*pair).depends_on_budget
 
 
 @pytest.mark.parametrize("pair", ALL, ids="-".join)
-def test_scores_steer_those_that_learn_and_no_others(pair: tuple[str, str]) -> None:
+def test_scores_steer_only_learning_algorithms(pair: tuple[str, str]) -> None:
+    """Scores change the proposals of algorithms that learn, and of no others."""
     count = 12 if pair in SLOW else 40
 
     def rising(values: Hyperparameters) -> float:
-        # Smooth, since a Gaussian process takes anything else for noise and proposes as if it knew nothing.
+        # Smooth, since a Gaussian process takes anything else for noise and learns nothing.
         return float(values.get("units", values.get("units_1", 0))) / 64
 
-    up = list(proposals(pair, fixed(pair), 42, count, rising))
-    down = list(proposals(pair, fixed(pair), 42, count, lambda values: 1.0 - rising(values)))
+    up = list(proposals(pair, fixed_space_for(pair), 42, count, rising))
+    down = list(proposals(pair, fixed_space_for(pair), 42, count, lambda values: 1.0 - rising(values)))
     assert (up != down) == (pair in LEARNS)
 
 
 @pytest.mark.parametrize("pair", [pair for pair in GRIDS if pair not in HALVING], ids="-".join)
 @RELAXED
 @given(st.data(), st.integers(1, 2**31 - 1))
-def test_a_grid_proposes_each_set_once_and_then_ends(pair: tuple[str, str], data: Any, seed: int) -> None:
-    space = data.draw(fit(pair))
-    expected = list(whole(space))
+def test_grid_proposes_each_set_once(pair: tuple[str, str], data: Any, seed: int) -> None:
+    """A grid proposes each set once and then ends."""
+    space = data.draw(spaces_for(pair))
+    expected = list(list_all_sets(space))
     assume(len(expected) <= 250)
     made = list(proposals(pair, space, seed, len(expected) + 5))
     assert len(made) == len(expected)
     assert sorted(map(key, made)) == sorted(map(key, expected))
 
 
-def whole(space: Space) -> Iterator[Hyperparameters]:
-    """Every set of a space with lists of values, from the definition alone."""
+def list_all_sets(space: Space) -> Iterator[Hyperparameters]:
+    """Yield every set of a space with lists of values, from the definition alone."""
     names = [spec.name for spec in space.hyperparameters()]
     lists = [list(spec.dimension.values() or []) for spec in space.hyperparameters()]
     seen = set()
@@ -295,16 +299,17 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("pair", "content", "name"), REFUSED)
-def test_what_a_library_cannot_express_is_refused_by_its_name(
+def test_check_names_what_a_library_cannot_express(
     pair: tuple[str, str], content: dict[str, Any], name: str, tmp_path: Any
 ) -> None:
+    """A dimension that a library cannot express is refused by its name, in `check` and while the study is planned."""
     with pytest.raises(ValueError, match=rf"^{name}: "):
         check(tuner(*pair), Space.model_validate(content))
     # ... and while the study is planned.
     lines = {"layers": {"type": "int", "low": 1, "high": 2}, "units": {"type": "int", "low": 1, "high": 2}} | content
     path = tmp_path / "space.yaml"
     path.write_text(str(lines), encoding="utf-8")
-    write_isip(tmp_path / "csv")
+    write_csv_folder(tmp_path / "csv")
     system = {"kind": "tuner", "tuner": {"library": pair[0], "algorithm": pair[1]}, "space": str(path)}
     comparison = {"dataset": "toy", "systems": ["it"], "budget": {"trials": 2}}
     with pytest.raises(UserError, match=rf"systems\.it on toy: .*{name}: "):
@@ -312,10 +317,11 @@ def test_what_a_library_cannot_express_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("pair", ALL, ids="-".join)
-def test_a_choice_of_one_and_plain_lists_suit_every_library(pair: tuple[str, str]) -> None:
+def test_choice_of_one_suits_every_algorithm(pair: tuple[str, str]) -> None:
+    """Every algorithm takes a choice of one value and a plain range."""
     one = {"metric": {"type": "choice", "options": ["accuracy"]}}
     space = Space.model_validate(one | {"units": {"type": "int", "low": 1, "high": 4}})
-    assert allowed(pair, space)
+    assert is_allowed(pair, space)
     made = list(proposals(pair, space, 42, 4))
     assert made and all(values["metric"] == "accuracy" for values in made)
 
@@ -333,13 +339,13 @@ SCALES = {
 
 
 def keras_draws(space: Space, count: int) -> list[Hyperparameters]:
-    """As Keras Tuner draws, without its rule against repetition, which knows of scored trials only."""
+    """Draw with Keras Tuner, without its rule against repetition, which counts scored trials only."""
     made: Any = build_tuner(tuner("keras-tuner", "random"), space, count + 1)
     return [space.from_library_values(made._oracle.populate_space("0")["values"]) for _ in range(count)]
 
 
 def optuna_draws(space: Space, count: int) -> list[Hyperparameters]:
-    """Without a study's growing list of trials, which makes each draw slower than the last."""
+    """Draw with Optuna, without a study's growing list of trials, which makes each draw slower than the last."""
     import optuna
 
     from blindtune.tuners.optuna.tuner import create_study
@@ -378,15 +384,15 @@ def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> Non
 
 @pytest.mark.parametrize("library", DRAWS)
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_library_draws_shipped_spaces_as_the_reference_does(library: str, name: str) -> None:
+def test_shipped_spaces_draw_like_reference(library: str, name: str) -> None:
+    """Every library draws the shipped spaces with the distribution of the reference sampler."""
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
     assert_same_distribution(space, DRAWS[library](space, 2_000))
 
 
 @pytest.mark.parametrize(("name", "counter"), [("convnet_11", "filters"), ("lstm_12", "units")])
-def test_every_tuner_takes_the_spaces_of_the_real_sets_or_says_which_dimension_it_cannot_take(
-    name: str, counter: str
-) -> None:
+def test_spaces_of_real_sets_run_or_are_refused(name: str, counter: str) -> None:
+    """Every tuner takes the spaces of the real sets, or names the dimension that it cannot take."""
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
     for pair in ALL:
         if pair in [*NUMBERS_ONLY, ("optuna", "grid")]:
@@ -399,13 +405,15 @@ def test_every_tuner_takes_the_spaces_of_the_real_sets_or_says_which_dimension_i
 
 
 @pytest.mark.parametrize(("name", "family"), [("guide_convnet", "convnet"), ("guide_mlp", "lstm")])
-def test_every_tuner_takes_the_spaces_of_the_guide_for_both_families(name: str, family: Any) -> None:
+def test_guide_spaces_suit_every_algorithm(name: str, family: Any) -> None:
+    """Every algorithm takes the spaces of the guide, for both families."""
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", family)
-    assert all(allowed(pair, space) for pair in ALL)
+    assert all(is_allowed(pair, space) for pair in ALL)
 
 
 @pytest.mark.parametrize("library", DRAWS)
-def test_every_library_draws_scales_as_the_reference_does(library: str) -> None:
+def test_scales_draw_like_reference(library: str) -> None:
+    """Every library draws logarithmic and stepped scales with the distribution of the reference sampler."""
     space = Space.model_validate(SCALES)
     assert_same_distribution(space, DRAWS[library](space, 2_000))
 
@@ -415,7 +423,8 @@ def test_every_library_draws_scales_as_the_reference_does(library: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ["tpe", "tpe-2024"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_worst_error_for_invalid_sets_does_not_draw_tpe_to_them(algorithm: str, seed: int) -> None:
+def test_tpe_avoids_invalid_sets(algorithm: str, seed: int) -> None:
+    """TPE, told the worst error for invalid sets, does not move towards them."""
     space = Space.model_validate(
         {
             "kernel": {"type": "int", "low": 1, "high": 8},
@@ -431,7 +440,8 @@ def test_the_worst_error_for_invalid_sets_does_not_draw_tpe_to_them(algorithm: s
     assert sum(score(values) is None for values in made[-20:]) < 12
 
 
-def test_conditions_on_logarithmic_whole_numbers_hold_in_every_library() -> None:
+def test_conditions_on_log_integers_hold() -> None:
+    """Conditions on logarithmic whole numbers hold in every library."""
     space = Space.model_validate(
         {
             "units": {"type": "int", "low": 1, "high": 8, "log": True},
@@ -441,7 +451,7 @@ def test_conditions_on_logarithmic_whole_numbers_hold_in_every_library() -> None
         }
     )
     for pair in ALL:
-        if allowed(pair, space) and pair != DEFAULT:
+        if is_allowed(pair, space) and pair != DEFAULT:
             made = list(proposals(pair, space, 42, 14 if pair in SLOW else 60))
             assert {"rate" in values for values in made} == {True, False}
             assert all(("rate" in values) == (values["units"] in (2, 3, 8)) for values in made)

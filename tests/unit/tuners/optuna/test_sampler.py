@@ -1,4 +1,4 @@
-"""Optuna's pruners and several objectives, beside what every tuner is tested for."""
+"""Optuna's pruners and several objectives, in addition to the tests of every tuner."""
 
 import inspect
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
 }
 
 
-def settings(algorithm: str = "tpe", pruner: dict[str, Any] | None = None, **arguments: Any) -> OptunaConfig:
+def make_config(algorithm: str = "tpe", pruner: dict[str, Any] | None = None, **arguments: Any) -> OptunaConfig:
     made = TypeAdapter[Any](PrunerConfig).validate_python(pruner or {"algorithm": "none"})
     return OptunaConfig(library="optuna", algorithm=algorithm, pruner=made, **arguments)  # type: ignore[arg-type]
 
@@ -46,7 +46,7 @@ def invalid(values: Hyperparameters) -> bool:
 
 
 def train(tuner: Tuner, proposal: Proposal) -> Any:
-    """Train as a study does: told every epoch, stopped where it is pruned, but never at the last epoch."""
+    """Train as a study does: report every epoch, and stop at a pruning unless it is the last epoch."""
     values = proposal.hyperparameters
     if invalid(values):
         return finished_trial(None, curve=[], hyperparameters=values)
@@ -72,7 +72,7 @@ def reproducible_fields(made: Any) -> tuple[Hyperparameters, str, list[float]]:
 
 
 def plain_study(algorithm: str, pruner: Any, count: int) -> Any:
-    """The same search as a user of Optuna writes it."""
+    """Run the same search as a user of Optuna writes it."""
     import optuna
 
     def objective(trial: Any) -> float:
@@ -86,7 +86,7 @@ def plain_study(algorithm: str, pruner: Any, count: int) -> Any:
         return curve_of(values, EPOCHS)
 
     study = optuna.create_study(
-        study_name="blindtune", sampler=create_sampler(settings(algorithm), SPACE, 42), pruner=pruner
+        study_name="blindtune", sampler=create_sampler(make_config(algorithm), SPACE, 42), pruner=pruner
     )
     study.optimize(objective, n_trials=count)
     return study
@@ -107,8 +107,9 @@ def library_pruner(name: str) -> Any:
 
 @pytest.mark.parametrize("algorithm", ["random", "tpe", "cma-es"])
 @pytest.mark.parametrize("name", PRUNERS)
-def test_what_is_pruned_is_what_a_plain_study_prunes(name: str, algorithm: str) -> None:
-    ours = list(search(build_tuner(settings(algorithm, PRUNERS[name]), SPACE, 60, epochs=EPOCHS), 60))
+def test_report_prunes_like_a_plain_study(name: str, algorithm: str) -> None:
+    """The tuner prunes what a plain study of Optuna prunes."""
+    ours = list(search(build_tuner(make_config(algorithm, PRUNERS[name]), SPACE, 60, epochs=EPOCHS), 60))
     theirs = plain_study(algorithm, library_pruner(name), 60).trials
     assert [made.hyperparameters for made in ours] == [SPACE.snap(trial.params) for trial in theirs]
     assert [made.status == "pruned" for made in ours] == [trial.state.name == "PRUNED" for trial in theirs]
@@ -117,8 +118,9 @@ def test_what_is_pruned_is_what_a_plain_study_prunes(name: str, algorithm: str) 
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-def test_a_study_goes_on_from_any_record_with_the_same_prunings(name: str) -> None:
-    made = settings("tpe", PRUNERS[name])
+def test_replay_continues_with_same_prunings(name: str) -> None:
+    """A study that replays any number of records goes on with the same prunings."""
+    made = make_config("tpe", PRUNERS[name])
     whole = list(search(build_tuner(made, SPACE, 30, epochs=EPOCHS), 30))
     assert any(record.status == "pruned" for record in whole)
     for cut in range(0, 31, 3):
@@ -131,13 +133,15 @@ def test_a_study_goes_on_from_any_record_with_the_same_prunings(name: str) -> No
         assert list(map(reproducible_fields, search(tuner, 30 - cut))) == list(map(reproducible_fields, whole[cut:]))
 
 
-def test_without_a_pruner_nothing_is_pruned() -> None:
-    assert {made.status for made in search(build_tuner(settings(), SPACE, 30), 30)} == {"completed", "invalid"}
+def test_report_prunes_nothing_without_pruner() -> None:
+    """Without a pruner no trial is pruned."""
+    assert {made.status for made in search(build_tuner(make_config(), SPACE, 30), 30)} == {"completed", "invalid"}
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-def test_a_pruned_trial_says_by_what(name: str) -> None:
-    tuner = build_tuner(settings("random", PRUNERS[name]), SPACE, 60)
+def test_report_names_the_pruner(name: str) -> None:
+    """The reason of a pruned trial names the pruner."""
+    tuner = build_tuner(make_config("random", PRUNERS[name]), SPACE, 60)
     reasons = set()
     for error in [0.1] * 6 + [0.9] * 30:
         assert tuner.ask() is not None
@@ -146,16 +150,18 @@ def test_a_pruned_trial_says_by_what(name: str) -> None:
     assert reasons == {None, f"Optuna's {PRUNERS[name]['algorithm']} pruner"}
 
 
-def test_a_step_is_an_epoch_so_that_rungs_lie_where_hyperband_puts_them() -> None:
+def test_hyperband_pruner_steps_are_epochs() -> None:
+    """A step is an epoch: Hyperband prunes at its rungs."""
     pruned = [
         len(made.curve)
-        for made in search(build_tuner(settings("random", PRUNERS["hyperband"]), SPACE, 90), 90)
+        for made in search(build_tuner(make_config("random", PRUNERS["hyperband"]), SPACE, 90), 90)
         if made.status == "pruned"
     ]
     assert set(pruned) == {1, 3}
 
 
-def test_arguments_left_out_have_the_defaults_of_the_library() -> None:
+def test_pruner_defaults_are_those_of_optuna() -> None:
+    """Arguments that the config leaves out have Optuna's defaults."""
     from optuna import pruners
 
     kinds = {"median": pruners.MedianPruner, "successive-halving": pruners.SuccessiveHalvingPruner}
@@ -168,8 +174,9 @@ def test_arguments_left_out_have_the_defaults_of_the_library() -> None:
             assert known[name] == ("auto" if value is None else value), (algorithm, name)
 
 
-def test_a_bad_trial_is_told_as_complete_with_the_worst_error_and_a_pruned_one_as_pruned() -> None:
-    tuner: Any = build_tuner(settings("tpe", PRUNERS["median"]), SPACE, 40)
+def test_tell_states_of_failed_and_pruned_trials() -> None:
+    """A failed trial is told as complete with the worst error, a pruned one as pruned."""
+    tuner: Any = build_tuner(make_config("tpe", PRUNERS["median"]), SPACE, 40)
     records = list(search(tuner, 40))
     for record, trial in zip(records, tuner._study.trials, strict=True):
         assert trial.state.name == ("PRUNED" if record.status == "pruned" else "COMPLETE")
@@ -182,8 +189,9 @@ BOTH = ["dev_error", "n_parameters"]
 
 
 @pytest.mark.parametrize("algorithm", ["random", "tpe", "tpe-2024", "gp"])
-def test_two_objectives_are_both_told(algorithm: str) -> None:
-    tuner: Any = build_tuner(settings(algorithm, objectives=BOTH), SPACE, 12)
+def test_tell_passes_both_objectives(algorithm: str) -> None:
+    """Both of two objectives are told."""
+    tuner: Any = build_tuner(make_config(algorithm, objectives=BOTH), SPACE, 12)
     expected = []
     for number in range(12):
         proposal = tuner.ask()
@@ -200,8 +208,9 @@ def test_two_objectives_are_both_told(algorithm: str) -> None:
     assert front == {number for number in range(12) if number % 3}, "nothing that failed is on it"
 
 
-def test_a_failed_network_is_not_optimal_for_being_small() -> None:
-    tuner: Any = build_tuner(settings("tpe", objectives=BOTH), SPACE, 3)
+def test_small_failed_network_is_not_optimal() -> None:
+    """A failed network is not Pareto-optimal because it is small."""
+    tuner: Any = build_tuner(make_config("tpe", objectives=BOTH), SPACE, 3)
     for record in (
         finished_trial(0.5, parameters=1000),
         finished_trial(None, status="diverged", parameters=1),
@@ -213,9 +222,11 @@ def test_a_failed_network_is_not_optimal_for_being_small() -> None:
     assert [trial.number for trial in tuner._study.best_trials] == [2]
 
 
-def test_the_second_objective_steers() -> None:
+def test_second_objective_steers() -> None:
+    """The second objective changes the proposals."""
+
     def run(weight: int) -> list[Hyperparameters]:
-        tuner = build_tuner(settings("tpe", objectives=BOTH), SPACE, 60)
+        tuner = build_tuner(make_config("tpe", objectives=BOTH), SPACE, 60)
         made = []
         for _ in range(60):
             proposal = tuner.ask()
@@ -230,38 +241,42 @@ def test_the_second_objective_steers() -> None:
 
 
 @pytest.mark.parametrize("wrong", [[], ["n_parameters"], ["n_parameters", "dev_error"], ["dev_error", "dev_error"]])
-def test_other_lists_of_objectives_are_refused(wrong: list[str]) -> None:
+def test_objectives_refuse_other_lists(wrong: list[str]) -> None:
+    """Other lists of objectives are refused."""
     with pytest.raises(ValidationError, match=r"must be \[dev_error\] or \[dev_error, n_parameters\]"):
-        settings(objectives=wrong)
+        make_config(objectives=wrong)
 
 
 # --- refusals
 
 
-def test_what_takes_one_objective_refuses_two() -> None:
-    check(settings("tpe", objectives=BOTH), SPACE)
+def test_check_refuses_two_objectives() -> None:
+    """CMA-ES and pruners refuse two objectives."""
+    check(make_config("tpe", objectives=BOTH), SPACE)
     with pytest.raises(ValueError, match=r"^objectives: Optuna's cma-es"):
-        check(settings("cma-es", objectives=BOTH), SPACE)
+        check(make_config("cma-es", objectives=BOTH), SPACE)
     for pruner in PRUNERS.values():
         with pytest.raises(ValueError, match=r"^pruner: Optuna's pruners"):
-            check(settings("tpe", pruner, objectives=BOTH), SPACE)
+            check(make_config("tpe", pruner, objectives=BOTH), SPACE)
 
 
-def test_hyperband_must_know_the_epochs() -> None:
+def test_check_refuses_searched_epochs_for_hyperband() -> None:
+    """The Hyperband pruner refuses searched epochs and a first rung beyond the training."""
     searched = Space.model_validate({"epochs": {"type": "int", "low": 1, "high": 9}})
     for name, pruner in PRUNERS.items():
         if name.startswith("hyperband"):
             with pytest.raises(ValueError, match=r"^epochs: "):
-                check(settings("tpe", pruner), searched)
+                check(make_config("tpe", pruner), searched)
         else:
-            check(settings("tpe", pruner), searched)
+            check(make_config("tpe", pruner), searched)
     with pytest.raises(ValueError, match=r"^pruner: min_resource: 10 is above the 9 epochs"):
-        check(settings("tpe", {"algorithm": "hyperband", "min_resource": 10}), SPACE)
+        check(make_config("tpe", {"algorithm": "hyperband", "min_resource": 10}), SPACE)
 
 
-def test_a_grid_too_large_for_the_memory_is_refused_with_its_size() -> None:
+def test_check_refuses_grid_too_large_for_memory() -> None:
+    """A grid too large for memory is refused with its size."""
     axis = {"type": "int", "low": 1, "high": 100}
-    check(settings("grid"), Space.model_validate({"a": axis, "b": axis, "c": axis}))
+    check(make_config("grid"), Space.model_validate({"a": axis, "b": axis, "c": axis}))
     larger = Space.model_validate({"a": axis, "b": axis, "c": axis, "d": {"type": "bool"}})
     with pytest.raises(ValueError, match=r"^space: is a grid of 2,000,000 sets, .* at most 1,000,000"):
-        check(settings("grid"), larger)
+        check(make_config("grid"), larger)

@@ -27,7 +27,7 @@ def create(config: KerasTunerConfig, context: TunerContext) -> Tuner:
     """
     import keras_tuner
 
-    space, oracles, max_trials = context.space, keras_tuner.oracles, context.budget.most_trials()
+    space, oracles, max_trials = context.space, keras_tuner.oracles, context.budget.max_trials()
     match config.algorithm:
         case "default":
             return FixedListTuner([space.from_library_values(declare_hyperparameters(space).values)])

@@ -95,7 +95,7 @@ def max_affordable_sets(budget: Budget, folds: int | None, limit: int, rungs: Ca
         ValueError: it does not cover one set.
     """
     # More sets do not always cost more: with one more rung the first begins with fewer epochs. So from above.
-    for n_sets in range(min(limit, budget.most_trials() // (folds or 1)), 0, -1):
+    for n_sets in range(min(limit, budget.max_trials() // (folds or 1)), 0, -1):
         if search_cost(rungs(n_sets), folds).is_within(budget):
             return n_sets
     least = search_cost(rungs(1), folds)

@@ -112,7 +112,7 @@ class SklearnConfig(TunerConfig):
             ValueError: the budget does not cover one set.
         """
         if not self.depends_on_budget:
-            return min(limit, budget.most_trials())
+            return min(limit, budget.max_trials())
         if self._is_halving:
             return max_affordable_sets(budget, self.folds, limit, lambda n_sets: self._rungs(n_sets, epochs))
         longest = _max_epochs(space, epochs)

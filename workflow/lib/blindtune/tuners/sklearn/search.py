@@ -360,12 +360,12 @@ def create_searcher(
     draws = {"hyperparameters": _CandidateDistribution(context.space)}
     match config.algorithm:
         case "randomized-search":
-            n_sets = _count_sets(config, context, context.budget.most_trials())
+            n_sets = _count_sets(config, context, context.budget.max_trials())
             return with_batch_hook(RandomizedSearchCV, hook)(
                 estimator, draws, n_iter=n_sets, random_state=context.seed, **common
             )
         case "halving-random-search":
-            n_sets = _count_sets(config, context, context.budget.most_trials())
+            n_sets = _count_sets(config, context, context.budget.max_trials())
             return with_batch_hook(HalvingRandomSearchCV, hook)(estimator, draws, n_candidates=n_sets, **halving)
         case "grid-search":
             grid = {"hyperparameters": _list_candidates(config, context)}
@@ -388,7 +388,7 @@ class _CandidateDistribution:
 
 def _list_candidates(config: SklearnConfig, context: TunerContext) -> list[Candidate]:
     """Return the grid, or as much of its beginning as the budget covers."""
-    candidates = [Candidate(*point) for point in enumerate(list_grid(context.space, context.budget.most_trials()))]
+    candidates = [Candidate(*point) for point in enumerate(list_grid(context.space, context.budget.max_trials()))]
     return candidates[: _count_sets(config, context, len(candidates))]
 
 

@@ -20,6 +20,6 @@ def create(config: SklearnConfig, context: TunerContext) -> Tuner:
         case "parameter-grid":
             return FixedListTuner(list_grid(context.space))
         case "parameter-sampler":
-            return FixedListTuner(draw_sets(context.space, context.budget.most_trials(), context.seed))
+            return FixedListTuner(draw_sets(context.space, context.budget.max_trials(), context.seed))
         case _:
             return create_searcher_tuner(config, context)
