@@ -60,7 +60,7 @@ class Tuner:
     1. `replay` and `tell`, once for each recorded trial, in order, when a study goes on from its records.
     2. `ask_batch` (or `ask`), whenever every earlier proposal has been told and the budget is not spent.
        The search ends when it returns nothing.
-    3. `report`, after each epoch of a proposal. The study stops training when a reason comes back.
+    3. `report`, after each epoch with a finite dev error. The study stops training when a reason comes back.
        Recorded epochs are reported too, between `replay` and `tell`.
     4. `tell`, once for each proposal, in the order of the proposals, after its record was written.
 

@@ -41,7 +41,7 @@ from blindtune.tuners.sklearn.grid import SpaceDistribution, list_grid
 
 
 @dataclass(frozen=True)
-class Candidate:
+class SearchCandidate:
     """One set in a searcher; the number alone identifies it, since two draws can be equal."""
 
     number: int
@@ -58,7 +58,7 @@ class EvaluationRequest:
         fold: number of the fold; None: train on train, score on dev.
     """
 
-    candidate: Candidate
+    candidate: SearchCandidate
     epochs: int | None
     fold: int | None
 
@@ -178,7 +178,7 @@ class SearcherDriver:
         ]
         self._scores.update(zip(requests, self._evaluate(requests), strict=True))
 
-    def score(self, candidate: Candidate, epochs: int | None, held_out_indices: NDArray[np.int64]) -> float:
+    def score(self, candidate: SearchCandidate, epochs: int | None, held_out_indices: NDArray[np.int64]) -> float:
         """Return the score of an announced candidate.
 
         Args:
@@ -209,7 +209,7 @@ class ProxyEstimator(BaseEstimator):  # type: ignore[misc]
     """
 
     def __init__(
-        self, driver: SearcherDriver, hyperparameters: Candidate | None = None, epochs: int | None = None
+        self, driver: SearcherDriver, hyperparameters: SearchCandidate | None = None, epochs: int | None = None
     ) -> None:
         self.driver = driver
         self.hyperparameters = hyperparameters
@@ -382,13 +382,13 @@ class _CandidateDistribution:
         self._distribution = SpaceDistribution(space)
         self._numbers = count()
 
-    def rvs(self, random_state: np.random.RandomState | None = None) -> Candidate:
-        return Candidate(next(self._numbers), self._distribution.rvs(random_state))
+    def rvs(self, random_state: np.random.RandomState | None = None) -> SearchCandidate:
+        return SearchCandidate(next(self._numbers), self._distribution.rvs(random_state))
 
 
-def _list_candidates(config: SklearnConfig, context: TunerContext) -> list[Candidate]:
+def _list_candidates(config: SklearnConfig, context: TunerContext) -> list[SearchCandidate]:
     """Return the grid, or as much of its beginning as the budget covers."""
-    candidates = [Candidate(*point) for point in enumerate(list_grid(context.space, context.budget.max_trials()))]
+    candidates = [SearchCandidate(*point) for point in enumerate(list_grid(context.space, context.budget.max_trials()))]
     return candidates[: _count_sets(config, context, len(candidates))]
 
 
