@@ -13,7 +13,7 @@ from blindtune.models.layers import (
     Dense,
     Dropout,
     Flatten,
-    Invalid,
+    InvalidModelError,
     Lstm,
     MaxPool1D,
     MaxPool2D,
@@ -55,7 +55,7 @@ def passes(architecture: Architecture, classes: int) -> bool:
     """Whether shape inference finds nothing wrong."""
     try:
         check(architecture, classes)
-    except Invalid:
+    except InvalidModelError:
         return False
     return True
 

@@ -28,8 +28,8 @@ from blindtune.config.systems import ManualModel, resource
 from blindtune.core.validation import load
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, check
-from blindtune.models.families import BUILD, Family
-from blindtune.models.layers import Invalid, Lstm
+from blindtune.models.families import load_family
+from blindtune.models.layers import InvalidModelError, Lstm
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.setup import with_output
 
@@ -67,12 +67,12 @@ def _convnet(
         values |= {f"filters_{number}": width, f"kernel_{number}": kernel, f"pool_{number}": pool > 0}
         if pool:
             values[f"pool_size_{number}"] = pool
-    return BUILD["convnet"](values, shape.shape, shape.classes)
+    return load_family("convnet").build(values, shape.shape, shape.classes)
 
 
 def _lstm(layers: int, activation: str = "tanh") -> Architecture:
     values: Hyperparameters = {"layers": layers, "units": 62, "activation": activation}
-    return BUILD["lstm"](values, EEG.shape, EEG.classes)
+    return load_family("lstm").build(values, EEG.shape, EEG.classes)
 
 
 def _hybrid() -> Architecture:
@@ -98,7 +98,7 @@ CASES: dict[str, tuple[Shape, Architecture, tuple[int, ...]]] = {
 }
 
 #: Spaces by what they are searched on.
-SEARCHES: dict[str, tuple[Shape, Family, str]] = {
+SEARCHES: dict[str, tuple[Shape, str, str]] = {
     "digits, convnet": (DIGITS, "convnet", "convnet"),
     "digits, guide_convnet": (DIGITS, "convnet", "guide_convnet"),
     "tissue 64, convnet_11": (TISSUE, "convnet", "convnet_11"),
@@ -134,7 +134,7 @@ class Alone:
         """A batch of one of them."""
         y, optimizer = self._y[place], self._optimizers[place]
         scores = self.modules[place](self._x[place])
-        loss = networks.loss("sparse_categorical_crossentropy", scores, y, self._logits[place])
+        loss = networks.compute_loss("sparse_categorical_crossentropy", scores, y, self._logits[place])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -172,7 +172,7 @@ class Mapped:
 
         def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             scores = functional_call(module, parameters, (x,))
-            return networks.loss("sparse_categorical_crossentropy", scores, y, gives_logits), scores.argmax(1) != y
+            return networks.compute_loss("sparse_categorical_crossentropy", scores, y, gives_logits), scores.argmax(1) != y
 
         self._gradients = vmap(grad_and_value(loss, has_aux=True))
         self._x, self._y = x, y
@@ -338,16 +338,16 @@ def _dev(modules: Sequence[nn.Module], shape: Shape) -> None:
         module(x)
 
 
-def _drawn(shape: Shape, family: Family, space: str, sets: int, seed: int) -> list[Architecture]:
+def _drawn(shape: Shape, family: str, space: str, sets: int, seed: int) -> list[Architecture]:
     """What can be built of so many random sets."""
     found = load(Space, resource("spaces", space))
     random = np.random.default_rng(seed)
     drawn = []
     for _ in range(sets):
-        built = BUILD[family](found.draw(random), shape.shape, shape.classes)
+        built = load_family(family).build(found.draw(random), shape.shape, shape.classes)
         try:
             check(built, shape.classes)
-        except Invalid:
+        except InvalidModelError:
             continue
         drawn.append(built)
     return drawn

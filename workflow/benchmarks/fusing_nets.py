@@ -27,9 +27,9 @@ from blindtune.models.layers import (
     Lstm,
     MaxPool1D,
     MaxPool2D,
-    shape_after,
+    infer_shape,
 )
-from blindtune.models.pytorch import logits
+from blindtune.models.pytorch import to_logits
 from blindtune.training.fused.ops import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO
 
 #: From the values of all models to those behind a layer.
@@ -161,7 +161,7 @@ class Nets:
             self._add(layers, shapes, layers[0] is architectures[0].layers[-1])
             if any(rates):
                 self._stages.append(partial(self._drop, rates))
-            shapes = [shape_after(layer, shape) for layer, shape in zip(layers, shapes, strict=True)]
+            shapes = [infer_shape(layer, shape) for layer, shape in zip(layers, shapes, strict=True)]
 
     def parameters(self) -> list[Tensor]:
         """What is trained."""
@@ -348,9 +348,9 @@ def _logits(z: Tensor, runs: list[Run]) -> Tensor:
         part = z[run.first : run.last]
         match run.activation:
             case "softmax":
-                parts.append(logits(part.softmax(2), False))
+                parts.append(to_logits(part.softmax(2), False))
             case "sigmoid":
-                parts.append(logits(part.sigmoid(), False))
+                parts.append(to_logits(part.sigmoid(), False))
             case _:
                 parts.append(part)
     return torch.cat(parts) if len(parts) > 1 else parts[0]

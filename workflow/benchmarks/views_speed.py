@@ -26,15 +26,15 @@ from blindtune.config.systems import ManualModel, resource
 from blindtune.core.timing import Stopwatch
 from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.config import EegConfig
 from blindtune.models.architecture import Architecture
 from blindtune.study.setup import with_output
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from blindtune.views.base import SampleView
 from blindtune.views.config import CropsView
-from blindtune.views.crops import Cropped
-from blindtune.views.frames import Framed
+from blindtune.views.crops import ImageCrops
+from blindtune.views.frames import SignalFrames
 
 #: Samples on which the rate of training is taken.
 TRAINED = 256
@@ -55,13 +55,13 @@ def main() -> int:
 
 
 def _framed(file: Path) -> SampleView:
-    settings = Eeg(source="eeg", folder=".", sizes=Sizes(train=2, dev=2, eval=2))
-    return Framed(np.load(file, mmap_mode="r"), settings, np.zeros(20, np.float32), np.ones(20, np.float32))
+    settings = EegConfig(source="eeg", folder=".", sizes=Sizes(train=2, dev=2, eval=2))
+    return SignalFrames(np.load(file, mmap_mode="r"), settings, np.zeros(20, np.float32), np.ones(20, np.float32))
 
 
 def _cropped(file: Path, factor: int) -> SampleView:
-    settings = CropsView(view="crops", side=128, downsample=factor)
-    return Cropped(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
+    settings = CropsView(kind="crops", side=128, downsample=factor)
+    return ImageCrops(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
 
 
 def _compare(what: str, make_view: Callable[[Path], SampleView], file: Path, name: str, rounds: int) -> None:
@@ -107,7 +107,7 @@ def _training(view: SampleView, model: ManualModel) -> float:
     for _ in range(3):
         clock = Stopwatch()
         few = Split(split.x[:2], split.y[:2])
-        PyTorchTrainer().train(task, split, few, TrainingOptions(scoring="last", clock=clock))
+        PyTorchTrainer().train(task, split, few, TrainingOptions(score_epoch="last", clock=clock))
         seconds.append(clock.seconds["train"].wall)
     return TRAINED / min(seconds)
 

@@ -11,7 +11,7 @@ from blindtune.config.systems import ManualModel, read_space
 from blindtune.core.validation import load
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, check, count_parameters
-from blindtune.models.layers import Dense, Dropout, Invalid, describe
+from blindtune.models.layers import Dense, Dropout, InvalidModelError, describe
 from blindtune.study.setup import with_output
 from support.builders import ROOT
 from support.networks import assert_same_scores, dense, dropout, scores
@@ -38,7 +38,7 @@ def stack(*layers: Any, shape: tuple[int, ...] = (2,)) -> Architecture:
     ],
 )
 def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architecture, words: str) -> None:
-    with pytest.raises(Invalid, match=words):
+    with pytest.raises(InvalidModelError, match=words):
         check(architecture, 2)
 
 
@@ -48,7 +48,7 @@ def test_what_can_be_built_passes() -> None:
 
 def test_hyperparameters_make_the_published_architecture() -> None:
     values = {"layers": 2, "units_1": 37, "units_2": 92, "activation_1": "relu", "activation_2": "tanh"}
-    made = mlp.architecture(values | {"output_activation": "sigmoid"}, (2,), 3)
+    made = mlp.build_architecture(values | {"output_activation": "sigmoid"}, (2,), 3)
     assert made == stack(dense(37, "relu"), dense(92, "tanh"), dense(3, "sigmoid"))
     assert [describe(layer) for layer in made.layers] == ["Dense (37), relu", "Dense (92), tanh", "Dense (3), sigmoid"]
 
@@ -57,25 +57,25 @@ def test_hyperparameters_make_the_published_architecture() -> None:
     ("switch", "rates"), [({}, [0.25, 0.25]), ({"dropout": True}, [0.25, 0.25]), ({"dropout": False}, [])]
 )
 def test_the_dropout_switch_decides(switch: dict[str, bool], rates: list[float]) -> None:
-    made = mlp.architecture({"layers": 2, "units": 4, "dropout_rate": 0.25} | switch, (2,), 2)
+    made = mlp.build_architecture({"layers": 2, "units": 4, "dropout_rate": 0.25} | switch, (2,), 2)
     assert [layer.rate for layer in made.layers if isinstance(layer, Dropout)] == rates
     assert [type(layer) for layer in made.layers[-1:]] == [Dense], "the output must not be dropped"
 
 
 def test_a_switch_without_a_rate_drops_nothing() -> None:
-    made = mlp.architecture({"layers": 1, "units": 4, "dropout": True}, (2,), 2)
+    made = mlp.build_architecture({"layers": 1, "units": 4, "dropout": True}, (2,), 2)
     assert [layer.kind for layer in made.layers] == ["dense", "dense"]
 
 
 def test_one_value_holds_for_every_layer_and_a_numbered_one_takes_precedence() -> None:
-    made = mlp.architecture({"layers": 2, "units": 4, "units_2": 8, "activation": "tanh"}, (2,), 2)
+    made = mlp.build_architecture({"layers": 2, "units": 4, "units_2": 8, "activation": "tanh"}, (2,), 2)
     assert made == stack(dense(4, "tanh"), dense(8, "tanh"), dense(2, "softmax"))
-    assert mlp.architecture({"layers": 0, "units": 4}, (2,), 2) == stack(dense(2, "softmax"))
+    assert mlp.build_architecture({"layers": 0, "units": 4}, (2,), 2) == stack(dense(2, "softmax"))
 
 
 def test_a_family_knows_no_unknown_activation() -> None:
     with pytest.raises(ValueError, match="swish"):
-        mlp.architecture({"layers": 1, "units": 4, "activation": "swish"}, (2,), 2)
+        mlp.build_architecture({"layers": 1, "units": 4, "activation": "swish"}, (2,), 2)
 
 
 @pytest.mark.parametrize("name", ["mlp", "mlp_dropout"])
@@ -83,7 +83,7 @@ def test_every_set_of_a_shipped_space_can_be_built(name: str) -> None:
     space = read_space(ROOT / "resources" / "spaces" / f"{name}.yaml", "mlp")
     random = np.random.default_rng(0)
     for _ in range(200):
-        check(mlp.architecture(space.draw(random), (2,), 2), 2)
+        check(mlp.build_architecture(space.draw(random), (2,), 2), 2)
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("mlp_m1", 2834), ("mlp_m2", 2338), ("mlp_m", 2834)])
@@ -134,8 +134,8 @@ def test_both_frameworks_give_the_same_loss(name: str, output: str) -> None:
     random = np.random.default_rng(2)
     x, y = 3 * random.normal(size=(40, 2)).astype(np.float32), random.integers(0, 3, 40)
     theirs, ours = scores(made, x)
-    keras_loss = float(keras.loss(name, made, 3)(y, theirs))
-    torch_loss = float(pytorch.loss(name, torch.from_numpy(ours), torch.from_numpy(y), made.gives_logits()))
+    keras_loss = float(keras.create_loss(name, made, 3)(y, theirs))
+    torch_loss = float(pytorch.compute_loss(name, torch.from_numpy(ours), torch.from_numpy(y), made.gives_logits()))
     assert torch_loss == pytest.approx(keras_loss, rel=1e-5)
 
 
@@ -145,7 +145,7 @@ def test_a_loss_on_probabilities_is_the_loss_on_their_logits() -> None:
     from blindtune.models import pytorch
 
     logits, labels = torch.randn(30, 3), torch.arange(30) % 3
-    on_probabilities = pytorch.loss("cross_entropy", logits.softmax(dim=1), labels, gives_logits=False)
+    on_probabilities = pytorch.compute_loss("cross_entropy", logits.softmax(dim=1), labels, gives_logits=False)
     assert float(on_probabilities) == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
 
 
@@ -155,9 +155,9 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 
     small, large = stack(dense(3), dense(2)), stack(dense(4), dense(2))
     with pytest.raises(RuntimeError):
-        pytorch.set_weights(pytorch.build(small), pytorch.weights_of(pytorch.build(large)))
+        pytorch.set_weights(pytorch.build(small), pytorch.get_weights(pytorch.build(large)))
     with pytest.raises(ValueError, match="shape"):
-        keras.set_weights(keras.build(small), keras.weights_of(keras.build(large)))
+        keras.set_weights(keras.build(small), keras.get_weights(keras.build(large)))
     with pytest.raises(KeyError):
         keras.set_weights(keras.build(small), {})
 
@@ -183,7 +183,7 @@ def test_initial_weights_may_be_drawn_as_keras_draws_them(shape: tuple[int, ...]
     architecture = Architecture.model_validate({"input_shape": shape, "layers": tuple(layers)})
     keras.utils.set_random_seed(3)
     torch.manual_seed(3)
-    theirs = [keras_networks.array_of(v) for v in keras_networks.build(architecture).trainable_variables]
+    theirs = [keras_networks.to_numpy(v) for v in keras_networks.build(architecture).trainable_variables]
     ours = [tensor.detach().numpy() for tensor in pytorch.build(architecture, as_keras=True).parameters()]
     for one, other in zip(ours, theirs, strict=True):
         if one.ndim == 1:

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blindtune.config.systems import Manual, ManualModel, Tuned, read_space
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load
-from blindtune.datasets.base import SPLITS, Loaded, Source, Split
-from blindtune.datasets.digits import Digits
+from blindtune.datasets.base import SPLITS, LoadedDataset, Source, Split
+from blindtune.datasets.digits import DigitsConfig
 from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models import convnet
-from blindtune.models.architecture import Architecture, check, count_parameters, without_impossible
-from blindtune.models.layers import Invalid, describe
+from blindtune.models.architecture import Architecture, check, count_parameters, skip_invalid_layers
+from blindtune.models.layers import InvalidModelError, describe
 from blindtune.records.trial import Trial, TrialLog
 from blindtune.study.run import run
 from blindtune.study.setup import with_output
@@ -95,7 +95,7 @@ def test_shape_inference_agrees_with_what_is_really_built(
     ],
 )
 def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architecture, words: str) -> None:
-    with pytest.raises(Invalid, match=words):
+    with pytest.raises(InvalidModelError, match=words):
         check(architecture, CLASSES)
 
 
@@ -140,7 +140,7 @@ def test_hyperparameters_make_the_architecture() -> None:
         "dropout_rate": 0.3,
         "output_activation": "linear",
     }
-    made = convnet.architecture(values, (9, 9, 1), CLASSES)
+    made = convnet.build_architecture(values, (9, 9, 1), CLASSES)
     assert made == stack(
         conv(8, 3),
         conv(16, 3, "gelu"),
@@ -164,7 +164,7 @@ def test_hyperparameters_make_the_architecture() -> None:
 
 def test_what_is_not_given_has_its_default_and_a_switch_turns_dropout_off() -> None:
     values = {"blocks": 1, "filters": 4, "kernel": 2, "layers": 1, "units": 10, "dropout": False, "dropout_rate": 0.3}
-    made = convnet.architecture(values, (8, 8, 1), CLASSES)
+    made = convnet.build_architecture(values, (8, 8, 1), CLASSES)
     assert made == stack(conv(4, 2), pool(2), FLAT, dense(10, "relu"), dense(3, "softmax"))
 
 
@@ -183,7 +183,7 @@ def test_the_manual_models_can_be_built_on_the_digits(name: str, parameters: int
 
 def test_just_the_impossible_layers_are_left_out_and_listed() -> None:
     made = stack(conv(4, 4), pool(2), conv(8, 3), pool(2), conv(2, 2), pool(3), FLAT, dense(5), dense(3))
-    left = without_impossible(made)
+    left = skip_invalid_layers(made)
     # 8 -> 5 -> 2; neither a kernel of 3 nor a window of 3 fits.
     assert left.layers == (conv(4, 4), pool(2), pool(2), FLAT, dense(5), dense(3))
     assert left.exceptions == (
@@ -198,27 +198,27 @@ def test_just_the_impossible_layers_are_left_out_and_listed() -> None:
 @settings(max_examples=100, deadline=None)
 @given(stacks())
 def test_what_is_left_is_the_whole_if_it_was_possible_and_as_much_as_possible_if_not(made: Architecture) -> None:
-    left = without_impossible(made)
+    left = skip_invalid_layers(made)
     assert len(left.layers) + len(left.exceptions) == len(made.layers)
     numbers = [int(text.split()[1]) for text in left.exceptions]
     assert left.layers == tuple(layer for number, layer in enumerate(made.layers, 1) if number not in numbers)
-    assert without_impossible(left.model_copy(update={"exceptions": ()})).layers == left.layers
+    assert skip_invalid_layers(left.model_copy(update={"exceptions": ()})).layers == left.layers
     if passes(made, CLASSES):
         assert left == made
     # The first layer left out is the one that check names.
     if left.exceptions:
-        with pytest.raises(Invalid) as caught:
+        with pytest.raises(InvalidModelError) as caught:
             check(made, CLASSES)
         assert str(caught.value) == left.exceptions[0]
 
 
 def test_the_shipped_space_on_digits_holds_possible_and_impossible_sets() -> None:
     space, random = read_space(SPACE, "convnet"), np.random.default_rng(0)
-    made = [convnet.architecture(space.draw(random), (8, 8, 1), CLASSES) for _ in range(400)]
+    made = [convnet.build_architecture(space.draw(random), (8, 8, 1), CLASSES) for _ in range(400)]
     share = sum(passes(one, CLASSES) for one in made) / len(made)
     assert 0.2 < share < 0.8
     for architecture in made:
-        check(without_impossible(architecture), CLASSES)
+        check(skip_invalid_layers(architecture), CLASSES)
 
 
 # --- studies
@@ -229,14 +229,14 @@ class Few(Source):
 
     source: str = "few"
 
-    def load(self, files: dict[str, Path]) -> Loaded:
-        loaded = Digits(source="digits").load({})
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
+        loaded = DigitsConfig(source="digits").load({})
         few = {}
         for name in SPLITS:
             split = loaded.splits[name]
             keep = np.flatnonzero(split.y < CLASSES)[:60]
             few[name] = Split(split.x[keep], split.y[keep])
-        return Loaded(few, ["0", "1", "2"], loaded.axes, loaded.units)
+        return LoadedDataset(few, ["0", "1", "2"], loaded.axes, loaded.units)
 
 
 @pytest.fixture(scope="module")
@@ -247,19 +247,19 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return open_prepared(manifest)
 
 
-def records(pictures: Prepared, folder: Path, impossible: str, trainer: str, budget: int = 12) -> list[Trial]:
+def records(pictures: Prepared, folder: Path, invalid_layers: str, trainer: str, budget: int = 12) -> list[Trial]:
     system = Tuned.model_validate(
         {
             "kind": "tuner",
             "tuner": {"library": "optuna", "algorithm": "tpe"},
             "space": "convnet",
             "family": "convnet",
-            "impossible": impossible,
+            "invalid_layers": invalid_layers,
             "trainer": trainer,
             "training": {"epochs": 1, "batch_size": 30},
         }
     )
-    card = run(study(system, budget={"trials": budget}), pictures, {"space": SPACE}, "code", folder, Console())
+    card = run(study(system, budget={"trials": budget}), pictures, {"space": SPACE}, "code", folder, JobLog())
     found = TrialLog(folder / "trials.jsonl").read()
     assert len(found) == card.spent.trials == budget and not card.exhausted
     return found
@@ -267,11 +267,11 @@ def records(pictures: Prepared, folder: Path, impossible: str, trainer: str, bud
 
 @pytest.mark.usefixtures("frameworks")
 def test_an_impossible_set_is_invalid_and_the_whole_budget_is_spent(pictures: Prepared, tmp_path: Path) -> None:
-    found = records(pictures, tmp_path / "one", "invalid", "pytorch")
+    found = records(pictures, tmp_path / "one", "reject", "pytorch")
     statuses = {trial.status for trial in found}
     assert statuses == {"invalid", "completed"}
     for trial in found:
-        made = convnet.architecture(trial.hyperparameters, pictures.sample_shape, CLASSES)  # type: ignore[arg-type]
+        made = convnet.build_architecture(trial.hyperparameters, pictures.sample_shape, CLASSES)  # type: ignore[arg-type]
         assert (trial.status == "completed") == passes(made, CLASSES) and trial.exceptions == []
         if trial.status == "invalid":
             assert "does not fit into" in str(trial.reason) and trial.score is None
@@ -284,12 +284,12 @@ def test_an_impossible_set_is_invalid_and_the_whole_budget_is_spent(pictures: Pr
 def test_impossible_layers_are_left_out_and_recorded(
     pictures: Prepared, tmp_path: Path, trainer: str, budget: int
 ) -> None:
-    found = records(pictures, tmp_path / "one", "leave_out", trainer, budget)
+    found = records(pictures, tmp_path / "one", "skip", trainer, budget)
     assert {trial.status for trial in found} == {"completed"}
     for trial in found:
-        made = convnet.architecture(trial.hyperparameters, pictures.sample_shape, CLASSES)  # type: ignore[arg-type]
-        assert trial.exceptions == list(without_impossible(made).exceptions)
-        assert trial.parameters == count_parameters(without_impossible(made))
+        made = convnet.build_architecture(trial.hyperparameters, pictures.sample_shape, CLASSES)  # type: ignore[arg-type]
+        assert trial.exceptions == list(skip_invalid_layers(made).exceptions)
+        assert trial.parameters == count_parameters(skip_invalid_layers(made))
     assert 0 < sum(bool(trial.exceptions) for trial in found) < budget
 
 
@@ -301,5 +301,5 @@ def test_a_manual_convnet_is_frozen_and_rebuilt_by_either_trainer(
     settings = Manual.model_validate(
         {"kind": "manual", "model": "guide_base", "trainer": trainer, "training": {"epochs": 1}}
     )
-    card = run(study(settings), pictures, settings.files(), "code", tmp_path / "one", Console())
+    card = run(study(settings), pictures, settings.files(), "code", tmp_path / "one", JobLog())
     assert card.parameters is not None and (trainer in card.versions or "torch" in card.versions)

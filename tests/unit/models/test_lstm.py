@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blindtune.models import lstm as family
-from blindtune.models.architecture import Architecture, check, count_parameters, without_impossible
-from blindtune.models.layers import Activation, Invalid, describe
+from blindtune.models.architecture import Architecture, check, count_parameters, skip_invalid_layers
+from blindtune.models.layers import Activation, InvalidModelError, describe
 from support.builders import twins
 from support.networks import (
     FLAT,
@@ -82,13 +82,13 @@ def test_shape_inference_agrees_with_what_is_really_built(
     ],
 )
 def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architecture, words: str) -> None:
-    with pytest.raises(Invalid, match=words):
+    with pytest.raises(InvalidModelError, match=words):
         check(architecture, CLASSES)
 
 
 def test_just_the_impossible_layers_are_left_out_and_listed() -> None:
     made = stack(conv1d(4, 3), pool1d(4), conv1d(8, 3), pool1d(2), lstm(0), lstm(6), lstm(2), dense(3))
-    left = without_impossible(made)
+    left = skip_invalid_layers(made)
     assert left.layers == (conv1d(4, 3), pool1d(4), pool1d(2), lstm(6), dense(3))
     assert left.exceptions == (
         "layer 3 (conv1d): a kernel of 3 does not fit into 2 steps",
@@ -150,15 +150,15 @@ def test_one_step_of_training_moves_both_alike(activation: str) -> None:
     one, other = twins(made)
     random = np.random.default_rng(2)
     x, y = random.normal(size=(20, *made.input_shape)).astype(np.float32), random.integers(0, CLASSES, 20)
-    before = keras_networks.weights_of(one)
-    one.compile(keras.optimizers.SGD(0.5), keras_networks.loss("cross_entropy", made, CLASSES))
+    before = keras_networks.get_weights(one)
+    one.compile(keras.optimizers.SGD(0.5), keras_networks.create_loss("cross_entropy", made, CLASSES))
     one.fit(x, y, batch_size=20, epochs=1, verbose=0)
     optimizer = torch.optim.SGD(other.parameters(), lr=0.5)
-    pytorch.loss("cross_entropy", other(torch.from_numpy(x)), torch.from_numpy(y), True).backward()
+    pytorch.compute_loss("cross_entropy", other(torch.from_numpy(x)), torch.from_numpy(y), True).backward()
     optimizer.step()
-    after = keras_networks.weights_of(one)
+    after = keras_networks.get_weights(one)
     assert all(np.abs(after[name] - before[name]).max() > 1e-4 for name in before), "every weight must have moved"
-    ours = pytorch.weights_of(other).values()
+    ours = pytorch.get_weights(other).values()
     for theirs, array in zip(after.values(), ours, strict=True):
         np.testing.assert_allclose(array.transpose(*reversed(range(array.ndim))), theirs, rtol=1e-4, atol=1e-5)
 
@@ -201,7 +201,7 @@ def test_hyperparameters_make_the_architecture() -> None:
         "dropout_rate": 0.25,
         "output_activation": "sigmoid",
     }
-    made = family.architecture(values, STEPS_AND_CHANNELS, CLASSES)
+    made = family.build_architecture(values, STEPS_AND_CHANNELS, CLASSES)
     assert made == stack(
         lstm(8, sequence=True),
         dropout(0.25),
@@ -215,11 +215,11 @@ def test_hyperparameters_make_the_architecture() -> None:
 
 def test_what_is_not_given_has_its_default_and_a_switch_turns_dropout_off() -> None:
     values = {"layers": 1, "units": 10, "dropout": False, "dropout_rate": 0.3}
-    assert family.architecture(values, STEPS_AND_CHANNELS, CLASSES) == stack(lstm(10), dense(3, "softmax"))
+    assert family.build_architecture(values, STEPS_AND_CHANNELS, CLASSES) == stack(lstm(10), dense(3, "softmax"))
 
 
 @pytest.mark.parametrize("shape", [(7,), (8, 8, 1)])
 def test_samples_without_steps_make_a_set_invalid(shape: tuple[int, ...]) -> None:
-    made = family.architecture({"layers": 2, "units": 4}, shape, CLASSES)
-    with pytest.raises(Invalid, match=r"layer 1 \(lstm\): takes \(step, channel\)"):
+    made = family.build_architecture({"layers": 2, "units": 4}, shape, CLASSES)
+    with pytest.raises(InvalidModelError, match=r"layer 1 \(lstm\): takes \(step, channel\)"):
         check(made, CLASSES)

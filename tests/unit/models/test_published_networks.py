@@ -10,29 +10,29 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from blindtune.config.systems import Manual, ManualModel, System, read_space
-from blindtune.core.files import digest_of_arrays
-from blindtune.core.job_log import Console
+from blindtune.config.training import Training
+from blindtune.core.arrays import digest_arrays
+from blindtune.core.job_log import JobLog
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load
 from blindtune.datasets.base import LoadedDataset, Source, Split
 from blindtune.datasets.prepared import Prepared, open_prepared, prepare
-from blindtune.models.architecture import Architecture, check, count_parameters, without_impossible
-from blindtune.models.families import BUILD, Family
-from blindtune.models.layers import Dropout, Invalid, shape_after
+from blindtune.models.architecture import Architecture, check, count_parameters, skip_invalid_layers
+from blindtune.models.families import load_family
+from blindtune.models.layers import Dropout, InvalidModelError, infer_shape
 from blindtune.records.trial import TrialLog
 from blindtune.report.published import load_published
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.run import run
-from blindtune.study.setup import create_trainer, with_output
+from blindtune.study.setup import with_output
 from blindtune.training.base import TrainingOptions, TrainingTask
-from blindtune.config.training import Training
 from support.builders import TRAINERS, study
 from support.networks import conv1d, dense, dropout, keras_builds, lstm, passes, pool1d, pytorch_builds
 
 CROPS, FRAMES = (128, 128, 3), (98, 300)
 
 
-def space(name: str, family: Family) -> Space:
+def space(name: str, family: str) -> Space:
     return read_space(RESOURCES / "spaces" / f"{name}.yaml", family)
 
 
@@ -77,7 +77,7 @@ def test_the_hybrid_hands_23_steps_to_its_lstm() -> None:
     shapes, shape = [], made.input_shape
     for layer in made.layers:
         shapes.append((layer.kind, shape))
-        shape = shape_after(layer, shape)
+        shape = infer_shape(layer, shape)
     assert dict(shapes)["lstm"] == (23, 64)
     convolutions = (300 * 3 + 1) * 64 + (64 * 3 + 1) * 64
     assert count_parameters(made) == convolutions + 4 * 64 * (64 + 64 + 1) + 65 * 2
@@ -108,20 +108,20 @@ FOUND: Hyperparameters = {
 def test_the_network_that_was_found_lies_in_the_space_and_fits_no_crop_of_128() -> None:
     assert CONVNETS.snap(FOUND) == FOUND
     [layout] = [entry for entry in load_published().networks[5] if entry.system == "Auto"]
-    made = BUILD["convnet"](FOUND, (132, 132, 3), 2)
+    made = load_family("convnet").build(FOUND, (132, 132, 3), 2)
     assert [one for one in made.layers if not (isinstance(one, Dropout) and one.rate == 0)] == layout.layers
     check(made, 2)
     smaller = made.model_copy(update={"input_shape": CROPS})
-    with pytest.raises(Invalid, match="a window of 3 x 3 does not fit into 2 x 2"):
+    with pytest.raises(InvalidModelError, match="a window of 3 x 3 does not fit into 2 x 2"):
         check(smaller, 2)
-    assert len(without_impossible(smaller).exceptions) == 1
+    assert len(skip_invalid_layers(smaller).exceptions) == 1
 
 
 def test_almost_a_third_of_the_convnets_cannot_be_built_until_layers_are_left_out() -> None:
     random = np.random.default_rng(0)
-    made = [BUILD["convnet"](CONVNETS.draw(random), CROPS, 2) for _ in range(600)]
+    made = [load_family("convnet").build(CONVNETS.draw(random), CROPS, 2) for _ in range(600)]
     assert 0.27 < sum(not passes(one, 2) for one in made) / len(made) < 0.37
-    assert all(passes(without_impossible(one), 2) for one in made)
+    assert all(passes(skip_invalid_layers(one), 2) for one in made)
 
 
 def drawn(known: Space) -> st.SearchStrategy[Hyperparameters]:
@@ -136,14 +136,14 @@ def drawn(known: Space) -> st.SearchStrategy[Hyperparameters]:
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_every_set_is_invalid_with_a_reason_or_builds_alike_in_both_frameworks(
-    known: Space, family: Family, shape: tuple[int, ...], data: st.DataObject
+    known: Space, family: str, shape: tuple[int, ...], data: st.DataObject
 ) -> None:
-    made = BUILD[family](data.draw(drawn(known)), shape, 2)
+    made = load_family(family).build(data.draw(drawn(known)), shape, 2)
     try:
         check(made, 2)
-    except Invalid as error:
+    except InvalidModelError as error:
         assert str(error).startswith("layer ")
-        made = without_impossible(made)
+        made = skip_invalid_layers(made)
         if not passes(made, 2):
             return
     assert keras_builds(made) == pytorch_builds(made) == ((2,), count_parameters(made))
@@ -175,7 +175,7 @@ def task(epochs: int) -> TrainingTask:
 
 @pytest.mark.parametrize("trainer", [name for name in TRAINERS if name != "fused"])
 def test_every_trainer_trains_them_goes_on_and_rebuilds_them(trainer: Any) -> None:
-    made = create_trainer(Manual(kind="manual", model="hybrid_12", trainer=trainer))
+    made = create_trainer(trainer)
     half = made.train(task(2), TRAIN, DEV, TrainingOptions("last", keep_state=True))
     assert half.parameters == count_parameters(task(2).architecture)
     predict = made.rebuild(task(2), half.weights, TRAIN)
@@ -187,7 +187,7 @@ def test_every_trainer_trains_them_goes_on_and_rebuilds_them(trainer: Any) -> No
     whole = made.train(task(4), TRAIN, DEV, TrainingOptions("last"))
     assert whole.curve[:2] == half.curve, "the same task gives the same model"
     if "keras" not in made.versions():
-        assert digest_of_arrays(rest.weights) == digest_of_arrays(whole.weights), "bit by bit"
+        assert digest_arrays(rest.weights) == digest_arrays(whole.weights), "bit by bit"
 
 
 # --- studies
@@ -225,7 +225,7 @@ MANUAL = {"kind": "manual", "model": "hybrid_12", "training": {"epochs": 1}}
 @pytest.mark.parametrize("content", [TUNED, MANUAL])
 def test_a_study_of_sequences_ends_with_a_card(sequences: Prepared, tmp_path: Path, content: dict[str, Any]) -> None:
     system: Any = TypeAdapter(System).validate_python(content)
-    card = run(study(system, budget={"trials": 2}), sequences, system.files(), "code", tmp_path / "one", Console())
+    card = run(study(system, budget={"trials": 2}), sequences, system.files(), "code", tmp_path / "one", JobLog())
     assert card.architecture is not None and card.parameters == count_parameters(card.architecture)
     assert {trial.status for trial in TrialLog(tmp_path / "one" / "trials.jsonl").read()} == {"completed"}
     assert any(layer.kind == "lstm" for layer in card.architecture.layers)

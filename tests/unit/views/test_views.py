@@ -9,20 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from blindtune.config.training import Training
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_arrays
+from blindtune.core.arrays import digest_arrays
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.prepared import Prepared
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Flatten
-from blindtune.training.base import Outcome, State, Training, TrainingOptions, TrainingTask
+from blindtune.training.base import Outcome, State, TrainingOptions, TrainingTask
 from blindtune.views.apply import apply_view, make_view
-from blindtune.views.base import AT_ONCE, AsFloats
-from blindtune.views.config import AnyView, CropsView, FeaturesView, FramesView, SamplesView
-from blindtune.views.crops import Cropped
-from blindtune.views.frames import Framed
+from blindtune.views.base import MAX_BATCH_VALUES
+from blindtune.views.config import CropsView, FeaturesView, FramesView, SamplesView, ViewConfig
+from blindtune.views.crops import ImageCrops
+from blindtune.views.frames import SignalFrames
+from blindtune.views.samples import StoredSamples
 from support.builders import TRAINERS, points
 
 ONE, ZERO = np.ones(3, np.float32), np.zeros(3, np.float32)
@@ -43,11 +45,11 @@ def pictures(count: int, side: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def crops(**settings: Any) -> CropsView:
-    return CropsView(view="crops", **({"side": 4, "jitter": 0.0, "rotate": False} | settings))
+    return CropsView(kind="crops", **({"side": 4, "jitter": 0.0, "rotate": False} | settings))
 
 
-def cropped(stored: NDArray[np.uint8], mean: Any = ZERO, deviation: Any = ONE, **settings: Any) -> Cropped:
-    return Cropped(stored, crops(**settings), mean, deviation)
+def cropped(stored: NDArray[np.uint8], mean: Any = ZERO, deviation: Any = ONE, **settings: Any) -> ImageCrops:
+    return ImageCrops(stored, crops(**settings), mean, deviation)
 
 
 # --- samples
@@ -55,7 +57,7 @@ def cropped(stored: NDArray[np.uint8], mean: Any = ZERO, deviation: Any = ONE, *
 
 def test_samples_of_another_type_become_floats_when_they_are_asked_for() -> None:
     stored = np.arange(12, dtype=np.uint8).reshape(4, 3)
-    view = AsFloats(stored, (3,))
+    view = StoredSamples(stored, (3,))
     assert (view.shape, len(view), view.n_eval_crops, view.is_random) == ((4, 3), 4, 1, False)
     got = view.eval_batch(np.array([2, 0]))
     assert got.dtype == np.float32 and got.tolist() == [[6, 7, 8], [0, 1, 2]]
@@ -67,18 +69,18 @@ def test_samples_of_another_type_become_floats_when_they_are_asked_for() -> None
 def test_a_part_of_a_view_is_a_view_of_a_part(count: int, picks: list[int]) -> None:
     rows = np.array([pick % count for pick in picks], np.int64)
     stored = np.arange(2 * count, dtype=np.int64).reshape(count, 2)
-    part = AsFloats(stored, (2,))[rows]
+    part = StoredSamples(stored, (2,))[rows]
     assert part.shape == (len(rows), 2)
     assert np.array_equal(np.asarray(part), stored[rows])
     assert np.array_equal(np.asarray(part[np.arange(len(rows))[::-1]]), stored[rows][::-1])
 
 
 def test_parts_hold_every_sample_once_and_no_more_values_than_allowed() -> None:
-    view = AsFloats(np.empty((100, AT_ONCE // 30), np.uint8), (AT_ONCE // 30,))
+    view = StoredSamples(np.empty((100, MAX_BATCH_VALUES // 30), np.uint8), (MAX_BATCH_VALUES // 30,))
     parts = view.batches()
     assert np.concatenate([np.arange(100)[part] for part in parts]).tolist() == list(range(100))
-    assert max(part.stop - part.start for part in parts) * AT_ONCE // 30 <= AT_ONCE
-    huge = AsFloats(np.empty((2, 2 * AT_ONCE), np.uint8), (2 * AT_ONCE,))
+    assert max(part.stop - part.start for part in parts) * MAX_BATCH_VALUES // 30 <= MAX_BATCH_VALUES
+    huge = StoredSamples(np.empty((2, 2 * MAX_BATCH_VALUES), np.uint8), (2 * MAX_BATCH_VALUES,))
     assert [part.stop - part.start for part in huge.batches()] == [1, 1], "one at a time, where one is too many already"
 
 
@@ -86,10 +88,10 @@ def test_parts_hold_every_sample_once_and_no_more_values_than_allowed() -> None:
 
 
 def test_frames_are_windows_of_the_normalised_signal() -> None:
-    settings = Eeg.model_validate(EEG)
+    settings = EegConfig.model_validate(EEG)
     x = np.random.default_rng(0).normal(3.0, 5.0, (4, 20, 500)).astype(np.float32)
     mean, deviation = np.arange(20, dtype=np.float32), np.linspace(1, 2, 20, dtype=np.float32)
-    view = Framed(x, settings, mean, deviation)
+    view = SignalFrames(x, settings, mean, deviation)
     assert view.shape == (4, 98, 300)
     got = view.eval_batch(np.array([3, 1]))
     assert (got.shape, got.dtype) == ((2, 98, 300), np.float32)
@@ -176,19 +178,19 @@ def prepared(x: NDArray[Any], source: dict[str, Any], statistics: Any) -> Prepar
 
 def test_samples_are_left_as_they_are_where_they_are_floats() -> None:
     floats = np.ones((3, 2), np.float32)
-    view = SamplesView(view="samples")
+    view = SamplesView(kind="samples")
     assert make_view(view, prepared(floats, {}, None))(floats) is floats
-    assert isinstance(make_view(view, prepared(floats, {}, None))(floats.astype(np.uint8)), AsFloats)
+    assert isinstance(make_view(view, prepared(floats, {}, None))(floats.astype(np.uint8)), StoredSamples)
 
 
 @pytest.mark.parametrize(
     ("view", "shape"),
-    [(FramesView(view="frames"), (98, 300)), (FeaturesView(view="features"), (12,)), (None, (20, 500))],
+    [(FramesView(kind="frames"), (98, 300)), (FeaturesView(kind="features"), (12,)), (None, (20, 500))],
 )
-def test_what_is_known_of_signals_reaches_the_view(view: AnyView | None, shape: tuple[int, ...]) -> None:
+def test_what_is_known_of_signals_reaches_the_view(view: ViewConfig | None, shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=(4, 20, 500)).astype(np.float32)
     data = prepared(x, EEG | {"rate": 50}, {"mean": [0.0] * 20, "deviation": [2.0] * 19 + [0.0]})
-    shown = apply_view(view or SamplesView(view="samples"), data)
+    shown = apply_view(view or SamplesView(kind="samples"), data)
     assert (shown.sample_shape, len(shown.dev.x)) == (shape, 2)
     assert np.isfinite(np.asarray(shown.train.x)).all(), "a channel that never changes divides nothing by zero"
 
@@ -196,7 +198,7 @@ def test_what_is_known_of_signals_reaches_the_view(view: AnyView | None, shape: 
 def test_features_of_many_patches_are_those_of_each() -> None:
     stored = pictures(3, 64)
     data = prepared(stored, {"source": "slides"}, None)
-    look = make_view(FeaturesView(view="features"), data)
+    look = make_view(FeaturesView(kind="features"), data)
     every = np.asarray(look(stored))
     assert every.dtype == np.float32 and len(every) == 3
     np.testing.assert_array_equal(every[2:], np.asarray(look(stored[2:])))
@@ -213,9 +215,9 @@ def test_a_crop_that_does_not_fit_is_refused_with_the_name_of_the_dataset() -> N
 
 def trainer(name: str) -> Any:
     from blindtune.config.systems import Manual
-    from blindtune.study.setup import create_trainer
+    from blindtune.training.registry import create_trainer
 
-    return create_trainer(Manual(kind="manual", model="mlp_m1", trainer=name))  # type: ignore[arg-type]
+    return create_trainer(name)
 
 
 def network(shape: tuple[int, ...], **training: Any) -> TrainingTask:
@@ -237,7 +239,7 @@ def textures(count: int, seed: int) -> Split:
 
 def views(split: Split, **settings: Any) -> Split:
     statistics = (np.full(3, 125, np.float32), np.full(3, 70, np.float32))
-    return replace(split, x=Cropped(split.x, crops(side=8, jitter=0.05, rotate=False, **settings), *statistics))
+    return replace(split, x=ImageCrops(split.x, crops(side=8, jitter=0.05, rotate=False, **settings), *statistics))
 
 
 def trained(
@@ -251,9 +253,9 @@ def trained(
 @pytest.mark.parametrize("name", ["pytorch", "skorch", "scikeras", "fused"])
 def test_a_view_that_shows_samples_as_they_are_changes_nothing(name: str) -> None:
     plain = [Split(*points(count, seed)) for count, seed in ((120, 0), (60, 1))]
-    shown = [replace(split, x=AsFloats(split.x, (2,))) for split in plain]
+    shown = [replace(split, x=StoredSamples(split.x, (2,))) for split in plain]
     first, second = (trained(name, network((2,)), *splits) for splits in (plain, shown))
-    assert digest_of_arrays(first.weights) == digest_of_arrays(second.weights) and first.curve == second.curve
+    assert digest_arrays(first.weights) == digest_arrays(second.weights) and first.curve == second.curve
 
 
 @pytest.mark.parametrize("name", DRAWING)
@@ -263,7 +265,7 @@ def test_crops_are_learned_and_a_rebuilt_model_errs_as_recorded(name: str, looks
     it = network((8, 8, 3), epochs=6)
     outcome = trained(name, it, train, dev)
     again = trained(name, it, train, dev)
-    assert outcome.curve == again.curve and digest_of_arrays(outcome.weights) == digest_of_arrays(again.weights)
+    assert outcome.curve == again.curve and digest_arrays(outcome.weights) == digest_arrays(again.weights)
     error = outcome.curve[-1].dev_error
     assert error is not None and error < 0.2, "it must have learned"
     predict = trainer(name).rebuild(it, outcome.weights, train)
@@ -275,9 +277,9 @@ def test_crops_are_learned_and_a_rebuilt_model_errs_as_recorded(name: str, looks
 def test_training_on_crops_goes_on_bit_by_bit() -> None:
     train, dev = (views(textures(count, seed)) for count, seed in ((48, 0), (20, 1)))
     whole = trained("pytorch", network((8, 8, 3)), train, dev)
-    first = trained("pytorch", network((8, 8, 3), epochs=2), train, dev, keep=True)
+    first = trained("pytorch", network((8, 8, 3), epochs=2), train, dev, keep_best=True)
     then = trained("pytorch", network((8, 8, 3)), train, dev, first.state)
-    assert then.curve == whole.curve[2:] and digest_of_arrays(then.weights) == digest_of_arrays(whole.weights)
+    assert then.curve == whole.curve[2:] and digest_arrays(then.weights) == digest_arrays(whole.weights)
 
 
 @pytest.mark.parametrize("name", DRAWING)
@@ -285,12 +287,12 @@ def test_training_on_crops_goes_on_bit_by_bit() -> None:
 def test_the_looks_at_a_sample_are_averaged_by_their_probabilities(name: str, activation: str) -> None:
     """Three looks that lean a little to one class and one that is sure of the other."""
 
-    class Four(AsFloats):
+    class Four(StoredSamples):
         looks = 4
 
         def eval_batch(self, rows: Any) -> NDArray[np.float32]:
             one = np.array([[0.2], [0.2], [0.2], [-5.0]], np.float32)
-            return np.concatenate([one] * len(self._chosen[rows]))
+            return np.concatenate([one] * len(self.selected[rows]))
 
     layers = (Dense.model_validate({"kind": "dense", "units": 2, "activation": activation}),)
     it = TrainingTask(Architecture(input_shape=(1,), layers=layers), Training(), {}, 1, 2)

@@ -1,1 +1,1 @@
-"""Architectures as data, and what builds them in each framework."""
+"""Architectures as data: families that make them from hyperparameters, and builders for Keras and PyTorch."""

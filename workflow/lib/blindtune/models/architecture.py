@@ -1,68 +1,91 @@
-"""Architectures as data: a list of layers that Keras and PyTorch build alike.
+"""Architectures as data: lists of layers that Keras and PyTorch build identically.
 
 Manual models are files in this form (Shawki et al. 2021, Tables 4 and 5); tuned ones are made from a
 hyperparameter set by a family such as `blindtune.models.mlp`.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
 from blindtune.core.validation import Strict
-from blindtune.models.layers import AnyLayer, Dense, Invalid, Layer, parameters, shape_after
+from blindtune.models.layers import AnyLayer, Dense, InvalidModelError, Layer, count_weights, infer_shape
+from blindtune.search_space import Hyperparameters
 
-#: What becomes of a layer that cannot be built: it is left out, or its whole hyperparameter set is invalid.
-Impossible = Literal["leave_out", "invalid"]
+#: What to do with a layer that cannot be built: ``reject`` makes the whole hyperparameter set invalid, ``skip`` leaves
+#: the layer out.
+InvalidLayers = Literal["reject", "skip"]
 
 
 class Architecture(Strict):
-    """A feed-forward stack; the last layer gives one score per class.
+    """A feed-forward stack of layers whose last one gives one score per class.
 
-    Scores are logits where the last activation is linear, probabilities up to a factor otherwise.
+    Scores are logits if the last activation is linear, and unnormalised probabilities otherwise.
     """
 
     input_shape: tuple[int, ...] = Field(description="shape of one sample")
     layers: tuple[Layer, ...] = Field(description="from input to output")
-    exceptions: tuple[str, ...] = Field(default=(), description="layers that could not be built and were left out")
+    exceptions: tuple[str, ...] = Field(default=(), description="why layers were left out, one text per layer")
 
     def gives_logits(self) -> bool:
-        """Whether the last layer leaves its scores as they are."""
+        """Return whether the scores are logits, which is so if the last layer has no activation."""
         last = self.layers[-1]
         return isinstance(last, Dense) and last.activation == "linear"
 
 
-def without_impossible(architecture: Architecture) -> Architecture:
-    """The architecture with only those layers that can be built, the others in ``exceptions`` (guide, section 6.3)."""
+@dataclass(frozen=True)
+class ArchitectureFamily:
+    """A family of architectures that hyperparameters describe.
+
+    Attributes:
+        build: makes an architecture from hyperparameters, the shape of one sample and the number of classes.
+        hyperparameters: the names that it understands, besides those of training and without the index of a layer.
+        required: the names without which it builds nothing.
+    """
+
+    build: Callable[[Hyperparameters, tuple[int, ...], int], Architecture]
+    hyperparameters: frozenset[str]
+    required: frozenset[str]
+
+
+def skip_invalid_layers(architecture: Architecture) -> Architecture:
+    """Return the architecture without the layers that cannot be built; they are in ``exceptions`` (guide, 6.3)."""
     shape = architecture.input_shape
-    kept: list[AnyLayer] = []
-    left_out: list[str] = []
+    valid: list[AnyLayer] = []
+    skipped: list[str] = []
     for number, layer in enumerate(architecture.layers, 1):
         name = f"layer {number} ({layer.kind})"
         try:
-            shape = shape_after(layer, shape, name)
-            kept.append(layer)
-        except Invalid as error:
-            left_out.append(str(error))
-    return architecture.model_copy(update={"layers": tuple(kept), "exceptions": tuple(left_out)})
+            shape = infer_shape(layer, shape, name)
+            valid.append(layer)
+        except InvalidModelError as error:
+            skipped.append(str(error))
+    return architecture.model_copy(update={"layers": tuple(valid), "exceptions": tuple(skipped)})
 
 
 def check(architecture: Architecture, classes: int) -> None:
-    """Shape inference: follow the shape of one sample through every layer.
+    """Check that an architecture can be built, by following the shape of one sample through all layers.
+
+    Args:
+        architecture: what to check.
+        classes: number of classes.
 
     Raises:
         Invalid: a layer cannot be built, or the output is not one score per class.
     """
     shape = architecture.input_shape
     for number, layer in enumerate(architecture.layers, 1):
-        shape = shape_after(layer, shape, f"layer {number} ({layer.kind})")
+        shape = infer_shape(layer, shape, f"layer {number} ({layer.kind})")
     if shape != (classes,):
-        raise Invalid(f"the output has shape {shape}, not one score for each of {classes} classes")
+        raise InvalidModelError(f"the output has shape {shape}, not one score for each of {classes} classes")
 
 
 def count_parameters(architecture: Architecture) -> int:
-    """Trainable weights and biases of an architecture that passed `check`."""
+    """Return the number of trainable weights and biases of an architecture that passed `check`."""
     total, shape = 0, architecture.input_shape
     for layer in architecture.layers:
-        total += parameters(layer, shape)
-        shape = shape_after(layer, shape)
+        total += count_weights(layer, shape)
+        shape = infer_shape(layer, shape)
     return total

@@ -1,48 +1,31 @@
-"""Convolutional networks from hyperparameters: blocks of convolution, pooling and dropout, then dense layers.
+"""The family ``convnet``: blocks of convolution, pooling and dropout, then dense layers, from hyperparameters.
 
 The dimensions are those of Shawki et al. 2021, section IV (filters, kernel size, pooling window, and those of the
-MLP) and of the guide (sections 4 to 6: pooling and dropout that may be absent).
+MLP) and of the guide (sections 4 to 6: optional pooling and dropout).
 """
 
-from blindtune.models.architecture import Architecture
-from blindtune.models.dense import dense_layers
+from blindtune.models.architecture import Architecture, ArchitectureFamily
+from blindtune.models.dense import create_dense_layers
 from blindtune.models.layers import Conv2D, Dropout, Flatten, Layer, MaxPool2D
 from blindtune.search_space import Hyperparameters, layer_value
 
-HYPERPARAMETERS = {
-    "blocks",
-    "filters",
-    "kernel",
-    "activation",
-    "pool",
-    "pool_size",
-    "block_dropout",
-    "layers",
-    "units",
-    "dense_activation",
-    "dropout",
-    "dropout_rate",
-    "output_activation",
-}
-REQUIRED = {"blocks", "filters", "kernel", "layers", "units"}
 
-
-def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Architecture:
-    """The architecture that a hyperparameter set describes, which need not be possible to build.
+def build_architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Architecture:
+    """Return the architecture that a hyperparameter set describes; some of its layers may be impossible to build.
 
     Args:
         values: ``blocks``; for each block ``filters_<n>``, ``kernel_<n>``, ``activation_<n>``, ``pool_<n>`` (whether
-            it pools; without it, it does) with ``pool_size_<n>`` (default 2), ``block_dropout_<n>`` (a rate);
+            it pools; default true) with ``pool_size_<n>`` (default 2), ``block_dropout_<n>`` (a rate);
             ``layers``; for each dense layer ``units_<n>``, ``dense_activation_<n>``; ``dropout`` and ``dropout_rate``
-            behind each dense layer; ``output_activation``. A name without an index holds for all.
-        input_shape: (rows, columns, channels).
+            after each dense layer; ``output_activation``. A name without an index holds for all layers.
+        input_shape: (n_rows, n_columns, n_channels).
         classes: number of classes.
     """
     layers: list[Layer] = []
     for number in range(1, int(values["blocks"]) + 1):
         layers += _block(values, number)
     layers.append(Flatten(kind="flatten"))
-    layers += dense_layers(values, "dense_activation", classes)
+    layers += create_dense_layers(values, "dense_activation", classes)
     return Architecture(input_shape=input_shape, layers=tuple(layers))
 
 
@@ -62,3 +45,26 @@ def _block(values: Hyperparameters, number: int) -> list[Layer]:
     if rate is not None:
         layers.append(Dropout(kind="dropout", rate=float(rate)))
     return layers
+
+
+FAMILY = ArchitectureFamily(
+    build=build_architecture,
+    hyperparameters=frozenset(
+        {
+            "blocks",
+            "filters",
+            "kernel",
+            "activation",
+            "pool",
+            "pool_size",
+            "block_dropout",
+            "layers",
+            "units",
+            "dense_activation",
+            "dropout",
+            "dropout_rate",
+            "output_activation",
+        }
+    ),
+    required=frozenset({"blocks", "filters", "kernel", "layers", "units"}),
+)

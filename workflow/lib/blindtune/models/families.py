@@ -1,28 +1,41 @@
-"""The families of architectures that a search space can describe, by name."""
+"""The families of architectures that a search space can describe.
 
-from collections.abc import Callable
-from typing import Literal
+To add one: write a module with a constant ``FAMILY``, and add a line here.
+"""
 
-from blindtune.models import convnet, lstm, mlp
-from blindtune.models.architecture import Architecture
-from blindtune.search_space import Hyperparameters
+from typing import Annotated, Any
 
-Family = Literal["mlp", "convnet", "lstm"]
-Build = Callable[[Hyperparameters, tuple[int, ...], int], Architecture]
+from pydantic import AfterValidator, WithJsonSchema
 
-#: The hyperparameters that a family understands, beside those of training.
-HYPERPARAMETERS: dict[Family, set[str]] = {
-    "mlp": mlp.HYPERPARAMETERS,
-    "convnet": convnet.HYPERPARAMETERS,
-    "lstm": lstm.HYPERPARAMETERS,
-}
+from blindtune.core.registry import Entry, Registry
+from blindtune.core.validation import nearest
+from blindtune.models.architecture import ArchitectureFamily
 
-#: Those without which it builds nothing.
-REQUIRED: dict[Family, set[str]] = {"mlp": mlp.REQUIRED, "convnet": convnet.REQUIRED, "lstm": lstm.REQUIRED}
+FAMILIES = Registry(
+    "blindtune.families",
+    "family",
+    Entry,
+    {
+        "mlp": Entry("blindtune.models.mlp:FAMILY"),
+        "convnet": Entry("blindtune.models.convnet:FAMILY"),
+        "lstm": Entry("blindtune.models.lstm:FAMILY"),
+    },
+)
 
-#: From hyperparameters, shape of a sample and number of classes to an architecture.
-BUILD: dict[Family, Build] = {
-    "mlp": mlp.architecture,
-    "convnet": convnet.architecture,
-    "lstm": lstm.architecture,
-}
+
+def load_family(name: str) -> ArchitectureFamily:
+    """Return a family by its name; raises KeyError if there is no such family."""
+    family: ArchitectureFamily = FAMILIES.load(name)
+    return family
+
+
+def _check_name(name: str) -> str:
+    if name not in FAMILIES.names():
+        raise ValueError(f"{name!r} is not a family: {nearest(name, FAMILIES.names())}")
+    return name
+
+
+_SCHEMA: dict[str, Any] = {"enum": FAMILIES.names(), "type": "string"}
+
+#: The type of a config key that takes the name of a family.
+FamilyName = Annotated[str, AfterValidator(_check_name), WithJsonSchema(_SCHEMA)]

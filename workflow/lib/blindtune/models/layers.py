@@ -1,4 +1,4 @@
-"""The layers that Keras and PyTorch build alike, and shape inference through each."""
+"""The layers that Keras and PyTorch build identically, with shape inference for each."""
 
 import math
 from typing import Annotated, Literal
@@ -15,14 +15,14 @@ class Dense(Strict):
 
     kind: Literal["dense"]
     units: int = Field(description="neurons")
-    activation: Activation = Field(default="linear", description="what follows the weighted sum")
+    activation: Activation = Field(default="linear", description="activation of the weighted sum")
 
 
 class Dropout(Strict):
-    """Sets a random share of its inputs to zero while training."""
+    """A layer that sets a random fraction of its inputs to zero in training."""
 
     kind: Literal["dropout"]
-    rate: float = Field(description="share of inputs set to zero, from 0 to below 1")
+    rate: float = Field(description="fraction of inputs set to zero, from 0 to below 1")
 
 
 class Conv2D(Strict):
@@ -31,11 +31,11 @@ class Conv2D(Strict):
     kind: Literal["conv2d"]
     filters: int = Field(description="output channels")
     kernel: int = Field(description="side of the square kernel, in pixels")
-    activation: Activation = Field(default="linear", description="what follows the weighted sum")
+    activation: Activation = Field(default="linear", description="activation of the weighted sum")
 
 
 class MaxPool2D(Strict):
-    """The largest value of each square window; windows do not overlap, a rest at the border is dropped."""
+    """The largest value of each square window; windows do not overlap, and a remainder at the border is dropped."""
 
     kind: Literal["max_pool2d"]
     size: int = Field(description="side of the window, in pixels")
@@ -47,27 +47,29 @@ class Conv1D(Strict):
     kind: Literal["conv1d"]
     filters: int = Field(description="output channels")
     kernel: int = Field(description="length of the kernel, in steps")
-    activation: Activation = Field(default="linear", description="what follows the weighted sum")
+    activation: Activation = Field(default="linear", description="activation of the weighted sum")
 
 
 class MaxPool1D(Strict):
-    """The largest value of each window of steps; windows do not overlap, a rest at the end is dropped."""
+    """The largest value of each window of steps; windows do not overlap, and a remainder at the end is dropped."""
 
     kind: Literal["max_pool1d"]
     size: int = Field(description="length of the window, in steps")
 
 
 class Lstm(Strict):
-    """A long short-term memory over the steps of (step, channel), its three gates with sigmoid (Keras ``LSTM``)."""
+    """A long short-term memory over the steps of (step, channel) with sigmoid gates (Keras ``LSTM``)."""
 
     kind: Literal["lstm"]
-    units: int = Field(description="cells, each with one output")
-    activation: Activation = Field(default="tanh", description="of what enters a cell and of what leaves it")
-    sequence: bool = Field(default=False, description="true: a vector for each step; false: that of the last step")
+    units: int = Field(description="memory cells, each with one output")
+    activation: Activation = Field(default="tanh", description="activation of the input and of the output of a cell")
+    sequence: bool = Field(
+        default=False, description="true: return a vector for each step; false: only that of the last step"
+    )
 
 
 class Flatten(Strict):
-    """A sample of any shape as one vector, the last axis running fastest."""
+    """A layer that flattens a sample of any shape to one vector, the last axis running fastest."""
 
     kind: Literal["flatten"]
 
@@ -76,12 +78,17 @@ AnyLayer = Dense | Dropout | Conv2D | MaxPool2D | Conv1D | MaxPool1D | Lstm | Fl
 Layer = Annotated[AnyLayer, Field(discriminator="kind")]
 
 
-class Invalid(ValueError):
-    """A hyperparameter set from which no model can be built; the message says why."""
+class InvalidModelError(ValueError):
+    """No model can be built from a hyperparameter set; the message says why."""
 
 
-def shape_after(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -> tuple[int, ...]:
-    """The shape of one sample behind ``layer``.
+def infer_shape(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -> tuple[int, ...]:
+    """Return the shape of one sample after a layer.
+
+    Args:
+        layer: any layer.
+        shape: of one sample before the layer.
+        where: name of the layer for messages.
 
     Raises:
         Invalid: the layer cannot be built on ``shape``; the message begins with ``where``.
@@ -89,41 +96,46 @@ def shape_after(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -
     match layer:
         case Dropout():
             if not 0 <= layer.rate < 1:
-                raise Invalid(f"{where}: rate {layer.rate} is not from 0 to below 1")
+                raise InvalidModelError(f"{where}: rate {layer.rate} is not from 0 to below 1")
             return shape
         case Flatten():
             return (math.prod(shape),)
         case Dense():
             if len(shape) != 1:
-                raise Invalid(f"{where}: takes vectors, not samples of shape {shape}")
+                raise InvalidModelError(f"{where}: takes vectors, not samples of shape {shape}")
             _check_size(layer.units, "units", where)
             return (layer.units,)
         case Conv2D():
-            rows, columns, _ = _picture(shape, where)
+            rows, columns, _ = _check_picture(shape, where)
             _check_size(layer.filters, "filters", where)
             _check_square(layer.kernel, rows, columns, "kernel", where)
             return (rows - layer.kernel + 1, columns - layer.kernel + 1, layer.filters)
         case MaxPool2D():
-            rows, columns, channels = _picture(shape, where)
+            rows, columns, channels = _check_picture(shape, where)
             _check_square(layer.size, rows, columns, "window", where)
             return (rows // layer.size, columns // layer.size, channels)
         case Conv1D():
-            steps, _ = _sequence(shape, where)
+            steps, _ = _check_sequence(shape, where)
             _check_size(layer.filters, "filters", where)
-            _check_stretch(layer.kernel, steps, "kernel", where)
+            _check_length(layer.kernel, steps, "kernel", where)
             return (steps - layer.kernel + 1, layer.filters)
         case MaxPool1D():
-            steps, channels = _sequence(shape, where)
-            _check_stretch(layer.size, steps, "window", where)
+            steps, channels = _check_sequence(shape, where)
+            _check_length(layer.size, steps, "window", where)
             return (steps // layer.size, channels)
         case Lstm():
-            steps, _ = _sequence(shape, where)
+            steps, _ = _check_sequence(shape, where)
             _check_size(layer.units, "units", where)
             return (steps, layer.units) if layer.sequence else (layer.units,)
 
 
-def parameters(layer: AnyLayer, shape: tuple[int, ...]) -> int:
-    """Trainable weights and biases of a layer that can be built on samples of ``shape``."""
+def count_weights(layer: AnyLayer, shape: tuple[int, ...]) -> int:
+    """Return the number of trainable weights and biases of a layer.
+
+    Args:
+        layer: a layer that can be built on samples of ``shape``.
+        shape: of one sample before the layer.
+    """
     match layer:
         case Dense():
             return (shape[0] + 1) * layer.units
@@ -138,7 +150,7 @@ def parameters(layer: AnyLayer, shape: tuple[int, ...]) -> int:
 
 
 def describe(layer: AnyLayer) -> str:
-    """One layer as Tables 4 and 5 of Shawki et al. 2021 write it."""
+    """Return one layer in the notation of Tables 4 and 5 of Shawki et al. 2021."""
     match layer:
         case Dense():
             return f"Dense ({layer.units}), {layer.activation}"
@@ -158,28 +170,28 @@ def describe(layer: AnyLayer) -> str:
             return "flatten"
 
 
-def _picture(shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
+def _check_picture(shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
     if len(shape) != 3:
-        raise Invalid(f"{where}: takes (row, column, channel), not samples of shape {shape}")
+        raise InvalidModelError(f"{where}: takes (row, column, channel), not samples of shape {shape}")
     return shape[0], shape[1], shape[2]
 
 
-def _sequence(shape: tuple[int, ...], where: str) -> tuple[int, int]:
+def _check_sequence(shape: tuple[int, ...], where: str) -> tuple[int, int]:
     if len(shape) != 2:
-        raise Invalid(f"{where}: takes (step, channel), not samples of shape {shape}")
+        raise InvalidModelError(f"{where}: takes (step, channel), not samples of shape {shape}")
     return shape[0], shape[1]
 
 
 def _check_size(number: int, what: str, where: str) -> None:
     if number < 1:
-        raise Invalid(f"{where}: {number} {what}")
+        raise InvalidModelError(f"{where}: {number} {what}")
 
 
 def _check_square(side: int, rows: int, columns: int, what: str, where: str) -> None:
     if not 1 <= side <= min(rows, columns):
-        raise Invalid(f"{where}: a {what} of {side} x {side} does not fit into {rows} x {columns}")
+        raise InvalidModelError(f"{where}: a {what} of {side} x {side} does not fit into {rows} x {columns}")
 
 
-def _check_stretch(length: int, steps: int, what: str, where: str) -> None:
+def _check_length(length: int, steps: int, what: str, where: str) -> None:
     if not 1 <= length <= steps:
-        raise Invalid(f"{where}: a {what} of {length} does not fit into {steps} steps")
+        raise InvalidModelError(f"{where}: a {what} of {length} does not fit into {steps} steps")

@@ -1,24 +1,21 @@
-"""Stacks of long short-term memories from hyperparameters (Shawki et al. 2021, section IV, for #12).
+"""The family ``lstm``: stacks of LSTM layers from hyperparameters (Shawki et al. 2021, section IV, for dataset 12).
 
-The dimensions are those that the paper gives for MLPs; each layer but the last hands a vector per step to the next.
+The dimensions are those that the paper gives for MLPs; each layer but the last passes one vector per step to the next.
 """
 
-from blindtune.models.architecture import Architecture
-from blindtune.models.dense import dropout_behind, output_layer
+from blindtune.models.architecture import Architecture, ArchitectureFamily
+from blindtune.models.dense import create_dropout, create_output_layer
 from blindtune.models.layers import Layer, Lstm
 from blindtune.search_space import Hyperparameters, layer_value
 
-HYPERPARAMETERS = {"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}
-REQUIRED = {"layers", "units"}
 
-
-def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Architecture:
-    """The architecture that a hyperparameter set describes, which need not be possible to build.
+def build_architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Architecture:
+    """Return the architecture that a hyperparameter set describes; some of its layers may be impossible to build.
 
     Args:
-        values: ``layers``, ``units_<n>``, ``activation_<n>`` (default tanh), ``dropout`` and ``dropout_rate`` behind
-            each layer, ``output_activation``. A name without an index holds for all.
-        input_shape: (steps, features).
+        values: ``layers``, ``units_<n>``, ``activation_<n>`` (default tanh), ``dropout`` and ``dropout_rate`` after
+            each layer, ``output_activation``. A name without an index holds for all layers.
+        input_shape: (n_steps, n_features).
         classes: number of classes.
     """
     depth = int(values["layers"])
@@ -30,5 +27,12 @@ def architecture(values: Hyperparameters, input_shape: tuple[int, ...], classes:
             "activation": layer_value(values, "activation", number, "tanh"),
             "sequence": number < depth,
         }
-        layers += [Lstm.model_validate(memory), *dropout_behind(values)]
-    return Architecture(input_shape=input_shape, layers=(*layers, output_layer(values, classes)))
+        layers += [Lstm.model_validate(memory), *create_dropout(values)]
+    return Architecture(input_shape=input_shape, layers=(*layers, create_output_layer(values, classes)))
+
+
+FAMILY = ArchitectureFamily(
+    build=build_architecture,
+    hyperparameters=frozenset({"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}),
+    required=frozenset({"layers", "units"}),
+)

@@ -1,4 +1,4 @@
-"""Initial weights of PyTorch's modules as Keras draws them, so that both frameworks train the same models."""
+"""Keras's initial weights for PyTorch modules, so that both frameworks train the same models."""
 
 import torch
 from torch import nn
@@ -7,11 +7,11 @@ from blindtune.models.pytorch_modules import Lstm
 
 
 @torch.no_grad()
-def draw_as_keras(model: nn.Module) -> None:
-    """Draw all weights anew by the defaults of Keras's layers, from PyTorch's generator.
+def initialize_like_keras(model: nn.Module) -> None:
+    """Draw all weights by the defaults of Keras's layers, from PyTorch's generator.
 
-    Glorot's uniform distribution and biases of 0; of an LSTM the recurrent weights are orthogonal, and the forget gate
-    begins open (keras.io/api/layers, ``Dense``, ``Conv2D`` and ``LSTM``).
+    These are Glorot's uniform distribution and biases of 0. In an LSTM, the recurrent weights are orthogonal and the
+    biases of the forget gate are 1 (keras.io/api/layers, ``Dense``, ``Conv2D`` and ``LSTM``).
     """
     for module in model.modules():
         match module:

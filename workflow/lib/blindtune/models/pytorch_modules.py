@@ -1,7 +1,7 @@
-"""Layers as PyTorch modules, where PyTorch's own differ from Keras's.
+"""PyTorch modules for the layers in which PyTorch differs from Keras.
 
-Pictures go through the layers with their channels first, as PyTorch's convolutions take them; sequences stay
-(sample, step, channel), as its LSTM does.
+Inside a model, pictures have their channels first, as PyTorch's convolutions need them; sequences stay
+(sample, step, channel), as PyTorch's LSTM takes them.
 """
 
 import math
@@ -29,24 +29,29 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def activation(name: str, channels: int) -> nn.Module:
-    """The activation of that name; a softmax is taken over the axis number ``channels``."""
+def create_activation(name: str, channels: int) -> nn.Module:
+    """Return the module of an activation.
+
+    Args:
+        name: of the activation, see `blindtune.models.layers.Activation`.
+        channels: number of the axis over which a softmax is taken.
+    """
     return nn.Softmax(dim=channels) if name == "softmax" else _ACTIVATIONS[name]()
 
 
 class ChannelsFirst(nn.Module):
-    """Turns pictures (sample, row, column, channel) into (sample, channel, row, column)."""
+    """Moves the channels of pictures from (sample, row, column, channel) to (sample, channel, row, column)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same pictures."""
+        """Return the pictures as (sample, channel, row, column)."""
         return x.permute(0, 3, 1, 2)
 
 
 class Flatten(nn.Module):
-    """Flattens pictures with the channels running fastest, as Keras does, and sequences as they are."""
+    """Flattens samples as Keras does: the channels of pictures run fastest; sequences are flattened as they are."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Vectors."""
+        """Return one vector per sample."""
         return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).flatten(1)
 
 
@@ -54,24 +59,24 @@ class Conv1d(nn.Conv1d):
     """A convolution over (sample, step, channel)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sequences that are shorter by the kernel less one."""
+        """Return sequences of ``n_steps - kernel + 1`` steps."""
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
 class MaxPool1d(nn.MaxPool1d):
-    """The largest values over (sample, step, channel)."""
+    """Max pooling over the steps of (sample, step, channel)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sequences that are shorter by the factor of the window."""
+        """Return sequences of ``n_steps // size`` steps."""
         pooled: Tensor = super().forward(x.transpose(1, 2))
         return pooled.transpose(1, 2)
 
 
 class Lstm(nn.Module):
-    """One layer of ``nn.LSTM`` as Keras builds it: with one bias where PyTorch has two, and any activation.
+    """One LSTM layer as Keras builds it: with one bias, where ``nn.LSTM`` has two, and with any activation.
 
-    The rows of the weights are those of the input gate, the forget gate, the cell and the output gate, which is the
-    order of both frameworks. They begin as those of ``nn.LSTM`` do.
+    The rows of the weights are in the order of both frameworks: input gate, forget gate, cell, output gate. Initial
+    weights are drawn as those of ``nn.LSTM``.
     """
 
     def __init__(self, features: int, units: int, activation: nn.Module, sequence: bool) -> None:
@@ -84,12 +89,12 @@ class Lstm(nn.Module):
         self._sequence = sequence
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (sample, step, feature) to (sample, step, unit), or (sample, unit) of the last step."""
+        """Return (sample, step, unit), or (sample, unit) of the last step, for (sample, step, feature)."""
         hidden = self._fused(x) if isinstance(self._activation, nn.Tanh) else self._by_steps(x)
         return hidden if self._sequence else hidden[:, -1]
 
     def _fused(self, x: Tensor) -> Tensor:
-        """What ``nn.LSTM`` calls, which knows tanh alone; faster than step by step."""
+        """Call the kernel of ``nn.LSTM``, which supports only tanh and is faster than a loop over steps."""
         start = x.new_zeros(1, len(x), self.weight_hh.shape[1])
         weights = [self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias)]
         hidden, _, _ = torch.lstm(

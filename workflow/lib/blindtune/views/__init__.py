@@ -1,1 +1,1 @@
-"""What a system sees of stored samples: as they are, features of them, frames, crops."""
+"""Views: what a model gets of a stored sample: the sample itself, features of it, frames or crops."""

@@ -1,5 +1,6 @@
-"""Stored samples as a model sees them, made when they are asked for: nothing of a dataset need fit into memory."""
+"""The interface of views: samples are computed when a trainer asks for them, so no dataset need fit into memory."""
 
+from collections.abc import Callable
 from copy import copy
 from typing import Any, Self
 
@@ -9,69 +10,111 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-#: Values of as many samples as are seen at once, outside of training.
-AT_ONCE = 2**22
+#: Most values that are computed at once outside of training, which bounds the memory.
+MAX_BATCH_VALUES = 2**22
 
 
 class SampleView:
-    """Samples behind a view.
+    """Samples as a model gets them, computed from the stored ones on request.
+
+    Life cycle:
+
+    1. A study calls `blindtune.views.apply.apply_view` once; a `SampleView` replaces ``x`` of train and of dev.
+       Decoding does the same with eval, through `blindtune.views.apply.make_view`.
+    2. A trainer may select samples at any time: ``view[rows]`` is the same view of fewer samples.
+    3. In every epoch, the trainer calls `train_batch` once per batch with the random generator of the trial. If
+       `is_random`, the same rows give other values each time.
+    4. To score a split, the trainer calls `eval_batch` for each slice of `batches`. It gets `n_eval_crops` rows per
+       sample and averages the class probabilities of each sample.
+    5. Trainers that take whole arrays call ``np.asarray(view)``, which needs `n_eval_crops` to be 1.
+
+    A subclass implements `eval_batch`; one with random crops also implements `train_batch` and sets `is_random`.
+
+    Example:
+        >>> class Halves(SampleView):
+        ...     def eval_batch(self, rows):
+        ...         return (self.stored[self.selected[rows]] / 2).astype(np.float32)
+        >>> view = Halves(np.array([[2, 4], [6, 8], [0, 2]]), (2,))
+        >>> view.shape
+        (3, 2)
+        >>> view.train_batch(np.array([2, 0]), np.random.default_rng(0)).tolist()
+        [[0.0, 1.0], [1.0, 2.0]]
+        >>> fold = view[np.array([1, 2])]
+        >>> [fold.eval_batch(batch).tolist() for batch in fold.batches()]
+        [[[3.0, 4.0], [0.0, 1.0]]]
 
     Attributes:
-        stored: (samples, ...) as they lie on the disk.
-        sample: shape of one sample as the model sees it.
-        n_eval_crops: how often each sample is looked at when it is scored; the scores are averaged.
-        draws: whether training sees something else in each epoch.
+        stored: (n_stored, ...) the array on disk, memory-mapped or not.
+        selected: (n_samples,) int64, the rows of ``stored`` that belong to the view.
+        sample_shape: shape of one sample as a model gets it.
+        n_eval_crops: rows per sample that `eval_batch` returns; the probabilities of one sample's rows are averaged.
+        is_random: whether `train_batch` returns other values for the same samples each time.
     """
 
     n_eval_crops = 1
     is_random = False
 
-    def __init__(self, stored: NDArray[Any], sample: tuple[int, ...]) -> None:
+    def __init__(self, stored: NDArray[Any], sample_shape: tuple[int, ...]) -> None:
         self.stored = stored
-        self.sample = sample
-        self._chosen: Rows = np.arange(len(stored))
+        self.sample_shape = sample_shape
+        self.selected: Rows = np.arange(len(stored))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(samples, ...) as a model sees them."""
-        return (len(self), *self.sample)
+        """The shape ``(n_samples, ...)`` as a model gets the samples."""
+        return (len(self), *self.sample_shape)
 
     def __len__(self) -> int:
-        """Number of samples."""
-        return len(self._chosen)
+        """Return the number of samples."""
+        return len(self.selected)
 
     def __getitem__(self, rows: Rows) -> Self:
-        """Some of the samples, behind the same view."""
+        """Return the same view of some of the samples."""
         part = copy(self)
-        part._chosen = self._chosen[rows]
+        part.selected = self.selected[rows]
         return part
 
     def eval_batch(self, rows: Rows | slice) -> Floats:
-        """Samples to be scored: (rows x looks, ...), those of one sample behind each other."""
+        """Return samples to be scored; called by trainers for each batch of a split that is scored.
+
+        Args:
+            rows: which samples of the view.
+
+        Returns:
+            (n_rows * n_eval_crops, ...) float32; the rows of one sample follow each other.
+        """
         raise NotImplementedError
 
     def train_batch(self, rows: Rows, random: np.random.Generator) -> Floats:
-        """Samples to be trained on: (rows, ...)."""
+        """Return samples to be trained on; called by trainers for each batch of each epoch.
+
+        Args:
+            rows: which samples of the view.
+            random: what random crops are drawn from; not used unless `is_random`.
+
+        Returns:
+            (n_rows, ...) float32.
+        """
         return self.eval_batch(rows)
 
     def batches(self) -> list[slice]:
-        """All samples in their order, so many at a time as may be looked at at once."""
-        count = max(1, AT_ONCE // (int(np.prod(self.sample)) * self.n_eval_crops))
+        """Return slices that cover all samples in order, each small enough for one call of `eval_batch`."""
+        count = max(1, MAX_BATCH_VALUES // (int(np.prod(self.sample_shape)) * self.n_eval_crops))
         return [slice(first, min(first + count, len(self))) for first in range(0, len(self), count)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """All samples at once, for what cannot take them part by part; raises TypeError where there are many looks."""
+        """Return all samples as one array, for a trainer that takes whole arrays.
+
+        Raises:
+            TypeError: a sample has several crops.
+        """
         if self.n_eval_crops > 1:
-            raise TypeError("samples that are looked at several times are no array")
+            raise TypeError("a view with several crops per sample cannot be converted to an array")
         whole = np.empty(self.shape, dtype or np.float32)
         for part in self.batches():
             whole[part] = self.eval_batch(part)
         return whole
 
 
-class AsFloats(SampleView):
-    """Samples as they are stored, whatever their type, as float32."""
-
-    def eval_batch(self, rows: Rows | slice) -> Floats:
-        """As they are stored."""
-        return self.stored[self._chosen[rows]].astype(np.float32)
+#: From stored samples, (n_samples, ...), to what a model gets.
+ViewFunction = Callable[[NDArray[Any]], Floats | SampleView]

@@ -1,46 +1,65 @@
-"""The config of views; a system has one under ``sees``."""
+"""The config of each kind of view: the value of a system's key ``view``."""
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from blindtune.core.validation import Strict
 
 
-class SamplesView(Strict):
+class ViewConfig(Strict):
+    """What the configs of all views have in common.
+
+    Attributes:
+        kind: the name of the view in `blindtune.views.registry.VIEWS`.
+    """
+
+    kind: str
+
+
+class SamplesView(ViewConfig):
     """Samples as they are stored."""
 
-    view: Literal["samples"]
+    kind: Literal["samples"]
 
 
-class FeaturesView(Strict):
-    """A few numbers of each sample, which its source knows how to compute."""
+class FeaturesView(ViewConfig):
+    """A few numbers per sample, computed by the features module of the dataset's source."""
 
-    view: Literal["features"]
-
-
-class FramesView(Strict):
-    """Overlapping frames of a signal, as long and as far apart as the dataset says, normalised by train."""
-
-    view: Literal["frames"]
+    kind: Literal["features"]
 
 
-class CropsView(Strict):
-    """Squares of a picture, normalised by train: drawn at random in training, always the same ones in scoring."""
+class FramesView(ViewConfig):
+    """Overlapping frames of a signal, normalised by train; the dataset's config gives their length and hop."""
 
-    view: Literal["crops"]
-    side: int = Field(default=128, gt=0, description="side of a crop in pixels, as the model sees it")
+    kind: Literal["frames"]
+
+
+class CropsView(ViewConfig):
+    """Square crops of a picture, normalised by train: random ones in training, fixed ones in scoring."""
+
+    kind: Literal["crops"]
+    side: int = Field(default=128, gt=0, description="side of a crop in pixels, after downsampling")
     downsample: int = Field(
-        default=1, gt=0, description="so many pixels along each side become one, their mean, before the crop is taken"
+        default=1,
+        gt=0,
+        description="factor of downsampling before the crop: blocks of n x n pixels become their mean; 1: none",
     )
     n_eval_crops: int = Field(
-        default=1, gt=0, description="crops of a sample whose answers are averaged when it is scored; a square number"
+        default=1,
+        gt=0,
+        description="fixed crops per sample when it is scored; their class probabilities are averaged; a square number",
     )
     jitter: float = Field(
-        default=0.1, ge=0, lt=1, description="in training, colours are scaled and shifted by up to this share; 0: not"
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="in training, each colour is scaled and shifted at random by at most this share; 0: no jitter",
     )
-    rotate: bool = Field(default=True, description="in training, crops are turned by quarters and mirrored at random")
+    rotate: bool = Field(
+        default=True, description="in training, crops are rotated by multiples of 90 degrees and mirrored at random"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -49,17 +68,3 @@ class CropsView(Strict):
                 f"n_eval_crops: {self.n_eval_crops} is not a square number; crops are taken from a square grid"
             )
         return self
-
-
-#: What a reference model can see, and what a network can.
-Plain = Annotated[SamplesView | FeaturesView, Field(discriminator="view")]
-View = Annotated[SamplesView | FeaturesView | FramesView | CropsView, Field(discriminator="view")]
-AnyView = SamplesView | FeaturesView | FramesView | CropsView
-
-#: The module of each view, for the digest of code.
-MODULES = {
-    "samples": "blindtune.views.base",
-    "features": "blindtune.views.features",
-    "frames": "blindtune.views.frames",
-    "crops": "blindtune.views.crops",
-}

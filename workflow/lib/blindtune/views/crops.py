@@ -1,7 +1,7 @@
-"""Pictures as crops: random, jittered, turned ones in training, fixed ones in scoring (Shawki et al. 2021, section IV).
+"""The view ``crops``: random crops of pictures in training, fixed crops in scoring (Shawki et al. 2021, section IV).
 
-What the paper calls jittering and rotating it does not say; here, each colour of a crop is scaled and shifted by a
-little, and crops are turned by quarters and mirrored, which loses nothing and suits tissue, which has no upright.
+The paper does not define its jittering and rotating. Here each colour of a crop is scaled and shifted slightly, and
+crops are rotated by multiples of 90 degrees and mirrored: that is lossless and suits tissue, which has no upright.
 """
 
 import math
@@ -10,15 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.views.base import Floats, Rows, SampleView
+from blindtune.core.errors import UserError
+from blindtune.datasets.prepared import Prepared
+from blindtune.views.base import Floats, Rows, SampleView, ViewFunction
 from blindtune.views.config import CropsView
+from blindtune.views.normalization import channel_statistics
 
 
-class Cropped(SampleView):
-    """Pictures (samples, rows, columns, channels) as crops (samples, side, side, channels).
+class ImageCrops(SampleView):
+    """Pictures (n_samples, n_rows, n_columns, n_channels) as crops (n_samples, side, side, n_channels).
 
-    Each channel has the mean and the deviation of train taken out. Of a memory-mapped picture only what the crop
-    covers is read.
+    Each channel is normalised to zero mean and unit deviation over train. Only the part of a memory-mapped picture
+    that the crop covers is read.
+
+    Args:
+        stored: the pictures.
+        config: of the view.
+        mean: (n_channels,) of train.
+        deviation: (n_channels,) of train.
 
     Raises:
         ValueError: a crop is larger than the pictures.
@@ -26,53 +35,53 @@ class Cropped(SampleView):
 
     is_random = True
 
-    def __init__(self, stored: NDArray[Any], settings: CropsView, mean: Floats, deviation: Floats) -> None:
-        super().__init__(stored, (settings.side, settings.side, stored.shape[3]))
-        self.n_eval_crops = settings.n_eval_crops
-        self._settings = settings
-        # Of a whole row of a crop: ten times as fast as over the few channels of each pixel.
-        self._mean = np.tile(mean, settings.side)
-        self._deviation = np.tile(deviation, settings.side)
-        self._reach = settings.side * settings.downsample
-        #: The last place where a crop can begin, by row and column.
-        self._room = (stored.shape[1] - self._reach, stored.shape[2] - self._reach)
+    def __init__(self, stored: NDArray[Any], config: CropsView, mean: Floats, deviation: Floats) -> None:
+        super().__init__(stored, (config.side, config.side, stored.shape[3]))
+        self.n_eval_crops = config.n_eval_crops
+        self._config = config
+        # For a whole row of a crop: broadcasting over it is ten times as fast as over the few channels of a pixel.
+        self._mean = np.tile(mean, config.side)
+        self._deviation = np.tile(deviation, config.side)
+        self._extent = config.side * config.downsample
+        # The last row and the last column at which a crop can begin.
+        self._room = (stored.shape[1] - self._extent, stored.shape[2] - self._extent)
         if min(self._room) < 0:
             raise ValueError(
-                f"sees: side {settings.side} times downsample {settings.downsample} is {self._reach} pixels, but the "
+                f"view: side {config.side} times downsample {config.downsample} is {self._extent} pixels, but the "
                 f"pictures are {stored.shape[1]} x {stored.shape[2]}. Lower one of the two"
             )
 
     def eval_batch(self, rows: Rows | slice) -> Floats:
-        """(rows x looks, side, side, channels) float32, each sample's crops from an even grid."""
+        """Return (n_rows * n_eval_crops, side, side, n_channels) float32, each sample's crops from an even grid."""
         places = [(top, left) for top in self._grid(0) for left in self._grid(1)]
-        chosen = self._chosen[rows]
+        chosen = self.selected[rows]
         crops = [self._crop(number, top, left) for number in chosen for top, left in places]
-        return self._normal(np.stack(crops)) if crops else np.empty((0, *self.sample), np.float32)
+        return self._normalize(np.stack(crops)) if crops else np.empty((0, *self.sample_shape), np.float32)
 
     def train_batch(self, rows: Rows, random: np.random.Generator) -> Floats:
-        """(rows, side, side, channels) float32, one random crop of each sample."""
-        chosen = self._chosen[rows]
+        """Return (n_rows, side, side, n_channels) float32, one random crop per sample."""
+        chosen = self.selected[rows]
         tops, lefts = (random.integers(room + 1, size=len(chosen)) for room in self._room)
-        turns, mirrored = random.integers(4, size=len(chosen)), random.integers(2, size=len(chosen))
-        out = np.empty((len(chosen), *self.sample), np.float32)
-        for number, top, left, turn, mirror, crop in zip(chosen, tops, lefts, turns, mirrored, out, strict=True):
+        turns, mirrors = random.integers(4, size=len(chosen)), random.integers(2, size=len(chosen))
+        out = np.empty((len(chosen), *self.sample_shape), np.float32)
+        for number, top, left, turn, mirror, crop in zip(chosen, tops, lefts, turns, mirrors, out, strict=True):
             cut = self._crop(number, top, left)
-            if self._settings.rotate:
+            if self._config.rotate:
                 cut = np.rot90(cut[::-1] if mirror else cut, turn)
             crop[:] = cut
-        return self._jittered(self._normal(out), random)
+        return self._jitter(self._normalize(out), random)
 
     def _grid(self, axis: int) -> list[int]:
-        """Where the fixed crops begin along an axis: in the middle, or from the one edge to the other."""
+        """Return where the fixed crops begin along an axis: in the middle, or evenly from edge to edge."""
         count, room = math.isqrt(self.n_eval_crops), self._room[axis]
         return [room // 2] if count == 1 else [round(number * room / (count - 1)) for number in range(count)]
 
     def _crop(self, number: int, top: int, left: int) -> NDArray[Any]:
-        cut = self.stored[number, top : top + self._reach, left : left + self._reach]
-        factor, side = self._settings.downsample, self._settings.side
+        cut = self.stored[number, top : top + self._extent, left : left + self._extent]
+        factor, side = self._config.downsample, self._config.side
         if factor == 1:
             return np.asarray(cut)
-        # Sums of small integers are exact, and by slices much faster than means of blocks.
+        # Sums of small integers are exact, and adding slices is much faster than averaging blocks.
         rows = np.zeros((side, *cut.shape[1:]), np.float32)
         for first in range(factor):
             rows += cut[first::factor]
@@ -81,15 +90,36 @@ class Cropped(SampleView):
             blocks += rows[:, first::factor]
         return np.asarray(blocks / np.float32(factor**2))
 
-    def _normal(self, crops: NDArray[Any]) -> Floats:
-        rows = crops.reshape(len(crops), self._settings.side, -1)
+    def _normalize(self, crops: NDArray[Any]) -> Floats:
+        rows = crops.reshape(len(crops), self._config.side, -1)
         return np.asarray((rows - self._mean) / self._deviation, dtype=np.float32).reshape(crops.shape)
 
-    def _jittered(self, crops: Floats, random: np.random.Generator) -> Floats:
-        share, side = self._settings.jitter, self._settings.side
+    def _jitter(self, crops: Floats, random: np.random.Generator) -> Floats:
+        share, side = self._config.jitter, self._config.side
         if not share:
             return crops
         shape = (len(crops), 1, crops.shape[3])
         scale, shift = (random.uniform(-share, share, shape).astype(np.float32) for _ in range(2))
         rows = crops.reshape(len(crops), side, -1)
         return (rows * np.tile(1 + scale, side) + np.tile(shift, side)).reshape(crops.shape)
+
+
+def create(config: CropsView, data: Prepared) -> ViewFunction:
+    """Return the function that crops pictures.
+
+    Args:
+        config: of the view.
+        data: gives the statistics of train, and the name for messages.
+
+    Raises:
+        UserError: raised by the function: a crop is larger than the pictures.
+    """
+    statistics = channel_statistics(data)
+
+    def crop(x: NDArray[Any]) -> ImageCrops:
+        try:
+            return ImageCrops(x, config, *statistics)
+        except ValueError as error:
+            raise UserError(f"dataset {data.name}: {error}.") from error
+
+    return crop

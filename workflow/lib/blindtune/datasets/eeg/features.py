@@ -1,5 +1,7 @@
 """Features of segments, for the reference models and for the check of the stand-in corpus."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,19 @@ def band_summary(x: NDArray[np.float32], rate: int) -> Floats:
     """Mean and maximum over the channels of `band_powers`, (segments, 2 x bands): what the reference models see."""
     powers = band_powers(x, rate)
     return np.concatenate([powers.mean(axis=1), powers.max(axis=1)], axis=1)
+
+
+def feature_function(x: NDArray[np.float32], source: dict[str, Any]) -> Floats:
+    """Return the features of the view ``features``; called by `blindtune.views.features`.
+
+    Args:
+        x: (n_segments, n_channels, n_times) in microvolts.
+        source: the config of the dataset, as plain data.
+
+    Returns:
+        (n_segments, 2 * n_bands), see `band_summary`.
+    """
+    return band_summary(x, source["sfreq"])
 
 
 def amplitudes(x: NDArray[np.float32]) -> Floats:
