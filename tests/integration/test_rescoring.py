@@ -9,13 +9,13 @@ import pytest
 
 from blindtune.cli import main
 from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
+from blindtune.config.training import Training
 from blindtune.core.errors import UserError
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.decoding.rescore import Rescored, rescore
 from blindtune.exports.stored_study import read_study
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run
-from blindtune.config.training import Training
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import Places, prepare_toy, study
@@ -61,7 +61,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, settings in SYSTEMS.items():
         own = {"model": files["model"]} if name == "expert" else {"space": files["space"]}
         it = study(settings, system=name, budget={"trials": 4}, keep_best=3)
-        run(it, data, own if isinstance(settings, Manual | Tuned) else {}, "code", folder_of(root, name), Console())
+        run(it, data, own if isinstance(settings, Manual | Tuned) else {}, "code", folder_of(root, name), JobLog())
     return root
 
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from blindtune.config.study import Study
 from blindtune.config.systems import TrainerName
 from blindtune.core.budget import Budget
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.core.timing import CpuWallTime
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.csv_folder import Isip
@@ -160,16 +160,16 @@ def check(settings: TunerConfig, space: Space, **budget: Any) -> None:
     settings.check(space, Budget(**(budget or {"trials": 10})), 9)
 
 
-class RecordingConsole(Console):
+class RecordingConsole(JobLog):
     """A console that keeps the lines of a study."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
         self.said.append(line)
 
-    def done(self, line: str) -> None:
+    def finish(self, line: str) -> None:
         self.said.append(line)
 
     def progress(self, share: float, line: str) -> None:

@@ -20,12 +20,12 @@ class Runner:
     """Runs one study in one folder, and keeps what it says."""
 
     def __init__(self, data: Prepared, folder: Path) -> None:
-        self.data, self.folder, self.console = data, folder, RecordingConsole()
-        self.said = self.console.said
+        self.data, self.folder, self.job_log = data, folder, RecordingConsole()
+        self.said = self.job_log.said
         self.files: dict[str, Path] = {}
 
     def __call__(self, system: Any = KNN, code: str = "code", workers: int = 1, **changes: Any) -> ModelCard:
-        return run(study(system, **changes), self.data, self.files, code, self.folder, self.console, workers)
+        return run(study(system, **changes), self.data, self.files, code, self.folder, self.job_log, workers)
 
     def outcomes(self) -> list[dict[str, object]]:
         return [trial.reproducible_fields() for trial in self.trials()]

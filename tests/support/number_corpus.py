@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.core.files import digest_of_file
+from blindtune.core.files import digest_file
 from blindtune.datasets.corpus.config import Corpus, RawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 
@@ -35,7 +35,7 @@ class Numbers(Corpus):
         (folder / file).write_text(" ".join(str(first + number) for number in range(12)), encoding="utf-8")
 
     def survey(self, folder: Path, raw: RawFile) -> Survey:
-        sha256 = {raw.file: digest_of_file(folder / raw.file)}
+        sha256 = {raw.file: digest_file(folder / raw.file)}
         found = Survey(file=raw.file, sha256=sha256, group=raw.file, split=raw.split)
         text = (folder / raw.file).read_text(encoding="utf-8")
         if text == "bad":

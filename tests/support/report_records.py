@@ -7,15 +7,16 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.config.training import Training
+from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.budget import Budget
-from blindtune.core.files import digest, digest_of_arrays, write_json
+from blindtune.core.files import digest_json, write_json
 from blindtune.core.timing import CpuWallTime
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Dense, Dropout, Flatten
-from blindtune.records.decode_result import DecodeResult, GroupErrors, write_npz
+from blindtune.records.decode_result import DecodeResult, GroupErrors
 from blindtune.records.model_card import ModelCard, Spent, write_card
 from blindtune.records.trial import EpochMetrics, Status, Trial, TrialLog, best
-from blindtune.config.training import Training
 from support.report_corpora import examples
 from support.report_searches import PARTS, TUNERS, VERSIONS, Searches
 
@@ -86,7 +87,7 @@ class RecordsBuilder:
         return self
 
     def _study(self, name: str, manifest: dict[str, Any], system: str, seed: int) -> None:
-        rng = np.random.default_rng(int(digest([name, system, seed])[:8], 16))
+        rng = np.random.default_rng(int(digest_json([name, system, seed])[:8], 16))
         study = f"{self.root.name}/{name}/{system}/{seed}"
         if system in TUNERS:
             trials = Searches(study, TUNERS[system], seed, rng).run(self.trials)
@@ -117,7 +118,7 @@ class RecordsBuilder:
             groups=_groups(manifest, answers) if answers and "groups" in manifest["parameters"] else None,
             estimates={} if answers else ESTIMATES,
             blind=f"{card.dataset}/{card.system}" not in self.not_blind,
-            answers_sha256=digest_of_arrays(answers) if answers else None,
+            answers_sha256=digest_arrays(answers) if answers else None,
             looked="2026-01-02T03:04:05.678+00:00",
         )
         write_json(folder / "look.json", look.model_dump(mode="json"))
@@ -144,9 +145,9 @@ def _manifest(name: str, samples: int) -> dict[str, Any]:
         "stand_in": False,
         "source": {"source": "isip", "published": "10"},
         "parameters": {},
-        "files": {"train.csv": digest("train")},
-        "sha256": digest([name, "open"]),
-        "splits": {split: digest([name, split]) for split in counts},
+        "files": {"train.csv": digest_json("train")},
+        "sha256": digest_json([name, "open"]),
+        "splits": {split: digest_json([name, split]) for split in counts},
         "versions": {"python": "3.11.9", "numpy": "2.4.6"},
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from blindtune.config.systems import Tuned
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from blindtune.study import run as runs
 from support.builders import study
@@ -32,7 +32,7 @@ STUDIES: dict[str, dict[str, Any]] = {
 }
 
 
-def run(name: str, data: Prepared, folder: Path, workers: int, console: Console | None = None) -> None:
+def run(name: str, data: Prepared, folder: Path, workers: int, job_log: JobLog | None = None) -> None:
     """Run one of STUDIES in ``folder``."""
     it = STUDIES[name]
     space = folder.parent / "space.yaml"
@@ -41,7 +41,7 @@ def run(name: str, data: Prepared, folder: Path, workers: int, console: Console 
         {"kind": "tuner", "space": str(space), "training": TRAINING, "tuner": it["tuner"], "trainer": it["trainer"]}
     )
     here = study(settings, budget=it["budget"], keep=2)
-    runs.run(here, data, settings.files(), "code", folder, console or Console(), workers)
+    runs.run(here, data, settings.files(), "code", folder, job_log or JobLog(), workers)
 
 
 def workers_of(process: int) -> list[psutil.Process]:
@@ -51,7 +51,7 @@ def workers_of(process: int) -> list[psutil.Process]:
     ]
 
 
-class KillsOne(Console):
+class KillsOne(JobLog):
     """Kills a worker while it waits for what the study says of an epoch: the ``number``-th that the study hears of."""
 
     def __init__(self, number: int) -> None:

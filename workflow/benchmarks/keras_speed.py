@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import blindtune.training  # noqa: F401  (its settings for TensorFlow)
-from blindtune.core.files import digest_of_arrays
+from blindtune.core.arrays import digest_arrays
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Dropout, Flatten, Lstm, MaxPool2D
@@ -140,7 +140,7 @@ def _fit(choice: Choice, task: TrainingTask, train: Split, dev: Split) -> dict[s
         verbose=0,
     )
     took = np.diff(times)
-    return {"first": took[0], "later": took[1:].min(), "weights": digest_of_arrays(networks.weights_of(model))}
+    return {"first": took[0], "later": took[1:].min(), "weights": digest_arrays(networks.weights_of(model))}
 
 
 def _again(trainer: Any, task: TrainingTask, train: Split, dev: Split) -> str:
@@ -152,7 +152,7 @@ def _again(trainer: Any, task: TrainingTask, train: Split, dev: Split) -> str:
         begun = time.process_time()
         outcome = type(trainer)().train(it, train, dev, session) if not took else trainer.train(it, train, dev, session)
         took.append(time.process_time() - begun)
-        weights.append(digest_of_arrays(outcome.weights))
+        weights.append(digest_arrays(outcome.weights))
     return (
         f"three epochs by a new model {took[1]:.2f} s, by one that was left {took[2]:.2f} s, "
         f"same weights: {weights[0] == weights[2]}"

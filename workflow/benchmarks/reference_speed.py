@@ -32,7 +32,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from table3 import drawn, paper_config
 
 from blindtune.baselines.estimators import bayes_estimates, fit_forest, fit_knn
-from blindtune.core.files import digest_of_arrays
+from blindtune.core.arrays import digest_arrays
 
 SEED = 42
 #: Bytes that blindtune may take.
@@ -151,7 +151,7 @@ def _call(part: str, name: str, folder: Path, settings: Data, jobs: int) -> Took
     wall, cpu = time.perf_counter(), time.process_time()
     found = way(data, settings, jobs)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Took(wall / share, cpu / share, clocks.peak(), digest_of_arrays({"found": found}) if share == 1 else "")
+    return Took(wall / share, cpu / share, clocks.peak(), digest_arrays({"found": found}) if share == 1 else "")
 
 
 def _print(part: str, jobs: int, took: dict[str, Took], known: str) -> bool:

@@ -86,7 +86,7 @@ def plain(arguments: argparse.Namespace) -> dict[str, Any]:
 def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
     """The same search as a study: its trials, its records, its frozen model."""
     from blindtune.config.study import Study
-    from blindtune.core.job_log import Console
+    from blindtune.core.job_log import JobLog
     from blindtune.datasets.prepared import open_prepared
     from blindtune.records.trial import TrialLog
     from blindtune.study.run import run
@@ -117,7 +117,7 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
 
     def whole() -> list[Any]:
         with tempfile.TemporaryDirectory() as folder:
-            run(study, data, {"space": SPACE}, "benchmark", Path(folder) / "study", Console())
+            run(study, data, {"space": SPACE}, "benchmark", Path(folder) / "study", JobLog())
             return [trial.hyperparameters for trial in TrialLog(Path(folder) / "study" / "trials.jsonl").read()]
 
     return _timed(whole)

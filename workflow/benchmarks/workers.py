@@ -19,7 +19,7 @@ import numpy as np
 from blindtune.config.systems import Tuned
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
-from blindtune.core.timing import wall_of
+from blindtune.core.timing import total_wall_seconds
 from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
 from blindtune.datasets.digits import Digits
@@ -137,7 +137,7 @@ def _run(trainer: Trainer, tasks: list[TrainingTask], splits: tuple[Split, Split
     wall = time.perf_counter() - begun
     spent = [session.clock.seconds for _, session in jobs]
     cpu = sum(part.cpu for seconds in spent for part in seconds.values())
-    return Took(wall, sum(map(wall_of, spent)), cpu)
+    return Took(wall, sum(map(total_wall_seconds, spent)), cpu)
 
 
 if __name__ == "__main__":

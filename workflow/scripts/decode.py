@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import blindtune.core.single_thread  # noqa: F401  before NumPy
-from blindtune.core.job_log import job
+from blindtune.core.job_log import run_job
 from blindtune.decoding.decode import decode_to_files
 
-with job(Path(snakemake.log[0]), snakemake.config) as console:
+with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
     for card, look in zip(snakemake.input.cards, snakemake.output.looks, strict=True):
         decode_to_files(
             card=Path(card),
@@ -14,6 +14,6 @@ with job(Path(snakemake.log[0]), snakemake.config) as console:
             repeats=snakemake.params.repeats,
             points=snakemake.params.points,
             folder=Path(look).parent,
-            report=console.done,
+            report=job_log.finish,
             workers=snakemake.threads,
         )

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 from blindtune.config.schema import read_dataset
-from blindtune.core.job_log import job
+from blindtune.core.job_log import run_job
 from blindtune.datasets.corpus.examples import write_examples
 
-with job(Path(snakemake.log[0]), snakemake.config):
+with run_job(Path(snakemake.log[0]), snakemake.config):
     write_examples(
         read_dataset(snakemake.params.source),
         Path(snakemake.input.manifest),

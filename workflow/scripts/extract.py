@@ -1,9 +1,9 @@
 from pathlib import Path
 
 from blindtune.config.schema import read_dataset
-from blindtune.core.job_log import job
+from blindtune.core.job_log import run_job
 from blindtune.datasets.corpus.extraction import extract_batch
 
-with job(Path(snakemake.log[0]), snakemake.config):
+with run_job(Path(snakemake.log[0]), snakemake.config):
     source = read_dataset(snakemake.params.source)
     extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output.extract))

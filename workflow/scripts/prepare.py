@@ -1,10 +1,10 @@
 from pathlib import Path
 
 from blindtune.config.schema import read_dataset
-from blindtune.core.job_log import job
+from blindtune.core.job_log import run_job
 from blindtune.datasets.prepared import prepare
 
-with job(Path(snakemake.log[0]), snakemake.config) as console:
+with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
     said = prepare(
         snakemake.wildcards.dataset,
         read_dataset(snakemake.params.source),
@@ -12,4 +12,4 @@ with job(Path(snakemake.log[0]), snakemake.config) as console:
         Path(snakemake.output.manifest),
         Path(snakemake.output.seal),
     )
-    console.say(said)
+    job_log.info(said)

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import blindtune.core.single_thread  # noqa: F401  before NumPy
 from blindtune.config.study import Study
-from blindtune.core.job_log import job
+from blindtune.core.job_log import run_job
 from blindtune.datasets.prepared import open_prepared
 from blindtune.study.run import run
 
-with job(Path(snakemake.log[0]), snakemake.config) as console:
+with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
     files = {name: Path(path) for name, path in snakemake.input.items()}
     data = open_prepared(files.pop("manifest"))
     folder = Path(snakemake.output.card).parent
@@ -16,6 +16,6 @@ with job(Path(snakemake.log[0]), snakemake.config) as console:
         files,
         snakemake.params.code,
         folder,
-        console,
+        job_log,
         snakemake.threads,
     )

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from blindtune.core.job_log import job
+from blindtune.core.job_log import run_job
 from blindtune.report.records import read_records
 from blindtune.report.tables.write import write_tables
 
-with job(Path(snakemake.log[0]), snakemake.config):
+with run_job(Path(snakemake.log[0]), snakemake.config):
     params = snakemake.params
     records = read_records(Path(params.root), [tuple(pair) for pair in params.compare], params.seeds)
     write_tables(records, Path(snakemake.output[0]).parent)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from blindtune.config.study import Study
 from blindtune.config.systems import Tuned
 from blindtune.core import jsonl as lines
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from blindtune.records import model_card as cards
 from blindtune.records.trial import TrialLog
@@ -38,7 +38,7 @@ def run_on(data: Prepared) -> Run:
 
 
 def _run(study: Study, data: Prepared, folder: Path) -> None:
-    runs.run(study, data, SETTINGS.files(), "code", folder, Console())
+    runs.run(study, data, SETTINGS.files(), "code", folder, JobLog())
 
 
 def _while_weights_are_written() -> None:

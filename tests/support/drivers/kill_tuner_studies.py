@@ -11,7 +11,7 @@ from typing import Any
 
 from blindtune.config.study import Study
 from blindtune.config.systems import Tuned
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from blindtune.study import checkpoints as weights
 from blindtune.study import run as runs
@@ -37,7 +37,7 @@ def run_of(library: str, study: dict[str, Any], data: Prepared, space: Path) -> 
 
 
 def _run(it: Study, data: Prepared, settings: Tuned, folder: Path) -> None:
-    runs.run(it, data, settings.files(), "code", folder, Console())
+    runs.run(it, data, settings.files(), "code", folder, JobLog())
 
 
 def _while_a_state_is_written() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from support import builders
 from support.killing import child, ended, left, tell
@@ -21,7 +21,7 @@ from support.worker_studies import run, workers_of
 PATIENCE = 20
 
 
-class KillsAll(Console):
+class KillsAll(JobLog):
     """Writes down who the workers are, and kills this process at a certain epoch."""
 
     def __init__(self, number: int, note: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from blindtune.config.systems import Tuned
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
 from blindtune.records.trial import TrialLog
@@ -37,7 +37,7 @@ system = Tuned.model_validate(
     }
 )
 data = prepared(folder, train=300, dev=100)
-card = run(study(system, budget={"trials": 3}), data, system.files(), "code", folder / "study", Console())
+card = run(study(system, budget={"trials": 3}), data, system.files(), "code", folder / "study", JobLog())
 
 layers = (conv1d(6, 3), pool1d(2), dropout(0.2), lstm(5, "relu", sequence=True), lstm(4), dense(2))
 task = TrainingTask(Architecture(input_shape=(9, 3), layers=layers), Training(), {}, 1, 2)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from blindtune.config.systems import Knn
-from blindtune.core.job_log import job
+from blindtune.core.job_log import run_job
 from blindtune.datasets.prepared import open_prepared
 from blindtune.study.run import run
 from support import builders
@@ -17,5 +17,5 @@ manifest, folder, *limit = sys.argv[1:]
 study = builders.study(Knn(kind="knn", neighbours=[1, 3, 5, 7]))
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit[0]), int(limit[0])))
-with job(Path(folder).with_suffix(".log"), {}) as console:
-    run(study, open_prepared(Path(manifest)), {}, "code", Path(folder), console)
+with run_job(Path(folder).with_suffix(".log"), {}) as job_log:
+    run(study, open_prepared(Path(manifest)), {}, "code", Path(folder), job_log)

@@ -18,7 +18,7 @@ from blindtune.baselines import parallel as chunks
 from blindtune.baselines import random_forest as forests
 from blindtune.baselines.estimators import Index, bayes_estimates, cover_hart_lower, fit_forest, fit_knn, leave_one_out
 from blindtune.config.systems import Bayes, ClosedLoop, Knn, RandomForest
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run
 from support.builders import points, prepared, study
@@ -144,7 +144,7 @@ def test_the_records_are_the_same_on_any_number_of_cores(tmp_path: Path) -> None
         found = []
         for jobs in JOBS:
             folder = tmp_path / f"{system.kind}-{jobs}"
-            card = run(study(system), data, {}, "code", folder, Console(), jobs)
+            card = run(study(system), data, {}, "code", folder, JobLog(), jobs)
             outcomes = [trial.reproducible_fields() for trial in TrialLog(folder / "trials.jsonl").read()]
             found.append((card.frozen_sha256(), card.train_error, card.dev_error, card.estimates, outcomes))
         assert found[0] == found[1] == found[2]

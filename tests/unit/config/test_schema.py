@@ -15,7 +15,7 @@ from blindtune.config.defaults import DEFAULT
 from blindtune.config.schema import Config, read
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
-from blindtune.core.files import canonical
+from blindtune.core.files import canonical_json
 from blindtune.training.base import Training
 from support.builders import OVERLAYS, ROOT, config, merged, write_csv_folder
 
@@ -259,11 +259,11 @@ def test_a_wrong_manual_model_is_refused_while_planning(folder: str, tmp_path: P
 
 
 def test_reading_is_pure() -> None:
-    before = canonical(DEFAULT)
+    before = canonical_json(DEFAULT)
     started = time.perf_counter()
     assert read(DEFAULT, "default") == read(DEFAULT, "default")
     assert time.perf_counter() - started < 2.0
-    assert canonical(DEFAULT) == before
+    assert canonical_json(DEFAULT) == before
 
 
 def test_planning_is_fast_and_imports_no_heavy_library() -> None:

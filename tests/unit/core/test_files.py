@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindtune.core.arrays import digest_arrays, write_array
 from blindtune.core.errors import UserError
 from blindtune.core.files import (
-    canonical,
-    digest,
-    digest_of_arrays,
-    digest_of_file,
+    canonical_json,
+    digest_file,
+    digest_json,
+    next_free_path,
     read_json,
-    unused,
-    write_array,
-    write_beside,
+    write_atomically,
     write_json,
     write_text,
 )
@@ -38,17 +37,17 @@ def reversed_keys(value: Any) -> Any:
 
 @given(PLAIN)
 def test_the_order_of_keys_does_not_count(value: Any) -> None:
-    assert canonical(reversed_keys(value)) == canonical(value)
-    assert digest(reversed_keys(value)) == digest(value)
+    assert canonical_json(reversed_keys(value)) == canonical_json(value)
+    assert digest_json(reversed_keys(value)) == digest_json(value)
 
 
 def test_canonical_is_one_fixed_form() -> None:
-    assert canonical({"b": [1, 2.0, None], "a": "ü"}) == '{"a":"\\u00fc","b":[1,2.0,null]}'
-    assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
-    assert digest([1, 2]) != digest([2, 1])
-    assert digest(1) != digest(1.0) != digest("1")
+    assert canonical_json({"b": [1, 2.0, None], "a": "ü"}) == '{"a":"\\u00fc","b":[1,2.0,null]}'
+    assert digest_json({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert digest_json([1, 2]) != digest_json([2, 1])
+    assert digest_json(1) != digest_json(1.0) != digest_json("1")
     with pytest.raises(ValueError, match="not JSON compliant"):
-        canonical(float("nan"))
+        canonical_json(float("nan"))
 
 
 def test_a_digest_of_arrays_tells_names_types_shapes_and_values_apart() -> None:
@@ -66,7 +65,7 @@ def test_a_digest_of_arrays_tells_names_types_shapes_and_values_apart() -> None:
         {"x": np.zeros((0, 3), np.float32)},
         {},
     ]
-    digests = [digest_of_arrays(arrays) for arrays in different]
+    digests = [digest_arrays(arrays) for arrays in different]
     assert len(set(digests)) == len(different)
 
 
@@ -75,8 +74,8 @@ def test_a_digest_of_arrays_follows_content_not_memory_or_order(tmp_path: Path) 
     np.save(tmp_path / "table.npy", table)
     mapped = np.load(tmp_path / "table.npy", mmap_mode="r")
     a, b = table[:, ::2], np.array([True, False])
-    assert digest_of_arrays({"a": a, "b": b}) == digest_of_arrays({"b": b.copy(), "a": mapped[:, ::2].copy()})
-    assert digest_of_arrays({"a": np.asfortranarray(table)}) == digest_of_arrays({"a": mapped})
+    assert digest_arrays({"a": a, "b": b}) == digest_arrays({"b": b.copy(), "a": mapped[:, ::2].copy()})
+    assert digest_arrays({"a": np.asfortranarray(table)}) == digest_arrays({"a": mapped})
 
 
 @pytest.mark.parametrize("old", [None, "old"])
@@ -92,7 +91,7 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path, old: str | No
 
     expected = UserError if isinstance(kind, OSError) else type(kind)
     with pytest.raises(expected) as caught:
-        write_beside(path, fail)
+        write_atomically(path, fail)
     assert [entry.name for entry in tmp_path.rglob("*") if entry.is_file()] == (["file.txt"] if old else [])
     assert not old or path.read_text(encoding="utf-8") == old
     if isinstance(kind, OSError):
@@ -108,7 +107,7 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
         assert path.read_text(encoding="utf-8") == "old"
         assert beside.suffix == ".txt" and beside.parent == path.parent
 
-    write_beside(path, write)
+    write_atomically(path, write)
     assert path.read_text(encoding="utf-8") == "new"
     assert os.listdir(tmp_path) == ["file.txt"]  # noqa: PTH208
 
@@ -128,7 +127,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     write_array(tmp_path / "a.npy", np.arange(3))
     assert np.load(tmp_path / "a.npy").tolist() == [0, 1, 2]
     write_text(tmp_path / "abc", "abc")
-    assert digest_of_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert digest_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 @pytest.mark.parametrize(("content", "word"), [(None, "cannot be read"), (b"{", "JSON"), (b"\xff\xfe", "JSON")])
@@ -142,11 +141,11 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, wor
 
 def test_a_missing_file_has_no_digest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="gone: cannot be read"):
-        digest_of_file(tmp_path / "gone")
+        digest_file(tmp_path / "gone")
 
 
 def test_unused_finds_the_first_free_number(tmp_path: Path) -> None:
     path = tmp_path / "folder"
-    assert unused(path) == tmp_path / "folder-1"
+    assert next_free_path(path) == tmp_path / "folder-1"
     (tmp_path / "folder-1").mkdir()
-    assert unused(path) == tmp_path / "folder-2"
+    assert next_free_path(path) == tmp_path / "folder-2"

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from blindtune.core import progress as screen
+from blindtune.core import progress
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
-from blindtune.core.job_log import Console, job
-from blindtune.core.progress import Screen, Terminal, bar, remaining
+from blindtune.core.job_log import JobLog, run_job
+from blindtune.core.progress import Screen, TerminalScreen, estimate_remaining, format_bar
 from blindtune.study.budget_tracker import BudgetTracker
 from support.builders import trial
 
@@ -66,12 +66,12 @@ def tty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tty]:
     tty.close()
 
 
-def talk(console: Console) -> None:
-    console.say("said")
-    console.detail("epoch 1")
-    console.progress(0.5, "trial 1")
-    console.progress(1.0, "trial 2")
-    console.done("frozen")
+def talk(job_log: JobLog) -> None:
+    job_log.info("said")
+    job_log.detail("epoch 1")
+    job_log.progress(0.5, "trial 1")
+    job_log.progress(1.0, "trial 2")
+    job_log.finish("frozen")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def talk(console: Console) -> None:
     [
         ("quiet", ["said", "trial 1", "trial 2", "frozen"], ["frozen"]),
         ("normal", ["said", "trial 1", "trial 2", "frozen"], ["said", "trial 1", "frozen"]),
-        ("talkative", ["said", "epoch 1", "trial 1", "trial 2", "frozen"], None),
+        ("verbose", ["said", "epoch 1", "trial 1", "trial 2", "frozen"], None),
     ],
 )
 def test_each_verbosity_shows_what_it_says(
@@ -90,16 +90,16 @@ def test_each_verbosity_shows_what_it_says(
     log: list[str],
     shown: list[str] | None,
 ) -> None:
-    with job(tmp_path / "logs" / "a.log", {"verbosity": verbosity}) as console:
-        talk(console)
+    with run_job(tmp_path / "logs" / "a.log", {"verbosity": verbosity}) as job_log:
+        talk(job_log)
     lines = (tmp_path / "logs" / "a.log").read_text(encoding="utf-8").splitlines()
     assert [re.sub(r"^[0-9-]{10} [0-9:]{8} ", "", line) for line in lines] == log
     assert capsys.readouterr().err.splitlines() == (log if shown is None else shown)
 
 
 def test_a_config_without_the_key_is_normal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with job(tmp_path / "a.log", {}) as console:
-        talk(console)
+    with run_job(tmp_path / "a.log", {}) as job_log:
+        talk(job_log)
     assert capsys.readouterr().err.splitlines() == ["said", "trial 1", "frozen"]
 
 
@@ -111,11 +111,11 @@ def test_progress_is_a_line_every_five_seconds(clock: list[float], capsys: pytes
     assert capsys.readouterr().err.splitlines() == ["second 0", "second 5", "second 10"]
 
 
-@pytest.mark.parametrize("verbosity", ["quiet", "normal", "talkative"])
+@pytest.mark.parametrize("verbosity", ["quiet", "normal", "verbose"])
 def test_an_error_is_one_message_in_every_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], verbosity: str
 ) -> None:
-    with pytest.raises(SystemExit) as ended, job(tmp_path / "a.log", {"verbosity": verbosity}):
+    with pytest.raises(SystemExit) as ended, run_job(tmp_path / "a.log", {"verbosity": verbosity}):
         raise UserError("x.csv: is empty.")
     assert ended.value.code == 1
     assert capsys.readouterr().err == "\nblindtune: x.csv: is empty.\n\n"
@@ -123,7 +123,7 @@ def test_an_error_is_one_message_in_every_run(
 
 
 def test_a_stop_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended, job(tmp_path / "a.log", {}):
+    with pytest.raises(SystemExit) as ended, run_job(tmp_path / "a.log", {}):
         raise KeyboardInterrupt
     assert ended.value.code == 130
     said = capsys.readouterr().err
@@ -132,8 +132,8 @@ def test_a_stop_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_job_alone_on_a_terminal_redraws_one_line(tty: Tty, clock: list[float]) -> None:
-    shown = screen.screen()
-    assert isinstance(shown, Terminal)
+    shown = progress.open_screen()
+    assert isinstance(shown, TerminalScreen)
     clock[0] += 3.0
     shown.progress(0.25, "trial 1")
     clock[0] += 10.0
@@ -149,7 +149,7 @@ def test_a_job_alone_on_a_terminal_redraws_one_line(tty: Tty, clock: list[float]
 
 
 def test_the_bar_is_gone_at_the_end(tty: Tty, clock: list[float]) -> None:
-    shown = Terminal()
+    shown = TerminalScreen()
     clock[0] += 3.0
     shown.progress(0.5, "trial 1")
     tty.text()
@@ -158,7 +158,7 @@ def test_the_bar_is_gone_at_the_end(tty: Tty, clock: list[float]) -> None:
 
 
 def test_a_job_beside_another_writes_whole_lines(tty: Tty, clock: list[float]) -> None:
-    shown, other = Terminal(), tty.hold()
+    shown, other = TerminalScreen(), tty.hold()
     for share in (0.1, 0.2, 0.3):
         clock[0] += 3.0
         shown.progress(share, f"trial {share}")
@@ -174,7 +174,7 @@ def test_a_job_beside_another_writes_whole_lines(tty: Tty, clock: list[float]) -
 
 
 def test_a_job_keeps_its_hold_while_it_looks_who_else_is_there(tty: Tty, clock: list[float]) -> None:
-    one, two = Terminal(), Terminal()
+    one, two = TerminalScreen(), TerminalScreen()
     clock[0] += 9.0
     for shown in (one, two, one, two):
         shown.progress(0.5, "it")
@@ -183,22 +183,22 @@ def test_a_job_keeps_its_hold_while_it_looks_who_else_is_there(tty: Tty, clock: 
 
 def test_a_terminal_that_knows_no_codes_gets_plain_lines(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    assert type(screen.screen()) is Screen
+    assert type(progress.open_screen()) is Screen
 
 
-def test_a_talkative_job_draws_no_bar(tty: Tty, clock: list[float], tmp_path: Path) -> None:
-    with job(tmp_path / "a.log", {"verbosity": "talkative"}) as console:
+def test_a_verbose_job_draws_no_bar(tty: Tty, clock: list[float], tmp_path: Path) -> None:
+    with run_job(tmp_path / "a.log", {"verbosity": "verbose"}) as job_log:
         clock[0] += 9.0
-        talk(console)
+        talk(job_log)
     assert tty.text().replace(CLEAR, "").splitlines() == ["said", "epoch 1", "trial 1", "trial 2", "frozen"]
 
 
 def test_the_time_left_follows_from_this_session_alone() -> None:
-    assert remaining(100.0, 0.5, 110.0, 0.75) == 10.0
-    assert remaining(100.0, 0.5, 110.0, 0.5) is None
-    assert bar(0.0, None) == f"[{'.' * 20}] 0%"
-    assert bar(1.0, 0.0) == f"[{'#' * 20}] 100%, 0:00 left"
-    assert bar(0.26, 3725.4) == f"[{'#' * 5}{'.' * 15}] 26%, 1:02:05 left"
+    assert estimate_remaining(100.0, 0.5, 110.0, 0.75) == 10.0
+    assert estimate_remaining(100.0, 0.5, 110.0, 0.5) is None
+    assert format_bar(0.0, None) == f"[{'.' * 20}] 0%"
+    assert format_bar(1.0, 0.0) == f"[{'#' * 20}] 100%, 0:00 left"
+    assert format_bar(0.26, 3725.4) == f"[{'#' * 5}{'.' * 15}] 26%, 1:02:05 left"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import blindtune
 from blindtune.core import library_copy
 from blindtune.core.errors import UserError
-from blindtune.core.job_log import job
+from blindtune.core.job_log import run_job
 
 LIBRARY = Path(blindtune.__file__).resolve().parents[1]
 
@@ -69,7 +69,7 @@ def test_job_refuses_another_copy_than_planned(
 ) -> None:
     """A job that imports another copy than its plan ends with one message that names both."""
     monkeypatch.setenv(library_copy.VARIABLE, str(other))
-    with pytest.raises(SystemExit), job(tmp_path / "job.log", {}):
+    with pytest.raises(SystemExit), run_job(tmp_path / "job.log", {}):
         pytest.fail("the job has begun")
     said = capsys.readouterr().err
     assert str(other) in said and str(LIBRARY) in said
@@ -78,6 +78,6 @@ def test_job_refuses_another_copy_than_planned(
 
 def test_job_runs_without_a_plan(tmp_path: Path) -> None:
     """The library can be used without Snakemake: no plan, nothing to compare."""
-    with job(tmp_path / "job.log", {}) as console:
-        console.say("ran")
+    with run_job(tmp_path / "job.log", {}) as job_log:
+        job_log.info("ran")
     assert "ran" in (tmp_path / "job.log").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from blindtune.core.arrays import write_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import write_array
 from blindtune.datasets import chunked as pieces
 from blindtune.datasets.base import SPLITS, Gathered, Loaded, Source, TsvTable
 from blindtune.datasets.chunked import ChunkedArray, FileRows, chunks

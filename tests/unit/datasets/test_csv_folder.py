@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from blindtune.baselines import estimators as baselines
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file
+from blindtune.core.files import digest_file
 from blindtune.datasets import downloads as registry
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.csv_folder import Isip, read_csv
@@ -114,7 +114,7 @@ def test_an_unknown_set_names_the_nearest() -> None:
 @pytest.mark.skipif(not REAL.exists(), reason=f"the real set #10 is not at {REAL}")
 def test_the_real_set_10_is_the_registered_one_and_knn_errs_as_measured() -> None:
     expected = registry.entry("set_10").sha256
-    assert {name: digest_of_file(REAL / name) for name in expected} == expected
+    assert {name: digest_file(REAL / name) for name in expected} == expected
     splits = Isip(source="isip", folder=str(REAL)).load({split: REAL / f"{split}.csv" for split in SPLITS}).splits
     model = baselines.fit_knn(splits["train"].x, splits["train"].y, 100)
     errors = [100 * baselines.error_of(model, splits[split].x, splits[split].y) for split in SPLITS]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file, read_json
+from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS, Loaded
 from blindtune.datasets.images import Images
@@ -274,5 +274,5 @@ def test_the_manifest_has_the_digest_of_every_picture(tmp_path: Path) -> None:
     manifest = tmp_path / "data" / "manifest.json"
     prepare("pictures", source, source.given(), manifest, tmp_path / "sealed" / "seal.json")
     files = read_json(manifest)["files"]
-    assert files == {f"{p.parent.name}/{p.name}": digest_of_file(p) for p in folder.glob("*/*")}
+    assert files == {f"{p.parent.name}/{p.name}": digest_file(p) for p in folder.glob("*/*")}
     assert len(files) == 10

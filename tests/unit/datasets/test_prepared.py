@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file
+from blindtune.core.files import digest_file
 from blindtune.datasets import chunked as pieces
 from blindtune.datasets.base import SPLITS, Loaded, Source, Split
 from blindtune.datasets.csv_folder import Isip
@@ -132,7 +132,7 @@ def test_a_manifest_says_where_everything_came_from(tmp_path: Path) -> None:
     manifest = json.loads(places.manifest.read_text(encoding="utf-8"))
     assert manifest["counts"]["eval"] == {"0": 3, "1": 3}
     assert (manifest["sample_shape"], manifest["dtype"], manifest["axes"]) == ([2], "float32", ["sample", "feature"])
-    assert manifest["files"] == {f"{n}.csv": digest_of_file(tmp_path / f"csv/toy/{n}.csv") for n in SPLITS}
+    assert manifest["files"] == {f"{n}.csv": digest_file(tmp_path / f"csv/toy/{n}.csv") for n in SPLITS}
     assert manifest["splits"]["dev"] == digest_of_split(places.open().dev)
     assert manifest["versions"].keys() == {"python", "numpy"}
     seal = json.loads(places.seal.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ import pytest
 
 from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest
 from blindtune.core.errors import RepeatedDecodeError, UserError
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.datasets.base import Loaded, Split
 from blindtune.datasets.csv_folder import Isip
 from blindtune.datasets.prepared import open_split, prepare
@@ -39,7 +39,7 @@ class Lab:
         settings = changes.pop("settings", Knn(kind="knn", neighbours=[neighbours]))
         it = study(settings, **changes)
         folder = self.folder / "studies" / f"{neighbours}-{it.system}-{it.settings.kind}"
-        run(it, self.places.open(), {}, "code", folder, Console())
+        run(it, self.places.open(), {}, "code", folder, JobLog())
         return folder
 
     def decode(self, folder: Path, repeats: bool = False) -> tuple[DecodeResult, Any]:
@@ -312,7 +312,7 @@ def test_a_network_has_no_need_to_see_train_again(lab: Lab, monkeypatch: pytest.
     model = lab.folder / "model.yaml"
     model.write_text("layers: [{kind: dense, units: 2, activation: relu}]\ntraining: {epochs: 1}\n")
     it, folder = study(Manual(kind="manual", model=str(model))), lab.folder / "network"
-    run(it, lab.places.open(), {"model": model}, "code", folder, Console())
+    run(it, lab.places.open(), {"model": model}, "code", folder, JobLog())
     watched = Watched(monkeypatch)
     lab.to_files(folder, lab.folder / "out")
     assert (watched.rebuilt, watched.seen) == (1, [30, 25]), "eval, the plane"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blindtune.config.systems import Tuned
-from blindtune.core.jsonl import lines_of
+from blindtune.core.jsonl import read_lines
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial
 from blindtune.study.run import run
@@ -38,7 +38,7 @@ def searched(trainer: str, data: Prepared, folder: Path) -> list[dict[str, Any]]
     )
     card = run(study(settings, budget={"trials": TRIALS}), data, settings.files(), "code", folder, RecordingConsole())
     assert set(card.model_dump()) == set(type(card).model_fields)
-    return [json.loads(line) for line in lines_of(folder / "trials.jsonl")]
+    return [json.loads(line) for line in read_lines(folder / "trials.jsonl")]
 
 
 def form(value: Any) -> Any:

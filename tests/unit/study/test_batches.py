@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from blindtune.config.systems import Tuned
-from blindtune.core.timing import wall_of
+from blindtune.core.timing import total_wall_seconds
 from blindtune.core.validation import load
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial
@@ -14,7 +14,7 @@ from blindtune.search_space import Space
 from blindtune.study import setup as plans
 from blindtune.training.base import Training
 from blindtune.training.fused.trainer import FusedTrainer
-from support.builders import check, build_tuner, finished_trial, prepared, tuner
+from support.builders import build_tuner, check, finished_trial, prepared, tuner
 from support.curve_trainer import CurveTrainer, ManyCurves, Runner
 
 pytestmark = pytest.mark.filterwarnings(
@@ -256,7 +256,7 @@ def test_a_study_with_the_fused_trainer_does_not_depend_on_groups(
     assert others == [first, first]
     assert {outcome["status"] for outcome in first} >= {"completed", "invalid", "diverged"}
     trials = runs[-1].trials()
-    assert all(wall_of(trial.seconds) > 0 for trial in trials)
+    assert all(total_wall_seconds(trial.seconds) > 0 for trial in trials)
     assert any(trial.trained_before for trial in trials) == (name[0] == "scikit-learn")
     runs[-1].cut(runs[-1].ends()[7])
     trainer = FusedTrainer()

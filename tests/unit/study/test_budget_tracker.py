@@ -52,4 +52,4 @@ def test_epochs_are_never_overdrawn_and_always_end(costs: list[int], limit: int)
         account.add(trial(cost))
         spent += cost
     assert spent <= limit and not account.has_remaining()
-    assert account.trials <= Budget(epochs=limit).most_trials()
+    assert account.trials <= Budget(epochs=limit).max_trials()

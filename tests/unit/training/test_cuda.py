@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from blindtune.config.systems import Tuned
-from blindtune.core.files import digest_of_arrays
-from blindtune.core.job_log import Console
+from blindtune.core.arrays import digest_arrays
+from blindtune.core.job_log import JobLog
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.decoding.decode import decode_to_files
@@ -82,7 +82,7 @@ def agree(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) ->
 def same(one: Outcome, other: Outcome) -> None:
     """Bit by bit."""
     assert one.curve == other.curve
-    assert digest_of_arrays(one.weights) == digest_of_arrays(other.weights)
+    assert digest_arrays(one.weights) == digest_arrays(other.weights)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -176,7 +176,7 @@ def test_a_training_that_goes_on_equals_one_that_never_stopped() -> None:
     trainer.train(task(8), TRAIN, DEV, session())
     then = rung(trainer, it, 4, first.state)
     assert first.curve + then.curve == whole.curve
-    assert digest_of_arrays(then.weights) == digest_of_arrays(whole.weights)
+    assert digest_arrays(then.weights) == digest_arrays(whole.weights)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -263,7 +263,7 @@ def test_a_whole_study_and_its_look(tmp_path: Path, trainer: str) -> None:
     it = study(Tuned.model_validate(content), budget={"trials": 12})
     folders = [tmp_path / "studies" / name for name in ("one", "other")]
     for folder in folders:
-        run(it, data.open(), {"space": space}, "code", folder, Console())
+        run(it, data.open(), {"space": space}, "code", folder, JobLog())
     one, other = (TrialLog(folder / "trials.jsonl").read() for folder in folders)
     assert [(trial.score, trial.weights_sha256) for trial in one] == [
         (trial.score, trial.weights_sha256) for trial in other

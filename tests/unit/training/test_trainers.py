@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune.core.arrays import digest_arrays, read_weights, write_weights
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_arrays
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.models import mlp
-from blindtune.records.model_card import read_weights, write_weights
 from blindtune.training.base import (
     EpochMetrics,
     Outcome,
@@ -57,9 +56,9 @@ def test_the_same_task_gives_the_same_model_whatever_was_trained_between(trainer
     first = train(trainer, task())
     other = train(trainer, task(8, {"layers": 2, "units": 5}))
     again = train(trainer, task())
-    assert digest_of_arrays(again.weights) == digest_of_arrays(first.weights) != digest_of_arrays(other.weights)
+    assert digest_arrays(again.weights) == digest_arrays(first.weights) != digest_arrays(other.weights)
     assert again.curve == first.curve
-    assert digest_of_arrays(train(trainer, task(8)).weights) != digest_of_arrays(first.weights)
+    assert digest_arrays(train(trainer, task(8)).weights) != digest_arrays(first.weights)
 
 
 def test_an_outcome_is_complete(trainer: Any) -> None:
@@ -108,9 +107,9 @@ def test_divergence_is_an_outcome_with_a_reason(trainer: Any, wild: dict[str, An
 
 
 def test_a_failed_task_leaves_no_trace_in_the_next(trainer: Any) -> None:
-    before = digest_of_arrays(train(trainer, task()).weights)
+    before = digest_arrays(train(trainer, task()).weights)
     train(trainer, task(hyperparameters={"output_activation": "linear"}, learning_rate=1e12, optimizer="sgd"))
-    assert digest_of_arrays(train(trainer, task()).weights) == before
+    assert digest_arrays(train(trainer, task()).weights) == before
 
 
 @pytest.mark.parametrize("wrong", ["shape", "missing"])
@@ -142,7 +141,7 @@ def rung(trainer: Any, it: TrainingTask, epochs: int, state: State | None, scori
 def kept(state: State, folder: Path) -> State:
     """``state`` as a study keeps it: on the disk."""
     write_weights(folder / "state.safetensors", state.arrays)
-    return State(state.epochs, read_weights(folder / "state.safetensors", digest_of_arrays(state.arrays)))
+    return State(state.epochs, read_weights(folder / "state.safetensors", digest_arrays(state.arrays)))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
@@ -154,11 +153,11 @@ def test_a_training_that_goes_on_keeps_what_it_has_learned(trainer: Any, optimiz
     then = rung(trainer, it, 5, kept(first.state, tmp_path))
     assert (len(then.curve), then.scored_epoch) == (3, 5)
     again = rung(trainer, it, 5, first.state)
-    assert digest_of_arrays(again.weights) == digest_of_arrays(then.weights) and again.curve == then.curve
+    assert digest_arrays(again.weights) == digest_arrays(then.weights) and again.curve == then.curve
     assert then.curve[0].train_loss < first.curve[0].train_loss
     if "keras" not in trainer.versions():
         assert then.curve == whole.curve[2:], "bit by bit, as if it had never stopped"
-        assert digest_of_arrays(then.weights) == digest_of_arrays(whole.weights)
+        assert digest_arrays(then.weights) == digest_arrays(whole.weights)
 
 
 # --- the wrappers of scikit-learn beside the native trainers
@@ -170,7 +169,7 @@ def test_scikeras_gives_the_model_of_the_keras_trainer(loss: str, output: str) -
     it = task(hyperparameters={"output_activation": output}, loss=loss)
     native, wrapped = (train(trainer_of(name), it) for name in ("keras", "scikeras"))
     assert wrapped.curve == native.curve
-    assert digest_of_arrays(wrapped.weights) == digest_of_arrays(native.weights)
+    assert digest_arrays(wrapped.weights) == digest_arrays(native.weights)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
@@ -262,11 +261,11 @@ def test_what_rebuilds_a_reference_model_is_its_recipe() -> None:
     ):
         it = TrainingTask(None, Training(epochs=1), values, 3, 2)
         one, same = train(kind, it), train(kind, it)
-        assert digest_of_arrays(one.weights) == digest_of_arrays(same.weights)
+        assert digest_arrays(one.weights) == digest_arrays(same.weights)
         assert np.mean(kind.rebuild(it, {}, TRAIN)(DEV.x) != DEV.y) == one.curve[0].dev_error
         assert (one.status, one.parameters, one.scored_epoch) == ("completed", None, 1)
     other_seed = train(kind, TrainingTask(None, Training(epochs=1), values, 4, 2))
-    assert digest_of_arrays(other_seed.weights) != digest_of_arrays(one.weights)
+    assert digest_arrays(other_seed.weights) != digest_arrays(one.weights)
 
 
 # --- the rules

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file
+from blindtune.core.files import digest_file
 from blindtune.datasets.corpus import survey as surveys
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.eeg import discovery as corpus
@@ -88,7 +88,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StandIn]:
 
 def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, StandIn]) -> None:
     folder, made = faulty
-    before = {path: digest_of_file(path) for path in folder.rglob("*.*") if path.is_file()}
+    before = {path: digest_file(path) for path in folder.rglob("*.*") if path.is_file()}
     found = {one.file: one for one in survey_all(folder, eeg())}
     files = {piece.fault: piece.file for piece in standin.pieces(made) if piece.fault}
     assert set(files) == {*GOLDEN, *HANDLED}
@@ -106,7 +106,7 @@ def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, StandIn]
     assert all(not one.candidates and not one.left_out for one in found.values() if one.bad)
     surveys.check_groups(list(found.values()))
     # The corpus is never written to.
-    assert {path: digest_of_file(path) for path in folder.rglob("*.*") if path.is_file()} == before
+    assert {path: digest_file(path) for path in folder.rglob("*.*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("layout", ["v1", "v2"])
@@ -127,7 +127,7 @@ def test_a_corpus_of_either_layout_gives_samples_for_every_split(tmp_path: Path,
     assert {one.facts["annotations"] for one in found} == {suffix}
     for one in found:
         assert one.sha256 == {
-            name: digest_of_file(tmp_path / name) for name in (one.file, one.file.removesuffix(".edf") + suffix)
+            name: digest_file(tmp_path / name) for name in (one.file, one.file.removesuffix(".edf") + suffix)
         }
 
 

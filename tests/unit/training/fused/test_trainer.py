@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_arrays
-from blindtune.core.timing import Stopwatch, wall_of
+from blindtune.core.timing import Stopwatch, total_wall_seconds
 from blindtune.datasets.base import Split
 from blindtune.models import mlp, pytorch, pytorch_modules
 from blindtune.training.base import BatchTrainer, EpochMetrics, Outcome, Training, TrainingOptions, TrainingTask
@@ -76,10 +76,10 @@ def same(one: Outcome, other: Outcome) -> None:
         other.scored_epoch,
         other.parameters,
     )
-    assert digest_of_arrays(one.weights) == digest_of_arrays(other.weights)
+    assert digest_arrays(one.weights) == digest_arrays(other.weights)
     assert (one.state is None) == (other.state is None)
     if one.state and other.state:
-        assert digest_of_arrays(one.state.arrays) == digest_of_arrays(other.state.arrays)
+        assert digest_arrays(one.state.arrays) == digest_arrays(other.state.arrays)
 
 
 def close(one: Outcome, other: Outcome) -> None:
@@ -261,7 +261,7 @@ def test_the_time_of_a_group_is_shared_by_arithmetic() -> None:
     small, large = (session.clock.seconds for _, session in jobs)
     ratio = (3 * 64 + 64 + 64 * 2 + 2) / (3 * 8 + 8 + 8 * 2 + 2)
     assert large["train"].wall == pytest.approx(ratio * small["train"].wall, rel=0.01)
-    assert {"build", "train", "evaluate"} <= set(small) and wall_of(small) > 0
+    assert {"build", "train", "evaluate"} <= set(small) and total_wall_seconds(small) > 0
 
 
 # --- what PyTorch's own loop would give

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from blindtune.config.systems import Manual
+from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_arrays
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
 from blindtune.models import mlp
@@ -46,8 +46,8 @@ def train(trainer: Any, it: TrainingTask, train: Split = TRAIN, state: State | N
 def assert_same(one: Outcome, other: Outcome) -> None:
     assert one.curve == other.curve
     assert one.state is not None and other.state is not None
-    assert digest_of_arrays(one.weights) == digest_of_arrays(other.weights)
-    assert digest_of_arrays(one.state.arrays) == digest_of_arrays(other.state.arrays)
+    assert digest_arrays(one.weights) == digest_arrays(other.weights)
+    assert digest_arrays(one.state.arrays) == digest_arrays(other.state.arrays)
 
 
 # --- a plain fit
@@ -80,7 +80,7 @@ def test_a_trial_is_a_plain_fit() -> None:
         verbose=0,
     )
     ours = train(trainer, it)
-    assert digest_of_arrays(networks.weights_of(model)) == digest_of_arrays(ours.weights)
+    assert digest_arrays(networks.weights_of(model)) == digest_arrays(ours.weights)
     heard = model.history.history
     assert [epoch.dev_loss for epoch in ours.curve] == heard["val_loss"]
     assert [epoch.train_loss for epoch in ours.curve] == heard["loss"]

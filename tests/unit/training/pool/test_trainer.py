@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from blindtune.config.systems import Tuned
+from blindtune.core.arrays import open_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import open_array
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial

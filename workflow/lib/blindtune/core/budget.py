@@ -1,4 +1,4 @@
-"""What a search may spend, in trials, epochs and seconds."""
+"""The budget of a search, in trials, epochs and seconds."""
 
 from typing import Self
 
@@ -6,19 +6,27 @@ from pydantic import Field, model_validator
 
 from blindtune.core.validation import Strict
 
-#: Stands for "no limit" where a library wants a number of trials.
+#: The number of trials given to a library that requires one when the budget does not limit trials.
 UNLIMITED = 1_000_000
 
 
 class Budget(Strict):
-    """What every tuner of a comparison may spend; of several limits, the first that is reached ends the search."""
+    """What each tuner of a comparison may spend. The first limit that is reached ends the search."""
 
-    trials: int | None = Field(default=None, gt=0, description="hyperparameter sets, whatever became of them")
+    trials: int | None = Field(
+        default=None,
+        gt=0,
+        description="number of trials, including those that are invalid, failed or pruned; null: no limit",
+    )
     epochs: int | None = Field(
-        default=None, gt=0, description="passes over train, all trials together; a trial begins only if it fits"
+        default=None,
+        gt=0,
+        description="training epochs of all trials together; a trial starts only if its epochs fit; null: no limit",
     )
     seconds: float | None = Field(
-        default=None, gt=0, description="wall seconds of suggesting, building, training, scoring and saving"
+        default=None,
+        gt=0,
+        description="wall seconds of suggesting, building, training, scoring and saving; null: no limit",
     )
 
     @model_validator(mode="after")
@@ -27,6 +35,6 @@ class Budget(Strict):
             raise ValueError("gives no limit: set trials, epochs or seconds")
         return self
 
-    def most_trials(self) -> int:
-        """More trials than this the budget cannot pay for."""
+    def max_trials(self) -> int:
+        """Return the largest number of trials that the budget allows; `UNLIMITED` if it limits seconds only."""
         return min(self.trials or UNLIMITED, self.epochs or UNLIMITED)

@@ -1,10 +1,10 @@
-"""The colours of classes, which what is drawn on slides shares with the report."""
+"""The colors of classes, in the report and on the overlays of slides."""
 
-#: Per class, from Okabe and Ito's palette (2008): the colour of samples and, paler, that of a surface below them.
+#: By class, from the palette of Okabe and Ito (2008): the color of samples, and a paler one for decision surfaces.
 CLASSES = (("#0072B2", "#cfe3f0"), ("#D55E00", "#f9dccb"), ("#009E73", "#cdeae1"), ("#CC79A7", "#f3e0eb"))
 
 
-def rgb(label: int) -> tuple[int, int, int]:
-    """Red, green and blue of a class, from 0 to 255."""
+def class_color(label: int) -> tuple[int, int, int]:
+    """Return red, green and blue of a class, each from 0 to 255."""
     red, green, blue = bytes.fromhex(CLASSES[label % len(CLASSES)][0].removeprefix("#"))
     return red, green, blue

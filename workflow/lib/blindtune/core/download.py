@@ -1,4 +1,4 @@
-"""Fetching a published file, whole and checked."""
+"""Fetch published files and verify their content."""
 
 import http.client
 import shutil
@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file, write_beside
+from blindtune.core.files import digest_file, write_atomically
 
 _TIMEOUT = 60.0
 
@@ -16,19 +16,19 @@ def fetch(url: str, sha256: str | None, path: Path) -> None:
     """Fetch ``url`` to ``path``.
 
     Args:
-        url: http, https or file address.
-        sha256: what the content must be; None where no hash is known.
-        path: where to put it.
+        url: An http, https or file URL.
+        sha256: The expected SHA-256 of the content; None if it is not known.
+        path: The file to write.
 
     Raises:
-        UserError: it cannot be fetched, is empty, or is not what was expected.
+        UserError: The file cannot be fetched, is empty, or is not the expected one.
     """
-    write_beside(path, lambda beside: _download(url, beside, sha256))
+    write_atomically(path, lambda part: _download(url, part, sha256))
 
 
 def _download(url: str, path: Path, sha256: str | None) -> None:
     try:
-        # The registry admits https, http and file addresses only.
+        # resources/datasets.yaml accepts https, http and file URLs only.
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, path.open("wb") as stream:  # noqa: S310
             shutil.copyfileobj(answer, stream)
             expected = answer.headers.get("Content-Length")
@@ -38,7 +38,7 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
         raise UserError(f"{url}: is empty.")
     if expected is not None and path.stat().st_size != int(expected):
         raise UserError(f"{url}: broke off after {path.stat().st_size} of {expected} bytes. Run again.")
-    found = digest_of_file(path)
+    found = digest_file(path)
     if sha256 is not None and found != sha256:
         raise UserError(
             f"{url}: has sha256 {found}, but {sha256} was expected. The file changed or was damaged on its way; "

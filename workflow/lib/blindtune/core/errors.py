@@ -2,12 +2,12 @@
 
 
 class UserError(Exception):
-    """Something that the user can put right.
+    """An error that the user can fix.
 
-    The message is one sentence or two that name the file, row or config key and say what to do;
-    the adapters print it alone, without a traceback.
+    The message names the file, row or config key in one or two sentences and says what to do. Jobs and the command
+    line print it without a traceback.
     """
 
 
 class RepeatedDecodeError(UserError):
-    """A different model of the same study asked for the same sealed data again."""
+    """A different model of the same study would be evaluated on the same sealed data."""

@@ -1,4 +1,4 @@
-"""What a job says: to its log file, and to the terminal as much as the run is asked for."""
+"""Job output: everything goes to the log file, and to the terminal what ``verbosity`` asks for."""
 
 import sys
 import time
@@ -9,63 +9,63 @@ from typing import Any, Literal, TextIO
 
 from blindtune.core import library_copy
 from blindtune.core.errors import UserError
-from blindtune.core.progress import Screen, screen
+from blindtune.core.progress import Screen, open_screen
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 
-#: Where the config does not say.
+#: The verbosity if the config does not set it.
 DEFAULT_VERBOSITY: Verbosity = "normal"
 
 
-class Console:
-    """Takes what a job has to say; this one hears nothing."""
+class JobLog:
+    """Base class for job output. The default discards every message."""
 
-    def done(self, line: str) -> None:
-        """What a job ends with; every run shows it."""
+    def finish(self, line: str) -> None:
+        """Write the result of the job; it is shown at every verbosity."""
 
-    def say(self, line: str) -> None:
-        """A line worth reading."""
+    def info(self, line: str) -> None:
+        """Write a line; it is shown unless the run is quiet."""
 
     def detail(self, line: str) -> None:
-        """A line that only a talkative run shows."""
+        """Write a line if the run is verbose."""
 
-    def progress(self, share: float, line: str) -> None:
-        """How far a search is.
+    def progress(self, fraction: float, line: str) -> None:
+        """Report the progress of a search.
 
         Args:
-            share: of the budget that is spent, from 0 to 1.
-            line: about the last trial.
+            fraction: Fraction of the budget that is spent, from 0 to 1.
+            line: A line about the last trial.
         """
 
 
-class _Job(Console):
-    """A log file and a screen."""
+class _FileAndScreenLog(JobLog):
+    """Job output to a log file and a screen."""
 
-    def __init__(self, log: TextIO, shown: Screen, verbosity: Verbosity) -> None:
+    def __init__(self, log: TextIO, screen: Screen, verbosity: Verbosity) -> None:
         self._log = log
-        self._screen = shown
+        self._screen = screen
         self._verbosity = verbosity
 
-    def done(self, line: str) -> None:
+    def finish(self, line: str) -> None:
         self._note(line)
         self._screen.line(line)
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
         self._note(line)
         if self._verbosity != "quiet":
             self._screen.line(line)
 
     def detail(self, line: str) -> None:
         if self._verbosity == "verbose":
-            self.say(line)
+            self.info(line)
 
-    def progress(self, share: float, line: str) -> None:
+    def progress(self, fraction: float, line: str) -> None:
         if self._verbosity == "verbose":
-            self.say(line)
+            self.info(line)
             return
         self._note(line)
         if self._verbosity == "normal":
-            self._screen.progress(share, line)
+            self._screen.progress(fraction, line)
 
     def _note(self, line: str) -> None:
         self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
@@ -73,26 +73,29 @@ class _Job(Console):
 
 
 @contextmanager
-def job(log: Path, config: Mapping[str, Any]) -> Iterator[Console]:
-    """Run a job; an error that the user can mend, or a stop, ends it with one message.
+def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
+    """Run the ``with`` block as a job: a `UserError` or an interrupt ends the process with one message.
 
     Args:
-        log: takes every line, those of single epochs only in a talkative run.
-        config: the config of the run, of which only ``verbosity`` is read.
+        log: The log file; it gets every line, lines about single epochs only if the run is verbose.
+        config: The config of the run; only ``verbosity`` is read.
+
+    Yields:
+        The output of the job.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    shown = screen()
+    screen = open_screen()
     with log.open("a", encoding="utf-8") as stream:
         try:
             library_copy.check()
-            yield _Job(stream, shown, config.get("verbosity", DEFAULT_VERBOSITY))
+            yield _FileAndScreenLog(stream, screen, config.get("verbosity", DEFAULT_VERBOSITY))
         except UserError as error:
             stream.write(f"ERROR {error}\n")
-            shown.line(f"\nblindtune: {error}\n")
+            screen.line(f"\nblindtune: {error}\n")
             sys.exit(1)
         except KeyboardInterrupt:
             stream.write("stopped by the user\n")
-            shown.line(f"blindtune: stopped; run the same command again to go on from its records ({log})")
+            screen.line(f"blindtune: stopped; run the same command again to go on from its records ({log})")
             sys.exit(130)
         finally:
-            shown.close()
+            screen.close()

@@ -1,28 +1,35 @@
-"""Append-only files of lines: trial logs and the ledger. A line is there whole or not at all."""
+"""Read, append to and repair files with one record per line: trial logs and the ledger.
+
+A line is written completely or not at all.
+"""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import unused
+from blindtune.core.files import next_free_path
 
 
-def lines_of(path: Path) -> list[str]:
-    """The lines of a log. Only a line feed ends one: a text in a record may hold other separators."""
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a log without their line feeds.
+
+    Only a line feed ends a line: a text inside a record may contain other line separators of Unicode.
+    """
     return path.read_text(encoding="utf-8").removesuffix("\n").split("\n") if path.stat().st_size else []
 
 
-def mend_last_line(path: Path, is_whole: Callable[[str], bool]) -> Path | None:
-    """Mend what a kill, or an editor, left behind the last line feed of ``path``.
+def repair_last_line(path: Path, is_whole: Callable[[str], bool]) -> Path | None:
+    """Repair what a kill, or an editor, left after the last line feed of ``path``.
+
+    A complete record that only lacks its line feed gets one. Any other text is moved to a new file.
 
     Args:
-        path: the log.
-        is_whole: whether a text is a whole line that lacks only its line feed. It gets it; any other text is moved to
-            a file of its own.
+        path: The log.
+        is_whole: Returns whether a text is a complete record.
 
     Returns:
-        Where an unfinished line was put, or None where there was none.
+        The file that an unfinished line was moved to; None if there was none.
     """
     content = path.read_bytes() if path.exists() else b""
     end = content.rfind(b"\n") + 1
@@ -31,17 +38,22 @@ def mend_last_line(path: Path, is_whole: Callable[[str], bool]) -> Path | None:
     if is_whole(content[end:].decode(errors="replace")):
         append_line(path, b"\n", "the end of its last line")
         return None
-    aside = unused(path.with_name(f"{path.name}.torn"))
-    aside.write_bytes(content[end:])
+    unfinished = next_free_path(path.with_name(f"{path.name}.torn"))
+    unfinished.write_bytes(content[end:])
     os.truncate(path, end)
-    return aside
+    return unfinished
 
 
 def append_line(path: Path, line: bytes, what: str) -> None:
-    """Append ``line`` to ``path`` and bring it to the disk, whole or not at all.
+    """Append ``line`` to ``path`` and flush it to the disk, completely or not at all.
+
+    Args:
+        path: The log; it is created if it does not exist.
+        line: The record with its line feed.
+        what: Names the record in the error message.
 
     Raises:
-        UserError: the disk refuses; the message names ``path`` and ``what`` was not written.
+        UserError: The disk is full or read-only; the message names ``path`` and ``what``.
     """
     handle = -1
     try:

@@ -1,7 +1,7 @@
-"""What a job shows where the user looks: plain lines, and on a terminal a progress bar.
+"""Show the messages of a job: plain lines, and on a terminal a progress bar.
 
-Snakemake runs many jobs at once, each a process of its own, on one terminal. A bar is redrawn in place only by a
-job that has the terminal to itself; beside others its progress is a line of its own now and then.
+Snakemake runs several jobs, each in a separate process, on one terminal. A job redraws its bar in place only while
+no other job uses the terminal; otherwise it prints a line about its progress every few seconds.
 """
 
 import fcntl
@@ -10,76 +10,76 @@ import shutil
 import sys
 import time
 
-#: Seconds between two lines about the progress of one job; its log has them all.
+#: Seconds between two lines about the progress of one job; its log has all of them.
 _PAUSE = 5.0
-#: Seconds that a job must be alone before it draws: Snakemake still has to say how the last one ended.
+#: Seconds that a job must be alone before it draws: Snakemake still has to report how the last one ended.
 _QUIET = 3.0
 _WIDTH = 20
-#: To the first column, and the rest of the line erased.
+#: Moves to the first column and erases the line.
 _CLEAR = "\r\x1b[K"
 
 
 class Screen:
-    """Plain lines on the standard error."""
+    """Plain lines on standard error."""
 
     def __init__(self) -> None:
-        self._shown = -_PAUSE
+        self._last_shown = -_PAUSE
 
     def line(self, text: str) -> None:
         """Show a line."""
-        # One write, or lines of jobs that run side by side would run into each other.
+        # A single write: otherwise lines of concurrent jobs could be mixed.
         self._write(f"{text}\n")
 
-    def progress(self, share: float, text: str) -> None:
-        """Show how far a search is, if the last time is long enough ago.
+    def progress(self, fraction: float, text: str) -> None:
+        """Show the progress of a search, at most once every few seconds.
 
         Args:
-            share: of the budget that is spent, from 0 to 1.
-            text: one line about it.
+            fraction: Fraction of the budget that is spent, from 0 to 1.
+            text: One line about it.
         """
-        if time.monotonic() - self._shown >= _PAUSE:
-            self._shown = time.monotonic()
+        if time.monotonic() - self._last_shown >= _PAUSE:
+            self._last_shown = time.monotonic()
             self.line(text)
 
     def close(self) -> None:
-        """Leave nothing behind that is no line."""
+        """Erase anything that is not a complete line."""
 
     def _write(self, text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
-class Terminal(Screen):
-    """Lines, and a bar that shows the progress."""
+class TerminalScreen(Screen):
+    """Lines and a progress bar on a terminal."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Every job of the run holds the terminal itself, to the end of its process, so that each knows whether it is
-        # alone: only then does Snakemake say that a job has ended.
+        # Every job holds a shared lock on the terminal until its process ends, so that each can tell whether it is
+        # alone. Snakemake reports the end of a job only after its process has ended.
         self._terminal = os.open(os.ttyname(sys.stderr.fileno()), os.O_RDONLY | os.O_NOCTTY)
         fcntl.flock(self._terminal, fcntl.LOCK_SH)
         self._drawn = False
-        self._accompanied = time.monotonic()
+        self._last_other_job = time.monotonic()
         self._first: tuple[float, float] | None = None
 
     def line(self, text: str) -> None:
-        """Show a line in place of the bar, this job's or another's."""
+        """Show a line in place of the bar, which may be this job's or another's."""
         self._drawn = False
         self._write(f"{_CLEAR}{text}\n")
 
-    def progress(self, share: float, text: str) -> None:
-        """Redraw the bar, or show it as a line now and then while other jobs run."""
+    def progress(self, fraction: float, text: str) -> None:
+        """Redraw the bar, or show it as a line every few seconds while other jobs run."""
         now = time.monotonic()
-        self._first = self._first or (now, share)
-        drawn = bar(share, remaining(*self._first, now, share))
-        if not self._alone():
-            self._accompanied = now
-        if now - self._accompanied < _QUIET:
-            super().progress(share, f"{drawn} {text}")
+        self._first = self._first or (now, fraction)
+        drawn = format_bar(fraction, estimate_remaining(*self._first, now, fraction))
+        if not self._is_alone():
+            self._last_other_job = now
+        if now - self._last_other_job < _QUIET:
+            super().progress(fraction, f"{drawn} {text}")
             return
         self._drawn = True
         columns = shutil.get_terminal_size().columns
-        # The cursor goes back to the start: whatever Snakemake says next stands over the bar, not behind it.
+        # The cursor returns to the first column, so that Snakemake's next message overwrites the bar.
         self._write(f"{_CLEAR}{f'{drawn} {text}'[: columns - 1]}\r")
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class Terminal(Screen):
         if self._drawn:
             self._write(_CLEAR)
 
-    def _alone(self) -> bool:
+    def _is_alone(self) -> bool:
         try:
             fcntl.flock(self._terminal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -97,34 +97,41 @@ class Terminal(Screen):
         return True
 
 
-def screen() -> Screen:
-    """What fits the standard error of this process."""
+def open_screen() -> Screen:
+    """Return the screen for the standard error of this process."""
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         try:
-            return Terminal()
+            return TerminalScreen()
         except OSError:  # a terminal without a name, as in some containers
             return Screen()
     return Screen()
 
 
-def bar(share: float, left: float | None) -> str:
-    """``[########............] 40%, 1:20 left``.
+def format_bar(fraction: float, left: float | None) -> str:
+    """Return a bar such as ``[########............] 40%, 1:20 left``.
 
     Args:
-        share: from 0 to 1.
-        left: seconds; None: not known yet.
+        fraction: Fraction that is done, from 0 to 1.
+        left: Seconds left; None: not known yet.
     """
-    filled = "#" * int(share * _WIDTH)
-    return f"[{filled:.<{_WIDTH}}] {share:.0%}{'' if left is None else f', {_duration(left)} left'}"
+    filled = "#" * int(fraction * _WIDTH)
+    return f"[{filled:.<{_WIDTH}}] {fraction:.0%}{'' if left is None else f', {_format_duration(left)} left'}"
 
 
-def remaining(started: float, at_start: float, now: float, share: float) -> float | None:
-    """Seconds until the whole is spent, if it goes on as since ``started``; None where nothing was spent yet."""
-    gained = share - at_start
-    return (now - started) * (1 - share) / gained if gained > 0 else None
+def estimate_remaining(started: float, at_start: float, now: float, fraction: float) -> float | None:
+    """Return the seconds until everything is done at the speed since ``started``; None if nothing was done since.
+
+    Args:
+        started: When measuring began, in seconds.
+        at_start: The fraction that was done then, from 0 to 1.
+        now: The time now, in seconds.
+        fraction: The fraction that is done now.
+    """
+    gained = fraction - at_start
+    return (now - started) * (1 - fraction) / gained if gained > 0 else None
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

@@ -1,4 +1,4 @@
-"""Where the small files that ship with blindtune lie."""
+"""The folder of the small files that ship with blindtune."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Import it before NumPy: the program's linear algebra then has one thread, see `blindtune.core.threads`."""
+"""Limit linear algebra to one thread when imported; import it before NumPy. See `blindtune.core.threads`."""
 
 import os
 

@@ -1,8 +1,8 @@
-"""How many threads the libraries of linear algebra use in a study and in the processes that start from it.
+"""How many threads linear algebra libraries use in a study and in its worker processes.
 
-Snakemake has them use as many as a rule has threads. A study uses its cores by processes and threads of its own, and
-how the sums inside a tuner or a trainer are ordered, so what it proposes or gives, must not depend on their number.
+Snakemake sets one thread per thread of the rule. A study uses its cores through processes and threads instead:
+the number of threads changes the order of sums inside tuners and trainers, and with it proposals and results.
 """
 
-#: Of the environment, as it must be before these libraries are loaded.
+#: Environment variables that must be set before the libraries are loaded.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}

@@ -1,4 +1,4 @@
-"""Wall and CPU time, split into named parts."""
+"""Measure wall and CPU time by named parts."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -15,15 +15,18 @@ class CpuWallTime(BaseModel):
     cpu: float = 0.0
 
 
-def wall_of(seconds: Mapping[str, CpuWallTime]) -> float:
-    """Wall seconds of all parts together."""
+def total_wall_seconds(seconds: Mapping[str, CpuWallTime]) -> float:
+    """Return the sum of the wall seconds of all parts."""
     return sum(part.wall for part in seconds.values())
 
 
 class Stopwatch:
-    """Adds up wall and CPU seconds of this process by the name of what was done.
+    """Adds up wall and CPU seconds of this process by named parts.
 
-    Every second counts once: what is measured inside another part is taken from that part.
+    Every second counts once: a part measured inside another one is subtracted from the outer one.
+
+    Attributes:
+        seconds: The sums so far, by part.
     """
 
     def __init__(self) -> None:
@@ -32,7 +35,7 @@ class Stopwatch:
 
     @contextmanager
     def measure(self, part: str) -> Iterator[None]:
-        """Count the time spent inside towards ``part``."""
+        """Add the time spent inside the ``with`` block to ``part``."""
         self._open.append(part)
         wall, cpu = time.perf_counter(), time.process_time()
         try:
@@ -45,14 +48,20 @@ class Stopwatch:
                 self.add(self._open[-1], -wall, -cpu)
 
     def add(self, part: str, wall: float, cpu: float) -> None:
-        """Count ``wall`` and ``cpu`` seconds towards ``part``; negative ones take away."""
+        """Add seconds to a part.
+
+        Args:
+            part: Its name.
+            wall: Wall seconds; negative ones are subtracted.
+            cpu: CPU seconds; negative ones are subtracted.
+        """
         spent = self.seconds.setdefault(part, CpuWallTime())
         spent.wall += wall
         spent.cpu += cpu
 
-    def share(self, part: float) -> Self:
-        """A stopwatch that stands at this share of every part."""
-        shared = type(self)()
+    def scale(self, factor: float) -> Self:
+        """Return a new stopwatch with the seconds of every part multiplied by ``factor``."""
+        scaled = type(self)()
         for name, spent in self.seconds.items():
-            shared.add(name, part * spent.wall, part * spent.cpu)
-        return shared
+            scaled.add(name, factor * spent.wall, factor * spent.cpu)
+        return scaled

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.core.arrays import open_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import open_array
 
 #: Bytes of samples that are held at once; one sample is held whatever its size.
 CHUNK = 2**24

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.core.arrays import digest_arrays, open_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import Draft, digest_of_arrays, digest_of_file, open_array, read_json, write_json
+from blindtune.core.files import FileTransaction, digest_file, read_json, write_json
 from blindtune.datasets.base import SPLITS, Gathered, Loaded, Source, Split
 from blindtune.datasets.channel_stats import Channels
 from blindtune.datasets.split_writer import write_split, write_table
@@ -69,10 +70,10 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
     check(name, loaded)
     folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
     channels = Channels(loaded.axes.index("channel")) if "channel" in loaded.axes else None
-    with Draft() as draft:
+    with FileTransaction() as transaction:
         hashes = {
             split: write_split(
-                draft,
+                transaction,
                 folder / split,
                 f"dataset {name}, {split}",
                 loaded.splits[split],
@@ -81,7 +82,7 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
             for split, folder in folders.items()
         }
         _check_same_data(name, hashes)
-        write_table(draft, manifest.parent / "bad_files.tsv", loaded.bad_files)
+        write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
     write_json(seal, {"dataset": name, "sha256": hashes["eval"], "samples": len(loaded.splits["eval"].y)})
     statistics = channels.result() if channels is not None else None
     write_json(manifest, _manifest(name, source, loaded, hashes) | {"statistics": statistics})
@@ -129,7 +130,7 @@ def digest_of_split(split: Split) -> str:
     arrays: dict[str, NDArray[Any]] = {"x": split.x, "y": split.y}
     if split.group is not None:
         arrays["group"] = split.group
-    return digest_of_arrays(arrays)
+    return digest_arrays(arrays)
 
 
 def _check_split(where: str, split: Split | Gathered, classes: list[str]) -> None:
@@ -198,9 +199,7 @@ def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str])
         "source": source.model_dump(mode="json"),
         "parameters": loaded.parameters,
         "files": _digests(loaded.files),
-        "sha256": digest_of_arrays(
-            {split: np.frombuffer(hashes[split].encode(), np.uint8) for split in ("train", "dev")}
-        ),
+        "sha256": digest_arrays({split: np.frombuffer(hashes[split].encode(), np.uint8) for split in ("train", "dev")}),
         "splits": hashes,
         "versions": {"python": sys.version.split()[0], "numpy": np.__version__},
     }
@@ -209,4 +208,4 @@ def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str])
 def _digests(files: list[Path]) -> dict[str, str]:
     """The sha256 of each file, by its path below the folder that holds them all: classes may share names."""
     folder = os.path.commonpath([path.parent for path in files]) if files else ""
-    return {path.relative_to(folder).as_posix(): digest_of_file(path) for path in files}
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.core.arrays import ArraysDigest
 from blindtune.core.errors import UserError
-from blindtune.core.files import ArraysDigest, Draft, tsv
+from blindtune.core.files import FileTransaction, tsv_writer
 from blindtune.datasets.base import Gathered, Split, TsvTable
 from blindtune.datasets.channel_stats import Channels
 from blindtune.datasets.chunked import ChunkedArray, chunks
@@ -18,7 +19,9 @@ from blindtune.datasets.chunked import ChunkedArray, chunks
 Look = Callable[[NDArray[Any]], None]
 
 
-def write_split(draft: Draft, folder: Path, where: str, split: Split | Gathered, channels: Channels | None) -> str:
+def write_split(
+    transaction: FileTransaction, folder: Path, where: str, split: Split | Gathered, channels: Channels | None
+) -> str:
     """Write a split into ``folder`` in one pass over its samples; returns its sha256, the one of `digest_of_split`."""
     total = ArraysDigest()
     looks: dict[str, list[Look]] = {"group": [], "x": [_finite(where)], "y": []}
@@ -28,11 +31,11 @@ def write_split(draft: Draft, folder: Path, where: str, split: Split | Gathered,
     for name, array in sorted(arrays.items()):
         path = folder / f"{name}.npy"
         if array is None:
-            draft.drop(path)
+            transaction.remove(path)
             continue
         total.begin(name, array.dtype, array.shape)
-        draft.write(path, partial(_write_array, array, [*looks[name], total.update]))
-    write_table(draft, folder / "origins.tsv", split.origins if isinstance(split, Gathered) else None)
+        transaction.write(path, partial(_write_array, array, [*looks[name], total.update]))
+    write_table(transaction, folder / "origins.tsv", split.origins if isinstance(split, Gathered) else None)
     return total.hexdigest()
 
 
@@ -61,9 +64,9 @@ def _finite(where: str) -> Look:
     return look
 
 
-def write_table(draft: Draft, path: Path, table: TsvTable | None) -> None:
+def write_table(transaction: FileTransaction, path: Path, table: TsvTable | None) -> None:
     """Write ``table`` to ``path``; where there is none, an earlier one goes."""
     if table is None:
-        draft.drop(path)
+        transaction.remove(path)
     else:
-        draft.write(path, tsv(table.columns, table.rows))
+        transaction.write(path, tsv_writer(table.columns, table.rows))

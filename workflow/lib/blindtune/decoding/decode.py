@@ -14,14 +14,15 @@ from pydantic import TypeAdapter
 
 from blindtune.baselines import estimators as baselines
 from blindtune.config.systems import System
+from blindtune.core.arrays import digest_arrays, read_weights, write_npz
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_arrays, read_json, write_json
+from blindtune.core.files import read_json, write_json
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared, open_split
 from blindtune.decoding.ledger import Ledger, now
-from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions, write_npz
-from blindtune.records.model_card import ModelCard, read_card, read_weights
+from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions
+from blindtune.records.model_card import ModelCard, read_card
 from blindtune.study.setup import create_trainer
 from blindtune.training.base import Predict, Training, TrainingTask
 from blindtune.views.apply import make_view
@@ -180,7 +181,7 @@ def _kept(ledger: Ledger, look: DecodeResult) -> Predictions | None:
             answers = dict(stored)
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}). Restore it from a backup.") from error
-    if digest_of_arrays(answers) != look.answers_sha256:
+    if digest_arrays(answers) != look.answers_sha256:
         raise UserError(f"{path}: is not what the ledger recorded. Restore it from a backup.")
     return answers
 
@@ -221,7 +222,7 @@ def _look(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, Pr
         wrong=wrong,
         confusion=confusion.tolist(),
         groups=None if split.group is None else _by_group(split.group, answers["wrong"]),
-        answers_sha256=digest_of_arrays(answers),
+        answers_sha256=digest_arrays(answers),
     )
     return look, answers
 

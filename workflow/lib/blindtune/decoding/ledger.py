@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from blindtune.core.arrays import write_npz
 from blindtune.core.errors import RepeatedDecodeError, UserError
-from blindtune.core.files import canonical, digest
-from blindtune.core.jsonl import append_line, mend_last_line
-from blindtune.records.decode_result import DecodeResult, Predictions, write_npz
+from blindtune.core.files import canonical_json, digest_json
+from blindtune.core.jsonl import append_line, repair_last_line
+from blindtune.records.decode_result import DecodeResult, Predictions
 
 #: What an entry of each event must have.
 _FIELDS = {
@@ -92,7 +93,7 @@ class Ledger:
 
     def answers(self, look: DecodeResult) -> Path:
         """Where the answers of a look are kept."""
-        return self._folder / "answers" / f"{digest([look.study, look.frozen_sha256, look.eval_sha256])}.npz"
+        return self._folder / "answers" / f"{digest_json([look.study, look.frozen_sha256, look.eval_sha256])}.npz"
 
     def _looks(self, study: str, sealed: str) -> list[dict[str, Any]]:
         return [
@@ -102,9 +103,9 @@ class Ledger:
         ]
 
     def _append(self, entry: dict[str, Any]) -> None:
-        torn = mend_last_line(self._path, self._is_entry)
+        torn = repair_last_line(self._path, self._is_entry)
         noted = entry | ({"torn": torn.name} if torn else {}) | {"time": now()}
-        append_line(self._path, (canonical(noted) + "\n").encode(), "a look")
+        append_line(self._path, (canonical_json(noted) + "\n").encode(), "a look")
 
     def _is_entry(self, line: str) -> bool:
         try:

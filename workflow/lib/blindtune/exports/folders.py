@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file, read_json, write_json
+from blindtune.core.files import digest_file, read_json, write_json
 from blindtune.exports.stored_study import StoredStudy, check_unsealed
 
 #: The file that describes an export: its format, its studies, and the sha256 of every file.
@@ -83,7 +83,5 @@ def _check_free(target: Path, form: str, ids: list[str]) -> None:
 
 def _digests(folder: Path) -> dict[str, str]:
     return {
-        path.relative_to(folder).as_posix(): digest_of_file(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        path.relative_to(folder).as_posix(): digest_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }

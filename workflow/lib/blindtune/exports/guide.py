@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from blindtune.core.timing import wall_of
+from blindtune.core.timing import total_wall_seconds
 from blindtune.exports.folders import make_study_folder
 from blindtune.exports.stored_study import StoredStudy
 from blindtune.records.trial import Trial
@@ -68,4 +68,4 @@ def build_content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
 
 def compute_end_time(trial: Trial) -> datetime:
     """Return when a trial ended: its start plus the wall time of all its parts."""
-    return datetime.fromisoformat(trial.started) + timedelta(seconds=wall_of(trial.seconds))
+    return datetime.fromisoformat(trial.started) + timedelta(seconds=total_wall_seconds(trial.seconds))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindtune.core.errors import UserError
-from blindtune.core.timing import wall_of
+from blindtune.core.timing import total_wall_seconds
 from blindtune.core.validation import parse_json
 from blindtune.exports.guide import compute_end_time
 from blindtune.exports.stored_study import StoredStudy
@@ -126,7 +126,7 @@ def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
         "parent": trial.parent,
         "epochs": trial.epochs,
         "parameters": trial.parameters,
-        "seconds": round(wall_of(trial.seconds), 3),
+        "seconds": round(total_wall_seconds(trial.seconds), 3),
         "exceptions": trial.exceptions or None,
         "weights_sha256": trial.weights_sha256,
     }

@@ -1,13 +1,9 @@
 """What a look at eval gave: the record that decode writes and the report reads."""
 
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-
-from blindtune.core.files import write_beside
 
 
 class GroupErrors(BaseModel):
@@ -44,8 +40,3 @@ class DecodeResult(BaseModel):
 
 #: What a model answered: ``predicted`` labels and whether each is ``wrong``, both (samples,).
 Predictions = dict[str, NDArray[Any]]
-
-
-def write_npz(path: Path, answers: Predictions) -> None:
-    """Write answers as .npz, whole or not at all."""
-    write_beside(path, lambda beside: np.savez_compressed(beside, allow_pickle=False, **answers))

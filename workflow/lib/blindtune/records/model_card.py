@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest, digest_of_arrays, read_json, write_bytes, write_json
+from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.core.timing import CpuWallTime
 from blindtune.core.validation import parse_json
 from blindtune.models.architecture import Architecture
@@ -73,13 +71,13 @@ class ModelCard(BaseModel):
                 "model_seed",
             },
         )
-        return digest(identity)
+        return digest_json(identity)
 
 
 def write_card(path: Path, card: ModelCard) -> None:
     """Write a card; the last step of a study."""
     content = card.model_dump(mode="json")
-    write_json(path, content | {"frozen_sha256": card.frozen_sha256(), "card_sha256": digest(content)})
+    write_json(path, content | {"frozen_sha256": card.frozen_sha256(), "card_sha256": digest_json(content)})
 
 
 def read_card(path: Path) -> ModelCard:
@@ -91,36 +89,6 @@ def read_card(path: Path) -> ModelCard:
     content = read_json(path)
     recorded = [content.pop(key, None) for key in ("frozen_sha256", "card_sha256")] if isinstance(content, dict) else []
     card = parse_json(ModelCard, content, str(path))
-    if recorded != [card.frozen_sha256(), digest(card.model_dump(mode="json"))]:
+    if recorded != [card.frozen_sha256(), digest_json(card.model_dump(mode="json"))]:
         raise UserError(f"{path}: was changed after it was written. Remove it and run again.")
     return card
-
-
-def write_weights(path: Path, weights: dict[str, NDArray[Any]]) -> None:
-    """Write weights as safetensors, a format that runs no code when it is read."""
-    from safetensors.numpy import save
-
-    # np.ascontiguousarray would turn a scalar, such as an optimizer's step, into a vector of one.
-    contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    # Not save_file: it writes to a file of a random name first, which a kill leaves behind.
-    write_bytes(path, save(contiguous))
-
-
-def read_weights(path: Path, sha256: str) -> dict[str, NDArray[Any]]:
-    """The weights in ``path``.
-
-    Raises:
-        UserError: they are missing, unreadable, or not those with this ``sha256``.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        weights: dict[str, NDArray[Any]] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Remove the card beside it and run again.") from error
-    if digest_of_arrays(weights) != sha256:
-        raise UserError(
-            f"{path}: does not hold the weights that were recorded. Remove the card beside it and run again."
-        )
-    return weights

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blindtune.core.errors import UserError
-from blindtune.core.jsonl import append_line, lines_of, mend_last_line
+from blindtune.core.jsonl import append_line, read_lines, repair_last_line
 from blindtune.core.timing import CpuWallTime
 
 Status = Literal["completed", "pruned", "invalid", "failed", "diverged"]
@@ -106,14 +106,14 @@ class TrialLog:
         """
         if not self.path.exists():
             return []
-        trials = [self._parse(line, row) for row, line in enumerate(lines_of(self.path), 1)]
+        trials = [self._parse(line, row) for row, line in enumerate(read_lines(self.path), 1)]
         if [trial.number for trial in trials] != list(range(len(trials))):
             raise UserError(f"{self.path}: the trial numbers are not 0, 1, 2, ... Restore the file or move it away.")
         return trials
 
     def mend(self) -> Path | None:
-        """Set an unfinished last record aside, as `mend_last_line` does; returns where it was put, if there was one."""
-        return mend_last_line(self.path, _is_record)
+        """Set an unfinished last record aside, as `repair_last_line` does; returns where it was put, if there was one."""
+        return repair_last_line(self.path, _is_record)
 
     def append(self, trial: Trial) -> None:
         """Write one record and bring it to the disk.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file, write_text
+from blindtune.core.files import digest_file, write_text
 from blindtune.report.contents import SECTIONS
 from blindtune.report.figures.write import CAPTIONS
 from blindtune.report.records import DatasetRecords, ReportRecords
@@ -122,7 +122,7 @@ def _uri(path: Path) -> str:
 
 
 def _listed(folder: Path, file: str) -> tuple[str, str]:
-    return file, digest_of_file(folder / file)
+    return file, digest_file(folder / file)
 
 
 def _anchor(path: str) -> str:

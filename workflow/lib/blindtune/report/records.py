@@ -9,8 +9,9 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_arrays, digest_of_file, read_json
+from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
 from blindtune.records.decode_result import DecodeResult
 from blindtune.records.model_card import ModelCard, read_card
@@ -261,7 +262,7 @@ class _Reader:
 
     def _wrong(self, path: str, look: DecodeResult) -> NDArray[np.bool_]:
         answers = self._arrays(path)
-        if digest_of_arrays(answers) != look.answers_sha256:
+        if digest_arrays(answers) != look.answers_sha256:
             raise UserError(f"{self._root / path}: does not hold the answers of the look beside it. Run decode again.")
         return answers["wrong"].astype(bool)
 
@@ -274,7 +275,7 @@ class _Reader:
             raise UserError(f"{file}: cannot be read ({error}). Remove it and run again.") from error
 
     def _file(self, path: str) -> Path:
-        self.files[path] = digest_of_file(self._root / path)
+        self.files[path] = digest_file(self._root / path)
         return self._root / path
 
     def _check_same_eval(self, dataset: DatasetRecords) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.core.timing import wall_of
+from blindtune.core.timing import total_wall_seconds
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import Trial
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords, pair_by_group
@@ -87,7 +87,7 @@ def accumulate_best(trials: Sequence[Trial]) -> Floats:
 
 def accumulate_seconds(trials: Sequence[Trial]) -> Floats:
     """Wall seconds of all parts up to the end of each trial, (trials,)."""
-    return np.cumsum([wall_of(trial.seconds) for trial in trials])
+    return np.cumsum([total_wall_seconds(trial.seconds) for trial in trials])
 
 
 def accumulate_epochs(trials: Sequence[Trial]) -> Floats:
@@ -97,7 +97,7 @@ def accumulate_epochs(trials: Sequence[Trial]) -> Floats:
 
 def study_seconds(run: RunRecords) -> float:
     """Wall seconds of a whole study."""
-    return wall_of(run.card.spent.seconds)
+    return total_wall_seconds(run.card.spent.seconds)
 
 
 def _prunes(tuner: dict[str, Any]) -> bool:

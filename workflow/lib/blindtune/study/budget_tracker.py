@@ -1,7 +1,7 @@
 """What a search has spent of its budget."""
 
 from blindtune.core.budget import UNLIMITED, Budget
-from blindtune.core.timing import wall_of
+from blindtune.core.timing import total_wall_seconds
 from blindtune.records.trial import Trial
 
 
@@ -22,7 +22,7 @@ class BudgetTracker:
         """
         self.trials += 1
         self.epochs += max(1, trial.epochs)
-        self.seconds += wall_of(trial.seconds)
+        self.seconds += total_wall_seconds(trial.seconds)
 
     def has_remaining(self) -> bool:
         """Whether anything is left."""

@@ -12,8 +12,8 @@ from typing import Any
 from blindtune.config.study import Study
 from blindtune.config.systems import Bayes, Tuned
 from blindtune.core.errors import UserError
-from blindtune.core.files import canonical, read_json, unused, write_json
-from blindtune.core.job_log import Console
+from blindtune.core.files import canonical_json, next_free_path, read_json, write_json
+from blindtune.core.job_log import JobLog
 from blindtune.core.validation import read_yaml
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard, write_card
@@ -32,7 +32,7 @@ def run(
     files: dict[str, Path],
     code: str,
     folder: Path,
-    console: Console,
+    job_log: JobLog,
     workers: int = 1,
 ) -> ModelCard:
     """Run a study to its end, going on from what its folder holds, and freeze its model.
@@ -50,45 +50,45 @@ def run(
         UserError: no trial could be completed, a record cannot be read or written, or the system's
             files are wrong.
     """
-    _claim(study, data, files, code, folder, console)
+    _claim(study, data, files, code, folder, job_log)
     data = apply_view(study.settings.sees, data)
     if isinstance(study.settings, Bayes):
         card = estimate(study, study.settings, data, workers)
     else:
         settings = (study.settings, study.budget, study.dataset, study.seed)
         with closing(plan(*settings, data, files, workers)) as planned:
-            card = _search(study, data, planned, folder, console)
+            card = _search(study, data, planned, folder, job_log)
     write_card(folder / "card.json", card)
-    console.done(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
+    job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
     return card
 
 
-def _search(study: Study, data: Prepared, planned: SearchSetup, folder: Path, console: Console) -> ModelCard:
+def _search(study: Study, data: Prepared, planned: SearchSetup, folder: Path, job_log: JobLog) -> ModelCard:
     log = TrialLog(folder / "trials.jsonl")
     torn = log.mend()
     if torn:
-        console.say(f"{study.id}: an unfinished last record was set aside in {torn}; its trial is run again")
+        job_log.info(f"{study.id}: an unfinished last record was set aside in {torn}; its trial is run again")
     store = WeightStore(folder, study.keep)
-    listener = _listener(study, planned, console)
+    listener = _listener(study, planned, job_log)
     search = Search(study.id, study.seed, study.scoring, data, planned, log, store, listener)
     if search.recorded:
-        console.say(f"{study.id}: goes on from {len(search.recorded)} recorded trials")
+        job_log.info(f"{study.id}: goes on from {len(search.recorded)} recorded trials")
     trials, exhausted = search.run()
     card = freeze(study, data, planned, search, store, trials, exhausted)
     store.drop_states()
     return card
 
 
-def _listener(study: Study, planned: SearchSetup, console: Console) -> Listener:
+def _listener(study: Study, planned: SearchSetup, job_log: JobLog) -> Listener:
     tracker = BudgetTracker(planned.budget)
 
     def after_trial(trials: list[Trial]) -> None:
         for trial in trials[tracker.trials :]:
             tracker.add(trial)
-        console.progress(tracker.fraction_spent(), f"{study.id}: {tracker}, {line(trials)}")
+        job_log.progress(tracker.fraction_spent(), f"{study.id}: {tracker}, {line(trials)}")
 
     return Listener(
-        epoch=lambda trial, number, measures: console.detail(
+        epoch=lambda trial, number, measures: job_log.detail(
             f"{study.id}: trial {trial + 1}, epoch {number}, train loss {measures.train_loss}, "
             f"dev error {measures.dev_error}"
         ),
@@ -96,16 +96,16 @@ def _listener(study: Study, planned: SearchSetup, console: Console) -> Listener:
     )
 
 
-def _claim(study: Study, data: Prepared, files: dict[str, Path], code: str, folder: Path, console: Console) -> None:
+def _claim(study: Study, data: Prepared, files: dict[str, Path], code: str, folder: Path, job_log: JobLog) -> None:
     """Make the folder this study's; records of another protocol are moved aside, never mixed or lost."""
     protocol = _protocol(study, data, files, code)
     path = folder / "protocol.json"
-    if path.exists() and canonical(read_json(path)) != canonical(protocol):
-        aside = unused(folder.with_name(f"{folder.name}.superseded"))
+    if path.exists() and canonical_json(read_json(path)) != canonical_json(protocol):
+        aside = next_free_path(folder.with_name(f"{folder.name}.superseded"))
         folder.rename(aside)
-        console.say(f"{study.id}: its config, data or code changed; the records so far were moved to {aside}")
+        job_log.info(f"{study.id}: its config, data or code changed; the records so far were moved to {aside}")
     if not path.exists():
-        _bring_back(study, folder, protocol, console)
+        _bring_back(study, folder, protocol, job_log)
     if not path.exists():
         if (folder / "trials.jsonl").exists():
             raise UserError(f"{folder}: holds trials but no protocol.json. Restore it, or move the folder away.")
@@ -126,15 +126,15 @@ def _protocol(study: Study, data: Prepared, files: dict[str, Path], code: str) -
     }
 
 
-def _bring_back(study: Study, folder: Path, protocol: dict[str, Any], console: Console) -> None:
+def _bring_back(study: Study, folder: Path, protocol: dict[str, Any], job_log: JobLog) -> None:
     """Take up again the records of this very protocol, where an earlier change had moved them aside."""
     if folder.exists() and any(folder.iterdir()):
         return
     for earlier in sorted(folder.parent.glob(f"{folder.name}.superseded-*")):
         path = earlier / "protocol.json"
-        if path.exists() and canonical(read_json(path)) == canonical(protocol):
+        if path.exists() and canonical_json(read_json(path)) == canonical_json(protocol):
             if folder.exists():
                 folder.rmdir()
             earlier.rename(folder)
-            console.say(f"{study.id}: is again what it was in {earlier}; goes on from its records")
+            job_log.info(f"{study.id}: is again what it was in {earlier}; goes on from its records")
             return

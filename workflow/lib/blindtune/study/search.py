@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
-from blindtune.core.files import canonical, digest_of_arrays
+from blindtune.core.files import canonical_json
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
@@ -111,7 +112,7 @@ class Search:
         task = self.task_of(trial)
         session = TrainingOptions(self._scoring, state=self._state_before(trial), keep_state=keep_state)
         outcome = self._plan.trainer.train(task, self._data.train, self._data.dev, session)
-        if digest_of_arrays(outcome.weights) != trial.weights_sha256:
+        if digest_arrays(outcome.weights) != trial.weights_sha256:
             raise UserError(f"{self._name}: trial {trial.number}, trained again, gives other weights than recorded.")
         return outcome
 
@@ -131,7 +132,7 @@ class Search:
             else:
                 proposals = self._plan.tuner.ask_batch(min(self._at_once, tracker.max_remaining_trials()))
         return deque(
-            PendingTrial(place, proposal, *self._task(proposal), clock.share(1 / len(proposals)))
+            PendingTrial(place, proposal, *self._task(proposal), clock.scale(1 / len(proposals)))
             for place, proposal in enumerate(proposals, number)
         )
 
@@ -172,8 +173,8 @@ class Search:
     def _tell_again(self, proposal: Proposal, recorded: Trial) -> None:
         """Bring the tuner to where it was after a recorded trial."""
         fold = proposal.fold.number if proposal.fold else None
-        proposed = (canonical(proposal.hyperparameters), proposal.parent, fold)
-        if proposed != (canonical(recorded.hyperparameters), recorded.parent, recorded.fold):
+        proposed = (canonical_json(proposal.hyperparameters), proposal.parent, fold)
+        if proposed != (canonical_json(recorded.hyperparameters), recorded.parent, recorded.fold):
             raise UserError(
                 f"{self._name}: trial {recorded.number} was recorded with other hyperparameters than the tuner "
                 "proposes now. A library must have changed: install the locked versions, or move the study's folder "
@@ -288,7 +289,7 @@ class Search:
             best_epoch=None if best_place is None else before + best_place,
             scored_epoch=outcome.scored_epoch,
             parameters=outcome.parameters,
-            weights_sha256=digest_of_arrays(outcome.weights) if outcome.weights else None,
+            weights_sha256=digest_arrays(outcome.weights) if outcome.weights else None,
             seeds={"study": self._seed} | ({"trial": task.seed} if task else {}),
             seconds={},
             started="",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file
+from blindtune.core.files import digest_file
 from blindtune.datasets.eeg import discovery as corpus
 from blindtune.datasets.eeg import edf_header as headers
 from blindtune.datasets.eeg.config import FaultName, StandIn
@@ -31,7 +31,7 @@ def make(settings: StandIn, folder: Path, files: list[str] | None = None) -> dic
     """Write the corpus; the digest of each file."""
     for file in standin.files(settings) if files is None else files:
         standin.write(settings, file, folder)
-    return {path.relative_to(folder).as_posix(): digest_of_file(path) for path in folder.rglob("*") if path.is_file()}
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.core.colors import rgb
+from blindtune.core.arrays import write_npz
+from blindtune.core.colors import class_color
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.core.seeds import derive
@@ -21,7 +22,6 @@ from blindtune.datasets.corpus.extraction import Extract
 from blindtune.datasets.corpus.provenance import Origin, read_origins
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.prepared import open_prepared
-from blindtune.records.decode_result import write_npz
 
 #: Samples of each class.
 SHOWN = 4
@@ -59,7 +59,7 @@ def write_examples(source: Corpus, manifest: Path, extracts: Iterable[Path], fol
         "place": np.array([", ".join(f"{key} {value:g}" for key, value in one.place.items()) for one in shown]),
     }
     surveys = {one.file: one for extract in extracts for one in _surveys(extract)}
-    colours = {label: rgb(number) for number, label in enumerate(data.classes)}
+    colours = {label: class_color(number) for number, label in enumerate(data.classes)}
     for number, label in enumerate(data.classes):
         drawn = _on_one_file(origins, label)
         picture = source.locate_samples(folder, _with(surveys, drawn), colours)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from blindtune.core.arrays import write_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file, read_json, tsv, write_array, write_beside, write_json
+from blindtune.core.files import digest_file, read_json, tsv_writer, write_atomically, write_json
 from blindtune.core.validation import parse_json
 from blindtune.datasets.base import SPLITS, Gathered, Loaded, TsvTable
 from blindtune.datasets.chunked import ChunkedArray, FileRows
@@ -45,7 +46,7 @@ def simulate_batch(source: Corpus, batch: str, folder: Path, marker: Path) -> No
     made: dict[str, str] = {}
     for raw in source.batches()[batch]:
         source.simulate(raw.file, folder)
-        made |= {name: digest_of_file(folder / name) for name in (raw.file, *raw.companions)}
+        made |= {name: digest_file(folder / name) for name in (raw.file, *raw.companions)}
     write_json(marker, made)
 
 
@@ -77,7 +78,7 @@ def _extract(source: Corpus, raw: RawFile, folder: Path, path: Path) -> Survey:
         array = array_of(path, survey.file)
         write_array(array, source.cut(folder, survey, kept))
         rows = [(row, candidate.label, *candidate.place.values()) for row, candidate in enumerate(kept)]
-        write_beside(array.with_suffix(".tsv"), tsv(("sample", "class", *kept[0].place), rows))
+        write_atomically(array.with_suffix(".tsv"), tsv_writer(("sample", "class", *kept[0].place), rows))
     return survey
 
 

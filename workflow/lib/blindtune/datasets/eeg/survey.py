@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file
+from blindtune.core.files import digest_file
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.eeg import annotations, montages, segments
 from blindtune.datasets.eeg import edf_header as headers
@@ -38,7 +38,7 @@ def survey(folder: Path, recording: Recording, split: str, settings: Eeg) -> Sur
     """
     path = folder / recording.file
     result = Survey(
-        file=recording.file, sha256={recording.file: digest_of_file(path)}, group=recording.patient, split=split
+        file=recording.file, sha256={recording.file: digest_file(path)}, group=recording.patient, split=split
     )
     if recording.montage is not None:
         result.facts["montage"] = recording.montage
@@ -87,7 +87,7 @@ def _fill(result: Survey, path: Path, settings: Eeg) -> None:
     header, montage, wanted, notes = _open(path, settings)
     seconds = float(header.seconds)
     beside = annotations.beside(path)
-    result.sha256[PurePosixPath(result.file).with_name(beside.name).as_posix()] = digest_of_file(beside)
+    result.sha256[PurePosixPath(result.file).with_name(beside.name).as_posix()] = digest_file(beside)
     listed = annotations.read(beside)
     within = listed.within(seconds)
     if listed.end > seconds:

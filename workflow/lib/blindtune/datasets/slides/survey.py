@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_of_file
+from blindtune.core.files import digest_file
 from blindtune.core.seeds import derive
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
@@ -56,7 +56,7 @@ def survey(folder: Path, found: SlideFile, split: str, settings: Slides, threads
     files = [found.file] if found.annotation is None else [found.file, found.annotation]
     result = Survey(
         file=found.file,
-        sha256={file: digest_of_file(folder / file) for file in files},
+        sha256={file: digest_file(folder / file) for file in files},
         group=found.patient,
         split=split,
     )

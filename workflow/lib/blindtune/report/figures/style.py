@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blindtune.core.files import write_beside
+from blindtune.core.files import write_atomically
 from blindtune.report.records import ReportRecords
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def save_figure(figure: "Figure", folder: Path, stem: str) -> None:
     import matplotlib
 
     with matplotlib.rc_context(_SETTINGS):
-        write_beside(folder / f"{stem}.svg", lambda path: figure.savefig(path, metadata={"Date": None}))
-        write_beside(folder / f"{stem}.png", figure.savefig)
+        write_atomically(folder / f"{stem}.svg", lambda path: figure.savefig(path, metadata={"Date": None}))
+        write_atomically(folder / f"{stem}.png", figure.savefig)
 
 
 def draw_sentence(text: str) -> "Figure":

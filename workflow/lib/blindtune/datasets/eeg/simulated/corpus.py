@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import write_beside, write_text
+from blindtune.core.files import write_atomically, write_text
 from blindtune.core.seeds import derive
 from blindtune.datasets.eeg.config import StandIn
 from blindtune.datasets.eeg.discovery import MONTAGES
@@ -89,7 +89,7 @@ def write(settings: StandIn, file: str, folder: Path) -> None:
         text = _annotations(piece, Path(name).suffix, annotated, end, settings)
         write_text(folder / name, text)
     content = _edf(piece, x, rate, settings)
-    write_beside(folder / file, lambda path: _write(path, content))
+    write_atomically(folder / file, lambda path: _write(path, content))
 
 
 def _of(file: str, settings: StandIn) -> Piece:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import write_beside, write_text
+from blindtune.core.files import write_atomically, write_text
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.slides.annotations import Region
@@ -99,7 +99,7 @@ def write(settings: MadeSlides, file: str, folder: Path) -> None:
         raise UserError(f"{file}: is no slide of the stand-in corpus with these settings.")
     pieces = _pieces(slide, settings)
     mpp = None if slide.fault in ("no_mpp", "no_scale") else settings.mpp
-    write_beside(folder / file, lambda path: _write_slide(path, slide, pieces, settings, mpp))
+    write_atomically(folder / file, lambda path: _write_slide(path, slide, pieces, settings, mpp))
     regions = list(_regions(slide, pieces, settings))
     for sidecar in slide.sidecars:
         form = _xml if sidecar.endswith(".xml") else _csv

@@ -1,0 +1,117 @@
+"""Read, write and identify arrays: .npy and .npz files, and weights as safetensors."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import write_atomically, write_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class ArraysDigest:
+    """The SHA-256 over the names, types, shapes and bytes of arrays that are given one part at a time."""
+
+    def __init__(self) -> None:
+        self._total = hashlib.sha256()
+
+    def begin(self, name: str, dtype: "np.dtype[Any]", shape: tuple[int, ...]) -> None:
+        """Begin the next array.
+
+        Args:
+            name: The array's name; names must come in sorted order.
+            dtype: Its type.
+            shape: Its shape.
+        """
+        self._total.update(f"{name}|{dtype.str}|{shape}|".encode())
+
+    def update(self, values: "NDArray[Any]") -> None:
+        """Add the next values of the array, in C order."""
+        import numpy as np
+
+        array = np.ascontiguousarray(values)
+        self._total.update(array.data.cast("B") if array.size else b"")
+
+    def hexdigest(self) -> str:
+        """Return the digest of what was added so far."""
+        return self._total.hexdigest()
+
+
+def digest_arrays(arrays: Mapping[str, "NDArray[Any]"]) -> str:
+    """Return the SHA-256 over the names, types, shapes and bytes of ``arrays``, independent of their order."""
+    import numpy as np
+
+    total = ArraysDigest()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.begin(name, array.dtype, array.shape)
+        total.update(array)
+    return total.hexdigest()
+
+
+def write_array(path: Path, array: "NDArray[Any]") -> None:
+    """Write ``array`` as .npy to ``path``, as `write_atomically` does."""
+    import numpy as np
+
+    write_atomically(path, lambda part: np.save(part, array, allow_pickle=False))
+
+
+def open_array(path: Path) -> "NDArray[Any]":
+    """Return the array in a .npy file, memory-mapped.
+
+    Raises:
+        UserError: The file is missing, unreadable or not an array.
+    """
+    import numpy as np
+
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: cannot be read ({error}). Remove its folder and run again.") from error
+    return array
+
+
+def write_npz(path: Path, arrays: Mapping[str, "NDArray[Any]"]) -> None:
+    """Write ``arrays`` as compressed .npz to ``path``, as `write_atomically` does."""
+    import numpy as np
+
+    write_atomically(path, lambda part: np.savez_compressed(part, allow_pickle=False, **arrays))
+
+
+def write_weights(path: Path, weights: Mapping[str, "NDArray[Any]"]) -> None:
+    """Write ``weights`` to ``path`` as safetensors, a format that runs no code when it is read."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    # np.ascontiguousarray would turn a scalar, such as an optimizer's step, into a vector of one.
+    contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
+    # Not save_file: it first writes to a file with a random name, which would remain after a kill.
+    write_bytes(path, save(contiguous))
+
+
+def read_weights(path: Path, sha256: str) -> dict[str, "NDArray[Any]"]:
+    """Return the weights in ``path``.
+
+    Args:
+        path: A file that `write_weights` wrote.
+        sha256: The recorded `digest_arrays` of the weights.
+
+    Raises:
+        UserError: The file is missing, unreadable, or holds other weights.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        weights: dict[str, NDArray[Any]] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read ({error}). Remove the study's card.json and run again.") from error
+    if digest_arrays(weights) != sha256:
+        raise UserError(
+            f"{path}: does not hold the weights that were recorded. Remove the study's card.json and run again."
+        )
+    return weights
