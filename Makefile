@@ -1,5 +1,6 @@
 # make run: the environment from the lock file, then the default study.
 # make test: the same environment, then every check and test.
+# make test-fast: the unit tests that train no network with a framework and run no study, in under two minutes.
 # make environment: the environment alone; `. .venv/bin/activate` to work in it by hand.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -23,6 +24,7 @@ check: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy
 	$(BIN)/python envs/update.py --check
+	$(BIN)/python tests/checks/architecture.py
 	$(BIN)/snakemake --lint
 
 environment: $(READY)

@@ -1,4 +1,4 @@
-"""Fetching: the right file whole, or nothing and one message."""
+"""Fetching writes the complete right file, or nothing and one message."""
 
 import hashlib
 import threading
@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +63,23 @@ def base(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("sha256", [SHA256, None])
-def test_the_right_file_comes_whole(base: str, tmp_path: Path, sha256: str | None) -> None:
+def test_fetch_writes_the_complete_file(base: str, tmp_path: Path, sha256: str | None) -> None:
+    """The right file is written completely, with or without a known hash."""
     path = tmp_path / "new" / "train.csv"
     fetch(f"{base}/train.csv", sha256, path)
     assert path.read_bytes() == CONTENT
     assert [entry.name for entry in path.parent.iterdir()] == ["train.csv"]
 
 
-def test_another_hash_is_refused_and_named(base: str, tmp_path: Path) -> None:
+def test_fetch_refuses_another_hash(base: str, tmp_path: Path) -> None:
+    """A file with another hash is refused; the message names both hashes."""
     with pytest.raises(UserError, match=rf"/train\.csv: has sha256 {SHA256}, but 0000 was expected"):
         fetch(f"{base}/train.csv", "0000", tmp_path / "train.csv")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_fetched_before_stands_when_the_new_one_is_wrong(base: str, tmp_path: Path) -> None:
+def test_fetch_keeps_the_old_file_if_the_new_one_is_wrong(base: str, tmp_path: Path) -> None:
+    """A file that was fetched before stays if the new one is wrong."""
     (tmp_path / "train.csv").write_text("old", encoding="utf-8")
     with pytest.raises(UserError):
         fetch(f"{base}/train.csv", "0000", tmp_path / "train.csv")
@@ -84,22 +87,23 @@ def test_a_file_fetched_before_stands_when_the_new_one_is_wrong(base: str, tmp_p
 
 
 @pytest.mark.parametrize(("name", "word"), [("gone.csv", "cannot be fetched"), ("empty.csv", "is empty")])
-def test_what_is_missing_or_empty_is_refused(base: str, tmp_path: Path, name: str, word: str) -> None:
+def test_fetch_refuses_a_missing_or_empty_file(base: str, tmp_path: Path, name: str, word: str) -> None:
+    """A missing or empty file is refused and nothing is written."""
     with pytest.raises(UserError, match=rf"/{name}: {word}"):
         fetch(f"{base}/{name}", None, tmp_path / "train.csv")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "word"), [("broken.csv", "broke off after 500 of 6000"), ("rude.csv", "cannot be")])
-def test_a_transfer_that_breaks_off_is_refused_without_a_hash(
-    server: str, tmp_path: Path, name: str, word: str
-) -> None:
+def test_fetch_refuses_an_incomplete_transfer(server: str, tmp_path: Path, name: str, word: str) -> None:
+    """A transfer that breaks off is refused even if no hash is known."""
     with pytest.raises(UserError, match=rf"/{name}: {word}"):
         fetch(f"{server}/{name}", None, tmp_path / "train.csv")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_fetch_names_an_unreachable_server(tmp_path: Path) -> None:
+    """A server that cannot be reached is an error that names the URL."""
     with pytest.raises(UserError, match=r"127\.0\.0\.1:9/train\.csv: cannot be fetched"):
         fetch("http://127.0.0.1:9/train.csv", None, tmp_path / "train.csv")
     assert list(tmp_path.iterdir()) == []

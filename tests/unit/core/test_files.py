@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and digests."""
+"""Atomic writing and reading of files, and digests."""
 
 import os
 from pathlib import Path
@@ -36,12 +36,14 @@ def reversed_keys(value: Any) -> Any:
 
 
 @given(PLAIN)
-def test_the_order_of_keys_does_not_count(value: Any) -> None:
+def test_canonical_json_ignores_the_order_of_keys(value: Any) -> None:
+    """The order of keys changes neither the canonical form nor the digest."""
     assert canonical_json(reversed_keys(value)) == canonical_json(value)
     assert digest_json(reversed_keys(value)) == digest_json(value)
 
 
-def test_canonical_is_one_fixed_form() -> None:
+def test_canonical_json_has_one_fixed_form() -> None:
+    """The canonical form and its digest never change; NaN has none."""
     assert canonical_json({"b": [1, 2.0, None], "a": "ü"}) == '{"a":"\\u00fc","b":[1,2.0,null]}'
     assert digest_json({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     assert digest_json([1, 2]) != digest_json([2, 1])
@@ -50,7 +52,8 @@ def test_canonical_is_one_fixed_form() -> None:
         canonical_json(float("nan"))
 
 
-def test_a_digest_of_arrays_tells_names_types_shapes_and_values_apart() -> None:
+def test_digest_arrays_differs_by_name_type_shape_and_value() -> None:
+    """Arrays that differ in name, type, shape or value have different digests."""
     base = np.arange(6, dtype=np.float32)
     different = [
         {"x": base},
@@ -69,7 +72,8 @@ def test_a_digest_of_arrays_tells_names_types_shapes_and_values_apart() -> None:
     assert len(set(digests)) == len(different)
 
 
-def test_a_digest_of_arrays_follows_content_not_memory_or_order(tmp_path: Path) -> None:
+def test_digest_arrays_ignores_memory_layout_and_order(tmp_path: Path) -> None:
+    """The digest depends on the content, not on memory layout, memory mapping or order of names."""
     table = np.arange(12, dtype=np.float32).reshape(3, 4)
     np.save(tmp_path / "table.npy", table)
     mapped = np.load(tmp_path / "table.npy", mmap_mode="r")
@@ -80,13 +84,14 @@ def test_a_digest_of_arrays_follows_content_not_memory_or_order(tmp_path: Path) 
 
 @pytest.mark.parametrize("old", [None, "old"])
 @pytest.mark.parametrize("kind", [OSError(28, "No space left on device"), ValueError("mine"), KeyboardInterrupt()])
-def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path, old: str | None, kind: BaseException) -> None:
+def test_write_atomically_failure_keeps_the_old_file(tmp_path: Path, old: str | None, kind: BaseException) -> None:
+    """A writer that fails leaves the old file, or none, and no temporary file."""
     path = tmp_path / "some" / "file.txt"
     if old:
         write_text(path, old)
 
-    def fail(beside: Path) -> None:
-        beside.write_text("half", encoding="utf-8")
+    def fail(part: Path) -> None:
+        part.write_text("half", encoding="utf-8")
         raise kind
 
     expected = UserError if isinstance(kind, OSError) else type(kind)
@@ -98,21 +103,23 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path, old: str | No
         assert str(path) in str(caught.value) and "No space left" in str(caught.value)
 
 
-def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_write_atomically_replaces_the_file_at_the_end(tmp_path: Path) -> None:
+    """The old file stays until the new one is complete."""
     path = tmp_path / "file.txt"
     write_text(path, "old")
 
-    def write(beside: Path) -> None:
-        beside.write_text("new", encoding="utf-8")
+    def write(part: Path) -> None:
+        part.write_text("new", encoding="utf-8")
         assert path.read_text(encoding="utf-8") == "old"
-        assert beside.suffix == ".txt" and beside.parent == path.parent
+        assert part.suffix == ".txt" and part.parent == path.parent
 
     write_atomically(path, write)
     assert path.read_text(encoding="utf-8") == "new"
     assert os.listdir(tmp_path) == ["file.txt"]  # noqa: PTH208
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_of_the_user(tmp_path: Path) -> None:
+def test_write_json_reports_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A folder that cannot be created is an error that names the file."""
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"below\.json: cannot be written"):
         write_json(tmp_path / "file" / "below.json", {})
@@ -120,7 +127,8 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_user(tmp_path: Path) ->
         write_json(tmp_path / "file" / "below" / "deep.json", {})
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+def test_write_and_read_round_trip(tmp_path: Path) -> None:
+    """What is written as JSON, array or text is read again unchanged."""
     value = {"b": [1, 0.1, None, True], "a": "ü\u2028"}
     write_json(tmp_path / "a.json", value)
     assert read_json(tmp_path / "a.json") == value
@@ -131,7 +139,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "word"), [(None, "cannot be read"), (b"{", "JSON"), (b"\xff\xfe", "JSON")])
-def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, word: str) -> None:
+def test_read_json_names_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, word: str) -> None:
+    """A missing or damaged JSON file is an error that names it."""
     path = tmp_path / "a.json"
     if content is not None:
         path.write_bytes(content)
@@ -139,12 +148,14 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, wor
         read_json(path)
 
 
-def test_a_missing_file_has_no_digest(tmp_path: Path) -> None:
+def test_digest_file_names_a_missing_file(tmp_path: Path) -> None:
+    """A missing file is an error that names it."""
     with pytest.raises(UserError, match="gone: cannot be read"):
         digest_file(tmp_path / "gone")
 
 
-def test_unused_finds_the_first_free_number(tmp_path: Path) -> None:
+def test_next_free_path_takes_the_first_free_number(tmp_path: Path) -> None:
+    """The first number that no file or folder has is appended."""
     path = tmp_path / "folder"
     assert next_free_path(path) == tmp_path / "folder-1"
     (tmp_path / "folder-1").mkdir()
