@@ -94,7 +94,7 @@ def test_table_2_has_the_training_that_table_5_prints(report: Path) -> None:
     }
     assert found["manual", "optimizer", "training setting"] == "SGD"
     assert found["tuner", "epochs", "the same, for #11"] == "10"
-    assert found["manual", "sees", "what of a sample is seen"] == ""
+    assert found["manual", "view", "view of a sample"] == ""
 
 
 def test_errors_of_patients_are_those_of_the_looks(builder: RecordsBuilder, report: Path) -> None:
@@ -123,9 +123,9 @@ def test_a_look_without_patients_leaves_a_dash(tmp_path: Path) -> None:
         write_json(path, {key: value for key, value in read_json(path).items() if key != "groups"})
     records = records_of(old)
     found = tables.BUILD["patients"](records)
-    assert found.rows[0]["patients"] is None and any("before errors were counted" in note for note in found.notes)
+    assert found.rows[0]["patients"] is None and any("did not record errors" in note for note in found.notes)
     drawn = figures.DRAW["patients"](records.datasets[0], assign_styles(records))
-    assert [text.get_text() for text in drawn.texts] == ["No look at eeg was counted by patient."]
+    assert [text.get_text() for text in drawn.texts] == ["No decode of eeg recorded errors per patient."]
 
 
 def test_confusion_is_summed_over_the_seeds_and_says_so(builder: RecordsBuilder, report: Path) -> None:
@@ -195,7 +195,7 @@ def test_intervals_are_those_over_patients_where_there_are_any(builder: RecordsB
     assert first.clustered_variance() is not None and plane.classifiers[0].clustered_variance() is None
     assert any(pair.difference.error == apart.error for pair in comparisons.compare_all_pairs(eeg))
     notes = tables.BUILD["table3_errors"](records).notes
-    assert any("the patients are what was drawn" in note for note in notes)
+    assert any("the patients are the sampling units" in note for note in notes)
 
 
 @pytest.mark.parametrize("agree", [True, False])

@@ -14,8 +14,7 @@ from scipy import stats
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
-from blindtune.report import contents
-from blindtune.report import table
+from blindtune.report import contents, table
 from blindtune.report.figures import write as figures
 from blindtune.report.figures.style import assign_styles, save_figure
 from blindtune.report.page import write_page
@@ -133,7 +132,7 @@ def test_looks_that_were_not_blind_are_marked(report: tuple[RecordsBuilder, Path
     marked = [(row["dataset"], row["system"]) for row in rows if row["blind"] == "not blind"]
     assert marked == [("set_10", "mlp_a1")]
     page = (report[1] / "report.html").read_text(encoding="utf-8")
-    assert "Not every look was blind: mlp_a1." in page
+    assert "Not every decode was blind: mlp_a1." in page
     assert '<tr class="not-blind">' in page
 
 
@@ -213,9 +212,9 @@ def test_records_that_do_not_belong_together_are_refused(tmp_path: Path) -> None
     path = builder.root / "decodes/set_10/knn/42/look.json"
     look = read_json(path)
     for key, reason in (
-        ("frozen_sha256", "another frozen model"),
-        ("eval_sha256", "other eval data"),
-        ("answers_sha256", "does not hold the answers"),
+        ("frozen_sha256", "belongs to another frozen model"),
+        ("eval_sha256", "decoded other eval data"),
+        ("answers_sha256", "does not match the decode result"),
     ):
         write_json(path, look | {key: "0" * 64})
         with pytest.raises(UserError, match=reason):
@@ -287,7 +286,7 @@ def test_a_single_seed_is_said_to_cover_sampling_error_only(tmp_path: Path) -> N
     dataset = records.datasets[0]
     found = comparisons.compare_all_pairs(dataset)
     assert "the variance over seeds is unknown" in comparisons.describe_winner(dataset, found)
-    assert "stays open, since no tuner was run" in comparisons.describe_manual_and_tuned(dataset, found)
+    assert "cannot be compared: no tuner was run" in comparisons.describe_manual_and_tuned(dataset, found)
     errors = tables.BUILD["table3_errors"](records)
     assert any("a single seed" in note for note in errors.notes)
     assert errors.rows[0]["eval_sd"] is None
@@ -298,7 +297,7 @@ def test_the_published_gap_on_10_is_computed_from_the_printed_numbers() -> None:
     assert "0.34 points on 10,000 eval samples, lies within the sampling error" in said
     half = 1.959964 * np.sqrt((0.32 * 0.68 + 0.3234 * 0.6766) / 10_000)
     assert f"more than {100 * half:.2f} points" in said
-    assert "no more than 300 of them" in said  # (34 / 1.96)^2
+    assert "at most 300 disagreements" in said  # (34 / 1.96)^2
 
 
 shares = st.floats(0, 1)

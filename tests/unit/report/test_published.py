@@ -3,7 +3,7 @@
 import pytest
 
 from blindtune.models.architecture import Architecture, check, count_parameters
-from blindtune.models.layers import Invalid, describe
+from blindtune.models.layers import InvalidModelError, describe
 from blindtune.report.published import PublishedNetwork, load_published
 
 
@@ -26,7 +26,7 @@ def test_the_manual_network_has_the_9216_inputs_that_table_5_prints(side: int) -
 
 
 def test_the_tuned_network_fits_no_crop_that_the_manual_one_takes() -> None:
-    with pytest.raises(Invalid, match=r"layer 7 \(max_pool2d\): a window of 3 x 3 does not fit into 2 x 2"):
+    with pytest.raises(InvalidModelError, match=r"layer 7 \(max_pool2d\): a window of 3 x 3 does not fit into 2 x 2"):
         check(network(layout("Auto"), 131), 2)
     check(network(layout("Auto"), 132), 2)
     assert layout("Auto").shape is None

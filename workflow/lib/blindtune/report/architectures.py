@@ -1,4 +1,4 @@
-"""Architectures, published and ours, as the rows of Tables 4 and 5."""
+"""Build the rows of Tables 4 and 5: architectures, published and ours."""
 
 from collections.abc import Iterable
 
@@ -10,31 +10,31 @@ from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
 from blindtune.report.searches import describe_view
 from blindtune.report.table import ABSENT, Column, Row, join_paths, number_column, text_column, to_percent
 
-#: The kinds of layers that have no weights: they belong to the layer before them.
+#: Kinds of layers without weights; they are listed with the layer before them.
 WEIGHTLESS = ("dropout", "flatten", "max_pool1d", "max_pool2d")
 TRAINING = ("optimizer", "learning_rate", "epochs", "batch_size")
 HEAD = ("dataset", "data", "network", "origin", "input")
 
 _NOTES = [
-    "Of several seeds, the network with the lowest dev error is shown.",
-    "As in the published table, the 'input layer' is the first one with weights; 'linear' means that nothing follows "
-    "the weighted sum.",
+    "With several seeds, the network with the lowest dev error is shown.",
+    "As in the published table, the 'input layer' is the first one with weights; 'linear' means that no activation "
+    "follows the weighted sum.",
 ]
-_STAND_IN = "Networks of origin 'ours, stand-in data' were found on data that only look like the published ones."
+_STAND_IN = "Networks of origin 'ours, stand-in data' were found on simulated data that resemble the published ones."
 
-#: A row without its layers, and the layers, of which some rows have more than others.
-_Found = tuple[Row, list[str]]
+#: A row without its layers, and the layers.
+_NetworkRow = tuple[Row, list[str]]
 
 
 def build_rows(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], list[Column], list[str]]:
-    """One row per dataset and network, each below the published one that it reproduces.
+    """Build one row per dataset and network, each below the published one that it reproduces.
 
     Args:
-        datasets: those whose networks the table shows.
-        table: number of the published table.
+        datasets: the datasets of the table.
+        table: the number of the published table.
 
     Returns:
-        The rows, the columns in which a reader sees them, and notes that hold for both tables.
+        The rows, the displayed columns, and the notes that both tables share.
     """
     found = [entry for dataset in datasets for entry in _dataset_rows(dataset, table)]
     depth = max((len(layers) for _, layers in found), default=1)
@@ -47,17 +47,17 @@ def build_rows(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row
         *(text_column(f"layer_{at}", f"Layer {at}", wide=True) for at in range(1, depth - 1)),
         text_column("output_layer", "Output layer", wide=True),
         number_column("parameters", "Parameters"),
-        Column("Training", _said, wide=True),
+        Column("Training", _describe_training, wide=True),
         number_column("dev", "Dev error %", 2),
     ]
     rows = [_with_layers(row, layers, depth) for row, layers in found]
     return rows, columns, _NOTES + ([_STAND_IN] if any(row["data"] == "stand-in" for row in rows) else [])
 
 
-def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_Found]:
-    layouts = load_published().networks[table]
-    known = {layout.system: layout for layout in layouts if layout.dataset == dataset.manifest.published}
-    found: list[_Found] = []
+def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_NetworkRow]:
+    networks = load_published().networks[table]
+    known = {layout.system: layout for layout in networks if layout.dataset == dataset.manifest.published}
+    found: list[_NetworkRow] = []
     for system in dataset.systems:
         run = system.best_on_dev()
         if run.card.architecture is None:
@@ -68,8 +68,8 @@ def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_Found]:
     return found + [_published_row(dataset, layout, table) for layout in known.values()]
 
 
-def _published_row(dataset: DatasetRecords, layout: PublishedNetwork, table: int) -> _Found:
-    said = layout.training or load_published().training(layout.dataset, layout.kind)
+def _published_row(dataset: DatasetRecords, layout: PublishedNetwork, table: int) -> _NetworkRow:
+    training = layout.training or load_published().training(layout.dataset, layout.kind)
     row: Row = {
         "dataset": dataset.name,
         "data": "published",
@@ -77,7 +77,7 @@ def _published_row(dataset: DatasetRecords, layout: PublishedNetwork, table: int
         "origin": f"published (#{layout.dataset})",
         "input": _shape(layout.shape) if layout.shape else "not printed",
         "parameters": count_parameters(_network(layout, layout.shape)) if layout.shape else None,
-        **{name: getattr(said, name, None) for name in TRAINING},
+        **{name: getattr(training, name, None) for name in TRAINING},
         "dev": load_published().errors[layout.dataset, layout.system].dev,
         "records": f"resources/published/table{table}.yaml",
     }
@@ -88,13 +88,15 @@ def _network(layout: PublishedNetwork, shape: list[int]) -> Architecture:
     return Architecture(input_shape=tuple(shape), layers=tuple(layout.layers))
 
 
-def _our_row(dataset: DatasetRecords, system: SystemRecords, run: RunRecords, architecture: Architecture) -> _Found:
+def _our_row(
+    dataset: DatasetRecords, system: SystemRecords, run: RunRecords, architecture: Architecture
+) -> _NetworkRow:
     row: Row = {
         "dataset": dataset.name,
         "data": dataset.data,
         "network": f"{system.name}, seed {run.card.seed}" if len(system.runs) > 1 else system.name,
         "origin": "ours, stand-in data" if dataset.stand_in else "ours",
-        "input": _seen(run.card, architecture),
+        "input": _describe_input(run.card, architecture),
         "parameters": run.card.parameters,
         **_training(run.card),
         "dev": to_percent(run.card.dev_error),
@@ -103,8 +105,8 @@ def _our_row(dataset: DatasetRecords, system: SystemRecords, run: RunRecords, ar
     return row, _blocks(architecture.layers)
 
 
-def _seen(card: ModelCard, architecture: Architecture) -> str:
-    """The shape of what the network takes, and how that was made of a stored sample."""
+def _describe_input(card: ModelCard, architecture: Architecture) -> str:
+    """Return the input shape of a network, and the view that makes it from a stored sample."""
     shape, view = _shape(architecture.input_shape), describe_view(card)
     return f"{shape}: {view}" if view else shape
 
@@ -113,8 +115,8 @@ def _training(card: ModelCard) -> Row:
     return {name: _short(getattr(card.training, name, None)) for name in TRAINING}
 
 
-def _said(row: Row) -> str:
-    """How a network was trained, in one cell: four columns would take the room of the layers."""
+def _describe_training(row: Row) -> str:
+    """Return how a network was trained, in one cell: four columns would leave no room for the layers."""
     words = {"optimizer": "{}", "learning_rate": "rate {}", "batch_size": "batch {}", "epochs": "{} epochs"}
     return ", ".join(form.format(row[name]) for name, form in words.items() if row[name] is not None) or ABSENT
 
@@ -128,7 +130,7 @@ def _shape(shape: Iterable[int]) -> str:
 
 
 def _blocks(layers: Iterable[Layer]) -> list[str]:
-    """The layers as the published tables count them: each with weights, and what belongs to it."""
+    """Group layers as the published tables do: each layer with weights, and those without that follow it."""
     blocks: list[list[str]] = [[]]
     weighted = False
     for layer in layers:
@@ -140,7 +142,7 @@ def _blocks(layers: Iterable[Layer]) -> list[str]:
 
 
 def _with_layers(row: Row, blocks: list[str], depth: int) -> Row:
-    """``row`` with a column per layer, as many as the deepest network has."""
+    """Return ``row`` with one column per layer of the deepest network."""
     hidden = blocks[1:-1]
     layers: Row = {"input_layer": blocks[0] if len(blocks) > 1 else None}
     for at in range(1, depth - 1):

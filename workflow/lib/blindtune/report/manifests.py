@@ -1,4 +1,4 @@
-"""What the report says of a dataset, out of its manifest."""
+"""The part of a dataset's manifest that the report uses."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class ReportManifest(BaseModel):
-    """What the report says of a dataset, out of its manifest."""
+    """The part of a dataset's manifest that the report uses."""
 
     classes: list[str]
     counts: dict[str, dict[str, int]] = Field(description="samples by split and class")
@@ -22,16 +22,16 @@ class ReportManifest(BaseModel):
 
     @property
     def of_corpus(self) -> bool:
-        """Whether it was cut from a corpus of many raw files."""
+        """Whether the dataset was extracted from a corpus of many raw files."""
         return "raw_sha256" in self.parameters
 
     @property
     def bad_files(self) -> dict[str, str] | None:
-        """The raw files that gave no sample, each with the reason; None where files are not read one by one."""
+        """The rejected raw files with the reasons; None if the dataset has no raw files."""
         return self.parameters.get("bad_files")
 
     @property
     def left_out(self) -> list[tuple[str, str, str, int]]:
-        """Split, rule, class and count of what each filter left out of a corpus."""
+        """What each filter left out of a corpus: split, rule, class and count."""
         found = self.parameters.get("left_out", [])
         return [(str(split), str(rule), str(label), int(count)) for split, rule, label, count in found]

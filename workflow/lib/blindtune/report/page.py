@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing beside itself."""
+"""Write the report as one self-contained HTML page."""
 
 import base64
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from blindtune.report.tables.write import BUILD, FORMATS
 
 TEMPLATE = Path(__file__).parents[3] / "report" / "page.html.j2"
 
-#: More rows than this stand in a box of their own that scrolls.
+#: Tables with more rows than this get a scrolling box.
 LONG = 40
 
 
 @dataclass(frozen=True)
 class RecordLink:
-    """A record behind a row: its path, its place in the list of records, and what it is of."""
+    """A link from a row to a record: its path, its anchor in the list of records, and its frozen model."""
 
     path: str
     anchor: str
@@ -32,7 +32,7 @@ class RecordLink:
 
 @dataclass(frozen=True)
 class PageRow:
-    """A row as a reader sees it; ``mark`` sets it apart."""
+    """A displayed row; ``mark`` is its CSS class."""
 
     cells: list[str]
     mark: str
@@ -52,13 +52,13 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
     """Write the page.
 
     Args:
-        records: what it is made from.
-        tables: the folder that `blindtune.report.tables.write.write_tables` wrote.
-        figures: the folder that `blindtune.report.figures.write.write_figures` wrote.
-        path: of the page.
+        records: the records of the report.
+        tables: the folder written by `blindtune.report.tables.write.write_tables`.
+        figures: the folder written by `blindtune.report.figures.write.write_figures`.
+        path: the path of the page.
 
     Raises:
-        UserError: a table or figure is missing, or the disk refuses.
+        UserError: a table or figure is missing, or the page cannot be written.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -81,7 +81,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "table_files": [_listed(tables, f"{name}.{suffix}") for name in BUILD for suffix in FORMATS],
         "figures": {dataset.name: _figures(dataset, figures) for dataset in records.datasets},
         "records": [(file, _anchor(file), sha256) for file, sha256 in sorted(records.files.items())],
-        "looks": [run.decode for run in records.runs],
+        "decodes": [run.decode for run in records.runs],
         "versions": _versions(records),
         "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
     }
@@ -89,7 +89,8 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
 
 def _rows(records: ReportRecords, table: ReportTable) -> list[PageRow]:
     return [
-        PageRow([column.text(row) for column in table.columns], _mark(row), _behind(records, row)) for row in table.rows
+        PageRow([column.text(row) for column in table.columns], _mark(row), _link_records(records, row))
+        for row in table.rows
     ]
 
 
@@ -99,7 +100,7 @@ def _mark(row: Row) -> str:
     return " ".join([*found, "not-blind"] if row.get("blind") == "not blind" else found)
 
 
-def _behind(records: ReportRecords, row: Row) -> list[RecordLink]:
+def _link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
     paths = str(row["records"]).split("; ") if row["records"] else []
     return [
         RecordLink(path, _anchor(path) if path in records.files else "", records.frozen.get(path, "")[:12])
@@ -118,7 +119,7 @@ def _uri(path: Path) -> str:
     try:
         return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}). Make the figures again.") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Draw the figures again.") from error
 
 
 def _listed(folder: Path, file: str) -> tuple[str, str]:
@@ -130,7 +131,7 @@ def _anchor(path: str) -> str:
 
 
 def _versions(records: ReportRecords) -> list[tuple[str, list[str]]]:
-    """Each library with every version that made a record."""
+    """Return each library with all its versions that wrote a record."""
     found: dict[str, set[str]] = {}
     sources = [dataset.manifest.versions for dataset in records.datasets] + [run.card.versions for run in records.runs]
     for versions in sources:

@@ -1,4 +1,4 @@
-"""The published numbers (Shawki et al. 2021, Tables 1 to 5), as they ship in ``resources/published``."""
+"""The published numbers (Shawki et al. 2021, Tables 1 to 5), read from ``resources/published``."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -49,7 +49,7 @@ class PublishedTraining(Strict):
 
 
 class PublishedTrainingText(PublishedTraining):
-    """How the networks for #10 were trained, as section V says."""
+    """How the networks for #10 were trained, from the text of section V."""
 
     kind: str
     loss: str
@@ -66,8 +66,12 @@ class PublishedNetwork(Strict):
     """A column of Table 4 or 5; the last layer is the output.
 
     Attributes:
-        shape: of one sample; None where the paper does not tell.
-        training: the last rows of Table 5; None for Table 4, which has none.
+        dataset: the number of the dataset.
+        system: the name of the network, as in Table 3.
+        library: the library that trained it.
+        shape: the shape of one sample; None if the paper does not state it.
+        layers: the layers.
+        training: how it was trained, from the last rows of Table 5; None in Table 4, which has no such rows.
     """
 
     dataset: str
@@ -79,13 +83,20 @@ class PublishedNetwork(Strict):
 
     @property
     def kind(self) -> str:
-        """manual or tuner: the paper used PyTorch for the one and Keras for the other."""
+        """The kind of the system: manual for networks of PyTorch, tuner for those of Keras, as in the paper."""
         return "manual" if self.library == "PyTorch" else "tuner"
 
 
 @dataclass(frozen=True)
 class PublishedTables:
-    """Everything published that stands in the report."""
+    """All published numbers of the report.
+
+    Attributes:
+        sizes: the rows of Table 1 by dataset number.
+        arguments: Table 2 and the text on training.
+        errors: the rows of Table 3 by dataset number and system.
+        networks: the columns of Tables 4 and 5 by table number.
+    """
 
     sizes: dict[str, PublishedSizes]
     arguments: PublishedArguments
@@ -93,7 +104,15 @@ class PublishedTables:
     networks: dict[int, list[PublishedNetwork]]
 
     def training(self, dataset: str | None, kind: str) -> PublishedTraining | None:
-        """How the manual or the tuned networks (``kind``) for a dataset were trained, where the paper says so."""
+        """Return how the networks for a dataset were trained.
+
+        Args:
+            dataset: the number of the dataset.
+            kind: manual or tuner.
+
+        Returns:
+            The published training settings; None if the paper does not state them.
+        """
         if dataset == "10":
             return next(said for said in self.arguments.training if said.kind == kind)
         printed = [one.training for one in self.networks[5] if (one.dataset, one.kind) == (dataset, kind)]
@@ -114,10 +133,10 @@ class _NetworkList(RootModel[list[PublishedNetwork]]):
 
 @cache
 def load_published() -> PublishedTables:
-    """The published tables: sizes by dataset number, errors by (dataset number, system), layouts by table.
+    """Read the published tables; the result is cached.
 
     Raises:
-        UserError: a file of ``resources/published`` is missing or wrong.
+        UserError: a file of ``resources/published`` is missing or invalid.
     """
     folder = RESOURCES / "published"
     sizes = load(_PublishedSizesList, folder / "table1.yaml").root

@@ -1,4 +1,4 @@
-"""Every record that a report is made from, read and checked against one another."""
+"""Read all records of a report and check that they belong together."""
 
 import zlib
 from dataclasses import dataclass, field
@@ -31,13 +31,16 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class RunRecords:
-    """One study and its look at eval.
+    """The records of one study and its decode of eval.
 
     Attributes:
-        card, look, trials: the records; an estimate has no trials.
-        wrong: whether each eval sample was answered wrongly (samples,); None for an estimate.
-        surface: ``x``, ``y`` (points,) and ``label`` (points, points); None but for two features.
-        paths: of the card and the look, relative to the root.
+        card: the model card.
+        decode: the result of the decode.
+        trials: the trial log; empty for an estimate of the Bayes error.
+        wrong: whether each eval sample is misclassified, ``(n_samples,)`` bool; None for an estimate.
+        surface: the decision surface, ``x`` and ``y`` ``(n_points,)`` and ``label`` ``(n_points, n_points)``; None
+            for data without exactly two features.
+        paths: the paths of the card and of the decode result, relative to the root.
     """
 
     card: ModelCard
@@ -50,33 +53,38 @@ class RunRecords:
 
 @dataclass(frozen=True)
 class SystemRecords:
-    """The runs of one system on one dataset, by seed."""
+    """The runs of one system on one dataset, one per seed.
+
+    Attributes:
+        name: the name of the system in the config.
+        runs: the runs, in the order of the seeds.
+    """
 
     name: str
     runs: list[RunRecords]
 
     @property
     def kind(self) -> str:
-        """knn, random_forest, bayes, manual or tuner."""
+        """The kind of the system: knn, random_forest, bayes, manual or tuner."""
         return self.runs[0].card.kind
 
     @property
     def paper_row(self) -> str | None:
-        """The row of the published Table 3 that the system reproduces."""
+        """The row of the published Table 3 that the system reproduces, if any."""
         return self.runs[0].card.paper_row
 
     @property
     def blind(self) -> bool:
-        """Whether every look was the first of its study."""
+        """Whether every decode was blind: the first on these eval data in its study."""
         return all(run.decode.blind for run in self.runs)
 
     @property
     def paths(self) -> list[str]:
-        """The cards and looks, relative to the root."""
+        """The paths of all cards and decode results, relative to the root."""
         return [path for run in self.runs for path in run.paths]
 
     def errors(self, split: str) -> list[float]:
-        """The error of each seed on train, dev or eval, from 0 to 1."""
+        """Return the error of each seed on train, dev or eval, from 0 to 1."""
         by_split = {
             "train": [run.card.train_error for run in self.runs],
             "dev": [run.card.dev_error for run in self.runs],
@@ -85,15 +93,20 @@ class SystemRecords:
         return by_split[split]
 
     def error(self, split: str) -> float:
-        """The mean error over the seeds, from 0 to 1."""
+        """Return the mean error over the seeds on train, dev or eval, from 0 to 1."""
         return mean(self.errors(split))
 
     def wrong(self) -> NDArray[np.bool_]:
-        """Whether each eval sample was answered wrongly, (seeds, samples)."""
+        """Return whether each eval sample is misclassified, ``(n_seeds, n_samples)`` bool."""
         return np.stack([run.wrong for run in self.runs if run.wrong is not None])
 
     def wrong_by_group(self) -> "tuple[NDArray[np.int64], NDArray[np.int64]] | None":
-        """Wrong samples of each group, (seeds, groups), and samples of each, (groups,); None where not recorded."""
+        """Return the eval samples by group, such as patients.
+
+        Returns:
+            The misclassified samples, ``(n_seeds, n_groups)``, and all samples, ``(n_groups,)``; None if a decode did
+            not record them.
+        """
         found = [run.decode.groups for run in self.runs if run.decode.groups is not None]
         if len(found) < len(self.runs):
             return None
@@ -101,7 +114,7 @@ class SystemRecords:
         return wrong, np.array([one.samples for one in found[0]], dtype=np.int64)
 
     def clustered_variance(self) -> VarianceComponent | None:
-        """The variance of the mean error over groups of eval samples; None where samples were drawn one by one."""
+        """Return the variance of the mean error over groups of eval samples; None if the data have no groups."""
         found = self.wrong_by_group()
         if found is None:
             return None
@@ -111,7 +124,7 @@ class SystemRecords:
         )
 
     def best_on_dev(self) -> RunRecords:
-        """The run with the lowest dev error, the first of equals."""
+        """Return the run with the lowest dev error, the first of equals."""
         return min(self.runs, key=lambda run: run.card.dev_error)
 
 
@@ -120,12 +133,13 @@ class DatasetRecords:
     """A dataset and the systems that were compared on it.
 
     Attributes:
-        name: the dataset's name in the config.
-        manifest: what it is.
-        path: of the manifest, relative to the root.
-        picture: ``<split>_x`` and ``<split>_y``, some samples of each split; empty for data that are no plane.
-        examples: some samples of train of a corpus, see `blindtune.datasets.corpus.examples`; empty for other data.
-        systems: in the order of the config.
+        name: the name of the dataset in the config.
+        manifest: the manifest of the prepared dataset.
+        path: the path of the manifest, relative to the root.
+        picture: ``<split>_x`` and ``<split>_y``, some samples of each split; empty for data without exactly two
+            features.
+        examples: some train samples of a corpus, see `blindtune.datasets.corpus.examples`; empty for other data.
+        systems: the compared systems, in the order of the config.
     """
 
     name: str
@@ -137,58 +151,58 @@ class DatasetRecords:
 
     @property
     def stand_in(self) -> bool:
-        """Whether the data only look like published ones; a drawing always does."""
+        """Whether the data are simulated to resemble published ones; drawings always are."""
         return self.manifest.stand_in or self.manifest.source.get("source") in ("drawn", "drawing")
 
     @property
     def data(self) -> str:
-        """How the rows of this dataset are marked."""
+        """The mark of the rows of this dataset: "stand-in" or "real"."""
         return "stand-in" if self.stand_in else "real"
 
     @property
     def title(self) -> str:
-        """The dataset's name, and what it is where that must be said beside every number."""
+        """The name of the dataset, with a mark if its data are stand-ins."""
         return f"{self.name} (stand-in data)" if self.stand_in else self.name
 
     @property
     def has_groups(self) -> bool:
-        """Whether its samples belong to patients or the like."""
+        """Whether the samples belong to groups such as patients."""
         return "groups" in self.manifest.parameters
 
     def group_name(self, number: int) -> str:
-        """The name of a patient or the like."""
+        """Return the name of a group, such as a patient."""
         return str(self.manifest.parameters["groups"][number])
 
     @property
     def figure_kinds(self) -> list[str]:
-        """The families of figures that are drawn of it."""
+        """The kinds of figures of this dataset."""
         return list_figure_kinds(self.manifest.of_corpus)
 
     @property
     def samples(self) -> int:
-        """Samples in eval."""
+        """The number of eval samples."""
         return sum(self.manifest.counts["eval"].values())
 
     @property
     def classifiers(self) -> list[SystemRecords]:
-        """The systems that answer, estimates left out."""
+        """The systems that classify samples: all but the estimates of the Bayes error."""
         return [system for system in self.systems if system.kind != "bayes"]
 
     def systems_of_kind(self, kind: str) -> list[SystemRecords]:
-        """The systems of one kind."""
+        """Return the systems of one kind."""
         return [system for system in self.systems if system.kind == kind]
 
 
 @dataclass(frozen=True)
 class ReportRecords:
-    """Everything that a report is made from.
+    """All records of a report.
 
     Attributes:
         root: the folder ``results/<config name>``.
-        datasets: in the order of the config.
-        seeds: in the order of the config.
-        files: sha256 of every file that was read, by its path relative to the root.
-        frozen: sha256 of the frozen model, by the path of its card and of its look.
+        datasets: the datasets, in the order of the config.
+        seeds: the study seeds, in the order of the config.
+        files: the sha256 of every file that was read, by its path relative to the root.
+        frozen: the sha256 of each frozen model, by the paths of its card and of its decode result.
     """
 
     root: Path
@@ -199,26 +213,37 @@ class ReportRecords:
 
     @property
     def runs(self) -> list[RunRecords]:
-        """Every run of every system."""
+        """All runs of all systems."""
         return [run for dataset in self.datasets for system in dataset.systems for run in system.runs]
 
 
 def pair_by_group(first: SystemRecords, second: SystemRecords) -> PairedGroups | None:
-    """Two systems of a dataset by group of eval samples; None where samples were drawn one by one."""
+    """Return the misclassified eval samples of two systems by group.
+
+    Args:
+        first: a system.
+        second: another system on the same dataset.
+
+    Returns:
+        The counts of both; None if the data have no groups.
+    """
     one, other = first.wrong_by_group(), second.wrong_by_group()
     return None if one is None or other is None else PairedGroups(one[0], other[0], one[1])
 
 
 def read_records(root: Path, compare: list[tuple[str, list[str]]], seeds: list[int]) -> ReportRecords:
-    """Read every record of a report.
+    """Read all records of a report.
 
     Args:
         root: the folder ``results/<config name>``.
-        compare: each dataset with its systems, in the order of the config.
+        compare: the name of each dataset with the names of its systems, in the order of the config.
         seeds: the study seeds.
 
+    Returns:
+        The records, checked against each other.
+
     Raises:
-        UserError: a record is missing, unreadable, or does not belong to the one beside it.
+        UserError: a record is missing or unreadable, or does not belong to the other records.
     """
     reader = _Reader(root)
     datasets = [reader.dataset(name, systems, seeds) for name, systems in compare]
@@ -226,7 +251,7 @@ def read_records(root: Path, compare: list[tuple[str, list[str]]], seeds: list[i
 
 
 class _Reader:
-    """Reads below one root and keeps account of what was read."""
+    """Reads records below one root and lists every file that it read."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -246,24 +271,26 @@ class _Reader:
 
     def _run(self, dataset: str, system: str, seed: int) -> RunRecords:
         studies, decodes = (f"{stage}/{dataset}/{system}/{seed}" for stage in ("studies", "decodes"))
-        card_path, look_path = f"{studies}/card.json", f"{decodes}/look.json"
+        card_path, decode_path = f"{studies}/card.json", f"{decodes}/look.json"
         card = read_card(self._file(card_path))
-        look = parse(DecodeResult, read_json(self._file(look_path)), str(self._root / look_path))
-        if look.frozen_sha256 != card.frozen_sha256():
-            raise UserError(f"{self._root / look_path}: is of another frozen model than {card_path}. Run decode again.")
-        self.frozen |= {card_path: look.frozen_sha256, look_path: look.frozen_sha256}
-        paths = (card_path, look_path)
+        decode = parse(DecodeResult, read_json(self._file(decode_path)), str(self._root / decode_path))
+        if decode.frozen_sha256 != card.frozen_sha256():
+            raise UserError(
+                f"{self._root / decode_path}: belongs to another frozen model than {card_path}. Run decode again."
+            )
+        self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
+        paths = (card_path, decode_path)
         if card.kind == "bayes":
-            return RunRecords(card, look, [], None, None, paths)
+            return RunRecords(card, decode, [], None, None, paths)
         trials = TrialLog(self._file(f"{studies}/trials.jsonl")).read()
-        wrong = self._wrong(f"{decodes}/answers.npz", look)
+        wrong = self._wrong(f"{decodes}/answers.npz", decode)
         surface = self._arrays(f"{decodes}/surface.npz")
-        return RunRecords(card, look, trials, wrong, surface if "label" in surface else None, paths)
+        return RunRecords(card, decode, trials, wrong, surface if "label" in surface else None, paths)
 
-    def _wrong(self, path: str, look: DecodeResult) -> NDArray[np.bool_]:
+    def _wrong(self, path: str, decode: DecodeResult) -> NDArray[np.bool_]:
         answers = self._arrays(path)
-        if digest_arrays(answers) != look.answers_sha256:
-            raise UserError(f"{self._root / path}: does not hold the answers of the look beside it. Run decode again.")
+        if digest_arrays(answers) != decode.answers_sha256:
+            raise UserError(f"{self._root / path}: does not match the decode result next to it. Run decode again.")
         return answers["wrong"].astype(bool)
 
     def _arrays(self, path: str) -> Arrays:
@@ -282,5 +309,5 @@ class _Reader:
         for run in (run for system in dataset.systems for run in system.runs):
             if run.decode.eval_sha256 != dataset.manifest.splits["eval"]:
                 raise UserError(
-                    f"{self._root / run.paths[1]}: looked at other eval data than {dataset.path} has. Decode again."
+                    f"{self._root / run.paths[1]}: decoded other eval data than {dataset.path} has. Decode again."
                 )

@@ -1,4 +1,4 @@
-"""What the report says of a search: which tuner it was, what it spent on the way, and how far it had come."""
+"""Describe searches: which tuner, what it spent up to each trial, and the best error by then."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,25 +15,25 @@ from blindtune.report.stats.statistics import Difference
 
 Floats = NDArray[np.float64]
 
-#: Algorithms that draw every set at random.
+#: Algorithms that draw every configuration at random.
 RANDOM_ALGORITHMS = ("random", "parameter-sampler", "randomized-search")
-#: Algorithms that do not learn from what they have seen.
+#: Algorithms whose proposals do not depend on earlier scores.
 NON_ADAPTIVE = (*RANDOM_ALGORITHMS, "grid", "parameter-grid", "grid-search", "default")
 
 
 def tuner_settings(system: SystemRecords) -> dict[str, Any]:
-    """The tuner's part of the config."""
+    """Return the tuner's part of the config."""
     found: dict[str, Any] = system.runs[0].card.settings["tuner"]
     return found
 
 
 def library_of(system: SystemRecords) -> str:
-    """The library of a tuner."""
+    """Return the library of a tuner."""
     return str(tuner_settings(system)["library"])
 
 
 def describe_tuner(system: SystemRecords) -> str:
-    """Library, algorithm, pruner, folds and objectives of a tuner, for a reader."""
+    """Return library, algorithm, pruner, folds and objectives of a tuner as text."""
     tuner = tuner_settings(system)
     pruner = f" + {tuner['pruner']['algorithm']}" if _prunes(tuner) else ""
     folds = f", {tuner['folds']} folds" if tuner.get("folds") else ""
@@ -42,12 +42,12 @@ def describe_tuner(system: SystemRecords) -> str:
 
 
 def is_adaptive(system: SystemRecords) -> bool:
-    """Whether what a tuner does next depends on the scores so far."""
+    """Return whether the tuner's proposals or its pruning depend on earlier scores."""
     return tuner_settings(system)["algorithm"] not in NON_ADAPTIVE or _prunes(tuner_settings(system))
 
 
 def describe_view(card: ModelCard) -> str | None:
-    """What of a stored sample a system sees, for a reader; None where it is the sample itself."""
+    """Return the view of a system as text; None if it takes the stored samples as they are."""
     view = dict(card.settings.get("view") or {"kind": "samples"})
     name = view.pop("kind")
     details = ", ".join(f"{key} {str(value).lower()}" for key, value in view.items())
@@ -55,48 +55,56 @@ def describe_view(card: ModelCard) -> str | None:
 
 
 def has_several_objectives(system: SystemRecords) -> bool:
-    """Whether the tuner minimised more than the dev error."""
+    """Return whether the tuner minimized more than the dev error."""
     return system.kind == "tuner" and len(tuner_settings(system).get("objectives") or []) > 1
 
 
 def find_random_searches(dataset: DatasetRecords) -> list[SystemRecords]:
-    """The tuners of a dataset that are plain random search, the zero of the scale.
+    """Return the tuners of a dataset that are plain random search, the zero of the scale of scores.
 
-    Those that score on dev count; only where there is none, those that spend a part of their budget on folds.
+    Random searches that score on cross-validation folds are returned only if there is no other.
     """
     found = [system for system in dataset.systems_of_kind("tuner") if _is_plain_random(system)]
     return [system for system in found if not tuner_settings(system).get("folds")] or found
 
 
 def compare_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:
-    """The mean eval error of ``first`` minus that of ``second``, paired by seed."""
+    """Estimate the difference of two mean eval errors, paired by seed.
+
+    Args:
+        first: a system.
+        second: another system on the same dataset with the same seeds.
+
+    Returns:
+        The mean eval error of ``first`` minus that of ``second``.
+    """
     return compare_paired_by_seed(first.wrong(), second.wrong(), pair_by_group(first, second))
 
 
 def select_scored_on_dev(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials with a dev error; a score on a fold of a cross-validation is none."""
+    """Return the trials with a dev error; scores on cross-validation folds are not dev errors."""
     return [trial for trial in trials if trial.score is not None and trial.fold is None]
 
 
 def accumulate_best(trials: Sequence[Trial]) -> Floats:
-    """The lowest dev error in % up to each trial, (trials,); NaN before the first that has one."""
+    """Return the lowest dev error up to each trial in %, ``(n_trials,)``; NaN before the first one."""
     known = [trial.score if trial.fold is None else None for trial in trials]
     scores = np.array([np.nan if score is None else 100 * score for score in known], dtype=float)
     return np.fmin.accumulate(scores) if len(scores) else scores
 
 
 def accumulate_seconds(trials: Sequence[Trial]) -> Floats:
-    """Wall seconds of all parts up to the end of each trial, (trials,)."""
+    """Return the wall seconds of all parts spent up to the end of each trial, ``(n_trials,)``."""
     return np.cumsum([total_wall_seconds(trial.seconds) for trial in trials])
 
 
 def accumulate_epochs(trials: Sequence[Trial]) -> Floats:
-    """Training epochs up to the end of each trial, whatever became of it, (trials,)."""
+    """Return the training epochs spent up to the end of each trial of any status, ``(n_trials,)``."""
     return np.cumsum([float(trial.epochs) for trial in trials])
 
 
 def study_seconds(run: RunRecords) -> float:
-    """Wall seconds of a whole study."""
+    """Return the wall seconds of a whole study."""
     return total_wall_seconds(run.card.spent.seconds)
 
 

@@ -1,4 +1,4 @@
-"""A table as data, and as CSV, Markdown and LaTeX."""
+"""Tables as data, and their formats CSV, Markdown and LaTeX."""
 
 import csv
 import io
@@ -15,14 +15,14 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Column:
-    """A column as a reader sees it.
+    """A column as it is displayed.
 
     Attributes:
-        title: its heading.
-        text: what stands in it, made from a row.
-        group: a heading over this column and its neighbours of the same group.
-        numeric: set flush right.
-        wide: may break into lines.
+        title: the heading.
+        text: returns the text of the cell of a row.
+        group: a heading over this and the adjacent columns of the same group.
+        numeric: whether the cells are right-aligned.
+        wide: whether the text may break into several lines.
     """
 
     title: str
@@ -33,22 +33,22 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """Group and title in one line."""
+        """The group and the title in one line."""
         return f"{self.group}: {self.title}" if self.group else self.title
 
 
 @dataclass(frozen=True)
 class ReportTable:
-    """Rows with every number in full, and the columns in which a reader sees them.
+    """A table: rows with all digits, and the columns that are displayed.
 
     Attributes:
-        name: stem of its files.
-        title: one line.
-        rows: all with the same keys, which are the header of the CSV; ``records`` holds the paths of the
-            records that a row was made from, with "; " between them.
-        columns: for a reader.
-        notes: sentences under the table: how to read it.
-        findings: sentences under the table: what follows from it.
+        name: the stem of its files.
+        title: the title, one line.
+        rows: the rows, all with the same keys, which are the header of the CSV. ``records`` has the paths of the
+            records that a row was made from, separated by "; ".
+        columns: the displayed columns.
+        notes: sentences under the table on how to read it.
+        findings: sentences under the table on what follows from it.
     """
 
     name: str
@@ -59,40 +59,68 @@ class ReportTable:
     findings: list[str] = field(default_factory=list)
 
     def groups(self) -> list[tuple[str, int]]:
-        """The headings over the columns, each with the number of columns below it."""
+        """Return the headings over the columns, each with the number of columns below it."""
         runs = groupby(column.group for column in self.columns)
         return [(group, len(list(members))) for group, members in runs]
 
 
 def text_column(key: str, title: str, group: str = "", wide: bool = False) -> Column:
-    """A column of text."""
-    return Column(title, lambda row: _shown(row[key]), group, wide=wide)
+    """Create a column of text.
+
+    Args:
+        key: the key of the cell in a row.
+        title: the heading.
+        group: a heading over several columns.
+        wide: whether the text may break into several lines.
+
+    Returns:
+        The column.
+    """
+    return Column(title, lambda row: _format_text(row[key]), group, wide=wide)
 
 
 def number_column(key: str, title: str, digits: int = 0, group: str = "") -> Column:
-    """A column of numbers with this many digits behind the point."""
+    """Create a column of numbers.
+
+    Args:
+        key: the key of the cell in a row.
+        title: the heading.
+        digits: digits after the decimal point.
+        group: a heading over several columns.
+
+    Returns:
+        The column.
+    """
     return Column(title, lambda row: format_number(row[key], digits), group, numeric=True)
 
 
 def format_number(value: Cell, digits: int) -> str:
-    """``value`` with ``digits`` behind the point and thousands apart; a dash where there is none."""
+    """Write a number with separated thousands.
+
+    Args:
+        value: the number; a text is returned unchanged.
+        digits: digits after the decimal point.
+
+    Returns:
+        The text; a dash if there is no value.
+    """
     if value is None or isinstance(value, str):
         return value or ABSENT
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
 def to_percent(error: float | None) -> float | None:
-    """An error from 0 to 1 in %, free of the binary rounding that 100 * x brings."""
+    """Convert an error from 0 to 1 to %, without the binary rounding error of ``100 * x``."""
     return None if error is None else round(100 * error, 10)
 
 
 def join_paths(paths: list[str]) -> str:
-    """The ``records`` of a row."""
+    """Join paths to the ``records`` of a row."""
     return "; ".join(paths)
 
 
 def to_csv(table: ReportTable) -> str:
-    """The rows as CSV; nothing stands where there is no value."""
+    """Format the rows of a table as CSV; missing values are empty."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(table.rows[0]) if table.rows else ["records"], lineterminator="\n")
     writer.writeheader()
@@ -101,7 +129,7 @@ def to_csv(table: ReportTable) -> str:
 
 
 def to_markdown(table: ReportTable) -> str:
-    """The table in GitHub's Markdown; whatever could be read as markup is escaped."""
+    """Format a table as GitHub Markdown; markup in texts is escaped."""
     headings = " | ".join(_markdown(column.heading) for column in table.columns)
     rule = " | ".join("---:" if column.numeric else "---" for column in table.columns)
     body = [" | ".join(_markdown(column.text(row)) for column in table.columns) for row in table.rows]
@@ -111,14 +139,14 @@ def to_markdown(table: ReportTable) -> str:
 
 
 def to_latex(table: ReportTable) -> str:
-    """The table in LaTeX; it needs the package graphicx, which shrinks it where it is wider than the text."""
+    """Format a table as LaTeX; the package graphicx shrinks it if it is wider than the text."""
     form = "".join("r" if column.numeric else "p{3.4cm}" if column.wide else "l" for column in table.columns)
     headings = " & ".join(_latex(column.title) for column in table.columns)
     groups = " & ".join(rf"\multicolumn{{{span}}}{{c}}{{{_latex(group)}}}" for group, span in table.groups())
     body = [" & ".join(_latex_cell(column, row) for column in table.columns) for row in table.rows]
     notes = [rf"\item {_latex(note)}" for note in _below(table)]
     lines = [
-        "% Made by blindtune from its records. Needs \\usepackage{graphicx}.",
+        "% Written by blindtune from its records. Needs \\usepackage{graphicx}.",
         r"\begin{table}[htbp]",
         rf"\caption{{{_latex(_unnumbered(table.title))}}}\label{{tab:{table.name}}}",
         r"\footnotesize\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
@@ -139,11 +167,11 @@ def to_latex(table: ReportTable) -> str:
 
 
 def _below(table: ReportTable) -> list[str]:
-    """Every sentence under a table, the last one for who wants to check it."""
-    return [*table.findings, *table.notes, f"The records behind each row, and every digit, stand in {table.name}.csv."]
+    """Return all sentences under a table; the last one names the CSV."""
+    return [*table.findings, *table.notes, f"All digits and the records of each row are in {table.name}.csv."]
 
 
-def _shown(value: Cell) -> str:
+def _format_text(value: Cell) -> str:
     return ABSENT if value is None or value == "" else str(value)
 
 
@@ -171,12 +199,12 @@ _LATEX = {
 
 
 def _latex_cell(column: Column, row: Row) -> str:
-    # Set ragged, since narrow columns set flush are full of holes.
+    # Ragged: justified text in narrow columns has large gaps.
     return (r"\raggedright " if column.wide else "") + _latex(column.text(row))
 
 
 def _unnumbered(title: str) -> str:
-    """``title`` without the number, which LaTeX gives itself."""
+    """Remove the number of a table from its title, since LaTeX numbers tables itself."""
     return re.sub(r"^Table \d+\. ", "", title)
 
 

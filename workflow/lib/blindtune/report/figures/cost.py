@@ -1,4 +1,4 @@
-"""The error on eval against what it took: parameters, and seconds."""
+"""The figure of costs: eval error against parameters and against seconds."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,22 @@ CAPTION = (
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
-    """A point per system and seed, with the 95% interval of sampling eval, or its patients where there are any."""
+def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
+    """Draw one point per system and seed, with the 95% interval of sampling eval samples or patients.
+
+    Args:
+        dataset: the records of the dataset.
+        styles: the style of each system.
+
+    Returns:
+        The figure.
+    """
     if not dataset.classifiers:
         return draw_sentence(f"No classifier was run on {dataset.name}.")
     with new_figure(WIDTH, 3.5) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
         for system in dataset.classifiers:
-            _points(panels, system, marks[system.name])
+            _points(panels, system, styles[system.name])
         panels[0].set_xlabel("trainable parameters")
         panels[0].set_ylabel("eval error (%)")
         panels[1].set_xlabel("wall seconds of the study")
@@ -41,15 +49,15 @@ def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
             set_log_axis(axes.xaxis, *axes.get_xlim())
         handles, labels = panels[1].get_legend_handles_labels()
         add_legend_below(figure, handles, labels)
-        figure.suptitle(f"{escape_dollars(dataset.title)}: eval error and cost; {_about(dataset)}", fontsize=10)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: eval error and cost; {_describe_bars(dataset)}", fontsize=10)
         return figure
 
 
-def _about(dataset: DatasetRecords) -> str:
+def _describe_bars(dataset: DatasetRecords) -> str:
     without = [escape_dollars(system.name) for system in dataset.classifiers if system.runs[0].card.parameters is None]
     patients = len(dataset.classifiers[0].runs[0].decode.groups or [])
     bars = f"bars: 95% of sampling {dataset.samples:,} eval samples" + (f" of {patients} patients" if patients else "")
-    return bars + (f"\n{', '.join(without)}: no trainable parameters, on the right only" if without else "")
+    return bars + (f"\n{', '.join(without)}: no trainable parameters, shown on the right only" if without else "")
 
 
 def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
@@ -58,7 +66,7 @@ def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     parameters = [run.card.parameters for run in system.runs]
     seconds = [study_seconds(run) for run in system.runs]
     style: dict[str, Any] = {
-        "fmt": mark.marker, "color": mark.colour, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
+        "fmt": mark.marker, "color": mark.color, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
     }  # fmt: skip
     if all(parameters):
         panels[0].errorbar(parameters, errors, yerr=halves, **style)

@@ -1,4 +1,4 @@
-"""Patches of each class, and slides on which they lie."""
+"""Draw example patches of each class, and slides that contain them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Pixels along the longer side of a patch and of a slide in the figure: enough for its size, and few bytes.
+#: Pixels along the longer side of a patch and of a slide: enough for their size in the figure, with few bytes.
 PATCH, SLIDE = 192, 420
 
 
 def draw_patches(dataset: DatasetRecords) -> "Figure":
-    """A row of patches per class, and below them a slide per class."""
+    """Draw one row of patches per class, and below them one slide per class."""
     shown, classes = dataset.examples, dataset.manifest.classes
     located = [label for label in range(len(classes)) if f"located_{label}" in shown]
     columns = max(int((shown["y"] == label).sum()) for label in range(len(classes)))
@@ -38,25 +38,27 @@ def draw_patches(dataset: DatasetRecords) -> "Figure":
         ):
             _picture(axes, shown[f"located_{label}"], SLIDE, label)
             axes.set_title(f"{escape_dollars(classes[label])}: {_name(str(shown[f'located_{label}_raw']))}", fontsize=7)
-        figure.suptitle(f"{escape_dollars(dataset.title)}: patches of train, and where some lie", fontsize=10.5)
+        figure.suptitle(
+            f"{escape_dollars(dataset.title)}: patches of train, and slides that contain some", fontsize=10.5
+        )
         return figure
 
 
 def _height(dataset: DatasetRecords, located: list[int]) -> float:
-    """Inches that the slides need side by side, titles included."""
+    """Return the height that the slides need side by side, with titles, in inches."""
     sizes = [dataset.examples[f"located_{label}"].shape for label in located]
     return 0.3 + WIDTH / len(located) * max(float(rows / columns) for rows, columns, _ in sizes)
 
 
 def _filled(row: Any, chosen: NDArray[np.intp]) -> "list[tuple[Axes, int]]":
-    """A panel for each chosen sample; those without one are hidden."""
+    """Pair panels with samples, and hide the panels without one."""
     for axes in row[len(chosen) :]:
         axes.set_visible(False)
     return list(zip(row, map(int, chosen), strict=False))
 
 
 def _picture(axes: "Axes", pixels: NDArray[np.uint8], side: int, label: int) -> None:
-    # As it is, not resampled by whatever draws the SVG.
+    # No interpolation by the program that displays the SVG.
     axes.imshow(_smaller(pixels, side), interpolation="none")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -74,5 +76,5 @@ def _smaller(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def _name(file: str) -> str:
-    """The end of a path, which is what fits."""
+    """Return the end of a path, as much as fits."""
     return escape_dollars(file.rsplit("/", 1)[-1][-60:])

@@ -1,4 +1,4 @@
-"""Signals of each class, channel below channel."""
+"""Draw example signals of each class, one channel below the other."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 2.0
-#: Segments of each class that fit side by side.
+#: Segments per class that fit side by side.
 EACH = 2
 
 
 def draw_signals(dataset: DatasetRecords) -> "Figure":
-    """Two segments of each class side by side, all on one scale."""
+    """Draw two segments of each class side by side, all on the same scale."""
     shown, classes = dataset.examples, dataset.manifest.classes
     rate = float(dataset.manifest.source["rate"])
     chosen = [int(at) for label in range(len(classes)) for at in np.flatnonzero(shown["y"] == label)[:EACH]]
@@ -30,7 +30,7 @@ def draw_signals(dataset: DatasetRecords) -> "Figure":
         for axes, at, signal in zip(panels[0], chosen, signals, strict=True):
             label = int(shown["y"][at])
             seconds = np.arange(signal.shape[1]) / rate
-            axes.plot(seconds, (signal - step * np.arange(len(signal))[:, None]).T, linewidth=0.7, color=_colour(label))
+            axes.plot(seconds, (signal - step * np.arange(len(signal))[:, None]).T, linewidth=0.7, color=_color(label))
             axes.set_title(f"{escape_dollars(classes[label])}\n{escape_dollars(str(shown['group'][at]))}", fontsize=8)
             axes.set_xlabel("seconds")
             axes.grid(visible=False, axis="y")
@@ -41,7 +41,7 @@ def draw_signals(dataset: DatasetRecords) -> "Figure":
 
 
 def _middle(segment: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
-    """The two seconds in the middle, each channel about its own mean."""
+    """Return the middle seconds of a segment, with the mean of each channel removed."""
     length = min(round(SECONDS * rate) + 1, segment.shape[1])
     start = (segment.shape[1] - length) // 2
     part = segment[:, start : start + length]
@@ -49,13 +49,13 @@ def _middle(segment: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
 
 
 def _round(value: float) -> float:
-    """The nearest of 1, 2 and 5 times a power of ten, above 0."""
+    """Return the nearest of 1, 2 and 5 times a power of ten."""
     value = max(value, 1e-6)
     power = 10.0 ** np.floor(np.log10(value))
     return float(min((factor * power for factor in (1, 2, 5, 10)), key=lambda one: abs(one - value)))
 
 
-def _colour(label: int) -> str:
+def _color(label: int) -> str:
     return CLASSES[label % len(CLASSES)][0]
 
 
@@ -67,7 +67,7 @@ def _label(axes: "Axes", dataset: DatasetRecords, channels: int, step: float) ->
 
 
 def _scale_bar(axes: "Axes", step: float, units: str) -> None:
-    """As long as the channels lie apart."""
+    """Draw a scale bar as long as the distance of two channels."""
     length = f"{step:g} {escape_dollars(units.replace('uV', 'µV'))}"
     place = 1.03 * SECONDS
     axes.plot([place, place], [-step, 0], color="#222222", linewidth=2, clip_on=False)

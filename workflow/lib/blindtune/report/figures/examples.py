@@ -1,4 +1,4 @@
-"""Samples of each class of a corpus (Figures 3 and 4 of Shawki et al. 2021)."""
+"""The figure of example samples of a corpus (Figures 3 and 4 of Shawki et al. 2021)."""
 
 from typing import TYPE_CHECKING
 
@@ -11,18 +11,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Samples of train, drawn at random, each of another patient as far as there are (the published Figures 3 and 4 "
-    "show the same of #11 and #12). Of slides, one of each class is also shown whole: squares are the patches that "
-    "train has of it, lines go around the annotated regions, both in the colour of their class; regions of no class "
-    "are grey. Of recordings, two seconds from the middle of each segment are shown."
+    "Random samples of train, from different patients as far as possible (as in the published Figures 3 and 4 for #11 "
+    "and #12). For slides, one slide of each class is shown too: squares are its patches in train, lines are annotated "
+    "regions, both in the color of their class; regions of other classes are grey. For recordings, the middle two "
+    "seconds of each segment are shown."
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
-    """Patches with their slides, or signals, by what the axes of a sample are."""
+def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
+    """Draw patches with their slides, or signals, depending on the axes of a sample.
+
+    Args:
+        dataset: the records of the dataset.
+        styles: the style of each system.
+
+    Returns:
+        The figure.
+    """
     axes = dataset.manifest.axes[1:]
     if axes == ["row", "column", "channel"]:
         return draw_patches(dataset)
     if axes == ["channel", "time"]:
         return draw_signals(dataset)
-    return draw_sentence(f"Samples of {dataset.name} have axes that no figure is made for: {', '.join(axes)}.")
+    return draw_sentence(f"There is no figure for samples with the axes of {dataset.name}: {', '.join(axes)}.")

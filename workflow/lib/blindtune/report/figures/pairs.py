@@ -1,4 +1,4 @@
-"""Every pair of tuners at one glance: by how much, and whether chance alone may have done it."""
+"""The figure of tuner pairs: the difference of each pair, and whether it is more than chance."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Mean eval error of the tuner of the row minus that of the column, in points, paired by seed; the lowest error "
-    "comes first. Framed: the 95% interval of this pair alone leaves out 0."
+    "Mean eval error of the row's tuner minus that of the column's, in points, paired by seed. The tuners are sorted "
+    "by error, the lowest first. Framed: the 95% interval, not adjusted for the number of pairs, excludes 0."
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
-    """A square per pair of tuners, the lowest mean eval error first."""
+def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
+    """Draw one square per pair of tuners, the lowest mean eval error first.
+
+    Args:
+        dataset: the records of the dataset.
+        styles: the style of each system.
+
+    Returns:
+        The figure.
+    """
     tuners = sorted(dataset.systems_of_kind("tuner"), key=lambda system: system.error("eval"))
     if len(tuners) < 2:
         return draw_sentence(f"Fewer than two tuners were run on {dataset.name}: there is no pair to compare.")
@@ -32,7 +40,7 @@ def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
     }
     with new_figure(WIDTH, 1.6 + 0.36 * len(tuners)) as figure:
         axes: Any = figure.subplots()
-        _colours(axes, _matrix(found, len(tuners)))
+        _colors(axes, _matrix(found, len(tuners)))
         for place, difference in found.items():
             _square(axes, place, difference)
         _label(axes, tuners)
@@ -43,15 +51,15 @@ def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
 
 
 def _matrix(found: dict[tuple[int, int], Difference], tuners: int) -> Floats:
-    """The differences in points, (rows, columns) from the second tuner on and up to the last but one."""
+    """Return the differences in points, ``(n_tuners - 1, n_tuners - 1)``: rows from the second, columns to the last."""
     matrix = np.full((tuners, tuners), np.nan)
     for place, difference in found.items():
         matrix[place] = 100 * difference.value
     return matrix[1:, :-1]
 
 
-def _colours(axes: "Axes", matrix: Floats) -> None:
-    # The lower error comes first, so no difference is below 0; half the scale keeps the numbers readable.
+def _colors(axes: "Axes", matrix: Floats) -> None:
+    # The lower error comes first, so no difference is negative. Half the color scale keeps the numbers readable.
     widest = max(float(np.nanmax(matrix)), 1e-9)
     axes.imshow(matrix, cmap="Oranges", vmin=0, vmax=2 * widest, aspect="auto")
     axes.grid(visible=False)
@@ -63,10 +71,10 @@ def _square(axes: "Axes", place: tuple[int, int], difference: Difference) -> Non
     from matplotlib.patches import Rectangle
 
     row, column = place[0] - 1, place[1]
-    apart = difference.excludes_zero()
+    differs = difference.excludes_zero()
     text = format_number(100 * difference.value, 2)
-    axes.text(column, row, text, ha="center", va="center", fontsize=8, weight="bold" if apart else "normal")
-    if apart:
+    axes.text(column, row, text, ha="center", va="center", fontsize=8, weight="bold" if differs else "normal")
+    if differs:
         frame = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor="#222222", linewidth=1.2)
         axes.add_patch(frame)
 

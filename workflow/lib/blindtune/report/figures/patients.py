@@ -1,4 +1,4 @@
-"""The eval error of every patient under every system."""
+"""The figure of patients: the eval error of every patient for every system."""
 
 from typing import TYPE_CHECKING
 
@@ -20,36 +20,44 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Eval error of each patient, mean over the seeds, with the patients in one order for all systems: that of their "
-    "mean error over the systems. The line is the error over all samples of the system with the lowest. A patient with "
-    "few samples has few possible errors, and one with samples of a single class is often wrong or right as a whole."
+    "Eval error of each patient, mean over the seeds. The patients are sorted by their mean error over the systems. "
+    "The line is the error of the best system over all samples. A patient with few samples has few possible errors; one "
+    "with samples of a single class is often right or wrong as a whole."
 )
 
-#: Of more patients than this the names would not be read.
+#: The names of more patients than this would not be readable.
 NAMED = 40
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
-    """A column per patient, a mark per system."""
+def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
+    """Draw one column per patient and one marker per system.
+
+    Args:
+        dataset: the records of the dataset.
+        styles: the style of each system.
+
+    Returns:
+        The figure.
+    """
     found = {system.name: compute_errors_by_patient(dataset, system) for system in dataset.classifiers}
     found = {name: patients for name, patients in found.items() if patients}
     if not found:
-        return draw_sentence(f"No look at {dataset.name} was counted by patient.")
+        return draw_sentence(f"No decode of {dataset.name} recorded errors per patient.")
     errors = np.array([[error for _, error, _ in patients] for patients in found.values()])
     order = np.argsort(errors.mean(axis=0), kind="stable")
     patients = [next(iter(found.values()))[at] for at in order]
     with new_figure(WIDTH, 3.6) as figure:
         axes = figure.subplots()
         for number, name in enumerate(found):
-            # Side by side, so that marks with the same error stay apart.
+            # Side by side, so that markers with the same error do not overlap.
             shift = 0.5 * ((number + 0.5) / len(found) - 0.5)
             axes.plot(
                 np.arange(len(order)) + shift, 100 * errors[number][order], linestyle="", markersize=5, alpha=0.9,
-                marker=marks[name].marker, color=marks[name].colour, label=escape_dollars(name),
+                marker=styles[name].marker, color=styles[name].color, label=escape_dollars(name),
             )  # fmt: skip
         counted = [system for system in dataset.classifiers if system.name in found]
         best = min(counted, key=lambda system: system.error("eval"))
-        axes.axhline(100 * best.error("eval"), color=marks[best.name].colour, linewidth=0.9, zorder=0)
+        axes.axhline(100 * best.error("eval"), color=styles[best.name].color, linewidth=0.9, zorder=0)
         _name(axes, [(name, samples) for name, _, samples in patients])
         axes.set_ylim(-4, 104)
         axes.set_ylabel("eval error (%)")

@@ -1,4 +1,4 @@
-"""The best dev error so far against the epochs and the seconds that it took."""
+"""The figure of searches: best dev error so far against epochs and against seconds."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,34 +24,42 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Dev error of the best trial so far, against the epochs of all trials, whatever became of them, and against the "
-    "wall seconds of all parts. Of several seeds the line is the median and the band reaches from the lowest to the "
-    "highest; a search that ended keeps what it had. The worst first guesses lie above the frame. A tuner that scores "
-    "on folds shows only what it trained on all of train. The legend begins with the lowest dev error. Systems that "
-    "do not search are a dotted level on the left and a point per seed on the right."
+    "Dev error of the best trial so far, against the epochs of all trials of any status and against the wall seconds "
+    "of all parts. With several seeds, the line is the median and the band is the range; a search that has ended keeps "
+    "its best error. The worst first trials are above the frame. For a tuner that scores on folds, only trials trained "
+    "on all of train are shown. The legend is sorted by dev error. Systems without a search are a dotted level on the "
+    "left and one point per seed on the right."
 )
 
-#: The axes of the two panels: what was spent up to the end of each trial, and what it is called.
+#: The x axes of the two panels: the function that returns what was spent up to each trial, and the label.
 AXES: tuple[tuple[Callable[[list[Trial]], Floats], str], ...] = (
     (accumulate_epochs, "training epochs spent, all trials together"),
     (accumulate_seconds, "wall seconds spent, all parts together"),
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
-    """A line per tuner, the median over the seeds, in their band; the other systems as levels and points."""
+def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
+    """Draw the median and the range over the seeds of each tuner, and the other systems as levels and points.
+
+    Args:
+        dataset: the records of the dataset.
+        styles: the style of each system.
+
+    Returns:
+        The figure.
+    """
     tuners = dataset.systems_of_kind("tuner")
     if not tuners:
         return draw_sentence(f"No tuner was run on {dataset.name}: there is no search to show.")
     with new_figure(WIDTH, 5.2) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
         others = [system for system in dataset.classifiers if system.kind != "tuner"]
-        # The more bands lie on one another, the fainter each.
+        # The more bands overlap, the fainter each.
         shade = min(0.14, 0.7 / len(tuners))
         for system in sorted(tuners, key=lambda system: system.error("dev")):
-            _curves(panels, system, marks[system.name], shade)
+            _curves(panels, system, styles[system.name], shade)
         for system in others:
-            _level(panels, system, marks[system.name])
+            _level(panels, system, styles[system.name])
         _finish(panels, dataset)
         handles, labels = panels[0].get_legend_handles_labels()
         add_legend_below(figure, handles, labels)
@@ -60,15 +68,16 @@ def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
 
 
 def compute_median_and_band(spent: list[Floats], best: list[Floats]) -> tuple[Floats, Floats]:
-    """What was reached at every point at which any seed ended a trial.
+    """Compute the best error so far at every point at which a trial of any seed ended.
 
-    A search that has ended keeps what it has. Nothing is said before every seed has a first score.
+    A search that has ended keeps its best error. There are no points before every seed has a first score.
 
     Args:
-        spent, best: per seed, (trials,).
+        spent: what was spent up to the end of each trial, ``(n_trials,)`` per seed.
+        best: the best error up to each trial, ``(n_trials,)`` per seed.
 
     Returns:
-        The points, (points,), and the lowest, middle and highest of the seeds at each, (3, points).
+        The points, ``(n_points,)``, and the minimum, median and maximum over the seeds, ``(3, n_points)``.
     """
     points = np.unique(np.concatenate(spent))
     places = [np.searchsorted(seed, points, side="right") - 1 for seed in spent]
@@ -84,7 +93,7 @@ def _curves(panels: Any, system: SystemRecords, mark: SystemStyle, shade: float)
     panels[0].plot(
         [],
         [],
-        color=mark.colour,
+        color=mark.color,
         linestyle=mark.line,
         marker=mark.marker,
         markersize=5,
@@ -93,17 +102,17 @@ def _curves(panels: Any, system: SystemRecords, mark: SystemStyle, shade: float)
     best = [accumulate_best(run.trials) for run in system.runs]
     for axes, (measure, _) in zip(panels, AXES, strict=True):
         points, reached = compute_median_and_band([measure(run.trials) for run in system.runs], best)
-        axes.fill_between(points, reached[0], reached[2], step="post", color=mark.colour, alpha=shade, linewidth=0)
+        axes.fill_between(points, reached[0], reached[2], step="post", color=mark.color, alpha=shade, linewidth=0)
         axes.plot(
-            points, reached[1], color=mark.colour, linestyle=mark.line, linewidth=1.7, drawstyle="steps-post", zorder=3
+            points, reached[1], color=mark.color, linestyle=mark.line, linewidth=1.7, drawstyle="steps-post", zorder=3
         )
-        axes.plot(points[-1:], reached[1, -1:], marker=mark.marker, markersize=5.5, color=mark.colour, zorder=4)
+        axes.plot(points[-1:], reached[1, -1:], marker=mark.marker, markersize=5.5, color=mark.color, zorder=4)
 
 
 def _level(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     dots = (0, (1, 2))
-    panels[0].axhline(100 * system.error("dev"), color=mark.colour, linestyle=dots, linewidth=1.1, zorder=1)
-    style: dict[str, Any] = {"marker": mark.marker, "markersize": 5, "color": mark.colour, "markerfacecolor": "white"}
+    panels[0].axhline(100 * system.error("dev"), color=mark.color, linestyle=dots, linewidth=1.1, zorder=1)
+    style: dict[str, Any] = {"marker": mark.marker, "markersize": 5, "color": mark.color, "markerfacecolor": "white"}
     panels[0].plot([], [], linestyle=dots, label=escape_dollars(system.name), **style)
     seconds, errors = [study_seconds(run) for run in system.runs], [100 * run.card.dev_error for run in system.runs]
     panels[1].plot(seconds, errors, linestyle="", **style)
@@ -119,12 +128,12 @@ def _finish(panels: "list[Axes]", dataset: DatasetRecords) -> None:
 
 
 def _frame(dataset: DatasetRecords) -> tuple[float, float]:
-    """The errors to be shown, in %: all that was reached, and of the first guesses only what leaves room for it."""
+    """Return the range of errors shown, in %: all final errors, and early ones up to their median."""
     last = [100 * run.card.dev_error for system in dataset.classifiers for run in system.runs]
     early = [_after(run.trials, 0.1) for system in dataset.systems_of_kind("tuner") for run in system.runs]
     return min(last), max([*last, float(np.nanmedian([*early, max(last)]))])
 
 
 def _after(trials: list[Trial], share: float) -> float:
-    """The best dev error in % after this share of the trials; NaN where there was none yet."""
+    """Return the best dev error in % after this share of the trials; NaN if there is none yet."""
     return float(accumulate_best(trials)[int(share * (len(trials) - 1))])

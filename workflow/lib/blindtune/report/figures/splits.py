@@ -1,4 +1,4 @@
-"""The samples of train, dev and eval side by side (Figure 2 of Shawki et al. 2021)."""
+"""The figure of splits: samples of train, dev and eval (Figure 2 of Shawki et al. 2021)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Samples of each split, drawn at random (the published Figure 2 shows the same of #10). Eval was drawn after "
-    "every model of the dataset was frozen."
+    "Random samples of each split (as in the published Figure 2 for #10). The samples of eval were read after every "
+    "model of the dataset was frozen."
 )
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
-    """Three panels with the same axes, a colour per class."""
+def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
+    """Draw three panels with the same axes and one color per class.
+
+    Args:
+        dataset: the records of the dataset.
+        styles: the style of each system.
+
+    Returns:
+        The figure.
+    """
     if dataset.manifest.sample_shape != [2]:
-        return draw_sentence(f"{dataset.name} has no two features that could be drawn as a plane.")
+        return draw_sentence(f"{dataset.name} does not have exactly two features, so its splits are not drawn.")
     with new_figure(WIDTH, 3.0) as figure:
         panels: Any = figure.subplots(1, 3, sharex=True, sharey=True)
         for split, axes in zip(SPLITS, panels, strict=True):
@@ -38,19 +46,26 @@ def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
 
 
 def scatter_samples(axes: "Axes", x: Any, y: Any, edge: float = 0.0) -> None:
-    """Samples ``x`` (samples, 2) by class ``y``, as pixels: an SVG with every dot would be huge.
+    """Draw samples as dots; the fewer, the larger. They are rasterized, because an SVG of all dots would be huge.
 
-    The fewer there are, the larger the dots; ``edge`` is the width of a white line around them, in points.
+    Args:
+        axes: the axes.
+        x: the samples, ``(n_samples, 2)``.
+        y: their classes, ``(n_samples,)``.
+        edge: the width of a white line around each dot, in points.
     """
-    colours = np.array([CLASSES[label % len(CLASSES)][0] for label in range(int(y.max()) + 1)])
+    colors = np.array([CLASSES[label % len(CLASSES)][0] for label in range(int(y.max()) + 1)])
     size = min(9.0, 0.8 + 2500 / max(1, len(y)))
-    axes.scatter(
-        x[:, 0], x[:, 1], s=size, c=colours[y], linewidths=edge, edgecolors="white", alpha=0.8, rasterized=True
-    )
+    axes.scatter(x[:, 0], x[:, 1], s=size, c=colors[y], linewidths=edge, edgecolors="white", alpha=0.8, rasterized=True)
 
 
 def add_class_legend(figure: "Figure", dataset: DatasetRecords) -> None:
-    """A dot and a name per class, below all panels."""
+    """Add a legend of the classes below all panels.
+
+    Args:
+        figure: the figure.
+        dataset: the dataset with the names of the classes.
+    """
     from matplotlib.lines import Line2D
 
     handles = [
@@ -61,7 +76,7 @@ def add_class_legend(figure: "Figure", dataset: DatasetRecords) -> None:
 
 
 def _frame(axes: "Axes", dataset: DatasetRecords) -> None:
-    """Show all but the few far outliers, which would shrink everything else."""
+    """Limit the axes to all samples but a few far outliers, which would shrink the rest."""
     x = np.concatenate([dataset.split_samples[f"{split}_x"] for split in SPLITS])
     low, high = np.quantile(x, [0.002, 0.998], axis=0)
     margin = 0.05 * (high - low)

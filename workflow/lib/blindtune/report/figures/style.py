@@ -1,4 +1,4 @@
-"""How every figure looks: colours that colour-blind readers can tell apart, one per system, and fonts."""
+"""The style of the figures: fonts, and one color-blind safe color, marker and line per system."""
 
 import math
 from collections.abc import Iterator
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-#: Okabe and Ito's palette (2008); wine in place of yellow, which is too near to white.
+#: The palette of Okabe and Ito (2008), with wine instead of yellow, which is hard to see on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#222222")
-#: As many as there are colours; after that the next round pairs them anew.
+#: As many markers as colors; each further round shifts them by one.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
-#: One per round of the colours.
+#: One line style per round of the colors.
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)))
+#: Inches.
 WIDTH = 7.4
 
 _SETTINGS: dict[str, Any] = {
@@ -45,26 +46,32 @@ _SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class SystemStyle:
-    """The colour, marker and line of a system, the same in every figure."""
+    """The color, marker and line of a system, the same in every figure."""
 
-    colour: str
+    color: str
     marker: str
     line: Any = "-"
 
 
 def assign_styles(records: ReportRecords) -> dict[str, SystemStyle]:
-    """A mark per system, in the order in which the config names them."""
+    """Assign a style to each system, in the order of the config."""
     names = dict.fromkeys(system.name for dataset in records.datasets for system in dataset.classifiers)
-    return {name: _mark(number) for number, name in enumerate(names)}
+    return {name: _make_style(number) for number, name in enumerate(names)}
 
 
-def _mark(number: int) -> SystemStyle:
+def _make_style(number: int) -> SystemStyle:
     turn, place = divmod(number, len(PALETTE))
     return SystemStyle(PALETTE[place], MARKERS[(place + turn) % len(MARKERS)], LINES[turn % len(LINES)])
 
 
 def set_log_axis(axis: "Axis", lowest: float, highest: float) -> None:
-    """A logarithmic axis with plain numbers, and a few of them even where it is short."""
+    """Set up a logarithmic axis with plain numbers as ticks, several even on a short axis.
+
+    Args:
+        axis: the axis.
+        lowest: the lowest value shown.
+        highest: the highest value shown.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     decades = math.log10(highest / lowest) if lowest > 0 else 0.0
@@ -75,7 +82,13 @@ def set_log_axis(axis: "Axis", lowest: float, highest: float) -> None:
 
 
 def set_error_axis(axes: "Axes", lowest: float, highest: float) -> None:
-    """Errors in % from below ``lowest`` to above ``highest``; logarithmic where none is 0, since they crowd there."""
+    """Set up an axis of errors; it is logarithmic unless an error is 0, because low errors are crowded.
+
+    Args:
+        axes: the axes.
+        lowest: the lowest error shown, in %.
+        highest: the highest error shown, in %.
+    """
     if lowest <= 0:
         axes.set_ylim(-0.05 * highest - 0.05, 1.08 * highest + 0.1)
         return
@@ -86,19 +99,33 @@ def set_error_axis(axes: "Axes", lowest: float, highest: float) -> None:
 
 
 def add_legend_below(figure: "Figure", handles: list[Any], labels: list[str]) -> None:
-    """A legend under all panels, in as many columns as its longest name leaves room for."""
+    """Add a legend below all panels, with as many columns as the longest label allows.
+
+    Args:
+        figure: the figure.
+        handles: the handles of the entries.
+        labels: the labels of the entries.
+    """
     columns = min(6, len(labels), max(1, int(84 / (max(map(len, labels), default=1) + 9))))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.8)
 
 
 def escape_dollars(text: str) -> str:
-    """``text`` for matplotlib, which takes what stands between dollars for mathematics."""
+    """Escape dollar signs, between which matplotlib typesets mathematics."""
     return text.replace("$", r"\$")
 
 
 @contextmanager
 def new_figure(wide: float = WIDTH, high: float = 3.2) -> Iterator["Figure"]:
-    """A figure of this size in inches, drawn without a screen and in the style of the report."""
+    """Create a figure in the style of the report; no display is needed.
+
+    Args:
+        wide: the width in inches.
+        high: the height in inches.
+
+    Yields:
+        The figure.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -107,7 +134,13 @@ def new_figure(wide: float = WIDTH, high: float = 3.2) -> Iterator["Figure"]:
 
 
 def save_figure(figure: "Figure", folder: Path, stem: str) -> None:
-    """Write a figure as SVG and PNG."""
+    """Write a figure as SVG and PNG.
+
+    Args:
+        figure: the figure.
+        folder: the folder of the files.
+        stem: the stem of their names.
+    """
     import matplotlib
 
     with matplotlib.rc_context(_SETTINGS):
@@ -116,7 +149,7 @@ def save_figure(figure: "Figure", folder: Path, stem: str) -> None:
 
 
 def draw_sentence(text: str) -> "Figure":
-    """In place of a figure that makes no sense here: a sentence that says why."""
+    """Draw a sentence that says why a figure does not apply."""
     with new_figure(high=0.8) as figure:
         figure.text(0.5, 0.5, escape_dollars(text), ha="center", va="center", color="#333333")
         return figure

@@ -1,4 +1,4 @@
-"""What every frozen model decides over the plane (Figure 5 of Shawki et al. 2021)."""
+"""The figure of decision surfaces (Figure 5 of Shawki et al. 2021)."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -13,21 +13,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "What each system decides over the plane (the published Figure 5 shows the same of #10). Of several seeds, the "
-    "one with the lowest dev error; the background is the decision, the dots are eval samples in their true class."
+    "The decision surface of each system (as in the published Figure 5 for #10). With several seeds, the one with the "
+    "lowest dev error is shown. The background is the predicted class; the dots are eval samples in the color of "
+    "their true class."
 )
 
 COLUMNS = 3
-#: Few enough that the decision below them is seen.
+#: Few enough that the decision surface stays visible.
 SAMPLES = 600
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
-    """A panel per system: its decision surface and some eval samples on it."""
+def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
+    """Draw one panel per system: its decision surface and some eval samples.
+
+    Args:
+        dataset: the records of the dataset.
+        styles: the style of each system.
+
+    Returns:
+        The figure.
+    """
     chosen = [(system.name, system.best_on_dev()) for system in dataset.classifiers]
     drawn = [(name, run, run.surface) for name, run in chosen if run.surface is not None]
     if not drawn:
-        return draw_sentence(f"{dataset.name} has no two features over which a decision surface could be drawn.")
+        return draw_sentence(f"{dataset.name} does not have exactly two features, so no decision surface is drawn.")
     rows = math.ceil(len(drawn) / COLUMNS)
     with new_figure(WIDTH, 2.75 * rows + 0.7) as figure:
         panels: Any = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
@@ -38,7 +47,7 @@ def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
             axes.set_visible(False)
         _label_edges(panels, len(drawn), dataset.manifest.units)
         add_class_legend(figure, dataset)
-        figure.suptitle(f"{escape_dollars(dataset.title)}: decisions, and some eval samples", fontsize=10.5)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: decision surfaces with some eval samples", fontsize=10.5)
         return figure
 
 
@@ -50,7 +59,7 @@ def _panel(axes: "Axes", dataset: DatasetRecords, surface: Arrays) -> None:
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
     labels = len(dataset.manifest.classes)
-    colours = ListedColormap([CLASSES[label % len(CLASSES)][1] for label in range(labels)])
+    colors = ListedColormap([CLASSES[label % len(CLASSES)][1] for label in range(labels)])
     x, y = surface["x"], surface["y"]
     axes.imshow(
         surface["label"],
@@ -58,7 +67,7 @@ def _panel(axes: "Axes", dataset: DatasetRecords, surface: Arrays) -> None:
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        cmap=colours,
+        cmap=colors,
         norm=BoundaryNorm([label - 0.5 for label in range(labels + 1)], labels),
     )
     scatter_samples(axes, dataset.split_samples["eval_x"][:SAMPLES], dataset.split_samples["eval_y"][:SAMPLES], 0.3)
@@ -68,7 +77,7 @@ def _panel(axes: "Axes", dataset: DatasetRecords, surface: Arrays) -> None:
 
 
 def _label_edges(panels: Any, drawn: int, units: str) -> None:
-    """Name the axes at the outer panels only; a panel with none below it is one of them."""
+    """Label the axes of the outer panels only, including panels without one below them."""
     for number in range(drawn):
         axes = panels.flat[number]
         if number % COLUMNS == 0:

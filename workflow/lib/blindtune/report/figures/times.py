@@ -1,4 +1,4 @@
-"""What the seconds of a search went into."""
+"""The figure of times: how the seconds of a search divide into parts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,7 @@ from blindtune.report.tables.times import PARTS, mean_seconds
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CAPTION = (
-    "Wall seconds of a study by what they went into, mean over the seeds: on the left as they are, on the right as "
-    "shares."
-)
+CAPTION = "Wall seconds of a study by part, mean over the seeds: in seconds on the left, as shares on the right."
 
 NAMES = {
     "suggest": "suggesting",
@@ -24,14 +21,22 @@ NAMES = {
     "evaluate": "scoring",
     "save": "saving",
 }
-COLOURS = dict(zip(PARTS, (PALETTE[1], PALETTE[5], PALETTE[0], PALETTE[4], PALETTE[7]), strict=True))
+COLORS = dict(zip(PARTS, (PALETTE[1], PALETTE[5], PALETTE[0], PALETTE[4], PALETTE[7]), strict=True))
 
 
-def draw(dataset: DatasetRecords, marks: dict[str, SystemStyle]) -> "Figure":
-    """A bar per tuner, in wall seconds and in shares: suggesting, building, training, scoring, saving."""
+def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
+    """Draw one bar per tuner, in wall seconds and in shares of suggesting, building, training, scoring and saving.
+
+    Args:
+        dataset: the records of the dataset.
+        styles: the style of each system.
+
+    Returns:
+        The figure.
+    """
     tuners = dataset.systems_of_kind("tuner")
     if not tuners:
-        return draw_sentence(f"No tuner was run on {dataset.name}: there is no search whose time could be split.")
+        return draw_sentence(f"No tuner was run on {dataset.name}: there is no search to show.")
     seconds = np.array([[mean_seconds(system, part, "wall") for part in PARTS] for system in tuners])
     with new_figure(WIDTH, 1.5 + 0.28 * len(tuners)) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
@@ -51,6 +56,6 @@ def _bars(axes: Any, tuners: list[SystemRecords], amounts: Floats) -> None:
     names = [escape_dollars(system.name) for system in tuners]
     start = np.zeros(len(tuners))
     for part, amount in zip(PARTS, amounts.T, strict=True):
-        axes.barh(names, amount, left=start, height=0.72, color=COLOURS[part], label=NAMES[part], linewidth=0)
+        axes.barh(names, amount, left=start, height=0.72, color=COLORS[part], label=NAMES[part], linewidth=0)
         start += amount
     axes.grid(visible=False, axis="y")

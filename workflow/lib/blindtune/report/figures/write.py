@@ -1,4 +1,4 @@
-"""Every figure of the report; `blindtune.report.contents` has the list."""
+"""Draw and write all figures of the report; `blindtune.report.contents` lists them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,20 +11,25 @@ from blindtune.report.records import DatasetRecords, ReportRecords
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: The function that draws each kind of figure, by the kind's name.
 DRAW: dict[str, Callable[[DatasetRecords, dict[str, SystemStyle]], "Figure"]] = contents.load_members(
     contents.FIGURE_MODULES, "draw"
 )
-#: What stands under a figure of each kind.
+#: The caption of each kind of figure.
 CAPTIONS: dict[str, str] = contents.load_members(contents.FIGURE_MODULES, "CAPTION")
 
 
 def write_figures(records: ReportRecords, folder: Path) -> None:
-    """Write every figure of `names` as SVG and PNG; where one makes no sense, a sentence stands in its place.
+    """Write every figure as SVG and PNG; a figure that does not apply to a dataset is a sentence that says why.
+
+    Args:
+        records: the records of the report.
+        folder: the folder of the figures.
 
     Raises:
-        UserError: the disk refuses.
+        UserError: a file cannot be written.
     """
-    of_system = assign_styles(records)
+    styles = assign_styles(records)
     for dataset in records.datasets:
         for kind in dataset.figure_kinds:
-            save_figure(DRAW[kind](dataset, of_system), folder, f"{kind}_{dataset.name}")
+            save_figure(DRAW[kind](dataset, styles), folder, f"{kind}_{dataset.name}")

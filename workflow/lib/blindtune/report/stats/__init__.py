@@ -1,1 +1,1 @@
-"""TODO."""
+"""The statistics of the report: comparisons of systems, over eval samples and over seeds."""

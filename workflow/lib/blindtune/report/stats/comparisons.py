@@ -1,4 +1,4 @@
-"""Which system won on each dataset, and how far the data allow to say so."""
+"""Compare the systems of a dataset, and describe the results in sentences."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,20 +15,21 @@ from blindtune.report.stats.statistics import (
     max_disagreements,
 )
 
-#: The published manual and tuned system of each dataset whose difference is weighed.
+#: The published manual and tuned systems that are compared, by dataset number.
 PUBLISHED = {"10": ("MLP-M2", "MLP-A2"), "11": ("Manual", "Auto"), "12": ("Manual", "Auto")}
-#: Of more systems than this the sentence gives the names alone; the numbers stand in the table.
+#: A sentence gives the intervals of at most this many systems; of more, only the names.
 MAX_SPELLED_OUT = 3
 
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Two systems on the same eval samples.
+    """The comparison of two systems on the same eval samples.
 
     Attributes:
-        better, other: the one with the lower mean eval error, and the other.
-        difference: error of ``other`` minus error of ``better``, from 0 to 1, with its interval.
-        adjusted: p, adjusted for all pairs of the dataset.
+        better: the system with the lower mean eval error.
+        other: the other system.
+        difference: the error of ``other`` minus that of ``better``, from 0 to 1, with its interval.
+        adjusted_p: the p value, adjusted for all pairs of the dataset.
     """
 
     better: SystemRecords
@@ -38,19 +39,19 @@ class PairComparison:
 
     @property
     def differs(self) -> bool:
-        """Whether the data tell the two apart."""
+        """Whether the two are distinguishable at 5%."""
         return self.adjusted_p < 1 - CONFIDENCE
 
     def includes(self, system: SystemRecords) -> bool:
-        """Whether ``system`` is one of the two."""
+        """Return whether ``system`` is one of the two."""
         return system.name in (self.better.name, self.other.name)
 
 
 def compare_all_pairs(dataset: DatasetRecords) -> list[PairComparison]:
-    """Every pair of classifiers of a dataset.
+    """Compare every pair of classifiers of a dataset.
 
-    The p values are adjusted over all of them, not only over those with the best: which system is the
-    best is read from the same data, and that choice must be paid for.
+    The p values are adjusted over all pairs, not only over those with the best system, because the best system is
+    selected on the same data.
     """
     ordered = sorted(dataset.classifiers, key=lambda system: system.error("eval"))
     wrong = {system.name: system.wrong() for system in ordered}
@@ -65,25 +66,41 @@ def compare_all_pairs(dataset: DatasetRecords) -> list[PairComparison]:
 
 
 def select_pairs_with_best(dataset: DatasetRecords, found: list[PairComparison]) -> list[PairComparison]:
-    """Those of ``found`` that compare the lowest mean eval error with the rest."""
+    """Select the pairs with the system that has the lowest mean eval error.
+
+    Args:
+        dataset: the dataset.
+        found: all pairs of its classifiers.
+
+    Returns:
+        The selected pairs.
+    """
     best = min(dataset.classifiers, key=lambda system: system.error("eval"))
     return [pair for pair in found if pair.better.name == best.name]
 
 
 def select_manual_tuned_pairs(found: list[PairComparison]) -> list[PairComparison]:
-    """Those of ``found`` that compare a manual model with a tuned one."""
+    """Select the pairs of a manual and a tuned model."""
     return [pair for pair in found if {pair.better.kind, pair.other.kind} == {"manual", "tuner"}]
 
 
 def describe_winner(dataset: DatasetRecords, found: list[PairComparison]) -> str:
-    """Which system has the lowest eval error, and from which others it can be told apart."""
+    """Describe which system has the lowest eval error, and from which others it is distinguishable.
+
+    Args:
+        dataset: the dataset.
+        found: all pairs of its classifiers.
+
+    Returns:
+        Some sentences.
+    """
     if not dataset.classifiers:
         return "No classifier was compared."
     best = min(dataset.classifiers, key=lambda system: system.error("eval"))
     against = select_pairs_with_best(dataset, found)
     start = f"{best.name} has the lowest mean eval error ({_percent(best.error('eval'))})."
     if not against:
-        return f"{start} Nothing else was compared with it."
+        return f"{start} No other system was compared with it."
     equal = [pair for pair in against if not pair.differs]
     if not equal:
         return f"{start} It is better than all others. {_caution(dataset)}".strip()
@@ -98,47 +115,56 @@ def _with_intervals(found: list[PairComparison]) -> str:
 
 
 def describe_manual_and_tuned(dataset: DatasetRecords, found: list[PairComparison]) -> str:
-    """Manual against tuned: the pair that dev alone would choose, then how all such pairs fall out."""
+    """Describe manual against tuned models: the best pair on dev, and the outcomes of all pairs.
+
+    Args:
+        dataset: the dataset.
+        found: all pairs of its classifiers.
+
+    Returns:
+        Some sentences.
+    """
     manual, tuned = dataset.systems_of_kind("manual"), dataset.systems_of_kind("tuner")
     if not manual or not tuned:
         absent = "manual model" if not manual else "tuner"
-        return f"Manual against tuned stays open, since no {absent} was run."
+        return f"Manual and tuned models cannot be compared: no {absent} was run."
     expert, search = (min(systems, key=lambda system: system.error("dev")) for systems in (manual, tuned))
     pair = next(pair for pair in found if pair.includes(expert) and pair.includes(search))
     return (
-        f"Chosen by dev error, as a blind user must, the manual model is {expert.name} "
+        f"Chosen by dev error, as in a blind study, the manual model is {expert.name} "
         f"({_percent(expert.error('eval'))} on eval) and the tuned one {search.name} "
-        f"({_percent(search.error('eval'))}). {_outcome(pair)} {_tally(select_manual_tuned_pairs(found))}{_caution(dataset)}"
+        f"({_percent(search.error('eval'))}). {_outcome(pair)} "
+        f"{_tally(select_manual_tuned_pairs(found))}{_caution(dataset)}"
     ).strip()
 
 
 def describe_published_gaps(records: ReportRecords) -> list[str]:
-    """What is to be said of the published study: of #10, and of whatever else was compared here."""
+    """Describe the published differences on #10 and on every other published dataset of this report."""
     compared = {dataset.manifest.published for dataset in records.datasets}
     return [describe_published_gap(number) for number in PUBLISHED if number == "10" or number in compared]
 
 
 def describe_published_gap(number: str) -> str:
-    """Whether the published manual and tuned errors on a dataset can be told apart, from the printed numbers."""
+    """Describe whether the published manual and tuned errors on a dataset are distinguishable."""
     manual, tuned = (load_published().errors[number, system] for system in PUBLISHED[number])
     samples = load_published().sizes[number].eval
     parts = [binomial_component(row.eval / 100, samples) for row in (manual, tuned)]
     found = estimate_difference((tuned.eval - manual.eval) / 100, parts)
     half = found.high - found.value
     word = "exceeds" if found.excludes_zero() else "lies within"
-    said = (
+    text = (
         f"The published difference between {manual.system} ({manual.eval:.2f}%) and {tuned.system} ({tuned.eval:.2f}%) "
-        f"on #{number}, {_points(found.value)} on {samples:,} eval samples, {word} the sampling error: taken as "
-        f"independent, two such error rates must differ by more than {_points(half)} for a 95% interval to leave out 0."
+        f"on #{number}, {_points(found.value)} on {samples:,} eval samples, {word} the sampling error: two independent "
+        f"error rates must differ by more than {_points(half)} for a 95% interval to exclude 0."
     )
     if found.excludes_zero():
         return (
-            f"{said} That holds for samples drawn one by one; these belong to patients, whose number is not printed, "
-            "and few patients would make the error larger."
+            f"{text} This assumes independent samples. These belong to patients, whose number is not published; few "
+            "patients would make the sampling error larger."
         )
     return (
-        f"{said} The paper does not say on how many samples the two models disagree. Only if on no more than "
-        f"{max_disagreements(found.value, samples):,} of them would a paired test tell them apart."
+        f"{text} The paper does not report on how many samples the two models disagree. A paired test would find a "
+        f"difference only with at most {max_disagreements(found.value, samples):,} disagreements."
     )
 
 
@@ -155,18 +181,18 @@ def _tally(found: list[PairComparison]) -> str:
     open_pairs = len(found) - sum(won.values())
     return (
         f"Of all {len(found)} pairs of a manual and a tuned model, the manual one is better in {won['manual']}, "
-        f"the tuned one in {won['tuned']}, and {open_pairs} cannot be told apart. "
+        f"the tuned one in {won['tuned']}, and {open_pairs} are not distinguishable. "
     )
 
 
 def _caution(dataset: DatasetRecords) -> str:
-    said = []
+    sentences = []
     if len(dataset.classifiers[0].runs) == 1:
-        said.append("With a single seed the variance over seeds is unknown: this covers sampling error only.")
+        sentences.append("With a single seed the variance over seeds is unknown: this covers the sampling error only.")
     if not all(system.blind for system in dataset.classifiers):
         names = [system.name for system in dataset.classifiers if not system.blind]
-        said.append(f"Not every look was blind: {_listed(names)}.")
-    return " ".join(said)
+        sentences.append(f"Not every decode was blind: {_listed(names)}.")
+    return " ".join(sentences)
 
 
 def _word(system: SystemRecords) -> str:
@@ -182,7 +208,7 @@ def _interval(pair: PairComparison) -> str:
 
 
 def format_p(p: float) -> str:
-    """p as one writes it in a sentence."""
+    """Format a p value for a sentence, with its sign of comparison."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 

@@ -1,6 +1,6 @@
-"""The statistics of tuners that were run with the same seeds: pairs, the probability of outperforming, ranks.
+"""Statistics of tuners with the same seeds: paired differences, the probability of outperforming, ranks.
 
-Errors are shares of wrong samples, from 0 to 1. The tuners of a dataset are paired by seed.
+Errors are shares of misclassified samples, from 0 to 1. The tuners of a dataset are paired by seed.
 """
 
 import math
@@ -21,11 +21,11 @@ from blindtune.report.stats.statistics import (
     sample_component,
 )
 
-#: From here on outperforming counts as meaningful (Bouthillier et al. 2021, arXiv 2103.03098).
+#: From this probability on, outperforming counts as meaningful (Bouthillier et al. 2021, arXiv 2103.03098).
 MEANINGFUL_PROBABILITY = 0.75
-#: With fewer pairs not even winning all of them is significant: 2 / 2**5 is 6%, 2 / 2**6 is 3%.
+#: With fewer pairs, not even winning all of them is significant: 2 / 2**5 is 6%, 2 / 2**6 is 3%.
 MIN_PAIRS = 6
-#: The variance of a random effect of so few datasets says nothing.
+#: With fewer datasets, the variance of their random effect cannot be estimated.
 MIN_DATASETS = 6
 RESAMPLES = 10_000
 
@@ -34,13 +34,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outperformance:
-    """How often a run of the first beats the run of the second with the same seed; a tie is half a win.
+    """How often a run of the first system beats the run of the second with the same seed; a tie is half a win.
 
     Attributes:
-        share: the estimate of P(first > second).
-        low, high: its 95% percentile bootstrap interval; meaningless for a few pairs.
-        p: of the sign test, ties left out: two-sided probability of as many wins if both were equal.
-        pairs: of runs.
+        share: the estimated probability of outperforming, P(first > second).
+        low: the lower end of its 95% percentile bootstrap interval; meaningless for few pairs.
+        high: the upper end.
+        p: the two-sided p value of the sign test, without ties.
+        pairs: the number of pairs of runs.
     """
 
     share: float
@@ -51,27 +52,28 @@ class Outperformance:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether the first wins more often than chance does.
+        """Whether the first system wins more often than by chance.
 
-        The bootstrap alone would say so of equals in 12 of 100 cases with 7 pairs; hence the exact test beside it.
+        With 7 pairs, the bootstrap interval alone would find this for 12% of equal systems. So the exact sign test
+        must agree.
         """
         return self.low > 0.5 and self.p < 1 - CONFIDENCE
 
     @property
     def is_meaningful(self) -> bool:
-        """Whether the first is ahead, and so often that it matters."""
+        """Whether the first system wins more often than by chance, and possibly often enough to matter."""
         return self.is_ahead and self.high > MEANINGFUL_PROBABILITY
 
 
 @dataclass(frozen=True)
 class RankTest:
-    """Friedman's test and Nemenyi's critical difference over datasets.
+    """Mean ranks over datasets, with Friedman's test and Nemenyi's critical difference.
 
     Attributes:
-        mean: the mean rank of each system, 1 the best; ties share theirs.
-        p: of Friedman's test; None for fewer than three systems or two datasets.
-        critical: two mean ranks must differ by more to be told apart at 5%.
-        datasets: over which the ranks were taken.
+        mean: the mean rank of each system; 1 is the best, ties share their rank.
+        p: the p value of Friedman's test; None for fewer than three systems or two datasets.
+        critical: the critical difference: two mean ranks must differ by more to be distinguishable at 5%.
+        datasets: the number of datasets.
     """
 
     mean: list[float]
@@ -82,11 +84,11 @@ class RankTest:
 
 @dataclass(frozen=True)
 class MixedModelFit:
-    """What a linear mixed model says of the systems.
+    """The result of a linear mixed model.
 
     Attributes:
-        p: of no difference between any two.
-        half: half the 95% interval of the difference of two systems.
+        p: the p value for no difference between any two systems.
+        half: half the width of the 95% interval of the difference of two systems.
     """
 
     p: float
@@ -96,11 +98,15 @@ class MixedModelFit:
 def compare_paired_by_seed(
     first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
 ) -> Difference:
-    """The mean error of ``first`` minus that of ``second``, run with the same seeds on the same eval samples.
+    """Estimate the difference of two mean errors of runs with the same seeds on the same eval samples.
 
     Args:
-        first, second: whether each sample is wrong, (seeds, samples).
-        groups: the same by group, where samples go together.
+        first: whether the first system misclassifies each sample, ``(n_seeds, n_samples)``.
+        second: the same for the second system.
+        groups: the counts by group, if the samples belong to groups.
+
+    Returns:
+        The mean error of ``first`` minus that of ``second``.
     """
     d = first.mean(axis=1) - second.mean(axis=1)
     deviation = compute_sd(d.tolist())
@@ -109,11 +115,15 @@ def compare_paired_by_seed(
 
 
 def estimate_outperformance(first: Sequence[float], second: Sequence[float], name: Sequence[str]) -> Outperformance:
-    """How often ``first`` has the lower error.
+    """Estimate how often the first system has the lower error of two runs with the same seed.
 
     Args:
-        first, second: errors by seed, in the same order.
-        name: what is compared; the bootstrap's seed derives from it.
+        first: the errors of the first system by seed.
+        second: the errors of the second system in the same order of seeds.
+        name: names what is compared; the seed of the bootstrap derives from it.
+
+    Returns:
+        The estimate with its interval and the sign test.
     """
     from scipy import stats
 
@@ -128,10 +138,13 @@ def estimate_outperformance(first: Sequence[float], second: Sequence[float], nam
 
 
 def rank_systems(errors: Floats) -> RankTest:
-    """Ranks of the systems over the datasets (Friedman 1937; Nemenyi 1963; Demšar, JMLR 7, 2006).
+    """Rank systems over datasets (Friedman 1937; Nemenyi 1963; Demšar, JMLR 7, 2006).
 
     Args:
-        errors: (datasets, systems), two systems or more.
+        errors: the errors, ``(n_datasets, n_systems)``, of at least two systems.
+
+    Returns:
+        The mean ranks with both tests.
     """
     from scipy import stats
 
@@ -143,7 +156,15 @@ def rank_systems(errors: Floats) -> RankTest:
 
 
 def compute_critical_difference(systems: int, datasets: int) -> float:
-    """By how much two mean ranks must differ to be told apart at 5% (Nemenyi 1963)."""
+    """Return by how much two mean ranks must differ to be distinguishable at 5% (Nemenyi 1963).
+
+    Args:
+        systems: the number of systems.
+        datasets: the number of datasets.
+
+    Returns:
+        The critical difference, in ranks.
+    """
     from scipy import stats
 
     q = float(stats.studentized_range.ppf(CONFIDENCE, systems, np.inf)) / math.sqrt(2)
@@ -151,16 +172,16 @@ def compute_critical_difference(systems: int, datasets: int) -> float:
 
 
 def fit_mixed_model(errors: Floats) -> MixedModelFit | None:
-    """The linear mixed model with systems fixed; datasets, their seeds and system by dataset random.
+    """Fit a linear mixed model: systems fixed; datasets, their seeds, and system by dataset random.
 
-    Every system has every seed of every dataset, and with such balanced data the model's test is the F test on the
-    means over the seeds against what is left when systems and datasets are taken out.
+    Every system has every seed of every dataset. For such balanced data the test of the model is the F test of the
+    means over the seeds against the residual after systems and datasets.
 
     Args:
-        errors: means over the seeds, (datasets, systems).
+        errors: the mean errors over the seeds, ``(n_datasets, n_systems)``.
 
     Returns:
-        None for fewer datasets than `MIN_DATASETS`, or where nothing is left to test against.
+        The result; None for fewer than `MIN_DATASETS` datasets or a residual of 0.
     """
     from scipy import stats
 
@@ -176,7 +197,15 @@ def fit_mixed_model(errors: Floats) -> MixedModelFit | None:
 
 
 def compute_rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's rank correlation; None where fewer than three values, or all equal, leave it unknown."""
+    """Compute Spearman's rank correlation.
+
+    Args:
+        first: values.
+        second: as many other values.
+
+    Returns:
+        The correlation; None for fewer than three values or for constant values.
+    """
     from scipy import stats
 
     if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:

@@ -1,8 +1,8 @@
-"""The statistics of the report: differences of error rates, their intervals, and several at once.
+"""Differences of error rates, their confidence intervals, and adjustment for several tests.
 
-Errors are shares of wrong samples, from 0 to 1. A difference has a variance made of independent parts: that
-of the eval samples, and that of the seeds of each system. The interval uses the t distribution with
-the degrees of freedom of Welch (Biometrika 34, 1947) and Satterthwaite (Biometrics Bulletin 2, 1946).
+Errors are shares of misclassified samples, from 0 to 1. The variance of a difference is the sum of independent
+components: that of the eval samples and that of the seeds of each system. The interval uses the t distribution with the
+degrees of freedom of Welch (Biometrika 34, 1947) and Satterthwaite (Biometrics Bulletin 2, 1946).
 """
 
 import math
@@ -17,11 +17,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class VarianceComponent:
-    """An independent part of a variance.
+    """An independent component of the variance of a mean.
 
     Attributes:
-        variance: its estimate, of the mean and not of one value.
-        freedom: the degrees of freedom of that estimate; infinite where it is as good as known.
+        variance: the estimated variance of the mean, not of a single value.
+        freedom: the degrees of freedom of the estimate; infinite if the variance is known.
     """
 
     variance: float
@@ -30,13 +30,14 @@ class VarianceComponent:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference and how sure it is.
+    """A difference with its uncertainty.
 
     Attributes:
         value: the difference.
         error: its standard error.
-        low, high: the two-sided 95% interval.
-        p: two-sided probability of a difference as large if there were none.
+        low: the lower end of the two-sided 95% interval.
+        high: the upper end.
+        p: the two-sided p value for no difference.
     """
 
     value: float
@@ -46,17 +47,18 @@ class Difference:
     p: float
 
     def excludes_zero(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Return whether the interval excludes 0."""
         return not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
 class PairedGroups:
-    """How two systems did on groups of eval samples that go together, such as those of one patient.
+    """The misclassified eval samples of two systems by group, such as by patient.
 
     Attributes:
-        first, second: wrong samples of each group, (seeds, groups).
-        samples: of each group, (groups,).
+        first: those of the first system, ``(n_seeds, n_groups)``.
+        second: those of the second system, ``(n_seeds, n_groups)``.
+        samples: all eval samples of each group, ``(n_groups,)``.
     """
 
     first: NDArray[np.int64]
@@ -65,17 +67,25 @@ class PairedGroups:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean of one value or more."""
+    """Return the mean of one or more values."""
     return math.fsum(values) / len(values)
 
 
 def compute_sd(values: Sequence[float]) -> float | None:
-    """The sample standard deviation (n - 1), or None for a single value."""
+    """Return the sample standard deviation (n - 1); None for a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def estimate_difference(value: float, parts: Sequence[VarianceComponent]) -> Difference:
-    """``value`` with the interval that the parts of its variance give."""
+    """Attach the confidence interval to a difference.
+
+    Args:
+        value: the difference.
+        parts: the independent components of its variance.
+
+    Returns:
+        The difference with its standard error, its 95% interval and its p value.
+    """
     from scipy import stats
 
     error = math.sqrt(math.fsum(part.variance for part in parts))
@@ -87,21 +97,29 @@ def estimate_difference(value: float, parts: Sequence[VarianceComponent]) -> Dif
 
 
 def welch_satterthwaite(parts: Sequence[VarianceComponent]) -> float:
-    """The degrees of freedom of the sum of the parts; infinite where nothing in it is estimated."""
+    """Return the degrees of freedom of a sum of components; infinite if none of them is estimated."""
     total = math.fsum(part.variance for part in parts)
     if total == 0:
         return math.inf
-    # By shares of the total: squares of tiny variances would vanish.
+    # Shares of the total: squares of tiny variances would underflow.
     return _inverse(math.fsum((part.variance / total) ** 2 / part.freedom for part in parts))
 
 
 def binomial_component(share: float, samples: int) -> VarianceComponent:
-    """Binomial variance of an error rate measured on ``samples``."""
+    """Return the binomial variance of an error rate.
+
+    Args:
+        share: the error rate, from 0 to 1.
+        samples: the number of samples it was measured on.
+
+    Returns:
+        The component, with infinite degrees of freedom.
+    """
     return VarianceComponent(share * (1 - share) / samples, math.inf)
 
 
 def seed_components(errors: Sequence[float]) -> list[VarianceComponent]:
-    """Variance of the mean over seeds; nothing where a single seed leaves it unknown."""
+    """Return the variance of the mean over seeds; an empty list for a single seed, which leaves it unknown."""
     deviation = compute_sd(errors)
     return [] if deviation is None else [VarianceComponent(deviation**2 / len(errors), len(errors) - 1)]
 
@@ -109,15 +127,18 @@ def seed_components(errors: Sequence[float]) -> list[VarianceComponent]:
 def cluster_component(
     wrong: NDArray[np.float64], samples: NDArray[np.int64], part: VarianceComponent
 ) -> VarianceComponent:
-    """Variance of an error rate, or of a difference of two, where the samples of a group go together.
+    """Return the variance of an error rate, or of a difference of two, for samples that are clustered in groups.
 
-    The groups, not the samples, are then what was drawn (the linearised variance of a ratio, Cochran 1977, chapter
-    6). It is never less than ``part``: few groups may agree by chance.
+    The groups are then the sampling units, not the samples (the linearized variance of a ratio, Cochran 1977, chapter
+    6). The variance is at least that of ``part``, because few groups may agree by chance.
 
     Args:
-        wrong: wrong samples of each group, or their difference, (groups,).
-        samples: of each group, (groups,).
-        part: the variance if all samples were drawn one by one.
+        wrong: the misclassified samples of each group, or their difference, ``(n_groups,)``.
+        samples: the samples of each group, ``(n_groups,)``.
+        part: the variance for independent samples.
+
+    Returns:
+        The component.
     """
     total, freedom = int(samples.sum()), max(1, len(samples) - 1)
     residual = wrong - samples * (wrong.sum() / total)
@@ -128,11 +149,15 @@ def cluster_component(
 def compare_paired(
     first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
 ) -> Difference:
-    """The mean error of ``first`` minus that of ``second`` on the same eval samples; their seeds are independent.
+    """Estimate the difference of two mean errors on the same eval samples, with independent seeds.
 
     Args:
-        first, second: whether each sample is wrong, (seeds, samples); the numbers of seeds may differ.
-        groups: the same by group, where samples go together.
+        first: whether the first system misclassifies each sample, ``(n_seeds, n_samples)``.
+        second: the same for the second system; the number of seeds may differ.
+        groups: the counts by group, if the samples belong to groups.
+
+    Returns:
+        The mean error of ``first`` minus that of ``second``.
     """
     parts = [sample_component(first, second, groups)]
     for wrong in (first, second):
@@ -143,16 +168,20 @@ def compare_paired(
 def sample_component(
     first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
 ) -> VarianceComponent:
-    """Variance over the eval samples of the difference between two systems.
+    """Return the variance over the eval samples of the difference between two systems.
 
-    Both are averaged over seeds for each sample, so that what is easy or hard for both cancels. The sum of
-    squares is that of two samples more, on each of which only one of the two is wrong: without
-    them, five disagreements that happen to go one way would look like certainty. With many it changes nothing;
-    with few it brings p close to that of McNemar's exact test.
+    Each system is averaged over its seeds per sample, so samples that are easy or hard for both cancel. Two imaginary
+    samples are added to the sum of squares, on each of which only one system is wrong. Without them, five disagreements
+    in the same direction would look like certainty. With few disagreements they bring p close to that of McNemar's
+    exact test; with many they change nothing.
 
     Args:
-        first, second: whether each sample is wrong, (seeds, samples).
-        groups: the same by group, where samples go together.
+        first: whether the first system misclassifies each sample, ``(n_seeds, n_samples)``.
+        second: the same for the second system.
+        groups: the counts by group, if the samples belong to groups.
+
+    Returns:
+        The component.
     """
     d = first.mean(axis=0) - second.mean(axis=0)
     samples = len(d)
@@ -170,18 +199,22 @@ def compare_with_published(
     samples: int,
     clustered: VarianceComponent | None = None,
 ) -> Difference:
-    """Our mean error minus a published one, which is a single run.
+    """Estimate the difference between our mean error and a published one, which is a single run.
 
-    Binomial variance of both, as if their eval samples were not the same: where they are, the true variance
-    is smaller, so what exceeds this interval would exceed the true one too. If the published run
-    is one more draw of ours, seeds add the variance of one run and that of our mean.
+    Both get a binomial variance, as if their eval samples were different. If they are the same, the true variance is
+    smaller, so a difference beyond this interval would also be beyond the true one. The published run is treated as one
+    more run of ours: seeds add the variance of one run and that of our mean.
 
     Args:
-        published, published_samples: the published error and the samples that it was measured on.
-        errors: ours, one per seed.
-        samples: the samples that ours were measured on.
-        clustered: the variance of ours over groups of samples that go together. The published samples are then taken
-            to go together as much: their groups are not known.
+        published: the published error, from 0 to 1.
+        published_samples: the number of samples it was measured on.
+        errors: our errors, one per seed.
+        samples: the number of samples ours were measured on.
+        clustered: the variance of our mean error over groups of samples, if there are groups. The published samples
+            are then assumed to be clustered as much, since their groups are unknown.
+
+    Returns:
+        Our mean error minus the published one.
     """
     theirs, own = binomial_component(published, published_samples), binomial_component(mean(errors), samples)
     if clustered is not None:
@@ -194,7 +227,7 @@ def compare_with_published(
 
 
 def adjust_holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p values that hold for all tests together (Holm, Scand. J. Statist. 6, 1979), in the order given."""
+    """Adjust p values for the number of tests, in the given order (Holm, Scand. J. Statist. 6, 1979)."""
     adjusted, largest = [0.0] * len(p), 0.0
     for rank, number in enumerate(sorted(range(len(p)), key=lambda number: p[number])):
         largest = max(largest, min(1.0, (len(p) - rank) * p[number]))
@@ -203,9 +236,16 @@ def adjust_holm(p: Sequence[float]) -> list[float]:
 
 
 def max_disagreements(value: float, samples: int) -> int:
-    """On how many samples two models may disagree at most for a paired difference ``value`` to be beyond 95%.
+    """Return the largest number of disagreements with which a paired difference is significant at 5%.
 
     The paired standard error is at most sqrt(disagreements) / samples.
+
+    Args:
+        value: the difference of the error rates.
+        samples: the number of samples.
+
+    Returns:
+        The number of samples on which the two models may disagree at most.
     """
     from scipy import stats
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The tables of the report, one module each; `write` writes all of them."""

@@ -24,7 +24,7 @@ _OURS: dict[str, Callable[[ModelCard], object]] = {
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per argument and value; the systems that share it stand in one row."""
+    """Build the table: one row per argument and value, with all systems that share it."""
     rows = _merged(
         [row for dataset in records.datasets for system in dataset.systems for row in _rows(dataset, system)]
     )
@@ -37,17 +37,18 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("systems", "Used by", wide=True),
     ]
     notes = [
-        "Published values of tuner arguments are those of the published Table 2, which holds for all its datasets. "
-        "Published training settings were printed for #10 and #11 only.",
-        "'In the search space' means that the argument was a dimension of it; the value is that of the chosen trial.",
-        "Our tuners minimise dev error, which orders trials as the published val_accuracy does. 'last' or 'best' names "
-        "the epoch whose dev error counts.",
+        "Published tuner arguments are those of the published Table 2, for all its datasets. Training settings were "
+        "published for #10 and #11 only.",
+        "'In the search space': the argument was a dimension of the search space; the value is that of the selected "
+        "trial.",
+        "Our tuners minimize the dev error, which ranks trials as the published val_accuracy does. 'last' or 'best' "
+        "names the epoch whose dev error counts.",
     ]
     return ReportTable("table2_arguments", "Table 2. The arguments of the tuners and of training", rows, columns, notes)
 
 
 def _merged(rows: list[Row]) -> list[Row]:
-    """Rows that differ in nothing but dataset and system, put together; the systems by dataset."""
+    """Merge rows that differ in dataset and system only, and list the systems by dataset."""
     together: dict[tuple[Cell, ...], list[Row]] = {}
     for row in rows:
         together.setdefault(tuple(row[key] for key in _SAME), []).append(row)
@@ -64,7 +65,7 @@ def _merged(rows: list[Row]) -> list[Row]:
 
 
 def _place(row: Row) -> tuple[int, int]:
-    """Tuners first, since the table is about them, and their arguments in the published order."""
+    """Return the sort key: tuners first, their arguments in the published order."""
     order = ["library", *(argument.name for argument in load_published().arguments.arguments), *TRAINING]
     argument = str(row["argument"])
     return _KINDS.index(str(row["kind"])), order.index(argument) if argument in order else len(order)
@@ -78,7 +79,7 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
             ours = _ours(system, argument.name)
             yield _row(dataset, system, argument.name, argument.meaning, argument.published, ours)
     if describe_view(system.runs[0].card) is not None:
-        yield _row(dataset, system, "sees", "what of a sample is seen", None, str(describe_view(system.runs[0].card)))
+        yield _row(dataset, system, "view", "view of a sample", None, str(describe_view(system.runs[0].card)))
     if system.kind in ("tuner", "manual"):
         yield from _training_rows(dataset, system)
     else:
@@ -90,11 +91,11 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
 
 def _training_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
     number = dataset.manifest.published
-    said = load_published().training(number, system.kind)
+    training = load_published().training(number, system.kind)
     for name in TRAINING:
-        known, meaning = getattr(said, name, None), "training setting"
+        known, meaning = getattr(training, name, None), "training setting"
         if system.kind == "tuner" and name in {argument.name for argument in load_published().arguments.arguments}:
-            # Table 2 has a range for a tuner's epochs and batch size; what was used for a dataset stands elsewhere.
+            # Table 2 has a range for a tuner's epochs and batch size; those of a dataset are in section V and Table 5.
             if known is None:
                 continue
             meaning = f"the same, for #{number}"
@@ -113,7 +114,7 @@ def _value(card: ModelCard, name: str) -> object:
 
 
 def _text(value: object) -> str:
-    """A hyperparameter; those of an estimate come as a group per split."""
+    """Format a hyperparameter; an estimate of the Bayes error has one per split."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {part}" for name, part in value.items())
     return str(value)

@@ -1,11 +1,11 @@
-"""The raw files that gave no sample, and why."""
+"""The table of rejected raw files, with the reasons."""
 
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per bad file."""
+    """Build the table: one row per file."""
     rows = [row for dataset in records.datasets for row in _rows(dataset)]
     columns = [
         text_column("dataset", "Dataset"),
@@ -13,7 +13,9 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("file", "File", wide=True),
         text_column("reason", "Reason", wide=True),
     ]
-    notes = ["Each file is one below the folder of its corpus. It gave no sample, and is not mended or replaced."]
+    notes = [
+        "Paths are relative to the folder of the corpus. These files gave no sample and were not repaired or replaced."
+    ]
     whole = [dataset.title for dataset in records.datasets if dataset.manifest.bad_files == {}]
     if whole:
         notes.append(f"No file was bad in {', '.join(whole)}.")

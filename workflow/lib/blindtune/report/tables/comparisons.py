@@ -1,4 +1,4 @@
-"""The comparisons: the best system of each dataset against the others, and manual against tuned."""
+"""The table of comparisons: the best system of each dataset against the others, and manual against tuned."""
 
 from dataclasses import dataclass
 
@@ -25,19 +25,18 @@ from blindtune.report.table import (
 )
 
 RULE = (
-    "How it is judged: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The "
-    "variance of the mean difference is that over the samples (with one imagined sample more on which only the first "
-    "is wrong, and one on which only the second is, so that a few disagreements do not look like certainty), or over "
-    "the patients where samples belong to patients and that is more, plus, if "
-    "there are several seeds, that over the seeds of each system. The 95% interval uses the t quantile with "
-    "Welch-Satterthwaite degrees of freedom and holds for one pair alone; with two or three seeds that differ "
-    "much it is very wide. The verdict follows the p value, adjusted by Holm's method over all pairs of the dataset, "
-    "at 5%; so a pair whose interval leaves out 0 may still count as not distinguishable."
+    "Method: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The variance of "
+    "the mean difference is that over the samples, or that over the patients if samples belong to patients and it is "
+    "larger. Two imaginary samples are added, on each of which only one system is wrong, so that a few disagreements "
+    "do not look like certainty. With several seeds, the variance over the seeds of each system is added. The 95% "
+    "interval uses the t quantile with Welch-Satterthwaite degrees of freedom and is not adjusted for several pairs; "
+    "with two or three seeds that differ much it is very wide. The verdict uses the p value, adjusted by Holm's method "
+    "over all pairs of the dataset, at 5%. So a pair whose interval excludes 0 may still be not distinguishable."
 )
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per pair that answers a question; the answers in words are its findings."""
+    """Build the table: one row per pair and question; its findings are the answers in words."""
     rows: list[Row] = []
     for dataset in records.datasets:
         found = compare_all_pairs(dataset)
@@ -58,7 +57,7 @@ def build(records: ReportRecords) -> ReportTable:
         Column("95% interval", _interval, numeric=True),
         Column("adjusted p", _p, numeric=True),
         text_column("verdict", "Verdict"),
-        text_column("blind", "Looks"),
+        text_column("blind", "Decodes"),
     ]
     return ReportTable(
         "comparisons", "Comparisons on the same eval samples", rows, columns, [RULE], list_findings(records)
@@ -67,7 +66,13 @@ def build(records: ReportRecords) -> ReportTable:
 
 @dataclass(frozen=True)
 class DatasetAnswers:
-    """What is said of one dataset."""
+    """The sentences about one dataset.
+
+    Attributes:
+        title: the title of the dataset.
+        winner: which system has the lowest eval error.
+        headline: manual against tuned models.
+    """
 
     title: str
     winner: str
@@ -75,20 +80,20 @@ class DatasetAnswers:
 
 
 def answer_questions(records: ReportRecords) -> list[DatasetAnswers]:
-    """Per dataset, who won, and manual against tuned."""
-    said = []
+    """Describe the best system, and manual against tuned models, for each dataset."""
+    answers = []
     for dataset in records.datasets:
         found = compare_all_pairs(dataset)
-        said.append(
+        answers.append(
             DatasetAnswers(dataset.title, describe_winner(dataset, found), describe_manual_and_tuned(dataset, found))
         )
-    return said
+    return answers
 
 
 def list_findings(records: ReportRecords) -> list[str]:
-    """The answers in a row, and what is to be said of the published gap."""
-    said = [f"{each.title}: {text}" for each in answer_questions(records) for text in (each.winner, each.headline)]
-    return [*said, *describe_published_gaps(records)]
+    """Return all answers, followed by the descriptions of the published differences."""
+    sentences = [f"{each.title}: {text}" for each in answer_questions(records) for text in (each.winner, each.headline)]
+    return [*sentences, *describe_published_gaps(records)]
 
 
 def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:

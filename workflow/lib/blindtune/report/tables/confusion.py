@@ -1,4 +1,4 @@
-"""The confusion matrices: which class was answered for which."""
+"""The table of confusion matrices."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from blindtune.report.table import (
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset, system and true class; a column per answered class."""
+    """Build the table: one row per dataset, system and true class, one column per predicted class."""
     classes = max((len(dataset.manifest.classes) for dataset in records.datasets), default=0)
     rows = [
         row for dataset in records.datasets for system in dataset.classifiers for row in _rows(dataset, system, classes)
@@ -27,13 +27,13 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("system", "System"),
         text_column("true", "True class"),
         number_column("error", "Missed %", 2),
-        *(_answered(at) for at in range(1, classes + 1)),
+        *(_predicted(at) for at in range(1, classes + 1)),
     ]
     seeds = len(records.seeds)
     notes = [
-        "Eval samples of the class of the row that were answered as the class of the column; the classes of a dataset "
-        "are numbered in its rows. " + (f"Summed over the {seeds} seeds." if seeds > 1 else "Of the single seed."),
-        "Missed: the share of the samples of a class that were answered as another.",
+        "Eval samples of the true class (row) by predicted class (column); the rows number the classes of a dataset. "
+        + (f"Summed over the {seeds} seeds." if seeds > 1 else "For the single seed."),
+        "Missed: the share of the samples of a class that were predicted as another class.",
     ]
     return ReportTable("confusion", "Confusion matrices on eval", rows, columns, notes)
 
@@ -62,8 +62,8 @@ def _rows(dataset: DatasetRecords, system: SystemRecords, classes: int) -> list[
     return rows
 
 
-def _answered(at: int) -> Column:
-    # Nothing, where a dash would stand for a class that the dataset does not have.
+def _predicted(at: int) -> Column:
+    # Empty for a class that the dataset does not have; a dash would read as a missing value.
     return Column(
-        str(at), lambda row: "" if row[f"as_{at}"] is None else format_number(row[f"as_{at}"], 0), "answered as", True
+        str(at), lambda row: "" if row[f"as_{at}"] is None else format_number(row[f"as_{at}"], 0), "predicted as", True
     )

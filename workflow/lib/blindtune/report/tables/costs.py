@@ -1,4 +1,4 @@
-"""The costs: what each system was given, what it spent, and what became of its trials."""
+"""The table of costs: the budget of each system, what it spent, and the outcomes of its trials."""
 
 from collections.abc import Callable
 from typing import get_args
@@ -23,7 +23,7 @@ from blindtune.report.tables.times import format_seconds
 STATUSES: tuple[str, ...] = get_args(Status)
 UNITS = ("trials", "epochs", "seconds")
 
-#: What is counted in each study, beside its statuses.
+#: The counts of each study, besides the trials by status.
 COUNTED: dict[str, Callable[[RunRecords], float]] = {
     "trials": lambda run: run.card.spent.trials,
     "trials_valid": lambda run: run.card.spent.trials - run.card.statuses.get("invalid", 0),
@@ -36,49 +36,49 @@ COUNTED: dict[str, Callable[[RunRecords], float]] = {
 }
 
 RANDOM_KERAS_TUNER = (
-    "Keras Tuner's random search never tries a set twice. A space has few sets of one layer, so a long search uses "
-    "them up and drifts to deeper networks, and ends before its budget where the space is small. The published method "
-    "does the same."
+    "Keras Tuner's random search never tries a configuration twice. A space has few configurations with one layer, so "
+    "a long search exhausts them and drifts to deeper networks; in a small space it ends before its budget is spent. "
+    "The published method does the same."
 )
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset and system: means over the seeds of one study each."""
+    """Build the table: one row per dataset and system, with means over the seeds."""
     rows = [_row(dataset, system) for dataset in records.datasets for system in dataset.systems]
     columns = [
         text_column("dataset", "Dataset"),
         text_column("data", "Data"),
         text_column("system", "System"),
-        *(number_column(f"given_{unit}", unit, 0, "given") for unit in UNITS),
+        *(number_column(f"given_{unit}", unit, 0, "budget") for unit in UNITS),
         _count("trials", "trials", "spent"),
-        _count("trials_valid", "invalid left out", "spent"),
+        _count("trials_valid", "without invalid", "spent"),
         _count("epochs", "epochs", "spent"),
         Column("seconds, wall / CPU", _seconds, "spent", numeric=True),
         *(_count(status, status, "of the trials") for status in STATUSES),
         Column("of which", _kinds, "of the trials", wide=True),
         Column("Ended early", _exhausted, numeric=True),
     ]
-    return ReportTable("costs", "What each system was given and what it spent", rows, columns, _notes(records))
+    return ReportTable("costs", "Budgets and what was spent", rows, columns, _notes(records))
 
 
 def _notes(records: ReportRecords) -> list[str]:
     notes = [
-        "Every number is the mean over the seeds of one study each. Of several limits that are given, the first that "
-        "is reached ends a search. Where the seconds went stands in the table of times.",
-        "Two accounts of the trials: all that were spent, and those that are left when invalid sets, from which no "
-        "model can be built, are not counted. No set ever halts a search. Epochs are those of all trials, whatever "
-        "became of them; an invalid set has none, but is charged one.",
-        "Promoted: goes on with the set of an earlier trial. Continued: goes on with its weights too, and only the "
-        "epochs that came on top are counted. On a fold: scored within train, by cross-validation. Ended early: in "
-        "so many studies the tuner had no more to propose.",
-        "Reference systems with several candidates count each as a trial.",
+        "Every number is the mean over the seeds. If a budget has several limits, the first that is reached ends the "
+        "search. The table of times shows where the seconds went.",
+        "Trials are counted twice: all of them, and those without the invalid ones, whose configuration gives no "
+        "model. No configuration stops a search. Epochs are those of all trials of any status; an invalid trial has "
+        "none, but is charged one.",
+        "Promoted: repeats the configuration of an earlier trial, with a larger share of the budget. Continued: starts from that trial's weights, "
+        "and only the additional epochs are counted. On a fold: scored within train by cross-validation. Ended early: "
+        "the number of studies whose tuner had nothing more to propose.",
+        "Each candidate of a reference system counts as a trial.",
     ]
     cards = [run.card for run in records.runs if run.card.kind == "tuner"]
     tuners = [card.settings["tuner"] for card in cards]
     if any((tuner["library"], tuner["algorithm"]) == ("keras-tuner", "random") for tuner in tuners):
         notes.append(RANDOM_KERAS_TUNER)
     if len({card.budget.model_dump_json() for card in cards if card.budget}) > 1:
-        notes.append("Not all tuners were given the same: compare only those that were.")
+        notes.append("Not all tuners had the same budget: compare only those that had.")
     return notes
 
 
@@ -100,16 +100,16 @@ def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
 
 
 def _count(key: str, title: str, group: str) -> Column:
-    return Column(title, lambda row: _shown(row[key]), group, numeric=True)
+    return Column(title, lambda row: _format_count(row[key]), group, numeric=True)
 
 
-def _shown(value: Cell) -> str:
+def _format_count(value: Cell) -> str:
     return format_number(value, 0 if value == int(value) else 1) if isinstance(value, int | float) else ABSENT
 
 
 def _kinds(row: Row) -> str:
     kinds = {"promoted": "promoted", "continued": "continued", "on_folds": "on a fold"}
-    return ", ".join(f"{_shown(row[key])} {word}" for key, word in kinds.items() if row[key]) or ABSENT
+    return ", ".join(f"{_format_count(row[key])} {word}" for key, word in kinds.items() if row[key]) or ABSENT
 
 
 def _seconds(row: Row) -> str:

@@ -7,14 +7,14 @@ from blindtune.report.table import ReportTable, Row, join_paths, number_column, 
 SPLITS = ("train", "dev", "eval")
 
 STAND_IN_NOTE = (
-    "Rows marked 'stand-in' were made from data that only look like the published ones. Their numbers and the "
-    "published numbers are not measurements of the same thing."
+    "Rows marked 'stand-in' are from simulated data that resemble the published ones. Their numbers must not be "
+    "compared with the published ones."
 )
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset."""
-    notes = ["Sizes are samples over all classes. Classes are listed with their samples in train / dev / eval."]
+    """Build the table: one row per dataset."""
+    notes = ["Sizes: samples of all classes. Samples per class: in train / dev / eval."]
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE)
     columns = [

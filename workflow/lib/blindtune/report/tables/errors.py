@@ -18,15 +18,15 @@ from blindtune.report.tables.datasets import SPLITS, STAND_IN_NOTE
 
 GAP = "ours − published, eval"
 
-#: Estimates of the Bayes error that stand below the published closed loop, with what they are.
-HONEST = {
+#: Estimates of the Bayes error that are listed below the published closed loop, with their descriptions.
+UNBIASED = {
     "nearest_neighbour": "leave-one-out nearest neighbour",
     "lower_bound": "Cover-Hart lower bound",
 }
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset and system, and one more per honest estimate of the Bayes error."""
+    """Build the table: one row per dataset and system, and one per further estimate of the Bayes error."""
     rows = [row for dataset in records.datasets for system in dataset.systems for row in _rows(dataset, system)]
     columns = [
         text_column("dataset", "Dataset"),
@@ -35,7 +35,7 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("published_system", "row", "published"),
         *(number_column(f"published_{split}", split, 2, "published") for split in SPLITS),
         *(_measured(split) for split in SPLITS),
-        text_column("blind", "look", "ours"),
+        text_column("blind", "decode", "ours"),
         number_column("difference", "difference", 2, GAP),
         Column("95% interval", _interval, GAP, numeric=True),
         text_column("verdict", "verdict", GAP, wide=True),
@@ -48,32 +48,33 @@ def _notes(records: ReportRecords) -> list[str]:
     notes = [
         f"Ours: mean over the seeds {', '.join(map(str, records.seeds))}, ± their standard deviation."
         if several
-        else f"Ours: a single seed, {records.seeds[0]}; how much another seed would change is unknown.",
-        "Verdict: the difference exceeds the sampling error if its two-sided 95% interval leaves out 0. The interval "
-        "is made from the binomial standard errors of both error rates"
+        else f"Ours: a single seed, {records.seeds[0]}; the variance over seeds is unknown.",
+        "Verdict: the difference exceeds the sampling error if its two-sided 95% interval excludes 0. The interval uses "
+        "the binomial standard errors of both error rates"
         + (
-            " and from our spread over the seeds, taken for the published run too (t quantile, Welch-Satterthwaite)."
+            " and our variance over the seeds, assumed for the published run too (t quantile, Welch-Satterthwaite)."
             if several
-            else " alone, since one seed shows no spread."
+            else " only, since a single seed has no variance over seeds."
         ),
-        "Where the data are the published ones, both error rates come from the same eval "
-        "samples. The published answers are not known sample by sample, so "
-        "the two are taken as independent, which makes the interval too wide rather than too narrow. "
-        "'Within' therefore means not shown to differ, not shown to be equal.",
+        "If the data are the published ones, both error rates are from the same eval samples. The published predictions "
+        "are not available per sample, so the two rates are treated as independent, which makes the interval too wide "
+        "rather than too narrow. 'Within' therefore means not shown to differ, not shown to be equal.",
         "BER, the estimate of the Bayes error: 'closed loop' is the published kind, fitted and scored on the same "
-        "samples, which flatters. The leave-one-out error of the nearest neighbour and the lower bound that Cover "
-        "and Hart derive from it are honest; the Bayes error lies between the two where there are many samples.",
+        "samples, which is optimistic. The leave-one-out error of the nearest neighbor and the Cover-Hart lower bound "
+        "derived from it do not have this bias; with many samples, the Bayes error is between the two.",
     ]
     if any(system.clustered_variance() for dataset in records.datasets for system in dataset.systems):
         notes.append(
-            "Where eval samples belong to patients, the patients are what was drawn: the sampling error is that over "
-            "patients, and the published samples are taken to go together as much. The published patients are not "
-            "known, and are not ours."
+            "If eval samples belong to patients, the patients are the sampling units: the sampling error is that over "
+            "patients. The published samples are assumed to be clustered as much; the published patients are unknown "
+            "and differ from ours."
         )
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE + " No verdict is given for them.")
     if any(not run.decode.blind for run in records.runs):
-        notes.append("Rows marked 'not blind': another model of the same study had looked at the eval data before.")
+        notes.append(
+            "Rows marked 'not blind': another model of the same study was decoded on the same eval data before."
+        )
     return notes
 
 
@@ -84,7 +85,7 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> list[Row]:
         return [_row(dataset, system, system.name, errors, known)]
     closed = {split: system.errors(split) for split in SPLITS}
     rows = [_row(dataset, system, f"{system.name}: closed loop", closed, known)]
-    for key, what in HONEST.items():
+    for key, what in UNBIASED.items():
         rows.append(_row(dataset, system, f"{system.name}: {what}", _estimates(system, key), None))
     return rows
 

@@ -1,4 +1,4 @@
-"""What each filter left out of a corpus, by class and split."""
+"""The table of what each filter left out of a corpus, by class and split."""
 
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
@@ -6,7 +6,7 @@ from blindtune.report.tables.datasets import SPLITS
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset, rule and class."""
+    """Build the table: one row per dataset, rule and class."""
     datasets = [dataset for dataset in records.datasets if dataset.manifest.of_corpus]
     rows = [row for dataset in datasets for row in _rows(dataset)]
     columns = [
@@ -17,11 +17,11 @@ def build(records: ReportRecords) -> ReportTable:
         *(number_column(split, split) for split in SPLITS),
     ]
     notes = [
-        "Counted over all good files, before samples were drawn. What is counted stands in the rule's name; where it "
-        "names nothing, it is places that were tried, of which as many were tried as the draw needed.",
+        "Counted over all accepted files, before samples were selected. The name of a rule states the unit; without a "
+        "unit, the count is of candidate positions, of which only as many were tried as needed.",
     ]
     if not datasets:
-        notes.append("No dataset here was cut from a corpus of raw files.")
+        notes.append("No dataset of this report was extracted from a corpus of raw files.")
     return ReportTable("left_out", "What each filter left out", rows, columns, notes)
 
 

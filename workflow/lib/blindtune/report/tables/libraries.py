@@ -58,7 +58,7 @@ def _stated(names: list[str]) -> list[Row]:
             "criterion": fact.criterion,
             "guide": fact.guide,
             "basis": "stated",
-            **{name: fact.of.get(name) for name in names},
+            **{name: fact.by_library.get(name) for name in names},
             "evidence": fact.source,
             "data": None,
             "records": "",

@@ -1,4 +1,4 @@
-"""How the error on eval spreads over patients, or whatever else stands in one split only."""
+"""The table of eval errors per patient."""
 
 from statistics import median
 
@@ -19,7 +19,7 @@ from blindtune.report.tables.datasets import STAND_IN_NOTE
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset with groups and system; every patient stands in the CSV."""
+    """Build the table: one row per system on a dataset with groups; the CSV lists every patient."""
     datasets = [dataset for dataset in records.datasets if dataset.has_groups]
     rows = [_row(dataset, system) for dataset in datasets for system in dataset.classifiers]
     columns = [
@@ -39,15 +39,15 @@ def build(records: ReportRecords) -> ReportTable:
 
 def _notes(records: ReportRecords, datasets: list[DatasetRecords], rows: list[Row]) -> list[str]:
     notes = [
-        "A patient is what stands in one split only; of pictures in folders, the group that their names give. Of each, "
-        "the error is the mean over the seeds, and every patient counts the same, however many samples it has.",
-        "A patient may have samples of one class alone: its error is then how often that class was missed. The column "
-        "by_patient of the CSV lists each patient with its error and its samples.",
+        "All samples of a patient are in one split. For images in folders, a patient is the group in the file names. The "
+        "error of a patient is the mean over the seeds; all patients have the same weight.",
+        "A patient may have samples of one class only; its error is then the share of them that was missed. The column "
+        "by_patient of the CSV lists each patient with its error and its number of samples.",
     ]
     if not rows:
-        notes.append("No dataset here has patients.")
+        notes.append("No dataset of this report has patients.")
     if any(row["patients"] is None for row in rows):
-        notes.append("A dash: the look was taken before errors were counted by patient.")
+        notes.append("A dash: the decode did not record errors per patient.")
     if any(dataset.stand_in for dataset in datasets):
         notes.append(STAND_IN_NOTE)
     return notes
@@ -75,7 +75,16 @@ def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
 
 
 def compute_errors_by_patient(dataset: DatasetRecords, system: SystemRecords) -> list[tuple[str, float, int]]:
-    """Name, error from 0 to 1 (mean over the seeds) and samples of each patient in eval; empty where not recorded."""
+    """Compute the eval error of each patient.
+
+    Args:
+        dataset: the dataset.
+        system: a system on it.
+
+    Returns:
+        The name, the mean error over the seeds from 0 to 1, and the number of samples of each patient; empty if the
+        decode did not record them.
+    """
     found = system.wrong_by_group()
     if found is None:
         return []

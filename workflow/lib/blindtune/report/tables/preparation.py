@@ -1,4 +1,4 @@
-"""The parameters of the preparation: what the config said, and what followed from it."""
+"""The table of preparation parameters: those of the config, and those derived from them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
 
-#: Of a manifest's parameters: what has a table of its own, or is a list of all files.
+#: Parameters of a manifest that another table shows, or that list all files.
 ELSEWHERE = ("bad_files", "left_out", "groups", "raw_sha256")
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset and parameter."""
+    """Build the table: one row per dataset and parameter."""
     rows = [row for dataset in records.datasets for row in _rows(dataset)]
     columns = [
         text_column("dataset", "Dataset"),
@@ -21,16 +21,16 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("value", "Value", wide=True),
     ]
     notes = [
-        "Every value with which a dataset was prepared, those that nobody set included. Config: a key of the dataset's "
-        "entry. Preparation: what was done with it, as the manifest says.",
+        "All parameters of the preparation, defaults included. Config: a key of the dataset in the config. Preparation: "
+        "derived from the config and the data, as recorded in the manifest.",
     ]
-    return ReportTable("preparation", "The parameters of the preparation", rows, columns, notes)
+    return ReportTable("preparation", "Preparation parameters", rows, columns, notes)
 
 
 def _rows(dataset: DatasetRecords) -> Iterator[Row]:
     manifest = dataset.manifest
-    made = {key: value for key, value in manifest.parameters.items() if key not in ELSEWHERE}
-    for given, content in (("config", manifest.source), ("preparation", made)):
+    derived = {key: value for key, value in manifest.parameters.items() if key not in ELSEWHERE}
+    for given, content in (("config", manifest.source), ("preparation", derived)):
         for parameter, value in _flat(content):
             yield {
                 "dataset": dataset.name,
@@ -43,7 +43,7 @@ def _rows(dataset: DatasetRecords) -> Iterator[Row]:
 
 
 def _flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Every value by its path, ``tissue.white``; lists of plain values in one."""
+    """Yield every value with its path, such as ``tissue.max_white``; lists of plain values stay together."""
     for key, value in content.items():
         path = f"{above}{key}"
         if isinstance(value, Mapping) and value:

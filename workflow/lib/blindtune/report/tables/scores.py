@@ -1,4 +1,4 @@
-"""The scores: from dev to eval, and on a scale from random search to the best known."""
+"""The table of scores: dev and eval errors, on a scale from random search to the best system."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ from blindtune.report.table import (
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """The scale of a dataset: 0 is random search, 1 the best known.
+    """The scale of scores of a dataset: 0 is random search, 1 the best system.
 
     Attributes:
-        zero: the random searches; their mean eval error is 0.
-        best: the system with the lowest mean eval error, which is 1.
+        zero: the random searches; their mean eval error has score 0.
+        best: the system with the lowest mean eval error; it has score 1.
     """
 
     zero: list[SystemRecords]
@@ -31,11 +31,11 @@ class ScoreScale:
 
     @property
     def floor(self) -> float:
-        """The eval error of random search, from 0 to 1."""
+        """The mean eval error of random search, from 0 to 1."""
         return sum(system.error("eval") for system in self.zero) / len(self.zero)
 
     def score(self, system: SystemRecords) -> float | None:
-        """Where the mean eval error of ``system`` lies; None where the scale has no length or budgets differ."""
+        """Return the score of a system; None if random search is the best or has another budget."""
         length = self.floor - self.best.error("eval")
         if length <= 0 or (system.kind == "tuner" and not self._same_budget(system)):
             return None
@@ -46,13 +46,13 @@ class ScoreScale:
 
 
 def build_scale(dataset: DatasetRecords) -> ScoreScale | None:
-    """The scale of a dataset; None where no random search was run."""
+    """Return the scale of a dataset; None if no random search was run."""
     zero = find_random_searches(dataset)
     return ScoreScale(zero, min(dataset.classifiers, key=lambda system: system.error("eval"))) if zero else None
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset and classifier: means over the seeds."""
+    """Build the table: one row per dataset and classifier, with means over the seeds."""
     rows = [
         _row(dataset, system, build_scale(dataset)) for dataset in records.datasets for system in dataset.classifiers
     ]
@@ -66,22 +66,22 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("eval", "eval", 2, "error %"),
         number_column("gap", "eval − dev", 2, "error %"),
         number_column("score", "Score", 2),
-        text_column("blind", "Looks"),
+        text_column("blind", "Decodes"),
     ]
     notes = [
-        "Means over the seeds; parameters are those of the frozen models, from the fewest to the most. eval − dev in "
-        "points: dev is what was chosen by, so it flatters the more the more was tried.",
+        "Means over the seeds. Parameters: the weights of the frozen models, from fewest to most. eval − dev: in points. "
+        "Models were selected on dev, so the dev error is optimistic, and more so the more trials a search had.",
         "Score: 0 is the eval error of random search with the same budget, 1 the lowest of all systems here (Kégl "
         "2023, arXiv 2311.15854). A score below 0 is worse than random search; a tuner with another budget has none. "
-        "Which system is 1 was read from eval, "
-        "so that it flatters the one that defines it; whether two scores can be told apart stands in the tables of "
-        "comparisons and of pairs.",
+        "The best system "
+        "was selected on eval, so its score is optimistic. The tables of comparisons and of tuner pairs show whether "
+        "two systems are distinguishable.",
         *(_scale_note(dataset) for dataset in records.datasets),
         *(_correlation_note(dataset) for dataset in records.datasets),
-        "How often the chosen set is worse on eval than the tuner's first one (overtuning; Schneider et al. 2025, "
-        "arXiv 2506.19540) is not known: nothing but the chosen model ever sees eval.",
+        "How often the selected configuration is worse on eval than the tuner's first one (overtuning; Schneider et al. "
+        "2025, arXiv 2506.19540) is unknown: only the selected model is decoded on eval.",
     ]
-    return ReportTable("scores", "From dev to eval, and from random search to the best known", rows, columns, notes)
+    return ReportTable("scores", "Scores from random search to the best system", rows, columns, notes)
 
 
 def _row(dataset: DatasetRecords, system: SystemRecords, scale: ScoreScale | None) -> Row:
@@ -113,7 +113,7 @@ def _scale_note(dataset: DatasetRecords) -> str:
     mean = "the mean of " if len(scale.zero) > 1 else ""
     zero = f"0 is {mean}{names}, {100 * scale.floor:.2f}% on eval"
     if scale.floor <= scale.best.error("eval"):
-        return f"{dataset.title}: no scores, since nothing has a lower eval error than random search ({names})."
+        return f"{dataset.title}: no scores, since no system has a lower eval error than random search ({names})."
     return f"{dataset.title}: {zero}; 1 is {scale.best.name}, {100 * scale.best.error('eval'):.2f}%."
 
 
@@ -123,9 +123,9 @@ def _correlation_note(dataset: DatasetRecords) -> str:
         [system.error("dev") for system in systems], [system.error("eval") for system in systems]
     )
     if found is None:
-        return f"{dataset.title}: too few systems to say whether dev orders them as eval does."
-    shown = f"{found:.2f}".replace("-", "−")
-    return f"{dataset.title}: the rank correlation of dev and eval error over the {len(systems)} systems is {shown}."
+        return f"{dataset.title}: too few systems to tell whether dev ranks them as eval does."
+    text = f"{found:.2f}".replace("-", "−")
+    return f"{dataset.title}: the rank correlation of dev and eval error over the {len(systems)} systems is {text}."
 
 
 def _parameters(row: Row) -> str:

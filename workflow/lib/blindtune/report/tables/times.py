@@ -1,4 +1,4 @@
-"""Where the seconds of every study went."""
+"""The table of times: how the seconds of every study divide into parts."""
 
 from blindtune.core.timing import CpuWallTime
 from blindtune.report.records import ReportRecords, SystemRecords
@@ -8,14 +8,14 @@ from blindtune.report.table import ABSENT, Cell, Column, ReportTable, Row, forma
 PARTS = ("suggest", "build", "train", "evaluate", "save")
 
 FUSED = (
-    "Trained by fused: many trials at once as one model in PyTorch, each with the very numbers that it gets alone; the "
-    "seconds of an epoch are shared among them by their parameters. Without dropout that is the model that the trainer "
-    "pytorch gives, up to rounding. Keras draws other initial weights than PyTorch, whatever trains."
+    "Trained by fused: many trials as one fused PyTorch model, each bit-identical to training it alone. The seconds of an "
+    "epoch are divided among the trials by their numbers of parameters. Without dropout, the trainer pytorch gives the "
+    "same models up to rounding. Keras draws other initial weights than PyTorch, for any trainer."
 )
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset and system: means over the seeds of one study each."""
+    """Build the table: one row per dataset and system, with means over the seeds."""
     rows = [
         {
             "dataset": dataset.name,
@@ -38,10 +38,9 @@ def build(records: ReportRecords) -> ReportTable:
     ]
     hosts = sorted({trial.host for run in records.runs for trial in run.trials})
     notes = [
-        "Means over the seeds of one study each, in wall / CPU seconds of the process that trains; their sums stand in "
-        "the table of costs. Suggesting is all that the tuner itself does, evaluating is scoring on dev, saving is "
-        "writing weights.",
-        f"The trials ran on {', '.join(hosts) or 'no host'}; times on different machines must not be compared.",
+        "Means over the seeds, in wall / CPU seconds of the training process; the table of costs has their sums. suggest: "
+        "all work of the tuner itself; evaluate: scoring on dev; save: writing weights.",
+        f"The trials ran on {', '.join(hosts) or 'no host'}. Times of different machines must not be compared.",
     ]
     if any(row["trainer"] == "fused" for row in rows):
         notes.append(FUSED)
@@ -49,12 +48,21 @@ def build(records: ReportRecords) -> ReportTable:
 
 
 def mean_seconds(system: SystemRecords, part: str, clock: str) -> float:
-    """Seconds of one part of a study, mean over the seeds; ``clock`` is wall or cpu."""
+    """Return the seconds of one part of a study, mean over the seeds.
+
+    Args:
+        system: the system.
+        part: one of `PARTS`.
+        clock: wall or cpu.
+
+    Returns:
+        The seconds.
+    """
     return mean([float(getattr(run.card.spent.seconds.get(part, CpuWallTime()), clock)) for run in system.runs])
 
 
 def format_seconds(value: Cell) -> str:
-    """Seconds with three digits or so."""
+    """Format seconds with about three significant digits."""
     if not isinstance(value, int | float):
         return ABSENT
     return format_number(value, 0 if value >= 100 else 1 if value >= 1 else 2 if value >= 0.1 or value == 0 else 3)

@@ -1,4 +1,4 @@
-"""Every pair of tuners on every dataset, paired by seed."""
+"""The table of tuner pairs: every pair of tuners on every dataset, paired by seed."""
 
 from itertools import combinations
 
@@ -25,7 +25,7 @@ from blindtune.report.table import (
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per dataset and pair of tuners, the one with the lower mean eval error first."""
+    """Build the table: one row per dataset and pair of tuners, the lower mean eval error first."""
     rows = [_row(dataset, better, other) for dataset in records.datasets for better, other in list_tuner_pairs(dataset)]
     columns = [
         text_column("dataset", "Dataset"),
@@ -39,37 +39,46 @@ def build(records: ReportRecords) -> ReportTable:
         Column("95% interval", _outperforms_interval, "P(A > B)", numeric=True),
         text_column("verdict", "Verdict", wide=True),
     ]
-    return ReportTable("tuner_pairs", "Each pair of tuners, paired by seed", rows, columns, _notes(records))
+    return ReportTable("tuner_pairs", "Pairs of tuners, paired by seed", rows, columns, _notes(records))
 
 
 def list_tuner_pairs(dataset: DatasetRecords) -> list[tuple[SystemRecords, SystemRecords]]:
-    """Every pair of tuners of a dataset, the lower mean eval error first."""
+    """Return every pair of tuners of a dataset, the lower mean eval error first."""
     return list(combinations(sorted(dataset.systems_of_kind("tuner"), key=lambda system: system.error("eval")), 2))
 
 
 def estimate_pair(dataset: DatasetRecords, first: SystemRecords, second: SystemRecords) -> Outperformance:
-    """How often ``first`` has the lower eval error than ``second`` with the same seed."""
+    """Estimate how often one tuner has a lower eval error than another with the same seed.
+
+    Args:
+        dataset: the dataset.
+        first: the tuner that may be better.
+        second: the other tuner.
+
+    Returns:
+        The estimate with its interval and the sign test.
+    """
     return estimate_outperformance(first.errors("eval"), second.errors("eval"), (dataset.name, first.name, second.name))
 
 
 def _notes(records: ReportRecords) -> list[str]:
     notes = [
-        "Difference: mean of the differences of the runs with the same seed. Its interval covers sampling eval and, "
-        "with several seeds, what another seed would change (t quantile, Welch-Satterthwaite).",
-        "P(A > B): how often A has the lower eval error of two runs with the same seed, a tie counting half, with a "
-        f"bootstrap interval over the seeds. A outperforms B if the interval lies above 0.5 and reaches {MEANINGFUL_PROBABILITY} "
-        "(Bouthillier et al. 2021, arXiv 2103.03098, who advise 29 pairs). The interval is a little too narrow for few "
-        "pairs: the true value lies in it about 80 to 98 times in 100 with ten pairs, and 92 to 96 with thirty. So the "
-        "sign test must agree at 5%.",
-        f"With fewer than {MIN_PAIRS} seeds nothing is decided and no bootstrap interval is shown: where a few "
-        "seeds fall out alike it shows no doubt at all, though five out of five happen by chance, one way or the "
-        "other, in 6 of 100 cases.",
+        "Difference: mean difference of the runs with the same seed. Its interval covers the sampling of eval and, with "
+        "several seeds, the variance over seeds (t quantile, Welch-Satterthwaite).",
+        "P(A > B): how often A has the lower eval error of two runs with the same seed, ties counting half, with a "
+        "bootstrap interval over the seeds. A outperforms B if the interval is above 0.5 and reaches "
+        f"{MEANINGFUL_PROBABILITY} (Bouthillier et al. 2021, arXiv 2103.03098, who advise 29 pairs). The interval is "
+        "slightly too narrow for few pairs: its coverage is 80% to 98% with ten pairs and 92% to 96% with thirty. So "
+        "the sign test must agree at 5%.",
+        f"With fewer than {MIN_PAIRS} seeds nothing is decided and no bootstrap interval is shown: if all of a few "
+        "seeds agree, the interval has no width, although five of five agree by chance in 6 of 100 cases.",
     ]
     several = [len(list_tuner_pairs(dataset)) for dataset in records.datasets]
     if sum(several) > 1:
         notes.append(
-            f"Intervals and verdicts are those of each pair alone: of {sum(several)} pairs without any difference, the "
-            f"intervals of about {max(1, round((1 - CONFIDENCE) * sum(several)))} would leave out 0 by chance."
+            f"Intervals and verdicts are not adjusted for the number of pairs: of {sum(several)} pairs without a "
+            f"difference, the intervals of about {max(1, round((1 - CONFIDENCE) * sum(several)))} would exclude 0 by "
+            "chance."
         )
     return notes
 

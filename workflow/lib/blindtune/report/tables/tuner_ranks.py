@@ -1,4 +1,4 @@
-"""The tuners over all datasets: ranks, and what so few datasets allow to say."""
+"""The table of tuner ranks over all datasets, with what so few datasets can tell."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from blindtune.report.stats.statistics import mean
 from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
 from blindtune.report.tables.scores import build_scale
 
-#: A tuner and its records on every dataset.
-Everywhere = list[list[SystemRecords]]
+#: The records of each tuner, one per dataset.
+TunersByDataset = list[list[SystemRecords]]
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """One row per tuner that was run on every dataset."""
+    """Build the table: one row per tuner that was run on every dataset."""
     tuners = _everywhere(records.datasets)
     found = _ranks(tuners)
     rows = [
@@ -31,26 +31,26 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("score", "Mean score", 2),
     ]
     notes = [
-        "Ranks by mean eval error, 1 the lowest, ties sharing theirs; only tuners that were run on every dataset. "
-        "Scores are those of the table of scores; the mean is over the datasets that have one.",
+        "Ranks by mean eval error: 1 is the lowest, ties share their rank. Only tuners that were run on every dataset are "
+        "ranked. Mean score: the mean over the datasets that have one in the table of scores.",
         *(_left_out(records.datasets, tuners)),
-        *(_warnings(found, tuners) if found else ["There are no two tuners to be ranked."]),
+        *(_warnings(found, tuners) if found else ["There are fewer than two tuners to rank."]),
     ]
     return ReportTable("tuner_ranks", "The tuners over all datasets", rows, columns, notes)
 
 
-def _everywhere(datasets: list[DatasetRecords]) -> Everywhere:
-    """Each tuner that was run on every dataset, as its records on each."""
+def _everywhere(datasets: list[DatasetRecords]) -> TunersByDataset:
+    """Return the records of each tuner that was run on every dataset."""
     by_name = [{system.name: system for system in dataset.systems_of_kind("tuner")} for dataset in datasets]
     return [[names[name] for names in by_name] for name in by_name[0] if all(name in names for names in by_name)]
 
 
-def _ranks(tuners: Everywhere) -> RankTest | None:
+def _ranks(tuners: TunersByDataset) -> RankTest | None:
     return rank_systems(_errors(tuners)) if len(tuners) > 1 else None
 
 
-def _errors(tuners: Everywhere) -> Floats:
-    """Mean eval errors, (datasets, tuners)."""
+def _errors(tuners: TunersByDataset) -> Floats:
+    """Return the mean eval errors, ``(n_datasets, n_tuners)``."""
     return np.array([[system.error("eval") for system in systems] for systems in tuners]).T
 
 
@@ -70,48 +70,48 @@ def _row(records: ReportRecords, systems: list[SystemRecords], rank: float) -> R
 
 
 def label_data(datasets: list[DatasetRecords]) -> str:
-    """How a row that is made from several datasets is marked."""
+    """Return the mark of a row from several datasets: "real", "stand-in" or "partly stand-in"."""
     stand_in = [dataset.stand_in for dataset in datasets]
     return "stand-in" if all(stand_in) else "partly stand-in" if any(stand_in) else "real"
 
 
-def _left_out(datasets: list[DatasetRecords], tuners: Everywhere) -> list[str]:
+def _left_out(datasets: list[DatasetRecords], tuners: TunersByDataset) -> list[str]:
     kept = {systems[0].name for systems in tuners}
     rest = sorted({system.name for dataset in datasets for system in dataset.systems_of_kind("tuner")} - kept)
-    return [f"Not run on every dataset and so without a rank: {', '.join(rest)}."] if rest else []
+    return [f"Not run on every dataset and therefore without a rank: {', '.join(rest)}."] if rest else []
 
 
-def _warnings(found: RankTest, tuners: Everywhere) -> list[str]:
+def _warnings(found: RankTest, tuners: TunersByDataset) -> list[str]:
     widest = len(tuners) - 1
     p = f"p = {found.p:.3f}" if found.p is not None else "no p: it needs three tuners and two datasets"
     counted = f"{found.datasets} {'dataset' if found.datasets == 1 else 'datasets'}"
     return [
-        f"Friedman's test of the ranks: {p}. Take it with caution, for it is rough with few datasets: of {len(tuners)} "
-        f"tuners on {counted}, two mean ranks must differ by {found.critical:.1f} of a possible {widest} to be told "
-        "apart (Nemenyi, 5%). " + _reading(found, widest),
+        f"Friedman's test of the ranks: {p}. It is approximate with few datasets: for {len(tuners)} tuners on {counted}, "
+        f"two mean ranks must differ by {found.critical:.1f} of a possible {widest} to be distinguishable (Nemenyi, "
+        "5%). " + _reading(found, widest),
         _mixed_sentence(tuners),
     ]
 
 
 def _reading(found: RankTest, widest: int) -> str:
     if found.critical >= widest:
-        return "No outcome whatever could show a difference."
-    apart = max(found.mean) - min(found.mean)
-    return f"The largest difference here is {apart:.1f}{'' if apart > found.critical else ', which is not enough'}."
+        return "No outcome could show a difference."
+    largest = max(found.mean) - min(found.mean)
+    return f"The largest difference here is {largest:.1f}{'' if largest > found.critical else ', which is not enough'}."
 
 
-def _mixed_sentence(tuners: Everywhere) -> str:
+def _mixed_sentence(tuners: TunersByDataset) -> str:
     errors = _errors(tuners)
     if len(errors) < MIN_DATASETS:
         return (
-            f"A linear mixed model (tuner fixed; dataset and seed random) is fitted from {MIN_DATASETS} datasets "
-            f"on; here are {len(errors)}, from which the variance between datasets cannot be told."
+            f"A linear mixed model (tuner fixed; dataset and seed random) needs {MIN_DATASETS} datasets; "
+            f"here are {len(errors)}, too few to estimate the variance between datasets."
         )
     found = fit_mixed_model(errors)
     if found is None:
-        return "A linear mixed model cannot be fitted: nothing is left over to test against."
+        return "A linear mixed model cannot be fitted: the residual is 0."
     return (
         f"Linear mixed model (tuner fixed; dataset, seed and tuner by dataset random): p = {found.p:.3f} for no "
         f"difference between tuners; two mean eval errors must differ by {100 * found.half:.2f} points for a 95% "
-        "interval to leave out 0, unadjusted for the number of pairs."
+        "interval to exclude 0, not adjusted for the number of pairs."
     )

@@ -1,4 +1,4 @@
-"""Every table of the report by its name; `blindtune.report.contents` lists them."""
+"""Write all tables of the report; `blindtune.report.contents` lists them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ from blindtune.report import contents
 from blindtune.report.records import ReportRecords
 from blindtune.report.table import ReportTable, to_csv, to_latex, to_markdown
 
+#: The function that builds each table, by the table's name.
 BUILD: dict[str, Callable[[ReportRecords], ReportTable]] = contents.load_members(contents.TABLES, "build")
 
 FORMATS: dict[str, Callable[[ReportTable], str]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
@@ -16,8 +17,12 @@ FORMATS: dict[str, Callable[[ReportTable], str]] = {"csv": to_csv, "md": to_mark
 def write_tables(records: ReportRecords, folder: Path) -> None:
     """Write every table as ``<name>.csv``, ``<name>.md`` and ``<name>.tex``.
 
+    Args:
+        records: the records of the report.
+        folder: the folder of the tables.
+
     Raises:
-        UserError: a published table is missing, or the disk refuses.
+        UserError: a published table is missing, or a file cannot be written.
     """
     for name, build in BUILD.items():
         table = build(records)
