@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check environment documents
+.PHONY: run test test-fast check environment documents
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -17,6 +17,9 @@ run: $(READY)
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-fast: $(READY)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/checks
 
 check: $(READY)
 	$(BIN)/ruff check .
