@@ -5,8 +5,8 @@ In: the merged config. Out: CONFIG (its pydantic model), PATHS (the tree of resu
 
 from pathlib import Path
 
+from blindtune import stages
 from blindtune.config import schema as configs
-from blindtune.datasets import downloads as registry
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
 
@@ -48,12 +48,12 @@ def environment(wildcards):
 
 
 def dataset_files(wildcards):
-    found = CONFIG.datasets[wildcards.dataset].inputs(PATHS, wildcards.dataset)
+    found = CONFIG.sources[wildcards.dataset].inputs(PATHS, wildcards.dataset)
     return {name: shown(path) for name, path in found.items()}
 
 
 def corpus_folder(wildcards):
-    return shown(CONFIG.datasets[wildcards.dataset].place(PATHS, wildcards.dataset))
+    return shown(CONFIG.sources[wildcards.dataset].place(PATHS, wildcards.dataset))
 
 
 def train_extracts(wildcards):
@@ -61,7 +61,7 @@ def train_extracts(wildcards):
 
 
 def batch_files(wildcards):
-    source, batch = CONFIG.datasets[wildcards.dataset], wildcards.batch
+    source, batch = CONFIG.sources[wildcards.dataset], wildcards.batch
     if source.is_simulated():
         return [PATHS.simulated(wildcards.dataset, batch)]
     folder = source.place(PATHS, wildcards.dataset)
@@ -77,15 +77,16 @@ def source_content(wildcards):
 
 
 def split_config(wildcards):
-    return CONFIG.datasets[wildcards.dataset].split_config()
+    return CONFIG.sources[wildcards.dataset].split_config()
 
 
 def extraction_config(wildcards):
-    return CONFIG.datasets[wildcards.dataset].extraction_config()
+    return CONFIG.sources[wildcards.dataset].extraction_config()
 
 
-def source_module(wildcards):
-    return type(CONFIG.datasets[wildcards.dataset]).__module__
+def source_code(stage):
+    # The digest of the code of a stage of the preparation, as a function of the dataset.
+    return lambda wildcards: stages.source_digest(stage, CONFIG.datasets[wildcards.dataset])
 
 
 def system_files(wildcards):

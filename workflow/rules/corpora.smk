@@ -14,7 +14,7 @@ rule simulate:
         "../../envs/data.yaml"
     params:
         source=split_config,
-        code=lambda wildcards: digest_of(source_module(wildcards)),
+        code=source_code(stages.SIMULATE),
         folder=lambda wildcards: PATHS.corpus(wildcards.dataset),
     message:
         "making the stand-in corpus {wildcards.dataset}: {wildcards.batch}"
@@ -33,7 +33,7 @@ rule extract:
         "../../envs/data.yaml"
     params:
         source=extraction_config,
-        code=lambda wildcards: digest_of(source_module(wildcards)),
+        code=source_code(stages.EXTRACT),
         folder=corpus_folder,
     message:
         "cutting samples from {wildcards.dataset}: {wildcards.batch}"
@@ -54,7 +54,7 @@ rule examples:
         "../../envs/data.yaml"
     params:
         source=source_content,
-        code=lambda wildcards: digest_of("blindtune.datasets.corpus.examples", source_module(wildcards)),
+        code=source_code(stages.EXAMPLES),
         folder=corpus_folder,
     message:
         "taking examples from train of {wildcards.dataset}"

@@ -5,7 +5,7 @@ sealed/<dataset>/seal.json (eval beside it).
 """
 
 from blindtune.core.code_digest import digest_of
-from blindtune.datasets import downloads as registry
+from blindtune.datasets.downloads import get_download
 
 
 rule fetch:
@@ -17,8 +17,8 @@ rule fetch:
     conda:
         "../../envs/data.yaml"
     params:
-        url=lambda wildcards: f"{registry.entry(wildcards.download).url}/{wildcards.file}",
-        sha256=lambda wildcards: registry.entry(wildcards.download).sha256[wildcards.file] or "",
+        url=lambda wildcards: f"{get_download(wildcards.download).url}/{wildcards.file}",
+        sha256=lambda wildcards: get_download(wildcards.download).sha256[wildcards.file] or "",
     message:
         "fetching {wildcards.file} of {wildcards.download}"
     script:
@@ -37,7 +37,7 @@ rule prepare:
         "../../envs/data.yaml"
     params:
         source=source_content,
-        code=lambda wildcards: digest_of("blindtune.datasets.prepared", source_module(wildcards)),
+        code=source_code(stages.PREPARE),
     message:
         "preparing {wildcards.dataset}: train and dev in the open, eval under the seal"
     script:

@@ -28,7 +28,7 @@ _KERAS_TUNER = {
 
 def _drawn(number: str, sizes: dict[str, int]) -> dict[str, Any]:
     return {
-        "source": "drawn",
+        "source": "drawing",
         "published": number,
         "stand_in": True,
         "drawing": f"set_{number}",
@@ -41,7 +41,7 @@ def _drawn(number: str, sizes: dict[str, int]) -> dict[str, Any]:
 def _manual(model: str, published: str) -> dict[str, Any]:
     return {
         "kind": "manual",
-        "published": published,
+        "paper_row": published,
         "model": model,
         "trainer": "fused",
         "training": _MANUAL_TRAINING,
@@ -51,7 +51,7 @@ def _manual(model: str, published: str) -> dict[str, Any]:
 def _tuned(space: str, published: str) -> dict[str, Any]:
     return {
         "kind": "tuner",
-        "published": published,
+        "paper_row": published,
         "tuner": _KERAS_TUNER,
         "space": space,
         "family": "mlp",
@@ -62,14 +62,14 @@ def _tuned(space: str, published: str) -> dict[str, Any]:
 
 def _network(model: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
     """The expert's network for #11 or #12."""
-    return {"kind": "manual", "published": "Manual", "model": model, "training": training, "sees": view}
+    return {"kind": "manual", "paper_row": "Manual", "model": model, "training": training, "view": view}
 
 
 def _searched(space: str, family: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
     """The published study's search for a network for #11 or #12."""
     return _tuned(space, "Auto") | {
         "family": family,
-        "sees": view,
+        "view": view,
         "trainer": "keras",
         "training": _TUNED_TRAINING | training,
     }
@@ -88,11 +88,11 @@ def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
 
 
 #: A patch of 256 whole, at half its size: the published network takes 128.
-_CROPS = {"view": "crops", "side": 128, "downsample": 2, "n_eval_crops": 1, "jitter": 0.1, "rotate": True}
+_CROPS = {"kind": "crops", "side": 128, "downsample": 2, "n_eval_crops": 1, "jitter": 0.1, "rotate": True}
 #: The same in a quarter of the time, for the search.
 _SMALL_CROPS = _CROPS | {"side": 64, "downsample": 4}
-_FRAMES = {"view": "frames"}
-_FEATURES = {"view": "features"}
+_FRAMES = {"kind": "frames"}
+_FEATURES = {"kind": "features"}
 
 #: One of each library; the three also compete on the digits.
 _LIBRARIES = ["kt_hyperband", "op_tpe_median", "sk_halving"]
@@ -100,11 +100,11 @@ _LIBRARIES = ["kt_hyperband", "op_tpe_median", "sk_halving"]
 DEFAULT: dict[str, Any] = {
     "name": "default",
     "seeds": [42, 43, 44],
-    "scoring": "last",
-    "keep": 1,
+    "score_epoch": "last",
+    "keep_best": 1,
     "verbosity": "normal",
     "workers": 1,
-    "repeats": [],
+    "allow_repeated_decode": [],
     "compare": [
         {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},
         {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},
@@ -117,7 +117,7 @@ DEFAULT: dict[str, Any] = {
             "dataset": "digits",
             "systems": ["knn", "rnf", "convnet_m", *_LIBRARIES],
             "budget": {"epochs": 36},
-            "tuners": {
+            "tuner_overrides": {
                 "space": "convnet",
                 "family": "convnet",
                 "trainer": "pytorch",
@@ -145,35 +145,35 @@ DEFAULT: dict[str, Any] = {
             "source": "slides",
             "published": "11",
             "stand_in": True,
-            "made": {"patients": {"train": 32, "dev": 10, "eval": 10}, "side": 1280},
+            "simulate": {"patients": {"train": 32, "dev": 10, "eval": 10}, "side": 1280},
             "patch": 256,
             "mpp": 0.75,
-            "overlap": 0.5,
+            "max_overlap": 0.5,
             "sizes": {"train": 240, "dev": 72, "eval": 72},
         },
         "eeg_12": {
             "source": "eeg",
             "published": "12",
             "stand_in": True,
-            "made": {"patients": 48, "recordings": 1},
+            "simulate": {"patients": 48, "recordings": 1},
             "sizes": {"train": 240, "dev": 60, "eval": 60},
         },
     },
     "systems": {
-        "knn": {"kind": "knn", "published": "KNN", "neighbours": [5, 20, 100]},
+        "knn": {"kind": "knn", "paper_row": "KNN", "n_neighbors": [5, 20, 100]},
         "rnf": {
             "kind": "random_forest",
-            "published": "RNF",
-            "trees": [100],
+            "paper_row": "RNF",
+            "n_estimators": [100],
             "max_depth": [8, 10, 20],
             "min_samples_leaf": [1],
         },
         "bayes": {
             "kind": "bayes",
-            "published": "BER",
-            "train": {"neighbours": 20, "trees": 50, "max_depth": 10, "min_samples_leaf": 1},
-            "dev": {"neighbours": 5, "trees": 50, "max_depth": 0, "min_samples_leaf": 15},
-            "eval": {"neighbours": 5, "trees": 50, "max_depth": 0, "min_samples_leaf": 15},
+            "paper_row": "BER",
+            "train": {"n_neighbors": 20, "n_estimators": 50, "max_depth": 10, "min_samples_leaf": 1},
+            "dev": {"n_neighbors": 5, "n_estimators": 50, "max_depth": 0, "min_samples_leaf": 15},
+            "eval": {"n_neighbors": 5, "n_estimators": 50, "max_depth": 0, "min_samples_leaf": 15},
         },
         "mlp_m": _manual("mlp_m", "MLP-M"),
         "mlp_m1": _manual("mlp_m1", "MLP-M1"),
@@ -181,8 +181,8 @@ DEFAULT: dict[str, Any] = {
         "mlp_a": _tuned("mlp", "MLP-A"),
         "mlp_a1": _tuned("mlp", "MLP-A1"),
         "mlp_a2": _tuned("mlp_dropout", "MLP-A2"),
-        "knn_features": {"kind": "knn", "neighbours": [5, 20], "sees": _FEATURES},
-        "rnf_features": {"kind": "random_forest", "trees": [100], "max_depth": [4, 8], "sees": _FEATURES},
+        "knn_features": {"kind": "knn", "n_neighbors": [5, 20], "view": _FEATURES},
+        "rnf_features": {"kind": "random_forest", "n_estimators": [100], "max_depth": [4, 8], "view": _FEATURES},
         "convnet_m11": _network("convnet_11", _CROPS, learning_rate=0.03, epochs=4),
         "convnet_a11": _searched("convnet_11", "convnet", _SMALL_CROPS, learning_rate=0.003, batch_size=16, epochs=3),
         "hybrid_m12": _network("hybrid_12", _FRAMES),

@@ -1,4 +1,4 @@
-"""Writes what is derived from the config's model: the commented ``config.yaml`` and the JSON schema.
+"""Generates the commented ``config.yaml`` and the JSON schema from the models of the config.
 
 ``python -m blindtune.config.generate`` from the repository's root; a test fails when the files drift.
 """
@@ -22,13 +22,13 @@ _HEAD = """\
 
 
 def default_config() -> str:
-    """The text of ``config.yaml``: every key, with its description where it first appears."""
+    """Return the text of ``config.yaml``: every key, with its description where it first appears."""
     lines = _model(read(DEFAULT, "the default study"), DEFAULT, 0, set())
     return _HEAD + "\n" + "\n".join(lines) + "\n"
 
 
 def schema() -> str:
-    """The text of the JSON schema."""
+    """Return the text of the JSON schema."""
     return (
         json.dumps(
             {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()},

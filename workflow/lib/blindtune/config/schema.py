@@ -1,7 +1,8 @@
-"""The config: the one source of what is valid, of the JSON schema and of the commented default."""
+"""The config: what is valid; the JSON schema and the commented default are generated from it."""
 
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
@@ -11,43 +12,43 @@ from blindtune.config.systems import (
     Manual,
     ManualModel,
     System,
-    TrainerName,
     Tuned,
-    check_fused_family,
-    check_fused_layers,
     read_space,
 )
+from blindtune.config.training import ScoreEpoch, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_log import DEFAULT_VERBOSITY, Verbosity
 from blindtune.core.validation import Strict, load, nearest, parse
-from blindtune.datasets.base import Source
-from blindtune.datasets.corpus.config import Corpus
-from blindtune.datasets.csv_folder import Isip
-from blindtune.datasets.digits import Digits
-from blindtune.datasets.drawing import Drawn
-from blindtune.datasets.eeg.config import Eeg
-from blindtune.datasets.images import Images
-from blindtune.datasets.slides.config import Slides
-from blindtune.models.architecture import Impossible
-from blindtune.models.families import Family
+from blindtune.datasets.base import DatasetConfig, Source
+from blindtune.datasets.corpus.config import CorpusConfig
+from blindtune.datasets.registry import SOURCES, create_source
+from blindtune.models.architecture import InvalidLayers
+from blindtune.models.families import FamilyName
 from blindtune.search_space import NAME_PATTERN
-from blindtune.training.base import Scoring, Training
-from blindtune.views.config import View
+from blindtune.training.registry import TrainerName, check_family, check_layers
+from blindtune.views.registry import NetworkView
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=60)]
-Dataset = Annotated[Drawn | Isip | Digits | Images | Eeg | Slides, Field(discriminator="source")]
+if TYPE_CHECKING:
+    Dataset = DatasetConfig
+else:
+    Dataset = SOURCES.config_union("source")
 
 
 class TunerOverrides(Strict):
-    """What every tuner of a comparison searches and how its trials are trained, whatever its own entry says."""
+    """What replaces parts of every tuner's entry in one comparison, so that all tuners compete on equal terms."""
 
     space: str | None = Field(default=None, description="search space; null: that of each system's own entry")
-    family: Family | None = Field(default=None, description="what the hyperparameters build; null: as above")
-    impossible: Impossible | None = Field(default=None, description="a layer that cannot be built; null: as above")
+    family: FamilyName | None = Field(default=None, description="what the hyperparameters build; null: as above")
+    invalid_layers: InvalidLayers | None = Field(
+        default=None, description="a layer that cannot be built; null: as above"
+    )
     trainer: TrainerName | None = Field(default=None, description="what trains; null: as above")
-    training: Training | None = Field(default=None, description="how each trial is trained; null: as above")
-    sees: View | None = Field(default=None, description="what a network sees of a sample; null: as above")
+    training: TrainingOverrides = Field(
+        default=TrainingOverrides(), description="how each trial is trained, merged key by key over each system's own"
+    )
+    view: NetworkView | None = Field(default=None, description="what a network sees of a sample; null: as above")
 
 
 class Comparison(Strict):
@@ -56,9 +57,9 @@ class Comparison(Strict):
     dataset: Name = Field(description="a name from datasets")
     systems: list[Name] = Field(min_length=1, description="names from systems, in the order of the tables")
     budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
-    tuners: TunerOverrides | None = Field(
+    tuner_overrides: TunerOverrides | None = Field(
         default=None,
-        description="space, family, impossible, trainer, training and sees for every tuner of this comparison; "
+        description="space, family, invalid_layers, trainer, training and view for every tuner of this comparison; "
         "null: each keeps those of its own entry",
     )
 
@@ -71,19 +72,19 @@ class ReportConfig(Strict):
 
 
 class Config(Strict):
-    """A whole study. An overlay (--configfile) replaces keys; lists are replaced as a whole."""
+    """All studies of one run. An overlay (--configfile) replaces keys; lists are replaced as a whole."""
 
     name: Name = Field(description="name of this config; everything goes to results/<name>")
     seeds: list[Annotated[int, Field(gt=0)]] = Field(
         min_length=1, description="every system runs once with each; also the seed that its tuner gets"
     )
-    scoring: Scoring = Field(
+    score_epoch: ScoreEpoch = Field(
         default="last", description="last: dev error after the last epoch; best: the lowest of all epochs"
     )
-    keep: int = Field(default=1, gt=0, description="trials of a study whose weights are kept, the best first")
+    keep_best: int = Field(default=1, gt=0, description="trials of a study whose weights are kept, the best first")
     verbosity: Verbosity = Field(
         default=DEFAULT_VERBOSITY,
-        description="quiet: errors and how each job ends; normal: progress too; talkative: each epoch, in the log too",
+        description="quiet: errors and how each job ends; normal: progress too; verbose: each epoch, in the log too",
     )
     workers: int = Field(
         default=1,
@@ -91,11 +92,13 @@ class Config(Strict):
         description="cores that one study may use: processes that train its trials, threads of a reference model; "
         "changes no record",
     )
-    repeats: list[str] = Field(
+    allow_repeated_decode: list[str] = Field(
         default=[],
         description="<dataset>/<system> that may look at eval again after a change; marked as not blind",
     )
-    compare: list[Comparison] = Field(min_length=1, description="what is compared on what")
+    compare: list[Comparison] = Field(
+        min_length=1, description="one entry per dataset: the systems that compete on it, and their budget"
+    )
     report: ReportConfig = Field(default=ReportConfig(), description="what the report draws")
     datasets: dict[Name, Dataset] = Field(description="where data come from; only those compared are prepared")
     systems: dict[Name, System] = Field(description="what competes; only those compared are run")
@@ -110,9 +113,11 @@ class Config(Strict):
         for number, comparison in enumerate(self.compare):
             self._check_comparison(f"compare.{number}", comparison)
         pairs = [f"{comparison.dataset}/{system}" for comparison in self.compare for system in comparison.systems]
-        for pair in self.repeats:
+        for pair in self.allow_repeated_decode:
             if pair not in pairs:
-                raise ValueError(f"repeats: {pair!r} is no <dataset>/<system> of compare: {nearest(pair, pairs)}")
+                raise ValueError(
+                    f"allow_repeated_decode: {pair!r} is not a <dataset>/<system> of compare: {nearest(pair, pairs)}"
+                )
         return self
 
     def _check_comparison(self, path: str, comparison: Comparison) -> None:
@@ -126,27 +131,45 @@ class Config(Strict):
                 raise ValueError(f"{path}.systems: {system!r} is not in systems: {nearest(system, list(self.systems))}")
 
     def comparison(self, dataset: str) -> Comparison:
-        """What is compared on a dataset."""
+        """Return the comparison on a dataset."""
         return next(comparison for comparison in self.compare if comparison.dataset == dataset)
 
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """The source of each compared dataset, created once, because a corpus searches its files only once."""
+        return {one.dataset: create_source(self.datasets[one.dataset]) for one in self.compare}
+
     def corpora(self) -> list[str]:
-        """The compared datasets that are cut from many raw files."""
-        return [one.dataset for one in self.compare if isinstance(self.datasets[one.dataset], Corpus)]
+        """Return the names of the compared datasets that are cut from many raw files."""
+        return [one.dataset for one in self.compare if isinstance(self.datasets[one.dataset], CorpusConfig)]
 
     def two_feature_datasets(self) -> list[str]:
-        """The compared datasets that may have two features; a corpus has not."""
+        """Return the names of the compared datasets that may have two features; a corpus never has."""
         return [one.dataset for one in self.compare if one.dataset not in self.corpora()]
 
     def settings(self, dataset: str, system: str) -> System:
-        """A system as it competes on a dataset."""
+        """Return a system as it competes on a dataset: a tuner with the overrides of the comparison.
+
+        Args:
+            dataset: name of the dataset.
+            system: name of the system.
+        """
         settings = self.systems[system]
-        shared = self.comparison(dataset).tuners
+        shared = self.comparison(dataset).tuner_overrides
         if not isinstance(settings, Tuned) or shared is None:
             return settings
-        return Tuned.model_validate({**settings.model_dump(), **shared.model_dump(exclude_none=True)})
+        replaced = shared.model_dump(exclude_none=True, exclude={"training"})
+        training = shared.training.apply(settings.training)
+        return Tuned.model_validate({**settings.model_dump(), **replaced, "training": training.model_dump()})
 
     def study(self, dataset: str, system: str, seed: int) -> Study:
-        """The study of one system on one dataset with one seed."""
+        """Return the study of one system on one dataset with one seed.
+
+        Args:
+            dataset: name of the dataset.
+            system: name of the system.
+            seed: one of the config's.
+        """
         settings = self.settings(dataset, system)
         return Study(
             config=self.name,
@@ -155,12 +178,12 @@ class Config(Strict):
             seed=seed,
             settings=settings,
             budget=self.comparison(dataset).budget if isinstance(settings, Tuned) else None,
-            scoring=self.scoring,
-            keep=self.keep,
+            score_epoch=self.score_epoch,
+            keep_best=self.keep_best,
         )
 
     def studies(self) -> list[Study]:
-        """Every study, in the order of the config."""
+        """Return every study, in the order of the config."""
         return [
             self.study(comparison.dataset, system, seed)
             for comparison in self.compare
@@ -170,10 +193,10 @@ class Config(Strict):
 
 
 def read(content: dict[str, Any], where: str) -> Config:
-    """A config from plain data, checked with every small file that it names.
+    """Check a config, with every small file that it names, and return it.
 
     Args:
-        content: as YAML gives it.
+        content: plain data, as YAML gives it.
         where: the files it came from, for messages.
 
     Raises:
@@ -181,21 +204,21 @@ def read(content: dict[str, Any], where: str) -> Config:
     """
     config = parse(Config, content, where)
     for comparison in config.compare:
-        _check_dataset(f"{where}: datasets.{comparison.dataset}", config.datasets[comparison.dataset])
+        _check_dataset(f"{where}: datasets.{comparison.dataset}", config.sources[comparison.dataset])
         for name in comparison.systems:
             place = f"{where}: systems.{name} on {comparison.dataset}"
             try:
                 settings = config.settings(comparison.dataset, name)
             except ValidationError as error:
-                # What all tuners of a comparison share may not fit one of them.
+                # Overrides that suit most tuners of a comparison may not suit one of them.
                 raise UserError(f"{place}: {error.errors(include_url=False)[0]['ctx']['error']}") from error
-            _check_system(place, settings, config.datasets[comparison.dataset], comparison.budget)
+            _check_system(place, settings, config.sources[comparison.dataset], comparison.budget)
     return config
 
 
 def _check_dataset(where: str, source: Source) -> None:
     try:
-        files = source.given()
+        files = source.user_files()
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     _check_files(where, files)
@@ -204,15 +227,14 @@ def _check_dataset(where: str, source: Source) -> None:
 def _check_system(where: str, system: System, source: Source, budget: Budget) -> None:
     _check_files(where, system.files())
     try:
-        source.check_view(system.sees)
+        source.check_view(system.view)
         if isinstance(system, Tuned):
-            if system.trainer == "fused":
-                check_fused_family(system.family)
+            check_family(system.trainer, system.family)
             system.tuner.check(read_space(system.files()["space"], system.family), budget, system.training.epochs)
         elif not isinstance(system, Bayes) and "model" in system.files():
             model = load(ManualModel, system.files()["model"])
-            if isinstance(system, Manual) and system.trainer == "fused":
-                check_fused_layers(model.layers)
+            if isinstance(system, Manual):
+                check_layers(system.trainer, model.layers)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
 
@@ -224,7 +246,15 @@ def _check_files(where: str, files: dict[str, Path]) -> None:
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """An overlay over a config as Snakemake lays it: dicts are merged key by key, all else is replaced."""
+    """Lay an overlay over a config as Snakemake does: dicts are merged key by key, all else is replaced.
+
+    Args:
+        below: the config.
+        above: the overlay.
+
+    Returns:
+        A new config.
+    """
     merged = dict(below)
     for key, value in above.items():
         known = merged.get(key)
@@ -233,5 +263,5 @@ def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_dataset(content: dict[str, Any]) -> Source:
-    """One dataset of a config that was checked before, from plain data."""
-    return TypeAdapter[Source](Dataset).validate_python(content)
+    """Create the source of a dataset from plain data of a config that was checked before."""
+    return create_source(TypeAdapter[DatasetConfig](Dataset).validate_python(content))

@@ -1,15 +1,15 @@
-"""One study: one system on one dataset with one seed; everything in it determines its records."""
+"""The config of one study: one system on one dataset with one seed."""
 
 from pydantic import Field
 
 from blindtune.config.systems import System
+from blindtune.config.training import ScoreEpoch
 from blindtune.core.budget import Budget
 from blindtune.core.validation import Strict
-from blindtune.training.base import Scoring
 
 
 class Study(Strict):
-    """What one study is; everything here determines its records."""
+    """What one study is; all of it but ``keep_best`` and a larger budget determines its records."""
 
     config: str = Field(description="name of the config")
     dataset: str
@@ -17,8 +17,8 @@ class Study(Strict):
     seed: int = Field(gt=0)
     settings: System
     budget: Budget | None = Field(description="what a tuner may spend; null where nothing is tuned")
-    scoring: Scoring
-    keep: int = Field(gt=0, description="trials whose weights are kept")
+    score_epoch: ScoreEpoch
+    keep_best: int = Field(gt=0, description="trials whose weights are kept")
 
     @property
     def id(self) -> str:

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.code_digest import digest_of
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import Strict, load, nearest, parse
-from blindtune.models.architecture import Impossible
-from blindtune.models.families import HYPERPARAMETERS, REQUIRED, Family
+from blindtune.models.architecture import InvalidLayers
+from blindtune.models.families import FamilyName, load_family
 from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import ChoiceDimension, Hyperparameters, Space, Value
-from blindtune.training.base import Training
+from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import TUNERS, tuner_config_type
-from blindtune.views.config import MODULES, CropsView, Plain, SamplesView, View
+from blindtune.views.config import CropsView, SamplesView
+from blindtune.views.registry import NetworkView, ReferenceView
 
 if TYPE_CHECKING:
     from blindtune.tuners.base import TunerConfig as AnyTunerConfig
@@ -32,50 +34,18 @@ _ALONE = (
     "blindtune.models.families",
 )
 
-#: A module of `blindtune.training` each, which has an underscore for the hyphen.
-TrainerName = Literal["keras", "keras-jax", "keras-torch", "pytorch", "scikeras", "skorch", "fused"]
-
-#: The module of each trainer.
-TRAINERS = {
-    "keras": "blindtune.training.keras.tensorflow",
-    "keras-jax": "blindtune.training.keras.jax",
-    "keras-torch": "blindtune.training.keras.torch",
-    "pytorch": "blindtune.training.pytorch",
-    "scikeras": "blindtune.training.scikeras",
-    "skorch": "blindtune.training.skorch",
-    "fused": "blindtune.training.fused.trainer",
-}
-
-_TRAINERS = (
-    "keras: compile and fit, on TensorFlow; keras-jax, keras-torch: the same on JAX and on PyTorch; pytorch: an eager "
-    "loop; scikeras, skorch: the same models by scikit-learn's wrappers; fused: multilayer perceptrons in PyTorch, "
-    "many trials at once"
-)
-
-
-def check_fused_family(family: Family) -> None:
-    """Refuse a family that the fused trainer does not train; raises ValueError."""
-    if family != "mlp":
-        raise ValueError(f"trainer: fused trains the family mlp alone, not {family}; use keras or pytorch")
-
-
-def check_fused_layers(layers: list[Layer]) -> None:
-    """Refuse layers of a manual model that the fused trainer does not train; raises ValueError naming the first."""
-    for number, layer in enumerate(layers, 1):
-        if layer.kind not in ("dense", "dropout", "flatten"):
-            raise ValueError(
-                f"trainer: fused trains dense layers and dropout alone, not {layer.kind} (layer {number} of the "
-                "model); use keras or pytorch"
-            )
-
-
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class _System(Strict):
-    published: str | None = Field(
+    paper_row: str | None = Field(
         default=None, description="the row of the published Table 3 that this system reproduces, e.g. MLP-A1"
     )
+
+    @property
+    def trainer_name(self) -> str:
+        """The trainer, a key of `blindtune.training.registry.TRAINERS`; raises TypeError if the system has none."""
+        raise TypeError(f"{type(self).__name__} is not trained")
 
     @property
     def environment(self) -> str:
@@ -96,7 +66,9 @@ class _System(Strict):
 
 
 class _Reference(_System):
-    sees: Plain = Field(default=SamplesView(view="samples"), description="samples as stored, or features of them")
+    view: ReferenceView = Field(
+        default=SamplesView(kind="samples"), description="samples as stored, or features of them"
+    )
 
     @property
     def environment(self) -> str:
@@ -105,29 +77,34 @@ class _Reference(_System):
 
     def modules(self) -> tuple[str, ...]:
         """The trainer and the view."""
-        return ("blindtune.training.sklearn", MODULES[self.sees.view])
+        return ("blindtune.training.sklearn", MODULES[self.view.kind])
 
 
 class _Network(_System):
-    sees: View = Field(
-        default=SamplesView(view="samples"),
+    view: NetworkView = Field(
+        default=SamplesView(kind="samples"),
         description="samples as stored, features of them, frames of a signal, or crops of a picture",
     )
-    trainer: TrainerName = Field(default="pytorch", description=_TRAINERS)
+    trainer: TrainerName = Field(default="pytorch", description=describe_trainers())
+
+    @property
+    def trainer_name(self) -> str:
+        """The trainer that the config names."""
+        return self.trainer
 
     @property
     def environment(self) -> str:
-        """That of all networks, but for backends of Keras that have one of their own."""
-        return self.trainer if self.trainer in ("keras-jax", "keras-torch") else "networks"
+        """The environment of the trainer."""
+        return TRAINERS[self.trainer].environment
 
     @property
     def _trainer_module(self) -> str:
-        return TRAINERS[self.trainer]
+        return TRAINERS[self.trainer].module
 
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
-        if isinstance(self.sees, CropsView) and self.trainer in ("scikeras", "skorch", "fused"):
-            raise ValueError(f"trainer: {self.trainer} takes whole arrays and draws no crops; use keras or pytorch")
+        if isinstance(self.view, CropsView):
+            check_random_crops(self.trainer)
         return self
 
 
@@ -135,20 +112,30 @@ class Knn(_Reference):
     """k-nearest neighbours; with several candidates, the best on dev."""
 
     kind: Literal["knn"]
-    neighbours: list[PositiveInt] = Field(min_length=1, description="k; several are chosen from on dev")
+    n_neighbors: list[PositiveInt] = Field(min_length=1, description="k; of several, the best on dev is chosen")
+
+    @property
+    def trainer_name(self) -> str:
+        """The trainer of k-nearest neighbours."""
+        return self.kind
 
     def candidates(self) -> list[Hyperparameters]:
-        """Every set to try."""
-        return [{"neighbours": neighbours} for neighbours in self.neighbours]
+        """Return every set to try, under the names that enter the seeds of trials."""
+        return [{"neighbours": n_neighbors} for n_neighbors in self.n_neighbors]
 
 
 class RandomForest(_Reference):
     """A random forest; with several candidates, the best on dev."""
 
     kind: Literal["random_forest"]
-    trees: list[PositiveInt] = Field(default=[100], min_length=1, description="number of trees")
+    n_estimators: list[PositiveInt] = Field(default=[100], min_length=1, description="number of trees")
     max_depth: list[int] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
     min_samples_leaf: list[PositiveInt] = Field(default=[1], min_length=1, description="fewest samples in a leaf")
+
+    @property
+    def trainer_name(self) -> str:
+        """The trainer of random forests."""
+        return self.kind
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -157,20 +144,29 @@ class RandomForest(_Reference):
         return self
 
     def candidates(self) -> list[Hyperparameters]:
-        """Every combination to try."""
+        """Return every combination to try, under the names that enter the seeds of trials."""
         return [
-            {"trees": trees, "max_depth": depth, "min_samples_leaf": leaf}
-            for trees, depth, leaf in product(self.trees, self.max_depth, self.min_samples_leaf)
+            {"trees": n_estimators, "max_depth": depth, "min_samples_leaf": leaf}
+            for n_estimators, depth, leaf in product(self.n_estimators, self.max_depth, self.min_samples_leaf)
         ]
 
 
 class ClosedLoop(Strict):
     """KNN and RNF, fitted and scored on the samples of one split; the lower error is the estimate."""
 
-    neighbours: PositiveInt = Field(description="k")
-    trees: PositiveInt = Field(default=100, description="number of trees")
+    n_neighbors: PositiveInt = Field(description="k")
+    n_estimators: PositiveInt = Field(default=100, description="number of trees")
     max_depth: int = Field(default=0, ge=0, description="levels of a tree; 0: no limit")
     min_samples_leaf: PositiveInt = Field(default=1, description="fewest samples in a leaf")
+
+    def hyperparameters(self) -> Hyperparameters:
+        """Return the arguments of both models, under the names that enter the seed of the estimate."""
+        return {
+            "neighbours": self.n_neighbors,
+            "trees": self.n_estimators,
+            "max_depth": self.max_depth,
+            "min_samples_leaf": self.min_samples_leaf,
+        }
 
 
 class Bayes(_Reference):
@@ -181,17 +177,13 @@ class Bayes(_Reference):
     dev: ClosedLoop = Field(description="on dev")
     eval: ClosedLoop = Field(description="on eval; computed by decode, not before")
 
+    def hyperparameters(self) -> dict[str, Hyperparameters]:
+        """Return the arguments of the estimate of each split."""
+        return {name: getattr(self, name).hyperparameters() for name in ("train", "dev", "eval")}
+
     def modules(self) -> tuple[str, ...]:
         """The estimates and the view."""
-        return ("blindtune.baselines.estimators", MODULES[self.sees.view])
-
-
-class TrainingOverrides(Strict):
-    """Training settings that replace those of a manual model's file."""
-
-    learning_rate: float | None = Field(default=None, gt=0, description="step size")
-    batch_size: PositiveInt | None = Field(default=None, description="samples per gradient update")
-    epochs: PositiveInt | None = Field(default=None, description="passes over train")
+        return ("blindtune.baselines.estimators", MODULES[self.view.kind])
 
 
 class Manual(_Network):
@@ -205,7 +197,7 @@ class Manual(_Network):
 
     def modules(self) -> tuple[str, ...]:
         """The trainer and the view."""
-        return (self._trainer_module, MODULES[self.sees.view])
+        return (self._trainer_module, MODULES[self.view.kind])
 
     def files(self) -> dict[str, Path]:
         """The model's file."""
@@ -218,11 +210,12 @@ class Tuned(_Network):
     kind: Literal["tuner"]
     tuner: AnyTunerConfig = Field(description="library, algorithm and its arguments")
     space: str = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
-    family: Family = Field(default="mlp", description="what the hyperparameters build")
-    impossible: Impossible = Field(
-        default="invalid", description="a layer that cannot be built makes its set invalid, or is left out (leave_out)"
+    family: FamilyName = Field(default="mlp", description="what the hyperparameters build")
+    invalid_layers: InvalidLayers = Field(
+        default="reject",
+        description="a layer that cannot be built makes its set invalid (reject), or is left out (skip)",
     )
-    trainer: TrainerName = Field(default="keras", description=_TRAINERS)
+    trainer: TrainerName = Field(default="keras", description=describe_trainers())
     training: Training = Field(
         default=Training(), description="how each trial is trained; dimensions of the space take precedence"
     )
@@ -231,7 +224,7 @@ class Tuned(_Network):
         """The trainer, the view, the tuner and the family."""
         return (
             self._trainer_module,
-            MODULES[self.sees.view],
+            MODULES[self.view.kind],
             TUNERS[self.tuner.library].module,
             f"blindtune.models.{self.family}",
         )
@@ -256,7 +249,7 @@ def resource(folder: str, name: str) -> Path:
     return Path(name) if name.endswith((".yaml", ".yml")) else RESOURCES / folder / f"{name}.yaml"
 
 
-def read_space(path: Path, family: Family) -> Space:
+def read_space(path: Path, family: str) -> Space:
     """The search space in ``path``.
 
     Raises:
@@ -265,13 +258,13 @@ def read_space(path: Path, family: Family) -> Space:
             no value of it.
     """
     space = load(Space, path)
-    known = HYPERPARAMETERS[family] | set(Training.model_fields)
+    known = load_family(family).hyperparameters | set(Training.model_fields)
     for name, dimension in space.root.items():
         if name not in known:
             raise ValueError(f"{path}: {name} is no hyperparameter of {family}: {nearest(name, sorted(known))}")
         if isinstance(dimension, ChoiceDimension):
             _check_options(f"{path}: {name}", name, dimension.options)
-    for name in sorted(REQUIRED[family] - set(space.root)):
+    for name in sorted(load_family(family).required - set(space.root)):
         raise ValueError(f"{path}: {family} needs the dimension {name}")
     return space
 

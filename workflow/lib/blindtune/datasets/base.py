@@ -1,9 +1,10 @@
-"""What a dataset source hands over, and the little that every source has to offer.
+"""The interface of a dataset source, and the data that a source returns.
 
-A source is one module of this package. It defines one pydantic model, derived from `Source`,
-whose literal field ``source`` names it in the config; ``given`` lists the files it reads (the
-workflow reruns the preparation when they change) and ``load`` returns the three splits. Heavy
-libraries are imported inside ``load``: the workflow imports every source while it plans.
+A source is a config model and a class. The config model derives from `DatasetConfig` and is pure data; its literal
+field ``source`` is the name by which a config selects it. The class derives from `Source` and does the work. A small
+source keeps both in one module. `blindtune.datasets.registry` lists all sources and creates them.
+
+Heavy libraries are imported inside functions, because the workflow imports every source while it plans.
 """
 
 import re
@@ -22,46 +23,61 @@ if TYPE_CHECKING:
 
     from blindtune.core.paths import ResultPaths
     from blindtune.datasets.chunked import ChunkedArray
-    from blindtune.views.config import AnyView
+    from blindtune.views.config import ViewConfig
 
 SPLITS = ("train", "dev", "eval")
 
 
 class Sizes(Strict):
-    """Samples per split, over all classes."""
+    """Number of samples in each split, over all classes."""
 
-    train: int = Field(gt=0, description="samples in train")
-    dev: int = Field(gt=0, description="samples in dev")
-    eval: int = Field(gt=0, description="samples in eval")
+    train: int = Field(gt=0, description="number of samples in train")
+    dev: int = Field(gt=0, description="number of samples in dev")
+    eval: int = Field(gt=0, description="number of samples in eval")
 
 
 def check_shares(dev: float, eval: float) -> None:
-    """Refuse shares of dev and eval beside which nothing is left for train; raises ValueError."""
+    """Refuse shares of dev and eval that leave nothing for train.
+
+    Args:
+        dev: share of dev, from 0 to 1.
+        eval: share of eval, from 0 to 1.
+
+    Raises:
+        ValueError: the shares add up to 1 or more.
+    """
     if dev + eval >= 1:
         raise ValueError(f"dev {dev} and eval {eval} leave nothing for train; lower one of them")
 
 
 def check_pattern(key: str, pattern: str | None) -> None:
-    """Refuse a regular expression that does not find one text, its group in brackets; None is none.
+    """Refuse a regular expression that does not have exactly one group.
+
+    Args:
+        key: config key of the pattern, with which the message begins.
+        pattern: the regular expression; None is accepted.
 
     Raises:
-        ValueError: the message begins with ``key``.
+        ValueError: the expression is invalid, or has no group or several.
     """
     if pattern is None:
         return
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise ValueError(f"{key}: is no regular expression: {error}") from error
+        raise ValueError(f"{key}: is not a regular expression: {error}") from error
     if groups != 1:
         raise ValueError(f"{key}: must have exactly one group in brackets")
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split: ``x`` (samples, ...), ``y`` (samples,) int64 from 0, ``group`` (samples,) or None.
+    """One split of a dataset.
 
-    To a trainer ``x`` may be a `blindtune.views.base.SampleView` instead of an array.
+    Attributes:
+        x: samples, (n_samples, ...). A trainer may get a `blindtune.views.base.SampleView` instead of an array.
+        y: labels from 0, (n_samples,) int64.
+        group: a number for each sample that names its group, such as its patient, (n_samples,) int64; or None.
     """
 
     x: Any
@@ -71,11 +87,11 @@ class Split:
 
 @dataclass(frozen=True)
 class TsvTable:
-    """A small table that is kept beside the data.
+    """A small table that is written next to the arrays.
 
     Attributes:
-        columns: their names.
-        rows: a value for each column.
+        columns: names of the columns.
+        rows: rows with a value for each column.
     """
 
     columns: tuple[str, ...]
@@ -83,12 +99,14 @@ class TsvTable:
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """One split of more samples than memory may hold, gathered from many files.
+class ChunkedSplit:
+    """One split that may not fit into memory, collected from many files.
 
     Attributes:
-        x, y, group: as in `Split`; x is read a few samples at a time.
-        origins: a row for each sample: where it was cut.
+        x: samples, (n_samples, ...), read in chunks.
+        y: labels, as in `Split`.
+        group: groups, as in `Split`; never None.
+        origins: a row for each sample that says where it was cut.
     """
 
     x: "ChunkedArray"
@@ -98,20 +116,20 @@ class Gathered:
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What a source read or made, before the store checks and writes it.
+class LoadedDataset:
+    """The data of a source, before `blindtune.datasets.prepared` checks and writes them.
 
     Attributes:
         splits: the three splits by name.
-        classes: a name per label, in the order of the labels.
-        axes: a name per axis of ``x``, the sample axis included; "channel" is the one whose mean and deviation count.
+        classes: a name for each label, in the order of the labels.
+        axes: a name for each axis of ``x``, the sample axis included; statistics are computed along "channel".
         units: the unit of ``x``.
-        files: every file that was read, for its sha256 in the manifest.
-        parameters: what else determines the content, as plain data.
-        bad_files: of a source of many files, those that give no sample and why.
+        files: every file that was read; the manifest stores their sha256.
+        parameters: everything else that determines the content, as plain data.
+        bad_files: files that give no sample and the reasons, for a source of many files; else None.
     """
 
-    splits: Mapping[str, Split | Gathered]
+    splits: Mapping[str, Split | ChunkedSplit]
     classes: list[str]
     axes: list[str]
     units: str
@@ -120,41 +138,102 @@ class Loaded:
     bad_files: TsvTable | None = None
 
 
-class Source(Strict):
-    """The config of a dataset: what every source has in common."""
+class DatasetConfig(Strict):
+    """The config of a dataset: the keys that all sources have in common."""
 
+    source: str
     published: str | None = Field(
-        default=None, description="number of the published dataset whose rows stand beside ours, e.g. '10'"
+        default=None,
+        description="number of the published dataset whose results the report shows next to ours, e.g. '10'; "
+        "null: none",
     )
     stand_in: bool = Field(
-        default=False, description="true where the data only look like the published ones; the report says so"
+        default=False, description="true: the data only resemble the published ones; the report says so"
     )
 
-    #: The views of `blindtune.views` behind which its samples can be seen.
+
+class Source:
+    """Base class of all sources: reads or generates the data of one dataset.
+
+    Life cycle:
+
+    1. `blindtune.datasets.registry.create_source` creates a source from its config, while the workflow is planned and
+       again in each job.
+    2. While the workflow is planned, `check_view` is called for each system that is compared on the dataset, and
+       `user_files` for the files that the user must provide.
+    3. `inputs` names every file that the preparation reads. Snakemake prepares the dataset again if one changes.
+    4. The prepare job calls `load` once, with the paths of `inputs`. `blindtune.datasets.prepared.prepare` checks and
+       writes what it returns.
+
+    A subclass overrides `user_files` and `load`, and sets `views` if its samples have other views. A new source is one
+    module and one entry of the registry:
+
+    Example:
+        >>> from typing import Literal
+        >>> import numpy as np
+        >>> class CoinsConfig(DatasetConfig):
+        ...     source: Literal["coins"]
+        ...     size: int = Field(description="samples of each split")
+        >>> class CoinsSource(Source):
+        ...     config: CoinsConfig
+        ...     def user_files(self) -> dict[str, Path]:
+        ...         return {}
+        ...     def load(self, files: dict[str, Path]) -> LoadedDataset:
+        ...         y = np.arange(self.config.size) % 2
+        ...         splits = {name: Split(y[:, None] + number / 10, y) for number, name in enumerate(SPLITS)}
+        ...         return LoadedDataset(splits, classes=["tail", "head"], axes=["sample", "feature"], units="none")
+        >>> source = CoinsSource(CoinsConfig(source="coins", size=4))
+        >>> source.load(source.user_files()).splits["dev"].x.ravel().tolist()
+        [0.1, 1.1, 0.1, 1.1]
+
+    Attributes:
+        config: the config of the dataset; a subclass narrows the type.
+        views: names of the views in `blindtune.views` that the samples support.
+    """
+
+    config: DatasetConfig
     views: ClassVar[tuple[str, ...]] = ("samples",)
 
-    def check_view(self, view: "AnyView") -> None:
-        """Refuse a view that its samples do not have; raises ValueError."""
-        if view.view not in self.views:
-            raise ValueError(f"sees: there is no view {view.view!r} of this dataset, but {', '.join(self.views)}")
+    def __init__(self, config: DatasetConfig) -> None:
+        """Keep the config; nothing is read yet."""
+        self.config = config
 
-    def given(self) -> dict[str, Path]:
-        """The user's own files, by a short name; they must be there while the workflow is planned."""
-        raise NotImplementedError
-
-    def inputs(self, layout: "ResultPaths", dataset: str) -> dict[str, Path]:
-        """Every file that the preparation reads, by a short name; those that are not given are made before it.
-
-        Args:
-            layout: where everything of the config lies.
-            dataset: the dataset's name.
-        """
-        return self.given()
-
-    def load(self, files: dict[str, Path]) -> Loaded:
-        """The three splits, read from ``files`` (the paths of `inputs`, as the workflow gives them).
+    def check_view(self, view: "ViewConfig") -> None:
+        """Refuse a view that the samples do not support; called while the workflow is planned.
 
         Raises:
-            UserError: a file is missing or wrong; the message names it, and the row where there is one.
+            ValueError: the samples have no such view.
+        """
+        if view.kind not in self.views:
+            raise ValueError(f"view: there is no view {view.kind!r} of this dataset, but {', '.join(self.views)}")
+
+    def user_files(self) -> dict[str, Path]:
+        """Return the files that the user provides, by a short name; called while the workflow is planned.
+
+        Raises:
+            UserError: a file or folder is missing, or the files cannot be used.
+        """
+        raise NotImplementedError
+
+    def inputs(self, paths: "ResultPaths", dataset: str) -> dict[str, Path]:
+        """Return every file that `load` reads, by a short name; other rules create those that are not the user's.
+
+        Args:
+            paths: paths of all results of the config.
+            dataset: name of the dataset.
+
+        Returns:
+            The user's files, unless a source overrides this method.
+        """
+        return self.user_files()
+
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
+        """Return the three splits; called once, by the prepare job.
+
+        Args:
+            files: the paths of `inputs`, by the same names.
+
+        Raises:
+            UserError: a file is missing or wrong; the message names the file, and the row if there is one.
         """
         raise NotImplementedError

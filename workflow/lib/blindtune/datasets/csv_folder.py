@@ -13,8 +13,8 @@ from pydantic import Field, model_validator
 
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
-from blindtune.datasets import downloads as registry
-from blindtune.datasets.base import SPLITS, Loaded, Source, Split
+from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
+from blindtune.datasets.downloads import get_download
 
 COLUMNS = 3
 
@@ -24,14 +24,16 @@ HIGHEST_LABEL = 2**15 - 1
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-class Isip(Source):
-    """Real CSV files, from a folder or fetched."""
+class CsvFolderConfig(DatasetConfig):
+    """The config of CSV files in a folder, or downloaded."""
 
-    source: Literal["isip"]
-    folder: str | None = Field(default=None, description="folder that holds train.csv, dev.csv and eval.csv")
+    source: Literal["csv_folder"]
+    folder: str | None = Field(
+        default=None, description="folder that holds train.csv, dev.csv and eval.csv; null: download them"
+    )
     fetch: str | None = Field(
         default=None,
-        description="instead of a folder: a set of resources/datasets.yaml to fetch, e.g. set_10",
+        description="a set of resources/datasets.yaml to download, e.g. set_10; null: use folder",
     )
 
     @model_validator(mode="after")
@@ -39,25 +41,45 @@ class Isip(Source):
         if (self.folder is None) == (self.fetch is None):
             raise ValueError("give either folder (your own copy) or fetch (the name of a registered set)")
         if self.fetch is not None:
-            registry.entry(self.fetch)
+            get_download(self.fetch)
         return self
 
-    def given(self) -> dict[str, Path]:
-        """The three CSV files of the folder; fetched ones are the workflow's to place."""
-        return {} if self.folder is None else {split: Path(self.folder) / f"{split}.csv" for split in SPLITS}
 
-    def inputs(self, layout: ResultPaths, dataset: str) -> dict[str, Path]:
-        """Those of the folder, or what is fetched first."""
-        if self.fetch is None:
-            return self.given()
-        files = registry.entry(self.fetch).sha256
-        return {file.removesuffix(".csv"): Path(layout.download(self.fetch, file)) for file in files}
+class CsvFolderSource(Source):
+    """Samples of two features from three CSV files."""
 
-    def load(self, files: dict[str, Path]) -> Loaded:
-        """The three splits; raises UserError naming the file and row of the first fault."""
+    config: CsvFolderConfig
+
+    def user_files(self) -> dict[str, Path]:
+        """Return the three CSV files of the folder; nothing if they are downloaded."""
+        folder = self.config.folder
+        return {} if folder is None else {split: Path(folder) / f"{split}.csv" for split in SPLITS}
+
+    def inputs(self, paths: ResultPaths, dataset: str) -> dict[str, Path]:
+        """Return the files of the folder, or the downloaded ones.
+
+        Args:
+            paths: paths of all results of the config.
+            dataset: name of the dataset.
+        """
+        fetch = self.config.fetch
+        if fetch is None:
+            return self.user_files()
+        files = get_download(fetch).sha256
+        return {file.removesuffix(".csv"): Path(paths.download(fetch, file)) for file in files}
+
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
+        """Return the three splits.
+
+        Args:
+            files: the CSV file of each split.
+
+        Raises:
+            UserError: a file is wrong; the message names the file and the row of the first fault.
+        """
         splits = {split: Split(*read_csv(files[split])) for split in SPLITS}
         labels = max(int(part.y.max()) for part in splits.values())
-        return Loaded(
+        return LoadedDataset(
             splits=splits,
             classes=[str(label) for label in range(labels + 1)],
             axes=["sample", "feature"],

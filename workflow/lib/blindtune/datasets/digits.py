@@ -11,11 +11,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from blindtune.core.seeds import derive
-from blindtune.datasets.base import SPLITS, Loaded, Source, Split, check_shares
+from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split, check_shares
 
 
-class Digits(Source):
-    """1,797 pictures of ten classes, split at random within each class."""
+class DigitsConfig(DatasetConfig):
+    """The config of 1,797 pictures of ten classes, split at random within each class."""
 
     source: Literal["digits"]
     dev: float = Field(default=0.2, gt=0, lt=1, description="share of each class that goes to dev")
@@ -27,19 +27,29 @@ class Digits(Source):
         check_shares(self.dev, self.eval)
         return self
 
-    def given(self) -> dict[str, Path]:
-        """None: the pictures come with scikit-learn."""
+
+class DigitsSource(Source):
+    """The digits of scikit-learn."""
+
+    config: DigitsConfig
+
+    def user_files(self) -> dict[str, Path]:
+        """Return nothing: the pictures ship with scikit-learn."""
         return {}
 
-    def load(self, files: dict[str, Path]) -> Loaded:
-        """Pictures (samples, 8, 8, 1) scaled to 0..1, and their labels."""
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
+        """Return the pictures, (n_samples, 8, 8, 1) float32 from 0 to 1, and their labels.
+
+        Args:
+            files: empty.
+        """
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
         x = (bunch.images / 16.0).astype(np.float32)[..., None]
         y = bunch.target.astype(np.int64)
         part = self._assign(y)
-        return Loaded(
+        return LoadedDataset(
             splits={name: Split(x[part == number], y[part == number]) for number, name in enumerate(SPLITS)},
             classes=[str(digit) for digit in range(10)],
             axes=["sample", "row", "column", "channel"],
@@ -47,12 +57,12 @@ class Digits(Source):
         )
 
     def _assign(self, y: "np.typing.NDArray[np.int64]") -> "np.typing.NDArray[np.int64]":
-        """The number of its split for each sample, (samples,)."""
-        random = np.random.default_rng(derive("digits", self.seed))
+        """Return the number of the split of each sample, (n_samples,)."""
+        random = np.random.default_rng(derive("digits", self.config.seed))
         part = np.zeros(len(y), dtype=np.int64)
         for label in np.unique(y):
             members = random.permutation(np.flatnonzero(y == label))
-            dev, evaluation = round(self.dev * len(members)), round(self.eval * len(members))
+            dev, evaluation = round(self.config.dev * len(members)), round(self.config.eval * len(members))
             part[members[:dev]] = 1
             part[members[dev : dev + evaluation]] = 2
         return part

@@ -8,18 +8,18 @@ from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import Strict, load, nearest
 
 
-class Entry(Strict):
+class Download(Strict):
     """One set: where its files lie and what they must be."""
 
     url: str = Field(pattern=r"^(https|http|file)://", description="folder that holds the files")
     sha256: dict[str, str | None] = Field(description="a hash per file; null where none is known yet")
 
 
-class _Registry(RootModel[dict[str, Entry]]):
+class _Downloads(RootModel[dict[str, Download]]):
     pass
 
 
-def entry(name: str) -> Entry:
+def get_download(name: str) -> Download:
     """The entry of a registered set; raises ValueError where there is none."""
     known = _read()
     if name not in known:
@@ -28,5 +28,5 @@ def entry(name: str) -> Entry:
 
 
 @cache
-def _read() -> dict[str, Entry]:
-    return load(_Registry, RESOURCES / "datasets.yaml").root
+def _read() -> dict[str, Download]:
+    return load(_Downloads, RESOURCES / "datasets.yaml").root

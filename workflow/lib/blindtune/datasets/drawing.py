@@ -1,4 +1,4 @@
-"""The source `drawn`: what the published study drew by hand in IMLD, as data.
+"""The source `drawing`: what the published study drew by hand in IMLD, as data.
 
 Shawki et al. 2021 (section III) made their synthetic sets #08 to #10 with a drawing tool: shapes and
 brush strokes, blurred with Gaussian noise. Here a drawing is a YAML file that lists those shapes for
@@ -17,7 +17,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
 from blindtune.core.validation import Strict, load, nearest
-from blindtune.datasets.base import SPLITS, Loaded, Sizes, Source, Split
+from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Sizes, Source, Split
 
 DRAWINGS = RESOURCES / "drawings"
 
@@ -174,10 +174,10 @@ class Drawing(Strict):
         return self
 
 
-class Drawn(Source):
-    """Points sampled from a drawing, as in the synthetic sets of Shawki et al. 2021 (section III)."""
+class DrawingConfig(DatasetConfig):
+    """The config of points sampled from a drawing, as in the synthetic sets of Shawki et al. 2021 (section III)."""
 
-    source: Literal["drawn"]
+    source: Literal["drawing"]
     stand_in: bool = Field(
         default=True, description="true: the points only look like the published ones; the report says so"
     )
@@ -188,23 +188,29 @@ class Drawn(Source):
         default=1.0, gt=0, allow_inf_nan=False, description="factor on all coordinates; 1 fills about -1 to 1"
     )
 
-    def given(self) -> dict[str, Path]:
+
+class DrawingSource(Source):
+    """Points sampled from a drawing."""
+
+    config: DrawingConfig
+
+    def user_files(self) -> dict[str, Path]:
         """The drawing's file, as ``drawing``.
 
         Raises:
             UserError: no drawing has this name, or there is no file at this path.
         """
-        if self.drawing.endswith(".yaml"):
-            path = Path(self.drawing)
+        if self.config.drawing.endswith(".yaml"):
+            path = Path(self.config.drawing)
             hint = "there is no such file."
         else:
-            path = DRAWINGS / f"{self.drawing}.yaml"
-            hint = nearest(self.drawing, [file.stem for file in DRAWINGS.glob("*.yaml")])
+            path = DRAWINGS / f"{self.config.drawing}.yaml"
+            hint = nearest(self.config.drawing, [file.stem for file in DRAWINGS.glob("*.yaml")])
         if not path.is_file():
-            raise UserError(f"drawing: {self.drawing!r} is unknown; {hint}")
+            raise UserError(f"drawing: {self.config.drawing!r} is unknown; {hint}")
         return {"drawing": path}
 
-    def load(self, files: dict[str, Path]) -> Loaded:
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
         """The three splits, sampled from the drawing at ``files["drawing"]``.
 
         Raises:
@@ -213,20 +219,20 @@ class Drawn(Source):
         drawing = load(Drawing, files["drawing"])
         splits = {}
         for split in SPLITS:
-            count = getattr(self.sizes, split)
+            count = getattr(self.config.sizes, split)
             if count < len(drawing.classes):
                 raise UserError(
                     f"sizes.{split}: {count} samples cannot hold the {len(drawing.classes)} classes"
                     f" of {files['drawing']}."
                 )
-            splits[split] = Split(*sample(drawing, split, count, self.seed, self.scale))
-        return Loaded(
+            splits[split] = Split(*sample(drawing, split, count, self.config.seed, self.config.scale))
+        return LoadedDataset(
             splits=splits,
             classes=drawing.classes,
             axes=["sample", "coordinate"],
             units="drawing units",
             files=[files["drawing"]],
-            parameters={"drawing": drawing.name, "seed": self.seed, "scale": self.scale},
+            parameters={"drawing": drawing.name, "seed": self.config.seed, "scale": self.config.scale},
         )
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
-from blindtune.datasets.base import SPLITS, Loaded, Source, Split, check_pattern, check_shares
+from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split, check_pattern, check_shares
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 
 
-class Images(Source):
-    """Pictures of any size, scaled to one, split at random within each class or by group."""
-
-    views: ClassVar[tuple[str, ...]] = ("samples", "crops")
+class ImagesConfig(DatasetConfig):
+    """The config of pictures of any size, scaled to one size, split at random within each class or by group."""
 
     source: Literal["images"]
     folder: str = Field(description="folder that holds one folder of pictures per class")
@@ -47,11 +45,18 @@ class Images(Source):
         check_pattern("group", self.group)
         return self
 
-    def given(self) -> dict[str, Path]:
+
+class ImagesSource(Source):
+    """Pictures from a folder of class folders."""
+
+    config: ImagesConfig
+    views: ClassVar[tuple[str, ...]] = ("samples", "crops")
+
+    def user_files(self) -> dict[str, Path]:
         """Every picture that is not hidden, so that a changed, new or removed one prepares the dataset again."""
         return {f"picture_{number}": path for number, path in enumerate(self._pictures())}
 
-    def load(self, files: dict[str, Path]) -> Loaded:
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
         """Pictures (samples, rows, columns, channels) scaled to 0..1, and their labels.
 
         Raises:
@@ -60,11 +65,11 @@ class Images(Source):
         """
         pictures, unreadable = self._read(list(files.values()))
         if not pictures:
-            raise UserError(f"{self.folder}: none of its {len(unreadable)} pictures can be read.")
+            raise UserError(f"{self.config.folder}: none of its {len(unreadable)} pictures can be read.")
         classes = sorted({picture.label for picture in pictures})
         part = self._assign(pictures, classes)
         groups = {group: number for number, group in enumerate(sorted({picture.group for picture in pictures}))}
-        return Loaded(
+        return LoadedDataset(
             splits={
                 name: self._split([p for p, at in zip(pictures, part, strict=True) if at == number], classes, groups)
                 for number, name in enumerate(SPLITS)
@@ -74,11 +79,11 @@ class Images(Source):
             units="share of full brightness",
             files=[picture.path for picture in pictures],
             parameters={"bad_files": {str(path): reason for path, reason in unreadable.items()}}
-            | ({} if self.group is None else {"groups": list(groups)}),
+            | ({} if self.config.group is None else {"groups": list(groups)}),
         )
 
     def _pictures(self) -> list[Path]:
-        folder = Path(self.folder)
+        folder = Path(self.config.folder)
         if not folder.is_dir():
             raise UserError(f"{folder}: is no folder. Give the folder that holds one folder of pictures per class.")
         found = [
@@ -97,7 +102,7 @@ class Images(Source):
             try:
                 pictures.append(_Picture(path, path.parent.name, self._group_of(path), self._pixels(path)))
             except (OSError, ValueError, SyntaxError) as error:
-                if self.corrupt == "stop":
+                if self.config.corrupt == "stop":
                     raise UserError(
                         f"{path}: cannot be read as a picture ({error}). Remove it, or set corrupt: leave_out."
                     ) from error
@@ -114,17 +119,17 @@ class Images(Source):
         with image:
             # Deep grey pictures would be cut at 255: bring them to eight bits by their own range of values.
             flat = _eight_bits(image) if image.mode.startswith(("I", "F")) else image
-            flat = flat.convert("L" if self.channels == 1 else "RGB")
-            scaled = flat.resize((self.columns, self.rows), Image.Resampling.BILINEAR)
+            flat = flat.convert("L" if self.config.channels == 1 else "RGB")
+            scaled = flat.resize((self.config.columns, self.config.rows), Image.Resampling.BILINEAR)
         pixels = np.asarray(scaled, dtype=np.float32) / 255.0
-        return pixels.reshape(self.rows, self.columns, self.channels)
+        return pixels.reshape(self.config.rows, self.config.columns, self.config.channels)
 
     def _group_of(self, path: Path) -> str:
-        if self.group is None:
+        if self.config.group is None:
             return str(path)
-        found = re.search(self.group, path.stem)
+        found = re.search(self.config.group, path.stem)
         if found is None or found.group(1) is None:
-            raise UserError(f"{path}: its name gives no group by {self.group!r}. Rename it or change group.")
+            raise UserError(f"{path}: its name gives no group by {self.config.group!r}. Rename it or change group.")
         return found.group(1)
 
     def _assign(self, pictures: "list[_Picture]", classes: list[str]) -> list[int]:
@@ -132,15 +137,17 @@ class Images(Source):
 
         A group that has pictures of several classes is placed with the first of them.
         """
-        random = np.random.default_rng(derive("images", self.seed))
+        random = np.random.default_rng(derive("images", self.config.seed))
         place: dict[str, int] = {}
         for label in classes:
             groups = sorted({picture.group for picture in pictures if picture.label == label})
             if len(groups) < len(SPLITS):
-                raise UserError(f"{self.folder}: class {label} has {len(groups)} groups; three splits need three.")
+                raise UserError(
+                    f"{self.config.folder}: class {label} has {len(groups)} groups; three splits need three."
+                )
             # Each split gets one at least, whatever its share rounds to.
-            dev = min(max(1, round(self.dev * len(groups))), len(groups) - 2)
-            evaluation = min(max(1, round(self.eval * len(groups))), len(groups) - 1 - dev)
+            dev = min(max(1, round(self.config.dev * len(groups))), len(groups) - 2)
+            evaluation = min(max(1, round(self.config.eval * len(groups))), len(groups) - 1 - dev)
             waiting = [groups[index] for index in random.permutation(len(groups)) if groups[index] not in place]
             placed = [place[group] for group in groups if group in place]
             for number, wanted in ((1, dev), (2, evaluation)):
@@ -155,7 +162,7 @@ class Images(Source):
             x=np.stack([picture.pixels for picture in pictures]),
             y=np.array([classes.index(picture.label) for picture in pictures], dtype=np.int64),
             group=None
-            if self.group is None
+            if self.config.group is None
             else np.array([groups[picture.group] for picture in pictures], dtype=np.int64),
         )
 

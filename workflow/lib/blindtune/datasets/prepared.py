@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from blindtune.core.arrays import digest_arrays, open_array
 from blindtune.core.errors import UserError
 from blindtune.core.files import FileTransaction, digest_file, read_json, write_json
-from blindtune.datasets.base import SPLITS, Gathered, Loaded, Source, Split
+from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split
 from blindtune.datasets.channel_stats import Channels
 from blindtune.datasets.split_writer import write_split, write_table
 
@@ -54,7 +54,7 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
 
     Args:
         name: the dataset's name.
-        source: its config.
+        source: the source.
         files: the files that the source reads, by the names of `Source.inputs`.
         manifest: path of ``data/<dataset>/manifest.json``; train and dev are written beside it.
         seal: path of ``sealed/<dataset>/seal.json``; eval is written beside it.
@@ -89,7 +89,7 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
     return _said(name, loaded, manifest.parent)
 
 
-def check(name: str, loaded: Loaded) -> None:
+def check(name: str, loaded: LoadedDataset) -> None:
     """Refuse data on which no blind study can be run.
 
     Raises:
@@ -133,7 +133,7 @@ def digest_of_split(split: Split) -> str:
     return digest_arrays(arrays)
 
 
-def _check_split(where: str, split: Split | Gathered, classes: list[str]) -> None:
+def _check_split(where: str, split: Split | ChunkedSplit, classes: list[str]) -> None:
     if len(split.y) == 0:
         raise UserError(f"{where}: is empty. Each split needs samples of every class.")
     if len(split.x) != len(split.y):
@@ -147,7 +147,7 @@ def _check_split(where: str, split: Split | Gathered, classes: list[str]) -> Non
         raise UserError(f"{where}: class {absent} has no sample. Each split needs samples of every class.")
 
 
-def _check_groups(name: str, loaded: Loaded) -> None:
+def _check_groups(name: str, loaded: LoadedDataset) -> None:
     seen: dict[int, str] = {}
     for split in SPLITS:
         group = loaded.splits[split].group
@@ -166,21 +166,21 @@ def _check_same_data(name: str, hashes: dict[str, str]) -> None:
             raise UserError(f"dataset {name}: {first} and {second} hold the same samples. Give each split its own.")
 
 
-def _load(name: str, source: Source, files: dict[str, Path]) -> Loaded:
+def _load(name: str, source: Source, files: dict[str, Path]) -> LoadedDataset:
     try:
         return source.load(files)
     except UserError as error:
         raise UserError(f"dataset {name}: {error}") from error
 
 
-def _said(name: str, loaded: Loaded, folder: Path) -> str:
+def _said(name: str, loaded: LoadedDataset, folder: Path) -> str:
     sizes = " / ".join(f"{len(loaded.splits[split].y):,}" for split in SPLITS)
     bad = len(loaded.bad_files.rows) if loaded.bad_files is not None else 0
     listed = f"; bad files: {bad}, listed in {folder / 'bad_files.tsv'}" if bad else ""
     return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
 
 
-def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str]) -> dict[str, Any]:
+def _manifest(name: str, source: Source, loaded: LoadedDataset, hashes: dict[str, str]) -> dict[str, Any]:
     counts = {
         split: dict(zip(loaded.classes, np.bincount(part.y, minlength=len(loaded.classes)).tolist(), strict=True))
         for split, part in loaded.splits.items()
@@ -194,9 +194,9 @@ def _manifest(name: str, source: Source, loaded: Loaded, hashes: dict[str, str])
         "sample_shape": list(sample.shape[1:]),
         "dtype": str(sample.dtype),
         "units": loaded.units,
-        "published": source.published,
-        "stand_in": source.stand_in,
-        "source": source.model_dump(mode="json"),
+        "published": source.config.published,
+        "stand_in": source.config.stand_in,
+        "source": source.config.model_dump(mode="json"),
         "parameters": loaded.parameters,
         "files": _digests(loaded.files),
         "sha256": digest_arrays({split: np.frombuffer(hashes[split].encode(), np.uint8) for split in ("train", "dev")}),

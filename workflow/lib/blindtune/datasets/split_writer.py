@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blindtune.core.arrays import ArraysDigest
 from blindtune.core.errors import UserError
 from blindtune.core.files import FileTransaction, tsv_writer
-from blindtune.datasets.base import Gathered, Split, TsvTable
+from blindtune.datasets.base import ChunkedSplit, Split, TsvTable
 from blindtune.datasets.channel_stats import Channels
 from blindtune.datasets.chunked import ChunkedArray, chunks
 
@@ -20,7 +20,7 @@ Look = Callable[[NDArray[Any]], None]
 
 
 def write_split(
-    transaction: FileTransaction, folder: Path, where: str, split: Split | Gathered, channels: Channels | None
+    transaction: FileTransaction, folder: Path, where: str, split: Split | ChunkedSplit, channels: Channels | None
 ) -> str:
     """Write a split into ``folder`` in one pass over its samples; returns its sha256, the one of `digest_of_split`."""
     total = ArraysDigest()
@@ -35,7 +35,7 @@ def write_split(
             continue
         total.begin(name, array.dtype, array.shape)
         transaction.write(path, partial(_write_array, array, [*looks[name], total.update]))
-    write_table(transaction, folder / "origins.tsv", split.origins if isinstance(split, Gathered) else None)
+    write_table(transaction, folder / "origins.tsv", split.origins if isinstance(split, ChunkedSplit) else None)
     return total.hexdigest()
 
 

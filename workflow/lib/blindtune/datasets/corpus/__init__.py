@@ -1,1 +1,1 @@
-"""TODO."""
+"""Corpora: datasets that are cut from many raw files."""

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from blindtune.core.arrays import write_npz
 from blindtune.core.colors import class_color
 from blindtune.core.errors import UserError
-from blindtune.core.files import read_json
 from blindtune.core.seeds import derive
-from blindtune.core.validation import parse_json
-from blindtune.datasets.corpus.config import Corpus
-from blindtune.datasets.corpus.extraction import Extract
+from blindtune.datasets.corpus.base import Corpus
 from blindtune.datasets.corpus.provenance import Origin, read_origins
+from blindtune.datasets.corpus.splits import read_extract
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.prepared import open_prepared
 
@@ -58,7 +56,7 @@ def write_examples(source: Corpus, manifest: Path, extracts: Iterable[Path], fol
         "raw": np.array([origin.file for origin in shown]),
         "place": np.array([", ".join(f"{key} {value:g}" for key, value in one.place.items()) for one in shown]),
     }
-    surveys = {one.file: one for extract in extracts for one in _surveys(extract)}
+    surveys = {one.file: one for extract in extracts for one in read_extract(extract)}
     colours = {label: class_color(number) for number, label in enumerate(data.classes)}
     for number, label in enumerate(data.classes):
         drawn = _on_one_file(origins, label)
@@ -88,10 +86,6 @@ def _on_one_file(origins: list[Origin], label: str) -> list[Origin]:
     counts = Counter(origin.file for origin in origins if origin.label == label)
     file = min(counts, key=lambda name: (-counts[name], name))
     return [origin for origin in origins if origin.file == file]
-
-
-def _surveys(extract: Path) -> list[Survey]:
-    return parse_json(Extract, read_json(extract), str(extract)).surveys
 
 
 def _with(surveys: dict[str, Survey], drawn: list[Origin]) -> Survey:

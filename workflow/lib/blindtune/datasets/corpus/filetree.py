@@ -1,4 +1,4 @@
-"""A user's tree of raw files, as far as it can be looked at before any job runs."""
+"""A user's tree of raw files, checked before any job runs."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,22 +9,25 @@ from blindtune.core.errors import UserError
 
 
 def files_below(folder: Path) -> list[str]:
-    """The paths of all files below ``folder``, in order, with slashes; links are followed, hidden ones passed over.
+    """Return the sorted paths of all files below a folder, with slashes; follow links and skip hidden files.
+
+    Args:
+        folder: the folder to search.
 
     Raises:
-        UserError: there is no such folder, or it or one in it cannot be read: what is in there must not be missed.
+        UserError: there is no such folder, or it or a folder in it cannot be read; nothing in there may be missed.
     """
     if not folder.is_dir():
-        raise UserError(f"folder: {folder} is no folder. Give that of the corpus.")
+        raise UserError(f"folder: {folder} is not a folder. Give that of the corpus.")
     found: list[str] = []
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     for parent, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
         status = Path(parent).stat()
         # A link to a folder above would be followed for ever.
-        if (status.st_dev, status.st_ino) in seen:
+        if (status.st_dev, status.st_ino) in visited:
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(parent).relative_to(folder)
         found += [(below / name).as_posix() for name in names if not name.startswith(".")]
@@ -32,7 +35,11 @@ def files_below(folder: Path) -> list[str]:
 
 
 def check_usable(folder: Path, files: Iterable[str]) -> None:
-    """Refuse files that no job could be given.
+    """Refuse files that cannot be the input of a job.
+
+    Args:
+        folder: folder of the corpus.
+        files: paths below it.
 
     Raises:
         UserError: one cannot be read, or has a name that Snakemake cannot handle; the message names it.
@@ -41,27 +48,27 @@ def check_usable(folder: Path, files: Iterable[str]) -> None:
         path = folder / file
         if any(letter in "{}" or category(letter) in ("Cc", "Cs") for letter in str(path)):
             raise UserError(
-                f"folder: {str(path)!r} has a brace, a control character or one that is no UTF-8 in its name, which "
+                f"folder: {str(path)!r} has a brace, a control character or one that is not UTF-8 in its name, which "
                 "Snakemake cannot handle. Rename it."
             )
         if not os.access(path, os.R_OK):
-            why = "its permissions forbid it" if path.exists() else "it is a link to nothing"
-            raise UserError(f"folder: {path} cannot be read: {why}. Mend or remove it.")
+            why = "its permissions forbid it" if path.exists() else "it is a broken link"
+            raise UserError(f"folder: {path} cannot be read: {why}. Fix or remove it.")
 
 
-def check_annotated(beside: Iterable[Sequence[str]], suffixes: Sequence[str]) -> None:
-    """Refuse a corpus of which no raw file has an annotation; those without one among others are bad files.
+def check_annotated(annotations: Iterable[Sequence[str]], suffixes: Sequence[str]) -> None:
+    """Refuse a corpus without any annotation; a file without one among files with one is only a bad file.
 
     Args:
-        beside: the annotations of each raw file.
-        suffixes: how annotations end.
+        annotations: the annotations of each raw file.
+        suffixes: suffixes of annotations.
 
     Raises:
         UserError: there is none.
     """
-    if not any(beside):
+    if not any(annotations):
         raise UserError(
-            f"folder: no file has an annotation beside it. One is needed with the same name but for its end: "
+            f"folder: no file has an annotation next to it. It needs the same name with one of the suffixes "
             f"{', '.join(suffixes)}."
         )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.errors import UnusableRecording
 
 SUFFIXES = (".csv_bi", ".tse_bi", ".csv", ".tse")
 SEIZURES = frozenset(["seiz", "fnsz", "gnsz", "spsz", "cpsz", "absz", "tnsz", "cnsz", "tcsz", "atsz", "mysz"])
@@ -47,11 +47,13 @@ class Annotations:
             Fault: a row ends more than `SLACK` behind the recording's end.
         """
         if self.end > seconds + SLACK:
-            raise Fault(f"is annotated up to {self.end:.4f} s but ends at {seconds:.4f} s")
-        return Annotations(cut(self.seizures, seconds), cut(self.non_epileptic, seconds), min(self.end, seconds))
+            raise UnusableRecording(f"is annotated up to {self.end:.4f} s but ends at {seconds:.4f} s")
+        return Annotations(
+            clip_intervals(self.seizures, seconds), clip_intervals(self.non_epileptic, seconds), min(self.end, seconds)
+        )
 
 
-def beside(recording: Path) -> Path:
+def find_annotation(recording: Path) -> Path:
     """The annotation file of a recording.
 
     Raises:
@@ -61,16 +63,16 @@ def beside(recording: Path) -> Path:
         path = recording.with_suffix(suffix)
         if path.is_file():
             return path
-    raise Fault(f"has no annotations beside it ({', '.join(SUFFIXES)})")
+    raise UnusableRecording(f"has no annotations next to it ({', '.join(SUFFIXES)})")
 
 
-def names_beside(folder: Path, file: str) -> list[str]:
+def list_annotations(folder: Path, file: str) -> list[str]:
     """The annotation files of a recording that are there, as paths below ``folder``."""
     path = PurePosixPath(file)
     return [path.with_suffix(s).as_posix() for s in SUFFIXES if (folder / path.with_suffix(s)).is_file()]
 
 
-def read(path: Path) -> Annotations:
+def read_annotations(path: Path) -> Annotations:
     """The content of an annotation file; its suffix says of which kind it is.
 
     Raises:
@@ -80,18 +82,18 @@ def read(path: Path) -> Annotations:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"{path.name} cannot be read ({error})") from error
+        raise UnusableRecording(f"{path.name} cannot be read ({error})") from error
     if not text.strip():
-        raise Fault(f"{path.name} is empty")
+        raise UnusableRecording(f"{path.name} is empty")
     rows = _csv(path.name, text) if path.suffix.startswith(".csv") else _tse(path.name, text)
     found: dict[str, list[Interval]] = {"seizure": [], NON_EPILEPTIC: [], "other": []}
     for line, start, stop, label in rows:
         found[_kind(path, line, label)].append(_interval(path.name, line, start, stop))
     end = max((stop for intervals in found.values() for _, stop in intervals), default=0.0)
-    return Annotations(union(found["seizure"]), union(found[NON_EPILEPTIC]), end)
+    return Annotations(merge_intervals(found["seizure"]), merge_intervals(found[NON_EPILEPTIC]), end)
 
 
-def union(intervals: Iterable[Interval]) -> list[Interval]:
+def merge_intervals(intervals: Iterable[Interval]) -> list[Interval]:
     """The same times in order and without overlap; intervals that touch become one, empty ones vanish."""
     merged: list[Interval] = []
     for start, stop in sorted(interval for interval in intervals if interval[0] < interval[1]):
@@ -102,9 +104,9 @@ def union(intervals: Iterable[Interval]) -> list[Interval]:
     return merged
 
 
-def cut(intervals: Iterable[Interval], seconds: float) -> list[Interval]:
+def clip_intervals(intervals: Iterable[Interval], seconds: float) -> list[Interval]:
     """What of ``intervals`` lies between 0 and ``seconds``."""
-    return union((max(0.0, start), min(seconds, stop)) for start, stop in intervals)
+    return merge_intervals((max(0.0, start), min(seconds, stop)) for start, stop in intervals)
 
 
 def _tse(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
@@ -114,7 +116,9 @@ def _tse(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
             continue
         # The fourth, the confidence, is left out by some.
         if len(fields) not in (3, 4):
-            raise Fault(f"{name}, line {number}: has {len(fields)} fields; start, stop, label, confidence are expected")
+            raise UnusableRecording(
+                f"{name}, line {number}: has {len(fields)} fields; start, stop, label, confidence are expected"
+            )
         yield number, fields[0], fields[1], fields[2]
 
 
@@ -127,14 +131,14 @@ def _csv(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
         if columns is None:
             columns = fields
             if missing := [wanted for wanted in ("start_time", "stop_time", "label") if wanted not in columns]:
-                raise Fault(f"{name}, line {number}: names no column {', '.join(missing)}")
+                raise UnusableRecording(f"{name}, line {number}: names no column {', '.join(missing)}")
             continue
         if len(fields) != len(columns):
-            raise Fault(f"{name}, line {number}: has {len(fields)} fields; the head has {len(columns)}")
+            raise UnusableRecording(f"{name}, line {number}: has {len(fields)} fields; the head has {len(columns)}")
         row = dict(zip(columns, fields, strict=True))
         yield number, row["start_time"], row["stop_time"], row["label"]
     if columns is None:
-        raise Fault(f"{name} names no columns")
+        raise UnusableRecording(f"{name} names no columns")
 
 
 def _kind(path: Path, line: int, label: str) -> str:
@@ -153,7 +157,7 @@ def _interval(name: str, line: int, start: str, stop: str) -> Interval:
     try:
         first, last = float(start), float(stop)
     except ValueError:
-        raise Fault(f"{name}, line {line}: {start!r} to {stop!r} are no times") from None
+        raise UnusableRecording(f"{name}, line {line}: {start!r} to {stop!r} are no times") from None
     if not (math.isfinite(first) and math.isfinite(last) and 0 <= first <= last):
-        raise Fault(f"{name}, line {line}: {start} to {stop} s is no stretch of time")
+        raise UnusableRecording(f"{name}, line {line}: {start} to {stop} s is no stretch of time")
     return first, last

@@ -13,7 +13,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.filetree import files_below
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.config import EegConfig
 
 #: The folders of TUSZ that name a split, and which one.
 FOLDERS = {"train": "train", "dev": "dev", "dev_test": "dev", "eval": "eval"}
@@ -40,19 +40,19 @@ class Recording:
     twin: str | None = None
 
 
-def find(folder: Path, settings: Eeg) -> list[Recording]:
+def find_recordings(folder: Path, config: EegConfig) -> list[Recording]:
     """All EDF files below ``folder``, by name; hidden ones are passed over.
 
     Raises:
-        UserError: see `recordings`, or there is no such folder, or no EDF file in it.
+        UserError: see `parse_paths`, or there is no such folder, or no EDF file in it.
     """
     files = [file for file in files_below(folder) if file.lower().endswith(".edf")]
     if not files:
         raise UserError(f"folder: {folder} holds no EDF files.")
-    return recordings(files, settings)
+    return parse_paths(files, config)
 
 
-def recordings(files: Sequence[str], settings: Eeg) -> list[Recording]:
+def parse_paths(files: Sequence[str], config: EegConfig) -> list[Recording]:
     """What the paths of a corpus say, by name.
 
     Raises:
@@ -63,22 +63,22 @@ def recordings(files: Sequence[str], settings: Eeg) -> list[Recording]:
     for file in sorted(files):
         path = PurePosixPath(file)
         name = _NAME.fullmatch(path.stem)
-        twin = None if name is None or settings.patient else first.setdefault(name.groups(), file)
+        twin = None if name is None or config.patient else first.setdefault(name.groups(), file)
         found.append(
             Recording(
                 file=file,
-                patient=_patient(path, name, settings.patient),
+                patient=_patient(path, name, config.patient),
                 folder=_only(path, [part for part in path.parts[:-1] if part in FOLDERS]),
                 montage=_only(path, [part for part in path.parts[:-1] if part in MONTAGES]),
                 twin=None if twin == file else twin,
             )
         )
-    if settings.patient is None:
+    if config.patient is None:
         _check_version(found)
     return found
 
 
-def assign(found: Sequence[Recording], settings: Eeg) -> dict[str, str]:
+def assign_splits(found: Sequence[Recording], config: EegConfig) -> dict[str, str]:
     """The split of each file.
 
     A corpus that names train, dev and eval is taken at its word. One that names train and dev only (TUSZ 1.5, whose
@@ -87,10 +87,10 @@ def assign(found: Sequence[Recording], settings: Eeg) -> dict[str, str]:
     Raises:
         UserError: only some paths name a split, or they name others than these, or there are too few patients.
     """
-    named = {one.folder for one in found} if settings.split == "corpus" else {None}
+    named = {one.folder for one in found} if config.split == "corpus" else {None}
     if named == {None}:
         of_patient = assign_patients(
-            [one.patient for one in found], {"dev": settings.dev, "eval": settings.eval}, settings.seed
+            [one.patient for one in found], {"dev": config.dev, "eval": config.eval}, config.seed
         )
         return {one.file: of_patient.get(one.patient, "train") for one in found}
     if None in named:
@@ -106,7 +106,7 @@ def assign(found: Sequence[Recording], settings: Eeg) -> dict[str, str]:
         )
     if missing:
         dev = [one.patient for one in found if own[one.file] == "dev"]
-        to_eval = assign_patients(dev, {"eval": settings.eval / (settings.dev + settings.eval)}, settings.seed)
+        to_eval = assign_patients(dev, {"eval": config.eval / (config.dev + config.eval)}, config.seed)
         return {one.file: to_eval.get(one.patient, "dev") if own[one.file] == "dev" else own[one.file] for one in found}
     return own
 

@@ -18,9 +18,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 
-from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.errors import UnusableRecording
 
 #: Names of a voltage, and what they are in microvolts; MNE knows the same and takes everything else for volts.
 UNITS = {"uV": 1.0, "\u00b5V": 1.0, "\u03bcV": 1.0, "mV": 1e3, "V": 1e6}
@@ -94,42 +93,40 @@ class Header:
         return signal.samples / self.record_seconds
 
 
-def read(path: Path) -> Header:
-    """The header of an EDF file.
+def parse_header(content: bytes) -> Header:
+    """Return the header of an EDF file.
+
+    Args:
+        content: the whole file.
 
     Raises:
-        Fault: the file is unreadable, empty, no EDF, or cut or malformed in its header.
+        UnusableRecording: the file is empty or not EDF, or its header is cut or malformed.
     """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-            if size == 0:
-                raise Fault("is empty")
-            if len(head) < _HEAD or head[:8].strip() != b"0":
-                raise Fault("is no EDF file")
-            channels = _whole(head[252:256], "number of channels")
-            if channels < 1:
-                raise Fault(f"has {channels} channels")
-            rest = stream.read(_HEAD * channels)
-    except OSError as error:
-        raise Fault(f"cannot be read ({error.strerror})") from error
+    if not content:
+        raise UnusableRecording("is empty")
+    head = content[:_HEAD]
+    if len(head) < _HEAD or head[:8].strip() != b"0":
+        raise UnusableRecording("is not an EDF file")
+    channels = _whole(head[252:256], "number of channels")
+    if channels < 1:
+        raise UnusableRecording(f"has {channels} channels")
+    rest = content[_HEAD : _HEAD * (1 + channels)]
     if len(rest) < _HEAD * channels:
-        raise Fault("is cut in its header")
+        raise UnusableRecording("is cut in its header")
     if _whole(head[184:192], "size of the header") != _HEAD * (1 + channels):
-        raise Fault("has a header whose size does not fit its number of channels")
+        raise UnusableRecording("has a header whose size does not fit its number of channels")
     return Header(
         kind=_text(head[192:236])[:5].strip(),
         records=_whole(head[236:244], "number of records"),
         record_seconds=_number(head[244:252], "length of a record"),
         signals=_signals(rest, channels),
-        size=size,
+        size=len(content),
         date=_text(head[168:176]),
         time=_text(head[176:184]),
     )
 
 
-def check(header: Header, wanted: list[int], lowest_rate: float) -> list[str]:
+def check_header(header: Header, wanted: list[int], lowest_rate: float) -> list[str]:
     """What was put right or does not matter, in words.
 
     Args:
@@ -146,31 +143,33 @@ def check(header: Header, wanted: list[int], lowest_rate: float) -> list[str]:
         _check_signal(signal)
     rates = {header.rate(signal) for signal in signals}
     if len(rates) > 1:
-        raise Fault(
+        raise UnusableRecording(
             f"has wanted channels at unlike rates ({', '.join(f'{float(rate):g} Hz' for rate in sorted(rates))})"
         )
     rate = rates.pop()
     if rate < lowest_rate:
-        raise Fault(f"is sampled at {float(rate):g} Hz; {lowest_rate:g} Hz are needed")
+        raise UnusableRecording(f"is sampled at {float(rate):g} Hz; {lowest_rate:g} Hz are needed")
     if max(rate.numerator, rate.denominator) > LARGEST_RATIO:
-        raise Fault(f"is sampled at {rate.numerator}/{rate.denominator} Hz, which no short filter can resample")
+        raise UnusableRecording(
+            f"is sampled at {rate.numerator}/{rate.denominator} Hz, which no short filter can resample"
+        )
     return notes + _identification(header)
 
 
 def _check_size(header: Header) -> list[str]:
     if header.kind == "EDF+D":
-        raise Fault("is an interrupted recording (EDF+D), whose gaps are not read")
+        raise UnusableRecording("is an interrupted recording (EDF+D), whose gaps are not read")
     if header.record_seconds <= 0:
-        raise Fault(f"has records of {float(header.record_seconds):g} s")
+        raise UnusableRecording(f"has records of {float(header.record_seconds):g} s")
     if header.record_bytes == 0 or header.size <= header.head_bytes or header.records == 0:
-        raise Fault("holds no data")
+        raise UnusableRecording("holds no data")
     held = (header.size - header.head_bytes) / header.record_bytes
     if header.records == -1 and held == header.records_held:
         return [f"number of records left open; the size gives {header.records_held}"]
     if held < header.records:
-        raise Fault(f"is truncated: the header says {header.records} records, the file holds {held:.2f}")
+        raise UnusableRecording(f"is truncated: the header says {header.records} records, the file holds {held:.2f}")
     if held != header.records:
-        raise Fault(
+        raise UnusableRecording(
             f"does not end where it should: the header says {header.records} records, the file holds {held:.2f}"
         )
     return []
@@ -178,13 +177,13 @@ def _check_size(header: Header) -> list[str]:
 
 def _check_signal(signal: Signal) -> None:
     if signal.unit not in UNITS:
-        raise Fault(f"has channel {signal.label} in {signal.unit!r}, which is no known voltage (uV, mV, V)")
+        raise UnusableRecording(f"has channel {signal.label} in {signal.unit!r}, which is no known voltage (uV, mV, V)")
     if signal.physical[0] == signal.physical[1]:
-        raise Fault(f"has channel {signal.label} with a physical range of zero")
+        raise UnusableRecording(f"has channel {signal.label} with a physical range of zero")
     if signal.digital[0] >= signal.digital[1]:
-        raise Fault(f"has channel {signal.label} with a digital range of zero or less")
+        raise UnusableRecording(f"has channel {signal.label} with a digital range of zero or less")
     if signal.samples < 1:
-        raise Fault(f"has channel {signal.label} without samples")
+        raise UnusableRecording(f"has channel {signal.label} without samples")
 
 
 def _identification(header: Header) -> list[str]:
@@ -217,7 +216,7 @@ def _signals(rest: bytes, channels: int) -> tuple[Signal, ...]:
     )
     for signal in signals:
         if signal.samples < 0:
-            raise Fault(f"has a malformed header: {signal.label} has {signal.samples} samples per record")
+            raise UnusableRecording(f"has a malformed header: {signal.label} has {signal.samples} samples per record")
     return signals
 
 
@@ -233,12 +232,12 @@ def _number(field: bytes, name: str) -> Fraction:
     # Some writers put a comma where the point should be.
     text = _text(field).replace(",", ".")
     if _NUMBER.fullmatch(text) is None:
-        raise Fault(f"has a malformed header: {name} is {text!r}")
+        raise UnusableRecording(f"has a malformed header: {name} is {text!r}")
     return Fraction(text)
 
 
 def _whole(field: bytes, name: str) -> int:
     value = _number(field, name)
     if value.denominator != 1:
-        raise Fault(f"has a malformed header: {name} is {_text(field)!r}")
+        raise UnusableRecording(f"has a malformed header: {name} is {_text(field)!r}")
     return int(value)

@@ -1,5 +1,5 @@
-"""What leaves a recording out."""
+"""The exception that leaves a recording out."""
 
 
-class Fault(Exception):
+class UnusableRecording(Exception):
     """Why a recording gives no sample: a short text for the list of bad files, without the recording's name."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.errors import UnusableRecording
 
 TCP = [
     "FP1-F7", "F7-T3", "T3-T5", "T5-O1", "FP2-F8", "F8-T4", "T4-T6", "T6-O2", "A1-T3", "T3-C3", "C3-CZ", "CZ-C4",
@@ -62,12 +62,12 @@ class Montage:
         return derived
 
 
-def montage(name: str) -> Montage:
+def create_montage(name: str) -> Montage:
     """The montage of this name, one of `CHANNELS`."""
     return Montage(name, tuple(CHANNELS[name]))
 
 
-def electrode(label: str) -> str | None:
+def electrode_name(label: str) -> str | None:
     """The electrode that a channel's label names, by its older 10-20 name; None where it is none of `ELECTRODES`.
 
     ``EEG FP1-REF`` and ``EEG FP1-LE`` (TUSZ), ``Fp1.`` (PhysioNet) and ``FP1`` are the same; case does not matter.
@@ -80,7 +80,7 @@ def electrode(label: str) -> str | None:
     return name if name in ELECTRODES else None
 
 
-def locate(labels: Sequence[str], wanted: Montage) -> list[int]:
+def locate_electrodes(labels: Sequence[str], wanted: Montage) -> list[int]:
     """Where the electrodes of a montage stand among a file's channels, in the order of `Montage.electrodes`.
 
     Raises:
@@ -88,14 +88,14 @@ def locate(labels: Sequence[str], wanted: Montage) -> list[int]:
     """
     found: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
-        name = electrode(label)
+        name = electrode_name(label)
         if name is not None:
             found.setdefault(name, []).append(number)
     missing = [name for name in wanted.electrodes if name not in found]
     if missing:
-        raise Fault(f"has no channel {', '.join(missing)}, which {wanted.name} needs")
+        raise UnusableRecording(f"has no channel {', '.join(missing)}, which {wanted.name} needs")
     for name in wanted.electrodes:
         if len(found[name]) > 1:
             twice = " and ".join(labels[number] for number in found[name])
-            raise Fault(f"has {len(found[name])} channels {name} ({twice})")
+            raise UnusableRecording(f"has {len(found[name])} channels {name} ({twice})")
     return [found[name][0] for name in wanted.electrodes]

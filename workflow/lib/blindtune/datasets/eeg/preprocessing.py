@@ -11,15 +11,14 @@ import warnings
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.edf_header import Header
-from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import Montage
 from blindtune.datasets.eeg.resampling import CUTOFF, KAISER_BETA, REACH, resample
 
@@ -65,8 +64,8 @@ class Signals:
         return np.asarray(volts, dtype=np.float64) * 1e6
 
 
-def read(path: Path, header: Header, wanted: list[int]) -> Signals:
-    """The channels ``wanted`` of a recording whose header has passed `headers.check`.
+def read_signals(content: bytes, header: Header, wanted: list[int]) -> Signals:
+    """The channels ``wanted`` of a recording whose header has passed `blindtune.datasets.eeg.edf_header.check_header`.
 
     Raises:
         Fault: the file cannot be read, or MNE gives other channels, another rate or another length than the header.
@@ -80,45 +79,49 @@ def read(path: Path, header: Header, wanted: list[int]) -> Signals:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            content = io.BytesIO(path.read_bytes())
-            content.seek(8)
-            content.write(_ANONYMOUS)
-            content.seek(0)
-            raw = mne.io.read_raw_edf(content, include=labels, preload=True, encoding="latin-1", verbose="warning")
+            stream = io.BytesIO(content)
+            stream.seek(8)
+            stream.write(_ANONYMOUS)
+            stream.seek(0)
+            raw = mne.io.read_raw_edf(stream, include=labels, preload=True, encoding="latin-1", verbose="warning")
         except Exception as error:  # MNE raises whatever the bytes bring about.
-            raise Fault(f"cannot be read by MNE ({error})") from error
+            raise UnusableRecording(f"cannot be read by MNE ({error})") from error
     if sorted(raw.ch_names) != sorted(labels):
-        raise Fault("has channels that MNE reads by other names")
+        raise UnusableRecording("has channels that MNE reads by other names")
     if raw.n_times != samples or abs(raw.info["sfreq"] - float(rate)) > 1e-6 * rate:
-        raise Fault(f"has {samples} samples at {float(rate):g} Hz; MNE reads {raw.n_times} at {raw.info['sfreq']:g} Hz")
+        raise UnusableRecording(
+            f"has {samples} samples at {float(rate):g} Hz; MNE reads {raw.n_times} at {raw.info['sfreq']:g} Hz"
+        )
     return Signals(rate, samples, labels, [str(one.message) for one in said], raw)
 
 
-def condition(signals: Signals, montage: Montage, settings: Eeg) -> NDArray[np.float64]:
+def filter_recording(signals: Signals, montage: Montage, config: EegConfig) -> NDArray[np.float64]:
     """The channels of a whole recording, filtered and resampled, in microvolts, (channels, samples at the new rate)."""
     return montage.derive(
-        np.stack([filtered(signals.electrode(number), signals.rate, settings) for number in range(len(signals.names))])
+        np.stack(
+            [filter_electrode(signals.electrode(number), signals.rate, config) for number in range(len(signals.names))]
+        )
     )
 
 
-def filtered(x: NDArray[np.float64], rate: Fraction, settings: Eeg) -> NDArray[np.float64]:
-    """``x`` (samples,) at ``rate``, resampled to ``settings.rate`` and filtered to its band."""
+def filter_electrode(x: NDArray[np.float64], rate: Fraction, config: EegConfig) -> NDArray[np.float64]:
+    """``x`` (samples,) at ``rate``, resampled to ``config.sfreq`` and filtered to its band."""
     from scipy.signal import sosfiltfilt
 
-    ratio = Fraction(settings.rate) / rate
+    ratio = Fraction(config.sfreq) / rate
     if ratio != 1:
         x = resample(x, ratio)
-    y: NDArray[np.float64] = sosfiltfilt(band(settings), x, padlen=min(round(MARGIN * settings.rate), len(x) - 1))
+    y: NDArray[np.float64] = sosfiltfilt(design_filter(config), x, padlen=min(round(MARGIN * config.sfreq), len(x) - 1))
     return y
 
 
-def band(settings: Eeg) -> NDArray[np.float64]:
-    """The Butterworth filter as second-order sections, at ``settings.rate``.
+def design_filter(config: EegConfig) -> NDArray[np.float64]:
+    """The Butterworth filter as second-order sections, at ``config.sfreq``.
 
     A high-pass where the upper edge lies above what the anti-alias filter lets through.
     """
-    top = settings.high if settings.high < CUTOFF * settings.rate / 2 else None
-    return _butterworth(settings.order, settings.low, top, settings.rate)
+    top = config.h_freq if config.h_freq < CUTOFF * config.sfreq / 2 else None
+    return _butterworth(config.order, config.l_freq, top, config.sfreq)
 
 
 @lru_cache(maxsize=8)
@@ -134,17 +137,17 @@ def _butterworth(order: int, low: float, high: float | None, rate: int) -> NDArr
     return sections
 
 
-def describe(settings: Eeg) -> dict[str, Any]:
+def describe(config: EegConfig) -> dict[str, Any]:
     """The filters exactly, as plain data for the manifest; frequencies in Hz."""
-    edge = CUTOFF * settings.rate / 2
+    edge = CUTOFF * config.sfreq / 2
     return {
-        "asked": {"low": settings.low, "high": settings.high, "rate": settings.rate},
+        "requested": {"l_freq": config.l_freq, "h_freq": config.h_freq, "sfreq": config.sfreq},
         "steps": [
-            f"resampled to {settings.rate} Hz as by scipy.signal.resample_poly(padtype='line') with a Kaiser window "
+            f"resampled to {config.sfreq} Hz as by scipy.signal.resample_poly(padtype='line') with a Kaiser window "
             f"(beta {KAISER_BETA:g}) of {REACH} output samples to each side, -6 dB at {edge:g} Hz, "
-            f"-53 dB from {settings.rate / 2:g} Hz on; not where the recording has this rate already",
-            f"Butterworth {'band' if settings.high < edge else 'high'}-pass of order {settings.order}, run both ways "
+            f"-53 dB from {config.sfreq / 2:g} Hz on; not where the recording has this rate already",
+            f"Butterworth {'band' if config.h_freq < edge else 'high'}-pass of order {config.order}, run both ways "
             f"by scipy.signal.sosfiltfilt, continued by {MARGIN:g} s at either end",
         ],
-        "effective_band": {"low": settings.low, "high": min(settings.high, edge), "at": "-6 dB"},
+        "effective_band": {"l_freq": config.l_freq, "h_freq": min(config.h_freq, edge), "at": "-6 dB"},
     }

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.eeg.annotations import Annotations, Interval, cut, union
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.annotations import Annotations, Interval, clip_intervals, merge_intervals
+from blindtune.datasets.eeg.config import EegConfig
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LabelledInterval:
     stop: float
 
 
-def stretches(annotations: Annotations, seconds: float, settings: Eeg) -> list[LabelledInterval]:
+def find_intervals(annotations: Annotations, seconds: float, config: EegConfig) -> list[LabelledInterval]:
     """All seizures and all background of a recording, in the order of their starts.
 
     Background is the recording less what is annotated and a guard around it, whatever rows the annotations list.
@@ -31,23 +31,23 @@ def stretches(annotations: Annotations, seconds: float, settings: Eeg) -> list[L
     Args:
         annotations: within the recording.
         seconds: length of the recording.
-        settings: ``guard`` and ``nesz`` count.
+        config: ``guard`` and ``nesz`` count.
     """
     taken = [*annotations.seizures, *annotations.non_epileptic]
     seizures = (
-        union(taken)
-        if settings.nesz == "seizure"
+        merge_intervals(taken)
+        if config.nesz == "seizure"
         else subtract_intervals(annotations.seizures, annotations.non_epileptic)
     )
-    background = subtract_intervals([(0.0, seconds)], guarded(taken, settings.guard, seconds))
+    background = subtract_intervals([(0.0, seconds)], widen(taken, config.seizure_margin, seconds))
     found = [LabelledInterval("seizure", *interval) for interval in seizures]
     found += [LabelledInterval("background", *interval) for interval in background]
-    return sorted(found, key=lambda stretch: stretch.start)
+    return sorted(found, key=lambda interval: interval.start)
 
 
-def guarded(intervals: Sequence[Interval], guard: float, seconds: float) -> list[Interval]:
+def widen(intervals: Sequence[Interval], guard: float, seconds: float) -> list[Interval]:
     """``intervals`` with ``guard`` seconds to either side, within a recording of ``seconds``."""
-    return cut([(start - guard, stop + guard) for start, stop in intervals], seconds)
+    return clip_intervals([(start - guard, stop + guard) for start, stop in intervals], seconds)
 
 
 def subtract_intervals(intervals: Sequence[Interval], taken: Sequence[Interval]) -> list[Interval]:
@@ -55,7 +55,7 @@ def subtract_intervals(intervals: Sequence[Interval], taken: Sequence[Interval])
     left = []
     for begin, stop in intervals:
         start = begin
-        for first, last in union(taken):
+        for first, last in merge_intervals(taken):
             if last <= start or first >= stop:
                 continue
             if first > start:
@@ -66,38 +66,38 @@ def subtract_intervals(intervals: Sequence[Interval], taken: Sequence[Interval])
     return left
 
 
-def starts(stretch: LabelledInterval, settings: Eeg) -> list[float]:
-    """The starts of the segments of a stretch, one behind the other, on the grid of output samples.
+def segment_starts(interval: LabelledInterval, config: EegConfig) -> list[float]:
+    """The starts of the segments of a interval, one behind the other, on the grid of output samples.
 
-    None where the stretch is not longer than ``longer_than``.
+    None where the interval is not longer than ``longer_than``.
     """
-    if stretch.stop - stretch.start <= settings.longer_than:
+    if interval.stop - interval.start <= config.longer_than:
         return []
-    rate, length = settings.rate, samples(settings)
+    rate, length = config.sfreq, samples_per_segment(config)
     # A millionth of a sample of leave, since times in text are not exact in binary.
-    first = math.ceil(stretch.start * rate - 1e-6)
-    last = math.floor(stretch.stop * rate + 1e-6)
+    first = math.ceil(interval.start * rate - 1e-6)
+    last = math.floor(interval.stop * rate + 1e-6)
     return [at / rate for at in range(first, last - length + 1, length)]
 
 
-def samples(settings: Eeg) -> int:
+def samples_per_segment(config: EegConfig) -> int:
     """Samples of a segment."""
-    return round(settings.segment * settings.rate)
+    return round(config.segment * config.sfreq)
 
 
-def frames(x: NDArray[np.float32], settings: Eeg) -> NDArray[np.float32]:
+def frames(x: NDArray[np.float32], config: EegConfig) -> NDArray[np.float32]:
     """Segments (..., channels, samples) as overlapping frames (..., frames, channels, samples of a frame).
 
     A read-only view of ``x``: nothing is copied. Ten seconds of 20 channels at 50 Hz, in windows of 0.3 s every 0.1 s,
     are 98 frames of 20 x 15.
     """
-    window, step = round(settings.window * settings.rate), round(settings.step * settings.rate)
+    window, step = round(config.frame_length * config.sfreq), round(config.frame_hop * config.sfreq)
     slid = np.lib.stride_tricks.sliding_window_view(x, window, axis=-1)[..., ::step, :]
     return np.moveaxis(slid, -2, -3)
 
 
-def fault(
-    channels: NDArray[np.float64], electrodes: NDArray[np.float64], limits: NDArray[np.float64], settings: Eeg
+def rejection_reason(
+    channels: NDArray[np.float64], electrodes: NDArray[np.float64], limits: NDArray[np.float64], config: EegConfig
 ) -> str | None:
     """Why a segment is left out, by its raw signal: ``flat``, ``clipped`` or ``loud``; None where nothing is wrong.
 
@@ -105,15 +105,15 @@ def fault(
         channels: the montage's channels, (channels, samples), in microvolts, unfiltered.
         electrodes: what they were made from, (electrodes, samples).
         limits: the lowest and highest value that the file can hold for each electrode, (electrodes, 2).
-        settings: ``flat``, ``clipped`` and ``loud`` count.
+        config: ``flat``, ``clipped`` and ``loud`` count.
     """
     ranges = np.ptp(channels, axis=1)
-    if ranges.min() < settings.flat:
+    if ranges.min() < config.flat:
         return "flat"
     at_limit = (electrodes <= limits[:, :1]) | (electrodes >= limits[:, 1:])
-    if at_limit.mean(axis=1).max() > settings.clipped:
+    if at_limit.mean(axis=1).max() > config.clipped:
         return "clipped"
-    return "loud" if ranges.max() > settings.loud else None
+    return "loud" if ranges.max() > config.reject else None
 
 
 def amplitude(channels: NDArray[np.float64], rate: float) -> float:

@@ -1,1 +1,1 @@
-"""Whole slides: annotations, patches cut from them, and a stand-in corpus."""
+"""Whole-slide images: annotations, and patches cut from annotated regions."""

@@ -1,7 +1,7 @@
-"""Annotations of slides: NEDC's CSV and Aperio ImageScope's XML, both to the same regions.
+"""Readers of slide annotations: NEDC's CSV and Aperio ImageScope's XML, both to the same regions.
 
-A vertex is (x, y) in pixels of the slide's full resolution, y growing downwards. The CSV names a vertex by row (y) and
-column (x), the XML by X and Y. Regions have any label; ``null`` is one of them.
+A vertex is (x, y) in pixels of the slide's full resolution, y pointing down. The CSV gives a vertex by row (y) and
+column (x), the XML by X and Y. A region can have any label, ``null`` included.
 """
 
 import csv
@@ -28,9 +28,9 @@ class Region:
     """One outlined region.
 
     Attributes:
-        name: how messages call it.
+        name: its name in messages.
         label: its label, in lower case.
-        polygon: (vertices, 2) float64, x and y in pixels of the full resolution; the last vertex joins the first.
+        polygon: (n_vertices, 2) float64, x and y in pixels of the full resolution; the last vertex joins the first.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Region:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What an annotation file says.
+    """The content of an annotation file.
 
     Attributes:
         regions: in the order of the file.
-        mpp: µm per pixel of the slide that it was made on, if it says so.
-        size: width and height in pixels of that slide, if it says so.
-        slide: the stem of that slide's name, if it says so.
+        mpp: µm per pixel of the slide that was annotated; None if the file does not give it.
+        size: width and height in pixels of that slide; None if the file does not give them.
+        slide: name of that slide without its suffix; None if the file does not give it.
     """
 
     regions: list[Region]
@@ -56,27 +56,27 @@ class Annotation:
 
 
 def read_annotation(path: Path) -> Annotation:
-    """The annotation at ``path``, a .csv or an .xml.
+    """Read an annotation, a .csv or an .xml file.
 
     Raises:
-        UserError: the file cannot be read or is none of the two; the message names the file, and the row or vertex.
+        UserError: the file cannot be read or has neither format; the message names the file, and the row or vertex.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
     if path.suffix.lower() == ".xml":
-        return _from_xml(content, path)
+        return _parse_xml(content, path)
     try:
-        return _from_csv(content.decode("utf-8-sig"), path)
+        return _parse_csv(content.decode("utf-8-sig"), path)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not text in UTF-8 ({error.reason} at byte {error.start}).") from error
 
 
-def _from_csv(text: str, path: Path) -> Annotation:
+def _parse_csv(text: str, path: Path) -> Annotation:
     lines = text.splitlines()
     comments = [line.lstrip("# ").strip() for line in lines if line.lstrip().startswith("#")]
-    said = dict(re.findall(r"(\w+)\s*=\s*([^,]+?)\s*(?:,|$)", "\n".join(comments), re.MULTILINE))
+    header = dict(re.findall(r"(\w+)\s*=\s*([^,]+?)\s*(?:,|$)", "\n".join(comments), re.MULTILINE))
     rows: dict[str, list[tuple[float, float, float]]] = {}
     labels: dict[str, str] = {}
     for number, row in _rows(lines, path):
@@ -84,22 +84,22 @@ def _from_csv(text: str, path: Path) -> Annotation:
         index, label = row["index"], row["label"].lower()
         if labels.setdefault(index, label) != label:
             raise UserError(f"{where}: region {index} is {label!r} here and {labels[index]!r} above.")
-        order, x, y = (_number(row[name], f"{where}, {name}") for name in ("coord_index", "column", "row"))
+        order, x, y = (_parse_number(row[name], f"{where}, {name}") for name in ("coord_index", "column", "row"))
         rows.setdefault(index, []).append((order, x, y))
-    width, height = (said.get(name, "").removesuffix("pixels").strip() for name in ("width", "height"))
+    width, height = (header.get(name, "").removesuffix("pixels").strip() for name in ("width", "height"))
     return Annotation(
         regions=[
             Region(f"region {index}", labels[index], np.array(sorted(found, key=lambda one: one[0]))[:, 1:])
             for index, found in rows.items()
         ],
-        mpp=_optional(said.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
-        size=_size(width, height, str(path)),
-        slide=said.get("bname"),
+        mpp=_parse_optional(header.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
+        size=_parse_size(width, height, str(path)),
+        slide=header.get("bname"),
     )
 
 
 def _rows(lines: list[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows below the line of names, with their numbers in the file."""
+    """Yield the rows after the line of column names, each with its number in the file."""
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.lstrip()[0] != "#"]
     parsed = zip((number for number, _ in numbered), csv.reader(line for _, line in numbered), strict=True)
     try:
@@ -119,7 +119,7 @@ def _rows(lines: list[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise UserError(f"{path}: is not valid CSV ({error}).") from error
 
 
-def _from_xml(content: bytes, path: Path) -> Annotation:
+def _parse_xml(content: bytes, path: Path) -> Annotation:
     from xml.etree.ElementTree import ParseError
 
     from defusedxml import DefusedXmlException
@@ -133,27 +133,27 @@ def _from_xml(content: bytes, path: Path) -> Annotation:
         raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
     if root.tag != "Annotations":
         raise UserError(f"{path}: its root is {root.tag!r}, not 'Annotations' as ImageScope writes.")
-    said = {
+    attributes = {
         str(attribute.get("Name", "")).lower(): str(attribute.get("Value", ""))
         for attribute in root.iterfind("Annotation/Attributes/Attribute")
     }
     return Annotation(
-        regions=[_region(element, number, path) for number, element in enumerate(root.iter("Region"), 1)],
-        mpp=_optional(root.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
-        size=_size(said.get("width", ""), said.get("height", ""), str(path)),
+        regions=[_parse_region(element, number, path) for number, element in enumerate(root.iter("Region"), 1)],
+        mpp=_parse_optional(root.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
+        size=_parse_size(attributes.get("width", ""), attributes.get("height", ""), str(path)),
     )
 
 
-def _region(element: "Element", number: int, path: Path) -> Region:
+def _parse_region(element: "Element", number: int, path: Path) -> Region:
     name = f"region {element.get('Id', number)}"
     polygon = [
-        [_number(vertex.get(axis, ""), f"{path}, {name}, vertex {place}, {axis}") for axis in ("X", "Y")]
+        [_parse_number(vertex.get(axis, ""), f"{path}, {name}, vertex {place}, {axis}") for axis in ("X", "Y")]
         for place, vertex in enumerate(element.iterfind("Vertices/Vertex"), 1)
     ]
     return Region(name, str(element.get("Text", "")).strip().lower(), np.array(polygon, float).reshape(-1, 2))
 
 
-def _number(text: str, where: str) -> float:
+def _parse_number(text: str, where: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -163,11 +163,11 @@ def _number(text: str, where: str) -> float:
     return value
 
 
-def _optional(text: str | None, where: str) -> float | None:
-    return _number(text, where) if text else None
+def _parse_optional(text: str | None, where: str) -> float | None:
+    return _parse_number(text, where) if text else None
 
 
-def _size(width: str, height: str, where: str) -> tuple[int, int] | None:
+def _parse_size(width: str, height: str, where: str) -> tuple[int, int] | None:
     if not width or not height:
         return None
-    return int(_number(width, f"{where}, width")), int(_number(height, f"{where}, height"))
+    return int(_parse_number(width, f"{where}, width")), int(_parse_number(height, f"{where}, height"))

@@ -1,4 +1,4 @@
-"""Slides in a folder: which there are, with which annotation, of which patient, in which split."""
+"""The slides of a folder, known without opening any: their annotations, patients and splits."""
 
 import csv
 import re
@@ -10,14 +10,14 @@ from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.filetree import files_below
-from blindtune.datasets.slides.config import ANNOTATIONS, Splitting
+from blindtune.datasets.slides.config import ANNOTATIONS, SplittingConfig
 
 #: What OpenSlide opens, by the suffix of the file to open.
 SUFFIXES = {".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif"}
 
-#: The name of a slide in TUDP v2 (patient 00707578) and v3 (patient 00477780_aaaaaagg). `deep` and other blocks of a
-#: patient, and the deeper cuts among them, differ behind the patient, so they stay together. The digits alone are the
-#: patient: they stay the same from v2 to v3.
+#: The name of a slide in TUDP v2 (patient 00707578) and v3 (patient 00477780_aaaaaagg). The blocks of a patient, and
+#: the deeper cuts of a block (`deep`), differ after the patient, so they stay together. Only the digits identify the
+#: patient, since they are the same in v2 and v3.
 TUDP = re.compile(r"(\d{8})(?:_[a-z]{8})?_s\d{3}_\w{4}_(?P<block>\w{4})_a\d{3}_lvl\d{3}_t\d{3}\.\w+$")
 
 
@@ -27,8 +27,8 @@ class SlideFile:
 
     Attributes:
         file: path below the folder of the corpus, with forward slashes.
-        annotation: that of its annotation, if there is one.
-        patient: whose it is.
+        annotation: path of its annotation, in the same form; None if there is none.
+        patient: name of its patient.
     """
 
     file: str
@@ -36,8 +36,11 @@ class SlideFile:
     patient: str
 
 
-def find(folder: Path) -> dict[str, list[str]]:
-    """The slides below a folder and the annotations beside each, which have its stem; the one that counts first.
+def find_slides(folder: Path) -> dict[str, list[str]]:
+    """Find the slides in a folder and the annotations of each, which have its name with another suffix.
+
+    Returns:
+        The annotations of each slide, by the slide; the first one counts.
 
     Raises:
         UserError: the folder is missing or holds no slide.
@@ -54,26 +57,31 @@ def find(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def slides(files: Mapping[str, Sequence[str]], pattern: str | None) -> list[SlideFile]:
-    """What the paths of a corpus say, in their order.
+def parse_paths(files: Mapping[str, Sequence[str]], pattern: str | None) -> list[SlideFile]:
+    """Return the slides of a corpus with what their paths give, in the order of the paths.
 
     Args:
         files: the annotations of each slide, by the slide.
-        pattern: finds the patient; see the config.
+        pattern: regular expression that finds the patient; None: names are those of TUDP.
 
     Raises:
         UserError: a path gives no patient.
     """
     return [
-        SlideFile(file, next(iter(beside), None), patient_of(file, pattern)) for file, beside in sorted(files.items())
+        SlideFile(file, next(iter(annotations), None), parse_patient(file, pattern))
+        for file, annotations in sorted(files.items())
     ]
 
 
-def patient_of(file: str, pattern: str | None) -> str:
-    """The patient that a path names, by ``pattern``, or as TUDP does.
+def parse_patient(file: str, pattern: str | None) -> str:
+    """Return the patient that a path names.
+
+    Args:
+        file: path of a slide.
+        pattern: regular expression that finds the patient; None: names are those of TUDP.
 
     Raises:
-        UserError: it names none.
+        UserError: the path names no patient.
     """
     found = re.search(pattern, file) if pattern else TUDP.search(file.rsplit("/", 1)[-1])
     if found is None or not found.group(1):
@@ -84,41 +92,41 @@ def patient_of(file: str, pattern: str | None) -> str:
     return str(found.group(1))
 
 
-def splits_of(slides: Sequence[SlideFile], splitting: Splitting, seed: int) -> dict[str, str]:
-    """The split of each slide, by its file; slides that a list does not name have none.
+def assign_splits(slides: Sequence[SlideFile], splitting: SplittingConfig, seed: int) -> dict[str, str]:
+    """Return the split of each slide, by its path; slides that a list does not name are missing.
 
     Args:
-        slides: those of the corpus.
-        splitting: see the config.
-        seed: another one deals patients otherwise, where they are dealt at random.
+        slides: all slides of the corpus.
+        splitting: how patients are assigned to splits.
+        seed: of the random assignment of patients to splits.
 
     Raises:
         UserError: a path names no split or several, a list is wrong, or there are too few patients.
     """
     if splitting.by == "folders":
-        return {slide.file: _split_in(slide.file) for slide in slides}
+        return {slide.file: _split_from_path(slide.file) for slide in slides}
     if splitting.by == "seed":
-        parts = _drawn({slide.patient for slide in slides}, splitting, seed)
+        parts = _assign_by_seed({slide.patient for slide in slides}, splitting, seed)
         return {slide.file: parts[slide.patient] for slide in slides}
-    return _listed(slides, Path(splitting.file or ""))
+    return _assign_by_list(slides, Path(splitting.file or ""))
 
 
-def _split_in(file: str) -> str:
-    named = {part for part in file.split("/")[:-1] if part in SPLITS}
-    if len(named) != 1:
+def _split_from_path(file: str) -> str:
+    names = {part for part in file.split("/")[:-1] if part in SPLITS}
+    if len(names) != 1:
         raise UserError(
-            f"{file}: its path names {' and '.join(sorted(named)) or 'none'} of the folders {', '.join(SPLITS)}. "
+            f"{file}: its path names {' and '.join(sorted(names)) or 'none'} of the folders {', '.join(SPLITS)}. "
             "Set `splitting.by` to seed or list."
         )
-    return named.pop()
+    return names.pop()
 
 
-def _drawn(patients: set[str], splitting: Splitting, seed: int) -> dict[str, str]:
-    """Each patient has a rank from the seed and its name; eval takes the first, dev the next, train the rest."""
+def _assign_by_seed(patients: set[str], splitting: SplittingConfig, seed: int) -> dict[str, str]:
+    """Rank patients by the seed and their names; eval takes the first, dev the next, train the rest."""
     if len(patients) < len(SPLITS):
         raise UserError(
-            f"splitting: {len(patients)} patients cannot be dealt to three splits; each needs one of its own. Add "
-            "patients, or let `patient` tell more of them apart."
+            f"splitting: {len(patients)} patients cannot be assigned to three splits; each split needs one. Add "
+            "patients, or set `patient` to an expression that distinguishes more of them."
         )
     ranked = sorted(patients, key=lambda patient: (derive("slides", "split", seed, patient), patient))
     evaluation = min(max(1, round(splitting.eval * len(ranked))), len(ranked) - 2)
@@ -127,8 +135,8 @@ def _drawn(patients: set[str], splitting: Splitting, seed: int) -> dict[str, str
     return dict(zip(ranked, parts, strict=True))
 
 
-def _listed(slides: Sequence[SlideFile], path: Path) -> dict[str, str]:
-    by_name = _read_list(path)
+def _assign_by_list(slides: Sequence[SlideFile], path: Path) -> dict[str, str]:
+    by_name = _read_split_list(path)
     found = {}
     for slide in slides:
         stem = slide.file.rsplit("/", 1)[-1].rsplit(".", 1)[0]
@@ -140,7 +148,7 @@ def _listed(slides: Sequence[SlideFile], path: Path) -> dict[str, str]:
     return found
 
 
-def _read_list(path: Path) -> dict[str, str]:
+def _read_split_list(path: Path) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.DictReader(stream))
@@ -152,5 +160,5 @@ def _read_list(path: Path) -> dict[str, str]:
         if not name or split not in SPLITS:
             raise UserError(f"{path}, row {number}: needs a slide or patient, and a split ({', '.join(SPLITS)}).")
         if by_name.setdefault(name, split) != split:
-            raise UserError(f"{path}, row {number}: {name} stands in {split} here and in {by_name[name]} above.")
+            raise UserError(f"{path}, row {number}: {name} is in {split} here and in {by_name[name]} above.")
     return by_name

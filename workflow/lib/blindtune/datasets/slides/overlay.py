@@ -1,4 +1,4 @@
-"""A slide's thumbnail with the outlines of its regions and the squares of its patches, for the report."""
+"""A thumbnail of a slide with the outlines of its regions and the squares of its patches, for the report."""
 
 from contextlib import closing
 from pathlib import Path
@@ -10,49 +10,49 @@ from PIL import Image, ImageDraw
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.survey import Candidate
 from blindtune.datasets.slides.annotations import read_annotation
-from blindtune.datasets.slides.reader import BadSlide, Slide
+from blindtune.datasets.slides.reader import BadSlideError, SlideReader
 
-#: Of regions that make up no class.
+#: Colour of regions that belong to no class.
 GREY = (120, 120, 120)
 
 
-def overlay(
+def draw_overlay(
     slide: Path,
     annotation: Path,
     patches: list[Candidate],
     patch_side: float,
-    colours: dict[str, tuple[int, int, int]],
+    colors: dict[str, tuple[int, int, int]],
     side: int = 440,
 ) -> NDArray[np.uint8]:
-    """The slide small, with lines around its regions and squares where patches were cut.
+    """Return a small picture of a slide with the outlines of its regions and squares where patches were cut.
 
     Args:
         slide: path of the slide.
         annotation: path of its annotation.
         patches: which patches to show.
-        patch_side: side of a patch in pixels of full resolution: ``facts["view"]["side"]`` of the survey.
-        colours: red, green and blue from 0 to 255 by class, and by annotation label for the outlines.
-        side: the picture is at most this wide and high, in pixels.
+        patch_side: side of a patch in pixels of the full resolution, from the facts of the survey.
+        colors: red, green and blue from 0 to 255 by class, and by annotation label for the outlines.
+        side: maximum width and height of the picture in pixels.
 
     Returns:
-        (rows, columns, 3) uint8.
+        (n_rows, n_columns, 3) uint8.
 
     Raises:
         UserError: the slide or its annotation cannot be read.
     """
     regions = read_annotation(annotation).regions
     try:
-        with closing(Slide(slide)) as opened:
-            image = Image.fromarray(opened.thumbnail(side))
+        with closing(SlideReader(slide)) as opened:
+            image = Image.fromarray(opened.read_thumbnail(side))
             scale = image.width / opened.size[0]
-    except BadSlide as error:
+    except BadSlideError as error:
         raise UserError(f"{slide}: {error}.") from error
     drawing = ImageDraw.Draw(image)
     for region in regions:
         ring = [(float(x), float(y)) for x, y in np.concatenate([region.polygon, region.polygon[:1]]) * scale]
-        drawing.line(ring, fill=colours.get(region.label, GREY), width=2)
+        drawing.line(ring, fill=colors.get(region.label, GREY), width=2)
     for patch in patches:
         left, top = patch.place["x"] * scale, patch.place["y"] * scale
         square = (left, top, left + patch_side * scale, top + patch_side * scale)
-        drawing.rectangle(square, outline=colours.get(patch.label, GREY), width=1)
+        drawing.rectangle(square, outline=colors.get(patch.label, GREY), width=1)
     return np.asarray(image)

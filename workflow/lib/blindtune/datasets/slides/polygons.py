@@ -1,9 +1,8 @@
-"""Which part of a square the annotated regions cover, exactly.
+"""Geometry of annotated regions: their areas, and the exact share of a square that they cover.
 
-A polygon that crosses itself holds the points that lie within an odd number of its loops (the even-odd rule); a line
-drawn twice counts once.
-Regions of one class are joined, so that overlapping ones do not count twice; what lies past the slide's edge is cut
-off.
+A polygon that crosses itself contains the points that are within an odd number of its loops (the even-odd rule); a line
+drawn twice counts once. Regions of one class are joined, so that overlaps do not count twice, and are clipped to the
+slide.
 """
 
 from dataclasses import dataclass
@@ -20,24 +19,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Areas:
+class ClassAreas:
     """The annotated area of each class on one slide.
 
     Attributes:
-        by_class: the joined and clipped regions of each class; a class without any has an empty one.
-        oddities: a sentence for each region that has no area or was clipped or crosses itself.
+        by_class: the joined and clipped regions of each class; an empty shape for a class without regions.
+        oddities: one sentence per region that has no area, was clipped or crosses itself.
     """
 
     by_class: "dict[str, BaseGeometry]"
     oddities: list[str]
 
 
-def areas_of(regions: list[Region], classes: dict[str, list[str]], size: tuple[int, int]) -> Areas:
-    """The areas of each class.
+def compute_areas(regions: list[Region], classes: dict[str, list[str]], size: tuple[int, int]) -> ClassAreas:
+    """Return the area of each class on a slide.
 
     Args:
         regions: the regions of one slide.
-        classes: the labels that make up each class; regions of other labels are passed over.
+        classes: the labels that make up each class; regions of other labels are ignored.
         size: width and height of the slide in pixels.
     """
     import shapely
@@ -49,32 +48,32 @@ def areas_of(regions: list[Region], classes: dict[str, list[str]], size: tuple[i
         parts = []
         for region in regions:
             if region.label in labels:
-                part, odd = _area_on(slide, region)
+                part, odd = _clip_region(slide, region)
                 parts.append(part)
                 oddities += odd
         by_class[name] = shapely.union_all(parts)
-    return Areas(by_class, oddities)
+    return ClassAreas(by_class, oddities)
 
 
-def area_of(polygon: NDArray[np.float64]) -> "BaseGeometry":
-    """What a polygon (vertices, 2) encloses by the even-odd rule; empty where it encloses nothing."""
+def compute_area(polygon: NDArray[np.float64]) -> "BaseGeometry":
+    """Return the shape that a polygon (n_vertices, 2) encloses by the even-odd rule, which may be empty."""
     import shapely
 
     if len(polygon) < 3:
         return shapely.Polygon()
-    return _flat(shapely.make_valid(shapely.Polygon(polygon)))
+    return _keep_polygons(shapely.make_valid(shapely.Polygon(polygon)))
 
 
-def coverage(corners: NDArray[Any], side: float, area: "BaseGeometry") -> NDArray[np.float64]:
-    """The share of each square that ``area`` covers.
+def compute_coverage(corners: NDArray[Any], side: float, area: "BaseGeometry") -> NDArray[np.float64]:
+    """Return the share of each square that an area covers.
 
     Args:
-        corners: (squares, 2) x and y of the upper left corners.
+        corners: (n_squares, 2) x and y of the upper left corners.
         side: side of the squares, in the same unit.
-        area: what `area_of` or `areas_of` gave.
+        area: as `compute_area` or `compute_areas` returns it.
 
     Returns:
-        (squares,) from 0 to 1.
+        (n_squares,) float64 from 0 to 1.
     """
     import shapely
 
@@ -87,8 +86,17 @@ def coverage(corners: NDArray[Any], side: float, area: "BaseGeometry") -> NDArra
     return covered
 
 
-def draw_points(area: "BaseGeometry", count: int, random: Generator) -> NDArray[np.float64]:
-    """Points spread evenly over ``area``, (count, 2); none where it is empty."""
+def sample_points(area: "BaseGeometry", count: int, random: Generator) -> NDArray[np.float64]:
+    """Sample points uniformly from an area.
+
+    Args:
+        area: as `compute_area` or `compute_areas` returns it.
+        count: number of points.
+        random: what they are drawn from.
+
+    Returns:
+        (count, 2) float64 x and y; (0, 2) if the area is empty.
+    """
     import shapely
 
     triangles = shapely.get_parts(shapely.constrained_delaunay_triangles(area))
@@ -98,17 +106,17 @@ def draw_points(area: "BaseGeometry", count: int, random: Generator) -> NDArray[
     corners = shapely.get_coordinates(triangles).reshape(-1, 4, 2)[:, :3]
     chosen = corners[random.choice(len(corners), count, p=sizes / sizes.sum())]
     along = random.random((count, 2, 1))
-    # A point of the other half of the parallelogram is turned back into the triangle.
+    # Points in the other half of the parallelogram are reflected into the triangle.
     along = np.where(along.sum(axis=1, keepdims=True) > 1, 1 - along, along)
     points: NDArray[np.float64] = chosen[:, 0] + ((chosen[:, 1:] - chosen[:, :1]) * along).sum(axis=1)
     return points
 
 
-def _area_on(slide: "BaseGeometry", region: Region) -> "tuple[BaseGeometry, list[str]]":
+def _clip_region(slide: "BaseGeometry", region: Region) -> "tuple[BaseGeometry, list[str]]":
     import shapely
 
-    whole = area_of(region.polygon)
-    part = _flat(shapely.intersection(whole, slide))
+    whole = compute_area(region.polygon)
+    part = _keep_polygons(shapely.intersection(whole, slide))
     odd = []
     if whole.is_empty:
         odd.append(f"{region.name} ({region.label}) has no area")
@@ -121,8 +129,8 @@ def _area_on(slide: "BaseGeometry", region: Region) -> "tuple[BaseGeometry, list
     return part, odd
 
 
-def _flat(shape: "BaseGeometry") -> "BaseGeometry":
-    """The polygons of ``shape`` without the lines and points that a repair or a cut can leave."""
+def _keep_polygons(shape: "BaseGeometry") -> "BaseGeometry":
+    """Return the polygons of a shape without the lines and points that a repair or an intersection can leave."""
     import shapely
 
     parts = shapely.get_parts(shapely.get_parts(shape))

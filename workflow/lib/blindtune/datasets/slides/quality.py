@@ -1,9 +1,9 @@
-"""Rules by which a patch is left out: mostly white, marked with ink, or out of focus.
+"""Rules that reject a patch: mostly white, marked with ink, or out of focus.
 
-Each looks at the patch alone, as it would be stored. A pixel is white where its darkest channel is bright. It is ink
-where it is greener than red, as blue, green and cyan pens are and stained tissue never is, or nearly black; red pen
-looks like blood and is not told apart. Focus is the mean square of the discrete Laplacian of the green channel, where
-both stains are dark, over the pixels that are not white.
+Each rule depends only on the patch as it would be stored. A pixel is white if its darkest channel is bright. It is ink
+if it is greener than red, as blue, green and cyan pens are and stained tissue never is, or nearly black; red pen looks
+like blood and is not detected. Focus is the mean square of the discrete Laplacian of the green channel, in which both
+stains are dark, over the pixels that are not white.
 """
 
 from typing import Any
@@ -11,38 +11,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.slides.config import Tissue
+from blindtune.datasets.slides.config import TissueConfig
 
 #: A pixel is white if its darkest channel is at least this bright.
-WHITE = 215
-#: A pixel is ink if green exceeds red by more than this, or if its brightest channel is below `BLACK`.
-GREENER = 20
-BLACK = 50
+MIN_WHITE = 215
+#: A pixel is ink if its green exceeds its red by more than the first, or its brightest channel is below the second.
+INK_GREEN_EXCESS = 20
+MAX_BLACK = 50
 
 
-def rejection_reason(patch: NDArray[np.uint8], limits: Tissue) -> str | None:
-    """The first rule that leaves ``patch`` out: "white", "ink" or "blur"; none where it is good.
+def rejection_reason(patch: NDArray[np.uint8], limits: TissueConfig) -> str | None:
+    """Return the first rule that rejects a patch: "white", "ink" or "blur"; None if it is good.
 
     Args:
-        patch: (rows, columns, 3) red, green and blue.
-        limits: see the config.
+        patch: (n_rows, n_columns, 3) uint8, red, green and blue.
+        limits: of white, ink and focus.
     """
-    # Planes of their own: whatever runs over the three values of each pixel is several times slower.
+    # Separate planes: loops over the three values of each pixel are several times slower.
     red, green, blue = np.ascontiguousarray(patch.transpose(2, 0, 1))
-    white = np.minimum(np.minimum(red, green), blue) >= WHITE
-    if white.mean() > limits.white:
+    white = np.minimum(np.minimum(red, green), blue) >= MIN_WHITE
+    if white.mean() > limits.max_white:
         return "white"
-    greener = green.astype(np.int16) - red > GREENER
-    black = np.maximum(np.maximum(red, green), blue) < BLACK
-    if (greener | black).mean() > limits.ink:
+    greener = green.astype(np.int16) - red > INK_GREEN_EXCESS
+    black = np.maximum(np.maximum(red, green), blue) < MAX_BLACK
+    if (greener | black).mean() > limits.max_ink:
         return "ink"
-    if _focus(green, white) < limits.focus:
+    if _compute_focus(green, white) < limits.min_focus:
         return "blur"
     return None
 
 
-def _focus(green: NDArray[np.uint8], white: NDArray[np.bool_]) -> float:
-    """The mean square of the Laplacian of ``green`` where it is not white, in grey levels squared."""
+def _compute_focus(green: NDArray[np.uint8], white: NDArray[np.bool_]) -> float:
+    """Return the mean square of the Laplacian of green outside white pixels, in grey levels squared."""
     plane: NDArray[Any] = green.astype(np.int16)
     laplacian = plane[:-2, 1:-1] + plane[2:, 1:-1] + plane[1:-1, :-2] + plane[1:-1, 2:] - 4 * plane[1:-1, 1:-1]
     squares = laplacian.astype(np.float32) ** 2

@@ -1,8 +1,8 @@
-"""One slide as OpenSlide reads it: its scale, and patches from it.
+"""Reading of one slide through OpenSlide: its scale, and patches from it.
 
-OpenSlide is silent or unforgiving about some faults, and this module is about those: outside a slide it gives
-transparent black, which becomes white here; after one damaged tile a handle refuses every later read, so it is closed
-and opened again; and the size of a pixel stands in several places, or in none.
+This module handles three properties of OpenSlide: outside a slide it returns transparent black, which becomes white
+here; after one damaged tile a handle refuses every later read, so it is reopened; and the size of a pixel can be in
+several properties, or in none.
 """
 
 from collections.abc import Sequence
@@ -16,40 +16,45 @@ from numpy.typing import NDArray
 
 from blindtune.datasets.slides.annotations import Annotation
 
-#: How far two statements of a scale may be apart without being different.
+#: Largest relative difference of two scales that count as equal.
 TOLERANCE = 0.05
 
-#: What a pixel of a scanned slide can measure, in µm; files that name no resolution often say 72 per inch.
+#: Plausible sizes of a pixel in µm, from and to; files without a resolution often have 72 pixels per inch.
 PLAUSIBLE = (0.02, 20.0)
 
-#: Where µm per pixel are looked for, in this order: in the file, then elsewhere.
+#: Where µm per pixel are searched, in this order: first in the file, then elsewhere.
 IN_FILE = ("openslide.mpp-x", "aperio.MPP", "tiff.XResolution")
 ELSEWHERE = ("annotation", "objective power", "config")
 
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
 
-class BadSlide(Exception):
-    """A slide that gives no sample; the message is the reason that the list of bad files shows."""
+class BadSlideError(Exception):
+    """The slide gives no samples; the message is the reason shown in the list of bad files."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """µm per pixel of full resolution, and where that was found."""
+    """The size of a pixel of the full resolution.
+
+    Attributes:
+        mpp: µm per pixel.
+        origin: where it was found, one of `IN_FILE` and `ELSEWHERE`.
+    """
 
     mpp: float
     origin: str
 
 
 @dataclass(frozen=True)
-class View:
-    """How a patch is read.
+class PatchGeometry:
+    """From which level of the pyramid, and in which size, patches are read.
 
     Attributes:
-        level: level of the pyramid.
-        pixels: side of the square that is read there.
-        side: side of that square in pixels of full resolution.
-        patch: side of the patch that it becomes.
+        level: number of the level; 0 is the full resolution.
+        pixels: side of the square that is read, in pixels of the level.
+        side: side of that square, in pixels of the full resolution.
+        patch: side of the patch to which the square is scaled, in pixels.
     """
 
     level: int
@@ -58,150 +63,186 @@ class View:
     patch: int
 
 
-class Slide:
-    """An open slide, to be closed."""
+class SlideReader:
+    """An open slide; the caller closes it."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        """Open the slide at ``path``; so many ``threads`` read patches side by side, by one handle.
+        """Open a slide.
+
+        Args:
+            path: of the slide.
+            threads: number of threads that read patches, through one handle.
 
         Raises:
-            BadSlide: OpenSlide cannot open it: it is damaged, cut off or no slide.
+            BadSlideError: OpenSlide cannot open the file: it is damaged, truncated or not a slide.
         """
         self.path = path
         self._open()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def close(self) -> None:
-        """Give back the handle and its cache."""
+        """Close the handle and release its cache."""
         self._handle.close()
         if self._pool is not None:
             self._pool.shutdown()
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the full resolution in pixels."""
+        """Width and height of the full resolution, in pixels."""
         return self._size
 
-    def said_mpp(self) -> Scale | None:
-        """µm per pixel as the file itself states it: by OpenSlide, by Aperio, or by the resolution of the TIFF."""
+    def find_scale_in_file(self) -> Scale | None:
+        """Return the scale that the file gives: to OpenSlide, to Aperio, or as the resolution of a TIFF."""
         properties = self._handle.properties
         unit = _MICRONS.get(properties.get("tiff.ResolutionUnit", ""))
-        resolution = _number(properties.get("tiff.XResolution"))
+        resolution = _parse_number(properties.get("tiff.XResolution"))
         values = (
-            _number(properties.get("openslide.mpp-x")),
-            _number(properties.get("aperio.MPP")),
+            _parse_number(properties.get("openslide.mpp-x")),
+            _parse_number(properties.get("aperio.MPP")),
             unit / resolution if unit and resolution else None,
         )
         return _first_plausible(IN_FILE, values)
 
-    def scale(self, annotated: float | None, assumed: float | None) -> Scale | None:
-        """µm per pixel: what the file says, else its annotation, else 10 / objective power, else the config.
+    def find_scale(self, annotated: float | None, assumed: float | None) -> Scale | None:
+        """Return the scale from the file, else the annotation, else 10 / objective power, else the config.
 
         Args:
             annotated: µm per pixel in the annotation.
             assumed: µm per pixel in the config.
+
+        Returns:
+            The scale; None if it is unknown.
         """
-        said = self.said_mpp()
-        if said is not None:
-            return said
-        power = _number(self._handle.properties.get("openslide.objective-power"))
+        in_file = self.find_scale_in_file()
+        if in_file is not None:
+            return in_file
+        power = _parse_number(self._handle.properties.get("openslide.objective-power"))
         return _first_plausible(ELSEWHERE, (annotated, 10 / power if power else None, assumed))
 
-    def check_belongs(self, annotation: Annotation) -> None:
-        """Refuse an annotation that was made on another slide.
+    def check_annotation(self, annotation: Annotation) -> None:
+        """Check that an annotation belongs to the slide.
 
         Raises:
-            BadSlide: it names another slide, another size or another scale.
+            BadSlideError: the annotation gives another slide, another size or another scale.
         """
         if annotation.slide is not None and annotation.slide != self.path.stem:
-            raise BadSlide(f"its annotation is that of {annotation.slide}")
+            raise BadSlideError(f"its annotation is that of {annotation.slide}")
         if annotation.size is not None and annotation.size != self.size:
-            raise BadSlide(f"its annotation is for {_by(annotation.size)} pixels, the slide has {_by(self.size)}")
-        said = self.said_mpp()
-        if said is not None and annotation.mpp is not None and abs(annotation.mpp / said.mpp - 1) > TOLERANCE:
-            raise BadSlide(f"its annotation is for {annotation.mpp:g} µm per pixel, {said.origin} says {said.mpp:g}")
+            raise BadSlideError(
+                f"its annotation is for {_format_size(annotation.size)} pixels, the slide has {_format_size(self.size)}"
+            )
+        scale = self.find_scale_in_file()
+        if scale is not None and annotation.mpp is not None and abs(annotation.mpp / scale.mpp - 1) > TOLERANCE:
+            raise BadSlideError(
+                f"its annotation is for {annotation.mpp:g} µm per pixel, {scale.origin} says {scale.mpp:g}"
+            )
 
-    def view(self, patch: int, wanted: float | None, scale: Scale | None) -> View:
-        """How to read patches of ``patch`` pixels of ``wanted`` µm; none: the slide's own pixels.
+    def choose_geometry(self, patch: int, wanted: float | None, scale: Scale | None) -> PatchGeometry:
+        """Return from which level patches are read: the nearest finer one, scaled once.
 
-        The nearest finer level is read and scaled once; within `TOLERANCE` of ``wanted`` nothing is scaled.
+        Within `TOLERANCE` of the wanted scale, nothing is scaled.
+
+        Args:
+            patch: side of a patch in pixels.
+            wanted: µm per pixel of a patch; None: the pixels of the full resolution, whatever their size.
+            scale: of the slide; None if it is unknown.
 
         Raises:
-            BadSlide: the scale is not known, or the slide is coarser than what is wanted.
+            BadSlideError: the scale is unknown, or the slide is coarser than wanted.
         """
         if wanted is None:
-            return View(0, patch, float(patch), patch)
+            return PatchGeometry(0, patch, float(patch), patch)
         if scale is None:
-            raise BadSlide("says nowhere how large its pixels are (assumed_mpp in the config can)")
+            raise BadSlideError("says nowhere how large its pixels are (assumed_mpp in the config can)")
         factor = wanted / scale.mpp
         if factor * (1 + TOLERANCE) < 1:
-            raise BadSlide(f"has {scale.mpp:g} µm per pixel, coarser than the {wanted:g} that are asked for")
+            raise BadSlideError(f"has {scale.mpp:g} µm per pixel, coarser than the {wanted:g} that are asked for")
         level = self._handle.get_best_level_for_downsample(factor * (1 + TOLERANCE))
         shrunk = self._handle.level_downsamples[level]
         rest = factor / shrunk
         pixels = patch if abs(rest - 1) <= TOLERANCE else round(patch * rest)
-        return View(level, pixels, pixels * shrunk, patch)
+        return PatchGeometry(level, pixels, pixels * shrunk, patch)
 
-    def read(self, places: Sequence[tuple[int, int]], view: View) -> list[NDArray[np.uint8] | None]:
-        """The patches at ``places``, x and y of their upper left corners in pixels of full resolution.
+    def read_patches(
+        self, places: Sequence[tuple[int, int]], geometry: PatchGeometry
+    ) -> list[NDArray[np.uint8] | None]:
+        """Read patches.
+
+        Args:
+            places: x and y of their upper left corners, in pixels of the full resolution.
+            geometry: as `choose_geometry` returns it.
 
         Returns:
-            For each place (patch, patch, 3) uint8, white outside the slide; none where the slide is damaged.
+            For each place (patch, patch, 3) uint8, white outside the slide; None if the slide is damaged there.
         """
-        side_by_side = map if self._pool is None else self._pool.map
-        found = list(side_by_side(lambda place: self._try(place, view), places))
-        # Places that failed beside a damaged one are read again, each by a handle that no error has spoilt.
-        spoilt = True
+        run_all = map if self._pool is None else self._pool.map
+        found = list(run_all(lambda place: self._try(place, geometry), places))
+        # Places that failed only because of a damaged one are read again, each by a handle without an earlier error.
+        failed = True
         for number in [number for number, patch in enumerate(found) if patch is None]:
-            if spoilt:
+            if failed:
                 self._reopen()
-            found[number] = self._try(places[number], view)
-            spoilt = found[number] is None
+            found[number] = self._try(places[number], geometry)
+            failed = found[number] is None
         if any(patch is None for patch in found):
             self._reopen()
         return found
 
-    def damaged_tiles(self, place: tuple[int, int], view: View) -> set[tuple[int, int]]:
-        """Which tiles under a damaged patch are so, by column and row of the level's tiles."""
-        shrunk, properties = self._handle.level_downsamples[view.level], self._handle.properties
+    def find_damaged_tiles(self, place: tuple[int, int], geometry: PatchGeometry) -> set[tuple[int, int]]:
+        """Return the damaged tiles under a patch.
+
+        Args:
+            place: x and y of the upper left corner of the patch, in pixels of the full resolution.
+            geometry: of the patch.
+
+        Returns:
+            Column and row of each damaged tile, counted in tiles of the level.
+        """
+        shrunk, properties = self._handle.level_downsamples[geometry.level], self._handle.properties
         width, height = (
-            int(properties.get(f"openslide.level[{view.level}].tile-{side}", 256)) for side in ("width", "height")
+            int(properties.get(f"openslide.level[{geometry.level}].tile-{side}", 256)) for side in ("width", "height")
         )
         left, top = (int(part / shrunk) for part in place)
         found = set()
-        for column in range(max(0, left) // width, (left + view.pixels) // width + 1):
-            for row in range(max(0, top) // height, (top + view.pixels) // height + 1):
+        for column in range(max(0, left) // width, (left + geometry.pixels) // width + 1):
+            for row in range(max(0, top) // height, (top + geometry.pixels) // height + 1):
                 corner = (int(column * width * shrunk), int(row * height * shrunk))
-                # One pixel takes the whole tile to decode.
-                if self._try(corner, View(view.level, 1, shrunk, 1)) is None:
+                # To read one pixel, OpenSlide decodes the whole tile.
+                if self._try(corner, PatchGeometry(geometry.level, 1, shrunk, 1)) is None:
                     found.add((column, row))
                     self._reopen()
         return found
 
-    def thumbnail(self, side: int) -> NDArray[np.uint8]:
-        """The whole slide, at most ``side`` pixels wide and high, (rows, columns, 3) uint8.
+    def read_thumbnail(self, side: int) -> NDArray[np.uint8]:
+        """Return a picture of the whole slide.
+
+        Args:
+            side: maximum width and height of the picture in pixels.
+
+        Returns:
+            (n_rows, n_columns, 3) uint8.
 
         Raises:
-            BadSlide: a part of it is damaged.
+            BadSlideError: a part of the slide is damaged.
         """
         from openslide import OpenSlideError
 
         try:
             return np.asarray(self._handle.get_thumbnail((side, side)))
         except OpenSlideError as error:
-            raise BadSlide(f"cannot be read as a whole ({error})") from error
+            raise BadSlideError(f"cannot be read as a whole ({error})") from error
 
-    def _try(self, place: tuple[int, int], view: View) -> NDArray[np.uint8] | None:
+    def _try(self, place: tuple[int, int], geometry: PatchGeometry) -> NDArray[np.uint8] | None:
         from openslide import OpenSlideError
 
         try:
-            region = self._handle.read_region(place, view.level, (view.pixels, view.pixels))
+            region = self._handle.read_region(place, geometry.level, (geometry.pixels, geometry.pixels))
         except OpenSlideError:
             return None
-        # Most patches are opaque, and Pillow drops the fourth value faster than NumPy does.
+        # Most patches are opaque, and Pillow drops the fourth channel faster than NumPy.
         opaque = region.getchannel(3).getextrema() == (255, 255)
-        patch = np.asarray(region.convert("RGB")) if opaque else on_white(np.asarray(region))
-        return patch if view.pixels == view.patch else _resized(patch, view.patch)
+        patch = np.asarray(region.convert("RGB")) if opaque else composite_on_white(np.asarray(region))
+        return patch if geometry.pixels == geometry.patch else _resize(patch, geometry.patch)
 
     def _reopen(self) -> None:
         self._handle.close()
@@ -214,16 +255,16 @@ class Slide:
             self._handle = OpenSlide(self.path)
             self._size = self._handle.dimensions
         except (OpenSlideError, OSError) as error:
-            raise BadSlide(f"OpenSlide cannot open it ({_reason(error, self.path)})") from error
+            raise BadSlideError(f"OpenSlide cannot open it ({_reason(error, self.path)})") from error
 
 
-def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Red, green, blue and opacity (rows, columns, 4) laid on white, (rows, columns, 3)."""
+def composite_on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return red, green, blue and opacity (n_rows, n_columns, 4) composited on white, (n_rows, n_columns, 3)."""
     share = pixels[..., 3:].astype(np.float32) / 255
     return (pixels[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
 
 
-def _resized(patch: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def _resize(patch: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     from PIL import Image
 
     return np.asarray(Image.fromarray(patch).resize((side, side), Image.Resampling.LANCZOS))
@@ -236,7 +277,7 @@ def _first_plausible(origins: Sequence[str], values: Sequence[float | None]) -> 
     return None
 
 
-def _number(text: Any) -> float | None:
+def _parse_number(text: Any) -> float | None:
     try:
         value = float(text)
     except (TypeError, ValueError):
@@ -244,7 +285,7 @@ def _number(text: Any) -> float | None:
     return value if value > 0 else None
 
 
-def _by(size: tuple[int, int]) -> str:
+def _format_size(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 

@@ -1,14 +1,14 @@
-"""What one slide offers, and the patches that were drawn from it.
+"""The survey of one slide, and the patches that are cut from it.
 
-The survey of a slide places patches at random over the annotated area of each class, reads each, and keeps those that
-pass every rule, so that whatever is drawn from the surveys later can be cut. Places are tried in a fixed order, and
-what was left out is counted up to the last one that was needed; neither depends on the number of threads.
+A survey places patches at random on the annotated area of each class, reads each, and keeps those that pass every rule,
+so that all of its candidates can be cut later. Places are tried in a fixed order, and rejected places are counted up to
+the last one that was needed; neither depends on the number of threads.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,96 +19,182 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.core.seeds import derive
+from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
-from blindtune.datasets.slides.config import Slides
+from blindtune.datasets.slides.config import SlidesConfig
 from blindtune.datasets.slides.discovery import SlideFile
-from blindtune.datasets.slides.polygons import Areas, areas_of, coverage, draw_points
+from blindtune.datasets.slides.polygons import ClassAreas, compute_areas, compute_coverage, sample_points
 from blindtune.datasets.slides.quality import rejection_reason
-from blindtune.datasets.slides.reader import ELSEWHERE, IN_FILE, TOLERANCE, BadSlide, Slide, View
+from blindtune.datasets.slides.reader import ELSEWHERE, IN_FILE, TOLERANCE, BadSlideError, PatchGeometry, SlideReader
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-#: Places whose pixels are read at once; what is kept does not depend on it.
+#: Number of places whose pixels are read together; which patches are kept does not depend on it.
 BATCH = 16
 
 
-def survey(folder: Path, found: SlideFile, split: str, settings: Slides, threads: int = 1) -> Survey:
-    """What a slide offers; any fault of the slide or of its annotation is the reason why it is bad.
+class OpenSlideFile(OpenRawFile):
+    """An open slide of a corpus: OpenSlide opens it once, for its survey and for its patches."""
 
-    No two places that are judged overlap by more than the config allows, so the counts in ``left_out`` compare with the
-    number of candidates.
+    def __init__(self, folder: Path, found: SlideFile, split: str, settings: SlidesConfig, threads: int = 1) -> None:
+        """Digest the slide and its annotation; OpenSlide opens the slide when it is first needed.
+
+        Args:
+            folder: folder of the corpus.
+            found: the slide.
+            split: the split of its patient.
+            settings: the config of the dataset.
+            threads: number of threads that read patches.
+
+        Raises:
+            UserError: the slide or its annotation is gone.
+        """
+        self._folder, self._found, self._split, self._settings = folder, found, split, settings
+        self._threads = threads
+        files = [found.file] if found.annotation is None else [found.file, found.annotation]
+        self._sha256 = {file: digest_file(folder / file) for file in files}
+        self._opened: SlideReader | None = None
+
+    def close(self) -> None:
+        """Release the handle of OpenSlide and its cache."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def survey(self) -> Survey:
+        """Return what the slide offers; any fault of the slide or of its annotation is the reason why it is bad.
+
+        No two judged places overlap by more than the config allows, so the counts in ``left_out`` compare with
+        the number of candidates.
+
+        Returns:
+            The survey. Candidates have the place x, y: the upper left corner in pixels of full resolution, which may be
+            outside the slide. ``left_out`` counts places by rule and class: cover, other_class, damaged, white, ink,
+            blur. ``facts`` are the scale and its origin, how patches are read, the regions by label, and oddities.
+        """
+        result = Survey(file=self._found.file, sha256=dict(self._sha256), group=self._found.patient, split=self._split)
+        try:
+            self._fill(result)
+        except (BadSlideError, UserError) as error:
+            # The list of bad files names the slide anyway, and the annotation is in the same folder.
+            reason = str(error).replace(f"{(self._folder / self._found.file).parent}/", "").rstrip(".")
+            return result.model_copy(update={"bad": reason, "candidates": [], "left_out": {}})
+        self._geometry = PatchGeometry(**result.facts["geometry"])
+        return result
+
+    def cut(self, candidates: list[Candidate]) -> NDArray[np.uint8]:
+        """Return the patches of candidates of the survey.
+
+        Args:
+            candidates: candidates of the survey of this slide, which must have been called.
+
+        Returns:
+            (n_candidates, patch, patch, 3) uint8, red, green and blue, in the order of the candidates.
+
+        Raises:
+            UserError: the slide cannot be read as it was for the survey.
+        """
+        path = self._folder / self._found.file
+        try:
+            return _read_patches(self._slide(), candidates, self._geometry)
+        except BadSlideError as error:
+            raise UserError(f"{path}: {error}. It could be read when it was surveyed; survey it again.") from error
+
+    def _slide(self) -> SlideReader:
+        if self._opened is None:
+            self._opened = SlideReader(self._folder / self._found.file, self._threads)
+        return self._opened
+
+    def _fill(self, result: Survey) -> None:
+        slide, settings = self._slide(), self._settings
+        if self._found.annotation is None:
+            raise BadSlideError("has no annotation (.csv or .xml) beside it")
+        annotation = read_annotation(self._folder / self._found.annotation)
+        slide.check_annotation(annotation)
+        scale = slide.find_scale(annotation.mpp, settings.assumed_mpp)
+        geometry = slide.choose_geometry(settings.patch, settings.target_mpp, scale)
+        areas = compute_areas(annotation.regions, settings.classes, slide.size)
+        result.facts.update(
+            size=list(slide.size),
+            mpp=scale and scale.mpp,
+            mpp_from=scale and scale.origin,
+            geometry={
+                "level": geometry.level,
+                "pixels": geometry.pixels,
+                "side": geometry.side,
+                "patch": geometry.patch,
+            },
+            regions=_count_labels(annotation),
+            oddities=areas.oddities,
+        )
+        _PlaceSearch(result, slide, geometry, areas, settings).run()
+
+
+def survey(folder: Path, found: SlideFile, split: str, settings: SlidesConfig, threads: int = 1) -> Survey:
+    """Return what a slide offers; see `OpenSlideFile.survey`.
 
     Args:
         folder: folder of the corpus.
         found: the slide.
         split: the split of its patient.
-        settings: see the config.
-        threads: how many read at once.
-
-    Returns:
-        The survey. Candidates have the place x, y: the upper left corner in pixels of full resolution, which may lie
-        outside the slide. ``left_out`` counts places by rule and class: cover, other_class, damaged, white, ink,
-        blur. ``facts`` hold the scale and its origin, how patches are read, the regions by label, and what is odd
-        about some of them.
+        settings: the config of the dataset.
+        threads: number of threads that read patches.
     """
-    files = [found.file] if found.annotation is None else [found.file, found.annotation]
-    result = Survey(
-        file=found.file,
-        sha256={file: digest_file(folder / file) for file in files},
-        group=found.patient,
-        split=split,
-    )
-    try:
-        _fill(result, folder, found, settings, threads)
-    except (BadSlide, UserError) as error:
-        # The annotation lies beside the slide, whose path is told anyway.
-        reason = str(error).replace(f"{(folder / found.file).parent}/", "").rstrip(".")
-        return result.model_copy(update={"bad": reason, "candidates": [], "left_out": {}})
-    return result
+    with OpenSlideFile(folder, found, split, settings, threads) as opened:
+        return opened.survey()
 
 
 def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads: int = 1) -> NDArray[np.uint8]:
-    """The patches of candidates of one survey.
+    """Return the patches of candidates of a survey that was made before.
 
     Args:
         slide: path of the slide.
-        candidates: which patches, of that slide.
+        candidates: candidates of the survey of this slide.
         facts: those of its survey.
-        threads: how many read at once.
+        threads: number of threads that read patches.
 
     Returns:
-        (candidates, patch, patch, 3) uint8, red, green and blue, in the order of the candidates.
+        (n_candidates, patch, patch, 3) uint8, red, green and blue, in the order of the candidates.
 
     Raises:
         UserError: the slide cannot be read as it was for the survey.
     """
-    view = View(**facts["view"])
-    patches = np.empty((len(candidates), view.patch, view.patch, 3), np.uint8)
     try:
-        with closing(Slide(slide, threads)) as opened:
-            for first in range(0, len(candidates), BATCH):
-                batch = candidates[first : first + BATCH]
-                places = [(int(one.place["x"]), int(one.place["y"])) for one in batch]
-                for number, patch in enumerate(opened.read(places, view), first):
-                    if patch is None:
-                        raise BadSlide(f"is damaged at {places[number - first]}")
-                    patches[number] = patch
-    except BadSlide as error:
+        with closing(SlideReader(slide, threads)) as opened:
+            return _read_patches(opened, candidates, PatchGeometry(**facts["geometry"]))
+    except BadSlideError as error:
         raise UserError(f"{slide}: {error}. It could be read when it was surveyed; survey it again.") from error
+
+
+def _read_patches(slide: SlideReader, candidates: list[Candidate], geometry: PatchGeometry) -> NDArray[np.uint8]:
+    """Return the patches of some candidates; raise BadSlide if one is damaged."""
+    patches = np.empty((len(candidates), geometry.patch, geometry.patch, 3), np.uint8)
+    for first in range(0, len(candidates), BATCH):
+        batch = candidates[first : first + BATCH]
+        places = [(int(one.place["x"]), int(one.place["y"])) for one in batch]
+        for number, patch in enumerate(slide.read_patches(places, geometry), first):
+            if patch is None:
+                raise BadSlideError(f"is damaged at {places[number - first]}")
+            patches[number] = patch
     return patches
 
 
-def describe(settings: Slides, surveys: Sequence[Survey]) -> dict[str, Any]:
-    """How patches are read, as plain data for the manifest; ``read`` says of how many slides in which way."""
+def describe(settings: SlidesConfig, surveys: Sequence[Survey]) -> dict[str, Any]:
+    """Return how patches are read, as plain data for the manifest.
+
+    Args:
+        settings: the config of the dataset.
+        surveys: of all slides that are not bad; ``read`` counts them by the way in which they are read.
+    """
     ways = Counter(
-        (one.facts["view"]["level"], one.facts["view"]["pixels"], one.facts["mpp"], one.facts["mpp_from"])
+        (one.facts["geometry"]["level"], one.facts["geometry"]["pixels"], one.facts["mpp"], one.facts["mpp_from"])
         for one in surveys
     )
     return {
         "side": settings.patch,
-        "mpp": settings.wanted_mpp,
+        "mpp": settings.target_mpp,
         "scaled": f"the nearest finer level, scaled once by Lanczos; within {TOLERANCE:.0%} of mpp not at all",
         "mpp_from": [*IN_FILE, *ELSEWHERE],
         "outside": "white",
@@ -119,134 +205,116 @@ def describe(settings: Slides, surveys: Sequence[Survey]) -> dict[str, Any]:
     }
 
 
-def _fill(result: Survey, folder: Path, found: SlideFile, settings: Slides, threads: int) -> None:
-    with closing(Slide(folder / found.file, threads)) as slide:
-        if found.annotation is None:
-            raise BadSlide("has no annotation (.csv or .xml) beside it")
-        annotation = read_annotation(folder / found.annotation)
-        slide.check_belongs(annotation)
-        scale = slide.scale(annotation.mpp, settings.assumed_mpp)
-        view = slide.view(settings.patch, settings.wanted_mpp, scale)
-        areas = areas_of(annotation.regions, settings.classes, slide.size)
-        result.facts.update(
-            size=list(slide.size),
-            mpp=scale and scale.mpp,
-            mpp_from=scale and scale.origin,
-            view={"level": view.level, "pixels": view.pixels, "side": view.side, "patch": view.patch},
-            regions=_labels(annotation),
-            oddities=areas.oddities,
-        )
-        _Search(result, slide, view, areas, settings).run()
-
-
-def _labels(annotation: Annotation) -> dict[str, int]:
+def _count_labels(annotation: Annotation) -> dict[str, int]:
     return dict(sorted(Counter(region.label for region in annotation.regions).items()))
 
 
 @dataclass
-class _Tried:
-    """A place: its upper left corner (x, y), why the regions speak against it, and its pixels once they are read."""
+class _TriedPlace:
+    """A place: its upper left corner (x, y), why the regions reject it, and its pixels once they are read."""
 
     corner: NDArray[np.int64]
     reason: str | None
     patch: NDArray[np.uint8] | None = None
 
 
-class _Search:
-    """The search for places on one slide; fills the survey."""
+class _PlaceSearch:
+    """The search for places on one slide, which fills the survey."""
 
-    def __init__(self, result: Survey, slide: Slide, view: View, areas: Areas, settings: Slides) -> None:
-        self.result, self.slide, self.view, self.areas = result, slide, view, areas
+    def __init__(
+        self, result: Survey, slide: SlideReader, geometry: PatchGeometry, areas: ClassAreas, settings: SlidesConfig
+    ) -> None:
+        self.result, self.slide, self.geometry, self.areas = result, slide, geometry, areas
         self.settings = settings
-        #: Corners of the patches that were kept or left out for what they show: none is tried twice.
+        #: Corners of patches that were kept, or rejected for their pixels; no overlapping place is tried again.
         self.taken: list[NDArray[np.int64]] = []
-        #: Corners that the regions spoke against; these only keep each other from being counted twice.
+        #: Corners that the regions rejected; they only prevent that overlapping ones are counted twice.
         self.counted: list[NDArray[np.int64]] = []
         self.damaged: set[tuple[int, int]] = set()
 
     def run(self) -> None:
-        """Every class in turn.
+        """Search the places of every class in turn.
 
         Raises:
-            BadSlide: too many tiles are damaged.
+            BadSlideError: too many tiles are damaged.
         """
         for label, area in self.areas.by_class.items():
             if not area.is_empty:
-                self._of_class(label, area)
+                self._search_class(label, area)
 
-    def _of_class(self, label: str, area: "BaseGeometry") -> None:
+    def _search_class(self, label: str, area: "BaseGeometry") -> None:
         number = 0
-        for tried in self._read(self._placed(label, area)):
+        for tried in self._read_pixels(self._propose(label, area)):
             if self._overlaps(tried.corner, self.taken):
                 continue
             if tried.reason is not None:
-                self._count(tried, label)
+                self._count_rejected(tried, label)
                 continue
             self.taken.append(tried.corner)
-            reason = self._fault(tried)
+            reason = self._judge(tried)
             if reason is not None:
-                self._leave_out(reason, label)
+                self._count_left_out(reason, label)
                 continue
             x, y = tried.corner
             self.result.candidates.append(Candidate(label=label, place={"x": int(x), "y": int(y)}))
             number += 1
-            if number == self.settings.candidates:
+            if number == self.settings.max_per_file:
                 return
 
-    def _placed(self, label: str, area: "BaseGeometry") -> Iterator[_Tried]:
-        """Squares with their middles spread evenly over the area, in the order in which they are tried."""
-        settings, side = self.settings, self.view.side
+    def _propose(self, label: str, area: "BaseGeometry") -> Iterator[_TriedPlace]:
+        """Yield squares whose centres are uniformly distributed over the area, in the order in which they are tried."""
+        settings, side = self.settings, self.geometry.side
         random = np.random.default_rng(derive("slides", "places", settings.seed, self.result.file, label))
-        count = settings.candidates * settings.draws
-        corners = np.floor(draw_points(area, count, random) - side / 2).astype(np.int64)
+        count = settings.max_per_file * settings.max_attempts
+        corners = np.floor(sample_points(area, count, random) - side / 2).astype(np.int64)
         for first in range(0, len(corners), 8 * BATCH):
             some = corners[first : first + 8 * BATCH]
-            some = some[~self._overlap(some, self.taken)]
-            own = coverage(some, side, area)
-            others = [coverage(some, side, one) for name, one in self.areas.by_class.items() if name != label]
+            some = some[~self._find_overlapping(some, self.taken)]
+            own = compute_coverage(some, side, area)
+            others = [compute_coverage(some, side, one) for name, one in self.areas.by_class.items() if name != label]
             for corner, share, other in zip(some, own, np.max(others, axis=0), strict=True):
-                if share < settings.cover:
-                    yield _Tried(corner, "cover")
+                if share < settings.min_coverage:
+                    yield _TriedPlace(corner, "cover")
                 else:
-                    yield _Tried(corner, "other_class" if other > settings.other else None)
+                    yield _TriedPlace(corner, "other_class" if other > settings.max_other else None)
 
-    def _read(self, tried: Iterator[_Tried]) -> Iterator[_Tried]:
-        """The same, with the pixels of those that nothing speaks against so far."""
+    def _read_pixels(self, tried: Iterator[_TriedPlace]) -> Iterator[_TriedPlace]:
+        """Yield the same places, with the pixels of those that are not rejected so far."""
         while batch := list(islice(tried, BATCH)):
             wanted = [one for one in batch if one.reason is None and not self._overlaps(one.corner, self.taken)]
-            patches = self.slide.read([_place(one) for one in wanted], self.view)
+            patches = self.slide.read_patches([_corner_of(one) for one in wanted], self.geometry)
             for one, patch in zip(wanted, patches, strict=True):
                 one.patch = patch
             yield from batch
 
-    def _fault(self, tried: _Tried) -> str | None:
+    def _judge(self, tried: _TriedPlace) -> str | None:
         if tried.patch is not None:
             return rejection_reason(tried.patch, self.settings.tissue)
-        self.damaged |= self.slide.damaged_tiles(_place(tried), self.view)
+        self.damaged |= self.slide.find_damaged_tiles(_corner_of(tried), self.geometry)
         if len(self.damaged) > self.settings.bad_tiles:
-            raise BadSlide(f"is damaged: more than {self.settings.bad_tiles} of its tiles cannot be read")
+            raise BadSlideError(f"is damaged: more than {self.settings.bad_tiles} of its tiles cannot be read")
         return "damaged"
 
-    def _count(self, tried: _Tried, label: str) -> None:
+    def _count_rejected(self, tried: _TriedPlace, label: str) -> None:
         if tried.reason is not None and not self._overlaps(tried.corner, self.counted):
             self.counted.append(tried.corner)
-            self._leave_out(tried.reason, label)
+            self._count_left_out(tried.reason, label)
 
     def _overlaps(self, corner: NDArray[np.int64], others: list[NDArray[np.int64]]) -> bool:
-        return bool(self._overlap(corner[None], others)[0])
+        return bool(self._find_overlapping(corner[None], others)[0])
 
-    def _overlap(self, corners: NDArray[np.int64], others: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
-        """Which of the squares at ``corners`` share more than they may with one of ``others``."""
+    def _find_overlapping(self, corners: NDArray[np.int64], others: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
+        """Return which of the squares at ``corners`` overlap one of ``others`` by more than the config allows."""
         if not others:
             return np.zeros(len(corners), bool)
-        shared = (self.view.side - np.abs(np.array(others) - corners[:, None])).clip(0)
-        too_much = shared.prod(axis=2) > self.settings.overlap * self.view.side**2
+        shared = (self.geometry.side - np.abs(np.array(others) - corners[:, None])).clip(0)
+        too_much = shared.prod(axis=2) > self.settings.max_overlap * self.geometry.side**2
         return np.asarray(too_much.any(axis=1))
 
-    def _leave_out(self, reason: str, label: str) -> None:
+    def _count_left_out(self, reason: str, label: str) -> None:
         by_class = self.result.left_out.setdefault(reason, {})
         by_class[label] = by_class.get(label, 0) + 1
 
 
-def _place(tried: _Tried) -> tuple[int, int]:
+def _corner_of(tried: _TriedPlace) -> tuple[int, int]:
     return int(tried.corner[0]), int(tried.corner[1])

@@ -1,6 +1,6 @@
 """A made corpus in the layout and the file formats of TUSZ.
 
-Which files there are follows from the settings alone; each is a function of the seed and of the patient, session and
+Which files there are follows from the config alone; each is a function of the seed and of the patient, session and
 piece that it is of, so that files can be made in any order, side by side, and come out the same to the byte.
 """
 
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import write_atomically, write_text
+from blindtune.core.files import write_bytes, write_text
 from blindtune.core.seeds import derive
-from blindtune.datasets.eeg.config import StandIn
+from blindtune.datasets.corpus.base import Simulator
+from blindtune.datasets.eeg.config import SimulatedEegConfig
 from blindtune.datasets.eeg.discovery import MONTAGES
 from blindtune.datasets.eeg.montages import ELECTRODES, TCP
 from blindtune.datasets.eeg.simulated import signals as synthetic
@@ -46,68 +47,82 @@ class Piece:
     fault: str | None = None
 
 
-def files(settings: StandIn) -> list[str]:
-    """The recordings of the corpus, as paths below its folder, in order."""
-    return sorted(piece.file for piece in pieces(settings))
+class EegSimulator(Simulator):
+    """Writes the recordings of a simulated corpus."""
+
+    def __init__(self, config: SimulatedEegConfig) -> None:
+        """Keep the config of the simulated corpus; nothing is written yet."""
+        self.config = config
+
+    def list_files(self) -> dict[str, list[str]]:
+        """Return the annotations of each recording, by the recording; paths are below the folder of the corpus."""
+        return {piece.file: list_annotations(piece, self.config) for piece in list_pieces(self.config)}
+
+    def write(self, file: str, folder: Path) -> None:
+        """Write one recording, and its annotations before it.
+
+        Args:
+            file: one of `list_files`.
+            folder: folder of the corpus.
+
+        Raises:
+            UserError: the corpus has no such file, or the disk refuses.
+        """
+        piece = _find_piece(file, self.config)
+        x, annotated, rate = _signal(piece, self.config)
+        end = x.shape[1] / rate
+        for name in list_annotations(piece, self.config):
+            text = _annotations(piece, Path(name).suffix, annotated, end, self.config)
+            write_text(folder / name, text)
+        write_bytes(folder / file, _edf(piece, x, rate, self.config))
 
 
-def pieces(settings: StandIn) -> list[Piece]:
+def list_pieces(config: SimulatedEegConfig) -> list[Piece]:
     """What the corpus holds: the good recordings, and one for each fault."""
     found = []
-    for patient in range(settings.patients):
-        for number in range(settings.recordings):
+    for patient in range(config.patients):
+        for number in range(config.recordings):
             # Every other patient has all in one session, the others have a session for each.
             session, token = (1, number) if patient % 2 else (1 + number, 0)
-            found.append(_piece(settings, patient, session, token))
-    for number, fault in enumerate(settings.faults):
-        patient = number % settings.patients
+            found.append(_piece(config, patient, session, token))
+    for number, fault in enumerate(config.faults):
+        patient = number % config.patients
         if fault == "twin":
-            original = found[patient * settings.recordings]
-            found.append(_piece(settings, patient, original.session, original.token, fault, original.montage))
+            original = found[patient * config.recordings]
+            found.append(_piece(config, patient, original.session, original.token, fault, original.montage))
         else:
-            found.append(_piece(settings, patient, settings.recordings + 1 + number, 0, fault))
+            found.append(_piece(config, patient, config.recordings + 1 + number, 0, fault))
     return found
 
 
-def beside(piece: Piece, settings: StandIn) -> list[str]:
+def list_annotations(piece: Piece, config: SimulatedEegConfig) -> list[str]:
     """The annotation files of one recording, as paths below the folder of the corpus."""
     if piece.fault == "no_annotation":
         return []
-    return [PurePosixPath(piece.file).with_suffix(suffix).as_posix() for suffix in _SIDECARS[settings.layout]]
+    return [PurePosixPath(piece.file).with_suffix(suffix).as_posix() for suffix in _SIDECARS[config.layout]]
 
 
-def write(settings: StandIn, file: str, folder: Path) -> None:
-    """Make one recording, and its annotations before it, below ``folder``.
-
-    Raises:
-        UserError: the corpus has no such file, or the disk refuses.
-    """
-    piece = _of(file, settings)
-    x, annotated, rate = _signal(piece, settings)
-    end = x.shape[1] / rate
-    for name in beside(piece, settings):
-        text = _annotations(piece, Path(name).suffix, annotated, end, settings)
-        write_text(folder / name, text)
-    content = _edf(piece, x, rate, settings)
-    write_atomically(folder / file, lambda path: _write(path, content))
-
-
-def _of(file: str, settings: StandIn) -> Piece:
-    for piece in pieces(settings):
+def _find_piece(file: str, config: SimulatedEegConfig) -> Piece:
+    for piece in list_pieces(config):
         if piece.file == file:
             return piece
     raise UserError(f"{file}: is no file of this stand-in corpus.")
 
 
 def _piece(
-    settings: StandIn, patient: int, session: int, token: int, fault: str | None = None, not_this: str | None = None
+    config: SimulatedEegConfig,
+    patient: int,
+    session: int,
+    token: int,
+    fault: str | None = None,
+    not_this: str | None = None,
 ) -> Piece:
     choice = [name for name in MONTAGES[:3] if name != not_this]
     montage = choice[(patient + session) % len(choice)]
-    name = _name(patient, settings.layout)
+    name = _name(patient, config.layout)
     stem = f"{name}_s{session:03}_t{token:03}.edf"
-    split = _split(patient, settings)
-    if settings.layout == "v1":
+    split = _split(patient, config)
+    if config.layout == "v1":
         path = f"edf/{split}/{montage}/{name[3:6]}/{name}/s{session:03}_2010_{1 + patient % 12:02}_01/{stem}"
     else:
         path = f"edf/{split}/{name}/s{session:03}_2015/{montage}/{stem}"
@@ -124,33 +139,31 @@ def _name(patient: int, layout: str) -> str:
     return letters
 
 
-def _split(patient: int, settings: StandIn) -> str:
+def _split(patient: int, config: SimulatedEegConfig) -> str:
     """Three fifths of the patients in train; version 1 has no eval, and a larger dev from which it can be taken."""
-    share = (patient + 0.5) / settings.patients
+    share = (patient + 0.5) / config.patients
     if share < 0.6:
         return "train"
-    if settings.layout == "v1":
+    if config.layout == "v1":
         return "dev_test"
     return "dev" if share < 0.8 else "eval"
 
 
-def _signal(piece: Piece, settings: StandIn) -> tuple[NDArray[np.float32], list[tuple[float, float]], int]:
+def _signal(piece: Piece, config: SimulatedEegConfig) -> tuple[NDArray[np.float32], list[tuple[float, float]], int]:
     """The electrodes, the seizures and the sampling rate of a recording."""
-    who = synthetic.person(np.random.default_rng(derive("eeg", "person", settings.seed, piece.patient)))
-    random = np.random.default_rng(derive("eeg", "recording", settings.seed, piece.patient, piece.session, piece.token))
+    who = synthetic.person(np.random.default_rng(derive("eeg", "person", config.seed, piece.patient)))
+    random = np.random.default_rng(derive("eeg", "recording", config.seed, piece.patient, piece.session, piece.token))
     rate = RATES[(piece.patient + 2 * piece.session) % len(RATES)]
-    seconds = settings.seconds if piece.fault in (None, "twin") else SHORT
+    seconds = config.seconds if piece.fault in (None, "twin") else SHORT
     return *synthetic.record(who, random, seconds, rate), rate
 
 
-def _edf(piece: Piece, x: NDArray[np.float32], rate: int, settings: StandIn) -> bytes:
+def _edf(piece: Piece, x: NDArray[np.float32], rate: int, config: SimulatedEegConfig) -> bytes:
     from edfio import Edf, Patient, Recording
 
     names = [name for name in ELECTRODES if piece.montage != "03_tcp_ar_a" or name not in ("A1", "A2")]
     # Files differ in the order of their channels.
-    order = np.random.default_rng(derive("eeg", "order", settings.seed, piece.patient, piece.session)).permutation(
-        names
-    )
+    order = np.random.default_rng(derive("eeg", "order", config.seed, piece.patient, piece.session)).permutation(names)
     linked = piece.montage == "02_tcp_le"
     ears = [ELECTRODES.index("A1"), ELECTRODES.index("A2")]
     reference = x[ears].mean(axis=0) if linked else x[:19].mean(axis=0)
@@ -162,7 +175,7 @@ def _edf(piece: Piece, x: NDArray[np.float32], rate: int, settings: StandIn) -> 
         signals.append(_channel(f"EEG {name}-{'LE' if linked else 'REF'}", series, own_rate))
     edf = Edf(
         [*signals, *_others(x, rate, linked)],
-        patient=Patient(code=_name(piece.patient, settings.layout)),
+        patient=Patient(code=_name(piece.patient, config.layout)),
         recording=Recording(startdate=datetime.date(2015, 1, 1)),
         starttime=datetime.time(12, piece.token % 60, 0),
         data_record_duration=1,
@@ -201,10 +214,12 @@ def _others(x: NDArray[np.float32], rate: int, linked: bool) -> "list[EdfSignal]
     ]
 
 
-def _annotations(piece: Piece, suffix: str, annotated: list[tuple[float, float]], end: float, settings: StandIn) -> str:
+def _annotations(
+    piece: Piece, suffix: str, annotated: list[tuple[float, float]], end: float, config: SimulatedEegConfig
+) -> str:
     """The text of one annotation file; every other recording lists seizures only, as some real ones do."""
     binary = suffix.endswith("_bi")
-    who = synthetic.person(np.random.default_rng(derive("eeg", "person", settings.seed, piece.patient)))
+    who = synthetic.person(np.random.default_rng(derive("eeg", "person", config.seed, piece.patient)))
     label = "seiz" if binary else "gnsz" if who.generalised else "fnsz"
     rows = [(start, stop, label) for start, stop in annotated]
     if (piece.patient + piece.session + piece.token) % 2 == 0:
@@ -238,7 +253,3 @@ def _with_background(rows: list[tuple[float, float, str]], end: float) -> list[t
         filled += [(at, start, "bckg"), (start, stop, label)]
         at = stop
     return [row for row in [*filled, (at, end, "bckg")] if row[1] > row[0]]
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

@@ -1,0 +1,60 @@
+"""The config of training: how a network is trained, and which epoch is scored."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field
+
+from blindtune.core.validation import Strict
+
+ScoreEpoch = Literal["last", "best"]
+Optimizer = Literal["adam", "adamw", "sgd", "rmsprop"]
+Loss = Literal["cross_entropy", "sparse_categorical_crossentropy", "mean_squared_error"]
+InitialWeights = Literal["framework", "keras"]
+Metric = Literal["accuracy", "sparse_categorical_accuracy"]
+
+
+class Training(Strict):
+    """How a network is trained; a hyperparameter of the same name takes precedence."""
+
+    optimizer: Optimizer = Field(
+        default="adam", description="gradient descent rule, with the framework's own default arguments"
+    )
+    learning_rate: float = Field(default=0.001, gt=0, description="step size")
+    batch_size: int = Field(default=512, gt=0, description="samples per gradient update")
+    epochs: int = Field(default=10, gt=0, description="passes over train")
+    loss: Loss = Field(
+        default="cross_entropy",
+        description="what is minimised; cross_entropy (PyTorch's name) and sparse_categorical_crossentropy (Keras's) "
+        "are the same",
+    )
+    initial_weights: InitialWeights = Field(
+        default="framework",
+        description="framework: drawn as the trainer's framework does by default; keras: as Keras does, by PyTorch too",
+    )
+    metric: Metric = Field(
+        default="accuracy", description="what dev is scored by, as 1 - error; both names mean the same here"
+    )
+
+    def with_hyperparameters(self, values: Mapping[str, object]) -> Self:
+        """Return these settings with those of ``values`` that have the name of a setting."""
+        known = {name: value for name, value in values.items() if name in type(self).model_fields}
+        return type(self).model_validate({**self.model_dump(), **known})
+
+
+class TrainingOverrides(Strict):
+    """Training settings that replace those of a model's file, or of a tuner's entry, key by key."""
+
+    optimizer: Optimizer | None = Field(default=None, description="gradient descent rule; null: not replaced")
+    learning_rate: float | None = Field(default=None, gt=0, description="step size; null: not replaced")
+    batch_size: int | None = Field(default=None, gt=0, description="samples per gradient update; null: not replaced")
+    epochs: int | None = Field(default=None, gt=0, description="passes over train; null: not replaced")
+    loss: Loss | None = Field(default=None, description="what is minimised; null: not replaced")
+    initial_weights: InitialWeights | None = Field(
+        default=None, description="how initial weights are drawn; null: not replaced"
+    )
+    metric: Metric | None = Field(default=None, description="what dev is scored by; null: not replaced")
+
+    def apply(self, training: Training) -> Training:
+        """Return ``training`` with the settings that are given here."""
+        return training.with_hyperparameters(self.model_dump(exclude_none=True))

@@ -1,0 +1,141 @@
+"""The record of an extracted batch, and the splits that are drawn from all of them.
+
+For each raw file that offers samples there is, in a folder next to the JSON of its batch, an array of its samples
+(``.npy``) and a table of where each was cut (``.tsv``). The table is the canonical record: with the raw file it gives
+the array again.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import read_json
+from blindtune.core.validation import parse_json
+from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, TsvTable
+from blindtune.datasets.chunked import ChunkedArray, FileRows
+from blindtune.datasets.corpus.config import CorpusConfig
+from blindtune.datasets.corpus.survey import (
+    Candidate,
+    Survey,
+    check_bad_fraction,
+    check_contents,
+    check_groups,
+    draw_samples,
+    list_bad_files,
+    mark_copies,
+    sum_left_out,
+)
+
+
+class Extract(BaseModel):
+    """The record of an extracted batch: the survey of each file, with the candidates whose samples were cut."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    surveys: list[Survey]
+
+
+def read_extract(path: Path) -> list[Survey]:
+    """Return the surveys of an extracted batch.
+
+    Raises:
+        UserError: the file cannot be read or is damaged.
+    """
+    return parse_json(Extract, read_json(path), str(path)).surveys
+
+
+def samples_path(path: Path, file: str) -> Path:
+    """Return the path of the samples of one raw file.
+
+    Args:
+        path: the JSON of the batch.
+        file: path of the raw file below the folder of the corpus.
+
+    Raises:
+        UserError: the path of the raw file leads out of the corpus.
+    """
+    if ".." in Path(file).parts or Path(file).is_absolute():
+        raise UserError(f"{path}: names {file}, which is not a path below the corpus. Remove it and run again.")
+    return path.with_suffix("") / f"{file}.npy"
+
+
+def gather_splits(
+    config: CorpusConfig, extracts: Iterable[Path], describe: Callable[[list[Survey]], dict[str, Any]]
+) -> LoadedDataset:
+    """Return the splits of a corpus, drawn from the extracts of all batches.
+
+    Args:
+        config: the config of the dataset.
+        extracts: the JSON of every batch.
+        describe: `blindtune.datasets.corpus.base.Corpus.describe`.
+
+    Raises:
+        UserError: too many files are bad, a patient or the same file is in two splits, there are too few samples, or an
+            extract is damaged.
+    """
+    by_batch = {path: read_extract(path) for path in extracts}
+    arrays = {one.file: samples_path(path, one.file) for path, surveys in by_batch.items() for one in surveys}
+    found = mark_copies([survey for surveys in by_batch.values() for survey in surveys])
+    check_bad_fraction(found, config.max_bad_fraction, config.strict)
+    check_groups(found)
+    check_contents(found)
+    drawn = draw_samples(found, config.class_names, config.sizes, config.seed)
+    groups = sorted({survey.group for survey in found})
+    described = describe([survey for survey in found if survey.bad is None])
+    bad = list_bad_files(found)
+    return LoadedDataset(
+        splits={
+            split: _gather_split(
+                [(one, drawn[one.file]) for one in found if one.split == split and one.file in drawn],
+                arrays,
+                config.class_names,
+                groups,
+            )
+            for split in SPLITS
+        },
+        classes=config.class_names,
+        axes=described.pop("axes"),
+        units=described.pop("units"),
+        parameters=described
+        | {
+            "bad_files": dict(bad),
+            "left_out": [[*key, count] for key, count in sorted(sum_left_out(found).items())],
+            "groups": groups,
+            "raw_sha256": {name: sha256 for survey in found for name, sha256 in survey.sha256.items()},
+        },
+        bad_files=TsvTable(("file", "reason"), [*bad]),
+    )
+
+
+def _gather_split(
+    drawn: list[tuple[Survey, list[Candidate]]], arrays: dict[str, Path], classes: list[str], groups: list[str]
+) -> ChunkedSplit:
+    """Return one split: the samples of each file, file after file."""
+    chosen = [(survey, candidate) for survey, candidates in drawn for candidate in candidates]
+    numbers = {name: number for number, name in enumerate(groups)}
+    return ChunkedSplit(
+        x=ChunkedArray([FileRows(arrays[survey.file], _rows(survey, candidates)) for survey, candidates in drawn]),
+        y=np.array([classes.index(candidate.label) for _, candidate in chosen], dtype=np.int64),
+        group=np.array([numbers[survey.group] for survey, _ in chosen], dtype=np.int64),
+        origins=TsvTable(
+            ("sample", "class", "group", "file", *chosen[0][1].place),
+            [
+                (row, candidate.label, survey.group, survey.file, *candidate.place.values())
+                for row, (survey, candidate) in enumerate(chosen)
+            ],
+        ),
+    )
+
+
+def _rows(survey: Survey, candidates: list[Candidate]) -> list[int]:
+    """Return the rows of some candidates in the array of their file."""
+    rows = {_key(candidate): row for row, candidate in enumerate(survey.candidates)}
+    return [rows[_key(candidate)] for candidate in candidates]
+
+
+def _key(candidate: Candidate) -> tuple[Any, ...]:
+    return (candidate.label, *candidate.place.items())

@@ -1,0 +1,125 @@
+"""The source `slides`: patches of whole-slide images."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.corpus.base import Corpus, RawFile
+from blindtune.datasets.corpus.filetree import check_annotated
+from blindtune.datasets.corpus.survey import Survey, check_files_by_group
+from blindtune.datasets.slides import discovery
+from blindtune.datasets.slides.config import ANNOTATIONS, SlidesConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from blindtune.datasets.slides.discovery import SlideFile
+    from blindtune.datasets.slides.survey import OpenSlideFile
+    from blindtune.views.config import CropsView, ViewConfig
+
+
+class SlidesSource(Corpus):
+    """Patches of whole-slide images, by the annotated regions that they show."""
+
+    config: SlidesConfig
+    views: ClassVar[tuple[str, ...]] = ("samples", "features", "crops")
+    split_keys: ClassVar[tuple[str, ...]] = ("splitting",)
+
+    def check_view(self, view: "ViewConfig") -> None:
+        """Refuse a view that patches do not support, or crops larger than a patch.
+
+        Raises:
+            ValueError: the samples have no such view.
+        """
+        super().check_view(view)
+        if view.kind != "crops":
+            return
+        crops = cast("CropsView", view)
+        if crops.side * crops.downsample > self.config.patch:
+            raise ValueError(
+                f"view: side {crops.side} times downsample {crops.downsample} is more than a patch of "
+                f"{self.config.patch} has"
+            )
+
+    def user_files(self) -> dict[str, Path]:
+        """Return the list of the splits, if there is one."""
+        listed = self.config.splitting.file
+        return super().user_files() | ({"list": Path(listed)} if listed else {})
+
+    def list_files(self) -> list[RawFile]:
+        """Return the slides that are in a split, each with its annotation.
+
+        Raises:
+            UserError: as `blindtune.datasets.slides.discovery`, a patient is in two splits, or no slide is annotated.
+        """
+        splits = discovery.assign_splits(list(self._slides.values()), self.config.splitting, self.config.seed)
+        check_files_by_group((file, self._slides[file].patient, split) for file, split in splits.items())
+        companions = {file: [one.annotation] if one.annotation else [] for file, one in self._slides.items()}
+        if self.simulator is not None:
+            companions = self.simulator.list_files()
+        check_annotated(companions.values(), ANNOTATIONS)
+        return [RawFile(file, tuple(companions[file]), split) for file, split in splits.items()]
+
+    def open_file(self, folder: Path, raw: RawFile) -> "OpenSlideFile":
+        """Open a slide.
+
+        Args:
+            folder: folder of the corpus.
+            raw: one of `list_files`.
+
+        Raises:
+            UserError: the slide or its annotation is gone.
+        """
+        from blindtune.datasets.slides.survey import OpenSlideFile
+
+        return OpenSlideFile(folder, self._slides[raw.file], raw.split, self.config)
+
+    def locate_samples(
+        self, folder: Path, survey: Survey, colors: dict[str, tuple[int, int, int]]
+    ) -> "NDArray[np.uint8] | None":
+        """Return a small picture of the slide with the outlines of its regions and the squares of its patches.
+
+        Args:
+            folder: folder of the corpus.
+            survey: survey of the slide; the picture shows its candidates.
+            colors: red, green and blue from 0 to 255 for each class.
+
+        Returns:
+            (n_rows, n_columns, 3) uint8.
+
+        Raises:
+            UserError: the slide or its annotation cannot be read.
+        """
+        from blindtune.datasets.slides.overlay import draw_overlay
+
+        annotation = self._slides[survey.file].annotation
+        if annotation is None:
+            raise UserError(f"{folder / survey.file}: has no annotation next to it. It had one when it was surveyed.")
+        by_label = {label: colors[name] for name, labels in self.config.classes.items() for label in labels}
+        side = survey.facts["geometry"]["side"]
+        return draw_overlay(folder / survey.file, folder / annotation, survey.candidates, side, by_label | colors)
+
+    def describe(self, surveys: list[Survey]) -> dict[str, Any]:
+        """Return axes, unit, and how patches were read from how many slides.
+
+        Args:
+            surveys: surveys of the slides that are not bad.
+        """
+        from blindtune.datasets.slides import survey
+
+        return {
+            "axes": ["sample", "row", "column", "channel"],
+            "units": "red, green and blue from 0 to 255",
+            "patches": survey.describe(self.config, surveys),
+        }
+
+    @cached_property
+    def _slides(self) -> "dict[str, SlideFile]":
+        """The slides, by their paths."""
+        if self.simulator is not None:
+            files = self.simulator.list_files()
+        else:
+            files = discovery.find_slides(Path(str(self.config.folder)))
+        return {one.file: one for one in discovery.parse_paths(files, self.config.patient)}

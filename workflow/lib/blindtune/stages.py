@@ -1,0 +1,117 @@
+"""The stages of the workflow: from which modules each starts, and the digest of all the code that it runs.
+
+A rule has the digest of its stage among its params, so that a change of code runs again what depends on it and nothing
+else. A stage starts from its entry modules, which its script calls, and from the modules of the kinds that the config
+names; `blindtune.core.code_digest` follows their imports. A test runs stages under a tracer and compares.
+"""
+
+from blindtune.config.systems import Bayes, System, Tuned
+from blindtune.core.code_digest import digest_of
+from blindtune.datasets.base import DatasetConfig
+from blindtune.datasets.registry import source_modules
+from blindtune.models.families import FAMILIES
+from blindtune.report import contents
+from blindtune.training.registry import TRAINERS
+from blindtune.tuners.registry import TUNERS
+from blindtune.views.registry import view_modules
+
+#: Where each stage begins; `blindtune.datasets.corpus.extraction` holds two.
+SIMULATE = EXTRACT = "blindtune.datasets.corpus.extraction"
+EXAMPLES = "blindtune.datasets.corpus.examples"
+PREPARE = "blindtune.datasets.prepared"
+STUDY = "blindtune.study.run"
+DECODE = "blindtune.decoding.decode"
+SAMPLE_SPLITS = "blindtune.decoding.sample_splits"
+TABLES = "blindtune.report.tables.write"
+FIGURES = "blindtune.report.figures.write"
+PAGE = "blindtune.report.page"
+
+#: What estimates of the Bayes error run, and what everything else runs instead.
+ESTIMATE = "blindtune.study.estimate"
+SEARCH = "blindtune.study.search"
+
+
+def study_modules(system: System, dataset: DatasetConfig) -> set[str]:
+    """Return the modules from which a study starts.
+
+    Args:
+        system: what is studied.
+        dataset: what it is studied on.
+    """
+    return {STUDY, *_kind_modules(system, dataset)}
+
+
+def decode_modules(system: System, dataset: DatasetConfig) -> set[str]:
+    """Return the modules from which the decode of a system's frozen models starts.
+
+    Args:
+        system: what was frozen.
+        dataset: what it is decoded on.
+    """
+    return {DECODE, *_kind_modules(system, dataset)}
+
+
+def study_digest(system: System, dataset: DatasetConfig) -> str:
+    """Identify the code that determines the records of a system's studies on a dataset.
+
+    Args:
+        system: what is studied.
+        dataset: what it is studied on.
+    """
+    return digest_of(*study_modules(system, dataset), without=other_modules(system))
+
+
+def decode_digest(system: System, dataset: DatasetConfig) -> str:
+    """Identify the code that determines what a system's frozen models answer on eval.
+
+    Args:
+        system: what was frozen.
+        dataset: what it is decoded on.
+    """
+    return digest_of(*decode_modules(system, dataset), without=other_modules(system))
+
+
+def source_digest(stage: str, dataset: DatasetConfig) -> str:
+    """Identify the code that determines what a stage of the preparation gives.
+
+    Args:
+        stage: `SIMULATE`, `EXTRACT`, `EXAMPLES` or `PREPARE`.
+        dataset: what is prepared.
+    """
+    return digest_of(stage, *source_modules(dataset))
+
+
+def sample_splits_digest() -> str:
+    """Identify the code that takes the samples of all splits for their figure."""
+    return digest_of(SAMPLE_SPLITS)
+
+
+def tables_digest() -> str:
+    """Identify the code that writes the tables."""
+    return digest_of(TABLES, *contents.TABLES.values())
+
+
+def figures_digest() -> str:
+    """Identify the code that draws the figures."""
+    return digest_of(FIGURES, *contents.FIGURE_MODULES.values())
+
+
+def page_digest() -> str:
+    """Identify the code that writes the page."""
+    return digest_of(PAGE, *contents.TABLES.values(), *contents.FIGURE_MODULES.values())
+
+
+def other_modules(system: System) -> set[str]:
+    """Return the modules that only systems of other kinds run, though a shared module imports them."""
+    return {SEARCH} if isinstance(system, Bayes) else {ESTIMATE}
+
+
+def _kind_modules(system: System, dataset: DatasetConfig) -> set[str]:
+    """Return the modules of the trainer, view, tuner and family that a system names."""
+    modules = set(view_modules(system.view.kind, dataset.source))
+    if isinstance(system, Bayes):
+        return modules | {ESTIMATE}
+    modules |= {SEARCH, TRAINERS[system.trainer_name].module}
+    if isinstance(system, Tuned):
+        modules |= {TUNERS[system.tuner.library].module, FAMILIES[system.family].module}
+    return modules
