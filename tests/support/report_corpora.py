@@ -1,4 +1,4 @@
-"""Manifests and examples of corpora, as the report reads them; file names and reasons are hostile."""
+"""Manifests and examples of corpora for tests of the report, with hostile file names and reasons."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ EEG: dict[str, Any] = {
 
 
 def examples(manifest: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """Three samples of each class, and of pictures a slide of each."""
+    """Return three samples of each class; for images, one slide of each class too."""
     rng = np.random.default_rng(5)
     shape = manifest["sample_shape"]
     pictures = manifest["axes"][-1] == "channel"

@@ -1,4 +1,4 @@
-"""Makes the records of a small study, through the models that write the real ones."""
+"""Build the records of a small study with the models that write the real ones."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +17,9 @@ from blindtune.models.layers import Dense, Dropout, Flatten
 from blindtune.records.decode_result import DecodeResult, GroupErrors
 from blindtune.records.model_card import ModelCard, Spent, write_card
 from blindtune.records.trial import EpochMetrics, Status, Trial, TrialLog, best
+from blindtune.report.records import ReportRecords, read_records
 from support.report_corpora import examples
-from support.report_searches import PARTS, TUNERS, VERSIONS, Searches
+from support.report_searches import PARTS, TUNERS, VERSIONS, SearchBuilder
 
 KINDS = {
     "knn": ("knn", "KNN"),
@@ -29,10 +30,10 @@ KINDS = {
     "mlp_a2": ("tuner", "MLP-A2"),
     "bayes": ("bayes", "BER"),
 }
-#: Those that the published study had for pictures and signals.
+#: The published systems for images and signals.
 DEEP = {"deep_m": ("manual", "Manual"), "deep_a": ("tuner", "Auto")}
 _ALL = KINDS | DEEP
-SEES: dict[str, dict[str, Any]] = {"deep_m": {"view": {"kind": "crops", "side": 128, "rotate": True}}}
+VIEWS: dict[str, dict[str, Any]] = {"deep_m": {"view": {"kind": "crops", "side": 128, "rotate": True}}}
 ESTIMATES = {
     "closed_loop": 0.05,
     "closed_loop_knn": 0.08,
@@ -45,14 +46,18 @@ ESTIMATES = {
 
 @dataclass
 class RecordsBuilder:
-    """What to make; the tests change what they are about.
+    """Writes the records of a study; each test changes the fields that it is about.
 
     Attributes:
         root: ``results/<config name>``.
-        datasets: by name, what differs from `_manifest`.
-        errors: the eval error that each system is made to have.
-        not_blind: ``<dataset>/<system>`` whose looks were repeats.
-        budget: of every tuner; None: its trials.
+        seeds: the study seeds.
+        systems: the names of the systems, the same on every dataset.
+        datasets: the changes to `_manifest` by dataset name.
+        errors: the eval errors by system; others have a default.
+        samples: the number of eval samples.
+        trials: the number of trials of a tuner.
+        not_blind: ``<dataset>/<system>`` whose decodes were not blind.
+        budget: the budget of every tuner; None means its number of trials.
     """
 
     root: Path
@@ -67,17 +72,17 @@ class RecordsBuilder:
 
     @property
     def compare(self) -> list[tuple[str, list[str]]]:
-        """As `blindtune.report.records.read_records` takes it."""
+        """The datasets and systems as `blindtune.report.records.read_records` takes them."""
         return [(name, self.systems) for name in self.datasets]
 
     def write(self) -> "RecordsBuilder":
-        """Write every record."""
+        """Write all records and return the builder."""
         for name, changes in self.datasets.items():
             manifest = _manifest(name, self.samples) | changes
             write_json(self.root / f"data/{name}/manifest.json", manifest)
-            plane = manifest["sample_shape"] == [2]
+            is_plane = manifest["sample_shape"] == [2]
             write_npz(
-                self.root / f"decodes/{name}/sample_splits.npz", _picture(manifest, self.samples) if plane else {}
+                self.root / f"decodes/{name}/sample_splits.npz", _picture(manifest, self.samples) if is_plane else {}
             )
             if "raw_sha256" in manifest["parameters"]:
                 write_npz(self.root / f"data/{name}/examples.npz", examples(manifest))
@@ -86,11 +91,15 @@ class RecordsBuilder:
                     self._study(name, manifest, system, seed)
         return self
 
+    def read(self) -> ReportRecords:
+        """Read the records back."""
+        return read_records(self.root, self.compare, self.seeds)
+
     def _study(self, name: str, manifest: dict[str, Any], system: str, seed: int) -> None:
         rng = np.random.default_rng(int(digest_json([name, system, seed])[:8], 16))
         study = f"{self.root.name}/{name}/{system}/{seed}"
         if system in TUNERS:
-            trials = Searches(study, TUNERS[system], seed, rng).run(self.trials)
+            trials = SearchBuilder(study, TUNERS[system], seed, rng).run(self.trials)
         else:
             trials = [] if system == "bayes" else _trials(study, system, seed, self.trials, rng)
         card = _card(study, system, seed, manifest, trials)
@@ -107,7 +116,7 @@ class RecordsBuilder:
         classes = len(manifest["classes"])
         answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng, classes)
         wrong = int(answers["wrong"].sum()) if answers else None
-        look = DecodeResult(
+        result = DecodeResult(
             study=card.study,
             frozen_sha256=card.frozen_sha256(),
             eval_sha256=manifest["splits"]["eval"],
@@ -121,10 +130,10 @@ class RecordsBuilder:
             answers_sha256=digest_arrays(answers) if answers else None,
             looked="2026-01-02T03:04:05.678+00:00",
         )
-        write_json(folder / "look.json", look.model_dump(mode="json"))
+        write_json(folder / "look.json", result.model_dump(mode="json"))
         write_npz(folder / "answers.npz", answers)
-        plane = manifest["sample_shape"] == [2] and answers
-        write_npz(folder / "surface.npz", _surface(rng) if plane else {})
+        is_plane = manifest["sample_shape"] == [2] and answers
+        write_npz(folder / "surface.npz", _surface(rng) if is_plane else {})
 
     def _error(self, system: str) -> float:
         default = 0.2 + (0.015 * list(TUNERS).index(system) if system in TUNERS else 0.03 * list(_ALL).index(system))
@@ -181,7 +190,7 @@ def _confusion(answers: dict[str, NDArray[Any]], classes: int) -> list[list[int]
 
 
 def _groups(manifest: dict[str, Any], answers: dict[str, NDArray[Any]]) -> list[GroupErrors]:
-    """Eval belongs to the last five of the groups, in blocks of different size."""
+    """Assign eval samples to the last five groups, in blocks of different sizes."""
     first = len(manifest["parameters"]["groups"]) - 5
     parts = np.split(answers["wrong"], np.cumsum([8, 16, 40, 80]))
     return [GroupErrors(group=first + at, samples=len(part), wrong=int(part.sum())) for at, part in enumerate(parts)]
@@ -254,7 +263,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         settings={
             "kind": kind,
             **({"tuner": tuner, "trainer": "keras"} if kind == "tuner" else {}),
-            **SEES.get(system, {}),
+            **VIEWS.get(system, {}),
         },
         score_epoch="last",
         budget=None,

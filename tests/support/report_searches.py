@@ -1,4 +1,4 @@
-"""Makes the trials of searches of every kind: with all statuses, promotions, folds, pruning and conditions."""
+"""Build trials of every kind of search: all statuses, promotions, folds, pruning and conditions."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from blindtune.records.trial import EpochMetrics, Status, Trial
 VERSIONS = {"python": "3.11.9", "keras": "3.12.0"}
 PARTS = ("suggest", "build", "train", "evaluate", "save")
 
-#: Tuners by the name of their system; as their settings stand on their cards.
+#: The tuner settings of the model cards, by the name of the system.
 TUNERS: dict[str, dict[str, Any]] = {
     "kt_random": {"library": "keras-tuner", "algorithm": "random"},
     "kt_bayes": {"library": "keras-tuner", "algorithm": "bayesian"},
@@ -27,8 +27,8 @@ PROMOTING = ("hyperband", "halving-random-search")
 SUGGESTING = {"bayesian": 9.0, "tpe": 0.02}
 
 
-class Searches:
-    """The trials of one study, one after another."""
+class SearchBuilder:
+    """Builds the trials of one study in order."""
 
     def __init__(self, study: str, tuner: dict[str, Any], seed: int, rng: np.random.Generator) -> None:
         self._study, self._tuner, self._seed, self._rng = study, tuner, seed, rng
@@ -37,7 +37,7 @@ class Searches:
         self.trials: list[Trial] = []
 
     def run(self, count: int) -> list[Trial]:
-        """``count`` trials; a cross-validation tries each set on two folds and the last one on dev."""
+        """Build ``count`` trials; cross-validation scores each configuration on two folds and the last one on dev."""
         while len(self.trials) < count:
             number = len(self.trials)
             if self._tuner["algorithm"] == "randomized-search":

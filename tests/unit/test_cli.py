@@ -37,7 +37,7 @@ def test_export_prints_what_it_wrote(folder: Path, tmp_path: Path, capsys: pytes
         (["rescore", "{study}", "--on", "results/test/sealed/toy/seal.json"], "below a folder sealed"),
         (["rescore", "{study}", "--on", "{study}", "--dev", "sealed/x"], "below a folder sealed"),
         (["rescore", "{study}", "--on", "nowhere.json"], "own data are not there. Give their manifest with --dev"),
-        (["rescore", "{study}", "--on", "x", "--dev", "{study}/protocol.json"], "is not a manifest of a prepared dataset"),
+        (["rescore", "{study}", "--on", "x", "--dev", "{study}/protocol.json"], "is not a manifest of a prepared"),
     ],
 )
 def test_main_prints_one_message_for_a_user_error(

@@ -1,4 +1,4 @@
-"""The report of corpora: patients, confusion, what was left out, examples; stand-ins beside published numbers."""
+"""The report of corpora: patients, confusion, rejected files, examples; stand-ins next to published numbers."""
 
 import csv
 from pathlib import Path
@@ -11,7 +11,7 @@ from blindtune.report import contents
 from blindtune.report.figures import write as figures
 from blindtune.report.figures.style import assign_styles
 from blindtune.report.page import write_page
-from blindtune.report.records import ReportRecords, pair_by_group, read_records
+from blindtune.report.records import pair_by_group
 from blindtune.report.stats import comparisons, statistics
 from blindtune.report.tables import write as tables
 from support.report_corpora import EEG, PATIENTS, SLIDES
@@ -19,10 +19,6 @@ from support.report_records import RecordsBuilder
 
 STAND_IN = {"stand_in": True}
 SYSTEMS = ["knn", "deep_m", "deep_a"]
-
-
-def records_of(builder: RecordsBuilder) -> ReportRecords:
-    return read_records(builder.root, builder.compare, builder.seeds)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +29,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> RecordsBuilder:
 
 @pytest.fixture(scope="module")
 def report(builder: RecordsBuilder) -> Path:
-    records, folder = records_of(builder), builder.root / "report"
+    records, folder = builder.read(), builder.root / "report"
     tables.write_tables(records, folder / "tables")
     figures.write_figures(records, folder / "figures")
     write_page(records, folder / "tables", folder / "figures", folder / "report.html")
@@ -45,13 +41,15 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_only_corpora_have_figures_of_patients_and_examples(builder: RecordsBuilder, report: Path) -> None:
+def test_write_figures_depends_on_corpora(builder: RecordsBuilder, report: Path) -> None:
+    """Only corpora have the figures of patients and of examples."""
     drawn = {path.stem for path in (report / "figures").iterdir()}
     assert drawn == set(contents.list_figures(list(builder.datasets), ["slides", "eeg"]))
     assert "patients_slides" in drawn and "splits_slides" not in drawn and "patients_set_10" not in drawn
 
 
-def test_table_3_never_judges_a_stand_in_beside_a_published_number(report: Path) -> None:
+def test_errors_give_no_verdict_for_stand_ins(report: Path) -> None:
+    """Table 3 shows the published number next to a stand-in, but gives no verdict."""
     rows = {(row["dataset"], row["system"]): row for row in rows_of(report, "table3_errors")}
     stand_in, real = rows["slides", "deep_a"], rows["eeg", "deep_m"]
     assert (stand_in["published_eval"], stand_in["published_system"]) == ("41.55", "Auto")
@@ -60,7 +58,8 @@ def test_table_3_never_judges_a_stand_in_beside_a_published_number(report: Path)
     assert (real["published_eval"], real["data"]) == ("36.08", "real") and "sampling error" in real["verdict"]
 
 
-def test_table_5_puts_our_networks_below_the_published_ones(report: Path) -> None:
+def test_convnets_follow_the_published_ones(report: Path) -> None:
+    """Table 5 has our networks below the published ones."""
     rows = rows_of(report, "table5_architectures")
     names_of = [(row["dataset"], row["network"].split(",")[0], row["data"]) for row in rows]
     assert names_of == [
@@ -86,7 +85,8 @@ def test_table_5_puts_our_networks_below_the_published_ones(report: Path) -> Non
     assert {row["dataset"] for row in rows_of(report, "table4_architectures")} == {"set_10"}
 
 
-def test_table_2_has_the_training_that_table_5_prints(report: Path) -> None:
+def test_arguments_have_the_training_of_table_5(report: Path) -> None:
+    """Table 2 has the training settings that Table 5 prints."""
     found = {
         (row["kind"], row["argument"], row["meaning"]): row["published"]
         for row in rows_of(report, "table2_arguments")
@@ -97,13 +97,14 @@ def test_table_2_has_the_training_that_table_5_prints(report: Path) -> None:
     assert found["manual", "view", "view of a sample"] == ""
 
 
-def test_errors_of_patients_are_those_of_the_looks(builder: RecordsBuilder, report: Path) -> None:
+def test_patients_have_the_errors_of_the_decodes(builder: RecordsBuilder, report: Path) -> None:
+    """The errors per patient are those of the decode results."""
     rows = {(row["dataset"], row["system"]): row for row in rows_of(report, "patients")}
     assert {dataset for dataset, _ in rows} == {"slides", "eeg"}
-    looks = [read_json(builder.root / f"decodes/eeg/deep_m/{seed}/look.json")["groups"] for seed in builder.seeds]
+    results = [read_json(builder.root / f"decodes/eeg/deep_m/{seed}/look.json")["groups"] for seed in builder.seeds]
     errors = {
-        PATIENTS[one["group"]]: float(np.mean([look[at]["wrong"] for look in looks])) / one["samples"]
-        for at, one in enumerate(looks[0])
+        PATIENTS[one["group"]]: float(np.mean([result[at]["wrong"] for result in results])) / one["samples"]
+        for at, one in enumerate(results[0])
     }
     row = rows["eeg", "deep_m"]
     assert (row["patients"], row["fewest_samples"], row["most_samples"]) == ("5", "8", "256")
@@ -112,47 +113,54 @@ def test_errors_of_patients_are_those_of_the_looks(builder: RecordsBuilder, repo
     by_patient = dict(one.split(": ", 1) for one in row["by_patient"].split("; "))
     assert by_patient == {
         name: f"{100 * error:.2f}% of {one['samples']}"
-        for (name, error), one in zip(errors.items(), looks[0], strict=True)
+        for (name, error), one in zip(errors.items(), results[0], strict=True)
     }
 
 
-def test_a_look_without_patients_leaves_a_dash(tmp_path: Path) -> None:
+def test_patients_show_a_dash_without_groups(tmp_path: Path) -> None:
+    """A decode result without groups leaves a dash in the table and a sentence for the figure."""
     old = RecordsBuilder(tmp_path / "tiny", systems=["knn"], datasets={"eeg": EEG}).write()
     for seed in old.seeds:
         path = old.root / f"decodes/eeg/knn/{seed}/look.json"
         write_json(path, {key: value for key, value in read_json(path).items() if key != "groups"})
-    records = records_of(old)
+    records = old.read()
     found = tables.BUILD["patients"](records)
     assert found.rows[0]["patients"] is None and any("did not record errors" in note for note in found.notes)
     drawn = figures.DRAW["patients"](records.datasets[0], assign_styles(records))
     assert [text.get_text() for text in drawn.texts] == ["No decode of eeg recorded errors per patient."]
 
 
-def test_confusion_is_summed_over_the_seeds_and_says_so(builder: RecordsBuilder, report: Path) -> None:
+def test_confusion_is_summed_over_the_seeds(builder: RecordsBuilder, report: Path) -> None:
+    """The confusion matrix is summed over the seeds, and a note says so."""
     rows = [row for row in rows_of(report, "confusion") if (row["dataset"], row["system"]) == ("slides", "deep_m")]
-    looks = [read_json(builder.root / f"decodes/slides/deep_m/{seed}/look.json")["confusion"] for seed in builder.seeds]
-    assert [[int(row["as_1"]), int(row["as_2"])] for row in rows] == np.sum(looks, axis=0).tolist()
+    results = [
+        read_json(builder.root / f"decodes/slides/deep_m/{seed}/look.json")["confusion"] for seed in builder.seeds
+    ]
+    assert [[int(row["as_1"]), int(row["as_2"])] for row in rows] == np.sum(results, axis=0).tolist()
     assert [row["true"] for row in rows] == ["1: dcis", "2: indc"]
     assert float(rows[0]["error"]) == pytest.approx(100 * (1 - int(rows[0]["as_1"]) / int(rows[0]["samples"])))
     assert "Summed over the 2 seeds." in (report / "tables" / "confusion.md").read_text(encoding="utf-8")
 
 
-def test_a_dataset_of_fewer_classes_leaves_the_other_columns_empty(tmp_path: Path) -> None:
+def test_confusion_leaves_missing_classes_empty(tmp_path: Path) -> None:
+    """A dataset with fewer classes leaves the other columns empty."""
     three = {"classes": ["a", "b", "c"], "counts": {s: dict.fromkeys("abc", 100) for s in ("train", "dev", "eval")}}
     both = RecordsBuilder(tmp_path / "tiny", systems=["knn"], datasets={"two": {}, "three": three}).write()
-    found = tables.BUILD["confusion"](records_of(both))
+    found = tables.BUILD["confusion"](both.read())
     texts = {row["true"]: [column.text(row) for column in found.columns if column.group] for row in found.rows}
     assert texts["1: left"][2] == "" and texts["3: c"][2] != ""
 
 
-def test_what_was_left_out_stands_by_rule_class_and_split(report: Path) -> None:
+def test_left_out_counts_by_rule_class_and_split(report: Path) -> None:
+    """What was left out is counted by rule, class and split."""
     rows = {(row["dataset"], row["rule"], row["class"]): row for row in rows_of(report, "left_out")}
     assert [rows["slides", "white", "dcis"][split] for split in ("train", "dev", "eval")] == ["12", "3", "0"]
     assert rows["eeg", "seconds in the guard", "background"]["eval"] == "70"
     assert len(rows) == 3
 
 
-def test_bad_files_are_listed_with_their_reasons_and_do_no_harm(report: Path) -> None:
+def test_bad_files_are_listed_and_escaped(report: Path) -> None:
+    """Bad files are listed with their reasons, with all markup escaped."""
     rows = {row["file"]: row["reason"] for row in rows_of(report, "bad_files")}
     assert rows == SLIDES["parameters"]["bad_files"]
     texts = [(report / "tables" / f"bad_files.{kind}").read_text(encoding="utf-8") for kind in ("md", "tex")]
@@ -162,7 +170,8 @@ def test_bad_files_are_listed_with_their_reasons_and_do_no_harm(report: Path) ->
     assert "No file was bad in eeg." in page
 
 
-def test_every_parameter_of_the_preparation_is_shown(report: Path) -> None:
+def test_preparation_shows_every_parameter(report: Path) -> None:
+    """Every parameter of the preparation is shown, defaults included."""
     rows = {(row["dataset"], row["given"], row["parameter"]): row["value"] for row in rows_of(report, "preparation")}
     assert rows["slides", "config", "tissue.white"] == "0.5"
     assert (rows["slides", "config", "strict"], rows["slides", "config", "made"]) == ("false", "none")
@@ -171,8 +180,9 @@ def test_every_parameter_of_the_preparation_is_shown(report: Path) -> None:
     assert not any("sha256" in parameter or "bad_files" in parameter for _, _, parameter in rows)
 
 
-def test_the_examples_name_class_and_patient(builder: RecordsBuilder) -> None:
-    records = records_of(builder)
+def test_examples_name_class_and_patient(builder: RecordsBuilder) -> None:
+    """The figures of examples name class and patient."""
+    records = builder.read()
     signals = figures.DRAW["examples"](records.datasets[1], assign_styles(records))
     assert [axes.get_title().split("\n")[0] for axes in signals.axes] == ["background"] * 2 + ["seizure"] * 2
     assert [label.get_text() for label in signals.axes[0].get_yticklabels()] == EEG["parameters"]["channels"]
@@ -185,8 +195,9 @@ def test_the_examples_name_class_and_patient(builder: RecordsBuilder) -> None:
     assert "stand-in data" in patches.get_suptitle()
 
 
-def test_intervals_are_those_over_patients_where_there_are_any(builder: RecordsBuilder) -> None:
-    records = records_of(builder)
+def test_compare_all_pairs_uses_patients(builder: RecordsBuilder) -> None:
+    """Intervals are those over patients if the samples belong to patients."""
+    records = builder.read()
     eeg, plane = records.datasets[1], records.datasets[2]
     first, second = eeg.classifiers[0], eeg.classifiers[2]
     apart = statistics.compare_paired(first.wrong(), second.wrong(), pair_by_group(first, second))
@@ -198,67 +209,25 @@ def test_intervals_are_those_over_patients_where_there_are_any(builder: RecordsB
     assert any("the patients are the sampling units" in note for note in notes)
 
 
-@pytest.mark.parametrize("agree", [True, False])
-def test_samples_that_go_together_count_as_one(agree: bool) -> None:
-    """Forty samples in four patients: where each patient is wrong as a whole, there are four draws and not forty."""
-    wrong = np.repeat([1, 0, 0, 0], 10) if agree else np.tile([1, 0, 0, 0], 10)
-    drawn_alone = statistics.binomial_component(0.25, 40)
-    part = statistics.cluster_component(wrong.reshape(4, 10).sum(axis=1).astype(float), np.full(4, 10), drawn_alone)
-    assert part.freedom == 3
-    # Four values, one of them 1: their variance over four.
-    expected = float(np.var([1, 0, 0, 0], ddof=1)) / 4 if agree else drawn_alone.variance
-    assert part.variance == pytest.approx(expected)
-
-
-def test_what_is_said_of_the_published_study_keeps_to_the_printed_numbers(
-    builder: RecordsBuilder, report: Path
-) -> None:
-    gaps = comparisons.describe_published_gaps(records_of(builder))
+def test_describe_published_gaps_uses_printed_numbers(builder: RecordsBuilder, report: Path) -> None:
+    """Sentences about the published study use the printed numbers only, and none of a stand-in."""
+    gaps = comparisons.describe_published_gaps(builder.read())
     assert ["#10," in gaps[0], "#11," in gaps[1], "#12," in gaps[2]] == [True] * 3
     assert "Manual (20.88%) and Auto (41.55%) on #11, 20.67 points on 2,500 eval samples, exceeds" in gaps[1]
     half = 1.959964 * np.sqrt((0.2088 * 0.7912 + 0.4155 * 0.5845) / 2500)
     assert f"more than {100 * half:.2f} points" in gaps[1] and "belong to patients" in gaps[1]
-    # Nothing that was measured on a stand-in is said in the same breath.
+    # No sentence mixes them with measurements on stand-in data.
     assert not any("slides" in gap for gap in gaps)
     page = (report / "report.html").read_text(encoding="utf-8")
     assert all(gap in page for gap in gaps) and "<h4>slides (stand-in data)</h4>" in page
 
 
-def _coverage(clustered: bool, runs: int = 300, patients: int = 12, each: int = 25) -> float:
-    """How often the 95% interval holds the true difference of two systems, where each suits other patients."""
-    rng, covered = np.random.default_rng(3), 0
-    samples = np.full(patients, each)
-    for _ in range(runs):
-        shares = np.clip(0.3 + rng.normal(0, 0.15, (2, patients)), 0, 1)
-        wrong = rng.uniform(size=(2, patients, each)) < shares[..., None]
-        first, second = (part.reshape(1, -1) for part in wrong)
-        counts = wrong.sum(axis=2)[:, None]
-        groups = statistics.PairedGroups(counts[0], counts[1], samples) if clustered else None
-        found = statistics.compare_paired(first, second, groups)
-        covered += found.low <= 0 <= found.high
-    return covered / runs
-
-
-def test_intervals_over_patients_hold_the_truth_where_those_over_samples_do_not() -> None:
-    assert 0.91 <= _coverage(True) <= 0.995
-    assert _coverage(False) < 0.85
-
-
-def test_the_published_samples_are_taken_to_go_together_as_much_as_ours() -> None:
-    alone = statistics.compare_with_published(0.3, 2500, [0.35], 2500)
-    own = statistics.binomial_component(0.35, 2500)
-    found = statistics.compare_with_published(
-        0.3, 2500, [0.35], 2500, statistics.VarianceComponent(4 * own.variance, 20)
-    )
-    assert found.error == pytest.approx(2 * alone.error) and found.value == alone.value
-    assert found.high - found.value > 2 * (alone.high - alone.value), "few patients make the quantile larger too"
-
-
-def test_groups_of_pictures_are_patients_too(tmp_path: Path) -> None:
+def test_patients_include_groups_of_images(tmp_path: Path) -> None:
+    """The groups of images in folders are patients too."""
     parameters = {"groups": PATIENTS, "bad_files": {}}
     pictures = {"axes": SLIDES["axes"], "sample_shape": [8, 8, 1], "parameters": parameters}
     builder = RecordsBuilder(tmp_path / "tiny", systems=["knn"], datasets={"pictures": pictures, "set_10": {}}).write()
-    records = records_of(builder)
+    records = builder.read()
     assert [row["dataset"] for row in tables.BUILD["patients"](records).rows] == ["pictures"]
     assert "patients" not in records.datasets[0].figure_kinds
     assert not tables.BUILD["left_out"](records).rows and not tables.BUILD["bad_files"](records).rows

@@ -1,4 +1,4 @@
-"""What the report says of tuners: every number again from the raw records, and nothing decided that is not."""
+"""The tables and figures of tuners: every number computed again from the records, nothing decided without evidence."""
 
 import csv
 import re
@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -21,11 +19,10 @@ from blindtune.records.trial import Trial, TrialLog
 from blindtune.report import contents
 from blindtune.report.contents import SECTIONS
 from blindtune.report.figures import pareto as figure_pareto
-from blindtune.report.figures import search as figure_search
 from blindtune.report.figures import write as figures
-from blindtune.report.figures.style import assign_styles, new_figure, set_log_axis
+from blindtune.report.figures.style import assign_styles
 from blindtune.report.page import LONG, write_page
-from blindtune.report.records import DatasetRecords, ReportRecords, read_records
+from blindtune.report.records import DatasetRecords, read_records
 from blindtune.report.searches import accumulate_best, accumulate_epochs
 from blindtune.report.table import ReportTable, Row, to_csv, to_latex, to_markdown
 from blindtune.report.tables import write as tables
@@ -34,16 +31,12 @@ from support.report_searches import PARTS, TUNERS
 
 STAND_IN = {"stand_in": True, "source": {"source": "drawn"}}
 BASELINES = ["knn", "mlp_m1", "bayes"]
-NEW_TABLES = ("scores", "tuner_pairs", "tuner_ranks", "costs", "times", "libraries", "choices")
-NEW_FIGURES = ("search", "pairs", "times", "pareto")
-
-
-def records_of(builder: RecordsBuilder) -> ReportRecords:
-    return read_records(builder.root, builder.compare, builder.seeds)
+TUNER_TABLES = ("scores", "tuner_pairs", "tuner_ranks", "costs", "times", "libraries", "choices")
+TUNER_FIGURES = ("search", "pairs", "times", "pareto")
 
 
 def built(builder: RecordsBuilder, name: str) -> ReportTable:
-    return tables.BUILD[name](records_of(builder))
+    return tables.BUILD[name](builder.read())
 
 
 def rows_by(table: ReportTable, *keys: str) -> dict[tuple[Any, ...], Row]:
@@ -85,6 +78,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> RecordsBuilder:
 
 
 def test_costs_are_those_of_the_trial_logs(many: RecordsBuilder) -> None:
+    """The costs are computed from the trial logs."""
     rows = rows_by(built(many, "costs"), "dataset", "system")
     for dataset in many.datasets:
         for system in TUNERS:
@@ -114,6 +108,7 @@ def test_costs_are_those_of_the_trial_logs(many: RecordsBuilder) -> None:
 
 
 def test_times_are_those_of_the_trial_logs(many: RecordsBuilder) -> None:
+    """The times are computed from the trial logs."""
     rows = rows_by(built(many, "times"), "dataset", "system")
     for system in TUNERS:
         for part in PARTS:
@@ -124,7 +119,8 @@ def test_times_are_those_of_the_trial_logs(many: RecordsBuilder) -> None:
                 assert rows["digits", system][f"{part}_{clock}_seconds"] == pytest.approx(np.mean(spent))
 
 
-def test_no_number_of_a_study_stands_in_two_tables(many: RecordsBuilder) -> None:
+def test_tables_repeat_no_number(many: RecordsBuilder) -> None:
+    """No number of a study is in two tables."""
     # What names a row, and the errors, which every table of results needs, may be repeated.
     shared = {"dataset", "data", "system", "kind", "seeds", "records", "blind", "what", "dev", "eval"}
     keys = [set(built(many, name).rows[0]) - shared for name in ("table3_errors", "scores", "costs", "times")]
@@ -132,7 +128,8 @@ def test_no_number_of_a_study_stands_in_two_tables(many: RecordsBuilder) -> None
         assert not first & second
 
 
-def test_scores_run_from_random_search_to_the_best_known(many: RecordsBuilder) -> None:
+def test_scores_range_from_random_search_to_the_best(many: RecordsBuilder) -> None:
+    """Score 0 is random search and 1 the best system."""
     table = built(many, "scores")
     rows = rows_by(table, "dataset", "system")
     for dataset in many.datasets:
@@ -154,7 +151,8 @@ def test_scores_run_from_random_search_to_the_best_known(many: RecordsBuilder) -
     assert any("is unknown: only the selected model is decoded on eval" in note for note in table.notes)
 
 
-def test_a_tuner_with_another_budget_has_no_score(many: RecordsBuilder, tmp_path: Path) -> None:
+def test_scores_need_the_budget_of_random_search(many: RecordsBuilder, tmp_path: Path) -> None:
+    """A tuner with another budget than random search has no score."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["opt_random", "opt_tpe", "knn"], errors={"knn": 0.1}).write()
     for seed in builder.seeds:
         path = builder.root / f"studies/set_10/opt_tpe/{seed}/card.json"
@@ -165,7 +163,8 @@ def test_a_tuner_with_another_budget_has_no_score(many: RecordsBuilder, tmp_path
     assert any("Not all tuners had the same budget" in note for note in built(builder, "costs").notes)
 
 
-def test_random_search_on_folds_is_the_zero_only_where_there_is_no_other(tmp_path: Path) -> None:
+def test_scores_use_random_search_on_folds_last(tmp_path: Path) -> None:
+    """Random search on folds is the zero only if there is no other."""
     both = RecordsBuilder(tmp_path / "both", systems=["opt_random", "sk_cv", "knn"], errors={"knn": 0.1}).write()
     assert any("0 is opt_random (optuna random)" in note for note in built(both, "scores").notes)
     best = RecordsBuilder(tmp_path / "best", systems=["opt_random", "knn"], errors={"knn": 0.9}).write()
@@ -174,7 +173,8 @@ def test_random_search_on_folds_is_the_zero_only_where_there_is_no_other(tmp_pat
     assert any("0 is sk_cv (scikit-learn randomized-search, 2 folds)" in note for note in built(alone, "scores").notes)
 
 
-def test_every_pair_of_tuners_is_compared_by_seed(many: RecordsBuilder) -> None:
+def test_tuner_pairs_are_compared_by_seed(many: RecordsBuilder) -> None:
+    """Every pair of tuners is compared, paired by seed."""
     table = built(many, "tuner_pairs")
     assert len(table.rows) == len(many.datasets) * 45
     for row in table.rows:
@@ -200,7 +200,8 @@ def test_every_pair_of_tuners_is_compared_by_seed(many: RecordsBuilder) -> None:
         assert row["low"] == pytest.approx(100 * ((b - a).mean() - half))
 
 
-def test_ten_seeds_can_decide_a_pair(tmp_path: Path) -> None:
+def test_tuner_pairs_can_be_decided_by_ten_seeds(tmp_path: Path) -> None:
+    """Ten seeds can decide a pair."""
     builder = RecordsBuilder(
         tmp_path / "ten", seeds=list(range(1, 11)), systems=["opt_tpe", "kt_random"], errors={"kt_random": 0.4}
     ).write()
@@ -208,7 +209,8 @@ def test_ten_seeds_can_decide_a_pair(tmp_path: Path) -> None:
     assert (row["better"], row["verdict"]) == ("opt_tpe", "A outperforms B")
 
 
-def test_ranks_come_with_the_warning_how_little_so_few_datasets_say(many: RecordsBuilder) -> None:
+def test_tuner_ranks_warn_of_few_datasets(many: RecordsBuilder) -> None:
+    """The ranks come with a warning of how little few datasets can tell."""
     table = built(many, "tuner_ranks")
     errors = {name: [np.mean(eval_errors(many, dataset, name)) for dataset in many.datasets] for name in TUNERS}
     expected = stats.rankdata(np.array(list(errors.values())), axis=0).mean(axis=1)
@@ -223,7 +225,8 @@ def test_ranks_come_with_the_warning_how_little_so_few_datasets_say(many: Record
     assert any("needs 6 datasets; here are 2" in note for note in table.notes)
 
 
-def test_with_enough_datasets_the_mixed_model_is_fitted(tmp_path: Path) -> None:
+def test_tuner_ranks_fit_a_mixed_model_to_six_datasets(tmp_path: Path) -> None:
+    """With enough datasets the mixed model is fitted."""
     builder = RecordsBuilder(
         tmp_path / "six", systems=["opt_tpe", "kt_random"], datasets={f"d_{n}": {} for n in range(6)}
     ).write()
@@ -232,21 +235,24 @@ def test_with_enough_datasets_the_mixed_model_is_fitted(tmp_path: Path) -> None:
     assert any(f"p = {p:.3f} for no difference between tuners" in note for note in built(builder, "tuner_ranks").notes)
 
 
-def test_a_tuner_that_is_missing_somewhere_has_no_rank(many: RecordsBuilder) -> None:
+def test_tuner_ranks_need_every_dataset(many: RecordsBuilder) -> None:
+    """A tuner that was not run on every dataset has no rank."""
     compare = [("digits", ["opt_tpe", "kt_random", "opt_asha"]), ("drawn_10", ["opt_tpe", "kt_random"])]
     table = tables.BUILD["tuner_ranks"](read_records(many.root, compare, many.seeds))
     assert {row["tuner"] for row in table.rows} == {"opt_tpe", "kt_random"}
     assert any("without a rank: opt_asha" in note for note in table.notes)
 
 
-def test_the_drift_of_keras_tuners_random_search_is_told_where_it_was_run(tmp_path: Path, many: RecordsBuilder) -> None:
-    told = "never tries a configuration twice"
-    assert any(told in note for note in built(many, "costs").notes)
+def test_costs_note_the_drift_of_keras_tuner(tmp_path: Path, many: RecordsBuilder) -> None:
+    """A note on Keras Tuner's random search appears only if it was run."""
+    sentence = "never tries a configuration twice"
+    assert any(sentence in note for note in built(many, "costs").notes)
     builder = RecordsBuilder(tmp_path / "tiny", systems=["opt_random", "kt_bayes"]).write()
-    assert not any(told in note for note in built(builder, "costs").notes)
+    assert not any(sentence in note for note in built(builder, "costs").notes)
 
 
-def test_libraries_that_were_not_run_have_no_column(tmp_path: Path, many: RecordsBuilder) -> None:
+def test_libraries_have_a_column_each_if_run(tmp_path: Path, many: RecordsBuilder) -> None:
+    """Libraries that were not run have no column."""
     columns = [column.title for column in built(many, "libraries").columns]
     assert [title for title in columns if title in ("keras-tuner", "optuna", "scikit-learn")] == columns[3:6]
     builder = RecordsBuilder(tmp_path / "tiny", systems=["opt_random", "opt_tpe"]).write()
@@ -259,7 +265,8 @@ def criterion(builder: RecordsBuilder, title: str, name: str) -> str:
     return str(rows_by(built(builder, "libraries"), "criterion")[(title,)][name])
 
 
-def test_a_library_is_called_lower_only_where_the_data_tell(tmp_path: Path) -> None:
+def test_libraries_are_compared_by_their_errors(tmp_path: Path) -> None:
+    """A library is called lower only if the systems are distinguishable."""
     systems = ["kt_random", "opt_tpe", "sk_sampler"]
     apart = {"kt_random": 0.6, "opt_tpe": 0.1, "sk_sampler": 0.6}
     clear = RecordsBuilder(tmp_path / "clear", seeds=[1, 2, 3, 4], systems=systems, errors=apart).write()
@@ -278,7 +285,8 @@ def test_a_library_is_called_lower_only_where_the_data_tell(tmp_path: Path) -> N
         assert criterion(equal, "Error reached", name).startswith("set_10: not decided")
 
 
-def test_the_evidence_for_a_library_is_counted_from_its_logs(many: RecordsBuilder) -> None:
+def test_libraries_are_judged_from_their_logs(many: RecordsBuilder) -> None:
+    """The evidence for a library is counted from its trial logs."""
     trials = [
         trial
         for dataset in many.datasets
@@ -314,7 +322,8 @@ def choice(builder: RecordsBuilder, complexity: str, keras: str, irregular: str 
     return str(next(row["verdict"] for key, row in table.items() if key[:3] == (complexity, keras, irregular)))
 
 
-def test_the_guides_choices_are_supported_contradicted_or_left_open(tmp_path: Path) -> None:
+def test_choices_are_judged_in_every_way(tmp_path: Path) -> None:
+    """The guide's choices are supported, contradicted or not decided."""
     seeds, systems = [1, 2, 3, 4], ["mlp_m1", "kt_random", "opt_tpe"]
     lower = {"mlp_m1": 0.9, "kt_random": 0.5, "opt_tpe": 0.1}
     high = RecordsBuilder(tmp_path / "high", seeds=seeds, systems=systems, errors=lower).write()
@@ -347,16 +356,17 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_odd_reports_are_whole(tmp_path: Path, case: str) -> None:
+def test_unusual_reports_are_complete(tmp_path: Path, case: str) -> None:
+    """Reports of unusual studies are complete: one tuner, one seed, no random search and the like."""
     builder = RecordsBuilder(tmp_path / "odd", **CASES[case]).write()
-    records = records_of(builder)
-    for name in NEW_TABLES:
+    records = builder.read()
+    for name in TUNER_TABLES:
         table = tables.BUILD[name](records)
         assert len(list(csv.DictReader(to_csv(table).splitlines()))) == len(table.rows)
         for form in (to_markdown, to_latex):
             assert not re.search(r"\bnan\b|\bNone\b", form(table)), name
     of_system = assign_styles(records)
-    drawn = {name: figures.DRAW[name](records.datasets[0], of_system) for name in NEW_FIGURES}
+    drawn = {name: figures.DRAW[name](records.datasets[0], of_system) for name in TUNER_FIGURES}
     for figure in drawn.values():
         figure.draw_without_rendering()
     if case == "no tuner":
@@ -374,21 +384,23 @@ def test_odd_reports_are_whole(tmp_path: Path, case: str) -> None:
         assert pair["verdict"] == "not decided: too few seeds"
 
 
-def test_stand_in_data_are_marked_in_every_new_table_and_figure(many: RecordsBuilder) -> None:
+def test_stand_in_data_are_marked_for_tuners(many: RecordsBuilder) -> None:
+    """Stand-in data are marked in every table and figure of tuners."""
     for name in ("libraries", "tuner_ranks"):
         assert any(row["data"] == "partly stand-in" for row in built(many, name).rows)
     for name in ("libraries", "choices"):
         text = to_csv(built(many, name))
         assert text.count("drawn_10") == text.count("drawn_10 (stand-in data)") + text.count("/drawn_10/")
-    records = records_of(many)
-    for kind in NEW_FIGURES:
+    records = many.read()
+    for kind in TUNER_FIGURES:
         assert "drawn_10 (stand-in data)" in text_of(figures.DRAW[kind](records.datasets[1], assign_styles(records)))
 
 
-def test_the_page_holds_every_table_once_and_folds_long_ones(many: RecordsBuilder, tmp_path: Path) -> None:
+def test_write_page_has_every_table_once(many: RecordsBuilder, tmp_path: Path) -> None:
+    """The page has every table once, and long ones in a scrolling box."""
     placed = [name for section in SECTIONS for name in section.tables]
     assert sorted(placed) == sorted(contents.TABLES)
-    records = records_of(many)
+    records = many.read()
     tables.write_tables(records, tmp_path / "tables")
     (tmp_path / "figures").mkdir()
     for stem in contents.list_figures(list(many.datasets)):
@@ -405,7 +417,8 @@ def test_the_page_holds_every_table_once_and_folds_long_ones(many: RecordsBuilde
     assert re.search(r'<tr class="stand-in">\s*<td class="narrow">kt_bayes</td>', page)
 
 
-def test_search_curves_leave_out_scores_on_folds_and_count_every_epoch(many: RecordsBuilder) -> None:
+def test_accumulate_best_ignores_folds(many: RecordsBuilder) -> None:
+    """Search curves ignore scores on folds and count every epoch."""
     for system in TUNERS:
         for trials in logs(many, "digits", system):
             best = accumulate_best(trials)
@@ -417,49 +430,13 @@ def test_search_curves_leave_out_scores_on_folds_and_count_every_epoch(many: Rec
             assert accumulate_epochs(trials)[-1] == sum(len(trial.curve) for trial in trials)
 
 
-curves = st.lists(
-    st.lists(st.tuples(st.integers(1, 5), st.one_of(st.just(np.nan), st.floats(0, 100))), min_size=1, max_size=6),
-    min_size=1,
-    max_size=4,
-)
-
-
-@settings(deadline=None)
-@given(curves)
-def test_the_band_is_what_the_seeds_had_reached(seeds: list[list[tuple[int, float]]]) -> None:
-    spent = [np.cumsum([float(step) for step, _ in seed]) for seed in seeds]
-    best = [np.fmin.accumulate(np.array([score for _, score in seed])) for seed in seeds]
-    points, band = figure_search.compute_median_and_band(spent, best)
-    for point in sorted({float(each) for seed in spent for each in seed}):
-        had = [
-            [score for at, score in zip(at_seed, reached, strict=True) if at <= point and not np.isnan(score)]
-            for at_seed, reached in zip(spent, best, strict=True)
-        ]
-        if not all(had):
-            assert point not in points
-            continue
-        lowest = [min(scores) for scores in had]
-        found = band[:, list(points).index(point)]
-        assert found == pytest.approx([min(lowest), np.median(lowest), max(lowest)])
-
-
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=30))
-def test_the_front_is_what_no_other_trial_beats(trials: list[tuple[int, int]]) -> None:
-    found = {(int(size), int(error)) for size, error in figure_pareto.find_front(np.array(trials, dtype=float))}
-    beaten = {
-        (size, error)
-        for size, error in trials
-        if any(s <= size and e <= error and (s, e) != (size, error) for s, e in trials)
-    }
-    assert found == set(trials) - beaten
-
-
 def _dataset(builder: RecordsBuilder) -> tuple[DatasetRecords, dict[str, Any]]:
-    records = records_of(builder)
+    records = builder.read()
     return records.datasets[0], assign_styles(records)
 
 
-def test_the_bars_of_the_time_split_are_the_means_of_the_logs(many: RecordsBuilder) -> None:
+def test_times_figure_has_the_means_of_the_logs(many: RecordsBuilder) -> None:
+    """The bars of the figure of times are the means of the trial logs."""
     panels = figures.DRAW["times"](*_dataset(many)).axes
     by_tuner = [logs(many, "digits", name) for name in TUNERS]
     expected = np.array([
@@ -472,7 +449,8 @@ def test_the_bars_of_the_time_split_are_the_means_of_the_logs(many: RecordsBuild
     assert shares.sum(axis=0) == pytest.approx(np.full(len(TUNERS), 100.0))
 
 
-def test_a_tuner_with_several_objectives_is_drawn_out_with_its_front(many: RecordsBuilder) -> None:
+def test_pareto_figure_draws_fronts_of_objectives(many: RecordsBuilder) -> None:
+    """A tuner with several objectives is drawn with its front, and the others are faint."""
     axes = figures.DRAW["pareto"](*_dataset(many)).axes[0]
     lines = {line.get_label(): line for line in axes.lines}
     trials = [trial for log in logs(many, "digits", "opt_two") for trial in log if trial.score is not None]
@@ -483,46 +461,37 @@ def test_a_tuner_with_several_objectives_is_drawn_out_with_its_front(many: Recor
     assert len(faint) == 2
 
 
-def test_fifteen_systems_have_fifteen_looks(many: RecordsBuilder) -> None:
-    found = assign_styles(records_of(many))
+def test_assign_styles_distinguishes_fifteen_systems(many: RecordsBuilder) -> None:
+    """Fifteen systems have fifteen different styles."""
+    found = assign_styles(many.read())
     assert len({(mark.color, mark.marker) for mark in found.values()}) == len(found)
     first, *_, second = list(found.values())[:9]
     assert first.color == second.color
     assert first.line != second.line
 
 
-def test_looks_that_were_not_blind_are_told_with_a_library(tmp_path: Path) -> None:
+def test_libraries_mark_decodes_that_were_not_blind(tmp_path: Path) -> None:
+    """Decodes that were not blind are marked next to the library."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["opt_tpe", "kt_random"], not_blind=("set_10/opt_tpe",)).write()
     assert "(not blind)" in criterion(builder, "Error reached", "optuna")
     assert "(not blind)" not in criterion(builder, "Error reached", "keras-tuner")
 
 
-def test_a_search_that_ran_out_of_sets_is_told(tmp_path: Path) -> None:
+def test_costs_count_searches_that_ended_early(tmp_path: Path) -> None:
+    """A search with nothing more to propose is counted."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["kt_random"]).write()
     for seed in builder.seeds:
         path = builder.root / f"studies/set_10/kt_random/{seed}/card.json"
         write_card(path, read_card(path).model_copy(update={"exhausted": True}))
-        look = builder.root / f"decodes/set_10/kt_random/{seed}/look.json"
-        write_json(look, read_json(look))
+        result = builder.root / f"decodes/set_10/kt_random/{seed}/look.json"
+        write_json(result, read_json(result))
     table = built(builder, "costs")
     assert table.columns[-1].text(table.rows[0]) == "2 of 2"
     assert criterion(builder, "Budget", "keras-tuner") == "2 searches ended early, with nothing more to propose"
 
 
-@pytest.mark.parametrize(("low", "high"), [(1, 3), (0.2, 5), (4, 60), (8, 11), (24, 43), (10, 30000)])
-def test_ticks_of_a_logarithmic_axis_read_as_what_they_are(low: float, high: float) -> None:
-    with new_figure() as figure:
-        axes = figure.subplots()
-        axes.set_xlim(low, high)
-        axes.set_xscale("log")
-        set_log_axis(axes.xaxis, low, high)
-        figure.draw_without_rendering()
-    shown = {tick.get_loc(): tick.label1.get_text() for tick in axes.xaxis.get_major_ticks()}
-    assert len(shown) >= 2
-    assert [float(text.replace(",", "")) for text in shown.values()] == pytest.approx(list(shown))
-
-
-def test_random_search_that_prunes_is_not_plain_and_one_without_folds_is(tmp_path: Path) -> None:
+def test_find_random_searches_excludes_pruning(tmp_path: Path) -> None:
+    """Random search that prunes is not plain random search; one without folds is."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["opt_random", "sk_cv", "knn"], errors={"knn": 0.1}).write()
     changes = {"opt_random": {"pruner": {"algorithm": "median"}}, "sk_cv": {"folds": None}}
     for system, change in changes.items():

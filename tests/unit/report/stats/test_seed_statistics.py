@@ -11,7 +11,8 @@ from blindtune.report.stats import seed_statistics, statistics
 errors = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
 
-def test_the_critical_difference_of_8_tuners_on_5_datasets_is_4_7_of_7_ranks() -> None:
+def test_compute_critical_difference_of_8_tuners() -> None:
+    """The critical difference of 8 tuners on 5 datasets is 4.7 of 7 ranks."""
     # Demšar 2006, Table 5: q is 3.031 for 8 classifiers.
     assert seed_statistics.compute_critical_difference(8, 5) == pytest.approx(
         3.031 * np.sqrt(8 * 9 / (6 * 5)), abs=2e-3
@@ -19,7 +20,8 @@ def test_the_critical_difference_of_8_tuners_on_5_datasets_is_4_7_of_7_ranks() -
     assert seed_statistics.compute_critical_difference(8, 5) == pytest.approx(4.7, abs=0.05)
 
 
-def test_ranks_share_ties_and_their_test_is_friedmans() -> None:
+def test_rank_systems_shares_ties_and_tests_as_friedman() -> None:
+    """Ties share their rank, and the test is Friedman's."""
     found = seed_statistics.rank_systems(np.array([[0.1, 0.2, 0.2], [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]]))
     assert found.mean == pytest.approx([(1 + 3 + 1) / 3, (2.5 + 1 + 3) / 3, (2.5 + 2 + 2) / 3])
     each = np.array([[1, 2.5, 2.5], [3, 1, 2], [1, 3, 2]])
@@ -29,11 +31,13 @@ def test_ranks_share_ties_and_their_test_is_friedmans() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (5, 2)])
-def test_no_p_where_friedmans_test_does_not_exist(shape: tuple[int, int]) -> None:
+def test_rank_systems_has_no_p_for_few_systems(shape: tuple[int, int]) -> None:
+    """There is no p value where Friedman's test does not exist."""
     assert seed_statistics.rank_systems(np.random.default_rng(1).uniform(size=shape)).p is None
 
 
-def test_the_mixed_model_of_two_tuners_is_the_paired_t_test() -> None:
+def test_fit_mixed_model_of_two_is_the_paired_t_test() -> None:
+    """The mixed model of two tuners is the paired t test."""
     measured = np.random.default_rng(2).uniform(0.1, 0.3, (8, 2))
     found = seed_statistics.fit_mixed_model(measured)
     assert found is not None
@@ -43,7 +47,8 @@ def test_the_mixed_model_of_two_tuners_is_the_paired_t_test() -> None:
     assert found.half == pytest.approx((high - low) / 2)
 
 
-def test_the_mixed_model_wants_enough_datasets() -> None:
+def test_fit_mixed_model_needs_enough_datasets() -> None:
+    """The mixed model is not fitted to too few datasets."""
     measured = np.random.default_rng(3).uniform(size=(seed_statistics.MIN_DATASETS, 4))
     assert seed_statistics.fit_mixed_model(measured) is not None
     assert seed_statistics.fit_mixed_model(measured[1:]) is None
@@ -51,7 +56,8 @@ def test_the_mixed_model_wants_enough_datasets() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(errors)
-def test_outperforming_counts_pairs_and_halves_ties(first: list[float]) -> None:
+def test_estimate_outperformance_halves_ties(first: list[float]) -> None:
+    """Outperforming counts the pairs that were won, ties as half."""
     second = list(reversed(first))
     found = seed_statistics.estimate_outperformance(first, second, ["one"])
     wins = sum(1.0 if a < b else 0.5 if a == b else 0.0 for a, b in zip(first, second, strict=True))
@@ -63,14 +69,16 @@ def test_outperforming_counts_pairs_and_halves_ties(first: list[float]) -> None:
     assert found == seed_statistics.estimate_outperformance(first, second, ["one"])
 
 
-def test_five_wins_of_five_decide_nothing_and_six_do() -> None:
+def test_estimate_outperformance_needs_six_pairs() -> None:
+    """Five wins of five decide nothing, and six of six do."""
     assert not seed_statistics.estimate_outperformance([0.1] * 5, [0.2] * 5, ["five"]).is_meaningful
     assert seed_statistics.estimate_outperformance([0.1] * 6, [0.2] * 6, ["six"]).is_meaningful
     half = seed_statistics.estimate_outperformance([0.1, 0.3] * 10, [0.2] * 20, ["half"])
     assert (half.share, half.is_meaningful) == (0.5, False)
 
 
-def test_winning_a_little_more_often_than_chance_is_not_meaningful() -> None:
+def test_estimate_outperformance_needs_a_large_effect() -> None:
+    """Winning slightly more often than by chance is not meaningful."""
     first = [0.1] * 600 + [0.3] * 400
     found = seed_statistics.estimate_outperformance(first, [0.2] * 1000, ["little"])
     assert found.low > 0.5
@@ -91,11 +99,13 @@ def _decided_share(pairs: int) -> float:
 
 
 @pytest.mark.parametrize("pairs", [5, 6, 7, 10, 20, 30])
-def test_equal_tuners_are_called_different_in_5_of_100_cases_at_most(pairs: int) -> None:
+def test_estimate_outperformance_errs_in_5_percent(pairs: int) -> None:
+    """Equal tuners are called different in at most 5 of 100 cases."""
     assert _decided_share(pairs) <= 0.05
 
 
-def test_the_bootstrap_interval_of_many_pairs_holds_the_truth_about_95_times_in_100() -> None:
+def test_estimate_outperformance_covers_the_truth() -> None:
+    """The bootstrap interval of many pairs contains the true value about 95 times in 100."""
     rng = np.random.default_rng(4)
     covered = 0
     for run in range(200):
@@ -106,7 +116,8 @@ def test_the_bootstrap_interval_of_many_pairs_holds_the_truth_about_95_times_in_
     assert covered / 200 >= 0.90
 
 
-def test_pairing_by_seed_takes_out_what_a_seed_does_to_both() -> None:
+def test_compare_paired_by_seed_cancels_seed_effects() -> None:
+    """Pairing by seed cancels the effect that a seed has on both systems."""
     rng = np.random.default_rng(5)
     hardness = rng.uniform(size=2000)
     moved = rng.normal(0, 0.05, (6, 1))
@@ -119,14 +130,16 @@ def test_pairing_by_seed_takes_out_what_a_seed_does_to_both() -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 4), st.integers(2, 50))
-def test_equal_tuners_are_never_told_apart(seeds: int, samples: int) -> None:
+def test_compare_paired_by_seed_of_equals_is_zero(seeds: int, samples: int) -> None:
+    """Equal tuners are never distinguishable."""
     wrong = np.random.default_rng(6).uniform(size=(seeds, samples)) < 0.3
     found = seed_statistics.compare_paired_by_seed(wrong, wrong)
     assert (found.value, found.p) == (0, 1)
     assert not found.excludes_zero()
 
 
-def test_the_rank_correlation_is_spearmans() -> None:
+def test_compute_rank_correlation_is_spearmans() -> None:
+    """The rank correlation is Spearman's."""
     assert seed_statistics.compute_rank_correlation([0.1, 0.2, 0.3, 0.4], [1, 2, 3, 10]) == pytest.approx(1)
     # 1 - 6 * (1 + 1 + 4) / (3 * 8)
     assert seed_statistics.compute_rank_correlation([1, 2, 3], [2, 3, 1]) == pytest.approx(-0.5)
