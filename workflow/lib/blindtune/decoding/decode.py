@@ -23,8 +23,8 @@ from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared
 from blindtune.decoding.ledger import Ledger, now
 from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions
 from blindtune.records.model_card import ModelCard, read_card
-from blindtune.study.setup import create_trainer
 from blindtune.training.base import Predict, Training, TrainingTask
+from blindtune.training.registry import create_trainer
 from blindtune.views.apply import make_view
 
 Report = Callable[[str], None]
@@ -87,7 +87,7 @@ class FrozenModel:
         task = TrainingTask(
             card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
         )
-        predict = create_trainer(self.settings, self.workers).rebuild(task, weights, train)
+        predict = create_trainer(self.settings.trainer_name, self.workers).rebuild(task, weights, train)
         return lambda x: predict(look(np.asarray(x)))
 
 

@@ -19,8 +19,9 @@ from blindtune.records.trial import Trial, ranked
 from blindtune.search_space import NAME_PATTERN
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.freeze import rebuilt
-from blindtune.study.setup import create_trainer, task_of
+from blindtune.study.setup import task_of
 from blindtune.training.base import Predict
+from blindtune.training.registry import create_trainer
 from blindtune.views.apply import apply_view, make_view
 
 
@@ -139,7 +140,7 @@ def _weights(stored: StoredStudy, trial: Trial) -> dict[str, NDArray[Any]] | Non
 
 def _models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> list[Predict]:
     study = stored.study
-    trainer = create_trainer(study.settings)
+    trainer = create_trainer(study.settings.trainer_name)
     model = parse_json(ManualModel, stored.files["model"], str(stored.folder)) if "model" in stored.files else None
     models = []
     for trial in trials:

@@ -24,7 +24,7 @@ class WeightStore:
 
     def save(self, trial: Trial, outcome: Outcome) -> None:
         """Write what a trial leaves, before its record; a reference model leaves nothing, it is fitted anew."""
-        if trial.score is not None and trial.fold is None and outcome.parameters is not None:
+        if trial.score is not None and trial.fold is None and outcome.n_parameters is not None:
             write_weights(self._weights / file_name(trial.number), outcome.weights)
         if outcome.state is not None:
             write_weights(self._states / file_name(trial.number), outcome.state.arrays)

@@ -18,7 +18,7 @@ from blindtune.models.layers import Invalid
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog, best
 from blindtune.study.budget_tracker import BudgetTracker
 from blindtune.study.checkpoints import WeightStore
-from blindtune.study.pending import PendingTrial, outcome_from_error, reason, with_epochs
+from blindtune.study.pending import PendingTrial, with_epochs
 from blindtune.study.setup import SearchSetup
 from blindtune.training.base import (
     BatchTrainer,
@@ -27,8 +27,10 @@ from blindtune.training.base import (
     State,
     TrainingOptions,
     TrainingTask,
-    best_epoch,
-    diverged,
+    describe_error,
+    divergence_reason,
+    find_best_epoch,
+    outcome_from_error,
     train_each,
 )
 from blindtune.tuners.base import Proposal
@@ -184,7 +186,7 @@ class Search:
             self._report(number, epoch)
 
     def _report(self, number: int, epoch: EpochMetrics) -> str | None:
-        if diverged(epoch, number) or epoch.dev_error is None:
+        if divergence_reason(epoch, number) or epoch.dev_error is None:
             return None
         return self._plan.tuner.report(number, epoch.dev_error)
 
@@ -220,7 +222,7 @@ class Search:
         folds: dict[int | None, list[tuple[PendingTrial, TrainingTask]]] = {}
         for asked in group:
             if asked.task is None or asked.problem:
-                yield asked, Outcome("invalid", reason(asked.problem), [], None, None)
+                yield asked, Outcome("invalid", describe_error(asked.problem), [], None, None)
             else:
                 fold = asked.proposal.fold.number if asked.proposal.fold else None
                 folds.setdefault(fold, []).append((asked, asked.task))
@@ -271,7 +273,7 @@ class Search:
     def _record(self, number: int, proposal: Proposal, task: TrainingTask | None, outcome: Outcome) -> Trial:
         before = self._before(proposal)
         place = outcome.scored_epoch - before - 1 if outcome.scored_epoch else None
-        best_place = best_epoch(outcome.curve)
+        best_place = find_best_epoch(outcome.curve)
         return Trial(
             study=self._name,
             number=number,
@@ -288,7 +290,7 @@ class Search:
             curve=outcome.curve,
             best_epoch=None if best_place is None else before + best_place,
             scored_epoch=outcome.scored_epoch,
-            parameters=outcome.parameters,
+            parameters=outcome.n_parameters,
             weights_sha256=digest_arrays(outcome.weights) if outcome.weights else None,
             seeds={"study": self._seed} | ({"trial": task.seed} if task else {}),
             seconds={},

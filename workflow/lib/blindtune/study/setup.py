@@ -25,6 +25,7 @@ from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import Hyperparameters
 from blindtune.training.base import BatchTrainer, Trainer, Training, TrainingTask
 from blindtune.training.pool.trainer import Pool
+from blindtune.training.registry import create_trainer
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
 from blindtune.tuners.registry import create_tuner
 
@@ -53,57 +54,6 @@ class SearchSetup:
             self.trainer.close()
 
 
-def create_trainer(settings: System, workers: int = 1) -> Trainer:
-    """The trainer of a system; imports the library that it needs.
-
-    Args:
-        settings: the system.
-        workers: cores that a reference model may use; a network is trained and scored on one.
-
-    Raises:
-        UserError: Keras computes with another backend in this process, or its backend is not installed.
-    """
-    match settings:
-        case Knn():
-            from blindtune.training.sklearn import knn
-
-            return knn(workers)
-        case RandomForest():
-            from blindtune.training.sklearn import random_forest
-
-            return random_forest(workers)
-        case Manual(trainer="pytorch") | Tuned(trainer="pytorch"):
-            from blindtune.training.pytorch import PyTorchTrainer
-
-            return PyTorchTrainer()
-        case Manual(trainer="skorch") | Tuned(trainer="skorch"):
-            from blindtune.training.skorch import SkorchTrainer
-
-            return SkorchTrainer()
-        case Manual(trainer="fused") | Tuned(trainer="fused"):
-            from blindtune.training.fused.trainer import FusedTrainer
-
-            return FusedTrainer()
-        case Manual(trainer="scikeras") | Tuned(trainer="scikeras"):
-            from blindtune.training.scikeras import SciKerasTrainer
-
-            return SciKerasTrainer()
-        case Manual(trainer="keras-jax") | Tuned(trainer="keras-jax"):
-            from blindtune.training.keras.jax import KerasJaxTrainer
-
-            return KerasJaxTrainer()
-        case Manual(trainer="keras-torch") | Tuned(trainer="keras-torch"):
-            from blindtune.training.keras.torch import KerasTorchTrainer
-
-            return KerasTorchTrainer()
-        case Manual() | Tuned():
-            from blindtune.training.keras.tensorflow import KerasTrainer
-
-            return KerasTrainer()
-        case _:
-            raise TypeError(f"{settings.kind} is not trained")
-
-
 def plan(
     settings: System,
     budget: Budget | None,
@@ -128,7 +78,7 @@ def plan(
         UserError: a file is wrong.
     """
     model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
-    trainer = create_trainer(settings, workers)
+    trainer = create_trainer(settings.trainer_name, workers)
 
     def task(values: Hyperparameters) -> TrainingTask:
         return task_of(settings, model, dataset, seed, data, values)
@@ -180,7 +130,7 @@ def _spread(trainer: Trainer, settings: Tuned, workers: int) -> Trainer:
     """The trainer of a tuner's many trials, in as many processes as are of use."""
     if workers == 1 or (isinstance(trainer, BatchTrainer) and not trainer.benefits_from_workers):
         return trainer
-    return Pool(trainer, partial(create_trainer, settings), workers)
+    return Pool(trainer, partial(create_trainer, settings.trainer_name), workers)
 
 
 def _of_list(

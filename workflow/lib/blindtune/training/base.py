@@ -1,20 +1,22 @@
-"""What is trained, with what, and what comes back: one interface for every trainer.
+"""The interface of trainers: what is trained, how, and what comes back.
 
-A tuner only proposes hyperparameters and hears scores. A trainer turns one proposal into a scored
-model, by the framework's native way or by a faster one; nothing else of the system knows which.
+A tuner proposes hyperparameters and gets scores. A trainer turns one proposal into a scored model, with a framework's
+own loop or with a faster one; no other part of the system knows which.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pydantic import Field
+from pydantic import ValidationError
 
+from blindtune.config.training import ScoreEpoch, Training
+from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
-from blindtune.core.validation import Strict
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
+from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics, Status
 from blindtune.search_space import Hyperparameters
 
@@ -25,36 +27,11 @@ if TYPE_CHECKING:
     from blindtune.views.base import SampleView
 
 
-Scoring = Literal["last", "best"]
-#: From samples as the trainer was given them to their labels.
+#: From samples, in the form in which the trainer got them, to their labels, (n_samples,) int64.
 Predict = Callable[["NDArray[np.float32] | SampleView"], "NDArray[np.int64]"]
 Arrays = dict[str, "NDArray[Any]"]
-
-
-class Training(Strict):
-    """How a network is trained; a hyperparameter of the same name takes precedence."""
-
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field(
-        default="adam", description="gradient descent by this rule, with the framework's own defaults"
-    )
-    learning_rate: float = Field(default=0.001, gt=0, description="step size")
-    batch_size: int = Field(default=512, gt=0, description="samples per gradient update")
-    epochs: int = Field(default=10, gt=0, description="passes over train")
-    loss: Literal["cross_entropy", "sparse_categorical_crossentropy", "mean_squared_error"] = Field(
-        default="cross_entropy", description="the first two are one loss under its PyTorch and its Keras name"
-    )
-    initial_weights: Literal["framework", "keras"] = Field(
-        default="framework",
-        description="drawn as the trainer's framework does by default; or as Keras does, by PyTorch too",
-    )
-    metric: Literal["accuracy", "sparse_categorical_accuracy"] = Field(
-        default="accuracy", description="what dev is scored by, as 1 - error; both names mean the same here"
-    )
-
-    def with_hyperparameters(self, values: Mapping[str, object]) -> "Training":
-        """These settings with those of ``values`` that have the name of a setting."""
-        known = {name: value for name, value in values.items() if name in Training.model_fields}
-        return Training.model_validate({**self.model_dump(), **known})
+#: Called with the number of an epoch and its metrics; returns the reason to prune the trial, or None.
+AfterEpoch = Callable[[int, EpochMetrics], str | None]
 
 
 @dataclass(frozen=True)
@@ -64,7 +41,7 @@ class TrainingTask:
     Attributes:
         architecture: what to build; None for models that are not networks.
         training: how to train it.
-        hyperparameters: the set that both came from.
+        hyperparameters: the set from which architecture and training were made.
         seed: seeds weights, order of samples and dropout.
         classes: number of classes.
     """
@@ -78,224 +55,392 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class State:
-    """Where a training stands; going on from here is as if it had never stopped.
+    """A training after some epochs, from which a trainer can resume.
 
     Attributes:
         epochs: epochs trained so far.
-        arrays: weights, optimizer and whatever else the trainer needs, under names of its own.
+        arrays: weights, moments of the optimizer and random state, under names that the trainer chooses.
     """
 
     epochs: int
     arrays: "Arrays"
 
 
-def _never(epoch: int, measures: EpochMetrics) -> str | None:
+def _never_prune(epoch: int, metrics: EpochMetrics) -> str | None:
     return None
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How one training goes, beside what is trained.
+    """How one task is trained, scored and reported; see `TrainingTask` for what is trained.
 
     Attributes:
-        scoring: which epoch is scored.
-        clock: takes the seconds of building, training and scoring.
-        after_epoch: told the number of an epoch, counted from the start of the training, and its measures; a
-            text that comes back is why the training is to be stopped early (pruned).
-        state: where to go on from; None: from the start.
-        keep_state: whether the outcome is to hold the state at its end.
+        score_epoch: which epoch is scored.
+        clock: adds up the seconds of building, training and scoring.
+        after_epoch: called after each epoch with its number, counted from the start of the training, and its metrics;
+            returns the reason to prune the trial, or None.
+        state: where to resume; None: train from the start.
+        keep_state: whether the outcome holds the state after the last epoch.
     """
 
-    scoring: Scoring
+    score_epoch: ScoreEpoch
     clock: Stopwatch = field(default_factory=Stopwatch)
-    after_epoch: Callable[[int, EpochMetrics], str | None] = _never
+    after_epoch: AfterEpoch = _never_prune
     state: State | None = None
     keep_state: bool = False
 
     @property
     def trained_before(self) -> int:
-        """Epochs that lie behind the state."""
+        """Epochs that were trained before `state`."""
         return self.state.epochs if self.state else 0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave; `blindtune.records.trial.Trial` explains the fields of the same names.
+    """The result of one training.
 
-    ``started`` is None where all tasks of a call began together, at its begin.
+    Attributes:
+        status: how the training ended.
+        reason: why it did not complete; None if it did.
+        curve: metrics of each epoch that was trained in this call.
+        scored_epoch: the epoch whose weights are scored, counted from the start of the training.
+        n_parameters: number of trainable parameters; None for models that are not networks.
+        weights: weights of the scored epoch by name; empty unless the training completed.
+        state: state after the last epoch, if it was asked for.
+        retries: one line for each time that the training was started again because its worker died.
+        started: UTC, ISO 8601; None: when the call of the trainer began.
     """
 
     status: Status
     reason: str | None
     curve: list[EpochMetrics]
     scored_epoch: int | None
-    parameters: int | None
+    n_parameters: int | None
     weights: "Arrays" = field(default_factory=dict)
     state: State | None = None
     retries: list[str] = field(default_factory=list)
     started: str | None = None
 
 
-class Trainer(Protocol):
-    """One way to train."""
+#: A task and how it is trained.
+TrainingJob = tuple[TrainingTask, TrainingOptions]
 
-    #: Whether `train` can go on from the state of an earlier training.
+
+class Trainer(Protocol):
+    """Trains one model at a time.
+
+    Life cycle:
+
+    1. `blindtune.training.registry.create_trainer` creates a trainer once per process. Importing its module may set the
+       number of threads or the backend of a library for the whole process.
+    2. The search calls `train` for each trial, unless the trainer is a `BatchTrainer`. The trainer calls
+       ``options.after_epoch`` after each epoch and stops when a reason comes back. The same task gives the same
+       outcome, whatever was trained before.
+    3. If `supports_resume`, a tuner may promote a trial: the search calls `train` again with more epochs and with the
+       state that the earlier call returned.
+    4. Freezing, rescoring and decoding call `rebuild` with the recorded weights, mostly in another process.
+    5. `versions` is written to every record.
+
+    Example:
+        >>> import numpy as np
+        >>> from blindtune.config.training import Training
+        >>> class MajorityTrainer:
+        ...     supports_resume = False
+        ...     def train(self, task, train, dev, options):
+        ...         with options.clock.measure("train"):
+        ...             label = np.bincount(train.y).argmax()
+        ...         tracker = EpochTracker(1, options)
+        ...         error = float(np.mean(dev.y != label))
+        ...         metrics = EpochMetrics(train_loss=0.0, train_error=None, dev_loss=0.0, dev_error=error)
+        ...         tracker.add(metrics, lambda: {})
+        ...         return tracker.outcome(1, lambda: {"label": np.array([label])}, lambda: {})
+        ...     def rebuild(self, task, weights, train):
+        ...         return lambda x: np.full(len(x), weights["label"][0])
+        ...     def versions(self):
+        ...         return {"numpy": np.__version__}
+        >>> split = Split(np.zeros((3, 2), np.float32), np.array([0, 1, 1]))
+        >>> task = TrainingTask(None, Training(epochs=1), {}, 7, 2)
+        >>> outcome = MajorityTrainer().train(task, split, split, TrainingOptions("last"))
+        >>> outcome.status, outcome.scored_epoch, round(outcome.curve[0].dev_error, 3)
+        ('completed', 1, 0.333)
+        >>> MajorityTrainer().rebuild(task, outcome.weights, split)(split.x).tolist()
+        [1, 1, 1]
+    """
+
+    #: Whether `train` can resume from the state of an earlier training.
     supports_resume: bool
 
-    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
-        """Train until the task's number of epochs, and score; a diverged model is an outcome, not an error."""
+    def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
+        """Train until the task's number of epochs, and score; called by the search for each trial.
+
+        Args:
+            task: what to train.
+            train: samples to train on.
+            dev: samples to score, after each epoch.
+            options: what to score and to report, and where to resume.
+
+        Returns:
+            The outcome. A diverged model is an outcome, not an error.
+        """
 
     def rebuild(self, task: TrainingTask, weights: "Mapping[str, NDArray[Any]]", train: Split) -> Predict:
-        """The trained model again, from its weights (or, without any, from train), as a function
-        from samples to class labels.
+        """Rebuild a trained model; called when a model is frozen, rescored or decoded.
+
+        Args:
+            task: the task that was trained.
+            weights: weights that `train` returned; empty for a reference model, which is fitted again.
+            train: the samples that it was trained on.
+
+        Returns:
+            A function from samples to class labels.
         """
 
     def versions(self) -> dict[str, str]:
-        """Versions of the libraries that determine the outcome."""
+        """Return the versions of the libraries that determine the outcome; called once per study."""
 
 
 @runtime_checkable
 class BatchTrainer(Trainer, Protocol):
-    """A trainer that trains several tasks at once, each as if it were alone."""
+    """Trains several tasks in one call, each bit-identical to training it alone.
 
-    #: Tasks that it takes at once; more of them train no faster.
+    Life cycle:
+
+    1. The search asks the tuner for at most `max_batch` proposals that do not depend on each other's scores.
+    2. It calls `train_batch` with them, and records each outcome as the iterator yields it, in any order.
+    3. If `benefits_from_workers` and the config has several workers, `blindtune.training.pool.trainer.Pool` takes the
+       place of the trainer. It calls `partition` to learn which jobs are trained as one model, divides them among its
+       workers, and each worker calls `train_batch` with its part.
+
+    Example:
+        >>> import numpy as np
+        >>> from blindtune.config.training import Training
+        >>> class ConstantTrainer:
+        ...     supports_resume, max_batch, benefits_from_workers = False, 8, True
+        ...     def train(self, task, train, dev, options):
+        ...         return Outcome("completed", None, [], None, 0)
+        ...     def rebuild(self, task, weights, train):
+        ...         return lambda x: np.zeros(len(x), np.int64)
+        ...     def versions(self):
+        ...         return {}
+        ...     def partition(self, jobs, train):
+        ...         return [list(range(len(jobs)))]
+        ...     def train_batch(self, jobs, train, dev):
+        ...         for index, (task, options) in enumerate(jobs):
+        ...             yield index, self.train(task, train, dev, options)
+        >>> isinstance(ConstantTrainer(), BatchTrainer)
+        True
+        >>> split = Split(np.zeros((3, 2), np.float32), np.array([0, 1, 1]))
+        >>> jobs = [(TrainingTask(None, Training(epochs=1), {}, seed, 2), TrainingOptions("last")) for seed in (7, 8)]
+        >>> [(index, outcome.status) for index, outcome in ConstantTrainer().train_batch(jobs, split, split)]
+        [(0, 'completed'), (1, 'completed')]
+    """
+
+    #: Maximum number of tasks for one call of `train_batch`; more train no faster.
     max_batch: int
 
-    #: Whether several of it, each in a process of its own, train faster than one.
+    #: Whether several trainers, one per process, train faster than one.
     benefits_from_workers: bool
 
-    def partition(self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split) -> list[list[int]]:
-        """Places of the jobs that `train_batch` trains as one model, part by part; it takes them apart just as well."""
+    def partition(self, jobs: Sequence[TrainingJob], train: Split) -> list[list[int]]:
+        """Return which jobs `train_batch` trains as one model; called by a pool of workers.
+
+        Args:
+            jobs: what would be trained.
+            train: samples to train on.
+
+        Returns:
+            Indices of jobs, one list for each model. Any further division of a list gives the same outcomes.
+        """
 
     def train_batch(
-        self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split, dev: Split
+        self, jobs: Sequence[TrainingJob], train: Split, dev: Split
     ) -> Iterator[tuple[int, Outcome | Exception]]:
-        """Train every task as `train` does, and give the place of each and its outcome as it ends, in any order.
+        """Train every job as `train` does; called by the search, or by a worker for its part of the jobs.
 
-        What goes wrong with one task is its outcome and concerns no other. The time that they share is booked on the
-        clock of each by its share of the arithmetic.
+        A failure of one task does not affect the others. Shared time is added to each task's clock by the task's share
+        of the arithmetic.
+
+        Args:
+            jobs: what to train.
+            train: samples to train on.
+            dev: samples to score, after each epoch.
+
+        Yields:
+            The index of a job and its outcome or error, as soon as the job ends, in any order.
         """
 
 
 def train_each(
-    trainer: Trainer, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split, dev: Split
+    trainer: Trainer, jobs: Sequence[TrainingJob], train: Split, dev: Split
 ) -> Iterator[tuple[int, Outcome | Exception]]:
-    """Train tasks with any trainer; gives what `Together.train_batch` gives."""
+    """Train jobs with any trainer, one after the other unless it is a `BatchTrainer`.
+
+    Args:
+        trainer: trains them.
+        jobs: what to train.
+        train: samples to train on.
+        dev: samples to score, after each epoch.
+
+    Yields:
+        The index of a job and its outcome or error, as soon as the job ends.
+    """
     if isinstance(trainer, BatchTrainer):
         yield from trainer.train_batch(jobs, train, dev)
         return
-    for place, (task, session) in enumerate(jobs):
+    for index, (task, options) in enumerate(jobs):
         outcome: Outcome | Exception
         try:
-            outcome = trainer.train(task, train, dev, session)
+            outcome = trainer.train(task, train, dev, options)
         except Exception as error:  # a library's own failure on one set must not halt the search
             outcome = error
-        yield place, outcome
+        yield index, outcome
 
 
-def report_each_epoch_once(
-    after_epoch: Callable[[int, EpochMetrics], str | None],
-) -> Callable[[int, EpochMetrics], str | None]:
-    """``after_epoch``, which a training that begins again does not tell the same epochs twice."""
-    said: dict[int, str | None] = {}
+def report_each_epoch_once(after_epoch: AfterEpoch) -> AfterEpoch:
+    """Return ``after_epoch`` with a memory: a training that starts again does not report the same epoch twice."""
+    answers: dict[int, str | None] = {}
 
-    def tell(epoch: int, measures: EpochMetrics) -> str | None:
-        if epoch not in said:
-            said[epoch] = after_epoch(epoch, measures)
-        return said[epoch]
+    def report(epoch: int, metrics: EpochMetrics) -> str | None:
+        if epoch not in answers:
+            answers[epoch] = after_epoch(epoch, metrics)
+        return answers[epoch]
 
-    return tell
+    return report
 
 
 class EpochTracker:
-    """The epochs of one training: its curve, the weights worth keeping, and when it ends.
+    """The epochs of one training: its curve, the weights of its best epoch, and whether it goes on.
+
+    A trainer calls `add` after each epoch until it returns False, then `outcome`.
 
     Attributes:
-        curve: the epochs of this session.
+        curve: metrics of the epochs since the start or the state.
     """
 
-    def __init__(self, epochs: int, session: TrainingOptions) -> None:
-        self.curve: list[EpochMetrics] = []
-        self._epochs = epochs
-        self._session = session
-        self._status: Status = "completed"
-        self._reason: str | None = None
-        self._kept: Arrays = {}
-
-    @property
-    def done(self) -> int:
-        """Epochs trained, those before this session included."""
-        return self._session.trained_before + len(self.curve)
-
-    def add(self, epoch: EpochMetrics, weights: "Callable[[], Arrays]") -> bool:
-        """Take note of an epoch.
+    def __init__(self, epochs: int, options: TrainingOptions) -> None:
+        """Track a training that has trained no epoch yet.
 
         Args:
-            epoch: its measures.
-            weights: gives a copy of the weights as they are now.
+            epochs: number of the last epoch, counted from the start of the training.
+            options: which epoch is scored, and what is called after each.
+        """
+        self.curve: list[EpochMetrics] = []
+        self._epochs = epochs
+        self._options = options
+        self._status: Status = "completed"
+        self._reason: str | None = None
+        self._best_weights: Arrays = {}
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs trained, including those before the state."""
+        return self._options.trained_before + len(self.curve)
+
+    def add(self, metrics: EpochMetrics, weights: "Callable[[], Arrays]") -> bool:
+        """Add an epoch, and report it.
+
+        Args:
+            metrics: of the epoch.
+            weights: returns a copy of the current weights.
 
         Returns:
-            Whether training goes on.
+            Whether the training goes on.
         """
-        self.curve.append(epoch)
-        self._reason = diverged(epoch, self.done)
+        self.curve.append(metrics)
+        self._reason = divergence_reason(metrics, self.epochs_done)
         if self._reason:
             self._status = "diverged"
             return False
-        pruned = self._session.after_epoch(self.done, epoch)
-        last = self.done >= self._epochs
+        pruned = self._options.after_epoch(self.epochs_done, metrics)
+        last = self.epochs_done >= self._epochs
         if pruned and not last:
             self._status, self._reason = "pruned", pruned
             return False
-        if self._session.scoring == "best" and best_epoch(self.curve) == len(self.curve):
-            self._kept = weights()
+        if self._options.score_epoch == "best" and find_best_epoch(self.curve) == len(self.curve):
+            self._best_weights = weights()
         return not last
 
     def outcome(
-        self, parameters: int | None, weights: "Callable[[], Arrays]", state: "Callable[[], Arrays]"
+        self, n_parameters: int | None, weights: "Callable[[], Arrays]", state: "Callable[[], Arrays]"
     ) -> Outcome:
-        """What training gave.
+        """Return the outcome of the training.
 
         Args:
-            parameters: trainable parameters.
-            weights: gives a copy of the final weights.
-            state: gives what is needed to go on.
+            n_parameters: number of trainable parameters.
+            weights: returns a copy of the final weights.
+            state: returns the arrays from which the training could resume.
         """
         if self._status != "completed":
-            return Outcome(self._status, self._reason, self.curve, None, parameters)
-        scored = scored_epoch(self.curve, self._session.scoring)
+            return Outcome(self._status, self._reason, self.curve, None, n_parameters)
+        scored = find_scored_epoch(self.curve, self._options.score_epoch)
         return Outcome(
             status="completed",
             reason=None,
             curve=self.curve,
-            scored_epoch=None if scored is None else self._session.trained_before + scored,
-            parameters=parameters,
-            weights=self._kept or weights(),
-            state=State(self.done, state()) if self._session.keep_state else None,
+            scored_epoch=None if scored is None else self._options.trained_before + scored,
+            n_parameters=n_parameters,
+            weights=self._best_weights or weights(),
+            state=State(self.epochs_done, state()) if self._options.keep_state else None,
         )
 
 
-def scored_epoch(curve: list[EpochMetrics], scoring: Scoring) -> int | None:
-    """The epoch of ``curve``, from 1, that the scoring rule points at; None for an empty curve."""
+def find_scored_epoch(curve: list[EpochMetrics], score_epoch: ScoreEpoch) -> int | None:
+    """Return the number of the epoch that is scored.
+
+    Args:
+        curve: metrics of each epoch.
+        score_epoch: the rule.
+
+    Returns:
+        The number, from 1; None if the curve is empty.
+    """
     if not curve:
         return None
-    return len(curve) if scoring == "last" else best_epoch(curve)
+    return len(curve) if score_epoch == "last" else find_best_epoch(curve)
 
 
-def best_epoch(curve: list[EpochMetrics]) -> int | None:
-    """The first epoch of ``curve``, from 1, with the lowest dev error; None where no epoch has one."""
-    errors = [(epoch.dev_error, number) for number, epoch in enumerate(curve, 1) if epoch.dev_error is not None]
+def find_best_epoch(curve: list[EpochMetrics]) -> int | None:
+    """Return the number, from 1, of the first epoch with the lowest dev error; None if no epoch has a dev error."""
+    errors = [(metrics.dev_error, number) for number, metrics in enumerate(curve, 1) if metrics.dev_error is not None]
     return min(errors)[1] if errors else None
 
 
-def finite(value: float) -> float | None:
-    """``value``, or None where it is not finite: JSON has no NaN."""
+def finite_or_none(value: float) -> float | None:
+    """Return ``value``, or None if it is not finite: JSON has no NaN."""
     return float(value) if math.isfinite(value) else None
 
 
-def diverged(epoch: EpochMetrics, number: int) -> str | None:
-    """Why training must stop after an epoch: a loss is not finite; else None."""
-    if epoch.train_loss is None or epoch.dev_loss is None:
-        which = "train" if epoch.train_loss is None else "dev"
+def divergence_reason(metrics: EpochMetrics, number: int) -> str | None:
+    """Return why a training must stop after an epoch, because a loss is not finite; None if it may go on.
+
+    Args:
+        metrics: of the epoch.
+        number: of the epoch, for the message.
+    """
+    if metrics.train_loss is None or metrics.dev_loss is None:
+        which = "train" if metrics.train_loss is None else "dev"
         return f"the {which} loss was not finite in epoch {number}"
     return None
+
+
+def outcome_from_error(error: Exception) -> Outcome:
+    """Return the outcome of a trial whose task could not be built or trained.
+
+    Args:
+        error: what went wrong; it is raised again if the search cannot continue, as without memory or disk space.
+    """
+    if isinstance(error, MemoryError | UserError):
+        raise error
+    if isinstance(error, InvalidModelError):
+        return Outcome("invalid", describe_error(error), [], None, None)
+    name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return Outcome("failed", f"{name}{describe_error(error)}", [], None, None)
+
+
+def describe_error(error: Exception | None) -> str:
+    """Return an error's message on one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']} (got {first['input']!r})"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

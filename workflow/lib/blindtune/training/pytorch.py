@@ -1,7 +1,7 @@
-"""The PyTorch trainer: an eager loop over shuffled batches, on one thread or on a CUDA device.
+"""The PyTorch trainer: an eager loop over shuffled batches, on one CPU thread or on a CUDA device.
 
-Initial weights and the order of samples are drawn on the processor, by the trial's seed. Without dropout a device gives
-the processor's model up to rounding; dropout is drawn where it is computed.
+Initial weights and the order of samples are drawn on the CPU, from the trial's seed. Without dropout, a CUDA device
+gives the model of the CPU up to rounding; dropout is drawn on the device that computes it.
 """
 
 import math
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from blindtune.config.training import Training
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
@@ -28,140 +29,173 @@ from blindtune.training.base import (
     EpochTracker,
     Outcome,
     Predict,
-    Training,
     TrainingOptions,
     TrainingTask,
-    finite,
+    finite_or_none,
 )
-from blindtune.training.devices import device, name_of
+from blindtune.training.devices import device_name, find_device
+from blindtune.training.state import pack, unpack
 from blindtune.views.base import SampleView
 
-#: Samples per forward pass outside of training; what they need fits into the cache. Changes no result.
+#: Samples per forward pass outside of training, so that its values fit into the cache. Changes no result.
 EVALUATION_BATCH = 4_096
 
-#: On a CUDA device, which few samples of few values do not keep busy: values of such a batch, and its most samples.
-_EVALUATION_VALUES, _EVALUATION_MOST = 2**20, 65_536
+#: The same on a CUDA device: values in a batch, and the maximum number of samples. Few small samples keep no device
+#: busy.
+_CUDA_EVALUATION_VALUES, _CUDA_MAX_EVALUATION_BATCH = 2**20, 65_536
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A split: ``x`` all at once, or behind a view; ``y`` (samples,)."""
+    """A split as tensors.
+
+    Attributes:
+        x: (n_samples, ...) float32, or a view that computes batches of it.
+        y: (n_samples,) int64.
+    """
 
     x: Tensor | SampleView
     y: Tensor
 
-    def to(self, where: torch.device) -> Self:
-        """The same samples on a device; what lies behind a view stays, and goes there batch by batch."""
-        x = self.x.to(where) if isinstance(self.x, Tensor) else self.x
-        return type(self)(x, self.y.to(where))
+    def to(self, device: torch.device) -> Self:
+        """Return the samples on a device; a view stays on the CPU, and its batches are moved one by one."""
+        x = self.x.to(device) if isinstance(self.x, Tensor) else self.x
+        return type(self)(x, self.y.to(device))
 
-    def shuffled(self, size: int, random: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of ``size`` samples in a new order, from PyTorch's generator of the processor.
+    def shuffled_batches(self, size: int, random: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all samples in a new order, which PyTorch's random generator of the CPU draws.
 
-        What a view draws comes from ``random``.
+        Args:
+            size: samples per batch.
+            random: what a view draws random crops from.
+
+        Yields:
+            Samples (size, ...) and their labels (size,); the last batch may be smaller.
         """
-        where = self.y.device
+        device = self.y.device
         order = torch.randperm(len(self.y))
-        y = self.y[order.to(where)]
+        y = self.y[order.to(device)]
         if isinstance(self.x, Tensor):
-            yield from zip(torch.split(self.x[order.to(where)], size), torch.split(y, size), strict=True)
+            yield from zip(torch.split(self.x[order.to(device)], size), torch.split(y, size), strict=True)
             return
         for rows, labels in zip(torch.split(order, size), torch.split(y, size), strict=True):
-            yield torch.from_numpy(self.x.train_batch(rows.numpy(), random)).to(where), labels
+            yield torch.from_numpy(self.x.train_batch(rows.numpy(), random)).to(device), labels
 
 
-class Course(Protocol):
-    """One training under way, epoch by epoch."""
+class TrainingLoop(Protocol):
+    """Trains one model, one epoch per call."""
 
     optimizer: torch.optim.Optimizer
 
-    def epoch(self, clock: Stopwatch) -> EpochMetrics:
-        """Train for one epoch and score dev, the time of each on ``clock``."""
+    def train_epoch(self, clock: Stopwatch) -> EpochMetrics:
+        """Train for one epoch and score dev; the time of each goes to ``clock``."""
 
 
 class PyTorchTrainer:
-    """Trains an `Architecture` with PyTorch; a training that goes on equals one that never stopped, bit by bit."""
+    """Trains an `Architecture` with PyTorch; resuming is bit-identical to training without a break.
+
+    Attributes:
+        device: where models are trained and scored.
+    """
 
     supports_resume = True
 
     def __init__(self) -> None:
-        #: Where models are trained and scored.
-        self.device = device()
-        self._moved: deque[tuple[Split, Samples]] = deque(maxlen=2)
+        self.device = find_device()
+        self._on_device: deque[tuple[Split, Samples]] = deque(maxlen=2)
         # One thread, so that sums have one order and records do not depend on the number of cores.
         torch.set_num_threads(1)
-        # As torch.use_deterministic_algorithms(True), which also imports its compiler: two seconds.
+        # As torch.use_deterministic_algorithms(True), which also imports PyTorch's compiler: two seconds.
         torch.set_deterministic_debug_mode("error")
-        # It would fill every new tensor first, to make results of reading what was never written the same each time.
+        # Deterministic mode fills new tensors by default, for programs that read what they never wrote.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def versions(self) -> dict[str, str]:
-        """The version of PyTorch, and the device unless it is the processor."""
-        where = {} if self.device.type == "cpu" else {"device": name_of(self.device)}
-        return {"torch": torch.__version__} | where
+        """Return the version of PyTorch, and the device unless it is the CPU."""
+        device = {} if self.device.type == "cpu" else {"device": device_name(self.device)}
+        return {"torch": torch.__version__} | device
 
-    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
-        """Train to the task's last epoch, scoring dev after each; ends early when a loss is not finite."""
-        architecture, clock = architecture_of(task), session.clock
+    def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
+        """Train one model and score dev after each epoch; see `blindtune.training.base.Trainer.train`."""
+        architecture, clock = require_architecture(task), options.clock
         with clock.measure("build"):
             torch.manual_seed(task.seed)
             model = networks.build(architecture, task.training.initial_weights == "keras").to(self.device)
-            course = self._course(model, task, self._placed(train), self._placed(dev), session.trained_before)
-            if session.state:
-                _go_on(model, course.optimizer, session.state.arrays)
-        progress = EpochTracker(task.training.epochs, session)
-        while progress.add(course.epoch(clock), lambda: networks.weights_of(model)):
+            train_samples, dev_samples = self._to_device(train), self._to_device(dev)
+            loop = self._create_loop(model, task, train_samples, dev_samples, options.trained_before)
+            if options.state:
+                _load_state(model, loop.optimizer, options.state.arrays)
+        tracker = EpochTracker(task.training.epochs, options)
+        while tracker.add(loop.train_epoch(clock), lambda: networks.get_weights(model)):
             pass
-        return progress.outcome(
-            count_parameters(architecture), lambda: networks.weights_of(model), lambda: _state(model, course.optimizer)
+        return tracker.outcome(
+            count_parameters(architecture),
+            lambda: networks.get_weights(model),
+            lambda: _save_state(model, loop.optimizer),
         )
 
-    def _placed(self, split: Split) -> Samples:
-        """A split where models are trained; a device keeps train and dev for the trials that follow."""
+    def _to_device(self, split: Split) -> Samples:
+        """Return a split on the device, which keeps train and dev for the next trials."""
         if self.device.type == "cpu":
-            return samples_of(split)
-        for known, samples in self._moved:
+            return to_samples(split)
+        for known, samples in self._on_device:
             if known is split:
                 return samples
-        self._moved.append((split, samples_of(split).to(self.device)))
-        return self._moved[-1][1]
+        self._on_device.append((split, to_samples(split).to(self.device)))
+        return self._on_device[-1][1]
 
-    def _course(self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, before: int) -> "Course":
-        return _Loop(model, task, train, dev, before)
+    def _create_loop(
+        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+    ) -> TrainingLoop:
+        return _EagerLoop(model, task, train, dev, epochs_before)
 
     def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
-        """The trained model; raises UserError where the weights do not fit the architecture."""
-        model = networks.build(architecture_of(task))
+        """Rebuild a trained model; see `blindtune.training.base.Trainer.rebuild`.
+
+        Args:
+            task: the task that was trained.
+            weights: by name.
+            train: not used.
+
+        Raises:
+            UserError: the weights do not fit the architecture.
+        """
+        model = networks.build(require_architecture(task))
         try:
             networks.set_weights(model, weights)
         except RuntimeError as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
         model.eval()
-        gives_logits = architecture_of(task).gives_logits()
+        gives_logits = require_architecture(task).gives_logits()
         model.to(self.device)
-        return lambda x: scores_of(model, viewed(x), gives_logits).argmax(dim=1).cpu().numpy()
+        return lambda x: compute_scores(model, to_tensor_or_view(x), gives_logits).argmax(dim=1).cpu().numpy()
 
 
-def architecture_of(task: TrainingTask) -> Architecture:
-    """What a task builds; raises TypeError where it is no network."""
+def require_architecture(task: TrainingTask) -> Architecture:
+    """Return the architecture of a task; raises TypeError if it has none."""
     if task.architecture is None:
         raise TypeError("the PyTorch trainer needs an architecture")
     return task.architecture
 
 
-def samples_of(split: Split) -> Samples:
-    """A split as tensors."""
-    return Samples(viewed(split.x), torch.from_numpy(np.array(split.y)))
+def to_samples(split: Split) -> Samples:
+    """Return a split as tensors."""
+    return Samples(to_tensor_or_view(split.x), torch.from_numpy(np.array(split.y)))
 
 
-def viewed(x: NDArray[np.float32] | SampleView) -> Tensor | SampleView:
-    """Samples as a tensor, or behind their view."""
-    # A copy: the arrays on disk are mapped read-only, which torch refuses to share.
+def to_tensor_or_view(x: NDArray[np.float32] | SampleView) -> Tensor | SampleView:
+    """Return an array as a tensor, and a view unchanged."""
+    # A copy: the arrays on disk are mapped read-only, which PyTorch refuses to share.
     return x if isinstance(x, SampleView) else torch.from_numpy(np.array(x))
 
 
-def optimizer_for(training: Training, parameters: Any) -> torch.optim.Optimizer:
-    """The optimizer of ``training`` over ``parameters``, or over groups of them as PyTorch takes them."""
+def create_optimizer(training: Training, parameters: Any) -> torch.optim.Optimizer:
+    """Create an optimizer.
+
+    Args:
+        training: names it and its step size.
+        parameters: parameters of a model, or groups of them, as PyTorch's optimizers take them.
+    """
     rate = training.learning_rate
     match training.optimizer:
         case "adam":
@@ -174,63 +208,54 @@ def optimizer_for(training: Training, parameters: Any) -> torch.optim.Optimizer:
             return torch.optim.RMSprop(parameters, lr=rate)
 
 
-_MODEL, _OPTIMIZER, _RANDOM, _RANDOM_CUDA = "model.", "optimizer.", "random", "random_cuda"
+def _save_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
+    random_cuda = torch.cuda.get_rng_state() if next(model.parameters()).is_cuda else None
+    moments = optimizer.state_dict()["state"]
+    return pack(networks.get_weights(model), moments, torch.get_rng_state(), random_cuda)
 
 
-def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
-    """Weights, moments of the optimizer and the place in each stream of random numbers."""
-    arrays = {f"{_MODEL}{name}": array for name, array in networks.weights_of(model).items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        for name, value in moments.items():
-            if value is not None:
-                arrays[f"{_OPTIMIZER}{index}.{name}"] = value.cpu().numpy().copy()
-    if next(model.parameters()).is_cuda:
-        arrays[_RANDOM_CUDA] = torch.cuda.get_rng_state().numpy().copy()
-    return arrays | {_RANDOM: torch.get_rng_state().numpy().copy()}
+def _load_state(model: nn.Module, optimizer: torch.optim.Optimizer, arrays: Mapping[str, NDArray[Any]]) -> None:
+    state = unpack(arrays)
+    networks.set_weights(model, state.weights)
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state.moments})
+    torch.set_rng_state(state.random)
+    if next(model.parameters()).is_cuda and state.random_cuda is not None:
+        torch.cuda.set_rng_state(state.random_cuda)
 
 
-def _go_on(model: nn.Module, optimizer: torch.optim.Optimizer, arrays: Mapping[str, NDArray[Any]]) -> None:
-    networks.set_weights(model, {name.removeprefix(_MODEL): a for name, a in arrays.items() if name.startswith(_MODEL)})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, array in arrays.items():
-        if key.startswith(_OPTIMIZER):
-            index, name = key.removeprefix(_OPTIMIZER).split(".")
-            moments.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
-    torch.set_rng_state(torch.from_numpy(arrays[_RANDOM].copy()))
-    if next(model.parameters()).is_cuda and _RANDOM_CUDA in arrays:
-        torch.cuda.set_rng_state(torch.from_numpy(arrays[_RANDOM_CUDA].copy()))
-
-
-class _Loop:
+class _EagerLoop:
     """The eager loop over shuffled batches."""
 
-    def __init__(self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, before: int) -> None:
-        self.optimizer = optimizer_for(task.training, model.parameters())
+    def __init__(
+        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+    ) -> None:
+        self.optimizer = create_optimizer(task.training, model.parameters())
         self._model = model
         self._task = task
         self._train = train
         self._dev = dev
-        self._done = before
+        self._epochs_done = epochs_before
 
-    def epoch(self, clock: Stopwatch) -> EpochMetrics:
-        """Train for one epoch, then score dev."""
+    def train_epoch(self, clock: Stopwatch) -> EpochMetrics:
         with clock.measure("train"):
-            random = np.random.default_rng(derive("drawn", self._task.seed, self._done))
-            train_loss, train_error = _one_epoch(self._model, self.optimizer, self._train, self._task, random)
-            self._done += 1
+            random = np.random.default_rng(derive("drawn", self._task.seed, self._epochs_done))
+            train_loss, train_error = _train_epoch(self._model, self.optimizer, self._train, self._task, random)
+            self._epochs_done += 1
         with clock.measure("evaluate"):
             dev_loss, dev_error = evaluate(self._model, self._dev, self._task)
         return EpochMetrics(
-            train_loss=finite(train_loss), train_error=train_error, dev_loss=finite(dev_loss), dev_error=dev_error
+            train_loss=finite_or_none(train_loss),
+            train_error=train_error,
+            dev_loss=finite_or_none(dev_loss),
+            dev_error=dev_error,
         )
 
 
 @contextmanager
-def without_denormals() -> Iterator[None]:
-    """Take numbers too small for the processor's usual form for 0, on this thread, as long as it trains.
+def flush_denormals() -> Iterator[None]:
+    """Set denormal numbers to 0 on this thread, while it trains.
 
-    What decays towards zero, as an optimizer's moments of units that are never active do, ends there: processors take a
+    Values that decay towards zero, as the moments of units that are never active do, become denormal, and CPUs take a
     hundred times as long for such numbers.
     """
     torch.set_flush_denormal(True)
@@ -240,52 +265,68 @@ def without_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-@without_denormals()
-def _one_epoch(
+@flush_denormals()
+def _train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     samples: Samples,
     task: TrainingTask,
     random: np.random.Generator,
 ) -> tuple[float, float]:
+    """Return mean loss and error over train, while the weights change."""
     model.train()
-    training, gives_logits = task.training, architecture_of(task).gives_logits()
+    training, gives_logits = task.training, require_architecture(task).gives_logits()
     total_loss = torch.zeros((), dtype=torch.float64, device=samples.y.device)
-    wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
-    for batch_x, batch_y in samples.shuffled(training.batch_size, random):
+    n_wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
+    for batch_x, batch_y in samples.shuffled_batches(training.batch_size, random):
         scores = model(batch_x)
-        loss = networks.loss(training.loss, scores, batch_y, gives_logits)
+        loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total_loss += loss.detach() * len(batch_y)
-        wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
-    return float(total_loss) / len(samples.y), int(wrong) / len(samples.y)
+        n_wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
+    return float(total_loss) / len(samples.y), int(n_wrong) / len(samples.y)
 
 
 def evaluate(model: nn.Module, samples: Samples, task: TrainingTask) -> tuple[float, float]:
-    """Loss and error of a model on a split."""
-    y, gives_logits = samples.y, architecture_of(task).gives_logits()
+    """Return loss and error of a model on a split.
+
+    Args:
+        model: what was built for the task.
+        samples: on the model's device.
+        task: names the loss.
+    """
+    y, gives_logits = samples.y, require_architecture(task).gives_logits()
     model.eval()
-    scores = scores_of(model, samples.x, gives_logits)
+    scores = compute_scores(model, samples.x, gives_logits)
     with torch.no_grad():
-        value = networks.loss(task.training.loss, scores, y, gives_logits)
-    return float(value), int((scores.argmax(dim=1) != y).sum()) / len(y)
+        loss = networks.compute_loss(task.training.loss, scores, y, gives_logits)
+    return float(loss), int((scores.argmax(dim=1) != y).sum()) / len(y)
 
 
-def _evaluation_batch(x: Tensor, where: torch.device) -> int:
-    if where.type == "cpu":
+def _evaluation_batch(x: Tensor, device: torch.device) -> int:
+    if device.type == "cpu":
         return EVALUATION_BATCH
-    return max(EVALUATION_BATCH, min(_EVALUATION_MOST, _EVALUATION_VALUES // math.prod(x.shape[1:])))
+    return max(EVALUATION_BATCH, min(_CUDA_MAX_EVALUATION_BATCH, _CUDA_EVALUATION_VALUES // math.prod(x.shape[1:])))
 
 
 @torch.no_grad()
-def scores_of(model: nn.Module, x: Tensor | SampleView, gives_logits: bool) -> Tensor:
-    """Scores (samples, classes); where a sample is looked at several times, the mean of its probabilities."""
-    where = next(model.parameters()).device
+def compute_scores(model: nn.Module, x: Tensor | SampleView, gives_logits: bool) -> Tensor:
+    """Compute the scores of all samples, in batches.
+
+    Args:
+        model: in evaluation mode.
+        x: the samples.
+        gives_logits: whether the model returns logits, not probabilities.
+
+    Returns:
+        (n_samples, n_classes); of a sample with several crops, the mean of its probabilities.
+    """
+    device = next(model.parameters()).device
     if isinstance(x, Tensor):
-        return torch.cat([model(part.to(where)) for part in torch.split(x, _evaluation_batch(x, where))])
-    scores = torch.cat([model(torch.from_numpy(x.eval_batch(part)).to(where)) for part in x.batches()])
+        return torch.cat([model(part.to(device)) for part in torch.split(x, _evaluation_batch(x, device))])
+    scores = torch.cat([model(torch.from_numpy(x.eval_batch(part)).to(device)) for part in x.batches()])
     if x.n_eval_crops == 1:
         return scores
     probabilities = scores.softmax(dim=1) if gives_logits else scores

@@ -16,7 +16,7 @@ from blindtune.core.registry import Entry, Registry
 from blindtune.core.validation import nearest
 
 if TYPE_CHECKING:
-    from blindtune.models.layers import Layer
+    from blindtune.models.layers import AnyLayer
     from blindtune.training.base import Trainer
 
 
@@ -136,7 +136,7 @@ def check_family(name: str, family: str) -> None:
         raise ValueError(f"trainer: {name} trains the {known} alone, not {family}; use keras or pytorch")
 
 
-def check_layers(name: str, layers: "Sequence[Layer]") -> None:
+def check_layers(name: str, layers: "Sequence[AnyLayer]") -> None:
     """Refuse layers of a manual model that a trainer does not train.
 
     Args:

@@ -1,8 +1,8 @@
-"""Keras models trained by SciKeras, scikit-learn's way to them: its classifier and its ``fit``; on TensorFlow."""
+"""Keras models on TensorFlow trained by SciKeras, which wraps them as scikit-learn classifiers."""
 
-from blindtune.training.keras.backend import choose
+from blindtune.training.keras.backend import choose_backend
 
-choose("tensorflow")
+choose_backend("tensorflow")
 
 from dataclasses import replace
 from typing import Any
@@ -17,47 +17,62 @@ from sklearn.utils import ClassifierTags
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, TrainingOptions, TrainingTask
 from blindtune.training.keras.tensorflow import KerasTrainer
-from blindtune.training.keras.trainer import Watch, validation
+from blindtune.training.keras.trainer import EpochCallback, validation_arguments
 
 
 class SciKerasTrainer(KerasTrainer):
     """Trains an `Architecture` through ``KerasClassifier``; the same task gives the model of `KerasTrainer`.
 
-    Random numbers are seeded before, for all of Keras: SciKeras's own ``random_state`` is not reliable.
+    All of Keras is seeded before: SciKeras's own ``random_state`` is not reliable.
     """
 
     def versions(self) -> dict[str, str]:
-        """The versions of Keras, its backend and SciKeras."""
+        """Return the versions of Keras, its backend and SciKeras."""
         return super().versions() | {"scikeras": scikeras.__version__}
 
-    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
-        """As Keras does, with what a view shows all at once: SciKeras takes arrays alone."""
+    def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
+        """Train as `KerasTrainer` does, with views converted to arrays: SciKeras takes only arrays."""
         train, dev = (replace(split, x=np.asarray(split.x)) for split in (train, dev))
-        return super().train(task, train, dev, session)
+        return super().train(task, train, dev, options)
 
-    def _fit(self, model: keras.Model, task: TrainingTask, train: Split, dev: Split, watch: Watch, before: int) -> None:
-        classifier = Classifier(
-            lambda: model, task.classes, batch_size=task.training.batch_size, callbacks=[watch], verbose=0
+    def _fit(
+        self,
+        model: keras.Model,
+        task: TrainingTask,
+        train: Split,
+        dev: Split,
+        callback: EpochCallback,
+        epochs_before: int,
+    ) -> None:
+        classifier = FixedLabelsClassifier(
+            lambda: model, task.classes, batch_size=task.training.batch_size, callbacks=[callback], verbose=0
         )
         classifier.fit(
             train.x,
             train.y,
             # SciKeras counts the epochs of this fit, Keras those of the whole training.
-            epochs=task.training.epochs - before,
-            initial_epoch=before,
-            **validation(task, dev),
+            epochs=task.training.epochs - epochs_before,
+            initial_epoch=epochs_before,
+            **validation_arguments(dev),
         )
 
 
-class Classifier(KerasClassifier):  # type: ignore[misc]
-    """SciKeras's classifier, made whole for scikit-learn 1.6 and later, over labels that are known beforehand."""
+class FixedLabelsClassifier(KerasClassifier):  # type: ignore[misc]
+    """SciKeras's classifier, adapted to scikit-learn 1.6 and later, with labels that are known before the fit."""
 
-    def __init__(self, model: Any, labels: int, **settings: Any) -> None:
+    def __init__(self, model: Any, n_labels: int, **settings: Any) -> None:
+        """Wrap a model.
+
+        Args:
+            model: a function that returns a compiled model.
+            n_labels: number of classes.
+            **settings: arguments of ``KerasClassifier``.
+        """
         super().__init__(model=model, **settings)
-        self.labels = labels
+        self.n_labels = n_labels
 
     def __sklearn_tags__(self) -> Any:
-        """Those of a classifier, which SciKeras still declares in the way of scikit-learn 1.5."""
+        """Return a classifier's tags, which SciKeras declares only in the way of scikit-learn 1.5."""
         tags = super().__sklearn_tags__()
         tags.estimator_type = "classifier"
         tags.classifier_tags = ClassifierTags()
@@ -67,5 +82,5 @@ class Classifier(KerasClassifier):  # type: ignore[misc]
 
     @property
     def target_encoder(self) -> ClassifierLabelEncoder:
-        """Leaves every label as it is: its own would number anew those that it sees, and a fold may lack one."""
-        return ClassifierLabelEncoder(loss=self.loss, categories=[np.arange(self.labels)])
+        """An encoder that keeps every label: SciKeras's own numbers the labels it finds, and a fold may lack one."""
+        return ClassifierLabelEncoder(loss=self.loss, categories=[np.arange(self.n_labels)])

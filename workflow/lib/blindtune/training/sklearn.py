@@ -1,7 +1,7 @@
 """Trainers for the reference models: k-nearest neighbours and random forests.
 
-A reference model is frozen as its recipe. Fitting it again on the same train split gives the same model, on any
-number of cores; nothing has to be unpickled.
+A frozen reference model is a recipe, not a file of weights: fitting again on the same train split gives the same model,
+on any number of cores, and nothing has to be unpickled.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ from blindtune.training.base import Outcome, Predict, TrainingOptions, TrainingT
 
 
 @dataclass(frozen=True)
-class ScikitTrainer:
-    """Fits one kind of scikit-learn classifier.
+class SklearnTrainer:
+    """Fits one kind of reference model.
 
     Attributes:
         fit: from samples, labels and task to a fitted classifier.
@@ -30,34 +30,42 @@ class ScikitTrainer:
     fit: Callable[[NDArray[np.float32], NDArray[np.int64], TrainingTask], baselines.Classifier]
 
     def versions(self) -> dict[str, str]:
-        """The version of scikit-learn."""
+        """Return the version of scikit-learn."""
         return {"scikit-learn": sklearn.__version__}
 
-    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
-        """Fit on train and score dev: one epoch, with no losses."""
-        with session.clock.measure("train"):
+    def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
+        """Fit on train and score dev, as one epoch without losses; see `blindtune.training.base.Trainer.train`."""
+        with options.clock.measure("train"):
             model = self.fit(train.x, train.y, task)
-        with session.clock.measure("evaluate"):
+        with options.clock.measure("evaluate"):
             error = baselines.error_of(model, dev.x, dev.y)
         curve = [EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=error)]
-        return Outcome("completed", None, curve, scored_epoch=1, parameters=None, weights=model.arrays())
+        return Outcome("completed", None, curve, scored_epoch=1, n_parameters=None, weights=model.arrays())
 
     def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
-        """The model again, fitted anew on train."""
+        """Fit the model again on train; see `blindtune.training.base.Trainer.rebuild`."""
         model = self.fit(train.x, train.y, task)
         return lambda x: model.predict(baselines.flat(x))
 
 
-def knn(jobs: int = 1) -> ScikitTrainer:
-    """k-nearest neighbours on ``jobs`` cores; determined by train, which the card names by its hash, and k."""
-    return ScikitTrainer(lambda x, y, task: baselines.fit_knn(x, y, int(task.hyperparameters["neighbours"]), jobs))
+def knn(workers: int = 1) -> SklearnTrainer:
+    """Create the trainer of k-nearest neighbours; k and train, which the card identifies, determine a model.
+
+    Args:
+        workers: cores to compute on.
+    """
+    return SklearnTrainer(lambda x, y, task: baselines.fit_knn(x, y, int(task.hyperparameters["neighbours"]), workers))
 
 
-def random_forest(jobs: int = 1) -> ScikitTrainer:
-    """A random forest on ``jobs`` cores; determined by the nodes of its trees."""
+def random_forest(workers: int = 1) -> SklearnTrainer:
+    """Create the trainer of random forests; the nodes of its trees determine a model.
+
+    Args:
+        workers: cores to compute on.
+    """
 
     def fit(x: NDArray[np.float32], y: NDArray[np.int64], task: TrainingTask) -> baselines.Classifier:
         trees, depth, leaf = (int(task.hyperparameters[name]) for name in ("trees", "max_depth", "min_samples_leaf"))
-        return baselines.fit_forest(x, y, trees, depth, leaf, task.seed, jobs)
+        return baselines.fit_forest(x, y, trees, depth, leaf, task.seed, workers)
 
-    return ScikitTrainer(fit)
+    return SklearnTrainer(fit)

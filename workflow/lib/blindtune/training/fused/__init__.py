@@ -1,1 +1,1 @@
-"""TODO."""
+"""The fused trainer: many multilayer perceptrons trained as one model."""

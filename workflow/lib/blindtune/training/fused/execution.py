@@ -1,4 +1,4 @@
-"""How groups are computed on a processor, and how on a CUDA device."""
+"""How groups of trials are executed on a CPU, and how on a CUDA device."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,101 +7,149 @@ from functools import cache
 import torch
 from torch import Tensor
 
+#: The share of the free memory of a CUDA device that groups may take.
+_CUDA_MEMORY_SHARE = 0.5
+
 
 @dataclass(frozen=True)
-class Way:
-    """What suits a kind of device.
+class ExecutionPlan:
+    """How a kind of device executes groups.
 
-    No choice changes a trial's numbers but for their rounding and, through ``units`` and ``alike``, what dropout draws.
+    No field changes a trial's numbers but for rounding and, through ``width_multiple`` and ``uniform_widths``, for what
+    dropout draws.
 
     Attributes:
-        units: widths are rounded up to a multiple of so many units.
-        alike: all hidden layers as wide as the widest: more arithmetic, but more trials of the same widths.
-        cache: bytes of values that the trials that are computed together may have, others after them in the same
-            memory; None: those of the same widths are computed together, in memory of their own, and others at once.
-        slots: batches whose scores are kept before they are summed.
-        masked: units that are only padding are kept out of the gradient, all at once, instead of being set to 0 behind
-            each activation whose value at 0 is another.
-        recorded: a step is recorded and replayed; then ``slots`` must be 1, since every step must do the same.
+        width_multiple: hidden layers are padded to a multiple of so many units.
+        uniform_widths: whether all hidden layers of a trial are padded to the widest: more arithmetic, but more trials
+            with the same widths.
+        cache_bytes: bytes of values for the trials that are computed together, before the next trials use the same
+            memory; None: trials of the same widths are computed together, each with its own memory, all concurrently.
+        metric_slots: batches whose scores are kept before loss and error are computed from them.
+        mask_gradients: whether padding is masked in the gradient, once per step; if not, padding is set to 0 after each
+            activation whose value at 0 is not 0.
+        use_cuda_graph: whether steps are captured as CUDA graphs; needs ``metric_slots`` to be 1, since every step must
+            do the same.
+        max_group: maximum number of trials in a group; None: as many as the memory allows.
+        max_batch: maximum number of trials for one call of the trainer, so that there are nearly whole groups for each
+            depth and batch size.
+        memory_bytes: bytes that a group may take, without the data; None: a share of the free memory of the device.
+        benefits_from_workers: whether several processes train faster than one.
     """
 
-    units: int
-    alike: bool
-    cache: int | None
-    slots: int
-    masked: bool
-    recorded: bool
+    width_multiple: int
+    uniform_widths: bool
+    cache_bytes: int | None
+    metric_slots: int
+    mask_gradients: bool
+    use_cuda_graph: bool
+    max_group: int | None
+    max_batch: int
+    memory_bytes: int | None
+    benefits_from_workers: bool
+
+    def group_memory(self) -> float:
+        """Return the bytes that a group may take now."""
+        if self.memory_bytes is None:
+            return _CUDA_MEMORY_SHARE * torch.cuda.mem_get_info()[0]
+        return self.memory_bytes
 
 
-#: Products of odd sizes are slower, values stay in the cache, and operations on one batch's scores are too small to be
-#: quick.
-PROCESSOR = Way(units=8, alike=False, cache=2**20, slots=16, masked=False, recorded=False)
+#: Products of odd sizes are slower; values should stay in the cache, also those of a group; operations on the scores of
+#: one batch are too small to be fast.
+CPU = ExecutionPlan(
+    width_multiple=8,
+    uniform_widths=False,
+    cache_bytes=2**20,
+    metric_slots=16,
+    mask_gradients=False,
+    use_cuda_graph=False,
+    max_group=32,
+    max_batch=4 * 32,
+    memory_bytes=2**30,
+    benefits_from_workers=True,
+)
 
-#: Arithmetic is cheap beside the launch of a kernel: few widths, padding dealt with at once, nothing launched singly.
-CUDA = Way(units=32, alike=True, cache=None, slots=1, masked=True, recorded=True)
+#: Arithmetic is cheap compared to launching a kernel: few different widths, one mask for all padding, and graphs.
+CUDA = ExecutionPlan(
+    width_multiple=32,
+    uniform_widths=True,
+    cache_bytes=None,
+    metric_slots=1,
+    mask_gradients=True,
+    use_cuda_graph=True,
+    max_group=None,
+    max_batch=512,
+    memory_bytes=None,
+    benefits_from_workers=False,
+)
 
-_WAYS = {"cpu": PROCESSOR, "cuda": CUDA}
+_PLANS = {"cpu": CPU, "cuda": CUDA}
 
 
-def way_of(device: torch.device) -> Way:
-    """How groups are computed there."""
-    return _WAYS[device.type]
+def plan_for(device: torch.device) -> ExecutionPlan:
+    """Return how a device executes groups."""
+    return _PLANS[device.type]
 
 
-#: Branches of a recorded step: what they compute does not fill a device alone.
-_BRANCHES = 8
+#: Maximum number of concurrent branches of a CUDA graph; one branch alone does not fill a device.
+_MAX_BRANCHES = 8
 
 
 @cache
 def _streams() -> list[torch.cuda.Stream]:
-    # Always the same: each has memory of its own for products of matrices.
-    return [torch.cuda.Stream() for _ in range(_BRANCHES)]  # type: ignore[no-untyped-call]
+    # Always the same: each has its own memory for matrix products.
+    return [torch.cuda.Stream() for _ in range(_MAX_BRANCHES)]  # type: ignore[no-untyped-call]
 
 
-def beside_each_other(works: Sequence[Callable[[], None]], device: torch.device) -> None:
-    """Do works that touch nothing of each other; while a step is recorded, as branches of its graph."""
+def run_concurrently(tasks: Sequence[Callable[[], None]], device: torch.device) -> None:
+    """Run independent tasks: one after the other, or as branches of the CUDA graph that is being captured.
+
+    Args:
+        tasks: none may write what another reads or writes.
+        device: on which they compute.
+    """
     if device.type == "cpu" or not torch.cuda.is_current_stream_capturing():
-        for work in works:
-            work()
+        for task in tasks:
+            task()
         return
-    here = torch.cuda.current_stream()
-    streams = _streams()[: len(works)]
+    current = torch.cuda.current_stream()
+    streams = _streams()[: len(tasks)]
     for stream in streams:
-        stream.wait_stream(here)
+        stream.wait_stream(current)
     try:
-        for number, work in enumerate(works):
+        for number, task in enumerate(tasks):
             with torch.cuda.stream(streams[number % len(streams)]):
-                work()
+                task()
     finally:
-        # Whatever went wrong: a graph with loose ends could not be closed, and would hide it.
+        # Also after an error: a graph with unjoined streams could not be closed, and would hide the error.
         for stream in streams:
-            here.wait_stream(stream)
+            current.wait_stream(stream)
 
 
-class Recorded:
-    """A step over batches of one size, as a graph of kernels (https://docs.pytorch.org/docs/stable/notes/cuda.html).
+class CudaGraphStep:
+    """A training step over batches of one size, as a CUDA graph (https://docs.pytorch.org/docs/stable/notes/cuda.html).
 
-    To launch a small kernel takes the processor longer than the device takes to compute it; a graph is launched whole.
+    Launching a small kernel takes the CPU longer than the device takes to compute it; a graph is launched as a whole.
     """
 
     def __init__(self) -> None:
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._chosen: Tensor | None = None
+        self._rows: Tensor | None = None
 
-    def step(self, chosen: Tensor, compute: Callable[[Tensor], None]) -> None:
-        """Compute it: the first time as it stands, which lets libraries make themselves ready; then by the graph.
+    def run(self, rows: Tensor, compute: Callable[[Tensor], None]) -> None:
+        """Run a step: eagerly the first time, so that libraries can initialise; then as a graph.
 
         Args:
-            chosen: what ``compute`` takes.
-            compute: always the same, all of it on the device; what it holds elsewhere it leaves as it was.
+            rows: the argument of ``compute``; always of the same shape.
+            compute: always the same function; it computes on the device only, and changes nothing on the CPU.
         """
-        if self._chosen is None:
-            self._chosen = chosen.clone()
-            compute(self._chosen)
+        if self._rows is None:
+            self._rows = rows.clone()
+            compute(self._rows)
             return
-        self._chosen.copy_(chosen)
+        self._rows.copy_(rows)
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph):
-                compute(self._chosen)
+                compute(self._rows)
         self._graph.replay()

@@ -1,4 +1,4 @@
-"""One batch of a few models at once, forwards and backwards."""
+"""The forward and the backward pass of one batch, for a few models at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,323 +10,435 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blindtune.training.fused.execution import Way
-from blindtune.training.fused.layers import Stage
-from blindtune.training.fused.ops import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO, derivative, softmax_backward
+from blindtune.training.fused.execution import ExecutionPlan
+from blindtune.training.fused.layers import DenseLayer
+from blindtune.training.fused.ops import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO, loss_gradient, softmax_backward
 from blindtune.training.fused.parameters import Parameters
 
-Kind = TypeVar("Kind")
+Key = TypeVar("Key")
+Operation = Callable[[], object]
 
-#: Dropout compares 16 random bits with a share of so many.
+#: Dropout compares 16 random bits with a fraction of this number.
 _BITS = 2**16
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelSpec:
     """What is computed for one trial.
 
     Attributes:
-        stages: its layers.
-        widths: units of memory at each boundary between them.
-        loss: as `blindtune.training.base.Training` names it.
+        layers: its dense layers.
+        widths: units in memory at each boundary between them.
+        loss: as `blindtune.config.training.Training` names it.
     """
 
-    stages: tuple[Stage, ...]
+    layers: tuple[DenseLayer, ...]
     widths: tuple[int, ...]
     loss: str
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of every trial of a group.
+    """The memory of one batch for every trial of a group.
 
     Attributes:
-        inputs: the samples, (trials, rows of memory, values).
-        ones: 1 where the label is, (trials, classes, rows of memory).
-        shares: of each row in the mean loss, 0 where it is padding, (rows of memory,).
-        scores: what comes of it, for each slot of the tally, (trials, classes, rows of memory).
+        inputs: (n_trials, n_rows, n_values), the samples.
+        targets: (n_trials, n_classes, n_rows), 1 for the label and else 0.
+        row_weights: (n_rows,), weight of each row in the mean loss; 0 for padding.
+        scores: for each slot of the metrics, (n_trials, n_classes, n_rows), the output of the models.
     """
 
     inputs: Tensor
-    ones: Tensor
-    shares: Tensor
+    targets: Tensor
+    row_weights: Tensor
     scores: Sequence[Tensor]
 
     @property
-    def rows(self) -> int:
-        """Rows of memory of each trial."""
-        return len(self.shares)
+    def n_rows(self) -> int:
+        """Rows in memory of each trial."""
+        return len(self.row_weights)
 
 
 class Buffers:
-    """Memory for the batches of a few trials, which all passes share: so it stays in the cache.
+    """Memory for the values of a few trials, which all blocks of a group use in turn: so it stays in the cache.
 
     Attributes:
-        values: behind each hidden layer.
-        derivatives: by those values; no layer needs those of the one after the next.
-        scores: behind the last layer, and their derivatives.
-        factors, dropped: what dropout multiplies the input of each layer with, and what comes of it; where there is
-            dropout.
+        values: after each hidden layer.
+        gradients: with respect to those values; two, since a layer needs only its own and the next one.
+        scores: after the last layer, and the gradient with respect to them.
+        dropout_factors: factors for the input of each layer; empty where there is no dropout.
+        dropped: products of inputs and factors; empty where there is no dropout.
     """
 
-    def __init__(self, parts: Sequence[Sequence[Model]], rows: int, device: torch.device) -> None:
-        layers = len(parts[0][0].stages)
+    def __init__(self, blocks: Sequence[Sequence[ModelSpec]], n_rows: int, device: torch.device) -> None:
+        """Allocate memory for the largest block.
+
+        Args:
+            blocks: models that are computed together.
+            n_rows: rows in memory of a batch.
+            device: where.
+        """
+        n_layers = len(blocks[0][0].layers)
         sizes = [
-            rows * max(sum(model.widths[layer] for model in models) for models in parts) for layer in range(layers + 1)
+            n_rows * max(sum(model.widths[boundary] for model in models) for models in blocks)
+            for boundary in range(n_layers + 1)
         ]
-        drops = [size if drops_at(parts[0], layer) else 0 for layer, size in enumerate(sizes[:-1])]
+        dropped_sizes = [size if has_dropout(blocks[0], layer) else 0 for layer, size in enumerate(sizes[:-1])]
         self.values = [torch.zeros(size, device=device) for size in sizes[1:-1]]
-        self.derivatives = [torch.zeros(max([0, *sizes[1:-1]]), device=device) for _ in range(2)]
+        self.gradients = [torch.zeros(max([0, *sizes[1:-1]]), device=device) for _ in range(2)]
         self.scores = [torch.zeros(sizes[-1], device=device) for _ in range(2)]
-        self.factors = [torch.ones(size, device=device) for size in drops]
-        self.dropped = [torch.zeros(size, device=device) for size in drops]
+        self.dropout_factors = [torch.ones(size, device=device) for size in dropped_sizes]
+        self.dropped = [torch.zeros(size, device=device) for size in dropped_sizes]
 
 
-def alike(models: Sequence[Model], key: Callable[[Model], Kind]) -> list[tuple[Kind, range]]:
-    """The runs of neighbours that have the same key, and their places."""
-    runs = ((kind, list(run)) for kind, run in groupby(range(len(models)), lambda place: key(models[place])))
-    return [(kind, range(run[0], run[-1] + 1)) for kind, run in runs]
+def find_spans(models: Sequence[ModelSpec], key: Callable[[ModelSpec], Key]) -> list[tuple[Key, range]]:
+    """Return the spans of consecutive models with the same key.
+
+    Args:
+        models: in the order of their group.
+        key: what they must have in common.
+
+    Returns:
+        The key and the indices of each span.
+    """
+    spans = ((common, list(span)) for common, span in groupby(range(len(models)), lambda index: key(models[index])))
+    return [(common, range(span[0], span[-1] + 1)) for common, span in spans]
 
 
-def output_of(model: Model) -> tuple[str, str]:
-    """How the scores of a model come about and what they are judged by: its last activation and its loss."""
-    return model.stages[-1].activation, model.loss
+def output_key(model: ModelSpec) -> tuple[str, str]:
+    """Return what determines how scores are computed and judged: the last activation and the loss."""
+    return model.layers[-1].activation, model.loss
 
 
-def drops_at(models: Sequence[Model], layer: int) -> bool:
-    """Whether any of the models has dropout before a layer."""
-    return any(model.stages[layer].rates for model in models)
+def has_dropout(models: Sequence[ModelSpec], layer: int) -> bool:
+    """Return whether any of the models has dropout before a layer.
+
+    Args:
+        models: the models.
+        layer: number of the layer.
+    """
+    return any(model.layers[layer].dropout_rates for model in models)
 
 
 @dataclass(frozen=True)
-class Part:
-    """Neighbours in a group, which are computed together.
+class Block:
+    """Consecutive trials of a group that are computed together.
 
     Attributes:
-        models: of them.
-        first: the place of the first of them in the group.
-        buffers: for as many models as these.
+        models: of the trials.
+        first: index of the first trial in the group.
+        buffers: memory for as many models as these.
     """
 
-    models: Sequence[Model]
+    models: Sequence[ModelSpec]
     first: int
     buffers: Buffers
 
 
-class Pass:
-    """What is done with a batch of one size: views of the memory, and operations on them, listed once.
+@dataclass(frozen=True)
+class DenseOp:
+    """The weighted sums of one layer, for consecutive trials with the same widths.
+
+    Names of tensors end in their axes: n trials, b rows of the batch, i inputs, u units. With the loss L and
+    ``dz`` for dL/dz, the chain rule gives::
+
+        z[n,b,u]  = sum_i x[n,b,i] w[n,i,u] + bias[n,u]
+        dw[n,i,u] = sum_b x[n,b,i] dz[n,b,u]
+        dbias[n,u] = sum_b dz[n,b,u]
+        dx[n,b,i] = sum_u dz[n,b,u] w[n,i,u]
 
     Attributes:
-        first: the place of the first of its trials in the group.
-        streams: of each trial, for its dropout; to be set before `step`.
+        forward: computes z.
+        backward: compute dw, dbias and, after the first layer, dx.
     """
 
-    def __init__(self, part: Part, parameters: Parameters, batch: Batch) -> None:
-        """List it.
+    forward: tuple[Operation, ...]
+    backward: tuple[Operation, ...]
+
+
+def create_hidden_op(
+    x_nbi: Tensor,
+    w_niu: Tensor,
+    bias_nu: Tensor,
+    z_nbu: Tensor,
+    dz_nbu: Tensor,
+    dw_niu: Tensor,
+    dbias_nu: Tensor,
+    dx_nbi: Tensor | None,
+) -> DenseOp:
+    """Return the operations of a hidden layer, which stores values as (trials, rows, units).
+
+    Args:
+        x_nbi: input.
+        w_niu: weights.
+        bias_nu: biases.
+        z_nbu: takes the weighted sums.
+        dz_nbu: gradient with respect to the weighted sums.
+        dw_niu: takes the gradient with respect to the weights.
+        dbias_nu: takes the gradient with respect to the biases.
+        dx_nbi: takes the gradient with respect to the input; None for the first layer.
+    """
+    backward: list[Operation] = [
+        partial(torch.bmm, x_nbi.transpose(1, 2), dz_nbu, out=dw_niu),
+        partial(torch.sum, dz_nbu, 1, out=dbias_nu),
+    ]
+    if dx_nbi is not None:
+        backward.append(partial(torch.bmm, dz_nbu, w_niu.transpose(1, 2), out=dx_nbi))
+    # To add biases afterwards is faster than to begin a product of narrow matrices with them.
+    forward = (partial(torch.bmm, x_nbi, w_niu, out=z_nbu), partial(z_nbu.add_, bias_nu.unsqueeze(1)))
+    return DenseOp(forward, tuple(backward))
+
+
+def create_output_op(
+    x_nbi: Tensor,
+    w_niu: Tensor,
+    bias_nu: Tensor,
+    z_nub: Tensor,
+    dz_nub: Tensor,
+    dw_niu: Tensor,
+    dbias_nu: Tensor,
+    dx_nbi: Tensor | None,
+) -> DenseOp:
+    """Return the operations of the last layer, which stores scores as (trials, classes, rows).
+
+    Args:
+        x_nbi: input.
+        w_niu: weights.
+        bias_nu: biases.
+        z_nub: takes the weighted sums.
+        dz_nub: gradient with respect to the weighted sums.
+        dw_niu: takes the gradient with respect to the weights.
+        dbias_nu: takes the gradient with respect to the biases.
+        dx_nbi: takes the gradient with respect to the input; None for the only layer.
+    """
+    backward: list[Operation] = [
+        partial(torch.bmm, dz_nub, x_nbi, out=dw_niu.transpose(1, 2)),
+        partial(torch.sum, dz_nub, 2, out=dbias_nu),
+    ]
+    if dx_nbi is not None:
+        backward.append(partial(torch.bmm, dz_nub.transpose(1, 2), w_niu.transpose(1, 2), out=dx_nbi))
+    forward = partial(torch.baddbmm, bias_nu.unsqueeze(2), w_niu.transpose(1, 2), x_nbi.transpose(1, 2), out=z_nub)
+    return DenseOp((forward,), tuple(backward))
+
+
+class BatchPass:
+    """Forward and backward pass of a block, for batches of one size: views and operations, listed once.
+
+    Attributes:
+        first: index of the block's first trial in the group.
+        dropout_streams: random bits of each trial; must be set before `run`.
+    """
+
+    def __init__(self, block: Block, parameters: Parameters, batch: Batch) -> None:
+        """List the operations.
 
         Args:
-            part: of a group.
-            parameters, batch: of the whole group.
+            block: which trials.
+            parameters: of the whole group.
+            batch: of the whole group.
         """
-        models, first = part.models, part.first
+        models, first = block.models, block.first
         self.first = first
-        self.streams: list[np.random.SFC64] = []
+        self.dropout_streams: list[np.random.SFC64] = []
         self._models = models
-        self._buffers = part.buffers
-        self._rows = batch.rows
-        self._masked = parameters.masked
-        self._last = len(models[0].stages) - 1
-        self._starts = [[0, *accumulate(widths)] for widths in zip(*(model.widths for model in models), strict=True)]
+        self._buffers = block.buffers
+        self._n_rows = batch.n_rows
+        self._mask_gradients = parameters.mask_gradients
+        self._last = len(models[0].layers) - 1
+        self._offsets = [[0, *accumulate(widths)] for widths in zip(*(model.widths for model in models), strict=True)]
         self._inputs = batch.inputs[first : first + len(models)].reshape(-1)
-        self._operations: list[Callable[[], object]] = []
-        backward: list[Callable[[], object]] = []
-        for layer in range(len(models[0].stages)):
-            backward = [*self._layer(layer, first, parameters), *backward]
+        self._forward: list[Operation] = []
+        backward: list[Operation] = []
+        for layer in range(len(models[0].layers)):
+            backward = [*self._list_layer(layer, first, parameters), *backward]
         scores = self._scores(0, 0, len(models))
-        self._kept = [partial(slot[first : first + len(models)].copy_, scores) for slot in batch.scores]
-        self._operations_behind = [*self._derivatives(first, batch), *backward]
+        self._save_scores = [partial(slot[first : first + len(models)].copy_, scores) for slot in batch.scores]
+        self._backward = [*self._list_output(first, batch), *backward]
 
-    def step(self, slot: int) -> None:
-        """The gradient of the parameters for the batch; its scores go into a slot of the tally."""
-        for operation in self._operations:
+    def run(self, slot: int) -> None:
+        """Compute the gradient of the parameters for the batch, and save its scores in a slot of the metrics."""
+        for operation in self._forward:
             operation()
-        self._kept[slot]()
-        for operation in self._operations_behind:
+        self._save_scores[slot]()
+        for operation in self._backward:
             operation()
 
-    def _part(self, flat: Tensor, layer: int, first: int, last: int) -> Tensor:
-        """What belongs to the trials from ``first`` to before ``last`` at the boundary before a layer."""
-        starts = self._starts[layer]
-        return flat[self._rows * starts[first] : self._rows * starts[last]]
+    def _slice(self, flat: Tensor, boundary: int, first: int, last: int) -> Tensor:
+        """Return the values of the trials from ``first`` to before ``last`` at a boundary between layers."""
+        offsets = self._offsets[boundary]
+        return flat[self._n_rows * offsets[first] : self._n_rows * offsets[last]]
 
-    def _whole(self, flat: Tensor, layer: int) -> Tensor:
-        return self._part(flat, layer, 0, len(self._models))
+    def _slice_all(self, flat: Tensor, boundary: int) -> Tensor:
+        return self._slice(flat, boundary, 0, len(self._models))
 
-    def _values(self, layer: int) -> Tensor:
-        """At the boundary before a layer, the first excepted."""
-        return self._buffers.values[layer - 1]
+    def _values(self, boundary: int) -> Tensor:
+        """Return the buffer of the values before layer ``boundary``, which is not the first."""
+        return self._buffers.values[boundary - 1]
 
-    def _derivative(self, layer: int) -> Tensor:
-        """By the values before a layer."""
-        return self._buffers.derivatives[layer % 2]
+    def _gradient(self, boundary: int) -> Tensor:
+        """Return the buffer of the gradient with respect to the values before layer ``boundary``."""
+        return self._buffers.gradients[boundary % 2]
 
     def _scores(self, which: int, first: int, last: int) -> Tensor:
-        """The scores (0) or their derivatives (1), (trials, classes, rows)."""
-        flat = self._part(self._buffers.scores[which], self._last + 1, first, last)
-        return flat.view(last - first, -1, self._rows)
+        """Return the scores (0) or their gradient (1) of some trials, (n_trials, n_classes, n_rows)."""
+        flat = self._slice(self._buffers.scores[which], self._last + 1, first, last)
+        return flat.view(last - first, -1, self._n_rows)
 
-    def _input_of(self, layer: int) -> Tensor:
-        """What a layer multiplies its weights with."""
-        if drops_at(self._models, layer):
+    def _layer_input(self, layer: int) -> Tensor:
+        """Return the buffer of what a layer multiplies with its weights."""
+        if has_dropout(self._models, layer):
             return self._buffers.dropped[layer]
         return self._values(layer) if layer else self._inputs
 
-    def _layer(self, layer: int, place: int, parameters: Parameters) -> list[Callable[[], object]]:
-        """List what a layer of the models from ``place`` does forwards; what comes back is for the way backwards."""
-        backward: list[Callable[[], object]] = []
-        if drops_at(self._models, layer):
-            self._operations += self._dropout(layer)
-        for run in parameters.runs_of(layer, place, place + len(self._models)):
-            shape = (run.trials, self._rows, -1)
-            first, last = run.first - place, run.last - place
-            x = self._part(self._input_of(layer), layer, first, last).view(shape)
-            w, dw = run.weights_of(parameters.weights), run.weights_of(parameters.gradient)
-            b, db = run.biases_of(parameters.weights), run.biases_of(parameters.gradient)
+    def _list_layer(self, layer: int, block_first: int, parameters: Parameters) -> list[Operation]:
+        """List the forward operations of a layer, and return its backward operations."""
+        backward: list[Operation] = []
+        if has_dropout(self._models, layer):
+            self._forward += self._list_dropout(layer)
+        for span in parameters.spans_between(layer, block_first, block_first + len(self._models)):
+            shape = (span.n_trials, self._n_rows, -1)
+            first, last = span.first - block_first, span.last - block_first
+            x_nbi = self._slice(self._layer_input(layer), layer, first, last).view(shape)
+            dx_nbi = self._slice(self._gradient(layer), layer, first, last).view(shape) if layer else None
+            w_niu, dw_niu = span.view_weights(parameters.weights), span.view_weights(parameters.gradient)
+            bias_nu, dbias_nu = span.view_biases(parameters.weights), span.view_biases(parameters.gradient)
             if layer == self._last:
-                z, d = (self._scores(which, first, last) for which in (0, 1))
-                forward = [partial(torch.baddbmm, b.unsqueeze(2), w.transpose(1, 2), x.transpose(1, 2), out=z)]
-                multiply = partial(torch.bmm, d, x, out=dw.transpose(1, 2))
-                d, summed = d.transpose(1, 2), partial(torch.sum, d, 2, out=db)
+                z_nub, dz_nub = (self._scores(which, first, last) for which in (0, 1))
+                op = create_output_op(x_nbi, w_niu, bias_nu, z_nub, dz_nub, dw_niu, dbias_nu, dx_nbi)
             else:
-                z = self._part(self._values(layer + 1), layer + 1, first, last).view(shape)
-                d = self._part(self._derivative(layer + 1), layer + 1, first, last).view(shape)
-                # Added behind, biases cost less than as what a product of narrow matrices begins with.
-                forward = [partial(torch.bmm, x, w, out=z), partial(z.add_, b.unsqueeze(1))]
-                multiply = partial(torch.bmm, x.transpose(1, 2), d, out=dw)
-                summed = partial(torch.sum, d, 1, out=db)
-            self._operations += forward
-            backward += [multiply, summed]
-            if layer:
-                dx = self._part(self._derivative(layer), layer, first, last).view(shape)
-                backward.append(partial(torch.bmm, d, w.transpose(1, 2), out=dx))
-        if layer and drops_at(self._models, layer):
-            factors = self._whole(self._buffers.factors[layer], layer)
-            backward.append(partial(self._whole(self._derivative(layer), layer).mul_, factors))
+                z_nbu = self._slice(self._values(layer + 1), layer + 1, first, last).view(shape)
+                dz_nbu = self._slice(self._gradient(layer + 1), layer + 1, first, last).view(shape)
+                op = create_hidden_op(x_nbi, w_niu, bias_nu, z_nbu, dz_nbu, dw_niu, dbias_nu, dx_nbi)
+            self._forward += op.forward
+            backward += op.backward
+        if layer and has_dropout(self._models, layer):
+            factors = self._slice_all(self._buffers.dropout_factors[layer], layer)
+            backward.append(partial(self._slice_all(self._gradient(layer), layer).mul_, factors))
         if layer == self._last:
             return backward
-        return [*self._activation(layer), *backward]
+        return [*self._list_activations(layer), *backward]
 
-    def _dropout(self, layer: int) -> list[Callable[[], object]]:
-        operations: list[Callable[[], object]] = []
-        for place, model in enumerate(self._models):
-            if model.stages[layer].rates:
-                factors = self._part(self._buffers.factors[layer], layer, place, place + 1)
-                # Of the list alone: what held the pass itself would keep its memory until it is searched for.
-                operations.append(partial(_draw, self.streams, place, model.stages[layer].rates, factors))
-        values = self._whole(self._values(layer) if layer else self._inputs, layer)
+    def _list_dropout(self, layer: int) -> list[Operation]:
+        operations: list[Operation] = []
+        for index, model in enumerate(self._models):
+            if model.layers[layer].dropout_rates:
+                factors = self._slice(self._buffers.dropout_factors[layer], layer, index, index + 1)
+                # The list of streams, not self: a cycle would keep the memory until Python searches for cycles.
+                rates = model.layers[layer].dropout_rates
+                operations.append(partial(_draw_factors, self.dropout_streams, index, rates, factors))
+        values = self._slice_all(self._values(layer) if layer else self._inputs, layer)
         factors, dropped = (
-            self._whole(flats[layer], layer) for flats in (self._buffers.factors, self._buffers.dropped)
+            self._slice_all(flats[layer], layer) for flats in (self._buffers.dropout_factors, self._buffers.dropped)
         )
         return [*operations, partial(torch.mul, values, factors, out=dropped)]
 
-    def _activation(self, layer: int) -> list[Callable[[], object]]:
-        """List the activations behind a hidden layer; what comes back is their derivatives."""
-        backward: list[Callable[[], object]] = []
+    def _list_activations(self, layer: int) -> list[Operation]:
+        """List the activations after a hidden layer, and return the operations of their derivatives."""
+        backward: list[Operation] = []
         boundary = layer + 1
-        for name, run in alike(self._models, lambda model: model.stages[layer].activation):
-            a, d = (
-                self._part(flat, boundary, run.start, run.stop)
-                for flat in (self._values(boundary), self._derivative(boundary))
+        for name, span in find_spans(self._models, lambda model: model.layers[layer].activation):
+            values, gradient = (
+                self._slice(flat, boundary, span.start, span.stop)
+                for flat in (self._values(boundary), self._gradient(boundary))
             )
             if name == "softmax":
-                backward += self._softmax(boundary, run)
+                backward += self._list_softmax(boundary, span)
             elif name == "gelu":
-                z = torch.empty_like(a)
-                self._operations += [partial(z.copy_, a), partial(FORWARD[name], a)]
-                backward.append(partial(BACKWARD[name], d, a, z))
+                sums = torch.empty_like(values)
+                self._forward += [partial(sums.copy_, values), partial(FORWARD[name], values)]
+                backward.append(partial(BACKWARD[name], gradient, values, sums))
             elif name != "linear":
-                self._operations.append(partial(FORWARD[name], a))
-                backward.append(partial(BACKWARD[name], d, a, a))
-            if name in NOT_ZERO_AT_ZERO and not self._masked:
-                paddings = (self._padding(boundary, place) for place in run)
-                self._operations += [padding.zero_ for padding in paddings if padding.numel()]
+                self._forward.append(partial(FORWARD[name], values))
+                backward.append(partial(BACKWARD[name], gradient, values, values))
+            if name in NOT_ZERO_AT_ZERO and not self._mask_gradients:
+                paddings = (self._padding(boundary, index) for index in span)
+                self._forward += [padding.zero_ for padding in paddings if padding.numel()]
         return backward
 
-    def _softmax(self, boundary: int, run: range) -> list[Callable[[], object]]:
-        """Those of softmax, which must not look at padding."""
-        backward: list[Callable[[], object]] = []
-        for place in run:
-            units = self._models[place].stages[boundary - 1].units
-            a, d = (
-                self._part(flat, boundary, place, place + 1).view(self._rows, -1)[:, :units]
-                for flat in (self._values(boundary), self._derivative(boundary))
+    def _list_softmax(self, boundary: int, span: range) -> list[Operation]:
+        """Do the same for softmax, which must not include padding."""
+        backward: list[Operation] = []
+        for index in span:
+            units = self._models[index].layers[boundary - 1].units
+            values, gradient = (
+                self._slice(flat, boundary, index, index + 1).view(self._n_rows, -1)[:, :units]
+                for flat in (self._values(boundary), self._gradient(boundary))
             )
-            self._operations.append(partial(_softmax, a))
-            backward.append(partial(softmax_backward, d, a, 1))
+            self._forward.append(partial(_softmax, values))
+            backward.append(partial(softmax_backward, gradient, values, 1))
         return backward
 
-    def _padding(self, boundary: int, place: int) -> Tensor:
-        """The units of a trial that are only padding, (rows, units)."""
-        units = self._models[place].stages[boundary - 1].units
-        return self._part(self._values(boundary), boundary, place, place + 1).view(self._rows, -1)[:, units:]
+    def _padding(self, boundary: int, index: int) -> Tensor:
+        """Return the values of a trial's units that are only padding, (n_rows, n_units)."""
+        units = self._models[index].layers[boundary - 1].units
+        return self._slice(self._values(boundary), boundary, index, index + 1).view(self._n_rows, -1)[:, units:]
 
-    def _derivatives(self, first: int, batch: Batch) -> list[Callable[[], object]]:
-        """List the activation of the scores; what comes back is the derivative of the mean loss by what it acts on."""
-        make_view: list[Callable[[], object]] = []
-        for (activation, loss), run in alike(self._models, output_of):
-            s, d = (self._scores(which, run.start, run.stop) for which in (0, 1))
-            z = torch.empty_like(s) if activation == "gelu" else s
+    def _list_output(self, block_first: int, batch: Batch) -> list[Operation]:
+        """List the activations of the last layer, and return the operations for the gradient of the mean loss."""
+        backward: list[Operation] = []
+        for (activation, loss), span in find_spans(self._models, output_key):
+            scores, gradient = (self._scores(which, span.start, span.stop) for which in (0, 1))
+            sums = torch.empty_like(scores) if activation == "gelu" else scores
             if activation == "gelu":
-                self._operations.append(partial(z.copy_, s))
+                self._forward.append(partial(sums.copy_, scores))
             if activation != "linear":
-                self._operations.append(partial(_scored, s, activation))
-            ones = batch.ones[first + run.start : first + run.stop]
-            make_view.append(partial(derivative, s, d, z, ones, batch.shares, activation, loss))
-        return make_view
+                self._forward.append(partial(_activate_scores, scores, activation))
+            targets = batch.targets[block_first + span.start : block_first + span.stop]
+            backward.append(
+                partial(loss_gradient, scores, gradient, sums, targets, batch.row_weights, activation, loss)
+            )
+        return backward
 
 
-def _draw(streams: Sequence[np.random.SFC64], place: int, rates: tuple[float, ...], factors: Tensor) -> None:
-    """Draw what dropout multiplies with: 0, or what keeps the mean."""
+def _draw_factors(streams: Sequence[np.random.SFC64], index: int, rates: tuple[float, ...], factors: Tensor) -> None:
+    """Draw the factors of dropout: 0, or the number that keeps the mean."""
     count = len(factors)
     drawn = np.ones(count, np.float32)
     for rate in rates:
         dropped = round(rate * _BITS)
-        bits = streams[place].random_raw(-(-count // 4)).view(np.uint16)[:count]
+        bits = streams[index].random_raw(-(-count // 4)).view(np.uint16)[:count]
         drawn *= (bits >= dropped) * np.float32(_BITS / (_BITS - dropped))
     factors.copy_(torch.from_numpy(drawn))
 
 
-def _softmax(a: Tensor) -> None:
-    a.copy_(a.softmax(1))
+def _softmax(values: Tensor) -> None:
+    values.copy_(values.softmax(1))
 
 
-def _scored(s: Tensor, activation: str) -> None:
+def _activate_scores(scores: Tensor, activation: str) -> None:
     if activation == "softmax":
-        _softmax(s)
+        _softmax(scores)
     else:
-        FORWARD[activation](s)
+        FORWARD[activation](scores)
 
 
-def parts_of(models: Sequence[Model], rows: int, way: Way, device: torch.device) -> list[Part]:
-    """A group's models as they are computed together, with memory for batches of so many rows."""
-    if way.cache is None:
-        runs = [(run.start, models[run.start : run.stop]) for _, run in alike(models, lambda model: model.widths)]
-        return [Part(part, first, Buffers([part], rows, device)) for first, part in runs]
-    ends = _ends(models, rows, way.cache)
-    shared = Buffers([models[first:last] for first, last in ends], rows, device)
-    return [Part(models[first:last], first, shared) for first, last in ends]
+def create_blocks(models: Sequence[ModelSpec], n_rows: int, plan: ExecutionPlan, device: torch.device) -> list[Block]:
+    """Divide a group's models into blocks, with memory.
+
+    Args:
+        models: of the group, in order.
+        n_rows: rows in memory of a batch.
+        plan: tells how many are computed together.
+        device: where.
+    """
+    if plan.cache_bytes is None:
+        spans = [(span.start, models[span.start : span.stop]) for _, span in find_spans(models, lambda one: one.widths)]
+        return [Block(block, first, Buffers([block], n_rows, device)) for first, block in spans]
+    bounds = _block_bounds(models, n_rows, plan.cache_bytes)
+    shared = Buffers([models[first:last] for first, last in bounds], n_rows, device)
+    return [Block(models[first:last], first, shared) for first, last in bounds]
 
 
-def _ends(models: Sequence[Model], rows: int, cache: int) -> list[tuple[int, int]]:
-    """Neighbours whose values of a batch fit into the cache together: where each such part begins and ends."""
-    found: list[tuple[int, int]] = []
-    taken = cache
-    for place, model in enumerate(models):
-        needed = 4 * rows * sum(model.widths[1:])
-        if taken + needed > cache or not found:
-            found.append((place, place + 1))
-            taken = needed
+def _block_bounds(models: Sequence[ModelSpec], n_rows: int, cache_bytes: int) -> list[tuple[int, int]]:
+    """Return first and last (excluded) of consecutive models whose values of a batch fit into the cache together."""
+    bounds: list[tuple[int, int]] = []
+    used = cache_bytes
+    for index, model in enumerate(models):
+        needed = 4 * n_rows * sum(model.widths[1:])
+        if used + needed > cache_bytes or not bounds:
+            bounds.append((index, index + 1))
+            used = needed
         else:
-            found[-1] = (found[-1][0], place + 1)
-            taken += needed
-    return found
+            bounds[-1] = (bounds[-1][0], index + 1)
+            used += needed
+    return bounds

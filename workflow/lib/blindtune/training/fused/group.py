@@ -15,216 +15,242 @@ from torch import Tensor
 from blindtune.core.seeds import derive
 from blindtune.models import pytorch as networks
 from blindtune.training.base import Arrays, TrainingTask
-from blindtune.training.fused.execution import Recorded, Way, beside_each_other
-from blindtune.training.fused.forward_backward import Batch, Model, Pass, parts_of
-from blindtune.training.fused.layers import rows_of, stages_of, widths_of
-from blindtune.training.fused.metrics import Tally
+from blindtune.training.fused.execution import CudaGraphStep, ExecutionPlan, run_concurrently
+from blindtune.training.fused.forward_backward import Batch, BatchPass, ModelSpec, create_blocks
+from blindtune.training.fused.layers import compute_widths, extract_layers, pad_rows
+from blindtune.training.fused.metrics import MetricAccumulator
 from blindtune.training.fused.ops import MOMENTS, one_hot
 from blindtune.training.fused.parameters import Parameters
-from blindtune.training.pytorch import without_denormals
+from blindtune.training.pytorch import flush_denormals
+from blindtune.training.state import pack, unpack
 
-_MODEL, _OPTIMIZER, _RANDOM = "model.", "optimizer.", "random"
 
-
-class Member:
-    """One trial of a group: its model, its optimizer and its place in the stream of random numbers.
+class FusedModel:
+    """The model of one trial, with its optimizer and its random state.
 
     Attributes:
         task: what is trained.
-        way: how.
-        model: holds the weights whenever no group does, PyTorch's default ones at first.
-        moments: of the optimizer, for each parameter of the model those of `MOMENTS`.
-        epochs: trained so far.
+        plan: how it is executed.
+        spec: what is computed.
+        module: the weights, between the epochs of a group; at first PyTorch's default ones.
+        moments: of the optimizer, those of `MOMENTS` for each parameter of the module.
+        epochs: epochs trained so far.
     """
 
-    def __init__(self, task: TrainingTask, way: Way) -> None:
+    def __init__(self, task: TrainingTask, plan: ExecutionPlan) -> None:
+        """Build the model with its initial weights.
+
+        Args:
+            task: what to train.
+            plan: how.
+
+        Raises:
+            ValueError: the fused trainer does not train its layers.
+        """
         if task.architecture is None:
             raise TypeError("the fused trainer needs an architecture")
         self.task = task
-        stages = stages_of(task.architecture)
-        self.way = way
-        self.computed = Model(stages, widths_of(stages, way), task.training.loss)
-        # The draws are those of the PyTorch trainer: first the weights, then an order for each epoch.
+        layers = extract_layers(task.architecture)
+        self.plan = plan
+        self.spec = ModelSpec(layers, compute_widths(layers, plan), task.training.loss)
+        # The same draws as in the PyTorch trainer: first the weights, then an order for each epoch.
         torch.manual_seed(task.seed)
-        self.model = networks.build(task.architecture, task.training.initial_weights == "keras")
+        self.module = networks.build(task.architecture, task.training.initial_weights == "keras")
         self.epochs = 0
         names = MOMENTS[task.training.optimizer]
-        self.moments = [{name: torch.zeros_like(p) for name in names} for p in self.model.parameters()]
+        self.moments = [{name: torch.zeros_like(p) for name in names} for p in self.module.parameters()]
         self._random = torch.Generator()
         self._random.set_state(torch.get_rng_state())
 
-    def go_on(self, epochs: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take up a state."""
-        weights = {name.removeprefix(_MODEL): a for name, a in arrays.items() if name.startswith(_MODEL)}
-        networks.set_weights(self.model, weights)
+    def load_state(self, epochs: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Restore a state.
+
+        Args:
+            epochs: epochs trained so far.
+            arrays: as `save_state` returns them.
+        """
+        state = unpack(arrays)
+        networks.set_weights(self.module, state.weights)
         for number, moments in enumerate(self.moments):
             for name in moments:
-                moments[name] = torch.from_numpy(arrays[f"{_OPTIMIZER}{number}.{name}"].copy())
-        self._random.set_state(torch.from_numpy(arrays[_RANDOM].copy()))
+                moments[name] = state.moments[number][name]
+        self._random.set_state(state.random)
         self.epochs = epochs
 
-    def state(self) -> Arrays:
-        """Weights, moments of the optimizer and the place in the stream of random numbers."""
-        arrays = {f"{_MODEL}{name}": array for name, array in self.weights().items()}
-        for number, moments in enumerate(self.moments):
-            arrays |= {f"{_OPTIMIZER}{number}.{name}": m.numpy().copy() for name, m in moments.items()}
-        return arrays | {_RANDOM: self._random.get_state().numpy().copy()}
+    def save_state(self) -> Arrays:
+        """Return weights, moments of the optimizer and random state."""
+        return pack(self.get_weights(), dict(enumerate(self.moments)), self._random.get_state())
 
-    def weights(self) -> Arrays:
-        """Copies of the weights by name."""
-        return networks.weights_of(self.model)
+    def get_weights(self) -> Arrays:
+        """Return copies of the weights by name."""
+        return networks.get_weights(self.module)
 
-    def order(self, samples: int) -> Tensor:
-        """The order of train in the next epoch."""
+    def draw_order(self, samples: int) -> Tensor:
+        """Draw the order of train for the next epoch, (samples,) int64."""
         return torch.randperm(samples, generator=self._random)
 
-    def stream(self) -> np.random.SFC64:
-        """The random bits of the next epoch's dropout."""
+    def dropout_stream(self) -> np.random.SFC64:
+        """Return the random bits for the dropout of the next epoch."""
         return np.random.SFC64(derive("dropout", self.task.seed, self.epochs))
 
 
-def bytes_of(member: Member, samples: int) -> int:
-    """Bytes that a member takes in a group that trains on so many samples."""
-    training, model = member.task.training, member.computed
-    rows = rows_of(min(training.batch_size, samples), model.widths[-1])
-    weights = sum((inputs + 1) * units for inputs, units in pairwise(model.widths))
-    # Values, derivatives, dropout's factors and what it lets through; scores that wait to be summed, and what that
-    # takes; weights, gradient and moments.
-    values = 4 * rows * sum(model.widths) + member.way.slots * rows * (4 * model.widths[-1] + 6)
-    return 8 * samples + 4 * (values + (2 + member.way.masked + len(MOMENTS[training.optimizer])) * weights)
+def estimate_bytes(model: FusedModel, samples: int) -> int:
+    """Estimate the bytes that a model takes in a group.
+
+    Args:
+        model: of one trial.
+        samples: in train.
+    """
+    training, spec = model.task.training, model.spec
+    n_rows = pad_rows(min(training.batch_size, samples), spec.widths[-1])
+    weights = sum((inputs + 1) * units for inputs, units in pairwise(spec.widths))
+    # Values, gradients, factors and products of dropout; scores in slots, and their losses; weights, gradient and
+    # moments.
+    values = 4 * n_rows * sum(spec.widths) + model.plan.metric_slots * n_rows * (4 * spec.widths[-1] + 6)
+    return 8 * samples + 4 * (values + (2 + model.plan.mask_gradients + len(MOMENTS[training.optimizer])) * weights)
 
 
-def kind_of(member: Member) -> tuple[object, ...]:
-    """What the trials of a group have in common; their numbers of epochs may differ."""
-    training, stages = member.task.training, member.computed.stages
-    dropped = tuple(bool(stage.rates) for stage in stages)
-    return training.batch_size, training.optimizer, member.epochs, dropped
+def group_key(model: FusedModel) -> tuple[object, ...]:
+    """Return what the trials of a group have in common; their numbers of epochs may differ."""
+    training, layers = model.task.training, model.spec.layers
+    has_dropout = tuple(bool(layer.dropout_rates) for layer in layers)
+    return training.batch_size, training.optimizer, model.epochs, has_dropout
 
 
-def order_of(member: Member) -> tuple[object, ...]:
-    """Trials that lie beside each other in a group should have as much as possible in common."""
-    model = member.computed
-    activations = [stage.activation for stage in model.stages]
-    return activations[-1], model.loss, model.widths, activations
+def sort_key(model: FusedModel) -> tuple[object, ...]:
+    """Return the key by which a group is sorted, so that neighbours have as much as possible in common."""
+    spec = model.spec
+    activations = [layer.activation for layer in spec.layers]
+    return activations[-1], spec.loss, spec.widths, activations
 
 
 @dataclass(frozen=True)
-class Sized:
-    """What is done with the batches of one size."""
+class SizedPasses:
+    """What is done with the batches of one size.
+
+    Attributes:
+        batch: its memory.
+        passes: one for each block.
+    """
 
     batch: Batch
-    passes: list[Pass]
+    passes: list[BatchPass]
 
 
-class Group:
-    """Trials of one `kind_of`, in the order in which they lie in memory."""
+class FusedGroup:
+    """Trials with the same `group_key`, trained as one model, in the order of their memory.
 
-    def __init__(self, members: Sequence[Member], x: Tensor, y: Tensor) -> None:
-        """Begin where the members stand.
+    Attributes:
+        models: of the trials.
+    """
+
+    def __init__(self, models: Sequence[FusedModel], x: Tensor, y: Tensor) -> None:
+        """Allocate the memory, and copy weights and moments into it.
 
         Args:
-            members: of one `kind_of`.
-            x: train, (samples, values).
-            y: its labels, (samples,).
+            models: with the same `group_key`.
+            x: (n_samples, n_values), samples of train.
+            y: (n_samples,), their labels.
         """
-        self.members = list(members)
+        self.models = list(models)
         self._x, self._y = x, y
-        first = self.members[0]
-        training = first.task.training
-        models = [member.computed for member in self.members]
-        self._batch = min(training.batch_size, len(y))
-        rows = rows_of(self._batch, models[0].widths[-1])
+        first = self.models[0]
+        training, plan = first.task.training, first.plan
+        specs = [model.spec for model in self.models]
+        self._batch_size = min(training.batch_size, len(y))
+        n_rows = pad_rows(self._batch_size, specs[0].widths[-1])
         self._parameters = Parameters(
-            [model.widths for model in models],
-            [model.stages for model in models],
+            [spec.widths for spec in specs],
+            [spec.layers for spec in specs],
             training.optimizer,
-            [member.task.training.learning_rate for member in self.members],
+            [model.task.training.learning_rate for model in self.models],
             first.epochs * -(-len(y) // training.batch_size),
-            first.way.masked,
+            plan.mask_gradients,
             x.device,
         )
-        self._tally = Tally(models, rows, first.way.slots, x.device)
-        parts = parts_of(models, rows, first.way, x.device)
-        inputs, ones = (
-            torch.zeros(len(models) * rows * width, device=x.device)
-            for width in models[0].widths[:: len(models[0].widths) - 1]
+        self._metrics = MetricAccumulator(specs, n_rows, plan.metric_slots, x.device)
+        blocks = create_blocks(specs, n_rows, plan, x.device)
+        inputs, targets = (
+            torch.zeros(len(specs) * n_rows * width, device=x.device)
+            for width in specs[0].widths[:: len(specs[0].widths) - 1]
         )
-        self._sized: dict[int, Sized] = {}
-        for size in {self._batch, len(y) % self._batch or self._batch}:
-            batch = self._tally.batch(inputs, ones, size)
-            passes = [Pass(part, self._parameters, batch) for part in parts]
-            self._sized[size] = Sized(batch, passes)
-        drops = any(stage.rates for stage in models[0].stages)
-        # Dropout's draws come from the processor.
-        self._recorded = Recorded() if first.way.recorded and not drops else None
-        self._lying = [
-            [self._parameters.parts(place, flat) for flat in self._parameters.near] for place in range(len(models))
+        self._sized: dict[int, SizedPasses] = {}
+        for size in {self._batch_size, len(y) % self._batch_size or self._batch_size}:
+            batch = self._metrics.create_batch(inputs, targets, size)
+            passes = [BatchPass(block, self._parameters, batch) for block in blocks]
+            self._sized[size] = SizedPasses(batch, passes)
+        has_dropout = any(layer.dropout_rates for layer in specs[0].layers)
+        # Dropout is drawn on the CPU, which a graph cannot do.
+        self._graph_step = CudaGraphStep() if plan.use_cuda_graph and not has_dropout else None
+        self._host_views = [
+            [self._parameters.trial_views(trial, flat) for flat in self._parameters.host] for trial in range(len(specs))
         ]
-        self._exchange(lambda lying, kept: lying.copy_(kept))
-        self._parameters.send()
+        self._exchange(lambda stored, own: stored.copy_(own))
+        self._parameters.to_device()
 
-    @without_denormals()
-    def epoch(self) -> list[tuple[float, float]]:
-        """Train each member for one epoch; afterwards it holds its weights and moments itself.
+    @flush_denormals()
+    def train_epoch(self) -> list[tuple[float, float]]:
+        """Train each model for one epoch, and copy weights and moments back to the models.
 
         Returns:
-            For each its mean loss and its share of wrong samples, over train, while the weights moved.
+            For each model its mean loss and its error over train, while the weights changed.
         """
         samples = len(self._y)
-        order = self._order(samples)
-        streams = [member.stream() for member in self.members]
+        order = self._draw_orders(samples)
+        streams = [model.dropout_stream() for model in self.models]
         for sized in self._sized.values():
-            for part in sized.passes:
-                part.streams[:] = streams[part.first :]
-        for chosen in torch.split(order, self._batch, 1):
-            if self._recorded and chosen.shape[1] == self._batch:
-                self._recorded.step(chosen, self._step)
+            for batch_pass in sized.passes:
+                batch_pass.dropout_streams[:] = streams[batch_pass.first :]
+        for rows in torch.split(order, self._batch_size, 1):
+            if self._graph_step and rows.shape[1] == self._batch_size:
+                self._graph_step.run(rows, self._step)
             else:
-                self._step(chosen)
-        self._parameters.fetch()
-        self._exchange(lambda lying, kept: kept.copy_(lying))
-        for member in self.members:
-            member.epochs += 1
-        return self._tally.end(samples)
+                self._step(rows)
+        self._parameters.to_host()
+        self._exchange(lambda stored, own: own.copy_(stored))
+        for model in self.models:
+            model.epochs += 1
+        return self._metrics.finish_epoch(samples)
 
-    def _order(self, samples: int) -> Tensor:
-        """For each trial the order of train in the next epoch, (trials, samples)."""
-        order = torch.empty(len(self.members), samples, dtype=torch.int64, device=self._x.device)
+    def _draw_orders(self, samples: int) -> Tensor:
+        """Draw the order of train for each trial, (n_trials, samples)."""
+        orders = torch.empty(len(self.models), samples, dtype=torch.int64, device=self._x.device)
 
-        def draw(place: int) -> None:
-            order[place].copy_(self.members[place].order(samples))
+        def draw(trial: int) -> None:
+            orders[trial].copy_(self.models[trial].draw_order(samples))
 
-        if order.is_cuda:
-            # The device would wait for them as long as it trains.
+        if orders.is_cuda:
+            # Drawn one after the other, they would take as long as the training on the device.
             with ThreadPoolExecutor() as threads:
-                list(threads.map(draw, range(len(order))))
+                list(threads.map(draw, range(len(orders))))
         else:
-            for place in range(len(order)):
-                draw(place)
-        return order
+            for trial in range(len(orders)):
+                draw(trial)
+        return orders
 
-    def _step(self, chosen: Tensor) -> None:
-        samples = chosen.shape[1]
+    def _step(self, rows: Tensor) -> None:
+        """Train on one batch; ``rows`` are the samples of each trial, (n_trials, batch_size)."""
+        samples = rows.shape[1]
         batch, passes = self._sized[samples].batch, self._sized[samples].passes
-        padding = batch.rows - samples
+        padding = batch.n_rows - samples
         if padding:
-            # Real samples again, which count nothing: nothing else is as sure to give numbers that the others give.
-            chosen = torch.cat([chosen, chosen[:, :1].expand(-1, padding)], 1)
-        flat = chosen.reshape(-1)
+            # Real samples again, with weight 0: any others might give numbers that are not finite.
+            rows = torch.cat([rows, rows[:, :1].expand(-1, padding)], 1)
+        flat = rows.reshape(-1)
         torch.index_select(self._x, 0, flat, out=batch.inputs.view(len(flat), -1))
-        labels = self._y.index_select(0, flat).view(chosen.shape)
-        batch.ones.copy_(one_hot(labels, batch.ones.shape[1]))
-        beside_each_other([partial(part.step, self._tally.slot) for part in passes], self._x.device)
-        self._tally.add(labels, samples)
+        labels = self._y.index_select(0, flat).view(rows.shape)
+        batch.targets.copy_(one_hot(labels, batch.targets.shape[1]))
+        run_concurrently([partial(batch_pass.run, self._metrics.slot) for batch_pass in passes], self._x.device)
+        self._metrics.add(labels, samples)
         self._parameters.step()
 
-    def _exchange(self, move: Callable[[Tensor, Tensor], object]) -> None:
-        """Between the memory of the group and that of each member."""
-        for lies, member in zip(self._lying, self.members, strict=True):
-            names = MOMENTS[member.task.training.optimizer]
-            pairs = zip(member.model.parameters(), member.moments, strict=True)
-            kept = [(parameter.detach(), *(moments[name] for name in names)) for parameter, moments in pairs]
-            for number, flat in enumerate(lies):
-                for lying, own in zip(flat, kept, strict=True):
-                    # PyTorch's linear layers hold (units, inputs).
-                    move(lying.T if lying.dim() > 1 else lying, own[number])
+    def _exchange(self, copy: Callable[[Tensor, Tensor], object]) -> None:
+        """Copy between the memory of the group and that of each model, in the direction of ``copy``."""
+        for views, model in zip(self._host_views, self.models, strict=True):
+            names = MOMENTS[model.task.training.optimizer]
+            pairs = zip(model.module.parameters(), model.moments, strict=True)
+            own = [(parameter.detach(), *(moments[name] for name in names)) for parameter, moments in pairs]
+            for number, flat in enumerate(views):
+                for stored, arrays in zip(flat, own, strict=True):
+                    # PyTorch's linear layers store (units, inputs).
+                    copy(stored.T if stored.dim() > 1 else stored, arrays[number])

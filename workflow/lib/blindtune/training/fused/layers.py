@@ -1,46 +1,47 @@
-"""What of an architecture the fused trainer trains: its dense layers, and how wide each lies in memory."""
+"""The dense layers of an architecture, as the fused trainer computes them, and their widths in memory."""
 
 import math
 from dataclasses import dataclass
 
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Activation, Dense, Dropout, Flatten
-from blindtune.training.fused.execution import Way
+from blindtune.training.fused.execution import ExecutionPlan
 
-#: Every block of memory begins at a multiple of so many values, and rows of a batch are rounded up to as many samples:
-#: then what comes of a trial does not depend on where it lies.
-ALIGNED = 16
+#: Every block of memory begins at a multiple of so many values, and batches are padded to a multiple of so many rows:
+#: then a trial's numbers do not depend on its position in memory.
+ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One dense layer.
+class DenseLayer:
+    """One dense layer, with the dropout before it and the activation after it.
 
     Attributes:
-        inputs, units: its width before and behind.
-        activation: what follows the weighted sum.
-        rates: of the dropouts that its input goes through.
+        inputs: number of inputs.
+        units: number of units.
+        activation: applied to the weighted sums.
+        dropout_rates: of each dropout that the inputs go through.
     """
 
     inputs: int
     units: int
     activation: Activation
-    rates: tuple[float, ...]
+    dropout_rates: tuple[float, ...]
 
 
-def stages_of(architecture: Architecture) -> tuple[Stage, ...]:
-    """The dense layers of a multilayer perceptron.
+def extract_layers(architecture: Architecture) -> tuple[DenseLayer, ...]:
+    """Return the dense layers of a multilayer perceptron.
 
     Raises:
-        ValueError: it has a layer of another kind, or does not end with a dense one.
+        ValueError: it has a layer of another kind, or the last layer is not a dense one.
     """
-    stages: list[Stage] = []
+    layers: list[DenseLayer] = []
     rates: list[float] = []
     inputs = math.prod(architecture.input_shape)
     for number, layer in enumerate(architecture.layers, 1):
         match layer:
             case Dense():
-                stages.append(Stage(inputs, layer.units, layer.activation, tuple(rates)))
+                layers.append(DenseLayer(inputs, layer.units, layer.activation, tuple(rates)))
                 inputs, rates = layer.units, []
             case Dropout():
                 rates += [layer.rate] if layer.rate else []
@@ -48,25 +49,32 @@ def stages_of(architecture: Architecture) -> tuple[Stage, ...]:
                 pass
             case _:
                 raise ValueError(f"layer {number} ({layer.kind}): the fused trainer trains dense layers and dropout")
-    if not stages or rates or not isinstance(architecture.layers[-1], Dense):
+    if not layers or rates or not isinstance(architecture.layers[-1], Dense):
         raise ValueError("the fused trainer needs a dense layer at the end")
-    return tuple(stages)
+    return tuple(layers)
 
 
-def widths_of(stages: tuple[Stage, ...], way: Way) -> tuple[int, ...]:
-    """Units of memory at each boundary between layers, the input and the output included; these two as they are.
+def compute_widths(layers: tuple[DenseLayer, ...], plan: ExecutionPlan) -> tuple[int, ...]:
+    """Return the units in memory at each boundary between layers, from the input to the output.
+
+    Input and output are not padded.
 
     Args:
-        stages: of one trial, on which alone its widths depend.
-        way: how they are computed.
+        layers: of one trial; its widths must not depend on other trials.
+        plan: tells how hidden layers are padded.
     """
-    hidden = [-(-stage.units // way.units) * way.units for stage in stages[:-1]]
-    if way.alike and hidden:
+    hidden = [-(-layer.units // plan.width_multiple) * plan.width_multiple for layer in layers[:-1]]
+    if plan.uniform_widths and hidden:
         hidden = [max(hidden)] * len(hidden)
-    return (stages[0].inputs, *hidden, stages[-1].units)
+    return (layers[0].inputs, *hidden, layers[-1].units)
 
 
-def rows_of(samples: int, classes: int) -> int:
-    """Rows of memory for a batch of ``samples``: the scores of a trial fill whole vectors of the processor, too."""
-    unit = max(ALIGNED, 32 // math.gcd(classes, 32))
+def pad_rows(samples: int, classes: int) -> int:
+    """Return the rows in memory for a batch, so that the scores of a trial fill whole vector registers too.
+
+    Args:
+        samples: in the batch.
+        classes: number of classes.
+    """
+    unit = max(ALIGNMENT, 32 // math.gcd(classes, 32))
     return -(-samples // unit) * unit

@@ -1,4 +1,4 @@
-"""Groups of trials on their way: epoch by epoch, each trial until its own end."""
+"""The training loop of groups: epoch by epoch, each trial until it ends."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,111 +9,141 @@ from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
-from blindtune.training.base import EpochTracker, Outcome, TrainingOptions, TrainingTask, finite, report_each_epoch_once
-from blindtune.training.fused.execution import Way
-from blindtune.training.fused.group import Group, Member
-from blindtune.training.pytorch import Samples, architecture_of, evaluate
+from blindtune.training.base import (
+    EpochTracker,
+    Outcome,
+    TrainingOptions,
+    TrainingTask,
+    finite_or_none,
+    report_each_epoch_once,
+)
+from blindtune.training.fused.execution import ExecutionPlan
+from blindtune.training.fused.group import FusedGroup, FusedModel
+from blindtune.training.pytorch import Samples, evaluate, require_architecture
 
 
-class Trial:
-    """A task on its way.
+class FusedTrial:
+    """A job, its model and its epochs.
 
     Attributes:
-        place: among the tasks that came with it.
-        parameters: trainable ones.
-        member: its model, as far as it is trained.
-        progress: its epochs.
-        clock: its own.
+        index: of the job in its batch.
+        task: what is trained.
+        clock: of the job.
+        n_parameters: number of trainable parameters.
+        model: the model, in its current state.
+        tracker: its epochs.
     """
 
-    def __init__(self, place: int, task: TrainingTask, session: TrainingOptions, way: Way) -> None:
-        self.place = place
-        self.task = task
-        self.clock = session.clock
-        self.parameters = count_parameters(architecture_of(task))
-        self._way = way
-        self._session = replace(session, after_epoch=report_each_epoch_once(session.after_epoch))
-        self.begin()
+    def __init__(self, index: int, task: TrainingTask, options: TrainingOptions, plan: ExecutionPlan) -> None:
+        """Build the model.
 
-    def begin(self) -> None:
-        """Stand where the training begins, at first or again; raises ValueError where it cannot be fused."""
+        Args:
+            index: of the job in its batch.
+            task: what to train.
+            options: how.
+            plan: how it is executed.
+
+        Raises:
+            ValueError: the fused trainer does not train its layers.
+        """
+        self.index = index
+        self.task = task
+        self.clock = options.clock
+        self.n_parameters = count_parameters(require_architecture(task))
+        self._plan = plan
+        self._options = replace(options, after_epoch=report_each_epoch_once(options.after_epoch))
+        self.start()
+
+    def start(self) -> None:
+        """Begin the training, from the start or the state; may be called again, to train again."""
         with self.clock.measure("build"):
-            self.member = Member(self.task, self._way)
-            if self._session.state:
-                self.member.go_on(self._session.state.epochs, self._session.state.arrays)
-        self.progress = EpochTracker(self.task.training.epochs, self._session)
+            self.model = FusedModel(self.task, self._plan)
+            if self._options.state:
+                self.model.load_state(self._options.state.epochs, self._options.state.arrays)
+        self.tracker = EpochTracker(self.task.training.epochs, self._options)
 
     def outcome(self) -> Outcome:
-        """What the training gave."""
-        return self.progress.outcome(self.parameters, self.member.weights, self.member.state)
+        """Return the outcome of the training."""
+        return self.tracker.outcome(self.n_parameters, self.model.get_weights, self.model.save_state)
 
 
-class Course:
-    """Trains groups on train and scores each trial on dev, alone, as whoever rebuilds it will do."""
+class FusedTrainingLoop:
+    """Trains groups on train, and scores each trial alone on dev, as a rebuilt model is scored."""
 
     def __init__(self, train: Samples, dev: Samples) -> None:
         self._train = train
         self._dev = dev
 
-    def run(self, trials: Sequence[Trial]) -> Iterator[tuple[int, Outcome | Exception]]:
-        """Train a group of one kind; the place of each trial and its outcome, as it ends.
+    def run(self, trials: Sequence[FusedTrial]) -> Iterator[tuple[int, Outcome | Exception]]:
+        """Train a group.
 
-        Where memory is short, or something fails, those that have not ended begin again in halves: what goes wrong
-        with one concerns no other.
+        If memory runs out or anything else fails, the trials that have not ended start again in two halves, down to
+        single trials: a failure of one does not affect the others.
+
+        Args:
+            trials: with the same `blindtune.training.fused.group.group_key`.
+
+        Yields:
+            The index of a trial and its outcome or error, as soon as it ends.
         """
         ended: set[int] = set()
         try:
-            for place, outcome in self._run(trials):
-                ended.add(place)
-                yield place, outcome
+            for index, outcome in self._run(trials):
+                ended.add(index)
+                yield index, outcome
         except UserError:
             raise
-        except Exception as error:  # of one trial alone it is the outcome, whatever it is
+        except Exception as error:  # of a single trial, any error is its outcome
             if len(trials) == 1:
-                yield trials[0].place, error
+                yield trials[0].index, error
                 return
         else:
             return
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        left = [trial for trial in trials if trial.place not in ended]
-        for trial in left:
-            trial.begin()
-        half = -(-len(left) // 2)
-        for part in filter(None, (left[:half], left[half:])):
+        remaining = [trial for trial in trials if trial.index not in ended]
+        for trial in remaining:
+            trial.start()
+        half = -(-len(remaining) // 2)
+        for part in filter(None, (remaining[:half], remaining[half:])):
             yield from self.run(part)
 
-    def _run(self, trials: Sequence[Trial]) -> Iterator[tuple[int, Outcome]]:
-        group: Group | None = None
+    def _run(self, trials: Sequence[FusedTrial]) -> Iterator[tuple[int, Outcome]]:
+        group: FusedGroup | None = None
         while trials:
             watch = Stopwatch()
             with watch.measure("train"):
-                group = group or Group(
-                    [trial.member for trial in trials], torch.as_tensor(self._train.x), self._train.y
+                group = group or FusedGroup(
+                    [trial.model for trial in trials], torch.as_tensor(self._train.x), self._train.y
                 )
-                measured = group.epoch()
-            _share(watch, trials)
-            going = []
-            for trial, (loss, error) in zip(trials, measured, strict=True):
-                if trial.progress.add(self._scored(trial, loss, error), trial.member.weights):
-                    going.append(trial)
+                means = group.train_epoch()
+            _share_time(watch, trials)
+            continuing = []
+            for trial, (loss, error) in zip(trials, means, strict=True):
+                if trial.tracker.add(self._score(trial, loss, error), trial.model.get_weights):
+                    continuing.append(trial)
                 else:
-                    yield trial.place, trial.outcome()
-            if len(going) < len(trials):
-                trials, group = going, None
+                    yield trial.index, trial.outcome()
+            if len(continuing) < len(trials):
+                trials, group = continuing, None
 
-    def _scored(self, trial: Trial, loss: float, error: float) -> EpochMetrics:
-        model = trial.member.model
+    def _score(self, trial: FusedTrial, train_loss: float, train_error: float) -> EpochMetrics:
+        module = trial.model.module
         with trial.clock.measure("evaluate"):
-            dev_loss, dev_error = evaluate(model.to(self._dev.y.device), self._dev, trial.task)
-            model.to("cpu")
-        return EpochMetrics(train_loss=finite(loss), train_error=error, dev_loss=finite(dev_loss), dev_error=dev_error)
+            dev_loss, dev_error = evaluate(module.to(self._dev.y.device), self._dev, trial.task)
+            module.to("cpu")
+        return EpochMetrics(
+            train_loss=finite_or_none(train_loss),
+            train_error=train_error,
+            dev_loss=finite_or_none(dev_loss),
+            dev_error=dev_error,
+        )
 
 
-def _share(watch: Stopwatch, trials: Sequence[Trial]) -> None:
-    """Book the time of an epoch on the trials' clocks by their parameters: so is their arithmetic."""
-    whole = sum(trial.parameters for trial in trials)
+def _share_time(watch: Stopwatch, trials: Sequence[FusedTrial]) -> None:
+    """Add the time of an epoch to the trials' clocks, in proportion to their parameters and so to their arithmetic."""
+    whole = sum(trial.n_parameters for trial in trials)
     for part, seconds in watch.seconds.items():
         for trial in trials:
-            share = trial.parameters / whole
+            share = trial.n_parameters / whole
             trial.clock.add(part, share * seconds.wall, share * seconds.cpu)

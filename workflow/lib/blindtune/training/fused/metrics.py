@@ -1,61 +1,72 @@
-"""What comes of the batches of a group: loss and wrong samples, summed over several batches at once."""
+"""Loss and error of a group over an epoch, computed for several batches at a time."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from blindtune.training.fused.forward_backward import Batch, Model, alike, output_of
-from blindtune.training.fused.layers import rows_of
-from blindtune.training.fused.ops import measured
+from blindtune.training.fused.forward_backward import Batch, ModelSpec, find_spans, output_key
+from blindtune.training.fused.layers import pad_rows
+from blindtune.training.fused.ops import sample_losses
 
 
-class Tally:
-    """Sums of an epoch so far."""
+class MetricAccumulator:
+    """Sums of losses and errors since the epoch began.
 
-    def __init__(self, models: Sequence[Model], rows: int, slots: int, device: torch.device) -> None:
-        """Make room for ``slots`` batches of ``rows`` rows of memory, which are then summed."""
-        self._inputs = models[0].widths[0]
-        self._runs = alike(models, output_of)
+    Scores are kept in slots, one for each batch; when all slots are used, their losses are computed at once.
+    """
+
+    def __init__(self, models: Sequence[ModelSpec], n_rows: int, slots: int, device: torch.device) -> None:
+        """Allocate the slots.
+
+        Args:
+            models: of the group.
+            n_rows: rows in memory of the largest batch.
+            slots: batches whose scores are kept.
+            device: where.
+        """
+        self._n_inputs = models[0].widths[0]
+        self._spans = find_spans(models, output_key)
         self._slots = slots
-        shape = (len(models), slots, rows)
+        shape = (len(models), slots, n_rows)
         self._scores = torch.zeros(len(models), models[0].widths[-1], *shape[1:], device=device)
         self._labels = torch.zeros(shape, dtype=torch.int64, device=device)
         self._counts = torch.zeros(shape[1:], dtype=torch.float32, device=device)
         self._used = 0
         self._loss = torch.zeros(len(models), dtype=torch.float64, device=device)
-        self._wrong = torch.zeros(len(models), dtype=torch.int64, device=device)
+        self._n_wrong = torch.zeros(len(models), dtype=torch.int64, device=device)
 
-    def batch(self, inputs: Tensor, ones: Tensor, samples: int) -> Batch:
-        """Room for a batch of so many samples of each trial.
+    def create_batch(self, inputs: Tensor, targets: Tensor, samples: int) -> Batch:
+        """Return the memory of a batch.
 
         Args:
-            inputs, ones: memory for the whole of a `Batch`, in a row.
-            samples: not more than there is room for.
+            inputs: flat memory for the inputs of the largest batch.
+            targets: flat memory for its targets.
+            samples: of each trial in the batch.
         """
         trials, classes = self._scores.shape[:2]
-        rows = rows_of(samples, classes)
-        shares = torch.zeros(rows, device=ones.device)
-        shares[:samples] = 1 / samples
-        values = self._inputs
+        n_rows = pad_rows(samples, classes)
+        row_weights = torch.zeros(n_rows, device=targets.device)
+        row_weights[:samples] = 1 / samples
+        values = self._n_inputs
         return Batch(
-            inputs[: trials * rows * values].view(trials, rows, values),
-            ones[: trials * classes * rows].view(trials, classes, rows),
-            shares,
-            [self._scores[:, :, slot, :rows] for slot in range(self._slots)],
+            inputs[: trials * n_rows * values].view(trials, n_rows, values),
+            targets[: trials * classes * n_rows].view(trials, classes, n_rows),
+            row_weights,
+            [self._scores[:, :, slot, :n_rows] for slot in range(self._slots)],
         )
 
     @property
     def slot(self) -> int:
-        """Where the scores of the next batch are to be put."""
+        """The slot for the scores of the next batch."""
         return self._used
 
     def add(self, labels: Tensor, samples: int) -> None:
-        """Take note that the scores of a batch stand in its slot.
+        """Count a batch whose scores have been written to its slot.
 
         Args:
-            labels: (trials, rows of memory).
-            samples: rows that count; those behind them are padding.
+            labels: (n_trials, n_rows) int64.
+            samples: number of rows before the padding.
         """
         self._labels[:, self._used, : labels.shape[1]] = labels
         self._counts[self._used] = 0
@@ -64,23 +75,27 @@ class Tally:
         if self._used == self._slots:
             self._sum()
 
-    def end(self, samples: int) -> list[tuple[float, float]]:
-        """For each trial its mean loss and its share of wrong samples over an epoch of so many; begin another."""
+    def finish_epoch(self, samples: int) -> list[tuple[float, float]]:
+        """Return mean loss and error of each trial, and start a new epoch.
+
+        Args:
+            samples: number of samples in the epoch.
+        """
         self._sum()
-        pairs = zip((self._loss / samples).tolist(), self._wrong.tolist(), strict=True)
-        found = [(loss, wrong / samples) for loss, wrong in pairs]
+        pairs = zip((self._loss / samples).tolist(), self._n_wrong.tolist(), strict=True)
+        means = [(loss, n_wrong / samples) for loss, n_wrong in pairs]
         self._loss.zero_()
-        self._wrong.zero_()
-        return found
+        self._n_wrong.zero_()
+        return means
 
     def _sum(self) -> None:
-        # Always over all slots: how a trial's sums are ordered must not depend on how many are used.
+        # Always over all slots: the order of a trial's sums must not depend on how many are used.
         self._counts[self._used :] = 0
         counts = self._counts.view(-1)
-        for (activation, loss), run in self._runs:
-            places = slice(run.start, run.stop)
-            scores, labels = self._scores[places].flatten(2), self._labels[places].flatten(1)
-            each, wrong = measured(scores, labels, activation, loss)
-            self._loss[places] += each.mul_(counts).sum(1, dtype=torch.float64)
-            self._wrong[places] += (wrong & (counts > 0)).sum(1)
+        for (activation, loss), span in self._spans:
+            trials = slice(span.start, span.stop)
+            scores, labels = self._scores[trials].flatten(2), self._labels[trials].flatten(1)
+            losses, wrong = sample_losses(scores, labels, activation, loss)
+            self._loss[trials] += losses.mul_(counts).sum(1, dtype=torch.float64)
+            self._n_wrong[trials] += (wrong & (counts > 0)).sum(1)
         self._used = 0

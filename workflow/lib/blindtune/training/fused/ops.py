@@ -1,7 +1,7 @@
-"""Activations, losses and optimizers of many models at once, each with its derivative, written out.
+"""Activations, losses and optimizers for many models at a time, with their derivatives.
 
-All work in place, value by value or sample by sample, so that a model's numbers do not depend on its neighbours.
-Their definitions are PyTorch's (`blindtune.models.pytorch`, ``torch.optim``).
+Every operation works in place, value by value or sample by sample, so that a model's numbers do not depend on the other
+models. The definitions are PyTorch's (`blindtune.models.pytorch`, ``torch.optim``).
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 _aten = torch.ops.aten
 
 
-#: As tensors: PyTorch makes one of every number that it is given, which takes as long as small operations themselves.
+#: Cached scalar tensors: converting a Python number to a tensor costs as much as a small in-place operation.
 _ONE, _TWO = torch.tensor(1.0), torch.tensor(2.0)
 
 
@@ -27,11 +27,11 @@ def _tanh(z: Tensor) -> None:
     if z.is_cuda:
         z.tanh_()
         return
-    # 2 sigmoid(2 z) - 1, within 2e-7 of tanh: on some processors a fifth of the time of torch.tanh.
+    # 2 sigmoid(2 z) - 1, within 2e-7 of tanh: on some CPUs a fifth of the time of torch.tanh.
     z.mul_(_TWO).sigmoid_().mul_(_TWO).sub_(_ONE)
 
 
-#: In place; softmax is not among them, since it looks at more than one value.
+#: Activations, in place; without softmax, which depends on more than one value.
 FORWARD: dict[str, Callable[[Tensor], object]] = {
     "linear": lambda z: None,
     "relu": torch.relu_,
@@ -44,20 +44,20 @@ FORWARD: dict[str, Callable[[Tensor], object]] = {
     "gelu": lambda z: z.copy_(functional.gelu(z)),
 }
 
-#: Those whose value at 0 is not 0, so that units that are only padding must be set to 0.
+#: Activations whose value at 0 is not 0: padding must be set to 0 after them.
 NOT_ZERO_AT_ZERO = {"sigmoid", "exponential", "softplus", "softmax"}
 
 
-def _gelu_backward(d: Tensor, a: Tensor, z: Tensor) -> None:
-    d.copy_(_aten.gelu_backward(d, z))
+def _gelu_backward(gradient: Tensor, output: Tensor, input: Tensor) -> None:
+    gradient.copy_(_aten.gelu_backward(gradient, input))
 
 
-def _elu_backward(d: Tensor, a: Tensor, alpha: float, scale: float) -> None:
-    d.copy_(_aten.elu_backward(d, alpha, scale, 1.0, True, a))
+def _elu_backward(gradient: Tensor, output: Tensor, alpha: float, scale: float) -> None:
+    gradient.copy_(_aten.elu_backward(gradient, alpha, scale, 1.0, True, output))
 
 
-#: From the derivative by the activation's result, that result and (gelu alone) its input, to the derivative by its
-#: input, in place of the first.
+#: Derivatives of activations. Arguments: the gradient with respect to the output, which becomes the one with respect to
+#: the input, in place; the output; the input, which only gelu reads.
 BACKWARD: dict[str, Callable[[Tensor, Tensor, Tensor], object]] = {
     "linear": lambda d, a, z: None,
     "relu": lambda d, a, z: _aten.threshold_backward.grad_input(d, a, 0, grad_input=d),
@@ -71,86 +71,108 @@ BACKWARD: dict[str, Callable[[Tensor, Tensor, Tensor], object]] = {
 }
 
 
-def softmax_backward(d: Tensor, a: Tensor, dim: int) -> None:
-    """The same for softmax along ``dim``."""
-    d.sub_((d * a).sum(dim, keepdim=True)).mul_(a)
-
-
-def derivative(s: Tensor, d: Tensor, z: Tensor, ones: Tensor, shares: Tensor, activation: str, loss: str) -> None:
-    """The derivative of a batch's mean loss by the weighted sums of the last layer.
+def softmax_backward(gradient: Tensor, output: Tensor, dim: int) -> None:
+    """Turn the gradient with respect to the output of a softmax into the one with respect to its input, in place.
 
     Args:
-        s: the scores, (trials, classes, rows of memory).
-        d: takes the derivative, of the same shape.
-        z: the weighted sums; looked at for gelu alone.
-        ones: 1 where the label is, of the same shape.
-        shares: of each row in the mean, 0 for padding, (rows of memory,).
+        gradient: of any shape.
+        output: of the softmax, of the same shape.
+        dim: the dimension over which it normalises.
+    """
+    gradient.sub_((gradient * output).sum(dim, keepdim=True)).mul_(output)
+
+
+def loss_gradient(
+    scores: Tensor,
+    gradient: Tensor,
+    sums: Tensor,
+    targets: Tensor,
+    row_weights: Tensor,
+    activation: str,
+    loss: str,
+) -> None:
+    """Compute the gradient of a batch's mean loss with respect to the weighted sums of the last layer.
+
+    Args:
+        scores: (n_trials, n_classes, n_rows), the output of the last layer.
+        gradient: of the same shape; takes the result.
+        sums: of the same shape, the weighted sums; only gelu reads them.
+        targets: of the same shape, 1 for the label and else 0.
+        row_weights: (n_rows,), weight of each row in the mean; 0 for padding.
         activation: of the last layer; linear: the scores are logits.
-        loss: as `blindtune.training.base.Training` names it.
+        loss: as `blindtune.config.training.Training` names it.
     """
     if loss == "mean_squared_error":
-        _of_squared(s, d, ones, activation)
+        _squared_error_gradient(scores, gradient, targets, activation)
     elif activation == "linear":
-        torch.softmax(s, 1, out=d)
-        d.sub_(ones)
+        torch.softmax(scores, 1, out=gradient)
+        gradient.sub_(targets)
     else:
-        _of_entropy(s, d, ones)
+        _cross_entropy_gradient(scores, gradient, targets)
     if activation == "softmax":
-        softmax_backward(d, s, 1)
+        softmax_backward(gradient, scores, 1)
     elif activation != "linear":
-        BACKWARD[activation](d, s, z)
-    d.mul_(shares)
+        BACKWARD[activation](gradient, scores, sums)
+    gradient.mul_(row_weights)
 
 
-def _of_entropy(s: Tensor, d: Tensor, ones: Tensor) -> None:
-    """Of the entropy of what is a probability up to a factor, by it."""
-    inside = s.clamp(EPSILON, 1 - EPSILON)
-    torch.div(inside, inside.sum(1, keepdim=True), out=d)
-    d.sub_(ones).div_(inside).mul_(inside == s)
+def _cross_entropy_gradient(scores: Tensor, gradient: Tensor, targets: Tensor) -> None:
+    """Compute the gradient of the cross-entropy with respect to scores that are probabilities up to a factor."""
+    clamped = scores.clamp(EPSILON, 1 - EPSILON)
+    torch.div(clamped, clamped.sum(1, keepdim=True), out=gradient)
+    gradient.sub_(targets).div_(clamped).mul_(clamped == scores)
 
 
-def _of_squared(s: Tensor, d: Tensor, ones: Tensor, activation: str) -> None:
-    """Of the squared error of probabilities: by them, or by the logits that they are given by."""
-    p = s.softmax(1) if activation == "linear" else s
-    torch.sub(p, ones, out=d)
-    d.mul_(2 / s.shape[1])
+def _squared_error_gradient(scores: Tensor, gradient: Tensor, targets: Tensor, activation: str) -> None:
+    """Compute the gradient of the squared error with respect to probabilities, or to logits if activation is linear."""
+    probabilities = scores.softmax(1) if activation == "linear" else scores
+    torch.sub(probabilities, targets, out=gradient)
+    gradient.mul_(2 / scores.shape[1])
     if activation == "linear":
-        softmax_backward(d, p, 1)
+        softmax_backward(gradient, probabilities, 1)
 
 
-def measured(s: Tensor, labels: Tensor, activation: str, loss: str) -> tuple[Tensor, Tensor]:
-    """The loss of each sample, and whether it is wrong.
+def sample_losses(scores: Tensor, labels: Tensor, activation: str, loss: str) -> tuple[Tensor, Tensor]:
+    """Compute the loss of each sample, and whether it is classified wrong.
 
     Args:
-        s: the scores, (trials, classes, samples).
-        labels: (trials, samples).
+        scores: (n_trials, n_classes, n_samples), the output of the last layer.
+        labels: (n_trials, n_samples) int64.
         activation: of the last layer; linear: the scores are logits.
-        loss: as `blindtune.training.base.Training` names it.
+        loss: as `blindtune.config.training.Training` names it.
 
     Returns:
-        (trials, samples) each.
+        Losses, (n_trials, n_samples) float32, and errors, of the same shape, bool.
     """
     logits = activation == "linear"
     if loss == "mean_squared_error":
-        p = s.softmax(1) if logits else s
-        each = (p - one_hot(labels, s.shape[1])).square().mean(1)
+        probabilities = scores.softmax(1) if logits else scores
+        losses = (probabilities - one_hot(labels, scores.shape[1])).square().mean(1)
     else:
-        log = torch.log_softmax(s if logits else s.clamp(EPSILON, 1 - EPSILON).log(), 1)
-        each = log.gather(1, labels.unsqueeze(1)).squeeze(1).neg()
-    return each, _argmax(s) != labels
+        log = torch.log_softmax(scores if logits else scores.clamp(EPSILON, 1 - EPSILON).log(), 1)
+        losses = log.gather(1, labels.unsqueeze(1)).squeeze(1).neg()
+    return losses, _argmax(scores) != labels
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """1 where the label is: from (trials, samples) to (trials, classes, samples)."""
+    """Return 1 for the label of each sample and 0 for the other classes.
+
+    Args:
+        labels: (n_trials, n_samples) int64.
+        classes: number of classes.
+
+    Returns:
+        (n_trials, n_classes, n_samples) float32.
+    """
     known = torch.arange(classes, device=labels.device).view(1, -1, 1)
     return (labels.unsqueeze(1) == known).to(torch.float32)
 
 
-def _argmax(s: Tensor) -> Tensor:
-    """The first of the highest scores."""
-    if s.shape[1] == 2:
-        return (s[:, 1] > s[:, 0]).to(torch.int64)
-    return s.transpose(1, 2).contiguous().argmax(2)
+def _argmax(scores: Tensor) -> Tensor:
+    """Return the class of the highest score, of equal ones the first."""
+    if scores.shape[1] == 2:
+        return (scores[:, 1] > scores[:, 0]).to(torch.int64)
+    return scores.transpose(1, 2).contiguous().argmax(2)
 
 
 #: Arrays that an optimizer keeps for each weight, under PyTorch's names.
@@ -163,45 +185,51 @@ MOMENTS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Values:
-    """Weights that are updated with one step size.
+class ParamGroup:
+    """Weights that are updated with one learning rate.
 
     Attributes:
-        rate: the step size.
-        weights, gradient: one or more pieces of each, in the same order.
-        moments: pieces of those of `MOMENTS`.
-        steps: for each piece the number of the last step.
+        learning_rate: the step size.
+        weights: one or more pieces.
+        gradients: of each piece.
+        moments: pieces of each array of `MOMENTS`.
+        steps: number of steps so far, for each piece.
     """
 
-    rate: float
+    learning_rate: float
     weights: list[Tensor]
-    gradient: list[Tensor]
+    gradients: list[Tensor]
     moments: list[list[Tensor]]
     steps: list[Tensor]
 
 
-def update(kind: str, values: Values) -> None:
-    """One step of an optimizer of `MOMENTS` with PyTorch's defaults, in place; the gradient is lost."""
-    weights, gradients = values.weights, values.gradient
-    match kind:
+def update(optimizer: str, group: ParamGroup) -> None:
+    """Do one step of an optimizer with PyTorch's default arguments, in place; overwrites the gradient.
+
+    Args:
+        optimizer: a key of `MOMENTS`.
+        group: what to update.
+    """
+    weights, gradients, rate = group.weights, group.gradients, group.learning_rate
+    match optimizer:
         case "sgd":
-            torch._foreach_add_(weights, gradients, alpha=-values.rate)
+            torch._foreach_add_(weights, gradients, alpha=-rate)
         case "rmsprop":
-            for weight, gradient, square in zip(weights, gradients, *values.moments, strict=True):
+            for weight, gradient, square in zip(weights, gradients, *group.moments, strict=True):
                 square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
-                weight.addcdiv_(gradient, square.sqrt().add_(1e-8), value=-values.rate)
+                weight.addcdiv_(gradient, square.sqrt().add_(1e-8), value=-rate)
         case _:
-            step, decay = (adam, 0.0) if kind == "adam" else (adamw, 0.01)
-            mean, square = values.moments
+            step, decay = (adam, 0.0) if optimizer == "adam" else (adamw, 0.01)
+            mean, square = group.moments
             step(
                 weights,
                 gradients,
                 mean,
                 square,
                 [],
-                values.steps,
+                group.steps,
                 fused=True,
-                lr=values.rate,
+                lr=rate,
                 weight_decay=decay,
                 beta1=0.9,
                 beta2=0.999,

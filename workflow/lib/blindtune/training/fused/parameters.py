@@ -1,4 +1,4 @@
-"""The weights of many models in few pieces of memory."""
+"""The weights of many models in a few contiguous tensors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,20 +6,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blindtune.training.fused.layers import ALIGNED, Stage
-from blindtune.training.fused.ops import MOMENTS, Values, update
+from blindtune.training.fused.layers import ALIGNMENT, DenseLayer
+from blindtune.training.fused.ops import MOMENTS, ParamGroup, update
 
 
 @dataclass(frozen=True)
-class Run:
-    """Neighbouring trials of the same widths at one layer: one product of matrices serves them all.
+class TrialSpan:
+    """Consecutive trials with the same widths at one layer: one batched matrix product computes them all.
 
     Attributes:
-        first, last: places of the trials, the last excluded.
-        inputs, units: units of memory before and behind the layer.
-        weights: where the weights of ``first`` begin, (inputs, units) for each trial.
-        biases: where the biases of ``first`` begin.
-        by_units: whether they lie as (units, inputs) instead.
+        first: index of the first trial.
+        last: index after the last trial.
+        inputs: units in memory before the layer.
+        units: units in memory after the layer.
+        weights: offset of the first trial's weights, (inputs, units) for each trial.
+        biases: offset of the first trial's biases.
+        transposed: whether the weights are stored as (units, inputs) instead.
     """
 
     first: int
@@ -28,171 +30,196 @@ class Run:
     units: int
     weights: int
     biases: int
-    by_units: bool
+    transposed: bool
 
     @property
-    def step(self) -> int:
-        """Biases of one trial to those of the next."""
-        return _up(self.units)
+    def bias_stride(self) -> int:
+        """Distance between the biases of two trials."""
+        return _align(self.units)
 
-    def within(self, first: int, last: int) -> "Run":
-        """Those of its trials that lie from ``first`` to before ``last``."""
+    def clip(self, first: int, last: int) -> "TrialSpan":
+        """Return the part of the span between two trials.
+
+        Args:
+            first: index of the first trial.
+            last: index after the last trial.
+        """
         begin = max(first, self.first)
-        return Run(
+        return TrialSpan(
             begin,
             min(last, self.last),
             self.inputs,
             self.units,
             self.weights + (begin - self.first) * self.inputs * self.units,
-            self.biases + (begin - self.first) * self.step,
-            self.by_units,
+            self.biases + (begin - self.first) * self.bias_stride,
+            self.transposed,
         )
 
     @property
-    def trials(self) -> int:
-        """How many."""
+    def n_trials(self) -> int:
+        """Number of trials."""
         return self.last - self.first
 
-    def weights_of(self, flat: Tensor) -> Tensor:
-        """(trials, inputs, units) of ``flat``."""
-        lying = flat[self.weights : self.weights + self.trials * self.inputs * self.units]
-        if self.by_units:
-            return lying.view(self.trials, self.units, self.inputs).transpose(1, 2)
-        return lying.view(self.trials, self.inputs, self.units)
+    def view_weights(self, flat: Tensor) -> Tensor:
+        """Return the weights in ``flat``, (n_trials, inputs, units)."""
+        stored = flat[self.weights : self.weights + self.n_trials * self.inputs * self.units]
+        if self.transposed:
+            return stored.view(self.n_trials, self.units, self.inputs).transpose(1, 2)
+        return stored.view(self.n_trials, self.inputs, self.units)
 
-    def biases_of(self, flat: Tensor) -> Tensor:
-        """(trials, units) of ``flat``."""
-        size = self.trials * self.step
-        return flat[self.biases : self.biases + size].view(self.trials, self.step)[:, : self.units]
+    def view_biases(self, flat: Tensor) -> Tensor:
+        """Return the biases in ``flat``, (n_trials, units)."""
+        size = self.n_trials * self.bias_stride
+        return flat[self.biases : self.biases + size].view(self.n_trials, self.bias_stride)[:, : self.units]
 
 
 class Parameters:
-    """Weights, their derivatives and what the optimizer keeps, layer by layer, trial by trial within each.
+    """Weights of all trials, their gradient and the moments of the optimizer, ordered by layer, then by trial.
 
     Attributes:
-        runs: of each layer.
-        masked: as given.
-        weights, gradient: all values in a row; those that are padding are 0 behind `step`.
-        moments: as many more as the optimizer needs.
-        near: weights and moments on the processor; the same memory, where they are computed there.
+        spans: of each layer.
+        mask_gradients: as given.
+        weights: all values in one tensor; padding is 0 after `step`, unless gradients are masked.
+        gradient: of each weight.
+        moments: one tensor for each array that the optimizer keeps.
+        host: weights and moments on the CPU; the same memory if they are computed there.
     """
 
     def __init__(
         self,
         widths: Sequence[tuple[int, ...]],
-        stages: Sequence[tuple[Stage, ...]],
+        layers: Sequence[tuple[DenseLayer, ...]],
         optimizer: str,
-        rates: Sequence[float],
-        step: int,
-        masked: bool,
+        learning_rates: Sequence[float],
+        steps: int,
+        mask_gradients: bool,
         device: torch.device,
     ) -> None:
-        """Make room.
+        """Allocate the memory, filled with 0.
 
         Args:
-            widths, stages: of each trial.
-            optimizer: of all.
-            rates: the step size of each.
-            step: steps of the optimizer that lie behind all of them.
-            masked: whether `step` keeps padding out of the gradient, so that values there may be any finite ones.
-            device: where.
+            widths: of each trial, in memory.
+            layers: of each trial.
+            optimizer: of all trials.
+            learning_rates: of each trial.
+            steps: steps of the optimizer that all trials have done.
+            mask_gradients: whether `step` masks padding in the gradient, so that it may have any finite value there.
+            device: where the trials are trained.
         """
-        self.runs: list[list[Run]] = []
-        self._stages = stages
+        self.spans: list[list[TrialSpan]] = []
+        self._layers = layers
         self._optimizer = optimizer
-        self.masked = masked
+        self.mask_gradients = mask_gradients
         size = 0
-        for layer in range(len(stages[0])):
-            size = self._lay(layer, [(each[layer], each[layer + 1]) for each in widths], size)
-        # Whole vectors of the processor, so that no value is computed otherwise than the others.
-        size += -size % (2 * ALIGNED)
+        for layer in range(len(layers[0])):
+            size = self._allocate(layer, [(each[layer], each[layer + 1]) for each in widths], size)
+        # Whole vector registers, so that the last values are computed as all others.
+        size += -size % (2 * ALIGNMENT)
         self.weights, self.gradient, *moments = (
             torch.zeros(size, device=device) for _ in range(2 + len(MOMENTS[optimizer]))
         )
         self.moments: list[Tensor] = moments
         flats = [self.weights, *moments]
-        self.near = [each if each.is_cpu else torch.zeros_like(each, device="cpu") for each in flats]
-        self._pairs = list(zip(flats, self.near, strict=True))
-        self._mask = self._real() if masked else None
-        self._values = [self._of(rate, [each == rate for each in rates], step) for rate in dict.fromkeys(rates)]
+        self.host = [each if each.is_cpu else torch.zeros_like(each, device="cpu") for each in flats]
+        self._copies = list(zip(flats, self.host, strict=True))
+        self._mask = self._create_mask() if mask_gradients else None
+        self._groups = [
+            self._create_group(rate, [each == rate for each in learning_rates], steps)
+            for rate in dict.fromkeys(learning_rates)
+        ]
 
-    def _real(self) -> Tensor:
-        """1 where a value is no padding."""
+    def _create_mask(self) -> Tensor:
+        """Return a tensor that is 0 for padding and else 1."""
         mask = torch.zeros(len(self.weights))
-        for place in range(len(self._stages)):
-            for part in self.parts(place, mask):
-                part.fill_(1)
+        for trial in range(len(self._layers)):
+            for view in self.trial_views(trial, mask):
+                view.fill_(1)
         return mask.to(self.weights.device)
 
-    def _of(self, rate: float, has: Sequence[bool], step: int) -> Values:
-        """What belongs to the trials with one step size, in as few pieces as possible."""
-        places: list[list[int]] = []
-        for run in (run for layer in self.runs for run in layer):
-            for first, unit in ((run.weights, run.inputs * run.units), (run.biases, run.step)):
-                for place in range(run.trials):
-                    if not has[run.first + place]:
+    def _create_group(self, learning_rate: float, selected: Sequence[bool], steps: int) -> ParamGroup:
+        """Return the parameters of the selected trials, in as few pieces as possible."""
+        pieces: list[list[int]] = []
+        for span in (span for layer in self.spans for span in layer):
+            for offset, stride in ((span.weights, span.inputs * span.units), (span.biases, span.bias_stride)):
+                for number in range(span.n_trials):
+                    if not selected[span.first + number]:
                         continue
-                    begin, end = first + place * unit, first + _up((place + 1) * unit)
-                    if places and places[-1][1] == begin:
-                        places[-1][1] = end
+                    begin, end = offset + number * stride, offset + _align((number + 1) * stride)
+                    if pieces and pieces[-1][1] == begin:
+                        pieces[-1][1] = end
                     else:
-                        places.append([begin, end])
+                        pieces.append([begin, end])
 
-        def pieces(flat: Tensor) -> list[Tensor]:
-            return [flat[begin:end] for begin, end in places]
+        def cut(flat: Tensor) -> list[Tensor]:
+            return [flat[begin:end] for begin, end in pieces]
 
-        steps = [torch.tensor(float(step), device=self.weights.device) for _ in places]
-        moments = [pieces(flat) for flat in self.moments]
-        return Values(rate, pieces(self.weights), pieces(self.gradient), moments, steps)
+        step_counts = [torch.tensor(float(steps), device=self.weights.device) for _ in pieces]
+        moments = [cut(flat) for flat in self.moments]
+        return ParamGroup(learning_rate, cut(self.weights), cut(self.gradient), moments, step_counts)
 
-    def _lay(self, layer: int, shapes: list[tuple[int, int]], size: int) -> int:
-        runs: list[Run] = []
+    def _allocate(self, layer: int, shapes: list[tuple[int, int]], size: int) -> int:
+        """Lay out a layer after the first ``size`` values, and return the new size."""
+        spans: list[TrialSpan] = []
         first = 0
         while first < len(shapes):
             inputs, units = shapes[first]
             last = first + 1
-            # A block that ends between two of the places where blocks may begin has no neighbour.
-            while last < len(shapes) and shapes[last] == shapes[first] and inputs * units % ALIGNED == 0:
+            # The next trial's weights must be aligned without a gap.
+            while last < len(shapes) and shapes[last] == shapes[first] and inputs * units % ALIGNMENT == 0:
                 last += 1
-            biases = size + _up((last - first) * inputs * units)
-            # Few scores of many units: products of matrices that lie so are four times as fast.
-            by_units = layer + 1 == len(self._stages[0])
-            runs.append(Run(first, last, inputs, units, size, biases, by_units))
-            size = biases + (last - first) * _up(units)
+            biases = size + _align((last - first) * inputs * units)
+            # Few scores of many units: matrix products in this layout are four times as fast.
+            transposed = layer + 1 == len(self._layers[0])
+            spans.append(TrialSpan(first, last, inputs, units, size, biases, transposed))
+            size = biases + (last - first) * _align(units)
             first = last
-        self.runs.append(runs)
+        self.spans.append(spans)
         return size
 
-    def runs_of(self, layer: int, first: int, last: int) -> list[Run]:
-        """The runs of the trials from ``first`` to before ``last`` alone."""
-        return [run.within(first, last) for run in self.runs[layer] if run.first < last and run.last > first]
+    def spans_between(self, layer: int, first: int, last: int) -> list[TrialSpan]:
+        """Return the spans of some trials.
 
-    def parts(self, place: int, flat: Tensor) -> list[Tensor]:
-        """What of ``flat`` belongs to a trial, without padding: for each layer (inputs, units) and (units,)."""
-        found: list[Tensor] = []
-        for runs, stage in zip(self.runs, self._stages[place], strict=True):
-            run = next(run for run in runs if run.first <= place < run.last)
-            weights, biases = run.weights_of(flat)[place - run.first], run.biases_of(flat)[place - run.first]
-            found += [weights[: stage.inputs, : stage.units], biases[: stage.units]]
-        return found
+        Args:
+            layer: number of the layer.
+            first: index of the first trial.
+            last: index after the last trial.
+        """
+        return [span.clip(first, last) for span in self.spans[layer] if span.first < last and span.last > first]
 
-    def send(self) -> None:
-        """Take weights and moments from `near`."""
-        for there, near in self._pairs:
-            there.copy_(near)
+    def trial_views(self, trial: int, flat: Tensor) -> list[Tensor]:
+        """Return views of one trial's values, without padding.
 
-    def fetch(self) -> None:
-        """Put weights and moments into `near`."""
-        for there, near in self._pairs:
-            near.copy_(there)
+        Args:
+            trial: index of the trial.
+            flat: a tensor with the layout of the weights.
+
+        Returns:
+            (inputs, units) and (units,), for each layer.
+        """
+        views: list[Tensor] = []
+        for spans, layer in zip(self.spans, self._layers[trial], strict=True):
+            span = next(span for span in spans if span.first <= trial < span.last)
+            weights, biases = span.view_weights(flat)[trial - span.first], span.view_biases(flat)[trial - span.first]
+            views += [weights[: layer.inputs, : layer.units], biases[: layer.units]]
+        return views
+
+    def to_device(self) -> None:
+        """Copy weights and moments from `host` to the device."""
+        for on_device, on_host in self._copies:
+            on_device.copy_(on_host)
+
+    def to_host(self) -> None:
+        """Copy weights and moments from the device to `host`."""
+        for on_device, on_host in self._copies:
+            on_host.copy_(on_device)
 
     def step(self) -> None:
-        """One step of the optimizer."""
+        """Do one step of the optimizer."""
         if self._mask is not None:
             self.gradient.mul_(self._mask)
-        for values in self._values:
-            update(self._optimizer, values)
+        for group in self._groups:
+            update(self._optimizer, group)
 
 
-def _up(size: int) -> int:
-    return -(-size // ALIGNED) * ALIGNED
+def _align(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

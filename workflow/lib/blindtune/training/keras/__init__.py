@@ -1,1 +1,1 @@
-"""TODO."""
+"""Keras's ``compile`` and ``fit`` on each of its backends."""

@@ -1,4 +1,4 @@
-"""The backend that Keras computes with: settled before Keras is imported, which takes it for good."""
+"""The choice of Keras's backend, which must be made before Keras is imported and then holds for the process."""
 
 import os
 import sys
@@ -7,25 +7,25 @@ from typing import Literal
 
 from blindtune.core.errors import UserError
 
-#: A backend by the name that Keras gives it, which is also that of its library.
+#: A backend by Keras's name for it, which is also the name of its library.
 Backend = Literal["tensorflow", "jax", "torch"]
 
-# XLA asks for the number of threads when JAX computes for the first time: one, so that sums have one order.
+# XLA reads the number of threads when JAX first computes: one, so that sums have one order.
 _XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false"
 
 _ENVIRONMENT: dict[Backend, dict[str, str]] = {
     "tensorflow": {},
-    # Keras asks for no device, and takes an accelerator where it finds one: records would depend on it.
+    # By default Keras uses an accelerator if there is one: records would depend on it.
     "jax": {"JAX_PLATFORMS": "cpu", "NPROC": "1"},
     "torch": {"KERAS_TORCH_DEVICE": "cpu"},
 }
 
 
-def choose(backend: Backend) -> None:
-    """Have Keras compute with ``backend``, whatever ``KERAS_BACKEND`` or Keras's own config file say.
+def choose_backend(backend: Backend) -> None:
+    """Set Keras's backend for this process; ``KERAS_BACKEND`` and Keras's own config file are ignored.
 
     Raises:
-        UserError: Keras computes with another one in this process, or the backend is not installed.
+        UserError: Keras uses another backend in this process already, or the backend is not installed.
     """
     loaded = sys.modules.get("keras")
     if loaded is not None and loaded.backend.backend() != backend:

@@ -1,8 +1,8 @@
-"""The native Keras trainer on JAX, which compiles every step: slow to begin, the fastest from then on."""
+"""The Keras trainer on JAX, which compiles every step: slow to start, the fastest backend from then on."""
 
-from blindtune.training.keras.backend import choose
+from blindtune.training.keras.backend import choose_backend
 
-choose("jax")
+choose_backend("jax")
 
 from importlib.metadata import version
 
@@ -12,15 +12,15 @@ from blindtune.training.keras.trainer import FitTrainer
 
 
 class KerasJaxTrainer(FitTrainer):
-    """Trains an `Architecture` with Keras on JAX, on one thread of the processor.
+    """Trains an `Architecture` with Keras on JAX, on one CPU thread.
 
-    Keras's steps on JAX are compiled by XLA, always: without it they take longer by far.
+    XLA compiles the steps, always: without it they take much longer.
     """
 
     def versions(self) -> dict[str, str]:
-        """The versions of Keras and of its backend."""
+        """Return the versions of Keras and of its backend."""
         return {"keras": keras.__version__, "jax": version("jax"), "jaxlib": version("jaxlib")}
 
-    def at_once(self, steps: int) -> int:
-        """All steps of an epoch: Keras calls the same compiled step in turn, and waits less between them."""
+    def steps_per_execution(self, steps: int) -> int:
+        """Return all steps of an epoch: Keras calls the same compiled step in turn, and waits less in between."""
         return steps

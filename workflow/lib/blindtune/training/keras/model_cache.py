@@ -1,4 +1,4 @@
-"""Compiled Keras models, each used again by the trials of its kind: what a backend compiled once stays compiled."""
+"""A cache of compiled Keras models: trials of one kind use the same model, so a backend compiles it once."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -15,61 +15,78 @@ _OPTIMIZERS = {
     "rmsprop": keras.optimizers.RMSprop,
 }
 
-#: Models that are kept, those used last: promotions and folds come back to sets of some trials ago.
-_MOST = 32
+#: Maximum number of models in a cache: promotions and folds use sets of some trials before again.
+_MAX_MODELS = 32
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What the compiled steps of a model depend on, but for the sizes of batches, which a backend tells apart itself.
+class ModelKey:
+    """What the compiled steps of a model depend on, without the batch sizes, which a backend distinguishes itself.
 
-    Seed and learning rate are no part of it: they lie in variables.
+    Seed and learning rate are not part of it: they are in variables.
+
+    Attributes:
+        architecture: of the model.
+        optimizer: as `blindtune.config.training.Training` names it.
+        loss: as `blindtune.config.training.Training` names it.
+        classes: number of classes.
+        steps_per_execution: as Keras's ``compile`` takes it.
     """
 
     architecture: Architecture
     optimizer: str
     loss: str
     classes: int
-    at_once: int
+    steps_per_execution: int
 
-    def compiled(self, learning_rate: float) -> keras.Model:
-        """A new model, its weights from Keras's global seed."""
+    def compile_model(self, learning_rate: float) -> keras.Model:
+        """Return a new model, whose weights Keras's global seed determines."""
         model = networks.build(self.architecture)
         optimizer = _OPTIMIZERS[self.optimizer](learning_rate=learning_rate)
-        # Left to the first step it would make its variables there, and TensorFlow trace that step twice.
+        # Otherwise the first step would create its variables, and TensorFlow would trace that step twice.
         optimizer.build(model.trainable_variables)
         model.compile(
             optimizer=optimizer,
-            loss=networks.loss(self.loss, self.architecture, self.classes),
+            loss=networks.create_loss(self.loss, self.architecture, self.classes),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-            steps_per_execution=self.at_once,
+            steps_per_execution=self.steps_per_execution,
             jit_compile=keras.backend.backend() == "jax",
         )
         return model
 
 
-class Models:
+class ModelCache:
     """Compiled models that are not in use.
 
-    A used one gets every variable of a new one and then trains, bit by bit, as that would.
+    A used model gets every variable of a new one; training it is then bit-identical to training the new one.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Kind, keras.Model] = OrderedDict()
+        self._models: OrderedDict[ModelKey, keras.Model] = OrderedDict()
 
-    def take(self, kind: Kind, learning_rate: float) -> keras.Model:
-        """A model as if new, its weights from Keras's global seed."""
-        new = kind.compiled(learning_rate)
-        used = self._kept.pop(kind, None)
+    def take(self, key: ModelKey, learning_rate: float) -> keras.Model:
+        """Return a model in the state of a new one, whose weights Keras's global seed determines.
+
+        Args:
+            key: of the model.
+            learning_rate: of its optimizer.
+        """
+        new = key.compile_model(learning_rate)
+        used = self._models.pop(key, None)
         if used is None:
             return new
-        for one, other in ((used, new), (used.optimizer, new.optimizer)):
-            for variable, value in zip(one.variables, other.variables, strict=True):
+        for old, fresh in ((used, new), (used.optimizer, new.optimizer)):
+            for variable, value in zip(old.variables, fresh.variables, strict=True):
                 variable.assign(value)
         return used
 
-    def give_back(self, kind: Kind, model: keras.Model) -> None:
-        """Keep a model whose training has ended; one whose training has failed is not to be used again."""
-        self._kept[kind] = model
-        if len(self._kept) > _MOST:
-            self._kept.popitem(last=False)
+    def put(self, key: ModelKey, model: keras.Model) -> None:
+        """Keep a model whose training has ended; one whose training failed must not be used again.
+
+        Args:
+            key: of the model.
+            model: what `take` returned.
+        """
+        self._models[key] = model
+        if len(self._models) > _MAX_MODELS:
+            self._models.popitem(last=False)

@@ -1,8 +1,8 @@
-"""The native Keras trainer on PyTorch, which compiles nothing: the fastest to begin, slow where batches are small."""
+"""The Keras trainer on PyTorch, which compiles nothing: the fastest backend to start, slow with small batches."""
 
-from blindtune.training.keras.backend import choose
+from blindtune.training.keras.backend import choose_backend
 
-choose("torch")
+choose_backend("torch")
 
 import keras
 import torch
@@ -11,7 +11,7 @@ from blindtune.training.keras.trainer import FitTrainer
 
 
 class KerasTorchTrainer(FitTrainer):
-    """Trains an `Architecture` with Keras on PyTorch, on one thread of the processor."""
+    """Trains an `Architecture` with Keras on PyTorch, on one CPU thread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,5 +20,5 @@ class KerasTorchTrainer(FitTrainer):
         torch.set_deterministic_debug_mode("error")
 
     def versions(self) -> dict[str, str]:
-        """The versions of Keras and of its backend."""
+        """Return the versions of Keras and of its backend."""
         return {"keras": keras.__version__, "torch": torch.__version__}

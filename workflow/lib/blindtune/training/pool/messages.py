@@ -1,40 +1,59 @@
-"""What a pool and its workers say to each other.
+"""The messages between a pool and its workers.
 
-A worker is sent a `Make` first; then, whenever it has said that it is `Ready`, perhaps `Data`, and a list of `Job`.
+The pool first sends a worker a `TrainerFactory`. Then, each time that the worker has sent `Ready`, the pool sends a
+list of `Job`, with a `Data` before it if the data changed. The worker answers with `JobsAccepted`, one `EpochReport`
+for each epoch, to which the pool sends a `PruneDecision`, and one `JobFinished` for each job.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from blindtune.config.training import ScoreEpoch
 from blindtune.core.timing import CpuWallTime
 from blindtune.records.trial import EpochMetrics
-from blindtune.training.base import Outcome, Scoring, State, Trainer, TrainingTask
+from blindtune.training.base import Outcome, State, Trainer, TrainingTask
 
-#: Makes the trainer that a worker trains with; a function that pickle finds by its name, perhaps with its arguments.
-Make = Callable[[], Trainer]
+#: Creates the trainer of a worker; pickle must find the function by its name. It may be a partial with arguments.
+TrainerFactory = Callable[[], Trainer]
 
 
 @dataclass(frozen=True)
 class Data:
-    """Train and dev of the jobs that follow, pickled by `blindtune.training.pool.shared_arrays.Mapped`."""
+    """Train and dev of the jobs that follow.
+
+    Attributes:
+        pickled: by `blindtune.training.pool.shared_arrays.SharedPickle`.
+    """
 
     pickled: bytes
 
 
 @dataclass(frozen=True)
 class Job:
-    """A task and what a worker needs of its `blindtune.training.base.TrainingOptions`; ``place`` names it."""
+    """A task and what a worker needs of its `blindtune.training.base.TrainingOptions`.
 
-    place: int
+    Attributes:
+        index: of the job in the batch; identifies it in every message.
+        task: what to train.
+        score_epoch: which epoch is scored.
+        state: where to resume; None: train from the start.
+        keep_state: whether the outcome holds the state after the last epoch.
+    """
+
+    index: int
     task: TrainingTask
-    scoring: Scoring
+    score_epoch: ScoreEpoch
     state: State | None
     keep_state: bool
 
 
 @dataclass(frozen=True)
-class Answer:
-    """To a `Measured`: why the training is to be stopped, or None."""
+class PruneDecision:
+    """The answer to an `EpochReport`.
+
+    Attributes:
+        reason: why the trial is pruned; None: it goes on.
+    """
 
     reason: str | None
 
@@ -45,23 +64,35 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A worker has taken its jobs: what becomes of it from now on may be their doing."""
+class JobsAccepted:
+    """A worker has received its jobs: if it dies from now on, they may be the cause."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """An epoch of a job; the worker waits for the `Answer`."""
+class EpochReport:
+    """An epoch of a job; the worker waits for the `PruneDecision`.
 
-    place: int
+    Attributes:
+        index: of the job.
+        epoch: its number, counted from the start of the training.
+        metrics: of the epoch.
+    """
+
+    index: int
     epoch: int
-    measures: EpochMetrics
+    metrics: EpochMetrics
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What became of a job: its outcome, or the error that ends the search; and its seconds."""
+class JobFinished:
+    """The result of a job.
 
-    place: int
+    Attributes:
+        index: of the job.
+        outcome: its outcome, or the error that ends the search.
+        seconds: by the name of what was done.
+    """
+
+    index: int
     outcome: Outcome | Exception
     seconds: dict[str, CpuWallTime]

@@ -1,4 +1,4 @@
-"""Pickles for another process of this machine that hold no large array: they say from which file to map it."""
+"""Pickles for other processes on this machine, with the large arrays left out and mapped from files."""
 
 import io
 import mmap
@@ -13,31 +13,33 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 
-#: Bytes from which on an array is mapped.
-LEAST = 2**20
+#: Size in bytes from which an array is mapped, not pickled.
+MIN_MAPPED_BYTES = 2**20
 
 
-class Mapped:
-    """A value as a pickle; unpickled elsewhere, its large arrays are mapped read-only, as long as this is not closed.
+class SharedPickle:
+    """A pickled value; the process that unpickles it maps the large arrays, read-only, until this is closed.
 
-    An array that is a memory map travels as the name of its file. Others are written once, into files without a name,
-    which vanish with this process however it ends.
+    For an array that is a memory map, the pickle has the name of its file. Any other large array is written once, into
+    a file without a name, which is removed with this process however it ends.
 
     Attributes:
         pickled: the value.
-
-    Raises:
-        UserError: there is no room for what has to be written.
     """
 
     def __init__(self, value: object) -> None:
+        """Pickle a value.
+
+        Raises:
+            UserError: there is no room for the arrays that must be written.
+        """
         self._files = ExitStack()
         stream = io.BytesIO()
         _Pickler(stream, self._files).dump(value)
         self.pickled = stream.getvalue()
 
     def close(self) -> None:
-        """Give up what was written; what is mapped already stays so."""
+        """Remove what was written; arrays that are mapped already stay valid."""
         self._files.close()
 
 
@@ -47,21 +49,21 @@ class _Pickler(pickle.Pickler):
         self._files = files
 
     def reducer_override(self, value: Any) -> Any:
-        """As `pickle.Pickler` asks for it: how an array is made again."""
+        """Return how a large array is mapped; called by `pickle.Pickler` for each object."""
         if not isinstance(value, np.ndarray) or value.dtype.hasobject:
             return NotImplemented
-        # A part of a map would carry the place of the whole.
+        # A slice of a map has the file and the offset of the whole map, so it is not mapped from there.
         if isinstance(value, np.memmap) and isinstance(value.base, mmap.mmap) and value.filename is not None:
             order = "C" if value.flags.c_contiguous else "F"
             return np.memmap, (value.filename, value.dtype, "r", value.offset, value.shape, order)
-        if value.nbytes < LEAST:
+        if value.nbytes < MIN_MAPPED_BYTES:
             return NotImplemented
-        return np.memmap, (self._written(value), value.dtype, "r", 0, value.shape)
+        return np.memmap, (self._write(value), value.dtype, "r", 0, value.shape)
 
-    def _written(self, array: NDArray[Any]) -> str:
-        """Where whoever runs on this machine finds the values of an array."""
+    def _write(self, array: NDArray[Any]) -> str:
+        """Write an array and return the path under which every process of this machine finds it."""
         try:
-            file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  that closes it
+            file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  the stack closes it
             np.ascontiguousarray(array).tofile(file)
             file.flush()
         except OSError as error:

@@ -1,7 +1,7 @@
-"""A trainer whose tasks are trained by several processes at a time, each task as if it were alone.
+"""A trainer that divides its jobs among worker processes; each job is bit-identical to training it alone.
 
-A worker imports its libraries once, computes on one thread and maps the data from the disk. It may die: what it was at
-is trained again elsewhere, and its record says so.
+A worker imports its libraries once, computes on one thread and maps the data from the disk. If a worker process dies,
+its jobs are retried in another worker and each retry is recorded in `blindtune.records.trial.Trial.retries`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,90 +11,117 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import Split
-from blindtune.training.base import BatchTrainer, Outcome, Predict, Trainer, TrainingOptions, TrainingTask
-from blindtune.training.pool.job_queue import Round
-from blindtune.training.pool.messages import Answer, Begun, Ended, Make, Measured, Ready
-from blindtune.training.pool.scheduling import balanced, cost_of
-from blindtune.training.pool.shared_arrays import Mapped
-from blindtune.training.pool.worker_process import Process
+from blindtune.training.base import (
+    BatchTrainer,
+    Outcome,
+    Predict,
+    Trainer,
+    TrainingJob,
+    TrainingOptions,
+    TrainingTask,
+)
+from blindtune.training.pool.job_queue import JobQueue
+from blindtune.training.pool.messages import (
+    EpochReport,
+    JobFinished,
+    JobsAccepted,
+    PruneDecision,
+    Ready,
+    TrainerFactory,
+)
+from blindtune.training.pool.scheduling import balance, estimate_cost
+from blindtune.training.pool.shared_arrays import SharedPickle
+from blindtune.training.pool.worker_process import WorkerProcess
 
-#: Tasks for each worker that are taken at once where each is trained alone: at their end one worker waits for another.
-AT_ONCE = 32
+#: Jobs in a batch for each worker, of a trainer that trains one at a time: at the end of a batch, workers wait.
+JOBS_PER_WORKER = 32
 
-#: So many of them for each worker may change places: the longest first, they end more evenly.
-NEAR = 4
+#: Consecutive jobs for each worker that are sorted by cost: workers end more evenly if the longest come first.
+SORTED_PER_WORKER = 4
 
-#: So many workers in a row, for each that there may be, die before they could train.
-STILLBORN = 3
+#: Consecutive workers, for each worker of the pool, that may die before they could train.
+MAX_STARTUP_FAILURES = 3
 
 
 class Pool:
-    """Trains with another trainer, in processes of its own; `close` ends them.
+    """Trains with another trainer, in worker processes; `close` ends them.
 
-    They are started when there is something to train, and kept.
+    Workers are started when there are jobs, and kept for the next batch.
     """
 
     benefits_from_workers = False
 
-    def __init__(self, trainer: Trainer, make: Make, workers: int) -> None:
-        """Take the place of ``trainer``.
+    def __init__(self, trainer: Trainer, factory: TrainerFactory, workers: int) -> None:
+        """Take the place of a trainer.
 
         Args:
             trainer: trains and rebuilds single models in this process.
-            make: makes another of it in each worker.
-            workers: processes.
+            factory: creates an equal trainer in each worker.
+            workers: maximum number of worker processes.
         """
         self.supports_resume = trainer.supports_resume
-        self.max_batch = workers * (trainer.max_batch if isinstance(trainer, BatchTrainer) else AT_ONCE)
+        self.max_batch = workers * (trainer.max_batch if isinstance(trainer, BatchTrainer) else JOBS_PER_WORKER)
         self._trainer = trainer
-        self._make = make
+        self._factory = factory
         self._workers = workers
-        self._processes: list[Process] = []
+        self._processes: list[WorkerProcess] = []
         self._splits: tuple[Split, Split] | None = None
-        self._data: Mapped | None = None
-        self._stillborn = 0
+        self._data: SharedPickle | None = None
+        self._startup_failures = 0
 
     def versions(self) -> dict[str, str]:
-        """Those of the trainer."""
+        """Return the versions of the trainer."""
         return self._trainer.versions()
 
-    def train(self, task: TrainingTask, train: Split, dev: Split, session: TrainingOptions) -> Outcome:
-        """Train a single task in this process."""
-        return self._trainer.train(task, train, dev, session)
+    def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
+        """Train a single task in this process; see `blindtune.training.base.Trainer.train`."""
+        return self._trainer.train(task, train, dev, options)
 
     def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
-        """The trained model again, in this process."""
+        """Rebuild a trained model in this process; see `blindtune.training.base.Trainer.rebuild`."""
         return self._trainer.rebuild(task, weights, train)
 
-    def partition(self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split) -> list[list[int]]:
-        """What the workers take, in this order.
+    def partition(self, jobs: Sequence[TrainingJob], train: Split) -> list[list[int]]:
+        """Return the parts that workers train, in the order in which they get them.
 
-        Single tasks nearly in their own order, so that a kill of everything loses few that have ended but wait for one
-        before them; groups by their costs.
+        Jobs that are trained alone stay nearly in their own order: a search records outcomes in order, and a kill loses
+        those that have ended but wait for one before them.
+
+        Args:
+            jobs: what would be trained.
+            train: samples to train on.
         """
-        costs = [cost_of(*job) for job in jobs]
+        costs = [estimate_cost(*job) for job in jobs]
         if isinstance(self._trainer, BatchTrainer):
-            return balanced(self._trainer.partition(jobs, train), costs, self._workers)
-        near = NEAR * self._workers
-        return [[place] for place in sorted(range(len(jobs)), key=lambda place: (place // near, -costs[place]))]
+            return balance(self._trainer.partition(jobs, train), costs, self._workers)
+        size = SORTED_PER_WORKER * self._workers
+        return [[index] for index in sorted(range(len(jobs)), key=lambda index: (index // size, -costs[index]))]
 
     def train_batch(
-        self, jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split, dev: Split
+        self, jobs: Sequence[TrainingJob], train: Split, dev: Split
     ) -> Iterator[tuple[int, Outcome | Exception]]:
-        """Train every task in some worker.
+        """Train every job in a worker; see `blindtune.training.base.BatchTrainer.train_batch`.
+
+        Args:
+            jobs: what to train.
+            train: samples to train on.
+            dev: samples to score.
+
+        Yields:
+            The index of a job and its outcome or error, as soon as the job ends.
 
         Raises:
-            RuntimeError: no worker comes as far as to train.
-            UserError: there is no room for data that have to be written for them.
+            RuntimeError: workers die before they can train.
+            UserError: there is no room for arrays that must be written for the workers.
         """
-        round_ = Round(jobs, self.partition(jobs, train))
-        data = self._mapped(train, dev)
+        queue = JobQueue(jobs, self.partition(jobs, train))
+        data = self._share(train, dev)
         try:
-            while round_.going():
-                self._deal(round_, data)
-                # Whatever a worker waits for comes first: whoever takes an outcome may be slow.
-                if not self._listen(round_, wait_for_more=not round_.ended):
-                    yield round_.ended.popleft()
+            while queue.has_more():
+                self._dispatch(queue, data)
+                # Messages first, since workers wait for answers; whoever takes an outcome may be slow.
+                if not self._poll(queue, block=not queue.finished):
+                    yield queue.finished.popleft()
         finally:
             for process in self._processes.copy():
                 if process.part:
@@ -108,61 +135,62 @@ class Pool:
             self._data.close()
         self._splits = self._data = None
 
-    def _mapped(self, train: Split, dev: Split) -> Mapped:
-        """The splits as they are sent; the same as long as they are the same."""
+    def _share(self, train: Split, dev: Split) -> SharedPickle:
+        """Return the splits as workers get them; the same object as long as the splits are the same."""
         if self._data is None or self._splits is None or not (train is self._splits[0] and dev is self._splits[1]):
             if self._data is not None:
                 self._data.close()
-            self._splits, self._data = (train, dev), Mapped((train, dev))
+            self._splits, self._data = (train, dev), SharedPickle((train, dev))
         return self._data
 
-    def _deal(self, round_: Round, data: Mapped) -> None:
-        """Give every idle worker a part; start as many workers as there are parts for, and may be."""
+    def _dispatch(self, queue: JobQueue, data: SharedPickle) -> None:
+        """Send a part to every idle worker; start more workers if more parts wait."""
         for process in self._processes:
-            if process.idle and round_.waiting:
-                process.train(round_.next_part(), data)
-        # Those that start, or have not yet said that they are ready again.
+            if process.idle and queue.waiting:
+                process.train(queue.take_part(), data)
+        # Workers without a part are those that start, or have not sent yet that they are ready again.
         free = sum(not process.part for process in self._processes)
-        for _ in range(min(self._workers - len(self._processes), len(round_.waiting) - free)):
-            self._processes.append(Process(self._make))
+        for _ in range(min(self._workers - len(self._processes), len(queue.waiting) - free)):
+            self._processes.append(WorkerProcess(self._factory))
 
-    def _listen(self, round_: Round, wait_for_more: bool) -> bool:
-        """Take a message of every worker that has sent one; whether there was any."""
+    def _poll(self, queue: JobQueue, block: bool) -> bool:
+        """Handle one message of every worker that has sent one; return whether there was any."""
         processes = {process.connection: process for process in self._processes}
-        ready = wait(list(processes), None if wait_for_more else 0)
+        ready = wait(list(processes), None if block else 0)
         for connection in ready:
-            self._hear(processes[connection], round_)  # type: ignore[index]
+            self._handle(processes[connection], queue)  # type: ignore[index]
         return bool(ready)
 
-    def _hear(self, process: Process, round_: Round) -> None:
+    def _handle(self, process: WorkerProcess, queue: JobQueue) -> None:
         try:
             message = process.connection.recv()
         except (EOFError, OSError):
-            self._bury(process, round_)
+            self._on_worker_exit(process, queue)
             return
         match message:
             case Ready():
                 process.idle = True
-            case Begun():
-                process.begun = True
-                self._stillborn = 0
-            case Measured(place, epoch, measures):
-                process.send(Answer(round_.measured(place, epoch, measures)))
-            case Ended():
-                process.part.remove(message.place)
-                round_.end(message)
+            case JobsAccepted():
+                process.accepted = True
+                self._startup_failures = 0
+            case EpochReport(index, epoch, metrics):
+                process.send(PruneDecision(queue.report_epoch(index, epoch, metrics)))
+            case JobFinished():
+                process.part.remove(message.index)
+                queue.finish(message)
 
-    def _bury(self, process: Process, round_: Round) -> None:
-        """A worker has died."""
+    def _on_worker_exit(self, process: WorkerProcess, queue: JobQueue) -> None:
         how = self._end(process)
-        if process.begun:
-            round_.lost(process.part, how)
+        if process.accepted:
+            queue.on_worker_death(process.part, how)
             return
-        round_.give_back(process.part)
-        self._stillborn += 1
-        if self._stillborn == STILLBORN * self._workers:
-            raise RuntimeError(f"a worker {how} before it could train, as {self._stillborn - 1} others did before it")
+        queue.requeue(process.part)
+        self._startup_failures += 1
+        if self._startup_failures == MAX_STARTUP_FAILURES * self._workers:
+            raise RuntimeError(
+                f"a worker {how} before it could train, as {self._startup_failures - 1} others did before it"
+            )
 
-    def _end(self, process: Process) -> str:
+    def _end(self, process: WorkerProcess) -> str:
         self._processes.remove(process)
         return process.end()

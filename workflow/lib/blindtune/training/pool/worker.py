@@ -1,13 +1,13 @@
-"""A worker of `blindtune.training.pool.trainer`: a process that trains what it is sent until the study ends.
+"""The program of a worker: a process that trains jobs for `blindtune.training.pool.trainer` until the study ends.
 
-``python -m blindtune.training.pool.worker DESCRIPTOR``, the end of a pair of sockets that it inherits.
+``python -m blindtune.training.pool.worker DESCRIPTOR``, where the descriptor is the inherited end of a socket pair.
 """
 
 import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
@@ -17,90 +17,99 @@ from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.records.trial import EpochMetrics
-from blindtune.study.pending import outcome_from_error
-from blindtune.training.base import Outcome, Trainer, TrainingOptions, train_each
-from blindtune.training.pool.messages import Answer, Begun, Data, Ended, Job, Make, Measured, Ready
+from blindtune.training.base import AfterEpoch, Outcome, Trainer, TrainingOptions, outcome_from_error, train_each
+from blindtune.training.pool.messages import (
+    Data,
+    EpochReport,
+    Job,
+    JobFinished,
+    JobsAccepted,
+    PruneDecision,
+    Ready,
+    TrainerFactory,
+)
 
-#: What a trial waits for an answer is no part of its time.
+#: The part of a clock that counts the wait for a decision, which is not part of the trial's time.
 _WAITING = "waiting"
 
 
-class Line:
-    """What a worker hears and says.
+class WorkerConnection:
+    """A worker's end of the connection to the pool.
 
-    Once the other end is closed, by intention or since its process is dead, this process ends at once, whatever it is
-    at: a thread listens all the time.
+    A thread receives at all times. When the other end is closed, on purpose or because its process is dead, this
+    process exits at once, even while it trains.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._connection: Connection[Any, Any] = Connection(descriptor)
-        self._heard: SimpleQueue[bytes] = SimpleQueue()
-        Thread(target=self._listen, daemon=True).start()
+        self._received: SimpleQueue[bytes] = SimpleQueue()
+        Thread(target=self._receive_all, daemon=True).start()
 
-    def hear(self) -> Any:
-        """The next message; waits for it."""
-        return pickle.loads(self._heard.get())  # noqa: S301  only the pool writes to this socket
+    def receive(self) -> Any:
+        """Return the next message; waits for it."""
+        return pickle.loads(self._received.get())  # noqa: S301  only the pool writes to this socket
 
-    def say(self, message: object) -> None:
+    def send(self, message: object) -> None:
         """Send a message."""
         self._connection.send(message)
 
-    def _listen(self) -> None:
+    def _receive_all(self) -> None:
         while True:
             try:
-                self._heard.put(self._connection.recv_bytes())
+                self._received.put(self._connection.recv_bytes())
             except (EOFError, OSError):
                 os._exit(0)
 
 
 def main(descriptor: int) -> None:
-    """Work until the other end of the socket is closed."""
-    # A user's stop reaches every process of a terminal; what it means here is for the pool to say.
+    """Train jobs until the other end of the socket is closed."""
+    # Ctrl-C reaches every process of a terminal; the pool decides what it means for a worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    line = Line(descriptor)
-    make: Make = line.hear()
-    trainer = make()
+    connection = WorkerConnection(descriptor)
+    factory: TrainerFactory = connection.receive()
+    trainer = factory()
     splits: tuple[Split, Split]
-    line.say(Ready())
+    connection.send(Ready())
     while True:
-        message = line.hear()
+        message = connection.receive()
         if isinstance(message, Data):
             splits = pickle.loads(message.pickled)  # noqa: S301  as above
         else:
-            line.say(Begun())
-            _train(trainer, message, splits, line)
-            line.say(Ready())
+            connection.send(JobsAccepted())
+            _train(trainer, message, splits, connection)
+            connection.send(Ready())
 
 
-def _train(trainer: Trainer, jobs: Sequence[Job], splits: tuple[Split, Split], line: Line) -> None:
-    sessions = [_session(job, line) for job in jobs]
-    pairs = [(job.task, session) for job, session in zip(jobs, sessions, strict=True)]
+def _train(trainer: Trainer, jobs: Sequence[Job], splits: tuple[Split, Split], connection: WorkerConnection) -> None:
+    pairs = [(job.task, _options(job, connection)) for job in jobs]
     for place, outcome in train_each(trainer, pairs, *splits):
-        seconds = {part: spent for part, spent in sessions[place].clock.seconds.items() if part != _WAITING}
-        line.say(Ended(jobs[place].place, _sent(outcome), seconds))
+        clock = pairs[place][1].clock
+        seconds = {part: spent for part, spent in clock.seconds.items() if part != _WAITING}
+        connection.send(JobFinished(jobs[place].index, _to_sendable(outcome), seconds))
 
 
-def _session(job: Job, line: Line) -> TrainingOptions:
+def _options(job: Job, connection: WorkerConnection) -> TrainingOptions:
     clock = Stopwatch()
-    return TrainingOptions(job.scoring, clock, _asking(job.place, clock, line), job.state, job.keep_state)
+    after_epoch = _reporter(job.index, clock, connection)
+    return TrainingOptions(job.score_epoch, clock, after_epoch, job.state, job.keep_state)
 
 
-def _asking(place: int, clock: Stopwatch, line: Line) -> Callable[[int, EpochMetrics], str | None]:
-    """What tells an epoch to the search and waits for what it says."""
+def _reporter(index: int, clock: Stopwatch, connection: WorkerConnection) -> AfterEpoch:
+    """Return a function that sends an epoch to the pool and waits for its decision."""
 
-    def after_epoch(epoch: int, measures: EpochMetrics) -> str | None:
+    def after_epoch(epoch: int, metrics: EpochMetrics) -> str | None:
         with clock.measure(_WAITING):
-            line.say(Measured(place, epoch, measures))
-            answer: Answer = line.hear()
-            return answer.reason
+            connection.send(EpochReport(index, epoch, metrics))
+            decision: PruneDecision = connection.receive()
+            return decision.reason
 
     return after_epoch
 
 
-def _sent(outcome: Outcome | Exception) -> Outcome | Exception:
-    """An outcome that can be sent: of an error what it makes of its trial, or of the search.
+def _to_sendable(outcome: Outcome | Exception) -> Outcome | Exception:
+    """Return an outcome, that of an error too, or an error that ends the search and can be pickled.
 
-    Not every error that a library raises can be pickled.
+    Some errors of libraries cannot be pickled.
     """
     if isinstance(outcome, Outcome):
         return outcome

@@ -1,4 +1,4 @@
-"""A worker as the pool sees it: the process and what is being trained there."""
+"""A worker as the pool sees it: the process, and the jobs that it trains."""
 
 import os
 import signal
@@ -13,70 +13,75 @@ from typing import Any
 
 import blindtune
 from blindtune.core.threads import ONE_THREAD
-from blindtune.training.pool.messages import Data, Job, Make
-from blindtune.training.pool.shared_arrays import Mapped
+from blindtune.training.pool.messages import Data, Job, TrainerFactory
+from blindtune.training.pool.shared_arrays import SharedPickle
 
-#: Seconds in which a worker that has nobody to talk to must have ended.
-_PATIENCE = 10
+#: Seconds in which a worker must end after its connection was closed.
+_EXIT_TIMEOUT = 10
 
 
-class Process:
-    """A worker.
+class WorkerProcess:
+    """A worker process, connected by a pair of sockets.
 
-    It is a new program and no fork, which TensorFlow and PyTorch do not survive, and none that runs the script of this
-    process again, as ``multiprocessing`` does.
+    It is a new program: TensorFlow and PyTorch do not survive a fork, and ``multiprocessing`` would run the script of
+    this process again.
 
     Attributes:
-        connection: where it is heard; ends as the worker does.
-        idle: whether it waits for something to train.
-        part: places of the jobs that it was sent and that have not ended.
-        begun: whether it has said that it took them.
+        connection: sends and receives messages; closes when the worker ends.
+        idle: whether the worker waits for jobs.
+        part: indices of the jobs that were sent and have not finished.
+        accepted: whether the worker has received the jobs that were sent last.
     """
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, factory: TrainerFactory) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             descriptor = theirs.fileno()
-            self._process = subprocess.Popen(  # noqa: S603  this library itself
+            self._process = subprocess.Popen(  # noqa: S603  a module of this library
                 [sys.executable, "-P", "-m", "blindtune.training.pool.worker", str(descriptor)],
                 pass_fds=[descriptor],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
-                # Whatever a library prints is no result of this process.
+                # What a library prints must not be mixed with the output of this process.
                 stdout=2,
             )
         self.connection: Connection[Any, Any] = Connection(ours.detach())
         self.idle = False
         self.part: list[int] = []
-        self.begun = False
-        self._data: Mapped | None = None
-        self.send(make)
+        self.accepted = False
+        self._data: SharedPickle | None = None
+        self.send(factory)
 
     def send(self, message: object) -> None:
-        """Send a message; that the worker is dead is noticed where it is heard."""
+        """Send a message; if the worker is dead, the next receive from `connection` fails, not this."""
         with suppress(OSError):
             self.connection.send(message)
 
-    def train(self, jobs: Sequence[Job], data: Mapped) -> None:
-        """Have it train ``jobs`` on ``data``, which it is sent once."""
-        self.idle, self.begun, self.part = False, False, [job.place for job in jobs]
+    def train(self, jobs: Sequence[Job], data: SharedPickle) -> None:
+        """Send jobs to train.
+
+        Args:
+            jobs: of one part.
+            data: train and dev, which are sent only if they are not those that were sent last.
+        """
+        self.idle, self.accepted, self.part = False, False, [job.index for job in jobs]
         if data is not self._data:
             self.send(Data(data.pickled))
             self._data = data
         self.send(list(jobs))
 
     def end(self) -> str:
-        """End it, whatever it is at, unless it is dead; how it came to its end, for people."""
+        """End the worker, even while it trains, unless it has ended; returns how it ended, for records."""
         self.connection.close()
         try:
-            code = self._process.wait(_PATIENCE)
+            code = self._process.wait(_EXIT_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        return f"was killed by {_name(-code)}" if code < 0 else f"ended with exit code {code}"
+        return f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
 
 
-def _name(number: int) -> str:
+def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -84,7 +89,7 @@ def _name(number: int) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """That of this process, with the library among its modules, and one thread, set before a library is imported."""
+    """Return the environment of a worker: that of this process, this library, and one thread for every library."""
     library = str(Path(blindtune.__file__).parents[1])
     paths = [library, *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(paths)}
