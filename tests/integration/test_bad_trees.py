@@ -111,7 +111,7 @@ def _run(folder: Path, source: Source, *arguments: str) -> subprocess.CompletedP
         "seeds": [42],
         "compare": [{"dataset": "mine", "systems": ["near"], "budget": {"trials": 2}}],
         "datasets": {"mine": source},
-        "systems": {"near": {"kind": "knn", "neighbours": [1]}},
+        "systems": {"near": {"kind": "knn", "n_neighbors": [1]}},
     }
     return snakemake(folder, config, *arguments)
 

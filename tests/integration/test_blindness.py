@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 FIRST = only("expert")
 CHANGED = merged(FIRST, {"systems": {"expert": {"training": {"epochs": 3}}}})
-ALLOWED = CHANGED | {"repeats": ["toy/expert"]}
+ALLOWED = CHANGED | {"allow_repeated_decode": ["toy/expert"]}
 LOOK = Path("results/tiny/decodes/toy/expert/42/look.json")
 
 
@@ -26,7 +26,7 @@ def test_a_second_look_is_refused_then_allowed_by_name_and_the_first_is_remember
     refused = snakemake(tmp_path, CHANGED)
     assert refused.returncode == 1
     assert "a second look would not be blind" in refused.stdout
-    assert "repeats: [toy/expert]" in refused.stdout
+    assert "allow_repeated_decode: [toy/expert]" in refused.stdout
     assert "Traceback" not in refused.stdout
     assert not re.search(r"eval error|looked at eval", refused.stdout)
     assert _looks(tmp_path) == _looks_of(entries)

@@ -12,7 +12,7 @@ from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.extraction import extract_batch
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from support import eeg_trees as trees
 from support.builders import origins
@@ -48,7 +48,7 @@ def test_a_tree_of_ones_own_becomes_a_dataset(
 ) -> None:
     trees.write(tmp_path / "own", tree, annotate, reference)
     content = {"source": "eeg", "folder": str(tmp_path / "own"), "sizes": SIZES, "files_per_job": 3}
-    source, layout = parse(Eeg, content | settings, "mine.yaml"), ResultPaths(str(tmp_path / "results"))
+    source, layout = parse(EegConfig, content | settings, "mine.yaml"), ResultPaths(str(tmp_path / "results"))
     files = source.inputs(layout, "own")
     for batch, path in files.items():
         extract_batch(source, batch, tmp_path / "own", path)
@@ -85,7 +85,7 @@ def test_the_workflow_runs_on_a_tree_of_ones_own(tmp_path: Path) -> None:
         "seeds": [42],
         "compare": [{"dataset": "mine", "systems": ["near"], "budget": {"trials": 2}}],
         "datasets": {"mine": {"source": "eeg", "folder": "own", "sizes": SIZES} | PLAIN},
-        "systems": {"near": {"kind": "knn", "neighbours": [1]}},
+        "systems": {"near": {"kind": "knn", "n_neighbors": [1]}},
     }
     ended = snakemake(tmp_path, config)
     assert ended.returncode == 0, ended.stdout

@@ -14,11 +14,12 @@ from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.extraction import extract_batch
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
-from blindtune.datasets.slides.config import Slides
-from support import slide_trees as decks
+from blindtune.datasets.registry import create_corpus
+from blindtune.datasets.slides.config import SlidesConfig
+from support import slide_trees as trees
 from support.builders import origins
 from support.slide_files import REAL
-from support.slide_trees import Deck
+from support.slide_trees import TreeSlide
 from support.workflow_runs import snakemake
 
 pytestmark = [
@@ -27,7 +28,7 @@ pytestmark = [
 ]
 
 SIZES = {"train": 8, "dev": 4, "eval": 4}
-SMALL = {"patch": 128, "candidates": 6, "files_per_job": 3}
+SMALL = {"patch": 128, "max_per_file": 6, "files_per_job": 3}
 PLAIN = {"patient": r"case (\d+) cut"}
 LISTED = PLAIN | {"splitting": {"by": "list", "file": "LIST"}}
 DRAWN = PLAIN | {"splitting": {"by": "seed"}}
@@ -37,58 +38,59 @@ NULL = {"classes": {"epithelium": ["dcis"], "none": ["null"]}}
 @pytest.mark.parametrize(
     ("tree", "annotate", "settings"),
     [
-        (decks.tudp(), {".csv": decks.csv}, {}),
-        (decks.tudp(), {".xml": decks.xml}, {}),
-        (decks.tudp(), {".xml": decks.xml, ".csv": decks.csv}, NULL),
-        (decks.plain(), {".csv": decks.csv}, LISTED),
-        (decks.plain(), {".xml": decks.xml}, DRAWN | {"mpp": 1.0, "patch": 64}),
+        (trees.tudp_tree(), {".csv": trees.format_csv}, {}),
+        (trees.tudp_tree(), {".xml": trees.format_xml}, {}),
+        (trees.tudp_tree(), {".xml": trees.format_xml, ".csv": trees.format_csv}, NULL),
+        (trees.plain_tree(), {".csv": trees.format_csv}, LISTED),
+        (trees.plain_tree(), {".xml": trees.format_xml}, DRAWN | {"mpp": 1.0, "patch": 64}),
     ],
     ids=["tudp csv", "tudp xml", "tudp null", "plain csv by list", "plain xml by seed"],
 )
 def test_a_tree_of_ones_own_becomes_a_dataset(
-    tmp_path: Path, tree: list[Deck], annotate: dict[str, Callable[[Deck], str]], settings: dict[str, Any]
+    tmp_path: Path, tree: list[TreeSlide], annotate: dict[str, Callable[[TreeSlide], str]], settings: dict[str, Any]
 ) -> None:
-    decks.write(tmp_path / "own", tree, annotate)
+    trees.write_tree(tmp_path / "own", tree, annotate)
     if settings.get("splitting", {}).get("file"):
         settings = settings | {"splitting": {"by": "list", "file": str(_list(tmp_path / "splits.csv"))}}
     content = {"source": "slides", "folder": str(tmp_path / "own"), "sizes": SIZES} | SMALL | settings
-    source, layout = parse(Slides, content, "mine.yaml"), ResultPaths(str(tmp_path / "results"))
-    files = source.inputs(layout, "own")
+    config, paths = parse(SlidesConfig, content, "mine.yaml"), ResultPaths(str(tmp_path / "results"))
+    source = create_corpus(config)
+    files = source.inputs(paths, "own")
     for batch, path in files.items():
         extract_batch(source, batch, tmp_path / "own", path)
-    manifest, seal = Path(layout.manifest("own")), Path(layout.seal("own"))
+    manifest, seal = Path(paths.manifest("own")), Path(paths.seal("own"))
     prepare("own", source, files, manifest, seal)
     data = open_prepared(manifest)
     assert data.manifest["parameters"]["bad_files"] == {}
     assert data.classes == list(settings.get("classes", {"dcis": 1, "indc": 1}))
-    owner = {deck.file: deck.patient for deck in tree}
+    owner = {slide.file: slide.patient for slide in tree}
     splits = {"train": data.train, "dev": data.dev, "eval": open_split(seal.parent / "eval")}
     patients = {}
     for split in SPLITS:
         x, y = splits[split].x, splits[split].y
-        assert x.shape == (SIZES[split], source.patch, source.patch, 3) and x.dtype == np.uint8
+        assert x.shape == (SIZES[split], config.patch, config.patch, 3) and x.dtype == np.uint8
         rows = origins((seal if split == "eval" else manifest).parent / split)
         assert [data.classes.index(row["class"]) for row in rows] == y.tolist()
         for row, patch in zip(rows, x, strict=True):
             place = int(row["x"]), int(row["y"])
             assert row["group"] == owner[row["file"]]
-            np.testing.assert_array_equal(patch, _by_openslide(tmp_path / "own" / row["file"], place, source))
-            assert _covered(row["class"], place, source) >= 0.5
+            np.testing.assert_array_equal(patch, _by_openslide(tmp_path / "own" / row["file"], place, config))
+            assert _covered(row["class"], place, config) >= 0.5
         patients[split] = {row["group"] for row in rows}
     assert sum(map(len, patients.values())) == len(set.union(*patients.values())), "no patient in two splits"
 
 
 def test_the_workflow_runs_on_a_tree_of_ones_own(tmp_path: Path) -> None:
     """From the raw tree to the report."""
-    decks.write(tmp_path / "own", decks.plain(), {".xml": decks.xml})
-    cut_short = tmp_path / "own" / decks.plain()[3].file
+    trees.write_tree(tmp_path / "own", trees.plain_tree(), {".xml": trees.format_xml})
+    cut_short = tmp_path / "own" / trees.plain_tree()[3].file
     cut_short.write_bytes(cut_short.read_bytes()[:-1_000_000])
     config = {
         "name": "own",
         "seeds": [42],
         "compare": [{"dataset": "mine", "systems": ["near"], "budget": {"trials": 2}}],
         "datasets": {"mine": {"source": "slides", "folder": "own", "sizes": SIZES} | SMALL | DRAWN},
-        "systems": {"near": {"kind": "knn", "neighbours": [1]}},
+        "systems": {"near": {"kind": "knn", "n_neighbors": [1]}},
     }
     ended = snakemake(tmp_path, config)
     assert ended.returncode == 0, ended.stdout
@@ -107,24 +109,24 @@ def _list(path: Path) -> Path:
     return path
 
 
-def _by_openslide(path: Path, place: tuple[int, int], source: Slides) -> NDArray[np.uint8]:
+def _by_openslide(path: Path, place: tuple[int, int], config: SlidesConfig) -> NDArray[np.uint8]:
     from openslide import OpenSlide
     from PIL import Image
 
-    pixels = source.patch if source.mpp == 0.5 else round(source.patch * 1.0 / 0.499)
+    pixels = config.patch if config.mpp == 0.5 else round(config.patch * 1.0 / 0.499)
     with OpenSlide(path) as slide:
         region = slide.read_region(place, 0, (pixels, pixels))
     white = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region).convert("RGB")
-    same = pixels == source.patch
-    return np.asarray(white if same else white.resize((source.patch, source.patch), Image.Resampling.LANCZOS))
+    same = pixels == config.patch
+    return np.asarray(white if same else white.resize((config.patch, config.patch), Image.Resampling.LANCZOS))
 
 
-def _covered(name: str, place: tuple[int, int], source: Slides) -> float:
+def _covered(name: str, place: tuple[int, int], config: SlidesConfig) -> float:
     """The share of a patch that the region of its class covers, cut to the slide; by shapely alone."""
     from shapely.geometry import Polygon, box
 
-    side = source.patch if source.mpp == 0.5 else source.patch * 1.0 / 0.499
-    polygon = {"dcis": decks.EPITHELIUM, "epithelium": decks.EPITHELIUM, "indc": decks.STROMA, "none": decks.CORNER}
+    side = config.patch if config.mpp == 0.5 else config.patch * 1.0 / 0.499
+    polygon = {"dcis": trees.EPITHELIUM, "epithelium": trees.EPITHELIUM, "indc": trees.STROMA, "none": trees.CORNER}
     square = box(*place, place[0] + side, place[1] + side)
-    inside = Polygon(polygon[name]).intersection(box(0, 0, *decks.SIZE)).intersection(square)
+    inside = Polygon(polygon[name]).intersection(box(0, 0, *trees.SIZE)).intersection(square)
     return float(inside.area / square.area)

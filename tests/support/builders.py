@@ -6,23 +6,23 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from blindtune.config.study import Study
-from blindtune.config.systems import TrainerName
 from blindtune.core.budget import Budget
 from blindtune.core.job_log import JobLog
 from blindtune.core.timing import CpuWallTime
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.csv_folder import CsvFolderConfig
 from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models.architecture import Architecture
 from blindtune.records.trial import WORST_ERROR, Trial
 from blindtune.search_space import Space
+from blindtune.training.registry import network_trainers
 from blindtune.tuners.base import Tuner, TunerConfig, TunerContext
 from blindtune.tuners.registry import create_tuner, tuner_config_type
 
@@ -41,7 +41,7 @@ _KERAS = {"jax": {"keras-jax"}, "torch": {"keras-torch"}}
 
 #: The trainers that these tests can use: `tests/integration/test_keras_backends.py` runs some once per backend.
 TRAINERS = sorted(
-    {name for name in get_args(TrainerName) if "keras" not in name}
+    {name for name in network_trainers() if "keras" not in name}
     | _KERAS.get(os.environ.get("KERAS_BACKEND", ""), {"keras", "scikeras"})
 )
 
@@ -107,7 +107,7 @@ def prepare_toy(folder: Path, name: str = "toy", **sizes: int) -> Places:
     """Prepare a dataset in `folder`; `sizes` are the arguments of `write_csv_folder`."""
     files = write_csv_folder(folder / "csv" / name, **sizes)
     places = Places(folder / "data" / name / "manifest.json", folder / "sealed" / name / "seal.json")
-    source = Isip(source="isip", folder=str(folder / "csv" / name))
+    source = CsvFolderConfig(source="isip", folder=str(folder / "csv" / name))
     prepare(name, source, files, places.manifest, places.seal)
     return places
 
@@ -126,8 +126,8 @@ def study(settings: Any, **changes: Any) -> Study:
         "seed": 42,
         "settings": settings,
         "budget": {"trials": 1},
-        "scoring": "last",
-        "keep": 1,
+        "score_epoch": "last",
+        "keep_best": 1,
     }
     return Study(**(parts | changes))
 
@@ -187,12 +187,12 @@ def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
     one, other = keras.build(architecture), pytorch.build(architecture)
     weights = {
         name: random.normal(scale=0.3, size=array.shape).astype(np.float32)
-        for name, array in keras.weights_of(one).items()
+        for name, array in keras.get_weights(one).items()
     }
     keras.set_weights(one, weights)
     turned = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
     arrays = [np.ascontiguousarray(array.transpose(turned[array.ndim])) for array in weights.values()]
-    pytorch.set_weights(other, dict(zip(pytorch.weights_of(other), arrays, strict=True)))
+    pytorch.set_weights(other, dict(zip(pytorch.get_weights(other), arrays, strict=True)))
     return one, other.eval()
 
 
@@ -232,7 +232,7 @@ def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:
         "seeds": [42],
         "compare": [{"dataset": "toy", "systems": ["knn"], "budget": {"trials": 2}}],
         "datasets": {"toy": {"source": "isip", "folder": folder}},
-        "systems": {"knn": {"kind": "knn", "neighbours": [1, 5]}},
+        "systems": {"knn": {"kind": "knn", "n_neighbors": [1, 5]}},
     }
     return merged(content, changes)
 

@@ -13,7 +13,7 @@ from blindtune.study.run import run
 from blindtune.training.base import EpochTracker, Outcome
 from support.builders import RecordingConsole, study
 
-KNN = Knn(kind="knn", neighbours=[1, 3, 9, 25])
+KNN = Knn(kind="knn", n_neighbors=[1, 3, 9, 25])
 
 
 class Runner:

@@ -10,7 +10,7 @@ from edfio import Edf, EdfSignal, Recording
 from numpy.typing import NDArray
 
 from blindtune.core.validation import parse
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.montages import ELECTRODES
 from support.builders import ROOT
 
@@ -19,10 +19,10 @@ REAL = ROOT.parent / "shared" / "data" / "eeg" / "S001R01.edf"
 ABSENT = f"the real recording is not here ({REAL.parent.name}/{REAL.name} of the shared data)"
 
 
-def eeg(**changes: Any) -> Eeg:
+def eeg(**changes: Any) -> EegConfig:
     """The config of a corpus, with ``changes``."""
     content = {"source": "eeg", "folder": "corpus", "sizes": {"train": 4, "dev": 2, "eval": 2}}
-    return parse(Eeg, content | changes, "config.yaml")
+    return parse(EegConfig, content | changes, "config.yaml")
 
 
 def noise(seconds: int, rate: int, seed: int = 0, rows: int = 21) -> NDArray[np.float64]:

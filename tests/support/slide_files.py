@@ -1,4 +1,4 @@
-"""Slides, annotations and regions that the tests of slides share."""
+"""Builders of slides, annotations and regions for the tests of slides."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.validation import parse
-from blindtune.datasets.slides.config import Slides
+from blindtune.datasets.corpus.base import Corpus
+from blindtune.datasets.registry import create_corpus
+from blindtune.datasets.slides.config import SlidesConfig
 from blindtune.datasets.slides.discovery import SlideFile
 from blindtune.datasets.slides.simulated.svs_writer import write_svs
 from support.builders import ROOT
@@ -24,14 +26,19 @@ ASYMMETRIC = [(300, 100), (1100, 180), (980, 420), (420, 700), (340, 500)]
 Regions = Sequence[tuple[str, Sequence[tuple[float, float]]]]
 
 
-def slides(**changes: Any) -> Slides:
-    """The config of a corpus, with ``changes``."""
+def slides_config(**changes: Any) -> SlidesConfig:
+    """Return the config of a corpus, with some keys changed."""
     content = {"source": "slides", "folder": "corpus", "sizes": {"train": 4, "dev": 2, "eval": 2}}
-    return parse(Slides, content | changes, "config.yaml")
+    return parse(SlidesConfig, content | changes, "config.yaml")
+
+
+def slides_corpus(**changes: Any) -> Corpus:
+    """Return the source of `slides_config`."""
+    return create_corpus(slides_config(**changes))
 
 
 def tissue(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Pixels that no rule leaves out, each part different, (height, width, 3)."""
+    """Return pixels that no rule rejects, with different parts, (height, width, 3)."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 2, (height // 4 + 1, width // 4 + 1, 1)).repeat(4, 0).repeat(4, 1)[:height, :width]
     slope = np.add.outer(np.arange(height) % 97, np.arange(width) % 61)[..., None] / 8
@@ -39,14 +46,14 @@ def tissue(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def write_slide(path: Path, pixels: NDArray[np.uint8], mpp: float | None = 0.5) -> Path:
-    """An Aperio slide that shows ``pixels``; JPEG changes them a little."""
+    """Write an Aperio slide of ``pixels``, which JPEG changes slightly."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_svs(path, (pixels.shape[1], pixels.shape[0]), mpp, lambda first, last: pixels[first:last], quality=95)
     return path
 
 
 def write_csv(path: Path, regions: Regions, head: str = "") -> Path:
-    """NEDC's CSV: row is y, column is x."""
+    """Write an annotation as NEDC's CSV: row is y, column is x."""
     rows = [
         f"{index},{index + 1},breast,{label},{number},{y},{x},0,1.0"
         for index, (label, polygon) in enumerate(regions)
@@ -58,8 +65,8 @@ def write_csv(path: Path, regions: Regions, head: str = "") -> Path:
 
 
 def write_xml(path: Path, regions: Regions, attributes: str = "", size: tuple[int, int] | None = None) -> Path:
-    """Aperio's XML."""
-    named = (
+    """Write an annotation as Aperio's XML."""
+    attribute_elements = (
         ""
         if size is None
         else "".join(f'<Attribute Name="{n}" Value="{v}"/>' for n, v in zip(("width", "height"), size, strict=True))
@@ -70,27 +77,27 @@ def write_xml(path: Path, regions: Regions, attributes: str = "", size: tuple[in
         + "</Vertices></Region>"
         for number, (label, polygon) in enumerate(regions, 1)
     )
-    inner = f"<Attributes>{named}</Attributes><Regions>{text}</Regions>"
+    inner = f"<Attributes>{attribute_elements}</Attributes><Regions>{text}</Regions>"
     path.write_text(f"<Annotations {attributes}><Annotation>{inner}</Annotation></Annotations>")
     return path
 
 
 def rectangle(left: float, top: float, width: float, height: float) -> list[tuple[float, float]]:
-    """The corners of a rectangle."""
+    """Return the corners of a rectangle."""
     return [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]
 
 
 def write_pair(
     folder: Path, regions: Regions, pixels: NDArray[np.uint8] | None = None, **options: float | None
 ) -> SlideFile:
-    """A slide with a CSV beside it."""
+    """Write a slide and its annotation, a CSV."""
     path = write_slide(folder / f"{NAME}.svs", tissue(1280, 1024) if pixels is None else pixels, **options)
     write_csv(path.with_suffix(".csv"), regions)
     return SlideFile(path.name, f"{NAME}.csv", "00477780")
 
 
 def spoil_tiles(path: Path, *numbers: int) -> None:
-    """Take the beginning of some tiles of the full resolution away."""
+    """Overwrite the first bytes of some tiles of the full resolution."""
     from tifffile import TiffFile
 
     with TiffFile(path) as tiff:

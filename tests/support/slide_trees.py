@@ -1,4 +1,4 @@
-"""Trees of a real slide under other names, annotated by hand in both formats."""
+"""Builders of trees with copies of a real slide, annotated by hand in both formats."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Polygon = list[tuple[float, float]]
 SIZE = (2220, 2967)
 
 #: What is on the real slide, in its own pixels: epithelium, stroma to its left, a darker piece at the lower right edge
-#: that reaches past the slide, and a place off it.
+#: that extends past the slide, and a place outside it.
 EPITHELIUM = [
     (1090, 660),
     (1610, 660),
@@ -31,48 +31,48 @@ REGIONS: list[tuple[str, Polygon]] = [
 
 
 @dataclass(frozen=True)
-class Deck:
-    """One slide of a tree: where, and whose."""
+class TreeSlide:
+    """One slide of a tree: its path and its patient."""
 
     file: str
     patient: str
 
 
-def tudp() -> list[Deck]:
-    """TUDP v3: split, patient, session, tissue; every other patient has a deeper cut of the same block."""
-    decks = []
+def tudp_tree() -> list[TreeSlide]:
+    """Return a tree in the layout of TUDP v3; every other patient has a deeper cut of the same block."""
+    slides = []
     for number in range(6):
         digits, split = f"{477780 + 13 * number:08}", ("train", "train", "dev", "eval", "dev", "eval")[number]
         patient = f"{digits}_aaaaaag{chr(ord('a') + number)}"
         for block in ("0000", "deep")[: 1 + number % 2]:
             stem = f"{patient}_s000_0hne_{block}_a001_lvl001_t000"
-            decks.append(Deck(f"v3.0.0/svs/{split}/{patient}/s000_2017/breast/{stem}.svs", digits))
-    return decks
+            slides.append(TreeSlide(f"v3.0.0/svs/{split}/{patient}/s000_2017/breast/{stem}.svs", digits))
+    return slides
 
 
-def plain() -> list[Deck]:
-    """A folder of one's own."""
-    return [Deck(f"box {number % 2}/case {number // 2} cut {number % 2}.svs", str(number // 2)) for number in range(10)]
+def plain_tree() -> list[TreeSlide]:
+    """Return a tree in a layout other than TUDP's."""
+    return [TreeSlide(f"box {number % 2}/case {number // 2} cut {number % 2}.svs", str(number // 2)) for number in range(10)]
 
 
-def write(folder: Path, decks: list[Deck], annotate: dict[str, Callable[[Deck], str]]) -> None:
-    """Write a tree: copies of the real slide, each with an identity of its own in its description."""
-    for number, deck in enumerate(decks):
-        path = folder / deck.file
+def write_tree(folder: Path, slides: list[TreeSlide], annotate: dict[str, Callable[[TreeSlide], str]]) -> None:
+    """Write a tree: copies of the real slide, each with a different identity in its description."""
+    for number, slide in enumerate(slides):
+        path = folder / slide.file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(
             REAL.read_bytes().replace(b"ImageID = 1004486", f"ImageID = {2000000 + number}".encode("ascii"))
         )
         for suffix, text in annotate.items():
-            path.with_suffix(suffix).write_text(text(deck), encoding="utf-8")
+            path.with_suffix(suffix).write_text(text(slide), encoding="utf-8")
 
 
-def csv(deck: Deck) -> str:
-    """As NEDC's tools write it: a line for each vertex, row before column."""
+def format_csv(slide: TreeSlide) -> str:
+    """Return the annotation in the format of NEDC's tools: a line for each vertex, row before column."""
     lines = [
         "# version = csv_v1.0.0",
         "# MicronsPerPixel = 0.4990",
-        f"# bname = {Path(deck.file).stem}",
+        f"# bname = {Path(slide.file).stem}",
         f"# width = {SIZE[0]} pixels, height = {SIZE[1]} pixels",
         "# tissue = breast",
         "#",
@@ -83,8 +83,8 @@ def csv(deck: Deck) -> str:
     return "\n".join([*lines, ""])
 
 
-def xml(deck: Deck) -> str:
-    """As ImageScope writes it, with NEDC's size among the attributes."""
+def format_xml(slide: TreeSlide) -> str:
+    """Return the annotation in the format of ImageScope, with NEDC's size among the attributes."""
     regions = []
     for number, (label, polygon) in enumerate(REGIONS, 1):
         vertices = "".join(f'<Vertex X="{x:.6f}" Y="{y:.6f}" Z="0"/>' for x, y in polygon)

@@ -40,7 +40,7 @@ def run(name: str, data: Prepared, folder: Path, workers: int, job_log: JobLog |
     settings = Tuned.model_validate(
         {"kind": "tuner", "space": str(space), "training": TRAINING, "tuner": it["tuner"], "trainer": it["trainer"]}
     )
-    here = study(settings, budget=it["budget"], keep=2)
+    here = study(settings, budget=it["budget"], keep_best=2)
     runs.run(here, data, settings.files(), "code", folder, job_log or JobLog(), workers)
 
 

@@ -36,8 +36,8 @@ TINY: dict[str, Any] = {
         }
     },
     "systems": {
-        "near": {"kind": "knn", "neighbours": [1, 5]},
-        "forest": {"kind": "random_forest", "trees": [5], "max_depth": [3]},
+        "near": {"kind": "knn", "n_neighbors": [1, 5]},
+        "forest": {"kind": "random_forest", "n_estimators": [5], "max_depth": [3]},
         "expert": {"kind": "manual", "model": "mlp_m1", "training": {"epochs": 2}},
         "tuner": {
             "kind": "tuner",
@@ -61,7 +61,7 @@ TINY: dict[str, Any] = {
         },
         "limit": {
             "kind": "bayes",
-            **{split: {"neighbours": 3, "trees": 5} for split in ("train", "dev", "eval")},
+            **{split: {"n_neighbors": 3, "n_estimators": 5} for split in ("train", "dev", "eval")},
         },
     },
 }

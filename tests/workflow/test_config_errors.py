@@ -17,7 +17,7 @@ ONE = {"dataset": "set_10", "budget": {"trials": 2}}
     ("overlay", "key", "hint"),
     [
         ({"scorin": "best"}, "scorin", "did you mean 'scoring'?"),
-        ({"systems": {"mine": {"kind": "knn", "neighbors": [1]}}}, "neighbors", "did you mean 'neighbours'?"),
+        ({"systems": {"mine": {"kind": "knn", "neighbors": [1]}}}, "neighbors", "did you mean 'n_neighbors'?"),
         ({"compare": [ONE | {"systems": ["mlp_am"]}]}, "compare.0.systems: 'mlp_am'", "did you mean 'mlp_"),
         (
             {"compare": [ONE | {"systems": ["mlp_m"], "budget": {"trials": 0}}]},

@@ -48,7 +48,7 @@ def config(kind: str = "eeg", **source: Any) -> dict[str, Any]:
         "seeds": [42],
         "compare": [{"dataset": "it", "systems": ["near"], "budget": {"trials": 2}}],
         "datasets": {"it": {"source": kind, "sizes": SIZES, "files_per_job": 2} | source},
-        "systems": {"near": {"kind": "knn", "neighbours": [3]}},
+        "systems": {"near": {"kind": "knn", "n_neighbors": [3]}},
     }
 
 

@@ -17,10 +17,11 @@ import yaml
 from packaging.utils import canonicalize_name
 
 from blindtune.config.schema import Dataset
-from blindtune.config.systems import System, TrainerName
+from blindtune.config.systems import System
 from blindtune.core import code_digest as code
-from blindtune.models.families import Family
+from blindtune.models.families import FAMILIES
 from blindtune.report import contents
+from blindtune.training.registry import network_trainers
 from blindtune.tuners.registry import TUNERS
 from support.dag import ROOT
 
@@ -159,8 +160,8 @@ def _settings(system):
     """The system with every trainer, tuner and family that it can have: what decides over its modules."""
     fields = system.model_fields
     tuners = [SimpleNamespace(library=library) for library in TUNERS.names()] if "tuner" in fields else [None]
-    families = get_args(Family) if "family" in fields else [None]
-    trainers = get_args(TrainerName) if "trainer" in fields else [None]
+    families = FAMILIES.names() if "family" in fields else [None]
+    trainers = network_trainers() if "trainer" in fields else [None]
     for tuner, family, trainer in product(tuners, families, trainers):
         parts = {"tuner": tuner, "family": family, "trainer": trainer}
         yield system.model_construct(**{name: part for name, part in parts.items() if part is not None})

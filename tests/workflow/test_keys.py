@@ -10,18 +10,18 @@ import pytest
 from pydantic import BaseModel
 
 from blindtune.config.schema import Config
-from support.builders import write_images, write_csv_folder
+from support.builders import write_csv_folder, write_images
 from support.dag import plan
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
 BASE: dict[str, Any] = {
     "name": "keys",
     "seeds": [42],
-    "scoring": "last",
-    "keep": 1,
+    "score_epoch": "last",
+    "keep_best": 1,
     "verbosity": "normal",
     "workers": 1,
-    "repeats": [],
+    "allow_repeated_decode": [],
     "compare": [
         {
             "dataset": "drawing",
@@ -34,13 +34,13 @@ BASE: dict[str, Any] = {
             "dataset": "written",
             "systems": ["near", "optuna"],
             "budget": {"trials": 2},
-            "tuners": {
+            "tuner_overrides": {
                 "space": "mlp",
                 "family": "mlp",
-                "impossible": "invalid",
+                "invalid_layers": "reject",
                 "trainer": "pytorch",
                 "training": {"epochs": 3},
-                "sees": {"view": "samples"},
+                "view": {"kind": "samples"},
             },
         },
         {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 2}},
@@ -81,9 +81,9 @@ BASE: dict[str, Any] = {
         },
     },
     "systems": {
-        "near": {"kind": "knn", "neighbours": [3]},
+        "near": {"kind": "knn", "n_neighbors": [3]},
         "trees": {"kind": "random_forest"},
-        "limit": {"kind": "bayes", "train": {"neighbours": 9}, "dev": {"neighbours": 5}, "eval": {"neighbours": 7}},
+        "limit": {"kind": "bayes", "train": {"n_neighbors": 9}, "dev": {"n_neighbors": 5}, "eval": {"n_neighbors": 7}},
         "expert": {"kind": "manual", "model": "mlp_m1"},
         "tuner": {
             "kind": "tuner",
@@ -106,9 +106,9 @@ BASE: dict[str, Any] = {
             "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}},
             "space": "mlp",
         },
-        "listener": {"kind": "knn", "neighbours": [3], "sees": {"view": "features"}},
-        "framer": {"kind": "manual", "model": "mlp_m1", "sees": {"view": "frames"}},
-        "cropper": {"kind": "manual", "model": "convnet_m", "sees": {"view": "crops"}},
+        "listener": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "features"}},
+        "framer": {"kind": "manual", "model": "mlp_m1", "view": {"kind": "frames"}},
+        "cropper": {"kind": "manual", "model": "convnet_m", "view": {"kind": "crops"}},
         "scikit": {
             "kind": "tuner",
             # Halving, which takes every key; it plans by a budget that pays for seven folds.
@@ -161,9 +161,9 @@ PARTS = {
     "median": "pruner",
     "halving": "pruner",
     "brackets": "pruner",
-    "listener": "sees",
-    "framer": "sees",
-    "cropper": "sees",
+    "listener": "view",
+    "framer": "view",
+    "cropper": "view",
 }
 
 
@@ -294,7 +294,7 @@ def test_another_value_gives_another_plan(folder, before, leaf):
         return
     if leaf.key in ("Eeg.stand_in", "Eeg.folder", "Slides.stand_in", "Slides.folder"):
         pytest.skip("goes with a corpus that is made, or excludes it; both are tested")
-    if leaf.key == "Splitting.file":
+    if leaf.key == "SplittingConfig.file":
         pytest.skip("goes with splitting by list, which is tested")
     if leaf.key in ("Isip.folder", "Isip.fetch") and leaf.value is None:
         pytest.skip("excludes the other of folder and fetch, which is tested")
@@ -325,14 +325,14 @@ def test_another_value_gives_another_plan(folder, before, leaf):
 def test_another_view_gives_another_plan(folder, before, system, view):
     dataset = {"cropper": "pictures"}.get(system, "brains")
     config = copy.deepcopy(BASE)
-    config["systems"]["viewer"] = config["systems"][system] | {"sees": {"view": view}}
+    config["systems"]["viewer"] = config["systems"][system] | {"view": {"kind": view}}
     config["compare"] = [{"dataset": dataset, "systems": ["viewer"], "budget": {"trials": 2}}]
     own = copy.deepcopy(config)
     own["systems"]["viewer"] = BASE["systems"][system]
     assert plan(folder, config) != plan(folder, own)
 
 
-@pytest.mark.parametrize("verbosity", ["quiet", "talkative"])
+@pytest.mark.parametrize("verbosity", ["quiet", "verbose"])
 def test_what_is_shown_changes_no_plan(folder, before, verbosity):
     assert plan(folder, _with(BASE, ("verbosity",), verbosity)) == before
 
@@ -351,7 +351,7 @@ def _without_views(base: dict[str, Any]) -> dict[str, Any]:
     """A copy of ``base`` without the systems that see something else than samples."""
     result = copy.deepcopy(base)
     for entry in result["compare"]:
-        entry["systems"] = [name for name in entry["systems"] if PARTS.get(name) != "sees"]
+        entry["systems"] = [name for name in entry["systems"] if PARTS.get(name) != "view"]
     return result
 
 

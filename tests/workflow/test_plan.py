@@ -90,7 +90,7 @@ def test_a_fetched_dataset_is_downloaded_before_it_is_prepared(tmp_path):
     config = {
         "compare": [{"dataset": "real", "systems": ["near"], "budget": {"trials": 1}}],
         "datasets": {"real": {"source": "isip", "fetch": "set_10"}},
-        "systems": {"near": {"kind": "knn", "neighbours": [3]}},
+        "systems": {"near": {"kind": "knn", "n_neighbors": [3]}},
     }
     jobs = {job.name: job for job in plan(tmp_path, config)}
     files = [f"results/default/downloads/set_10/{split}.csv" for split in ("dev", "eval", "train")]

@@ -23,7 +23,7 @@ CONFIG = {
         for name, seed in (("one", 1), ("two", 2))
     },
     "systems": {
-        "near": {"kind": "knn", "neighbours": [3]},
+        "near": {"kind": "knn", "n_neighbors": [3]},
         "expert": {"kind": "manual", "model": "mlp_m1"},
         "other_expert": {"kind": "manual", "model": "mlp_m1"},
         "idle_expert": {"kind": "manual", "model": "mlp_m1"},
@@ -50,7 +50,7 @@ def test_a_second_run_has_nothing_to_do(done):
     assert running(plan(done, CONFIG)) == set()
 
 
-@pytest.mark.parametrize("change", [{"verbosity": "quiet"}, {"verbosity": "talkative"}, {"workers": 2}])
+@pytest.mark.parametrize("change", [{"verbosity": "quiet"}, {"verbosity": "verbose"}, {"workers": 2}])
 def test_what_changes_no_record_runs_nothing_again(done, change):
     assert running(plan(done, CONFIG | change)) == set()
 
@@ -58,7 +58,7 @@ def test_what_changes_no_record_runs_nothing_again(done, change):
 @pytest.mark.parametrize(
     ("system", "change", "dataset"),
     [
-        ("near", {"neighbours": [9]}, "one"),
+        ("near", {"n_neighbors": [9]}, "one"),
         ("expert", {"training": {"epochs": 7}}, "one"),
         ("tuner", {"training": {"learning_rate": 0.01}}, "one"),
         ("other_expert", {"training": {"batch_size": 64}}, "two"),

@@ -1,17 +1,16 @@
-"""How fast EEG is prepared, against the plain MNE recipe on the same files, on one core and on all.
+"""Measure how fast EEG is prepared, against the plain MNE recipe on the same files, on one core and on all.
 
     python workflow/benchmarks/eeg_speed.py               # hours at 250 Hz, 21 electrodes, eight rounds in turns
     python workflow/benchmarks/eeg_speed.py --minutes 10
     python workflow/benchmarks/eeg_speed.py --file ../shared/data/eeg/S001R01.edf
 
-Plain is what a user of MNE writes: read the electrodes, derive the 20 bipolar channels, `filter` with its default FIR,
-`resample`, cut. It stands here with its default edges, with edges that give it the band that blindtune has (-6 dB at
-0.5 and 23 Hz), and as a lower bound with no channels derived at all. Blindtune stands here as the signal path alone,
-which is what the recipe does, and as the whole job: hash, header, checks of each segment's raw signal, and the cut,
-for which the file is read a second time.
+The plain recipe is what a user of MNE writes: read the electrodes, derive the 20 bipolar channels, `filter` with its
+default FIR, `resample`, cut. It is measured with its default edges, with edges that give it the band of blindtune
+(-6 dB at 0.5 and 23 Hz), and, as a lower bound, without deriving channels. Blindtune is measured as the signal path
+alone, which is what the recipe does, and as the whole job: hash, header, checks of each segment's raw signal, and cut.
 
-All cores: a process for each, every one with files of its own, as jobs of the workflow run; the libraries are loaded
-before the clock starts. Memory is the peak of one file above the libraries.
+On all cores, one process per core prepares separate files, like the jobs of the workflow. Libraries are loaded before
+the clock starts. Memory is the peak of one file, without the libraries.
 """
 
 import argparse
@@ -24,8 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import clocks
 import edfio
+import measure
 import mne
 import numpy as np
 import scipy.signal  # noqa: F401 - loaded before the clock starts
@@ -35,14 +34,14 @@ from blindtune.datasets.corpus.config import RawFile
 from blindtune.datasets.eeg import edf_header as headers
 from blindtune.datasets.eeg import montages
 from blindtune.datasets.eeg import preprocessing as recordings
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.config import EegConfig
 
 MONTAGE = montages.montage("tcp20")
 LENGTH = 500
 
 
 def path_alone(path: Path) -> Any:
-    """Header, its check, signal, filters, segments."""
+    """Read and check the header, read and filter the signal, cut segments."""
     settings = _settings(path)
     header = headers.read(path)
     wanted = montages.locate(header.labels, MONTAGE)
@@ -51,7 +50,7 @@ def path_alone(path: Path) -> Any:
 
 
 def whole_job(path: Path) -> Any:
-    """What the workflow does with one recording of which every segment is wanted."""
+    """Do what the workflow does with a recording of which every segment is used."""
     settings = _settings(path)
     raw = RawFile(path.name, (f"{path.stem}.tse",), "train")
     survey = settings.survey(path.parent, raw)
@@ -61,7 +60,14 @@ def whole_job(path: Path) -> Any:
 
 
 def plain(path: Path, low: float = 0.5, high: float = 35.0, derived: bool = True) -> Any:
-    """The plain recipe."""
+    """Run the plain recipe.
+
+    Args:
+        path: The recording.
+        low: Lower edge of the filter, in Hz.
+        high: Upper edge, in Hz.
+        derived: Whether bipolar channels are derived.
+    """
     labels = headers.read(path).labels
     of = {
         name: labels[number] for name, number in zip(MONTAGE.electrodes, montages.locate(labels, MONTAGE), strict=True)
@@ -87,10 +93,10 @@ WAYS: dict[str, Callable[[Path], Any]] = {
 
 
 def main() -> int:
-    """Print seconds, hours of EEG per second, and memory."""
+    """Print seconds, hours of EEG per second, and memory; return the exit status."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / f"{number}.edf" for number in range(2 * clocks.CORES)]
+        files = [Path(folder) / f"{number}.edf" for number in range(2 * measure.CORES)]
         if arguments.file:
             shutil.copy(arguments.file, files[0])
         else:
@@ -100,18 +106,18 @@ def main() -> int:
                 shutil.copy(files[0], path)
             path.with_suffix(".tse").write_text("version = tse_v1.0.0\n\n0.0000 0.0000 bckg 1.0000\n", encoding="ascii")
         hours = float(headers.read(files[0]).seconds) / 3600
-        print(f"{files[0].stat().st_size / 2**20:.1f} MiB, {hours:.3f} h; {clocks.CORES} cores")
+        print(f"{files[0].stat().st_size / 2**20:.1f} MiB, {hours:.3f} h; {measure.CORES} cores")
         _one_core(files[0], hours, arguments.rounds)
         _all_cores(files, hours, arguments.rounds)
     return 0
 
 
 def _one_core(path: Path, hours: float, rounds: int) -> None:
-    took = clocks.in_turns({name: partial(way, path) for name, way in WAYS.items()}, rounds)
+    took = measure.time_in_turns({name: partial(way, path) for name, way in WAYS.items()}, rounds)
     ours = min(cpu for _, cpu in took["blindtune, signal path"])
     for name, times in took.items():
         cpu = [one for _, one in times]
-        peak = clocks.peak_of(WAYS[name], path)
+        peak = measure.measure_peak(WAYS[name], path)
         print(
             f"one core, {name}: {min(cpu):.3f} s of CPU (median {median(cpu):.3f}), {hours / min(cpu):.2f} h/s, "
             f"{min(cpu) / ours:.2f} of the first, {peak:.0f} MiB"
@@ -120,20 +126,22 @@ def _one_core(path: Path, hours: float, rounds: int) -> None:
 
 def _all_cores(files: list[Path], hours: float, rounds: int) -> None:
     ways = ("blindtune, signal path", "blindtune, whole job", "plain, 20 channels, equal band")
-    pools = {processes: clocks.SideBySide(processes, partial(_all_ways, files[0])) for processes in (1, clocks.CORES)}
+    pools = {
+        processes: measure.WarmProcesses(processes, partial(_all_ways, files[0])) for processes in (1, measure.CORES)
+    }
     calls = {
         f"{name}|{processes}": partial(pool.call, WAYS[name], files)
         for name in ways
         for processes, pool in pools.items()
     }
-    walls = {name: min(wall for wall, _ in times) for name, times in clocks.in_turns(calls, rounds).items()}
+    walls = {name: min(wall for wall, _ in times) for name, times in measure.time_in_turns(calls, rounds).items()}
     for pool in pools.values():
         pool.close()
     for name in ways:
-        one, many = walls[f"{name}|1"], walls[f"{name}|{clocks.CORES}"]
+        one, many = walls[f"{name}|1"], walls[f"{name}|{measure.CORES}"]
         print(
             f"{name}: {len(files) * hours / one:.2f} h/s by one process, {len(files) * hours / many:.2f} by "
-            f"{clocks.CORES}, {one / many:.2f} times"
+            f"{measure.CORES}, {one / many:.2f} times"
         )
 
 
@@ -142,8 +150,8 @@ def _all_ways(path: Path) -> None:
         way(path)
 
 
-def _settings(path: Path) -> Eeg:
-    return Eeg(source="eeg", folder=str(path.parent), patient="(.+)", sizes=Sizes(train=2, dev=2, eval=2))
+def _settings(path: Path) -> EegConfig:
+    return EegConfig(source="eeg", folder=str(path.parent), patient="(.+)", sizes=Sizes(train=2, dev=2, eval=2))
 
 
 def _cut(x: Any) -> Any:
@@ -170,7 +178,7 @@ def _write(path: Path, minutes: int) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, default=60)
-    parser.add_argument("--file", type=Path, help="a recording of one's own instead")
+    parser.add_argument("--file", type=Path, help="a recording of your own instead")
     parser.add_argument("--rounds", type=int, default=8)
     return parser.parse_args()
 

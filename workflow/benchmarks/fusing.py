@@ -1,12 +1,12 @@
-"""Whether ConvNets and LSTMs are worth training many at once, as the fused trainer trains multilayer perceptrons.
+"""Measure what training many ConvNets or LSTMs as one fused model gains, as the fused trainer does with MLPs.
 
-    python workflow/benchmarks/fusing.py shapes     # equal models, 1 to 32 of them: what could be gained at best
-    python workflow/benchmarks/fusing.py searches   # sets drawn from the spaces: what of it a search would see
+    python workflow/benchmarks/fusing.py shapes     # equal models, 1 to 32 of them: an upper bound
+    python workflow/benchmarks/fusing.py searches   # sets drawn from the spaces: what a search gains
 
-One side trains one model after another as the eager PyTorch trainer does, the other all as one; both on one thread, in
-turns, with a batch of its own for each model: forward, backward, Adam, loss and wrong samples. Not counted is gathering
-the batch, which fusing does not save. First the gradients of both sides, dropout aside, are held against each other in
-double precision.
+One side trains one model after another as the eager PyTorch trainer does, the other trains them as one fused model.
+Both run on one thread, in turns, with a separate batch for each model: forward, backward, Adam, loss and wrong samples.
+Collecting the batch, which fusing does not save, is not timed. First the gradients of both sides without dropout are
+compared in double precision.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-import clocks
+import measure
 import numpy as np
 import torch
 from fusing_nets import Nets, parts_of
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from blindtune.config.systems import ManualModel, resource
+from blindtune.config.systems import ManualModel, find_resource
 from blindtune.core.validation import load
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, check
@@ -35,16 +35,16 @@ from blindtune.study.setup import with_output
 
 Step = Callable[[], object]
 
-#: Largest difference of a gradient in double precision, over the largest value of it.
+#: Maximum difference of a gradient in double precision, relative to its largest value.
 CLOSE = 1e-10
 
-#: CPU seconds of a call that is timed.
+#: CPU seconds of a timed call.
 LONG = 0.15
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Samples of one shape, and how they come: in batches; samples of dev for each batch of train."""
+    """The shape of samples, the number of classes, the batch size, and the samples of dev per batch of train."""
 
     shape: tuple[int, ...]
     classes: int
@@ -61,7 +61,7 @@ EEG = Shape((98, 300), 2, 32, 60 / 8)
 def _convnet(
     shape: Shape, filters: list[int], kernels: list[int], pools: list[int], activation: str = "relu"
 ) -> Architecture:
-    """Blocks of a ConvNet and a dense layer of 50; a window of 0: no pooling."""
+    """Return a ConvNet of some blocks and a dense layer of 50 units; a pool size of 0: no pooling."""
     values: Hyperparameters = {"blocks": len(filters), "layers": 1, "units_1": 50, "activation": activation}
     for number, (width, kernel, pool) in enumerate(zip(filters, kernels, pools, strict=True), 1):
         values |= {f"filters_{number}": width, f"kernel_{number}": kernel, f"pool_{number}": pool > 0}
@@ -76,8 +76,8 @@ def _lstm(layers: int, activation: str = "tanh") -> Architecture:
 
 
 def _hybrid() -> Architecture:
-    """The expert's network for #12, which is in no search."""
-    model = load(ManualModel, resource("models", "hybrid_12"))
+    """Return the expert's network for #12, which is in no search."""
+    model = load(ManualModel, find_resource("models", "hybrid_12"))
     return Architecture(input_shape=EEG.shape, layers=with_output(model.layers, EEG.classes))
 
 
@@ -97,7 +97,7 @@ CASES: dict[str, tuple[Shape, Architecture, tuple[int, ...]]] = {
     "EEG, hybrid": (EEG, _hybrid(), COUNTS),
 }
 
-#: Spaces by what they are searched on.
+#: Samples, family and space of each search.
 SEARCHES: dict[str, tuple[Shape, str, str]] = {
     "digits, convnet": (DIGITS, "convnet", "convnet"),
     "digits, guide_convnet": (DIGITS, "convnet", "guide_convnet"),
@@ -106,11 +106,11 @@ SEARCHES: dict[str, tuple[Shape, str, str]] = {
 }
 
 
-class Alone:
-    """One model after another."""
+class Sequential:
+    """Trains one model after another."""
 
     def __init__(self, architectures: Sequence[Architecture], x: Tensor, y: Tensor) -> None:
-        """Samples are (models, rows, ...), labels (models, rows)."""
+        """Build the models; samples are (models, rows, ...), labels (models, rows)."""
         self.modules = [networks.build(architecture) for architecture in architectures]
         self._optimizers = [torch.optim.Adam(module.parameters(), fused=True) for module in self.modules]
         self._logits = [architecture.gives_logits() for architecture in architectures]
@@ -119,19 +119,19 @@ class Alone:
         self._wrong = torch.zeros(len(architectures), dtype=torch.int64)
 
     def without_dropout(self) -> None:
-        """Let none be dropped from now on."""
+        """Turn dropout off."""
         for module in self.modules:
             for layer in module:
                 if isinstance(layer, nn.Dropout):
                     layer.eval()
 
     def step(self) -> None:
-        """A batch of each."""
+        """Train one batch of each model."""
         for place in range(len(self.modules)):
             self.one(place)
 
     def one(self, place: int) -> None:
-        """A batch of one of them."""
+        """Train one batch of one model."""
         y, optimizer = self._y[place], self._optimizers[place]
         scores = self.modules[place](self._x[place])
         loss = networks.compute_loss("sparse_categorical_crossentropy", scores, y, self._logits[place])
@@ -142,8 +142,8 @@ class Alone:
         self._wrong[place] += (scores.detach().argmax(dim=1) != y).sum()
 
 
-class BatchTrainer:
-    """All as one."""
+class Fused:
+    """Trains all models as one."""
 
     def __init__(self, architectures: Sequence[Architecture], x: Tensor, y: Tensor, way: str) -> None:
         self.nets = Nets(architectures, way)
@@ -153,7 +153,7 @@ class BatchTrainer:
         self._wrong = torch.zeros(len(architectures), dtype=torch.int64)
 
     def step(self) -> None:
-        """A batch of each."""
+        """Train one batch of each model."""
         losses, wrong = self.nets.loss(self._x, self._y)
         self._optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()  # type: ignore[no-untyped-call]
@@ -163,7 +163,7 @@ class BatchTrainer:
 
 
 class Mapped:
-    """Equal models by ``torch.func.vmap``."""
+    """Trains equal models with ``torch.func.vmap``."""
 
     def __init__(self, modules: Sequence[nn.Module], x: Tensor, y: Tensor, gives_logits: bool) -> None:
         self._parameters, _ = stack_module_state(list(modules))
@@ -172,13 +172,15 @@ class Mapped:
 
         def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             scores = functional_call(module, parameters, (x,))
-            return networks.compute_loss("sparse_categorical_crossentropy", scores, y, gives_logits), scores.argmax(1) != y
+            return networks.compute_loss("sparse_categorical_crossentropy", scores, y, gives_logits), scores.argmax(
+                1
+            ) != y
 
         self._gradients = vmap(grad_and_value(loss, has_aux=True))
         self._x, self._y = x, y
 
     def step(self) -> None:
-        """A batch of each."""
+        """Train one batch of each model."""
         gradients, _ = self._gradients(self._parameters, self._x, self._y)
         for name, gradient in gradients.items():
             self._parameters[name].grad = gradient
@@ -190,9 +192,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["shapes", "searches"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sets", type=int, default=32, help="of a search")
-    parser.add_argument("--draws", type=int, default=2, help="searches whose time is taken")
-    parser.add_argument("--only", default="", help="those whose name begins so")
+    parser.add_argument("--sets", type=int, default=32, help="hyperparameter sets of a search")
+    parser.add_argument("--draws", type=int, default=2, help="searches that are timed")
+    parser.add_argument("--only", default="", help="only cases whose names start with this")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in CASES if arguments.what == "shapes" else SEARCHES:
@@ -204,12 +206,12 @@ def main() -> None:
 
 
 def _shapes(name: str, rounds: int) -> None:
-    """Equal models: CPU milliseconds a step of one, and how many times as fast the other ways are."""
+    """Print the CPU milliseconds per step of one of several equal models, and how much faster the other ways are."""
     shape, architecture, counts = CASES[name]
     for models in counts:
         torch.manual_seed(1)
         x, y = _samples(shape, models)
-        alone = Alone([architecture] * models, x, y)
+        alone = Sequential([architecture] * models, x, y)
         ways: dict[str, Step] = {"alone": alone.step}
         for way in _ways(architecture):
             ways[way] = _checked(way, [architecture] * models, alone.modules, x, y)
@@ -221,7 +223,7 @@ def _shapes(name: str, rounds: int) -> None:
 
 
 def _ways(architecture: Architecture) -> list[str]:
-    """The ways to fuse it."""
+    """Return the ways to fuse an architecture."""
     if "lstm" not in _kinds(architecture):
         return ["columns", "grouped", "grouped_last"]
     tanh = all(layer.activation == "tanh" for layer in architecture.layers if isinstance(layer, Lstm))
@@ -235,37 +237,37 @@ def _kinds(architecture: Architecture) -> set[str]:
 def _checked(
     way: str, architectures: Sequence[Architecture], modules: Sequence[nn.Module], x: Tensor, y: Tensor
 ) -> Step:
-    """The step of a way that gives the gradients that the models have alone."""
+    """Return the step of a way, once its gradients were compared with those of the single models."""
     torch.set_default_dtype(torch.float64)
-    alone = Alone(architectures, x.double(), y)
-    together = BatchTrainer(architectures, x.double(), y, way)
+    alone = Sequential(architectures, x.double(), y)
+    fused = Fused(architectures, x.double(), y, way)
     torch.set_default_dtype(torch.float32)
-    together.nets.take(alone.modules)
+    fused.nets.take(alone.modules)
     alone.without_dropout()
-    together.nets.drops = False
+    fused.nets.drops = False
     for place in range(len(architectures)):
         alone.one(place)
-    together.step()
-    off = together.nets.farthest(alone.modules)
+    fused.step()
+    off = fused.nets.farthest(alone.modules)
     if not off <= CLOSE:
         raise SystemExit(f"{way}: gradients differ by {off:.1e}")
-    timed = BatchTrainer(architectures, x, y, way)
+    timed = Fused(architectures, x, y, way)
     timed.nets.take(modules)
     return timed.step
 
 
 def _search(name: str, rounds: int, draws: int, sets: int) -> None:
-    """Sets drawn from a space: how many share a kind, and what training those as one would make of the whole."""
+    """Print how many sets drawn from a space share a kind, and what fusing those gains."""
     shape, family, space = SEARCHES[name]
-    shares = [_shared(_drawn(shape, family, space, sets, seed)) for seed in range(40)]
+    shares = [_count_shared(_draw(shape, family, space, sets, seed)) for seed in range(40)]
     valid, paired, crowded = np.mean(shares, axis=0)
     print(
-        f"{name}: of {sets} sets {valid:.1f} can be built, {paired:.1f} share depth, kernels and windows with another, "
+        f"{name}: of {sets} sets {valid:.1f} can be built, {paired:.1f} share depth, kernels and pool sizes with another, "
         f"{crowded:.1f} with three or more others (means of 40 draws)",
         flush=True,
     )
     for seed in range(draws):
-        drawn = _drawn(shape, family, space, sets, seed)
+        drawn = _draw(shape, family, space, sets, seed)
         for most in (4, 16) if family == "convnet" else (1, 4, 8):
             ways = ["columns", "grouped"] if family == "convnet" else ["written"]
             _print_search(f"{name}, draw {seed}", most, _timed(shape, drawn, ways, most, rounds))
@@ -273,14 +275,16 @@ def _search(name: str, rounds: int, draws: int, sets: int) -> None:
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of CPU a step of all models, and how it is made up.
+    """CPU seconds of a step of all models, by what they are spent on.
 
     Attributes:
-        singles: of those whose kind is theirs alone.
-        alone, fused, chosen: of the others, one after another, as one, and whichever is faster for each group.
-        dev: what scoring dev adds.
-        grouped: how many are fused.
-        padding: their parameters with padding, over those without.
+        singles: Models that share their kind with no other.
+        alone: The other models, one after another.
+        fused: The other models, fused.
+        chosen: The other models, the faster of the two for each group.
+        dev: Scoring dev.
+        grouped: Number of fused models.
+        padding: Parameters of the fused models with padding, relative to those without.
     """
 
     singles: float
@@ -310,7 +314,7 @@ def _timed(shape: Shape, drawn: list[Architecture], fusing: list[str], most: int
     for group in _groups(drawn, most):
         torch.manual_seed(1)
         x, y = _samples(shape, len(group))
-        one = Alone(group, x, y)
+        one = Sequential(group, x, y)
         ways: dict[str, Step] = {"alone": one.step, "dev": partial(_dev, one.modules, shape)}
         fuses = len(group) > 1 or most == 1
         if fuses:
@@ -332,15 +336,15 @@ def _timed(shape: Shape, drawn: list[Architecture], fusing: list[str], most: int
 
 @torch.no_grad()
 def _dev(modules: Sequence[nn.Module], shape: Shape) -> None:
-    """What scoring dev adds to a step."""
+    """Score the samples of dev that belong to one step."""
     x = torch.zeros(round(shape.dev), *shape.shape)
     for module in modules:
         module(x)
 
 
-def _drawn(shape: Shape, family: str, space: str, sets: int, seed: int) -> list[Architecture]:
-    """What can be built of so many random sets."""
-    found = load(Space, resource("spaces", space))
+def _draw(shape: Shape, family: str, space: str, sets: int, seed: int) -> list[Architecture]:
+    """Return the architectures of random sets that can be built."""
+    found = load(Space, find_resource("spaces", space))
     random = np.random.default_rng(seed)
     drawn = []
     for _ in range(sets):
@@ -354,22 +358,22 @@ def _drawn(shape: Shape, family: str, space: str, sets: int, seed: int) -> list[
 
 
 def _kind(architecture: Architecture) -> Hashable:
-    """What models must share to be one: kinds of layers, kernels and windows."""
+    """Return what models must share to be fused: kinds of layers, kernels and pool sizes."""
     return tuple(
         (layer.kind, getattr(layer, "kernel", None), getattr(layer, "size", None))
         for layer, _ in parts_of(architecture)
     )
 
 
-def _shared(drawn: list[Architecture]) -> tuple[int, int, int]:
-    """How many there are; how many have a kind in common with one other at least, and with three."""
+def _count_shared(drawn: list[Architecture]) -> tuple[int, int, int]:
+    """Return how many there are, and how many share their kind with at least one and at least three others."""
     kinds = Counter(_kind(architecture) for architecture in drawn)
     paired, crowded = (sum(count for count in kinds.values() if count >= least) for least in (2, 4))
     return len(drawn), paired, crowded
 
 
 def _groups(drawn: list[Architecture], most: int) -> list[list[Architecture]]:
-    """Those of a kind by width, as evenly as at most so many allow; within each by activation."""
+    """Group models of one kind by width, evenly, with at most ``most`` per group; sort each group by activation."""
     kinds: dict[Hashable, list[Architecture]] = defaultdict(list)
     for architecture in drawn:
         kinds[_kind(architecture)].append(architecture)
@@ -395,12 +399,12 @@ def _samples(shape: Shape, models: int) -> tuple[Tensor, Tensor]:
 
 
 def _seconds(ways: dict[str, Step], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of a step, each round in turns; so many steps a turn that the first way takes `LONG`."""
+    """Return CPU seconds per step, in turns; each turn has so many steps that the first way takes `LONG`."""
     for way in ways.values():
         way()
-    [(_, once)] = clocks.in_turns({"": next(iter(ways.values()))}, 1)[""]
+    [(_, once)] = measure.time_in_turns({"": next(iter(ways.values()))}, 1)[""]
     steps = max(1, round(LONG / once))
-    took = clocks.in_turns({name: partial(_repeat, way, steps) for name, way in ways.items()}, rounds)
+    took = measure.time_in_turns({name: partial(_repeat, way, steps) for name, way in ways.items()}, rounds)
     return {name: [cpu / steps for _, cpu in turns] for name, turns in took.items()}
 
 
@@ -410,7 +414,7 @@ def _repeat(way: Step, steps: int) -> None:
 
 
 def _ratio(took: dict[str, list[float]], one: str, other: str) -> float:
-    """The median of the rounds' ratios."""
+    """Return the median ratio of the rounds."""
     return median(a / b for a, b in zip(took[one], took[other], strict=True))
 
 

@@ -1,6 +1,6 @@
-"""LSTMs of many models at once, for `fusing_nets.py`: by PyTorch's own derivatives, and backwards through time by hand.
+"""LSTM layers of many fused models, for `fusing_nets.py`: with PyTorch's derivatives, and with a hand-written backward.
 
-What enters the gates is one product for all steps; what comes back to them is one product a step for all models.
+The input of the gates is one product for all steps; the recurrent input is one product per step for all models.
 The columns of the weights are those of the input, the forget and the output gate, then of the cell.
 """
 
@@ -15,14 +15,14 @@ from blindtune.training.fused.ops import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO
 
 @dataclass(frozen=True)
 class Memory:
-    """A layer: the models of each activation (first, last, name, units of each); whether it hands on every step."""
+    """A layer: the models of each activation (first, last, name, units of each); whether it returns every step."""
 
     runs: list[tuple[int, int, str, tuple[int, ...]]]
     sequence: bool
 
 
 def stepped(x: Tensor, w: Tensor, u: Tensor, b: Tensor, memory: Memory) -> Tensor:
-    """From (models, rows, steps, features) to (models, rows, steps or none, units); tanh alone."""
+    """Return (models, rows, steps or none, units) for inputs (models, rows, steps, features); tanh only."""
     models, rows, steps, _ = x.shape
     width = u.shape[1]
     entering = torch.baddbmm(b, x.flatten(1, 2), w).view(models, rows, steps, -1).permute(2, 0, 1, 3).contiguous()
@@ -38,7 +38,7 @@ def stepped(x: Tensor, w: Tensor, u: Tensor, b: Tensor, memory: Memory) -> Tenso
 
 
 def written(x: Tensor, w: Tensor, u: Tensor, b: Tensor, memory: Memory) -> Tensor:
-    """The same with any activation."""
+    """Return the same as `stepped`, with any activation."""
     return _Written.apply(x, w, u, b, memory)  # type: ignore[no-any-return,no-untyped-call]
 
 
@@ -68,7 +68,7 @@ class _Written(torch.autograd.Function):
         x, w, u, gates, hidden, cell, left = ctx.saved_tensors
         steps, width = x.shape[2], u.shape[1]
         let_in, keep, let_out, new = (gates[..., n * width : (n + 1) * width] for n in range(4))
-        # What the derivatives of all steps are multiplied with, at once.
+        # The factors of the derivatives of all steps, in one operation.
         by_cell = _derivative(let_out.clone(), left, ctx.memory)
         dz = torch.empty_like(gates)
         torch.ops.aten.sigmoid_backward.grad_input(new, let_in, grad_input=dz[..., :width])
@@ -97,7 +97,7 @@ class _Written(torch.autograd.Function):
 
 
 def _activate(z: Tensor, memory: Memory) -> Tensor:
-    """In place, (models, rows, units)."""
+    """Apply the activations in place; z is (models, rows, units)."""
     for first, last, name, units in memory.runs:
         FORWARD[name](z[first:last])
         if name in NOT_ZERO_AT_ZERO:
@@ -108,7 +108,7 @@ def _activate(z: Tensor, memory: Memory) -> Tensor:
 
 
 def _derivative(d: Tensor, a: Tensor, memory: Memory) -> Tensor:
-    """In place, (steps, models, rows, units)."""
+    """Apply the derivatives in place; d is (steps, models, rows, units)."""
     for first, last, name, _ in memory.runs:
         BACKWARD[name](d[:, first:last], a[:, first:last], a[:, first:last])
     return d

@@ -1,7 +1,7 @@
-"""Many ConvNets or LSTMs as one model, for `fusing.py`: the layers, each of all models at once.
+"""Many ConvNets or LSTMs as one fused model, for `fusing.py`: each layer computes all models.
 
-Narrower models are padded with zeros to the widest. A padded unit gives 0 and has no weight behind it, so that its own
-gradient is 0 and it stays what it is.
+Narrower models are padded with zeros to the widest. A padded unit gives 0 and its outgoing weights are 0, so that its
+gradient is 0 and it never changes.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,13 +32,13 @@ from blindtune.models.layers import (
 from blindtune.models.pytorch import to_logits
 from blindtune.training.fused.ops import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO
 
-#: From the values of all models to those behind a layer.
+#: From the inputs of a layer of all models to its outputs.
 Stage = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Run:
-    """Models that lie beside each other and have the same activation: from ``first`` to before ``last``."""
+    """Adjacent models with the same activation: from ``first`` to before ``last``."""
 
     first: int
     last: int
@@ -51,9 +51,9 @@ class Stack:
     """A parameter of all models.
 
     Attributes:
-        values: what is trained.
-        own: the part of a model in ``values`` or its gradient, a view.
-        alone: the same from the parameter of the model's own module, or its gradient.
+        values: The trained values.
+        own: Returns a view of the part of one model in ``values`` or its gradient.
+        alone: Returns the same part of the parameter of the model's single module, or its gradient.
     """
 
     values: Tensor
@@ -62,7 +62,7 @@ class Stack:
 
 
 def runs_of(layers: Sequence[Any], units: Sequence[int]) -> list[Run]:
-    """The models of a layer by activation."""
+    """Return the runs of models of a layer with the same activation."""
     runs = []
     for name, places in groupby(range(len(layers)), lambda place: str(layers[place].activation)):
         few = list(places)
@@ -71,7 +71,7 @@ def runs_of(layers: Sequence[Any], units: Sequence[int]) -> list[Run]:
 
 
 class _Activate(torch.autograd.Function):
-    """The activations of all models in place, (models, rows, units) or (rows, models, units, ...)."""
+    """The activations of all models, in place; (models, rows, units) or (rows, models, units, ...)."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, runs: list[Run], shape: tuple[int, ...], models: int) -> Tensor:
@@ -100,18 +100,18 @@ class _Activate(torch.autograd.Function):
 
 
 class _Columns(torch.autograd.Function):
-    """What each place of a kernel sees: (models, rows, a, b, channels) as (models, places, kernel x channels)."""
+    """The input of each position of a kernel: (models, rows, a, b, channels) as (models, places, kernel x channels)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: int, columns: int) -> Tensor:
         models, batch, down, right, channels = ctx.shape = x.shape
         ctx.kernel = rows, columns
         a, b = down - rows + 1, right - columns + 1
-        apply_view = x.new_empty(models, batch, a, b, rows * columns, channels)
+        windows = x.new_empty(models, batch, a, b, rows * columns, channels)
         for place in range(rows * columns):
             i, j = divmod(place, columns)
-            apply_view[..., place, :] = x[:, :, i : i + a, j : j + b]
-        return apply_view.view(models, batch * a * b, rows * columns * channels)
+            windows[..., place, :] = x[:, :, i : i + a, j : j + b]
+        return windows.view(models, batch * a * b, rows * columns * channels)
 
     @staticmethod
     def backward(ctx: Any, d: Tensor) -> Any:
@@ -127,7 +127,7 @@ class _Columns(torch.autograd.Function):
 
 
 def parts_of(architecture: Architecture) -> list[tuple[AnyLayer, float]]:
-    """The layers but dropout, each with the rate of the dropout behind it."""
+    """Return the layers except dropout, each with the rate of the dropout that follows it."""
     parts: list[tuple[AnyLayer, float]] = []
     for layer in architecture.layers:
         if isinstance(layer, Dropout):
@@ -138,15 +138,20 @@ def parts_of(architecture: Architecture) -> list[tuple[AnyLayer, float]]:
 
 
 class Nets:
-    """Models of one sequence of kinds of layers, kernels and windows, as one.
+    """Models with the same kinds of layers, kernels and pool sizes, fused.
 
     Attributes:
-        stacks: the parameters, in the order of the modules' own.
-        drops: whether there is dropout.
+        stacks: The parameters, in the order of those of the single modules.
+        drops: Whether dropout is on.
     """
 
     def __init__(self, architectures: Sequence[Architecture], way: str) -> None:
-        """``way``: of convolutions grouped, grouped_last (channels last) or columns; of LSTMs stepped or written."""
+        """Fuse models.
+
+        Args:
+            architectures: Those of the models.
+            way: For convolutions grouped, grouped_last (channels last) or columns; for LSTMs stepped or written.
+        """
         self.count = len(architectures)
         self.stacks: list[Stack] = []
         self.drops = True
@@ -164,24 +169,29 @@ class Nets:
             shapes = [infer_shape(layer, shape) for layer, shape in zip(layers, shapes, strict=True)]
 
     def parameters(self) -> list[Tensor]:
-        """What is trained."""
+        """Return the trained tensors."""
         return [stack.values for stack in self.stacks]
 
     def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss and wrong samples of each model, (models,), for samples of its own and labels (models, rows)."""
+        """Return mean loss and number of wrong samples of each model, both (models,).
+
+        Args:
+            x: A batch for each model, (models, rows, ...).
+            y: Its labels, (models, rows).
+        """
         for stage in self._stages:
             x = stage(x)
         each = functional.cross_entropy(x.flatten(0, 1), y.flatten(), reduction="none").view(y.shape)
         return each.mean(1), (x.detach().argmax(2) != y).sum(1)
 
     def take(self, modules: Sequence[nn.Module]) -> None:
-        """Begin with the weights of modules."""
+        """Copy the weights of single modules."""
         for stack, *alone in zip(self.stacks, *(module.parameters() for module in modules), strict=True):
             for place, values in enumerate(alone):
                 stack.own(stack.values.detach(), place).copy_(stack.alone(values.detach(), place))
 
     def farthest(self, modules: Sequence[nn.Module]) -> float:
-        """The largest difference of gradients, over the largest of the parameter's; of padding, too, which has none."""
+        """Return the largest difference of gradients, relative to the parameter's largest; that of padding must be 0."""
         worst = 0.0
         for stack, *alone in zip(self.stacks, *(module.parameters() for module in modules), strict=True):
             grad = stack.values.grad
@@ -260,19 +270,19 @@ class Nets:
             self._stages.append(lambda x: _activated(torch.baddbmm(b, x, w), runs))
 
     def _flattened(self, inputs: list[int]) -> tuple[int, int]:
-        """Places and channels of what a dense layer takes: the channels of each place are padded."""
+        """Return positions and channels of the input of a dense layer; the channels of each position are padded."""
         previous = self.stacks[-1].values if self.stacks else None
         if previous is None:
             return 1, max(inputs)
         channels = previous.shape[-1]
-        # All models have as many places; behind dense layers and LSTMs there is one.
+        # All models have as many positions; after dense layers and LSTMs there is one.
         widest = max(inputs)
         return (1, widest) if widest <= channels else (widest // channels, channels)
 
     def _lstm(self, layers: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> None:
         inputs, units = [shape[1] for shape in shapes], [layer.units for layer in layers]
         most, width = max(inputs), max(units)
-        # The gates that have a sigmoid first: input, forget, output, and then the cell.
+        # The gates with a sigmoid come first: input, forget, output, then the cell.
         order = [0, 1, 3, 2]
 
         def gates(t: Tensor, m: int) -> Tensor:
@@ -290,7 +300,7 @@ class Nets:
         self._stages.append(lambda x: step(x, w, u, b, memory))
 
     def _drop(self, rates: tuple[float, ...], x: Tensor) -> Tensor:
-        """Dropout, drawn as the fused trainer draws it."""
+        """Apply dropout, drawn as the fused trainer draws it."""
         if not self.drops:
             return x
         factors = torch.ones(self.count, x.numel() // self.count)
@@ -305,7 +315,7 @@ class Nets:
         return x * ordered.flatten(1, 2)
 
     def _enter(self, x: Tensor) -> Tensor:
-        """(models, rows, a, b, channels) as (rows, models x channels, a, b)."""
+        """Return (models, rows, a, b, channels) as (rows, models x channels, a, b)."""
         x = x.permute(1, 2, 3, 0, 4).flatten(3).permute(0, 3, 1, 2)
         return x if self._channels_last else x.contiguous()
 
@@ -318,7 +328,7 @@ class Nets:
 
 
 def _activated(z: Tensor, runs: list[Run]) -> Tensor:
-    # select() takes the models away, so that the units are the second axis of (rows, units).
+    # select() removes the axis of models, so that units are the second axis of (rows, units).
     return _Activate.apply(z, runs, tuple(z.shape), 0)  # type: ignore[no-any-return,no-untyped-call]
 
 
@@ -327,8 +337,8 @@ def _convolve(x: Tensor, w: Tensor, b: Tensor, kernel: tuple[int, int], runs: li
     if flat:
         x = x.unsqueeze(3)
     models, batch, a, c, _ = x.shape
-    apply_view = _Columns.apply(x, *kernel)  # type: ignore[no-untyped-call]
-    z = _activated(torch.baddbmm(b.unsqueeze(1), apply_view, w), runs)
+    windows = _Columns.apply(x, *kernel)  # type: ignore[no-untyped-call]
+    z = _activated(torch.baddbmm(b.unsqueeze(1), windows, w), runs)
     z = z.view(models, batch, a - kernel[0] + 1, c - kernel[1] + 1, -1)
     return z.squeeze(3) if flat else z
 

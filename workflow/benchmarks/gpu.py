@@ -1,10 +1,10 @@
-"""500 trials each of sets #08, #09 and #10 at full size by the fused trainer, where there is a CUDA device on it.
+"""Train 500 trials each on sets #08, #09 and #10 at full size with the fused trainer, on a CUDA device if there is one.
 
-A stock loop trains a few of the same sets beside it: an eager model and PyTorch's own optimizer, the data on the device
-and shuffled there, which is faster than a ``DataLoader``. Then a few trials are trained on less data, on the device and
-on the processor alike, by the fused and by the PyTorch trainer, and compared. It needs Python 3.11 or later with torch,
-numpy, pydantic and pyyaml, and nothing else:
-``PYTHONPATH=workflow/lib python workflow/benchmarks/gpu.py --json found.json``; small, on a processor:
+A stock loop trains a few of the same sets: an eager model and PyTorch's optimizer, with the data on the device and
+shuffled there, which is faster than a ``DataLoader``. Then the fused and the PyTorch trainer train a few trials on less
+data, both on the device and on the CPU, and the results are compared. It needs Python 3.11 or later with torch, numpy,
+pydantic and pyyaml:
+``PYTHONPATH=workflow/lib python workflow/benchmarks/gpu.py --json found.json``; small, on a CPU:
 ``... gpu.py --trials 8 --scale 0.005 --epochs 1 --compared 4``
 """
 
@@ -23,73 +23,78 @@ import numpy as np
 import torch
 import workload
 
+from blindtune.config.training import Training
 from blindtune.datasets.base import Split
 from blindtune.models import pytorch as networks
-from blindtune.training.base import Outcome, Training, TrainingTask
-from blindtune.training.devices import device, name_of
+from blindtune.training.base import Outcome, TrainingTask
+from blindtune.training.devices import device_name, find_device
 from blindtune.training.fused.trainer import FusedTrainer
 from blindtune.training.pytorch import PyTorchTrainer
 
 #: Samples in train and dev of the published sets.
 SIZES = {"set_08": (300_000, 15_000), "set_09": (500_000, 250_000), "set_10": (100_000, 10_000)}
 
-#: Seconds in which all of them are to be trained, on an H200.
+#: Target for training all of them on an H200, in seconds.
 AIM = 300
 
-#: Samples and epochs of the trials that are compared with the processor's.
+#: Samples and epochs of the trials that are compared with the CPU's.
 COMPARED = (20_000, 5_000, 1)
 
 TRAINERS = {"fused": FusedTrainer, "pytorch": PyTorchTrainer}
 
 
 def main() -> None:
-    """Train, compare, print."""
+    """Train, compare and print."""
     arguments = _arguments()
     if arguments.save:
         _save(arguments.save, arguments)
         return
-    where = device()
-    print(f"{name_of(where)}, PyTorch {torch.__version__}, {workload.rate(where.type) / 1e12:.2f} TFLOP/s in a product")
+    where = find_device()
+    print(
+        f"{device_name(where)}, PyTorch {torch.__version__}, {workload.measure_rate(where.type) / 1e12:.2f} TFLOP/s in a product"
+    )
     found = {name: _set(name, where, arguments) for name in arguments.sets}
     _print_sum(found, arguments.trials)
     agreement = _compare(arguments)
     if arguments.json:
-        content = {"device": name_of(where), "sets": found, "agreement": agreement}
+        content = {"device": device_name(where), "sets": found, "agreement": agreement}
         arguments.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--trials", type=int, default=500, help="of each set")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the samples")
+    parser.add_argument("--trials", type=int, default=500, help="trials of each set")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the samples")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=512)
-    parser.add_argument("--stock", type=int, default=3, help="trials of the stock loop, for each set")
-    parser.add_argument("--compared", type=int, default=16, help="trials that the processor trains too")
-    parser.add_argument("--json", type=Path, help="write everything that was found to this file")
-    parser.add_argument("--save", type=Path, help="train what is compared, in this process, and write it to this file")
+    parser.add_argument("--stock", type=int, default=3, help="trials of the stock loop on each set")
+    parser.add_argument("--compared", type=int, default=16, help="trials that the CPU trains too")
+    parser.add_argument("--json", type=Path, help="write all results to this file")
+    parser.add_argument(
+        "--save", type=Path, help="train the compared trials in this process and write them to this file"
+    )
     return parser.parse_args()
 
 
 def _set(name: str, where: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Both sides on one set; what they took."""
+    """Run both sides on one set; return their times and errors."""
     sizes = [max(100, round(arguments.scale * size)) for size in SIZES[name]]
-    train, dev = workload.splits(name, *sizes)
+    train, dev = workload.draw_splits(name, *sizes)
     tasks = _tasks(arguments.trials, int(train.y.max()) + 1, arguments)
     each = [_operations(task, len(train.y), len(dev.y)) for task in tasks]
-    places = workload.spread(each, arguments.stock)
-    few = _few(train, dev)
-    _stock(tasks[0], *few, where)
+    places = workload.choose_representatives(each, arguments.stock)
+    short = _shorten(train, dev)
+    _stock(tasks[0], *short, where)
     stock = _timed(where, lambda: [_stock(tasks[place], train, dev, where) for place in places])
-    fused = _fused(tasks, few, train, dev, where)
+    fused = _fused(tasks, short, train, dev, where)
     errors = fused.pop("errors")
     print(
         f"{name}, {sizes[0]:,} and {sizes[1]:,} samples: {len(tasks)} trials fused in {fused['seconds']:.1f} s, "
         f"{sum(each) / fused['seconds'] / 1e12:.2f} TFLOP/s, {fused['peak'] / 2**30:.1f} GiB of the device; the stock "
-        f"loop {stock['seconds'] / len(places):.2f} s a trial, "
+        f"loop {stock['seconds'] / len(places):.2f} s per trial, "
         f"{stock['seconds'] / len(places) / fused['seconds'] * len(tasks):.1f} times as long; "
-        f"dev errors in %, stock {_listed(stock['answer'])}, fused {_listed([errors[place] for place in places])}",
+        f"dev errors in %, stock {_format_errors(stock['answer'])}, fused {_format_errors([errors[place] for place in places])}",
         flush=True,
     )
     return {"sizes": sizes, "fused": fused, "stock": {**stock, "trials": len(places)}, "errors": errors}
@@ -97,20 +102,20 @@ def _set(name: str, where: torch.device, arguments: argparse.Namespace) -> dict[
 
 def _tasks(count: int, classes: int, arguments: argparse.Namespace) -> list[TrainingTask]:
     training = Training(epochs=arguments.epochs, batch_size=arguments.batch)
-    return [workload.task(values, training, classes) for values in workload.drawn_sets("mlp", count)]
+    return [workload.create_task(values, training, classes) for values in workload.draw_sets("mlp", count)]
 
 
 def _operations(task: TrainingTask, train: int, dev: int) -> int:
-    return workload.operations(
-        workload.architecture_of(task.hyperparameters, task.classes), task.training.epochs, train, dev
+    return workload.count_operations(
+        workload.build_architecture(task.hyperparameters, task.classes), task.training.epochs, train, dev
     )
 
 
 def _fused(
-    tasks: Sequence[TrainingTask], few: tuple[Split, Split], train: Split, dev: Split, where: torch.device
+    tasks: Sequence[TrainingTask], short: tuple[Split, Split], train: Split, dev: Split, where: torch.device
 ) -> dict[str, Any]:
     trainer = FusedTrainer()
-    workload.train_all(trainer, tasks[:1], *few)
+    workload.train_all(trainer, tasks[:1], *short)
     if where.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     took = _timed(where, lambda: workload.train_all(trainer, tasks, train, dev))
@@ -118,8 +123,8 @@ def _fused(
     return {"seconds": took["seconds"], "peak": peak, "errors": [_error(outcome) for outcome in took["answer"]]}
 
 
-def _few(train: Split, dev: Split) -> tuple[Split, Split]:
-    """Data for the first use of a library or of the device, which is not counted."""
+def _shorten(train: Split, dev: Split) -> tuple[Split, Split]:
+    """Return little data for the first use of a library or of the device, which is not counted."""
     return Split(train.x[:1_000], train.y[:1_000]), Split(dev.x[:100], dev.y[:100])
 
 
@@ -141,11 +146,11 @@ def _error(outcome: Outcome) -> float | None:
 
 
 def _stock(task: TrainingTask, train: Split, dev: Split, where: torch.device) -> float:
-    """One trial as a user writes it; its dev error."""
-    # A trainer that was made before may have asked for what repeats bit by bit, which is slower.
+    """Train one trial as a user writes it; return its dev error."""
+    # An earlier trainer may have set deterministic algorithms, which are slower.
     torch.set_deterministic_debug_mode("default")
     torch.manual_seed(task.seed)
-    architecture = workload.architecture_of(task.hyperparameters, task.classes)
+    architecture = workload.build_architecture(task.hyperparameters, task.classes)
     model = networks.build(architecture).to(where)
     optimizer = torch.optim.Adam(model.parameters(), lr=task.training.learning_rate)
     x, y, dev_x, dev_y = (torch.from_numpy(part).to(where) for part in (train.x, train.y, dev.x, dev.y))
@@ -154,7 +159,7 @@ def _stock(task: TrainingTask, train: Split, dev: Split, where: torch.device) ->
         model.train()
         for rows in torch.split(torch.randperm(len(y), device=where), task.training.batch_size):
             optimizer.zero_grad()
-            loss = networks.loss(task.training.loss, model(x[rows]), y[rows], architecture.gives_logits())
+            loss = networks.compute_loss(task.training.loss, model(x[rows]), y[rows], architecture.gives_logits())
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         model.eval()
@@ -163,7 +168,7 @@ def _stock(task: TrainingTask, train: Split, dev: Split, where: torch.device) ->
     return wrong / len(dev_y)
 
 
-def _listed(errors: Sequence[float | None]) -> str:
+def _format_errors(errors: Sequence[float | None]) -> str:
     return " ".join("-" if error is None else f"{100 * error:.2f}" for error in errors)
 
 
@@ -177,9 +182,9 @@ def _print_sum(found: dict[str, dict[str, Any]], trials: int) -> None:
 
 
 def _save(path: Path, arguments: argparse.Namespace) -> None:
-    """Train what is compared by every trainer; write the weights and dev errors."""
+    """Train the compared trials with every trainer; write the weights and dev errors."""
     train, dev, epochs = COMPARED
-    data = workload.splits("set_10", round(arguments.scale * train), round(arguments.scale * dev))
+    data = workload.draw_splits("set_10", round(arguments.scale * train), round(arguments.scale * dev))
     arguments.epochs = epochs
     tasks = _tasks(arguments.compared, 2, arguments)
     arrays: dict[str, Any] = {}
@@ -192,9 +197,9 @@ def _save(path: Path, arguments: argparse.Namespace) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """The device against the processor, by the same script in a process each."""
+    """Compare the device with the CPU, each in a separate process of this script."""
     with tempfile.TemporaryDirectory() as folder:
-        here, there = (Path(folder) / f"{name}.npz" for name in ("device", "processor"))
+        here, there = (Path(folder) / f"{name}.npz" for name in ("device", "cpu"))
         for path, hidden in ((here, {}), (there, {"CUDA_VISIBLE_DEVICES": ""})):
             command = [sys.executable, __file__, "--save", str(path), "--scale", str(arguments.scale)]
             command += ["--compared", str(arguments.compared), "--batch", str(arguments.batch)]
@@ -203,16 +208,16 @@ def _compare(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
             found = {name: _differences(name, dict(one), dict(other)) for name in TRAINERS}
     for name, off in found.items():
         print(
-            f"{name}, device against processor, {arguments.compared} trials: dev errors differ by {off['error']:.3%} "
+            f"{name}, device against CPU, {arguments.compared} trials: dev errors differ by {off['error']:.3%} "
             f"at most, {off['mean']:.3%} on average, weights by {off['weights']:.2e} of the largest of their array"
         )
     return found
 
 
 def _differences(name: str, one: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
-    """The largest difference of a dev error, their mean, and the largest of a weight.
+    """Return the largest and the mean difference of dev errors, and the largest difference of weights.
 
-    A trial that one of them did not complete has no weights and shows as an error of NaN.
+    A trial that one of them did not complete has no weights; its error is NaN.
     """
     own = [key for key in sorted(set(one) & set(other)) if key.startswith(f"{name}/")]
     errors = [abs(one[key] - other[key]) for key in own if key.endswith("/error")]

@@ -1,9 +1,8 @@
-"""What each choice of the Keras trainers takes, on every backend: CPU seconds, and whether the weights stay the same.
+"""Measure each choice of the Keras trainers on every backend: CPU seconds, and whether the weights are the same.
 
-The choices are how many steps are executed at once, XLA, tensors of the backend in place of arrays, an optimizer that
-is built before the first step, and a compiled model that an earlier trial has left. Each backend runs in a process of
-its own on one thread, its choices in turns. The first epoch is the one that traces and compiles; a trial is the first
-and nine later ones. ``python workflow/benchmarks/keras_speed.py --backends tensorflow jax --train 20000``
+The choices are the number of steps per execution, XLA, tensors of the backend in place of arrays, an optimizer that is
+built before the first step, and a compiled model of an earlier trial. Each backend runs in a separate process on one
+thread, its choices in turns. The first epoch traces and compiles; a trial is the first and nine later ones. ``python workflow/benchmarks/keras_speed.py --backends tensorflow jax --train 20000``
 """
 
 import argparse
@@ -17,12 +16,13 @@ from typing import Any
 import numpy as np
 
 import blindtune.training  # noqa: F401  (its settings for TensorFlow)
+from blindtune.config.training import Training
 from blindtune.core.arrays import digest_arrays
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Dropout, Flatten, Lstm, MaxPool2D
-from blindtune.training.base import Training, TrainingOptions, TrainingTask
-from blindtune.training.keras.backend import choose
+from blindtune.training.base import TrainingOptions, TrainingTask
+from blindtune.training.keras.backend import choose_backend
 
 TRAINERS = {"tensorflow": "keras", "jax": "keras-jax", "torch": "keras-torch"}
 
@@ -32,7 +32,7 @@ SETTINGS = [("mlp", 512), ("mlp", 32), ("mlp", 16), ("convnet", 32), ("lstm", 32
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to compile and fit; ``steps`` at once, 0: those of an epoch."""
+    """One way to compile and fit; ``steps`` per execution, 0: those of an epoch."""
 
     steps: int = 1
     xla: bool = False
@@ -44,16 +44,16 @@ CHOICES = {
     "tensorflow": {
         "step by step": Choice(),
         "optimizer built in the first step": Choice(built=False),
-        "50 steps at once": Choice(steps=50),
-        "an epoch at once": Choice(steps=0),
-        "an epoch at once, tensors": Choice(steps=0, tensors=True),
-        "an epoch at once, XLA": Choice(steps=0, xla=True),
+        "50 steps per execution": Choice(steps=50),
+        "an epoch per execution": Choice(steps=0),
+        "an epoch per execution, tensors": Choice(steps=0, tensors=True),
+        "an epoch per execution, XLA": Choice(steps=0, xla=True),
     },
     "jax": {
         "step by step": Choice(xla=True),
-        "50 steps at once": Choice(steps=50, xla=True),
-        "an epoch at once": Choice(steps=0, xla=True),
-        "an epoch at once, tensors": Choice(steps=0, xla=True, tensors=True),
+        "50 steps per execution": Choice(steps=50, xla=True),
+        "an epoch per execution": Choice(steps=0, xla=True),
+        "an epoch per execution, tensors": Choice(steps=0, xla=True, tensors=True),
     },
     "torch": {"step by step": Choice(), "step by step, tensors": Choice(tensors=True)},
 }
@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("--backends", nargs="+", choices=CHOICES, default=list(CHOICES))
     parser.add_argument("--networks", nargs="+", choices=sorted({name for name, _ in SETTINGS}), default=["mlp"])
     parser.add_argument("--train", type=int, default=20_000, help="samples of the multilayer perceptrons")
-    parser.add_argument("--rounds", type=int, default=2, help="the quickest counts")
-    parser.add_argument("--child", action="store_true", help="run the one backend in this process")
+    parser.add_argument("--rounds", type=int, default=2, help="the fastest round counts")
+    parser.add_argument("--child", action="store_true", help="run one backend in this process")
     arguments = parser.parse_args()
     if arguments.child:
         for line in _lines(arguments.backends[0], arguments):
@@ -78,11 +78,10 @@ def main() -> None:
 
 
 def _lines(backend: Any, arguments: argparse.Namespace) -> Iterator[str]:
-    choose(backend)
-    from blindtune.config.systems import Manual
-    from blindtune.study.setup import create_trainer
+    choose_backend(backend)
+    from blindtune.training.registry import create_trainer
 
-    trainer = create_trainer(Manual(kind="manual", model="mlp_m1", trainer=TRAINERS[backend]))  # type: ignore[arg-type]
+    trainer = create_trainer(TRAINERS[backend])
     for network, batch in SETTINGS:
         if network not in arguments.networks:
             continue
@@ -109,11 +108,11 @@ def _choices(backend: str, name: str, task: TrainingTask, train: Split, dev: Spl
 
 
 def _fit(choice: Choice, task: TrainingTask, train: Split, dev: Split) -> dict[str, Any]:
-    """CPU seconds of the first epoch, with all that is built for it, and of a later one, and what the weights were."""
+    """Return the CPU seconds of the first epoch, builds included, and of a later one, and the digest of the weights."""
     import keras
 
     from blindtune.models import keras as networks
-    from blindtune.training.keras.model_cache import Kind
+    from blindtune.training.keras.model_cache import ModelKey
 
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(task.seed)
@@ -124,7 +123,7 @@ def _fit(choice: Choice, task: TrainingTask, train: Split, dev: Split) -> dict[s
     if architecture is None:
         raise TypeError("nothing to build")
     steps = choice.steps or -(-len(train.y) // training.batch_size)
-    model = Kind(architecture, training.optimizer, training.loss, task.classes, steps).compiled(0.001)
+    model = ModelKey(architecture, training.optimizer, training.loss, task.classes, steps).compile_model(0.001)
     if not choice.built:
         model.optimizer = keras.optimizers.Adam(0.001)
     model.jit_compile = choice.xla
@@ -140,11 +139,11 @@ def _fit(choice: Choice, task: TrainingTask, train: Split, dev: Split) -> dict[s
         verbose=0,
     )
     took = np.diff(times)
-    return {"first": took[0], "later": took[1:].min(), "weights": digest_arrays(networks.weights_of(model))}
+    return {"first": took[0], "later": took[1:].min(), "weights": digest_arrays(networks.get_weights(model))}
 
 
 def _again(trainer: Any, task: TrainingTask, train: Split, dev: Split) -> str:
-    """A trial of three epochs by a model built anew, and by one that a trial of another seed has left."""
+    """Compare a trial of three epochs with a new model, and with one that a trial of another seed has used."""
     session = TrainingOptions("last")
     other = replace(task, seed=task.seed + 1)
     took, weights = [], []
@@ -154,13 +153,13 @@ def _again(trainer: Any, task: TrainingTask, train: Split, dev: Split) -> str:
         took.append(time.process_time() - begun)
         weights.append(digest_arrays(outcome.weights))
     return (
-        f"three epochs by a new model {took[1]:.2f} s, by one that was left {took[2]:.2f} s, "
+        f"three epochs with a new model {took[1]:.2f} s, with a used one {took[2]:.2f} s, "
         f"same weights: {weights[0] == weights[2]}"
     )
 
 
 def _task(network: str, batch: int, train: Split) -> TrainingTask:
-    """Every network of about as many weights as the published ones have; `Task.seed` is any."""
+    """Return a task whose network has about as many weights as the published ones."""
     out = Dense(kind="dense", units=10 if network == "convnet" else 2)
     hidden = Dense(kind="dense", units=64, activation="relu")
     layers: dict[str, tuple[Any, ...]] = {
@@ -179,7 +178,7 @@ def _task(network: str, batch: int, train: Split) -> TrainingTask:
 
 
 def _data(network: str, samples: int) -> list[Split]:
-    """Train and dev: points of set #10, the digits of scikit-learn, or steps of noise with a shifted channel."""
+    """Return train and dev: points of set #10, the digits of scikit-learn, or noise with a shifted channel."""
     random = np.random.default_rng(0)
     if network == "convnet":
         from sklearn.datasets import load_digits
@@ -193,9 +192,9 @@ def _data(network: str, samples: int) -> list[Split]:
         x[:, :, 0] += y[:, None]
         return [Split(x[200:], y[200:]), Split(x[:200], y[:200])]
     from blindtune.datasets.base import Sizes
-    from blindtune.datasets.drawing import Drawn
+    from blindtune.datasets.drawing import DrawingConfig
 
-    source = Drawn(
+    source = DrawingConfig(
         source="drawn", drawing="set_10", sizes=Sizes(train=samples, dev=max(samples // 10, 100), eval=100), seed=1
     )
     splits = source.load(source.given()).splits

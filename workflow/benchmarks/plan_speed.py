@@ -1,10 +1,10 @@
-"""How long a dry run takes over corpora of the published size: 1,000 recordings and 200 slides, by name only.
+"""Measure how long a dry run takes with corpora of the published size: 1,000 recordings and 200 slides.
 
-Makes both trees (headers without a signal, slides without a pixel: planning must open neither), puts them in the place
-of the stand-ins of `workflow/studies/paper.yaml`, and times `snakemake --dry-run` in a process of its own.
+Writes both trees (headers without signals, slides without pixels: planning must open neither), uses them in place of
+the simulated corpora of `workflow/studies/paper.yaml`, and times `snakemake --dry-run` in a separate process.
 
     python workflow/benchmarks/plan_speed.py
-    python workflow/benchmarks/plan_speed.py --profile    # and where the time went
+    python workflow/benchmarks/plan_speed.py --profile    # also print where the time went
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[2]
-#: An EDF header of one channel that says all is well; no data behind it.
+#: A valid EDF header of one channel, without data.
 HEADER = "".join(
     text.ljust(width)
     for text, width in (
@@ -34,7 +34,7 @@ HEADER = "".join(
 
 
 def main() -> None:
-    """Make the trees, plan, print."""
+    """Write the trees, plan and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recordings", type=int, default=1000)
     parser.add_argument("--slides", type=int, default=200)
@@ -56,8 +56,8 @@ def main() -> None:
 
 
 def overlay(recordings: int, slides: int) -> dict[str, Any]:
-    """The user's own corpora in place of those that paper.yaml makes."""
-    own = {"made": None, "stand_in": False}
+    """Return the config that uses the written corpora in place of the simulated ones of paper.yaml."""
+    own = {"simulate": None, "stand_in": False}
     return {
         "datasets": {
             **({"eeg_12": own | {"folder": "eeg"}} if recordings else {}),
@@ -67,7 +67,7 @@ def overlay(recordings: int, slides: int) -> dict[str, Any]:
 
 
 def write_recordings(folder: Path, count: int) -> None:
-    """Recordings in the layout of TUSZ v2, two of each patient."""
+    """Write recordings in the layout of TUSZ v2, two of each patient."""
     for number in range(count):
         patient = _letters(number // 2)
         split = ("train", "train", "train", "dev", "eval")[number // 2 % 5]
@@ -81,7 +81,7 @@ def write_recordings(folder: Path, count: int) -> None:
 
 
 def write_slides(folder: Path, count: int) -> None:
-    """Slides in the layout of TUDP v3, two of each patient."""
+    """Write slides in the layout of TUDP v3, two of each patient."""
     for number in range(count):
         patient = f"{number // 2:08}_{_letters(number // 2)}"
         split = ("train", "train", "train", "dev", "eval")[number // 2 % 5]

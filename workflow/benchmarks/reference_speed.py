@@ -1,16 +1,15 @@
-"""KNN, RNF and the estimates of the Bayes error on half a million samples, against scikit-learn at its best setting.
+"""Compare KNN, RNF and the estimates of the Bayes error on half a million samples with scikit-learn's best setting.
 
     python workflow/benchmarks/reference_speed.py                  # the drawn set #09 at full size
     python workflow/benchmarks/reference_speed.py --fraction 0.1   # smaller
 
 KNN and RNF are fitted on train and predict dev; the estimates are those of train. The settings are those of
-workflow/studies/paper.yaml. Plain is what a user of scikit-learn writes, with each algorithm for neighbours; those that
-are far slower run once, on one core, and `brute` answers for a hundredth of dev only, with its seconds scaled up. Each
-call has a process of its own, which reads the samples as the workflow does; the libraries are loaded before the clock
-starts. Of several rounds the fastest counts, since what disturbs a round only ever adds to it. Memory is the peak of
-the whole process.
+workflow/studies/paper.yaml. Plain is what a user of scikit-learn writes, with each algorithm for neighbors. Algorithms
+that are far slower run once, on one core, and `brute` predicts a hundredth of dev only, with its seconds scaled up. Each
+call has a separate process, which reads the samples as the workflow does; libraries are loaded before the clock starts.
+The fastest round counts, since a disturbance only ever adds time. Memory is the peak of the whole process.
 
-Exits with 1 where an answer is not that of scikit-learn on one core, or the memory of blindtune exceeds 2 GiB.
+The exit status is 1 if a result differs from that of scikit-learn on one core, or if blindtune takes over 2 GiB.
 """
 
 import argparse
@@ -25,7 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import clocks
+import measure
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
@@ -33,24 +32,25 @@ from table3 import drawn, paper_config
 
 from blindtune.baselines.estimators import bayes_estimates, fit_forest, fit_knn
 from blindtune.core.arrays import digest_arrays
+from blindtune.study.candidates import list_candidates
 
 SEED = 42
-#: Bytes that blindtune may take.
+#: Maximum memory of blindtune, in bytes.
 LIMIT = 2**31
-#: The share of dev that scikit-learn compares with every sample.
+#: Fraction of dev that `brute` predicts.
 BRUTE = 0.01
 OURS = "blindtune"
-#: Ways that need no second look.
+#: Ways that are measured once only.
 SLOW = ("ball_tree", "brute")
 
 Data = dict[str, Any]
-#: From data, settings and cores to what was found.
+#: From data, settings and cores to the result.
 Way = Callable[[Data, Data, int], Any]
 
 
 @dataclass(frozen=True)
 class Took:
-    """One call: seconds of wall and CPU, bytes at the peak, and a digest of what was found."""
+    """Wall and CPU seconds of one call, peak memory in bytes, and the digest of the result."""
 
     wall: float
     cpu: float
@@ -59,34 +59,34 @@ class Took:
 
 
 def knn(data: Data, settings: Data, jobs: int) -> Any:
-    """Blindtune's neighbours."""
+    """Predict with blindtune's neighbors."""
     return fit_knn(data["train_x"], data["train_y"], settings["neighbours"], jobs).predict(data["dev_x"])
 
 
 def plain_knn(algorithm: str, data: Data, settings: Data, jobs: int) -> Any:
-    """Scikit-learn's."""
+    """Predict with scikit-learn's neighbors."""
     model = KNeighborsClassifier(settings["neighbours"], algorithm=algorithm, n_jobs=jobs)
     return model.fit(data["train_x"], data["train_y"]).predict(data["dev_x"])
 
 
 def rnf(data: Data, settings: Data, jobs: int) -> Any:
-    """Blindtune's forest."""
+    """Predict with blindtune's forest."""
     return fit_forest(data["train_x"], data["train_y"], **settings, seed=SEED, jobs=jobs).predict(data["dev_x"])
 
 
 def plain_rnf(data: Data, settings: Data, jobs: int) -> Any:
-    """Scikit-learn's."""
+    """Predict with scikit-learn's forest."""
     return _forest(settings, jobs).fit(data["train_x"], data["train_y"]).predict(data["dev_x"])
 
 
 def bayes(data: Data, settings: Data, jobs: int) -> Any:
-    """Blindtune's estimates of train."""
+    """Return blindtune's estimates on train."""
     found = bayes_estimates(data["train_x"], data["train_y"], settings, SEED, jobs)
     return np.array([found[name] for name in ("closed_loop_knn", "closed_loop_rnf", "nearest_neighbour")])
 
 
 def plain_bayes(data: Data, settings: Data, jobs: int) -> Any:
-    """The same errors with scikit-learn."""
+    """Return the same errors with scikit-learn."""
     x, y = data["train_x"], data["train_y"]
     near = KNeighborsClassifier(settings["neighbours"], n_jobs=jobs).fit(x, y).predict(x)
     forest = _forest(settings, jobs).fit(x, y).predict(x)
@@ -94,7 +94,7 @@ def plain_bayes(data: Data, settings: Data, jobs: int) -> Any:
     return np.array([(labels != y).mean() for labels in (near, forest, y[other])])
 
 
-#: By part: the ways, ours first, and for each the share of dev that it answers for.
+#: By part: the ways, ours first, each with the fraction of dev that it predicts.
 WAYS: dict[str, dict[str, tuple[Way, float]]] = {
     "KNN": {
         OURS: (knn, 1),
@@ -108,13 +108,13 @@ WAYS: dict[str, dict[str, tuple[Way, float]]] = {
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print; return the exit status."""
     arguments = _arguments()
     config = paper_config()
     systems = config.systems
     settings = {
-        "KNN": systems["knn_09"].candidates()[0],
-        "RNF": systems["rnf_09"].candidates()[0],
+        "KNN": list_candidates(systems["knn_09"])[0],
+        "RNF": list_candidates(systems["rnf_09"])[0],
         "Bayes": systems["bayes_09"].train.model_dump(),
     }
     good = True
@@ -124,7 +124,7 @@ def main() -> int:
             np.save(f"{name}/{split}_y.npy", part.y)
         for part in arguments.parts:
             known = None
-            for jobs in sorted({1, clocks.CORES}):
+            for jobs in sorted({1, measure.CORES}):
                 took = _in_turns(part, Path(name), settings[part], jobs, arguments.rounds)
                 known = known or next(took[way].found for way in WAYS[part] if way != OURS)
                 good = _print(part, jobs, took, known) and good
@@ -132,7 +132,7 @@ def main() -> int:
 
 
 def _in_turns(part: str, folder: Path, settings: Data, jobs: int, rounds: int) -> dict[str, Took]:
-    """The fastest of the rounds of each way, by CPU."""
+    """Return the round of each way with the least CPU time."""
     calls: dict[str, list[Took]] = {}
     for number in range(rounds):
         for name in WAYS[part]:
@@ -144,18 +144,18 @@ def _in_turns(part: str, folder: Path, settings: Data, jobs: int, rounds: int) -
 
 
 def _call(part: str, name: str, folder: Path, settings: Data, jobs: int) -> Took:
-    """One call, in the process of its own."""
+    """Time one call; this runs in a separate process."""
     way, share = WAYS[part][name]
     data = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
     data["dev_x"] = data["dev_x"][: max(1, round(share * len(data["dev_x"])))]
     wall, cpu = time.perf_counter(), time.process_time()
     found = way(data, settings, jobs)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Took(wall / share, cpu / share, clocks.peak(), digest_arrays({"found": found}) if share == 1 else "")
+    return Took(wall / share, cpu / share, measure.peak_memory(), digest_arrays({"found": found}) if share == 1 else "")
 
 
 def _print(part: str, jobs: int, took: dict[str, Took], known: str) -> bool:
-    """A line per way and the ratio to the best; true where ours found what is known and stayed small."""
+    """Print a line per way and the ratio to the best; return whether our result and memory are as required."""
     where = f"{part}, {jobs} core{'s' if jobs > 1 else ''}"
     for name, one in took.items():
         print(f"{where}: {name:9}  {one.wall:7.2f} s wall  {one.cpu:7.2f} s CPU  {one.peak / 2**20:5.0f} MiB")
@@ -164,7 +164,7 @@ def _print(part: str, jobs: int, took: dict[str, Took], known: str) -> bool:
     same, small = ours.found == known, ours.peak < LIMIT
     print(
         f"{where}: {wall:.2f} of the wall and {cpu:.2f} of the CPU of scikit-learn's best, "
-        f"{'the same answers' if same else 'OTHER ANSWERS'}{'' if small else ', TOO MUCH MEMORY'}",
+        f"{'the same results' if same else 'OTHER RESULTS'}{'' if small else ', TOO MUCH MEMORY'}",
         flush=True,
     )
     return same and small

@@ -1,13 +1,13 @@
-"""Plain Keras Tuner, plain Optuna with PyTorch, and blindtune, on the same hyperparameter sets of set #10.
+"""Compare plain Keras Tuner, plain Optuna with PyTorch, and blindtune, on the same hyperparameter sets of set #10.
 
-The plain scripts are those of `plain_mlp`. blindtune's sides are studies with their records and frozen models, trained
+The plain scripts are those of `side_by_side_scripts`. blindtune's sides are studies with their records and frozen models, trained
 by ``keras`` (on more than one core its pool), ``pytorch`` and ``fused``; ``fused-again`` is fused with another seed of
-the study, so that it differs from fused by the noise of training alone. Each side runs once, in a process of its own
-that may use so many cores and starts as many threads; imports are not timed, but the first use of a library is, and so
-are the imports of a pool's workers. All but fused train ``--few`` of the sets, which stand for all: one from the middle
-of each part, in the order of their arithmetic. The arithmetic limit is the floating-point operations of a side's trials
-over the rate of a product of large matrices, taken before and after on as many cores. Memory is the highest sum of the
-resident sets of a side's processes.
+the study: the two differ only by the noise of training. Each side runs once, in a separate process that may use the
+given number of cores and as many threads. Imports are not timed, but the first use of a library is, and so are the
+imports of a pool's workers. All but fused train ``--few`` representative sets: sorted by their arithmetic, one from the
+middle of each of so many equal parts. The arithmetic limit is the number of floating-point operations of a side's trials
+divided by the rate of a product of large matrices, measured before and after on as many cores. Memory is the highest sum
+of the resident sets of a side's processes.
 ``python workflow/benchmarks/side_by_side.py --json found.json``
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import children
+import child_scripts
 import numpy as np
 import workload
 from numpy.typing import NDArray
@@ -29,25 +29,25 @@ from numpy.typing import NDArray
 from blindtune.datasets.prepared import prepare
 from blindtune.search_space import Hyperparameters
 
-SIDES = Path(__file__).with_name("sides.py")
+SIDES = Path(__file__).with_name("side_by_side_child.py")
 PLAIN = ("keras-tuner", "optuna")
-#: Those that train many trials at once.
-TOGETHER = ("fused", "fused-again")
-NAMES = (*PLAIN, "keras", "pytorch", *TOGETHER)
-#: What others are held against, and the aims.
+#: The sides that train many trials as one model.
+FUSED = ("fused", "fused-again")
+NAMES = (*PLAIN, "keras", "pytorch", *FUSED)
+#: The side that the others are compared with, and the aims.
 BASE, TIMES, LIMIT = "keras-tuner", 15, 2
 
 Found = dict[tuple[str, int], dict[str, Any]]
 
 
 def main() -> None:
-    """Run every side, print, and write what was found."""
+    """Run every side, print and write the results."""
     arguments = _arguments()
-    sets = workload.drawn_sets("mlp", arguments.trials)
+    sets = workload.draw_sets("mlp", arguments.trials)
     with tempfile.TemporaryDirectory() as folder:
         manifest = _prepared(Path(folder), arguments)
         rates = {cores: _rate(cores) for cores in arguments.cores}
-        found = {(name, cores): _measured(name, cores, sets, manifest, arguments) for name, cores in _runs(arguments)}
+        found = {(name, cores): _measure(name, cores, sets, manifest, arguments) for name, cores in _runs(arguments)}
         rates = {cores: max(rate, _rate(cores)) for cores, rate in rates.items()}
     for (_, cores), side in found.items():
         side["limit"] = side["wall"] * rates[cores] / side["operations"]
@@ -63,26 +63,26 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=64, help="sets; fused trains all of them")
-    parser.add_argument("--few", type=int, default=12, help="of them, for every other side")
+    parser.add_argument("--few", type=int, default=12, help="sets that every other side trains")
     parser.add_argument("--train", type=int, default=100_000, help="samples")
     parser.add_argument("--dev", type=int, default=10_000, help="samples")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--cores", type=int, nargs="+", default=sorted({1, min(2, len(os.sched_getaffinity(0)))}))
     parser.add_argument("--sides", nargs="+", choices=NAMES, default=[name for name in NAMES if name != "pytorch"])
-    parser.add_argument("--json", type=Path, help="write everything that was found to this file")
+    parser.add_argument("--json", type=Path, help="write all results to this file")
     return parser.parse_args()
 
 
 def _prepared(folder: Path, arguments: argparse.Namespace) -> Path:
     manifest = folder / "data" / "manifest.json"
-    source = workload.source("set_10", arguments.train, arguments.dev)
+    source = workload.drawing_config("set_10", arguments.train, arguments.dev)
     prepare("set_10", source, source.given(), manifest, folder / "sealed" / "seal.json")
     return manifest
 
 
 def _rate(cores: int) -> float:
-    return float(children.answer_of(SIDES, ["rate"], cores)["rate"])
+    return float(child_scripts.run_script(SIDES, ["rate"], cores)["rate"])
 
 
 def _runs(arguments: argparse.Namespace) -> Iterator[tuple[str, int]]:
@@ -92,20 +92,20 @@ def _runs(arguments: argparse.Namespace) -> Iterator[tuple[str, int]]:
             yield name, cores
 
 
-def _measured(
+def _measure(
     name: str, cores: int, sets: Sequence[Hyperparameters], manifest: Path, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """What a side took: ``wall`` and ``cpu`` seconds, ``peak`` bytes, ``operations``; ``errors`` by the set's place."""
+    """Return ``wall`` and ``cpu`` seconds, ``peak`` bytes, ``operations``, and ``errors`` by set, of a side."""
     each = [
-        workload.operations(workload.architecture_of(values), arguments.epochs, arguments.train, arguments.dev)
+        workload.count_operations(workload.build_architecture(values), arguments.epochs, arguments.train, arguments.dev)
         for values in sets
     ]
-    places = list(range(len(sets))) if name in TOGETHER else workload.spread(each, arguments.few)
+    places = list(range(len(sets))) if name in FUSED else workload.choose_representatives(each, arguments.few)
     job = manifest.with_name("job.json")
     content = {"sets": [sets[place] for place in places], "epochs": arguments.epochs, "batch": arguments.batch}
     job.write_text(json.dumps(content), encoding="utf-8")
     print(f"{name}, cores {cores} ...", file=sys.stderr, flush=True)
-    answer = children.answer_of(SIDES, [name, str(manifest), str(job), str(cores)], cores)
+    answer = child_scripts.run_script(SIDES, [name, str(manifest), str(job), str(cores)], cores)
     errors = dict(zip(places, answer.pop("errors"), strict=True))
     return answer | {"trials": len(places), "operations": sum(each[place] for place in places), "errors": errors}
 
@@ -125,7 +125,7 @@ def _print_times(found: Found, rates: dict[int, float]) -> None:
 
 
 def _ratio(found: Found, name: str, cores: int) -> str:
-    """How many times as many trials a second as the base on as many cores."""
+    """Return how many times as many trials per second a side trains as the base on as many cores."""
     base = found.get((BASE, cores))
     return f"{_seconds(base) / _seconds(found[name, cores]):.2f}" if base else "-"
 
@@ -135,7 +135,7 @@ def _seconds(side: dict[str, Any]) -> float:
 
 
 def _print_errors(found: Found) -> None:
-    """The dev error of each side, and of pairs of sides the difference over the sets that both trained."""
+    """Print the dev error of each side, and the difference of pairs of sides over the sets that both trained."""
     common = sorted(set.intersection(*(set(side["errors"]) for side in found.values())))
     print(
         "\ndev errors of the last epoch, in %: mean, deviation over the sets, sets without one; those of the sets ",
@@ -148,7 +148,9 @@ def _print_errors(found: Found) -> None:
         print(f"{name:14}{cores:6}{np.nanmean(errors):9.2f}{np.nanstd(errors):7.2f}{np.isnan(errors).sum():4}  {each}")
     print("\npairs over the same sets, in points: mean difference (standard error), deviation, Wilcoxon's p, sets")
     for one, other, note in _pairs(list(found)):
-        print(f"{_called(one)} - {_called(other)}: {_compared(found[one]['errors'], found[other]['errors'])}{note}")
+        print(
+            f"{_format_side(one)} - {_format_side(other)}: {_format_difference(found[one]['errors'], found[other]['errors'])}{note}"
+        )
 
 
 def _percent(errors: Iterable[float | None]) -> NDArray[np.float64]:
@@ -156,12 +158,12 @@ def _percent(errors: Iterable[float | None]) -> NDArray[np.float64]:
 
 
 def _pairs(sides: list[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], tuple[str, int], str]]:
-    """Each side against the base on as many cores; and sides that differ by the noise of training alone."""
+    """Yield each side with the base on as many cores, and sides that differ only by the noise of training."""
     for side in sides:
         base = (BASE, side[1])
         if base in sides and side[0] not in (BASE, "fused-again"):
             yield side, base, ""
-    noise = "  <- other draws alone"
+    noise = "  <- noise of training only"
     for name in PLAIN:
         own = [side for side in sides if side[0] == name]
         yield from ((one, other, noise) for one, other in itertools.pairwise(own))
@@ -170,11 +172,11 @@ def _pairs(sides: list[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], tupl
             yield again, ("fused", again[1]), noise
 
 
-def _called(side: tuple[str, int]) -> str:
+def _format_side(side: tuple[str, int]) -> str:
     return f"{side[0]} ({side[1]})"
 
 
-def _compared(one: dict[int, float | None], other: dict[int, float | None]) -> str:
+def _format_difference(one: dict[int, float | None], other: dict[int, float | None]) -> str:
     from scipy.stats import wilcoxon
 
     pairs = [(one[place], other[place]) for place in sorted(set(one) & set(other))]

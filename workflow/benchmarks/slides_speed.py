@@ -1,13 +1,12 @@
-"""Patches per second: `cut` against a plain loop of OpenSlide's read_region, and against decoding the tiles alone.
+"""Measure patches per second of `cut`, of a plain loop of OpenSlide's read_region, and of decoding the tiles only.
 
-    python workflow/benchmarks/slides_speed.py            # a made slide
+    python workflow/benchmarks/slides_speed.py            # a simulated slide
     python workflow/benchmarks/slides_speed.py --file ../shared/data/wsi/CMU-1-Small-Region.svs
 
-Draws places on one slide and reads the same places in turns: by the plain loop (read_region, to RGB, to an array), by
-`cut` with one thread and with several, and by decoding the JPEG tiles under each patch and nothing else. All cores: a
-process for each, with places of its own, as jobs of the workflow run. Best and median over the rounds; memory is the
-peak above the libraries, the patches themselves (0.75 MiB each at 512 pixels) included. On a machine that does other
-work only the CPU times count.
+Draws places on one slide and reads the same places in turns: with the plain loop (read_region, to RGB, to an array),
+with `cut` with one thread and with several, and by only decoding the JPEG tiles under each patch. On all cores, one
+process per core reads separate places, like the jobs of the workflow. Best and median over the rounds; memory is the
+peak without the libraries, with the patches (0.75 MiB each at 512 pixels). On a busy machine only the CPU times count.
 """
 
 import argparse
@@ -19,34 +18,34 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import clocks
 import imagecodecs
+import measure
 import numpy as np
 import openslide
 from tifffile import TiffFile
 
 from blindtune.datasets.base import Sizes
 from blindtune.datasets.corpus.survey import Candidate
-from blindtune.datasets.slides.config import MadeSlides
-from blindtune.datasets.slides.simulated.corpus import files, write
+from blindtune.datasets.slides.config import SimulatedSlidesConfig
+from blindtune.datasets.slides.simulated.corpus import SlidesSimulator
 from blindtune.datasets.slides.survey import cut
 
 
 @dataclass(frozen=True)
 class Work:
-    """A slide, upper left corners of patches on it, and the side of these."""
+    """A slide, the upper left corners of patches on it, and the side of the patches."""
 
     path: Path
     places: tuple[tuple[int, int], ...]
     patch: int
 
     def parts(self, count: int) -> list["Work"]:
-        """The same places in so many equal parts."""
+        """Return the same places in ``count`` equal parts."""
         return [Work(self.path, self.places[first::count], self.patch) for first in range(count)]
 
 
 def plain(work: Work) -> None:
-    """What a user of OpenSlide writes."""
+    """Read the patches as a user of OpenSlide does."""
     patches = np.empty((len(work.places), work.patch, work.patch, 3), np.uint8)
     with openslide.OpenSlide(work.path) as slide:
         for number, place in enumerate(work.places):
@@ -54,14 +53,14 @@ def plain(work: Work) -> None:
 
 
 def ours(work: Work, threads: int = 1) -> None:
-    """What the workflow does with places that were drawn."""
+    """Read the patches as the workflow does."""
     candidates = [Candidate(label="dcis", place={"x": x, "y": y}) for x, y in work.places]
-    view = {"level": 0, "pixels": work.patch, "side": float(work.patch), "patch": work.patch}
-    cut(work.path, candidates, {"view": view}, threads)
+    geometry = {"level": 0, "pixels": work.patch, "side": float(work.patch), "patch": work.patch}
+    cut(work.path, candidates, {"geometry": geometry}, threads)
 
 
 def decode(work: Work) -> None:
-    """The tiles under each patch, decoded and thrown away."""
+    """Decode the tiles under each patch and discard them."""
     with TiffFile(work.path) as tiff, work.path.open("rb") as stream:
         page = tiff.pages.first
         across = -(-page.imagewidth // page.tilewidth)
@@ -73,11 +72,11 @@ def decode(work: Work) -> None:
                     imagecodecs.jpeg8_decode(tile, tables=page.jpegtables)
 
 
-WAYS: dict[str, Callable[[Work], None]] = {"plain loop": plain, "cut": ours, "decoding the tiles alone": decode}
+WAYS: dict[str, Callable[[Work], None]] = {"plain loop": plain, "cut": ours, "decoding the tiles only": decode}
 
 
 def main() -> int:
-    """Read the slide in every way, print."""
+    """Read the slide in every way and print; return the exit status."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.file or _make(Path(folder), arguments.side)
@@ -85,40 +84,40 @@ def main() -> int:
             room = np.array(slide.dimensions) - arguments.patch
         corners = np.random.default_rng(1).integers(0, room, (arguments.count, 2))
         work = Work(path, tuple((int(x), int(y)) for x, y in corners), arguments.patch)
-        print(f"{path.name}: {len(work.places)} patches of {work.patch}; {clocks.CORES} cores")
+        print(f"{path.name}: {len(work.places)} patches of {work.patch}; {measure.CORES} cores")
         _one_process(work, arguments.rounds)
         _all_cores(work, arguments.rounds)
     return 0
 
 
 def _one_process(work: Work, rounds: int) -> None:
-    ways = WAYS | {f"cut, {clocks.CORES} threads": partial(ours, threads=clocks.CORES)}
-    took = clocks.in_turns({name: partial(way, work) for name, way in ways.items()}, rounds)
+    ways = WAYS | {f"cut, {measure.CORES} threads": partial(ours, threads=measure.CORES)}
+    took = measure.time_in_turns({name: partial(way, work) for name, way in ways.items()}, rounds)
     for name, times in took.items():
         wall, cpu = (sorted(one / len(work.places) for one in kind) for kind in zip(*times, strict=True))
         print(
             f"one process, {name}: {1 / wall[0]:.0f} patches a second (median {1 / median(wall):.0f}), "
             f"{1000 * cpu[0]:.1f} ms of CPU a patch (median {1000 * median(cpu):.1f}), "
-            f"{clocks.peak_of(ways[name], work):.0f} MiB"
+            f"{measure.measure_peak(ways[name], work):.0f} MiB"
         )
 
 
 def _all_cores(work: Work, rounds: int) -> None:
-    pools = {count: clocks.SideBySide(count, partial(_all_ways, work)) for count in (1, clocks.CORES)}
+    pools = {count: measure.WarmProcesses(count, partial(_all_ways, work)) for count in (1, measure.CORES)}
     calls = {
-        f"{name}|{count}": partial(pool.call, way, work.parts(clocks.CORES))
+        f"{name}|{count}": partial(pool.call, way, work.parts(measure.CORES))
         for name, way in WAYS.items()
         for count, pool in pools.items()
     }
-    walls = {name: min(wall for wall, _ in times) for name, times in clocks.in_turns(calls, rounds).items()}
+    walls = {name: min(wall for wall, _ in times) for name, times in measure.time_in_turns(calls, rounds).items()}
     for pool in pools.values():
         pool.close()
     loop = walls["plain loop|1"]
     for name in WAYS:
-        one, many = walls[f"{name}|1"], walls[f"{name}|{clocks.CORES}"]
+        one, many = walls[f"{name}|1"], walls[f"{name}|{measure.CORES}"]
         print(
-            f"{clocks.CORES} processes, {name}: {len(work.places) / many:.0f} patches a second, {one / many:.2f} times "
-            f"its own one, {loop / many:.2f} times the plain loop in one"
+            f"{measure.CORES} processes, {name}: {len(work.places) / many:.0f} patches a second, {one / many:.2f} times "
+            f"as fast as one process, {loop / many:.2f} times as fast as the plain loop in one"
         )
 
 
@@ -128,16 +127,16 @@ def _all_ways(work: Work) -> None:
 
 
 def _make(folder: Path, side: int) -> Path:
-    settings = MadeSlides(patients=Sizes(train=1, dev=1, eval=1), side=side, faults=[])
-    file = next(iter(files(settings)))
-    write(settings, file, folder)
+    settings = SimulatedSlidesConfig(patients=Sizes(train=1, dev=1, eval=1), side=side, faults=[])
+    file = next(iter(SlidesSimulator(settings).list_files()))
+    SlidesSimulator(settings).write(file, folder)
     return folder / file
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", type=Path, help="a slide of one's own, of JPEG tiles, instead")
-    parser.add_argument("--side", type=int, default=4096, help="of the made slide, in pixels")
+    parser.add_argument("--file", type=Path, help="a slide of your own, with JPEG tiles, instead")
+    parser.add_argument("--side", type=int, default=4096, help="side of the simulated slide, in pixels")
     parser.add_argument("--patch", type=int, default=512)
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=5)

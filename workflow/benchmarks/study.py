@@ -1,7 +1,7 @@
-"""Time and memory of a whole study, and the time that Snakemake takes to find that nothing is to do.
+"""Measure time and memory of a whole study, and the time of a run that has nothing to do.
 
-Runs ``snakemake`` three times in this folder: -n, the study, and once more. Memory is the highest sum of the
-resident sets of all processes, sampled ten times a second (shared pages count once a process, so it errs upwards).
+Runs ``snakemake`` three times in this folder: as a dry run, the study, and once more. Memory is the highest sum of the
+resident sets of all processes, sampled ten times a second. Shared pages count once per process: it is an upper bound.
 ``python workflow/benchmarks/study.py --cores 2 -- --configfile workflow/studies/smoke.yaml``
 """
 
@@ -10,7 +10,7 @@ import resource
 import subprocess
 import time
 
-import children
+import child_scripts
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
 def _measure(command: list[str]) -> tuple[float, float, int]:
     before, begun = _children_cpu(), time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = children.peak_of(process, pause=0.1)
+    peak = child_scripts.wait_for_peak(process, pause=0.1)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     return time.perf_counter() - begun, _children_cpu() - before, peak

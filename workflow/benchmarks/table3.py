@@ -1,12 +1,12 @@
-"""Are the drawings as hard as the published sets? Table 3 of Shawki et al. 2021 beside ours.
+"""Check that the drawings are as hard as the published sets: Table 3 of Shawki et al. 2021 next to ours.
 
     python workflow/benchmarks/table3.py                            # the drawings at full size
     python workflow/benchmarks/table3.py --fraction 0.1 --set 08    # one of them, smaller
     python workflow/benchmarks/table3.py --isip FOLDER --set 10     # the real CSV files
 
-The settings are those of workflow/studies/paper.yaml. Exits with 1 if a cell is past its limit. The limits are
-meant for the full size: the Bayes estimate of #10 grows where there are fewer samples, since it feeds on how
-often each dot of the drawing is repeated.
+The settings are those of workflow/studies/paper.yaml. The exit status is 1 if a cell exceeds its limit. The limits
+apply to the full size: with fewer samples the Bayes estimate of #10 grows, since it depends on how often each dot of the
+drawing is repeated.
 """
 
 import argparse
@@ -21,10 +21,11 @@ from blindtune.config.systems import Bayes, Knn, RandomForest
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import read_yaml
 from blindtune.datasets.base import SPLITS, Sizes, Source, Split
-from blindtune.datasets.csv_folder import Isip
-from blindtune.datasets.drawing import Drawn
+from blindtune.datasets.csv_folder import CsvFolderConfig
+from blindtune.datasets.drawing import DrawingConfig
+from blindtune.study.candidates import list_candidates
 
-#: How far a drawing may be from the published error rate, in points.
+#: Maximum difference from the published error rate, in points.
 LIMITS = {"train": 3.0, "dev": 3.0, "eval": 5.0}
 SEED = 42
 PAPER = Path(__file__).parents[1] / "studies" / "paper.yaml"
@@ -33,7 +34,7 @@ Row = dict[str, float]
 
 
 def main() -> int:
-    """Print the comparison of every set that was asked for."""
+    """Print the comparison of the chosen sets; return the exit status."""
     arguments = _arguments()
     config = paper_config()
     good = True
@@ -42,19 +43,19 @@ def main() -> int:
         splits = _splits(config, number, arguments)
         good = _compare(number, _measure(config, number, splits)) and good
         print(f"#{number}: {time.perf_counter() - begun:.0f} s")
-    print("all cells within their limits" if good else "some cells are past their limits")
+    print("all cells within their limits" if good else "some cells exceed their limits")
     return 0 if good else 1
 
 
 def paper_config() -> Config:
-    """The config of the published study."""
+    """Return the config of the published study."""
     return read(merge(DEFAULT, read_yaml(PAPER)), str(PAPER))
 
 
 def drawn(paper: Config, number: str, fraction: float) -> dict[str, Split]:
     """A drawn set with this part of its samples."""
     source: Source = paper.datasets[f"set_{number}"]
-    if isinstance(source, Drawn):
+    if isinstance(source, DrawingConfig):
         sizes = {split: round(fraction * size) for split, size in source.sizes.model_dump().items()}
         source = source.model_copy(update={"sizes": Sizes(**sizes), "seed": SEED})
     return source.load(source.given()).splits
@@ -62,22 +63,22 @@ def drawn(paper: Config, number: str, fraction: float) -> dict[str, Split]:
 
 def _splits(paper: Config, number: str, arguments: argparse.Namespace) -> dict[str, Split]:
     if arguments.isip:
-        source = Isip(source="isip", folder=str(arguments.isip))
+        source = CsvFolderConfig(source="isip", folder=str(arguments.isip))
         return source.load(source.given()).splits
     return drawn(paper, number, arguments.fraction)
 
 
 def _measure(paper: Config, number: str, splits: dict[str, Split]) -> dict[str, Row]:
-    """The rows KNN, RNF and BER: error rates in % by system and split."""
+    """Return the rows KNN, RNF and BER: error rates in % by system and split."""
     train = splits["train"]
     rows: dict[str, Row] = {}
     for name in next(part.systems for part in paper.compare if part.dataset == f"set_{number}"):
         match paper.systems[name]:
             case Knn() as knn:
-                model = fit_knn(train.x, train.y, knn.neighbours[0])
+                model = fit_knn(train.x, train.y, knn.n_neighbors[0])
                 rows["KNN"] = {split: 100 * error_of(model, part.x, part.y) for split, part in splits.items()}
             case RandomForest() as rnf:
-                forest = fit_forest(train.x, train.y, **rnf.candidates()[0], seed=SEED, jobs=2)
+                forest = fit_forest(train.x, train.y, **list_candidates(rnf)[0], seed=SEED, jobs=2)
                 rows["RNF"] = {split: 100 * error_of(forest, part.x, part.y) for split, part in splits.items()}
             case Bayes() as bayes:
                 rows["BER"] = {
@@ -89,7 +90,7 @@ def _measure(paper: Config, number: str, splits: dict[str, Split]) -> dict[str, 
 
 
 def _compare(number: str, ours: dict[str, Row]) -> bool:
-    """Print a line per cell, published beside ours; true where all cells are within their limits."""
+    """Print a line per cell, published and ours; return whether all cells are within their limits."""
     table = read_yaml(RESOURCES / "published" / "table3.yaml")
     published = {row["system"]: row for row in table if row["dataset"] == number}
     good = True
@@ -100,7 +101,7 @@ def _compare(number: str, ours: dict[str, Row]) -> bool:
             good = good and within
             print(
                 f"#{number}  {system}  {split:<5}  published {published[system][split]:6.2f}  ours {row[split]:6.2f}"
-                f"  difference {difference:+6.2f}{'' if within else f'  past {LIMITS[split]:g}'}"
+                f"  difference {difference:+6.2f}{'' if within else f'  exceeds {LIMITS[split]:g}'}"
             )
     return good
 
@@ -108,7 +109,7 @@ def _compare(number: str, ours: dict[str, Row]) -> bool:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", choices=["08", "09", "10"], help="only this set")
-    parser.add_argument("--fraction", type=float, default=1.0, help="of the published sizes")
+    parser.add_argument("--fraction", type=float, default=1.0, help="fraction of the published sizes")
     parser.add_argument("--isip", type=Path, help="folder of real CSV files instead of the drawing; needs --set")
     arguments = parser.parse_args()
     if arguments.isip and not arguments.set:

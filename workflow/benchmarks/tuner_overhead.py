@@ -1,8 +1,8 @@
-"""Seconds of a blindtune study against a plain script of the same library, for Keras Tuner, Optuna and scikit-learn.
+"""Compare the time of a blindtune study with a plain script of Keras Tuner, Optuna and scikit-learn.
 
 Both sides of a library run the same trials (same hyperparameter sets, data, epochs and batch size) on Keras models, in
-turns, each in a process of its own with its libraries imported before the clock starts; the ratios of wall and of CPU
-seconds of each round and their medians are printed. On a machine that does other work only the CPU ratio counts.
+turns, each in a separate process that imports its libraries before the clock starts. Prints the ratios of wall and of
+CPU seconds of each round and their medians. On a busy machine only the CPU ratio counts.
 ``python workflow/benchmarks/tuner_overhead.py --help``
 """
 
@@ -17,14 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import plain_scripts
-
-import blindtune.training
+import tuner_overhead_scripts
 
 ROOT = Path(__file__).parents[2]
 SPACE = ROOT / "resources" / "spaces" / "guide_mlp.yaml"
 
-#: The tuner of each library whose sets a plain script can repeat, and the trainer whose way the script goes.
+#: By library: the tuner whose sets a plain script can repeat, and the trainer that trains as the script does.
 SYSTEMS = {
     "keras-tuner": ({"library": "keras-tuner", "algorithm": "random"}, "keras"),
     "optuna": ({"library": "optuna", "algorithm": "random"}, "keras"),
@@ -33,7 +31,7 @@ SYSTEMS = {
 
 
 def main() -> None:
-    """Run the rounds of every library and print what they took."""
+    """Run the rounds of every library and print their times."""
     arguments = _arguments()
     if arguments.side:
         print(json.dumps(_SIDES[arguments.side](arguments)))
@@ -45,7 +43,7 @@ def main() -> None:
 def _compare(library: str, arguments: argparse.Namespace) -> None:
     ratios: dict[str, list[float]] = {"seconds": [], "cpu": []}
     for number in range(arguments.rounds):
-        # Turns in both orders, so that a machine that warms up or slows down favours neither.
+        # In both orders, so that a machine that warms up or slows down favors neither.
         order = ["plain", "blindtune"] if number % 2 == 0 else ["blindtune", "plain"]
         took = {side: _in_process(side, library, arguments) for side in order}
         same = took["plain"]["sets"] == took["blindtune"]["sets"]
@@ -65,7 +63,7 @@ def _compare(library: str, arguments: argparse.Namespace) -> None:
 
 
 def plain(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The search as a user of the library writes it."""
+    """Run the search as a user of the library writes it."""
     import tensorflow
 
     from blindtune.core.validation import load
@@ -77,20 +75,20 @@ def plain(arguments: argparse.Namespace) -> dict[str, Any]:
     tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     data = open_prepared(Path(arguments.data))
     space = load(Space, SPACE)
-    script: Callable[..., Any] = plain_scripts.SCRIPTS[arguments.libraries[0]]
+    script: Callable[..., Any] = tuner_overhead_scripts.SCRIPTS[arguments.libraries[0]]
     parts = [part[:] for part in (data.train.x, data.train.y, data.dev.x, data.dev.y)]
     sets = list(draw_sets(space, arguments.trials, 42))
     return _timed(lambda: script(parts, space, sets, arguments.trials, arguments.epochs))
 
 
-def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The same search as a study: its trials, its records, its frozen model."""
+def study(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Run the same search as a study: its trials, its records, its frozen model."""
     from blindtune.config.study import Study
     from blindtune.core.job_log import JobLog
     from blindtune.datasets.prepared import open_prepared
     from blindtune.records.trial import TrialLog
     from blindtune.study.run import run
-    from blindtune.study.setup import create_trainer
+    from blindtune.training.registry import create_trainer
 
     tuner, trainer = SYSTEMS[arguments.libraries[0]]
     data = open_prepared(Path(arguments.data))
@@ -105,15 +103,15 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
                 "tuner": tuner,
                 "space": "guide_mlp",
                 "trainer": trainer,
-                "training": {"batch_size": plain_scripts.BATCH, "epochs": arguments.epochs},
+                "training": {"batch_size": tuner_overhead_scripts.BATCH, "epochs": arguments.epochs},
             },
             "budget": {"trials": arguments.trials},
             "score_epoch": "last",
             "keep_best": 1,
         }
     )
-    create_trainer(study.settings)
-    plain_scripts.imports()
+    create_trainer(study.settings.trainer_name)
+    tuner_overhead_scripts.imports()
 
     def whole() -> list[Any]:
         with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +121,7 @@ def blindtune(arguments: argparse.Namespace) -> dict[str, Any]:
     return _timed(whole)
 
 
-_SIDES = {"plain": plain, "blindtune": blindtune}
+_SIDES = {"plain": plain, "blindtune": study}
 
 
 def _timed(work: Callable[[], Any]) -> dict[str, Any]:
@@ -144,10 +142,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="manifest.json of a prepared dataset of two features")
     parser.add_argument("--libraries", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="which to compare")
-    parser.add_argument("--trials", type=int, default=8, help="trials a round")
-    parser.add_argument("--epochs", type=int, default=10, help="epochs a trial")
+    parser.add_argument("--trials", type=int, default=8, help="trials per round")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs per trial")
     parser.add_argument("--rounds", type=int, default=4, help="rounds, each with both sides")
-    parser.add_argument("--side", choices=list(_SIDES), help="run one side of one library and print what it took")
+    parser.add_argument("--side", choices=list(_SIDES), help="run one side of one library and print its time")
     return parser.parse_args()
 
 

@@ -1,13 +1,13 @@
-"""Frames and crops a second as training reads them, against the rate at which the manual models train.
+"""Compare how many frames and crops per second training reads with how many the manual models train on.
 
     python workflow/benchmarks/views_speed.py                     # 4 GiB of patches, 0.4 GiB of EEG
     python workflow/benchmarks/views_speed.py --patches 200 --segments 500
 
-Writes samples of the published shapes to memory-mapped files, as the preparation does, and draws batches of them in a
-random order behind the view of the manual model of #12 (frames) and #11 (crops of 128, from patches as they are and
-halved): from the page cache, and after the system was told to forget the file, so that the disk is read. Then the
-manual model trains on samples that lie ready in memory. Reading is never the bottleneck where it is much the faster
-of the two; the last column is the share that reading takes of a training that does both in turns.
+Writes samples of the published shapes to memory-mapped files, as the preparation does, and reads batches in random
+order through the view of the manual model of #12 (frames) and #11 (crops of 128, from patches in full and half size):
+from the page cache, and from the disk, after the system dropped the file from its cache. Then the manual model trains
+on samples in memory. Reading is not the bottleneck if it is much faster than training; the last column is the fraction
+of the time that reading takes if both run in turns.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import clocks  # noqa: F401 - one thread for each library
+import measure  # noqa: F401 - limits each library to one thread
 import numpy as np
 
-from blindtune.config.systems import ManualModel, resource
+from blindtune.config.systems import ManualModel, find_resource
 from blindtune.core.timing import Stopwatch
 from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
@@ -36,51 +36,51 @@ from blindtune.views.config import CropsView
 from blindtune.views.crops import ImageCrops
 from blindtune.views.frames import SignalFrames
 
-#: Samples on which the rate of training is taken.
+#: Samples for measuring the rate of training.
 TRAINED = 256
 
 
 def main() -> int:
-    """Write, read, train, print."""
+    """Write, read, train and print; return the exit status."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
-        segments = _written(folder / "eeg.npy", (arguments.segments, 20, 500), np.dtype(np.float32))
-        patches = _written(folder / "patches.npy", (arguments.patches, 512, 512, 3), np.dtype(np.uint8))
-        _compare("frames of #12", _framed, segments, "hybrid_12", arguments.rounds)
-        for factor, how in ((1, "as they are"), (2, "halved")):
-            way = partial(_cropped, factor=factor)
+        segments = _write(folder / "eeg.npy", (arguments.segments, 20, 500), np.dtype(np.float32))
+        patches = _write(folder / "patches.npy", (arguments.patches, 512, 512, 3), np.dtype(np.uint8))
+        _compare("frames of #12", _view_frames, segments, "hybrid_12", arguments.rounds)
+        for factor, how in ((1, "in full size"), (2, "in half size")):
+            way = partial(_view_crops, factor=factor)
             _compare(f"crops of #11, patches {how}", way, patches, "convnet_11", arguments.rounds)
     return 0
 
 
-def _framed(file: Path) -> SampleView:
+def _view_frames(file: Path) -> SampleView:
     settings = EegConfig(source="eeg", folder=".", sizes=Sizes(train=2, dev=2, eval=2))
     return SignalFrames(np.load(file, mmap_mode="r"), settings, np.zeros(20, np.float32), np.ones(20, np.float32))
 
 
-def _cropped(file: Path, factor: int) -> SampleView:
+def _view_crops(file: Path, factor: int) -> SampleView:
     settings = CropsView(kind="crops", side=128, downsample=factor)
     return ImageCrops(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
 
 
 def _compare(what: str, make_view: Callable[[Path], SampleView], file: Path, name: str, rounds: int) -> None:
-    model = load(ManualModel, resource("models", name))
+    model = load(ManualModel, find_resource("models", name))
     batch = model.training.batch_size
-    trained = _training(make_view(file), model)
-    print(f"{what}: {name} trains on {trained:.0f} samples a second, {batch} a batch")
+    trained = _training_rate(make_view(file), model)
+    print(f"{what}: {name} trains on {trained:.0f} samples per second, {batch} a batch")
     walls: dict[str, list[float]] = {"disk": [], "page cache": []}
     for _ in range(rounds):
-        _forget(file)
+        _drop_from_cache(file)
         for seconds in walls.values():
             begun = time.perf_counter()
-            # Opened anew: what is still mapped is not forgotten.
+            # Opened again: pages that are still mapped are not dropped.
             count = _read(make_view(file), batch)
             seconds.append((time.perf_counter() - begun) / count)
     for where, seconds in walls.items():
         rate = 1 / min(seconds)
         share = trained / (rate + trained)
-        print(f"  from {where}: {rate:.0f} samples a second, {rate / trained:.1f} times as fast; {share:.1%} of both")
+        print(f"  from {where}: {rate:.0f} samples per second, {rate / trained:.1f} times as fast; {share:.1%} of both")
 
 
 def _read(view: SampleView, batch: int) -> int:
@@ -91,8 +91,8 @@ def _read(view: SampleView, batch: int) -> int:
     return len(order)
 
 
-def _training(view: SampleView, model: ManualModel) -> float:
-    """Samples a second that the trainer takes for an epoch on samples in memory, the best of three."""
+def _training_rate(view: SampleView, model: ManualModel) -> float:
+    """Return the samples per second of an epoch on samples in memory, the best of three."""
     random = np.random.default_rng(0)
     x = view.train_batch(np.arange(TRAINED) % len(view), random)
     split = Split(x, (np.arange(TRAINED) % 2).astype(np.int64))
@@ -112,7 +112,7 @@ def _training(view: SampleView, model: ManualModel) -> float:
     return TRAINED / min(seconds)
 
 
-def _written(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Path:
+def _write(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Path:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     random = np.random.default_rng(0)
     for row in array:
@@ -121,8 +121,8 @@ def _written(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) ->
     return path
 
 
-def _forget(path: Path) -> None:
-    """Ask the system to drop what it holds of a file, so that it is read again from the disk."""
+def _drop_from_cache(path: Path) -> None:
+    """Ask the system to drop a file from its cache, so that it is read from the disk again."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -133,7 +133,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--patches", type=int, default=5000)
     parser.add_argument("--segments", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="where the files are written; none: that of temporary files")
+    parser.add_argument(
+        "--folder", type=Path, help="where the files are written; default: the folder of temporary files"
+    )
     return parser.parse_args()
 
 

@@ -1,10 +1,9 @@
-"""Wall seconds of the same list of trials with one worker and with several, and what an added worker is worth.
+"""Compare the wall time of the same list of trials with one worker and with several.
 
-MLPs of set #10 with Keras or fused, ConvNets of the digits with PyTorch. Both sides of a pair run in turns, each in the
-processes that it would have in a study, after all of them have imported their libraries and trained a little; what that
-took is told apart. Efficiency is the wall time of one worker over that of all of them times their number. Where the
-machine has other work, see the two causes of a loss that do not depend on it: how long workers had nothing to do, and
-how much more CPU time a trial took.
+Trains MLPs on set #10 with Keras or fused, ConvNets on the digits with PyTorch. Both sides run in turns, each in the
+processes that it would have in a study, after all of them have imported their libraries and trained a little; that time
+is printed separately. Efficiency is the wall time of one worker divided by that of all workers times their number. On a
+busy machine, two causes of a loss still count: how long workers were idle, and how much more CPU time a trial took.
 ``python workflow/benchmarks/workers.py --trainers keras pytorch --trials 12 --workers 2``
 """
 
@@ -13,24 +12,25 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 
-import clocks  # first: it sets the number of threads
+import measure  # first: it sets the number of threads
 import numpy as np
 
 from blindtune.config.systems import Tuned
+from blindtune.config.training import Training
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
 from blindtune.core.timing import total_wall_seconds
 from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
-from blindtune.datasets.digits import Digits
-from blindtune.datasets.drawing import Drawn
+from blindtune.datasets.digits import DigitsConfig
+from blindtune.datasets.drawing import DrawingConfig
 from blindtune.models.architecture import check
-from blindtune.models.families import BUILD
-from blindtune.models.layers import Invalid
+from blindtune.models.families import load_family
+from blindtune.models.layers import InvalidModelError
 from blindtune.search_space import Space
-from blindtune.study.setup import create_trainer
-from blindtune.training.base import Trainer, Training, TrainingOptions, TrainingTask, train_each
+from blindtune.training.base import Trainer, TrainingOptions, TrainingTask, train_each
 from blindtune.training.pool.trainer import Pool
+from blindtune.training.registry import create_trainer
 
 #: Family, space, batch size and epochs of each trainer's trials.
 LISTS = {
@@ -42,7 +42,7 @@ LISTS = {
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds of a list of trials: from its begin to its end; of the trials, by the wall and of CPU."""
+    """Seconds of a list of trials: from start to end, and the sums of wall and of CPU seconds of the trials."""
 
     wall: float
     trials: float
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
-    print(f"{clocks.CORES} cores, {arguments.trials} trials")
+    print(f"{measure.CORES} cores, {arguments.trials} trials")
     for name in arguments.trainers:
         _compare(name, arguments)
 
@@ -67,14 +67,14 @@ def _compare(name: str, arguments: argparse.Namespace) -> None:
     family, space, batch, epochs = LISTS[name]
     splits = _splits(family, arguments.train)
     tasks = _tasks(family, space, arguments.trials, Training(epochs=epochs, batch_size=batch), splits[0])
-    make = partial(create_trainer, _settings(name, family))
+    make = partial(create_trainer, _settings(name, family).trainer_name)
     begun = time.perf_counter()
     alone = make()
     _run(alone, tasks[:1], splits)
     first = time.perf_counter() - begun
     pool = Pool(alone, make, arguments.workers)
     begun = time.perf_counter()
-    # As many as it takes for each worker to have some: one that imports faster must not take them all.
+    # Enough trials for each worker to get some: one that imports faster must not take them all.
     _run(pool, tasks[: 4 * arguments.workers], splits, epochs=1)
     started = time.perf_counter() - begun
     rounds = [(_run(alone, tasks, splits), _run(pool, tasks, splits)) for _ in range(arguments.rounds)]
@@ -91,9 +91,9 @@ def _compare(name: str, arguments: argparse.Namespace) -> None:
 
 def _splits(family: str, train: int) -> tuple[Split, Split]:
     if family == "convnet":
-        loaded = Digits(source="digits").load({})
+        loaded = DigitsConfig(source="digits").load({})
     else:
-        source = Drawn(
+        source = DrawingConfig(
             source="drawn", drawing="set_10", sizes=Sizes(train=train, dev=max(100, train // 10), eval=100), seed=1
         )
         loaded = source.load(source.given())
@@ -109,16 +109,16 @@ def _settings(trainer: str, family: str) -> Tuned:
 
 
 def _tasks(family: str, space: str, count: int, base: Training, train: Split) -> list[TrainingTask]:
-    """Sets that can be built, drawn from a space."""
+    """Return tasks of sets drawn from a space, of which each can be built."""
     declared, random = load(Space, RESOURCES / "spaces" / f"{space}.yaml"), np.random.default_rng(10)
     shape, classes = train.x.shape[1:], int(train.y.max()) + 1
     tasks: list[TrainingTask] = []
     while len(tasks) < count:
         values = declared.draw(random)
-        architecture = BUILD[family](values, shape, classes)  # type: ignore[index]
+        architecture = load_family(family).build(values, shape, classes)
         try:
             check(architecture, classes)
-        except Invalid:
+        except InvalidModelError:
             continue
         tasks.append(
             TrainingTask(architecture, base.with_hyperparameters(values), values, derive("trial", values), classes)

@@ -1,4 +1,4 @@
-"""What the scripts beside this train: the drawn sets, hyperparameters of a space, and how much arithmetic they are."""
+"""The work of the other scripts: drawn sets, hyperparameters of a space, and the amount of arithmetic."""
 
 import math
 import time
@@ -6,63 +6,64 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from blindtune.config.training import Training
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
 from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
-from blindtune.datasets.drawing import Drawing, Drawn, sample
+from blindtune.datasets.drawing import Drawing, DrawingConfig, sample
 from blindtune.datasets.prepared import Prepared
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.training.base import BatchTrainer, Outcome, Trainer, Training, TrainingOptions, TrainingTask
+from blindtune.training.base import BatchTrainer, Outcome, Trainer, TrainingOptions, TrainingTask
 
-#: Of what is drawn.
+#: Seed of the drawn sets.
 SEED = 1
 
-#: Side of the matrices whose product gives the machine's rate.
+#: Side of the matrices whose product measures the rate of the machine.
 _SIDE = 1_024
 
 
-def source(drawing: str, train: int, dev: int) -> Drawn:
-    """A drawn set of so many samples in train and dev."""
-    return Drawn(source="drawn", drawing=drawing, sizes=Sizes(train=train, dev=dev, eval=100), seed=SEED)
+def drawing_config(drawing: str, train: int, dev: int) -> DrawingConfig:
+    """Return the config of a drawn set with the given numbers of samples."""
+    return DrawingConfig(source="drawn", drawing=drawing, sizes=Sizes(train=train, dev=dev, eval=100), seed=SEED)
 
 
-def splits(drawing: str, train: int, dev: int) -> tuple[Split, Split]:
-    """Train and dev of a drawn set."""
-    it = load(Drawing, source(drawing, train, dev).given()["drawing"])
+def draw_splits(drawing: str, train: int, dev: int) -> tuple[Split, Split]:
+    """Return train and dev of a drawn set."""
+    it = load(Drawing, drawing_config(drawing, train, dev).given()["drawing"])
     return Split(*sample(it, "train", train, SEED)), Split(*sample(it, "dev", dev, SEED))
 
 
-def drawn_sets(space: str, count: int) -> list[Hyperparameters]:
-    """Sets of a file of resources/spaces, always the same ones."""
+def draw_sets(space: str, count: int) -> list[Hyperparameters]:
+    """Return hyperparameter sets of a file of resources/spaces, the same ones in every run."""
     random = np.random.default_rng(10)
     it = load(Space, RESOURCES / "spaces" / f"{space}.yaml")
     return [it.draw(random) for _ in range(count)]
 
 
-def prepared(drawing: str, train: int, dev: int) -> Prepared:
-    """The same as a study sees it, without its files."""
-    classes = load(Drawing, source(drawing, train, dev).given()["drawing"]).classes
-    return Prepared(drawing, *splits(drawing, train, dev), classes, "", {})
+def draw_prepared(drawing: str, train: int, dev: int) -> Prepared:
+    """Return a drawn set as a study gets it, without files."""
+    classes = load(Drawing, drawing_config(drawing, train, dev).given()["drawing"]).classes
+    return Prepared(drawing, *draw_splits(drawing, train, dev), classes, "", {})
 
 
-def architecture_of(values: Hyperparameters, classes: int = 2) -> Architecture:
-    """What a set builds on points of so many classes."""
-    return mlp.architecture(values, (2,), classes)
+def build_architecture(values: Hyperparameters, classes: int = 2) -> Architecture:
+    """Return the architecture of a hyperparameter set on points of two features."""
+    return mlp.build_architecture(values, (2,), classes)
 
 
-def task(values: Hyperparameters, training: Training, classes: int = 2, seed: int = 1) -> TrainingTask:
-    """What a set trains, its seed from ``seed`` and the set."""
-    architecture = architecture_of(values, classes)
+def create_task(values: Hyperparameters, training: Training, classes: int = 2, seed: int = 1) -> TrainingTask:
+    """Return the training task of a hyperparameter set; its seed is derived from ``seed`` and the set."""
+    architecture = build_architecture(values, classes)
     return TrainingTask(
         architecture, training.with_hyperparameters(values), values, derive("trial", seed, values), classes
     )
 
 
 def train_all(trainer: Trainer, tasks: Sequence[TrainingTask], train: Split, dev: Split) -> list[Outcome]:
-    """Train tasks as a search would hand them out; raises what was raised for one of them."""
+    """Train tasks in the batches of a search and return their outcomes; raise the first exception of a task."""
     if not isinstance(trainer, BatchTrainer):
         return [trainer.train(task, train, dev, TrainingOptions("last")) for task in tasks]
     found: dict[int, Outcome] = {}
@@ -75,24 +76,24 @@ def train_all(trainer: Trainer, tasks: Sequence[TrainingTask], train: Split, dev
     return [found[place] for place in range(len(tasks))]
 
 
-def spread(costs: Sequence[float], count: int) -> list[int]:
-    """Places of ``count`` of the costs that stand for all: one from the middle of each of ``count`` equal parts."""
+def choose_representatives(costs: Sequence[float], count: int) -> list[int]:
+    """Return ``count`` indices: of the sorted costs, the middle of each of ``count`` equal parts."""
     order = np.argsort(costs, kind="stable")
     chosen = {int(order[math.floor((part + 0.5) * len(costs) / count)]) for part in range(min(count, len(costs)))}
     return sorted(chosen)
 
 
-def operations(architecture: Architecture, epochs: int, train: int, dev: int) -> int:
-    """Of a training's products of matrices.
+def count_operations(architecture: Architecture, epochs: int, train: int, dev: int) -> int:
+    """Return the number of floating-point operations of the matrix products of a training.
 
-    One product forwards and two backwards for each sample of train, one for each of dev; each weight is a
+    These are one forward and two backward products per sample of train, and one per sample of dev; each weight costs a
     multiplication and an addition.
     """
     return epochs * count_parameters(architecture) * (6 * train + 2 * dev)
 
 
-def rate(device: str = "cpu") -> float:
-    """Floating-point operations a second of a product of two large matrices of float32, the best of twenty."""
+def measure_rate(device: str = "cpu") -> float:
+    """Return the floating-point operations per second of a product of two large float32 matrices, best of twenty."""
     import torch
 
     side = _SIDE if device == "cpu" else 8 * _SIDE

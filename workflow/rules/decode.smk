@@ -5,10 +5,6 @@ surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger be
 system take their looks in one job, since importing its libraries costs more than looking.
 """
 
-DECODE_CODE = digest_of(
-    "blindtune.baselines.estimators", alone=("blindtune.decoding.decode", "blindtune.decoding.ledger")
-)
-
 
 rule decode:
     input:
@@ -25,10 +21,10 @@ rule decode:
         environment
     threads: CONFIG.workers
     params:
-        repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.repeats,
+        allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
         points=CONFIG.report.surface,
         ledger=LEDGER,
-        code=DECODE_CODE,
+        code=lambda wildcards: stages.decode_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:
         "one look at eval for each seed: {wildcards.system} on {wildcards.dataset}"
     script:
@@ -53,7 +49,7 @@ rule sample_splits:
     params:
         points=CONFIG.report.points,
         ledger=LEDGER,
-        code=DECODE_CODE,
+        code=stages.sample_splits_digest(),
     message:
         "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
     script:

@@ -4,7 +4,6 @@ In: the files that a dataset's source names. Out: data/<dataset>/manifest.json (
 sealed/<dataset>/seal.json (eval beside it).
 """
 
-from blindtune.core.code_digest import digest_of
 from blindtune.datasets.downloads import get_download
 
 

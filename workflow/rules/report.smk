@@ -19,8 +19,6 @@ REPORT_PARAMS = {
     "seeds": CONFIG.seeds,
 }
 FIGURES = contents.list_figures([comparison.dataset for comparison in CONFIG.compare], CONFIG.corpora())
-TABLE_MODULES = list(contents.TABLES.values())
-FIGURE_MODULES = list(contents.FIGURE_MODULES.values())
 
 
 rule tables:
@@ -38,7 +36,7 @@ rule tables:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        code=digest_of("blindtune.report.tables.write", *TABLE_MODULES),
+        code=stages.tables_digest(),
     message:
         "writing the tables"
     script:
@@ -60,7 +58,7 @@ rule figures:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        code=digest_of("blindtune.report.figures.write", *FIGURE_MODULES),
+        code=stages.figures_digest(),
     message:
         "drawing the figures"
     script:
@@ -83,7 +81,7 @@ rule page:
         **REPORT_PARAMS,
         tables=lambda wildcards: PATHS.tables(),
         figures=lambda wildcards: PATHS.figures(),
-        code=digest_of("blindtune.report.page", *TABLE_MODULES, *FIGURE_MODULES),
+        code=stages.page_digest(),
     message:
         "writing the report"
     script:

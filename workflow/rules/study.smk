@@ -18,7 +18,7 @@ rule study:
     threads: CONFIG.workers
     params:
         study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
-        code=lambda wildcards: system_of(wildcards).code_digest(),
+        code=lambda wildcards: stages.study_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:
         "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     script:

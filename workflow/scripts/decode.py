@@ -11,7 +11,7 @@ with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
             manifest=Path(snakemake.input.manifest),
             sealed=Path(snakemake.input.seal),
             ledger=Path(snakemake.params.ledger),
-            repeats=snakemake.params.repeats,
+            allow_repeats=snakemake.params.allow_repeats,
             points=snakemake.params.points,
             folder=Path(look).parent,
             report=job_log.finish,

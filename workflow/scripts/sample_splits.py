@@ -3,8 +3,8 @@ from pathlib import Path
 from blindtune.core.arrays import write_npz
 from blindtune.core.job_log import run_job
 from blindtune.datasets.prepared import open_prepared
-from blindtune.decoding.decode import sample_splits
 from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.sample_splits import sample_splits
 
 with run_job(Path(snakemake.log[0]), snakemake.config):
     data = open_prepared(Path(snakemake.input.manifest))

@@ -33,7 +33,7 @@ SETTINGS = Tuned(
 
 def run_on(data: Prepared) -> Run:
     """Runs the study in the folder that it is given."""
-    study = builders.study(SETTINGS, budget={"trials": 6}, keep=2)
+    study = builders.study(SETTINGS, budget={"trials": 6}, keep_best=2)
     return lambda folder: _run(study, data, folder)
 
 

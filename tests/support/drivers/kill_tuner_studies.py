@@ -32,7 +32,7 @@ def run_of(library: str, study: dict[str, Any], data: Prepared, space: Path) -> 
             "training": TRAINING,
         }
     )
-    it = builders.study(settings, budget=study["budget"], keep=2)
+    it = builders.study(settings, budget=study["budget"], keep_best=2)
     return lambda folder: _run(it, data, settings, folder)
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from blindtune.config.systems import Tuned
+from blindtune.config.training import Training
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run
-from blindtune.study.setup import create_trainer
-from blindtune.training.base import Training, TrainingTask
+from blindtune.training.base import TrainingTask
+from blindtune.training.registry import create_trainer
 from support.builders import points, prepared, study
 from support.networks import conv1d, dense, dropout, lstm, pool1d
 
@@ -45,7 +46,7 @@ random = np.random.default_rng(0)
 shapes = {"1.kernel": (3, 3, 6), "1.bias": (6,), "4.kernel": (6, 20), "4.recurrent_kernel": (5, 20), "4.bias": (20,)}
 shapes |= {"5.kernel": (5, 16), "5.recurrent_kernel": (4, 16), "5.bias": (16,), "6.kernel": (4, 2), "6.bias": (2,)}
 weights = {name: random.normal(scale=0.5, size=shape).astype(np.float32) for name, shape in shapes.items()}
-predict = create_trainer(system).rebuild(task, weights, Split(*points(4, 0)))
+predict = create_trainer(system.trainer_name).rebuild(task, weights, Split(*points(4, 0)))
 labels = predict(random.normal(size=(2_000, 9, 3)).astype(np.float32))
 
 records = [trial.reproducible_fields() for trial in TrialLog(folder / "study" / "trials.jsonl").read()]

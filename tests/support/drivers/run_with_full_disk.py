@@ -14,7 +14,7 @@ from blindtune.study.run import run
 from support import builders
 
 manifest, folder, *limit = sys.argv[1:]
-study = builders.study(Knn(kind="knn", neighbours=[1, 3, 5, 7]))
+study = builders.study(Knn(kind="knn", n_neighbors=[1, 3, 5, 7]))
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit[0]), int(limit[0])))
 with run_job(Path(folder).with_suffix(".log"), {}) as job_log:

@@ -135,10 +135,10 @@ def test_samples_of_any_shape_are_rows_of_features() -> None:
 
 def test_the_records_are_the_same_on_any_number_of_cores(tmp_path: Path) -> None:
     data = prepared(tmp_path)
-    loop = ClosedLoop(neighbours=3, trees=4)
+    loop = ClosedLoop(n_neighbors=3, n_estimators=4)
     for system in (
-        Knn(kind="knn", neighbours=[1, 4, 99]),
-        RandomForest(kind="random_forest", trees=[4], max_depth=[2, 0]),
+        Knn(kind="knn", n_neighbors=[1, 4, 99]),
+        RandomForest(kind="random_forest", n_estimators=[4], max_depth=[2, 0]),
         Bayes(kind="bayes", train=loop, dev=loop, eval=loop),
     ):
         found = []

@@ -13,10 +13,10 @@ import yaml
 from blindtune.config import generate as document
 from blindtune.config.defaults import DEFAULT
 from blindtune.config.schema import Config, read
+from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json
-from blindtune.training.base import Training
 from support.builders import OVERLAYS, ROOT, config, merged, write_csv_folder
 
 SPACE = "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 2}\n"
@@ -60,7 +60,7 @@ def test_every_key_of_the_default_config_is_explained() -> None:
         if line.strip() and not line.strip().startswith("#") and not is_name and first == number:
             unexplained += [] if lines[number - 1].strip().startswith("#") else [key]
     # Tags, which say of which kind the rest is, explain themselves; the last two are names that a config chooses.
-    assert set(unexplained) <= {"source", "kind", "library", "view", "dcis", "indc"}
+    assert set(unexplained) <= {"source", "kind", "library", "dcis", "indc"}
 
 
 def test_the_written_files_read_back(tmp_path: Path) -> None:
@@ -98,12 +98,12 @@ def test_the_smallest_config_reads(folder: str) -> None:
     parsed = read(config(folder), "my.yaml")
     assert [study.id for study in parsed.studies()] == ["test/toy/knn/42"]
     assert parsed.studies()[0].budget is None
-    assert (parsed.scoring, parsed.keep, parsed.repeats) == ("last", 1, [])
+    assert (parsed.score_epoch, parsed.keep_best, parsed.allow_repeated_decode) == ("last", 1, [])
 
 
 def test_studies_come_in_the_order_of_the_config(folder: str) -> None:
     content = config(folder, seeds=[2, 1])
-    content["systems"]["other"] = {"kind": "knn", "neighbours": [3]}
+    content["systems"]["other"] = {"kind": "knn", "n_neighbors": [3]}
     content["compare"][0]["systems"] = ["other", "knn"]
     assert [study.id.removeprefix("test/toy/") for study in read(content, "x").studies()] == [
         "other/2",
@@ -140,32 +140,32 @@ def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
         ({"compare": [TOY | {"budget": {"trials": 0}}]}, ["compare.0.budget.trials", "greater than 0"]),
         ({"compare": [TOY | {"budget": {"trials": 2.5}}]}, ["compare.0.budget.trials"]),
         ({"compare": [TOY | {"budget": {"trails": 2}}]}, ["compare.0.budget.trails", "did you mean 'trials'?"]),
-        ({"repeats": ["toy/knm"]}, ["repeats", "'toy/knm'", "did you mean 'toy/knn'?"]),
-        ({"repeats": ["knn"]}, ["repeats", "'knn'"]),
+        ({"allow_repeated_decode": ["toy/knm"]}, ["allow_repeated_decode", "'toy/knm'", "did you mean 'toy/knn'?"]),
+        ({"allow_repeated_decode": ["knn"]}, ["allow_repeated_decode", "'knn'"]),
         ({"seeds": [0]}, ["seeds.0", "greater than 0"]),
         ({"seeds": []}, ["seeds"]),
         ({"seeds": [1, 1]}, ["seeds", "twice"]),
         ({"seeds": 42}, ["seeds", "list"]),
-        ({"keep": 0}, ["keep"]),
-        ({"scoring": "worst"}, ["scoring", "'worst'", "'last' or 'best'"]),
+        ({"keep_best": 0}, ["keep_best"]),
+        ({"score_epoch": "worst"}, ["score_epoch", "'worst'", "'last' or 'best'"]),
         ({"name": "My Study"}, ["name", "'My Study'"]),
         ({"name": "../up"}, ["name"]),
         ({"sceds": [1]}, ["sceds: unknown key", "did you mean 'seeds'?"]),
-        ({"systems": {"Bad Name": {"kind": "knn", "neighbours": [1]}}}, ["systems.Bad Name"]),
-        ({"systems": {"knn": {"neighbors": [1]}}}, ["systems.knn.neighbors", "did you mean 'neighbours'?"]),
-        ({"systems": {"knn": {"neighbours": [0]}}}, ["systems.knn.neighbours.0", "greater than 0"]),
-        ({"systems": {"knn": {"neighbours": []}}}, ["systems.knn.neighbours"]),
+        ({"systems": {"Bad Name": {"kind": "knn", "n_neighbors": [1]}}}, ["systems.Bad Name"]),
+        ({"systems": {"knn": {"neighbors": [1]}}}, ["systems.knn.neighbors", "did you mean 'n_neighbors'?"]),
+        ({"systems": {"knn": {"n_neighbors": [0]}}}, ["systems.knn.n_neighbors.0", "greater than 0"]),
+        ({"systems": {"knn": {"n_neighbors": []}}}, ["systems.knn.n_neighbors"]),
         ({"systems": {"knn": {"kind": "svm"}}}, ["systems.knn", "'svm'", "'knn'"]),
         (
-            {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "skorch", "sees": {"view": "crops"}}}},
+            {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "skorch", "view": {"kind": "crops"}}}},
             ["systems.net", "trainer: skorch", "draws no crops"],
         ),
         (
-            {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "fused", "sees": {"view": "crops"}}}},
+            {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "fused", "view": {"kind": "crops"}}}},
             ["systems.net", "trainer: fused", "draws no crops"],
         ),
-        ({"systems": {"knn": {"sees": {"view": "crops"}}}}, ["systems.knn.sees", "'crops'", "'samples', 'features'"]),
-        ({"systems": {"knn": {"sees": {"view": "features"}}}}, ["systems.knn on toy", "no view 'features'", "samples"]),
+        ({"systems": {"knn": {"view": {"kind": "crops"}}}}, ["systems.knn.sees", "'crops'", "'samples', 'features'"]),
+        ({"systems": {"knn": {"view": {"kind": "features"}}}}, ["systems.knn on toy", "no view 'features'", "samples"]),
         ({"datasets": {"toy": {"source": "csv"}}}, ["datasets.toy", "'csv'", "'isip'"]),
         ({"datasets": {"toy": {"fetch": "set_10"}}}, ["datasets.toy: ", "either folder", "or fetch"]),
         ({"datasets": {"toy": {"folder": None}}}, ["datasets.toy: ", "either folder", "or fetch"]),
@@ -184,7 +184,7 @@ def with_system(folder: str, **settings: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"kind": "manual", "model": "convnet_m"}, ["fused", "dense layers and dropout", "conv2d (layer 1"]),
+        ({"kind": "manual", "model": "convnet_m"}, ["fused", "dense, dropout, flatten alone", "conv2d (layer 1"]),
         (TUNER | {"space": "convnet", "family": "convnet"}, ["fused", "the family mlp alone, not convnet"]),
     ],
 )
@@ -197,7 +197,7 @@ def test_what_the_fused_trainer_does_not_train_is_refused(
 
 def test_what_tuners_share_must_fit_each_of_them(folder: str) -> None:
     content = with_system(folder, **TUNER, trainer="fused")
-    content["compare"][0]["tuners"] = {"sees": {"view": "crops"}}
+    content["compare"][0]["tuner_overrides"] = {"view": {"kind": "crops"}}
     message = refusal(content)
     assert "systems.it on toy: trainer: fused takes whole arrays and draws no crops" in message
 
@@ -292,7 +292,7 @@ print(time.perf_counter() - started, [name for name in {HEAVY} if name in sys.mo
 def test_a_comparison_gives_every_tuner_the_same_space_and_training(folder: str) -> None:
     other = TUNER | {"trainer": "pytorch", "training": {"epochs": 3, "batch_size": 9}}
     shared = {"space": "mlp_dropout", "training": {"epochs": 7}}
-    compared = TOY | {"systems": ["knn", "one", "two"], "tuners": shared}
+    compared = TOY | {"systems": ["knn", "one", "two"], "tuner_overrides": shared}
     parsed = read(config(folder, systems={"one": TUNER, "two": other}, compare=[compared]), "x")
     one, two = (parsed.settings("toy", name) for name in ("one", "two"))
     assert one.space == two.space == "mlp_dropout"
@@ -301,5 +301,5 @@ def test_a_comparison_gives_every_tuner_the_same_space_and_training(folder: str)
     assert [study.settings for study in parsed.studies()][1:] == [one, two]
     assert parsed.settings("toy", "knn") == parsed.systems["knn"]
     with pytest.raises(UserError, match=r"systems\.one on toy: .*nowhere\.yaml does not exist"):
-        lost = compared | {"systems": ["one"], "tuners": {"space": "nowhere.yaml"}}
+        lost = compared | {"systems": ["one"], "tuner_overrides": {"space": "nowhere.yaml"}}
         read(config(folder, systems={"one": TUNER}, compare=[lost]), "x")

@@ -4,18 +4,20 @@ import ast
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 import blindtune
-from blindtune.config.systems import TUNERS, Bayes, Knn, Manual, RandomForest, TrainerName, Tuned
+from blindtune.config.systems import Bayes, Knn, Manual, RandomForest, Tuned
 from blindtune.core import code_digest as code
 from blindtune.core.code_digest import closure, digest_of, imports
+from blindtune.training.registry import network_trainers
+from blindtune.tuners.registry import TUNERS
 
 LIBRARY = Path(blindtune.__file__).parent
 Edit = Callable[[str, str, str], None]
-TRAINERS = get_args(TrainerName)
+TRAINERS = network_trainers()
 
 
 def manual(trainer: str) -> Manual:
@@ -112,7 +114,7 @@ SYSTEMS = {
     "random_forest": RandomForest.model_construct(),
     "bayes": Bayes.model_construct(),
     **{f"manual_{trainer}": manual(trainer) for trainer in TRAINERS},
-    **{f"{library}_{trainer}": tuned(trainer, library) for trainer in TRAINERS for library in TUNERS},
+    **{f"{library}_{trainer}": tuned(trainer, library) for trainer in TRAINERS for library in TUNERS.names()},
 }
 
 
@@ -138,7 +140,7 @@ def test_a_system_names_what_determines_its_records(settings: Any, edit: Edit) -
 def test_what_one_framework_does_voids_no_record_of_another() -> None:
     for settings in (manual("pytorch"), tuned("pytorch", "optuna"), tuned("pytorch", "scikit-learn")):
         assert not any("keras" in module for module in closure(*settings.modules()))
-    for settings in (manual("keras"), *(tuned("keras", library) for library in TUNERS)):
+    for settings in (manual("keras"), *(tuned("keras", library) for library in TUNERS.names())):
         assert "blindtune.models.keras" in closure(*settings.modules())
         assert not any("pytorch" in module for module in closure(*settings.modules()))
     backends = {name: f"blindtune.training.{name.replace('-', '_')}" for name in ("keras", "keras-jax", "keras-torch")}
@@ -147,10 +149,11 @@ def test_what_one_framework_does_voids_no_record_of_another() -> None:
 
 
 def test_what_one_tuner_or_family_does_voids_no_record_of_another() -> None:
-    for library, module in TUNERS.items():
+    modules = {name: TUNERS[name].module for name in TUNERS.names()}
+    for library, module in modules.items():
         found = {name for name in closure(*tuned("keras", library).modules()) if "blindtune.tuners." in name}
         assert {module, "blindtune.tuners.base"} <= found
-        assert not found & set(TUNERS.values()) - {module}
+        assert not found & set(modules.values()) - {module}
     for family, other in (("mlp", "convnet"), ("convnet", "mlp")):
         found = closure(*tuned("keras", "optuna", family).modules())
         assert f"blindtune.models.{family}" in found and f"blindtune.models.{other}" not in found

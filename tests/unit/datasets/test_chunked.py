@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from blindtune.core.arrays import write_array
 from blindtune.core.errors import UserError
 from blindtune.datasets import chunked as pieces
-from blindtune.datasets.base import SPLITS, Gathered, Loaded, Source, TsvTable
+from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, TsvTable
 from blindtune.datasets.chunked import ChunkedArray, FileRows, chunks
 from blindtune.datasets.prepared import open_split, prepare
 
@@ -76,15 +76,15 @@ class Many(Source):
 
     _label: int = 1
 
-    def load(self, files: dict[str, Path]) -> Loaded:
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
         splits = {}
         for number, split in enumerate(SPLITS):
             order = np.random.default_rng(number).permutation(500).tolist()
             x = ChunkedArray([FileRows(Path(f"{split}-{file}"), order) for file in range(2)])
             labels = np.arange(1000) % 2 * self._label
             origins = TsvTable(("sample",), [(row,) for row in range(1000)])
-            splits[split] = Gathered(x, labels, np.full(1000, number), origins)
-        return Loaded(splits, ["a", "b"], ["sample", "channel", "time"], "none")
+            splits[split] = ChunkedSplit(x, labels, np.full(1000, number), origins)
+        return LoadedDataset(splits, ["a", "b"], ["sample", "channel", "time"], "none")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets import downloads as registry
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.csv_folder import Isip, read_csv
+from blindtune.datasets.csv_folder import CsvFolderConfig, read_csv
 from support.builders import ROOT, write_csv_folder
 
 REAL = ROOT.parent / "shared" / "data" / "isip" / "set_10"
@@ -97,8 +97,8 @@ def test_a_file_without_rows_is_named(tmp_path: Path, content: bytes | None, wor
 
 def test_a_source_reads_its_three_files(tmp_path: Path) -> None:
     files = write_csv_folder(tmp_path, train=9, dev=6, eval=3, classes=3)
-    source = Isip(source="isip", folder=str(tmp_path))
-    assert source.given() == files
+    source = CsvFolderConfig(source="isip", folder=str(tmp_path))
+    assert source.user_files() == files
     loaded = source.load(files)
     assert {split: len(loaded.splits[split].y) for split in SPLITS} == {"train": 9, "dev": 6, "eval": 3}
     assert loaded.classes == ["0", "1", "2"]
@@ -115,7 +115,7 @@ def test_an_unknown_set_names_the_nearest() -> None:
 def test_the_real_set_10_is_the_registered_one_and_knn_errs_as_measured() -> None:
     expected = registry.entry("set_10").sha256
     assert {name: digest_file(REAL / name) for name in expected} == expected
-    splits = Isip(source="isip", folder=str(REAL)).load({split: REAL / f"{split}.csv" for split in SPLITS}).splits
+    splits = CsvFolderConfig(source="isip", folder=str(REAL)).load({split: REAL / f"{split}.csv" for split in SPLITS}).splits
     model = baselines.fit_knn(splits["train"].x, splits["train"].y, 100)
     errors = [100 * baselines.error_of(model, splits[split].x, splits[split].y) for split in SPLITS]
     assert errors == pytest.approx([7.625, 38.83, 33.44], abs=0.005)

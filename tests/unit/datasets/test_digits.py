@@ -5,13 +5,13 @@ import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.core.validation import parse
-from blindtune.datasets.base import SPLITS, Loaded
-from blindtune.datasets.digits import Digits
+from blindtune.datasets.base import SPLITS, LoadedDataset
+from blindtune.datasets.digits import DigitsConfig
 from blindtune.datasets.prepared import check, digest_of_split
 
 
-def digits(**changes: float) -> Loaded:
-    return Digits.model_validate({"source": "digits"} | changes).load({})
+def digits(**changes: float) -> LoadedDataset:
+    return DigitsConfig.model_validate({"source": "digits"} | changes).load({})
 
 
 def test_every_picture_is_in_one_split_in_shares_of_each_class() -> None:
@@ -55,4 +55,4 @@ def test_the_seed_and_the_shares_decide() -> None:
 @pytest.mark.parametrize("shares", [{"dev": 0.5, "eval": 0.5}, {"dev": 0.9}, {"dev": 0.0}, {"eval": 1.0}])
 def test_shares_that_leave_a_split_empty_are_refused_while_planning(shares: dict[str, float]) -> None:
     with pytest.raises(UserError, match=r"dev|eval"):
-        parse(Digits, {"source": "digits"} | shares, "config.yaml")
+        parse(DigitsConfig, {"source": "digits"} | shares, "config.yaml")

@@ -10,19 +10,19 @@ from PIL import Image
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
-from blindtune.datasets.base import SPLITS, Loaded
-from blindtune.datasets.images import Images
+from blindtune.datasets.base import SPLITS, LoadedDataset
+from blindtune.datasets.images import ImagesConfig
 from blindtune.datasets.prepared import check, digest_of_split, prepare
 from support.builders import write_images
 
 
-def images(folder: Path, **changes: Any) -> Images:
-    return parse(Images, {"source": "images", "folder": str(folder), "rows": 6, "columns": 6} | changes, "config.yaml")
+def images(folder: Path, **changes: Any) -> ImagesConfig:
+    return parse(ImagesConfig, {"source": "images", "folder": str(folder), "rows": 6, "columns": 6} | changes, "config.yaml")
 
 
-def load(folder: Path, **changes: Any) -> Loaded:
+def load(folder: Path, **changes: Any) -> LoadedDataset:
     source = images(folder, **changes)
-    return source.load(source.given())
+    return source.load(source.user_files())
 
 
 def save(path: Path, pixels: Any, mode: str | None = None, **options: Any) -> None:
@@ -31,7 +31,7 @@ def save(path: Path, pixels: Any, mode: str | None = None, **options: Any) -> No
     (image.convert(mode) if mode else image).save(path, **options)
 
 
-def everything(loaded: Loaded) -> Any:
+def everything(loaded: LoadedDataset) -> Any:
     return np.concatenate([loaded.splits[name].x for name in SPLITS])
 
 
@@ -216,16 +216,16 @@ def test_nothing_but_broken_pictures_is_a_plain_message(tmp_path: Path) -> None:
 
 def test_a_folder_without_pictures_is_refused_while_planning(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no folder"):
-        images(tmp_path / "absent").given()
+        images(tmp_path / "absent").user_files()
     with pytest.raises(UserError, match="holds no pictures"):
-        images(tmp_path).given()
+        images(tmp_path).user_files()
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "notes.txt").write_text("x")
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "thumbnail.png").write_bytes(b"x")
     (tmp_path / "a" / "._it.png").write_bytes(b"x")
     with pytest.raises(UserError, match="holds no pictures"):
-        images(tmp_path).given()
+        images(tmp_path).user_files()
 
 
 def test_a_class_with_too_few_pictures_is_named(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_the_manifest_has_the_digest_of_every_picture(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "pictures")
     source = images(folder)
     manifest = tmp_path / "data" / "manifest.json"
-    prepare("pictures", source, source.given(), manifest, tmp_path / "sealed" / "seal.json")
+    prepare("pictures", source, source.user_files(), manifest, tmp_path / "sealed" / "seal.json")
     files = read_json(manifest)["files"]
     assert files == {f"{p.parent.name}/{p.name}": digest_file(p) for p in folder.glob("*/*")}
     assert len(files) == 10

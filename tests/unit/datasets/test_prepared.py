@@ -12,8 +12,8 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets import chunked as pieces
-from blindtune.datasets.base import SPLITS, Loaded, Source, Split
-from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.base import SPLITS, LoadedDataset, Source, Split
+from blindtune.datasets.csv_folder import CsvFolderConfig
 from blindtune.datasets.prepared import check, digest_of_split, open_prepared, open_split, prepare
 from support.builders import Places, points, prepare_toy, write_csv_folder
 
@@ -23,9 +23,9 @@ def split(count: int = 8, seed: int = 0, **changes: Any) -> Split:
     return dataclasses.replace(Split(x, y), **changes)
 
 
-def loaded(**changes: Any) -> Loaded:
+def loaded(**changes: Any) -> LoadedDataset:
     splits = {name: changes.pop(name, split(seed=number)) for number, name in enumerate(SPLITS)}
-    return Loaded(splits=splits, classes=["a", "b"], axes=["sample", "feature"], units="none", **changes)
+    return LoadedDataset(splits=splits, classes=["a", "b"], axes=["sample", "feature"], units="none", **changes)
 
 
 def grouped(values: list[int], seed: int = 0) -> Split:
@@ -35,13 +35,13 @@ def grouped(values: list[int], seed: int = 0) -> Split:
 class FixedListTuner(Source):
     """Hands over what it is given."""
 
-    _handed: Loaded
+    _handed: LoadedDataset
 
-    def load(self, files: dict[str, Path]) -> Loaded:
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
         return self._handed
 
 
-def written(folder: Path, data: Loaded, **changes: Any) -> Places:
+def written(folder: Path, data: LoadedDataset, **changes: Any) -> Places:
     """What `prepare` makes of ``data``."""
     places = Places(folder / "data/it/manifest.json", folder / "sealed/it/seal.json")
     source = FixedListTuner()
@@ -85,7 +85,7 @@ def test_bad_data_are_refused_by_dataset_and_split(name: str, part: Split, words
 
 def test_one_class_is_no_problem_to_solve() -> None:
     alone = {name: split(seed=number, y=np.zeros(8, np.int64)) for number, name in enumerate(SPLITS)}
-    data = Loaded(splits=alone, classes=["a"], axes=["sample", "feature"], units="none")
+    data = LoadedDataset(splits=alone, classes=["a"], axes=["sample", "feature"], units="none")
     with pytest.raises(UserError, match="dataset toy: has one class"):
         check("toy", data)
 
@@ -103,7 +103,7 @@ def test_the_same_data_in_two_splits_are_refused(tmp_path: Path, first: str, sec
     files = write_csv_folder(tmp_path / "csv", train=30)
     files[second].write_bytes(files[first].read_bytes())
     with pytest.raises(UserError, match=f"{first} and {second} hold the same samples"):
-        prepare("toy", Isip(source="isip", folder="x"), files, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
+        prepare("toy", CsvFolderConfig(source="isip", folder="x"), files, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
     assert not (tmp_path / "data").exists() and not (tmp_path / "sealed").exists()
 
 
@@ -112,14 +112,14 @@ def test_a_label_gap_is_refused_while_preparing(tmp_path: Path) -> None:
     for path in files.values():
         path.write_text(path.read_text(encoding="utf-8").replace("1,", "2,"), encoding="utf-8")
     with pytest.raises(UserError, match="dataset toy, train: class 1 has no sample"):
-        prepare("toy", Isip(source="isip", folder="x"), files, tmp_path / "m.json", tmp_path / "s.json")
+        prepare("toy", CsvFolderConfig(source="isip", folder="x"), files, tmp_path / "m.json", tmp_path / "s.json")
 
 
 def test_what_is_prepared_is_opened_again(tmp_path: Path) -> None:
     places = prepare_toy(tmp_path, train=12, dev=8, eval=6)
     data = places.open()
-    source = Isip(source="isip", folder=str(tmp_path / "csv/toy"))
-    original = source.load(source.given()).splits
+    source = CsvFolderConfig(source="isip", folder=str(tmp_path / "csv/toy"))
+    original = source.load(source.user_files()).splits
     for name, part in (("train", data.train), ("dev", data.dev), ("eval", open_split(places.seal.parent / "eval"))):
         np.testing.assert_array_equal(part.x, original[name].x)
         np.testing.assert_array_equal(part.y, original[name].y)

@@ -12,8 +12,8 @@ from blindtune.datasets.corpus.config import RawFile
 from blindtune.datasets.eeg import edf_header as headers
 from blindtune.datasets.eeg import montages
 from blindtune.datasets.eeg import preprocessing as recordings
-from blindtune.datasets.slides.reader import Slide, View
-from blindtune.views.frames import Framed
+from blindtune.datasets.slides.reader import PatchGeometry, SlideReader
+from blindtune.views.frames import SignalFrames
 from support.eeg_files import ABSENT, eeg, tse
 from support.eeg_files import REAL as RECORDING
 from support.scipy_eeg import prepared
@@ -43,12 +43,12 @@ def test_a_real_recording_becomes_segments_that_scipy_gives_too(tmp_path: Path) 
     theirs = np.stack([whole[:, round(50 * at) : round(50 * at) + 500] for at in starts])
     apart = np.abs(ours - theirs).max(axis=(0, 2)) / np.abs(theirs).max(axis=(0, 2))
     assert apart.max() < 1e-6
-    header, montage = headers.read(path), montages.montage("tcp20")
-    signals = recordings.read(path, header, montages.locate(header.labels, montage))
+    header, montage = headers.read_patches(path), montages.montage("tcp20")
+    signals = recordings.read_patches(path, header, montages.locate(header.labels, montage))
     exact = np.abs(recordings.condition(signals, montage, source) - whole).max() / np.abs(whole).max()
     assert exact < 1e-9
     mean, deviation = (np.asarray(part, np.float32) for part in (theirs.mean(axis=(0, 2)), theirs.std(axis=(0, 2))))
-    framed = Framed(ours, source, mean, deviation).eval_batch(slice(0, 4))
+    framed = SignalFrames(ours, source, mean, deviation).eval_batch(slice(0, 4))
     normal = (theirs - mean[:, None]) / deviation[:, None]
     windows = np.lib.stride_tricks.sliding_window_view(normal, 15, axis=-1)[:, :, ::5].swapaxes(1, 2)
     assert framed.shape == (4, 98, 300)
@@ -63,36 +63,36 @@ def test_a_real_recording_becomes_segments_that_scipy_gives_too(tmp_path: Path) 
         print(f"filter: {step}")
 
 
-def by_openslide(path: Path, place: tuple[int, int], view: View) -> NDArray[np.uint8]:
+def by_openslide(path: Path, place: tuple[int, int], geometry: PatchGeometry) -> NDArray[np.uint8]:
     """A patch by OpenSlide and Pillow alone, its transparent part laid on white."""
     from openslide import OpenSlide
 
     with OpenSlide(path) as plain:
-        region = plain.read_region(place, view.level, (view.pixels, view.pixels))
+        region = plain.read_region(place, geometry.level, (geometry.pixels, geometry.pixels))
     white = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region).convert("RGB")
-    same = view.pixels == view.patch
-    return np.asarray(white if same else white.resize((view.patch, view.patch), Image.Resampling.LANCZOS))
+    same = geometry.pixels == geometry.patch
+    return np.asarray(white if same else white.resize((geometry.patch, geometry.patch), Image.Resampling.LANCZOS))
 
 
 @there
 @pytest.mark.parametrize(
-    ("mpp", "view"),
+    ("mpp", "geometry"),
     [
-        (None, View(0, 512, 512.0, 512)),
-        (0.5, View(0, 512, 512.0, 512)),
-        (0.75, View(0, 770, 770.0, 512)),
-        (1.0, View(0, 1026, 1026.0, 512)),
+        (None, PatchGeometry(0, 512, 512.0, 512)),
+        (0.5, PatchGeometry(0, 512, 512.0, 512)),
+        (0.75, PatchGeometry(0, 770, 770.0, 512)),
+        (1.0, PatchGeometry(0, 1026, 1026.0, 512)),
     ],
 )
-def test_patches_of_a_real_slide_are_those_of_openslide(mpp: float | None, view: View) -> None:
-    with closing(Slide(SLIDE, threads=2)) as slide:
-        scale = slide.scale(None, None)
+def test_patches_of_a_real_slide_are_those_of_openslide(mpp: float | None, geometry: PatchGeometry) -> None:
+    with closing(SlideReader(SLIDE, threads=2)) as slide:
+        scale = slide.find_scale(None, None)
         assert scale is not None and (scale.mpp, scale.origin) == (0.499, "openslide.mpp-x")
-        assert slide.view(512, mpp, scale) == view
-        patches = slide.read(PLACES, view)
-        print(f"\n{SLIDE.name}: {slide.size[0]} x {slide.size[1]}, {scale.mpp} um by {scale.origin}; {mpp}: {view}")
+        assert slide.choose_geometry(512, mpp, scale) == geometry
+        patches = slide.read_patches(PLACES, geometry)
+        print(f"\n{SLIDE.name}: {slide.size[0]} x {slide.size[1]}, {scale.mpp} um by {scale.origin}; {mpp}: {geometry}")
     for place, patch in zip(PLACES, patches, strict=True):
-        np.testing.assert_array_equal(patch, by_openslide(SLIDE, place, view))
+        np.testing.assert_array_equal(patch, by_openslide(SLIDE, place, geometry))
     # The last begins 37 rows above the slide; scaling blurs its edge.
     assert patches[-1] is not None and (patches[-1][:12] == 255).all()
     print(f"{len(PLACES)} patches, two of them past the edge: every pixel as OpenSlide gives it")
@@ -107,9 +107,9 @@ def test_so_are_those_of_its_pixels_in_a_pyramid(tmp_path: Path, mpp: float, lev
     with OpenSlide(SLIDE) as plain:
         shown = np.asarray(plain.read_region((0, 0), 0, plain.dimensions).convert("RGB"))
     path = write_slide(tmp_path / "pyramid.svs", shown)
-    with closing(Slide(path)) as slide:
-        view = slide.view(512, mpp, slide.scale(None, None))
-        assert (view.level, view.pixels) == (level, pixels)
-        patches = slide.read(PLACES, view)
+    with closing(SlideReader(path)) as slide:
+        geometry = slide.choose_geometry(512, mpp, slide.find_scale(None, None))
+        assert (geometry.level, geometry.pixels) == (level, pixels)
+        patches = slide.read_patches(PLACES, geometry)
     for place, patch in zip(PLACES, patches, strict=True):
-        np.testing.assert_array_equal(patch, by_openslide(path, place, view))
+        np.testing.assert_array_equal(patch, by_openslide(path, place, geometry))

@@ -13,8 +13,8 @@ import pytest
 from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest
 from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.core.job_log import JobLog
-from blindtune.datasets.base import Loaded, Split
-from blindtune.datasets.csv_folder import Isip
+from blindtune.datasets.base import LoadedDataset, Split
+from blindtune.datasets.csv_folder import CsvFolderConfig
 from blindtune.datasets.prepared import open_split, prepare
 from blindtune.decoding import decode as seal
 from blindtune.decoding.decode import FrozenModel, decode, decode_to_files, sample_splits
@@ -36,7 +36,7 @@ class Lab:
 
     def freeze(self, neighbours: int = 3, **changes: Any) -> Path:
         """The folder of a frozen model."""
-        settings = changes.pop("settings", Knn(kind="knn", neighbours=[neighbours]))
+        settings = changes.pop("settings", Knn(kind="knn", n_neighbors=[neighbours]))
         it = study(settings, **changes)
         folder = self.folder / "studies" / f"{neighbours}-{it.system}-{it.settings.kind}"
         run(it, self.places.open(), {}, "code", folder, JobLog())
@@ -257,7 +257,7 @@ def test_kept_answers_that_were_lost_or_changed_are_found(lab: Lab, damage: str)
 
 
 def test_an_estimate_looks_once_too(lab: Lab) -> None:
-    loop = ClosedLoop(neighbours=3, trees=5)
+    loop = ClosedLoop(n_neighbors=3, n_estimators=5)
     folder = lab.freeze(settings=Bayes(kind="bayes", train=loop, dev=loop, eval=loop))
     look, answers = lab.decode(folder)
     assert (answers, look.wrong, look.confusion, look.answers_sha256) == (None, None, None, None)
@@ -286,9 +286,9 @@ class Watched:
         self.seen: list[int] = []
         create_trainer, make_view = seal.create_trainer, seal.make_view
 
-        def trainer(settings: Any, workers: int) -> Any:
+        def trainer(name: str, workers: int) -> Any:
             self.rebuilt += 1
-            return create_trainer(settings, workers)
+            return create_trainer(name, workers)
 
         def view(sees: Any, data: Any) -> Any:
             look = make_view(sees, data)
@@ -319,10 +319,10 @@ def test_a_network_has_no_need_to_see_train_again(lab: Lab, monkeypatch: pytest.
 
 
 def test_a_look_is_the_same_on_any_number_of_cores(lab: Lab) -> None:
-    loop = ClosedLoop(neighbours=3, trees=5)
+    loop = ClosedLoop(n_neighbors=3, n_estimators=5)
     for settings in (
-        Knn(kind="knn", neighbours=[3]),
-        RandomForest(kind="random_forest", trees=[5]),
+        Knn(kind="knn", n_neighbors=[3]),
+        RandomForest(kind="random_forest", n_estimators=[5]),
         Bayes(kind="bayes", train=loop, dev=loop, eval=loop),
     ):
         folder = lab.freeze(settings=settings, system=settings.kind)
@@ -336,10 +336,10 @@ def test_a_look_is_the_same_on_any_number_of_cores(lab: Lab) -> None:
         assert found[0] == found[1] == found[2]
 
 
-class Grouped(Isip):
+class Grouped(CsvFolderConfig):
     """Its samples belong to four patients in each split."""
 
-    def load(self, files: dict[str, Path]) -> Loaded:
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
         loaded = super().load(files)
         splits = {
             name: Split(split.x, split.y, 4 * number + np.arange(len(split.y)) % 4)

@@ -61,14 +61,14 @@ def test_the_manual_convnet_is_that_of_table_5() -> None:
 def test_sgd_is_plain_in_both_frameworks() -> None:
     import torch
 
-    from blindtune.training.keras.model_cache import Kind
-    from blindtune.training.pytorch import optimizer_for
+    from blindtune.training.keras.model_cache import ModelKey
+    from blindtune.training.pytorch import create_optimizer
 
     made, training = manual("convnet_11", CROPS)
-    [group] = optimizer_for(training, [torch.nn.Parameter(torch.zeros(1))]).param_groups
+    [group] = create_optimizer(training, [torch.nn.Parameter(torch.zeros(1))]).param_groups
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.001, 0, 0, False)
-    kind = Kind(made, training.optimizer, training.loss, classes=2, at_once=1)
-    theirs = kind.compiled(training.learning_rate).optimizer.get_config()
+    key = ModelKey(made, training.optimizer, training.loss, classes=2, steps_per_execution=1)
+    theirs = key.compile_model(training.learning_rate).optimizer.get_config()
     assert (theirs["momentum"], theirs["weight_decay"], theirs["nesterov"]) == (0.0, None, False)
 
 

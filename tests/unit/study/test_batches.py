@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from blindtune.config.systems import Tuned
+from blindtune.config.training import Training
 from blindtune.core.timing import total_wall_seconds
 from blindtune.core.validation import load
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial
 from blindtune.search_space import Space
 from blindtune.study import setup as plans
-from blindtune.training.base import Training
 from blindtune.training.fused.trainer import FusedTrainer
 from support.builders import build_tuner, check, finished_trial, prepared, tuner
 from support.curve_trainer import CurveTrainer, ManyCurves, Runner
@@ -243,7 +243,7 @@ output_activation: {type: choice, options: [linear, softmax]}
 @pytest.mark.parametrize("name", [("optuna", "random"), ("scikit-learn", "halving-random-search")], ids="-".join)
 @pytest.mark.parametrize("scoring", ["last", "best"])
 def test_a_study_with_the_fused_trainer_does_not_depend_on_groups(
-    run: Groups, name: tuple[str, str], scoring: str
+    run: Groups, name: tuple[str, str], score_epoch: str
 ) -> None:
     run.space.write_text(NETWORKS, encoding="utf-8")
     system = tuned(name, {}, trainer="fused", training=Training(epochs=4, batch_size=20))
@@ -251,7 +251,7 @@ def test_a_study_with_the_fused_trainer_does_not_depend_on_groups(
     for at_once in (1, 3, 64):
         trainer = FusedTrainer()
         trainer.max_batch = at_once
-        runs.append(run(trainer, system, scoring=scoring, keep=3))
+        runs.append(run(trainer, system, score_epoch=score_epoch, keep_best=3))
     first, *others = (runner.outcomes() for runner in runs)
     assert others == [first, first]
     assert {outcome["status"] for outcome in first} >= {"completed", "invalid", "diverged"}
@@ -260,7 +260,7 @@ def test_a_study_with_the_fused_trainer_does_not_depend_on_groups(
     assert any(trial.trained_before for trial in trials) == (name[0] == "scikit-learn")
     runs[-1].cut(runs[-1].ends()[7])
     trainer = FusedTrainer()
-    assert run(trainer, system, folder=runs[-1].folder.name, scoring=scoring, keep=3).outcomes() == first
+    assert run(trainer, system, folder=runs[-1].folder.name, score_epoch=score_epoch, keep_best=3).outcomes() == first
 
 
 def test_native_and_fused_write_the_same_record(run: Groups) -> None:

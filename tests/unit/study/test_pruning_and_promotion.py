@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from blindtune.config.systems import Tuned
+from blindtune.config.training import Training
 from blindtune.datasets.prepared import Prepared
 from blindtune.study import setup as plans
-from blindtune.training.base import Training
 from support.builders import prepared
 from support.curve_trainer import CurveTrainer, Runner
 

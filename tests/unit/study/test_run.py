@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomForest, Tuned
+from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import read_card
 from blindtune.study import search
 from blindtune.study import setup as plans
-from blindtune.training.base import Outcome, Training
+from blindtune.training.base import Outcome
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support.builders import prepare_toy, prepared
 from support.curve_trainer import KNN, Runner
@@ -37,7 +38,7 @@ def runner(data: Prepared, tmp_path: Path) -> Runner:
 def test_a_list_of_candidates_is_a_study(runner: Runner) -> None:
     card = runner()
     records = runner.outcomes()
-    assert [record["hyperparameters"] for record in records] == [{"neighbours": k} for k in KNN.neighbours]
+    assert [record["hyperparameters"] for record in records] == [{"neighbours": k} for k in KNN.n_neighbors]
     scores = [float(str(record["score"])) for record in records]
     assert (card.trial, card.dev_error) == (int(np.argmin(scores)), min(scores))
     assert card.hyperparameters == records[card.trial]["hyperparameters"]
@@ -141,7 +142,7 @@ def space(runner: Runner, tmp_path: Path) -> Path:
 def test_another_setting_begins_anew_and_moves_the_old_aside(runner: Runner) -> None:
     runner()
     old = runner.log()
-    runner(Knn(kind="knn", neighbours=[1, 3]))
+    runner(Knn(kind="knn", n_neighbors=[1, 3]))
     aside = runner.folder.with_name("study.superseded-1")
     assert (aside / "trials.jsonl").read_bytes() == old and (aside / "card.json").exists()
     assert len(runner.outcomes()) == 2
@@ -151,7 +152,7 @@ def test_another_setting_begins_anew_and_moves_the_old_aside(runner: Runner) -> 
 def test_the_earlier_setting_finds_its_records_again(runner: Runner) -> None:
     first = runner()
     old = runner.log()
-    runner(Knn(kind="knn", neighbours=[1, 3]))
+    runner(Knn(kind="knn", n_neighbors=[1, 3]))
     runner.said.clear()
     assert runner().frozen_sha256() == first.frozen_sha256()
     assert runner.log() == old and any(
@@ -163,14 +164,14 @@ def test_the_earlier_setting_finds_its_records_again(runner: Runner) -> None:
 def test_code_data_files_and_scoring_are_part_of_what_a_study_is(runner: Runner, space: Path, tmp_path: Path) -> None:
     runner()
     runner(code="other code")
-    runner(code="other code", scoring="best")
+    runner(code="other code", score_epoch="best")
     space.write_text(space.read_text().replace("high: 9", "high: 8"))
-    runner(code="other code", scoring="best")
+    runner(code="other code", score_epoch="best")
     runner.data = prepared(tmp_path / "other", seed=5)
-    runner(code="other code", scoring="best")
+    runner(code="other code", score_epoch="best")
     assert len(list(runner.folder.parent.glob("study.superseded-*"))) == 4
     space.write_text(space.read_text() + "# a comment\n")
-    runner(code="other code", scoring="best", keep=3)
+    runner(code="other code", score_epoch="best", keep_best=3)
     assert len(list(runner.folder.parent.glob("study.superseded-*"))) == 4
 
 
@@ -276,23 +277,23 @@ def test_a_tiny_space_is_exhausted_before_its_budget(runner: Runner, space: Path
 
 def test_only_the_weights_of_the_best_are_kept(runner: Runner, monkeypatch: Any) -> None:
     system = cheap_tuner(monkeypatch)
-    card = runner(system, budget={"trials": 8}, keep=3)
+    card = runner(system, budget={"trials": 8}, keep_best=3)
     names = sorted(path.name for path in (runner.folder / "weights").iterdir())
     scored = [(r["score"], r["number"]) for r in runner.outcomes() if r["score"] is not None]
     assert names == sorted(f"{number:05d}.safetensors" for _, number in sorted(scored)[:3])
     assert card.weights == f"weights/{card.trial:05d}.safetensors"
     for path in (runner.folder / "weights").iterdir():
         path.unlink()
-    again = runner(system, budget={"trials": 8}, keep=3)
+    again = runner(system, budget={"trials": 8}, keep_best=3)
     assert again.frozen_sha256() == card.frozen_sha256()
     assert (runner.folder / str(card.weights)).exists()
 
 
 def test_keeping_fewer_removes_the_rest_and_a_kill_leaves_no_orphan(runner: Runner, monkeypatch: Any) -> None:
     system = cheap_tuner(monkeypatch)
-    card = runner(system, budget={"trials": 8}, keep=3)
+    card = runner(system, budget={"trials": 8}, keep_best=3)
     (runner.folder / "weights" / "00099.safetensors").touch()
-    assert runner(system, budget={"trials": 8}, keep=1) == card
+    assert runner(system, budget={"trials": 8}, keep_best=1) == card
     assert [path.name for path in (runner.folder / "weights").iterdir()] == [f"{card.trial:05d}.safetensors"]
 
 
@@ -300,13 +301,13 @@ def test_seeds_follow_content_not_the_order(runner: Runner) -> None:
     runner()
     seeds = {str(record["hyperparameters"]): record["seeds"] for record in runner.outcomes()}
     other = Runner(runner.data, runner.folder.with_name("other"))
-    other(Knn(kind="knn", neighbours=[25, 1]))
+    other(Knn(kind="knn", n_neighbors=[25, 1]))
     for record in other.outcomes():
         assert record["seeds"] == seeds[str(record["hyperparameters"])]
 
 
 def test_an_estimate_sees_train_and_dev_each_by_itself(runner: Runner) -> None:
-    loop = ClosedLoop(neighbours=3, trees=5)
+    loop = ClosedLoop(n_neighbors=3, n_estimators=5)
     card = runner(Bayes(kind="bayes", train=loop, dev=loop, eval=loop))
     assert set(card.estimates) == {"train", "dev"}
     assert card.train_error == card.estimates["train"]["closed_loop"]
@@ -315,7 +316,7 @@ def test_an_estimate_sees_train_and_dev_each_by_itself(runner: Runner) -> None:
 
 
 def test_a_forest_is_a_study_too(runner: Runner) -> None:
-    system = RandomForest(kind="random_forest", trees=[5], max_depth=[2, 0])
+    system = RandomForest(kind="random_forest", n_estimators=[5], max_depth=[2, 0])
     card = runner(system)
     assert card.spent.trials == 2
     runner.cut(len(runner.log()) - 10)
@@ -347,7 +348,7 @@ def test_a_card_changed_by_hand_is_refused(runner: Runner) -> None:
     runner()
     path = runner.folder / "card.json"
     good = json.loads(path.read_text(encoding="utf-8"))
-    for change in ({"dev_error": 0.0}, {"model_seed": 1}, {"published": "MLP-M"}, {"frozen_sha256": "0"}):
+    for change in ({"dev_error": 0.0}, {"model_seed": 1}, {"paper_row": "MLP-M"}, {"frozen_sha256": "0"}):
         path.write_text(json.dumps(good | change), encoding="utf-8")
         with pytest.raises(UserError, match=r"card\.json: was changed after it was written"):
             read_card(path)
@@ -374,7 +375,7 @@ def test_a_frozen_model_is_told_by_what_it_predicts_with(runner: Runner) -> None
         assert card.model_copy(update={name: value}).frozen_sha256() != frozen, name
     for name, value in {
         "dev_error": 0.5,
-        "published": "KNN",
+        "paper_row": "KNN",
         "versions": {},
         "budget": Budget(trials=9),
         "exhausted": True,

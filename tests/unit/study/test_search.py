@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
@@ -18,7 +19,7 @@ from blindtune.search_space import Hyperparameters
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.search import Listener, Search, line
 from blindtune.study.setup import SearchSetup
-from blindtune.training.base import EpochMetrics, Training, TrainingTask
+from blindtune.training.base import EpochMetrics, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from blindtune.tuners.base import FixedListTuner, Fold, Proposal, Tuner
 from support.builders import prepared
@@ -32,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def task(values: Hyperparameters) -> TrainingTask:
     training = Training(epochs=int(values.get("epochs", 4)), batch_size=20, learning_rate=0.02)
     seed = derive("trial", values)
-    return TrainingTask(mlp.architecture(values, (2,), 2), training, values, seed, 2)
+    return TrainingTask(mlp.build_architecture(values, (2,), 2), training, values, seed, 2)
 
 
 class Halving(Tuner):
@@ -157,7 +158,7 @@ class Prunes(FixedListTuner):
 
 
 def test_a_pruned_trial_has_no_score_and_its_epochs_count(data: Prepared, tmp_path: Path) -> None:
-    search = searched(data, tmp_path, Prunes(), keep=3)
+    search = searched(data, tmp_path, Prunes(), keep_best=3)
     assert [(t.status, t.reason, t.epochs) for t in search.recorded] == [
         ("completed", None, 4),
         ("pruned", "too wide", 2),
@@ -189,7 +190,7 @@ class Folds(Tuner):
 
 
 def test_a_fold_is_scored_within_train_and_never_chosen(data: Prepared, tmp_path: Path) -> None:
-    search = searched(data, tmp_path, Folds(len(data.train.y)), keep=9)
+    search = searched(data, tmp_path, Folds(len(data.train.y)), keep_best=9)
     trials = search.recorded
     assert [trial.fold for trial in trials] == [0, 1, None]
     half = len(data.train.y) // 2

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from blindtune.config.systems import Tuned
+from blindtune.config.training import Training
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.job_log import JobLog
 from blindtune.core.timing import Stopwatch
@@ -28,10 +29,10 @@ from blindtune.models.architecture import Architecture
 from blindtune.models.layers import Conv2D, Dense, Flatten, Layer, Lstm, MaxPool2D
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run
-from blindtune.training.base import BatchTrainer, Outcome, State, Training, TrainingOptions, TrainingTask
+from blindtune.training.base import BatchTrainer, Outcome, State, TrainingOptions, TrainingTask
 from blindtune.training.fused.trainer import FusedTrainer
 from blindtune.training.pytorch import PyTorchTrainer
-from blindtune.views.base import AsFloats
+from blindtune.views.samples import StoredSamples
 from support.builders import points, prepare_toy, study
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
@@ -49,7 +50,7 @@ def task(seed: int = 7, values: dict[str, Any] | None = None, **training: Any) -
     """A perceptron without dropout; two epochs of `TRAIN` are ten steps."""
     content: dict[str, Any] = {"layers": 2, "units": 24, "activation": "tanh"} | (values or {})
     settings = Training(**({"epochs": 2, "batch_size": 64, "learning_rate": 0.01} | training))
-    return TrainingTask(mlp.architecture(content, (2,), 2), settings, content, seed, 2)
+    return TrainingTask(mlp.build_architecture(content, (2,), 2), settings, content, seed, 2)
 
 
 def session(state: State | None = None) -> TrainingOptions:
@@ -203,7 +204,7 @@ def test_a_model_can_be_rebuilt_on_the_device_and_on_the_processor(kind: type[Py
 
 def test_samples_behind_a_view_are_those_that_lie_ready() -> None:
     plain = [Split((split.x * 20).astype(np.int8).astype(np.float32), split.y) for split in (TRAIN, DEV)]
-    seen = [Split(AsFloats(split.x.astype(np.int8), (2,)), split.y) for split in plain]
+    seen = [Split(StoredSamples(split.x.astype(np.int8), (2,)), split.y) for split in plain]
     it = task(learning_rate=0.001)
     same(*(PyTorchTrainer().train(it, train, dev, session()) for train, dev in (seen, plain)))
 

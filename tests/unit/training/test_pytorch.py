@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from blindtune.config.training import Training
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.models import mlp
-from blindtune.training.base import Training, TrainingOptions, TrainingTask
+from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from support.builders import points
 
@@ -25,7 +26,7 @@ VALUES: dict[str, Any] = {
     "output_activation": "linear",
 }
 TASK = TrainingTask(
-    mlp.architecture(VALUES, (2,), 2), Training(epochs=3, batch_size=50, learning_rate=0.02), VALUES, 7, 2
+    mlp.build_architecture(VALUES, (2,), 2), Training(epochs=3, batch_size=50, learning_rate=0.02), VALUES, 7, 2
 )
 
 

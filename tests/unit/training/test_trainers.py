@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune.config.training import Training
 from blindtune.core.arrays import digest_arrays, read_weights, write_weights
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
@@ -16,7 +17,6 @@ from blindtune.training.base import (
     EpochMetrics,
     Outcome,
     State,
-    Training,
     TrainingOptions,
     TrainingTask,
     best_epoch,
@@ -31,9 +31,9 @@ TRAIN, DEV = Split(*points(400, 0)), Split(*points(200, 1))
 
 def trainer_of(name: str) -> Any:
     from blindtune.config.systems import Manual
-    from blindtune.study.setup import create_trainer
+    from blindtune.training.registry import create_trainer
 
-    return create_trainer(Manual(kind="manual", model="mlp_m1", trainer=name))  # type: ignore[arg-type]
+    return create_trainer(name)
 
 
 @pytest.fixture(scope="module", params=TRAINERS)
@@ -44,11 +44,11 @@ def trainer(request: pytest.FixtureRequest) -> Any:
 def task(seed: int = 7, hyperparameters: dict[str, Any] | None = None, **training: Any) -> TrainingTask:
     values = {"layers": 1, "units": 8, "activation": "tanh", "dropout_rate": 0.1} | (hyperparameters or {})
     settings = Training(**({"epochs": 3, "batch_size": 100, "learning_rate": 0.02} | training))
-    return TrainingTask(mlp.architecture(values, (2,), 2), settings, values, seed, 2)
+    return TrainingTask(mlp.build_architecture(values, (2,), 2), settings, values, seed, 2)
 
 
-def train(trainer: Any, it: TrainingTask, scoring: Any = "last", clock: Stopwatch | None = None) -> Outcome:
-    outcome: Outcome = trainer.train(it, TRAIN, DEV, TrainingOptions(scoring, clock or Stopwatch()))
+def train(trainer: Any, it: TrainingTask, score_epoch: Any = "last", clock: Stopwatch | None = None) -> Outcome:
+    outcome: Outcome = trainer.train(it, TRAIN, DEV, TrainingOptions(score_epoch, clock or Stopwatch()))
     return outcome
 
 
@@ -131,10 +131,10 @@ def test_every_optimizer_and_loss_learns(optimizer: str, loss: str) -> None:
     assert outcome.status == "completed" and outcome.curve[-1].train_loss < outcome.curve[0].train_loss
 
 
-def rung(trainer: Any, it: TrainingTask, epochs: int, state: State | None, scoring: Any = "last") -> Outcome:
+def rung(trainer: Any, it: TrainingTask, epochs: int, state: State | None, score_epoch: Any = "last") -> Outcome:
     """``it`` trained to its epoch number ``epochs``, going on from ``state``."""
     until = replace(it, training=it.training.model_copy(update={"epochs": epochs}))
-    outcome: Outcome = trainer.train(until, TRAIN, DEV, TrainingOptions(scoring, state=state, keep_state=True))
+    outcome: Outcome = trainer.train(until, TRAIN, DEV, TrainingOptions(score_epoch, state=state, keep_state=True))
     return outcome
 
 
@@ -193,7 +193,7 @@ def test_skorch_gives_the_model_of_the_pytorch_trainer_but_for_its_order(
 def test_labels_keep_their_meaning_where_a_fold_lacks_a_class(name: str, native: str) -> None:
     values = {"layers": 1, "units": 8}
     it = TrainingTask(
-        mlp.architecture(values, (2,), 3), Training(epochs=4, batch_size=400, learning_rate=0.05), values, 7, 3
+        mlp.build_architecture(values, (2,), 3), Training(epochs=4, batch_size=400, learning_rate=0.05), values, 7, 3
     )
     # Class 0 is nowhere: counted anew, labels 1 and 2 would become 0 and 1.
     part, dev = Split(TRAIN.x, TRAIN.y + 1), Split(DEV.x, DEV.y + 1)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from blindtune.config.training import Training
-from blindtune.core.errors import UserError
 from blindtune.core.arrays import digest_arrays
+from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.datasets.eeg.config import EegConfig

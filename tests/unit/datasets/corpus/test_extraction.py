@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from blindtune.config.schema import Dataset
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
-from blindtune.datasets.base import Loaded
+from blindtune.datasets.base import LoadedDataset
 from blindtune.datasets.chunked import chunks
 from blindtune.datasets.corpus.config import Corpus, RawFile
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
@@ -37,7 +37,7 @@ def extracted(source: Corpus, layout: ResultPaths) -> dict[str, Path]:
     return source.inputs(layout, "it")
 
 
-def x_of(loaded: Loaded, split: str) -> NDArray[Any]:
+def x_of(loaded: LoadedDataset, split: str) -> NDArray[Any]:
     return np.concatenate(list(chunks(loaded.splits[split].x)))
 
 
@@ -208,7 +208,7 @@ def test_a_split_without_files_is_refused_while_the_config_is_read(monkeypatch: 
         Numbers, "list_files", lambda self: [RawFile("a.txt", (), "train"), RawFile("b.txt", (), "dev")]
     )
     with pytest.raises(UserError, match="folder: none of the 2 files of x stands in eval"):
-        numbers(folder="x").given()
+        numbers(folder="x").user_files()
 
 
 def test_a_corpus_is_made_or_given() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.eeg.annotations import OTHERS, SEIZURES, SUFFIXES, Annotations, beside, cut, read, union
-from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.errors import UnusableRecording
 from support.eeg_files import csv, tse
 
 TIMES = st.integers(0, 3_000_000).map(lambda ticks: ticks / 10_000)
@@ -102,13 +102,13 @@ def test_files_as_the_corpora_have_them(
     ],
 )
 def test_a_malformed_file_is_a_fault_that_names_the_line(tmp_path: Path, suffix: str, text: str, reason: str) -> None:
-    with pytest.raises(Fault, match=reason):
+    with pytest.raises(UnusableRecording, match=reason):
         read(write(tmp_path, suffix, text))
 
 
 def test_bytes_that_are_no_text_are_a_fault(tmp_path: Path) -> None:
     (tmp_path / "a.tse").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Fault, match=r"a\.tse cannot be read"):
+    with pytest.raises(UnusableRecording, match=r"a\.tse cannot be read"):
         read(tmp_path / "a.tse")
 
 
@@ -121,7 +121,7 @@ def test_an_unknown_label_is_an_error_that_names_file_and_line(tmp_path: Path, l
 
 def test_two_classes_go_before_all_types(tmp_path: Path) -> None:
     recording = tmp_path / "a.edf"
-    with pytest.raises(Fault, match="has no annotations beside it"):
+    with pytest.raises(UnusableRecording, match="has no annotations beside it"):
         beside(recording)
     for suffix in (".tse", ".csv", ".tse_bi", ".csv_bi"):
         write(tmp_path, suffix, "x")
@@ -132,5 +132,5 @@ def test_an_end_within_a_second_is_cut_and_one_behind_it_is_a_fault() -> None:
     annotations = Annotations([(10.0, 20.0), (50.0, 60.9)], [], 60.9)
     assert annotations.within(60.0).seizures == [(10.0, 20.0), (50.0, 60.0)]
     assert annotations.within(100.0) == annotations
-    with pytest.raises(Fault, match=r"is annotated up to 60\.9000 s but ends at 59\.0000 s"):
+    with pytest.raises(UnusableRecording, match=r"is annotated up to 60\.9000 s but ends at 59\.0000 s"):
         annotations.within(59.0)

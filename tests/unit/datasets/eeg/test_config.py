@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.eeg.config import Eeg
+from blindtune.datasets.eeg.config import EegConfig
 from support.eeg_files import eeg
 
 
@@ -46,4 +46,4 @@ def test_the_defaults_are_the_published_ones() -> None:
 
 
 def test_every_key_is_described() -> None:
-    assert all(field.description for name, field in Eeg.model_fields.items() if name != "source")
+    assert all(field.description for name, field in EegConfig.model_fields.items() if name != "source")

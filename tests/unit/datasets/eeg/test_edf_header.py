@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from blindtune.datasets.eeg.edf_header import check, read
-from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import ELECTRODES, locate, montage
 from blindtune.datasets.eeg.simulated.corruptions import CHANGES
 from support.eeg_files import ABSENT, REAL, noise, patch, write_edf
@@ -70,7 +70,7 @@ def test_every_fault_of_the_stand_in_is_found_or_handled(good: Path, fault: str)
     if reason is None:
         look(good)
     else:
-        with pytest.raises(Fault, match=reason):
+        with pytest.raises(UnusableRecording, match=reason):
             look(good)
 
 
@@ -92,7 +92,7 @@ def test_every_fault_of_the_stand_in_is_found_or_handled(good: Path, fault: str)
 )
 def test_wrong_fields_of_a_channel(good: Path, offset: int, electrode: str, text: str, reason: str) -> None:
     field(good, offset, electrode, text)
-    with pytest.raises(Fault, match=reason):
+    with pytest.raises(UnusableRecording, match=reason):
         look(good)
 
 
@@ -117,7 +117,7 @@ def test_wrong_fields_of_a_channel(good: Path, offset: int, electrode: str, text
 )
 def test_wrong_fields_of_the_file(good: Path, at: int, text: str, width: int, reason: str) -> None:
     patch(good, at, text, width)
-    with pytest.raises(Fault, match=reason):
+    with pytest.raises(UnusableRecording, match=reason):
         look(good)
 
 
@@ -125,13 +125,13 @@ def test_an_open_number_of_records_needs_whole_ones(good: Path) -> None:
     patch(good, 236, "-1", 8)
     assert look(good) == ["number of records left open; the size gives 20"]
     good.write_bytes(good.read_bytes()[:-100])
-    with pytest.raises(Fault, match="does not end where it should"):
+    with pytest.raises(UnusableRecording, match="does not end where it should"):
         look(good)
 
 
 def test_bytes_behind_the_last_record_are_a_fault(good: Path) -> None:
     good.write_bytes(good.read_bytes() + b"\0" * 10)
-    with pytest.raises(Fault, match="does not end where it should"):
+    with pytest.raises(UnusableRecording, match="does not end where it should"):
         look(good)
 
 
@@ -153,9 +153,9 @@ def test_the_microvolt_is_known_by_all_its_names(good: Path) -> None:
 def test_unlike_rates_matter_among_wanted_channels_only(tmp_path: Path) -> None:
     path = write_edf(tmp_path / "a.edf", noise(20, 250), 250, rates={"EEG A1-REF": 1, "EEG PZ-REF": 125})
     assert look(path) == []
-    with pytest.raises(Fault, match=r"wanted channels at unlike rates \(1 Hz, 250 Hz\)"):
+    with pytest.raises(UnusableRecording, match=r"wanted channels at unlike rates \(1 Hz, 250 Hz\)"):
         look(path, "tcp22")
-    with pytest.raises(Fault, match=r"wanted channels at unlike rates \(125 Hz, 250 Hz\)"):
+    with pytest.raises(UnusableRecording, match=r"wanted channels at unlike rates \(125 Hz, 250 Hz\)"):
         look(path, "mono19")
 
 
@@ -173,7 +173,7 @@ def test_records_may_have_any_length(good: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(Fault, match="cannot be read"):
+    with pytest.raises(UnusableRecording, match="cannot be read"):
         read(tmp_path / "none.edf")
 
 
@@ -184,5 +184,5 @@ def test_the_header_of_a_real_recording() -> None:
     wanted = locate(header.labels, montage("tcp20"))
     assert check(header, wanted, 50) == []
     assert {header.rate(header.signals[number]) for number in wanted} == {160}
-    with pytest.raises(Fault, match="has no channel A1, A2"):
+    with pytest.raises(UnusableRecording, match="has no channel A1, A2"):
         locate(header.labels, montage("tcp22"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import CHANNELS, ELECTRODES, electrode, locate, montage
 
 
@@ -72,13 +72,13 @@ def test_electrodes_are_found_in_any_order_under_any_name() -> None:
 
 def test_a_missing_electrode_is_named() -> None:
     labels = [f"EEG {name}-REF" for name in ELECTRODES if name not in ("C4", "O1")]
-    with pytest.raises(Fault, match="has no channel O1, C4, which tcp20 needs"):
+    with pytest.raises(UnusableRecording, match="has no channel O1, C4, which tcp20 needs"):
         locate(labels, montage("tcp20"))
 
 
 def test_an_electrode_under_two_names_is_double() -> None:
     labels = [*(f"EEG {name}-REF" for name in ELECTRODES), "EEG T7-REF"]
-    with pytest.raises(Fault, match=r"has 2 channels T3 \(EEG T3-REF and EEG T7-REF\)"):
+    with pytest.raises(UnusableRecording, match=r"has 2 channels T3 \(EEG T3-REF and EEG T7-REF\)"):
         locate(labels, montage("tcp20"))
 
 

@@ -13,15 +13,15 @@ from scipy.signal import butter, filtfilt, firwin, freqz, resample_poly, sosfreq
 from blindtune.datasets.eeg import edf_header as headers
 from blindtune.datasets.eeg import preprocessing as recordings
 from blindtune.datasets.eeg import resampling
-from blindtune.datasets.eeg.config import Eeg
-from blindtune.datasets.eeg.errors import Fault
+from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import ELECTRODES, locate, montage
 from blindtune.datasets.eeg.simulated.corruptions import CHANGES
 from support.eeg_files import eeg, noise, patch, write_edf
 from support.scipy_eeg import stored
 
 
-def conditioned(path: Path, settings: Eeg) -> NDArray[np.float64]:
+def conditioned(path: Path, settings: EegConfig) -> NDArray[np.float64]:
     header = headers.read(path)
     wanted = montage(settings.montage)
     return recordings.condition(recordings.read(path, header, locate(header.labels, wanted)), wanted, settings)
@@ -157,8 +157,8 @@ def test_what_mne_cannot_read_is_a_fault(tmp_path: Path) -> None:
     header = headers.read(path)
     wanted = locate(header.labels, montage("tcp20"))
     path.write_bytes(path.read_bytes()[:-11_000])
-    with pytest.raises(Fault, match="has 5000 samples at 250 Hz; MNE reads 4500 at 250 Hz"):
+    with pytest.raises(UnusableRecording, match="has 5000 samples at 250 Hz; MNE reads 4500 at 250 Hz"):
         recordings.read(path, header, wanted)
     path.write_bytes(b"0")
-    with pytest.raises(Fault, match="cannot be read by MNE"):
+    with pytest.raises(UnusableRecording, match="cannot be read by MNE"):
         recordings.read(path, header, wanted)

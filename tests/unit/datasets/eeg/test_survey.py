@@ -15,7 +15,7 @@ from blindtune.core.files import digest_file
 from blindtune.datasets.corpus import survey as surveys
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.eeg import discovery as corpus
-from blindtune.datasets.eeg.config import Eeg, FaultName, StandIn
+from blindtune.datasets.eeg.config import EegConfig, EegCorruption, SimulatedEegConfig
 from blindtune.datasets.eeg.simulated import corpus as standin
 from blindtune.datasets.eeg.survey import cut, survey
 from support.eeg_files import ABSENT, REAL, csv, eeg, noise, patch, tse, write_edf
@@ -52,13 +52,13 @@ HANDLED = {
 }
 
 
-def survey_all(folder: Path, settings: Eeg) -> list[Survey]:
+def survey_all(folder: Path, settings: EegConfig) -> list[Survey]:
     found = corpus.find(folder, settings)
     splits = corpus.assign(found, settings)
     return [survey(folder, one, splits[one.file], settings) for one in found]
 
 
-def lone(folder: Path, settings: Eeg | None = None) -> Survey:
+def lone(folder: Path, settings: EegConfig | None = None) -> Survey:
     """The survey of the only recording of a folder."""
     settings = settings or eeg(patient="(a)")
     (one,) = corpus.find(folder, settings)
@@ -78,15 +78,15 @@ def starts(found: Survey, label: str) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StandIn]:
-    made = StandIn(patients=8, recordings=1, seconds=120, faults=list(get_args(FaultName)))
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SimulatedEegConfig]:
+    made = SimulatedEegConfig(patients=8, recordings=1, seconds=120, faults=list(get_args(EegCorruption)))
     folder = tmp_path_factory.mktemp("corpus")
     for file in standin.files(made):
         standin.write(made, file, folder)
     return folder, made
 
 
-def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, StandIn]) -> None:
+def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, SimulatedEegConfig]) -> None:
     folder, made = faulty
     before = {path: digest_file(path) for path in folder.rglob("*.*") if path.is_file()}
     found = {one.file: one for one in survey_all(folder, eeg())}
@@ -111,7 +111,7 @@ def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, StandIn]
 
 @pytest.mark.parametrize("layout", ["v1", "v2"])
 def test_a_corpus_of_either_layout_gives_samples_for_every_split(tmp_path: Path, layout: str) -> None:
-    made = StandIn(layout=layout, patients=12, recordings=1, seconds=180, faults=[])
+    made = SimulatedEegConfig(layout=layout, patients=12, recordings=1, seconds=180, faults=[])
     for file in standin.files(made):
         standin.write(made, file, tmp_path)
     settings = eeg(sizes={"train": 20, "dev": 4, "eval": 4})

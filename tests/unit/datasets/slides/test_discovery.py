@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.slides.config import Splitting
-from blindtune.datasets.slides.discovery import SlideFile, find, patient_of, slides, splits_of
+from blindtune.datasets.slides.config import SplittingConfig
+from blindtune.datasets.slides.discovery import SlideFile, assign_splits, find_slides, parse_paths, parse_patient
 
 V2 = "v2.0.0/svs/train/00707578/s000_2015_04_01/breast/00707578_s000_0hne_0000_a001_lvl000_t000.svs"
 V3 = "v3.0.0/svs/dev/00477780_aaaaaagg/s000_2017/breast/00477780_aaaaaagg_s000_0hne_0000_a005_lvl001_t000.svs"
@@ -30,39 +30,39 @@ def of(*patients: str) -> list[SlideFile]:
 def test_tudp_trees_of_both_versions(tmp_path: Path):
     csv, xml = V2.replace(".svs", ".csv"), V3.replace(".svs", ".xml")
     tree(tmp_path, V2, csv, csv.replace(".csv", ".xml"), V3, xml, DEEPER, ".hidden/a.svs", "readme.docx")
-    found = slides(find(tmp_path), None)
+    found = parse_paths(find_slides(tmp_path), None)
     assert found == [
         SlideFile(V2, csv, "00707578"),
         SlideFile(V3, xml, "00477780"),
         SlideFile(DEEPER, None, "00477780"),
     ]
-    assert splits_of(found, Splitting(), 1) == {V2: "train", V3: "dev", DEEPER: "dev"}
+    assert assign_splits(found, SplittingConfig(), 1) == {V2: "train", V3: "dev", DEEPER: "dev"}
 
 
 def test_any_tree_with_an_expression_for_the_patient(tmp_path: Path):
     tree(tmp_path, "case 7/left.TIFF", "case 7/right.ndpi", "case 8/left.svs", "case 8/left.csv")
-    found = slides(find(tmp_path), "case (\\d+)/")
+    found = parse_paths(find_slides(tmp_path), "case (\\d+)/")
     assert [(one.patient, one.annotation) for one in found] == [("7", None), ("7", None), ("8", "case 8/left.csv")]
 
 
 def test_folders_without_slides(tmp_path: Path):
-    with pytest.raises(UserError, match="is no folder"):
-        find(tmp_path / "none")
+    with pytest.raises(UserError, match="is not a folder"):
+        find_slides(tmp_path / "none")
     with pytest.raises(UserError, match="holds no slide"):
-        slides(find(tmp_path), None)
+        parse_paths(find_slides(tmp_path), None)
 
 
 def test_a_name_that_gives_no_patient_is_refused():
     with pytest.raises(UserError, match=r"CMU-1.svs: its path gives no patient as names in TUDP do. Set `patient`"):
-        patient_of("slides/CMU-1.svs", None)
+        parse_patient("slides/CMU-1.svs", None)
     with pytest.raises(UserError, match="by '\\^x"):
-        patient_of("slides/CMU-1.svs", "^x(.)")
+        parse_patient("slides/CMU-1.svs", "^x(.)")
 
 
 @pytest.mark.parametrize("file", ["a/b.svs", "train/dev/b.svs", "train.svs"])
 def test_a_path_must_name_one_split(file: str):
     with pytest.raises(UserError, match=r"Set `splitting.by` to seed or list"):
-        splits_of([SlideFile(file, None, "p")], Splitting(), 1)
+        assign_splits([SlideFile(file, None, "p")], SplittingConfig(), 1)
 
 
 @given(
@@ -73,22 +73,22 @@ def test_a_path_must_name_one_split(file: str):
 )
 def test_seeded_splits_keep_patients_whole(patients: list[str], seed: int, dev: float, evaluation: float):
     found, count = of(*patients), len(set(patients))
-    splitting = Splitting(by="seed", dev=dev, eval=evaluation)
+    splitting = SplittingConfig(by="seed", dev=dev, eval=evaluation)
     if count < 3:
-        with pytest.raises(UserError, match="cannot be dealt to three splits"):
-            splits_of(found, splitting, seed)
+        with pytest.raises(UserError, match="cannot be assigned to three splits"):
+            assign_splits(found, splitting, seed)
         return
-    parts = splits_of(found, splitting, seed)
+    parts = assign_splits(found, splitting, seed)
     by_split = {split: {slide.patient for slide in found if parts[slide.file] == split} for split in SPLITS}
     assert all(by_split.values())
     assert sum(map(len, by_split.values())) == count
     assert abs(len(by_split["dev"]) - dev * count) <= 1.5
-    assert parts == splits_of(found[::-1], splitting, seed)
+    assert parts == assign_splits(found[::-1], splitting, seed)
 
 
 def test_another_seed_gives_another_split():
     found = of(*(f"p{number}" for number in range(30)))
-    assert splits_of(found, Splitting(by="seed"), 1) != splits_of(found, Splitting(by="seed"), 2)
+    assert assign_splits(found, SplittingConfig(by="seed"), 1) != assign_splits(found, SplittingConfig(by="seed"), 2)
 
 
 def test_a_list_of_slides_and_patients(tmp_path: Path):
@@ -100,7 +100,7 @@ def test_a_list_of_slides_and_patients(tmp_path: Path):
         SlideFile("d.svs", None, "4"),
     ]
     path.write_text("slide,patient,split\nx/a.svs,,train\nb,,dev\n,3,eval\n")
-    parts = splits_of(found, Splitting(by="list", file=str(path)), 1)
+    parts = assign_splits(found, SplittingConfig(by="list", file=str(path)), 1)
     assert parts == {"x/a.svs": "train", "b.svs": "dev", "c.svs": "eval"}
 
 
@@ -109,7 +109,7 @@ def test_a_list_of_slides_and_patients(tmp_path: Path):
     [
         ("slide,split\na,test\n", "row 2: needs a slide"),
         ("slide,split\n,dev\n", "row 2: needs a slide"),
-        ("slide,split\na,dev\na,eval\n", "row 3: a stands in eval here and in dev above"),
+        ("slide,split\na,dev\na,eval\n", "row 3: a is in eval here and in dev above"),
         ("slide,split\nother,dev\n", "names no slide or patient"),
     ],
 )
@@ -117,9 +117,9 @@ def test_faults_of_a_list(tmp_path: Path, text: str, message: str):
     path = tmp_path / "splits.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=f"splits.csv.*{message}"):
-        splits_of([SlideFile("a.svs", None, "1")], Splitting(by="list", file=str(path)), 1)
+        assign_splits([SlideFile("a.svs", None, "1")], SplittingConfig(by="list", file=str(path)), 1)
 
 
 def test_a_list_that_is_not_there(tmp_path: Path):
     with pytest.raises(UserError, match="cannot be read as CSV"):
-        splits_of([SlideFile("a.svs", None, "1")], Splitting(by="list", file=str(tmp_path / "none.csv")), 1)
+        assign_splits([SlideFile("a.svs", None, "1")], SplittingConfig(by="list", file=str(tmp_path / "none.csv")), 1)

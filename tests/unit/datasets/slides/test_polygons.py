@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from blindtune.datasets.slides.annotations import Region
-from blindtune.datasets.slides.polygons import area_of, areas_of, coverage, draw_points
+from blindtune.datasets.slides.polygons import compute_area, compute_areas, compute_coverage, sample_points
 from support.slide_files import rectangle
 
 SIDE = 20
@@ -43,7 +43,7 @@ def test_coverage_is_what_counting_points_finds(polygon: NDArray[np.float64], co
     grid = (np.arange(fine) + 0.5) * side / fine
     points = np.stack(np.meshgrid(grid + corner[0], grid + corner[1]), -1).reshape(-1, 2)
     counted = inside(polygon, points).mean()
-    (found,) = coverage(np.array([corner]), side, area_of(polygon))
+    (found,) = compute_coverage(np.array([corner]), side, compute_area(polygon))
     # A line through the grid errs by up to the cells that it passes; there are at most eight lines.
     assert found == pytest.approx(counted, abs=8 / fine)
 
@@ -55,31 +55,31 @@ def test_area_of_any_polygon_is_that_of_the_even_odd_rule(polygon: NDArray[np.fl
     grid = (np.arange(fine) + 0.5) * SIDE / fine
     points = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2)
     counted = inside(polygon, points).mean() * SIDE**2
-    assert area_of(polygon).area == pytest.approx(counted, abs=0.06 * SIDE**2)
+    assert compute_area(polygon).area == pytest.approx(counted, abs=0.06 * SIDE**2)
 
 
 def test_the_middle_of_a_five_pointed_star_is_outside():
     angles = np.arange(5) * 2 * 2 * np.pi / 5
     star = np.stack([np.cos(angles), np.sin(angles)], 1) * 10
-    assert coverage(np.array([[-1, -1]]), 2, area_of(star))[0] == 0
-    assert area_of(star).area > 50
+    assert compute_coverage(np.array([[-1, -1]]), 2, compute_area(star))[0] == 0
+    assert compute_area(star).area > 50
 
 
 def test_an_outline_drawn_twice_encloses_what_it_does_once():
-    report_each_epoch_once = np.array(rectangle(0, 0, 10, 5))
-    assert area_of(np.concatenate([report_each_epoch_once, report_each_epoch_once])).area == 50
+    loop = np.array(rectangle(0, 0, 10, 5))
+    assert compute_area(np.concatenate([loop, loop])).area == 50
 
 
 def test_overlapping_regions_of_a_class_count_once():
     two = [region("dcis", rectangle(0, 0, 10, 10)), region("dcis", rectangle(5, 0, 10, 10))]
-    areas = areas_of(two, CLASSES, (100, 100))
-    assert coverage(np.array([[0, 0]]), 20, areas.by_class["dcis"])[0] == pytest.approx(150 / 400)
+    areas = compute_areas(two, CLASSES, (100, 100))
+    assert compute_coverage(np.array([[0, 0]]), 20, areas.by_class["dcis"])[0] == pytest.approx(150 / 400)
     assert areas.by_class["indc"].is_empty
     assert areas.oddities == []
 
 
 def test_regions_past_the_edge_are_cut_off_and_named():
-    areas = areas_of([region("dcis", rectangle(-10, 90, 40, 40))], CLASSES, (100, 100))
+    areas = compute_areas([region("dcis", rectangle(-10, 90, 40, 40))], CLASSES, (100, 100))
     assert areas.by_class["dcis"].bounds == (0, 90, 30, 100)
     assert areas.oddities == ["region 1 (dcis) reaches past the slide's edge and is cut off there"]
 
@@ -95,13 +95,13 @@ def test_regions_past_the_edge_are_cut_off_and_named():
     ],
 )
 def test_odd_regions_are_named(polygon: list[tuple[float, float]], oddity: str):
-    areas = areas_of([region("dcis", polygon)], CLASSES, (100, 100))
+    areas = compute_areas([region("dcis", polygon)], CLASSES, (100, 100))
     assert areas.oddities == [oddity]
 
 
 def test_other_labels_are_passed_over_and_labels_can_be_joined():
     regions = [region("null", rectangle(0, 0, 9, 9)), region("ic", rectangle(0, 0, 3, 3))]
-    areas = areas_of(regions, {"dcis": ["dcis"], "indc": ["indc", "ic"]}, (100, 100))
+    areas = compute_areas(regions, {"dcis": ["dcis"], "indc": ["indc", "ic"]}, (100, 100))
     assert areas.by_class["dcis"].is_empty
     assert areas.by_class["indc"].area == 9
 
@@ -109,13 +109,13 @@ def test_other_labels_are_passed_over_and_labels_can_be_joined():
 def test_points_are_spread_evenly_and_stay_inside():
     # Two parts of the same size, one of them with an arm: each half of the points, and the arm its share.
     parts = [region("dcis", rectangle(0, 0, 10, 10)), region("dcis", [*rectangle(50, 50, 10, 5), (50, 100), (51, 100)])]
-    area = areas_of(parts, CLASSES, (100, 100)).by_class["dcis"]
-    points = draw_points(area, 4000, np.random.default_rng(1))
+    area = compute_areas(parts, CLASSES, (100, 100)).by_class["dcis"]
+    points = sample_points(area, 4000, np.random.default_rng(1))
     assert points.shape == (4000, 2)
-    assert coverage(points - 0.001, 0.002, area).min() > 0
+    assert compute_coverage(points - 0.001, 0.002, area).min() > 0
     assert (points[:, 0] < 20).mean() == pytest.approx(100 / area.area, abs=0.03)
     assert (points[points[:, 0] < 20] < 5).mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.05)
 
 
 def test_no_points_in_nothing():
-    assert draw_points(area_of(np.zeros((2, 2))), 5, np.random.default_rng(1)).shape == (0, 2)
+    assert sample_points(compute_area(np.zeros((2, 2))), 5, np.random.default_rng(1)).shape == (0, 2)

@@ -5,11 +5,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ImageFilter
 
-from blindtune.datasets.slides.config import Tissue
+from blindtune.datasets.slides.config import TissueConfig
 from blindtune.datasets.slides.quality import rejection_reason
 from support.slide_files import REAL, tissue
 
-LIMITS = Tissue()
+LIMITS = TissueConfig()
 
 
 def painted(colour: tuple[int, int, int], rows: int) -> NDArray[np.uint8]:
@@ -39,9 +39,9 @@ def test_rules(patch: NDArray[np.uint8], fault: str | None):
 
 
 def test_limits_are_those_of_the_config():
-    assert rejection_reason(painted((240, 238, 241), 100), Tissue(white=0.9)) is None
-    assert rejection_reason(painted((20, 90, 40), 20), Tissue(ink=0.2)) is None
-    assert rejection_reason(tissue(128, 128), Tissue(focus=1e6)) == "blur"
+    assert rejection_reason(painted((240, 238, 241), 100), TissueConfig(max_white=0.9)) is None
+    assert rejection_reason(painted((20, 90, 40), 20), TissueConfig(max_ink=0.2)) is None
+    assert rejection_reason(tissue(128, 128), TissueConfig(min_focus=1e6)) == "blur"
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real slide is not here")

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from blindtune.datasets.slides.annotations import Annotation
-from blindtune.datasets.slides.reader import BadSlide, Scale, Slide, View, on_white
+from blindtune.datasets.slides.reader import BadSlideError, PatchGeometry, Scale, SlideReader, composite_on_white
 from support.slide_files import REAL, spoil_tiles, tissue, write_slide
 
-NATIVE = View(0, 128, 128.0, 128)
+NATIVE = PatchGeometry(0, 128, 128.0, 128)
 
 
 def as_tiff(path: Path, pixels: NDArray[np.uint8], **options: object) -> Path:
@@ -24,9 +24,9 @@ def as_tiff(path: Path, pixels: NDArray[np.uint8], **options: object) -> Path:
 
 def test_what_is_written_is_read_again(tmp_path: Path):
     pixels = tissue(700, 600)
-    with closing(Slide(write_slide(tmp_path / "a.svs", pixels))) as slide:
+    with closing(SlideReader(write_slide(tmp_path / "a.svs", pixels))) as slide:
         assert slide.size == (700, 600)
-        (patch,) = slide.read([(100, 37)], NATIVE)
+        (patch,) = slide.read_patches([(100, 37)], NATIVE)
     assert patch is not None
     assert np.abs(patch.astype(int) - pixels[37:165, 100:228]).mean() < 4
 
@@ -36,11 +36,11 @@ def test_patches_of_the_real_slide_are_what_openslide_gives():
     from openslide import OpenSlide
 
     places = [(0, 0), (517, 233), (1701, 2449), (1024, 1024)]
-    with closing(Slide(REAL, threads=2)) as slide:
-        assert slide.said_mpp() == Scale(0.499, "openslide.mpp-x")
-        view = slide.view(512, 0.5, slide.said_mpp())
-        assert view == View(0, 512, 512.0, 512)
-        patches = slide.read(places, view)
+    with closing(SlideReader(REAL, threads=2)) as slide:
+        assert slide.find_scale_in_file() == Scale(0.499, "openslide.mpp-x")
+        geometry = slide.choose_geometry(512, 0.5, slide.find_scale_in_file())
+        assert geometry == PatchGeometry(0, 512, 512.0, 512)
+        patches = slide.read_patches(places, geometry)
     with OpenSlide(REAL) as plain:
         for place, patch in zip(places, patches, strict=True):
             expected = np.asarray(plain.read_region(place, 0, (512, 512)))
@@ -50,8 +50,8 @@ def test_patches_of_the_real_slide_are_what_openslide_gives():
 
 def test_outside_the_slide_is_white(tmp_path: Path):
     dark = np.full((512, 512, 3), 60, np.uint8)
-    with closing(Slide(write_slide(tmp_path / "a.svs", dark))) as slide:
-        first, last, far = slide.read([(-64, -32), (448, 480), (9000, 9000)], NATIVE)
+    with closing(SlideReader(write_slide(tmp_path / "a.svs", dark))) as slide:
+        first, last, far = slide.read_patches([(-64, -32), (448, 480), (9000, 9000)], NATIVE)
     assert first is not None
     assert last is not None
     assert far is not None
@@ -66,77 +66,77 @@ def test_outside_the_slide_is_white(tmp_path: Path):
 
 def test_half_transparent_pixels_are_laid_on_white():
     pixels = np.array([[[10, 20, 30, 255], [0, 0, 0, 0], [100, 100, 100, 51]]], np.uint8)
-    assert on_white(pixels).tolist() == [[[10, 20, 30], [255, 255, 255], [224, 224, 224]]]
+    assert composite_on_white(pixels).tolist() == [[[10, 20, 30], [255, 255, 255], [224, 224, 224]]]
 
 
 def test_scale_of_a_file_that_says_it(tmp_path: Path):
-    with closing(Slide(write_slide(tmp_path / "a.svs", tissue(256, 256), 0.25))) as slide:
-        assert slide.scale(0.5, 0.5) == Scale(0.25, "openslide.mpp-x")
+    with closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(256, 256), 0.25))) as slide:
+        assert slide.find_scale(0.5, 0.5) == Scale(0.25, "openslide.mpp-x")
 
 
 def test_scale_of_a_file_that_does_not(tmp_path: Path):
-    with closing(Slide(write_slide(tmp_path / "a.svs", tissue(256, 256), None))) as slide:
-        assert slide.said_mpp() is None
-        assert slide.scale(0.5, 0.25) == Scale(0.5, "annotation")
-        assert slide.scale(None, 0.25) == Scale(0.25, "config")
-        assert slide.scale(None, None) is None
-        with pytest.raises(BadSlide, match="says nowhere how large its pixels are"):
-            slide.view(128, 0.5, None)
-        assert slide.view(128, None, None) == NATIVE
+    with closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(256, 256), None))) as slide:
+        assert slide.find_scale_in_file() is None
+        assert slide.find_scale(0.5, 0.25) == Scale(0.5, "annotation")
+        assert slide.find_scale(None, 0.25) == Scale(0.25, "config")
+        assert slide.find_scale(None, None) is None
+        with pytest.raises(BadSlideError, match="says nowhere how large its pixels are"):
+            slide.choose_geometry(128, 0.5, None)
+        assert slide.choose_geometry(128, None, None) == NATIVE
 
 
 def test_scale_by_objective_power_and_by_aperio(tmp_path: Path):
     head = "Aperio Image Library v12\r\n512x512 (256x256) JPEG/RGB Q=85"
     power = as_tiff(tmp_path / "a.tif", tissue(512, 512), description=f"{head}|AppMag = 40")
-    with closing(Slide(power)) as slide:
-        assert slide.scale(None, 0.5) == Scale(0.25, "objective power")
-        assert slide.scale(0.3, 0.5) == Scale(0.3, "annotation")
+    with closing(SlideReader(power)) as slide:
+        assert slide.find_scale(None, 0.5) == Scale(0.25, "objective power")
+        assert slide.find_scale(0.3, 0.5) == Scale(0.3, "annotation")
 
 
 def test_scale_by_resolution_of_the_tiff(tmp_path: Path):
     head = "Aperio Image Library v12\r\n512x512 (256x256) JPEG/RGB Q=85"
     options = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER", "description": head}
-    with closing(Slide(as_tiff(tmp_path / "a.tif", tissue(512, 512), **options))) as slide:
-        assert slide.scale(0.3, None) == Scale(0.5, "tiff.XResolution")
+    with closing(SlideReader(as_tiff(tmp_path / "a.tif", tissue(512, 512), **options))) as slide:
+        assert slide.find_scale(0.3, None) == Scale(0.5, "tiff.XResolution")
 
 
 def test_resolution_of_a_screen_is_no_scale(tmp_path: Path):
     options = {"resolution": (72, 72), "resolutionunit": "INCH"}
-    with closing(Slide(as_tiff(tmp_path / "a.tif", tissue(512, 512), **options))) as slide:
-        assert slide.scale(None, None) is None
+    with closing(SlideReader(as_tiff(tmp_path / "a.tif", tissue(512, 512), **options))) as slide:
+        assert slide.find_scale(None, None) is None
 
 
 @pytest.mark.parametrize(
-    ("wanted", "view"),
+    ("wanted", "geometry"),
     [
-        (0.5, View(0, 128, 128.0, 128)),
-        (0.52, View(0, 128, 128.0, 128)),
-        (0.48, View(0, 128, 128.0, 128)),
-        (1.0, View(0, 256, 256.0, 128)),
-        (2.0, View(1, 128, 512.0, 128)),
-        (1.95, View(1, 128, 512.0, 128)),
-        (4.0, View(1, 256, 1024.0, 128)),
+        (0.5, PatchGeometry(0, 128, 128.0, 128)),
+        (0.52, PatchGeometry(0, 128, 128.0, 128)),
+        (0.48, PatchGeometry(0, 128, 128.0, 128)),
+        (1.0, PatchGeometry(0, 256, 256.0, 128)),
+        (2.0, PatchGeometry(1, 128, 512.0, 128)),
+        (1.95, PatchGeometry(1, 128, 512.0, 128)),
+        (4.0, PatchGeometry(1, 256, 1024.0, 128)),
     ],
 )
-def test_the_nearest_finer_level_is_read(tmp_path: Path, wanted: float, view: View):
-    with closing(Slide(write_slide(tmp_path / "a.svs", tissue(1024, 1024)))) as slide:
-        assert slide.view(128, wanted, slide.said_mpp()) == view
+def test_the_nearest_finer_level_is_read(tmp_path: Path, wanted: float, geometry: PatchGeometry):
+    with closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(1024, 1024)))) as slide:
+        assert slide.choose_geometry(128, wanted, slide.find_scale_in_file()) == geometry
 
 
 def test_a_slide_coarser_than_asked_for_is_bad(tmp_path: Path):
     with (
-        closing(Slide(write_slide(tmp_path / "a.svs", tissue(256, 256)))) as slide,
-        pytest.raises(BadSlide, match="coarser"),
+        closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(256, 256)))) as slide,
+        pytest.raises(BadSlideError, match="coarser"),
     ):
-        slide.view(128, 0.25, slide.said_mpp())
+        slide.choose_geometry(128, 0.25, slide.find_scale_in_file())
 
 
 def test_a_scaled_patch_shows_the_same_place(tmp_path: Path):
     pixels = np.full((1024, 1024, 3), 250, np.uint8)
     pixels[300:556, 200:456] = 40
-    with closing(Slide(write_slide(tmp_path / "a.svs", pixels))) as slide:
+    with closing(SlideReader(write_slide(tmp_path / "a.svs", pixels))) as slide:
         for wanted in (1.0, 2.0):
-            (patch,) = slide.read([(200, 300)], slide.view(200, wanted, slide.said_mpp()))
+            (patch,) = slide.read_patches([(200, 300)], slide.choose_geometry(200, wanted, slide.find_scale_in_file()))
             inner = int(256 / (wanted / 0.5))
             assert patch is not None
             assert patch.shape == (200, 200, 3)
@@ -149,14 +149,14 @@ def test_a_damaged_tile_spoils_only_the_patches_on_it(tmp_path: Path):
     pixels = tissue(1024, 1024)
     path = write_slide(tmp_path / "a.svs", pixels)
     places = [(x, y) for y in range(0, 1024, 128) for x in range(0, 1024, 128)]
-    with closing(Slide(path)) as slide:
-        whole = slide.read(places, NATIVE)
+    with closing(SlideReader(path)) as slide:
+        whole = slide.read_patches(places, NATIVE)
     spoil_tiles(path, 5, 10)
     on_bad = {(x, y) for x, y in places if (y // 256 * 4 + x // 256) in (5, 10)}
     for threads in (1, 4):
-        with closing(Slide(path, threads)) as slide:
-            found = slide.read(places, NATIVE)
-            again = slide.read(places[:3], NATIVE)
+        with closing(SlideReader(path, threads)) as slide:
+            found = slide.read_patches(places, NATIVE)
+            again = slide.read_patches(places[:3], NATIVE)
         assert {place for place, patch in zip(places, found, strict=True) if patch is None} == on_bad
         for before, after in zip(whole, found, strict=True):
             assert after is None or np.array_equal(before, after)
@@ -166,16 +166,16 @@ def test_a_damaged_tile_spoils_only_the_patches_on_it(tmp_path: Path):
 def test_damaged_tiles_are_named(tmp_path: Path):
     path = write_slide(tmp_path / "a.svs", tissue(1024, 1024))
     spoil_tiles(path, 5, 6, 15)
-    with closing(Slide(path)) as slide:
-        assert slide.damaged_tiles((300, 300), View(0, 400, 400.0, 400)) == {(1, 1), (2, 1)}
-        assert slide.damaged_tiles((-100, -100), NATIVE) == set()
+    with closing(SlideReader(path)) as slide:
+        assert slide.find_damaged_tiles((300, 300), PatchGeometry(0, 400, 400.0, 400)) == {(1, 1), (2, 1)}
+        assert slide.find_damaged_tiles((-100, -100), NATIVE) == set()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a slide", b"II*\x00\x08\x00\x00\x00"])
 def test_what_is_no_slide_is_bad(tmp_path: Path, content: bytes):
     (tmp_path / "a.svs").write_bytes(content)
-    with pytest.raises(BadSlide, match="OpenSlide cannot open it"):
-        Slide(tmp_path / "a.svs")
+    with pytest.raises(BadSlideError, match="OpenSlide cannot open it"):
+        SlideReader(tmp_path / "a.svs")
 
 
 def test_a_truncated_slide_is_bad(tmp_path: Path):
@@ -183,8 +183,8 @@ def test_a_truncated_slide_is_bad(tmp_path: Path):
     content = path.read_bytes()
     for share in (0.1, 0.5, 0.9):
         path.write_bytes(content[: int(share * len(content))])
-        with pytest.raises(BadSlide, match="OpenSlide cannot open it"):
-            Slide(path)
+        with pytest.raises(BadSlideError, match="OpenSlide cannot open it"):
+            SlideReader(path)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_truncated_slide_is_bad(tmp_path: Path):
     ],
 )
 def test_an_annotation_of_another_slide_is_noticed(tmp_path: Path, annotation: Annotation, message: str):
-    with closing(Slide(write_slide(tmp_path / "a.svs", tissue(256, 256)))) as slide:
-        slide.check_belongs(Annotation([], mpp=0.5041, size=(256, 256), slide="a"))
-        with pytest.raises(BadSlide, match=message):
-            slide.check_belongs(annotation)
+    with closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(256, 256)))) as slide:
+        slide.check_annotation(Annotation([], mpp=0.5041, size=(256, 256), slide="a"))
+        with pytest.raises(BadSlideError, match=message):
+            slide.check_annotation(annotation)

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.survey import Survey
 from blindtune.datasets.slides.discovery import SlideFile
-from blindtune.datasets.slides.overlay import overlay
-from blindtune.datasets.slides.polygons import area_of, coverage
+from blindtune.datasets.slides.overlay import draw_overlay
+from blindtune.datasets.slides.polygons import compute_area, compute_coverage
 from blindtune.datasets.slides.survey import cut, survey
 from support.slide_files import (
     ASYMMETRIC,
     NAME,
     REAL,
     rectangle,
-    slides,
+    slides_config,
     spoil_tiles,
     tissue,
     write_csv,
@@ -26,7 +26,7 @@ from support.slide_files import (
     write_xml,
 )
 
-SMALL = slides(patch=128, candidates=10)
+SMALL = slides_config(patch=128, max_per_file=10)
 
 
 def corners(result: Survey, label: str) -> NDArray[np.int64]:
@@ -51,7 +51,7 @@ def test_the_real_slide_goes_through_with_either_annotation(tmp_path: Path, form
         write_csv(annotation, regions, "# MicronsPerPixel = 0.4990\n# width = 2220 pixels, height = 2967 pixels")
     else:
         write_xml(annotation, regions, 'MicronsPerPixel="0.499"', (2220, 2967))
-    result = survey(tmp_path, SlideFile(slide.name, annotation.name, "00477780"), "train", slides(patch=256), threads=2)
+    result = survey(tmp_path, SlideFile(slide.name, annotation.name, "00477780"), "train", slides_config(patch=256), threads=2)
     assert result.bad is None
     assert set(result.sha256) == {slide.name, annotation.name}
     assert result.facts["mpp"] == 0.499
@@ -66,7 +66,7 @@ def test_the_real_slide_goes_through_with_either_annotation(tmp_path: Path, form
             np.testing.assert_array_equal(patch[inside], expected[inside][:, :3])
             assert (patch[~inside] == 255).all()
     for label, polygon in regions:
-        assert coverage(corners(result, label), 256, area_of(np.array(polygon, float))).min() >= 0.5
+        assert compute_coverage(corners(result, label), 256, compute_area(np.array(polygon, float))).min() >= 0.5
 
 
 @pytest.mark.parametrize("form", ["csv", "xml"])
@@ -79,8 +79,8 @@ def test_patches_lie_in_the_polygon_and_not_in_its_mirror_image(tmp_path: Path, 
     result = survey(tmp_path, found, "train", SMALL)
     places, polygon = corners(result, "dcis"), np.array(ASYMMETRIC, float)
     assert len(places) >= 5
-    assert coverage(places, 128, area_of(polygon)).min() >= 0.5
-    assert coverage(places, 128, area_of(polygon[:, ::-1])).min() < 0.5
+    assert compute_coverage(places, 128, compute_area(polygon)).min() >= 0.5
+    assert compute_coverage(places, 128, compute_area(polygon[:, ::-1])).min() < 0.5
 
 
 def test_candidates_do_not_overlap_and_are_not_more_than_asked_for(tmp_path: Path):
@@ -90,7 +90,7 @@ def test_candidates_do_not_overlap_and_are_not_more_than_asked_for(tmp_path: Pat
     assert len(places) == 20
     apart = np.abs(places[:, None] - places[None]).max(axis=2) + 1000 * np.eye(20)
     assert apart.min() >= 128
-    crowded = SMALL.model_copy(update={"overlap": 0.9, "candidates": 100})
+    crowded = SMALL.model_copy(update={"max_overlap": 0.9, "max_per_file": 100})
     more = survey(tmp_path, write_pair(tmp_path, regions), "dev", crowded)
     assert len(more.candidates) == 200
 
@@ -109,8 +109,8 @@ def test_what_the_regions_speak_against_is_counted(tmp_path: Path):
     assert result.left_out["other_class"]["dcis"] > 0
     assert result.left_out["other_class"]["indc"] > 0
     assert corners(result, "indc").size == 0
-    areas = [area_of(np.array(polygon, float)) for _, polygon in regions]
-    assert coverage(corners(result, "dcis"), 128, areas[1]).max() <= 0.05
+    areas = [compute_area(np.array(polygon, float)) for _, polygon in regions]
+    assert compute_coverage(corners(result, "dcis"), 128, areas[1]).max() <= 0.05
     narrow = [("dcis", rectangle(100, 100, 40, 700))]
     result = survey(tmp_path, write_pair(tmp_path, narrow), "train", SMALL)
     assert result.candidates == []
@@ -124,7 +124,7 @@ def test_what_the_pixels_speak_against_is_counted(tmp_path: Path):
     pixels[256:512] = (20, 120, 40)
     pixels[512:768] = (220, 130, 190)
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))], pixels)
-    result = survey(tmp_path, found, "train", SMALL.model_copy(update={"candidates": 60}))
+    result = survey(tmp_path, found, "train", SMALL.model_copy(update={"max_per_file": 60}))
     assert result.facts["regions"] == {"dcis": 1}
     assert all(result.left_out[rule]["dcis"] >= 3 for rule in ("white", "ink", "blur"))
     # A patch on the border to the flat part has an edge, which is in focus.
@@ -151,14 +151,14 @@ def test_odd_regions_are_facts_and_not_faults(tmp_path: Path):
 
 def test_null_can_be_a_class(tmp_path: Path):
     found = write_pair(tmp_path, [("null", rectangle(0, 0, 640, 1024)), ("dcis", rectangle(640, 0, 640, 1024))])
-    settings = slides(patch=128, candidates=5, classes={"dcis": ["dcis"], "nothing": ["null"]})
+    settings = slides_config(patch=128, max_per_file=5, classes={"dcis": ["dcis"], "nothing": ["null"]})
     assert len(corners(survey(tmp_path, found, "train", settings), "nothing")) == 5
 
 
 def test_a_patch_may_reach_past_the_edge_where_it_is_white(tmp_path: Path):
     dark = tissue(1280, 1024)
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 60, 1024))], dark)
-    settings = slides(patch=128, candidates=40, cover=0.3, tissue={"white": 0.7})
+    settings = slides_config(patch=128, max_per_file=40, min_coverage=0.3, tissue={"max_white": 0.7})
     result = survey(tmp_path, found, "train", settings)
     patches = cut(tmp_path / found.file, result.candidates, result.facts)
     outside = [(x, patch) for x, patch in zip(corners(result, "dcis")[:, 0], patches, strict=True) if x < 0]
@@ -203,10 +203,10 @@ def test_a_fault_is_the_reason_why_a_slide_is_bad(tmp_path: Path, fault: str, re
 def test_one_damaged_tile_is_put_up_with_and_counted(tmp_path: Path):
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
     spoil_tiles(tmp_path / found.file, *range(7, 8))
-    result = survey(tmp_path, found, "train", SMALL.model_copy(update={"candidates": 50}), threads=2)
+    result = survey(tmp_path, found, "train", SMALL.model_copy(update={"max_per_file": 50}), threads=2)
     assert result.bad is None
     assert result.left_out["damaged"]["dcis"] >= 1
-    covered = coverage(corners(result, "dcis"), 128, area_of(np.array(rectangle(512, 256, 256, 256), float)))
+    covered = compute_coverage(corners(result, "dcis"), 128, compute_area(np.array(rectangle(512, 256, 256, 256), float)))
     assert covered.max() == 0
     assert len(cut(tmp_path / found.file, result.candidates, result.facts)) == len(result.candidates)
 
@@ -233,8 +233,8 @@ def test_cutting_from_a_slide_that_was_damaged_since_is_an_error(tmp_path: Path)
 
 def test_magnification_reads_a_coarser_level(tmp_path: Path):
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
-    result = survey(tmp_path, found, "train", slides(patch=64, magnification=5.0, candidates=4))
-    assert result.facts["view"] == {"level": 1, "pixels": 64, "side": 256.0, "patch": 64}
+    result = survey(tmp_path, found, "train", slides_config(patch=64, magnification=5.0, max_per_file=4))
+    assert result.facts["geometry"] == {"level": 1, "pixels": 64, "side": 256.0, "patch": 64}
     assert cut(tmp_path / found.file, result.candidates, result.facts).shape == (4, 64, 64, 3)
 
 
@@ -246,15 +246,15 @@ def test_overlay_shows_outlines_and_squares_where_they_are(tmp_path: Path):
         tmp_path,
         SlideFile(slide.name, annotation.name, "1"),
         "train",
-        slides(patch=128, tissue={"white": 1.0, "focus": 0.0}),
+        slides_config(patch=128, tissue={"max_white": 1.0, "min_focus": 0.0}),
     )
     blue, red = (0, 0, 255), (255, 0, 0)
     square = result.candidates[:1]
-    bare = overlay(slide, annotation, [], 128, {"dcis": blue}, side=640)
+    bare = draw_overlay(slide, annotation, [], 128, {"dcis": blue}, side=640)
     assert bare.shape == (512, 640, 3)
     assert bare[150, 100].tolist() == list(blue)
     assert bare[50, 300].tolist() == list(blue)
-    drawn = overlay(slide, annotation, square, 128, {"dcis": red}, side=640)
+    drawn = draw_overlay(slide, annotation, square, 128, {"dcis": red}, side=640)
     x, y = (int(square[0].place[axis] / 2) for axis in "xy")
     assert drawn[y + 30, x].tolist() == list(red)
     assert drawn[y, x + 30].tolist() == list(red)

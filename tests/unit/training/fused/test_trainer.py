@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from blindtune.config.training import Training
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch, total_wall_seconds
 from blindtune.datasets.base import Split
 from blindtune.models import mlp, pytorch, pytorch_modules
-from blindtune.training.base import BatchTrainer, EpochMetrics, Outcome, Training, TrainingOptions, TrainingTask
+from blindtune.training.base import BatchTrainer, EpochMetrics, Outcome, TrainingOptions, TrainingTask
 from blindtune.training.fused import loop as fused_course
 from blindtune.training.fused import trainer as fused
 from blindtune.training.fused.execution import CUDA, PROCESSOR
@@ -57,7 +58,7 @@ def task(
 ) -> TrainingTask:
     content = {"layers": 1, "units": 8, "activation": "tanh"} | (set_ or {})
     plan = Training(**({"epochs": 3, "batch_size": 64, "learning_rate": 0.02} | training))
-    return TrainingTask(mlp.architecture(content, (values,), classes), plan, content, seed, classes)
+    return TrainingTask(mlp.build_architecture(content, (values,), classes), plan, content, seed, classes)
 
 
 def together(jobs: Sequence[tuple[TrainingTask, TrainingOptions]], train: Split = TRAIN, dev: Split = DEV) -> list[Any]:
@@ -119,7 +120,7 @@ def groups(draw: st.DrawFn) -> tuple[list[tuple[TrainingTask, TrainingOptions]],
             loss=draw(st.sampled_from(LOSSES)),
         )
         seed = draw(st.integers(1, 10**6))
-        it = TrainingTask(mlp.architecture(content, (values,), classes), plan, content, seed, classes)
+        it = TrainingTask(mlp.build_architecture(content, (values,), classes), plan, content, seed, classes)
         jobs.append((it, draw(sessions())))
     return jobs, train, clouds(60, values, classes, 3)
 
@@ -131,8 +132,8 @@ def sessions(draw: st.DrawFn) -> TrainingOptions:
     def after_epoch(epoch: int, measures: EpochMetrics) -> str | None:
         return "no use" if epoch >= last else None
 
-    scoring = draw(st.sampled_from(["last", "best"]))
-    return TrainingOptions(scoring, Stopwatch(), after_epoch, keep_state=draw(st.booleans()))
+    score_epoch = draw(st.sampled_from(["last", "best"]))
+    return TrainingOptions(score_epoch, Stopwatch(), after_epoch, keep_state=draw(st.booleans()))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -283,7 +284,7 @@ def test_without_dropout_it_gives_the_model_of_the_pytorch_trainer(optimizer: st
 def test_a_devices_way_gives_the_same_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wider padding, masked in the gradient, and sums batch by batch; here without a device to record for."""
     jobs = [
-        (replace(it, architecture=mlp.architecture(values, (3,), 2)), session)
+        (replace(it, architecture=mlp.build_architecture(values, (3,), 2)), session)
         for it, session in many(24, epochs=2, learning_rate=0.003)
         for values in [it.hyperparameters | {"activation": ACTIVATIONS[it.seed % 10]}]
     ]
@@ -295,16 +296,16 @@ def test_a_devices_way_gives_the_same_models(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("shape", [(4, 5, 2), (6, 3)])
 def test_samples_of_any_shape_and_behind_a_view(shape: tuple[int, ...]) -> None:
-    from blindtune.views.base import AsFloats
+    from blindtune.views.samples import StoredSamples
 
     def stored(split: Split) -> Split:
         pixels = (split.x.reshape(len(split.y), *shape) * 20 + 100).clip(0, 255).astype(np.uint8)
         return Split(pixels, split.y)
 
     train, dev = (stored(clouds(count, int(np.prod(shape)), 2, count)) for count in (80, 40))
-    seen = [Split(AsFloats(split.x, shape), split.y) for split in (train, dev)]
+    seen = [Split(StoredSamples(split.x, shape), split.y) for split in (train, dev)]
     plain = [Split(split.x.astype(np.float32), split.y) for split in (train, dev)]
-    it = replace(task(), architecture=mlp.architecture({"layers": 1, "units": 8}, shape, 2))
+    it = replace(task(), architecture=mlp.build_architecture({"layers": 1, "units": 8}, shape, 2))
     outcome = FusedTrainer().train(it, *seen, TrainingOptions("last"))
     same(outcome, FusedTrainer().train(it, *plain, TrainingOptions("last")))
     eager = PyTorchTrainer().train(it, *plain, TrainingOptions("last"))
@@ -344,7 +345,7 @@ def test_an_order_and_a_dropout_of_their_own_for_each_epoch() -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_and_their_derivatives(name: str) -> None:
     z = torch.linspace(-8, 8, 64 * 6).view(64, 6).requires_grad_()
-    expected = pytorch_modules.activation(name, 1)(z) if name != "linear" else z * 1
+    expected = pytorch_modules.create_activation(name, 1)(z) if name != "linear" else z * 1
     upwards = torch.randn(64, 6, generator=torch.Generator().manual_seed(1))
     expected.backward(upwards)
     a, d = z.detach().clone(), upwards.clone()
@@ -368,8 +369,8 @@ def test_losses_and_their_derivatives(loss: str, output: str, classes: int) -> N
     rows = 11
     for trial in range(3):
         own = z[trial, :, :rows].T.clone().requires_grad_()
-        scores = pytorch_modules.activation(output, 1)(own) if output != "linear" else own
-        value = pytorch.loss(loss, scores, labels[trial, :rows], output == "linear")
+        scores = pytorch_modules.create_activation(output, 1)(own) if output != "linear" else own
+        value = pytorch.compute_loss(loss, scores, labels[trial, :rows], output == "linear")
         value.backward()  # type: ignore[no-untyped-call]
         sums, its = z[trial : trial + 1], labels[trial : trial + 1]
         s, d, shares = sums.clone(), torch.empty_like(sums), torch.zeros(16)

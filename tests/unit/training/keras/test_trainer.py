@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from blindtune.config.systems import Manual
+from blindtune.config.training import Training
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
 from blindtune.models import mlp
-from blindtune.study.setup import create_trainer
-from blindtune.training.base import Outcome, State, Training, TrainingOptions, TrainingTask
+from blindtune.training.base import Outcome, State, TrainingOptions, TrainingTask
 from blindtune.training.keras import backend as keras_backend
-from blindtune.views.base import AsFloats
+from blindtune.training.registry import create_trainer
+from blindtune.views.samples import StoredSamples
 from support.builders import TRAINERS, points
 
 TRAIN, DEV = Split(*points(400, 0)), Split(*points(200, 1))
@@ -28,14 +29,14 @@ BACKEND = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}[NA
 
 
 def trainer_of(name: Any) -> Any:
-    return create_trainer(Manual(kind="manual", model="mlp_m1", trainer=name))
+    return create_trainer(name)
 
 
 def task(seed: int = 7, **training: Any) -> TrainingTask:
     """Five steps in an epoch, the last one of fewer samples; with dropout."""
     settings = Training(**({"epochs": 3, "batch_size": 90, "learning_rate": 0.02} | training))
     values: dict[str, Any] = {"layers": 2, "units": 8, "activation": "tanh", "dropout_rate": 0.2}
-    return TrainingTask(mlp.architecture(values, (2,), 2), settings, values, seed, 2)
+    return TrainingTask(mlp.build_architecture(values, (2,), 2), settings, values, seed, 2)
 
 
 def train(trainer: Any, it: TrainingTask, train: Split = TRAIN, state: State | None = None) -> Outcome:
@@ -65,7 +66,7 @@ def test_a_trial_is_a_plain_fit() -> None:
     model = networks.build(architecture)
     model.compile(
         keras.optimizers.Adam(0.02),
-        networks.loss("cross_entropy", architecture, 2),
+        networks.create_loss("cross_entropy", architecture, 2),
         metrics=["sparse_categorical_accuracy"],
     )
     seed = derive("fit", it.seed, 0)
@@ -80,7 +81,7 @@ def test_a_trial_is_a_plain_fit() -> None:
         verbose=0,
     )
     ours = train(trainer, it)
-    assert digest_arrays(networks.weights_of(model)) == digest_arrays(ours.weights)
+    assert digest_arrays(networks.get_weights(model)) == digest_arrays(ours.weights)
     heard = model.history.history
     assert [epoch.dev_loss for epoch in ours.curve] == heard["val_loss"]
     assert [epoch.train_loss for epoch in ours.curve] == heard["loss"]
@@ -93,7 +94,7 @@ def test_a_trial_is_a_plain_fit() -> None:
 @pytest.mark.parametrize("shown", [False, True])
 @pytest.mark.parametrize("at_once", [2, 3, 5, 50])
 def test_steps_at_once_change_no_record(at_once: int, shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    split = replace(TRAIN, x=AsFloats(TRAIN.x, (2,))) if shown else TRAIN
+    split = replace(TRAIN, x=StoredSamples(TRAIN.x, (2,))) if shown else TRAIN
     one, other = trainer_of(NAME), trainer_of(NAME)
     monkeypatch.setattr(one, "at_once", lambda steps: 1)
     monkeypatch.setattr(other, "at_once", lambda steps: at_once)
@@ -130,7 +131,7 @@ def test_a_training_is_stopped_after_an_epoch_however_many_steps_go_at_once(
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
 @pytest.mark.parametrize("shown", [False, True])
 def test_a_used_model_trains_as_a_new_one(shown: bool, optimizer: str) -> None:
-    split = replace(TRAIN, x=AsFloats(TRAIN.x, (2,))) if shown else TRAIN
+    split = replace(TRAIN, x=StoredSamples(TRAIN.x, (2,))) if shown else TRAIN
     used, it = trainer_of(NAME), task(optimizer=optimizer)
     train(used, task(8, optimizer=optimizer, learning_rate=0.5, epochs=1), split)
     alone, again = (train(trainer, it, split) for trainer in (trainer_of(NAME), used))

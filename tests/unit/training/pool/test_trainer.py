@@ -16,19 +16,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from blindtune.config.systems import Tuned
+from blindtune.config.training import Training
 from blindtune.core.arrays import open_array
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial
 from blindtune.study import setup as plans
-from blindtune.training.base import BatchTrainer, Training, TrainingOptions, TrainingTask
+from blindtune.training.base import BatchTrainer, TrainingOptions, TrainingTask
 from blindtune.training.pool import shared_arrays as pool_arrays
 from blindtune.training.pool import worker_process as pool_process
 from blindtune.training.pool.scheduling import SLACK, balanced, cost_of
 from blindtune.training.pool.shared_arrays import Mapped
 from blindtune.training.pool.trainer import Pool
-from blindtune.views.base import AsFloats
+from blindtune.views.samples import StoredSamples
 from support import pool_trainers
 from support.builders import prepared
 from support.curve_trainer import CurveTrainer, ManyCurves, Runner
@@ -263,7 +264,7 @@ def test_a_pool_that_is_left_early_ends_what_is_under_way_and_goes_on() -> None:
 def test_a_mapped_array_travels_as_its_file(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(400_000, dtype=np.int16).reshape(-1, 4))
     x = open_array(tmp_path / "x.npy")
-    sent = Mapped((Split(AsFloats(x, (4,)), x[:, 0].copy()), x))
+    sent = Mapped((Split(StoredSamples(x, (4,)), x[:, 0].copy()), x))
     assert len(sent.pickled) < 2_000_000, "labels and the rows that are seen, but no samples"
     split, again = loads(sent.pickled)
     assert isinstance(again, np.memmap) and not again.flags.writeable and again.filename == x.filename
@@ -349,9 +350,9 @@ def test_parts_stay_whole_where_they_keep_workers_busy() -> None:
 
 
 def test_a_promoted_trial_costs_what_it_adds() -> None:
-    from blindtune.models.mlp import architecture
+    from blindtune.models.mlp import build_architecture
     from blindtune.training.base import State
 
-    task = TrainingTask(architecture({"layers": 1, "units": 3}, (2,), 2), Training(epochs=5), {}, 1, 2)
+    task = TrainingTask(build_architecture({"layers": 1, "units": 3}, (2,), 2), Training(epochs=5), {}, 1, 2)
     assert cost_of(task, TrainingOptions("last")) == 5 * (2 * 3 + 3 + 3 * 2 + 2)
     assert cost_of(task, TrainingOptions("last", state=State(3, {}))) == 2 * 17

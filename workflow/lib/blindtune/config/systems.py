@@ -1,21 +1,19 @@
-"""The systems that are compared: baselines, manual models and tuners, as the config declares them."""
+"""The config of the systems that are compared: reference models, manual models and tuners."""
 
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from blindtune.config.training import Training, TrainingOverrides
-from blindtune.core.code_digest import digest_of
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import Strict, load, nearest, parse
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName, load_family
 from blindtune.models.layers import Dense, Layer
-from blindtune.search_space import ChoiceDimension, Hyperparameters, Space, Value
+from blindtune.search_space import ChoiceDimension, Space, Value
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
-from blindtune.tuners.registry import TUNERS, tuner_config_type
+from blindtune.tuners.registry import tuner_config_type
 from blindtune.views.config import CropsView, SamplesView
 from blindtune.views.registry import NetworkView, ReferenceView
 
@@ -23,16 +21,6 @@ if TYPE_CHECKING:
     from blindtune.tuners.base import TunerConfig as AnyTunerConfig
 else:
     AnyTunerConfig = tuner_config_type()
-
-#: Modules that determine records too, but import far more than any one system needs.
-_ALONE = (
-    "blindtune.study.search",
-    "blindtune.study.pending",
-    "blindtune.study.setup",
-    "blindtune.core.seeds",
-    "blindtune.core.budget",
-    "blindtune.models.families",
-)
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -49,20 +37,13 @@ class _System(Strict):
 
     @property
     def environment(self) -> str:
-        """The environment of ``envs/`` that the system needs."""
+        """The file of ``envs/``, without its suffix, in which the system runs."""
         raise NotImplementedError
 
     def files(self) -> dict[str, Path]:
-        """The data files that define the system, by a short name."""
+        """Return the data files that define the system, by a short name."""
         return {}
 
-    def modules(self) -> tuple[str, ...]:
-        """The modules that turn its config into trained models; a change of them makes its records void."""
-        raise NotImplementedError
-
-    def code_digest(self) -> str:
-        """Identifies the code that determines the records of the system's studies."""
-        return digest_of(*self.modules(), alone=_ALONE)
 
 
 class _Reference(_System):
@@ -72,12 +53,9 @@ class _Reference(_System):
 
     @property
     def environment(self) -> str:
-        """That of the models of scikit-learn."""
+        """The environment of scikit-learn's models."""
         return "scikit"
 
-    def modules(self) -> tuple[str, ...]:
-        """The trainer and the view."""
-        return ("blindtune.training.sklearn", MODULES[self.view.kind])
 
 
 class _Network(_System):
@@ -97,10 +75,6 @@ class _Network(_System):
         """The environment of the trainer."""
         return TRAINERS[self.trainer].environment
 
-    @property
-    def _trainer_module(self) -> str:
-        return TRAINERS[self.trainer].module
-
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
         if isinstance(self.view, CropsView):
@@ -109,7 +83,7 @@ class _Network(_System):
 
 
 class Knn(_Reference):
-    """k-nearest neighbours; with several candidates, the best on dev."""
+    """k-nearest neighbors; of several candidates, the best on dev is chosen."""
 
     kind: Literal["knn"]
     n_neighbors: list[PositiveInt] = Field(min_length=1, description="k; of several, the best on dev is chosen")
@@ -119,13 +93,9 @@ class Knn(_Reference):
         """The trainer of k-nearest neighbours."""
         return self.kind
 
-    def candidates(self) -> list[Hyperparameters]:
-        """Return every set to try, under the names that enter the seeds of trials."""
-        return [{"neighbours": n_neighbors} for n_neighbors in self.n_neighbors]
-
 
 class RandomForest(_Reference):
-    """A random forest; with several candidates, the best on dev."""
+    """A random forest; of several candidates, the best on dev is chosen."""
 
     kind: Literal["random_forest"]
     n_estimators: list[PositiveInt] = Field(default=[100], min_length=1, description="number of trees")
@@ -143,30 +113,14 @@ class RandomForest(_Reference):
             raise ValueError("max_depth: must be 0 (no limit) or more")
         return self
 
-    def candidates(self) -> list[Hyperparameters]:
-        """Return every combination to try, under the names that enter the seeds of trials."""
-        return [
-            {"trees": n_estimators, "max_depth": depth, "min_samples_leaf": leaf}
-            for n_estimators, depth, leaf in product(self.n_estimators, self.max_depth, self.min_samples_leaf)
-        ]
-
 
 class ClosedLoop(Strict):
-    """KNN and RNF, fitted and scored on the samples of one split; the lower error is the estimate."""
+    """A KNN and a random forest, each fitted and scored on the same split; the lower error is the estimate."""
 
     n_neighbors: PositiveInt = Field(description="k")
     n_estimators: PositiveInt = Field(default=100, description="number of trees")
     max_depth: int = Field(default=0, ge=0, description="levels of a tree; 0: no limit")
     min_samples_leaf: PositiveInt = Field(default=1, description="fewest samples in a leaf")
-
-    def hyperparameters(self) -> Hyperparameters:
-        """Return the arguments of both models, under the names that enter the seed of the estimate."""
-        return {
-            "neighbours": self.n_neighbors,
-            "trees": self.n_estimators,
-            "max_depth": self.max_depth,
-            "min_samples_leaf": self.min_samples_leaf,
-        }
 
 
 class Bayes(_Reference):
@@ -177,14 +131,6 @@ class Bayes(_Reference):
     dev: ClosedLoop = Field(description="on dev")
     eval: ClosedLoop = Field(description="on eval; computed by decode, not before")
 
-    def hyperparameters(self) -> dict[str, Hyperparameters]:
-        """Return the arguments of the estimate of each split."""
-        return {name: getattr(self, name).hyperparameters() for name in ("train", "dev", "eval")}
-
-    def modules(self) -> tuple[str, ...]:
-        """The estimates and the view."""
-        return ("blindtune.baselines.estimators", MODULES[self.view.kind])
-
 
 class Manual(_Network):
     """A model that an expert designed, or one that nobody tuned."""
@@ -192,16 +138,13 @@ class Manual(_Network):
     kind: Literal["manual"]
     model: str = Field(description="a file of resources/models without its .yaml, or the path of your own")
     training: TrainingOverrides = Field(
-        default=TrainingOverrides(), description="replaces settings of the model's file"
+        default=TrainingOverrides(), description="replaces settings of the model's file, key by key"
     )
 
-    def modules(self) -> tuple[str, ...]:
-        """The trainer and the view."""
-        return (self._trainer_module, MODULES[self.view.kind])
 
     def files(self) -> dict[str, Path]:
-        """The model's file."""
-        return {"model": resource("models", self.model)}
+        """Return the model's file."""
+        return {"model": find_resource("models", self.model)}
 
 
 class Tuned(_Network):
@@ -220,32 +163,29 @@ class Tuned(_Network):
         default=Training(), description="how each trial is trained; dimensions of the space take precedence"
     )
 
-    def modules(self) -> tuple[str, ...]:
-        """The trainer, the view, the tuner and the family."""
-        return (
-            self._trainer_module,
-            MODULES[self.view.kind],
-            TUNERS[self.tuner.library].module,
-            f"blindtune.models.{self.family}",
-        )
 
     def files(self) -> dict[str, Path]:
-        """The search space's file."""
-        return {"space": resource("spaces", self.space)}
+        """Return the search space's file."""
+        return {"space": find_resource("spaces", self.space)}
 
 
 System = Annotated[Knn | RandomForest | Bayes | Manual | Tuned, Field(discriminator="kind")]
 
 
 class ManualModel(Strict):
-    """The file of a manual model; the output layer, one logit per class, is added to its layers."""
+    """The content of a manual model's file; the output layer, one logit per class, is added to its layers."""
 
     layers: list[Layer] = Field(description="from input to the last hidden layer")
     training: Training = Field(description="the expert's settings")
 
 
-def resource(folder: str, name: str) -> Path:
-    """The file that a config names: one that ships, or a path that ends in .yaml."""
+def find_resource(folder: str, name: str) -> Path:
+    """Return the file that a config names: one that ships, or a path that ends in .yaml.
+
+    Args:
+        folder: below ``resources/``.
+        name: a file of the folder without its suffix, or a path.
+    """
     return Path(name) if name.endswith((".yaml", ".yml")) else RESOURCES / folder / f"{name}.yaml"
 
 

@@ -1,49 +1,80 @@
-"""Digests of library code: what must be done again when a module changes, and what need not.
+"""Digests of code: what must be done again when a module changes, and what need not.
 
-Snakemake does not see the modules that a script imports. A rule's ``params`` hold the digest of the modules
-that determine its output, found by following the imports; comments and white space do not count.
+Snakemake does not see the modules that a script imports. A rule's ``params`` hold the digest of the modules that
+determine its output. They are found by following imports from the rule's entry modules, at the top of a module or in
+a function; comments and white space do not count. `blindtune.stages` says which modules a rule starts from.
 """
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 
+#: Modules and packages that are in no digest and are not followed, and why.
+NOT_DIGESTED = {
+    "blindtune.config": "declares the config; its values are among the params of every rule that uses them",
+    "blindtune.core.job_log": "writes logs; no record depends on them",
+    "blindtune.core.progress": "shows progress; no record depends on it",
+    "blindtune.core.registry": "finds modules; the modules that it finds are digested",
+    "blindtune.datasets.registry": "names the sources; the module of the source in use is digested",
+    "blindtune.models.families": "names the families; the module of the family in use is digested",
+    "blindtune.training.pool": "decides where a trial is trained; tests prove that its record does not depend on it",
+    "blindtune.training.registry": "names the trainers; the module of the trainer in use is digested",
+    "blindtune.tuners.registry": "names the tuners; the module of the tuner in use is digested",
+    "blindtune.views.registry": "names the views; the module of the view in use is digested",
+}
 
-def digest_of(*modules: str, alone: tuple[str, ...] = ()) -> str:
-    """The sha256 over code.
+#: Exceptions from `NOT_DIGESTED`: what they compute is in no param.
+DIGESTED = {"blindtune.config.training"}
+
+
+def digest_of(*modules: str, without: Iterable[str] = ()) -> str:
+    """Return the sha256 over the code of modules and of everything that they import.
 
     Args:
-        modules: ``blindtune.x``, each with every module of blindtune that it imports, at any depth.
-        alone: modules that count without their imports, such as one that picks among trainers.
+        *modules: dotted names, of blindtune or of another package that adds a kind.
+        without: modules that are left out and not followed.
     """
     total = hashlib.sha256()
-    for module in sorted(closure(*modules) | set(alone)):
+    for module in sorted(closure(*modules, without=without)):
         total.update(f"{module}|{_parsed(module)[0]}|".encode())
     return total.hexdigest()
 
 
-def closure(*modules: str) -> set[str]:
-    """``modules`` and every module of blindtune that they import, at any depth."""
+def closure(*modules: str, without: Iterable[str] = ()) -> set[str]:
+    """Return modules and every module of their packages, or of blindtune, that they import at any depth.
+
+    Args:
+        *modules: dotted names.
+        without: modules that are left out and not followed, next to those of `NOT_DIGESTED`.
+    """
+    packages = {"blindtune", *(module.partition(".")[0] for module in modules)}
+    left_out = set(without)
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in found:
-            found.add(module)
-            waiting += [name for name in _parsed(module)[1] if name.startswith("blindtune")]
+        if module in found or module in left_out or not is_digested(module):
+            continue
+        found.add(module)
+        waiting += [name for name in _parsed(module)[1] if name.partition(".")[0] in packages and _exists(name)]
     return found
 
 
-def imports(module: str) -> set[str]:
-    """Every module that ``module`` imports itself, at its top or in a function."""
-    return set(_parsed(module)[1])
+def is_digested(module: str) -> bool:
+    """Return whether a module counts where it is imported; `NOT_DIGESTED` says which do not."""
+    if module in DIGESTED:
+        return True
+    return not any(module == name or module.startswith(f"{name}.") for name in NOT_DIGESTED)
 
 
 @cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of a module and every name that it imports, which may be a module or a member of one."""
     tree = ast.parse(_path(module).read_text(encoding="utf-8"))
     names = {name for node in ast.walk(tree) for name in _names(node)}
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(names))
@@ -53,16 +84,30 @@ def _names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:
-        below = [f"{node.module}.{alias.name}" for alias in node.names]
-        return [node.module, *(name for name in below if name.startswith("blindtune") and _is_module(name))]
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return []
 
 
-def _is_module(name: str) -> bool:
-    path = _ROOT.parent.joinpath(*name.split("."))
-    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+def _exists(name: str) -> bool:
+    """Return whether a name is a module and not a member of one."""
+    if name.partition(".")[0] == "blindtune":
+        path = _own_path(name)
+        return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # its parent is a module, not a package
+        return False
 
 
 def _path(module: str) -> Path:
-    path = _ROOT.parent.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if module.partition(".")[0] == "blindtune":
+        path = _own_path(module)
+        return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    spec = find_spec(module)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise ModuleNotFoundError(f"{module}: has no source file, so its code cannot be digested")
+    return Path(spec.origin)
+
+
+def _own_path(module: str) -> Path:
+    return _ROOT.parent.joinpath(*module.split("."))

@@ -14,16 +14,16 @@ from pydantic import TypeAdapter
 
 from blindtune.baselines import estimators as baselines
 from blindtune.config.systems import System
+from blindtune.config.training import Training
 from blindtune.core.arrays import digest_arrays, read_weights, write_npz
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
-from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared, open_split
 from blindtune.decoding.ledger import Ledger, now
 from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions
 from blindtune.records.model_card import ModelCard, read_card
-from blindtune.training.base import Predict, Training, TrainingTask
+from blindtune.training.base import Predict, TrainingTask
 from blindtune.training.registry import create_trainer
 from blindtune.views.apply import make_view
 
@@ -77,7 +77,7 @@ class FrozenModel:
     def predict(self) -> Predict:
         """From stored samples to labels; rebuilt from card and weights when it is first asked."""
         card, train = self.card, self.data.train
-        look = make_view(self.settings.sees, self.data)
+        look = make_view(self.settings.view, self.data)
         weights = {}
         if card.weights:
             weights = read_weights(self.folder / card.weights, str(card.weights_sha256))
@@ -101,7 +101,7 @@ def decode_to_files(
     manifest: Path,
     sealed: Path,
     ledger: Path,
-    repeats: bool,
+    allow_repeats: bool,
     points: int,
     folder: Path,
     report: Report,
@@ -125,7 +125,7 @@ def decode_to_files(
         UserError, SecondLook: as `decode`.
     """
     model = FrozenModel(read_card(card), card.parent, open_prepared(manifest), workers)
-    look, answers = decode(model, sealed, Ledger(ledger), repeats, report)
+    look, answers = decode(model, sealed, Ledger(ledger), allow_repeats, report)
     decisions = {}
     if answers is not None and model.data.sample_shape == (2,):
         decisions = surface(model, points)
@@ -135,7 +135,7 @@ def decode_to_files(
 
 
 def decode(
-    model: FrozenModel, sealed: Path, ledger: Ledger, repeats: bool, report: Report
+    model: FrozenModel, sealed: Path, ledger: Ledger, allow_repeats: bool, report: Report
 ) -> tuple[DecodeResult, Predictions | None]:
     """Let a frozen model take its one look at eval, or answer from the ledger if it has.
 
@@ -160,7 +160,7 @@ def decode(
         report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; no new look")
         return known, _kept(ledger, known)
     _check_same_data(card, model.data)
-    blind = ledger.begin(card.study, frozen, seal.sha256, repeats)
+    blind = ledger.begin(card.study, frozen, seal.sha256, allow_repeats)
     look, answers = _look(model, seal, blind)
     ledger.finish(look, answers)
     report(f"{card.study}: looked at eval once, error {look.error:.2%} on {look.samples} samples")
@@ -197,7 +197,7 @@ def _look(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, Pr
         "looked": now(),
     }
     if card.kind == "bayes":
-        x = make_view(model.settings.sees, model.data)(split.x)
+        x = make_view(model.settings.view, model.data)(split.x)
         values, seed = card.hyperparameters["eval"], card.model_seed
         estimates = baselines.bayes_estimates(np.asarray(x), split.y, values, seed, model.workers)
         return (
@@ -255,25 +255,3 @@ def surface(model: FrozenModel, points: int) -> dict[str, NDArray[Any]]:
     grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
     label = model.predict(grid).astype(np.int16).reshape(points, points)
     return {"x": axes[0], "y": axes[1], "label": label}
-
-
-def sample_splits(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[str, NDArray[Any]]:
-    """Up to ``points`` samples of each split, drawn at random, for a figure of all three.
-
-    Called when every model of the dataset is frozen: nothing can learn from it any more.
-
-    Returns:
-        ``<split>_x`` (samples, 2) and ``<split>_y`` (samples,) for train, dev and eval; nothing for data of other than
-        two features, whose seal stays closed.
-    """
-    if data.sample_shape != (2,):
-        return {}
-    seal = read_seal(sealed)
-    ledger.note_picture(data.name, seal.sha256)
-    splits = {"train": data.train, "dev": data.dev, "eval": seal.open()}
-    arrays: dict[str, NDArray[Any]] = {}
-    for name, split in splits.items():
-        # Files may be sorted by class: the first samples would show one class alone.
-        chosen = np.random.default_rng(derive("picture", data.name, name)).permutation(len(split.y))[:points]
-        arrays[f"{name}_x"], arrays[f"{name}_y"] = split.x[chosen], split.y[chosen]
-    return arrays

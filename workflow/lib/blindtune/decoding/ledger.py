@@ -48,7 +48,7 @@ class Ledger:
             entries.append(self._parse(rest, len(lines) + 1))
         return entries
 
-    def begin(self, study: str, frozen: str, sealed: str, repeats: bool) -> bool:
+    def begin(self, study: str, frozen: str, sealed: str, allow_repeats: bool) -> bool:
         """Write down that a look begins.
 
         Returns:
@@ -59,7 +59,7 @@ class Ledger:
         """
         with self._locked():
             others = [entry for entry in self._looks(study, sealed) if entry["frozen_sha256"] != frozen]
-            if others and not repeats:
+            if others and not allow_repeats:
                 raise RepeatedDecodeError(_refusal(study, others[0]["time"]))
             self._append({"event": "begun", "study": study, "frozen_sha256": frozen, "eval_sha256": sealed})
             return not others
@@ -140,7 +140,8 @@ def _refusal(study: str, when: str) -> str:
     return (
         f"{study}: another model of this study looked at this eval data at {when}; a second look would not be blind. "
         "Put back the config and code that gave the first model, or give the changed system a name of its own, "
-        f"or allow it by name with 'repeats: [{dataset}/{system}]', and the report will mark its row as not blind."
+        f"or allow it by name with 'allow_repeated_decode: [{dataset}/{system}]', and the report will mark its row as "
+        "not blind."
     )
 
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 
+
 class GroupErrors(BaseModel):
     """What was wrong among the eval samples of one group, such as a patient."""
 

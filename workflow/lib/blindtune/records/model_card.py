@@ -5,13 +5,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.core.timing import CpuWallTime
 from blindtune.core.validation import parse_json
 from blindtune.models.architecture import Architecture
-from blindtune.training.base import Training
 
 
 class Spent(BaseModel):
@@ -33,9 +33,9 @@ class ModelCard(BaseModel):
     system: str
     seed: int
     kind: str = Field(description="knn, random_forest, bayes, manual or tuner")
-    published: str | None = Field(description="the row of the published Table 3 beside which it stands")
+    paper_row: str | None = Field(description="the row of the published Table 3 beside which it stands")
     settings: dict[str, Any] = Field(description="the system's part of the config")
-    scoring: str
+    score_epoch: str
     budget: Budget | None = Field(description="what a tuner was given; null where nothing is tuned")
     data_sha256: str = Field(description="identifies train and dev")
     classes: int

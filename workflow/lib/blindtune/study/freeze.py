@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.baselines import estimators as baselines
 from blindtune.config.study import Study
-from blindtune.config.systems import Bayes, Tuned
+from blindtune.config.systems import Tuned
 from blindtune.core.errors import UserError
-from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard, Spent
 from blindtune.records.trial import Trial, best
 from blindtune.study.checkpoints import WeightStore, file_name
+from blindtune.study.identity import card_identity
 from blindtune.study.search import Search
 from blindtune.study.setup import SearchSetup
 from blindtune.training.base import Predict, Trainer, TrainingTask
@@ -50,7 +49,7 @@ def freeze(
     weights = _weights(search, store, chosen, task)
     predict = rebuilt(study.id, data, plan.trainer, task, weights, chosen)
     return ModelCard(
-        **_identity(study, data),
+        **card_identity(study, data),
         budget=study.budget if isinstance(study.settings, Tuned) else None,
         trial=chosen.number,
         hyperparameters=hyperparameters,
@@ -66,39 +65,6 @@ def freeze(
         spent=_spent(trials),
         exhausted=exhausted,
         versions={"python": platform.python_version(), **plan.trainer.versions()},
-    )
-
-
-def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> ModelCard:
-    """The card of an estimate: nothing is trained, train and dev are measured each by itself, on ``workers`` cores."""
-    values = settings.model_dump(mode="json", include={"train", "dev", "eval"})
-    seed = derive("trial", study.dataset, study.seed, values)
-    clock = Stopwatch()
-    with clock.measure("evaluate"):
-        estimates = {
-            name: baselines.bayes_estimates(np.asarray(split.x), split.y, values[name], seed, workers)
-            for name, split in (("train", data.train), ("dev", data.dev))
-        }
-    import sklearn
-
-    return ModelCard(
-        **_identity(study, data),
-        budget=None,
-        trial=None,
-        hyperparameters=values,
-        architecture=None,
-        training=None,
-        model_seed=seed,
-        parameters=None,
-        train_error=estimates["train"]["closed_loop"],
-        dev_error=estimates["dev"]["closed_loop"],
-        estimates=estimates,
-        weights=None,
-        weights_sha256=None,
-        statuses={},
-        spent=Spent(trials=0, epochs=0, seconds=clock.seconds),
-        exhausted=False,
-        versions={"python": platform.python_version(), "scikit-learn": sklearn.__version__},
     )
 
 
@@ -143,19 +109,3 @@ def _spent(trials: list[Trial]) -> Spent:
         for part, seconds in trial.seconds.items():
             total.add(part, seconds.wall, seconds.cpu)
     return Spent(trials=len(trials), epochs=sum(trial.epochs for trial in trials), seconds=total.seconds)
-
-
-def _identity(study: Study, data: Prepared) -> dict[str, Any]:
-    return {
-        "study": study.id,
-        "config": study.config,
-        "dataset": study.dataset,
-        "system": study.system,
-        "seed": study.seed,
-        "kind": study.settings.kind,
-        "published": study.settings.published,
-        "settings": study.settings.model_dump(mode="json"),
-        "scoring": study.scoring,
-        "data_sha256": data.sha256,
-        "classes": len(data.classes),
-    }

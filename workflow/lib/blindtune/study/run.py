@@ -20,7 +20,8 @@ from blindtune.records.model_card import ModelCard, write_card
 from blindtune.records.trial import Trial, TrialLog
 from blindtune.study.budget_tracker import BudgetTracker
 from blindtune.study.checkpoints import WeightStore
-from blindtune.study.freeze import estimate, freeze
+from blindtune.study.estimate import estimate
+from blindtune.study.freeze import freeze
 from blindtune.study.search import Listener, Search, line
 from blindtune.study.setup import SearchSetup, plan
 from blindtune.views.apply import apply_view
@@ -51,7 +52,7 @@ def run(
             files are wrong.
     """
     _claim(study, data, files, code, folder, job_log)
-    data = apply_view(study.settings.sees, data)
+    data = apply_view(study.settings.view, data)
     if isinstance(study.settings, Bayes):
         card = estimate(study, study.settings, data, workers)
     else:
@@ -68,9 +69,9 @@ def _search(study: Study, data: Prepared, planned: SearchSetup, folder: Path, jo
     torn = log.mend()
     if torn:
         job_log.info(f"{study.id}: an unfinished last record was set aside in {torn}; its trial is run again")
-    store = WeightStore(folder, study.keep)
+    store = WeightStore(folder, study.keep_best)
     listener = _listener(study, planned, job_log)
-    search = Search(study.id, study.seed, study.scoring, data, planned, log, store, listener)
+    search = Search(study.id, study.seed, study.score_epoch, data, planned, log, store, listener)
     if search.recorded:
         job_log.info(f"{study.id}: goes on from {len(search.recorded)} recorded trials")
     trials, exhausted = search.run()
@@ -115,7 +116,7 @@ def _claim(study: Study, data: Prepared, files: dict[str, Path], code: str, fold
 def _protocol(study: Study, data: Prepared, files: dict[str, Path], code: str) -> dict[str, Any]:
     """Everything that determines the records; what differs in it makes another study."""
     # A label changes no record; a larger budget goes on from the records, where the tuner does not plan by it.
-    free: dict[str, Any] = {"keep": True, "settings": {"published"}}
+    free: dict[str, Any] = {"keep_best": True, "settings": {"paper_row"}}
     if not (isinstance(study.settings, Tuned) and study.settings.tuner.depends_on_budget):
         free["budget"] = True
     return {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from blindtune.config.training import ScoreEpoch
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json
@@ -14,7 +15,7 @@ from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
 from blindtune.models.architecture import check
-from blindtune.models.layers import Invalid
+from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog, best
 from blindtune.study.budget_tracker import BudgetTracker
 from blindtune.study.checkpoints import WeightStore
@@ -23,7 +24,6 @@ from blindtune.study.setup import SearchSetup
 from blindtune.training.base import (
     BatchTrainer,
     Outcome,
-    Scoring,
     State,
     TrainingOptions,
     TrainingTask,
@@ -56,7 +56,7 @@ class Search:
         self,
         name: str,
         seed: int,
-        scoring: Scoring,
+        score_epoch: ScoreEpoch,
         data: Prepared,
         plan: SearchSetup,
         log: TrialLog,
@@ -65,7 +65,7 @@ class Search:
     ) -> None:
         self._name = name
         self._seed = seed
-        self._scoring = scoring
+        self._score_epoch = score_epoch
         self._data = data
         self._plan = plan
         self._log = log
@@ -112,7 +112,7 @@ class Search:
             UserError: it gives other weights than were recorded.
         """
         task = self.task_of(trial)
-        session = TrainingOptions(self._scoring, state=self._state_before(trial), keep_state=keep_state)
+        session = TrainingOptions(self._score_epoch, state=self._state_before(trial), keep_state=keep_state)
         outcome = self._plan.trainer.train(task, self._data.train, self._data.dev, session)
         if digest_arrays(outcome.weights) != trial.weights_sha256:
             raise UserError(f"{self._name}: trial {trial.number}, trained again, gives other weights than recorded.")
@@ -161,7 +161,7 @@ class Search:
         try:
             if task.architecture is not None:
                 check(task.architecture, task.classes)
-        except Invalid as error:
+        except InvalidModelError as error:
             return task, error
         return task, None
 
@@ -243,7 +243,7 @@ class Search:
 
         proposal = asked.proposal
         state = self._state_of(self._trials[proposal.parent or 0]) if self._before(proposal) else None
-        return TrainingOptions(self._scoring, asked.clock, after_epoch, state, self._plan.resumes_trials)
+        return TrainingOptions(self._score_epoch, asked.clock, after_epoch, state, self._plan.resumes_trials)
 
     def _splits(self, proposal: Proposal) -> tuple[Split, Split]:
         """What a proposal is trained and scored on."""

@@ -5,25 +5,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from blindtune.config.systems import (
-    Knn,
-    Manual,
-    ManualModel,
-    RandomForest,
-    System,
-    TrainingOverrides,
-    Tuned,
-    read_space,
-)
+from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, System, Tuned, read_space
+from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.seeds import derive
 from blindtune.core.validation import load
 from blindtune.datasets.prepared import Prepared
-from blindtune.models.architecture import Architecture, without_impossible
-from blindtune.models.families import BUILD
+from blindtune.models.architecture import Architecture, skip_invalid_layers
+from blindtune.models.families import load_family
 from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import Hyperparameters
-from blindtune.training.base import BatchTrainer, Trainer, Training, TrainingTask
+from blindtune.study.candidates import list_candidates
+from blindtune.training.base import BatchTrainer, Trainer, TrainingTask
 from blindtune.training.pool.trainer import Pool
 from blindtune.training.registry import create_trainer
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
@@ -84,7 +77,7 @@ def plan(
         return task_of(settings, model, dataset, seed, data, values)
 
     if isinstance(settings, Knn | RandomForest):
-        return _of_list(trainer, settings.candidates(), task)
+        return _of_list(trainer, list_candidates(settings), task)
     if isinstance(settings, Manual) and model is not None:
         return _of_list(trainer, [manual_hyperparameters(model, settings.training)], task)
     if isinstance(settings, Tuned) and budget is not None:
@@ -140,8 +133,8 @@ def _of_list(
 
 
 def _architecture(settings: Tuned, values: Hyperparameters, data: Prepared) -> Architecture:
-    built = BUILD[settings.family](values, data.sample_shape, len(data.classes))
-    return without_impossible(built) if settings.impossible == "leave_out" else built
+    built = load_family(settings.family).build(values, data.sample_shape, len(data.classes))
+    return skip_invalid_layers(built) if settings.invalid_layers == "skip" else built
 
 
 def manual_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Hyperparameters:

@@ -11,23 +11,23 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets.eeg import discovery as corpus
 from blindtune.datasets.eeg import edf_header as headers
-from blindtune.datasets.eeg.config import FaultName, StandIn
+from blindtune.datasets.eeg.config import EegCorruption, SimulatedEegConfig
 from blindtune.datasets.eeg.simulated import corpus as standin
 from blindtune.datasets.eeg.simulated.corruptions import CHANGES
 from support.eeg_files import eeg
 
-FAULTS = list(get_args(FaultName))
+FAULTS = list(get_args(EegCorruption))
 LAYOUTS = {
     "v1": r"edf/(train|dev_test)/0[123]_tcp_\w+/\d{3}/(\d{8})/s\d{3}_\d{4}_\d\d_\d\d/\2_s\d{3}_t\d{3}\.edf",
     "v2": r"edf/(train|dev|eval)/([a-z]{8})/s\d{3}_\d{4}/0[123]_tcp_\w+/\2_s\d{3}_t\d{3}\.edf",
 }
 
 
-def small(**changes: Any) -> StandIn:
-    return StandIn(**{"patients": 6, "recordings": 1, "seconds": 60, "faults": []} | changes)
+def small(**changes: Any) -> SimulatedEegConfig:
+    return SimulatedEegConfig(**{"patients": 6, "recordings": 1, "seconds": 60, "faults": []} | changes)
 
 
-def make(settings: StandIn, folder: Path, files: list[str] | None = None) -> dict[str, str]:
+def make(settings: SimulatedEegConfig, folder: Path, files: list[str] | None = None) -> dict[str, str]:
     """Write the corpus; the digest of each file."""
     for file in standin.files(settings) if files is None else files:
         standin.write(settings, file, folder)

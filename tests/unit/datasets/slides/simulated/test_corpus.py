@@ -7,17 +7,16 @@ import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS, Sizes
-from blindtune.datasets.corpus.survey import Survey, bad_files, check_bad, check_groups
-from blindtune.datasets.slides.config import FAULTS, MadeSlides, Splitting
-from blindtune.datasets.slides.discovery import SlideFile, find, splits_of
-from blindtune.datasets.slides.discovery import slides as found_slides
-from blindtune.datasets.slides.features import architecture
-from blindtune.datasets.slides.simulated.corpus import files, plan, write
+from blindtune.datasets.corpus.survey import Survey, check_bad_fraction, check_groups, list_bad_files
+from blindtune.datasets.slides.config import CORRUPTIONS, SimulatedSlidesConfig, SplittingConfig
+from blindtune.datasets.slides.discovery import SlideFile, assign_splits, find_slides, parse_paths
+from blindtune.datasets.slides.features import compute_stain_texture
+from blindtune.datasets.slides.simulated.corpus import SlidesSimulator, list_slides
 from blindtune.datasets.slides.survey import cut, survey
-from support.slide_files import slides
+from support.slide_files import slides_config
 
-SETTINGS = MadeSlides(patients=Sizes(train=4, dev=2, eval=2), side=1024, faults=list(FAULTS))
-PATCHES = slides(patch=128)
+SETTINGS = SimulatedSlidesConfig(patients=Sizes(train=4, dev=2, eval=2), side=1024, faults=list(CORRUPTIONS))
+PATCHES = slides_config(patch=128)
 
 
 #: The list of bad files of this corpus, by the patient's digits and the slide's number.
@@ -33,8 +32,8 @@ GOLDEN = {
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("slides")
-    for file in files(SETTINGS):
-        write(SETTINGS, file, folder)
+    for file in SlidesSimulator(SETTINGS).list_files():
+        SlidesSimulator(SETTINGS).write(file, folder)
     return folder
 
 
@@ -42,13 +41,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def surveys(corpus: Path) -> dict[str | None, Survey]:
     """One for each slide, by the fault; the last one of those without any stands under None."""
     found = in_folder(corpus)
-    parts = splits_of(found, Splitting(), 1)
-    faults = {slide.file: slide.fault or slide.file for slide in plan(SETTINGS)}
+    parts = assign_splits(found, SplittingConfig(), 1)
+    faults = {slide.file: slide.fault or slide.file for slide in list_slides(SETTINGS)}
     return {faults[one.file]: survey(corpus, one, parts[one.file], PATCHES) for one in found}
 
 
 def in_folder(folder: Path) -> list[SlideFile]:
-    return found_slides(find(folder), None)
+    return parse_paths(find_slides(folder), None)
 
 
 def digest(folder: Path, file: str) -> str:
@@ -57,7 +56,7 @@ def digest(folder: Path, file: str) -> str:
 
 def test_every_file_is_known_before_it_is_made(corpus: Path):
     made = {path.relative_to(corpus).as_posix() for path in corpus.rglob("*") if path.is_file()}
-    known = files(SETTINGS)
+    known = SlidesSimulator(SETTINGS).list_files()
     assert made == set(known) | {sidecar for sidecars in known.values() for sidecar in sidecars}
     kinds = {tuple(sidecar.rsplit(".", 1)[1] for sidecar in sidecars) for sidecars in known.values()}
     assert kinds == {("csv",), ("xml",), ("csv", "xml"), ()}
@@ -65,30 +64,30 @@ def test_every_file_is_known_before_it_is_made(corpus: Path):
 
 def test_the_corpus_is_found_as_it_was_planned(corpus: Path):
     found = in_folder(corpus)
-    slides = {slide.file: slide for slide in plan(SETTINGS)}
+    slides = {slide.file: slide for slide in list_slides(SETTINGS)}
     assert {one.file for one in found} == set(slides)
     for one in found:
         assert slides[one.file].patient.startswith(one.patient)
-    assert splits_of(found, Splitting(), 1) == {file: slide.split for file, slide in slides.items()}
+    assert assign_splits(found, SplittingConfig(), 1) == {file: slide.split for file, slide in slides.items()}
 
 
 @pytest.mark.parametrize("place", [0, 5, -1])
 def test_a_slide_is_the_same_bytes_alone_and_again(corpus: Path, tmp_path: Path, place: int):
-    file, sidecars = list(files(SETTINGS).items())[place]
-    write(SETTINGS, file, tmp_path)
+    file, sidecars = list(SlidesSimulator(SETTINGS).list_files().items())[place]
+    SlidesSimulator(SETTINGS).write(file, tmp_path)
     for name in (file, *sidecars):
         assert digest(tmp_path, name) == digest(corpus, name)
 
 
 def test_slides_and_seeds_differ(corpus: Path, tmp_path: Path):
-    good = [file for file in files(SETTINGS) if not file.startswith("v3.0.0/svs/train")]
+    good = [file for file in SlidesSimulator(SETTINGS).list_files() if not file.startswith("v3.0.0/svs/train")]
     assert len({digest(corpus, file) for file in good}) == len(good)
-    write(SETTINGS.model_copy(update={"seed": 2}), good[0], tmp_path)
+    SlidesSimulator(SETTINGS.model_copy(update={"seed": 2})).write(good[0], tmp_path)
     assert digest(tmp_path, good[0]) != digest(corpus, good[0])
 
 
 def test_bad_files_are_those_that_were_made_so(surveys: dict[str, Survey]):
-    bad = bad_files(list(surveys.values()))
+    bad = list_bad_files(list(surveys.values()))
     parts = [(Path(file).stem.split("_"), reason) for file, reason in bad]
     assert {(name[0], name[5]): reason for name, reason in parts} == GOLDEN
 
@@ -100,7 +99,7 @@ def test_the_other_faults_are_put_up_with(surveys: dict[str, Survey]):
     assert "crosses itself" in surveys["self_crossing"].facts["oddities"][0]
     assert "has no area" in surveys["empty_region"].facts["oddities"][0]
     assert sum(surveys["damaged_tile"].left_out["damaged"].values()) >= 1
-    for fault in set(FAULTS) - {"no_scale", "damaged", "truncated", "wrong_pair", "no_annotation"}:
+    for fault in set(CORRUPTIONS) - {"no_scale", "damaged", "truncated", "wrong_pair", "no_annotation"}:
         assert surveys[fault].bad is None
         assert surveys[fault].candidates
 
@@ -112,9 +111,9 @@ def test_every_split_offers_every_class(surveys: dict[str, Survey]):
 
 def test_patients_stay_together_and_too_many_bad_files_stop(surveys: dict[str, Survey]):
     check_groups(list(surveys.values()))
-    check_bad(list(surveys.values()), 0.25, strict=False)
+    check_bad_fraction(list(surveys.values()), 0.25, strict=False)
     with pytest.raises(UserError, match=r"5 of .* files are bad"):
-        check_bad(list(surveys.values()), 0.1, strict=False)
+        check_bad_fraction(list(surveys.values()), 0.1, strict=False)
 
 
 def test_a_deeper_cut_is_nearly_the_same_slide_of_the_same_patient(corpus: Path, surveys: dict[str, Survey]):
@@ -137,15 +136,15 @@ def test_colours_are_those_of_the_stains(corpus: Path, surveys: dict[str, Survey
 def test_features_of_patches(corpus: Path, surveys: dict[str, Survey]):
     one = next(one for one in surveys.values() if len(one.candidates) > 1)
     patches = cut(corpus / one.file, one.candidates, one.facts)
-    features = architecture(patches)
+    features = compute_stain_texture(patches)
     assert features.shape == (len(patches), 21)
-    assert (features == architecture(patches[::-1])[::-1]).all()
+    assert (features == compute_stain_texture(patches[::-1])[::-1]).all()
 
 
 def test_an_unknown_slide_is_refused(tmp_path: Path):
-    with pytest.raises(UserError, match=r"other.svs: is no slide of the stand-in"):
-        write(SETTINGS, "other.svs", tmp_path)
+    with pytest.raises(UserError, match=r"other.svs: is not a slide of the simulated"):
+        SlidesSimulator(SETTINGS).write("other.svs", tmp_path)
 
 
 def test_without_faults_nothing_is_bad():
-    assert {slide.fault for slide in plan(SETTINGS.model_copy(update={"faults": []}))} == {None}
+    assert {slide.fault for slide in list_slides(SETTINGS.model_copy(update={"faults": []}))} == {None}

@@ -1,7 +1,7 @@
-"""One side of `side_by_side`: trains a list of sets in this process and prints what it took as JSON.
+"""Run one side of `side_by_side`: train a list of sets in this process and print time and errors as JSON.
 
-``python workflow/benchmarks/sides.py keras-tuner MANIFEST JOB WORKERS``, the job a file with ``sets``, ``epochs`` and
-``batch``; or ``sides.py rate``.
+``python workflow/benchmarks/side_by_side_child.py keras-tuner MANIFEST JOB WORKERS``; the job is a file
+with ``sets``, ``epochs`` and ``batch``. ``side_by_side_child.py rate`` measures the rate of the machine instead.
 """
 
 import json
@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import children
+import child_scripts
 import numpy as np
-import plain_mlp
+import side_by_side_scripts
 import workload
 
 from blindtune.config.study import Study
@@ -29,29 +29,34 @@ from blindtune.search_space import Hyperparameters
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.freeze import freeze
 from blindtune.study.search import Listener, Search
-from blindtune.study.setup import create_trainer, plan
+from blindtune.study.setup import plan
+from blindtune.training.registry import create_trainer
 from blindtune.tuners.base import FixedListTuner
 from blindtune.views.apply import apply_view
 
-#: The trainer of each side that is a study, and the study's seed: another one gives other weights and orders.
+#: Trainer and study seed of each side that is a study; another seed gives other weights and orders of samples.
 STUDIES = {"keras": ("keras", 42), "pytorch": ("pytorch", 42), "fused": ("fused", 42), "fused-again": ("fused", 43)}
 
 
 def main() -> None:
-    """Run the side that is named."""
+    """Run the side that the command line names."""
     if sys.argv[1] == "rate":
-        print(json.dumps({"rate": workload.rate()}))
+        print(json.dumps({"rate": workload.measure_rate()}))
         return
     side, manifest, path, workers = sys.argv[1:]
     data, job = open_prepared(Path(manifest)), read_json(Path(path))
-    work = _plain(side, data, job) if side in plain_mlp.SCRIPTS else _study(side, data, job, int(workers))
-    wall, cpu = time.perf_counter(), children.cpu_seconds()
+    work = _plain(side, data, job) if side in side_by_side_scripts.SCRIPTS else _study(side, data, job, int(workers))
+    wall, cpu = time.perf_counter(), child_scripts.family_cpu_seconds()
     errors = work()
-    print(json.dumps({"wall": time.perf_counter() - wall, "cpu": children.cpu_seconds() - cpu, "errors": errors}))
+    print(
+        json.dumps(
+            {"wall": time.perf_counter() - wall, "cpu": child_scripts.family_cpu_seconds() - cpu, "errors": errors}
+        )
+    )
 
 
 def _plain(side: str, data: Prepared, job: dict[str, Any]) -> Callable[[], list[float]]:
-    """A script, its libraries imported."""
+    """Import the libraries of a plain script; return a function that runs it."""
     if side == "keras-tuner":
         import keras_tuner  # noqa: F401
     else:
@@ -59,11 +64,11 @@ def _plain(side: str, data: Prepared, job: dict[str, Any]) -> Callable[[], list[
         import torch._dynamo  # noqa: F401 - PyTorch itself imports it with the first optimizer, for seconds
     arrays = (data.train.x, data.train.y, data.dev.x, data.dev.y)
     parts = [np.array(part) for part in arrays]
-    return lambda: plain_mlp.SCRIPTS[side](parts, job["sets"], job["epochs"], job["batch"])
+    return lambda: side_by_side_scripts.SCRIPTS[side](parts, job["sets"], job["epochs"], job["batch"])
 
 
 def _study(side: str, data: Prepared, job: dict[str, Any], workers: int) -> Callable[[], list[float | None]]:
-    """A study from its first trial to its card, its libraries imported; what proposes is the list."""
+    """Import the libraries of a study; return a function that runs it, from its first trial to its card."""
     trainer, seed = STUDIES[side]
     settings = Tuned.model_validate(
         {
@@ -81,10 +86,10 @@ def _study(side: str, data: Prepared, job: dict[str, Any], workers: int) -> Call
         seed=seed,
         settings=settings,
         budget=Budget(trials=len(job["sets"])),
-        scoring="last",
-        keep=1,
+        score_epoch="last",
+        keep_best=1,
     )
-    create_trainer(settings)
+    create_trainer(settings.trainer_name)
     import optuna  # noqa: F401
 
     return lambda: _run(study, settings, data, job["sets"], workers)
@@ -93,15 +98,15 @@ def _study(side: str, data: Prepared, job: dict[str, Any], workers: int) -> Call
 def _run(
     study: Study, settings: Tuned, data: Prepared, sets: list[Hyperparameters], workers: int
 ) -> list[float | None]:
-    data = apply_view(settings.sees, data)
-    # What it has of processes ends with this one.
+    data = apply_view(settings.view, data)
+    # The processes of its pool end with this one.
     planned = plan(settings, study.budget, study.dataset, study.seed, data, settings.files(), workers)
     planned = replace(planned, tuner=FixedListTuner(sets))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store = WeightStore(folder, study.keep)
+        store = WeightStore(folder, study.keep_best)
         log = TrialLog(folder / "trials.jsonl")
-        search = Search(study.id, study.seed, study.scoring, data, planned, log, store, Listener())
+        search = Search(study.id, study.seed, study.score_epoch, data, planned, log, store, Listener())
         trials, exhausted = search.run()
         write_card(folder / "card.json", freeze(study, data, planned, search, store, trials, exhausted))
         return [trial.score for trial in log.read()]

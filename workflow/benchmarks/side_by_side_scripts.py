@@ -1,7 +1,7 @@
-"""The search of `side_by_side` as users write it, with nothing of blindtune: Keras Tuner, and Optuna with PyTorch.
+"""The search of `side_by_side` as users write it, without blindtune: Keras Tuner, and Optuna with PyTorch.
 
-Each script follows its library's own guide over the space of `resources/spaces/mlp.yaml`. That it tries the sets of a
-list, for which each library has a way, and notes the dev error of each last epoch is all that was added.
+Each script follows the guide of its library, with the space of `resources/spaces/mlp.yaml`. Two things were added: it
+tries the sets of a list, and it keeps the dev error of each last epoch.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ OUTPUTS = ["softmax", "sigmoid"]
 
 
 def keras_tuner(data: Data, sets: Sequence[Mapping[str, Any]], epochs: int, batch: int) -> list[float]:
-    """``RandomSearch``, whose oracle is handed the sets; its dev errors, in their order."""
+    """Run ``RandomSearch`` with an oracle that proposes the given sets; return their dev errors in order."""
     import keras
     import keras_tuner as library
 
@@ -46,7 +46,7 @@ def keras_tuner(data: Data, sets: Sequence[Mapping[str, Any]], epochs: int, batc
             batch_size=batch,
             epochs=epochs,
             validation_data=(dev_x, dev_y),
-            # The library itself keeps the best epoch's alone.
+            # The library itself keeps only that of the best epoch.
             callbacks=[
                 keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: accuracies.append(logs["val_accuracy"]))
             ],
@@ -57,9 +57,9 @@ def keras_tuner(data: Data, sets: Sequence[Mapping[str, Any]], epochs: int, batc
 
 
 def optuna(data: Data, sets: Sequence[Mapping[str, Any]], epochs: int, batch: int) -> list[float]:
-    """``study.optimize`` over an eager loop on a ``DataLoader``, as in Optuna's PyTorch example, nothing pruned.
+    """Run ``study.optimize`` with an eager loop on a ``DataLoader``; return the dev errors.
 
-    The sets are enqueued. Returns their dev errors.
+    The loop is that of Optuna's PyTorch example, without pruning; the sets are enqueued.
     """
     import optuna as library
     import torch
@@ -120,10 +120,10 @@ def optuna(data: Data, sets: Sequence[Mapping[str, Any]], epochs: int, batch: in
 
 
 def _check(given: Sequence[Mapping[str, Any]], tried: Sequence[Mapping[str, Any]]) -> None:
-    """Raise ValueError unless the sets that were tried are those that were given.
+    """Raise ValueError unless the sets that were tried are the given ones.
 
-    Loss, optimizer and metric have one choice, which a script does not name; Keras Tuner adds the layers that another
-    set has.
+    Loss, optimizer and metric have one choice, which a script does not declare; Keras Tuner adds the hyperparameters of
+    layers that another set has.
     """
     for values, own in zip(given, tried, strict=True):
         if any(own[name] != value for name, value in values.items() if name not in ("loss", "optimizer", "metric")):

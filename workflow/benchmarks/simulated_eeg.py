@@ -1,11 +1,11 @@
-"""Is the stand-in EEG neither trivial nor impossible, and what does a split that leaks pretend?
+"""Check that simulated EEG is neither trivial nor impossible to classify, and measure what a leaking split pretends.
 
-    python workflow/benchmarks/eeg_standin.py                # 70 patients x 2 x 300 s
-    python workflow/benchmarks/eeg_standin.py --patients 24  # smaller
+    python workflow/benchmarks/simulated_eeg.py                # 70 patients x 2 x 300 s
+    python workflow/benchmarks/simulated_eeg.py --patients 24  # smaller
 
-Makes a corpus in a temporary folder, prepares all its segments as a study would, balances the classes, and prints the
-error in % of simple models on simple features: once by patient (five folds of whole patients) and once with segments
-dealt at random. Exits with 1 where a stated limit is passed.
+Simulates a corpus in a temporary folder, prepares all its segments as a study does, balances the classes, and prints the
+error in % of simple models on simple features: with five folds of whole patients, and with segments assigned at random.
+The exit status is 1 if an error is outside its limits.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from blindtune.datasets.base import Sizes
 from blindtune.datasets.eeg import discovery as corpus
 from blindtune.datasets.eeg import features
-from blindtune.datasets.eeg.config import CLASSES, Eeg, StandIn
+from blindtune.datasets.eeg.config import CLASSES, EegConfig, SimulatedEegConfig
 from blindtune.datasets.eeg.simulated import corpus as standin
 from blindtune.datasets.eeg.survey import cut, survey
 
@@ -42,7 +42,7 @@ MODELS = {
     "RF": lambda: RandomForestClassifier(300, random_state=0, n_jobs=-1),
     "kNN": lambda: make_pipeline(StandardScaler(), KNeighborsClassifier(5)),
 }
-#: Feature, model, split, least and greatest error in %.
+#: Feature, model, split, minimum and maximum error in %.
 LIMITS = [
     ("mean RMS", "RF", "by patient", 42, 58),
     ("RMS, 20 channels", "RF", "by patient", 40, 58),
@@ -53,10 +53,12 @@ LIMITS = [
 
 
 def main() -> int:
-    """Print the table."""
+    """Print the table; return the exit status."""
     arguments = _arguments()
-    made = StandIn(patients=arguments.patients, recordings=2, seconds=arguments.seconds, seed=arguments.seed, faults=[])
-    settings = Eeg(source="eeg", stand_in=True, made=made, sizes=Sizes(train=2, dev=2, eval=2))
+    made = SimulatedEegConfig(
+        patients=arguments.patients, recordings=2, seconds=arguments.seconds, seed=arguments.seed, faults=[]
+    )
+    settings = EegConfig(source="eeg", stand_in=True, made=made, sizes=Sizes(train=2, dev=2, eval=2))
     with tempfile.TemporaryDirectory() as folder:
         x, y, patients = _segments(Path(folder), made, settings)
     chosen = _balanced(y)
@@ -74,11 +76,11 @@ def main() -> int:
         print(f"| {feature} | {' | '.join(cells)} |", flush=True)
     past = [(*key, errors[*key]) for *key, low, high in LIMITS if not low <= errors[*key] <= high]
     for feature, model, split, error in past:
-        print(f"past its limit: {model} on {feature}, {split}: {error:.1f}")
+        print(f"outside its limits: {model} on {feature}, {split}: {error:.1f}")
     return 1 if past else 0
 
 
-def _segments(folder: Path, made: StandIn, settings: Eeg) -> tuple[Any, Any, Any]:
+def _segments(folder: Path, made: SimulatedEegConfig, settings: EegConfig) -> tuple[Any, Any, Any]:
     begun = time.process_time()
     for file in standin.files(made):
         standin.write(made, file, folder)
@@ -87,14 +89,14 @@ def _segments(folder: Path, made: StandIn, settings: Eeg) -> tuple[Any, Any, Any
     splits = corpus.assign(found, settings)
     x, y, patients = [], [], []
     for recording in found:
-        apply_view = survey(folder, recording, splits[recording.file], settings)
-        if apply_view.candidates:
-            x.append(cut(folder, recording.file, apply_view.candidates, settings))
-            y += [CLASSES.index(candidate.label) for candidate in apply_view.candidates]
-            patients += [recording.patient] * len(apply_view.candidates)
+        surveyed = survey(folder, recording, splits[recording.file], settings)
+        if surveyed.candidates:
+            x.append(cut(folder, recording.file, surveyed.candidates, settings))
+            y += [CLASSES.index(candidate.label) for candidate in surveyed.candidates]
+            patients += [recording.patient] * len(surveyed.candidates)
     done = time.process_time()
     hours = len(found) * made.seconds / 3600
-    print(f"{hours:.1f} h of EEG: {written - begun:.0f} s of CPU to make, {done - written:.0f} s to prepare")
+    print(f"{hours:.1f} h of EEG: {written - begun:.0f} s of CPU to simulate, {done - written:.0f} s to prepare")
     return np.concatenate(x), np.array(y), np.array(patients)
 
 

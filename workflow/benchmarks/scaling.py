@@ -1,9 +1,9 @@
-"""How the time of training grows with trials, samples, width and cores: each doubled from one base, the rest fixed.
+"""Measure how training time scales with trials, samples, width and cores: each is doubled, the others are fixed.
 
-Every point is trained in a process of its own on so many cores, each once a round; of the rounds the fastest counts.
-Beside the time stands the arithmetic of the point: time is linear where both grow by the same exponent, the power of
-two by which a doubling multiplies them. With cores the exponent is -1 where all of them are used.
-``python workflow/benchmarks/growth.py --trainers fused keras``
+Every point is trained once per round, in a separate process on the given number of cores; the fastest round counts.
+Each line has the exponent of the time and of the arithmetic, the power of two by which a doubling multiplies them: time
+is linear in the arithmetic if both are equal. For cores the exponent is -1 if all of them are used.
+``python workflow/benchmarks/scaling.py --trainers fused keras``
 """
 
 import argparse
@@ -15,20 +15,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import children
+import child_scripts
 import workload
 
 from blindtune.config.systems import Tuned
+from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.search_space import Hyperparameters
 from blindtune.study.setup import plan
-from blindtune.training.base import Training
 
 TRAINERS = ("fused", "pytorch", "keras")
-#: What grows, in the order in which it is printed.
+#: What is doubled, in the order in which it is printed.
 AXES = ("trials", "samples", "width", "cores")
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "exponential")
-#: Depths of the trials, in turns: every doubling of the trials has as many of each.
+#: Number of depths of the trials, in turns: each doubling of the trials has equally many of each depth.
 DEPTHS = 4
 
 Point = Mapping[str, int]
@@ -38,7 +38,7 @@ def main() -> None:
     """Run and print, or train one point in this process."""
     arguments = _arguments()
     if arguments.point:
-        print(json.dumps(_trained(arguments.trainers[0], json.loads(arguments.point))))
+        print(json.dumps(_train(arguments.trainers[0], json.loads(arguments.point))))
         return
     base = {"trials": arguments.trials, "samples": arguments.samples, "width": arguments.width, "cores": 1}
     base |= {"epochs": arguments.epochs, "batch": arguments.batch}
@@ -50,19 +50,19 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trainers", nargs="+", choices=TRAINERS, default=["fused"])
-    parser.add_argument("--trials", type=int, default=16, help="of the base, a multiple of 16")
-    parser.add_argument("--samples", type=int, default=20_000, help="of the base, in train; dev has a tenth")
-    parser.add_argument("--width", type=int, default=32, help="of the base: units of every layer")
+    parser.add_argument("--trials", type=int, default=16, help="trials of the base, a multiple of 16")
+    parser.add_argument("--samples", type=int, default=20_000, help="samples of the base in train; dev has a tenth")
+    parser.add_argument("--width", type=int, default=32, help="units of every layer of the base")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--doublings", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--point", help="train this one in this process, and print JSON")
+    parser.add_argument("--point", help="train this point in this process and print JSON")
     return parser.parse_args()
 
 
 def _line(axis: str, base: Point, doublings: int) -> Iterator[Point]:
-    """The base and its doublings; of the cores as many as there are, on the most trials, of which each gets enough."""
+    """Return the base and its doublings; cores are doubled up to those available, with the largest number of trials."""
     if axis == "cores":
         base = {**base, "trials": base["trials"] * 2**doublings}
         doublings = int(math.log2(len(os.sched_getaffinity(0))))
@@ -71,38 +71,40 @@ def _line(axis: str, base: Point, doublings: int) -> Iterator[Point]:
 
 
 def _rounds(trainer: str, lines: Mapping[str, list[Point]], rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """What every point took, the fastest of the rounds; points that lie on two lines are trained once a round."""
+    """Return the fastest round of every point; a point of two lines is trained once per round."""
     script = Path(__file__)
     found: dict[str, dict[str, Any]] = {}
     points = {json.dumps(point): point for line in lines.values() for point in line}
     for _ in range(rounds):
         for key, point in points.items():
-            took = children.answer_of(script, ["--trainers", trainer, "--point", key], point["cores"])
+            took = child_scripts.run_script(script, ["--trainers", trainer, "--point", key], point["cores"])
             found[key] = min(found.get(key, took), took, key=lambda it: float(it["wall"]))
     return {axis: [{**point, **found[json.dumps(point)]} for point in line] for axis, line in lines.items()}
 
 
-def _trained(name: str, point: Point) -> dict[str, Any]:
-    data = workload.prepared("set_10", point["samples"], point["samples"] // 10)
+def _train(name: str, point: Point) -> dict[str, Any]:
+    data = workload.draw_prepared("set_10", point["samples"], point["samples"] // 10)
     settings = _settings(name)
     budget = Budget(trials=point["trials"])
     trainer = plan(settings, budget, data.name, 1, data, settings.files(), point["cores"]).trainer
     training = Training(epochs=point["epochs"], batch_size=point["batch"])
     sets = [_set(number, point["width"]) for number in range(point["trials"])]
-    tasks = [workload.task(values, training, seed=number) for number, values in enumerate(sets)]
-    # The first use of a library is no part of any growth.
-    workload.train_all(trainer, tasks, *workload.splits("set_10", 64, 64))
-    children.settle()
-    wall, cpu = time.perf_counter(), children.cpu_seconds()
+    tasks = [workload.create_task(values, training, seed=number) for number, values in enumerate(sets)]
+    # The first use of a library is no part of any scaling.
+    workload.train_all(trainer, tasks, *workload.draw_splits("set_10", 64, 64))
+    child_scripts.wait_until_idle()
+    wall, cpu = time.perf_counter(), child_scripts.family_cpu_seconds()
     workload.train_all(trainer, tasks, data.train, data.dev)
-    wall, cpu = time.perf_counter() - wall, children.cpu_seconds() - cpu
+    wall, cpu = time.perf_counter() - wall, child_scripts.family_cpu_seconds() - cpu
     samples = len(data.train.y), len(data.dev.y)
-    each = (workload.operations(workload.architecture_of(values), training.epochs, *samples) for values in sets)
+    each = (
+        workload.count_operations(workload.build_architecture(values), training.epochs, *samples) for values in sets
+    )
     return {"wall": wall, "cpu": cpu, "operations": sum(each)}
 
 
 def _settings(trainer: str) -> Tuned:
-    """A tuner of which the trainer alone is asked for, as it trains for that many cores."""
+    """Return a tuner's config, of which only the trainer is used."""
     tuner = {"library": "scikit-learn", "algorithm": "randomized-search"}
     return Tuned.model_validate({"kind": "tuner", "tuner": tuner, "space": "guide_mlp", "trainer": trainer})
 

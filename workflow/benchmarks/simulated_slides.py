@@ -1,11 +1,11 @@
-"""Is the stand-in of the slides neither trivial nor impossible? Errors of simple models on simple features.
+"""Check that simulated slides are neither trivial nor impossible: errors of simple models on simple features.
 
-Makes a corpus in a temporary folder, cuts every patch that its slides offer, and prints the error in percent of each
-model on each kind of feature, by eight-fold cross-validation: with whole patients held out (honest), and with patches
-held out whatever their patient (leaky). Colour alone should be near chance when honest and far better when leaky,
+Simulates a corpus in a temporary folder, cuts every patch of its slides, and prints the error in percent of each model
+on each kind of feature by eight-fold cross-validation: with whole patients held out (honest), and with patches held out
+regardless of their patient (leaky). Color alone should be near chance when honest and far better when leaky,
 architecture 15 to 35 % when honest.
 
-    python workflow/benchmarks/slides_standin.py --patients 64
+    python workflow/benchmarks/simulated_slides.py --patients 64
 """
 
 import argparse
@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.slides.config import MadeSlides, Slides
-from blindtune.datasets.slides.discovery import SlideFile, find, slides
-from blindtune.datasets.slides.features import architecture, stains
-from blindtune.datasets.slides.simulated.corpus import files, write
+from blindtune.datasets.slides.config import SimulatedSlidesConfig, SlidesConfig
+from blindtune.datasets.slides.discovery import SlideFile, find_slides, parse_paths
+from blindtune.datasets.slides.features import compute_stain_texture, unmix_stains
+from blindtune.datasets.slides.simulated.corpus import SlidesSimulator
 from blindtune.datasets.slides.survey import cut, survey
 
 FOLDS = 8
@@ -32,25 +32,27 @@ Array = NDArray[Any]
 
 
 def main() -> None:
-    """Make, cut, fit and print."""
+    """Simulate, cut, fit and print."""
     arguments = _arguments()
-    settings = MadeSlides(patients=Sizes(train=arguments.patients - 2, dev=1, eval=1), faults=[], seed=arguments.seed)
-    patches = Slides(
+    settings = SimulatedSlidesConfig(
+        patients=Sizes(train=arguments.patients - 2, dev=1, eval=1), faults=[], seed=arguments.seed
+    )
+    patches = SlidesConfig(
         source="slides",
-        folder="made here",
+        folder="simulated here",
         sizes=Sizes(train=2, dev=2, eval=2),
         patch=arguments.patch,
         overlap=arguments.overlap,
         candidates=100,
     )
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(arguments.cores) as pool:
-        folder, names = Path(name), list(files(settings))
+        folder, names = Path(name), list(SlidesSimulator(settings).list_files())
         begun = time.perf_counter()
         used = sum(pool.map(partial(_make, settings, folder), names))
         size = sum(path.stat().st_size for path in folder.rglob("*.svs")) / 1e6
         print(f"{len(names)} slides: {time.perf_counter() - begun:.1f} s, {used:.1f} s CPU, {size:.0f} MB", flush=True)
         begun = time.perf_counter()
-        found = list(pool.map(partial(_features, folder, patches), slides(find(folder), None)))
+        found = list(pool.map(partial(_features, folder, patches), parse_paths(find_slides(folder), None)))
         print(f"survey, cut and features: {time.perf_counter() - begun:.1f} s", flush=True)
     patients = np.concatenate([one["patient"] for one in found])
     labels = np.concatenate([one["label"] for one in found])
@@ -63,24 +65,24 @@ def main() -> None:
         print(f"| {kind} ({x.shape[1]}) | {cells} |", flush=True)
 
 
-def _make(settings: MadeSlides, folder: Path, name: str) -> float:
+def _make(settings: SimulatedSlidesConfig, folder: Path, name: str) -> float:
     begun = time.process_time()
-    write(settings, name, folder)
+    SlidesSimulator(settings).write(name, folder)
     return time.process_time() - begun
 
 
-def _features(folder: Path, settings: Slides, found: SlideFile) -> dict[str, Array]:
-    """Every kind of feature of the patches of one slide."""
+def _features(folder: Path, settings: SlidesConfig, found: SlideFile) -> dict[str, Array]:
+    """Return every kind of feature of the patches of one slide."""
     result = survey(folder, found, "train", settings)
     patches = cut(folder / found.file, result.candidates, result.facts)
-    whole = architecture(patches)
+    whole = compute_stain_texture(patches)
     thin = patches[:, ::2, ::2]
     return {
         "patient": np.array([found.patient] * len(patches)),
         "label": np.array([one.label for one in result.candidates]),
-        "mean colour": thin.mean(axis=(1, 2)),
-        "colour histogram": np.array([_histogram(patch) for patch in thin]).reshape(len(patches), 48),
-        "share of nuclei": (stains(thin)[..., :1] > 0.5).mean(axis=(1, 2)),
+        "mean color": thin.mean(axis=(1, 2)),
+        "color histogram": np.array([_histogram(patch) for patch in thin]).reshape(len(patches), 48),
+        "share of nuclei": (unmix_stains(thin)[..., :1] > 0.5).mean(axis=(1, 2)),
         "16 x 16 grey": np.array([_grey(patch) for patch in patches]).reshape(len(patches), 256),
         "haematoxylin by scale": whole[:, ::3],
         "architecture": whole,

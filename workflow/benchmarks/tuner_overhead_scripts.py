@@ -1,6 +1,6 @@
-"""The search of `tuner_overhead` as users of Keras Tuner, Optuna and scikit-learn write it, with nothing of blindtune.
+"""The search of `tuner_overhead` as users of Keras Tuner, Optuna and scikit-learn write it, without blindtune.
 
-Each script takes train and dev, tries the same sets as the study beside it, and returns them.
+Each script takes train and dev, tries the same hyperparameter sets as the study, and returns them.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ BATCH = 512
 
 
 def imports() -> None:
-    """Everything that a side imports, so that no clock counts it."""
+    """Import everything that the sides need, so that imports are not timed."""
     import keras_tuner  # noqa: F401
     import optuna  # noqa: F401
     import scikeras.wrappers  # noqa: F401
@@ -20,7 +20,7 @@ def imports() -> None:
 
 
 def model(layers: int, units: int, dropout_rate: float, learning_rate: float) -> Any:
-    """The compiled Keras model of one set."""
+    """Return the compiled Keras model of one hyperparameter set."""
     import keras
 
     built = keras.Sequential([keras.Input((2,))])
@@ -35,7 +35,7 @@ def model(layers: int, units: int, dropout_rate: float, learning_rate: float) ->
 
 
 def keras_tuner(data: list[Any], space: Any, sets: list[Any], trials: int, epochs: int) -> list[Any]:
-    """``RandomSearch``."""
+    """Run ``RandomSearch``; return the sets that were tried."""
     import keras_tuner as library
 
     from blindtune.tuners.keras_tuner.space import declare_hyperparameters
@@ -57,7 +57,7 @@ def keras_tuner(data: list[Any], space: Any, sets: list[Any], trials: int, epoch
 
 
 def optuna(data: list[Any], space: Any, sets: list[Any], trials: int, epochs: int) -> list[Any]:
-    """``study.optimize`` with the random sampler."""
+    """Run ``study.optimize`` with the random sampler; return the sets that were tried."""
     import optuna as library
 
     train_x, train_y, dev_x, dev_y = data
@@ -77,7 +77,7 @@ def optuna(data: list[Any], space: Any, sets: list[Any], trials: int, epochs: in
     library.logging.set_verbosity(library.logging.WARNING)
     study = library.create_study(sampler=library.samplers.RandomSampler(seed=42))
     study.optimize(objective, n_trials=trials)
-    # Optuna's stepped floats carry the rounding of their sums.
+    # Optuna's stepped floats contain the rounding errors of their sums.
     return [
         {name: round(value, 12) if isinstance(value, float) else value for name, value in trial.params.items()}
         for trial in study.trials
@@ -85,7 +85,7 @@ def optuna(data: list[Any], space: Any, sets: list[Any], trials: int, epochs: in
 
 
 def scikit_learn(data: list[Any], space: Any, sets: list[Any], trials: int, epochs: int) -> list[Any]:
-    """``GridSearchCV`` over a list of single sets, on SciKeras, with dev as the only fold.
+    """Run ``GridSearchCV`` on SciKeras over a list of single sets, with dev as the only fold; return the sets.
 
     Not ``RandomizedSearchCV``: its draws from separate distributions would be other sets than those of the study.
     """
@@ -106,7 +106,7 @@ def scikit_learn(data: list[Any], space: Any, sets: list[Any], trials: int, epoc
     )
     grid = [{name: [value] for name, value in values.items()} for values in sets]
     search = GridSearchCV(classifier, grid, cv=folds, refit=False, error_score="raise")
-    # The study scores dev after each epoch and keeps the curve; a script that wants it asks for it in the same way.
+    # The study scores dev after each epoch and keeps the curve; a script gets the curve in the same way.
     search.fit(np.concatenate([train_x, dev_x]), np.concatenate([train_y, dev_y]), validation_data=(dev_x, dev_y))
     return list(search.cv_results_["params"])
 

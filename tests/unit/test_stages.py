@@ -1,0 +1,141 @@
+"""The digest of each stage holds all the code that the stage runs, and none of other kinds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blindtune.decoding.sample_splits import sample_splits
+from pydantic import TypeAdapter
+
+from blindtune import stages
+from blindtune.config.schema import read_dataset
+from blindtune.config.systems import System
+from blindtune.core.code_digest import closure, is_digested
+from blindtune.core.files import write_npz
+from blindtune.core.job_log import Console
+from blindtune.datasets.corpus.examples import write_examples
+from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
+from blindtune.datasets.prepared import open_prepared, prepare
+from blindtune.decoding.decode import decode_to_files
+from blindtune.decoding.ledger import Ledger
+from blindtune.study.run import run
+from support.builders import prepare_toy, study
+from support.tracing import traced
+
+DRAWING = {"source": "drawing", "drawing": "set_10", "sizes": {"train": 60, "dev": 30, "eval": 30}, "seed": 1}
+EEG = {
+    "source": "eeg",
+    "stand_in": True,
+    "simulate": {"patients": 6, "recordings": 1, "seconds": 120, "faults": []},
+    "sizes": {"train": 4, "dev": 2, "eval": 2},
+    "files_per_job": 2,
+}
+TUNER = {"kind": "tuner", "space": "mlp", "training": {"epochs": 1}}
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "knn": {"kind": "knn", "n_neighbors": [1, 3]},
+    "random_forest": {"kind": "random_forest", "n_estimators": [3]},
+    "bayes": {"kind": "bayes", **{split: {"n_neighbors": 3, "n_estimators": 3} for split in ("train", "dev", "eval")}},
+    "manual": {"kind": "manual", "model": "mlp_m1", "training": {"epochs": 1}},
+    "fused_random": TUNER | {"trainer": "fused", "tuner": {"library": "keras-tuner", "algorithm": "random"}},
+    "pytorch_tpe": TUNER
+    | {"trainer": "pytorch", "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}}},
+    "skorch_halving": TUNER
+    | {"trainer": "skorch", "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"}},
+}
+VIEWS: dict[str, dict[str, Any]] = {
+    "eeg_frames": {"kind": "manual", "model": "mlp_m1", "training": {"epochs": 1}, "view": "frames"},
+    "eeg_features": {"kind": "knn", "n_neighbors": [1], "view": "features"},
+}
+
+
+def system_of(content: dict[str, Any]) -> Any:
+    """Return the config of a system."""
+    return TypeAdapter[Any](System).validate_python(content)
+
+
+def check(ran: set[str], digested: set[str]) -> None:
+    """Every module that ran and counts must be in the digest."""
+    assert ran, "the tracer saw nothing"
+    missing = {module for module in ran if is_digested(module)} - digested
+    assert not missing, f"ran, but in no digest: {sorted(missing)}"
+
+
+def digested(modules: set[str], system: Any = None) -> set[str]:
+    """Return the modules of a digest."""
+    return closure(*modules, without=() if system is None else stages.other_modules(system))
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A prepared dataset of two features."""
+    return prepare_toy(tmp_path_factory.mktemp("toy"), train=60, dev=30, eval=30)
+
+
+@pytest.fixture(scope="module")
+def eeg(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A simulated corpus, through every stage of the preparation under the tracer; what ran, by stage."""
+    folder = tmp_path_factory.mktemp("eeg")
+    found: dict[str, Any] = {"folder": folder}
+    extracts = {}
+    for batch in read_dataset(EEG).batches():
+        place = folder / "extracts" / f"{batch}.json"
+        with traced() as ran:
+            simulate_batch(read_dataset(EEG), batch, folder / "corpus", folder / f"{batch}.json")
+        found.setdefault("simulate", set()).update(ran)
+        with traced() as ran:
+            extract_batch(read_dataset(EEG), batch, folder / "corpus", place)
+        found.setdefault("extract", set()).update(ran)
+        extracts[batch] = place
+    manifest, seal = folder / "data" / "manifest.json", folder / "sealed" / "seal.json"
+    with traced() as found["prepare"]:
+        prepare("eeg", read_dataset(EEG), extracts, manifest, seal)
+    train = [path for batch, path in extracts.items() if batch.startswith("train-")]
+    with traced() as found["examples"]:
+        write_examples(read_dataset(EEG), manifest, train, folder / "corpus", folder / "examples.npz")
+    return found | {"manifest": manifest, "seal": seal}
+
+
+STAGES = {
+    "simulate": stages.SIMULATE,
+    "extract": stages.EXTRACT,
+    "prepare": stages.PREPARE,
+    "examples": stages.EXAMPLES,
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_preparation_runs_only_digested_code(eeg: dict[str, Any], stage: str) -> None:
+    """Every stage of a simulated corpus has all that it ran in its digest."""
+    check(eeg[stage], digested({STAGES[stage], *stages.source_modules(read_dataset(EEG).config)}))
+
+
+def run_study(content: dict[str, Any], data: Any, folder: Path) -> Any:
+    """Run a study under the tracer; return its system and what ran."""
+    system = system_of(content)
+    it = study(system, budget={"trials": 3} if content["kind"] == "tuner" else None)
+    with traced() as ran:
+        run(it, data, system.files(), "code", folder, Console())
+    return system, ran
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_study_and_decode_run_only_digested_code(toy: Any, tmp_path: Path, name: str) -> None:
+    """A study and the decode of its model have all that they ran in their digests."""
+    system, ran = run_study(SYSTEMS[name], toy.open(), tmp_path / "study")
+    dataset = read_dataset(DRAWING).config
+    check(ran, digested(stages.study_modules(system, dataset), system))
+    with traced() as ran:
+        decode_to_files(**decode_arguments(tmp_path, toy.manifest, toy.seal))
+    check(ran, digested(stages.decode_modules(system, dataset), system))
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_view_runs_only_digested_code(eeg: dict[str, Any], tmp_path: Path, name: str) -> None:
+    """What a view computes, normalisation included, is in the digests of study and decode."""
+    system, ran = run_study(VIEWS[name], open_prepared(eeg["manifest"]), tmp_path / "study")
+    dataset = read_dataset(EEG).config
+    check(ran, digested(stages.study_modules(system, dataset), system))
+    with traced() as ran:
+        decode_to_files(**decode_arguments(tmp_path, eeg["manifest"], eeg["seal"]))
+    check(ran, digested(stages.decode_modules(system, dataset), system))
