@@ -18,7 +18,13 @@ SLIDES: dict[str, Any] = {
     "axes": ["sample", "row", "column", "channel"],
     "sample_shape": [40, 40, 3],
     "units": "red, green and blue from 0 to 255",
-    "source": {"source": "slides", "patch": 40, "tissue": {"white": 0.5, "ink": 0.1}, "made": None, "strict": False},
+    "source": {
+        "source": "slides",
+        "patch": 40,
+        "tissue": {"max_white": 0.5, "max_ink": 0.1},
+        "simulate": None,
+        "strict": False,
+    },
     "parameters": {
         **_COMMON,
         "left_out": [["train", "white", "dcis", 12], ["dev", "white", "dcis", 3], ["train", "ink", "indc", 1]],
@@ -34,14 +40,14 @@ EEG: dict[str, Any] = {
     "axes": ["sample", "channel", "time"],
     "sample_shape": [20, 500],
     "units": "uV",
-    "source": {"source": "eeg", "rate": 50, "montage": "tcp20"},
+    "source": {"source": "eeg", "sfreq": 50, "montage": "tcp20"},
     "parameters": {
         **_COMMON,
         "bad_files": {},
         "left_out": [["eval", "seconds in the guard", "background", 70]],
         "raw_sha256": {"a.edf": "0" * 64},
         "channels": [f"C{number}-{EVIL if number == 3 else number}" for number in range(20)],
-        "filter": {"steps": ["resampled", "band-pass"], "effective_band": {"low": 0.5, "high": 23.0}},
+        "filter": {"steps": ["resampled", "band-pass"], "effective_band": {"l_freq": 0.5, "h_freq": 23.0}},
     },
 }
 

@@ -152,7 +152,7 @@ def _manifest(name: str, samples: int) -> dict[str, Any]:
         "units": "arbitrary",
         "published": "10",
         "stand_in": False,
-        "source": {"source": "isip", "published": "10"},
+        "source": {"source": "csv_folder", "published": "10"},
         "parameters": {},
         "files": {"train.csv": digest_json("train")},
         "sha256": digest_json([name, "open"]),

@@ -173,9 +173,9 @@ def test_bad_files_are_listed_and_escaped(report: Path) -> None:
 def test_preparation_shows_every_parameter(report: Path) -> None:
     """Every parameter of the preparation is shown, defaults included."""
     rows = {(row["dataset"], row["given"], row["parameter"]): row["value"] for row in rows_of(report, "preparation")}
-    assert rows["slides", "config", "tissue.white"] == "0.5"
-    assert (rows["slides", "config", "strict"], rows["slides", "config", "made"]) == ("false", "none")
-    assert rows["eeg", "preparation", "filter.effective_band.high"] == "23.0"
+    assert rows["slides", "config", "tissue.max_white"] == "0.5"
+    assert (rows["slides", "config", "strict"], rows["slides", "config", "simulate"]) == ("false", "none")
+    assert rows["eeg", "preparation", "filter.effective_band.h_freq"] == "23.0"
     assert rows["eeg", "preparation", "filter.steps"] == "resampled; band-pass"
     assert not any("sha256" in parameter or "bad_files" in parameter for _, _, parameter in rows)
 

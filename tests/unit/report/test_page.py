@@ -18,7 +18,7 @@ from blindtune.report.stats import comparisons
 from blindtune.report.tables import write as tables
 from support.report_records import ESTIMATES, RecordsBuilder
 
-STAND_IN = {"stand_in": True, "source": {"source": "drawn"}}
+STAND_IN = {"stand_in": True, "source": {"source": "drawing"}}
 EVIL = "<script>alert(1)</script>"
 
 

@@ -12,7 +12,7 @@ from support.report_records import RecordsBuilder
 
 def test_a_drawing_is_always_stand_in(tmp_path: Path) -> None:
     """A drawing is stand-in data even if its manifest says otherwise."""
-    claims = {"stand_in": False, "source": {"source": "drawn"}}
+    claims = {"stand_in": False, "source": {"source": "drawing"}}
     builder = RecordsBuilder(tmp_path / "tiny", systems=["knn"], datasets={"set_10": claims}).write()
     assert builder.read().datasets[0].stand_in
 

@@ -29,7 +29,7 @@ from blindtune.report.tables import write as tables
 from support.report_records import RecordsBuilder
 from support.report_searches import PARTS, TUNERS
 
-STAND_IN = {"stand_in": True, "source": {"source": "drawn"}}
+STAND_IN = {"stand_in": True, "source": {"source": "drawing"}}
 BASELINES = ["knn", "mlp_m1", "bayes"]
 TUNER_TABLES = ("scores", "tuner_pairs", "tuner_ranks", "costs", "times", "libraries", "choices")
 TUNER_FIGURES = ("search", "pairs", "times", "pareto")

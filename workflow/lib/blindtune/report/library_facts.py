@@ -32,7 +32,7 @@ FACTS = [
         "Keras Tuner: good error handling; Optuna: error prone, errors to be caught must be named",
         "tried with the versions in the notes",
         {
-            "keras-tuner": "Skips a failed configuration, but three in a row end the search. It then cannot be resumed. "
+            "keras-tuner": "Skips a failed configuration, but three in a row end the search. Then it cannot resume. "
             "With failed configurations, Hyperband stops promoting.",
             "optuna": "An error that is not listed in catch ends the search. TPE does not learn from listed "
             "errors: on a space with many invalid configurations it spent 80% of its trials on them.",

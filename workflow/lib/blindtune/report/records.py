@@ -152,7 +152,7 @@ class DatasetRecords:
     @property
     def stand_in(self) -> bool:
         """Whether the data are simulated to resemble published ones; drawings always are."""
-        return self.manifest.stand_in or self.manifest.source.get("source") in ("drawn", "drawing")
+        return self.manifest.stand_in or self.manifest.source.get("source") == "drawing"
 
     @property
     def data(self) -> str:

@@ -56,7 +56,9 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
 def _describe_bars(dataset: DatasetRecords) -> str:
     without = [escape_dollars(system.name) for system in dataset.classifiers if system.runs[0].card.parameters is None]
     patients = len(dataset.classifiers[0].runs[0].decode.groups or [])
-    bars = f"bars: 95% of sampling {dataset.samples:,} eval samples" + (f" of {patients} patients" if patients else "")
+    bars = f"bars: 95% interval for sampling {dataset.samples:,} eval samples" + (
+        f" of {patients} patients" if patients else ""
+    )
     return bars + (f"\n{', '.join(without)}: no trainable parameters, shown on the right only" if without else "")
 
 

@@ -21,7 +21,7 @@ EACH = 2
 def draw_signals(dataset: DatasetRecords) -> "Figure":
     """Draw two segments of each class side by side, all on the same scale."""
     shown, classes = dataset.examples, dataset.manifest.classes
-    rate = float(dataset.manifest.source["rate"])
+    rate = float(dataset.manifest.source["sfreq"])
     chosen = [int(at) for label in range(len(classes)) for at in np.flatnonzero(shown["y"] == label)[:EACH]]
     signals = [_middle(shown["x"][at], rate) for at in chosen]
     step = _round(3.0 * float(np.quantile(np.abs(signals), 0.95)))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Eval error of each patient, mean over the seeds. The patients are sorted by their mean error over the systems. "
-    "The line is the error of the best system over all samples. A patient with few samples has few possible errors; one "
-    "with samples of a single class is often right or wrong as a whole."
+    "The line is the error of the best system over all samples. A patient with few samples has few possible errors; "
+    "one with samples of a single class is often right or wrong as a whole."
 )
 
 #: The names of more patients than this would not be readable.

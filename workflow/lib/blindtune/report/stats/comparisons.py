@@ -202,7 +202,7 @@ def _word(system: SystemRecords) -> str:
 def _interval(pair: PairComparison) -> str:
     found = pair.difference
     return (
-        f"difference {_points(found.value)}, 95% interval of this pair alone {_signed(found.low)} to "
+        f"difference {_points(found.value)}, 95% interval without adjustment {_signed(found.low)} to "
         f"{_signed(found.high)}; p adjusted for all pairs {format_p(pair.adjusted_p)}"
     )
 

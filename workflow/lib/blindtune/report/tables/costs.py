@@ -68,9 +68,9 @@ def _notes(records: ReportRecords) -> list[str]:
         "Trials are counted twice: all of them, and those without the invalid ones, whose configuration gives no "
         "model. No configuration stops a search. Epochs are those of all trials of any status; an invalid trial has "
         "none, but is charged one.",
-        "Promoted: repeats the configuration of an earlier trial, with a larger share of the budget. Continued: starts from that trial's weights, "
-        "and only the additional epochs are counted. On a fold: scored within train by cross-validation. Ended early: "
-        "the number of studies whose tuner had nothing more to propose.",
+        "Promoted: repeats the configuration of an earlier trial, usually with more epochs. Continued: starts from "
+        "that trial's weights, and only the additional epochs are counted. On a fold: scored within train by "
+        "cross-validation. Ended early: the number of studies whose tuner had nothing more to propose.",
         "Each candidate of a reference system counts as a trial.",
     ]
     cards = [run.card for run in records.runs if run.card.kind == "tuner"]

@@ -49,16 +49,17 @@ def _notes(records: ReportRecords) -> list[str]:
         f"Ours: mean over the seeds {', '.join(map(str, records.seeds))}, ± their standard deviation."
         if several
         else f"Ours: a single seed, {records.seeds[0]}; the variance over seeds is unknown.",
-        "Verdict: the difference exceeds the sampling error if its two-sided 95% interval excludes 0. The interval uses "
-        "the binomial standard errors of both error rates"
+        "Verdict: the difference exceeds the sampling error if its two-sided 95% interval excludes 0. The interval "
+        "uses the binomial standard errors of both error rates"
         + (
             " and our variance over the seeds, assumed for the published run too (t quantile, Welch-Satterthwaite)."
             if several
             else " only, since a single seed has no variance over seeds."
         ),
-        "If the data are the published ones, both error rates are from the same eval samples. The published predictions "
-        "are not available per sample, so the two rates are treated as independent, which makes the interval too wide "
-        "rather than too narrow. 'Within' therefore means not shown to differ, not shown to be equal.",
+        "If the data are the published ones, both error rates are from the same eval samples. The published "
+        "predictions are not available per sample, so the two rates are treated as independent, which makes the "
+        "interval too wide rather than too narrow. 'Within' therefore means not shown to differ, not shown to be "
+        "equal.",
         "BER, the estimate of the Bayes error: 'closed loop' is the published kind, fitted and scored on the same "
         "samples, which is optimistic. The leave-one-out error of the nearest neighbor and the Cover-Hart lower bound "
         "derived from it do not have this bias; with many samples, the Bayes error is between the two.",

@@ -39,8 +39,8 @@ def build(records: ReportRecords) -> ReportTable:
 
 def _notes(records: ReportRecords, datasets: list[DatasetRecords], rows: list[Row]) -> list[str]:
     notes = [
-        "All samples of a patient are in one split. For images in folders, a patient is the group in the file names. The "
-        "error of a patient is the mean over the seeds; all patients have the same weight.",
+        "All samples of a patient are in one split. For images in folders, a patient is the group in the file names. "
+        "The error of a patient is the mean over the seeds; all patients have the same weight.",
         "A patient may have samples of one class only; its error is then the share of them that was missed. The column "
         "by_patient of the CSV lists each patient with its error and its number of samples.",
     ]

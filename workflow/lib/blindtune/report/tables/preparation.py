@@ -21,8 +21,8 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("value", "Value", wide=True),
     ]
     notes = [
-        "All parameters of the preparation, defaults included. Config: a key of the dataset in the config. Preparation: "
-        "derived from the config and the data, as recorded in the manifest.",
+        "All parameters of the preparation, defaults included. Config: a key of the dataset in the config. "
+        "Preparation: derived from the config and the data, as recorded in the manifest.",
     ]
     return ReportTable("preparation", "Preparation parameters", rows, columns, notes)
 

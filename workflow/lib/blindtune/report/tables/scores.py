@@ -69,8 +69,9 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("blind", "Decodes"),
     ]
     notes = [
-        "Means over the seeds. Parameters: the weights of the frozen models, from fewest to most. eval − dev: in points. "
-        "Models were selected on dev, so the dev error is optimistic, and more so the more trials a search had.",
+        "Means over the seeds. Parameters: the numbers of weights of the frozen models, from lowest to highest. eval "
+        "− dev: in points. Models were selected on dev, so the dev error is optimistic, and more so the more trials "
+        "a search had.",
         "Score: 0 is the eval error of random search with the same budget, 1 the lowest of all systems here (Kégl "
         "2023, arXiv 2311.15854). A score below 0 is worse than random search; a tuner with another budget has none. "
         "The best system "
@@ -78,8 +79,8 @@ def build(records: ReportRecords) -> ReportTable:
         "two systems are distinguishable.",
         *(_scale_note(dataset) for dataset in records.datasets),
         *(_correlation_note(dataset) for dataset in records.datasets),
-        "How often the selected configuration is worse on eval than the tuner's first one (overtuning; Schneider et al. "
-        "2025, arXiv 2506.19540) is unknown: only the selected model is decoded on eval.",
+        "How often the selected configuration is worse on eval than the tuner's first one (overtuning; Schneider et "
+        "al. 2025, arXiv 2506.19540) is unknown: only the selected model is decoded on eval.",
     ]
     return ReportTable("scores", "Scores from random search to the best system", rows, columns, notes)
 

@@ -8,9 +8,9 @@ from blindtune.report.table import ABSENT, Cell, Column, ReportTable, Row, forma
 PARTS = ("suggest", "build", "train", "evaluate", "save")
 
 FUSED = (
-    "Trained by fused: many trials as one fused PyTorch model, each bit-identical to training it alone. The seconds of an "
-    "epoch are divided among the trials by their numbers of parameters. Without dropout, the trainer pytorch gives the "
-    "same models up to rounding. Keras draws other initial weights than PyTorch, for any trainer."
+    "Trained by fused: many trials as one fused PyTorch model, each bit-identical to training it alone. The seconds "
+    "of an epoch are divided among the trials by their numbers of parameters. Without dropout, the trainer pytorch "
+    "gives the same models up to rounding. Keras draws other initial weights than PyTorch, for any trainer."
 )
 
 
@@ -38,8 +38,8 @@ def build(records: ReportRecords) -> ReportTable:
     ]
     hosts = sorted({trial.host for run in records.runs for trial in run.trials})
     notes = [
-        "Means over the seeds, in wall / CPU seconds of the training process; the table of costs has their sums. suggest: "
-        "all work of the tuner itself; evaluate: scoring on dev; save: writing weights.",
+        "Means over the seeds, in wall / CPU seconds of the training process; the table of costs has their sums. "
+        "suggest: all work of the tuner itself; evaluate: scoring on dev; save: writing weights.",
         f"The trials ran on {', '.join(hosts) or 'no host'}. Times of different machines must not be compared.",
     ]
     if any(row["trainer"] == "fused" for row in rows):

@@ -63,8 +63,8 @@ def estimate_pair(dataset: DatasetRecords, first: SystemRecords, second: SystemR
 
 def _notes(records: ReportRecords) -> list[str]:
     notes = [
-        "Difference: mean difference of the runs with the same seed. Its interval covers the sampling of eval and, with "
-        "several seeds, the variance over seeds (t quantile, Welch-Satterthwaite).",
+        "Difference: mean difference of the runs with the same seed. Its interval covers the sampling of eval and, "
+        "with several seeds, the variance over seeds (t quantile, Welch-Satterthwaite).",
         "P(A > B): how often A has the lower eval error of two runs with the same seed, ties counting half, with a "
         "bootstrap interval over the seeds. A outperforms B if the interval is above 0.5 and reaches "
         f"{MEANINGFUL_PROBABILITY} (Bouthillier et al. 2021, arXiv 2103.03098, who advise 29 pairs). The interval is "

@@ -31,8 +31,8 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("score", "Mean score", 2),
     ]
     notes = [
-        "Ranks by mean eval error: 1 is the lowest, ties share their rank. Only tuners that were run on every dataset are "
-        "ranked. Mean score: the mean over the datasets that have one in the table of scores.",
+        "Ranks by mean eval error: 1 is the lowest, ties share their rank. Only tuners that were run on every "
+        "dataset are ranked. Mean score: the mean over the datasets that have one in the table of scores.",
         *(_left_out(records.datasets, tuners)),
         *(_warnings(found, tuners) if found else ["There are fewer than two tuners to rank."]),
     ]
@@ -86,9 +86,9 @@ def _warnings(found: RankTest, tuners: TunersByDataset) -> list[str]:
     p = f"p = {found.p:.3f}" if found.p is not None else "no p: it needs three tuners and two datasets"
     counted = f"{found.datasets} {'dataset' if found.datasets == 1 else 'datasets'}"
     return [
-        f"Friedman's test of the ranks: {p}. It is approximate with few datasets: for {len(tuners)} tuners on {counted}, "
-        f"two mean ranks must differ by {found.critical:.1f} of a possible {widest} to be distinguishable (Nemenyi, "
-        "5%). " + _reading(found, widest),
+        f"Friedman's test of the ranks: {p}. It is approximate with few datasets: for {len(tuners)} tuners on "
+        f"{counted}, two mean ranks must differ by {found.critical:.1f} of a possible {widest} to be distinguishable "
+        "(Nemenyi, 5%). " + _reading(found, widest),
         _mixed_sentence(tuners),
     ]
 
