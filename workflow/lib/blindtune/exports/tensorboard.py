@@ -1,6 +1,6 @@
 """Export studies as TensorBoard event files: one run per trial, with curves and hyperparameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def _scalars(epoch: EpochMetrics) -> dict[str, float | None]:
     }
 
 
-def _plain(values: dict[str, object]) -> dict[str, Any]:
+def _plain(values: Mapping[str, object]) -> dict[str, Any]:
     """Return the hyperparameters that the HParams tab can show: all but the layers of a manual model."""
     return {name: value for name, value in values.items() if isinstance(value, bool | int | float | str)}
 

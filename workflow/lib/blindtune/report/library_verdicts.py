@@ -13,14 +13,14 @@ from blindtune.report.records import DatasetRecords, ReportRecords, RunRecords, 
 from blindtune.report.searches import (
     describe_tuner,
     find_random_searches,
+    get_library,
     has_several_objectives,
     is_adaptive,
-    library_of,
-    study_seconds,
+    sum_study_seconds,
 )
 from blindtune.report.stats.comparisons import PairComparison, compare_all_pairs
 from blindtune.report.stats.statistics import mean
-from blindtune.report.tables.times import PARTS, mean_seconds
+from blindtune.report.tables.times import PARTS, compute_mean_seconds
 from blindtune.report.verdict import Fact, Span, Verdict
 
 
@@ -43,7 +43,7 @@ class ComparedDataset:
 
     def tuners(self, library: str) -> list[SystemRecords]:
         """Return the tuners of a library."""
-        return [system for system in self.dataset.systems_of_kind("tuner") if library_of(system) == library]
+        return [system for system in self.dataset.systems_of_kind("tuner") if get_library(system) == library]
 
     def differs(self, first: SystemRecords, second: SystemRecords) -> bool:
         """Return whether the eval errors of two systems are distinguishable; never with a single seed."""
@@ -79,7 +79,7 @@ def compare_datasets(records: ReportRecords) -> list[ComparedDataset]:
 
 def list_libraries(records: ReportRecords) -> list[str]:
     """Return the names of the libraries whose tuners were run, sorted."""
-    return sorted({library_of(system) for dataset in records.datasets for system in dataset.systems_of_kind("tuner")})
+    return sorted({get_library(system) for dataset in records.datasets for system in dataset.systems_of_kind("tuner")})
 
 
 def best_on_dev(systems: list[SystemRecords]) -> SystemRecords:
@@ -132,7 +132,7 @@ def measure_overhead(datasets: list[ComparedDataset], library: str) -> list[Verd
     by_algorithm: dict[str, list[float]] = {}
     for system in tuners:
         trials = mean([run.card.spent.trials for run in system.runs])
-        by_algorithm.setdefault(_algorithm(system), []).append(mean_seconds(system, "suggest", "wall") / trials)
+        by_algorithm.setdefault(_algorithm(system), []).append(compute_mean_seconds(system, "suggest", "wall") / trials)
     seconds = {algorithm: mean(found) for algorithm, found in by_algorithm.items()}
     shares = Span([_overhead_share(system) for system in tuners], digits=1)
     return [Verdict("overhead", "measured", {"seconds": seconds, "shares": shares})]
@@ -285,7 +285,7 @@ CRITERIA = [
 
 
 def _judge_error_on(each: ComparedDataset, library: str) -> Verdict:
-    names = sorted({library_of(system) for system in each.dataset.systems_of_kind("tuner")})
+    names = sorted({get_library(system) for system in each.dataset.systems_of_kind("tuner")})
     best = {name: best_on_dev(each.tuners(name)) for name in names}
     own = best.pop(library)
     verdict = partial(Verdict, "error", dataset=each.dataset.title)
@@ -341,12 +341,12 @@ def _positive(name: str, count: int) -> dict[str, Fact]:
 
 
 def _algorithm(system: SystemRecords) -> str:
-    return describe_tuner(system).removeprefix(f"{library_of(system)} ")
+    return describe_tuner(system).removeprefix(f"{get_library(system)} ")
 
 
 def _overhead_share(system: SystemRecords) -> float:
     """Return the share of the seconds that is neither training nor scoring."""
-    seconds = {part: mean_seconds(system, part, "wall") for part in PARTS}
+    seconds = {part: compute_mean_seconds(system, part, "wall") for part in PARTS}
     total = sum(seconds.values())
     return 1 - (seconds["train"] + seconds["evaluate"]) / total if total else 0.0
 
@@ -374,7 +374,7 @@ def _largest_share_spent(run: RunRecords) -> float:
     shares = [
         spent / limit
         for spent, limit in (
-            (run.card.spent.trials, budget.trials), (charged, budget.epochs), (study_seconds(run), budget.seconds)
+            (run.card.spent.trials, budget.trials), (charged, budget.epochs), (sum_study_seconds(run), budget.seconds)
         )
         if limit
     ]  # fmt: skip

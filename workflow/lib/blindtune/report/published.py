@@ -114,7 +114,7 @@ class PublishedTables:
             The published training settings; None if the paper does not state them.
         """
         if dataset == "10":
-            return next(said for said in self.arguments.training if said.kind == kind)
+            return next(text for text in self.arguments.training if text.kind == kind)
         printed = [one.training for one in self.networks[5] if (one.dataset, one.kind) == (dataset, kind)]
         return printed[0] if printed else None
 

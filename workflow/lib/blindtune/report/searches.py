@@ -21,20 +21,20 @@ RANDOM_ALGORITHMS = ("random", "parameter-sampler", "randomized-search")
 NON_ADAPTIVE = (*RANDOM_ALGORITHMS, "grid", "parameter-grid", "grid-search", "default")
 
 
-def tuner_settings(system: SystemRecords) -> dict[str, Any]:
+def get_tuner_settings(system: SystemRecords) -> dict[str, Any]:
     """Return the tuner's part of the config."""
     found: dict[str, Any] = system.runs[0].card.settings["tuner"]
     return found
 
 
-def library_of(system: SystemRecords) -> str:
+def get_library(system: SystemRecords) -> str:
     """Return the library of a tuner."""
-    return str(tuner_settings(system)["library"])
+    return str(get_tuner_settings(system)["library"])
 
 
 def describe_tuner(system: SystemRecords) -> str:
     """Return library, algorithm, pruner, folds and objectives of a tuner as text."""
-    tuner = tuner_settings(system)
+    tuner = get_tuner_settings(system)
     pruner = f" + {tuner['pruner']['algorithm']}" if _prunes(tuner) else ""
     folds = f", {tuner['folds']} folds" if tuner.get("folds") else ""
     objectives = f", {len(tuner['objectives'])} objectives" if has_several_objectives(system) else ""
@@ -43,7 +43,7 @@ def describe_tuner(system: SystemRecords) -> str:
 
 def is_adaptive(system: SystemRecords) -> bool:
     """Return whether the tuner's proposals or its pruning depend on earlier scores."""
-    return tuner_settings(system)["algorithm"] not in NON_ADAPTIVE or _prunes(tuner_settings(system))
+    return get_tuner_settings(system)["algorithm"] not in NON_ADAPTIVE or _prunes(get_tuner_settings(system))
 
 
 def describe_view(card: ModelCard) -> str | None:
@@ -56,7 +56,7 @@ def describe_view(card: ModelCard) -> str | None:
 
 def has_several_objectives(system: SystemRecords) -> bool:
     """Return whether the tuner minimized more than the dev error."""
-    return system.kind == "tuner" and len(tuner_settings(system).get("objectives") or []) > 1
+    return system.kind == "tuner" and len(get_tuner_settings(system).get("objectives") or []) > 1
 
 
 def find_random_searches(dataset: DatasetRecords) -> list[SystemRecords]:
@@ -65,7 +65,7 @@ def find_random_searches(dataset: DatasetRecords) -> list[SystemRecords]:
     Random searches that score on cross-validation folds are returned only if there is no other.
     """
     found = [system for system in dataset.systems_of_kind("tuner") if _is_plain_random(system)]
-    return [system for system in found if not tuner_settings(system).get("folds")] or found
+    return [system for system in found if not get_tuner_settings(system).get("folds")] or found
 
 
 def compare_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:
@@ -103,7 +103,7 @@ def accumulate_epochs(trials: Sequence[Trial]) -> Floats:
     return np.cumsum([float(trial.epochs) for trial in trials])
 
 
-def study_seconds(run: RunRecords) -> float:
+def sum_study_seconds(run: RunRecords) -> float:
     """Return the wall seconds of a whole study."""
     return total_wall_seconds(run.card.spent.seconds)
 
@@ -115,7 +115,7 @@ def _prunes(tuner: dict[str, Any]) -> bool:
 
 def _is_plain_random(system: SystemRecords) -> bool:
     return (
-        tuner_settings(system)["algorithm"] in RANDOM_ALGORITHMS
+        get_tuner_settings(system)["algorithm"] in RANDOM_ALGORITHMS
         and not is_adaptive(system)
         and not has_several_objectives(system)
     )

@@ -12,7 +12,7 @@ from blindtune.report.figures.style import (
     set_log_axis,
 )
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
-from blindtune.report.searches import study_seconds
+from blindtune.report.searches import sum_study_seconds
 from blindtune.report.stats.statistics import binomial_component, estimate_difference
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     errors = [100 * error for error in system.errors("eval")]
     halves = [_half(run) for run in system.runs]
     parameters = [run.card.parameters for run in system.runs]
-    seconds = [study_seconds(run) for run in system.runs]
+    seconds = [sum_study_seconds(run) for run in system.runs]
     style: dict[str, Any] = {
         "fmt": mark.marker, "color": mark.color, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
     }  # fmt: skip

@@ -17,7 +17,7 @@ from blindtune.report.figures.style import (
     set_log_axis,
 )
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.searches import Floats, accumulate_best, accumulate_epochs, accumulate_seconds, study_seconds
+from blindtune.report.searches import Floats, accumulate_best, accumulate_epochs, accumulate_seconds, sum_study_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,7 +114,7 @@ def _level(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     panels[0].axhline(100 * system.error("dev"), color=mark.color, linestyle=dots, linewidth=1.1, zorder=1)
     style: dict[str, Any] = {"marker": mark.marker, "markersize": 5, "color": mark.color, "markerfacecolor": "white"}
     panels[0].plot([], [], linestyle=dots, label=escape_dollars(system.name), **style)
-    seconds, errors = [study_seconds(run) for run in system.runs], [100 * run.card.dev_error for run in system.runs]
+    seconds, errors = [sum_study_seconds(run) for run in system.runs], [100 * run.card.dev_error for run in system.runs]
     panels[1].plot(seconds, errors, linestyle="", **style)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from blindtune.report.figures.style import PALETTE, WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import Floats
-from blindtune.report.tables.times import PARTS, mean_seconds
+from blindtune.report.tables.times import PARTS, compute_mean_seconds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     tuners = dataset.systems_of_kind("tuner")
     if not tuners:
         return draw_sentence(f"No tuner was run on {dataset.name}: there is no search to show.")
-    seconds = np.array([[mean_seconds(system, part, "wall") for part in PARTS] for system in tuners])
+    seconds = np.array([[compute_mean_seconds(system, part, "wall") for part in PARTS] for system in tuners])
     with new_figure(WIDTH, 1.5 + 0.28 * len(tuners)) as figure:
         panels: Any = figure.subplots(1, 2, sharey=True)
         _bars(panels[0], tuners, seconds)

@@ -5,7 +5,7 @@ from functools import partial
 
 from blindtune.report.library_verdicts import ComparedDataset, best_on_dev, compare_datasets
 from blindtune.report.records import ReportRecords, SystemRecords
-from blindtune.report.searches import library_of
+from blindtune.report.searches import get_library
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
 from blindtune.report.tables.tuner_ranks import label_data
 from blindtune.report.verdict import Fact, Verdict, render_verdicts
@@ -113,7 +113,7 @@ def _best_by_choice(choice: Choice, each: ComparedDataset) -> dict[str, SystemRe
         if system.kind == "manual" and choice.complexity == "Low":
             by_name.setdefault(MANUAL, []).append(system)
         if system.kind == "tuner" and choice.keras in ("N/A", _trained_by_keras(system)):
-            by_name.setdefault(library_of(system), []).append(system)
+            by_name.setdefault(get_library(system), []).append(system)
     return {name: best_on_dev(systems) for name, systems in by_name.items()}
 
 

@@ -5,7 +5,7 @@ from typing import get_args
 
 from blindtune.records.trial import Status
 from blindtune.report.records import DatasetRecords, ReportRecords, RunRecords, SystemRecords
-from blindtune.report.searches import study_seconds
+from blindtune.report.searches import sum_study_seconds
 from blindtune.report.stats.statistics import mean
 from blindtune.report.table import (
     ABSENT,
@@ -28,7 +28,7 @@ COUNTED: dict[str, Callable[[RunRecords], float]] = {
     "trials": lambda run: run.card.spent.trials,
     "trials_valid": lambda run: run.card.spent.trials - run.card.statuses.get("invalid", 0),
     "epochs": lambda run: run.card.spent.epochs,
-    "wall_seconds": study_seconds,
+    "wall_seconds": sum_study_seconds,
     "cpu_seconds": lambda run: sum(part.cpu for part in run.card.spent.seconds.values()),
     "on_folds": lambda run: sum(trial.fold is not None for trial in run.trials),
     "promoted": lambda run: sum(trial.parent is not None for trial in run.trials),

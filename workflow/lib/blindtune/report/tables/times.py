@@ -47,7 +47,7 @@ def build(records: ReportRecords) -> ReportTable:
     return ReportTable("times", "Where the seconds went", rows, columns, notes)
 
 
-def mean_seconds(system: SystemRecords, part: str, clock: str) -> float:
+def compute_mean_seconds(system: SystemRecords, part: str, clock: str) -> float:
     """Return the seconds of one part of a study, mean over the seeds.
 
     Args:
@@ -69,7 +69,11 @@ def format_seconds(value: Cell) -> str:
 
 
 def _parts(system: SystemRecords) -> Row:
-    return {f"{part}_{clock}_seconds": mean_seconds(system, part, clock) for clock in ("wall", "cpu") for part in PARTS}
+    return {
+        f"{part}_{clock}_seconds": compute_mean_seconds(system, part, clock)
+        for clock in ("wall", "cpu")
+        for part in PARTS
+    }
 
 
 def _column(part: str) -> Column:
