@@ -26,6 +26,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy
+	MYPYPATH=workflow/benchmarks $(BIN)/mypy workflow/benchmarks
 	$(BIN)/python envs/update.py --check
 	$(BIN)/python tests/checks/architecture.py
 	$(BIN)/snakemake --lint

@@ -2,7 +2,7 @@
 
     python workflow/benchmarks/eeg_speed.py               # hours at 250 Hz, 21 electrodes, eight rounds in turns
     python workflow/benchmarks/eeg_speed.py --minutes 10
-    python workflow/benchmarks/eeg_speed.py --file ../shared/data/eeg/S001R01.edf
+    python workflow/benchmarks/eeg_speed.py --file recording.edf
 
 The plain recipe is what a user of MNE writes: read the electrodes, derive the 20 bipolar channels, `filter` with its
 default FIR, `resample`, cut. It is measured with its default edges, with edges that give it the band of blindtune
@@ -30,33 +30,34 @@ import numpy as np
 import scipy.signal  # noqa: F401 - loaded before the clock starts
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.corpus.config import RawFile
-from blindtune.datasets.eeg import edf_header as headers
-from blindtune.datasets.eeg import montages
-from blindtune.datasets.eeg import preprocessing as recordings
+from blindtune.datasets.corpus.base import RawFile
+from blindtune.datasets.eeg import edf_header, montages, preprocessing
 from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.source import EegSource
 
-MONTAGE = montages.montage("tcp20")
+MONTAGE = montages.create_montage("tcp20")
 LENGTH = 500
 
 
 def path_alone(path: Path) -> Any:
     """Read and check the header, read and filter the signal, cut segments."""
-    settings = _settings(path)
-    header = headers.read(path)
-    wanted = montages.locate(header.labels, MONTAGE)
-    headers.check(header, wanted, settings.rate)
-    return _cut(recordings.condition(recordings.read(path, header, wanted), MONTAGE, settings))
+    config = _config(path)
+    content = path.read_bytes()
+    header = edf_header.parse_header(content)
+    channels = montages.locate_electrodes(header.labels, MONTAGE)
+    edf_header.check_header(header, channels, config.sfreq)
+    signals = preprocessing.read_signals(content, header, channels)
+    return _cut(preprocessing.filter_recording(signals, MONTAGE, config))
 
 
 def whole_job(path: Path) -> Any:
     """Do what the workflow does with a recording of which every segment is used."""
-    settings = _settings(path)
     raw = RawFile(path.name, (f"{path.stem}.tse",), "train")
-    survey = settings.survey(path.parent, raw)
-    if survey.bad is not None:
-        raise SystemExit(f"{path}: {survey.bad}")
-    return settings.cut(path.parent, survey, survey.candidates)
+    with EegSource(_config(path)).open_file(path.parent, raw) as recording:
+        survey = recording.survey()
+        if survey.bad is not None:
+            raise SystemExit(f"{path}: {survey.bad}")
+        return recording.cut(survey.candidates)
 
 
 def plain(path: Path, low: float = 0.5, high: float = 35.0, derived: bool = True) -> Any:
@@ -68,9 +69,10 @@ def plain(path: Path, low: float = 0.5, high: float = 35.0, derived: bool = True
         high: Upper edge, in Hz.
         derived: Whether bipolar channels are derived.
     """
-    labels = headers.read(path).labels
+    labels = edf_header.parse_header(path.read_bytes()).labels
     of = {
-        name: labels[number] for name, number in zip(MONTAGE.electrodes, montages.locate(labels, MONTAGE), strict=True)
+        name: labels[number]
+        for name, number in zip(MONTAGE.electrodes, montages.locate_electrodes(labels, MONTAGE), strict=True)
     }
     raw = mne.io.read_raw_edf(path, include=list(of.values()), preload=True, verbose="error")
     if derived:
@@ -105,7 +107,7 @@ def main() -> int:
             if path != files[0]:
                 shutil.copy(files[0], path)
             path.with_suffix(".tse").write_text("version = tse_v1.0.0\n\n0.0000 0.0000 bckg 1.0000\n", encoding="ascii")
-        hours = float(headers.read(files[0]).seconds) / 3600
+        hours = float(edf_header.parse_header(files[0].read_bytes()).seconds) / 3600
         print(f"{files[0].stat().st_size / 2**20:.1f} MiB, {hours:.3f} h; {measure.CORES} cores")
         _one_core(files[0], hours, arguments.rounds)
         _all_cores(files, hours, arguments.rounds)
@@ -150,7 +152,7 @@ def _all_ways(path: Path) -> None:
         way(path)
 
 
-def _settings(path: Path) -> EegConfig:
+def _config(path: Path) -> EegConfig:
     return EegConfig(source="eeg", folder=str(path.parent), patient="(.+)", sizes=Sizes(train=2, dev=2, eval=2))
 
 

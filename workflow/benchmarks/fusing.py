@@ -262,7 +262,7 @@ def _search(name: str, rounds: int, draws: int, sets: int) -> None:
     shares = [_count_shared(_draw(shape, family, space, sets, seed)) for seed in range(40)]
     valid, paired, crowded = np.mean(shares, axis=0)
     print(
-        f"{name}: of {sets} sets {valid:.1f} can be built, {paired:.1f} share depth, kernels and pool sizes with another, "
+        f"{name}: of {sets} sets {valid:.1f} can be built, {paired:.1f} share depth, kernels and pools with another, "
         f"{crowded:.1f} with three or more others (means of 40 draws)",
         flush=True,
     )

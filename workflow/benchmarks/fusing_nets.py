@@ -191,7 +191,7 @@ class Nets:
                 stack.own(stack.values.detach(), place).copy_(stack.alone(values.detach(), place))
 
     def farthest(self, modules: Sequence[nn.Module]) -> float:
-        """Return the largest difference of gradients, relative to the parameter's largest; that of padding must be 0."""
+        """Return the largest difference of gradients, relative to the largest; padding must have 0."""
         worst = 0.0
         for stack, *alone in zip(self.stacks, *(module.parameters() for module in modules), strict=True):
             grad = stack.values.grad

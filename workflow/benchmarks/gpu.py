@@ -50,9 +50,8 @@ def main() -> None:
         _save(arguments.save, arguments)
         return
     where = find_device()
-    print(
-        f"{device_name(where)}, PyTorch {torch.__version__}, {workload.measure_rate(where.type) / 1e12:.2f} TFLOP/s in a product"
-    )
+    rate = workload.measure_rate(where.type) / 1e12
+    print(f"{device_name(where)}, PyTorch {torch.__version__}, {rate:.2f} TFLOP/s in a product")
     found = {name: _set(name, where, arguments) for name in arguments.sets}
     _print_sum(found, arguments.trials)
     agreement = _compare(arguments)
@@ -94,7 +93,8 @@ def _set(name: str, where: torch.device, arguments: argparse.Namespace) -> dict[
         f"{sum(each) / fused['seconds'] / 1e12:.2f} TFLOP/s, {fused['peak'] / 2**30:.1f} GiB of the device; the stock "
         f"loop {stock['seconds'] / len(places):.2f} s per trial, "
         f"{stock['seconds'] / len(places) / fused['seconds'] * len(tasks):.1f} times as long; "
-        f"dev errors in %, stock {_format_errors(stock['answer'])}, fused {_format_errors([errors[place] for place in places])}",
+        f"dev errors in %, stock {_format_errors(stock['answer'])}, "
+        f"fused {_format_errors([errors[place] for place in places])}",
         flush=True,
     )
     return {"sizes": sizes, "fused": fused, "stock": {**stock, "trials": len(places)}, "errors": errors}

@@ -2,7 +2,8 @@
 
 The choices are the number of steps per execution, XLA, tensors of the backend in place of arrays, an optimizer that is
 built before the first step, and a compiled model of an earlier trial. Each backend runs in a separate process on one
-thread, its choices in turns. The first epoch traces and compiles; a trial is the first and nine later ones. ``python workflow/benchmarks/keras_speed.py --backends tensorflow jax --train 20000``
+thread, its choices in turns. The first epoch traces and compiles; a trial is the first and nine later ones.
+``python workflow/benchmarks/keras_speed.py --backends tensorflow jax --train 20000``
 """
 
 import argparse
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import workload
 
 import blindtune.training  # noqa: F401  (its settings for TensorFlow)
 from blindtune.config.training import Training
@@ -146,7 +148,8 @@ def _again(trainer: Any, task: TrainingTask, train: Split, dev: Split) -> str:
     """Compare a trial of three epochs with a new model, and with one that a trial of another seed has used."""
     session = TrainingOptions("last")
     other = replace(task, seed=task.seed + 1)
-    took, weights = [], []
+    took: list[float] = []
+    weights = []
     for it in (task, other, task):
         begun = time.process_time()
         outcome = type(trainer)().train(it, train, dev, session) if not took else trainer.train(it, train, dev, session)
@@ -191,14 +194,7 @@ def _data(network: str, samples: int) -> list[Split]:
         x = random.normal(size=(2_000, 20, 8)).astype(np.float32)
         x[:, :, 0] += y[:, None]
         return [Split(x[200:], y[200:]), Split(x[:200], y[:200])]
-    from blindtune.datasets.base import Sizes
-    from blindtune.datasets.drawing import DrawingConfig
-
-    source = DrawingConfig(
-        source="drawn", drawing="set_10", sizes=Sizes(train=samples, dev=max(samples // 10, 100), eval=100), seed=1
-    )
-    splits = source.load(source.given()).splits
-    return [splits["train"], splits["dev"]]
+    return list(workload.draw_splits("set_10", samples, max(samples // 10, 100)))
 
 
 if __name__ == "__main__":

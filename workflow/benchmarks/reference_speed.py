@@ -5,9 +5,9 @@
 
 KNN and RNF are fitted on train and predict dev; the estimates are those of train. The settings are those of
 workflow/studies/paper.yaml. Plain is what a user of scikit-learn writes, with each algorithm for neighbors. Algorithms
-that are far slower run once, on one core, and `brute` predicts a hundredth of dev only, with its seconds scaled up. Each
-call has a separate process, which reads the samples as the workflow does; libraries are loaded before the clock starts.
-The fastest round counts, since a disturbance only ever adds time. Memory is the peak of the whole process.
+that are far slower run once, on one core, and `brute` predicts a hundredth of dev only, with its seconds scaled up.
+Each call has a separate process, which reads the samples as the workflow does; libraries are loaded before the clock
+starts. The fastest round counts, since a disturbance only ever adds time. Memory is the peak of the whole process.
 
 The exit status is 1 if a result differs from that of scikit-learn on one core, or if blindtune takes over 2 GiB.
 """
@@ -28,11 +28,12 @@ import measure
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
-from table3 import drawn, paper_config
+from table3 import draw_splits, paper_config
 
 from blindtune.baselines.estimators import bayes_estimates, fit_forest, fit_knn
+from blindtune.config.systems import Bayes, Knn, RandomForest
 from blindtune.core.arrays import digest_arrays
-from blindtune.study.candidates import list_candidates
+from blindtune.study.candidates import estimate_arguments, list_candidates
 
 SEED = 42
 #: Maximum memory of blindtune, in bytes.
@@ -111,15 +112,18 @@ def main() -> int:
     """Measure and print; return the exit status."""
     arguments = _arguments()
     config = paper_config()
-    systems = config.systems
-    settings = {
-        "KNN": list_candidates(systems["knn_09"])[0],
-        "RNF": list_candidates(systems["rnf_09"])[0],
-        "Bayes": systems["bayes_09"].train.model_dump(),
-    }
+    settings: dict[str, Data] = {}
+    for name in ("knn_09", "rnf_09", "bayes_09"):
+        match config.systems[name]:
+            case Knn() as system:
+                settings["KNN"] = list_candidates(system)[0]
+            case RandomForest() as system:
+                settings["RNF"] = list_candidates(system)[0]
+            case Bayes() as system:
+                settings["Bayes"] = estimate_arguments(system)["train"]
     good = True
     with tempfile.TemporaryDirectory() as name:
-        for split, part in drawn(config, "09", arguments.fraction).items():
+        for split, part in draw_splits(config, "09", arguments.fraction).items():
             np.save(f"{name}/{split}_x.npy", part.x)
             np.save(f"{name}/{split}_y.npy", part.y)
         for part in arguments.parts:

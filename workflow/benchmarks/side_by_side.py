@@ -1,13 +1,14 @@
 """Compare plain Keras Tuner, plain Optuna with PyTorch, and blindtune, on the same hyperparameter sets of set #10.
 
-The plain scripts are those of `side_by_side_scripts`. blindtune's sides are studies with their records and frozen models, trained
-by ``keras`` (on more than one core its pool), ``pytorch`` and ``fused``; ``fused-again`` is fused with another seed of
-the study: the two differ only by the noise of training. Each side runs once, in a separate process that may use the
-given number of cores and as many threads. Imports are not timed, but the first use of a library is, and so are the
-imports of a pool's workers. All but fused train ``--few`` representative sets: sorted by their arithmetic, one from the
-middle of each of so many equal parts. The arithmetic limit is the number of floating-point operations of a side's trials
-divided by the rate of a product of large matrices, measured before and after on as many cores. Memory is the highest sum
-of the resident sets of a side's processes.
+The plain scripts are those of `side_by_side_scripts`. blindtune's sides are studies with their records and frozen
+models, trained by ``keras`` (on more than one core its pool), ``pytorch`` and ``fused``; ``fused-again`` is fused with
+another seed of the study: the two differ only by the noise of training. Each side runs once, in a separate process that
+may use the given number of cores and as many threads. Imports are not timed, but the first use of a library is, and so
+are the imports of a pool's workers. All but fused train ``--few`` representative sets: sorted by their arithmetic, one
+from the middle of each of so many equal parts. The arithmetic limit is the number of floating-point operations of a
+side's trials divided by the rate of a product of large matrices, measured before and after on as many cores. Memory is
+the highest sum of the resident sets of a side's processes.
+
 ``python workflow/benchmarks/side_by_side.py --json found.json``
 """
 
@@ -26,6 +27,7 @@ import numpy as np
 import workload
 from numpy.typing import NDArray
 
+from blindtune.datasets.drawing import DrawingSource
 from blindtune.datasets.prepared import prepare
 from blindtune.search_space import Hyperparameters
 
@@ -76,8 +78,8 @@ def _arguments() -> argparse.Namespace:
 
 def _prepared(folder: Path, arguments: argparse.Namespace) -> Path:
     manifest = folder / "data" / "manifest.json"
-    source = workload.drawing_config("set_10", arguments.train, arguments.dev)
-    prepare("set_10", source, source.given(), manifest, folder / "sealed" / "seal.json")
+    source = DrawingSource(workload.drawing_config("set_10", arguments.train, arguments.dev))
+    prepare("set_10", source, source.user_files(), manifest, folder / "sealed" / "seal.json")
     return manifest
 
 
@@ -148,9 +150,8 @@ def _print_errors(found: Found) -> None:
         print(f"{name:14}{cores:6}{np.nanmean(errors):9.2f}{np.nanstd(errors):7.2f}{np.isnan(errors).sum():4}  {each}")
     print("\npairs over the same sets, in points: mean difference (standard error), deviation, Wilcoxon's p, sets")
     for one, other, note in _pairs(list(found)):
-        print(
-            f"{_format_side(one)} - {_format_side(other)}: {_format_difference(found[one]['errors'], found[other]['errors'])}{note}"
-        )
+        difference = _format_difference(found[one]["errors"], found[other]["errors"])
+        print(f"{_format_side(one)} - {_format_side(other)}: {difference}{note}")
 
 
 def _percent(errors: Iterable[float | None]) -> NDArray[np.float64]:

@@ -3,9 +3,9 @@
     python workflow/benchmarks/simulated_eeg.py                # 70 patients x 2 x 300 s
     python workflow/benchmarks/simulated_eeg.py --patients 24  # smaller
 
-Simulates a corpus in a temporary folder, prepares all its segments as a study does, balances the classes, and prints the
-error in % of simple models on simple features: with five folds of whole patients, and with segments assigned at random.
-The exit status is 1 if an error is outside its limits.
+Simulates a corpus in a temporary folder, prepares all its segments as a study does, balances the classes, and prints
+the error in % of simple models on simple features: with five folds of whole patients, and with segments assigned at
+random. The exit status is 1 if an error is outside its limits.
 """
 
 import argparse
@@ -24,11 +24,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from blindtune.datasets.base import Sizes
-from blindtune.datasets.eeg import discovery as corpus
 from blindtune.datasets.eeg import features
 from blindtune.datasets.eeg.config import CLASSES, EegConfig, SimulatedEegConfig
-from blindtune.datasets.eeg.simulated import corpus as standin
-from blindtune.datasets.eeg.survey import cut, survey
+from blindtune.datasets.eeg.simulated.corpus import EegSimulator
+from blindtune.datasets.eeg.source import EegSource
 
 FEATURES = {
     "mean RMS": lambda x, rate: features.amplitudes(x).mean(axis=1, keepdims=True),
@@ -55,18 +54,18 @@ LIMITS = [
 def main() -> int:
     """Print the table; return the exit status."""
     arguments = _arguments()
-    made = SimulatedEegConfig(
+    simulate = SimulatedEegConfig(
         patients=arguments.patients, recordings=2, seconds=arguments.seconds, seed=arguments.seed, faults=[]
     )
-    settings = EegConfig(source="eeg", stand_in=True, made=made, sizes=Sizes(train=2, dev=2, eval=2))
+    config = EegConfig(source="eeg", stand_in=True, simulate=simulate, sizes=Sizes(train=2, dev=2, eval=2))
     with tempfile.TemporaryDirectory() as folder:
-        x, y, patients = _segments(Path(folder), made, settings)
+        x, y, patients = _segments(Path(folder), simulate, config)
     chosen = _balanced(y)
     x, y, patients = x[chosen], y[chosen], patients[chosen]
     print(f"{len(y)} segments of {len(set(patients))} patients; error in %, by patient / at random")
     errors: dict[tuple[str, str, str], float] = {}
     for feature, of in FEATURES.items():
-        values = of(x, settings.rate)
+        values = of(x, config.sfreq)
         for model, new in MODELS.items():
             for split, error in _errors(new, values, y, patients).items():
                 errors[feature, model, split] = error
@@ -74,28 +73,29 @@ def main() -> int:
             f"{errors[feature, one, 'by patient']:.1f} / {errors[feature, one, 'at random']:.1f}" for one in MODELS
         )
         print(f"| {feature} | {' | '.join(cells)} |", flush=True)
-    past = [(*key, errors[*key]) for *key, low, high in LIMITS if not low <= errors[*key] <= high]
-    for feature, model, split, error in past:
-        print(f"outside its limits: {model} on {feature}, {split}: {error:.1f}")
-    return 1 if past else 0
+    outside = [limit[:3] for limit in LIMITS if not limit[3] <= errors[limit[:3]] <= limit[4]]
+    for feature, model, split in outside:
+        print(f"outside its limits: {model} on {feature}, {split}: {errors[feature, model, split]:.1f}")
+    return 1 if outside else 0
 
 
-def _segments(folder: Path, made: SimulatedEegConfig, settings: EegConfig) -> tuple[Any, Any, Any]:
+def _segments(folder: Path, simulate: SimulatedEegConfig, config: EegConfig) -> tuple[Any, Any, Any]:
     begun = time.process_time()
-    for file in standin.files(made):
-        standin.write(made, file, folder)
+    source = EegSource(config, EegSimulator(simulate))
+    raws = source.list_files()
+    for raw in raws:
+        source.simulate(raw.file, folder)
     written = time.process_time()
-    found = corpus.find(folder, settings)
-    splits = corpus.assign(found, settings)
     x, y, patients = [], [], []
-    for recording in found:
-        surveyed = survey(folder, recording, splits[recording.file], settings)
-        if surveyed.candidates:
-            x.append(cut(folder, recording.file, surveyed.candidates, settings))
-            y += [CLASSES.index(candidate.label) for candidate in surveyed.candidates]
-            patients += [recording.patient] * len(surveyed.candidates)
+    for raw in raws:
+        with source.open_file(folder, raw) as recording:
+            survey = recording.survey()
+            if survey.candidates:
+                x.append(recording.cut(survey.candidates))
+                y += [CLASSES.index(candidate.label) for candidate in survey.candidates]
+                patients += [survey.group] * len(survey.candidates)
     done = time.process_time()
-    hours = len(found) * made.seconds / 3600
+    hours = len(raws) * simulate.seconds / 3600
     print(f"{hours:.1f} h of EEG: {written - begun:.0f} s of CPU to simulate, {done - written:.0f} s to prepare")
     return np.concatenate(x), np.array(y), np.array(patients)
 

@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.base import Sizes
+from blindtune.datasets.corpus.base import RawFile
 from blindtune.datasets.slides.config import SimulatedSlidesConfig, SlidesConfig
-from blindtune.datasets.slides.discovery import SlideFile, find_slides, parse_paths
-from blindtune.datasets.slides.features import compute_stain_texture, unmix_stains
+from blindtune.datasets.slides.features import compute_stain_texture
 from blindtune.datasets.slides.simulated.corpus import SlidesSimulator
-from blindtune.datasets.slides.survey import cut, survey
+from blindtune.datasets.slides.source import SlidesSource
+from blindtune.datasets.slides.stains import unmix_stains
 
 FOLDS = 8
 
@@ -39,20 +40,21 @@ def main() -> None:
     )
     patches = SlidesConfig(
         source="slides",
-        folder="simulated here",
+        simulate=settings,
         sizes=Sizes(train=2, dev=2, eval=2),
         patch=arguments.patch,
-        overlap=arguments.overlap,
-        candidates=100,
+        max_overlap=arguments.overlap,
+        max_per_file=100,
     )
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(arguments.cores) as pool:
-        folder, names = Path(name), list(SlidesSimulator(settings).list_files())
+        folder, source = Path(name), SlidesSource(patches, SlidesSimulator(settings))
+        raws = source.list_files()
         begun = time.perf_counter()
-        used = sum(pool.map(partial(_make, settings, folder), names))
+        used = sum(pool.map(partial(_simulate, source, folder), raws))
         size = sum(path.stat().st_size for path in folder.rglob("*.svs")) / 1e6
-        print(f"{len(names)} slides: {time.perf_counter() - begun:.1f} s, {used:.1f} s CPU, {size:.0f} MB", flush=True)
+        print(f"{len(raws)} slides: {time.perf_counter() - begun:.1f} s, {used:.1f} s CPU, {size:.0f} MB", flush=True)
         begun = time.perf_counter()
-        found = list(pool.map(partial(_features, folder, patches), parse_paths(find_slides(folder), None)))
+        found = list(pool.map(partial(_features, source, folder), raws))
         print(f"survey, cut and features: {time.perf_counter() - begun:.1f} s", flush=True)
     patients = np.concatenate([one["patient"] for one in found])
     labels = np.concatenate([one["label"] for one in found])
@@ -65,21 +67,22 @@ def main() -> None:
         print(f"| {kind} ({x.shape[1]}) | {cells} |", flush=True)
 
 
-def _make(settings: SimulatedSlidesConfig, folder: Path, name: str) -> float:
+def _simulate(source: SlidesSource, folder: Path, raw: RawFile) -> float:
     begun = time.process_time()
-    SlidesSimulator(settings).write(name, folder)
+    source.simulate(raw.file, folder)
     return time.process_time() - begun
 
 
-def _features(folder: Path, settings: SlidesConfig, found: SlideFile) -> dict[str, Array]:
+def _features(source: SlidesSource, folder: Path, raw: RawFile) -> dict[str, Array]:
     """Return every kind of feature of the patches of one slide."""
-    result = survey(folder, found, "train", settings)
-    patches = cut(folder / found.file, result.candidates, result.facts)
+    with source.open_file(folder, raw) as slide:
+        survey = slide.survey()
+        patches = slide.cut(survey.candidates)
     whole = compute_stain_texture(patches)
     thin = patches[:, ::2, ::2]
     return {
-        "patient": np.array([found.patient] * len(patches)),
-        "label": np.array([one.label for one in result.candidates]),
+        "patient": np.array([survey.group] * len(patches)),
+        "label": np.array([one.label for one in survey.candidates]),
         "mean color": thin.mean(axis=(1, 2)),
         "color histogram": np.array([_histogram(patch) for patch in thin]).reshape(len(patches), 48),
         "share of nuclei": (unmix_stains(thin)[..., :1] > 0.5).mean(axis=(1, 2)),
@@ -96,7 +99,9 @@ def _histogram(patch: Array) -> Array:
 
 def _grey(patch: Array) -> Array:
     side = patch.shape[0] // 16
-    return patch[: 16 * side, : 16 * side].mean(axis=2).reshape(16, side, 16, side).mean(axis=(1, 3)).ravel()
+    grey = patch[: 16 * side, : 16 * side].mean(axis=2)
+    means: Array = grey.reshape(16, side, 16, side).mean(axis=(1, 3))
+    return means.ravel()
 
 
 def _errors(x: Array, y: Array, patients: Array) -> list[tuple[float, float]]:

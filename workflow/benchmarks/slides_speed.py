@@ -1,7 +1,7 @@
 """Measure patches per second of `cut`, of a plain loop of OpenSlide's read_region, and of decoding the tiles only.
 
     python workflow/benchmarks/slides_speed.py            # a simulated slide
-    python workflow/benchmarks/slides_speed.py --file ../shared/data/wsi/CMU-1-Small-Region.svs
+    python workflow/benchmarks/slides_speed.py --file slide.svs
 
 Draws places on one slide and reads the same places in turns: with the plain loop (read_region, to RGB, to an array),
 with `cut` with one thread and with several, and by only decoding the JPEG tiles under each patch. On all cores, one
@@ -79,7 +79,7 @@ def main() -> int:
     """Read the slide in every way and print; return the exit status."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
-        path = arguments.file or _make(Path(folder), arguments.side)
+        path = arguments.file or _simulate(Path(folder), arguments.side)
         with openslide.OpenSlide(path) as slide:
             room = np.array(slide.dimensions) - arguments.patch
         corners = np.random.default_rng(1).integers(0, room, (arguments.count, 2))
@@ -96,7 +96,7 @@ def _one_process(work: Work, rounds: int) -> None:
     for name, times in took.items():
         wall, cpu = (sorted(one / len(work.places) for one in kind) for kind in zip(*times, strict=True))
         print(
-            f"one process, {name}: {1 / wall[0]:.0f} patches a second (median {1 / median(wall):.0f}), "
+            f"one process, {name}: {1 / wall[0]:.0f} patches per second (median {1 / median(wall):.0f}), "
             f"{1000 * cpu[0]:.1f} ms of CPU a patch (median {1000 * median(cpu):.1f}), "
             f"{measure.measure_peak(ways[name], work):.0f} MiB"
         )
@@ -116,8 +116,8 @@ def _all_cores(work: Work, rounds: int) -> None:
     for name in WAYS:
         one, many = walls[f"{name}|1"], walls[f"{name}|{measure.CORES}"]
         print(
-            f"{measure.CORES} processes, {name}: {len(work.places) / many:.0f} patches a second, {one / many:.2f} times "
-            f"as fast as one process, {loop / many:.2f} times as fast as the plain loop in one"
+            f"{measure.CORES} processes, {name}: {len(work.places) / many:.0f} patches per second, "
+            f"{one / many:.2f} times as fast as one process, {loop / many:.2f} times as fast as the plain loop in one"
         )
 
 
@@ -126,10 +126,11 @@ def _all_ways(work: Work) -> None:
         way(Work(work.path, work.places[:2], work.patch))
 
 
-def _make(folder: Path, side: int) -> Path:
+def _simulate(folder: Path, side: int) -> Path:
     settings = SimulatedSlidesConfig(patients=Sizes(train=1, dev=1, eval=1), side=side, faults=[])
-    file = next(iter(SlidesSimulator(settings).list_files()))
-    SlidesSimulator(settings).write(file, folder)
+    simulator = SlidesSimulator(settings)
+    file = next(iter(simulator.list_files()))
+    simulator.write(file, folder)
     return folder / file
 
 

@@ -5,14 +5,15 @@
     python workflow/benchmarks/table3.py --isip FOLDER --set 10     # the real CSV files
 
 The settings are those of workflow/studies/paper.yaml. The exit status is 1 if a cell exceeds its limit. The limits
-apply to the full size: with fewer samples the Bayes estimate of #10 grows, since it depends on how often each dot of the
-drawing is repeated.
+apply to the full size: with fewer samples the Bayes estimate of #10 grows, since it depends on how often each dot of
+the drawing is repeated.
 """
 
 import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from blindtune.baselines.estimators import bayes_estimates, error_of, fit_forest, fit_knn
 from blindtune.config.defaults import DEFAULT
@@ -20,10 +21,11 @@ from blindtune.config.schema import Config, merge, read
 from blindtune.config.systems import Bayes, Knn, RandomForest
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import read_yaml
-from blindtune.datasets.base import SPLITS, Sizes, Source, Split
+from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, Split
 from blindtune.datasets.csv_folder import CsvFolderConfig
 from blindtune.datasets.drawing import DrawingConfig
-from blindtune.study.candidates import list_candidates
+from blindtune.datasets.registry import create_source
+from blindtune.study.candidates import estimate_arguments, list_candidates
 
 #: Maximum difference from the published error rate, in points.
 LIMITS = {"train": 3.0, "dev": 3.0, "eval": 5.0}
@@ -52,20 +54,31 @@ def paper_config() -> Config:
     return read(merge(DEFAULT, read_yaml(PAPER)), str(PAPER))
 
 
-def drawn(paper: Config, number: str, fraction: float) -> dict[str, Split]:
-    """A drawn set with this part of its samples."""
-    source: Source = paper.datasets[f"set_{number}"]
+def draw_splits(paper: Config, number: str, fraction: float) -> dict[str, Split]:
+    """Return the splits of a drawn set of the paper.
+
+    Args:
+        paper: The config of the published study.
+        number: The number of the set.
+        fraction: Fraction of its samples.
+    """
+    source = paper.datasets[f"set_{number}"]
     if isinstance(source, DrawingConfig):
         sizes = {split: round(fraction * size) for split, size in source.sizes.model_dump().items()}
         source = source.model_copy(update={"sizes": Sizes(**sizes), "seed": SEED})
-    return source.load(source.given()).splits
+    return _load(source)
 
 
 def _splits(paper: Config, number: str, arguments: argparse.Namespace) -> dict[str, Split]:
     if arguments.isip:
-        source = CsvFolderConfig(source="isip", folder=str(arguments.isip))
-        return source.load(source.given()).splits
-    return drawn(paper, number, arguments.fraction)
+        return _load(CsvFolderConfig(source="csv_folder", folder=str(arguments.isip)))
+    return draw_splits(paper, number, arguments.fraction)
+
+
+def _load(config: DatasetConfig) -> dict[str, Split]:
+    source = create_source(config)
+    splits = source.load(source.user_files()).splits
+    return {name: Split(split.x, split.y) for name, split in splits.items()}
 
 
 def _measure(paper: Config, number: str, splits: dict[str, Split]) -> dict[str, Row]:
@@ -78,12 +91,13 @@ def _measure(paper: Config, number: str, splits: dict[str, Split]) -> dict[str, 
                 model = fit_knn(train.x, train.y, knn.n_neighbors[0])
                 rows["KNN"] = {split: 100 * error_of(model, part.x, part.y) for split, part in splits.items()}
             case RandomForest() as rnf:
-                forest = fit_forest(train.x, train.y, **list_candidates(rnf)[0], seed=SEED, jobs=2)
+                candidate: dict[str, Any] = list_candidates(rnf)[0]
+                forest = fit_forest(train.x, train.y, **candidate, seed=SEED, jobs=2)
                 rows["RNF"] = {split: 100 * error_of(forest, part.x, part.y) for split, part in splits.items()}
             case Bayes() as bayes:
+                arguments = estimate_arguments(bayes)
                 rows["BER"] = {
-                    split: 100
-                    * bayes_estimates(part.x, part.y, getattr(bayes, split).model_dump(), SEED)["closed_loop"]
+                    split: 100 * bayes_estimates(part.x, part.y, arguments[split], SEED)["closed_loop"]
                     for split, part in splits.items()
                 }
     return rows

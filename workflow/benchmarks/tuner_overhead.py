@@ -19,6 +19,8 @@ from typing import Any
 
 import tuner_overhead_scripts
 
+import blindtune.training  # noqa: F401 - its settings for TensorFlow, before TensorFlow is imported
+
 ROOT = Path(__file__).parents[2]
 SPACE = ROOT / "resources" / "spaces" / "guide_mlp.yaml"
 

@@ -14,6 +14,7 @@ from functools import partial
 
 import measure  # first: it sets the number of threads
 import numpy as np
+import workload
 
 from blindtune.config.systems import Tuned
 from blindtune.config.training import Training
@@ -21,9 +22,8 @@ from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
 from blindtune.core.timing import total_wall_seconds
 from blindtune.core.validation import load
-from blindtune.datasets.base import Sizes, Split
-from blindtune.datasets.digits import DigitsConfig
-from blindtune.datasets.drawing import DrawingConfig
+from blindtune.datasets.base import Split
+from blindtune.datasets.digits import DigitsConfig, DigitsSource
 from blindtune.models.architecture import check
 from blindtune.models.families import load_family
 from blindtune.models.layers import InvalidModelError
@@ -91,14 +91,9 @@ def _compare(name: str, arguments: argparse.Namespace) -> None:
 
 def _splits(family: str, train: int) -> tuple[Split, Split]:
     if family == "convnet":
-        loaded = DigitsConfig(source="digits").load({})
-    else:
-        source = DrawingConfig(
-            source="drawn", drawing="set_10", sizes=Sizes(train=train, dev=max(100, train // 10), eval=100), seed=1
-        )
-        loaded = source.load(source.given())
-    train_split, dev = loaded.splits["train"], loaded.splits["dev"]
-    return Split(train_split.x, train_split.y), Split(dev.x, dev.y)  # type: ignore[arg-type]
+        splits = DigitsSource(DigitsConfig(source="digits")).load({}).splits
+        return Split(splits["train"].x, splits["train"].y), Split(splits["dev"].x, splits["dev"].y)
+    return workload.draw_splits("set_10", train, max(100, train // 10))
 
 
 def _settings(trainer: str, family: str) -> Tuned:

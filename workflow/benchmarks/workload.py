@@ -11,7 +11,7 @@ from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
 from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
-from blindtune.datasets.drawing import Drawing, DrawingConfig, sample
+from blindtune.datasets.drawing import Drawing, DrawingConfig, DrawingSource, sample
 from blindtune.datasets.prepared import Prepared
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, count_parameters
@@ -27,12 +27,12 @@ _SIDE = 1_024
 
 def drawing_config(drawing: str, train: int, dev: int) -> DrawingConfig:
     """Return the config of a drawn set with the given numbers of samples."""
-    return DrawingConfig(source="drawn", drawing=drawing, sizes=Sizes(train=train, dev=dev, eval=100), seed=SEED)
+    return DrawingConfig(source="drawing", drawing=drawing, sizes=Sizes(train=train, dev=dev, eval=100), seed=SEED)
 
 
 def draw_splits(drawing: str, train: int, dev: int) -> tuple[Split, Split]:
     """Return train and dev of a drawn set."""
-    it = load(Drawing, drawing_config(drawing, train, dev).given()["drawing"])
+    it = _load_drawing(drawing, train, dev)
     return Split(*sample(it, "train", train, SEED)), Split(*sample(it, "dev", dev, SEED))
 
 
@@ -45,7 +45,7 @@ def draw_sets(space: str, count: int) -> list[Hyperparameters]:
 
 def draw_prepared(drawing: str, train: int, dev: int) -> Prepared:
     """Return a drawn set as a study gets it, without files."""
-    classes = load(Drawing, drawing_config(drawing, train, dev).given()["drawing"]).classes
+    classes = _load_drawing(drawing, train, dev).classes
     return Prepared(drawing, *draw_splits(drawing, train, dev), classes, "", {})
 
 
@@ -106,3 +106,7 @@ def measure_rate(device: str = "cpu") -> float:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - begun)
     return 2 * side**3 / min(seconds)
+
+
+def _load_drawing(drawing: str, train: int, dev: int) -> Drawing:
+    return load(Drawing, DrawingSource(drawing_config(drawing, train, dev)).user_files()["drawing"])
