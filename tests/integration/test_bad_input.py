@@ -102,7 +102,7 @@ def test_a_fetched_file_must_be_the_registered_one(tmp_path, served):
     wrong = {f"{split}.csv": "0" * 64 for split in ("train", "dev", "eval")}
     registry = {"mine": {"url": (tmp_path / "served").as_uri(), "sha256": wrong}}
     (project / "resources" / "datasets.yaml").write_text(yaml.safe_dump(registry), encoding="utf-8")
-    fetched = config() | {"datasets": {"toy": {"source": "isip", "fetch": "mine"}}}
+    fetched = config() | {"datasets": {"toy": {"source": "csv_folder", "fetch": "mine"}}}
 
     ended = snakemake(tmp_path / "run", fetched, root=project, cores=1)
     assert ended.returncode == 1

@@ -21,7 +21,7 @@ TESTS = [
         "training/keras/test_trainer",
         "training/test_trainers",
         "models/test_published_networks",
-        "views/test_views",
+        "views/test_training",
     )
 ]
 DRIVER = Path(__file__).parents[1] / "support" / "drivers" / "run_keras_study.py"

@@ -9,14 +9,12 @@ import pytest
 
 from blindtune.core.files import read_json
 from blindtune.core.paths import ResultPaths
-from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.extraction import extract_batch
-from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from support import eeg_trees as trees
 from support.builders import origins
-from support.eeg_files import ABSENT, REAL
+from support.eeg_files import ABSENT, REAL, eeg_corpus
 from support.eeg_trees import Night
 from support.scipy_eeg import prepared
 from support.workflow_runs import snakemake
@@ -47,8 +45,8 @@ def test_a_tree_of_ones_own_becomes_a_dataset(
     settings: dict[str, Any],
 ) -> None:
     trees.write(tmp_path / "own", tree, annotate, reference)
-    content = {"source": "eeg", "folder": str(tmp_path / "own"), "sizes": SIZES, "files_per_job": 3}
-    source, layout = parse(EegConfig, content | settings, "mine.yaml"), ResultPaths(str(tmp_path / "results"))
+    source = eeg_corpus(folder=str(tmp_path / "own"), sizes=SIZES, files_per_job=3, **settings)
+    layout = ResultPaths(str(tmp_path / "results"))
     files = source.inputs(layout, "own")
     for batch, path in files.items():
         extract_batch(source, batch, tmp_path / "own", path)

@@ -17,7 +17,7 @@ from blindtune.core.budget import Budget
 from blindtune.core.job_log import JobLog
 from blindtune.core.timing import CpuWallTime
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.csv_folder import CsvFolderConfig
+from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
 from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models.architecture import Architecture
 from blindtune.records.trial import WORST_ERROR, Trial
@@ -107,7 +107,7 @@ def prepare_toy(folder: Path, name: str = "toy", **sizes: int) -> Places:
     """Prepare a dataset in `folder`; `sizes` are the arguments of `write_csv_folder`."""
     files = write_csv_folder(folder / "csv" / name, **sizes)
     places = Places(folder / "data" / name / "manifest.json", folder / "sealed" / name / "seal.json")
-    source = CsvFolderConfig(source="isip", folder=str(folder / "csv" / name))
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(folder / "csv" / name)))
     prepare(name, source, files, places.manifest, places.seal)
     return places
 
@@ -231,7 +231,7 @@ def config(folder: str = "csv", **changes: Any) -> dict[str, Any]:
         "name": "test",
         "seeds": [42],
         "compare": [{"dataset": "toy", "systems": ["knn"], "budget": {"trials": 2}}],
-        "datasets": {"toy": {"source": "isip", "folder": folder}},
+        "datasets": {"toy": {"source": "csv_folder", "folder": folder}},
         "systems": {"knn": {"kind": "knn", "n_neighbors": [1, 5]}},
     }
     return merged(content, changes)

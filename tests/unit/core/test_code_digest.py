@@ -9,22 +9,29 @@ from typing import Any
 import pytest
 
 import blindtune
+from blindtune import stages
+from blindtune.config.schema import read_dataset
 from blindtune.config.systems import Bayes, Knn, Manual, RandomForest, Tuned
-from blindtune.core import code_digest as code
-from blindtune.core.code_digest import closure, digest_of, imports
-from blindtune.training.registry import network_trainers
+from blindtune.core import code_digest
+from blindtune.core.code_digest import NOT_DIGESTED, closure, digest_of, is_digested
+from blindtune.datasets.base import DatasetConfig
+from blindtune.training.registry import TRAINERS, network_trainers
 from blindtune.tuners.registry import TUNERS
+from blindtune.views.registry import VIEWS
 
 LIBRARY = Path(blindtune.__file__).parent
 Edit = Callable[[str, str, str], None]
-TRAINERS = network_trainers()
+LOOP = {"n_neighbors": 3}
+SIZES = {"train": 4, "dev": 2, "eval": 2}
 
 
-def manual(trainer: str) -> Manual:
-    return Manual.model_validate({"kind": "manual", "model": "mlp_m1", "trainer": trainer})
+def manual(trainer: str, view: str = "samples") -> Manual:
+    """Return the config of a manual model."""
+    return Manual.model_validate({"kind": "manual", "model": "mlp_m1", "trainer": trainer, "view": view})
 
 
 def tuned(trainer: str, library: str, family: str = "mlp") -> Tuned:
+    """Return the config of a tuner."""
     algorithm = "parameter-sampler" if library == "scikit-learn" else "random"
     tuner = {"library": library, "algorithm": algorithm}
     return Tuned.model_validate(
@@ -32,133 +39,191 @@ def tuned(trainer: str, library: str, family: str = "mlp") -> Tuned:
     )
 
 
+def dataset(source: str, **keys: Any) -> DatasetConfig:
+    """Return the config of a corpus, simulated where no folder is given."""
+    made = {} if "folder" in keys else {"simulate": {}, "stand_in": True}
+    return read_dataset({"source": source, "sizes": SIZES} | made | keys).config
+
+
+DRAWING = read_dataset({"source": "drawing", "drawing": "set_10", "sizes": SIZES, "seed": 1}).config
+SYSTEMS = {
+    "knn": Knn.model_validate({"kind": "knn", "n_neighbors": [3]}),
+    "random_forest": RandomForest.model_validate({"kind": "random_forest"}),
+    "bayes": Bayes.model_validate({"kind": "bayes", "train": LOOP, "dev": LOOP, "eval": LOOP}),
+    **{f"manual_{trainer}": manual(trainer) for trainer in network_trainers()},
+    **{f"{lib}_{trainer}": tuned(trainer, lib) for trainer in network_trainers() for lib in TUNERS.names()},
+}
+
+
+def study_closure(system: Any, config: DatasetConfig = DRAWING) -> set[str]:
+    """Return the modules that the digest of a system's studies holds."""
+    return closure(*stages.study_modules(system, config), without=stages.other_modules(system))
+
+
 @pytest.fixture
 def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
-    """Works on a copy of the library; returns what replaces a text in one of its modules."""
+    """Work on a copy of the library; gives what replaces a text in one of its modules."""
     copy = tmp_path / "blindtune"
     shutil.copytree(LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(code, "_ROOT", copy)
-    code._parsed.cache_clear()
+    monkeypatch.setattr(code_digest, "_ROOT", copy)
+    code_digest._parsed.cache_clear()
 
     def replace(module: str, old: str, new: str) -> None:
         path = copy / f"{module}.py"
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        code._parsed.cache_clear()
+        code_digest._parsed.cache_clear()
 
     yield replace
     monkeypatch.undo()
-    code._parsed.cache_clear()
+    code_digest._parsed.cache_clear()
 
 
-def test_comments_and_white_space_do_not_count(edit: Edit) -> None:
+def test_digest_of_ignores_comments_and_docstrings(edit: Edit) -> None:
+    """Comments, docstrings and white space do not count."""
     before = digest_of("blindtune.core.seeds")
-    edit("seeds", "import hashlib\n", "# a comment\n\nimport hashlib  # another\n\n\n")
-    edit("seeds", "return 1 + int", "return (\n        1 + int")
-    edit("seeds", "% (2**31 - 1)", "% (2**31 - 1)\n    )")
+    edit("core/seeds", "import hashlib\n", "# a comment\n\nimport hashlib  # another\n\n\n")
+    edit("core/seeds", "return 1 + int", "return (\n        1 + int")
+    edit("core/seeds", "% (2**31 - 1)", "% (2**31 - 1)\n    )")
+    edit("core/seeds", '"""', '"""Another docstring. ')
     assert digest_of("blindtune.core.seeds") == before
 
 
-def test_an_edit_counts_wherever_it_is_imported(edit: Edit) -> None:
+def test_digest_of_counts_an_edit_where_it_is_imported(edit: Edit) -> None:
+    """An edit counts in every module that imports it, at any depth, and taking it back restores the digests."""
     modules = ("blindtune.core.seeds", "blindtune.records.trial", "blindtune.training.pytorch")
     before = [digest_of(module) for module in modules]
-    edit("files", "sort_keys=True, separators", "sort_keys=False, separators")
+    edit("core/files", "sort_keys=True, separators", "sort_keys=False, separators")
     after = [digest_of(module) for module in modules]
     assert all(one != other for one, other in zip(before, after, strict=True))
-    edit("files", "sort_keys=False, separators", "sort_keys=True, separators")
+    edit("core/files", "sort_keys=False, separators", "sort_keys=True, separators")
     assert [digest_of(module) for module in modules] == before
 
 
-def test_a_module_alone_counts_without_its_imports(edit: Edit) -> None:
-    before = digest_of("blindtune.core.errors", alone=("blindtune.core.seeds",))
-    edit("files", "sort_keys=True, separators", "sort_keys=False, separators")
-    assert digest_of("blindtune.core.errors", alone=("blindtune.core.seeds",)) == before
-    edit("seeds", "2**31 - 1)", "2**30 - 1)")
-    assert digest_of("blindtune.core.errors", alone=("blindtune.core.seeds",)) != before
+def test_digest_of_leaves_out_what_it_is_told_to(edit: Edit) -> None:
+    """A module that is left out is not followed either."""
+    without = ("blindtune.core.files",)
+    before = digest_of("blindtune.core.seeds", without=without)
+    edit("core/files", "sort_keys=True, separators", "sort_keys=False, separators")
+    assert digest_of("blindtune.core.seeds", without=without) == before
+    edit("core/seeds", "2**31 - 1)", "2**30 - 1)")
+    assert digest_of("blindtune.core.seeds", without=without) != before
 
 
-def test_the_order_of_modules_does_not_count() -> None:
+def test_digest_of_ignores_the_order_of_modules() -> None:
+    """The order in which modules are named does not count."""
     assert digest_of("blindtune.core.seeds", "blindtune.records.trial") == digest_of(
         "blindtune.records.trial", "blindtune.core.seeds"
     )
 
 
-def test_every_form_of_import_is_followed(edit: Edit) -> None:
-    edit("errors", "class UserError", "def late():\n    from blindtune import fetch\n\n\nclass UserError")
-    edit("fetch", "import http.client", "import http.client\nimport blindtune.core.paths as places")
+def test_closure_follows_every_form_of_import(edit: Edit) -> None:
+    """Imports in functions, of packages and under other names are followed."""
+    edit("core/errors", "class UserError", "def late():\n    from blindtune.core import download\n\n\nclass UserError")
+    edit("core/download", "import http.client", "import http.client\nimport blindtune.core.paths as places")
     found = closure("blindtune.core.errors")
-    assert {
-        "blindtune.core.errors",
-        "blindtune",
-        "blindtune.core.download",
-        "blindtune.core.paths",
-        "blindtune.core.files",
-    } <= found
+    expected = {"errors", "download", "paths", "files"}
+    assert {f"blindtune.core.{name}" for name in expected} <= found
 
 
-def test_names_that_are_no_modules_are_left_out() -> None:
-    assert imports("blindtune.core.seeds") == {"hashlib", "blindtune.core.files"}
-    assert "blindtune.models.pytorch" in imports("blindtune.training.pytorch")
+def test_closure_leaves_out_members_of_modules() -> None:
+    """A function or class that is imported is not a module."""
+    assert "blindtune.models.pytorch" in closure("blindtune.training.pytorch")
     assert closure("blindtune.core.seeds") == {"blindtune.core.seeds", "blindtune.core.files", "blindtune.core.errors"}
 
 
-def test_the_library_has_no_import_that_the_digest_cannot_follow() -> None:
+def test_library_has_only_imports_that_closure_follows() -> None:
+    """A relative import would be missed."""
     for path in LIBRARY.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: a relative import"
 
 
-SYSTEMS = {
-    "knn": Knn.model_construct(),
-    "random_forest": RandomForest.model_construct(),
-    "bayes": Bayes.model_construct(),
-    **{f"manual_{trainer}": manual(trainer) for trainer in TRAINERS},
-    **{f"{library}_{trainer}": tuned(trainer, library) for trainer in TRAINERS for library in TUNERS.names()},
-}
+@pytest.mark.parametrize("name", NOT_DIGESTED)
+def test_not_digested_names_what_exists(name: str) -> None:
+    """Every exception is a module or package of the library, and has a reason."""
+    path = LIBRARY.parent.joinpath(*name.split("."))
+    assert path.is_dir() or path.with_suffix(".py").is_file()
+    assert not is_digested(name) and NOT_DIGESTED[name]
 
 
-@pytest.mark.parametrize("settings", SYSTEMS.values(), ids=SYSTEMS)
-def test_a_system_names_what_determines_its_records(settings: Any, edit: Edit) -> None:
-    def current() -> str:
-        alone = (
-            "blindtune.study.search",
-            "blindtune.study.pending",
-            "blindtune.study.setup",
-            "blindtune.core.seeds",
-            "blindtune.core.budget",
-            "blindtune.models.families",
-        )
-        return digest_of(*settings.modules(), alone=alone)
-
-    before = settings.code_digest()
-    assert before == current()
-    edit("seeds", "2**31 - 1)", "2**30 - 1)")
-    assert settings.code_digest() != before
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_study_digest_holds_what_determines_records(system: Any, edit: Edit) -> None:
+    """The digest of a study changes with the code of its loop, seeds, trainer, view and tuner."""
+    modules = ["core/seeds", "study/run", "views/apply", VIEWS["samples"].module.removeprefix("blindtune.")]
+    if not isinstance(system, Bayes):
+        modules += ["study/search", TRAINERS[system.trainer_name].module.removeprefix("blindtune.")]
+    if isinstance(system, Tuned):
+        modules += [TUNERS[system.tuner.library].module.removeprefix("blindtune."), "models/mlp"]
+    before = stages.study_digest(system, DRAWING)
+    for module in modules:
+        edit(module.replace(".", "/"), "", "CHANGED = True\n")
+        after = stages.study_digest(system, DRAWING)
+        assert after != before, module
+        before = after
 
 
-def test_what_one_framework_does_voids_no_record_of_another() -> None:
-    for settings in (manual("pytorch"), tuned("pytorch", "optuna"), tuned("pytorch", "scikit-learn")):
-        assert not any("keras" in module for module in closure(*settings.modules()))
-    for settings in (manual("keras"), *(tuned("keras", library) for library in TUNERS.names())):
-        assert "blindtune.models.keras" in closure(*settings.modules())
-        assert not any("pytorch" in module for module in closure(*settings.modules()))
-    backends = {name: f"blindtune.training.{name.replace('-', '_')}" for name in ("keras", "keras-jax", "keras-torch")}
+@pytest.mark.parametrize("view", ["frames", "crops"])
+@pytest.mark.parametrize("stage", ["study", "decode"])
+def test_normalization_is_in_the_digests(edit: Edit, view: str, stage: str) -> None:
+    """A change of how a network's inputs are normalised voids studies and decodes."""
+    config = dataset("eeg" if view == "frames" else "slides")
+    digest = {"study": stages.study_digest, "decode": stages.decode_digest}[stage]
+    before = digest(manual("pytorch", view), config)
+    edit("views/normalization", "", "CHANGED = True\n")
+    assert digest(manual("pytorch", view), config) != before
+
+
+@pytest.mark.parametrize("source", ["eeg", "slides"])
+@pytest.mark.parametrize("stage", [stages.EXTRACT, stages.PREPARE, stages.EXAMPLES])
+def test_simulator_voids_simulated_data_only(edit: Edit, source: str, stage: str) -> None:
+    """An edit of a simulator changes the digests of simulated corpora, not those of a user's own."""
+    configs = dataset(source), dataset(source, folder="mine")
+    simulated, own = (stages.source_digest(stage, config) for config in configs)
+    edit(f"datasets/{source}/simulated/corpus", "", "CHANGED = True\n")
+    assert stages.source_digest(stage, configs[0]) != simulated
+    assert stages.source_digest(stage, configs[1]) == own
+    edit(f"datasets/{source}/survey", "", "CHANGED = True\n")
+    assert stages.source_digest(stage, configs[1]) != own
+
+
+def test_features_of_one_source_void_no_study_of_another(edit: Edit) -> None:
+    """An edit of the features of slides voids no study that takes features of EEG."""
+    system = Knn.model_validate({"kind": "knn", "n_neighbors": [3], "view": "features"})
+    eeg, slides = (stages.study_digest(system, dataset(source)) for source in ("eeg", "slides"))
+    edit("datasets/slides/features", "", "CHANGED = True\n")
+    assert stages.study_digest(system, dataset("eeg")) == eeg
+    assert stages.study_digest(system, dataset("slides")) != slides
+
+
+def test_closure_of_one_framework_holds_no_other() -> None:
+    """What one framework does voids no record of another."""
+    for system in (manual("pytorch"), tuned("pytorch", "optuna"), tuned("pytorch", "scikit-learn")):
+        assert not any("keras" in module for module in study_closure(system))
+    for system in (manual("keras"), *(tuned("keras", library) for library in TUNERS.names())):
+        assert "blindtune.models.keras" in study_closure(system)
+        assert not any("pytorch" in module for module in study_closure(system))
+    backends = {name: TRAINERS[name].module for name in ("keras", "keras-jax", "keras-torch")}
     for name, module in backends.items():
-        assert closure(*manual(name).modules()) & set(backends.values()) == {module}
+        assert study_closure(manual(name)) & set(backends.values()) == {module}
 
 
-def test_what_one_tuner_or_family_does_voids_no_record_of_another() -> None:
-    modules = {name: TUNERS[name].module for name in TUNERS.names()}
+def test_closure_of_one_tuner_or_family_holds_no_other() -> None:
+    """What one tuner, family or reference model does voids no record of another."""
+    modules = {library: TUNERS[library].module for library in TUNERS.names()}
     for library, module in modules.items():
-        found = {name for name in closure(*tuned("keras", library).modules()) if "blindtune.tuners." in name}
+        found = {name for name in study_closure(tuned("keras", library)) if "blindtune.tuners." in name}
         assert {module, "blindtune.tuners.base"} <= found
         assert not found & set(modules.values()) - {module}
     for family, other in (("mlp", "convnet"), ("convnet", "mlp")):
-        found = closure(*tuned("keras", "optuna", family).modules())
+        found = study_closure(tuned("keras", "optuna", family))
         assert f"blindtune.models.{family}" in found and f"blindtune.models.{other}" not in found
+    assert not any("baselines" in module for module in study_closure(manual("pytorch")))
+    assert "blindtune.study.search" not in study_closure(SYSTEMS["bayes"])
 
 
-def test_neither_seal_nor_report_voids_a_record() -> None:
-    for settings in SYSTEMS.values():
-        assert not any("report" in module or "seal" in module for module in closure(*settings.modules()))
+def test_closure_of_a_study_holds_neither_decoding_nor_report() -> None:
+    """A change of decode or of the report voids no record."""
+    for system in SYSTEMS.values():
+        assert not any("report" in module or "decoding" in module for module in study_closure(system))

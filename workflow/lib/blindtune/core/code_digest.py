@@ -2,7 +2,7 @@
 
 Snakemake does not see the modules that a script imports. A rule's ``params`` hold the digest of the modules that
 determine its output. They are found by following imports from the rule's entry modules, at the top of a module or in
-a function; comments and white space do not count. `blindtune.stages` says which modules a rule starts from.
+a function; comments, docstrings and white space do not count. `blindtune.stages` says which modules a rule starts from.
 """
 
 import ast
@@ -75,9 +75,22 @@ def is_digested(module: str) -> bool:
 @cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     """Return the digest of a module and every name that it imports, which may be a module or a member of one."""
-    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
+    return _parse(_path(module).read_text(encoding="utf-8"))
+
+
+@cache
+def _parse(text: str) -> tuple[str, tuple[str, ...]]:
+    tree = ast.parse(text)
     names = {name for node in ast.walk(tree) for name in _names(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            _drop_docstring(node)
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(names))
+
+
+def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    if ast.get_docstring(node, clean=False) is not None:
+        node.body[0] = ast.Pass()
 
 
 def _names(node: ast.AST) -> list[str]:
