@@ -166,24 +166,24 @@ def test_one_step_of_training_moves_both_alike(activation: str) -> None:
 def test_our_lstm_is_that_of_pytorch_and_its_two_ways_agree() -> None:
     import torch
 
-    from blindtune.models.pytorch_modules import Lstm
+    from blindtune.models.pytorch_modules import LstmModule
 
     torch.manual_seed(0)
-    ours, theirs = Lstm(4, 6, torch.nn.Tanh(), True), torch.nn.LSTM(4, 6, batch_first=True)
+    ours, theirs = LstmModule(4, 6, torch.nn.Tanh(), True), torch.nn.LSTM(4, 6, batch_first=True)
     names = {"weight_ih_l0": ours.weight_ih, "weight_hh_l0": ours.weight_hh, "bias_ih_l0": ours.bias}
     theirs.load_state_dict(names | {"bias_hh_l0": torch.zeros(24)})
     x = torch.randn(3, 9, 4)
     assert torch.equal(ours(x), theirs(x)[0])
     torch.testing.assert_close(ours._by_steps(x), ours._fused(x))
-    assert torch.equal(Lstm(4, 6, torch.nn.Tanh(), False).train()(x[:0]), torch.zeros(0, 6))
+    assert torch.equal(LstmModule(4, 6, torch.nn.Tanh(), False).train()(x[:0]), torch.zeros(0, 6))
 
 
 def test_weights_begin_as_those_of_pytorch_do() -> None:
     import torch
 
-    from blindtune.models.pytorch_modules import Lstm
+    from blindtune.models.pytorch_modules import LstmModule
 
-    for weights in Lstm(30, 25, torch.nn.Tanh(), True).state_dict().values():
+    for weights in LstmModule(30, 25, torch.nn.Tanh(), True).state_dict().values():
         assert 0.19 < float(weights.abs().max()) <= 0.2
         assert abs(float(weights.mean())) < 0.05
 

@@ -107,9 +107,13 @@ def _modules(layer: AnyLayer, shape: tuple[int, ...]) -> list[nn.Module]:
         case MaxPool1D():
             return [modules.MaxPool1d(layer.size)]
         case Lstm():
-            return [modules.Lstm(shape[1], layer.units, modules.create_activation(layer.activation, 1), layer.sequence)]
+            return [
+                modules.LstmModule(
+                    shape[1], layer.units, modules.create_activation(layer.activation, 1), layer.sequence
+                )
+            ]
         case Flatten():
-            return [modules.Flatten()]
+            return [modules.FlattenModule()]
 
 
 def _activation_modules(activation: str, channels: int) -> list[nn.Module]:

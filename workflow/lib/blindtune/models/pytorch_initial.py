@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from blindtune.models.pytorch_modules import Lstm
+from blindtune.models.pytorch_modules import LstmModule
 
 
 @torch.no_grad()
@@ -19,7 +19,7 @@ def initialize_like_keras(model: nn.Module) -> None:
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     module.bias.zero_()
-            case Lstm():
+            case LstmModule():
                 nn.init.xavier_uniform_(module.weight_ih)
                 nn.init.orthogonal_(module.weight_hh)
                 module.bias.zero_()

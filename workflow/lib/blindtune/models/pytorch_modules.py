@@ -47,7 +47,7 @@ class ChannelsFirst(nn.Module):
         return x.permute(0, 3, 1, 2)
 
 
-class Flatten(nn.Module):
+class FlattenModule(nn.Module):
     """Flattens samples as Keras does: the channels of pictures run fastest; sequences are flattened as they are."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class MaxPool1d(nn.MaxPool1d):
         return pooled.transpose(1, 2)
 
 
-class Lstm(nn.Module):
+class LstmModule(nn.Module):
     """One LSTM layer as Keras builds it: with one bias, where ``nn.LSTM`` has two, and with any activation.
 
     The rows of the weights are in the order of both frameworks: input gate, forget gate, cell, output gate. Initial
