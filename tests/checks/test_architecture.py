@@ -93,6 +93,10 @@ def write_tree(root: Path, files: dict[str, str]) -> Path:
             "document: docs/design.md:2: training/worker.py does not exist",
         ),
         ({"/README.md": "Read `behind.py`."}, "document: README.md:1: behind.py does not exist"),
+        (
+            {"/README.md": "```python\nfrom blindtune.old import Tuner\n```\n", "new.py": ""},
+            "document: README.md:2: blindtune.old does not exist",
+        ),
     ],
 )
 def test_faults_of_a_bad_tree(tmp_path: Path, files: dict[str, str], fault: str) -> None:
@@ -122,6 +126,7 @@ def test_faults_of_a_good_tree(tmp_path: Path) -> None:
         "datasets/eeg/simulated/signals.py": "",
         "datasets/registry.py": "import blindtune.datasets.eeg.simulated.corpus",
         "/docs/design.md": "See `b.py`, `core/files.py` and `workflow/lib/blindtune/a.py`.",
+        "/docs/extending.md": "```python\nimport blindtune.a\nEntry('blindtune.mine:create')  # mine/it.py\n```\n",
     }
     assert list(architecture.faults(write_tree(tmp_path, files))) == []
 
