@@ -1,17 +1,23 @@
-"""EDF files and annotations that are not the stand-in's, for the tests of EEG."""
+"""Builders of EDF files, annotations and sources for the tests of EEG."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edfio import Edf, EdfSignal, Recording
+from edfio import Edf, EdfSignal
+from edfio import Recording as EdfRecording
 from numpy.typing import NDArray
 
 from blindtune.core.validation import parse
-from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.corpus.base import Corpus
+from blindtune.datasets.eeg.config import EegConfig, SimulatedEegConfig
+from blindtune.datasets.eeg.discovery import Recording
 from blindtune.datasets.eeg.montages import ELECTRODES
+from blindtune.datasets.eeg.simulated.corpus import EegSimulator
+from blindtune.datasets.eeg.survey import OpenRecording
+from blindtune.datasets.registry import create_corpus
 from support.builders import ROOT
 
 #: A real recording of 64 channels (PhysioNet eegmmidb, ODC-BY), no seizure.
@@ -19,14 +25,31 @@ REAL = ROOT.parent / "shared" / "data" / "eeg" / "S001R01.edf"
 ABSENT = f"the real recording is not here ({REAL.parent.name}/{REAL.name} of the shared data)"
 
 
-def eeg(**changes: Any) -> EegConfig:
-    """The config of a corpus, with ``changes``."""
+def eeg_config(**changes: Any) -> EegConfig:
+    """Return the config of a corpus, with some keys changed."""
     content = {"source": "eeg", "folder": "corpus", "sizes": {"train": 4, "dev": 2, "eval": 2}}
     return parse(EegConfig, content | changes, "config.yaml")
 
 
+def eeg_corpus(**changes: Any) -> Corpus:
+    """Return the source of `eeg_config`."""
+    return create_corpus(eeg_config(**changes))
+
+
+def open_recording(folder: Path, file: str, config: EegConfig) -> OpenRecording:
+    """Return one open recording of train, as a job opens it."""
+    return OpenRecording(folder, Recording(file, "a", None, None), "train", config)
+
+
+def write_simulated(config: SimulatedEegConfig, folder: Path, files: Iterable[str] | None = None) -> None:
+    """Write a simulated corpus, or some of its recordings."""
+    simulator = EegSimulator(config)
+    for file in sorted(simulator.list_files()) if files is None else files:
+        simulator.write(file, folder)
+
+
 def noise(seconds: int, rate: int, seed: int = 0, rows: int = 21) -> NDArray[np.float64]:
-    """White noise of 30 uV, (rows, samples)."""
+    """Return white noise of 30 uV, (rows, seconds * rate)."""
     return np.random.default_rng(seed).normal(0, 30, (rows, seconds * rate))
 
 
@@ -38,7 +61,7 @@ def write_edf(
     units: Mapping[str, str] | None = None,
     rates: Mapping[str, int] | None = None,
 ) -> Path:
-    """Write ``x`` (channels, samples) as plain EDF; ``units`` and ``rates`` give single channels others."""
+    """Write ``x`` (n_channels, n_samples) as plain EDF; ``units`` and ``rates`` replace those of single channels."""
     labels = labels or [f"EEG {name}-REF" for name in ELECTRODES[: len(x)]]
     signals = [
         EdfSignal(
@@ -52,7 +75,7 @@ def write_edf(
         for label, row in zip(labels, x, strict=True)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    recording = Recording(startdate=datetime.date(2001, 2, 3))
+    recording = EdfRecording(startdate=datetime.date(2001, 2, 3))
     Edf(signals, recording=recording, starttime=datetime.time(4, 5, 6), data_record_duration=1).write(path)
     return path
 
@@ -65,13 +88,13 @@ def patch(path: Path, at: int, text: str, width: int) -> None:
 
 
 def tse(rows: Sequence[tuple[float, float, str]]) -> str:
-    """The text of a ``.tse`` file."""
+    """Return the text of a ``.tse`` file."""
     return "version = tse_v1.0.0\n\n" + "".join(
         f"{start:.4f} {stop:.4f} {label} 1.0000\n" for start, stop, label in rows
     )
 
 
 def csv(rows: Sequence[tuple[float, float, str]], channel: str = "TERM") -> str:
-    """The text of a ``.csv`` file."""
+    """Return the text of a ``.csv`` file."""
     head = "# version = csv_v1.0.0\n# duration = 60.00 secs\n#\nchannel,start_time,stop_time,label,confidence\n"
     return head + "".join(f"{channel},{start:.4f},{stop:.4f},{label},1.0000\n" for start, stop, label in rows)

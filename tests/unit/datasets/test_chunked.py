@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from blindtune.core.arrays import write_array
 from blindtune.core.errors import UserError
 from blindtune.datasets import chunked as pieces
-from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, TsvTable
+from blindtune.datasets.base import SPLITS, ChunkedSplit, DatasetConfig, LoadedDataset, Source, TsvTable
 from blindtune.datasets.chunked import ChunkedArray, FileRows, chunks
 from blindtune.datasets.prepared import open_split, prepare
 
@@ -74,14 +74,16 @@ class Counted:
 class Many(Source):
     """A source of six files of 500 samples, of which all are drawn."""
 
-    _label: int = 1
+    def __init__(self, label: int = 1) -> None:
+        super().__init__(DatasetConfig(source="many"))
+        self.label = label
 
     def load(self, files: dict[str, Path]) -> LoadedDataset:
         splits = {}
         for number, split in enumerate(SPLITS):
             order = np.random.default_rng(number).permutation(500).tolist()
             x = ChunkedArray([FileRows(Path(f"{split}-{file}"), order) for file in range(2)])
-            labels = np.arange(1000) % 2 * self._label
+            labels = np.arange(1000) % 2 * self.label
             origins = TsvTable(("sample",), [(row,) for row in range(1000)])
             splits[split] = ChunkedSplit(x, labels, np.full(1000, number), origins)
         return LoadedDataset(splits, ["a", "b"], ["sample", "channel", "time"], "none")
@@ -106,8 +108,7 @@ def test_no_more_is_held_than_two_chunks_and_all_is_read_once(tmp_path: Path, co
 
 
 def test_what_is_cheap_to_check_is_checked_before_any_sample_is_read(tmp_path: Path, counted: type[Counted]) -> None:
-    source = Many()
-    source._label = 0
+    source = Many(label=0)
     with pytest.raises(UserError, match="class b has no sample"):
         prepare("it", source, {}, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
     assert counted.read == 0

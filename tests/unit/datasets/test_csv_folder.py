@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from blindtune.baselines import estimators as baselines
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
-from blindtune.datasets import downloads as registry
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.csv_folder import CsvFolderConfig, read_csv
+from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource, read_csv
+from blindtune.datasets.downloads import get_download
 from support.builders import ROOT, write_csv_folder
 
 REAL = ROOT.parent / "shared" / "data" / "isip" / "set_10"
@@ -97,7 +97,7 @@ def test_a_file_without_rows_is_named(tmp_path: Path, content: bytes | None, wor
 
 def test_a_source_reads_its_three_files(tmp_path: Path) -> None:
     files = write_csv_folder(tmp_path, train=9, dev=6, eval=3, classes=3)
-    source = CsvFolderConfig(source="isip", folder=str(tmp_path))
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(tmp_path)))
     assert source.user_files() == files
     loaded = source.load(files)
     assert {split: len(loaded.splits[split].y) for split in SPLITS} == {"train": 9, "dev": 6, "eval": 3}
@@ -107,15 +107,17 @@ def test_a_source_reads_its_three_files(tmp_path: Path) -> None:
 
 def test_an_unknown_set_names_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"no set 'set_1O' .*did you mean 'set_1?0?"):
-        registry.entry("set_1O")
-    assert set(registry.entry("set_10").sha256) == {f"{split}.csv" for split in SPLITS}
+        get_download("set_1O")
+    assert set(get_download("set_10").sha256) == {f"{split}.csv" for split in SPLITS}
 
 
 @pytest.mark.skipif(not REAL.exists(), reason=f"the real set #10 is not at {REAL}")
 def test_the_real_set_10_is_the_registered_one_and_knn_errs_as_measured() -> None:
-    expected = registry.entry("set_10").sha256
+    expected = get_download("set_10").sha256
     assert {name: digest_file(REAL / name) for name in expected} == expected
-    splits = CsvFolderConfig(source="isip", folder=str(REAL)).load({split: REAL / f"{split}.csv" for split in SPLITS}).splits
+    splits = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(REAL))).load(
+        {split: REAL / f"{split}.csv" for split in SPLITS}
+    ).splits
     model = baselines.fit_knn(splits["train"].x, splits["train"].y, 100)
     errors = [100 * baselines.error_of(model, splits[split].x, splits[split].y) for split in SPLITS]
     assert errors == pytest.approx([7.625, 38.83, 33.44], abs=0.005)

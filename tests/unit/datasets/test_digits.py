@@ -6,12 +6,12 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS, LoadedDataset
-from blindtune.datasets.digits import DigitsConfig
+from blindtune.datasets.digits import DigitsConfig, DigitsSource
 from blindtune.datasets.prepared import check, digest_of_split
 
 
 def digits(**changes: float) -> LoadedDataset:
-    return DigitsConfig.model_validate({"source": "digits"} | changes).load({})
+    return DigitsSource(DigitsConfig.model_validate({"source": "digits"} | changes)).load({})
 
 
 def test_every_picture_is_in_one_split_in_shares_of_each_class() -> None:

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from blindtune.core.errors import UserError
 from blindtune.core.validation import load, parse
 from blindtune.datasets.base import SPLITS, Sizes
-from blindtune.datasets.drawing import DRAWINGS, Drawing, DrawingConfig, sample
+from blindtune.datasets.drawing import DRAWINGS, Drawing, DrawingConfig, DrawingSource, sample
 
 SHIPPED = ("set_08", "set_09", "set_10")
 
@@ -50,10 +50,11 @@ def only(shape: dict[str, Any], share: float = 0.0) -> Drawing:
     return parse(Drawing, content, "test")
 
 
-def drawn(**changes: Any) -> DrawingConfig:
-    """A config of the source."""
+def drawing_source(**changes: Any) -> DrawingSource:
+    """Return a source, with some keys of its config changed."""
     sizes = Sizes(train=60, dev=31, eval=30)
-    return DrawingConfig.model_validate({"source": "drawn", "drawing": "set_08", "sizes": sizes, "seed": 1} | changes)
+    content = {"source": "drawing", "drawing": "set_08", "sizes": sizes, "seed": 1}
+    return DrawingSource(DrawingConfig.model_validate(content | changes))
 
 
 @given(
@@ -188,29 +189,29 @@ def test_a_wrong_drawing_is_refused_by_file_and_key(
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(UserError) as caught:
-        drawn(drawing=str(path)).load({"drawing": path})
+        drawing_source(drawing=str(path)).load({"drawing": path})
     assert str(path) in str(caught.value)
     assert named in str(caught.value)
 
 
 def test_an_unknown_drawing_is_refused_with_a_hint() -> None:
     with pytest.raises(UserError, match=r"'set_8'.*set_08"):
-        drawn(drawing="set_8").user_files()
+        drawing_source(drawing="set_8").user_files()
     with pytest.raises(UserError, match=r"nowhere\.yaml"):
-        drawn(drawing="nowhere.yaml").user_files()
+        drawing_source(drawing="nowhere.yaml").user_files()
 
 
 def test_a_split_too_small_for_its_classes_is_refused() -> None:
-    source = drawn(sizes=Sizes(train=60, dev=2, eval=30))
+    source = drawing_source(sizes=Sizes(train=60, dev=2, eval=30))
     with pytest.raises(UserError, match=r"sizes\.dev"):
         source.load(source.user_files())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_drawings_load_and_are_stand_ins(name: str) -> None:
-    source = drawn(drawing=name, scale=2.0)
+    source = drawing_source(drawing=name, scale=2.0)
     loaded = source.load(source.user_files())
-    assert source.stand_in
+    assert source.config.stand_in
     assert [len(loaded.splits[split].y) for split in SPLITS] == [60, 31, 30]
     assert loaded.files == [DRAWINGS / f"{name}.yaml"]
     for split in loaded.splits.values():

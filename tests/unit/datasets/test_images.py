@@ -11,13 +11,14 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS, LoadedDataset
-from blindtune.datasets.images import ImagesConfig
+from blindtune.datasets.images import ImagesConfig, ImagesSource
 from blindtune.datasets.prepared import check, digest_of_split, prepare
 from support.builders import write_images
 
 
-def images(folder: Path, **changes: Any) -> ImagesConfig:
-    return parse(ImagesConfig, {"source": "images", "folder": str(folder), "rows": 6, "columns": 6} | changes, "config.yaml")
+def images(folder: Path, **changes: Any) -> ImagesSource:
+    content = {"source": "images", "folder": str(folder), "rows": 6, "columns": 6}
+    return ImagesSource(parse(ImagesConfig, content | changes, "config.yaml"))
 
 
 def load(folder: Path, **changes: Any) -> LoadedDataset:
@@ -245,7 +246,7 @@ def test_a_class_with_too_few_groups_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"group": "(p"}, "no regular expression"),
+        ({"group": "(p"}, "not a regular expression"),
         ({"group": "p[0-9]+"}, "exactly one group"),
         ({"group": "(p)([0-9])"}, "exactly one group"),
         ({"dev": 0.5, "eval": 0.5}, "nothing for train"),

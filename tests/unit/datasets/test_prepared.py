@@ -12,8 +12,8 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets import chunked as pieces
-from blindtune.datasets.base import SPLITS, LoadedDataset, Source, Split
-from blindtune.datasets.csv_folder import CsvFolderConfig
+from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
+from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
 from blindtune.datasets.prepared import check, digest_of_split, open_prepared, open_split, prepare
 from support.builders import Places, points, prepare_toy, write_csv_folder
 
@@ -32,20 +32,21 @@ def grouped(values: list[int], seed: int = 0) -> Split:
     return split(len(values), seed, group=np.array(values))
 
 
-class FixedListTuner(Source):
-    """Hands over what it is given."""
+class FixedSource(Source):
+    """Returns fixed data."""
 
-    _handed: LoadedDataset
+    def __init__(self, data: LoadedDataset) -> None:
+        super().__init__(DatasetConfig(source="fixed"))
+        self.data = data
 
     def load(self, files: dict[str, Path]) -> LoadedDataset:
-        return self._handed
+        return self.data
 
 
 def written(folder: Path, data: LoadedDataset, **changes: Any) -> Places:
     """What `prepare` makes of ``data``."""
     places = Places(folder / "data/it/manifest.json", folder / "sealed/it/seal.json")
-    source = FixedListTuner()
-    source._handed = dataclasses.replace(data, **changes)
+    source = FixedSource(dataclasses.replace(data, **changes))
     prepare("it", source, {}, places.manifest, places.seal)
     return places
 
@@ -103,7 +104,7 @@ def test_the_same_data_in_two_splits_are_refused(tmp_path: Path, first: str, sec
     files = write_csv_folder(tmp_path / "csv", train=30)
     files[second].write_bytes(files[first].read_bytes())
     with pytest.raises(UserError, match=f"{first} and {second} hold the same samples"):
-        prepare("toy", CsvFolderConfig(source="isip", folder="x"), files, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
+        prepare("toy", CsvFolderSource(CsvFolderConfig(source="csv_folder", folder="x")), files, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
     assert not (tmp_path / "data").exists() and not (tmp_path / "sealed").exists()
 
 
@@ -112,13 +113,13 @@ def test_a_label_gap_is_refused_while_preparing(tmp_path: Path) -> None:
     for path in files.values():
         path.write_text(path.read_text(encoding="utf-8").replace("1,", "2,"), encoding="utf-8")
     with pytest.raises(UserError, match="dataset toy, train: class 1 has no sample"):
-        prepare("toy", CsvFolderConfig(source="isip", folder="x"), files, tmp_path / "m.json", tmp_path / "s.json")
+        prepare("toy", CsvFolderSource(CsvFolderConfig(source="csv_folder", folder="x")), files, tmp_path / "m.json", tmp_path / "s.json")
 
 
 def test_what_is_prepared_is_opened_again(tmp_path: Path) -> None:
     places = prepare_toy(tmp_path, train=12, dev=8, eval=6)
     data = places.open()
-    source = CsvFolderConfig(source="isip", folder=str(tmp_path / "csv/toy"))
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(tmp_path / "csv/toy")))
     original = source.load(source.user_files()).splits
     for name, part in (("train", data.train), ("dev", data.dev), ("eval", open_split(places.seal.parent / "eval"))):
         np.testing.assert_array_equal(part.x, original[name].x)

@@ -8,13 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from blindtune.datasets.corpus.config import RawFile
-from blindtune.datasets.eeg import edf_header as headers
-from blindtune.datasets.eeg import montages
-from blindtune.datasets.eeg import preprocessing as recordings
+from blindtune.datasets.corpus.base import RawFile
+from blindtune.datasets.eeg import edf_header, montages, preprocessing
+from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.slides.reader import PatchGeometry, SlideReader
 from blindtune.views.frames import SignalFrames
-from support.eeg_files import ABSENT, eeg, tse
+from support.eeg_files import ABSENT, eeg_corpus, tse
 from support.eeg_files import REAL as RECORDING
 from support.scipy_eeg import prepared
 from support.slide_files import REAL as SLIDE
@@ -32,23 +31,27 @@ def test_a_real_recording_becomes_segments_that_scipy_gives_too(tmp_path: Path) 
     path = tmp_path / RECORDING.name
     path.symlink_to(RECORDING)
     path.with_suffix(".tse_bi").write_text(tse([(5.0, 27.5, "seiz")]), encoding="utf-8")
-    source = eeg(folder=str(tmp_path), patient=r"(S\d+)R")
-    survey = source.survey(tmp_path, RawFile(path.name, (f"{path.stem}.tse_bi",), "train"))
+    source = eeg_corpus(folder=str(tmp_path), patient=r"(S\d+)R")
+    config = source.config
+    assert isinstance(config, EegConfig)
+    opened = source.open_file(tmp_path, RawFile(path.name, (f"{path.stem}.tse_bi",), "train"))
+    survey = opened.survey()
     assert survey.bad is None and survey.facts["rate"] == 160 and survey.facts["seconds"] == 61
     starts = [candidate.place["start"] for candidate in survey.candidates]
     assert starts == [5.0, 15.0, 37.5, 47.5]
-    ours = source.cut(tmp_path, survey, survey.candidates)
+    ours = opened.cut(survey.candidates)
     whole = prepared(path)
     assert whole.shape == (20, 3050) and ours.shape == (4, 20, 500)
     theirs = np.stack([whole[:, round(50 * at) : round(50 * at) + 500] for at in starts])
     apart = np.abs(ours - theirs).max(axis=(0, 2)) / np.abs(theirs).max(axis=(0, 2))
     assert apart.max() < 1e-6
-    header, montage = headers.read_patches(path), montages.montage("tcp20")
-    signals = recordings.read_patches(path, header, montages.locate(header.labels, montage))
-    exact = np.abs(recordings.condition(signals, montage, source) - whole).max() / np.abs(whole).max()
+    content = path.read_bytes()
+    header, montage = edf_header.parse_header(content), montages.create_montage("tcp20")
+    signals = preprocessing.read_signals(content, header, montages.locate_electrodes(header.labels, montage))
+    exact = np.abs(preprocessing.filter_recording(signals, montage, config) - whole).max() / np.abs(whole).max()
     assert exact < 1e-9
     mean, deviation = (np.asarray(part, np.float32) for part in (theirs.mean(axis=(0, 2)), theirs.std(axis=(0, 2))))
-    framed = SignalFrames(ours, source, mean, deviation).eval_batch(slice(0, 4))
+    framed = SignalFrames(ours, config, mean, deviation).eval_batch(slice(0, 4))
     normal = (theirs - mean[:, None]) / deviation[:, None]
     windows = np.lib.stride_tricks.sliding_window_view(normal, 15, axis=-1)[:, :, ::5].swapaxes(1, 2)
     assert framed.shape == (4, 98, 300)
@@ -59,7 +62,7 @@ def test_a_real_recording_becomes_segments_that_scipy_gives_too(tmp_path: Path) 
     print(f"whole: {whole.shape}, largest difference from scipy {exact:.1e} of the largest value, in float64")
     print(f"segments: {ours.shape}, as stored in float32: {apart.max():.1e}")
     print(f"frames, normalised: {framed.shape}, {by_frame:.1e} of the largest value")
-    for step in recordings.describe(source)["steps"]:
+    for step in preprocessing.describe(config)["steps"]:
         print(f"filter: {step}")
 
 

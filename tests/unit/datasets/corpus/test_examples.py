@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
-from blindtune.config.schema import Dataset
+from blindtune.config.schema import read_dataset
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
-from blindtune.datasets.corpus.config import Corpus
+from blindtune.datasets.corpus.base import Corpus
 from blindtune.datasets.corpus.examples import SHOWN, choose, write_examples
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.corpus.provenance import Origin, read_origins
 from blindtune.datasets.prepared import open_split, prepare
-from support.number_corpus import Numbers
+from support.number_corpus import numbers_corpus
 
 
 def prepared(source: Corpus, layout: ResultPaths) -> list[Path]:
@@ -45,7 +44,7 @@ def layout(tmp_path: Path) -> ResultPaths:
 
 
 def test_examples_are_samples_of_train_and_say_whence_they_come(layout: ResultPaths) -> None:
-    source = Numbers.model_validate({"sizes": {"train": 12, "dev": 4, "eval": 4}, "files_per_job": 2, "stand_in": True})
+    source = numbers_corpus(sizes={"train": 12, "dev": 4, "eval": 4})
     extracts = prepared(source, layout)
     sealed = Path(layout.seal("it")).parent
     sealed.rename(sealed.with_name("away"))
@@ -64,12 +63,12 @@ def test_slides_are_shown_with_their_patches(layout: ResultPaths) -> None:
     content = {
         "source": "slides",
         "stand_in": True,
-        "made": {"patients": {"train": 2, "dev": 2, "eval": 2}, "side": 1024, "faults": []},
+        "simulate": {"patients": {"train": 2, "dev": 2, "eval": 2}, "side": 1024, "faults": []},
         "sizes": {"train": 4, "dev": 2, "eval": 2},
         "patch": 128,
-        "candidates": 4,
+        "max_per_file": 4,
     }
-    source = TypeAdapter[Any](Dataset).validate_python(content)
+    source = read_dataset(content)
     found = examples(source, layout, prepared(source, layout))
     assert found["x"].shape == (4, 128, 128, 3) and found["x"].dtype == np.uint8
     for label in (0, 1):
@@ -79,7 +78,7 @@ def test_slides_are_shown_with_their_patches(layout: ResultPaths) -> None:
 
 
 def test_origins_that_do_not_fit_the_data_are_named(layout: ResultPaths) -> None:
-    source = Numbers.model_validate({"sizes": {"train": 8, "dev": 4, "eval": 4}, "stand_in": True})
+    source = numbers_corpus(files_per_job=8)
     extracts = prepared(source, layout)
     path = Path(layout.manifest("it")).parent / "train" / "origins.tsv"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

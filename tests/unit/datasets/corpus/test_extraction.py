@@ -8,23 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
-from blindtune.config.schema import Dataset
+from blindtune.config.schema import read_dataset
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
 from blindtune.datasets.base import LoadedDataset
 from blindtune.datasets.chunked import chunks
-from blindtune.datasets.corpus.config import Corpus, RawFile
+from blindtune.datasets.corpus.base import Corpus, RawFile
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
-from blindtune.datasets.corpus.survey import Survey, check_bad, draw
+from blindtune.datasets.corpus.survey import Survey, check_bad_fraction, draw_samples
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
-from support.number_corpus import SIZES, Numbers
-
-
-def numbers(**changes: Any) -> Numbers:
-    made = "folder" not in changes
-    return Numbers.model_validate({"sizes": SIZES, "files_per_job": 2, "stand_in": made} | changes)
+from support.number_corpus import SIZES, NumbersCorpus, numbers_corpus
 
 
 def extracted(source: Corpus, layout: ResultPaths) -> dict[str, Path]:
@@ -52,7 +46,7 @@ def layout(tmp_path: Path) -> ResultPaths:
 
 
 def test_a_batch_holds_files_of_one_split_and_eval_lies_under_the_seal(layout: ResultPaths) -> None:
-    source = numbers()
+    source = numbers_corpus()
     assert {batch: [raw.file for raw in raws] for batch, raws in source.batches().items()} == {
         f"{split}-{number:04d}": [f"{split}/{name}.txt" for name in names]
         for split in SIZES
@@ -63,7 +57,7 @@ def test_a_batch_holds_files_of_one_split_and_eval_lies_under_the_seal(layout: R
 
 
 def test_samples_are_drawn_from_all_files_evenly_by_class(layout: ResultPaths) -> None:
-    source = numbers()
+    source = numbers_corpus()
     loaded = source.load(extracted(source, layout))
     for split, size in SIZES.items():
         part = loaded.splits[split]
@@ -81,28 +75,28 @@ def test_samples_are_drawn_from_all_files_evenly_by_class(layout: ResultPaths) -
 
 
 def test_what_is_drawn_does_not_depend_on_the_batches(tmp_path: Path) -> None:
-    one, other = numbers(), numbers(files_per_job=1)
+    one, other = numbers_corpus(), numbers_corpus(files_per_job=1)
     first = one.load(extracted(one, ResultPaths(str(tmp_path / "one"))))
     second = other.load(extracted(other, ResultPaths(str(tmp_path / "other"))))
     for split in SIZES:
         np.testing.assert_array_equal(x_of(first, split), x_of(second, split))
-    again = numbers(seed=2)
+    again = numbers_corpus(seed=2)
     third = again.load(extracted(again, ResultPaths(str(tmp_path / "third"))))
     assert any(not np.array_equal(x_of(first, s), x_of(third, s)) for s in SIZES)
 
 
 def test_no_more_than_so_many_samples_are_cut_from_a_file(layout: ResultPaths) -> None:
-    source = numbers(candidates=2)
+    source = numbers_corpus(max_per_file=2)
     for path in extracted(source, layout).values():
         for survey in json.loads(path.read_text(encoding="utf-8"))["surveys"]:
             assert len(survey["candidates"]) == 4
     with pytest.raises(UserError, match=r"sizes\.train: 7 samples of even are wanted, its files offer 6\. Lower it"):
-        greedy = source.model_copy(update={"sizes": source.sizes.model_copy(update={"train": 14})})
+        greedy = numbers_corpus(max_per_file=2, sizes=SIZES | {"train": 14})
         greedy.load(source.inputs(layout, "it"))
 
 
 def test_bad_files_are_listed_or_stop_the_run(layout: ResultPaths) -> None:
-    source = numbers(most_bad=0.2)
+    source = numbers_corpus(max_bad_fraction=0.2)
     files = extracted(source, layout)
     folder = source.place(layout, "it")
     (folder / "train/a.txt").write_text("bad", encoding="utf-8")
@@ -110,13 +104,13 @@ def test_bad_files_are_listed_or_stop_the_run(layout: ResultPaths) -> None:
     loaded = source.load(files)
     assert loaded.parameters["bad_files"] == {"train/a.txt": "is bad"}
     assert loaded.parameters["good"] == 8
-    for stricter in ({"strict": True}, {"most_bad": 0.1}):
+    for stricter in ({"strict": True}, {"max_bad_fraction": 0.1}):
         with pytest.raises(UserError, match=r"1 of 9 files are bad; .*\n  - train/a\.txt: is bad$"):
-            numbers(**stricter).load(files)
+            numbers_corpus(**stricter).load(files)
     with pytest.raises(UserError, match="dataset it: 1 of 9 files are bad"):
-        prepare("it", numbers(), files, Path(layout.manifest("it")), Path(layout.seal("it")))
+        prepare("it", numbers_corpus(), files, Path(layout.manifest("it")), Path(layout.seal("it")))
     with pytest.raises(UserError, match=r"train/a\.txt: is bad\. strict: true stops"):
-        extract_batch(numbers(strict=True), "train-0000", folder, files["train-0000"])
+        extract_batch(numbers_corpus(strict=True), "train-0000", folder, files["train-0000"])
 
 
 def test_a_class_that_is_missing_is_said_to_be_left_out_or_labelled_otherwise() -> None:
@@ -124,24 +118,24 @@ def test_a_class_that_is_missing_is_said_to_be_left_out_or_labelled_otherwise() 
     found.facts["regions"] = {"od": 3, "null": 1}
     said = r"0; left out: 2 blur; labels of their regions: null \(1\), od \(3\)\. Lower it"
     with pytest.raises(UserError, match=said):
-        draw([found], ["odd", "even"], numbers().sizes, 1)
+        draw_samples([found], ["odd", "even"], numbers_corpus().config.sizes, 1)
 
 
 def test_a_long_list_of_bad_files_is_cut() -> None:
     found = [Survey(file=f"{at:02}.txt", sha256={}, group="a", split="train", bad="is bad") for at in range(13)]
     with pytest.raises(UserError, match=r"13 of 13 files are bad") as caught:
-        check_bad(found, 0.5, strict=False)
+        check_bad_fraction(found, 0.5, strict=False)
     lines = str(caught.value).splitlines()
     assert lines[1] == "  - 00.txt: is bad" and lines[-2:] == ["  - 09.txt: is bad", "  - and 3 more"]
 
 
 def test_sizes_must_be_dealt_evenly_to_the_classes() -> None:
-    with pytest.raises(ValueError, match=r"sizes\.dev: 5 is no multiple of 2, the classes"):
-        numbers(sizes=SIZES | {"dev": 5})
+    with pytest.raises(ValueError, match=r"sizes\.dev: 5 is not a multiple of 2, the classes"):
+        numbers_corpus(sizes=SIZES | {"dev": 5})
 
 
 def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout: ResultPaths) -> None:
-    source = numbers(most_bad=0.2)
+    source = numbers_corpus(max_bad_fraction=0.2)
     files = extracted(source, layout)
     folder = source.place(layout, "it")
     (folder / "train/b.txt").write_bytes((folder / "train/a.txt").read_bytes())
@@ -158,11 +152,11 @@ def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout
         (folder / file).write_text("bad", encoding="utf-8")
     for batch in ("train-0001", "eval-0001"):
         extract_batch(source, batch, folder, files[batch])
-    assert len(numbers(most_bad=0.4).load(files).parameters["bad_files"]) == 3
+    assert len(numbers_corpus(max_bad_fraction=0.4).load(files).parameters["bad_files"]) == 3
 
 
 def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: ResultPaths) -> None:
-    source = numbers()
+    source = numbers_corpus()
     files = extracted(source, layout)
     manifest, seal = Path(layout.manifest("it")), Path(layout.seal("it"))
     assert "bad" not in prepare("it", source, files, manifest, seal)
@@ -172,18 +166,18 @@ def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: R
         assert list(rows[0]) == ["sample", "class", "group", "file", "number"]
         assert [int(row["sample"]) for row in rows] == list(range(SIZES[split]))
         assert [float(row["number"]) for row in rows] == part.x[:, 0].tolist()
-        assert [source.names().index(row["class"]) for row in rows] == part.y.tolist()
+        assert [source.config.class_names.index(row["class"]) for row in rows] == part.y.tolist()
         assert all(row["group"] == row["file"] and row["file"].startswith(split) for row in rows)
     assert (manifest.parent / "bad_files.tsv").read_text(encoding="utf-8") == "file\treason\n"
     (source.place(layout, "it") / "eval/b.txt").write_text("bad", encoding="utf-8")
     extract_batch(source, "eval-0000", source.place(layout, "it"), files["eval-0000"])
-    said = prepare("it", source.model_copy(update={"most_bad": 0.2}), files, manifest, seal)
+    said = prepare("it", numbers_corpus(max_bad_fraction=0.2), files, manifest, seal)
     assert said.startswith("it: 8 / 4 / 4 samples of 2 classes") and "bad files: 1, listed in" in said
     assert table(manifest.parent / "bad_files.tsv") == [{"file": "eval/b.txt", "reason": "is bad"}]
 
 
 def test_where_samples_were_cut_lies_beside_them_and_goes_with_the_file(layout: ResultPaths) -> None:
-    source = numbers()
+    source = numbers_corpus()
     path = extracted(source, layout)["dev-0000"]
     cut = np.load(path.parent / "dev-0000/dev/a.txt.npy")
     rows = table(path.parent / "dev-0000/dev/a.txt.tsv")
@@ -196,33 +190,33 @@ def test_where_samples_were_cut_lies_beside_them_and_goes_with_the_file(layout: 
 
 
 def test_files_are_looked_for_once_and_again_for_another_config() -> None:
-    source = numbers()
-    assert source.batches() is source.batches() and source._looked == 1
-    other = source.model_copy(update={"files_per_job": 9})
+    source = numbers_corpus()
+    assert source.batches() is source.batches() and source.searches == 1
+    other = numbers_corpus(files_per_job=9)
     assert len(other.batches()) == 3 and len(source.batches()) == 6
-    assert source.model_dump() == numbers().model_dump()
+    assert source.config == numbers_corpus().config
 
 
 def test_a_split_without_files_is_refused_while_the_config_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        Numbers, "list_files", lambda self: [RawFile("a.txt", (), "train"), RawFile("b.txt", (), "dev")]
+        NumbersCorpus, "list_files", lambda self: [RawFile("a.txt", (), "train"), RawFile("b.txt", (), "dev")]
     )
-    with pytest.raises(UserError, match="folder: none of the 2 files of x stands in eval"):
-        numbers(folder="x").user_files()
+    with pytest.raises(UserError, match="folder: none of the 2 files of x is in eval"):
+        numbers_corpus(folder="x").user_files()
 
 
 def test_a_corpus_is_made_or_given() -> None:
     for changes in ({"stand_in": False}, {"patient": "("}, {"patient": "a"}):
         with pytest.raises(ValueError, match=r"stand_in: must be true|patient: "):
-            numbers(**changes)
+            numbers_corpus(**changes)
 
 
 def test_a_path_out_of_the_corpus_is_refused(layout: ResultPaths) -> None:
-    source = numbers()
+    source = numbers_corpus()
     files = extracted(source, layout)
     content = files["train-0000"].read_text(encoding="utf-8").replace("train/a.txt", "../../a.txt")
     files["train-0000"].write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match="no path below the corpus"):
+    with pytest.raises(UserError, match="not a path below the corpus"):
         source.load(files)
 
 
@@ -231,11 +225,11 @@ def test_a_made_corpus_of_recordings_becomes_a_dataset(tmp_path: Path, layout: R
     content = {
         "source": "eeg",
         "stand_in": True,
-        "made": {"patients": 6, "seconds": 120, "faults": ["truncated"]},
+        "simulate": {"patients": 6, "seconds": 120, "faults": ["truncated"]},
         "sizes": {"train": 8, "dev": 2, "eval": 2},
         "seed": 3,
     }
-    source = TypeAdapter[Any](Dataset).validate_python(content)
+    source = read_dataset(content)
     files = extracted(source, layout)
     manifest, seal = Path(layout.manifest("it")), Path(layout.seal("it"))
     prepare("it", source, files, manifest, seal)

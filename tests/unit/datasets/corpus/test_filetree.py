@@ -32,7 +32,7 @@ def test_links_are_followed_and_a_loop_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["none", "file"])
 def test_what_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
     touch(tmp_path, "file")
-    with pytest.raises(UserError, match=f"folder: .*{name} is no folder"):
+    with pytest.raises(UserError, match=f"folder: .*{name} is not a folder"):
         files_below(tmp_path / name)
 
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     touch(tmp_path, "a.edf")
     (tmp_path / "b.edf").symlink_to(tmp_path / "gone")
     check_usable(tmp_path, ["a.edf"])
-    with pytest.raises(UserError, match=r"b\.edf cannot be read: it is a link to nothing"):
+    with pytest.raises(UserError, match=r"b\.edf cannot be read: it is a broken link"):
         check_usable(tmp_path, ["a.edf", "b.edf"])
     monkeypatch.setattr(trees.os, "access", lambda path, mode: False)
     with pytest.raises(UserError, match=r"a\.edf cannot be read: its permissions forbid it"):
@@ -78,5 +78,5 @@ def test_odd_but_usable_names_are_taken(tmp_path: Path) -> None:
 
 def test_a_corpus_without_any_annotation_is_refused() -> None:
     check_annotated([[], ["a.tse"]], [".tse"])
-    with pytest.raises(UserError, match=r"no file has an annotation beside it.*\.csv, \.xml"):
+    with pytest.raises(UserError, match=r"no file has an annotation next to it.*\.csv, \.xml"):
         check_annotated([[], []], [".csv", ".xml"])

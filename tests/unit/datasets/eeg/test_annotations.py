@@ -8,7 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.eeg.annotations import OTHERS, SEIZURES, SUFFIXES, Annotations, beside, cut, read, union
+from blindtune.datasets.eeg.annotations import (
+    OTHERS,
+    SEIZURES,
+    SUFFIXES,
+    Annotations,
+    clip_intervals,
+    find_annotation,
+    merge_intervals,
+    read_annotations,
+)
 from blindtune.datasets.eeg.errors import UnusableRecording
 from support.eeg_files import csv, tse
 
@@ -34,15 +43,15 @@ def test_what_is_written_is_read(
     tmp_path: Path, rows: list[tuple[float, float, str]], suffix: str, end: str, bom: bool
 ) -> None:
     text = csv(rows) if suffix.startswith(".csv") else tse(rows)
-    found = read(write(tmp_path, suffix, ("\ufeff" if bom else "") + text.replace("\n", end)))
-    assert found.seizures == union((start, stop) for start, stop, label in rows if label in SEIZURES)
-    assert found.non_epileptic == union((start, stop) for start, stop, label in rows if label == "nesz")
+    found = read_annotations(write(tmp_path, suffix, ("\ufeff" if bom else "") + text.replace("\n", end)))
+    assert found.seizures == merge_intervals((start, stop) for start, stop, label in rows if label in SEIZURES)
+    assert found.non_epileptic == merge_intervals((start, stop) for start, stop, label in rows if label == "nesz")
     assert found.end == max((stop for _, stop, _ in rows), default=0.0)
 
 
 @given(st.lists(SPANS, max_size=12), TIMES)
 def test_a_union_holds_the_same_times_in_order(intervals: list[tuple[float, float]], time: float) -> None:
-    merged = union(intervals)
+    merged = merge_intervals(intervals)
     assert inside(merged, time) == inside(intervals, time)
     assert all(first[1] < second[0] for first, second in pairwise(merged))
     assert all(start < stop for start, stop in merged)
@@ -50,7 +59,7 @@ def test_a_union_holds_the_same_times_in_order(intervals: list[tuple[float, floa
 
 @given(st.lists(SPANS, max_size=12), TIMES, TIMES)
 def test_nothing_is_left_behind_the_end(intervals: list[tuple[float, float]], seconds: float, time: float) -> None:
-    assert inside(cut(intervals, seconds), time) == (inside(intervals, time) and time < seconds)
+    assert inside(clip_intervals(intervals, seconds), time) == (inside(intervals, time) and time < seconds)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +90,7 @@ def test_nothing_is_left_behind_the_end(intervals: list[tuple[float, float]], se
 def test_files_as_the_corpora_have_them(
     tmp_path: Path, suffix: str, text: str, seizures: list[tuple[float, float]]
 ) -> None:
-    assert read(write(tmp_path, suffix, text)).seizures == seizures
+    assert read_annotations(write(tmp_path, suffix, text)).seizures == seizures
 
 
 @pytest.mark.parametrize(
@@ -103,29 +112,29 @@ def test_files_as_the_corpora_have_them(
 )
 def test_a_malformed_file_is_a_fault_that_names_the_line(tmp_path: Path, suffix: str, text: str, reason: str) -> None:
     with pytest.raises(UnusableRecording, match=reason):
-        read(write(tmp_path, suffix, text))
+        read_annotations(write(tmp_path, suffix, text))
 
 
 def test_bytes_that_are_no_text_are_a_fault(tmp_path: Path) -> None:
     (tmp_path / "a.tse").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UnusableRecording, match=r"a\.tse cannot be read"):
-        read(tmp_path / "a.tse")
+        read_annotations(tmp_path / "a.tse")
 
 
 @pytest.mark.parametrize("label", ["spkz", "xxsz", "seizure", "", "0.5"])
 def test_an_unknown_label_is_an_error_that_names_file_and_line(tmp_path: Path, label: str) -> None:
     path = write(tmp_path, ".csv", csv([(1, 2, "bckg"), (3, 4, label)]))
     with pytest.raises(UserError, match=rf"a\.csv, line 6: label '{label}' is unknown"):
-        read(path)
+        read_annotations(path)
 
 
 def test_two_classes_go_before_all_types(tmp_path: Path) -> None:
     recording = tmp_path / "a.edf"
-    with pytest.raises(UnusableRecording, match="has no annotations beside it"):
-        beside(recording)
+    with pytest.raises(UnusableRecording, match="has no annotations next to it"):
+        find_annotation(recording)
     for suffix in (".tse", ".csv", ".tse_bi", ".csv_bi"):
         write(tmp_path, suffix, "x")
-        assert beside(recording).suffix == suffix
+        assert find_annotation(recording).suffix == suffix
 
 
 def test_an_end_within_a_second_is_cut_and_one_behind_it_is_a_fault() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.eeg.discovery import Recording, assign, assign_patients, find, recordings
-from support.eeg_files import eeg
+from blindtune.datasets.eeg.discovery import Recording, assign_patients, assign_splits, find_recordings, parse_paths
+from support.eeg_files import eeg_config
 
 V15 = [
     "edf/dev_test/01_tcp_ar/002/00000258/s002_2003_07_21/00000258_s002_t000.edf",
@@ -32,12 +32,12 @@ V2 = [
 
 
 def splits(files: list[str], **changes: Any) -> dict[str, str]:
-    settings = eeg(**changes)
-    return assign(recordings(files, settings), settings)
+    settings = eeg_config(**changes)
+    return assign_splits(parse_paths(files, settings), settings)
 
 
 def test_a_tree_of_version_2_is_read_from_its_names() -> None:
-    found = recordings(V2, eeg())
+    found = parse_paths(V2, eeg_config())
     assert found[-1] == Recording(V2[0 + 1], "aaaaaaac", "train", "02_tcp_le")
     assert {one.file: (one.patient, one.folder, one.montage) for one in found}[V2[2]] == (
         "aaaaaool",
@@ -48,11 +48,11 @@ def test_a_tree_of_version_2_is_read_from_its_names() -> None:
 
 
 def test_the_same_recording_under_two_montages_counts_once() -> None:
-    assert {one.file: one.twin for one in recordings(V2, eeg()) if one.twin} == {V2[4]: V2[3]}
+    assert {one.file: one.twin for one in parse_paths(V2, eeg_config()) if one.twin} == {V2[4]: V2[3]}
 
 
 def test_a_tree_of_version_1_has_no_eval_and_takes_it_from_dev_test() -> None:
-    found = recordings(V15, eeg())
+    found = parse_paths(V15, eeg_config())
     assert {(one.patient, one.montage) for one in found if one.folder == "train"} == {
         ("00002991", "01_tcp_ar"),
         ("00002991", "02_tcp_le"),
@@ -125,8 +125,8 @@ def test_a_folder_of_other_files_needs_a_rule_for_patients(tmp_path: Path) -> No
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "S005R01.edf").touch()
     with pytest.raises(UserError, match=r"S001R01\.edf: is no name of TUSZ .* Set patient"):
-        find(tmp_path, eeg())
-    found = find(tmp_path, eeg(patient="(S\\d+)R"))
+        find_recordings(tmp_path, eeg_config())
+    found = find_recordings(tmp_path, eeg_config(patient="(S\\d+)R"))
     assert [(one.file, one.patient, one.folder) for one in found] == [
         ("S001R01.edf", "S001", None),
         ("S001R02.EDF", "S001", None),
@@ -135,7 +135,7 @@ def test_a_folder_of_other_files_needs_a_rule_for_patients(tmp_path: Path) -> No
     ]
     shutil.move(tmp_path / "S003R01.edf", tmp_path / "other.edf")
     with pytest.raises(UserError, match=r"other\.edf: gives no patient"):
-        find(tmp_path, eeg(patient="(S\\d+)R"))
+        find_recordings(tmp_path, eeg_config(patient="(S\\d+)R"))
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,6 @@ def test_trees_that_cannot_be_split_are_refused(files: list[str], reason: str) -
 
 def test_a_missing_or_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no EDF files"):
-        find(tmp_path, eeg())
-    with pytest.raises(UserError, match="is no folder"):
-        find(tmp_path / "none", eeg())
+        find_recordings(tmp_path, eeg_config())
+    with pytest.raises(UserError, match="is not a folder"):
+        find_recordings(tmp_path / "none", eeg_config())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.montages import CHANNELS, ELECTRODES, electrode, locate, montage
+from blindtune.datasets.eeg.montages import CHANNELS, ELECTRODES, create_montage, electrode_name, locate_electrodes
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,14 @@ from blindtune.datasets.eeg.montages import CHANNELS, ELECTRODES, electrode, loc
     ],
 )
 def test_an_electrode_is_known_by_its_label(label: str, name: str | None) -> None:
-    assert electrode(label) == name
+    assert electrode_name(label) == name
 
 
 @pytest.mark.parametrize(
     ("name", "channels", "electrodes"), [("tcp20", 20, 17), ("tcp22", 22, 19), ("mono19", 19, 19), ("mono21", 21, 21)]
 )
 def test_montages_have_the_channels_of_their_names(name: str, channels: int, electrodes: int) -> None:
-    wanted = montage(name)
+    wanted = create_montage(name)
     assert (len(wanted.channels), len(wanted.electrodes)) == (channels, electrodes)
     assert set(wanted.electrodes) <= set(ELECTRODES)
 
@@ -55,7 +55,7 @@ def test_the_default_is_the_22_without_the_ears() -> None:
 
 @pytest.mark.parametrize("name", CHANNELS)
 def test_channels_are_differences_of_the_right_electrodes(name: str) -> None:
-    wanted = montage(name)
+    wanted = create_montage(name)
     value = {one: float(2**number) for number, one in enumerate(ELECTRODES)}
     x = np.array([[value[one]] for one in wanted.electrodes])
     expected = [value[a] - value[b] if b else value[a] for a, _, b in (one.partition("-") for one in wanted.channels)]
@@ -63,25 +63,25 @@ def test_channels_are_differences_of_the_right_electrodes(name: str) -> None:
 
 
 def test_electrodes_are_found_in_any_order_under_any_name() -> None:
-    wanted = montage("tcp20")
+    wanted = create_montage("tcp20")
     labels = ["IBI", *(f"EEG {name}-LE" for name in reversed(ELECTRODES)), "EEG EKG1-LE"]
     labels[labels.index("EEG T3-LE")] = "T7."
-    found = [electrode(labels[number]) for number in locate(labels, wanted)]
+    found = [electrode_name(labels[number]) for number in locate_electrodes(labels, wanted)]
     assert found == wanted.electrodes
 
 
 def test_a_missing_electrode_is_named() -> None:
     labels = [f"EEG {name}-REF" for name in ELECTRODES if name not in ("C4", "O1")]
     with pytest.raises(UnusableRecording, match="has no channel O1, C4, which tcp20 needs"):
-        locate(labels, montage("tcp20"))
+        locate_electrodes(labels, create_montage("tcp20"))
 
 
 def test_an_electrode_under_two_names_is_double() -> None:
     labels = [*(f"EEG {name}-REF" for name in ELECTRODES), "EEG T7-REF"]
     with pytest.raises(UnusableRecording, match=r"has 2 channels T3 \(EEG T3-REF and EEG T7-REF\)"):
-        locate(labels, montage("tcp20"))
+        locate_electrodes(labels, create_montage("tcp20"))
 
 
 def test_what_the_montage_does_not_need_may_be_double_or_missing() -> None:
     labels = [f"EEG {name}-REF" for name in ELECTRODES if name not in ("A1", "A2", "FZ")]
-    assert len(locate([*labels, "EEG PZ-REF"], montage("tcp20"))) == 17
+    assert len(locate_electrodes([*labels, "EEG PZ-REF"], create_montage("tcp20"))) == 17

@@ -10,21 +10,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import butter, filtfilt, firwin, freqz, resample_poly, sosfreqz, welch
 
-from blindtune.datasets.eeg import edf_header as headers
-from blindtune.datasets.eeg import preprocessing as recordings
-from blindtune.datasets.eeg import resampling
+from blindtune.datasets.eeg import edf_header, preprocessing, resampling
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.montages import ELECTRODES, locate, montage
+from blindtune.datasets.eeg.montages import ELECTRODES, create_montage, locate_electrodes
 from blindtune.datasets.eeg.simulated.corruptions import CHANGES
-from support.eeg_files import eeg, noise, patch, write_edf
+from support.eeg_files import eeg_config, noise, patch, write_edf
 from support.scipy_eeg import stored
 
 
 def conditioned(path: Path, settings: EegConfig) -> NDArray[np.float64]:
-    header = headers.read(path)
-    wanted = montage(settings.montage)
-    return recordings.condition(recordings.read(path, header, locate(header.labels, wanted)), wanted, settings)
+    content = path.read_bytes()
+    header, montage = edf_header.parse_header(content), create_montage(settings.montage)
+    signals = preprocessing.read_signals(content, header, locate_electrodes(header.labels, montage))
+    return preprocessing.filter_recording(signals, montage, settings)
 
 
 def independently(x: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
@@ -53,7 +52,7 @@ def high_passed(y: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_any_rate_comes_out_as_scipy_says(tmp_path: Path, rate: int) -> None:
     path = write_edf(tmp_path / "a.edf", noise(12, rate), rate)
     channels, _ = stored(path)
-    ours = conditioned(path, eeg())
+    ours = conditioned(path, eeg_config())
     assert ours.shape == (20, 600)
     series = channels["EEG FP2-REF"] - channels["EEG F4-REF"]
     theirs = high_passed(series if rate == 50 else independently(series, rate))
@@ -80,7 +79,7 @@ def test_nothing_above_half_of_the_rate_is_folded_down(tmp_path: Path) -> None:
     density = {}
     for name, x in (("white", white), ("high", high)):
         path = write_edf(tmp_path / f"{name}.edf", x, rate)
-        at, power = welch(conditioned(path, eeg()), 50, nperseg=200)
+        at, power = welch(conditioned(path, eeg_config()), 50, nperseg=200)
         density[name] = power.mean(axis=0)
     expected = 2 * 30**2 * 2 / rate
     flat = (at >= 2) & (at <= 20)
@@ -92,28 +91,28 @@ def test_nothing_above_half_of_the_rate_is_folded_down(tmp_path: Path) -> None:
 
 
 def test_the_effective_band_is_the_one_described() -> None:
-    for changes in ({}, {"high": 20.0}, {"low": 1.0, "rate": 100}, {"high": 12.0, "rate": 60}):
-        config = eeg(**changes)
-        described = recordings.describe(config)["effective_band"]
-        edges = np.array([described["low"], described["high"]])
-        _, both_ways = sosfreqz(recordings.band(config), edges, fs=config.rate)
-        ratio = Fraction(config.rate, 256)
+    for changes in ({}, {"h_freq": 20.0}, {"l_freq": 1.0, "sfreq": 100}, {"h_freq": 12.0, "sfreq": 60}):
+        config = eeg_config(**changes)
+        described = preprocessing.describe(config)["effective_band"]
+        edges = np.array([described["l_freq"], described["h_freq"]])
+        _, both_ways = sosfreqz(preprocessing.design_filter(config), edges, fs=config.sfreq)
+        ratio = Fraction(config.sfreq, 256)
         taps = resampling.anti_alias(ratio)
-        _, report_each_epoch_once = freqz(taps, worN=edges, fs=256 * ratio.numerator)
-        np.testing.assert_allclose(np.abs(both_ways) ** 2 * np.abs(report_each_epoch_once), 0.5, atol=0.02)
-        stop = np.linspace(config.rate / 2, 128, 500)
+        _, once = freqz(taps, worN=edges, fs=256 * ratio.numerator)
+        np.testing.assert_allclose(np.abs(both_ways) ** 2 * np.abs(once), 0.5, atol=0.02)
+        stop = np.linspace(config.sfreq / 2, 128, 500)
         assert np.abs(freqz(taps, worN=stop, fs=256 * ratio.numerator)[1]).max() < 10 ** (-50 / 20)
 
 
 def test_a_segment_has_no_edges_of_its_own(tmp_path: Path) -> None:
     """An offset of a millivolt and a slow drift leave nothing at the ends of a recording."""
     x = np.full((21, 30 * 250), 900.0) + np.linspace(0, 90, 30 * 250) * np.arange(21)[:, None] / 21
-    assert np.abs(conditioned(write_edf(tmp_path / "a.edf", x, 250), eeg())).max() < 0.1
+    assert np.abs(conditioned(write_edf(tmp_path / "a.edf", x, 250), eeg_config())).max() < 0.1
 
 
 def test_units_and_inverted_ranges_are_followed(tmp_path: Path) -> None:
     x = noise(20, 250)
-    plain = conditioned(write_edf(tmp_path / "a.edf", x, 250), eeg())
+    plain = conditioned(write_edf(tmp_path / "a.edf", x, 250), eeg_config())
     label = "EEG O1-REF"
     x[ELECTRODES.index("O1")] /= 1000
     other = write_edf(tmp_path / "b.edf", x, 250, units={label: "mV"})
@@ -125,40 +124,39 @@ def test_units_and_inverted_ranges_are_followed(tmp_path: Path) -> None:
     records[:, ELECTRODES.index("O1")] = np.round(x[ELECTRODES.index("O1")].reshape(20, 250) * 32767.5 - 0.5)
     # And the other way round: the lowest number is the highest value.
     other.write_bytes(bytes(content[: 256 * 22]) + records.tobytes())
-    np.testing.assert_allclose(conditioned(other, eeg()), plain, atol=0.1)
+    np.testing.assert_allclose(conditioned(other, eeg_config()), plain, atol=0.1)
     for offset, text in ((104, "1"), (112, "-1")):
         patch(other, 256 + offset * 21 + 8 * ELECTRODES.index("O1"), text, 8)
-    turned = conditioned(other, eeg(montage="mono19"))[8]
-    np.testing.assert_allclose(turned, -conditioned(tmp_path / "a.edf", eeg(montage="mono19"))[8], atol=0.1)
+    turned = conditioned(other, eeg_config(montage="mono19"))[8]
+    np.testing.assert_allclose(turned, -conditioned(tmp_path / "a.edf", eeg_config(montage="mono19"))[8], atol=0.1)
 
 
 @pytest.mark.parametrize("fault", ["colon_date", "wrong_time", "open_records", "new_names"])
 def test_what_is_handled_gives_the_same_signal(tmp_path: Path, fault: str) -> None:
     path = write_edf(tmp_path / "a.edf", noise(20, 250), 250)
-    plain = conditioned(path, eeg())
+    plain = conditioned(path, eeg_config())
     before = path.read_bytes()
     path.write_bytes(CHANGES[fault](before))
     assert path.read_bytes() != before
-    np.testing.assert_array_equal(conditioned(path, eeg()), plain)
+    np.testing.assert_array_equal(conditioned(path, eeg_config()), plain)
 
 
 def test_order_and_other_channels_do_not_matter(tmp_path: Path) -> None:
     x = noise(20, 256)
     labels = [f"EEG {name}-REF" for name in ELECTRODES]
-    plain = conditioned(write_edf(tmp_path / "a.edf", x, 256), eeg())
+    plain = conditioned(write_edf(tmp_path / "a.edf", x, 256), eeg_config())
     path = write_edf(
         tmp_path / "b.edf", np.vstack([x[::-1], x[:2]]), 256, [*labels[::-1], "IBI", "EEG EKG1-REF"], rates={"IBI": 1}
     )
-    np.testing.assert_array_equal(conditioned(path, eeg()), plain)
+    np.testing.assert_array_equal(conditioned(path, eeg_config()), plain)
 
 
 def test_what_mne_cannot_read_is_a_fault(tmp_path: Path) -> None:
     path = write_edf(tmp_path / "a.edf", noise(20, 250), 250)
-    header = headers.read(path)
-    wanted = locate(header.labels, montage("tcp20"))
-    path.write_bytes(path.read_bytes()[:-11_000])
+    content = path.read_bytes()
+    header = edf_header.parse_header(content)
+    wanted = locate_electrodes(header.labels, create_montage("tcp20"))
     with pytest.raises(UnusableRecording, match="has 5000 samples at 250 Hz; MNE reads 4500 at 250 Hz"):
-        recordings.read(path, header, wanted)
-    path.write_bytes(b"0")
+        preprocessing.read_signals(content[:-11_000], header, wanted)
     with pytest.raises(UnusableRecording, match="cannot be read by MNE"):
-        recordings.read(path, header, wanted)
+        preprocessing.read_signals(b"0", header, wanted)

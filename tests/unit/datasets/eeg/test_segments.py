@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindtune.datasets.eeg.annotations import Annotations, union
+from blindtune.datasets.eeg.annotations import Annotations, merge_intervals
 from blindtune.datasets.eeg.segments import (
     LabelledInterval,
     amplitude,
-    fault,
+    find_intervals,
     frames,
-    starts,
-    stretches,
+    rejection_reason,
+    segment_starts,
     subtract_intervals,
 )
-from support.eeg_files import eeg, noise
+from support.eeg_files import eeg_config, noise
 
 TIMES = st.integers(0, 6_000_000).map(lambda ticks: ticks / 10_000)
 SPANS = st.lists(st.tuples(TIMES, TIMES).map(lambda span: (min(span), max(span))), max_size=6)
@@ -26,17 +26,17 @@ GUARDS = st.sampled_from([0.0, 1.0, 10.0, 33.3])
 
 
 def annotated(seizures: list[tuple[float, float]], others: list[tuple[float, float]], seconds: float) -> Annotations:
-    return Annotations(union(seizures), union(others), 0.0).within(seconds)
+    return Annotations(merge_intervals(seizures), merge_intervals(others), 0.0).within(seconds)
 
 
 @given(SPANS, SPANS, SECONDS, GUARDS, st.sampled_from(["leave_out", "seizure"]))
 def test_segments_keep_to_their_class(
     seizures: list[tuple[float, float]], others: list[tuple[float, float]], seconds: int, guard: float, nesz: str
 ) -> None:
-    settings = eeg(guard=guard, nesz=nesz)
+    settings = eeg_config(seizure_margin=guard, nesz=nesz)
     annotations = annotated(seizures, others, seconds)
     taken = [*annotations.seizures, *annotations.non_epileptic]
-    found = [(at, at + 10, one) for one in stretches(annotations, seconds, settings) for at in starts(one, settings)]
+    found = [(at, at + 10, one) for one in find_intervals(annotations, seconds, settings) for at in segment_starts(one, settings)]
     for start, stop, stretch in found:
         assert stretch.start - 1e-4 <= start
         assert stop <= stretch.stop + 1e-4
@@ -48,7 +48,7 @@ def test_segments_keep_to_their_class(
             assert all(stop <= first + 1e-4 or last - 1e-4 <= start for first, last in annotations.non_epileptic)
             assert any(first - 1e-4 <= start and stop <= last + 1e-4 for first, last in annotations.seizures)
         else:
-            assert any(first - 1e-4 <= start and stop <= last + 1e-4 for first, last in union(taken))
+            assert any(first - 1e-4 <= start and stop <= last + 1e-4 for first, last in merge_intervals(taken))
     assert all(first[1] <= second[0] + 1e-9 for first, second in pairwise(sorted(found, key=lambda one: one[0])))
 
 
@@ -59,21 +59,21 @@ def test_what_is_left_is_what_was_not_taken(
     def holds(spans: list[tuple[float, float]]) -> bool:
         return any(start <= time < stop for start, stop in spans)
 
-    whole = union(intervals)
+    whole = merge_intervals(intervals)
     assert holds(subtract_intervals(whole, taken)) == (holds(whole) and not holds(taken))
 
 
 def test_a_stretch_gives_as_many_segments_as_fit() -> None:
-    settings = eeg()
-    assert starts(LabelledInterval("seizure", 0, 15.0), settings) == []
-    assert starts(LabelledInterval("seizure", 0, 15.01), settings) == [0.0]
-    assert starts(LabelledInterval("seizure", 3.0, 33.0), settings) == [3.0, 13.0, 23.0]
-    assert starts(LabelledInterval("seizure", 3.001, 33.001), settings) == [3.02, 13.02]
-    assert starts(LabelledInterval("seizure", 36.88, 66.88), settings) == [36.88, 46.88, 56.88]
+    settings = eeg_config()
+    assert segment_starts(LabelledInterval("seizure", 0, 15.0), settings) == []
+    assert segment_starts(LabelledInterval("seizure", 0, 15.01), settings) == [0.0]
+    assert segment_starts(LabelledInterval("seizure", 3.0, 33.0), settings) == [3.0, 13.0, 23.0]
+    assert segment_starts(LabelledInterval("seizure", 3.001, 33.001), settings) == [3.02, 13.02]
+    assert segment_starts(LabelledInterval("seizure", 36.88, 66.88), settings) == [36.88, 46.88, 56.88]
 
 
 def test_background_is_what_is_left_whatever_the_rows_say() -> None:
-    found = stretches(annotated([(50.0, 80.0)], [], 200), 200, eeg(guard=10))
+    found = find_intervals(annotated([(50.0, 80.0)], [], 200), 200, eeg_config(seizure_margin=10))
     assert [(one.label, one.start, one.stop) for one in found] == [
         ("background", 0.0, 40.0),
         ("seizure", 50.0, 80.0),
@@ -83,19 +83,19 @@ def test_background_is_what_is_left_whatever_the_rows_say() -> None:
 
 def test_non_epileptic_seizures_are_in_no_class_unless_asked() -> None:
     annotations = annotated([(20.0, 60.0)], [(50.0, 90.0)], 120)
-    left_out = stretches(annotations, 120, eeg(guard=5))
+    left_out = find_intervals(annotations, 120, eeg_config(seizure_margin=5))
     assert [(one.label, one.start, one.stop) for one in left_out] == [
         ("background", 0.0, 15.0),
         ("seizure", 20.0, 50.0),
         ("background", 95.0, 120.0),
     ]
-    kept = stretches(annotations, 120, eeg(guard=5, nesz="seizure"))
+    kept = find_intervals(annotations, 120, eeg_config(seizure_margin=5, nesz="seizure"))
     assert [(one.label, one.start, one.stop) for one in kept][1] == ("seizure", 20.0, 90.0)
 
 
 def test_frames_are_the_published_ones_and_copy_nothing() -> None:
     x = np.arange(2 * 20 * 500, dtype=np.float32).reshape(2, 20, 500)
-    framed = frames(x, eeg())
+    framed = frames(x, eeg_config())
     assert framed.shape == (2, 98, 20, 15)
     assert np.shares_memory(framed, x)
     for number in (0, 1, 97):
@@ -110,16 +110,16 @@ def sound() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_raw_signals_are_flagged(sound: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     channels, electrodes, limits = sound
-    assert fault(channels, electrodes, limits, eeg()) is None
+    assert rejection_reason(channels, electrodes, limits, eeg_config()) is None
     same = electrodes.copy()
     same[1] = same[0]
-    assert fault(same[:2] - same[1:], same, limits, eeg()) == "flat"
+    assert rejection_reason(same[:2] - same[1:], same, limits, eeg_config()) == "flat"
     full = electrodes.copy()
     full[2, 100:126] = 1000
-    assert fault(channels, full, limits, eeg()) == "clipped"
+    assert rejection_reason(channels, full, limits, eeg_config()) == "clipped"
     full[2, 125] = 0
-    assert fault(channels, full, limits, eeg()) is None
-    assert fault(channels, full, limits, eeg(loud=100)) == "loud"
+    assert rejection_reason(channels, full, limits, eeg_config()) is None
+    assert rejection_reason(channels, full, limits, eeg_config(reject=100)) == "loud"
 
 
 def test_amplitude_does_not_see_drift() -> None:

@@ -14,13 +14,24 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets.corpus import survey as surveys
 from blindtune.datasets.corpus.survey import Candidate, Survey
-from blindtune.datasets.eeg import discovery as corpus
+from blindtune.datasets.eeg import discovery
 from blindtune.datasets.eeg.config import EegConfig, EegCorruption, SimulatedEegConfig
-from blindtune.datasets.eeg.simulated import corpus as standin
-from blindtune.datasets.eeg.survey import cut, survey
-from support.eeg_files import ABSENT, REAL, csv, eeg, noise, patch, tse, write_edf
+from blindtune.datasets.eeg.simulated.corpus import list_pieces
+from blindtune.datasets.eeg.survey import OpenRecording
+from support.eeg_files import (
+    ABSENT,
+    REAL,
+    csv,
+    eeg_config,
+    noise,
+    open_recording,
+    patch,
+    tse,
+    write_edf,
+    write_simulated,
+)
 
-#: What `bad_files` says of a corpus with every fault, by fault.
+#: What `list_bad_files` returns of a corpus with every fault, by fault.
 GOLDEN = {
     "annotated_past_the_end": "is annotated up to 160.0000 s but ends at 60.0000 s",
     "cut_header": "is cut in its header",
@@ -29,7 +40,7 @@ GOLDEN = {
     "interrupted": "is an interrupted recording (EDF+D), whose gaps are not read",
     "malformed_annotation": "FILE.csv_bi, line 10: has 2 fields; the head has 5",
     "missing_channel": "has no channel C4, which tcp20 needs",
-    "no_annotation": "has no annotations beside it (.csv_bi, .tse_bi, .csv, .tse)",
+    "no_annotation": "has no annotations next to it (.csv_bi, .tse_bi, .csv, .tse)",
     "no_data": "holds no data",
     "no_digital_range": "has channel EEG C3-REF with a digital range of zero or less",
     "no_physical_range": "has channel EEG C3-REF with a physical range of zero",
@@ -39,7 +50,7 @@ GOLDEN = {
     "twin": "is the same recording as edf/train/aaaaaaac/s001_2015/01_tcp_ar/aaaaaaac_s001_t000.edf",
     "unknown_unit": "has channel EEG F3-REF in 'microV', which is no known voltage (uV, mV, V)",
     "unlike_rates": "has wanted channels at unlike rates (200 Hz, 400 Hz)",
-    "web_page": "is no EDF file",
+    "web_page": "is not an EDF file",
     "wrong_unit": "has a median amplitude of AMPLITUDE uV, outside 1 to 500: its unit or scale must be wrong",
 }
 #: Those that are handled, and what the facts note.
@@ -53,16 +64,16 @@ HANDLED = {
 
 
 def survey_all(folder: Path, settings: EegConfig) -> list[Survey]:
-    found = corpus.find(folder, settings)
-    splits = corpus.assign(found, settings)
-    return [survey(folder, one, splits[one.file], settings) for one in found]
+    found = discovery.find_recordings(folder, settings)
+    splits = discovery.assign_splits(found, settings)
+    return [OpenRecording(folder, one, splits[one.file], settings).survey() for one in found]
 
 
 def lone(folder: Path, settings: EegConfig | None = None) -> Survey:
     """The survey of the only recording of a folder."""
-    settings = settings or eeg(patient="(a)")
-    (one,) = corpus.find(folder, settings)
-    return survey(folder, one, "train", settings)
+    settings = settings or eeg_config(patient="(a)")
+    (one,) = discovery.find_recordings(folder, settings)
+    return OpenRecording(folder, one, "train", settings).survey()
 
 
 def write(
@@ -81,18 +92,17 @@ def starts(found: Survey, label: str) -> list[float]:
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SimulatedEegConfig]:
     made = SimulatedEegConfig(patients=8, recordings=1, seconds=120, faults=list(get_args(EegCorruption)))
     folder = tmp_path_factory.mktemp("corpus")
-    for file in standin.files(made):
-        standin.write(made, file, folder)
+    write_simulated(made, folder)
     return folder, made
 
 
 def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, SimulatedEegConfig]) -> None:
     folder, made = faulty
     before = {path: digest_file(path) for path in folder.rglob("*.*") if path.is_file()}
-    found = {one.file: one for one in survey_all(folder, eeg())}
-    files = {piece.fault: piece.file for piece in standin.pieces(made) if piece.fault}
+    found = {one.file: one for one in survey_all(folder, eeg_config())}
+    files = {piece.fault: piece.file for piece in list_pieces(made) if piece.fault}
     assert set(files) == {*GOLDEN, *HANDLED}
-    bad = surveys.bad_files(list(found.values()))
+    bad = surveys.list_bad_files(list(found.values()))
     expected = []
     for fault, reason in GOLDEN.items():
         expected.append((files[fault], reason.replace("FILE", Path(files[fault]).stem)))
@@ -112,16 +122,15 @@ def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, Simulate
 @pytest.mark.parametrize("layout", ["v1", "v2"])
 def test_a_corpus_of_either_layout_gives_samples_for_every_split(tmp_path: Path, layout: str) -> None:
     made = SimulatedEegConfig(layout=layout, patients=12, recordings=1, seconds=180, faults=[])
-    for file in standin.files(made):
-        standin.write(made, file, tmp_path)
-    settings = eeg(sizes={"train": 20, "dev": 4, "eval": 4})
+    write_simulated(made, tmp_path)
+    settings = eeg_config(sizes={"train": 20, "dev": 4, "eval": 4})
     found = survey_all(tmp_path, settings)
     surveys.check_groups(found)
-    assert not surveys.bad_files(found)
-    drawn = surveys.draw(found, ["background", "seizure"], settings.sizes, 1)
+    assert not surveys.list_bad_files(found)
+    drawn = surveys.draw_samples(found, ["background", "seizure"], settings.sizes, 1)
     assert sum(len(candidates) for candidates in drawn.values()) == 28
     file, candidates = next(iter(drawn.items()))
-    x = cut(tmp_path, file, candidates, settings)
+    x = open_recording(tmp_path, file, settings).cut(candidates)
     assert (x.shape, x.dtype) == ((len(candidates), 20, 500), np.float32)
     suffix = {"v1": ".tse_bi", "v2": ".csv_bi"}[layout]
     assert {one.facts["annotations"] for one in found} == {suffix}
@@ -139,8 +148,8 @@ def test_a_folder_of_other_recordings_goes_through(tmp_path: Path, suffix: str) 
     assert starts(found, "seizure") == [40, 50, 60]
     assert starts(found, "background") == [0, 10, 20, 85, 95, 105]
     assert found.left_out == {
-        "seconds at the ends of stretches": {"background": 5, "seizure": 5},
-        "seconds in the guard": {"background": 20},
+        "seconds at the ends of intervals": {"background": 5, "seizure": 5},
+        "seconds in the seizure margin": {"background": 20},
     }
     assert found.facts["rate"] == 100 and found.facts["seconds"] == 120
 
@@ -148,26 +157,26 @@ def test_a_folder_of_other_recordings_goes_through(tmp_path: Path, suffix: str) 
 @pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)
 def test_a_real_recording_goes_through(tmp_path: Path) -> None:
     shutil.copy(REAL, tmp_path / REAL.name)
-    settings = eeg(patient="(S\\d+)R")
-    assert lone(tmp_path, settings).bad == "has no annotations beside it (.csv_bi, .tse_bi, .csv, .tse)"
+    settings = eeg_config(patient="(S\\d+)R")
+    assert lone(tmp_path, settings).bad == "has no annotations next to it (.csv_bi, .tse_bi, .csv, .tse)"
     (tmp_path / REAL.name).with_suffix(".csv_bi").write_text(csv([]))
     found = lone(tmp_path, settings)
     assert (found.bad, found.group) == (None, "S001")
     assert starts(found, "background") == [0, 10, 20, 30, 40, 50]
-    x = cut(tmp_path, found.file, found.candidates, settings)
+    x = open_recording(tmp_path, found.file, settings).cut(found.candidates)
     assert x.shape == (6, 20, 500)
     assert 5 < np.median(x.std(axis=2)) < 60
 
 
 def test_segments_are_cut_from_the_filtered_recording_in_the_order_asked(tmp_path: Path) -> None:
     write(tmp_path, [(40, 75, "seiz")])
-    settings = eeg(patient="(a)")
+    settings = eeg_config(patient="(a)")
     candidates = lone(tmp_path).candidates
-    x = cut(tmp_path, "a.edf", candidates, settings)
-    np.testing.assert_array_equal(cut(tmp_path, "a.edf", candidates[::-1], settings), x[::-1])
+    x = open_recording(tmp_path, "a.edf", settings).cut(candidates)
+    np.testing.assert_array_equal(open_recording(tmp_path, "a.edf", settings).cut(candidates[::-1]), x[::-1])
     half = [Candidate(label="seizure", place={"start": 45.0})]
     np.testing.assert_array_equal(
-        cut(tmp_path, "a.edf", half, settings)[0, :, :250],
+        open_recording(tmp_path, "a.edf", settings).cut(half)[0, :, :250],
         x[candidates.index(Candidate(label="seizure", place={"start": 40.0})), :, 250:],
     )
 
@@ -180,7 +189,7 @@ def test_flags_of_the_raw_signal_leave_segments_out(tmp_path: Path) -> None:
     x[3, 8500:10_500] = x[1, 8500:10_500]  # FP2-F4 is flat
     path = write_edf(tmp_path / "a.edf", np.clip(x, -1000, 1000), 100)
     path.with_suffix(".tse").write_text(tse([(40, 75, "seiz")]))
-    found = lone(tmp_path, eeg(patient="(a)", loud=900))
+    found = lone(tmp_path, eeg_config(patient="(a)", reject=900))
     assert starts(found, "background") == [10, 20, 105]
     assert starts(found, "seizure") == [50, 60]
     assert {rule: counts for rule, counts in found.left_out.items() if rule.endswith("segments")} == {
@@ -196,9 +205,9 @@ def test_what_times_alone_leave_out_is_counted(tmp_path: Path) -> None:
     assert starts(found, "seizure") == [100]
     assert starts(found, "background") == [32, 125.5, 135.5, 145.5, 155.5, 165.5, 175.5, 185.5]
     assert found.left_out == {
-        "stretches that are too short": {"background": 1, "seizure": 1},
-        "seconds at the ends of stretches": {"background": 12, "seizure": 6},
-        "seconds in the guard": {"background": 60},
+        "intervals that are too short": {"background": 1, "seizure": 1},
+        "seconds at the ends of intervals": {"background": 12, "seizure": 6},
+        "seconds in the seizure margin": {"background": 60},
         "seconds labelled nesz": {"seizure": 12},
     }
 
@@ -215,7 +224,7 @@ def test_a_recording_without_segments_is_not_bad(tmp_path: Path) -> None:
     assert (found.bad, found.candidates, found.left_out) == (
         None,
         [],
-        {"stretches that are too short": {"background": 1}},
+        {"intervals that are too short": {"background": 1}},
     )
 
 
@@ -230,10 +239,10 @@ def test_a_recording_that_changed_since_its_survey_is_refused(tmp_path: Path) ->
     path = write(tmp_path, [])
     candidates = lone(tmp_path).candidates
     with pytest.raises(UserError, match=r"a\.edf: has no segment at 500.0 s"):
-        cut(tmp_path, "a.edf", [Candidate(label="background", place={"start": 500.0})], eeg())
+        open_recording(tmp_path, "a.edf", eeg_config()).cut([Candidate(label="background", place={"start": 500.0})])
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match=r"a\.edf: is truncated: .* It was good when it was surveyed"):
-        cut(tmp_path, "a.edf", candidates, eeg())
+        open_recording(tmp_path, "a.edf", eeg_config()).cut(candidates)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
@@ -251,4 +260,4 @@ def test_whatever_is_wrong_with_a_header_nothing_but_a_reason_comes_of_it(
     found = lone(tmp_path)
     assert bool(found.candidates or found.left_out) == (found.bad is None)
     for one in found.candidates:
-        assert np.isfinite(cut(tmp_path, "a.edf", [one], eeg(patient="(a)"))).all()
+        assert np.isfinite(open_recording(tmp_path, "a.edf", eeg_config(patient="(a)")).cut([one])).all()

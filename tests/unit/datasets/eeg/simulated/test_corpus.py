@@ -9,12 +9,12 @@ import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
-from blindtune.datasets.eeg import discovery as corpus
-from blindtune.datasets.eeg import edf_header as headers
+from blindtune.datasets.eeg import discovery, edf_header
 from blindtune.datasets.eeg.config import EegCorruption, SimulatedEegConfig
-from blindtune.datasets.eeg.simulated import corpus as standin
+from blindtune.datasets.eeg.simulated import corpus as simulated
+from blindtune.datasets.eeg.simulated.corpus import EegSimulator, list_annotations, list_pieces
 from blindtune.datasets.eeg.simulated.corruptions import CHANGES
-from support.eeg_files import eeg
+from support.eeg_files import eeg_config, write_simulated
 
 FAULTS = list(get_args(EegCorruption))
 LAYOUTS = {
@@ -29,14 +29,13 @@ def small(**changes: Any) -> SimulatedEegConfig:
 
 def make(settings: SimulatedEegConfig, folder: Path, files: list[str] | None = None) -> dict[str, str]:
     """Write the corpus; the digest of each file."""
-    for file in standin.files(settings) if files is None else files:
-        standin.write(settings, file, folder)
+    write_simulated(settings, folder, files)
     return {path.relative_to(folder).as_posix(): digest_file(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:
     settings = small(faults=["truncated", "twin", "new_names"])
-    files = standin.files(settings)
+    files = sorted(EegSimulator(settings).list_files())
     first = make(settings, tmp_path / "a")
     assert make(settings, tmp_path / "b", files[::-1]) == first
     assert make(settings, tmp_path / "b", files[2:3]) == first
@@ -44,7 +43,7 @@ def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:
     assert alone.items() <= first.items()
     assert set(first) == {
         *files,
-        *(name for piece in standin.pieces(settings) for name in standin.beside(piece, settings)),
+        *(name for piece in list_pieces(settings) for name in list_annotations(piece, settings)),
     }
     other = make(settings.model_copy(update={"seed": 2}), tmp_path / "d")
     assert set(other) == set(first)
@@ -53,7 +52,7 @@ def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:
 
 def test_more_patients_or_faults_change_no_other_file(tmp_path: Path) -> None:
     few, many = small(), small(recordings=2, faults=["colon_date"])
-    shared = [file for file in standin.files(many) if file in standin.files(few)]
+    shared = [file for file in sorted(EegSimulator(many).list_files()) if file in sorted(EegSimulator(few).list_files())]
     # Patients with a session for each recording keep their first; the split of nobody moves.
     assert len(shared) == 6
     assert make(few, tmp_path / "a", shared) == make(many, tmp_path / "b", shared)
@@ -62,24 +61,24 @@ def test_more_patients_or_faults_change_no_other_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_paths_are_those_of_the_corpus(layout: str) -> None:
     settings = small(layout=layout, patients=12, recordings=3, faults=FAULTS)
-    files = standin.files(settings)
+    files = sorted(EegSimulator(settings).list_files())
     assert len(set(files)) == len(files) == 36 + len(FAULTS)
     assert all(re.fullmatch(LAYOUTS[layout], file) for file in files)
-    found = corpus.recordings(files, eeg())
-    assert {one.montage for one in found} == set(corpus.MONTAGES[:3])
+    found = discovery.parse_paths(files, eeg_config())
+    assert {one.montage for one in found} == set(discovery.MONTAGES[:3])
     # Of the two files of a twin, the one that comes first by name is used.
     (twin,) = [one for one in found if one.twin]
-    (made,) = [piece.file for piece in standin.pieces(settings) if piece.fault == "twin"]
+    (made,) = [piece.file for piece in list_pieces(settings) if piece.fault == "twin"]
     assert made in (twin.file, twin.twin)
-    assert set(corpus.assign(found, eeg()).values()) == {"train", "dev", "eval"}
+    assert set(discovery.assign_splits(found, eeg_config()).values()) == {"train", "dev", "eval"}
 
 
 def test_recordings_have_the_rates_channels_and_texts_of_the_corpus(tmp_path: Path) -> None:
     settings = small(patients=12)
     make(settings, tmp_path)
     rates, labels, listed = set(), set(), set()
-    for piece in standin.pieces(settings):
-        header = headers.read(tmp_path / piece.file)
+    for piece in list_pieces(settings):
+        header = edf_header.parse_header((tmp_path / piece.file).read_bytes())
         assert header.seconds == 60
         assert header.labels[-3:] == ["IBI", "BURSTS", "SUPPR"]
         assert {header.rate(signal) for signal in header.signals[-3:]} == {1}
@@ -98,34 +97,34 @@ def test_recordings_have_the_rates_channels_and_texts_of_the_corpus(tmp_path: Pa
 
 def test_every_fault_is_there_once_and_changes_what_it_says(tmp_path: Path) -> None:
     settings = small(faults=FAULTS)
-    pieces = {piece.fault: piece for piece in standin.pieces(settings)}
+    pieces = {piece.fault: piece for piece in list_pieces(settings)}
     assert set(pieces) == {None, *FAULTS}
     for fault in CHANGES:
         piece = pieces[fault]
-        standin.write(settings, piece.file, tmp_path)
+        EegSimulator(settings).write(piece.file, tmp_path)
         broken = (tmp_path / piece.file).read_bytes()
-        x, _, rate = standin._signal(piece, settings)
-        good = standin._edf(standin.Piece(**vars(piece) | {"fault": None}), x, rate, settings)
+        x, _, rate = simulated._signal(piece, settings)
+        good = simulated._edf(simulated.Piece(**vars(piece) | {"fault": None}), x, rate, settings)
         assert broken == CHANGES[fault](good) != good
-    assert standin.beside(pieces["no_annotation"], settings) == []
+    assert list_annotations(pieces["no_annotation"], settings) == []
 
 
 def test_a_file_that_is_not_of_the_corpus_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no file of this stand-in corpus"):
-        standin.write(small(), "../a.edf", tmp_path)
+    with pytest.raises(UserError, match="is not a file of this simulated corpus"):
+        EegSimulator(small()).write("../a.edf", tmp_path)
 
 
 def test_annotations_of_all_kinds_say_the_same(tmp_path: Path) -> None:
-    from blindtune.datasets.eeg.annotations import read
+    from blindtune.datasets.eeg.annotations import read_annotations
 
     for layout in LAYOUTS:
         settings = small(layout=layout, seconds=180, patients=8)
         make(settings, tmp_path / layout)
-    for piece in standin.pieces(small(layout="v2", seconds=180, patients=8)):
-        other = next(one for one in standin.pieces(small(layout="v1", patients=8)) if one.patient == piece.patient)
+    for piece in list_pieces(small(layout="v2", seconds=180, patients=8)):
+        other = next(one for one in list_pieces(small(layout="v1", patients=8)) if one.patient == piece.patient)
         paths = [(tmp_path / "v2" / piece.file).with_suffix(suffix) for suffix in (".csv", ".csv_bi")]
         paths += [(tmp_path / "v1" / other.file).with_suffix(suffix) for suffix in (".tse", ".tse_bi")]
-        seizures = [read(path).seizures for path in paths]
+        seizures = [read_annotations(path).seizures for path in paths]
         assert seizures[0] == seizures[1] == seizures[2] == seizures[3]
         assert all(0 <= start < stop <= 180 for start, stop in seizures[0])
 

@@ -106,7 +106,7 @@ def _find_piece(file: str, config: SimulatedEegConfig) -> Piece:
     for piece in list_pieces(config):
         if piece.file == file:
             return piece
-    raise UserError(f"{file}: is no file of this stand-in corpus.")
+    raise UserError(f"{file}: is not a file of this simulated corpus.")
 
 
 def _piece(
