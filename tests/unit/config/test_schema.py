@@ -13,7 +13,7 @@ import yaml
 from blindtune.config import generate as document
 from blindtune.config.defaults import DEFAULT
 from blindtune.config.schema import Config, read
-from blindtune.config.training import Training
+from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json
@@ -83,7 +83,7 @@ def test_every_overlay_reads_over_the_default(name: str, monkeypatch: pytest.Mon
     supplied = [
         file
         for comparison in parsed.compare
-        for file in parsed.datasets[comparison.dataset].given().values()
+        for file in parsed.sources[comparison.dataset].user_files().values()
         if not Path(file).exists()
     ]
     if supplied:
@@ -164,7 +164,7 @@ def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
             {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "fused", "view": {"kind": "crops"}}}},
             ["systems.net", "trainer: fused", "draws no crops"],
         ),
-        ({"systems": {"knn": {"view": {"kind": "crops"}}}}, ["systems.knn.sees", "'crops'", "'samples', 'features'"]),
+        ({"systems": {"knn": {"view": {"kind": "crops"}}}}, ["systems.knn.view", "'crops'", "'samples', 'features'"]),
         ({"systems": {"knn": {"view": {"kind": "features"}}}}, ["systems.knn on toy", "no view 'features'", "samples"]),
         ({"datasets": {"toy": {"source": "csv"}}}, ["datasets.toy", "'csv'", "'csv_folder'"]),
         ({"datasets": {"toy": {"fetch": "set_10"}}}, ["datasets.toy: ", "either folder", "or fetch"]),
@@ -269,11 +269,13 @@ def test_reading_is_pure() -> None:
 def test_planning_is_fast_and_imports_no_heavy_library() -> None:
     script = f"""
 import sys, time
+from blindtune import stages
 from blindtune.config.schema import read
 from blindtune.config.defaults import DEFAULT
 started = time.perf_counter()
-for study in read(DEFAULT, "default").studies():
-    study.settings.code_digest()
+config = read(DEFAULT, "default")
+for study in config.studies():
+    stages.study_digest(study.settings, config.datasets[study.dataset])
 print(time.perf_counter() - started, [name for name in {HEAVY} if name in sys.modules])
 """
     done = subprocess.run(
@@ -289,6 +291,20 @@ print(time.perf_counter() - started, [name for name in {HEAVY} if name in sys.mo
     assert float(seconds) < 2.0
 
 
+def test_settings_merge_overrides_of_training_key_by_key(folder: str) -> None:
+    """Keys that a comparison does not override keep the values of each system's own entry."""
+    own = TUNER | {"training": {"epochs": 3, "batch_size": 9, "learning_rate": 0.005, "initial_weights": "keras"}}
+    compared = TOY | {"systems": ["one"], "tuner_overrides": {"training": {"epochs": 7, "batch_size": 32}}}
+    parsed = read(config(folder, systems={"one": own}, compare=[compared]), "x")
+    training = parsed.settings("toy", "one").training
+    assert training == Training(epochs=7, batch_size=32, learning_rate=0.005, initial_weights="keras")
+
+
+def test_training_overrides_have_every_key_of_training() -> None:
+    """A key of `Training` that cannot be overridden would be kept silently."""
+    assert set(TrainingOverrides.model_fields) == set(Training.model_fields)
+
+
 def test_a_comparison_gives_every_tuner_the_same_space_and_training(folder: str) -> None:
     other = TUNER | {"trainer": "pytorch", "training": {"epochs": 3, "batch_size": 9}}
     shared = {"space": "mlp_dropout", "training": {"epochs": 7}}
@@ -296,7 +312,7 @@ def test_a_comparison_gives_every_tuner_the_same_space_and_training(folder: str)
     parsed = read(config(folder, systems={"one": TUNER, "two": other}, compare=[compared]), "x")
     one, two = (parsed.settings("toy", name) for name in ("one", "two"))
     assert one.space == two.space == "mlp_dropout"
-    assert one.training == two.training == Training(epochs=7)
+    assert (one.training, two.training) == (Training(epochs=7), Training(epochs=7, batch_size=9))
     assert (one.trainer, two.trainer) == ("keras", "pytorch")
     assert [study.settings for study in parsed.studies()][1:] == [one, two]
     assert parsed.settings("toy", "knn") == parsed.systems["knn"]

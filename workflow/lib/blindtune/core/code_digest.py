@@ -61,7 +61,7 @@ def closure(*modules: str, without: Iterable[str] = ()) -> set[str]:
         if module in found or module in left_out or not is_digested(module):
             continue
         found.add(module)
-        waiting += [name for name in _parsed(module)[1] if name.partition(".")[0] in packages and _exists(name)]
+        waiting += [name for name in _parsed(module)[1] if name.partition(".")[0] in packages]
     return found
 
 
@@ -74,12 +74,15 @@ def is_digested(module: str) -> bool:
 
 @cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of a module and every name that it imports, which may be a module or a member of one."""
-    return _parse(_path(module).read_text(encoding="utf-8"))
+    """Return the digest of a module, and the modules of its own package and of blindtune that it imports."""
+    digest, names = _parse(_path(module).read_text(encoding="utf-8"))
+    packages = {"blindtune", module.partition(".")[0]}
+    return digest, tuple(name for name in names if name.partition(".")[0] in packages and _exists(name))
 
 
 @cache
 def _parse(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of a module's code and every name that it imports: a module, or a member of one."""
     tree = ast.parse(text)
     names = {name for node in ast.walk(tree) for name in _names(node)}
     for node in ast.walk(tree):
