@@ -1,38 +1,51 @@
-"""``envs/*.yaml`` pin what requirements.lock pins, and hold whatever the rules that name them import.
+"""``envs/*.yaml`` pin what requirements.lock pins, and hold everything that the rules that name them import.
 
-Under conda a script still sees the host's packages, so nothing but this test notices one that is missing.
+Under conda a script still sees the host's packages, so only this test notices one that is missing.
 """
 
 import ast
 import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
-from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
-from typing import get_args
 
 import pytest
 import yaml
 from packaging.utils import canonicalize_name
 
-from blindtune.config.schema import Dataset
-from blindtune.config.systems import System
-from blindtune.core import code_digest as code
+from blindtune import stages
+from blindtune.config.systems import Bayes, Knn, RandomForest
+from blindtune.core.code_digest import closure
+from blindtune.core.registry import Registry
+from blindtune.datasets.registry import SOURCES
 from blindtune.models.families import FAMILIES
 from blindtune.report import contents
-from blindtune.training.registry import network_trainers
+from blindtune.training.registry import TRAINERS
 from blindtune.tuners.registry import TUNERS
+from blindtune.views.registry import FEATURES, VIEWS, view_modules
+from checks.architecture import read_modules
 from support.dag import ROOT
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
-SYSTEMS = get_args(get_args(System)[0])
-SOURCES = get_args(get_args(Dataset)[0])
 DISTRIBUTIONS = packages_distributions()
+LIBRARY = read_modules(ROOT / "workflow" / "lib")
+REGISTRIES: tuple[Registry, ...] = (SOURCES, VIEWS, TUNERS, TRAINERS, FAMILIES)
+
+#: The kinds of systems: the name of a trainer, or "bayes", which trains nothing.
+SYSTEMS = [*TRAINERS.own, "bayes"]
+#: The rules that read raw data, by the stage that they start from.
+DATA_RULES = {
+    "simulate": stages.SIMULATE,
+    "extract": stages.EXTRACT,
+    "examples": stages.EXAMPLES,
+    "prepare": stages.PREPARE,
+}
+REPORT_RULES = {"tables": stages.TABLES, "figures": stages.FIGURES, "page": stages.PAGE}
 
 
 def pins(environment: Path) -> dict[str, str]:
-    """The version of each Python package of an environment."""
+    """Return the version of each Python package of an environment."""
     content = yaml.safe_load(environment.read_text(encoding="utf-8"))
     lines: list[str] = []
     for entry in content["dependencies"]:
@@ -41,44 +54,67 @@ def pins(environment: Path) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in found.items() if name not in ("python", "pip")}
 
 
-def lock() -> dict[str, str]:
-    """The version of each package of requirements.lock."""
+def locked() -> dict[str, str]:
+    """Return the version of each package of requirements.lock."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     lines = [line.split("#")[0].split(";")[0].strip() for line in text.splitlines()]
     found = dict(line.split("==") for line in lines if "==" in line)
     return {canonicalize_name(name): version for name, version in found.items()}
 
 
-def at_start(script: str) -> set[str]:
-    """The packages that a script imports before it chooses anything, at any depth."""
-    source = (ROOT / "workflow" / "scripts" / f"{script}.py").read_text(encoding="utf-8")
-    waiting = [node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom) and node.module]
-    seen: set[str] = set()
+def needed_at_start(script: str) -> set[str]:
+    """Return the packages that a script imports before it calls anything, at any depth.
+
+    The config models of all kinds are among them: a script that reads a config loads the model of each.
+    """
+    tree = ast.parse((ROOT / "workflow" / "scripts" / f"{script}.py").read_text(encoding="utf-8"))
+    waiting = [name for node in ast.walk(tree) for name in imported(node)]
+    found: set[str] = set()
     while waiting:
         module = waiting.pop()
-        if module not in seen:
-            seen.add(module)
-            waiting += _at_the_top(module) if module.startswith("blindtune") else []
-    return _packages(seen)
+        if module in found:
+            continue
+        found.add(module)
+        if module in LIBRARY:
+            waiting += [name for node in LIBRARY[module].tree.body for name in imported(node)]
+        if module.endswith(".registry"):
+            waiting += [entry.config.partition(":")[0] for entry in all_entries() if entry.config]
+    return packages(found)
 
 
-def within(modules: set[str]) -> set[str]:
-    """The packages that these modules import, at their top or in a function."""
-    return _packages({name for module in modules for name in code.imports(module)})
+def needed_by(modules: Iterable[str]) -> set[str]:
+    """Return the packages that modules import, at their top or in a function."""
+    return packages(name for module in modules for node in ast.walk(LIBRARY[module].tree) for name in imported(node))
 
 
-def _at_the_top(module: str) -> set[str]:
-    tree = ast.parse(code._path(module).read_text(encoding="utf-8"))
-    return {name for node in tree.body for name in code._names(node)}
+def imported(node: ast.AST) -> list[str]:
+    """Return the modules, and possibly members of modules, that a statement imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
 
 
-def _packages(modules: set[str]) -> set[str]:
-    tops = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"blindtune"}
+def packages(modules: Iterable[str]) -> set[str]:
+    """Return the packages, by their names on PyPI, that hold modules; none for the standard library and blindtune."""
+    tops = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"blindtune"}
     return {canonicalize_name(DISTRIBUTIONS[top][0]) for top in tops}
 
 
-def _environment_of(rule: str) -> str:
-    """The file name of the environment that a rule names."""
+def available(environment: str) -> set[str]:
+    """Return the packages of an environment."""
+    names = set(pins(ROOT / "envs" / f"{environment}.yaml"))
+    return names | ({"tensorflow-cpu"} if "tensorflow" in names else set())
+
+
+def all_entries() -> list:
+    """Return the entries of blindtune itself in all registries."""
+    return [entry for registry in REGISTRIES for entry in registry.own.values()]
+
+
+def environment_of_rule(rule: str) -> str:
+    """Return the file name, without its suffix, of the environment that a rule names."""
     for path in (ROOT / "workflow" / "rules").glob("*.smk"):
         found = re.search(rf'rule {rule}:.*?conda:\s+"[^"]*/(\w+)\.yaml"', path.read_text(encoding="utf-8"), re.DOTALL)
         if found:
@@ -86,87 +122,100 @@ def _environment_of(rule: str) -> str:
     raise AssertionError(f"rule {rule} names no environment")
 
 
+def environment_of_system(system: str) -> str:
+    """Return the file name, without its suffix, of the environment in which a kind of system runs."""
+    if system == "bayes":
+        return Bayes.model_construct(kind="bayes").environment
+    return TRAINERS[system].environment
+
+
+def modules_of_system(system: str, stage: str) -> set[str]:
+    """Return every module that a stage can run for a kind of system, with any view, tuner and family."""
+    is_network = system != "bayes" and TRAINERS[system].network
+    sources = [(kind, source) for kind in VIEWS.own for source in (FEATURES.own if kind == "features" else ["drawing"])]
+    starts = {stage}
+    for kind, source in sources:
+        if is_network or kind in ("samples", "features"):
+            starts.update(view_modules(kind, source))
+    if system == "bayes":
+        return closure(*starts, stages.ESTIMATE, without={stages.SEARCH})
+    starts |= {stages.SEARCH, TRAINERS[system].module}
+    if is_network:
+        starts.update(entry.module for registry in (TUNERS, FAMILIES) for entry in registry.own.values())
+    return closure(*starts, without={stages.ESTIMATE})
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
-def test_the_versions_are_those_of_the_lock(environment):
-    pinned, locked = pins(environment), lock()
+def test_environment_versions_are_those_of_the_lock(environment):
+    """An environment pins the versions of requirements.lock."""
+    pinned, versions = pins(environment), locked()
     assert pinned
-    # TensorFlow for the processor alone goes by another name on PyPI than on conda-forge.
+    # TensorFlow for the CPU alone has another name on PyPI than on conda-forge.
     renamed = {"tensorflow": "tensorflow-cpu"}
-    assert {name: locked.get(renamed.get(name, name)) for name in pinned} == pinned
+    assert {name: versions.get(renamed.get(name, name)) for name in pinned} == pinned
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
-def test_the_channel_is_free_and_python_is_that_of_the_project(environment):
+def test_environment_channel_is_free(environment):
+    """An environment uses the free channel, and the Python version of the project."""
     content = yaml.safe_load(environment.read_text(encoding="utf-8"))
     assert content["channels"][0] == "conda-forge"
     assert "defaults" not in content["channels"]
     assert any(str(entry).startswith("python=3.11") for entry in content["dependencies"])
 
 
-@pytest.mark.parametrize("script", ["study", "decode"])
-@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.__name__)
-def test_a_system_finds_all_that_it_imports(system, script):
-    for environment, modules in _modules(system).items():
-        needed = at_start(script) | within(code.closure(*modules, "blindtune.records.model_card"))
-        assert needed - _held(environment) == set(), environment
+@pytest.mark.parametrize(("script", "stage"), [("study", stages.STUDY), ("decode", stages.DECODE)])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_system_environment_holds_all_imports(system, script, stage):
+    """The environment of a system holds everything that its study or its decode can import."""
+    needed = needed_at_start(script) | needed_by(modules_of_system(system, stage))
+    assert needed - available(environment_of_system(system)) == set()
+
+
+@pytest.mark.parametrize(("model", "trainer"), [(Knn, "knn"), (RandomForest, "random_forest")])
+def test_reference_model_environment_is_that_of_its_trainer(model, trainer):
+    """A reference model and its trainer name the same environment."""
+    assert model.model_construct(kind=trainer).environment == TRAINERS[trainer].environment
 
 
 @pytest.mark.parametrize(("environment", "backend"), [("keras-jax", "jax"), ("keras-torch", "torch")])
-def test_keras_finds_its_backend_in_the_environment_of_its_own(environment, backend):
+def test_keras_environment_has_one_backend(environment, backend):
+    """An environment for a Keras backend names it and holds no other."""
     content = yaml.safe_load((ROOT / "envs" / f"{environment}.yaml").read_text(encoding="utf-8"))
     assert content["variables"] == {"KERAS_BACKEND": backend}
     assert {"tensorflow", "jax", "torch"} & set(pins(ROOT / "envs" / f"{environment}.yaml")) == {backend}
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_a_source_finds_all_that_it_imports(source):
-    environment = getattr(source, "environment", None) or _environment_of("prepare")
-    needed = at_start("prepare") | within(code.closure(source.__module__, "blindtune.datasets.prepared"))
-    assert needed - _held(environment) == set()
+@pytest.mark.parametrize("rule", DATA_RULES)
+@pytest.mark.parametrize("source", SOURCES.own)
+def test_source_environment_holds_all_imports(source, rule):
+    """The environment of a rule that reads raw data holds everything that any source imports."""
+    entry = SOURCES[source]
+    places = [place for place in (entry.create, entry.config, entry.simulator) if place]
+    modules = closure(DATA_RULES[rule], *(place.partition(":")[0] for place in places))
+    needed = needed_at_start(rule) | needed_by(modules)
+    assert needed - available(environment_of_rule(rule)) == set()
 
 
-@pytest.mark.parametrize("rule", ["fetch", "picture", "examples"])
-def test_a_rule_without_models_finds_all_that_it_imports(rule):
-    assert at_start(rule) - _held(_environment_of(rule)) == set()
+@pytest.mark.parametrize(("rule", "modules"), [("fetch", ()), ("sample_splits", (stages.SAMPLE_SPLITS,))])
+def test_rule_environment_holds_all_imports(rule, modules):
+    """The environment of a rule without kinds holds everything that it imports."""
+    needed = needed_at_start(rule) | needed_by(closure(*modules))
+    assert needed - available(environment_of_rule(rule)) == set()
 
 
-@pytest.mark.parametrize("rule", ["tables", "figures", "page"])
-def test_a_rule_of_the_report_finds_all_that_it_imports(rule):
+@pytest.mark.parametrize("rule", REPORT_RULES)
+def test_report_environment_holds_all_imports(rule):
+    """The environment of a rule of the report holds everything that its tables and figures import."""
     tables, figures = contents.TABLES, contents.FIGURE_MODULES
     parts = {"tables": [tables], "figures": [figures], "page": [tables, figures]}[rule]
     modules = [module for part in parts for module in part.values()]
-    entry = {"tables": "tables.write", "figures": "figures.write", "page": "page"}[rule]
-    found = code.closure(f"blindtune.report.{entry}", *modules)
-    own = {name for name in found if name.startswith("blindtune.report")}
-    assert (at_start(rule) | within(own)) - _held(_environment_of(rule)) == set()
+    own = {name for name in closure(REPORT_RULES[rule], *modules) if name.startswith("blindtune.report")}
+    assert (needed_at_start(rule) | needed_by(own)) - available(environment_of_rule(rule)) == set()
 
 
-def test_no_environment_is_left_over():
-    used = {environment for system in SYSTEMS for environment in _modules(system)} | {
-        _environment_of(rule) for rule in ("fetch", "prepare", "picture", "examples", "tables", "figures", "page")
-    }
-    assert {path.stem for path in ENVIRONMENTS} == used | {getattr(s, "environment", "data") for s in SOURCES}
-
-
-def _modules(system):
-    """The modules that a system can have, by the environment in which they run."""
-    found = {}
-    for settings in _settings(system):
-        found.setdefault(settings.environment, set()).update(settings.modules())
-    return found
-
-
-def _settings(system):
-    """The system with every trainer, tuner and family that it can have: what decides over its modules."""
-    fields = system.model_fields
-    tuners = [SimpleNamespace(library=library) for library in TUNERS.names()] if "tuner" in fields else [None]
-    families = FAMILIES.names() if "family" in fields else [None]
-    trainers = network_trainers() if "trainer" in fields else [None]
-    for tuner, family, trainer in product(tuners, families, trainers):
-        parts = {"tuner": tuner, "family": family, "trainer": trainer}
-        yield system.model_construct(**{name: part for name, part in parts.items() if part is not None})
-
-
-def _held(environment: str) -> set[str]:
-    held = set(pins(ROOT / "envs" / f"{environment}.yaml"))
-    return held | ({"tensorflow-cpu"} if "tensorflow" in held else set())
+def test_every_environment_is_used():
+    """Each environment is named by a rule or a system, and each that is named exists."""
+    rules = ("fetch", "sample_splits", *DATA_RULES, *REPORT_RULES)
+    used = {environment_of_system(system) for system in SYSTEMS} | {environment_of_rule(rule) for rule in rules}
+    assert {path.stem for path in ENVIRONMENTS} == used

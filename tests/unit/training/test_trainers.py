@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from blindtune.config.training import Training
-from blindtune.core.arrays import digest_arrays, read_weights, write_weights
+from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
+from blindtune.core.weights import read_weights, write_weights
 from blindtune.datasets.base import Split
 from blindtune.models import mlp
 from blindtune.training.base import (

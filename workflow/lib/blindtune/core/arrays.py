@@ -1,4 +1,4 @@
-"""Read, write and identify arrays: .npy and .npz files, and weights as safetensors."""
+"""Read, write and identify arrays in .npy and .npz files."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import write_atomically, write_bytes
+from blindtune.core.files import write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,38 +80,3 @@ def write_npz(path: Path, arrays: Mapping[str, "NDArray[Any]"]) -> None:
     import numpy as np
 
     write_atomically(path, lambda part: np.savez_compressed(part, allow_pickle=False, **arrays))
-
-
-def write_weights(path: Path, weights: Mapping[str, "NDArray[Any]"]) -> None:
-    """Write ``weights`` to ``path`` as safetensors, a format that runs no code when it is read."""
-    import numpy as np
-    from safetensors.numpy import save
-
-    # np.ascontiguousarray would turn a scalar, such as an optimizer's step, into a vector of one.
-    contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    # Not save_file: it first writes to a file with a random name, which would remain after a kill.
-    write_bytes(path, save(contiguous))
-
-
-def read_weights(path: Path, sha256: str) -> dict[str, "NDArray[Any]"]:
-    """Return the weights in ``path``.
-
-    Args:
-        path: A file that `write_weights` wrote.
-        sha256: The recorded `digest_arrays` of the weights.
-
-    Raises:
-        UserError: The file is missing, unreadable, or holds other weights.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        weights: dict[str, NDArray[Any]] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Remove the study's card.json and run again.") from error
-    if digest_arrays(weights) != sha256:
-        raise UserError(
-            f"{path}: does not hold the weights that were recorded. Remove the study's card.json and run again."
-        )
-    return weights

@@ -15,9 +15,10 @@ from pydantic import TypeAdapter
 from blindtune.baselines import estimators as baselines
 from blindtune.config.systems import System
 from blindtune.config.training import Training
-from blindtune.core.arrays import digest_arrays, read_weights, write_npz
+from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
+from blindtune.core.weights import read_weights
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared, open_split
 from blindtune.decoding.ledger import Ledger, now

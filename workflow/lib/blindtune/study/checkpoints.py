@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from blindtune.core.arrays import read_weights, write_weights
+from blindtune.core.weights import read_weights, write_weights
 from blindtune.records.trial import Trial, ranked
 from blindtune.training.base import Outcome, State
 

@@ -1,0 +1,47 @@
+"""Read and write weights of models as safetensors, a format that runs no code when it is read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blindtune.core.arrays import digest_arrays
+from blindtune.core.errors import UserError
+from blindtune.core.files import write_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def write_weights(path: Path, weights: Mapping[str, "NDArray[Any]"]) -> None:
+    """Write ``weights`` to ``path``, as `write_atomically` of `blindtune.core.files` does."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    # np.ascontiguousarray would turn a scalar, such as an optimizer's step, into a vector of one.
+    contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
+    # Not save_file: it first writes to a file with a random name, which would remain after a kill.
+    write_bytes(path, save(contiguous))
+
+
+def read_weights(path: Path, sha256: str) -> dict[str, "NDArray[Any]"]:
+    """Return the weights in ``path``.
+
+    Args:
+        path: A file that `write_weights` wrote.
+        sha256: The recorded `digest_arrays` of the weights.
+
+    Raises:
+        UserError: The file is missing, unreadable, or holds other weights.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        weights: dict[str, NDArray[Any]] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read ({error}). Remove the study's card.json and run again.") from error
+    if digest_arrays(weights) != sha256:
+        raise UserError(
+            f"{path}: does not hold the weights that were recorded. Remove the study's card.json and run again."
+        )
+    return weights
