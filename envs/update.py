@@ -1,6 +1,6 @@
-"""Writes requirements.lock and envs/*.yaml from requirements.in and the environment that runs this.
+"""Write requirements.lock and envs/*.yaml from requirements.in and the environment that runs this script.
 
-``python envs/update.py`` after installing new versions; ``--check`` fails where the files differ from it.
+Run ``python envs/update.py`` after installing new versions; ``--check`` only reports files that differ.
 """
 
 import sys
@@ -12,8 +12,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 
-#: What every trainer of networks needs, beside the libraries that it trains with.
-TUNERS = [
+#: Packages that every environment for networks needs, in addition to the libraries that train.
+TUNER_PACKAGES = [
     "cmaes",
     "keras",
     "keras-tuner",
@@ -26,8 +26,8 @@ TUNERS = [
     "tensorboard",
 ]
 
-#: What the rules of each backend family import, directly.
-FAMILIES = {
+#: By environment: the packages that its rules import directly.
+ENVIRONMENTS = {
     "data": [
         "defusedxml",
         "edfio",
@@ -45,13 +45,13 @@ FAMILIES = {
         "tifffile",
     ],
     "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn"],
-    "networks": [*TUNERS, "scikeras", "skorch", "tensorflow-cpu", "torch"],
-    "keras-jax": [*TUNERS, "jax"],
-    "keras-torch": [*TUNERS, "torch"],
+    "networks": [*TUNER_PACKAGES, "scikeras", "skorch", "tensorflow-cpu", "torch"],
+    "keras-jax": [*TUNER_PACKAGES, "jax"],
+    "keras-torch": [*TUNER_PACKAGES, "torch"],
     "report": ["jinja2", "matplotlib", "numpy", "pydantic", "pyyaml", "safetensors", "scipy"],
 }
 
-#: Environment variables that conda sets. The trainers set them too; they are for whoever uses Keras there by hand.
+#: Environment variables that conda sets. Trainers set them too; these are for using Keras there by hand.
 VARIABLES = {"keras-jax": {"KERAS_BACKEND": "jax"}, "keras-torch": {"KERAS_BACKEND": "torch"}}
 
 LOCK_HEAD = """\
@@ -61,7 +61,7 @@ LOCK_HEAD = """\
 """
 
 ENVIRONMENT_HEAD = """\
-# The environment of the {family} rules under `snakemake --sdm conda`; written by envs/update.py from the lock.
+# The environment of the {environment} rules under `snakemake --sdm conda`; written by envs/update.py from the lock.
 channels:
   - conda-forge
   - nodefaults
@@ -72,8 +72,8 @@ dependencies:
 """
 
 
-def pins(names: list[str]) -> list[str]:
-    """``name==version`` of each of ``names`` and of all that they need, as installed here."""
+def list_pins(names: list[str]) -> list[str]:
+    """Return ``name==version`` of each package and of all packages that it requires, as installed here."""
     found: dict[str, str] = {}
     waiting = [(name, ("",)) for name in names]
     while waiting:
@@ -81,7 +81,7 @@ def pins(names: list[str]) -> list[str]:
         installed = distribution(name)
         if canonicalize_name(name) in found and extras == ("",):
             continue
-        # The part behind a + names a build, which the index of another machine may not have.
+        # The part after a + names a build, which the index of another machine may not have.
         found[canonicalize_name(name)] = installed.version.split("+")[0]
         for line in installed.requires or []:
             needed = Requirement(line)
@@ -90,25 +90,25 @@ def pins(names: list[str]) -> list[str]:
     return [f"{name}=={version}" for name, version in sorted(found.items())]
 
 
-def files() -> dict[Path, str]:
-    """The text of every file that this script writes."""
+def render_files() -> dict[Path, str]:
+    """Return the text of every file that this script writes."""
     lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
     direct = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    texts = {ROOT / "requirements.lock": LOCK_HEAD + "\n".join(pins(direct)) + "\n"}
-    for family, names in FAMILIES.items():
-        body = "".join(f"      - {pin}\n" for pin in pins(names))
-        body += "".join(f"variables:\n  {name}: {value}\n" for name, value in VARIABLES.get(family, {}).items())
-        texts[ROOT / "envs" / f"{family}.yaml"] = ENVIRONMENT_HEAD.format(family=family) + body
+    texts = {ROOT / "requirements.lock": LOCK_HEAD + "\n".join(list_pins(direct)) + "\n"}
+    for environment, names in ENVIRONMENTS.items():
+        body = "".join(f"      - {pin}\n" for pin in list_pins(names))
+        body += "".join(f"variables:\n  {name}: {value}\n" for name, value in VARIABLES.get(environment, {}).items())
+        texts[ROOT / "envs" / f"{environment}.yaml"] = ENVIRONMENT_HEAD.format(environment=environment) + body
     return texts
 
 
 def main() -> int:
-    """Write the files, or with ``--check`` say which of them differ."""
+    """Write the files, or with ``--check`` report those that differ; return the exit status."""
     if "--check" not in sys.argv:
-        for path, text in files().items():
+        for path, text in render_files().items():
             path.write_text(text, encoding="utf-8")
         return 0
-    differing = [path.name for path, text in files().items() if path.read_text(encoding="utf-8") != text]
+    differing = [path.name for path, text in render_files().items() if path.read_text(encoding="utf-8") != text]
     for name in differing:
         print(f"{name} differs from the installed environment; run python envs/update.py", file=sys.stderr)
     return len(differing)
