@@ -46,9 +46,10 @@ NULL = {"classes": {"epithelium": ["dcis"], "none": ["null"]}}
     ],
     ids=["tudp csv", "tudp xml", "tudp null", "plain csv by list", "plain xml by seed"],
 )
-def test_a_tree_of_ones_own_becomes_a_dataset(
+def test_prepare_own_slides(
     tmp_path: Path, tree: list[TreeSlide], annotate: dict[str, Callable[[TreeSlide], str]], settings: dict[str, Any]
 ) -> None:
+    """The user's own tree becomes a dataset with the right patches, classes and patients."""
     trees.write_tree(tmp_path / "own", tree, annotate)
     if settings.get("splitting", {}).get("file"):
         settings = settings | {"splitting": {"by": "list", "file": str(_list(tmp_path / "splits.csv"))}}
@@ -80,7 +81,7 @@ def test_a_tree_of_ones_own_becomes_a_dataset(
     assert sum(map(len, patients.values())) == len(set.union(*patients.values())), "no patient in two splits"
 
 
-def test_the_workflow_runs_on_a_tree_of_ones_own(tmp_path: Path) -> None:
+def test_workflow_on_own_slides(tmp_path: Path) -> None:
     """From the raw tree to the report."""
     trees.write_tree(tmp_path / "own", trees.plain_tree(), {".xml": trees.format_xml})
     cut_short = tmp_path / "own" / trees.plain_tree()[3].file

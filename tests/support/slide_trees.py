@@ -52,7 +52,9 @@ def tudp_tree() -> list[TreeSlide]:
 
 def plain_tree() -> list[TreeSlide]:
     """Return a tree in a layout other than TUDP's."""
-    return [TreeSlide(f"box {number % 2}/case {number // 2} cut {number % 2}.svs", str(number // 2)) for number in range(10)]
+    return [
+        TreeSlide(f"box {number % 2}/case {number // 2} cut {number % 2}.svs", str(number // 2)) for number in range(10)
+    ]
 
 
 def write_tree(folder: Path, slides: list[TreeSlide], annotate: dict[str, Callable[[TreeSlide], str]]) -> None:

@@ -12,7 +12,7 @@ from blindtune.core.validation import load
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, check, count_parameters
 from blindtune.models.layers import Dense, Dropout, InvalidModelError, describe
-from blindtune.study.setup import with_output
+from blindtune.study.setup import add_output_layer
 from support.builders import ROOT
 from support.networks import assert_same_scores, dense, dropout, scores
 
@@ -37,16 +37,19 @@ def stack(*layers: Any, shape: tuple[int, ...] = (2,)) -> Architecture:
         (stack(shape=(3,)), r"output has shape \(3,\)"),
     ],
 )
-def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architecture, words: str) -> None:
+def test_check_names_the_layer_that_cannot_be_built(architecture: Architecture, words: str) -> None:
+    """An architecture that cannot be built is invalid; the message names the layer."""
     with pytest.raises(InvalidModelError, match=words):
         check(architecture, 2)
 
 
-def test_what_can_be_built_passes() -> None:
+def test_check_passes_valid_architectures() -> None:
+    """An architecture that can be built passes the check."""
     check(stack(dense(4), dropout(0.0), dropout(0.99), dense(1), dense(2)), 2)
 
 
-def test_hyperparameters_make_the_published_architecture() -> None:
+def test_mlp_builds_the_published_architecture() -> None:
+    """Hyperparameters give the published architecture."""
     values = {"layers": 2, "units_1": 37, "units_2": 92, "activation_1": "relu", "activation_2": "tanh"}
     made = mlp.build_architecture(values | {"output_activation": "sigmoid"}, (2,), 3)
     assert made == stack(dense(37, "relu"), dense(92, "tanh"), dense(3, "sigmoid"))
@@ -56,30 +59,35 @@ def test_hyperparameters_make_the_published_architecture() -> None:
 @pytest.mark.parametrize(
     ("switch", "rates"), [({}, [0.25, 0.25]), ({"dropout": True}, [0.25, 0.25]), ({"dropout": False}, [])]
 )
-def test_the_dropout_switch_decides(switch: dict[str, bool], rates: list[float]) -> None:
+def test_mlp_dropout_switch(switch: dict[str, bool], rates: list[float]) -> None:
+    """The switch decides whether there is dropout."""
     made = mlp.build_architecture({"layers": 2, "units": 4, "dropout_rate": 0.25} | switch, (2,), 2)
     assert [layer.rate for layer in made.layers if isinstance(layer, Dropout)] == rates
     assert [type(layer) for layer in made.layers[-1:]] == [Dense], "the output must not be dropped"
 
 
-def test_a_switch_without_a_rate_drops_nothing() -> None:
+def test_mlp_dropout_switch_without_rate() -> None:
+    """A switch without a rate gives no dropout."""
     made = mlp.build_architecture({"layers": 1, "units": 4, "dropout": True}, (2,), 2)
     assert [layer.kind for layer in made.layers] == ["dense", "dense"]
 
 
-def test_one_value_holds_for_every_layer_and_a_numbered_one_takes_precedence() -> None:
+def test_mlp_indexed_values_take_precedence() -> None:
+    """A value without an index holds for every layer, and one with an index takes precedence."""
     made = mlp.build_architecture({"layers": 2, "units": 4, "units_2": 8, "activation": "tanh"}, (2,), 2)
     assert made == stack(dense(4, "tanh"), dense(8, "tanh"), dense(2, "softmax"))
     assert mlp.build_architecture({"layers": 0, "units": 4}, (2,), 2) == stack(dense(2, "softmax"))
 
 
-def test_a_family_knows_no_unknown_activation() -> None:
+def test_mlp_refuses_unknown_activation() -> None:
+    """An unknown activation is refused."""
     with pytest.raises(ValueError, match="swish"):
         mlp.build_architecture({"layers": 1, "units": 4, "activation": "swish"}, (2,), 2)
 
 
 @pytest.mark.parametrize("name", ["mlp", "mlp_dropout"])
-def test_every_set_of_a_shipped_space_can_be_built(name: str) -> None:
+def test_shipped_mlp_spaces_hold_valid_sets(name: str) -> None:
+    """Every hyperparameter set of a shipped space can be built."""
     space = read_space(ROOT / "resources" / "spaces" / f"{name}.yaml", "mlp")
     random = np.random.default_rng(0)
     for _ in range(200):
@@ -87,9 +95,10 @@ def test_every_set_of_a_shipped_space_can_be_built(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("mlp_m1", 2834), ("mlp_m2", 2338), ("mlp_m", 2834)])
-def test_the_manual_models_have_the_published_sizes(name: str, parameters: int) -> None:
+def test_manual_mlps_have_published_sizes(name: str, parameters: int) -> None:
+    """Manual models have the published numbers of parameters."""
     model = load(ManualModel, ROOT / "resources" / "models" / f"{name}.yaml")
-    made = stack(*with_output(model.layers, 2))
+    made = stack(*add_output_layer(model.layers, 2))
     check(made, 2)
     assert made.gives_logits() and count_parameters(made) == parameters
 
@@ -105,7 +114,8 @@ LAYERS = st.one_of(
 @pytest.mark.usefixtures("frameworks")
 @settings(max_examples=12, deadline=None)
 @given(st.lists(LAYERS, max_size=4), st.integers(1, 5), st.integers(2, 4))
-def test_parameters_are_as_the_frameworks_count_them(layers: list[Any], features: int, classes: int) -> None:
+def test_count_parameters_equals_the_frameworks(layers: list[Any], features: int, classes: int) -> None:
+    """The number of parameters is that which both frameworks count."""
     from blindtune.models import keras, pytorch
 
     made = stack(*layers, dense(classes), shape=(features,))
@@ -117,7 +127,8 @@ def test_parameters_are_as_the_frameworks_count_them(layers: list[Any], features
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("activation", SMOOTH)
 @pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid"])
-def test_both_frameworks_give_the_same_scores(activation: str, output: str) -> None:
+def test_frameworks_give_equal_scores(activation: str, output: str) -> None:
+    """Keras and PyTorch give the same scores from the same weights."""
     made = stack(dense(7, activation), dropout(0.4), dense(5, activation), dense(3, output))
     assert_same_scores(made, 1e-5, samples=20)
 
@@ -125,7 +136,8 @@ def test_both_frameworks_give_the_same_scores(activation: str, output: str) -> N
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("name", ["cross_entropy", "sparse_categorical_crossentropy", "mean_squared_error"])
 @pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid", "relu"])
-def test_both_frameworks_give_the_same_loss(name: str, output: str) -> None:
+def test_frameworks_give_equal_losses(name: str, output: str) -> None:
+    """Keras and PyTorch give the same loss from the same scores."""
     import torch
 
     from blindtune.models import keras, pytorch
@@ -139,7 +151,8 @@ def test_both_frameworks_give_the_same_loss(name: str, output: str) -> None:
     assert torch_loss == pytest.approx(keras_loss, rel=1e-5)
 
 
-def test_a_loss_on_probabilities_is_the_loss_on_their_logits() -> None:
+def test_compute_loss_of_probabilities() -> None:
+    """A loss on probabilities equals the loss on their logits."""
     import torch
 
     from blindtune.models import pytorch
@@ -150,7 +163,8 @@ def test_a_loss_on_probabilities_is_the_loss_on_their_logits() -> None:
 
 
 @pytest.mark.usefixtures("frameworks")
-def test_weights_that_do_not_fit_are_refused() -> None:
+def test_set_weights_refuses_other_shapes() -> None:
+    """Weights that do not fit the model are refused."""
     from blindtune.models import keras, pytorch
 
     small, large = stack(dense(3), dense(2)), stack(dense(4), dense(2))
@@ -171,7 +185,8 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         ((8, 30), [{"kind": "lstm", "units": 20}]),
     ],
 )
-def test_initial_weights_may_be_drawn_as_keras_draws_them(shape: tuple[int, ...], layers: list[Any]) -> None:
+def test_build_with_keras_initializers(shape: tuple[int, ...], layers: list[Any]) -> None:
+    """Initial weights of PyTorch can have the distributions of Keras."""
     import keras
     import torch
     from scipy.stats import ks_2samp
@@ -184,7 +199,7 @@ def test_initial_weights_may_be_drawn_as_keras_draws_them(shape: tuple[int, ...]
     keras.utils.set_random_seed(3)
     torch.manual_seed(3)
     theirs = [keras_networks.to_numpy(v) for v in keras_networks.build(architecture).trainable_variables]
-    ours = [tensor.detach().numpy() for tensor in pytorch.build(architecture, as_keras=True).parameters()]
+    ours = [tensor.detach().numpy() for tensor in pytorch.build(architecture, keras_initializers=True).parameters()]
     for one, other in zip(ours, theirs, strict=True):
         if one.ndim == 1:
             np.testing.assert_array_equal(one, other)

@@ -13,15 +13,15 @@ from blindtune.config.systems import Manual, ManualModel, Tuned, read_space
 from blindtune.core.job_log import JobLog
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load
-from blindtune.datasets.base import SPLITS, LoadedDataset, Source, Split
-from blindtune.datasets.digits import DigitsConfig
+from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
+from blindtune.datasets.digits import DigitsConfig, DigitsSource
 from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models import convnet
 from blindtune.models.architecture import Architecture, check, count_parameters, skip_invalid_layers
 from blindtune.models.layers import InvalidModelError, describe
 from blindtune.records.trial import Trial, TrialLog
-from blindtune.study.run import run
-from blindtune.study.setup import with_output
+from blindtune.study.run import run_study
+from blindtune.study.setup import add_output_layer
 from support.builders import study
 from support.networks import (
     FLAT,
@@ -74,9 +74,10 @@ def stacks(draw: st.DrawFn) -> Architecture:
 @pytest.mark.parametrize("builds", [keras_builds, pytorch_builds])
 @settings(max_examples=40, deadline=None)
 @given(made=stacks())
-def test_shape_inference_agrees_with_what_is_really_built(
+def test_check_agrees_with_the_frameworks(
     builds: Callable[[Architecture], tuple[tuple[int, ...], int]], made: Architecture
 ) -> None:
+    """Shape inference agrees with the models that the frameworks build."""
     check_built(made, CLASSES, builds)
 
 
@@ -94,7 +95,8 @@ def test_shape_inference_agrees_with_what_is_really_built(
         (stack(conv(4, 3), FLAT), r"the output has shape \(144,\)"),
     ],
 )
-def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architecture, words: str) -> None:
+def test_check_names_the_layer_that_cannot_be_built(architecture: Architecture, words: str) -> None:
+    """An architecture that cannot be built is invalid; the message names the layer."""
     with pytest.raises(InvalidModelError, match=words):
         check(architecture, CLASSES)
 
@@ -113,7 +115,8 @@ def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architectu
         stack(FLAT, dense(5, "relu"), dense(3), shape=(4, 6)),
     ],
 )
-def test_both_frameworks_give_the_same_scores(architecture: Architecture) -> None:
+def test_frameworks_give_equal_scores(architecture: Architecture) -> None:
+    """Keras and PyTorch give the same scores from the same weights."""
     check(architecture, CLASSES)
     assert_same_scores(architecture, 1e-4)
 
@@ -121,7 +124,8 @@ def test_both_frameworks_give_the_same_scores(architecture: Architecture) -> Non
 # --- the family
 
 
-def test_hyperparameters_make_the_architecture() -> None:
+def test_build_architecture_from_hyperparameters() -> None:
+    """Hyperparameters give the architecture that they describe."""
     values = {
         "blocks": 2,
         "filters_1": 8,
@@ -162,7 +166,8 @@ def test_hyperparameters_make_the_architecture() -> None:
     ]
 
 
-def test_what_is_not_given_has_its_default_and_a_switch_turns_dropout_off() -> None:
+def test_build_architecture_defaults() -> None:
+    """Hyperparameters that are missing have their defaults, and a switch turns dropout off."""
     values = {"blocks": 1, "filters": 4, "kernel": 2, "layers": 1, "units": 10, "dropout": False, "dropout_rate": 0.3}
     made = convnet.build_architecture(values, (8, 8, 1), CLASSES)
     assert made == stack(conv(4, 2), pool(2), FLAT, dense(10, "relu"), dense(3, "softmax"))
@@ -171,9 +176,10 @@ def test_what_is_not_given_has_its_default_and_a_switch_turns_dropout_off() -> N
 @pytest.mark.parametrize(
     ("name", "parameters"), [("guide_base", 1534), ("convnet_m", 13_706), ("scikit_default", 7510)]
 )
-def test_the_manual_models_can_be_built_on_the_digits(name: str, parameters: int) -> None:
+def test_manual_convnets_fit_the_digits(name: str, parameters: int) -> None:
+    """The manual models can be built on the digits."""
     model = load(ManualModel, RESOURCES / "models" / f"{name}.yaml")
-    made = stack(*with_output(model.layers, 10))
+    made = stack(*add_output_layer(model.layers, 10))
     check(made, 10)
     assert count_parameters(made) == parameters
 
@@ -181,7 +187,8 @@ def test_the_manual_models_can_be_built_on_the_digits(name: str, parameters: int
 # --- impossible layers
 
 
-def test_just_the_impossible_layers_are_left_out_and_listed() -> None:
+def test_skip_invalid_layers_lists_what_it_skips() -> None:
+    """Exactly the layers that cannot be built are left out and listed."""
     made = stack(conv(4, 4), pool(2), conv(8, 3), pool(2), conv(2, 2), pool(3), FLAT, dense(5), dense(3))
     left = skip_invalid_layers(made)
     # 8 -> 5 -> 2; neither a kernel of 3 nor a window of 3 fits.
@@ -197,7 +204,8 @@ def test_just_the_impossible_layers_are_left_out_and_listed() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(stacks())
-def test_what_is_left_is_the_whole_if_it_was_possible_and_as_much_as_possible_if_not(made: Architecture) -> None:
+def test_skip_invalid_layers_keeps_all_valid_layers(made: Architecture) -> None:
+    """A valid architecture stays whole; of another, every layer that can be built stays."""
     left = skip_invalid_layers(made)
     assert len(left.layers) + len(left.exceptions) == len(made.layers)
     numbers = [int(text.split()[1]) for text in left.exceptions]
@@ -212,7 +220,8 @@ def test_what_is_left_is_the_whole_if_it_was_possible_and_as_much_as_possible_if
         assert str(caught.value) == left.exceptions[0]
 
 
-def test_the_shipped_space_on_digits_holds_possible_and_impossible_sets() -> None:
+def test_shipped_convnet_space_has_invalid_sets() -> None:
+    """The shipped space has valid and invalid sets for the digits."""
     space, random = read_space(SPACE, "convnet"), np.random.default_rng(0)
     made = [convnet.build_architecture(space.draw(random), (8, 8, 1), CLASSES) for _ in range(400)]
     share = sum(passes(one, CLASSES) for one in made) / len(made)
@@ -224,13 +233,11 @@ def test_the_shipped_space_on_digits_holds_possible_and_impossible_sets() -> Non
 # --- studies
 
 
-class Few(Source):
+class FewDigits(Source):
     """A few digits of three classes."""
 
-    source: str = "few"
-
     def load(self, files: dict[str, Path]) -> LoadedDataset:
-        loaded = DigitsConfig(source="digits").load({})
+        loaded = DigitsSource(DigitsConfig(source="digits")).load({})
         few = {}
         for name in SPLITS:
             split = loaded.splits[name]
@@ -243,7 +250,7 @@ class Few(Source):
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("pictures")
     manifest = folder / "data" / "toy" / "manifest.json"
-    prepare("toy", Few(), {}, manifest, folder / "sealed" / "toy" / "seal.json")
+    prepare("toy", FewDigits(DatasetConfig(source="few")), {}, manifest, folder / "sealed" / "toy" / "seal.json")
     return open_prepared(manifest)
 
 
@@ -259,14 +266,22 @@ def records(pictures: Prepared, folder: Path, invalid_layers: str, trainer: str,
             "training": {"epochs": 1, "batch_size": 30},
         }
     )
-    card = run(study(system, budget={"trials": budget}), pictures, {"space": SPACE}, "code", folder, JobLog())
+    card = run_study(
+        study(system, budget={"trials": budget}),
+        pictures,
+        files={"space": SPACE},
+        code="code",
+        folder=folder,
+        job_log=JobLog(),
+    )
     found = TrialLog(folder / "trials.jsonl").read()
     assert len(found) == card.spent.trials == budget and not card.exhausted
     return found
 
 
 @pytest.mark.usefixtures("frameworks")
-def test_an_impossible_set_is_invalid_and_the_whole_budget_is_spent(pictures: Prepared, tmp_path: Path) -> None:
+def test_run_rejects_invalid_sets_within_the_budget(pictures: Prepared, tmp_path: Path) -> None:
+    """A set that cannot be built is recorded as invalid, and the whole budget is spent."""
     found = records(pictures, tmp_path / "one", "reject", "pytorch")
     statuses = {trial.status for trial in found}
     assert statuses == {"invalid", "completed"}
@@ -276,30 +291,30 @@ def test_an_impossible_set_is_invalid_and_the_whole_budget_is_spent(pictures: Pr
         if trial.status == "invalid":
             assert "does not fit into" in str(trial.reason) and trial.score is None
         else:
-            assert trial.parameters == count_parameters(made)
+            assert trial.n_parameters == count_parameters(made)
 
 
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize(("trainer", "budget"), [("pytorch", 12), ("keras", 4)])
-def test_impossible_layers_are_left_out_and_recorded(
-    pictures: Prepared, tmp_path: Path, trainer: str, budget: int
-) -> None:
+def test_run_skips_and_records_invalid_layers(pictures: Prepared, tmp_path: Path, trainer: str, budget: int) -> None:
+    """Layers that cannot be built are left out and recorded."""
     found = records(pictures, tmp_path / "one", "skip", trainer, budget)
     assert {trial.status for trial in found} == {"completed"}
     for trial in found:
         made = convnet.build_architecture(trial.hyperparameters, pictures.sample_shape, CLASSES)  # type: ignore[arg-type]
         assert trial.exceptions == list(skip_invalid_layers(made).exceptions)
-        assert trial.parameters == count_parameters(skip_invalid_layers(made))
+        assert trial.n_parameters == count_parameters(skip_invalid_layers(made))
     assert 0 < sum(bool(trial.exceptions) for trial in found) < budget
 
 
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("trainer", ["pytorch", "keras"])
-def test_a_manual_convnet_is_frozen_and_rebuilt_by_either_trainer(
-    pictures: Prepared, tmp_path: Path, trainer: str
-) -> None:
+def test_run_freezes_a_manual_convnet(pictures: Prepared, tmp_path: Path, trainer: str) -> None:
+    """A manual ConvNet is frozen and rebuilt by either trainer."""
     settings = Manual.model_validate(
         {"kind": "manual", "model": "guide_base", "trainer": trainer, "training": {"epochs": 1}}
     )
-    card = run(study(settings), pictures, settings.files(), "code", tmp_path / "one", JobLog())
-    assert card.parameters is not None and (trainer in card.versions or "torch" in card.versions)
+    card = run_study(
+        study(settings), pictures, files=settings.files(), code="code", folder=tmp_path / "one", job_log=JobLog()
+    )
+    assert card.n_parameters is not None and (trainer in card.versions or "torch" in card.versions)

@@ -61,9 +61,10 @@ def stacks(draw: st.DrawFn) -> Architecture:
 @pytest.mark.parametrize("builds", [keras_builds, pytorch_builds])
 @settings(max_examples=40, deadline=None)
 @given(made=stacks())
-def test_shape_inference_agrees_with_what_is_really_built(
+def test_check_agrees_with_the_frameworks(
     builds: Callable[[Architecture], tuple[tuple[int, ...], int]], made: Architecture
 ) -> None:
+    """Shape inference agrees with the models that the frameworks build."""
     check_built(made, CLASSES, builds)
 
 
@@ -81,12 +82,14 @@ def test_shape_inference_agrees_with_what_is_really_built(
         (stack(conv(4, 3), FLAT, dense(3)), r"layer 1 \(conv2d\): takes \(row, column, channel\), .* \(12, 5\)"),
     ],
 )
-def test_what_cannot_be_built_is_invalid_with_its_layer(architecture: Architecture, words: str) -> None:
+def test_check_names_the_layer_that_cannot_be_built(architecture: Architecture, words: str) -> None:
+    """An architecture that cannot be built is invalid; the message names the layer."""
     with pytest.raises(InvalidModelError, match=words):
         check(architecture, CLASSES)
 
 
-def test_just_the_impossible_layers_are_left_out_and_listed() -> None:
+def test_skip_invalid_layers_lists_what_it_skips() -> None:
+    """Exactly the layers that cannot be built are left out and listed."""
     made = stack(conv1d(4, 3), pool1d(4), conv1d(8, 3), pool1d(2), lstm(0), lstm(6), lstm(2), dense(3))
     left = skip_invalid_layers(made)
     assert left.layers == (conv1d(4, 3), pool1d(4), pool1d(2), lstm(6), dense(3))
@@ -99,7 +102,8 @@ def test_just_the_impossible_layers_are_left_out_and_listed() -> None:
     assert count_parameters(left) == 4 * 16 + 4 * 6 * (4 + 6 + 1) + 3 * 7
 
 
-def test_layers_are_described_as_the_published_tables_do() -> None:
+def test_describe_uses_the_published_notation() -> None:
+    """Layers are described in the notation of the published tables."""
     assert [describe(layer) for layer in (conv1d(64, 3), pool1d(2), lstm(8, "tanh", True), lstm(4, "relu"))] == [
         "Conv1d (64, 3), relu",
         "MaxPool1d (2)",
@@ -124,21 +128,22 @@ def test_layers_are_described_as_the_published_tables_do() -> None:
         stack(lstm(5), dense(3), shape=(1, 4)),
     ],
 )
-def test_both_frameworks_give_the_same_scores(architecture: Architecture) -> None:
+def test_frameworks_give_equal_scores(architecture: Architecture) -> None:
+    """Keras and PyTorch give the same scores from the same weights."""
     check(architecture, CLASSES)
     assert_same_scores(architecture, 1e-4)
 
 
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("activation", get_args(Activation))
-def test_both_frameworks_give_the_same_scores_whatever_the_activation(activation: str) -> None:
+def test_frameworks_give_equal_scores_for_each_activation(activation: str) -> None:
     """Two steps: behind a few more, an exponential LSTM is not finite."""
     assert_same_scores(stack(lstm(9, activation, sequence=True), FLAT, dense(3), shape=(2, 6)), 1e-4)
 
 
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("activation", ["tanh", "elu"])
-def test_one_step_of_training_moves_both_alike(activation: str) -> None:
+def test_one_training_step_is_equal(activation: str) -> None:
     """Two biases instead of one, or a gradient that stops between steps, would show here."""
     import keras
     import torch
@@ -163,7 +168,8 @@ def test_one_step_of_training_moves_both_alike(activation: str) -> None:
         np.testing.assert_allclose(array.transpose(*reversed(range(array.ndim))), theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_our_lstm_is_that_of_pytorch_and_its_two_ways_agree() -> None:
+def test_lstm_equals_that_of_pytorch() -> None:
+    """The LSTM equals that of PyTorch, with its fused kernel and step by step."""
     import torch
 
     from blindtune.models.pytorch_modules import LstmModule
@@ -178,7 +184,8 @@ def test_our_lstm_is_that_of_pytorch_and_its_two_ways_agree() -> None:
     assert torch.equal(LstmModule(4, 6, torch.nn.Tanh(), False).train()(x[:0]), torch.zeros(0, 6))
 
 
-def test_weights_begin_as_those_of_pytorch_do() -> None:
+def test_lstm_initial_weights_equal_those_of_pytorch() -> None:
+    """Initial weights are drawn as those of nn.LSTM."""
     import torch
 
     from blindtune.models.pytorch_modules import LstmModule
@@ -191,7 +198,8 @@ def test_weights_begin_as_those_of_pytorch_do() -> None:
 # --- the family
 
 
-def test_hyperparameters_make_the_architecture() -> None:
+def test_build_architecture_from_hyperparameters() -> None:
+    """Hyperparameters give the architecture that they describe."""
     values = {
         "layers": 3,
         "units_1": 8,
@@ -213,13 +221,15 @@ def test_hyperparameters_make_the_architecture() -> None:
     )
 
 
-def test_what_is_not_given_has_its_default_and_a_switch_turns_dropout_off() -> None:
+def test_build_architecture_defaults() -> None:
+    """Hyperparameters that are missing have their defaults, and a switch turns dropout off."""
     values = {"layers": 1, "units": 10, "dropout": False, "dropout_rate": 0.3}
     assert family.build_architecture(values, STEPS_AND_CHANNELS, CLASSES) == stack(lstm(10), dense(3, "softmax"))
 
 
 @pytest.mark.parametrize("shape", [(7,), (8, 8, 1)])
-def test_samples_without_steps_make_a_set_invalid(shape: tuple[int, ...]) -> None:
+def test_check_refuses_samples_without_steps(shape: tuple[int, ...]) -> None:
+    """Samples that are not sequences make a set invalid."""
     made = family.build_architecture({"layers": 2, "units": 4}, shape, CLASSES)
     with pytest.raises(InvalidModelError, match=r"layer 1 \(lstm\): takes \(step, channel\)"):
         check(made, CLASSES)

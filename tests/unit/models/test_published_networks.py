@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from blindtune.config.systems import Manual, ManualModel, System, read_space
+from blindtune.config.systems import ManualModel, System, read_space
 from blindtune.config.training import Training
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.job_log import JobLog
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load
-from blindtune.datasets.base import LoadedDataset, Source, Split
+from blindtune.datasets.base import DatasetConfig, LoadedDataset, Source, Split
 from blindtune.datasets.prepared import Prepared, open_prepared, prepare
 from blindtune.models.architecture import Architecture, check, count_parameters, skip_invalid_layers
 from blindtune.models.families import load_family
@@ -23,9 +23,10 @@ from blindtune.models.layers import Dropout, InvalidModelError, infer_shape
 from blindtune.records.trial import TrialLog
 from blindtune.report.published import load_published
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.study.run import run
-from blindtune.study.setup import with_output
+from blindtune.study.run import run_study
+from blindtune.study.setup import add_output_layer
 from blindtune.training.base import TrainingOptions, TrainingTask
+from blindtune.training.registry import create_trainer
 from support.builders import TRAINERS, study
 from support.networks import conv1d, dense, dropout, keras_builds, lstm, passes, pool1d, pytorch_builds
 
@@ -41,7 +42,7 @@ CONVNETS, LSTMS = space("convnet_11", "convnet"), space("lstm_12", "lstm")
 
 def manual(name: str, shape: tuple[int, ...]) -> tuple[Architecture, Training]:
     model = load(ManualModel, RESOURCES / "models" / f"{name}.yaml")
-    made = Architecture(input_shape=shape, layers=with_output(model.layers, 2))
+    made = Architecture(input_shape=shape, layers=add_output_layer(model.layers, 2))
     check(made, 2)
     return made, model.training
 
@@ -49,7 +50,8 @@ def manual(name: str, shape: tuple[int, ...]) -> tuple[Architecture, Training]:
 # --- manual models
 
 
-def test_the_manual_convnet_is_that_of_table_5() -> None:
+def test_manual_convnet_equals_table_5() -> None:
+    """The manual ConvNet is that of Table 5."""
     made, training = manual("convnet_11", CROPS)
     [layout] = [entry for entry in load_published().networks[5] if entry.system == "Manual"]
     assert made.layers == tuple(layout.layers) and made.gives_logits()
@@ -58,7 +60,8 @@ def test_the_manual_convnet_is_that_of_table_5() -> None:
 
 
 @pytest.mark.usefixtures("frameworks")
-def test_sgd_is_plain_in_both_frameworks() -> None:
+def test_sgd_has_no_momentum_in_both_frameworks() -> None:
+    """SGD of both frameworks is plain gradient descent."""
     import torch
 
     from blindtune.training.keras.model_cache import ModelKey
@@ -72,7 +75,8 @@ def test_sgd_is_plain_in_both_frameworks() -> None:
     assert (theirs["momentum"], theirs["weight_decay"], theirs["nesterov"]) == (0.0, None, False)
 
 
-def test_the_hybrid_hands_23_steps_to_its_lstm() -> None:
+def test_hybrid_passes_23_steps_to_its_lstm() -> None:
+    """The convolutions of the hybrid leave 23 steps for its LSTM."""
     made, _ = manual("hybrid_12", FRAMES)
     shapes, shape = [], made.input_shape
     for layer in made.layers:
@@ -105,7 +109,8 @@ FOUND: Hyperparameters = {
 }
 
 
-def test_the_network_that_was_found_lies_in_the_space_and_fits_no_crop_of_128() -> None:
+def test_published_convnet_is_in_the_space_but_too_deep() -> None:
+    """The published result is in the search space and does not fit crops of 128 pixels."""
     assert CONVNETS.snap(FOUND) == FOUND
     [layout] = [entry for entry in load_published().networks[5] if entry.system == "Auto"]
     made = load_family("convnet").build(FOUND, (132, 132, 3), 2)
@@ -117,7 +122,8 @@ def test_the_network_that_was_found_lies_in_the_space_and_fits_no_crop_of_128() 
     assert len(skip_invalid_layers(smaller).exceptions) == 1
 
 
-def test_almost_a_third_of_the_convnets_cannot_be_built_until_layers_are_left_out() -> None:
+def test_convnet_space_has_a_third_of_invalid_sets() -> None:
+    """Almost a third of the ConvNets cannot be built unless layers are left out."""
     random = np.random.default_rng(0)
     made = [load_family("convnet").build(CONVNETS.draw(random), CROPS, 2) for _ in range(600)]
     assert 0.27 < sum(not passes(one, 2) for one in made) / len(made) < 0.37
@@ -135,9 +141,10 @@ def drawn(known: Space) -> st.SearchStrategy[Hyperparameters]:
 )
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
-def test_every_set_is_invalid_with_a_reason_or_builds_alike_in_both_frameworks(
+def test_sets_are_invalid_or_build_in_both_frameworks(
     known: Space, family: str, shape: tuple[int, ...], data: st.DataObject
 ) -> None:
+    """Every set is invalid with a reason, or both frameworks build the same model."""
     made = load_family(family).build(data.draw(drawn(known)), shape, 2)
     try:
         check(made, 2)
@@ -174,10 +181,11 @@ def task(epochs: int) -> TrainingTask:
 
 
 @pytest.mark.parametrize("trainer", [name for name in TRAINERS if name != "fused"])
-def test_every_trainer_trains_them_goes_on_and_rebuilds_them(trainer: Any) -> None:
+def test_trainers_train_resume_and_rebuild(trainer: Any) -> None:
+    """Every trainer trains the networks, resumes training and rebuilds them."""
     made = create_trainer(trainer)
     half = made.train(task(2), TRAIN, DEV, TrainingOptions("last", keep_state=True))
-    assert half.parameters == count_parameters(task(2).architecture)
+    assert half.n_parameters == count_parameters(task(2).architecture)
     predict = made.rebuild(task(2), half.weights, TRAIN)
     assert np.mean(predict(DEV.x) != DEV.y) == half.curve[-1].dev_error
     rest = made.train(task(4), TRAIN, DEV, TrainingOptions("last", state=half.state))
@@ -196,8 +204,6 @@ def test_every_trainer_trains_them_goes_on_and_rebuilds_them(trainer: Any) -> No
 class Waves(Source):
     """The waves, as a dataset of sequences."""
 
-    source: str = "waves"
-
     def load(self, files: dict[str, Path]) -> LoadedDataset:
         splits = {"train": TRAIN, "dev": DEV, "eval": waves(40, 2)}
         return LoadedDataset(splits, ["slow", "fast"], ["sample", "step", "channel"], "arbitrary")
@@ -207,7 +213,7 @@ class Waves(Source):
 def sequences(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("sequences")
     manifest = folder / "data" / "toy" / "manifest.json"
-    prepare("toy", Waves(), {}, manifest, folder / "sealed" / "toy" / "seal.json")
+    prepare("toy", Waves(DatasetConfig(source="waves")), {}, manifest, folder / "sealed" / "toy" / "seal.json")
     return open_prepared(manifest)
 
 
@@ -223,9 +229,17 @@ MANUAL = {"kind": "manual", "model": "hybrid_12", "training": {"epochs": 1}}
 
 
 @pytest.mark.parametrize("content", [TUNED, MANUAL])
-def test_a_study_of_sequences_ends_with_a_card(sequences: Prepared, tmp_path: Path, content: dict[str, Any]) -> None:
+def test_run_on_sequences_writes_a_card(sequences: Prepared, tmp_path: Path, content: dict[str, Any]) -> None:
+    """A study of sequences ends with a model card."""
     system: Any = TypeAdapter(System).validate_python(content)
-    card = run(study(system, budget={"trials": 2}), sequences, system.files(), "code", tmp_path / "one", JobLog())
-    assert card.architecture is not None and card.parameters == count_parameters(card.architecture)
+    card = run_study(
+        study(system, budget={"trials": 2}),
+        sequences,
+        files=system.files(),
+        code="code",
+        folder=tmp_path / "one",
+        job_log=JobLog(),
+    )
+    assert card.architecture is not None and card.n_parameters == count_parameters(card.architecture)
     assert {trial.status for trial in TrialLog(tmp_path / "one" / "trials.jsonl").read()} == {"completed"}
     assert any(layer.kind == "lstm" for layer in card.architecture.layers)

@@ -24,7 +24,8 @@ regions_of_any_kind = st.lists(
 
 
 @given(regions=regions_of_any_kind)
-def test_both_formats_give_the_regions_that_were_written(tmp_path_factory: pytest.TempPathFactory, regions: Regions):
+def test_read_annotation_round_trip(tmp_path_factory: pytest.TempPathFactory, regions: Regions):
+    """Both formats give the regions that were written."""
     folder = tmp_path_factory.mktemp("annotations")
     for path in (write_csv(folder / "a.csv", regions), write_xml(folder / "a.xml", regions)):
         read = read_annotation(path).regions
@@ -33,26 +34,30 @@ def test_both_formats_give_the_regions_that_were_written(tmp_path_factory: pytes
         ]
 
 
-def test_row_is_y_and_column_is_x(tmp_path: Path):
+def test_read_annotation_row_is_y(tmp_path: Path):
+    """In the CSV, the row is y and the column is x."""
     path = tmp_path / "a.csv"
     path.write_text("index,label,coord_index,row,column\n0,dcis,0,10331,20775\n")
     assert read_annotation(path).regions[0].polygon.tolist() == [[20775.0, 10331.0]]
 
 
-def test_head_of_csv(tmp_path: Path):
+def test_read_annotation_csv_header(tmp_path: Path):
+    """The header of a CSV gives scale, size and slide."""
     annotation = read_annotation(write_csv(tmp_path / "a.csv", [("dcis", ASYMMETRIC)], HEAD))
     assert annotation.mpp == 0.5041
     assert annotation.size == (35856, 35064)
     assert annotation.slide == "00707578_s000_0hne_0000_a001_lvl000_t000"
 
 
-def test_head_of_xml(tmp_path: Path):
+def test_read_annotation_xml_attributes(tmp_path: Path):
+    """The attributes of an XML give scale and size."""
     path = write_xml(tmp_path / "a.xml", [("dcis", ASYMMETRIC)], 'MicronsPerPixel="0.504100"', (35856, 35064))
     annotation = read_annotation(path)
     assert (annotation.mpp, annotation.size, annotation.slide) == (0.5041, (35856, 35064), None)
 
 
-def test_vertices_are_grouped_by_index_and_ordered_by_coord_index(tmp_path: Path):
+def test_read_annotation_orders_vertices(tmp_path: Path):
+    """Vertices are grouped by index and ordered by coord_index."""
     path = tmp_path / "a.csv"
     rows = ["7,1,indc,1,20,10", "3,1,null,0,5,6", "7,1,indc,0,40,30", "7,1,indc,2,60,50"]
     path.write_text("\n".join(["index,region_id,label,coord_index,row,column", *rows]))
@@ -61,7 +66,8 @@ def test_vertices_are_grouped_by_index_and_ordered_by_coord_index(tmp_path: Path
     assert (second.label, second.polygon.tolist()) == ("null", [[6, 5]])
 
 
-def test_csv_without_comments_and_with_byte_order_mark(tmp_path: Path):
+def test_read_annotation_plain_csv(tmp_path: Path):
+    """A CSV may have no comments and a byte order mark."""
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfindex,label,coord_index,row,column\r\n0, DCIS ,0,1.5,2\r\n\r\n")
     annotation = read_annotation(path)
@@ -81,7 +87,8 @@ def test_csv_without_comments_and_with_byte_order_mark(tmp_path: Path):
         ("# MicronsPerPixel = half\nindex,label,coord_index,row,column\n", "MicronsPerPixel: 'half' is not a number"),
     ],
 )
-def test_faults_of_csv_name_file_and_row(tmp_path: Path, text: str, message: str):
+def test_read_annotation_csv_errors_name_the_row(tmp_path: Path, text: str, message: str):
+    """Errors in a CSV name the file and the row."""
     path = tmp_path / "a.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=f"a.csv.*{message}"):
@@ -101,14 +108,16 @@ def test_faults_of_csv_name_file_and_row(tmp_path: Path, text: str, message: str
         ),
     ],
 )
-def test_faults_of_xml_name_file_and_vertex(tmp_path: Path, text: str, message: str):
+def test_read_annotation_xml_errors_name_the_vertex(tmp_path: Path, text: str, message: str):
+    """Errors in an XML name the file and the vertex."""
     path = tmp_path / "a.xml"
     path.write_text(text)
     with pytest.raises(UserError, match=f"a.xml.*{message}"):
         read_annotation(path)
 
 
-def test_missing_file_and_binary_file(tmp_path: Path):
+def test_read_annotation_unreadable_files(tmp_path: Path):
+    """A missing and a binary file are refused."""
     with pytest.raises(UserError, match="cannot be read"):
         read_annotation(tmp_path / "none.csv")
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
@@ -116,12 +125,14 @@ def test_missing_file_and_binary_file(tmp_path: Path):
         read_annotation(tmp_path / "a.csv")
 
 
-def test_region_without_vertices(tmp_path: Path):
+def test_read_annotation_empty_region(tmp_path: Path):
+    """A region may have no vertices."""
     (region,) = read_annotation(write_xml(tmp_path / "a.xml", [("dcis", [])])).regions
     assert region.polygon.shape == (0, 2)
 
 
-def test_labels_are_compared_in_lower_case(tmp_path: Path):
+def test_read_annotation_lower_case_labels(tmp_path: Path):
+    """Labels are read in lower case."""
     read = read_annotation(write_xml(tmp_path / "a.xml", [("InDC", rectangle(0, 0, 4, 4))]))
     assert read.regions[0].label == "indc"
     assert read.regions[0].polygon.dtype == np.float64

@@ -27,7 +27,8 @@ def of(*patients: str) -> list[SlideFile]:
     return [SlideFile(f"{patient}_{number}.svs", None, patient) for number, patient in enumerate(patients)]
 
 
-def test_tudp_trees_of_both_versions(tmp_path: Path):
+def test_parse_paths_of_tudp_v2_and_v3(tmp_path: Path):
+    """Names of both versions of TUDP give patients and annotations."""
     csv, xml = V2.replace(".svs", ".csv"), V3.replace(".svs", ".xml")
     tree(tmp_path, V2, csv, csv.replace(".csv", ".xml"), V3, xml, DEEPER, ".hidden/a.svs", "readme.docx")
     found = parse_paths(find_slides(tmp_path), None)
@@ -39,20 +40,23 @@ def test_tudp_trees_of_both_versions(tmp_path: Path):
     assert assign_splits(found, SplittingConfig(), 1) == {V2: "train", V3: "dev", DEEPER: "dev"}
 
 
-def test_any_tree_with_an_expression_for_the_patient(tmp_path: Path):
+def test_parse_paths_by_expression(tmp_path: Path):
+    """An expression finds the patient in any other tree."""
     tree(tmp_path, "case 7/left.TIFF", "case 7/right.ndpi", "case 8/left.svs", "case 8/left.csv")
     found = parse_paths(find_slides(tmp_path), "case (\\d+)/")
     assert [(one.patient, one.annotation) for one in found] == [("7", None), ("7", None), ("8", "case 8/left.csv")]
 
 
-def test_folders_without_slides(tmp_path: Path):
+def test_find_slides_refuses_empty_folders(tmp_path: Path):
+    """A missing folder and one without slides are refused."""
     with pytest.raises(UserError, match="is not a folder"):
         find_slides(tmp_path / "none")
     with pytest.raises(UserError, match="holds no slide"):
         parse_paths(find_slides(tmp_path), None)
 
 
-def test_a_name_that_gives_no_patient_is_refused():
+def test_parse_patient_refuses_other_names():
+    """A name without a patient is refused."""
     with pytest.raises(UserError, match=r"CMU-1.svs: its path gives no patient as names in TUDP do. Set `patient`"):
         parse_patient("slides/CMU-1.svs", None)
     with pytest.raises(UserError, match="by '\\^x"):
@@ -60,7 +64,8 @@ def test_a_name_that_gives_no_patient_is_refused():
 
 
 @pytest.mark.parametrize("file", ["a/b.svs", "train/dev/b.svs", "train.svs"])
-def test_a_path_must_name_one_split(file: str):
+def test_assign_splits_by_folders_needs_one_split(file: str):
+    """A path must name exactly one split."""
     with pytest.raises(UserError, match=r"Set `splitting.by` to seed or list"):
         assign_splits([SlideFile(file, None, "p")], SplittingConfig(), 1)
 
@@ -71,7 +76,8 @@ def test_a_path_must_name_one_split(file: str):
     dev=st.floats(0.05, 0.45),
     evaluation=st.floats(0.05, 0.45),
 )
-def test_seeded_splits_keep_patients_whole(patients: list[str], seed: int, dev: float, evaluation: float):
+def test_assign_splits_by_seed_keeps_patients_together(patients: list[str], seed: int, dev: float, evaluation: float):
+    """Splits by seed keep patients together, in the shares of the config."""
     found, count = of(*patients), len(set(patients))
     splitting = SplittingConfig(by="seed", dev=dev, eval=evaluation)
     if count < 3:
@@ -86,12 +92,14 @@ def test_seeded_splits_keep_patients_whole(patients: list[str], seed: int, dev: 
     assert parts == assign_splits(found[::-1], splitting, seed)
 
 
-def test_another_seed_gives_another_split():
+def test_assign_splits_depends_on_the_seed():
+    """Another seed gives other splits."""
     found = of(*(f"p{number}" for number in range(30)))
     assert assign_splits(found, SplittingConfig(by="seed"), 1) != assign_splits(found, SplittingConfig(by="seed"), 2)
 
 
-def test_a_list_of_slides_and_patients(tmp_path: Path):
+def test_assign_splits_by_list(tmp_path: Path):
+    """A list can name slides and patients."""
     path = tmp_path / "splits.csv"
     found = [
         SlideFile("x/a.svs", None, "1"),
@@ -113,13 +121,15 @@ def test_a_list_of_slides_and_patients(tmp_path: Path):
         ("slide,split\nother,dev\n", "names no slide or patient"),
     ],
 )
-def test_faults_of_a_list(tmp_path: Path, text: str, message: str):
+def test_assign_splits_list_errors(tmp_path: Path, text: str, message: str):
+    """Errors in a list name the file and the row."""
     path = tmp_path / "splits.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=f"splits.csv.*{message}"):
         assign_splits([SlideFile("a.svs", None, "1")], SplittingConfig(by="list", file=str(path)), 1)
 
 
-def test_a_list_that_is_not_there(tmp_path: Path):
+def test_assign_splits_missing_list(tmp_path: Path):
+    """A missing list is refused."""
     with pytest.raises(UserError, match="cannot be read as CSV"):
         assign_splits([SlideFile("a.svs", None, "1")], SplittingConfig(by="list", file=str(tmp_path / "none.csv")), 1)

@@ -38,7 +38,8 @@ def region(label: str, polygon: object, name: str = "region 1") -> Region:
 
 @settings(max_examples=60, deadline=None)
 @given(polygon=polygons, corner=st.tuples(st.integers(-3, SIDE), st.integers(-3, SIDE)), side=st.integers(2, 15))
-def test_coverage_is_what_counting_points_finds(polygon: NDArray[np.float64], corner: tuple[int, int], side: int):
+def test_compute_coverage_equals_counting_points(polygon: NDArray[np.float64], corner: tuple[int, int], side: int):
+    """The coverage equals the share of points that are inside."""
     fine = 120
     grid = (np.arange(fine) + 0.5) * side / fine
     points = np.stack(np.meshgrid(grid + corner[0], grid + corner[1]), -1).reshape(-1, 2)
@@ -50,7 +51,8 @@ def test_coverage_is_what_counting_points_finds(polygon: NDArray[np.float64], co
 
 @settings(max_examples=60, deadline=None)
 @given(polygon=polygons)
-def test_area_of_any_polygon_is_that_of_the_even_odd_rule(polygon: NDArray[np.float64]):
+def test_compute_area_follows_the_even_odd_rule(polygon: NDArray[np.float64]):
+    """The area of any polygon is that of the even-odd rule."""
     fine = 8 * SIDE
     grid = (np.arange(fine) + 0.5) * SIDE / fine
     points = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2)
@@ -58,19 +60,22 @@ def test_area_of_any_polygon_is_that_of_the_even_odd_rule(polygon: NDArray[np.fl
     assert compute_area(polygon).area == pytest.approx(counted, abs=0.06 * SIDE**2)
 
 
-def test_the_middle_of_a_five_pointed_star_is_outside():
+def test_compute_area_of_a_star():
+    """The centre of a five-pointed star is outside."""
     angles = np.arange(5) * 2 * 2 * np.pi / 5
     star = np.stack([np.cos(angles), np.sin(angles)], 1) * 10
     assert compute_coverage(np.array([[-1, -1]]), 2, compute_area(star))[0] == 0
     assert compute_area(star).area > 50
 
 
-def test_an_outline_drawn_twice_encloses_what_it_does_once():
+def test_compute_area_of_a_repeated_outline():
+    """An outline drawn twice has the area of one drawn once."""
     loop = np.array(rectangle(0, 0, 10, 5))
     assert compute_area(np.concatenate([loop, loop])).area == 50
 
 
-def test_overlapping_regions_of_a_class_count_once():
+def test_compute_areas_joins_regions():
+    """Overlapping regions of a class count once."""
     two = [region("dcis", rectangle(0, 0, 10, 10)), region("dcis", rectangle(5, 0, 10, 10))]
     areas = compute_areas(two, CLASSES, (100, 100))
     assert compute_coverage(np.array([[0, 0]]), 20, areas.by_class["dcis"])[0] == pytest.approx(150 / 400)
@@ -78,7 +83,8 @@ def test_overlapping_regions_of_a_class_count_once():
     assert areas.oddities == []
 
 
-def test_regions_past_the_edge_are_cut_off_and_named():
+def test_compute_areas_clips_regions():
+    """Regions are clipped to the slide and named."""
     areas = compute_areas([region("dcis", rectangle(-10, 90, 40, 40))], CLASSES, (100, 100))
     assert areas.by_class["dcis"].bounds == (0, 90, 30, 100)
     assert areas.oddities == ["region 1 (dcis) reaches past the slide's edge and is cut off there"]
@@ -94,19 +100,22 @@ def test_regions_past_the_edge_are_cut_off_and_named():
         ([(0, 0), (10, 10), (10, 0), (0, 10)], "region 1 (dcis) crosses itself"),
     ],
 )
-def test_odd_regions_are_named(polygon: list[tuple[float, float]], oddity: str):
+def test_compute_areas_names_oddities(polygon: list[tuple[float, float]], oddity: str):
+    """Regions without area, outside the slide or crossing themselves are named."""
     areas = compute_areas([region("dcis", polygon)], CLASSES, (100, 100))
     assert areas.oddities == [oddity]
 
 
-def test_other_labels_are_passed_over_and_labels_can_be_joined():
+def test_compute_areas_by_labels():
+    """Other labels are ignored, and a class can have several labels."""
     regions = [region("null", rectangle(0, 0, 9, 9)), region("ic", rectangle(0, 0, 3, 3))]
     areas = compute_areas(regions, {"dcis": ["dcis"], "indc": ["indc", "ic"]}, (100, 100))
     assert areas.by_class["dcis"].is_empty
     assert areas.by_class["indc"].area == 9
 
 
-def test_points_are_spread_evenly_and_stay_inside():
+def test_sample_points_are_uniform():
+    """Points are uniformly distributed and inside the area."""
     # Two parts of the same size, one of them with an arm: each half of the points, and the arm its share.
     parts = [region("dcis", rectangle(0, 0, 10, 10)), region("dcis", [*rectangle(50, 50, 10, 5), (50, 100), (51, 100)])]
     area = compute_areas(parts, CLASSES, (100, 100)).by_class["dcis"]
@@ -117,5 +126,6 @@ def test_points_are_spread_evenly_and_stay_inside():
     assert (points[points[:, 0] < 20] < 5).mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.05)
 
 
-def test_no_points_in_nothing():
+def test_sample_points_of_an_empty_area():
+    """An empty area has no points."""
     assert sample_points(compute_area(np.zeros((2, 2))), 5, np.random.default_rng(1)).shape == (0, 2)

@@ -34,18 +34,21 @@ def painted(colour: tuple[int, int, int], rows: int) -> NDArray[np.uint8]:
         (painted((190, 30, 50), 60), None),
     ],
 )
-def test_rules(patch: NDArray[np.uint8], fault: str | None):
+def test_rejection_reason_rules(patch: NDArray[np.uint8], fault: str | None):
+    """Each rule rejects its patch, and a good patch passes."""
     assert rejection_reason(patch, LIMITS) == fault
 
 
-def test_limits_are_those_of_the_config():
+def test_rejection_reason_limits():
+    """The limits are those of the config."""
     assert rejection_reason(painted((240, 238, 241), 100), TissueConfig(max_white=0.9)) is None
     assert rejection_reason(painted((20, 90, 40), 20), TissueConfig(max_ink=0.2)) is None
     assert rejection_reason(tissue(128, 128), TissueConfig(min_focus=1e6)) == "blur"
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real slide is not here")
-def test_real_tissue_is_kept_and_its_blurred_copy_is_not():
+def test_rejection_reason_of_real_tissue():
+    """Real tissue is kept, and its blurred copy is rejected."""
     from openslide import OpenSlide
 
     with OpenSlide(REAL) as slide:

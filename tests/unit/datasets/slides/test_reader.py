@@ -22,7 +22,8 @@ def as_tiff(path: Path, pixels: NDArray[np.uint8], **options: object) -> Path:
     return path
 
 
-def test_what_is_written_is_read_again(tmp_path: Path):
+def test_read_patches_of_a_written_slide(tmp_path: Path):
+    """Pixels that were written are read again."""
     pixels = tissue(700, 600)
     with closing(SlideReader(write_slide(tmp_path / "a.svs", pixels))) as slide:
         assert slide.size == (700, 600)
@@ -32,7 +33,8 @@ def test_what_is_written_is_read_again(tmp_path: Path):
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real slide is not here")
-def test_patches_of_the_real_slide_are_what_openslide_gives():
+def test_read_patches_equals_openslide():
+    """Patches of a real slide are those that OpenSlide gives."""
     from openslide import OpenSlide
 
     places = [(0, 0), (517, 233), (1701, 2449), (1024, 1024)]
@@ -48,7 +50,8 @@ def test_patches_of_the_real_slide_are_what_openslide_gives():
             np.testing.assert_array_equal(patch, expected[..., :3])
 
 
-def test_outside_the_slide_is_white(tmp_path: Path):
+def test_read_patches_white_outside(tmp_path: Path):
+    """Pixels outside the slide are white."""
     dark = np.full((512, 512, 3), 60, np.uint8)
     with closing(SlideReader(write_slide(tmp_path / "a.svs", dark))) as slide:
         first, last, far = slide.read_patches([(-64, -32), (448, 480), (9000, 9000)], NATIVE)
@@ -64,17 +67,20 @@ def test_outside_the_slide_is_white(tmp_path: Path):
     assert (far == 255).all()
 
 
-def test_half_transparent_pixels_are_laid_on_white():
+def test_composite_on_white():
+    """Half-transparent pixels are composited on white."""
     pixels = np.array([[[10, 20, 30, 255], [0, 0, 0, 0], [100, 100, 100, 51]]], np.uint8)
     assert composite_on_white(pixels).tolist() == [[[10, 20, 30], [255, 255, 255], [224, 224, 224]]]
 
 
-def test_scale_of_a_file_that_says_it(tmp_path: Path):
+def test_find_scale_in_file(tmp_path: Path):
+    """The scale in the file takes precedence."""
     with closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(256, 256), 0.25))) as slide:
         assert slide.find_scale(0.5, 0.5) == Scale(0.25, "openslide.mpp-x")
 
 
-def test_scale_of_a_file_that_does_not(tmp_path: Path):
+def test_find_scale_elsewhere(tmp_path: Path):
+    """Without a scale in the file, the annotation counts, then the config."""
     with closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(256, 256), None))) as slide:
         assert slide.find_scale_in_file() is None
         assert slide.find_scale(0.5, 0.25) == Scale(0.5, "annotation")
@@ -85,7 +91,8 @@ def test_scale_of_a_file_that_does_not(tmp_path: Path):
         assert slide.choose_geometry(128, None, None) == NATIVE
 
 
-def test_scale_by_objective_power_and_by_aperio(tmp_path: Path):
+def test_find_scale_by_objective_power(tmp_path: Path):
+    """The objective power gives a scale, after the annotation."""
     head = "Aperio Image Library v12\r\n512x512 (256x256) JPEG/RGB Q=85"
     power = as_tiff(tmp_path / "a.tif", tissue(512, 512), description=f"{head}|AppMag = 40")
     with closing(SlideReader(power)) as slide:
@@ -93,14 +100,16 @@ def test_scale_by_objective_power_and_by_aperio(tmp_path: Path):
         assert slide.find_scale(0.3, 0.5) == Scale(0.3, "annotation")
 
 
-def test_scale_by_resolution_of_the_tiff(tmp_path: Path):
+def test_find_scale_by_tiff_resolution(tmp_path: Path):
+    """The resolution of a TIFF gives a scale."""
     head = "Aperio Image Library v12\r\n512x512 (256x256) JPEG/RGB Q=85"
     options = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER", "description": head}
     with closing(SlideReader(as_tiff(tmp_path / "a.tif", tissue(512, 512), **options))) as slide:
         assert slide.find_scale(0.3, None) == Scale(0.5, "tiff.XResolution")
 
 
-def test_resolution_of_a_screen_is_no_scale(tmp_path: Path):
+def test_find_scale_ignores_screen_resolution(tmp_path: Path):
+    """The resolution of a screen is not a scale."""
     options = {"resolution": (72, 72), "resolutionunit": "INCH"}
     with closing(SlideReader(as_tiff(tmp_path / "a.tif", tissue(512, 512), **options))) as slide:
         assert slide.find_scale(None, None) is None
@@ -118,12 +127,14 @@ def test_resolution_of_a_screen_is_no_scale(tmp_path: Path):
         (4.0, PatchGeometry(1, 256, 1024.0, 128)),
     ],
 )
-def test_the_nearest_finer_level_is_read(tmp_path: Path, wanted: float, geometry: PatchGeometry):
+def test_choose_geometry_nearest_finer_level(tmp_path: Path, wanted: float, geometry: PatchGeometry):
+    """Patches are read from the nearest finer level."""
     with closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(1024, 1024)))) as slide:
         assert slide.choose_geometry(128, wanted, slide.find_scale_in_file()) == geometry
 
 
-def test_a_slide_coarser_than_asked_for_is_bad(tmp_path: Path):
+def test_choose_geometry_refuses_coarse_slides(tmp_path: Path):
+    """A slide that is coarser than wanted is bad."""
     with (
         closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(256, 256)))) as slide,
         pytest.raises(BadSlideError, match="coarser"),
@@ -131,7 +142,8 @@ def test_a_slide_coarser_than_asked_for_is_bad(tmp_path: Path):
         slide.choose_geometry(128, 0.25, slide.find_scale_in_file())
 
 
-def test_a_scaled_patch_shows_the_same_place(tmp_path: Path):
+def test_read_patches_scaled(tmp_path: Path):
+    """A scaled patch shows the same place."""
     pixels = np.full((1024, 1024, 3), 250, np.uint8)
     pixels[300:556, 200:456] = 40
     with closing(SlideReader(write_slide(tmp_path / "a.svs", pixels))) as slide:
@@ -145,7 +157,8 @@ def test_a_scaled_patch_shows_the_same_place(tmp_path: Path):
             assert patch[:, inner + 2 :].min() > 230
 
 
-def test_a_damaged_tile_spoils_only_the_patches_on_it(tmp_path: Path):
+def test_read_patches_around_damaged_tiles(tmp_path: Path):
+    """A damaged tile affects only the patches on it."""
     pixels = tissue(1024, 1024)
     path = write_slide(tmp_path / "a.svs", pixels)
     places = [(x, y) for y in range(0, 1024, 128) for x in range(0, 1024, 128)]
@@ -163,7 +176,8 @@ def test_a_damaged_tile_spoils_only_the_patches_on_it(tmp_path: Path):
         assert all(patch is not None for patch in again)
 
 
-def test_damaged_tiles_are_named(tmp_path: Path):
+def test_find_damaged_tiles(tmp_path: Path):
+    """Damaged tiles are found by column and row."""
     path = write_slide(tmp_path / "a.svs", tissue(1024, 1024))
     spoil_tiles(path, 5, 6, 15)
     with closing(SlideReader(path)) as slide:
@@ -172,13 +186,15 @@ def test_damaged_tiles_are_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a slide", b"II*\x00\x08\x00\x00\x00"])
-def test_what_is_no_slide_is_bad(tmp_path: Path, content: bytes):
+def test_slide_reader_refuses_other_files(tmp_path: Path, content: bytes):
+    """A file that is not a slide is bad."""
     (tmp_path / "a.svs").write_bytes(content)
     with pytest.raises(BadSlideError, match="OpenSlide cannot open it"):
         SlideReader(tmp_path / "a.svs")
 
 
-def test_a_truncated_slide_is_bad(tmp_path: Path):
+def test_slide_reader_refuses_truncated_slides(tmp_path: Path):
+    """A truncated slide is bad."""
     path = write_slide(tmp_path / "a.svs", tissue(1024, 1024))
     content = path.read_bytes()
     for share in (0.1, 0.5, 0.9):
@@ -195,7 +211,8 @@ def test_a_truncated_slide_is_bad(tmp_path: Path):
         (Annotation([], mpp=0.25), "for 0.25 µm per pixel, openslide.mpp-x says 0.5"),
     ],
 )
-def test_an_annotation_of_another_slide_is_noticed(tmp_path: Path, annotation: Annotation, message: str):
+def test_check_annotation_of_another_slide(tmp_path: Path, annotation: Annotation, message: str):
+    """An annotation of another slide is refused."""
     with closing(SlideReader(write_slide(tmp_path / "a.svs", tissue(256, 256)))) as slide:
         slide.check_annotation(Annotation([], mpp=0.5041, size=(256, 256), slide="a"))
         with pytest.raises(BadSlideError, match=message):

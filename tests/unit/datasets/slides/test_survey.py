@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.survey import Survey
 from blindtune.datasets.slides.discovery import SlideFile
-from blindtune.datasets.slides.overlay import draw_overlay
 from blindtune.datasets.slides.polygons import compute_area, compute_coverage
 from blindtune.datasets.slides.survey import cut, survey
 from support.slide_files import (
@@ -22,7 +21,6 @@ from support.slide_files import (
     tissue,
     write_csv,
     write_pair,
-    write_slide,
     write_xml,
 )
 
@@ -37,7 +35,8 @@ def corners(result: Survey, label: str) -> NDArray[np.int64]:
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real slide is not here")
 @pytest.mark.parametrize("form", ["csv", "xml"])
-def test_the_real_slide_goes_through_with_either_annotation(tmp_path: Path, form: str):
+def test_survey_and_cut_a_real_slide(tmp_path: Path, form: str):
+    """A real slide is surveyed and cut with either annotation."""
     from openslide import OpenSlide
 
     slide = tmp_path / f"{NAME}.svs"
@@ -51,7 +50,9 @@ def test_the_real_slide_goes_through_with_either_annotation(tmp_path: Path, form
         write_csv(annotation, regions, "# MicronsPerPixel = 0.4990\n# width = 2220 pixels, height = 2967 pixels")
     else:
         write_xml(annotation, regions, 'MicronsPerPixel="0.499"', (2220, 2967))
-    result = survey(tmp_path, SlideFile(slide.name, annotation.name, "00477780"), "train", slides_config(patch=256), threads=2)
+    result = survey(
+        tmp_path, SlideFile(slide.name, annotation.name, "00477780"), "train", slides_config(patch=256), threads=2
+    )
     assert result.bad is None
     assert set(result.sha256) == {slide.name, annotation.name}
     assert result.facts["mpp"] == 0.499
@@ -70,7 +71,8 @@ def test_the_real_slide_goes_through_with_either_annotation(tmp_path: Path, form
 
 
 @pytest.mark.parametrize("form", ["csv", "xml"])
-def test_patches_lie_in_the_polygon_and_not_in_its_mirror_image(tmp_path: Path, form: str):
+def test_survey_does_not_swap_axes(tmp_path: Path, form: str):
+    """Patches are in the polygon and not in its mirror image."""
     found = write_pair(tmp_path, [("dcis", ASYMMETRIC)])
     if form == "xml":
         (tmp_path / f"{NAME}.csv").unlink()
@@ -83,7 +85,8 @@ def test_patches_lie_in_the_polygon_and_not_in_its_mirror_image(tmp_path: Path, 
     assert compute_coverage(places, 128, compute_area(polygon[:, ::-1])).min() < 0.5
 
 
-def test_candidates_do_not_overlap_and_are_not_more_than_asked_for(tmp_path: Path):
+def test_survey_bounds_overlap_and_number(tmp_path: Path):
+    """Candidates do not overlap and are not more than the config allows."""
     regions = [("dcis", rectangle(0, 0, 640, 1024)), ("indc", rectangle(640, 0, 640, 1024))]
     result = survey(tmp_path, write_pair(tmp_path, regions), "dev", SMALL)
     places = np.concatenate([corners(result, "dcis"), corners(result, "indc")])
@@ -95,7 +98,8 @@ def test_candidates_do_not_overlap_and_are_not_more_than_asked_for(tmp_path: Pat
     assert len(more.candidates) == 200
 
 
-def test_a_survey_does_not_depend_on_threads_or_on_more_candidates(tmp_path: Path):
+def test_survey_does_not_depend_on_threads(tmp_path: Path):
+    """A survey depends on the seed and not on the number of threads."""
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 900, 1024)), ("indc", rectangle(900, 0, 380, 1024))])
     one, many = survey(tmp_path, found, "train", SMALL), survey(tmp_path, found, "train", SMALL, threads=3)
     assert one == many
@@ -103,7 +107,8 @@ def test_a_survey_does_not_depend_on_threads_or_on_more_candidates(tmp_path: Pat
     assert one.candidates != reseeded.candidates
 
 
-def test_what_the_regions_speak_against_is_counted(tmp_path: Path):
+def test_survey_counts_places_rejected_by_regions(tmp_path: Path):
+    """Places that the regions reject are counted by rule and class."""
     regions = [("dcis", rectangle(100, 100, 700, 700)), ("indc", rectangle(100, 100, 350, 700)), ("null", ASYMMETRIC)]
     result = survey(tmp_path, write_pair(tmp_path, regions), "train", SMALL)
     assert result.left_out["other_class"]["dcis"] > 0
@@ -118,7 +123,8 @@ def test_what_the_regions_speak_against_is_counted(tmp_path: Path):
     assert result.left_out["cover"]["dcis"] > 0
 
 
-def test_what_the_pixels_speak_against_is_counted(tmp_path: Path):
+def test_survey_counts_places_rejected_by_pixels(tmp_path: Path):
+    """Places that the pixels reject are counted by rule and class."""
     pixels = tissue(1280, 1024)
     pixels[:256] = 245
     pixels[256:512] = (20, 120, 40)
@@ -131,7 +137,8 @@ def test_what_the_pixels_speak_against_is_counted(tmp_path: Path):
     assert corners(result, "dcis")[:, 1].min() > 490
 
 
-def test_odd_regions_are_facts_and_not_faults(tmp_path: Path):
+def test_survey_lists_odd_regions(tmp_path: Path):
+    """Odd regions are listed and do not make a slide bad."""
     regions = [
         ("dcis", rectangle(-200, 300, 700, 900)),
         ("dcis", [(600, 10), (1200, 500), (1200, 10), (600, 500)]),
@@ -149,13 +156,15 @@ def test_odd_regions_are_facts_and_not_faults(tmp_path: Path):
     assert len(result.candidates) == 10
 
 
-def test_null_can_be_a_class(tmp_path: Path):
+def test_survey_with_a_class_null(tmp_path: Path):
+    """The label null can be a class."""
     found = write_pair(tmp_path, [("null", rectangle(0, 0, 640, 1024)), ("dcis", rectangle(640, 0, 640, 1024))])
     settings = slides_config(patch=128, max_per_file=5, classes={"dcis": ["dcis"], "nothing": ["null"]})
     assert len(corners(survey(tmp_path, found, "train", settings), "nothing")) == 5
 
 
-def test_a_patch_may_reach_past_the_edge_where_it_is_white(tmp_path: Path):
+def test_survey_patches_past_the_edge(tmp_path: Path):
+    """A patch may extend past the edge, where it is white."""
     dark = tissue(1280, 1024)
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 60, 1024))], dark)
     settings = slides_config(patch=128, max_per_file=40, min_coverage=0.3, tissue={"max_white": 0.7})
@@ -180,7 +189,8 @@ def bad_slides() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("fault", "reason"), bad_slides())
-def test_a_fault_is_the_reason_why_a_slide_is_bad(tmp_path: Path, fault: str, reason: str):
+def test_survey_gives_the_reason_of_a_bad_slide(tmp_path: Path, fault: str, reason: str):
+    """The fault of a slide is the reason why it is bad."""
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))], mpp=None if fault == "no scale" else 0.5)
     slide, annotation = tmp_path / found.file, tmp_path / f"{NAME}.csv"
     if fault == "truncated":
@@ -200,18 +210,22 @@ def test_a_fault_is_the_reason_why_a_slide_is_bad(tmp_path: Path, fault: str, re
     assert (result.candidates, result.left_out) == ([], {})
 
 
-def test_one_damaged_tile_is_put_up_with_and_counted(tmp_path: Path):
+def test_survey_tolerates_one_damaged_tile(tmp_path: Path):
+    """One damaged tile is tolerated and counted."""
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
     spoil_tiles(tmp_path / found.file, *range(7, 8))
     result = survey(tmp_path, found, "train", SMALL.model_copy(update={"max_per_file": 50}), threads=2)
     assert result.bad is None
     assert result.left_out["damaged"]["dcis"] >= 1
-    covered = compute_coverage(corners(result, "dcis"), 128, compute_area(np.array(rectangle(512, 256, 256, 256), float)))
+    covered = compute_coverage(
+        corners(result, "dcis"), 128, compute_area(np.array(rectangle(512, 256, 256, 256), float))
+    )
     assert covered.max() == 0
     assert len(cut(tmp_path / found.file, result.candidates, result.facts)) == len(result.candidates)
 
 
-def test_flipped_bits_that_openslide_reads_change_the_hash(tmp_path: Path):
+def test_survey_digests_changed_bytes(tmp_path: Path):
+    """Changed bytes that OpenSlide does not notice change the digest."""
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
     before = survey(tmp_path, found, "train", SMALL).sha256
     path = tmp_path / found.file
@@ -223,7 +237,8 @@ def test_flipped_bits_that_openslide_reads_change_the_hash(tmp_path: Path):
     assert before[f"{NAME}.csv"] == after[f"{NAME}.csv"]
 
 
-def test_cutting_from_a_slide_that_was_damaged_since_is_an_error(tmp_path: Path):
+def test_cut_refuses_a_slide_damaged_since(tmp_path: Path):
+    """To cut from a slide that was damaged since its survey is an error."""
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
     result = survey(tmp_path, found, "train", SMALL)
     spoil_tiles(tmp_path / found.file, *range(20))
@@ -231,30 +246,9 @@ def test_cutting_from_a_slide_that_was_damaged_since_is_an_error(tmp_path: Path)
         cut(tmp_path / found.file, result.candidates, result.facts)
 
 
-def test_magnification_reads_a_coarser_level(tmp_path: Path):
+def test_survey_by_magnification(tmp_path: Path):
+    """A low magnification reads a coarser level."""
     found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
     result = survey(tmp_path, found, "train", slides_config(patch=64, magnification=5.0, max_per_file=4))
     assert result.facts["geometry"] == {"level": 1, "pixels": 64, "side": 256.0, "patch": 64}
     assert cut(tmp_path / found.file, result.candidates, result.facts).shape == (4, 64, 64, 3)
-
-
-def test_overlay_shows_outlines_and_squares_where_they_are(tmp_path: Path):
-    pixels = np.full((1024, 1280, 3), 200, np.uint8)
-    slide = write_slide(tmp_path / f"{NAME}.svs", pixels)
-    annotation = write_csv(tmp_path / f"{NAME}.csv", [("dcis", rectangle(200, 100, 800, 400))])
-    result = survey(
-        tmp_path,
-        SlideFile(slide.name, annotation.name, "1"),
-        "train",
-        slides_config(patch=128, tissue={"max_white": 1.0, "min_focus": 0.0}),
-    )
-    blue, red = (0, 0, 255), (255, 0, 0)
-    square = result.candidates[:1]
-    bare = draw_overlay(slide, annotation, [], 128, {"dcis": blue}, side=640)
-    assert bare.shape == (512, 640, 3)
-    assert bare[150, 100].tolist() == list(blue)
-    assert bare[50, 300].tolist() == list(blue)
-    drawn = draw_overlay(slide, annotation, square, 128, {"dcis": red}, side=640)
-    x, y = (int(square[0].place[axis] / 2) for axis in "xy")
-    assert drawn[y + 30, x].tolist() == list(red)
-    assert drawn[y, x + 30].tolist() == list(red)

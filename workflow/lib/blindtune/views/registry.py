@@ -3,7 +3,7 @@
 A new kind is one module with a function ``create(config, data)``, one config model, and one line here.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
@@ -65,7 +65,8 @@ def _expand_shorthand(value: Any) -> Any:
 def _view_type(*kinds: str) -> Any:
     """Return the type of a config key that takes one of some kinds of views, in full or by its name alone."""
     union: Any = VIEWS.config_union("kind", *kinds)
-    return Annotated[union, BeforeValidator(_expand_shorthand)]
+    names: Any = Literal[tuple(kinds or VIEWS.names())]
+    return Annotated[union, BeforeValidator(_expand_shorthand, json_schema_input_type=union | names)]
 
 
 if TYPE_CHECKING:

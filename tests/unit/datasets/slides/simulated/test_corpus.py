@@ -54,7 +54,8 @@ def digest(folder: Path, file: str) -> str:
     return hashlib.sha256((folder / file).read_bytes()).hexdigest()
 
 
-def test_every_file_is_known_before_it_is_made(corpus: Path):
+def test_list_files_equals_what_is_written(corpus: Path):
+    """Every file is known before it is written."""
     made = {path.relative_to(corpus).as_posix() for path in corpus.rglob("*") if path.is_file()}
     known = SlidesSimulator(SETTINGS).list_files()
     assert made == set(known) | {sidecar for sidecars in known.values() for sidecar in sidecars}
@@ -62,7 +63,8 @@ def test_every_file_is_known_before_it_is_made(corpus: Path):
     assert kinds == {("csv",), ("xml",), ("csv", "xml"), ()}
 
 
-def test_the_corpus_is_found_as_it_was_planned(corpus: Path):
+def test_simulated_tree_is_parsed_as_planned(corpus: Path):
+    """Discovery finds patients and splits as planned."""
     found = in_folder(corpus)
     slides = {slide.file: slide for slide in list_slides(SETTINGS)}
     assert {one.file for one in found} == set(slides)
@@ -72,27 +74,31 @@ def test_the_corpus_is_found_as_it_was_planned(corpus: Path):
 
 
 @pytest.mark.parametrize("place", [0, 5, -1])
-def test_a_slide_is_the_same_bytes_alone_and_again(corpus: Path, tmp_path: Path, place: int):
+def test_write_is_reproducible(corpus: Path, tmp_path: Path, place: int):
+    """A slide has the same bytes if it is written alone or again."""
     file, sidecars = list(SlidesSimulator(SETTINGS).list_files().items())[place]
     SlidesSimulator(SETTINGS).write(file, tmp_path)
     for name in (file, *sidecars):
         assert digest(tmp_path, name) == digest(corpus, name)
 
 
-def test_slides_and_seeds_differ(corpus: Path, tmp_path: Path):
+def test_write_differs_by_slide_and_seed(corpus: Path, tmp_path: Path):
+    """Slides differ from each other and by seed."""
     good = [file for file in SlidesSimulator(SETTINGS).list_files() if not file.startswith("v3.0.0/svs/train")]
     assert len({digest(corpus, file) for file in good}) == len(good)
     SlidesSimulator(SETTINGS.model_copy(update={"seed": 2})).write(good[0], tmp_path)
     assert digest(tmp_path, good[0]) != digest(corpus, good[0])
 
 
-def test_bad_files_are_those_that_were_made_so(surveys: dict[str, Survey]):
+def test_simulated_faults_make_bad_files(surveys: dict[str, Survey]):
+    """Exactly the slides with a severe fault are bad."""
     bad = list_bad_files(list(surveys.values()))
     parts = [(Path(file).stem.split("_"), reason) for file, reason in bad]
     assert {(name[0], name[5]): reason for name, reason in parts} == GOLDEN
 
 
-def test_the_other_faults_are_put_up_with(surveys: dict[str, Survey]):
+def test_simulated_faults_that_are_tolerated(surveys: dict[str, Survey]):
+    """The other faults are tolerated and recorded."""
     assert surveys["no_mpp"].facts["mpp_from"] == "annotation"
     assert "reaches past the slide's edge" in surveys["past_edge"].facts["oddities"][0]
     assert surveys["null_region"].facts["regions"]["null"] == 1
@@ -104,19 +110,22 @@ def test_the_other_faults_are_put_up_with(surveys: dict[str, Survey]):
         assert surveys[fault].candidates
 
 
-def test_every_split_offers_every_class(surveys: dict[str, Survey]):
+def test_simulated_splits_have_every_class(surveys: dict[str, Survey]):
+    """Every split has candidates of every class."""
     offered = {(one.split, candidate.label) for one in surveys.values() for candidate in one.candidates}
     assert offered == {(split, label) for split in SPLITS for label in ("dcis", "indc")}
 
 
-def test_patients_stay_together_and_too_many_bad_files_stop(surveys: dict[str, Survey]):
+def test_simulated_patients_and_bad_fraction(surveys: dict[str, Survey]):
+    """Patients are in one split, and too many bad files stop the run."""
     check_groups(list(surveys.values()))
     check_bad_fraction(list(surveys.values()), 0.25, strict=False)
     with pytest.raises(UserError, match=r"5 of .* files are bad"):
         check_bad_fraction(list(surveys.values()), 0.1, strict=False)
 
 
-def test_a_deeper_cut_is_nearly_the_same_slide_of_the_same_patient(corpus: Path, surveys: dict[str, Survey]):
+def test_simulated_deeper_cut_resembles_its_twin(corpus: Path, surveys: dict[str, Survey]):
+    """A deeper cut is nearly the same slide of the same patient."""
     deeper = surveys["deeper_cut"]
     twin = next(one for one in surveys.values() if one.file == deeper.file.replace("_deep_", "_0000_"))
     assert "_deep_" in deeper.file
@@ -126,14 +135,16 @@ def test_a_deeper_cut_is_nearly_the_same_slide_of_the_same_patient(corpus: Path,
     assert 0 < abs(ours.astype(int) - theirs).mean() < 6
 
 
-def test_colours_are_those_of_the_stains(corpus: Path, surveys: dict[str, Survey]):
+def test_simulated_colours_are_those_of_the_stains(corpus: Path, surveys: dict[str, Survey]):
+    """The colours are those of haematoxylin and eosin."""
     for one in surveys.values():
         if one.candidates:
             red, green, blue = cut(corpus / one.file, one.candidates, one.facts).mean(axis=(0, 1, 2))
             assert red > blue - 20 > green - 10
 
 
-def test_features_of_patches(corpus: Path, surveys: dict[str, Survey]):
+def test_compute_stain_texture_per_patch(corpus: Path, surveys: dict[str, Survey]):
+    """Features have one row per patch and do not depend on the order."""
     one = next(one for one in surveys.values() if len(one.candidates) > 1)
     patches = cut(corpus / one.file, one.candidates, one.facts)
     features = compute_stain_texture(patches)
@@ -141,10 +152,12 @@ def test_features_of_patches(corpus: Path, surveys: dict[str, Survey]):
     assert (features == compute_stain_texture(patches[::-1])[::-1]).all()
 
 
-def test_an_unknown_slide_is_refused(tmp_path: Path):
+def test_write_refuses_unknown_slides(tmp_path: Path):
+    """An unknown slide is refused."""
     with pytest.raises(UserError, match=r"other.svs: is not a slide of the simulated"):
         SlidesSimulator(SETTINGS).write("other.svs", tmp_path)
 
 
-def test_without_faults_nothing_is_bad():
+def test_simulated_corpus_without_faults():
+    """A corpus without faults has no slide with a fault."""
     assert {slide.fault for slide in list_slides(SETTINGS.model_copy(update={"faults": []}))} == {None}
