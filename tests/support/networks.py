@@ -1,4 +1,4 @@
-"""Layers in short, and what both frameworks make of an architecture."""
+"""Builders of layers, and comparisons of an architecture in both frameworks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +52,7 @@ def lstm(units: int, activation: str = "tanh", sequence: bool = False) -> Lstm:
 
 
 def passes(architecture: Architecture, classes: int) -> bool:
-    """Whether shape inference finds nothing wrong."""
+    """Return whether an architecture passes the check."""
     try:
         check(architecture, classes)
     except InvalidModelError:
@@ -63,7 +63,7 @@ def passes(architecture: Architecture, classes: int) -> bool:
 def check_built(
     made: Architecture, classes: int, builds: Callable[[Architecture], tuple[tuple[int, ...], int]]
 ) -> None:
-    """Shape inference says of an architecture what a framework makes of it."""
+    """Assert that shape inference agrees with what a framework builds."""
     if passes(made, classes):
         assert builds(made) == ((classes,), count_parameters(made))
         return
@@ -78,7 +78,7 @@ def check_built(
 
 
 def keras_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
-    """Shape of the output for one sample, and trainable parameters."""
+    """Return the shape of the output for one sample, and the number of trainable parameters."""
     from blindtune.models import keras
 
     model = keras.build(architecture)
@@ -86,7 +86,7 @@ def keras_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
 
 
 def pytorch_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
-    """As `keras_builds`; PyTorch tells the shape when samples go through."""
+    """Return the same as `keras_builds` for PyTorch, whose shapes are known only from samples."""
     import torch
 
     from blindtune.models import pytorch
@@ -100,7 +100,7 @@ def pytorch_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
 
 
 def scores(architecture: Architecture, x: NDArray[np.float32]) -> tuple[Any, Any]:
-    """What Keras and PyTorch give for ``x`` with the same weights."""
+    """Return the scores of Keras and PyTorch for ``x`` with the same weights."""
     import torch
 
     one, other = twins(architecture)
@@ -109,7 +109,7 @@ def scores(architecture: Architecture, x: NDArray[np.float32]) -> tuple[Any, Any
 
 
 def assert_same_scores(architecture: Architecture, tolerance: float, samples: int = 9) -> None:
-    """Both frameworks give the same scores from the same weights, and scores that depend on the sample."""
+    """Assert that both frameworks give the same scores from the same weights, and that scores depend on the sample."""
     x = np.random.default_rng(1).normal(size=(samples, *architecture.input_shape)).astype(np.float32)
     theirs, ours = scores(architecture, x)
     np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)

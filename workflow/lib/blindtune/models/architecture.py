@@ -1,6 +1,6 @@
 """Architectures as data: lists of layers that Keras and PyTorch build identically.
 
-Manual models are files in this form (Shawki et al. 2021, Tables 4 and 5); tuned ones are made from a
+Manual models are files in this form (Shawki et al. 2021, Tables 4 and 5); tuned ones are built from a
 hyperparameter set by a family such as `blindtune.models.mlp`.
 """
 

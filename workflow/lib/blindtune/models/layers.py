@@ -79,7 +79,7 @@ Layer = Annotated[AnyLayer, Field(discriminator="kind")]
 
 
 class InvalidModelError(ValueError):
-    """No model can be built from a hyperparameter set; the message says why."""
+    """No model can be built from a hyperparameter set; the message gives the reason."""
 
 
 def infer_shape(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -> tuple[int, ...]:

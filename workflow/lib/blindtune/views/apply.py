@@ -17,7 +17,7 @@ def make_view(config: ViewConfig, data: Prepared) -> ViewFunction:
         data: the dataset; the view takes its statistics from train alone.
 
     Raises:
-        UserError: the dataset cannot be seen so; raised by this function or by the one that it returns.
+        UserError: the view does not fit the dataset; raised by this function or by the one that it returns.
     """
     places = view_functions(config.kind, data.manifest["source"]["source"])
     create, *others = (load_object(place) for place in places)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-#: Most values that are computed at once outside of training, which bounds the memory.
+#: Maximum number of values in a batch outside of training, which bounds the memory.
 MAX_BATCH_VALUES = 2**22
 
 

@@ -117,7 +117,7 @@ class SlidesConfig(CorpusConfig):
         default=0.5,
         gt=0,
         allow_inf_nan=False,
-        description="µm per pixel of a patch; null: the pixels of the slide's full resolution, whatever their size",
+        description="µm per pixel of a patch; null: the pixels of the slide's full resolution, of any size",
     )
     magnification: float | None = Field(
         default=None,

@@ -144,7 +144,7 @@ class SlideReader:
 
         Args:
             patch: side of a patch in pixels.
-            wanted: µm per pixel of a patch; None: the pixels of the full resolution, whatever their size.
+            wanted: µm per pixel of a patch; None: the pixels of the full resolution, of any size.
             scale: of the slide; None if it is unknown.
 
         Raises:

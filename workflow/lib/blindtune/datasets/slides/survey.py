@@ -147,7 +147,7 @@ def survey(folder: Path, found: SlideFile, split: str, settings: SlidesConfig, t
 
 
 def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads: int = 1) -> NDArray[np.uint8]:
-    """Return the patches of candidates of a survey that was made before.
+    """Return the patches of candidates of an earlier survey.
 
     Args:
         slide: path of the slide.
