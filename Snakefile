@@ -1,6 +1,7 @@
-"""blindtune: does an autotuner beat an expert, on this data and with this budget?
+"""The blindtune workflow: compare hyperparameter tuners blindly with expert models.
 
-In: config.yaml, and any overlay given by --configfile. Out: results/<name>/report/report.html.
+Input: config.yaml, and the files of --configfile, which are merged into it key by key. Output:
+results/<name>/report/report.html. Each stage is one file in workflow/rules.
 """
 
 import sys
