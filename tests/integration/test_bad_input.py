@@ -48,7 +48,7 @@ def _empty_file(csv):
     [
         (_missing_file, "datasets.toy: csv/dev.csv does not exist"),
         (_missing_value, "csv/train.csv, row 17: x is missing"),
-        (_word, "csv/eval.csv, row 3: x is no number: 'left'"),
+        (_word, "csv/eval.csv, row 3: x is not a number: 'left'"),
         (_same_file, "dataset toy: train and eval hold the same samples"),
         (_absent_class, "dataset toy, dev: class 1 has no sample"),
         (_empty_file, "csv/train.csv: is empty"),

@@ -62,10 +62,10 @@ def _dangling(own: Path) -> Source:
     [
         (_empty, "datasets.mine: folder: own holds no EDF files"),
         (_no_slide, "datasets.mine: folder: own holds no slide"),
-        (_no_annotations, "no file has an annotation beside it"),
-        (_no_patient, r"ward 0/Subject-00_night1.EDF: gives no patient by 'case(\\d+)'"),
-        (_in_two_splits, "00000258 stands in train and, with edf/dev_test/"),
-        (_dangling, "cannot be read: it is a link to nothing"),
+        (_no_annotations, "no file has an annotation next to it"),
+        (_no_patient, r"ward 0/Subject-00_night1.EDF: has no patient by 'case(\\d+)'"),
+        (_in_two_splits, "00000258 is in train and, with edf/dev_test/"),
+        (_dangling, "cannot be read: it is a broken link"),
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )

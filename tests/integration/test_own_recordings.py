@@ -92,7 +92,7 @@ def test_the_workflow_runs_on_a_tree_of_ones_own(tmp_path: Path) -> None:
     [(file, reason)] = manifest["parameters"]["bad_files"].items()
     assert tmp_path / "own" / file == cut_short and reason.startswith("is truncated")
     assert manifest["stand_in"] is False and len(manifest["parameters"]["groups"]) == 7
-    assert (results / "decodes" / "mine" / "near" / "42" / "look.json").is_file()
+    assert (results / "decodes" / "mine" / "near" / "42" / "result.json").is_file()
     assert "near" in (results / "report" / "report.html").read_text(encoding="utf-8")
     assert _content(tmp_path / "own") == before
 

@@ -53,7 +53,7 @@ def config(kind: str = "eeg", **source: Any) -> dict[str, Any]:
 
 
 def corpora(names: set[str]) -> set[str]:
-    return {name for name in names if name.startswith(("make", "extract", "prepare"))}
+    return {name for name in names if name.startswith(("simulate", "extract", "prepare"))}
 
 
 @pytest.mark.parametrize(
@@ -79,18 +79,18 @@ def test_a_changed_file_is_cut_again_with_its_batch_and_nothing_else(tmp_path: P
         ("eeg", {"l_freq": 1.0}, {"extract", "prepare"}),
         ("slides", {"min_coverage": 0.9}, {"extract", "prepare"}),
         ("slides", {"max_per_file": 3}, {"extract", "prepare"}),
-        ("eeg", {"simulate": {"patients": 6, "faults": [], "seed": 2}}, {"make", "extract", "prepare"}),
-        ("slides", {"splitting": {"by": "seed"}}, {"make", "extract", "prepare"}),
+        ("eeg", {"simulate": {"patients": 6, "faults": [], "seed": 2}}, {"simulate", "extract", "prepare"}),
+        ("slides", {"splitting": {"by": "seed"}}, {"simulate", "extract", "prepare"}),
     ],
 )
 def test_a_changed_key_does_again_what_it_is_for(
     tmp_path: Path, kind: str, change: dict[str, Any], again: set[str]
 ) -> None:
     made = {"eeg": {"patients": 6, "faults": []}, "slides": {"patients": {"train": 2, "dev": 2, "eval": 2}}}[kind]
-    before = plan(tmp_path, config(kind, stand_in=True, made=made))
+    before = plan(tmp_path, config(kind, stand_in=True, simulate=made))
     after = plan(tmp_path, config(kind, **({"stand_in": True, "simulate": made} | change)))
     changed = {job.rule for job in after if job not in before}
-    assert changed & {"make", "extract", "prepare"} == again
+    assert changed & {"simulate", "extract", "prepare"} == again
 
 
 @pytest.mark.parametrize("kind", TREES)
@@ -107,7 +107,7 @@ def test_eval_is_cut_under_the_seal_and_only_prepare_reads_it_there(tmp_path: Pa
 def test_examples_come_from_train_alone_and_no_picture_of_eval_is_made(tmp_path: Path, kind: str) -> None:
     TREES[kind](tmp_path / "raw", 8)
     jobs = {job.name: job for job in plan(tmp_path, config(kind, folder="raw"))}
-    assert "picture it" not in jobs
+    assert "sample_splits it" not in jobs
     root = "results/default/data/it"
     assert jobs["examples it"].inputs == (
         f"{root}/extracts/train-0000.json",
@@ -125,11 +125,11 @@ def test_examples_come_from_train_alone_and_no_picture_of_eval_is_made(tmp_path:
     ],
 )
 def test_a_stand_in_is_made_before_it_is_cut(tmp_path: Path, kind: str, made: dict[str, Any], suffix: str) -> None:
-    jobs = {job.name: job for job in plan(tmp_path, config(kind, stand_in=True, made=made))}
-    batches = [name for name in jobs if name.startswith("make")]
+    jobs = {job.name: job for job in plan(tmp_path, config(kind, stand_in=True, simulate=made))}
+    batches = [name for name in jobs if name.startswith("simulate")]
     assert len(batches) == 6
     assert not any(path.endswith(suffix) for name in batches for path in jobs[name].outputs)
-    assert jobs["extract data/it/train-0000"].inputs == jobs["make it/train-0000"].outputs
+    assert jobs["extract data/it/train-0000"].inputs == jobs["simulate it/train-0000"].outputs
 
 
 def test_slides_that_move_to_another_split_are_cut_again(tmp_path: Path) -> None:
@@ -154,10 +154,10 @@ def test_slides_that_move_to_another_split_are_cut_again(tmp_path: Path) -> None
     ("module", "users"),
     [
         ("datasets.slides.survey", {"slides"}),
-        ("datasets.slides.standin", {"slides"}),
+        ("datasets.slides.reader", {"slides"}),
         ("datasets.eeg.survey", {"eeg"}),
-        ("datasets.extracts", {"eeg", "slides"}),
-        ("datasets.store", set()),
+        ("datasets.corpus.extraction", {"eeg", "slides"}),
+        ("datasets.channel_stats", set()),
     ],
 )
 def test_an_edit_cuts_again_what_it_is_for(
@@ -178,5 +178,5 @@ def test_an_edit_cuts_again_what_it_is_for(
 
 @pytest.mark.parametrize("kind", TREES)
 def test_a_corpus_that_is_not_there_is_named_before_anything_runs(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(WorkflowError, match=r"datasets\.it: folder: raw is no folder"):
+    with pytest.raises(WorkflowError, match=r"datasets\.it: folder: raw is not a folder"):
         plan(tmp_path, config(kind, folder="raw"))

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindtune.datasets.channel_stats import Channels
+from blindtune.datasets.channel_stats import ChannelStatistics
 
 
 def counted(x: np.ndarray, axis: int, cuts: list[int]) -> dict[str, list[float]]:
-    channels = Channels(axis)
+    channels = ChannelStatistics(axis)
     for first, last in itertools.pairwise([0, *sorted(cuts), len(x)]):
         channels.add(x[first:last])
     return channels.result()
@@ -44,4 +44,4 @@ def test_a_constant_channel_has_no_deviation() -> None:
 
 def test_nothing_has_no_mean() -> None:
     with pytest.raises(ValueError, match="no samples"):
-        Channels(1).result()
+        ChannelStatistics(1).result()

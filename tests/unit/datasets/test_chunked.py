@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from blindtune.core.arrays import write_array
 from blindtune.core.errors import UserError
-from blindtune.datasets import chunked as pieces
+from blindtune.datasets import chunked
 from blindtune.datasets.base import SPLITS, ChunkedSplit, DatasetConfig, LoadedDataset, Source, TsvTable
-from blindtune.datasets.chunked import ChunkedArray, FileRows, chunks
+from blindtune.datasets.chunked import ChunkedArray, FileRows, iterate_chunks
 from blindtune.datasets.prepared import open_split, prepare
 
 SAMPLE = (20, 30)
@@ -30,9 +30,9 @@ def test_pieces_follow_one_another_in_chunks(tmp_path: Path, rows: list[list[int
     expected = np.concatenate([array[chosen] for array, chosen in zip(arrays, rows, strict=True)])
     assert (found.shape, found.dtype, len(found)) == (expected.shape, expected.dtype, len(expected))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "CHUNK", chunk)
+        patch.setattr(chunked, "MAX_CHUNK_BYTES", chunk)
         for x in (found, expected):
-            parts = list(chunks(x))
+            parts = list(iterate_chunks(x))
             assert all(part.nbytes <= max(chunk, 24) for part in parts)
             np.testing.assert_array_equal(np.concatenate(parts), expected)
 
@@ -91,8 +91,8 @@ class Many(Source):
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
-    monkeypatch.setattr(pieces, "open_array", lambda path: Counted())
-    monkeypatch.setattr(pieces, "CHUNK", 16 * BYTES)
+    monkeypatch.setattr(chunked, "open_array", lambda path: Counted())
+    monkeypatch.setattr(chunked, "MAX_CHUNK_BYTES", 16 * BYTES)
     Counted.most = Counted.read = 0
     return Counted
 

@@ -44,20 +44,20 @@ def test_what_is_written_is_read(
         ("0,1,inf", "y is not finite: 'inf'"),
         ("0,1,1e400", "y is not finite: '1e400'"),
         ("nan,1,2", "label is not finite"),
-        ("0,one,2", "x is no number: 'one'"),
-        ("cat,1,2", "label is no number: 'cat'"),
-        ("label,x,y", "label is no number: 'label'"),
-        ('"0",1,2', "label is no number"),
-        ("1_0,1,2", "label is no number"),
-        ("0,0x1,2", "x is no number"),
-        ("\u0661,1,2", "label is no number"),
+        ("0,one,2", "x is not a number: 'one'"),
+        ("cat,1,2", "label is not a number: 'cat'"),
+        ("label,x,y", "label is not a number: 'label'"),
+        ('"0",1,2', "label is not a number"),
+        ("1_0,1,2", "label is not a number"),
+        ("0,0x1,2", "x is not a number"),
+        ("\u0661,1,2", "label is not a number"),
         ("0,1", "has 2 fields"),
         ("0,1,2,3", "has 4 fields"),
         ("0;1;2", "has 1 fields"),
-        ("# 0,1,2", "label is no number"),
-        ("-1,1,2", "label is no whole number from 0: '-1'"),
-        ("0.5,1,2", "label is no whole number from 0: '0.5'"),
-        ("32768,1,2", "label lies above 32767"),
+        ("# 0,1,2", "label is not a number"),
+        ("-1,1,2", "label is not a whole number from 0: '-1'"),
+        ("0.5,1,2", "label is not a whole number from 0: '0.5'"),
+        ("32768,1,2", "label is above 32767"),
         ("1e300,1,2", "label is too large for 32 bits"),
         ("0,-1e39,2", "x is too large for 32 bits: '-1e39'"),
     ],
@@ -115,9 +115,11 @@ def test_an_unknown_set_names_the_nearest() -> None:
 def test_the_real_set_10_is_the_registered_one_and_knn_errs_as_measured() -> None:
     expected = get_download("set_10").sha256
     assert {name: digest_file(REAL / name) for name in expected} == expected
-    splits = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(REAL))).load(
-        {split: REAL / f"{split}.csv" for split in SPLITS}
-    ).splits
+    splits = (
+        CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(REAL)))
+        .load({split: REAL / f"{split}.csv" for split in SPLITS})
+        .splits
+    )
     model = baselines.fit_knn(splits["train"].x, splits["train"].y, 100)
     errors = [100 * baselines.error_of(model, splits[split].x, splits[split].y) for split in SPLITS]
     assert errors == pytest.approx([7.625, 38.83, 33.44], abs=0.005)

@@ -216,7 +216,7 @@ def test_nothing_but_broken_pictures_is_a_plain_message(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_pictures_is_refused_while_planning(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         images(tmp_path / "absent").user_files()
     with pytest.raises(UserError, match="holds no pictures"):
         images(tmp_path).user_files()

@@ -11,7 +11,7 @@ import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
-from blindtune.datasets import chunked as pieces
+from blindtune.datasets import chunked
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
 from blindtune.datasets.prepared import check, digest_of_split, open_prepared, open_split, prepare
@@ -73,8 +73,8 @@ def test_good_data_pass() -> None:
         (split(0), "is empty"),
         (split(y=np.zeros(8, np.int64)), "class b has no sample"),
         (split(y=np.ones(8, np.int64)), "class a has no sample"),
-        (split(y=np.arange(8) % 3), "label 2 is none of the 2 classes"),
-        (split(y=np.arange(8) % 2 - 1), "label -1 is none of the 2 classes"),
+        (split(y=np.arange(8) % 3), "label 2 is not one of the 2 classes"),
+        (split(y=np.arange(8) % 2 - 1), "label -1 is not one of the 2 classes"),
         (split(y=np.arange(6) % 2), "8 samples but 6 labels"),
     ],
 )
@@ -95,7 +95,7 @@ def test_one_class_is_no_problem_to_solve() -> None:
 def test_a_group_in_two_splits_is_refused(first: str, second: str) -> None:
     groups = {name: grouped([10 * number, 10 * number + 1]) for number, name in enumerate(SPLITS)}
     groups[second] = grouped([99, int(groups[first].group[0])])  # type: ignore[index]
-    with pytest.raises(UserError, match=f"stands in {first} and in {second}"):
+    with pytest.raises(UserError, match=f"is in {first} and in {second}"):
         check("toy", loaded(**groups))
 
 
@@ -104,7 +104,13 @@ def test_the_same_data_in_two_splits_are_refused(tmp_path: Path, first: str, sec
     files = write_csv_folder(tmp_path / "csv", train=30)
     files[second].write_bytes(files[first].read_bytes())
     with pytest.raises(UserError, match=f"{first} and {second} hold the same samples"):
-        prepare("toy", CsvFolderSource(CsvFolderConfig(source="csv_folder", folder="x")), files, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
+        prepare(
+            "toy",
+            CsvFolderSource(CsvFolderConfig(source="csv_folder", folder="x")),
+            files,
+            tmp_path / "data/m.json",
+            tmp_path / "sealed/s.json",
+        )
     assert not (tmp_path / "data").exists() and not (tmp_path / "sealed").exists()
 
 
@@ -113,7 +119,13 @@ def test_a_label_gap_is_refused_while_preparing(tmp_path: Path) -> None:
     for path in files.values():
         path.write_text(path.read_text(encoding="utf-8").replace("1,", "2,"), encoding="utf-8")
     with pytest.raises(UserError, match="dataset toy, train: class 1 has no sample"):
-        prepare("toy", CsvFolderSource(CsvFolderConfig(source="csv_folder", folder="x")), files, tmp_path / "m.json", tmp_path / "s.json")
+        prepare(
+            "toy",
+            CsvFolderSource(CsvFolderConfig(source="csv_folder", folder="x")),
+            files,
+            tmp_path / "m.json",
+            tmp_path / "s.json",
+        )
 
 
 def test_what_is_prepared_is_opened_again(tmp_path: Path) -> None:
@@ -170,7 +182,7 @@ def test_a_value_that_is_not_finite_is_named_and_nothing_is_written(
     tmp_path: Path, name: str, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path: path.read_bytes() for path in files_of(written(tmp_path, loaded()))}
-    monkeypatch.setattr(pieces, "CHUNK", 24)
+    monkeypatch.setattr(chunked, "MAX_CHUNK_BYTES", 24)
     with pytest.raises(UserError, match=f"dataset it, {name}: sample 4 holds a value that is not finite"):
         written(tmp_path, loaded(**{name: with_value(value)}))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -183,7 +195,7 @@ def test_a_value_that_is_not_finite_is_named_and_nothing_is_written(
 def test_what_is_written_does_not_depend_on_how_much_is_held_at_once(
     tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    monkeypatch.setattr(chunked, "MAX_CHUNK_BYTES", chunk)
     for dtype in (np.uint8, np.float32, ">f8"):
         pictures = {name: split(x=picture(dtype, seed)) for seed, name in enumerate(SPLITS)}
         places = written(tmp_path, loaded(**pictures))

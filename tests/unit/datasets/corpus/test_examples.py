@@ -13,7 +13,7 @@ from blindtune.config.schema import read_dataset
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
 from blindtune.datasets.corpus.base import Corpus
-from blindtune.datasets.corpus.examples import SHOWN, choose, write_examples
+from blindtune.datasets.corpus.examples import SAMPLES_PER_CLASS, choose_origins, write_examples
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.corpus.provenance import Origin, read_origins
 from blindtune.datasets.prepared import open_split, prepare
@@ -51,12 +51,12 @@ def test_examples_are_samples_of_train_and_say_whence_they_come(layout: ResultPa
     found = examples(source, layout, extracts)
     train = open_split(Path(layout.manifest("it")).parent / "train")
     known = set(train.x[:, 0].tolist())
-    assert found["y"].tolist() == [0] * SHOWN + [1] * SHOWN
+    assert found["y"].tolist() == [0] * SAMPLES_PER_CLASS + [1] * SAMPLES_PER_CLASS
     for (number,), label, raw, place in zip(found["x"], found["y"], found["raw"], found["place"], strict=True):
         assert number in known and number % 2 == label
         assert number // 100 == sum(map(ord, raw)) and place == f"number {number:g}"
     assert not any(name.startswith("located") for name in found)
-    assert set(Counter(found["group"][:SHOWN].tolist()).values()) <= {1, 2}, "as many patients as there are"
+    assert set(Counter(found["group"][:SAMPLES_PER_CLASS].tolist()).values()) <= {1, 2}, "as many patients as there are"
 
 
 def test_slides_are_shown_with_their_patches(layout: ResultPaths) -> None:
@@ -98,10 +98,10 @@ def test_as_many_patients_are_shown_as_there_are_in_whatever_order_they_come(
     origins = [
         Origin(row, label, group, f"{group}.edf", {"start": 10.0 * row}) for row, (group, label) in enumerate(owners)
     ]
-    chosen = choose(origins, "yes")
+    chosen = choose_origins(origins, "yes")
     patients = {origin.group for origin in origins if origin.label == "yes"}
-    assert len(chosen) == min(SHOWN, sum(origin.label == "yes" for origin in origins))
-    assert len({origin.group for origin in chosen}) == min(SHOWN, len(patients))
+    assert len(chosen) == min(SAMPLES_PER_CLASS, sum(origin.label == "yes" for origin in origins))
+    assert len({origin.group for origin in chosen}) == min(SAMPLES_PER_CLASS, len(patients))
     shuffled = list(origins)
     random.shuffle(shuffled)
-    assert choose(shuffled, "yes") == chosen
+    assert choose_origins(shuffled, "yes") == chosen

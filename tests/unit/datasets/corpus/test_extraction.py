@@ -13,7 +13,7 @@ from blindtune.config.schema import read_dataset
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
 from blindtune.datasets.base import LoadedDataset
-from blindtune.datasets.chunked import chunks
+from blindtune.datasets.chunked import iterate_chunks
 from blindtune.datasets.corpus.base import Corpus, RawFile
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.corpus.survey import Survey, check_bad_fraction, draw_samples
@@ -32,7 +32,7 @@ def extracted(source: Corpus, layout: ResultPaths) -> dict[str, Path]:
 
 
 def x_of(loaded: LoadedDataset, split: str) -> NDArray[Any]:
-    return np.concatenate(list(chunks(loaded.splits[split].x)))
+    return np.concatenate(list(iterate_chunks(loaded.splits[split].x)))
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -31,7 +31,10 @@ from support.eeg_files import eeg_config
         ({"lower": 0.5}, "lower: unknown key"),
         ({"low": 0.5}, "low: unknown key: it is called 'l_freq' now"),
         ({"folder": None, "stand_in": True, "simulate": {"faults": ["fire"]}}, "simulate.faults.0: .*'truncated'"),
-        ({"folder": None, "stand_in": True, "simulate": {"patients": 3}}, "simulate.patients: .*greater than or equal to 6"),
+        (
+            {"folder": None, "stand_in": True, "simulate": {"patients": 3}},
+            "simulate.patients: .*greater than or equal to 6",
+        ),
     ],
 )
 def test_a_wrong_config_is_named_by_its_key(changes: dict[str, Any], message: str) -> None:

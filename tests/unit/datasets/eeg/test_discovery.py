@@ -91,7 +91,7 @@ def test_no_patient_stands_in_two_splits(patients: list[int], seed: int, dev: fl
     files = [f"p{patient}/r{number}.edf" for number, patient in enumerate(patients)]
     changes = {"patient": "^p(\\d+)/", "seed": seed, "dev": dev, "eval": evaluation}
     if len(set(patients)) < 3:
-        with pytest.raises(UserError, match="patients cannot be dealt to 3 splits"):
+        with pytest.raises(UserError, match="patients cannot be assigned to 3 splits"):
             splits(files, **changes)
         return
     place = splits(files, **changes)
@@ -124,7 +124,7 @@ def test_a_folder_of_other_files_needs_a_rule_for_patients(tmp_path: Path) -> No
         (tmp_path / name).touch()
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "S005R01.edf").touch()
-    with pytest.raises(UserError, match=r"S001R01\.edf: is no name of TUSZ .* Set patient"):
+    with pytest.raises(UserError, match=r"S001R01\.edf: is not a name of TUSZ .* Set patient"):
         find_recordings(tmp_path, eeg_config())
     found = find_recordings(tmp_path, eeg_config(patient="(S\\d+)R"))
     assert [(one.file, one.patient, one.folder) for one in found] == [
@@ -134,7 +134,7 @@ def test_a_folder_of_other_files_needs_a_rule_for_patients(tmp_path: Path) -> No
         ("S003R01.edf", "S003", None),
     ]
     shutil.move(tmp_path / "S003R01.edf", tmp_path / "other.edf")
-    with pytest.raises(UserError, match=r"other\.edf: gives no patient"):
+    with pytest.raises(UserError, match=r"other\.edf: has no patient"):
         find_recordings(tmp_path, eeg_config(patient="(S\\d+)R"))
 
 
@@ -142,10 +142,13 @@ def test_a_folder_of_other_files_needs_a_rule_for_patients(tmp_path: Path) -> No
     ("files", "reason"),
     [
         ([*V15, *V2], "named as in TUSZ v1, .* as in v2"),
-        ([*V2, "edf/aaaaaaaz_s001_t000.edf"], r"aaaaaaaz_s001_t000\.edf: lies in no folder train, dev or eval"),
-        ([*V2, "dev/train/aaaaaaaz_s001_t000.edf"], "lies in dev and in train"),
-        (["edf/train/aaaaaaaz_s01_t000.edf"], "is no name of TUSZ"),
-        (["edf/train/AAAAAAAZ_s001_t000.edf"], "is no name of TUSZ"),
+        (
+            [*V2, "edf/aaaaaaaz_s001_t000.edf"],
+            r"aaaaaaaz_s001_t000\.edf: is in none of the folders train, dev and eval",
+        ),
+        ([*V2, "dev/train/aaaaaaaz_s001_t000.edf"], "is in dev and in train"),
+        (["edf/train/aaaaaaaz_s01_t000.edf"], "is not a name of TUSZ"),
+        (["edf/train/AAAAAAAZ_s001_t000.edf"], "is not a name of TUSZ"),
     ],
 )
 def test_trees_that_cannot_be_split_are_refused(files: list[str], reason: str) -> None:

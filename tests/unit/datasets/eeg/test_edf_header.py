@@ -20,8 +20,8 @@ REASONS = {
     "empty": "is empty",
     "web_page": "is not an EDF file",
     "no_data": "holds no data",
-    "unknown_unit": "has channel EEG F3-REF in 'microV', which is no known voltage",
-    "no_unit": "has channel EEG F3-REF in '', which is no known voltage",
+    "unknown_unit": "has channel EEG F3-REF in 'microV', which is not a known voltage",
+    "no_unit": "has channel EEG F3-REF in '', which is not a known voltage",
     "wrong_unit": None,  # Found by the signal.
     "no_physical_range": None,  # Tested below: the ranges of this file are others.
     "no_digital_range": None,
@@ -141,7 +141,7 @@ def test_bytes_behind_the_last_record_are_a_fault(good: Path) -> None:
 )
 def test_a_start_that_is_none_is_noted_only(good: Path, at: int, text: str, note: str) -> None:
     patch(good, at, text, 8)
-    assert look(good) == [f"{note} of the start {text!r} is none; not used"]
+    assert look(good) == [f"{note} of the start {text!r} is not valid; not used"]
 
 
 def test_the_microvolt_is_known_by_all_its_names(good: Path) -> None:
@@ -153,9 +153,9 @@ def test_the_microvolt_is_known_by_all_its_names(good: Path) -> None:
 def test_unlike_rates_matter_among_wanted_channels_only(tmp_path: Path) -> None:
     path = write_edf(tmp_path / "a.edf", noise(20, 250), 250, rates={"EEG A1-REF": 1, "EEG PZ-REF": 125})
     assert look(path) == []
-    with pytest.raises(UnusableRecording, match=r"wanted channels at unlike rates \(1 Hz, 250 Hz\)"):
+    with pytest.raises(UnusableRecording, match=r"needed channels at different rates \(1 Hz, 250 Hz\)"):
         look(path, "tcp22")
-    with pytest.raises(UnusableRecording, match=r"wanted channels at unlike rates \(125 Hz, 250 Hz\)"):
+    with pytest.raises(UnusableRecording, match=r"needed channels at different rates \(125 Hz, 250 Hz\)"):
         look(path, "mono19")
 
 

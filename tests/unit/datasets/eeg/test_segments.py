@@ -36,7 +36,11 @@ def test_segments_keep_to_their_class(
     settings = eeg_config(seizure_margin=guard, nesz=nesz)
     annotations = annotated(seizures, others, seconds)
     taken = [*annotations.seizures, *annotations.non_epileptic]
-    found = [(at, at + 10, one) for one in find_intervals(annotations, seconds, settings) for at in segment_starts(one, settings)]
+    found = [
+        (at, at + 10, one)
+        for one in find_intervals(annotations, seconds, settings)
+        for at in segment_starts(one, settings)
+    ]
     for start, stop, stretch in found:
         assert stretch.start - 1e-4 <= start
         assert stop <= stretch.stop + 1e-4

@@ -37,29 +37,29 @@ GOLDEN = {
     "cut_header": "is cut in its header",
     "double_channel": "has 2 channels O2 (EEG O2-LE and EEG O2-LE)",
     "empty": "is empty",
-    "interrupted": "is an interrupted recording (EDF+D), whose gaps are not read",
+    "interrupted": "is an interrupted recording (EDF+D), whose gaps are not known",
     "malformed_annotation": "FILE.csv_bi, line 10: has 2 fields; the head has 5",
     "missing_channel": "has no channel C4, which tcp20 needs",
     "no_annotation": "has no annotations next to it (.csv_bi, .tse_bi, .csv, .tse)",
     "no_data": "holds no data",
     "no_digital_range": "has channel EEG C3-REF with a digital range of zero or less",
     "no_physical_range": "has channel EEG C3-REF with a physical range of zero",
-    "no_unit": "has channel EEG F3-LE in '', which is no known voltage (uV, mV, V)",
+    "no_unit": "has channel EEG F3-LE in '', which is not a known voltage (uV, mV, V)",
     "too_many_records": "is truncated: the header says 120 records, the file holds 60.00",
     "truncated": "is truncated: the header says 60 records, the file holds 39.80",
     "twin": "is the same recording as edf/train/aaaaaaac/s001_2015/01_tcp_ar/aaaaaaac_s001_t000.edf",
-    "unknown_unit": "has channel EEG F3-REF in 'microV', which is no known voltage (uV, mV, V)",
-    "unlike_rates": "has wanted channels at unlike rates (200 Hz, 400 Hz)",
+    "unknown_unit": "has channel EEG F3-REF in 'microV', which is not a known voltage (uV, mV, V)",
+    "unlike_rates": "has needed channels at different rates (200 Hz, 400 Hz)",
     "web_page": "is not an EDF file",
     "wrong_unit": "has a median amplitude of AMPLITUDE uV, outside 1 to 500: its unit or scale must be wrong",
 }
 #: Those that are handled, and what the facts note.
 HANDLED = {
     "annotated_to_the_full_second": "annotated up to 60.4000 s, cut to the recording",
-    "colon_date": "date of the start '01:01:85' is none; not used",
+    "colon_date": "date of the start '01:01:85' is not valid; not used",
     "new_names": None,
     "open_records": "number of records left open; the size gives 60",
-    "wrong_time": "time of the start '24.61.00' is none; not used",
+    "wrong_time": "time of the start '24.61.00' is not valid; not used",
 }
 
 

@@ -1,4 +1,4 @@
-"""Samples that lie in many files, read a few at a time: all at once they may not fit into memory."""
+"""Arrays of samples that are stored in many files and read in chunks, because they may not fit into memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from blindtune.core.arrays import open_array
 from blindtune.core.errors import UserError
 
-#: Bytes of samples that are held at once; one sample is held whatever its size.
-CHUNK = 2**24
+#: Maximum size of a chunk in bytes; a chunk has at least one sample.
+MAX_CHUNK_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class FileRows:
     """Some samples of one file.
 
     Attributes:
-        path: of a .npy array (samples, ...).
-        rows: which of its samples, in their order.
+        path: a .npy array, (n_samples, ...).
+        rows: the rows of the samples, in their order.
     """
 
     path: Path
@@ -29,48 +29,56 @@ class FileRows:
 
 
 class ChunkedArray:
-    """The samples of several pieces, one after the other, as if they were one array."""
+    """The concatenation of samples from several files.
 
-    def __init__(self, pieces: Sequence[FileRows]) -> None:
-        """Look at the first piece; the others must hold samples like it.
+    Attributes:
+        dtype: type of the values.
+        shape: (n_samples, ...).
+    """
+
+    def __init__(self, parts: Sequence[FileRows]) -> None:
+        """Take type and shape from the first file; the other files must have the same.
+
+        Args:
+            parts: the samples of each file, in their order.
 
         Raises:
-            UserError: its file cannot be read.
+            UserError: the first file cannot be read.
         """
-        first = open_array(pieces[0].path)
-        self._pieces = list(pieces)
+        first = open_array(parts[0].path)
+        self._parts = list(parts)
         self.dtype: np.dtype[Any] = first.dtype
-        self.shape: tuple[int, ...] = (sum(len(piece.rows) for piece in pieces), *first.shape[1:])
+        self.shape: tuple[int, ...] = (sum(len(part.rows) for part in parts), *first.shape[1:])
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return self.shape[0]
 
     def chunks(self) -> Iterator[NDArray[Any]]:
-        """The samples in order, (some, ...) at a time, never more than `CHUNK` bytes of them unless one has more.
+        """Yield the samples in order, (n_chunk, ...), in chunks of at most `MAX_CHUNK_BYTES`.
 
         Raises:
-            UserError: a file cannot be read, or holds other samples or fewer.
+            UserError: a file cannot be read, or has samples of another kind or fewer than expected.
         """
-        most = at_once(self)
-        for piece in self._pieces:
-            stored = open_array(piece.path)
-            if (stored.shape[1:], stored.dtype) != (self.shape[1:], self.dtype) or max(piece.rows) >= len(stored):
-                raise UserError(f"{piece.path}: holds other samples than it should. Remove its folder and run again.")
-            for first in range(0, len(piece.rows), most):
-                yield stored[list(piece.rows[first : first + most])]
+        size = samples_per_chunk(self)
+        for part in self._parts:
+            stored = open_array(part.path)
+            if (stored.shape[1:], stored.dtype) != (self.shape[1:], self.dtype) or max(part.rows) >= len(stored):
+                raise UserError(f"{part.path}: holds other samples than it should. Remove its folder and run again.")
+            for first in range(0, len(part.rows), size):
+                yield stored[list(part.rows[first : first + size])]
 
 
-def at_once(x: "ChunkedArray | NDArray[Any]") -> int:
-    """How many samples of ``x`` are held at once."""
-    return max(1, CHUNK // max(1, x.dtype.itemsize * int(np.prod(x.shape[1:]))))
+def samples_per_chunk(x: "ChunkedArray | NDArray[Any]") -> int:
+    """Return the number of samples of a chunk, at least one."""
+    return max(1, MAX_CHUNK_BYTES // max(1, x.dtype.itemsize * int(np.prod(x.shape[1:]))))
 
 
-def chunks(x: "ChunkedArray | NDArray[Any]") -> Iterator[NDArray[Any]]:
-    """The samples of ``x`` in order, some at a time."""
+def iterate_chunks(x: "ChunkedArray | NDArray[Any]") -> Iterator[NDArray[Any]]:
+    """Yield the samples of any array in order, (n_chunk, ...), as `ChunkedArray.chunks`."""
     if isinstance(x, ChunkedArray):
         yield from x.chunks()
         return
-    most = at_once(x)
-    for first in range(0, len(x), most):
-        yield x[first : first + most]
+    size = samples_per_chunk(x)
+    for first in range(0, len(x), size):
+        yield x[first : first + size]

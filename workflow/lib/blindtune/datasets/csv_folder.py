@@ -1,7 +1,7 @@
-"""The ISIP course sets #08 to #10: ``train.csv``, ``dev.csv`` and ``eval.csv`` in one folder.
+"""The source `csv_folder`, such as the ISIP course sets #08 to #10: ``train.csv``, ``dev.csv`` and ``eval.csv`` in one folder.
 
-No header, one sample a row, ``label,x,y`` with labels from 0. The files are public
-(Shawki et al. 2021, section III); `blindtune.datasets.downloads` knows their addresses and hashes.
+The files have no header and one sample per row, ``label,x,y`` with labels from 0. They are public (Shawki et al. 2021,
+section III); `blindtune.datasets.downloads` has their addresses and hashes.
 """
 
 from pathlib import Path
@@ -18,10 +18,10 @@ from blindtune.datasets.downloads import get_download
 
 COLUMNS = 3
 
-#: Answers are kept as 16-bit labels; a larger one is a mistake in the file.
-HIGHEST_LABEL = 2**15 - 1
+#: Predictions are stored as 16-bit labels; a larger one is a mistake in the file.
+MAX_LABEL = 2**15 - 1
 
-_LARGEST = float(np.finfo(np.float32).max)
+_MAX_VALUE = float(np.finfo(np.float32).max)
 
 
 class CsvFolderConfig(DatasetConfig):
@@ -89,11 +89,17 @@ class CsvFolderSource(Source):
 
 
 def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Features (samples, 2) and labels (samples,) of one file.
+    """Return the samples of one file.
+
+    Args:
+        path: the CSV file.
+
+    Returns:
+        Features, (n_samples, 2) float32, and labels, (n_samples,) int64.
 
     Raises:
-        UserError: the file is missing, unreadable or empty, or a row of it is wrong: not three
-            fields, a field that is missing, no number or not finite, a label that is no whole number from 0.
+        UserError: the file is missing, unreadable or empty, or a row is wrong: it has not three fields, a field is
+            missing, not a number or not finite, or the label is not a whole number from 0.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -110,17 +116,17 @@ def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     except ValueError:
         table = None
     if table is None or table.shape[1] != COLUMNS or not _is_clean(table):
-        raise UserError(_first_fault(path, lines))
+        raise UserError(_describe_first_fault(path, lines))
     return table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64)
 
 
 def _is_clean(table: NDArray[np.float64]) -> bool:
     label = table[:, 0]
-    whole = (label >= 0) & (label <= HIGHEST_LABEL) & (label == np.floor(label))
-    return bool((np.abs(table) <= _LARGEST).all() and whole.all())
+    whole = (label >= 0) & (label <= MAX_LABEL) & (label == np.floor(label))
+    return bool((np.abs(table) <= _MAX_VALUE).all() and whole.all())
 
 
-def _first_fault(path: Path, lines: list[str]) -> str:
+def _describe_first_fault(path: Path, lines: list[str]) -> str:
     for row, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -128,13 +134,13 @@ def _first_fault(path: Path, lines: list[str]) -> str:
         if len(fields) != COLUMNS:
             return f"{path}, row {row}: has {len(fields)} fields, not the 3 of label,x,y: {line[:60]!r}."
         for name, field in zip(("label", "x", "y"), fields, strict=True):
-            fault = _fault(name, field)
+            fault = _find_fault(name, field)
             if fault:
-                return f"{path}, row {row}: {name} {fault}. Mend or remove the row."
+                return f"{path}, row {row}: {name} {fault}. Fix or remove the row."
     return f"{path}: cannot be parsed as rows label,x,y."
 
 
-def _fault(name: str, field: str) -> str | None:
+def _find_fault(name: str, field: str) -> str | None:
     if not field.strip():
         return "is missing"
     try:
@@ -143,17 +149,17 @@ def _fault(name: str, field: str) -> str | None:
         if "_" in field or not field.strip().isascii():
             raise ValueError
     except ValueError:
-        return f"is no number: {field.strip()[:40]!r}"
+        return f"is not a number: {field.strip()[:40]!r}"
     if not np.isfinite(value):
         return f"is not finite: {field.strip()!r}"
-    if abs(value) > _LARGEST:
+    if abs(value) > _MAX_VALUE:
         return f"is too large for 32 bits: {field.strip()!r}"
-    return _label_fault(value, field) if name == "label" else None
+    return _find_label_fault(value, field) if name == "label" else None
 
 
-def _label_fault(value: float, field: str) -> str | None:
+def _find_label_fault(value: float, field: str) -> str | None:
     if value < 0 or value != int(value):
-        return f"is no whole number from 0: {field.strip()!r}"
-    if value > HIGHEST_LABEL:
-        return f"lies above {HIGHEST_LABEL}: {field.strip()!r}"
+        return f"is not a whole number from 0: {field.strip()!r}"
+    if value > MAX_LABEL:
+        return f"is above {MAX_LABEL}: {field.strip()!r}"
     return None

@@ -1,7 +1,7 @@
-"""Handwritten digits: real pictures that ship with scikit-learn (UCI optdigits, test part, 8 x 8 pixels).
+"""The source `digits`: real pictures of handwritten digits that ship with scikit-learn.
 
-The file names no writers, so the splits cannot be kept apart by writer: dev and eval may hold digits of a
-hand that train has seen too.
+They are the test part of UCI optdigits, 8 x 8 pixels. The file does not name the writers, so the splits cannot be
+separated by writer: dev and eval may have digits of a writer who is in train too.
 """
 
 from pathlib import Path
@@ -18,9 +18,9 @@ class DigitsConfig(DatasetConfig):
     """The config of 1,797 pictures of ten classes, split at random within each class."""
 
     source: Literal["digits"]
-    dev: float = Field(default=0.2, gt=0, lt=1, description="share of each class that goes to dev")
-    eval: float = Field(default=0.2, gt=0, lt=1, description="share of each class that goes to eval")
-    seed: int = Field(default=1, description="another seed gives another split")
+    dev: float = Field(default=0.2, gt=0, lt=1, description="share of each class in dev, from 0 to 1")
+    eval: float = Field(default=0.2, gt=0, lt=1, description="share of each class in eval, from 0 to 1")
+    seed: int = Field(default=1, description="seed of the assignment to splits")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -48,7 +48,7 @@ class DigitsSource(Source):
         bunch = load_digits()
         x = (bunch.images / 16.0).astype(np.float32)[..., None]
         y = bunch.target.astype(np.int64)
-        part = self._assign(y)
+        part = self._assign_splits(y)
         return LoadedDataset(
             splits={name: Split(x[part == number], y[part == number]) for number, name in enumerate(SPLITS)},
             classes=[str(digit) for digit in range(10)],
@@ -56,7 +56,7 @@ class DigitsSource(Source):
             units="share of the darkest ink",
         )
 
-    def _assign(self, y: "np.typing.NDArray[np.int64]") -> "np.typing.NDArray[np.int64]":
+    def _assign_splits(self, y: "np.typing.NDArray[np.int64]") -> "np.typing.NDArray[np.int64]":
         """Return the number of the split of each sample, (n_samples,)."""
         random = np.random.default_rng(derive("digits", self.config.seed))
         part = np.zeros(len(y), dtype=np.int64)

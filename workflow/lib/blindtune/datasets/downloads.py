@@ -1,4 +1,4 @@
-"""The registry of files that can be fetched: addresses and sha256, as data in resources/datasets.yaml."""
+"""The files that can be downloaded: addresses and sha256, as data in resources/datasets.yaml."""
 
 from functools import cache
 
@@ -9,10 +9,10 @@ from blindtune.core.validation import Strict, load, nearest
 
 
 class Download(Strict):
-    """One set: where its files lie and what they must be."""
+    """One set of files: their address and their sha256."""
 
-    url: str = Field(pattern=r"^(https|http|file)://", description="folder that holds the files")
-    sha256: dict[str, str | None] = Field(description="a hash per file; null where none is known yet")
+    url: str = Field(pattern=r"^(https|http|file)://", description="folder of the files")
+    sha256: dict[str, str | None] = Field(description="sha256 of each file; null: not known yet")
 
 
 class _Downloads(RootModel[dict[str, Download]]):
@@ -20,7 +20,11 @@ class _Downloads(RootModel[dict[str, Download]]):
 
 
 def get_download(name: str) -> Download:
-    """The entry of a registered set; raises ValueError where there is none."""
+    """Return a set of files by its name.
+
+    Raises:
+        ValueError: resources/datasets.yaml has no such set.
+    """
     known = _read()
     if name not in known:
         raise ValueError(f"fetch: no set {name!r} in resources/datasets.yaml: {nearest(name, list(known))}")

@@ -1,8 +1,8 @@
-"""The source `drawing`: what the published study drew by hand in IMLD, as data.
+"""The source `drawing`: points sampled from shapes, such as those that the published study drew by hand in IMLD.
 
-Shawki et al. 2021 (section III) made their synthetic sets #08 to #10 with a drawing tool: shapes and
-brush strokes, blurred with Gaussian noise. Here a drawing is a YAML file that lists those shapes for
-each split and class, and `sample` draws any number of points from it.
+Shawki et al. 2021 (section III) made their synthetic sets #08 to #10 with a drawing tool: shapes and brush strokes,
+blurred with Gaussian noise. Here a drawing is a YAML file that lists the shapes of each split and class, and `sample`
+samples any number of points from it.
 """
 
 from pathlib import Path
@@ -38,18 +38,26 @@ Limits = Annotated[Point, AfterValidator(_ascending)]
 
 
 class _Shape(Strict):
-    """What every shape has; lengths are in the drawing's own units, in which it fills about -1 to 1."""
+    """The keys that all shapes have; lengths are in units in which a drawing spans about -1 to 1."""
 
-    share: float = Field(default=1.0, gt=0, allow_inf_nan=False, description="weight within the class")
+    share: float = Field(default=1.0, gt=0, allow_inf_nan=False, description="weight of the shape within its class")
     jitter: Length = Field(default=0.0, description="standard deviation of the Gaussian noise per axis")
     dots: int | None = Field(
         default=None,
         gt=0,
-        description="how many dots the pen left, each sampled again and again; none: no limit",
+        description="number of dots of the pen, which are sampled repeatedly; null: every point is a new one",
     )
 
     def sample(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """``count`` points of the shape, jittered, (count, 2)."""
+        """Return points of the shape with jitter.
+
+        Args:
+            count: number of points.
+            rng: source of random numbers.
+
+        Returns:
+            (count, 2) float64.
+        """
         if self.dots is None:
             drawn = self.points(count, rng)
         else:
@@ -58,20 +66,36 @@ class _Shape(Strict):
         return drawn + jitter
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """``count`` points of the shape before the jitter, (count, 2)."""
+        """Return points of the shape without jitter; called by `sample`.
+
+        Args:
+            count: number of points.
+            rng: source of random numbers.
+
+        Returns:
+            (count, 2) float64.
+        """
         raise NotImplementedError
 
 
 class Rectangle(_Shape):
-    """A rectangle, filled evenly."""
+    """A rectangle, filled uniformly."""
 
     kind: Literal["rectangle"]
     x: Limits = Field(description="left and right side")
     y: Limits = Field(description="lower and upper side")
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """See `_Shape.points`."""
-        return _within(self.x, self.y, count, rng)
+        """Return points of the shape without jitter.
+
+        Args:
+            count: number of points.
+            rng: source of random numbers.
+
+        Returns:
+            (count, 2) float64.
+        """
+        return _sample_rectangle(self.x, self.y, count, rng)
 
 
 class Frame(_Shape):
@@ -83,23 +107,39 @@ class Frame(_Shape):
     width: Length = Field(default=0.0, description="diameter of the brush")
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """See `_Shape.points`."""
+        """Return points of the shape without jitter.
+
+        Args:
+            count: number of points.
+            rng: source of random numbers.
+
+        Returns:
+            (count, 2) float64.
+        """
         (left, right), (low, high) = self.x, self.y
         corners = [(left, low), (right, low), (right, high), (left, high), (left, low)]
-        return _brushed(np.array(corners), self.width, count, rng)
+        return _sample_path(np.array(corners), self.width, count, rng)
 
 
 class Ellipse(_Shape):
-    """An ellipse with its axes along x and y, filled evenly, or a ring where it has a hole."""
+    """An ellipse with axes along x and y, filled uniformly, or a ring if it has a hole."""
 
     kind: Literal["ellipse"]
     centre: Point = Field(description="x and y of the centre")
     radii: Lengths = Field(description="radius along x and along y")
-    hole: float = Field(default=0.0, ge=0, lt=1, description="radius of the hole as a part of the radii")
+    hole: float = Field(default=0.0, ge=0, lt=1, description="radius of the hole, as a share of the radii")
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """See `_Shape.points`."""
-        disc = _in_disc(self.hole, count, rng)
+        """Return points of the shape without jitter.
+
+        Args:
+            count: number of points.
+            rng: source of random numbers.
+
+        Returns:
+            (count, 2) float64.
+        """
+        disc = _sample_disc(self.hole, count, rng)
         return disc * self.radii + self.centre
 
 
@@ -117,19 +157,35 @@ class Stroke(_Shape):
         return self
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """See `_Shape.points`."""
-        return _brushed(np.array(self.path), self.width, count, rng)
+        """Return points of the shape without jitter.
+
+        Args:
+            count: number of points.
+            rng: source of random numbers.
+
+        Returns:
+            (count, 2) float64.
+        """
+        return _sample_path(np.array(self.path), self.width, count, rng)
 
 
 class Blob(_Shape):
-    """A Gaussian with its axes along x and y."""
+    """A Gaussian with axes along x and y."""
 
     kind: Literal["blob"]
     centre: Point = Field(description="x and y of the mean")
     spread: Lengths = Field(description="standard deviation along x and along y")
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """See `_Shape.points`."""
+        """Return points of the shape without jitter.
+
+        Args:
+            count: number of points.
+            rng: source of random numbers.
+
+        Returns:
+            (count, 2) float64.
+        """
         noise: NDArray[np.float64] = rng.standard_normal((count, 2))
         return noise * self.spread + self.centre
 
@@ -138,14 +194,14 @@ Shape = Annotated[Rectangle | Frame | Ellipse | Stroke | Blob, Field(discriminat
 
 
 class Outliers(Strict):
-    """Points that belong to no shape, spread evenly over a rectangle, with any label."""
+    """Points that belong to no shape, uniform over a rectangle, of any class."""
 
-    share: float = Field(ge=0, lt=1, description="part of each class's points")
+    share: float = Field(ge=0, lt=1, description="share of the points of each class")
     x: Limits = Field(description="left and right side")
     y: Limits = Field(description="lower and upper side")
 
 
-class Part(Strict):
+class SplitDrawing(Strict):
     """One split of a drawing."""
 
     outliers: Outliers = Field(description="points that belong to no shape")
@@ -155,11 +211,11 @@ class Part(Strict):
 class Drawing(Strict):
     """A drawing: the shapes of each class in each split."""
 
-    name: str = Field(min_length=1, description="name of the drawing; the random numbers depend on it")
+    name: str = Field(min_length=1, description="name of the drawing, from which random numbers are derived")
     classes: list[str] = Field(min_length=2, description="the classes, in the order of their labels from 0")
-    train: Part = Field(description="the split that models are fitted to")
-    dev: Part = Field(description="the split that models are chosen by")
-    eval: Part = Field(description="the sealed split")
+    train: SplitDrawing = Field(description="the split that models are trained on")
+    dev: SplitDrawing = Field(description="the split that models are chosen by")
+    eval: SplitDrawing = Field(description="the sealed split")
 
     @model_validator(mode="after")
     def _same_classes_everywhere(self) -> Self:
@@ -179,11 +235,11 @@ class DrawingConfig(DatasetConfig):
 
     source: Literal["drawing"]
     stand_in: bool = Field(
-        default=True, description="true: the points only look like the published ones; the report says so"
+        default=True, description="true: the points only resemble the published ones; the report says so"
     )
     drawing: str = Field(description="name of a drawing in resources/drawings, or a path ending in .yaml")
     sizes: Sizes = Field(description="samples per split, over all classes")
-    seed: int = Field(description="another seed gives other points of the same drawing")
+    seed: int = Field(description="seed of the points")
     scale: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="factor on all coordinates; 1 fills about -1 to 1"
     )
@@ -195,10 +251,10 @@ class DrawingSource(Source):
     config: DrawingConfig
 
     def user_files(self) -> dict[str, Path]:
-        """The drawing's file, as ``drawing``.
+        """Return the file of the drawing, as ``drawing``.
 
         Raises:
-            UserError: no drawing has this name, or there is no file at this path.
+            UserError: there is no drawing of this name, or no file at this path.
         """
         if self.config.drawing.endswith(".yaml"):
             path = Path(self.config.drawing)
@@ -211,10 +267,13 @@ class DrawingSource(Source):
         return {"drawing": path}
 
     def load(self, files: dict[str, Path]) -> LoadedDataset:
-        """The three splits, sampled from the drawing at ``files["drawing"]``.
+        """Return the three splits, sampled from the drawing.
+
+        Args:
+            files: the file of the drawing, as ``drawing``.
 
         Raises:
-            UserError: the drawing is no valid one, or a split is too small to hold every class.
+            UserError: the drawing is not valid, or a split is too small to hold every class.
         """
         drawing = load(Drawing, files["drawing"])
         splits = {}
@@ -239,57 +298,61 @@ class DrawingSource(Source):
 def sample(
     drawing: Drawing, split: str, count: int, seed: int, scale: float = 1.0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Points of one split of a drawing, in random order (Shawki et al. 2021, section III).
+    """Return points of one split of a drawing, in random order (Shawki et al. 2021, section III).
 
-    The classes are balanced: where ``count`` does not divide evenly, the first ones get one more.
-    The same arguments give the same points; ``scale`` only multiplies them.
+    The classes are balanced: if ``count`` is not a multiple of their number, the first ones get one more point. The
+    same arguments give the same points; ``scale`` only multiplies them.
 
     Args:
-        drawing: what to draw from.
+        drawing: the drawing.
         split: "train", "dev" or "eval".
-        count: points over all classes, 0 or more.
-        seed: chooses the points.
+        count: number of points over all classes, 0 or more.
+        seed: seed of the points.
         scale: factor on all coordinates.
 
     Returns:
-        ``x`` (count, 2) float32 in drawing units times ``scale``, and ``y`` (count,) int64, the labels.
+        ``x``, (count, 2) float32 in drawing units times ``scale``, and ``y``, (count,) int64, the labels.
     """
     rng = np.random.default_rng(derive("drawn", drawing.name, split, seed))
-    part: Part = getattr(drawing, split)
+    part: SplitDrawing = getattr(drawing, split)
     least, extra = divmod(count, len(drawing.classes))
     sizes = [least + (label < extra) for label in range(len(drawing.classes))]
-    x = np.concatenate([_of_class(part, name, size, rng) for name, size in zip(drawing.classes, sizes, strict=True)])
+    x = np.concatenate(
+        [_sample_class(part, name, size, rng) for name, size in zip(drawing.classes, sizes, strict=True)]
+    )
     y = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
     order = rng.permutation(count)
     return (x * scale).astype(np.float32)[order], y[order]
 
 
-def _of_class(part: Part, name: str, count: int, rng: Generator) -> NDArray[np.float64]:
-    """``count`` points of one class, shape after shape, the outliers last."""
+def _sample_class(part: SplitDrawing, name: str, count: int, rng: Generator) -> NDArray[np.float64]:
+    """Return points of one class, (count, 2): shape by shape, the outliers last."""
     shapes = part.shapes[name]
     shares = np.array([shape.share for shape in shapes])
     inside = shares / shares.sum() * (1 - part.outliers.share)
     *counts, outside = rng.multinomial(count, [*inside, part.outliers.share])
     pieces = [shape.sample(size, rng) for shape, size in zip(shapes, counts, strict=True)]
-    return np.concatenate([*pieces, _within(part.outliers.x, part.outliers.y, outside, rng)])
+    return np.concatenate([*pieces, _sample_rectangle(part.outliers.x, part.outliers.y, outside, rng)])
 
 
-def _within(x: tuple[float, float], y: tuple[float, float], count: int, rng: Generator) -> NDArray[np.float64]:
-    """Points spread evenly over a rectangle, (count, 2)."""
+def _sample_rectangle(
+    x: tuple[float, float], y: tuple[float, float], count: int, rng: Generator
+) -> NDArray[np.float64]:
+    """Return points that are uniform over a rectangle, (count, 2)."""
     return rng.uniform((x[0], y[0]), (x[1], y[1]), (count, 2))
 
 
-def _in_disc(hole: float, count: int, rng: Generator) -> NDArray[np.float64]:
-    """Points spread evenly over a disc of radius 1 with a hole of radius ``hole``, (count, 2)."""
-    # The area within a radius grows with its square, so the square is what is spread evenly.
+def _sample_disc(hole: float, count: int, rng: Generator) -> NDArray[np.float64]:
+    """Return points that are uniform over a disc of radius 1 with a hole of radius ``hole``, (count, 2)."""
+    # The area within a radius grows with its square, so the square is uniform.
     radius = np.sqrt(rng.uniform(hole**2, 1.0, count))
     angle = rng.uniform(0.0, 2 * np.pi, count)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
-def _brushed(path: NDArray[np.float64], width: float, count: int, rng: Generator) -> NDArray[np.float64]:
-    """Points sprayed along a path (corners, 2) with a round brush of diameter ``width``, (count, 2)."""
+def _sample_path(path: NDArray[np.float64], width: float, count: int, rng: Generator) -> NDArray[np.float64]:
+    """Return points along a path (n_corners, 2), drawn with a round brush of diameter ``width``, (count, 2)."""
     reached = np.append(0.0, np.cumsum(np.hypot(*np.diff(path, axis=0).T)))
     at = rng.uniform(0.0, reached[-1], count)
     line = np.stack([np.interp(at, reached, path[:, axis]) for axis in (0, 1)], axis=1)
-    return line + _in_disc(0.0, count, rng) * (width / 2)
+    return line + _sample_disc(0.0, count, rng) * (width / 2)

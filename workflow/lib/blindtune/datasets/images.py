@@ -1,4 +1,4 @@
-"""Pictures in a folder of class folders: ``<folder>/<class>/<picture>.png`` (also JPEG and TIFF)."""
+"""The source `images`: pictures in a folder of class folders, ``<folder>/<class>/<picture>.png`` (or JPEG, TIFF)."""
 
 import re
 from dataclasses import dataclass
@@ -23,21 +23,22 @@ class ImagesConfig(DatasetConfig):
     """The config of pictures of any size, scaled to one size, split at random within each class or by group."""
 
     source: Literal["images"]
-    folder: str = Field(description="folder that holds one folder of pictures per class")
+    folder: str = Field(description="folder that has one folder of pictures for each class")
     rows: int = Field(default=32, gt=0, description="height that every picture is scaled to, in pixels")
     columns: int = Field(default=32, gt=0, description="width that every picture is scaled to, in pixels")
-    channels: Literal[1, 3] = Field(default=3, description="1: grey, 3: red, green, blue")
+    channels: Literal[1, 3] = Field(default=3, description="1: grey; 3: red, green and blue")
     group: str | None = Field(
         default=None,
-        description="a regular expression with one group in brackets; pictures whose names give the same text there "
-        "(patient, specimen) stay in one split, e.g. '^(\\w+?)_'",
+        description="a regular expression with one group in brackets, e.g. '^(\\w+?)_'; pictures with the same text "
+        "there (patient, specimen) stay in one split; null: each picture is its own group",
     )
     corrupt: Literal["leave_out", "stop"] = Field(
-        default="stop", description="a picture that cannot be read is listed and left out, or stops the run"
+        default="stop",
+        description="a picture that cannot be read: leave_out: it is listed and left out; stop: the run stops",
     )
-    dev: float = Field(default=0.2, gt=0, lt=1, description="share that goes to dev")
-    eval: float = Field(default=0.2, gt=0, lt=1, description="share that goes to eval")
-    seed: int = Field(default=1, description="another seed gives another split")
+    dev: float = Field(default=0.2, gt=0, lt=1, description="share of the groups of each class in dev")
+    eval: float = Field(default=0.2, gt=0, lt=1, description="share of the groups of each class in eval")
+    seed: int = Field(default=1, description="seed of the assignment to splits")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -53,21 +54,28 @@ class ImagesSource(Source):
     views: ClassVar[tuple[str, ...]] = ("samples", "crops")
 
     def user_files(self) -> dict[str, Path]:
-        """Every picture that is not hidden, so that a changed, new or removed one prepares the dataset again."""
-        return {f"picture_{number}": path for number, path in enumerate(self._pictures())}
-
-    def load(self, files: dict[str, Path]) -> LoadedDataset:
-        """Pictures (samples, rows, columns, channels) scaled to 0..1, and their labels.
+        """Return every picture that is not hidden, so that any change of one prepares the dataset again.
 
         Raises:
-            UserError: no class or no picture is there, a picture cannot be read (unless these are left out), a
-                name gives no group, or a class has too few groups for three splits.
+            UserError: there is no such folder, or it has no pictures.
         """
-        pictures, unreadable = self._read(list(files.values()))
+        return {f"picture_{number}": path for number, path in enumerate(self._list_pictures())}
+
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
+        """Return the pictures, (n_samples, n_rows, n_columns, n_channels) float32 from 0 to 1, and their labels.
+
+        Args:
+            files: the pictures.
+
+        Raises:
+            UserError: a picture cannot be read (unless these are left out), none can, a name has no group, or a class
+                has too few groups for three splits.
+        """
+        pictures, unreadable = self._read_pictures(list(files.values()))
         if not pictures:
             raise UserError(f"{self.config.folder}: none of its {len(unreadable)} pictures can be read.")
         classes = sorted({picture.label for picture in pictures})
-        part = self._assign(pictures, classes)
+        part = self._assign_splits(pictures, classes)
         groups = {group: number for number, group in enumerate(sorted({picture.group for picture in pictures}))}
         return LoadedDataset(
             splits={
@@ -82,10 +90,10 @@ class ImagesSource(Source):
             | ({} if self.config.group is None else {"groups": list(groups)}),
         )
 
-    def _pictures(self) -> list[Path]:
+    def _list_pictures(self) -> list[Path]:
         folder = Path(self.config.folder)
         if not folder.is_dir():
-            raise UserError(f"{folder}: is no folder. Give the folder that holds one folder of pictures per class.")
+            raise UserError(f"{folder}: is not a folder. Give the folder that holds one folder of pictures per class.")
         found = [
             path
             for path in folder.glob("*/*")
@@ -95,7 +103,7 @@ class ImagesSource(Source):
             raise UserError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))}) in folders of their class.")
         return sorted(found)
 
-    def _read(self, paths: list[Path]) -> "tuple[list[_Picture], dict[Path, str]]":
+    def _read_pictures(self, paths: list[Path]) -> "tuple[list[_Picture], dict[Path, str]]":
         pictures: list[_Picture] = []
         unreadable: dict[Path, str] = {}
         for path in paths:
@@ -117,7 +125,7 @@ class ImagesSource(Source):
         except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from error
         with image:
-            # Deep grey pictures would be cut at 255: bring them to eight bits by their own range of values.
+            # Deep grey pictures would be clipped at 255: they are scaled to eight bits by their range of values.
             flat = _eight_bits(image) if image.mode.startswith(("I", "F")) else image
             flat = flat.convert("L" if self.config.channels == 1 else "RGB")
             scaled = flat.resize((self.config.columns, self.config.rows), Image.Resampling.BILINEAR)
@@ -132,10 +140,10 @@ class ImagesSource(Source):
             raise UserError(f"{path}: its name gives no group by {self.config.group!r}. Rename it or change group.")
         return found.group(1)
 
-    def _assign(self, pictures: "list[_Picture]", classes: list[str]) -> list[int]:
-        """The number of its split for each picture; whole groups, in shares of each class.
+    def _assign_splits(self, pictures: "list[_Picture]", classes: list[str]) -> list[int]:
+        """Return the number of the split of each picture; groups stay together, in shares of each class.
 
-        A group that has pictures of several classes is placed with the first of them.
+        A group with pictures of several classes is assigned with the first of them.
         """
         random = np.random.default_rng(derive("images", self.config.seed))
         place: dict[str, int] = {}
@@ -145,7 +153,7 @@ class ImagesSource(Source):
                 raise UserError(
                     f"{self.config.folder}: class {label} has {len(groups)} groups; three splits need three."
                 )
-            # Each split gets one at least, whatever its share rounds to.
+            # Each split gets at least one group, even if its share rounds to none.
             dev = min(max(1, round(self.config.dev * len(groups))), len(groups) - 2)
             evaluation = min(max(1, round(self.config.eval * len(groups))), len(groups) - 1 - dev)
             waiting = [groups[index] for index in random.permutation(len(groups)) if groups[index] not in place]

@@ -1,8 +1,7 @@
 """The prepared dataset: what every source writes and every study reads.
 
-Train and dev lie open under ``data/<dataset>``, eval lies under ``sealed/<dataset>``; both folders
-hold one .npy per array, which can be memory-mapped, and a small JSON of hashes. Later stages depend on
-those small files, never on gigabytes.
+Train and dev are in ``data/<dataset>``, eval is in ``sealed/<dataset>``. Both folders have one .npy for each array,
+which can be memory-mapped, and a small JSON of hashes. Later stages depend on the JSON only, never on gigabytes.
 """
 
 import os
@@ -18,7 +17,7 @@ from blindtune.core.arrays import digest_arrays, open_array
 from blindtune.core.errors import UserError
 from blindtune.core.files import FileTransaction, digest_file, read_json, write_json
 from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split
-from blindtune.datasets.channel_stats import Channels
+from blindtune.datasets.channel_stats import ChannelStatistics
 from blindtune.datasets.split_writer import write_split, write_table
 
 
@@ -27,10 +26,11 @@ class Prepared:
     """Train and dev of a prepared dataset.
 
     Attributes:
-        name: the dataset's name.
-        train, dev: the open splits, memory-mapped.
-        classes: a name per label.
-        sha256: identifies the content of both splits.
+        name: name of the dataset.
+        train: the split that models are trained on, memory-mapped.
+        dev: the split that models are chosen by, memory-mapped.
+        classes: a name for each label.
+        sha256: digest of the content of both splits.
         manifest: the whole manifest, as plain data.
     """
 
@@ -43,33 +43,33 @@ class Prepared:
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Shape of one sample."""
+        """The shape of one sample."""
         return tuple(self.train.x.shape[1:])
 
 
 def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path) -> str:
-    """Load a dataset from its source, check it and write it; eval goes under the seal.
+    """Load a dataset from its source, check it and write it; eval goes into the sealed folder.
 
-    Samples are read, checked, hashed and written a few at a time, so that memory need not hold a split.
+    Samples are read, checked, hashed and written in chunks, so that a split need not fit into memory.
 
     Args:
-        name: the dataset's name.
+        name: name of the dataset.
         source: the source.
         files: the files that the source reads, by the names of `Source.inputs`.
-        manifest: path of ``data/<dataset>/manifest.json``; train and dev are written beside it.
-        seal: path of ``sealed/<dataset>/seal.json``; eval is written beside it.
+        manifest: path of ``data/<dataset>/manifest.json``; train and dev are written next to it.
+        seal: path of ``sealed/<dataset>/seal.json``; eval is written next to it.
 
     Returns:
-        A line about what was prepared.
+        A line about the prepared dataset, for the log.
 
     Raises:
-        UserError: the data are wrong (see `check`; a value that is not finite; two splits that are the same) or cannot
-            be written; nothing was changed.
+        UserError: the data are wrong or cannot be written; nothing was changed. Data are wrong if `check` refuses them,
+            if a value is not finite, or if two splits are the same.
     """
     loaded = _load(name, source, files)
     check(name, loaded)
     folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
-    channels = Channels(loaded.axes.index("channel")) if "channel" in loaded.axes else None
+    statistics = ChannelStatistics(loaded.axes.index("channel")) if "channel" in loaded.axes else None
     with FileTransaction() as transaction:
         hashes = {
             split: write_split(
@@ -77,24 +77,28 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
                 folder / split,
                 f"dataset {name}, {split}",
                 loaded.splits[split],
-                channels if split == "train" else None,
+                statistics if split == "train" else None,
             )
             for split, folder in folders.items()
         }
         _check_same_data(name, hashes)
         write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
     write_json(seal, {"dataset": name, "sha256": hashes["eval"], "samples": len(loaded.splits["eval"].y)})
-    statistics = channels.result() if channels is not None else None
-    write_json(manifest, _manifest(name, source, loaded, hashes) | {"statistics": statistics})
-    return _said(name, loaded, manifest.parent)
+    moments = statistics.result() if statistics is not None else None
+    write_json(manifest, _manifest(name, source, loaded, hashes) | {"statistics": moments})
+    return _summary(name, loaded, manifest.parent)
 
 
 def check(name: str, loaded: LoadedDataset) -> None:
     """Refuse data on which no blind study can be run.
 
+    Args:
+        name: name of the dataset.
+        loaded: the data.
+
     Raises:
-        UserError: fewer than two classes, an empty split, a class without samples, a label outside the classes, or a
-            group that stands in two splits.
+        UserError: there are fewer than two classes, an empty split, a class without samples, a label outside the
+            classes, or a group in two splits.
     """
     if len(loaded.classes) < 2:
         raise UserError(f"dataset {name}: has one class. A classifier needs samples of two or more.")
@@ -104,10 +108,10 @@ def check(name: str, loaded: LoadedDataset) -> None:
 
 
 def open_prepared(manifest: Path) -> Prepared:
-    """Train and dev of the dataset whose manifest this is, memory-mapped.
+    """Return train and dev of the dataset of a manifest, memory-mapped.
 
     Raises:
-        UserError: a file of it is missing or unreadable.
+        UserError: a file of the dataset is missing or unreadable.
     """
     content = read_json(manifest)
     train, dev = (open_split(manifest.parent / split) for split in ("train", "dev"))
@@ -115,10 +119,10 @@ def open_prepared(manifest: Path) -> Prepared:
 
 
 def open_split(folder: Path) -> Split:
-    """One written split, memory-mapped.
+    """Return one written split, memory-mapped.
 
     Raises:
-        UserError: an array of it is missing or unreadable.
+        UserError: an array of the split is missing or unreadable.
     """
     group = folder / "group.npy"
     x, y = (open_array(folder / f"{name}.npy") for name in ("x", "y"))
@@ -126,7 +130,7 @@ def open_split(folder: Path) -> Split:
 
 
 def digest_of_split(split: Split) -> str:
-    """The sha256 over the arrays of a split."""
+    """Return the sha256 over the arrays of a split."""
     arrays: dict[str, NDArray[Any]] = {"x": split.x, "y": split.y}
     if split.group is not None:
         arrays["group"] = split.group
@@ -140,7 +144,7 @@ def _check_split(where: str, split: Split | ChunkedSplit, classes: list[str]) ->
         raise UserError(f"{where}: {len(split.x)} samples but {len(split.y)} labels.")
     if split.y.min() < 0 or split.y.max() >= len(classes):
         wrong = int(split.y.min() if split.y.min() < 0 else split.y.max())
-        raise UserError(f"{where}: label {wrong} is none of the {len(classes)} classes 0 to {len(classes) - 1}.")
+        raise UserError(f"{where}: label {wrong} is not one of the {len(classes)} classes 0 to {len(classes) - 1}.")
     counts = np.bincount(split.y, minlength=len(classes))
     if not counts.all():
         absent = ", ".join(classes[label] for label in np.flatnonzero(counts == 0))
@@ -148,16 +152,16 @@ def _check_split(where: str, split: Split | ChunkedSplit, classes: list[str]) ->
 
 
 def _check_groups(name: str, loaded: LoadedDataset) -> None:
-    seen: dict[int, str] = {}
+    split_of: dict[int, str] = {}
     for split in SPLITS:
         group = loaded.splits[split].group
         for value in () if group is None else np.unique(group):
-            if int(value) in seen:
+            if int(value) in split_of:
                 raise UserError(
-                    f"dataset {name}: group {int(value)} stands in {seen[int(value)]} and in {split}. "
+                    f"dataset {name}: group {int(value)} is in {split_of[int(value)]} and in {split}. "
                     "A group (patient, slide) belongs to one split only."
                 )
-            seen[int(value)] = split
+            split_of[int(value)] = split
 
 
 def _check_same_data(name: str, hashes: dict[str, str]) -> None:
@@ -173,7 +177,7 @@ def _load(name: str, source: Source, files: dict[str, Path]) -> LoadedDataset:
         raise UserError(f"dataset {name}: {error}") from error
 
 
-def _said(name: str, loaded: LoadedDataset, folder: Path) -> str:
+def _summary(name: str, loaded: LoadedDataset, folder: Path) -> str:
     sizes = " / ".join(f"{len(loaded.splits[split].y):,}" for split in SPLITS)
     bad = len(loaded.bad_files.rows) if loaded.bad_files is not None else 0
     listed = f"; bad files: {bad}, listed in {folder / 'bad_files.tsv'}" if bad else ""
@@ -206,6 +210,6 @@ def _manifest(name: str, source: Source, loaded: LoadedDataset, hashes: dict[str
 
 
 def _digests(files: list[Path]) -> dict[str, str]:
-    """The sha256 of each file, by its path below the folder that holds them all: classes may share names."""
+    """Return the sha256 of each file, by its path below the common folder: names may repeat."""
     folder = os.path.commonpath([path.parent for path in files]) if files else ""
     return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}

@@ -1,4 +1,4 @@
-"""Writes a split in one pass over its samples: they are checked, hashed and counted as they go by."""
+"""Writes a split in one pass over its samples, which checks, hashes and counts each chunk."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,21 +12,39 @@ from blindtune.core.arrays import ArraysDigest
 from blindtune.core.errors import UserError
 from blindtune.core.files import FileTransaction, tsv_writer
 from blindtune.datasets.base import ChunkedSplit, Split, TsvTable
-from blindtune.datasets.channel_stats import Channels
-from blindtune.datasets.chunked import ChunkedArray, chunks
+from blindtune.datasets.channel_stats import ChannelStatistics
+from blindtune.datasets.chunked import ChunkedArray, iterate_chunks
 
-#: Takes samples of an array, a few at a time.
-Look = Callable[[NDArray[Any]], None]
+#: Called with each chunk of an array, (n_chunk, ...), in order.
+ChunkCallback = Callable[[NDArray[Any]], None]
 
 
 def write_split(
-    transaction: FileTransaction, folder: Path, where: str, split: Split | ChunkedSplit, channels: Channels | None
+    transaction: FileTransaction,
+    folder: Path,
+    where: str,
+    split: Split | ChunkedSplit,
+    statistics: ChannelStatistics | None,
 ) -> str:
-    """Write a split into ``folder`` in one pass over its samples; returns its sha256, the one of `digest_of_split`."""
+    """Write a split in one pass over its samples.
+
+    Args:
+        transaction: what the files belong to.
+        folder: folder of the split.
+        where: what error messages begin with.
+        split: the split.
+        statistics: gets every chunk of ``x``; None to compute none.
+
+    Returns:
+        The sha256 of the split, the same as `blindtune.datasets.prepared.digest_of_split`.
+
+    Raises:
+        UserError: a value is not finite, or a file cannot be read or written.
+    """
     total = ArraysDigest()
-    looks: dict[str, list[Look]] = {"group": [], "x": [_finite(where)], "y": []}
-    if channels is not None:
-        looks["x"].append(channels.add)
+    callbacks: dict[str, list[ChunkCallback]] = {"group": [], "x": [_finite_check(where)], "y": []}
+    if statistics is not None:
+        callbacks["x"].append(statistics.add)
     arrays = {"group": split.group, "x": split.x, "y": split.y}
     for name, array in sorted(arrays.items()):
         path = folder / f"{name}.npy"
@@ -34,38 +52,44 @@ def write_split(
             transaction.remove(path)
             continue
         total.begin(name, array.dtype, array.shape)
-        transaction.write(path, partial(_write_array, array, [*looks[name], total.update]))
+        transaction.write(path, partial(_write_array, array, [*callbacks[name], total.update]))
     write_table(transaction, folder / "origins.tsv", split.origins if isinstance(split, ChunkedSplit) else None)
     return total.hexdigest()
 
 
-def _write_array(array: ChunkedArray | NDArray[Any], looks: list[Look], beside: Path) -> None:
-    """Write ``array`` as .npy, a few samples at a time, which everyone of ``looks`` takes first."""
+def _write_array(array: ChunkedArray | NDArray[Any], callbacks: list[ChunkCallback], part: Path) -> None:
+    """Write an array as .npy, chunk by chunk, after the callbacks got the chunk."""
     head = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
-    with beside.open("wb") as stream:
+    with part.open("wb") as stream:
         np.lib.format.write_array_header_1_0(stream, head)
-        for samples in chunks(array):
-            for look in looks:
-                look(samples)
+        for samples in iterate_chunks(array):
+            for callback in callbacks:
+                callback(samples)
             np.ascontiguousarray(samples).tofile(stream)
 
 
-def _finite(where: str) -> Look:
-    """What refuses a value that is not finite."""
-    seen = 0
+def _finite_check(where: str) -> ChunkCallback:
+    """Return a callback that refuses a value that is not finite."""
+    count = 0
 
-    def look(samples: NDArray[Any]) -> None:
-        nonlocal seen
+    def check(samples: NDArray[Any]) -> None:
+        nonlocal count
         finite = samples.dtype.kind in "biu" or np.isfinite(samples.reshape(len(samples), -1)).all(axis=1)
         if not np.all(finite):
-            raise UserError(f"{where}: sample {seen + int(np.argmin(finite)) + 1} holds a value that is not finite.")
-        seen += len(samples)
+            raise UserError(f"{where}: sample {count + int(np.argmin(finite)) + 1} holds a value that is not finite.")
+        count += len(samples)
 
-    return look
+    return check
 
 
 def write_table(transaction: FileTransaction, path: Path, table: TsvTable | None) -> None:
-    """Write ``table`` to ``path``; where there is none, an earlier one goes."""
+    """Write a table, or remove an earlier one if there is none.
+
+    Args:
+        transaction: what the file belongs to.
+        path: path of the table.
+        table: the table, or None.
+    """
     if table is None:
         transaction.remove(path)
     else:

@@ -52,7 +52,9 @@ def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:
 
 def test_more_patients_or_faults_change_no_other_file(tmp_path: Path) -> None:
     few, many = small(), small(recordings=2, faults=["colon_date"])
-    shared = [file for file in sorted(EegSimulator(many).list_files()) if file in sorted(EegSimulator(few).list_files())]
+    shared = [
+        file for file in sorted(EegSimulator(many).list_files()) if file in sorted(EegSimulator(few).list_files())
+    ]
     # Patients with a session for each recording keep their first; the split of nobody moves.
     assert len(shared) == 6
     assert make(few, tmp_path / "a", shared) == make(many, tmp_path / "b", shared)
@@ -130,12 +132,12 @@ def test_annotations_of_all_kinds_say_the_same(tmp_path: Path) -> None:
 
 
 def test_a_seizure_is_louder_at_its_focus_and_no_recording_is_silent() -> None:
-    from blindtune.datasets.eeg.simulated import signals as synthetic
+    from blindtune.datasets.eeg.simulated import signals
 
     ratios = []
     for seed in range(30):
         random = np.random.default_rng(seed)
-        x, seizures = synthetic.record(synthetic.person(random), random, 120, 250)
+        x, seizures = signals.record(signals.draw_person(random), random, 120, 250)
         assert x.shape == (21, 30_000) and x.dtype == np.float32
         assert np.isfinite(x).all() and x.std(axis=1).min() > 1
         for start, stop in seizures:

@@ -1,4 +1,4 @@
-"""Where the samples of a corpus were cut: the table beside each split, ``origins.tsv``."""
+"""Where the samples of a corpus were cut: the table ``origins.tsv`` of each split."""
 
 import csv
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ COLUMNS = ("sample", "class", "group", "file")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a sample was cut.
+    """Where one sample was cut.
 
     Attributes:
         sample: its row in the split, from 0.
         label: the name of its class.
-        group: whose it is, such as a patient.
-        file: the raw file, by its path below the corpus.
+        group: its group, such as a patient.
+        file: the raw file, as a path below the corpus.
         place: ``start`` in seconds, or ``x`` and ``y`` in pixels of level 0.
     """
 
@@ -29,10 +29,13 @@ class Origin:
 
 
 def read_origins(path: Path) -> list[Origin]:
-    """The origins of a split, in the order of its samples.
+    """Return the origins of a split, in the order of its samples.
+
+    Args:
+        path: the table.
 
     Raises:
-        UserError: the file cannot be read, or a row of it is wrong.
+        UserError: the file cannot be read, or a row is wrong.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -1,9 +1,9 @@
-"""When there was a seizure: the annotations beside a recording.
+"""Annotations of a recording: when there was a seizure.
 
-Four kinds are read: ``.tse`` and ``.tse_bi`` (TUSZ v1), ``.csv`` and ``.csv_bi`` (v2); those that end in ``_bi`` hold
-two classes only. Where several stand beside a recording, the first of `SUFFIXES` counts. Rows of the background are
-never taken at their word, since some files list seizures only: background is what is left. The end of every row is
-looked at, because one far behind the recording's end shows a truncated recording or a wrong pair.
+Four kinds are read: ``.tse`` and ``.tse_bi`` (TUSZ v1), ``.csv`` and ``.csv_bi`` (v2). Files whose suffix ends in
+``_bi`` have two classes only. If a recording has several, the first of `SUFFIXES` is read. Background rows are ignored
+because some files list only seizures. Background is every interval that is not annotated as a seizure. The end of every
+row is checked, because a row far beyond the end of the recording is a sign of a truncated recording or a wrong pair.
 """
 
 import csv
@@ -18,9 +18,9 @@ from blindtune.datasets.eeg.errors import UnusableRecording
 SUFFIXES = (".csv_bi", ".tse_bi", ".csv", ".tse")
 SEIZURES = frozenset(["seiz", "fnsz", "gnsz", "spsz", "cpsz", "absz", "tnsz", "cnsz", "tcsz", "atsz", "mysz"])
 NON_EPILEPTIC = "nesz"
-#: What the corpus calls events that are no seizures.
+#: Labels of the corpus for events that are not seizures.
 OTHERS = frozenset(["bckg", "null", "spsw", "gped", "pled", "eybl", "artf"])
-#: How far behind a recording's end an annotation may end, in seconds: the corpus rounds to whole records.
+#: How far beyond the end of a recording an annotation may end, in seconds: the corpus rounds to whole records.
 SLACK = 1.0
 
 Interval = tuple[float, float]
@@ -28,12 +28,12 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Annotations:
-    """What one annotation file says, in seconds from the start of the recording.
+    """The content of one annotation file, in seconds from the start of the recording.
 
     Attributes:
-        seizures: when any channel had a seizure; in order, without overlap.
+        seizures: intervals in which any channel had a seizure; in order, without overlap.
         non_epileptic: the same for seizures that are not epileptic.
-        end: where the last row of any label ends; 0 where there is none.
+        end: end of the last row of any label; 0 if there is none.
     """
 
     seizures: list[Interval]
@@ -41,10 +41,13 @@ class Annotations:
     end: float
 
     def within(self, seconds: float) -> "Annotations":
-        """The same, cut to a recording of ``seconds``.
+        """Return the same annotations, clipped to the length of the recording.
+
+        Args:
+            seconds: length of the recording.
 
         Raises:
-            Fault: a row ends more than `SLACK` behind the recording's end.
+            UnusableRecording: a row ends more than `SLACK` beyond the end of the recording.
         """
         if self.end > seconds + SLACK:
             raise UnusableRecording(f"is annotated up to {self.end:.4f} s but ends at {seconds:.4f} s")
@@ -54,10 +57,10 @@ class Annotations:
 
 
 def find_annotation(recording: Path) -> Path:
-    """The annotation file of a recording.
+    """Return the annotation file of a recording.
 
     Raises:
-        Fault: there is none.
+        UnusableRecording: there is none.
     """
     for suffix in SUFFIXES:
         path = recording.with_suffix(suffix)
@@ -67,16 +70,21 @@ def find_annotation(recording: Path) -> Path:
 
 
 def list_annotations(folder: Path, file: str) -> list[str]:
-    """The annotation files of a recording that are there, as paths below ``folder``."""
+    """Return all annotation files of a recording, as paths below the folder of the corpus.
+
+    Args:
+        folder: folder of the corpus.
+        file: path of the recording below it.
+    """
     path = PurePosixPath(file)
     return [path.with_suffix(s).as_posix() for s in SUFFIXES if (folder / path.with_suffix(s)).is_file()]
 
 
 def read_annotations(path: Path) -> Annotations:
-    """The content of an annotation file; its suffix says of which kind it is.
+    """Return the content of an annotation file; the suffix decides the kind.
 
     Raises:
-        Fault: the file is empty or unreadable, or a row of it is malformed; the text names the row.
+        UnusableRecording: the file is empty or unreadable, or a row is malformed; the text names the row.
         UserError: a label is unknown; the message names file and line.
     """
     try:
@@ -85,16 +93,16 @@ def read_annotations(path: Path) -> Annotations:
         raise UnusableRecording(f"{path.name} cannot be read ({error})") from error
     if not text.strip():
         raise UnusableRecording(f"{path.name} is empty")
-    rows = _csv(path.name, text) if path.suffix.startswith(".csv") else _tse(path.name, text)
+    rows = _parse_csv(path.name, text) if path.suffix.startswith(".csv") else _parse_tse(path.name, text)
     found: dict[str, list[Interval]] = {"seizure": [], NON_EPILEPTIC: [], "other": []}
     for line, start, stop, label in rows:
-        found[_kind(path, line, label)].append(_interval(path.name, line, start, stop))
+        found[_class_of(path, line, label)].append(_parse_interval(path.name, line, start, stop))
     end = max((stop for intervals in found.values() for _, stop in intervals), default=0.0)
     return Annotations(merge_intervals(found["seizure"]), merge_intervals(found[NON_EPILEPTIC]), end)
 
 
 def merge_intervals(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same times in order and without overlap; intervals that touch become one, empty ones vanish."""
+    """Return the same times in order and without overlap; touching intervals are merged, empty ones are dropped."""
     merged: list[Interval] = []
     for start, stop in sorted(interval for interval in intervals if interval[0] < interval[1]):
         if merged and start <= merged[-1][1]:
@@ -105,16 +113,21 @@ def merge_intervals(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def clip_intervals(intervals: Iterable[Interval], seconds: float) -> list[Interval]:
-    """What of ``intervals`` lies between 0 and ``seconds``."""
+    """Return the parts of intervals within a recording.
+
+    Args:
+        intervals: any intervals.
+        seconds: length of the recording.
+    """
     return merge_intervals((max(0.0, start), min(seconds, stop)) for start, stop in intervals)
 
 
-def _tse(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
+def _parse_tse(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.split()
         if not fields or fields[0].startswith(("#", "version")):
             continue
-        # The fourth, the confidence, is left out by some.
+        # Some files leave out the fourth field, the confidence.
         if len(fields) not in (3, 4):
             raise UnusableRecording(
                 f"{name}, line {number}: has {len(fields)} fields; start, stop, label, confidence are expected"
@@ -122,7 +135,7 @@ def _tse(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
         yield number, fields[0], fields[1], fields[2]
 
 
-def _csv(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
+def _parse_csv(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
     columns: list[str] | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -141,7 +154,7 @@ def _csv(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
         raise UnusableRecording(f"{name} names no columns")
 
 
-def _kind(path: Path, line: int, label: str) -> str:
+def _class_of(path: Path, line: int, label: str) -> str:
     label = label.lower()
     if label in SEIZURES:
         return "seizure"
@@ -153,11 +166,11 @@ def _kind(path: Path, line: int, label: str) -> str:
     raise UserError(f"{path}, line {line}: label {label!r} is unknown; correct it. Known: {known}.")
 
 
-def _interval(name: str, line: int, start: str, stop: str) -> Interval:
+def _parse_interval(name: str, line: int, start: str, stop: str) -> Interval:
     try:
         first, last = float(start), float(stop)
     except ValueError:
-        raise UnusableRecording(f"{name}, line {line}: {start!r} to {stop!r} are no times") from None
+        raise UnusableRecording(f"{name}, line {line}: {start!r} to {stop!r} are not times") from None
     if not (math.isfinite(first) and math.isfinite(last) and 0 <= first <= last):
-        raise UnusableRecording(f"{name}, line {line}: {start} to {stop} s is no stretch of time")
+        raise UnusableRecording(f"{name}, line {line}: {start} to {stop} s is not an interval")
     return first, last

@@ -73,8 +73,8 @@ class EegConfig(CorpusConfig):
     )
     split: Literal["corpus", "patients"] = Field(
         default="corpus",
-        description="corpus: by the folders train, dev and eval of the corpus, as far as it has them; patients: patients "
-        "are assigned at random, in shares",
+        description="corpus: by the folders train, dev and eval of the corpus, as far as it has them; patients: "
+        "patients are assigned at random, in shares",
     )
     dev: Share = Field(default=0.2, description="share of the patients in dev, where the corpus has no folder for it")
     eval: Share = Field(default=0.2, description="share of the patients in eval, where the corpus has no folder for it")

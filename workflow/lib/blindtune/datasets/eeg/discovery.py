@@ -1,7 +1,7 @@
-"""The recordings of a corpus: whose they are, and in which split they stand.
+"""Discovery of recordings: the patient and the split of each.
 
-In TUSZ a recording's file name says patient, session and piece; versions 1 and 2 order the folders differently, so
-split and montage are searched among them. Patients of the two versions cannot be matched: one corpus holds one version.
+In TUSZ, the name of a file has patient, session and piece. Versions 1 and 2 order the folders differently, so split and
+montage are searched among them. Patients of the two versions cannot be matched, so a corpus must have one version only.
 """
 
 import re
@@ -15,7 +15,7 @@ from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.filetree import files_below
 from blindtune.datasets.eeg.config import EegConfig
 
-#: The folders of TUSZ that name a split, and which one.
+#: Folders of TUSZ that name a split, and the split.
 FOLDERS = {"train": "train", "dev": "dev", "dev_test": "dev", "eval": "eval"}
 MONTAGES = ("01_tcp_ar", "02_tcp_le", "03_tcp_ar_a", "04_tcp_le_a")
 _NAME = re.compile(r"(?P<patient>[a-z]{8}|\d{8})_(?P<session>s\d{3})_(?P<piece>t\d{3})", re.ASCII)
@@ -26,11 +26,11 @@ class Recording:
     """One file of a corpus.
 
     Attributes:
-        file: its path below the corpus, with slashes.
-        patient: whose it is.
-        folder: the split that its path names, if any.
-        montage: the montage of TUSZ that its path names, if any.
-        twin: another file of the same patient, session and piece, which is used instead.
+        file: path below the folder of the corpus, with slashes.
+        patient: the patient.
+        folder: the folder in the path that names a split, or None.
+        montage: the folder in the path that names a montage of TUSZ, or None.
+        twin: another file of the same patient, session and piece, which is used instead; or None.
     """
 
     file: str
@@ -41,10 +41,14 @@ class Recording:
 
 
 def find_recordings(folder: Path, config: EegConfig) -> list[Recording]:
-    """All EDF files below ``folder``, by name; hidden ones are passed over.
+    """Return all EDF files below a folder, sorted by path; hidden files are skipped.
+
+    Args:
+        folder: folder of the corpus.
+        config: the key ``patient`` counts.
 
     Raises:
-        UserError: see `parse_paths`, or there is no such folder, or no EDF file in it.
+        UserError: as `parse_paths`, or there is no such folder, or it has no EDF files.
     """
     files = [file for file in files_below(folder) if file.lower().endswith(".edf")]
     if not files:
@@ -53,10 +57,14 @@ def find_recordings(folder: Path, config: EegConfig) -> list[Recording]:
 
 
 def parse_paths(files: Sequence[str], config: EegConfig) -> list[Recording]:
-    """What the paths of a corpus say, by name.
+    """Return the recordings of some paths, sorted by path.
+
+    Args:
+        files: paths below the folder of the corpus.
+        config: the key ``patient`` counts.
 
     Raises:
-        UserError: a name gives no patient, a path names two splits, or names of both versions of TUSZ stand together.
+        UserError: a path has no patient or names two splits, or there are names of both versions of TUSZ.
     """
     found: list[Recording] = []
     first: dict[tuple[str, ...], str] = {}
@@ -67,9 +75,9 @@ def parse_paths(files: Sequence[str], config: EegConfig) -> list[Recording]:
         found.append(
             Recording(
                 file=file,
-                patient=_patient(path, name, config.patient),
-                folder=_only(path, [part for part in path.parts[:-1] if part in FOLDERS]),
-                montage=_only(path, [part for part in path.parts[:-1] if part in MONTAGES]),
+                patient=_find_patient(path, name, config.patient),
+                folder=_find_folder(path, [part for part in path.parts[:-1] if part in FOLDERS]),
+                montage=_find_folder(path, [part for part in path.parts[:-1] if part in MONTAGES]),
                 twin=None if twin == file else twin,
             )
         )
@@ -79,24 +87,28 @@ def parse_paths(files: Sequence[str], config: EegConfig) -> list[Recording]:
 
 
 def assign_splits(found: Sequence[Recording], config: EegConfig) -> dict[str, str]:
-    """The split of each file.
+    """Return the split of each file.
 
-    A corpus that names train, dev and eval is taken at its word. One that names train and dev only (TUSZ 1.5, whose
-    dev_test is its dev) gives some patients of dev to eval. One that names nothing is split by patient.
+    If the folders of a corpus name train, dev and eval, these are the splits. If they name only train and dev (TUSZ 1.5,
+    where dev is called dev_test), some patients of dev are assigned to eval. If they name none, all patients are assigned.
+
+    Args:
+        found: the recordings.
+        config: the keys ``split``, ``dev``, ``eval`` and ``seed`` count.
 
     Raises:
-        UserError: only some paths name a split, or they name others than these, or there are too few patients.
+        UserError: only some paths name a split, a split other than eval has no folder, or there are too few patients.
     """
     named = {one.folder for one in found} if config.split == "corpus" else {None}
     if named == {None}:
-        of_patient = assign_patients(
+        assigned = assign_patients(
             [one.patient for one in found], {"dev": config.dev, "eval": config.eval}, config.seed
         )
-        return {one.file: of_patient.get(one.patient, "train") for one in found}
+        return {one.file: assigned.get(one.patient, "train") for one in found}
     if None in named:
         without = next(one.file for one in found if one.folder is None)
         raise UserError(
-            f"{without}: lies in no folder train, dev or eval, as others do. Move it, or set split: patients."
+            f"{without}: is in none of the folders train, dev and eval, as others are. Move it, or set split: patients."
         )
     own = {one.file: FOLDERS[str(one.folder)] for one in found}
     missing = set(SPLITS) - set(own.values())
@@ -112,47 +124,55 @@ def assign_splits(found: Sequence[Recording], config: EegConfig) -> dict[str, st
 
 
 def assign_patients(patients: Sequence[str], shares: dict[str, float], seed: int) -> dict[str, str]:
-    """Patients for each split of ``shares``, by their rank; the others are left.
+    """Assign patients to splits at random; the patients of the last split are not returned.
 
-    Each has a rank of its own, from the seed and its name, so that one more patient moves few others.
+    Each patient has its own rank, derived from the seed and its name, so that one more patient moves few others.
+
+    Args:
+        patients: the patients; one may be listed several times.
+        shares: share of the patients in each split but the last.
+        seed: another seed gives another assignment.
+
+    Returns:
+        The split of each patient that is assigned to a split of ``shares``.
 
     Raises:
-        UserError: there are fewer patients than splits, the one of those that are left included.
+        UserError: there are fewer patients than splits.
     """
     ranked = sorted(set(patients), key=lambda patient: (derive("eeg", "patient", seed, patient), patient))
     if len(ranked) <= len(shares):
         raise UserError(
-            f"{len(ranked)} patients cannot be dealt to {len(shares) + 1} splits; each needs one of its own. Add "
-            "patients, or let `patient` tell more of them apart."
+            f"{len(ranked)} patients cannot be assigned to {len(shares) + 1} splits; each needs at least one. Add "
+            "patients, or let `patient` distinguish more of them."
         )
-    dealt: dict[str, str] = {}
+    assigned: dict[str, str] = {}
     at = 0
     for number, (split, share) in enumerate(shares.items(), 1):
-        # One at least for this split and for each that comes after, that of the others included.
+        # At least one for this split and for each split after it, the last included.
         after = len(shares) - number + 1
         count = min(max(1, round(share * len(ranked))), len(ranked) - at - after)
-        dealt |= dict.fromkeys(ranked[at : at + count], split)
+        assigned |= dict.fromkeys(ranked[at : at + count], split)
         at += count
-    return dealt
+    return assigned
 
 
-def _patient(path: PurePosixPath, name: re.Match[str] | None, pattern: str | None) -> str:
+def _find_patient(path: PurePosixPath, name: re.Match[str] | None, pattern: str | None) -> str:
     if pattern is not None:
         found = re.search(pattern, path.as_posix())
         if found is None or not found.group(1):
-            raise UserError(f"{path}: gives no patient by {pattern!r}. Rename it or change patient.")
+            raise UserError(f"{path}: has no patient by {pattern!r}. Rename it or change patient.")
         return found.group(1)
     if name is None:
         raise UserError(
-            f"{path}: is no name of TUSZ (patient_s000_t000.edf). Set patient to a regular expression that finds the "
+            f"{path}: is not a name of TUSZ (patient_s000_t000.edf). Set patient to a regular expression that finds the "
             "patient in a path, e.g. '(S\\d+)R'."
         )
     return name["patient"]
 
 
-def _only(path: PurePosixPath, parts: list[str]) -> str | None:
+def _find_folder(path: PurePosixPath, parts: list[str]) -> str | None:
     if len(set(parts)) > 1:
-        raise UserError(f"{path}: lies in {parts[0]} and in {parts[1]}; one of the two can be right.")
+        raise UserError(f"{path}: is in {parts[0]} and in {parts[1]}; only one of the two can be right.")
     return parts[0] if parts else None
 
 

@@ -1,4 +1,4 @@
-"""Features of segments, for the reference models and for the check of the stand-in corpus."""
+"""Features of segments, for the reference models and for the check of the simulated corpus."""
 
 from typing import Any
 
@@ -12,18 +12,19 @@ Floats = NDArray[np.float64]
 
 
 def band_powers(x: NDArray[np.float32], rate: int) -> Floats:
-    """The logarithm of each channel's power in each band of `BANDS`, (segments, channels, bands).
+    """Return the logarithm of the power of each channel in each band of `BANDS`.
 
     Args:
-        x: segments in microvolts, (segments, channels, samples).
-        rate: samples per second.
+        x: segments in microvolts, (n_segments, n_channels, n_times).
+        rate: sampling rate in Hz.
 
     Returns:
-        Decadic logarithms of microvolts squared, by the mean periodogram of Hann windows of two seconds, every second.
+        (n_segments, n_channels, n_bands): decimal logarithms of microvolts squared, from the mean periodogram of Hann
+        windows of two seconds, one per second.
     """
     from scipy.signal import welch
 
-    # A little more than nothing, so that a silent channel has a logarithm.
+    # A small constant is added, so that a silent channel has a logarithm.
     frequency, density = welch(x, rate, nperseg=2 * rate, axis=-1)
     step = frequency[1]
     powers = [density[..., (frequency >= low) & (frequency < high)].sum(axis=-1) * step for low, high in BANDS]
@@ -31,7 +32,15 @@ def band_powers(x: NDArray[np.float32], rate: int) -> Floats:
 
 
 def band_summary(x: NDArray[np.float32], rate: int) -> Floats:
-    """Mean and maximum over the channels of `band_powers`, (segments, 2 x bands): what the reference models see."""
+    """Return mean and maximum of `band_powers` over the channels, the features of the reference models.
+
+    Args:
+        x: segments in microvolts, (n_segments, n_channels, n_times).
+        rate: sampling rate in Hz.
+
+    Returns:
+        (n_segments, 2 * n_bands).
+    """
     powers = band_powers(x, rate)
     return np.concatenate([powers.mean(axis=1), powers.max(axis=1)], axis=1)
 
@@ -50,10 +59,10 @@ def feature_function(x: NDArray[np.float32], source: dict[str, Any]) -> Floats:
 
 
 def amplitudes(x: NDArray[np.float32]) -> Floats:
-    """The root mean square of each channel in microvolts, (segments, channels)."""
+    """Return the root mean square of each channel in microvolts, (n_segments, n_channels)."""
     return np.asarray(np.sqrt(np.square(x, dtype=np.float64).mean(axis=-1)))
 
 
 def line_lengths(x: NDArray[np.float32]) -> Floats:
-    """The mean change from sample to sample of each channel in microvolts, (segments, channels)."""
+    """Return the mean absolute difference of adjacent samples in microvolts, (n_segments, n_channels)."""
     return np.asarray(np.abs(np.diff(x, axis=-1)).mean(axis=-1, dtype=np.float64))

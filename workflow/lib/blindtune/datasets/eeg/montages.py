@@ -1,8 +1,8 @@
-"""Which channels a sample has, and how they are made from a recording's electrodes.
+"""Montages: which channels a sample has, and how they are derived from the electrodes of a recording.
 
-The published study says "20 channels" and no more. `tcp20` takes them for the bipolar TCP derivations
-without A1-T3 and T4-A2: the largest set that all montages of TUSZ allow, and the same whatever the
-reference was. The electrodes of `mono19` and `mono21` are taken as recorded, against the file's own reference.
+The published study only says "20 channels". `tcp20` assumes the bipolar TCP derivations without A1-T3 and T4-A2: the
+largest set that all montages of TUSZ allow, and independent of the reference. The electrodes of `mono19` and `mono21`
+are used as recorded, against the reference of the file.
 """
 
 import re
@@ -30,7 +30,7 @@ CHANNELS = {
     "mono21": ELECTRODES,
 }
 
-#: The same places under the newer names of the 10-20 system.
+#: Newer names of the 10-20 system and the older names of the same places.
 _SYNONYMS = {"T7": "T3", "T8": "T4", "P7": "T5", "P8": "T6"}
 _LABEL = re.compile(r"(?:EEG\s+)?([A-Z]+[0-9]*)(?:-(?:REF|LE))?\.*", re.IGNORECASE)
 
@@ -40,8 +40,8 @@ class Montage:
     """Channels as differences of electrodes.
 
     Attributes:
-        name: its name in the config.
-        channels: a name per channel, ``FP1-F7`` or ``FP1``.
+        name: name of the montage in the config.
+        channels: a name for each channel, ``FP1-F7`` or ``FP1``.
     """
 
     name: str
@@ -49,11 +49,15 @@ class Montage:
 
     @property
     def electrodes(self) -> list[str]:
-        """The electrodes that it needs, each once."""
+        """The electrodes that the montage needs, each once."""
         return list(dict.fromkeys(name for channel in self.channels for name in channel.split("-")))
 
     def derive(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The channels (channels, samples) from ``x`` (electrodes, samples), which is in the order of `electrodes`."""
+        """Return the channels, (n_channels, n_samples).
+
+        Args:
+            x: the electrodes in the order of `electrodes`, (n_electrodes, n_samples).
+        """
         row = {name: number for number, name in enumerate(self.electrodes)}
         derived = np.empty((len(self.channels), x.shape[1]))
         for channel, out in zip(self.channels, derived, strict=True):
@@ -63,14 +67,17 @@ class Montage:
 
 
 def create_montage(name: str) -> Montage:
-    """The montage of this name, one of `CHANNELS`."""
+    """Create a montage by its name, one of `CHANNELS`."""
     return Montage(name, tuple(CHANNELS[name]))
 
 
 def electrode_name(label: str) -> str | None:
-    """The electrode that a channel's label names, by its older 10-20 name; None where it is none of `ELECTRODES`.
+    """Return the electrode of a channel by its older 10-20 name; None if it is not one of `ELECTRODES`.
 
     ``EEG FP1-REF`` and ``EEG FP1-LE`` (TUSZ), ``Fp1.`` (PhysioNet) and ``FP1`` are the same; case does not matter.
+
+    Args:
+        label: label of the channel.
     """
     found = _LABEL.fullmatch(label.strip())
     if found is None:
@@ -80,22 +87,26 @@ def electrode_name(label: str) -> str | None:
     return name if name in ELECTRODES else None
 
 
-def locate_electrodes(labels: Sequence[str], wanted: Montage) -> list[int]:
-    """Where the electrodes of a montage stand among a file's channels, in the order of `Montage.electrodes`.
+def locate_electrodes(labels: Sequence[str], montage: Montage) -> list[int]:
+    """Return the numbers of the channels that hold the electrodes of a montage, in the order of `Montage.electrodes`.
+
+    Args:
+        labels: labels of the channels of a file.
+        montage: the montage.
 
     Raises:
-        Fault: an electrode is missing, or stands there twice.
+        UnusableRecording: an electrode is missing, or there are two channels of it.
     """
     found: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
         name = electrode_name(label)
         if name is not None:
             found.setdefault(name, []).append(number)
-    missing = [name for name in wanted.electrodes if name not in found]
+    missing = [name for name in montage.electrodes if name not in found]
     if missing:
-        raise UnusableRecording(f"has no channel {', '.join(missing)}, which {wanted.name} needs")
-    for name in wanted.electrodes:
+        raise UnusableRecording(f"has no channel {', '.join(missing)}, which {montage.name} needs")
+    for name in montage.electrodes:
         if len(found[name]) > 1:
             twice = " and ".join(labels[number] for number in found[name])
             raise UnusableRecording(f"has {len(found[name])} channels {name} ({twice})")
-    return [found[name][0] for name in wanted.electrodes]
+    return [found[name][0] for name in montage.electrodes]

@@ -1,9 +1,9 @@
-"""The signal of one recording: read by MNE, filtered whole, sampled at one rate.
+"""Preprocessing of a recording: read by MNE, resampled to one rate, band-passed as a whole.
 
-The published numbers clash: a band of 0.5 to 35 Hz, and a sampling rate of 50 Hz, which holds nothing above 25. So a
-recording is first resampled behind an anti-alias filter, then filtered to the band, as far as it lies below that. In
-this order the band-pass sees a fifth of the samples. Electrodes are filtered before channels are derived from them:
-there are fewer of them, and all steps are linear. `describe` says what exactly was done.
+The published numbers contradict each other: a band of 0.5 to 35 Hz, and a sampling rate of 50 Hz, which has nothing
+above 25 Hz. So a recording is first resampled with an anti-alias filter, then band-passed as far as the band is below
+its cutoff. In this order the band-pass runs on a fifth of the samples. Electrodes are filtered before channels are
+derived from them: there are fewer electrodes, and all steps are linear. `describe` returns exactly what was done.
 """
 
 import io
@@ -25,22 +25,22 @@ from blindtune.datasets.eeg.resampling import CUTOFF, KAISER_BETA, REACH, resamp
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
-#: Seconds by which a recording is continued at either end for the band-pass to settle.
+#: Seconds by which a recording is extended at both ends, so that the band-pass settles.
 MARGIN = 5.0
 
-#: Bytes 8 to 183 of an EDF header: whose recording, and when. MNE gives up on a wrong time of day, so it gets these.
+#: Replacement for bytes 8 to 183 of an EDF header, patient and start: MNE fails on a wrong time of day.
 _ANONYMOUS = b"X X X X".ljust(80) + b"Startdate X X X X".ljust(80) + b"01.01.8500.00.00"
 
 
 @dataclass(frozen=True)
 class Signals:
-    """The wanted electrodes of an open recording.
+    """The electrodes of a recording, as MNE read them.
 
     Attributes:
-        rate: samples per second.
-        samples: samples per electrode.
-        names: the file's labels, in the order in which they are wanted.
-        warnings: what MNE said while it read.
+        rate: sampling rate in Hz.
+        samples: number of samples of each electrode.
+        names: labels of the electrodes in the file, in the order of the montage.
+        warnings: warnings of MNE.
     """
 
     rate: Fraction
@@ -50,33 +50,47 @@ class Signals:
     _raw: "BaseRaw" = field(repr=False)
 
     def between(self, start: int, stop: int) -> NDArray[np.float64]:
-        """Samples ``start`` to ``stop`` of all electrodes in microvolts, (electrodes, samples)."""
+        """Return a part of all electrodes.
+
+        Args:
+            start: first sample.
+            stop: sample after the last.
+
+        Returns:
+            (n_electrodes, stop - start) float64 in microvolts.
+        """
         picks = [self._raw.ch_names.index(name) for name in self.names]
         return self._microvolts(picks, start, stop)
 
     def electrode(self, number: int) -> NDArray[np.float64]:
-        """One electrode, whole, in microvolts, (samples,)."""
+        """Return one whole electrode in microvolts, (n_samples,) float64."""
         return self._microvolts([self._raw.ch_names.index(self.names[number])], 0, self.samples).reshape(-1)
 
     def _microvolts(self, picks: list[int], start: int, stop: int) -> NDArray[np.float64]:
-        # As get_data(units="uV") gives it, which takes ten times as long for a segment.
+        # The same as get_data(units="uV"), which takes ten times as long for a segment.
         volts, _ = self._raw[picks, start:stop]
         return np.asarray(volts, dtype=np.float64) * 1e6
 
 
-def read_signals(content: bytes, header: Header, wanted: list[int]) -> Signals:
-    """The channels ``wanted`` of a recording whose header has passed `blindtune.datasets.eeg.edf_header.check_header`.
+def read_signals(content: bytes, header: Header, channels: list[int]) -> Signals:
+    """Read some channels of a recording.
+
+    Args:
+        content: the whole EDF file.
+        header: its header, which `blindtune.datasets.eeg.edf_header.check_header` has accepted.
+        channels: numbers of the channels.
 
     Raises:
-        Fault: the file cannot be read, or MNE gives other channels, another rate or another length than the header.
+        UnusableRecording: MNE cannot read the file, or reads other channels, another rate or another length than the
+            header says.
     """
-    # pooch, which MNE would download with, is not used: nothing is fetched.
+    # MNE would download with pooch, which is not installed: nothing is downloaded.
     import mne
 
-    labels = [header.labels[number] for number in wanted]
-    rate = header.rate(header.signals[wanted[0]])
+    labels = [header.labels[number] for number in channels]
+    rate = header.rate(header.signals[channels[0]])
     samples = int(header.seconds * rate)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             stream = io.BytesIO(content)
@@ -84,7 +98,7 @@ def read_signals(content: bytes, header: Header, wanted: list[int]) -> Signals:
             stream.write(_ANONYMOUS)
             stream.seek(0)
             raw = mne.io.read_raw_edf(stream, include=labels, preload=True, encoding="latin-1", verbose="warning")
-        except Exception as error:  # MNE raises whatever the bytes bring about.
+        except Exception as error:  # Broken bytes can make MNE raise anything.
             raise UnusableRecording(f"cannot be read by MNE ({error})") from error
     if sorted(raw.ch_names) != sorted(labels):
         raise UnusableRecording("has channels that MNE reads by other names")
@@ -92,11 +106,20 @@ def read_signals(content: bytes, header: Header, wanted: list[int]) -> Signals:
         raise UnusableRecording(
             f"has {samples} samples at {float(rate):g} Hz; MNE reads {raw.n_times} at {raw.info['sfreq']:g} Hz"
         )
-    return Signals(rate, samples, labels, [str(one.message) for one in said], raw)
+    return Signals(rate, samples, labels, [str(one.message) for one in caught], raw)
 
 
 def filter_recording(signals: Signals, montage: Montage, config: EegConfig) -> NDArray[np.float64]:
-    """The channels of a whole recording, filtered and resampled, in microvolts, (channels, samples at the new rate)."""
+    """Return the channels of a whole recording, resampled and filtered.
+
+    Args:
+        signals: the electrodes.
+        montage: derives the channels.
+        config: gives the filter and the new sampling rate.
+
+    Returns:
+        (n_channels, n_times) float64 in microvolts, at ``config.sfreq``.
+    """
     return montage.derive(
         np.stack(
             [filter_electrode(signals.electrode(number), signals.rate, config) for number in range(len(signals.names))]
@@ -105,7 +128,16 @@ def filter_recording(signals: Signals, montage: Montage, config: EegConfig) -> N
 
 
 def filter_electrode(x: NDArray[np.float64], rate: Fraction, config: EegConfig) -> NDArray[np.float64]:
-    """``x`` (samples,) at ``rate``, resampled to ``config.sfreq`` and filtered to its band."""
+    """Return one electrode, resampled and filtered.
+
+    Args:
+        x: the electrode, (n_samples,).
+        rate: its sampling rate in Hz.
+        config: gives the filter and the new sampling rate.
+
+    Returns:
+        (n_times,) float64, at ``config.sfreq``.
+    """
     from scipy.signal import sosfiltfilt
 
     ratio = Fraction(config.sfreq) / rate
@@ -116,9 +148,9 @@ def filter_electrode(x: NDArray[np.float64], rate: Fraction, config: EegConfig) 
 
 
 def design_filter(config: EegConfig) -> NDArray[np.float64]:
-    """The Butterworth filter as second-order sections, at ``config.sfreq``.
+    """Return the Butterworth filter at ``config.sfreq`` as second-order sections, (n_sections, 6).
 
-    A high-pass where the upper edge lies above what the anti-alias filter lets through.
+    It is a high-pass if the upper edge of the band is above the cutoff of the anti-alias filter.
     """
     top = config.h_freq if config.h_freq < CUTOFF * config.sfreq / 2 else None
     return _butterworth(config.order, config.l_freq, top, config.sfreq)
@@ -126,7 +158,7 @@ def design_filter(config: EegConfig) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _butterworth(order: int, low: float, high: float | None, rate: int) -> NDArray[np.float64]:
-    """Made once for all electrodes; scipy wants it writeable but does not write to it."""
+    """Design the filter once for all electrodes; scipy needs a writeable array but does not write to it."""
     from scipy.signal import butter
 
     sections: NDArray[np.float64]
@@ -138,7 +170,7 @@ def _butterworth(order: int, low: float, high: float | None, rate: int) -> NDArr
 
 
 def describe(config: EegConfig) -> dict[str, Any]:
-    """The filters exactly, as plain data for the manifest; frequencies in Hz."""
+    """Return exactly which filters are applied, as plain data for the manifest; frequencies in Hz."""
     edge = CUTOFF * config.sfreq / 2
     return {
         "requested": {"l_freq": config.l_freq, "h_freq": config.h_freq, "sfreq": config.sfreq},

@@ -1,6 +1,6 @@
-"""Where segments can be cut, what speaks against one, and frames.
+"""Segments: where they can be cut, why one is rejected, and their frames.
 
-All functions are pure; times are seconds from the start of the recording.
+All functions are pure; times are in seconds from the start of the recording.
 """
 
 import math
@@ -16,7 +16,13 @@ from blindtune.datasets.eeg.config import EegConfig
 
 @dataclass(frozen=True)
 class LabelledInterval:
-    """A time in which the whole recording is of one class."""
+    """A time in which all channels are of one class.
+
+    Attributes:
+        label: name of the class.
+        start: start in seconds.
+        stop: end in seconds.
+    """
 
     label: str
     start: float
@@ -24,34 +30,46 @@ class LabelledInterval:
 
 
 def find_intervals(annotations: Annotations, seconds: float, config: EegConfig) -> list[LabelledInterval]:
-    """All seizures and all background of a recording, in the order of their starts.
+    """Return all seizures and all background of a recording, in the order of their starts.
 
-    Background is the recording less what is annotated and a guard around it, whatever rows the annotations list.
+    Background is the recording without the seizures and a margin around them; the background rows of annotations are
+    ignored.
 
     Args:
-        annotations: within the recording.
+        annotations: annotations, clipped to the recording.
         seconds: length of the recording.
-        config: ``guard`` and ``nesz`` count.
+        config: the keys ``seizure_margin`` and ``nesz`` count.
     """
-    taken = [*annotations.seizures, *annotations.non_epileptic]
+    events = [*annotations.seizures, *annotations.non_epileptic]
     seizures = (
-        merge_intervals(taken)
+        merge_intervals(events)
         if config.nesz == "seizure"
         else subtract_intervals(annotations.seizures, annotations.non_epileptic)
     )
-    background = subtract_intervals([(0.0, seconds)], widen(taken, config.seizure_margin, seconds))
+    background = subtract_intervals([(0.0, seconds)], widen(events, config.seizure_margin, seconds))
     found = [LabelledInterval("seizure", *interval) for interval in seizures]
     found += [LabelledInterval("background", *interval) for interval in background]
     return sorted(found, key=lambda interval: interval.start)
 
 
-def widen(intervals: Sequence[Interval], guard: float, seconds: float) -> list[Interval]:
-    """``intervals`` with ``guard`` seconds to either side, within a recording of ``seconds``."""
-    return clip_intervals([(start - guard, stop + guard) for start, stop in intervals], seconds)
+def widen(intervals: Sequence[Interval], margin: float, seconds: float) -> list[Interval]:
+    """Return intervals with a margin on both sides, merged and clipped to the recording.
+
+    Args:
+        intervals: any intervals.
+        margin: seconds that are added at either end of each.
+        seconds: length of the recording.
+    """
+    return clip_intervals([(start - margin, stop + margin) for start, stop in intervals], seconds)
 
 
 def subtract_intervals(intervals: Sequence[Interval], taken: Sequence[Interval]) -> list[Interval]:
-    """What of ``intervals`` lies outside ``taken``."""
+    """Return the parts of intervals that are outside of others.
+
+    Args:
+        intervals: any intervals.
+        taken: the intervals to remove.
+    """
     left = []
     for begin, stop in intervals:
         start = begin
@@ -67,45 +85,56 @@ def subtract_intervals(intervals: Sequence[Interval], taken: Sequence[Interval])
 
 
 def segment_starts(interval: LabelledInterval, config: EegConfig) -> list[float]:
-    """The starts of the segments of a interval, one behind the other, on the grid of output samples.
+    """Return the starts of the segments of an interval, adjacent and on the grid of output samples.
 
-    None where the interval is not longer than ``longer_than``.
+    Args:
+        interval: the interval; it has no segments if it is not longer than ``longer_than``.
+        config: the keys ``longer_than``, ``segment`` and ``sfreq`` count.
     """
     if interval.stop - interval.start <= config.longer_than:
         return []
     rate, length = config.sfreq, samples_per_segment(config)
-    # A millionth of a sample of leave, since times in text are not exact in binary.
+    # A tolerance of a millionth of a sample, because decimal times are not exact in binary.
     first = math.ceil(interval.start * rate - 1e-6)
     last = math.floor(interval.stop * rate + 1e-6)
     return [at / rate for at in range(first, last - length + 1, length)]
 
 
 def samples_per_segment(config: EegConfig) -> int:
-    """Samples of a segment."""
+    """Return the number of samples of a segment."""
     return round(config.segment * config.sfreq)
 
 
 def frames(x: NDArray[np.float32], config: EegConfig) -> NDArray[np.float32]:
-    """Segments (..., channels, samples) as overlapping frames (..., frames, channels, samples of a frame).
+    """Return segments as overlapping frames; nothing is copied.
 
-    A read-only view of ``x``: nothing is copied. Ten seconds of 20 channels at 50 Hz, in windows of 0.3 s every 0.1 s,
-    are 98 frames of 20 x 15.
+    Ten seconds of 20 channels at 50 Hz, in frames of 0.3 s every 0.1 s, are 98 frames of 20 x 15.
+
+    Args:
+        x: segments, (..., n_channels, n_times).
+        config: the keys ``frame_length``, ``frame_hop`` and ``sfreq`` count.
+
+    Returns:
+        (..., n_frames, n_channels, n_times_per_frame), a read-only view of ``x``.
     """
-    window, step = round(config.frame_length * config.sfreq), round(config.frame_hop * config.sfreq)
-    slid = np.lib.stride_tricks.sliding_window_view(x, window, axis=-1)[..., ::step, :]
-    return np.moveaxis(slid, -2, -3)
+    length, hop = round(config.frame_length * config.sfreq), round(config.frame_hop * config.sfreq)
+    windows = np.lib.stride_tricks.sliding_window_view(x, length, axis=-1)[..., ::hop, :]
+    return np.moveaxis(windows, -2, -3)
 
 
 def rejection_reason(
     channels: NDArray[np.float64], electrodes: NDArray[np.float64], limits: NDArray[np.float64], config: EegConfig
 ) -> str | None:
-    """Why a segment is left out, by its raw signal: ``flat``, ``clipped`` or ``loud``; None where nothing is wrong.
+    """Return why a segment is left out, by its raw signal.
 
     Args:
-        channels: the montage's channels, (channels, samples), in microvolts, unfiltered.
-        electrodes: what they were made from, (electrodes, samples).
-        limits: the lowest and highest value that the file can hold for each electrode, (electrodes, 2).
-        config: ``flat``, ``clipped`` and ``loud`` count.
+        channels: channels of the montage, (n_channels, n_samples), in microvolts, unfiltered.
+        electrodes: the electrodes that they are derived from, (n_electrodes, n_samples).
+        limits: minimum and maximum of each electrode that the file can store, (n_electrodes, 2).
+        config: the keys ``flat``, ``clipped`` and ``reject`` count.
+
+    Returns:
+        ``flat``, ``clipped`` or ``loud``; None if the segment is good.
     """
     ranges = np.ptp(channels, axis=1)
     if ranges.min() < config.flat:
@@ -117,7 +146,12 @@ def rejection_reason(
 
 
 def amplitude(channels: NDArray[np.float64], rate: float) -> float:
-    """The median over channels and seconds of the standard deviation within a second, of (channels, samples)."""
+    """Return the median over channels and seconds of the standard deviation within a second.
+
+    Args:
+        channels: (n_channels, n_samples).
+        rate: sampling rate in Hz.
+    """
     second = round(rate)
     whole = channels[:, : channels.shape[1] // second * second]
     return float(np.median(whole.reshape(len(channels), -1, second).std(axis=2)))

@@ -1,7 +1,7 @@
-"""A made corpus in the layout and the file formats of TUSZ.
+"""A simulated corpus with the layout and the file formats of TUSZ.
 
-Which files there are follows from the config alone; each is a function of the seed and of the patient, session and
-piece that it is of, so that files can be made in any order, side by side, and come out the same to the byte.
+The config alone decides which files there are. Each file is a function of the seed and of its patient, session and
+piece, so that files can be written in any order and in parallel, and are byte-identical.
 """
 
 import datetime
@@ -20,24 +20,33 @@ from blindtune.datasets.corpus.base import Simulator
 from blindtune.datasets.eeg.config import SimulatedEegConfig
 from blindtune.datasets.eeg.discovery import MONTAGES
 from blindtune.datasets.eeg.montages import ELECTRODES, TCP
-from blindtune.datasets.eeg.simulated import signals as synthetic
+from blindtune.datasets.eeg.simulated import signals
 from blindtune.datasets.eeg.simulated.corruptions import CHANGES
 
 if TYPE_CHECKING:
     from edfio import EdfSignal
 
-#: Sampling rates in Hz, in turns over the sessions.
+#: Sampling rates in Hz, which alternate over the sessions.
 RATES = (250, 256, 250, 400)
 #: Length of a recording with a fault, in seconds.
-SHORT = 60
-#: As real headers have it: steps of 0.1 uV.
+FAULTY_SECONDS = 60
+#: The ranges of real headers: steps of 0.1 uV.
 _PHYSICAL, _DIGITAL = (-3276.7, 3276.7), (-32767, 32767)
 _SIDECARS = {"v1": (".tse", ".tse_bi"), "v2": (".csv", ".csv_bi")}
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One recording of the corpus: what it is of, and what is wrong with it on purpose."""
+    """One recording of the corpus.
+
+    Attributes:
+        file: path below the folder of the corpus.
+        patient: number of the patient.
+        session: number of the session.
+        token: number of the recording within the session.
+        montage: its montage, as TUSZ names it.
+        fault: its deliberate fault, or None.
+    """
 
     file: str
     patient: int
@@ -78,11 +87,11 @@ class EegSimulator(Simulator):
 
 
 def list_pieces(config: SimulatedEegConfig) -> list[Piece]:
-    """What the corpus holds: the good recordings, and one for each fault."""
+    """Return all recordings of the corpus: the good ones, and one for each fault."""
     found = []
     for patient in range(config.patients):
         for number in range(config.recordings):
-            # Every other patient has all in one session, the others have a session for each.
+            # Every second patient has all recordings in one session, the others have one session for each.
             session, token = (1, number) if patient % 2 else (1 + number, 0)
             found.append(_piece(config, patient, session, token))
     for number, fault in enumerate(config.faults):
@@ -96,7 +105,12 @@ def list_pieces(config: SimulatedEegConfig) -> list[Piece]:
 
 
 def list_annotations(piece: Piece, config: SimulatedEegConfig) -> list[str]:
-    """The annotation files of one recording, as paths below the folder of the corpus."""
+    """Return the annotation files of one recording, as paths below the folder of the corpus.
+
+    Args:
+        piece: the recording.
+        config: the config of the simulated corpus.
+    """
     if piece.fault == "no_annotation":
         return []
     return [PurePosixPath(piece.file).with_suffix(suffix).as_posix() for suffix in _SIDECARS[config.layout]]
@@ -140,7 +154,7 @@ def _name(patient: int, layout: str) -> str:
 
 
 def _split(patient: int, config: SimulatedEegConfig) -> str:
-    """Three fifths of the patients in train; version 1 has no eval, and a larger dev from which it can be taken."""
+    """Return the folder of a patient: train has three fifths; version 1 has no eval but a larger dev."""
     share = (patient + 0.5) / config.patients
     if share < 0.6:
         return "train"
@@ -150,12 +164,12 @@ def _split(patient: int, config: SimulatedEegConfig) -> str:
 
 
 def _signal(piece: Piece, config: SimulatedEegConfig) -> tuple[NDArray[np.float32], list[tuple[float, float]], int]:
-    """The electrodes, the seizures and the sampling rate of a recording."""
-    who = synthetic.person(np.random.default_rng(derive("eeg", "person", config.seed, piece.patient)))
+    """Return electrodes, seizures and sampling rate of a recording."""
+    person = signals.draw_person(np.random.default_rng(derive("eeg", "person", config.seed, piece.patient)))
     random = np.random.default_rng(derive("eeg", "recording", config.seed, piece.patient, piece.session, piece.token))
     rate = RATES[(piece.patient + 2 * piece.session) % len(RATES)]
-    seconds = config.seconds if piece.fault in (None, "twin") else SHORT
-    return *synthetic.record(who, random, seconds, rate), rate
+    seconds = config.seconds if piece.fault in (None, "twin") else FAULTY_SECONDS
+    return *signals.record(person, random, seconds, rate), rate
 
 
 def _edf(piece: Piece, x: NDArray[np.float32], rate: int, config: SimulatedEegConfig) -> bytes:
@@ -167,14 +181,14 @@ def _edf(piece: Piece, x: NDArray[np.float32], rate: int, config: SimulatedEegCo
     linked = piece.montage == "02_tcp_le"
     ears = [ELECTRODES.index("A1"), ELECTRODES.index("A2")]
     reference = x[ears].mean(axis=0) if linked else x[:19].mean(axis=0)
-    signals = []
+    channels = []
     for name in order:
-        series, own_rate = x[ELECTRODES.index(name)] - reference, rate
+        series, channel_rate = x[ELECTRODES.index(name)] - reference, rate
         if piece.fault == "unlike_rates" and name == "O1":
-            series, own_rate = series[::2], rate // 2
-        signals.append(_channel(f"EEG {name}-{'LE' if linked else 'REF'}", series, own_rate))
+            series, channel_rate = series[::2], rate // 2
+        channels.append(_channel(f"EEG {name}-{'LE' if linked else 'REF'}", series, channel_rate))
     edf = Edf(
-        [*signals, *_others(x, rate, linked)],
+        [*channels, *_other_channels(x, rate, linked)],
         patient=Patient(code=_name(piece.patient, config.layout)),
         recording=Recording(startdate=datetime.date(2015, 1, 1)),
         starttime=datetime.time(12, piece.token % 60, 0),
@@ -200,8 +214,8 @@ def _channel(label: str, x: NDArray[np.floating], rate: float, unit: str = "uV")
     )
 
 
-def _others(x: NDArray[np.float32], rate: int, linked: bool) -> "list[EdfSignal]":
-    """Channels that are no EEG, some at a rate of their own, as in every file of the corpus."""
+def _other_channels(x: NDArray[np.float32], rate: int, linked: bool) -> "list[EdfSignal]":
+    """Return channels other than EEG, some with another rate, as in every file of the corpus."""
     seconds = x.shape[1] // rate
     beat = 600 * np.exp(-(((np.arange(x.shape[1]) / rate) % 0.83 - 0.1) ** 2) / 2e-4)
     still = np.zeros(seconds)
@@ -217,10 +231,10 @@ def _others(x: NDArray[np.float32], rate: int, linked: bool) -> "list[EdfSignal]
 def _annotations(
     piece: Piece, suffix: str, annotated: list[tuple[float, float]], end: float, config: SimulatedEegConfig
 ) -> str:
-    """The text of one annotation file; every other recording lists seizures only, as some real ones do."""
+    """Return the text of one annotation file; every second recording lists only seizures, as some real ones do."""
     binary = suffix.endswith("_bi")
-    who = synthetic.person(np.random.default_rng(derive("eeg", "person", config.seed, piece.patient)))
-    label = "seiz" if binary else "gnsz" if who.generalised else "fnsz"
+    person = signals.draw_person(np.random.default_rng(derive("eeg", "person", config.seed, piece.patient)))
+    label = "seiz" if binary else "gnsz" if person.generalised else "fnsz"
     rows = [(start, stop, label) for start, stop in annotated]
     if (piece.patient + piece.session + piece.token) % 2 == 0:
         rows = _with_background(rows, end)
