@@ -1,4 +1,4 @@
-"""Real trainers in several processes: the records of one, whoever is killed."""
+"""Real trainers in several processes: the records of one process, also if workers or the study are killed."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from blindtune.records.trial import TrialLog
 from support.builders import prepared
 from support.kill_studies import drive
 from support.killing import left
-from support.worker_studies import STUDIES, KillsOne, run
+from support.worker_studies import STUDIES, WorkerKiller, run
 
 pytestmark = [
     pytest.mark.integration,
@@ -21,7 +21,7 @@ pytestmark = [
     ),
 ]
 
-#: Those whose parent process is killed: a fork, which TensorFlow does not survive.
+#: Studies whose parent process is killed. It is a fork, which TensorFlow does not survive.
 FORKED = ["pytorch, hyperband", "fused"]
 
 
@@ -32,14 +32,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `kill_worker_studies` found."""
+    """Return what `kill_worker_studies` printed."""
     return drive("kill_worker_studies.py", tmp_path_factory.mktemp("killed"), *FORKED)
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_two_workers_give_the_records_of_one_though_one_is_killed(data: Prepared, tmp_path: Path, name: str) -> None:
+def test_two_workers_give_the_records_of_one(data: Prepared, tmp_path: Path, name: str) -> None:
+    """Two workers give the records of one, though a worker is killed."""
     run(name, data, tmp_path / "alone", 1)
-    run(name, data, tmp_path / "many", 2, KillsOne(12))
+    run(name, data, tmp_path / "many", 2, WorkerKiller(12))
     assert left(tmp_path / "many") == left(tmp_path / "alone")
     trials = TrialLog(tmp_path / "many" / "trials.jsonl").read()
     lines = [line for trial in trials for line in trial.retries]
@@ -51,11 +52,13 @@ def test_two_workers_give_the_records_of_one_though_one_is_killed(data: Prepared
 
 
 @pytest.mark.parametrize("name", FORKED)
-def test_a_study_with_workers_that_is_killed_goes_on_to_the_same_records(killed: dict[str, Any], name: str) -> None:
+def test_killed_study_resumes_to_the_same_records(killed: dict[str, Any], name: str) -> None:
+    """A study with workers that is killed resumes to the same records."""
     assert killed[name]["killed"] == killed[name]["alone"]
 
 
 @pytest.mark.parametrize("name", FORKED)
 def test_no_worker_outlives_a_killed_study(killed: dict[str, Any], name: str) -> None:
+    """Workers end when the process of their study is killed."""
     assert 2 in killed[name]["workers"] and 0 not in killed[name]["workers"]
     assert killed[name]["orphans"] == []

@@ -1,25 +1,29 @@
-"""Trainers whose workers die or fail, as a worker imports them: each is made by a function, from plain arguments."""
+"""Trainers whose workers die or fail, as a worker imports them: a function with plain arguments creates each.
+
+The last arguments of each function are those of `blindtune.training.registry.create_trainer`.
+"""
 
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from blindtune.core.errors import UserError
-from support.curve_trainer import CurveTrainer, ManyCurves
+from support.curve_trainer import BatchCurveTrainer, CurveTrainer
 
 
-def curves(settings: Any, workers: int = 1) -> CurveTrainer:
+def create_curves(name: str, workers: int = 1) -> CurveTrainer:
     return CurveTrainer()
 
 
-def many_curves(settings: Any, workers: int = 1) -> ManyCurves:
-    return ManyCurves(5, seed=os.getpid())
+def create_batch_curves(name: str, workers: int = 1) -> BatchCurveTrainer:
+    return BatchCurveTrainer(5, seed=os.getpid())
 
 
-def broken(settings: Any, workers: int = 1) -> CurveTrainer:
-    """No worker comes as far as to train."""
+def create_broken(name: str, workers: int = 1) -> CurveTrainer:
+    """Fail in a worker, so that none comes as far as to train."""
     if sys.argv[0].endswith("worker.py"):
         raise ImportError("half of the library is missing")
     return CurveTrainer()
@@ -32,8 +36,8 @@ def _die(signal_or_code: int) -> None:
     os._exit(signal_or_code)
 
 
-class _Dies:
-    """Dies in its second epoch of each set with ``units``, as often as ``times`` says; ``folder`` counts."""
+class _Killer:
+    """Ends the process in the second epoch of each set with `units`, `times` times; files in `folder` count them."""
 
     def __init__(self, folder: str, units: int, times: int, how: int) -> None:
         self._folder, self._units, self._times, self._how = Path(folder), units, times, how
@@ -48,66 +52,64 @@ class _Dies:
                 _die(self._how)
 
 
-class DyingCurves(CurveTrainer):
-    def __init__(self, dies: _Dies) -> None:
+class DyingTrainer(CurveTrainer):
+    def __init__(self, killer: _Killer) -> None:
         super().__init__()
-        self._dies = dies
+        self._killer = killer
 
-    def train(self, task: Any, train: Any, dev: Any, session: Any) -> Any:
-        return super().train(task, train, dev, _dying(self._dies, task, session))
+    def train(self, task: Any, train: Any, dev: Any, options: Any) -> Any:
+        return super().train(task, train, dev, _with_killer(self._killer, task, options))
 
 
-class ManyDyingCurves(ManyCurves):
-    def __init__(self, dies: _Dies) -> None:
+class DyingBatchTrainer(BatchCurveTrainer):
+    def __init__(self, killer: _Killer) -> None:
         super().__init__(9)
-        self._dies = dies
+        self._killer = killer
 
-    def train(self, task: Any, train: Any, dev: Any, session: Any) -> Any:
-        return super().train(task, train, dev, _dying(self._dies, task, session))
-
-
-def _dying(dies: _Dies, task: Any, session: Any) -> Any:
-    from dataclasses import replace
-
-    def after_epoch(epoch: int, measures: Any) -> str | None:
-        finished_trial: str | None = session.after_epoch(epoch, measures)
-        dies(task, epoch)
-        return finished_trial
-
-    return replace(session, after_epoch=after_epoch)
+    def train(self, task: Any, train: Any, dev: Any, options: Any) -> Any:
+        return super().train(task, train, dev, _with_killer(self._killer, task, options))
 
 
-def dying(folder: str, units: int, times: int, how: int, settings: Any, workers: int = 1) -> CurveTrainer:
-    return DyingCurves(_Dies(folder, units, times, how))
+def _with_killer(killer: _Killer, task: Any, options: Any) -> Any:
+    def after_epoch(epoch: int, metrics: Any) -> str | None:
+        reason: str | None = options.after_epoch(epoch, metrics)
+        killer(task, epoch)
+        return reason
+
+    return replace(options, after_epoch=after_epoch)
 
 
-def many_dying(folder: str, units: int, times: int, how: int, settings: Any, workers: int = 1) -> CurveTrainer:
-    return ManyDyingCurves(_Dies(folder, units, times, how))
+def create_dying(folder: str, units: int, times: int, how: int, name: str, workers: int = 1) -> CurveTrainer:
+    return DyingTrainer(_Killer(folder, units, times, how))
 
 
-class Unpicklable(ValueError):
-    """An error as some libraries have them: what it is made of is not what it keeps."""
+def create_dying_batch(folder: str, units: int, times: int, how: int, name: str, workers: int = 1) -> CurveTrainer:
+    return DyingBatchTrainer(_Killer(folder, units, times, how))
+
+
+class UnpicklableError(ValueError):
+    """An error as some libraries raise them: its attributes are not its arguments."""
 
     def __init__(self, one: str, other: str) -> None:
         super().__init__(f"{one} {other}")
         self.lock = lambda: None
 
 
-class FailingCurves(CurveTrainer):
+class FailingTrainer(CurveTrainer):
     def __init__(self, kind: str) -> None:
         super().__init__()
         self._kind = kind
 
-    def train(self, task: Any, train: Any, dev: Any, session: Any) -> Any:
+    def train(self, task: Any, train: Any, dev: Any, options: Any) -> Any:
         if task.hyperparameters["units"] == 3:
             raise {
-                "unpicklable": Unpicklable("no", "luck"),
+                "unpicklable": UnpicklableError("no", "luck"),
                 "runtime": RuntimeError("out of luck\nmore"),
                 "memory": MemoryError("no room"),
                 "user": UserError("disk full"),
             }[self._kind]
-        return super().train(task, train, dev, session)
+        return super().train(task, train, dev, options)
 
 
-def failing(kind: str, settings: Any, workers: int = 1) -> CurveTrainer:
-    return FailingCurves(kind)
+def create_failing(kind: str, name: str, workers: int = 1) -> CurveTrainer:
+    return FailingTrainer(kind)

@@ -1,4 +1,4 @@
-"""Small studies of real trainers with several workers, and what finds and kills a worker."""
+"""Small studies of real trainers with several workers, and functions that find and kill a worker."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def _study(trainer: str, library: str, algorithm: str, trials: int, **arguments:
     return {"trainer": trainer, "tuner": tuner, "budget": {"trials": trials}}
 
 
-#: By name: one that prunes, one that promotes, folds, and groups.
+#: By name: trainers with tuners that prune, promote, or score on folds; fused trains groups.
 STUDIES: dict[str, dict[str, Any]] = {
     "keras": _study("keras", "optuna", "random", 6),
     "keras, hyperband": _study("keras", "keras-tuner", "hyperband", 14),
@@ -33,26 +33,34 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 
 def run(name: str, data: Prepared, folder: Path, workers: int, job_log: JobLog | None = None) -> None:
-    """Run one of STUDIES in ``folder``."""
-    it = STUDIES[name]
+    """Run one of `STUDIES` in `folder`."""
+    entry = STUDIES[name]
     space = folder.parent / "space.yaml"
     space.write_text(SPACE, encoding="utf-8")
     settings = Tuned.model_validate(
-        {"kind": "tuner", "space": str(space), "training": TRAINING, "tuner": it["tuner"], "trainer": it["trainer"]}
+        {
+            "kind": "tuner",
+            "space": str(space),
+            "training": TRAINING,
+            "tuner": entry["tuner"],
+            "trainer": entry["trainer"],
+        }
     )
-    here = study(settings, budget=it["budget"], keep_best=2)
-    runs.run(here, data, settings.files(), "code", folder, job_log or JobLog(), workers)
+    one = study(settings, budget=entry["budget"], keep_best=2)
+    runs.run_study(
+        one, data, files=settings.files(), code="code", folder=folder, job_log=job_log or JobLog(), workers=workers
+    )
 
 
 def workers_of(process: int) -> list[psutil.Process]:
-    """The workers of a process."""
+    """Return the workers of a process."""
     return [
         child for child in psutil.Process(process).children() if "blindtune.training.pool.worker" in child.cmdline()
     ]
 
 
-class KillsOne(JobLog):
-    """Kills a worker while it waits for what the study says of an epoch: the ``number``-th that the study hears of."""
+class WorkerKiller(JobLog):
+    """Kills all workers at the epoch ``number`` that is reported, while one of them waits for the decision."""
 
     def __init__(self, number: int) -> None:
         self._left = number

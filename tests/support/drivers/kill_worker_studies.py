@@ -1,6 +1,6 @@
-"""Kills studies with two workers in the middle and goes on with them; prints what they left, as JSON.
+"""Kills studies with two workers, resumes them, and prints their files as JSON.
 
-``python kill_worker_studies.py FOLDER NAME...``, names of `worker_studies.STUDIES` that need no TensorFlow.
+``python kill_worker_studies.py FOLDER NAME...``, with names of `worker_studies.STUDIES` that need no TensorFlow.
 """
 
 import os
@@ -17,12 +17,12 @@ from support import builders
 from support.killing import child, ended, left, tell
 from support.worker_studies import run, workers_of
 
-#: Seconds after which a worker that has nobody to work for is an orphan.
+#: Seconds after which a worker without a study is an orphan.
 PATIENCE = 20
 
 
-class KillsAll(JobLog):
-    """Writes down who the workers are, and kills this process at a certain epoch."""
+class StudyKiller(JobLog):
+    """Writes the ids of the workers to a file, and kills this process at a certain epoch."""
 
     def __init__(self, number: int, note: Path) -> None:
         self._left = number
@@ -35,15 +35,15 @@ class KillsAll(JobLog):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed(name: str, data: Prepared, root: Path) -> dict[str, Any]:
-    """One study, undisturbed with one worker, and killed at several epochs with two."""
+def kill_study(name: str, data: Prepared, root: Path) -> dict[str, Any]:
+    """Run a study with one worker, and with two workers and kills at several epochs; return what both left."""
     alone, many, note = root / "alone", root / "many", root / "workers"
     root.mkdir()
     assert ended(child(lambda folder: run(name, data, folder, 1), alone))
     found: list[int] = []
     orphans: list[int] = []
     for number in (5, 15, 15):
-        assert not ended(child(lambda folder, at=number: run(name, data, folder, 2, KillsAll(at, note)), many))
+        assert not ended(child(lambda folder, at=number: run(name, data, folder, 2, StudyKiller(at, note)), many))
         pids = [int(pid) for pid in note.read_text().split()]
         found.append(len(pids))
         orphans += [worker.pid for worker in _alive(pids)]
@@ -52,19 +52,19 @@ def killed(name: str, data: Prepared, root: Path) -> dict[str, Any]:
 
 
 def _alive(pids: list[int]) -> list[psutil.Process]:
-    """Those that are still there when they must have ended."""
+    """Return those that are still there when they must have ended."""
     processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
     _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
-    # Nobody need have asked how an orphan ended.
+    # A zombie has ended; its parent is gone.
     return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def main(root: Path, names: list[str]) -> None:
     data = builders.prepare_toy(root, train=200, dev=100).open()
-    # In this process, so that whatever a library imports at its first use is there in every child.
+    # In this process, so that what libraries import at their first use is there in every child.
     (root / "warm").mkdir()
     run(names[0], data, root / "warm" / "study", 1)
-    tell({name: killed(name, data, root / name.replace(", ", "-")) for name in names})
+    tell({name: kill_study(name, data, root / name.replace(", ", "-")) for name in names})
 
 
 if __name__ == "__main__":

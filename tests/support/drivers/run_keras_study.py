@@ -1,6 +1,6 @@
-"""Runs one Keras Tuner study with a Keras trainer: ``python run_keras_study.py TRAINER FOLDER CORES``.
+"""Runs a Keras Tuner study with a Keras trainer: ``python run_keras_study.py TRAINER FOLDER CORES``.
 
-Prints, as JSON, its records, the versions of its card, and the labels that given weights give.
+Prints its records, the versions of its card, and the labels of a model with given weights, as JSON.
 """
 
 import json
@@ -16,7 +16,7 @@ from blindtune.core.job_log import JobLog
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
 from blindtune.records.trial import TrialLog
-from blindtune.study.run import run
+from blindtune.study.run import run_study
 from blindtune.training.base import TrainingTask
 from blindtune.training.registry import create_trainer
 from support.builders import points, prepared, study
@@ -38,7 +38,14 @@ system = Tuned.model_validate(
     }
 )
 data = prepared(folder, train=300, dev=100)
-card = run(study(system, budget={"trials": 3}), data, system.files(), "code", folder / "study", JobLog())
+card = run_study(
+    study(system, budget={"trials": 3}),
+    data,
+    files=system.files(),
+    code="code",
+    folder=folder / "study",
+    job_log=JobLog(),
+)
 
 layers = (conv1d(6, 3), pool1d(2), dropout(0.2), lstm(5, "relu", sequence=True), lstm(4), dense(2))
 task = TrainingTask(Architecture(input_shape=(9, 3), layers=layers), Training(), {}, 1, 2)

@@ -15,7 +15,7 @@ from blindtune.search_space import Space
 from blindtune.study import setup as plans
 from blindtune.training.fused.trainer import FusedTrainer
 from support.builders import build_tuner, check, finished_trial, prepared, tuner
-from support.curve_trainer import CurveTrainer, ManyCurves, Runner
+from support.curve_trainer import CurveTrainer, BatchCurveTrainer, StudyRunner
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*(currentThread|getName).*:DeprecationWarning",
@@ -81,10 +81,10 @@ class Groups:
         self.space = folder / "space.yaml"
         self.space.write_text(SPACE, encoding="utf-8")
 
-    def __call__(self, trainer: Any, system: Tuned, folder: str = "", **changes: Any) -> Runner:
-        runner = Runner(self._data, self._folder / (folder or str(len(list(self._folder.iterdir())))))
+    def __call__(self, trainer: Any, system: Tuned, folder: str = "", **changes: Any) -> StudyRunner:
+        runner = StudyRunner(self._data, self._folder / (folder or str(len(list(self._folder.iterdir())))))
         runner.files = {"space": self.space}
-        self._patch.setattr(plans, "trainer_for", lambda settings, workers: trainer)
+        self._patch.setattr(plans, "create_trainer", lambda settings, workers: trainer)
         runner(system, **({"budget": {"trials": 30}} | changes))
         return runner
 
@@ -101,7 +101,7 @@ def test_groups_of_any_size_and_order_give_the_same_records(run: Groups, name: t
     outcomes = run(CurveTrainer(), system).outcomes()
     assert {outcome["status"] for outcome in outcomes} == {"completed", "invalid"}
     for at_once in (1, 3, 64):
-        trainer = ManyCurves(at_once, seed=at_once)
+        trainer = BatchCurveTrainer(at_once, seed=at_once)
         assert run(trainer, system).outcomes() == outcomes
         groups = trainer.groups
         assert max(groups) <= at_once
@@ -113,7 +113,7 @@ def test_groups_of_any_size_and_order_give_the_same_records(run: Groups, name: t
 @pytest.mark.parametrize("name", ONE_BY_ONE, ids="-".join)
 def test_where_scores_decide_sets_come_one_by_one(run: Groups, name: tuple[str, str]) -> None:
     system, budget = tuned(name, ONE_BY_ONE[name]), {"trials": 12}
-    trainer = ManyCurves(64)
+    trainer = BatchCurveTrainer(64)
     assert run(trainer, system, budget=budget).outcomes() == run(CurveTrainer(), system, budget=budget).outcomes()
     assert set(trainer.groups) == {1}
 
@@ -128,7 +128,7 @@ def test_no_budget_is_overdrawn_nor_left(run: Groups, name: tuple[str, str], bud
         epochs = "epochs: {type: int, low: 1, high: 9}\n"
         run.space.write_text(SPACE + epochs, encoding="utf-8")
     system = tuned(name, {"batch": 5} if name[1] == "tpe" else {})
-    alone, many = (run(trainer, system, budget=budget) for trainer in (CurveTrainer(), ManyCurves(64)))
+    alone, many = (run(trainer, system, budget=budget) for trainer in (CurveTrainer(), BatchCurveTrainer(64)))
     assert many.outcomes() == alone.outcomes()
     spent = sum(max(1, trial.epochs) for trial in many.trials())
     assert spent <= budget.get("epochs", spent) and len(many.trials()) <= budget.get("trials", 99)
@@ -149,7 +149,7 @@ def test_within_seconds_a_group_is_as_large_as_trials_were_fast(run: Groups) -> 
         account.add(trial(number))
     assert account.max_remaining_trials() == 1
     system = tuned(("optuna", "random"), {})
-    trainer = ManyCurves(64)
+    trainer = BatchCurveTrainer(64)
     runner = run(trainer, system, budget={"seconds": 1e-6})
     assert len(runner.trials()) == 1, "the group that is under way is finished, and it was one of one"
 
@@ -158,7 +158,7 @@ class _Killed(BaseException):
     pass
 
 
-class _Dies(ManyCurves):
+class _Dies(BatchCurveTrainer):
     """Dies in the middle of a group, after the first."""
 
     def train_batch(self, jobs: Any, train: Any, dev: Any) -> Any:
@@ -174,11 +174,11 @@ def test_a_kill_costs_at_most_the_group_under_way(run: Groups, name: tuple[str, 
     outcomes = run(CurveTrainer(), system).outcomes()
     with pytest.raises(_Killed):
         run(_Dies(8), system, folder="killed")
-    runner = Runner(run._data, run._folder / "killed")
+    runner = StudyRunner(run._data, run._folder / "killed")
     numbers = [trial.number for trial in runner.trials()]
     assert numbers == list(range(len(numbers))) and 8 <= len(numbers) < 30, "what stands there is whole, and in order"
     for at_once in (64, 3):
-        runner = run(ManyCurves(at_once, seed=9), system, folder="killed")
+        runner = run(BatchCurveTrainer(at_once, seed=9), system, folder="killed")
         assert runner.outcomes() == outcomes
         runner.cut(runner.ends()[10] + 5)
     assert run(CurveTrainer(), system, folder="killed").outcomes() == outcomes
@@ -186,9 +186,9 @@ def test_a_kill_costs_at_most_the_group_under_way(run: Groups, name: tuple[str, 
 
 def test_a_larger_budget_goes_on_in_the_middle_of_a_batch(run: Groups) -> None:
     system = tuned(("optuna", "tpe"), {"batch": 8})
-    whole = run(ManyCurves(64), system, budget={"trials": 29}).outcomes()
-    run(ManyCurves(64), system, folder="grows", budget={"trials": 13})
-    assert run(ManyCurves(3), system, folder="grows", budget={"trials": 29}).outcomes() == whole
+    whole = run(BatchCurveTrainer(64), system, budget={"trials": 29}).outcomes()
+    run(BatchCurveTrainer(64), system, folder="grows", budget={"trials": 13})
+    assert run(BatchCurveTrainer(3), system, folder="grows", budget={"trials": 29}).outcomes() == whole
 
 
 def test_a_batch_changes_the_search_and_belongs_to_tpe(run: Groups) -> None:
@@ -241,7 +241,7 @@ output_activation: {type: choice, options: [linear, softmax]}
 
 
 @pytest.mark.parametrize("name", [("optuna", "random"), ("scikit-learn", "halving-random-search")], ids="-".join)
-@pytest.mark.parametrize("scoring", ["last", "best"])
+@pytest.mark.parametrize("score_epoch", ["last", "best"])
 def test_a_study_with_the_fused_trainer_does_not_depend_on_groups(
     run: Groups, name: tuple[str, str], score_epoch: str
 ) -> None:
@@ -279,5 +279,5 @@ def shape_of(trial: Trial) -> dict[str, Any]:
     """The fields of a record with the types of their values."""
     content = trial.model_dump(mode="json")
     names = {"seconds": sorted(content["seconds"]), "seeds": sorted(content["seeds"]), "epochs": len(content["curve"])}
-    fields = ("status", "parameters", "exceptions", "scored_epoch")
+    fields = ("status", "n_parameters", "exceptions", "scored_epoch")
     return {name: type(value).__name__ for name, value in content.items()} | names | {n: content[n] for n in fields}

@@ -11,7 +11,7 @@ from blindtune.config.training import Training
 from blindtune.datasets.prepared import Prepared
 from blindtune.study import setup as plans
 from support.builders import prepared
-from support.curve_trainer import CurveTrainer, Runner
+from support.curve_trainer import CurveTrainer, StudyRunner
 
 #: Keras Tuner asks for the name of its thread in an old way; Optuna calls two of its arguments experimental.
 pytestmark = pytest.mark.filterwarnings(
@@ -59,8 +59,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 @pytest.fixture
-def runner(data: Prepared, tmp_path: Path) -> Runner:
-    made = Runner(data, tmp_path / "study")
+def runner(data: Prepared, tmp_path: Path) -> StudyRunner:
+    made = StudyRunner(data, tmp_path / "study")
     made.files = {"space": tmp_path / "space.yaml"}
     made.files["space"].write_text(HALF_INVALID, encoding="utf-8")
     return made
@@ -69,7 +69,7 @@ def runner(data: Prepared, tmp_path: Path) -> Runner:
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> CurveTrainer:
     made = CurveTrainer()
-    monkeypatch.setattr(plans, "trainer_for", lambda settings, workers: made)
+    monkeypatch.setattr(plans, "create_trainer", lambda settings, workers: made)
     return made
 
 
@@ -80,7 +80,7 @@ def count_for(tuner: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("tuner", SEARCHES, ids=name_of)
 def test_half_of_the_sets_invalid_the_whole_budget_is_spent(
-    runner: Runner, trainer: CurveTrainer, tuner: dict[str, Any]
+    runner: StudyRunner, trainer: CurveTrainer, tuner: dict[str, Any]
 ) -> None:
     count = count_for(tuner)
     card = runner(tuned(tuner), budget={"trials": count})
@@ -93,7 +93,7 @@ def test_half_of_the_sets_invalid_the_whole_budget_is_spent(
 @pytest.mark.parametrize("budget", [{"epochs": 60}, {"trials": 12, "epochs": 200}, {"trials": 99, "seconds": 1000.0}])
 @pytest.mark.parametrize("tuner", [HYPERBAND, SEARCHES[6]], ids=name_of)
 def test_every_kind_of_budget_ends_at_its_first_limit(
-    runner: Runner, trainer: CurveTrainer, tuner: dict[str, Any], budget: dict[str, Any]
+    runner: StudyRunner, trainer: CurveTrainer, tuner: dict[str, Any], budget: dict[str, Any]
 ) -> None:
     runner(tuned(tuner), budget=budget)
     trials = runner.trials()
@@ -105,7 +105,7 @@ def test_every_kind_of_budget_ends_at_its_first_limit(
         assert spent > budget["epochs"] - EPOCHS
 
 
-def test_hyperband_continues_what_it_promotes(runner: Runner, trainer: CurveTrainer) -> None:
+def test_hyperband_continues_what_it_promotes(runner: StudyRunner, trainer: CurveTrainer) -> None:
     runner.files["space"].write_text(HALF_INVALID.replace("low: 0, high: 1}", "low: 1, high: 9}"), encoding="utf-8")
     card = runner(tuned(HYPERBAND | {"hyperband_iterations": 1}), budget={"trials": 99})
     trials = runner.trials()
@@ -124,7 +124,9 @@ def test_hyperband_continues_what_it_promotes(runner: Runner, trainer: CurveTrai
 @pytest.mark.parametrize(
     "tuner", [HYPERBAND, *({"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": p}} for p in PRUNERS)]
 )
-def test_a_study_killed_anywhere_ends_the_same(runner: Runner, trainer: CurveTrainer, tuner: dict[str, Any]) -> None:
+def test_a_study_killed_anywhere_ends_the_same(
+    runner: StudyRunner, trainer: CurveTrainer, tuner: dict[str, Any]
+) -> None:
     system, budget = tuned(tuner), {"trials": 30}
     card, outcomes, log, ends = runner(system, budget=budget), runner.outcomes(), runner.log(), runner.ends()
     pruned = {record["status"] for record in outcomes} >= {"pruned"}
@@ -138,7 +140,7 @@ def test_a_study_killed_anywhere_ends_the_same(runner: Runner, trainer: CurveTra
         assert runner.log()[:kept] == log[:kept], "what was recorded stands as it was"
 
 
-def test_pruned_trials_are_recorded_with_their_reason(runner: Runner, trainer: CurveTrainer) -> None:
+def test_pruned_trials_are_recorded_with_their_reason(runner: StudyRunner, trainer: CurveTrainer) -> None:
     tuner = {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}}
     runner(tuned(tuner), budget={"trials": 40})
     pruned = [trial for trial in runner.trials() if trial.status == "pruned"]
@@ -146,7 +148,7 @@ def test_pruned_trials_are_recorded_with_their_reason(runner: Runner, trainer: C
     assert {trial.epochs for trial in pruned} == {1, 3} and all(trial.score is None for trial in pruned)
 
 
-def test_a_real_hyperband_study_killed_anywhere_ends_the_same(runner: Runner) -> None:
+def test_a_real_hyperband_study_killed_anywhere_ends_the_same(runner: StudyRunner) -> None:
     """The real thing, small: rounds of 1, 2 and 4 epochs in PyTorch, with the states of promoted trials or without."""
     runner.files["space"].write_text(
         "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 2, high: 9, repeat: layers}\n"

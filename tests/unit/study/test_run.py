@@ -19,7 +19,7 @@ from blindtune.study import setup as plans
 from blindtune.training.base import Outcome
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support.builders import prepare_toy, prepared
-from support.curve_trainer import KNN, Runner
+from support.curve_trainer import KNN, StudyRunner
 
 #: Keras Tuner asks for the name of its thread in an old way, at every call.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning")
@@ -31,11 +31,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 @pytest.fixture
-def runner(data: Prepared, tmp_path: Path) -> Runner:
-    return Runner(data, tmp_path / "study")
+def runner(data: Prepared, tmp_path: Path) -> StudyRunner:
+    return StudyRunner(data, tmp_path / "study")
 
 
-def test_a_list_of_candidates_is_a_study(runner: Runner) -> None:
+def test_a_list_of_candidates_is_a_study(runner: StudyRunner) -> None:
     card = runner()
     records = runner.outcomes()
     assert [record["hyperparameters"] for record in records] == [{"neighbours": k} for k in KNN.n_neighbors]
@@ -48,16 +48,16 @@ def test_a_list_of_candidates_is_a_study(runner: Runner) -> None:
     assert any("goes on" in line for line in runner.said) is False
 
 
-def test_a_finished_study_runs_nothing_again(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_study_runs_nothing_again(runner: StudyRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     first = runner()
     log = runner.log()
-    monkeypatch.setattr(search.Search, "_try", None)
+    monkeypatch.setattr(search.Search, "_train_and_record", None)
     again = runner()
     assert runner.log() == log
     assert again == first
 
 
-def test_a_study_killed_anywhere_ends_the_same(runner: Runner) -> None:
+def test_a_study_killed_anywhere_ends_the_same(runner: StudyRunner) -> None:
     card, outcomes, log = runner(), runner.outcomes(), runner.log()
     ends = [place + 1 for place, byte in enumerate(log) if byte == ord("\n")]
     for cut in [0, *ends, 1, ends[0] - 1, ends[0] + 1, ends[1] + 200, ends[-1] - 1]:
@@ -72,13 +72,13 @@ def test_a_study_killed_anywhere_ends_the_same(runner: Runner) -> None:
             assert any("unfinished last record was set aside" in line for line in runner.said)
 
 
-def test_a_raised_budget_goes_on_and_a_lowered_one_uses_the_first(runner: Runner, monkeypatch: Any) -> None:
+def test_a_raised_budget_goes_on_and_a_lowered_one_uses_the_first(runner: StudyRunner, monkeypatch: Any) -> None:
     system = cheap_tuner(monkeypatch)
     runner(system, budget={"trials": 3})
     first = runner.log()
     raised = runner(system, budget={"trials": 6})
     assert raised.spent.trials == 6 and runner.log().startswith(first)
-    fresh = Runner(runner.data, runner.folder.with_name("fresh"))
+    fresh = StudyRunner(runner.data, runner.folder.with_name("fresh"))
     fresh.files = runner.files
     straight = fresh(system, budget={"trials": 6})
     assert fresh.outcomes() == runner.outcomes()
@@ -121,7 +121,7 @@ def cheap_tuner(
     monkeypatch: pytest.MonkeyPatch, fail: Callable[[dict[str, Any]], Exception | None] = lambda values: None
 ) -> Tuned:
     """Keras Tuner with a trainer that costs nothing."""
-    monkeypatch.setattr(plans, "trainer_for", lambda settings, workers: FakeTrainer(fail))
+    monkeypatch.setattr(plans, "create_trainer", lambda settings, workers: FakeTrainer(fail))
     return tuned()
 
 
@@ -132,14 +132,14 @@ def tuned(**changes: Any) -> Tuned:
 
 
 @pytest.fixture(autouse=True)
-def space(runner: Runner, tmp_path: Path) -> Path:
+def space(runner: StudyRunner, tmp_path: Path) -> Path:
     path = tmp_path / "space.yaml"
     path.write_text("layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 0, high: 9, repeat: layers}\n")
     runner.files = {"space": path}
     return path
 
 
-def test_another_setting_begins_anew_and_moves_the_old_aside(runner: Runner) -> None:
+def test_another_setting_begins_anew_and_moves_the_old_aside(runner: StudyRunner) -> None:
     runner()
     old = runner.log()
     runner(Knn(kind="knn", n_neighbors=[1, 3]))
@@ -149,7 +149,7 @@ def test_another_setting_begins_anew_and_moves_the_old_aside(runner: Runner) -> 
     assert any(str(aside) in line and "changed" in line for line in runner.said)
 
 
-def test_the_earlier_setting_finds_its_records_again(runner: Runner) -> None:
+def test_the_earlier_setting_finds_its_records_again(runner: StudyRunner) -> None:
     first = runner()
     old = runner.log()
     runner(Knn(kind="knn", n_neighbors=[1, 3]))
@@ -161,7 +161,9 @@ def test_the_earlier_setting_finds_its_records_again(runner: Runner) -> None:
     assert (runner.folder.with_name("study.superseded-2") / "trials.jsonl").exists()
 
 
-def test_code_data_files_and_scoring_are_part_of_what_a_study_is(runner: Runner, space: Path, tmp_path: Path) -> None:
+def test_code_data_files_and_scoring_are_part_of_what_a_study_is(
+    runner: StudyRunner, space: Path, tmp_path: Path
+) -> None:
     runner()
     runner(code="other code")
     runner(code="other code", score_epoch="best")
@@ -175,14 +177,14 @@ def test_code_data_files_and_scoring_are_part_of_what_a_study_is(runner: Runner,
     assert len(list(runner.folder.parent.glob("study.superseded-*"))) == 4
 
 
-def test_trials_without_a_protocol_are_never_taken(runner: Runner) -> None:
+def test_trials_without_a_protocol_are_never_taken(runner: StudyRunner) -> None:
     runner()
     (runner.folder / "protocol.json").unlink()
     with pytest.raises(UserError, match=r"holds trials but no protocol\.json"):
         runner()
 
 
-def test_records_of_another_tuner_are_refused(runner: Runner) -> None:
+def test_records_of_another_tuner_are_refused(runner: StudyRunner) -> None:
     runner()
     text = runner.log().decode().replace('"neighbours":3', '"neighbours":4')
     (runner.folder / "trials.jsonl").write_text(text, encoding="utf-8")
@@ -190,7 +192,7 @@ def test_records_of_another_tuner_are_refused(runner: Runner) -> None:
         runner()
 
 
-def test_a_score_changed_by_hand_is_found(runner: Runner) -> None:
+def test_a_score_changed_by_hand_is_found(runner: StudyRunner) -> None:
     card = runner()
     lines = [json.loads(line) for line in runner.log().decode().splitlines()]
     lines[(int(str(card.trial)) + 1) % 4]["score"] = 0.0
@@ -199,7 +201,7 @@ def test_a_score_changed_by_hand_is_found(runner: Runner) -> None:
         runner()
 
 
-def test_an_invalid_set_is_recorded_and_the_search_goes_on(runner: Runner, monkeypatch: Any) -> None:
+def test_an_invalid_set_is_recorded_and_the_search_goes_on(runner: StudyRunner, monkeypatch: Any) -> None:
     card = runner(cheap_tuner(monkeypatch), budget={"trials": 30})
     records = runner.outcomes()
     wrong = [record for record in records if record["status"] == "invalid"]
@@ -222,7 +224,7 @@ def test_an_invalid_set_is_recorded_and_the_search_goes_on(runner: Runner, monke
     ],
 )
 def test_whatever_goes_wrong_with_a_set_becomes_its_record(
-    runner: Runner, monkeypatch: Any, error: Exception, status: str, reason: str
+    runner: StudyRunner, monkeypatch: Any, error: Exception, status: str, reason: str
 ) -> None:
     card = runner(
         cheap_tuner(monkeypatch, lambda values: error if values["layers"] == 2 else None), budget={"trials": 12}
@@ -240,7 +242,7 @@ def test_whatever_goes_wrong_with_a_set_becomes_its_record(
 
 
 def test_a_setting_that_training_refuses_is_invalid_with_a_plain_reason(
-    runner: Runner, space: Path, monkeypatch: Any
+    runner: StudyRunner, space: Path, monkeypatch: Any
 ) -> None:
     space.write_text(
         "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 4, high: 9}\n"
@@ -252,7 +254,7 @@ def test_a_setting_that_training_refuses_is_invalid_with_a_plain_reason(
     assert any(reason.startswith("batch_size: ") and "(got 0)" in reason for reason in reasons)
 
 
-def test_memory_and_disk_end_a_study_instead(runner: Runner, space: Path, monkeypatch: Any) -> None:
+def test_memory_and_disk_end_a_study_instead(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
     space.write_text(space.read_text().replace("low: 0", "low: 1"))
     for error in (MemoryError(), UserError("disk full")):
         with pytest.raises(type(error)):
@@ -260,7 +262,7 @@ def test_memory_and_disk_end_a_study_instead(runner: Runner, space: Path, monkey
     assert runner.outcomes() == []
 
 
-def test_nothing_but_invalid_sets_ends_in_a_message(runner: Runner, space: Path, monkeypatch: Any) -> None:
+def test_nothing_but_invalid_sets_ends_in_a_message(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
     space.write_text("layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: -9, high: 0}\n")
     with pytest.raises(UserError, match=r"none of its 4 trials completed \(invalid: layer 1 \(dense\): .* units\)"):
         runner(cheap_tuner(monkeypatch), budget={"trials": 4})
@@ -268,14 +270,14 @@ def test_nothing_but_invalid_sets_ends_in_a_message(runner: Runner, space: Path,
     assert not (runner.folder / "card.json").exists()
 
 
-def test_a_tiny_space_is_exhausted_before_its_budget(runner: Runner, space: Path, monkeypatch: Any) -> None:
+def test_a_tiny_space_is_exhausted_before_its_budget(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
     space.write_text("layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: 4, high: 5}\n")
     card = runner(cheap_tuner(monkeypatch), budget={"trials": 50})
     assert card.exhausted and card.spent.trials == len(runner.outcomes()) <= 2
     assert card.budget == Budget(trials=50)
 
 
-def test_only_the_weights_of_the_best_are_kept(runner: Runner, monkeypatch: Any) -> None:
+def test_only_the_weights_of_the_best_are_kept(runner: StudyRunner, monkeypatch: Any) -> None:
     system = cheap_tuner(monkeypatch)
     card = runner(system, budget={"trials": 8}, keep_best=3)
     names = sorted(path.name for path in (runner.folder / "weights").iterdir())
@@ -289,7 +291,7 @@ def test_only_the_weights_of_the_best_are_kept(runner: Runner, monkeypatch: Any)
     assert (runner.folder / str(card.weights)).exists()
 
 
-def test_keeping_fewer_removes_the_rest_and_a_kill_leaves_no_orphan(runner: Runner, monkeypatch: Any) -> None:
+def test_keeping_fewer_removes_the_rest_and_a_kill_leaves_no_orphan(runner: StudyRunner, monkeypatch: Any) -> None:
     system = cheap_tuner(monkeypatch)
     card = runner(system, budget={"trials": 8}, keep_best=3)
     (runner.folder / "weights" / "00099.safetensors").touch()
@@ -297,16 +299,16 @@ def test_keeping_fewer_removes_the_rest_and_a_kill_leaves_no_orphan(runner: Runn
     assert [path.name for path in (runner.folder / "weights").iterdir()] == [f"{card.trial:05d}.safetensors"]
 
 
-def test_seeds_follow_content_not_the_order(runner: Runner) -> None:
+def test_seeds_follow_content_not_the_order(runner: StudyRunner) -> None:
     runner()
     seeds = {str(record["hyperparameters"]): record["seeds"] for record in runner.outcomes()}
-    other = Runner(runner.data, runner.folder.with_name("other"))
+    other = StudyRunner(runner.data, runner.folder.with_name("other"))
     other(Knn(kind="knn", n_neighbors=[25, 1]))
     for record in other.outcomes():
         assert record["seeds"] == seeds[str(record["hyperparameters"])]
 
 
-def test_an_estimate_sees_train_and_dev_each_by_itself(runner: Runner) -> None:
+def test_an_estimate_sees_train_and_dev_each_by_itself(runner: StudyRunner) -> None:
     loop = ClosedLoop(n_neighbors=3, n_estimators=5)
     card = runner(Bayes(kind="bayes", train=loop, dev=loop, eval=loop))
     assert set(card.estimates) == {"train", "dev"}
@@ -315,7 +317,7 @@ def test_an_estimate_sees_train_and_dev_each_by_itself(runner: Runner) -> None:
     assert runner(Bayes(kind="bayes", train=loop, dev=loop, eval=loop)).frozen_sha256() == card.frozen_sha256()
 
 
-def test_a_forest_is_a_study_too(runner: Runner) -> None:
+def test_a_forest_is_a_study_too(runner: StudyRunner) -> None:
     system = RandomForest(kind="random_forest", n_estimators=[5], max_depth=[2, 0])
     card = runner(system)
     assert card.spent.trials == 2
@@ -325,7 +327,7 @@ def test_a_forest_is_a_study_too(runner: Runner) -> None:
 
 def test_a_keras_study_resumes_to_the_same_model(data: Prepared, tmp_path: Path, space: Path) -> None:
     """The real thing, small: three trials of two epochs."""
-    one = Runner(data, tmp_path / "one")
+    one = StudyRunner(data, tmp_path / "one")
     one.files = {"space": space}
     card, outcomes = one(tuned(), budget={"trials": 3}), one.outcomes()
     assert card.weights and (one.folder / card.weights).exists()
@@ -337,14 +339,14 @@ def test_a_keras_study_resumes_to_the_same_model(data: Prepared, tmp_path: Path,
 def test_a_manual_study_rebuilds_to_the_same_model(data: Prepared, tmp_path: Path) -> None:
     path = tmp_path / "model.yaml"
     path.write_text("layers: [{kind: dense, units: 4, activation: relu}]\ntraining: {epochs: 2, batch_size: 20}\n")
-    one = Runner(data, tmp_path / "one")
+    one = StudyRunner(data, tmp_path / "one")
     one.files = {"model": path}
     card = one(Manual(kind="manual", model=str(path)))
-    assert (card.kind, card.parameters, card.spent.trials) == ("manual", 2 * 4 + 4 + 4 * 2 + 2, 1)
+    assert (card.kind, card.n_parameters, card.spent.trials) == ("manual", 2 * 4 + 4 + 4 * 2 + 2, 1)
     assert one(Manual(kind="manual", model=str(path))) == card
 
 
-def test_a_card_changed_by_hand_is_refused(runner: Runner) -> None:
+def test_a_card_changed_by_hand_is_refused(runner: StudyRunner) -> None:
     runner()
     path = runner.folder / "card.json"
     good = json.loads(path.read_text(encoding="utf-8"))
@@ -360,7 +362,7 @@ def test_a_card_changed_by_hand_is_refused(runner: Runner) -> None:
         read_card(path)
 
 
-def test_a_frozen_model_is_told_by_what_it_predicts_with(runner: Runner) -> None:
+def test_a_frozen_model_is_told_by_what_it_predicts_with(runner: StudyRunner) -> None:
     card = runner()
     frozen = card.frozen_sha256()
     identity = {
@@ -386,5 +388,5 @@ def test_a_frozen_model_is_told_by_what_it_predicts_with(runner: Runner) -> None
 def test_the_sealed_half_is_not_needed(tmp_path: Path) -> None:
     places = prepare_toy(tmp_path)
     places.seal.parent.rename(tmp_path / "elsewhere")
-    runner = Runner(places.open(), tmp_path / "study")
+    runner = StudyRunner(places.open(), tmp_path / "study")
     assert runner().trial is not None

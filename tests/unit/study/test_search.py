@@ -14,15 +14,17 @@ from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.datasets.prepared import Prepared
 from blindtune.models import mlp
-from blindtune.records.trial import Trial, TrialLog, best
+from blindtune.records.trial import Trial, TrialLog, find_best
 from blindtune.search_space import Hyperparameters
 from blindtune.study.checkpoints import WeightStore
-from blindtune.study.search import Listener, Search, line
+from blindtune.study.context import StudyContext
+from blindtune.study.search import Search, SearchCallbacks, describe_last_trial
 from blindtune.study.setup import SearchSetup
 from blindtune.training.base import EpochMetrics, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from blindtune.tuners.base import FixedListTuner, Fold, Proposal, Tuner
-from support.builders import prepared
+from support.builders import prepared, study
+from support.curve_trainer import KNN
 
 
 @pytest.fixture(scope="module")
@@ -68,23 +70,24 @@ def searched(
     folder: Path,
     tuner: Tuner,
     budget: Budget | None = None,
-    keep: int = 1,
-    listener: Listener | None = None,
+    keep_best: int = 1,
+    callbacks: SearchCallbacks | None = None,
 ) -> Search:
-    plan = SearchSetup(tuner, PyTorchTrainer(), task, budget or Budget(trials=99), resumes_trials=True)
-    log, weights = TrialLog(folder / "trials.jsonl"), WeightStore(folder, keep)
-    search = Search("test/toy/it/42", 42, "last", data, plan, log, weights, listener or Listener())
+    setup = SearchSetup(tuner, PyTorchTrainer(), task, budget or Budget(trials=99), resumes_trials=True)
+    log, weights = TrialLog(folder / "trials.jsonl"), WeightStore(folder, keep_best)
+    context = StudyContext(study=study(KNN), data=data, folder=folder)
+    search = Search(context, setup, log, weights, callbacks)
     search.run()
     return search
 
 
 def outcomes(search: Search) -> list[dict[str, object]]:
-    return [trial.reproducible_fields() for trial in search.recorded]
+    return [trial.reproducible_fields() for trial in search.trials]
 
 
 def test_a_promoted_trial_goes_on_where_its_parent_stopped(data: Prepared, tmp_path: Path) -> None:
     tuner = Halving()
-    trials = searched(data, tmp_path, tuner).recorded
+    trials = searched(data, tmp_path, tuner).trials
     assert [(trial.parent, trial.trained_before, trial.epochs) for trial in trials[:3]] == [(None, 0, 1)] * 3
     assert [(trial.trained_before, trial.epochs) for trial in trials[3:]] == [(1, 1), (2, 2)]
     assert (trials[4].parent, trials[4].scored_epoch) == (3, 4)
@@ -116,27 +119,27 @@ def test_a_search_cut_anywhere_ends_the_same(data: Prepared, tmp_path: Path, sta
 
 def test_a_promoted_trial_is_trained_again_after_its_ancestors(data: Prepared, tmp_path: Path) -> None:
     search = searched(data, tmp_path, Halving())
-    WeightStore(tmp_path, 1).drop_states()
+    WeightStore(tmp_path, 1).remove_states()
     assert not (tmp_path / "states").exists()
-    last = search.recorded[4]
-    assert search.trained_again(last).curve == last.curve
+    last = search.trials[4]
+    assert search.retrainer.train_again(last).curve == last.curve
     wrong = last.model_copy(update={"weights_sha256": "0"})
     with pytest.raises(UserError, match="trial 4, trained again, gives other weights"):
-        search.trained_again(wrong)
+        search.retrainer.train_again(wrong)
 
 
 def test_a_budget_in_epochs_is_never_overdrawn(data: Prepared, tmp_path: Path) -> None:
     for limit, trials in ((3, 3), (4, 4), (5, 4), (6, 5)):
         search = searched(data, tmp_path / str(limit), Halving(), Budget(epochs=limit))
-        assert len(search.recorded) == trials, "promotion costs only what it adds"
-        assert sum(trial.epochs for trial in search.recorded) <= limit
+        assert len(search.trials) == trials, "promotion costs only what it adds"
+        assert sum(trial.epochs for trial in search.trials) <= limit
 
 
 def test_a_budget_in_seconds_ends_the_search_and_counts_earlier_sessions(data: Prepared, tmp_path: Path) -> None:
     sets: Any = [{"layers": 1, "units": units} for units in range(2, 40)]
     first = searched(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6))
-    assert len(first.recorded) == 1, "the trial that is under way is finished"
-    assert len(searched(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6)).recorded) == 1
+    assert len(first.trials) == 1, "the trial that is under way is finished"
+    assert len(searched(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6)).trials) == 1
 
 
 class Prunes(FixedListTuner):
@@ -159,13 +162,13 @@ class Prunes(FixedListTuner):
 
 def test_a_pruned_trial_has_no_score_and_its_epochs_count(data: Prepared, tmp_path: Path) -> None:
     search = searched(data, tmp_path, Prunes(), keep_best=3)
-    assert [(t.status, t.reason, t.epochs) for t in search.recorded] == [
+    assert [(t.status, t.reason, t.epochs) for t in search.trials] == [
         ("completed", None, 4),
         ("pruned", "too wide", 2),
         ("pruned", "too wide", 2),
     ]
-    assert [trial.score is None for trial in search.recorded] == [False, True, True]
-    assert best(search.recorded) == search.recorded[0]
+    assert [trial.score is None for trial in search.trials] == [False, True, True]
+    assert find_best(search.trials) == search.trials[0]
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["00000.safetensors"]
     again = Prunes()
     searched(data, tmp_path, again)
@@ -191,14 +194,14 @@ class Folds(Tuner):
 
 def test_a_fold_is_scored_within_train_and_never_chosen(data: Prepared, tmp_path: Path) -> None:
     search = searched(data, tmp_path, Folds(len(data.train.y)), keep_best=9)
-    trials = search.recorded
+    trials = search.trials
     assert [trial.fold for trial in trials] == [0, 1, None]
     half = len(data.train.y) // 2
     assert all((float(str(trial.score)) * half).is_integer() for trial in trials[:2])
-    chosen = best([*trials[:2], trials[2].model_copy(update={"score": 1.0})])
+    chosen = find_best([*trials[:2], trials[2].model_copy(update={"score": 1.0})])
     assert chosen is not None and chosen.number == 2
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["00002.safetensors"]
-    assert "error on fold 2" in line(trials[:2]) and "dev error" in line(trials)
+    assert "error on fold 2" in describe_last_trial(trials[:2]) and "dev error" in describe_last_trial(trials)
     lines = (tmp_path / "trials.jsonl").read_text(encoding="utf-8").splitlines()
     content = json.loads(lines[1]) | {"fold": 0}
     (tmp_path / "trials.jsonl").write_text(f"{lines[0]}\n{json.dumps(content)}\n", encoding="utf-8")
@@ -214,5 +217,5 @@ def test_a_listener_hears_every_epoch_and_every_trial(data: Prepared, tmp_path: 
         epochs.append((trial, number))
 
     hears: Callable[[list[Trial]], None] = lambda found: trials.append(len(found))  # noqa: E731
-    searched(data, tmp_path, Halving(), listener=Listener(epoch, hears))
+    searched(data, tmp_path, Halving(), callbacks=SearchCallbacks(epoch, hears))
     assert epochs == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 3), (4, 4)] and trials == [1, 2, 3, 4, 5]

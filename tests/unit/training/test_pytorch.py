@@ -1,4 +1,4 @@
-"""The PyTorch trainer: on a processor the plain loop, bit by bit; what it keeps on a device."""
+"""The PyTorch trainer: on a CPU it is the plain loop, bit by bit; a device keeps the splits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +16,14 @@ from blindtune.models import mlp
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from support.builders import points
+from support.training_tasks import create_task, train_task
+
+pytestmark = pytest.mark.slow
+
 
 TRAIN, DEV = Split(*points(230, 0)), Split(*points(100, 1))
+
+
 VALUES: dict[str, Any] = {
     "layers": 2,
     "units": 9,
@@ -25,13 +31,15 @@ VALUES: dict[str, Any] = {
     "dropout_rate": 0.3,
     "output_activation": "linear",
 }
+
+
 TASK = TrainingTask(
     mlp.build_architecture(VALUES, (2,), 2), Training(epochs=3, batch_size=50, learning_rate=0.02), VALUES, 7, 2
 )
 
 
-def plain_loop() -> Mapping[str, Tensor]:
-    """What the trainer does with `TASK` on a processor, written with PyTorch alone."""
+def run_plain_loop() -> Mapping[str, Tensor]:
+    """Do what the trainer does with `TASK` on a CPU, with PyTorch alone; return the weights."""
     torch.manual_seed(TASK.seed)
     first, second, output = nn.Linear(2, 9), nn.Linear(9, 9), nn.Linear(9, 2)
     model = nn.Sequential(first, nn.Tanh(), nn.Dropout(0.3), second, nn.Tanh(), nn.Dropout(0.3), output)
@@ -46,11 +54,12 @@ def plain_loop() -> Mapping[str, Tensor]:
     return model.state_dict()
 
 
-def test_on_a_processor_it_is_the_plain_loop_bit_by_bit() -> None:
+def test_train_on_cpu_is_the_plain_loop() -> None:
+    """On a CPU, weights and random state are those of the plain loop, bit by bit."""
     trainer = PyTorchTrainer()
     trainer.device = torch.device("cpu")
     outcome = trainer.train(TASK, TRAIN, DEV, TrainingOptions("last", Stopwatch(), keep_state=True))
-    expected = plain_loop()
+    expected = run_plain_loop()
     assert outcome.weights.keys() == expected.keys()
     for name, array in outcome.weights.items():
         np.testing.assert_array_equal(array, expected[name].numpy())
@@ -60,21 +69,34 @@ def test_on_a_processor_it_is_the_plain_loop_bit_by_bit() -> None:
     assert set(trainer.versions()) == {"torch"} and "random_cuda" not in outcome.state.arrays
 
 
-def test_a_device_keeps_the_splits_that_it_was_given_last() -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+def test_train_every_optimizer_lowers_every_loss(optimizer: str, loss: str) -> None:
+    """Every optimizer lowers every loss."""
+    from blindtune.training.pytorch import PyTorchTrainer
+
+    rate = 0.5 if optimizer == "sgd" else 0.02
+    outcome = train_task(PyTorchTrainer(), create_task(optimizer=optimizer, loss=loss, learning_rate=rate, epochs=5))
+    assert outcome.status == "completed" and outcome.curve[-1].train_loss < outcome.curve[0].train_loss
+
+
+def test_to_device_keeps_the_last_two_splits() -> None:
+    """A device keeps the two splits that it was given last."""
     trainer = PyTorchTrainer()
     trainer.device = torch.device("meta")
-    train, dev = trainer._placed(TRAIN), trainer._placed(DEV)
+    train, dev = trainer._to_device(TRAIN), trainer._to_device(DEV)
     assert train.y.device.type == dev.y.device.type == "meta"
-    assert trainer._placed(TRAIN) is train and trainer._placed(DEV) is dev
+    assert trainer._to_device(TRAIN) is train and trainer._to_device(DEV) is dev
     fold = Split(TRAIN.x[:9], TRAIN.y[:9])
-    assert trainer._placed(fold) is not train and trainer._placed(DEV) is dev
-    assert trainer._placed(TRAIN) is not train, "no more than two"
+    assert trainer._to_device(fold) is not train and trainer._to_device(DEV) is dev
+    assert trainer._to_device(TRAIN) is not train, "no more than two"
 
 
 @pytest.mark.parametrize("name", ["pytorch", "fused"])
-def test_small_numbers_are_as_before_when_a_training_has_ended(name: str) -> None:
+def test_flush_denormals_ends_with_the_training(name: str) -> None:
+    """Denormal numbers are as before when a training has ended."""
     from blindtune.training.fused.trainer import FusedTrainer
 
-    it = {"pytorch": PyTorchTrainer, "fused": FusedTrainer}[name]()
-    it.train(TASK, TRAIN, DEV, TrainingOptions("last"))
+    trainer = {"pytorch": PyTorchTrainer, "fused": FusedTrainer}[name]()
+    trainer.train(TASK, TRAIN, DEV, TrainingOptions("last"))
     assert np.float32(1e-30) * np.float32(1e-10) > 0 and torch.tensor(1e-30) * 1e-10 > 0

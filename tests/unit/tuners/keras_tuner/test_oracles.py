@@ -10,7 +10,7 @@ from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Proposal, Tuner
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support.builders import build_tuner, check, finished_trial
-from support.curve_trainer import curve_of
+from support.curve_trainer import curve_error
 
 #: Keras Tuner reads the name of its thread in an old way; a Gaussian process cut short does not converge.
 pytestmark = pytest.mark.filterwarnings(
@@ -36,7 +36,7 @@ def invalid(values: Hyperparameters) -> bool:
 
 def make_record(proposal: Proposal, fail: Any = lambda values: False) -> Any:
     values = proposal.hyperparameters
-    score = None if fail(values) else curve_of(values, proposal.epochs or 1)
+    score = None if fail(values) else curve_error(values, proposal.epochs or 1)
     return finished_trial(score, hyperparameters=values, parent=proposal.parent)
 
 

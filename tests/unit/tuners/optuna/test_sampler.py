@@ -13,7 +13,7 @@ from blindtune.tuners.optuna.config import OptunaConfig
 from blindtune.tuners.optuna.pruners import PrunerConfig
 from blindtune.tuners.optuna.sampler import create_sampler, suggest
 from support.builders import build_tuner, check, finished_trial
-from support.curve_trainer import curve_of
+from support.curve_trainer import curve_error
 
 #: Optuna calls two of its arguments experimental.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -52,10 +52,10 @@ def train(tuner: Tuner, proposal: Proposal) -> Any:
         return finished_trial(None, curve=[], hyperparameters=values)
     curve: list[float] = []
     for epoch in range(1, EPOCHS + 1):
-        curve.append(curve_of(values, epoch))
+        curve.append(curve_error(values, epoch))
         if tuner.report(epoch, curve[-1]) and epoch < EPOCHS:
-            return finished_trial(None, status="pruned", curve=curve, parameters=10, hyperparameters=values)
-    return finished_trial(curve[-1], curve=curve, parameters=10, hyperparameters=values)
+            return finished_trial(None, status="pruned", curve=curve, n_parameters=10, hyperparameters=values)
+    return finished_trial(curve[-1], curve=curve, n_parameters=10, hyperparameters=values)
 
 
 def search(tuner: Tuner, count: int) -> Iterator[Any]:
@@ -80,10 +80,10 @@ def plain_study(algorithm: str, pruner: Any, count: int) -> Any:
         if invalid(values):
             return 1.0
         for epoch in range(1, EPOCHS + 1):
-            trial.report(curve_of(values, epoch), epoch)
+            trial.report(curve_error(values, epoch), epoch)
             if trial.should_prune() and epoch < EPOCHS:
                 raise optuna.TrialPruned
-        return curve_of(values, EPOCHS)
+        return curve_error(values, EPOCHS)
 
     study = optuna.create_study(
         study_name="blindtune", sampler=create_sampler(make_config(algorithm), SPACE, 42), pruner=pruner
@@ -198,7 +198,7 @@ def test_tell_passes_both_objectives(algorithm: str) -> None:
         if number % 3 == 0:
             tuner.tell(finished_trial(None))
         else:
-            tuner.tell(finished_trial(0.1 * number, parameters=100 - number))
+            tuner.tell(finished_trial(0.1 * number, n_parameters=100 - number))
             assert tuner.report(1, 0.5) is None
         expected.append([1.0, 99] if number % 3 == 0 else [0.1 * number, 100 - number])
         assert proposal is not None
@@ -212,9 +212,9 @@ def test_small_failed_network_is_not_optimal() -> None:
     """A failed network is not Pareto-optimal because it is small."""
     tuner: Any = build_tuner(make_config("tpe", objectives=BOTH), SPACE, 3)
     for record in (
-        finished_trial(0.5, parameters=1000),
-        finished_trial(None, status="diverged", parameters=1),
-        finished_trial(0.4, parameters=900),
+        finished_trial(0.5, n_parameters=1000),
+        finished_trial(None, status="diverged", n_parameters=1),
+        finished_trial(0.4, n_parameters=900),
     ):
         tuner.ask()
         tuner.tell(record)
@@ -233,7 +233,7 @@ def test_second_objective_steers() -> None:
             assert proposal is not None
             values = proposal.hyperparameters
             made.append(values)
-            tuner.tell(finished_trial(0.3, parameters=500 + weight * int(values["units"])))
+            tuner.tell(finished_trial(0.3, n_parameters=500 + weight * int(values["units"])))
         return made
 
     fewer, more = run(1), run(-1)

@@ -98,7 +98,7 @@ def network_trainers() -> list[str]:
 
 def describe_trainers() -> str:
     """Return the description of the config key ``trainer``: every value and what it means."""
-    return "; ".join(f"{name}: {TRAINERS[name].description}" for name in network_trainers())
+    return "; ".join(f"{name}: {TRAINERS[name].description}".removesuffix(": ") for name in network_trainers())
 
 
 def create_trainer(name: str, workers: int = 1) -> "Trainer":
@@ -132,7 +132,7 @@ def check_family(name: str, family: str) -> None:
     """
     families = TRAINERS[name].families
     if families is not None and family not in families:
-        known = f"family {families[0]}" if len(families) == 1 else f"families {', '.join(families)}"
+        known = _list_names("family", "families", families)
         raise ValueError(f"trainer: {name} trains the {known} alone, not {family}; use keras or pytorch")
 
 
@@ -150,8 +150,8 @@ def check_layers(name: str, layers: "Sequence[AnyLayer]") -> None:
     for number, layer in enumerate(layers, 1):
         if kinds is not None and layer.kind not in kinds:
             raise ValueError(
-                f"trainer: {name} trains layers of the kinds {', '.join(kinds)} alone, not {layer.kind} (layer "
-                f"{number} of the model); use keras or pytorch"
+                f"trainer: {name} trains layers of the {_list_names('kind', 'kinds', kinds)} alone, not {layer.kind} "
+                f"(layer {number} of the model); use keras or pytorch"
             )
 
 
@@ -166,6 +166,10 @@ def check_random_crops(name: str) -> None:
     """
     if not TRAINERS[name].random_crops:
         raise ValueError(f"trainer: {name} takes whole arrays and draws no crops; use keras or pytorch")
+
+
+def _list_names(singular: str, plural: str, names: tuple[str, ...]) -> str:
+    return f"{singular if len(names) == 1 else plural} {', '.join(names)}"
 
 
 def _check_name(name: str) -> str:

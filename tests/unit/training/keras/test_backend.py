@@ -1,0 +1,47 @@
+"""The choice of Keras's backend, in processes of their own, since it holds for good."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+from blindtune.training.keras.backend import prefer_light_backend
+prefer_light_backend()
+{trainer}
+from support.builders import build_tuner, tuner
+from blindtune.core.validation import parse
+from blindtune.search_space import Space
+space = Space.model_validate({{"layers": {{"type": "int", "low": 1, "high": 2}}}})
+proposal = build_tuner(tuner("keras-tuner", "random"), space, 3).ask()
+import keras
+print(proposal.hyperparameters, keras.backend.backend(), "tensorflow" in sys.modules)
+"""
+
+
+def run_program(trainer: str) -> str:
+    """Return the proposal of Keras Tuner, the backend, and whether TensorFlow was imported."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(trainer=trainer)],
+        env={"PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip().splitlines()[-1]
+
+
+def test_prefer_light_backend_imports_no_tensorflow() -> None:
+    """A search that PyTorch trains imports Keras Tuner without TensorFlow."""
+    assert run_program("").endswith("numpy False")
+
+
+@pytest.mark.slow
+def test_prefer_light_backend_gives_way_to_a_trainer() -> None:
+    """A trainer of Keras chooses its own backend, and Keras Tuner proposes the same."""
+    create = "from blindtune.training.registry import create_trainer; create_trainer('keras')"
+    found = run_program(create)
+    assert found.endswith("tensorflow True")
+    assert found.split("}")[0] == run_program("").split("}")[0]
