@@ -15,7 +15,7 @@ from blindtune.datasets.corpus.examples import write_examples
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.prepared import open_prepared, prepare
 from blindtune.decoding.decode import decode_to_files
-from blindtune.study.run import run
+from blindtune.study.run import run_study
 from support.builders import prepare_toy, study
 from support.tracing import traced
 
@@ -40,7 +40,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     | {"trainer": "skorch", "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"}},
 }
 VIEWS: dict[str, dict[str, Any]] = {
-    "eeg_frames": {"kind": "manual", "model": "mlp_m1", "training": {"epochs": 1}, "view": "frames"},
+    "eeg_frames": {"kind": "manual", "model": "hybrid_12", "training": {"epochs": 1}, "view": "frames"},
     "eeg_features": {"kind": "knn", "n_neighbors": [1], "view": "features"},
 }
 
@@ -120,19 +120,19 @@ def decode_arguments(folder: Path, manifest: Path, seal: Path) -> dict[str, Any]
     }
 
 
-def run_study(content: dict[str, Any], data: Any, folder: Path) -> Any:
+def trace_study(content: dict[str, Any], data: Any, folder: Path) -> Any:
     """Run a study under the tracer; return its system and what ran."""
     system = system_of(content)
     it = study(system, budget={"trials": 3} if content["kind"] == "tuner" else None)
     with traced() as ran:
-        run(it, data, system.files(), "code", folder, JobLog())
+        run_study(it, data, files=system.files(), code="code", folder=folder, job_log=JobLog())
     return system, ran
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_study_and_decode_run_only_digested_code(toy: Any, tmp_path: Path, name: str) -> None:
     """A study and the decode of its model have all that they ran in their digests."""
-    system, ran = run_study(SYSTEMS[name], toy.open(), tmp_path / "study")
+    system, ran = trace_study(SYSTEMS[name], toy.open(), tmp_path / "study")
     dataset = read_dataset(DRAWING).config
     check(ran, digested(stages.study_modules(system, dataset), system))
     with traced() as ran:
@@ -143,7 +143,7 @@ def test_study_and_decode_run_only_digested_code(toy: Any, tmp_path: Path, name:
 @pytest.mark.parametrize("name", VIEWS)
 def test_view_runs_only_digested_code(eeg: dict[str, Any], tmp_path: Path, name: str) -> None:
     """What a view computes, normalisation included, is in the digests of study and decode."""
-    system, ran = run_study(VIEWS[name], open_prepared(eeg["manifest"]), tmp_path / "study")
+    system, ran = trace_study(VIEWS[name], open_prepared(eeg["manifest"]), tmp_path / "study")
     dataset = read_dataset(EEG).config
     check(ran, digested(stages.study_modules(system, dataset), system))
     with traced() as ran:

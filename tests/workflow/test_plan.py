@@ -10,7 +10,7 @@ from support.builders import OVERLAYS
 from support.dag import ROOT, plan
 
 #: Rules that run for each dataset, system or study; the others run once.
-_PER_DATA = ("make", "extract", "prepare", "picture", "examples", "study", "decode")
+_PER_DATA = ("make", "extract", "prepare", "sample_splits", "examples", "study", "decode")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_the_default_study_plans_one_job_for_each_study_system_and_dataset(defau
     datasets = sorted(comparison["dataset"] for comparison in config["compare"])
     corpora = sorted(name for name in datasets if config["datasets"][name]["source"] in ("slides", "eeg"))
     assert planned["prepare"] == datasets
-    assert planned["picture"] == [name for name in datasets if name not in corpora]
+    assert planned["sample_splits"] == [name for name in datasets if name not in corpora]
     assert len(corpora) == 2 and planned["examples"] == corpora
     assert planned["make"] and len(planned["make"]) == len(planned["extract"])
     report_each_epoch_once = Counter(job.rule for job in default if job.rule not in _PER_DATA)
@@ -39,7 +39,7 @@ def test_the_default_study_plans_one_job_for_each_study_system_and_dataset(defau
 
 def test_only_decode_and_picture_have_a_sealed_file_among_their_inputs(default):
     readers = {job.rule for job in default if any("/sealed/" in path for path in job.inputs)}
-    assert readers == {"decode", "picture", "prepare"}
+    assert readers == {"decode", "sample_splits", "prepare"}
     text = (ROOT / "workflow" / "rules" / "decode.smk").read_text(encoding="utf-8")
     assert all(f"rule {rule}:" in text for rule in readers - {"prepare"})
     # Prepare makes the seal: it reads what was cut for eval from the raw files of a corpus, and nothing else of it.
@@ -55,7 +55,7 @@ def test_a_study_reads_the_manifest_and_nothing_else_of_its_dataset(default):
 
 
 def test_a_picture_waits_until_every_model_of_its_dataset_is_frozen(default):
-    for picture in (job for job in default if job.rule == "picture"):
+    for picture in (job for job in default if job.rule == "sample_splits"):
         cards = {path for path in picture.inputs if path.endswith("card.json")}
         assert cards == {
             path

@@ -70,7 +70,7 @@ def test_a_change_of_one_system_runs_again_only_what_hangs_on_it(done, system, c
     assert running(plan(done, merged(CONFIG, {"systems": {system: change}}))) == {
         f"study {study}",
         f"decode {dataset}/{system}",
-        f"picture {dataset}",
+        f"sample_splits {dataset}",
         *REPORT,
     }
 
@@ -81,7 +81,7 @@ def test_a_change_of_a_system_that_is_not_compared_runs_nothing_again(done):
 
 def test_a_change_of_what_is_drawn_trains_nothing_again(done):
     changed = running(plan(done, CONFIG | {"report": {"points": 5, "surface": 5}}))
-    assert changed & {"picture one", "decode one/near"}
+    assert changed & {"sample_splits one", "decode one/near"}
     assert not [name for name in changed if name.startswith(("study", "prepare"))]
 
 
@@ -93,7 +93,7 @@ def test_an_added_seed_runs_only_its_own_studies(done):
     assert {name for name in changed if name.startswith("prepare")} == set()
 
 
-@pytest.mark.parametrize("module", ["training.keras", "search", "seal", "report.tables", "datasets.store"])
+@pytest.mark.parametrize("module", ["training.keras.tensorflow", "study.search", "decoding.decode", "report.tables.write", "datasets.prepared"])
 def test_a_comment_in_the_library_runs_nothing_again(done, tmp_path, monkeypatch, module):
     edit(monkeypatch, tmp_path, f"blindtune.{module}", "\n\n# A remark.\n")
     assert running(plan(done, CONFIG)) == set()
@@ -102,15 +102,15 @@ def test_a_comment_in_the_library_runs_nothing_again(done, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("module", "users"),
     [
-        ("training.keras", {"study one/tuner/42"}),
-        ("training.pytorch", {"study one/expert/42", "study two/other_expert/42"}),
-        ("training.scikit", {"study one/near/42"}),
-        ("datasets.drawn", {"prepare two", "prepare one"}),
-        ("datasets.isip", set()),
-        ("report.tables", {"tables", "page"}),
-        ("report.table_costs", {"tables", "page"}),
-        ("report.figures", {"figures", "page"}),
-        ("report.figure_cost", {"figures", "page"}),
+        ("training.keras.tensorflow", {"study one/tuner/42", "decode one/tuner"}),
+        ("training.pytorch", {"study one/expert/42", "study two/other_expert/42", "decode one/expert", "decode two/other_expert"}),
+        ("training.sklearn", {"study one/near/42", "decode one/near"}),
+        ("datasets.drawing", {"prepare two", "prepare one"}),
+        ("datasets.csv_folder", set()),
+        ("report.tables.write", {"tables", "page"}),
+        ("report.tables.costs", {"tables", "page"}),
+        ("report.figures.write", {"figures", "page"}),
+        ("report.figures.cost", {"figures", "page"}),
         ("report.page", {"page"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

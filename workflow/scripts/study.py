@@ -4,18 +4,20 @@ import blindtune.core.single_thread  # noqa: F401  before NumPy
 from blindtune.config.study import Study
 from blindtune.core.job_log import run_job
 from blindtune.datasets.prepared import open_prepared
-from blindtune.study.run import run
+from blindtune.study.run import run_study
+from blindtune.training.keras.backend import prefer_light_backend
 
+prefer_light_backend()
 with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
     files = {name: Path(path) for name, path in snakemake.input.items()}
     data = open_prepared(files.pop("manifest"))
     folder = Path(snakemake.output.card).parent
-    run(
+    run_study(
         Study.model_validate(snakemake.params.study),
         data,
-        files,
-        snakemake.params.code,
-        folder,
-        job_log,
-        snakemake.threads,
+        files=files,
+        code=snakemake.params.code,
+        folder=folder,
+        job_log=job_log,
+        workers=snakemake.threads,
     )
