@@ -26,7 +26,13 @@ TRIAL = {
     "versions": {"python": "3.11"},
     "retries": [],
 }
-CARD = TRIAL | {"frozen_sha256": "f1", "card_sha256": "c1", "dev_error": 0.25, "settings": {"sees": {}}}
+CARD = TRIAL | {
+    "kind": "manual",
+    "frozen_sha256": "f1",
+    "card_sha256": "c1",
+    "dev_error": 0.25,
+    "settings": {"sees": {}},
+}
 LOOK = {"frozen_sha256": "f1", "error": 0.5, "answers_sha256": "p1", "looked": "2026-01-01"}
 MANIFEST = {"sha256": "d1", "splits": {"train": "t1", "dev": "e1"}, "files": {}}
 
@@ -60,7 +66,10 @@ def old_records() -> dict[str, Any]:
         "report/tables/scores.csv": (
             "dataset,data,system,parameters_least,parameters_most,wall_seconds,records\nset,real,mlp,1,2,3.5,x/look.json\n"
         ),
-        "report/tables/libraries.csv": "criterion,guide,optuna\nOverhead,low,0.002 s a trial\nError,low,2%\n",
+        "report/tables/libraries.csv": "criterion,guide,optuna\nOverhead,low,0.002 s a trial\nError,low,2% behind\n",
+        "report/tables/preparation.csv": (
+            "dataset,given,parameter,value\nset,config,cover,0.5\nset,config,source,drawn\nset,config,made.side,8\n"
+        ),
     }
 
 
@@ -77,7 +86,13 @@ def new_records() -> dict[str, Any]:
         "schema_version": 2,
     }
     trial["n_parameters"] = trial.pop("parameters")
-    card = trial | {"frozen_sha256": "f2", "card_sha256": "c2", "dev_error": 0.25, "settings": {"view": {}}}
+    card = trial | {
+        "kind": "manual",
+        "frozen_sha256": "f2",
+        "card_sha256": "c2",
+        "dev_error": 0.25,
+        "settings": {"view": {}},
+    }
     old = old_records()
     return {
         "studies/set/mlp/1/trials.jsonl": trial,
@@ -93,7 +108,11 @@ def new_records() -> dict[str, Any]:
         "report/tables/scores.csv": (
             "dataset,data,system,min_parameters,max_parameters,wall_seconds,records\nset,real,mlp,1,2,4.5,x/result.json\n"
         ),
-        "report/tables/libraries.csv": "criterion,guide,optuna\nOverhead,low,0.003 s a trial\nError,low,2%\n",
+        "report/tables/libraries.csv": "criterion,guide,optuna\nOverhead,low,0.003 s a trial\nError,low,2% more\n",
+        "report/tables/preparation.csv": (
+            "dataset,given,parameter,value\nset,config,min_coverage,0.5\nset,config,simulate.side,8\n"
+            "set,config,source,drawing\n"
+        ),
     } | {
         name: old[name]
         for name in (
@@ -163,7 +182,23 @@ def test_compare_changed_cell(tmp_path: Path) -> None:
     new["report/tables/scores.csv"] = new["report/tables/scores.csv"].replace("mlp,1,2,", "mlp,1,3,")
     status, lines = compare(write_records(tmp_path / "a", old_records()), write_records(tmp_path / "b", new))
     assert status == 1
-    assert lines == ['report/tables/scores.csv: row 1 (set, mlp).max_parameters: "2" -> "3"']
+    assert lines == ['report/tables/scores.csv: row 1.max_parameters: "2" -> "3"']
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "line"),
+    [
+        ("libraries.csv", "2% more", "3% more", 'row 2.optuna: "2%" -> "3%"'),
+        ("preparation.csv", "min_coverage,0.5", "min_coverage,0.6", 'set, config, min_coverage.value: "0.5" -> "0.6"'),
+        ("preparation.csv", "drawing", "digits", 'set, config, source.value: "drawing" -> "digits"'),
+    ],
+)
+def test_compare_changed_config_and_prose(tmp_path: Path, name: str, old: str, new: str, line: str) -> None:
+    """Numbers of sentences and values of config keys are compared, whatever the words around them."""
+    after = new_records()
+    after[f"report/tables/{name}"] = after[f"report/tables/{name}"].replace(old, new)
+    status, lines = compare(write_records(tmp_path / "a", old_records()), write_records(tmp_path / "b", after))
+    assert (status, lines) == (1, [f"report/tables/{name}: {line}"])
 
 
 @pytest.mark.parametrize("name", ["decodes/set/mlp/1/result.json", "studies/set/mlp/1/weights/00000.safetensors"])

@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from blindtune.core import renamed
+
 #: Old file name to new file name, for every file that is compared and for file names in the tables' cells.
 FILES = {
     "look.json": "result.json",
@@ -65,10 +67,39 @@ VOLATILE_COLUMN = re.compile(r"(^|_)(wall|cpu)_seconds$|^(started|decoded|date|c
 #: Rows of the report's tables that hold measured times: table, first cell.
 VOLATILE_ROWS = {("libraries.csv", "Overhead")}
 
-#: Old text to new text of a whole cell, by table and new header; a table of None means every table.
-CELLS: dict[tuple[str | None, str], dict[str, str]] = {
-    ("table1_datasets.csv", "source"): {"drawn": "drawing", "isip": "csv_folder"},
+#: Old text to new text of a whole cell, by table and new header.
+CELLS: dict[tuple[str, str], dict[str, str]] = {
+    ("left_out.csv", "rule"): {
+        "stretches that are too short": "intervals that are too short",
+        "seconds at the ends of stretches": "seconds at the ends of intervals",
+        "seconds in the guard": "seconds in the seizure margin",
+    },
+    ("table2_arguments.csv", "meaning"): {"what of a sample is seen": "view of a sample"},
 }
+
+#: Columns of config keys and values, in which words are translated by `blindtune.core.renamed`; the order of words
+#: does not count, since lists of keys are sorted.
+CONFIG_COLUMNS = {
+    ("preparation.csv", "parameter"),
+    ("preparation.csv", "value"),
+    ("table1_datasets.csv", "source"),
+    ("table2_arguments.csv", "argument"),
+    ("table2_arguments.csv", "ours"),
+}
+
+#: Columns of whole sentences, whose wording may change: only their numbers are compared.
+PROSE_COLUMNS = {
+    ("bad_files.csv", "reason"),
+    ("choices.csv", "verdict"),
+    *(("libraries.csv", column) for column in ("criterion", "guide", "evidence", "keras-tuner", "optuna")),
+    ("libraries.csv", "scikit-learn"),
+}
+
+#: Columns that identify a row; of other tables it is the number of the row.
+KEY_COLUMNS = {"preparation.csv": ("dataset", "given", "parameter"), "left_out.csv": ("dataset", "rule", "class")}
+
+#: Old to new names of config keys and values, wherever they are; both results are translated in the same way.
+CONFIG_WORDS = {**renamed.KEYS, **{old: new for (_, old), new in renamed.VALUES.items()}}
 
 #: Old table to new table of the report.
 TABLES: dict[str, str] = {}
@@ -151,7 +182,7 @@ def read(name: str, path: Path) -> Any:
 
 
 def read_table(table: str, path: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of a CSV table without times: row number and first cells, then header, then cell.
+    """Return the rows of a CSV table without times, by row and header.
 
     Args:
         table: Today's file name of the table.
@@ -160,15 +191,13 @@ def read_table(table: str, path: Path) -> dict[str, dict[str, str]]:
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
     header = [HEADERS.get(column, column) for column in rows[0]] if rows else []
-    cells = {
-        f"row {number} ({', '.join(row[:1] + row[2:3])})": {
-            column: _new_cell(table, column, cell)
-            for column, cell in zip(header, row, strict=True)
-            if not VOLATILE_COLUMN.search(column)
-        }
-        for number, row in enumerate(rows[1:], 1)
-        if (table, row[0]) not in VOLATILE_ROWS
-    }
+    cells: dict[str, dict[str, str]] = {}
+    for number, row in enumerate(rows[1:], 1):
+        if (table, row[0]) in VOLATILE_ROWS:
+            continue
+        named = {column: _new_cell(table, column, cell) for column, cell in zip(header, row, strict=True)}
+        key = ", ".join(named[column] for column in KEY_COLUMNS[table]) if table in KEY_COLUMNS else f"row {number}"
+        cells[key] = {column: cell for column, cell in named.items() if not VOLATILE_COLUMN.search(column)}
     return {"header": {column: column for column in header}, **cells}
 
 
@@ -198,11 +227,21 @@ def _new_name(path: Path) -> str:
 
 
 def _new_cell(table: str, column: str, cell: str) -> str:
-    for key in ((table, column), (None, column)):
-        cell = CELLS.get(key, {}).get(cell, cell)
+    if (table, column) in PROSE_COLUMNS:
+        return " ".join(sorted(re.findall(r"\d+(?:[.,]\d+)*%?", cell)))
+    cell = CELLS.get((table, column), {}).get(cell, cell)
+    if (table, column) in CONFIG_COLUMNS:
+        return " ".join(sorted(map(_new_key, re.findall(r"[^\s.,;()]+(?:\.\d+)?", cell))))
     for old, new in FILES.items():
         cell = re.sub(rf"(?<![\w.]){re.escape(old)}\b", new, cell)
     return cell
+
+
+def _new_key(word: str) -> str:
+    """Return today's name of a config key or value, of which some were renamed twice."""
+    while word in CONFIG_WORDS:
+        word = CONFIG_WORDS[word]
+    return word
 
 
 def _translated(value: Any) -> Any:
@@ -231,8 +270,10 @@ def _trial(record: dict[str, Any]) -> dict[str, Any]:
 
 def _card(record: dict[str, Any]) -> dict[str, Any]:
     card = {key: value for key, value in _trial(record).items() if key not in CONFIG_FIELDS}
+    # A card has the layers in its architecture, which is compared; older ones have them twice.
+    del card["layers"]
     # This digest covers the hyperparameters: it changes with where the layers are kept. They are compared themselves.
-    if card["layers"] is not None:
+    if card.get("kind") == "manual":
         card["frozen_sha256"] = "of a manual model"
     return card
 
