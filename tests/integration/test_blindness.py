@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 FIRST = only("expert")
 CHANGED = merged(FIRST, {"systems": {"expert": {"training": {"epochs": 3}}}})
 ALLOWED = CHANGED | {"allow_repeated_decode": ["toy/expert"]}
-LOOK = Path("results/tiny/decodes/toy/expert/42/look.json")
+LOOK = Path("results/tiny/decodes/toy/expert/42/result.json")
 
 
 def test_a_second_look_is_refused_then_allowed_by_name_and_the_first_is_remembered(tmp_path):
@@ -28,7 +28,7 @@ def test_a_second_look_is_refused_then_allowed_by_name_and_the_first_is_remember
     assert "a second look would not be blind" in refused.stdout
     assert "allow_repeated_decode: [toy/expert]" in refused.stdout
     assert "Traceback" not in refused.stdout
-    assert not re.search(r"eval error|looked at eval", refused.stdout)
+    assert not re.search(r"eval error|decoded once", refused.stdout)
     assert _looks(tmp_path) == _looks_of(entries)
 
     back = snakemake(tmp_path, FIRST)
@@ -39,7 +39,7 @@ def test_a_second_look_is_refused_then_allowed_by_name_and_the_first_is_remember
 
     allowed = snakemake(tmp_path, ALLOWED)
     assert allowed.returncode == 0, allowed.stdout
-    assert [entry["look"]["blind"] for entry in ledger(tmp_path) if entry["event"] == "done"] == [True, False]
+    assert [entry["result"]["blind"] for entry in ledger(tmp_path) if entry["event"] == "done"] == [True, False]
     assert (tmp_path / LOOK).read_text(encoding="utf-8") != first
     assert _blind(tmp_path) == ["not blind"]
 

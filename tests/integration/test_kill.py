@@ -51,7 +51,7 @@ def test_after_a_kill_of_everything_two_options_that_snakemake_names_go_on(tmp_p
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
     assert snakemake(undisturbed, LONG, "--until", "decode").returncode == 0
     seconds = np.random.default_rng(3).uniform(0, 0.5)
-    for file, wait in (("studies/toy/expert/42/protocol.json", seconds), ("decodes/toy/expert/42/answers.npz", 0)):
+    for file, wait in (("studies/toy/expert/42/protocol.json", seconds), ("decodes/toy/expert/42/predictions.npz", 0)):
         _kill_after(folder, folder / "results" / "long" / file, wait)
         refused = snakemake(folder, LONG)
         assert refused.returncode == 1

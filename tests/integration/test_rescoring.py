@@ -12,10 +12,10 @@ from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomFores
 from blindtune.config.training import Training
 from blindtune.core.errors import UserError
 from blindtune.core.job_log import JobLog
-from blindtune.decoding.rescore import Rescored, rescore
+from blindtune.decoding.rescore import RescoredTrial, rescore
 from blindtune.exports.stored_study import read_study
 from blindtune.records.trial import TrialLog
-from blindtune.study.run import run
+from blindtune.study.run import run_study
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import Places, prepare_toy, study
@@ -61,7 +61,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, settings in SYSTEMS.items():
         own = {"model": files["model"]} if name == "expert" else {"space": files["space"]}
         it = study(settings, system=name, budget={"trials": 4}, keep_best=3)
-        run(it, data, own if isinstance(settings, Manual | Tuned) else {}, "code", folder_of(root, name), JobLog())
+        run_study(
+            it,
+            data,
+            files=own if isinstance(settings, Manual | Tuned) else {},
+            code="code",
+            folder=folder_of(root, name),
+            job_log=JobLog(),
+        )
     return root
 
 
@@ -74,7 +81,9 @@ def folder_of(results: Path, system: str) -> Path:
     return results / "studies" / "toy" / system / "42"
 
 
-def rescored(results: Path, system: str, on: Path, split: str = "dev", **changes: Any) -> tuple[list[Rescored], Path]:
+def rescored(
+    results: Path, system: str, on: Path, split: str = "dev", **changes: Any
+) -> tuple[list[RescoredTrial], Path]:
     given: dict[str, Any] = {"best": None, "dev": None} | changes
     return rescore(read_study(folder_of(results, system)), on, split, **given)
 
@@ -86,7 +95,7 @@ def test_every_kept_trial_gives_its_recorded_dev_error_again(results: Path, syst
     scores = {trial.number: trial.score for trial in TrialLog(folder_of(results, system) / "trials.jsonl").read()}
     assert len(rows) == KEPT[system]
     assert [row.error for row in rows] == [row.dev_error for row in rows] == [scores[row.trial] for row in rows]
-    assert [row.rank_then for row in rows] == [row.rank_now for row in rows]
+    assert [row.dev_rank for row in rows] == [row.rank for row in rows]
     assert rows[0].dev_error == min(score for score in scores.values() if score is not None)
     assert path.parent == results / "rescored" / "toy" / system / "42"
 
@@ -103,7 +112,7 @@ def test_the_larger_set_ranks_anew_and_no_record_changes(results: Path, larger: 
     assert (written["on"]["dataset"], written["on"]["split"], written["on"]["samples"]) == ("more", "dev", 400)
     assert [row["wrong"] for row in written["trials"]] == [row.wrong for row in rows]
     one, _ = rescored(results, system, larger.manifest, best=1)
-    assert [row.trial for row in one] == [min(row.trial for row in rows if row.rank_then == 1)]
+    assert [row.trial for row in one] == [min(row.trial for row in rows if row.dev_rank == 1)]
 
 
 def test_rescored_errors_are_those_of_the_model_itself(results: Path, larger: Places) -> None:
@@ -188,7 +197,7 @@ def test_nothing_sealed_is_needed_and_the_table_says_it_all(
     finally:
         (results / "away").rename(results / "sealed")
     lines = capsys.readouterr().out.splitlines()
-    assert " ".join(lines[0].split()) == "trial dev error error there wrong of samples rank then now"
+    assert " ".join(lines[0].split()) == "trial dev error error there wrong of samples dev rank rank there"
     assert len(lines) == 4 and all(" of 400 " in line for line in lines[1:3])
     assert lines[3].startswith("written to ")
 

@@ -25,7 +25,7 @@ def test_every_record_and_every_part_of_the_report_is_there(done):
     results = done / "results" / "tiny"
     for system in SYSTEMS:
         assert (results / "studies" / "toy" / system / "42" / "card.json").is_file()
-        assert (results / "decodes" / "toy" / system / "42" / "look.json").is_file()
+        assert (results / "decodes" / "toy" / system / "42" / "result.json").is_file()
     for name in contents.TABLES:
         assert all((results / "report" / "tables" / f"{name}.{kind}").stat().st_size for kind in ("csv", "md", "tex"))
     for name in contents.list_figures(["toy"]):
@@ -42,7 +42,7 @@ def test_each_model_looked_once_and_the_ledger_says_so(done):
             "begun",
             "done",
         ]
-    assert [entry["event"] for entry in entries if "study" not in entry] == ["pictured"]
+    assert [entry["event"] for entry in entries if "study" not in entry] == ["sampled"]
 
 
 def test_none_but_prepare_decode_and_picture_opened_a_sealed_file(done):

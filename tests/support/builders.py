@@ -198,7 +198,11 @@ def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
 
 def finished_trial(score: float | None, **fields: Any) -> Any:
     """Return the part of a trial's record that a tuner reads; without a score the trial is invalid."""
-    parts: dict[str, Any] = {"status": "invalid" if score is None else "completed", "parameters": None, "score": score}
+    parts: dict[str, Any] = {
+        "status": "invalid" if score is None else "completed",
+        "n_parameters": None,
+        "score": score,
+    }
     return SimpleNamespace(objective_value=lambda: WORST_ERROR if score is None else score, **(parts | fields))
 
 
@@ -214,7 +218,7 @@ def trial(number: int = 0, score: float | None = 0.25, **changes: Any) -> Trial:
         "curve": [],
         "best_epoch": None,
         "scored_epoch": None,
-        "parameters": None,
+        "n_parameters": None,
         "weights_sha256": None,
         "seeds": {"study": 42, "trial": 7},
         "seconds": {"train": CpuWallTime(wall=1.5, cpu=1.25)},

@@ -16,7 +16,7 @@ from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Dense, Dropout, Flatten
 from blindtune.records.decode_result import DecodeResult, GroupErrors
 from blindtune.records.model_card import ModelCard, Spent, write_card
-from blindtune.records.trial import EpochMetrics, Status, Trial, TrialLog, best
+from blindtune.records.trial import EpochMetrics, Status, Trial, TrialLog, find_best
 from blindtune.report.records import ReportRecords, read_records
 from support.report_corpora import examples
 from support.report_searches import PARTS, TUNERS, VERSIONS, SearchBuilder
@@ -127,11 +127,11 @@ class RecordsBuilder:
             groups=_groups(manifest, answers) if answers and "groups" in manifest["parameters"] else None,
             estimates={} if answers else ESTIMATES,
             blind=f"{card.dataset}/{card.system}" not in self.not_blind,
-            answers_sha256=digest_arrays(answers) if answers else None,
-            looked="2026-01-02T03:04:05.678+00:00",
+            predictions_sha256=digest_arrays(answers) if answers else None,
+            decoded="2026-01-02T03:04:05.678+00:00",
         )
-        write_json(folder / "look.json", result.model_dump(mode="json"))
-        write_npz(folder / "answers.npz", answers)
+        write_json(folder / "result.json", result.model_dump(mode="json"))
+        write_npz(folder / "predictions.npz", answers)
         is_plane = manifest["sample_shape"] == [2] and answers
         write_npz(folder / "surface.npz", _surface(rng) if is_plane else {})
 
@@ -227,7 +227,7 @@ def _trial(study: str, kind: str, seed: int, number: int, rng: np.random.Generat
         curve=[EpochMetrics(train_loss=0.5, train_error=0.3, dev_loss=0.6, dev_error=score)] * epochs,
         best_epoch=epochs or None,
         scored_epoch=epochs or None,
-        parameters=None,
+        n_parameters=None,
         weights_sha256=None,
         seeds={"study": seed, "trial": 100 + number},
         seconds={part: CpuWallTime(wall=float(w), cpu=float(w) * 0.9) for part, w in zip(PARTS, wall, strict=True)},
@@ -242,7 +242,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
     config, dataset = study.split("/")[:2]
     network = kind in ("manual", "tuner")
     architecture = _architecture(system, manifest, seed) if network else None
-    chosen = best(trials)
+    chosen = find_best(trials)
     published = {"library": "keras-tuner", "algorithm": "random", "allow_new_entries": True, "tune_new_entries": True}
     tuner = TUNERS.get(system, published)
     totals = {
@@ -274,7 +274,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         architecture=architecture,
         training=Training(loss="sparse_categorical_crossentropy") if network else None,
         model_seed=7,
-        parameters=count_parameters(architecture) if architecture else None,
+        n_parameters=count_parameters(architecture) if architecture else None,
         train_error=0.123,
         dev_error=chosen.objective_value() if chosen else ESTIMATES["closed_loop"],
         estimates={} if chosen else {"train": ESTIMATES, "dev": ESTIMATES},

@@ -93,7 +93,7 @@ class SearchBuilder:
                 curve=[EpochMetrics(train_loss=0.5, train_error=0.3, dev_loss=0.6, dev_error=score)] * epochs,
                 best_epoch=before + epochs or None,
                 scored_epoch=before + epochs if score is not None else None,
-                parameters=None if status == "invalid" else int(10 ** rng.uniform(2.5, 4.8)),
+                n_parameters=None if status == "invalid" else int(10 ** rng.uniform(2.5, 4.8)),
                 weights_sha256=None,
                 seeds={"study": self._seed, "trial": 100 + number},
                 seconds={

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from blindtune.core.files import write_json
 from blindtune.core.validation import load
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog
 from blindtune.search_space import Space
-from blindtune.study.run import _protocol
+from blindtune.study.protocol import build_protocol
 from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import study, trial
 
@@ -50,7 +49,7 @@ def tuned_trials(space: Space) -> list[Trial]:
         return trial(number, score, hyperparameters=space.draw(draw), **changes)
 
     done = [
-        one(number, score, epochs=2, curve=epochs(0.5, score), best_epoch=2, scored_epoch=2, parameters=100 + number)
+        one(number, score, epochs=2, curve=epochs(0.5, score), best_epoch=2, scored_epoch=2, n_parameters=100 + number)
         for number, score in enumerate(SCORES)
     ]
     return [
@@ -76,8 +75,7 @@ def tuned_trials(space: Space) -> list[Trial]:
 
 def store(folder: Path, it: Study, trials: list[Trial], files: dict[str, Path] | None = None) -> Path:
     """Write what a run of ``it`` leaves in ``folder``; returns ``folder``."""
-    data: Any = SimpleNamespace(sha256="0" * 64)
-    write_json(folder / "protocol.json", _protocol(it, data, files or {}, "code"))
+    write_json(folder / "protocol.json", build_protocol(it, "0" * 64, files or {}, "code"))
     log = TrialLog(folder / "trials.jsonl")
     for record in trials:
         log.append(record.model_copy(update={"study": it.id}))

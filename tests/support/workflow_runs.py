@@ -29,7 +29,7 @@ TINY: dict[str, Any] = {
     "report": {"points": 50, "surface": 10},
     "datasets": {
         "toy": {
-            "source": "drawn",
+            "source": "drawing",
             "drawing": "set_10",
             "sizes": {"train": 200, "dev": 100, "eval": 100},
             "seed": 1,
@@ -110,8 +110,8 @@ def records(results: Path) -> dict[str, Any]:
             found[place] = [trial.reproducible_fields() for trial in TrialLog(path).read()]
         elif path.name == "card.json":
             found[place] = read_card(path).frozen_sha256()
-        elif path.name == "look.json":
-            found[place] = {key: value for key, value in _json(path).items() if key != "looked"}
+        elif path.name == "result.json":
+            found[place] = {key: value for key, value in _json(path).items() if key != "decoded"}
         elif path.name in ("manifest.json", "seal.json"):
             found[place] = _json(path)
     return found

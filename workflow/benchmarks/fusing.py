@@ -31,7 +31,7 @@ from blindtune.models.architecture import Architecture, check
 from blindtune.models.families import load_family
 from blindtune.models.layers import InvalidModelError, Lstm
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.study.setup import with_output
+from blindtune.study.setup import add_output_layer
 
 Step = Callable[[], object]
 
@@ -78,7 +78,7 @@ def _lstm(layers: int, activation: str = "tanh") -> Architecture:
 def _hybrid() -> Architecture:
     """Return the expert's network for #12, which is in no search."""
     model = load(ManualModel, find_resource("models", "hybrid_12"))
-    return Architecture(input_shape=EEG.shape, layers=with_output(model.layers, EEG.classes))
+    return Architecture(input_shape=EEG.shape, layers=add_output_layer(model.layers, EEG.classes))
 
 
 COUNTS = (1, 4, 8, 16, 32)

@@ -18,11 +18,12 @@ from typing import Any
 import child_scripts
 import workload
 
+from blindtune.config.study import Study
 from blindtune.config.systems import Tuned
 from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.search_space import Hyperparameters
-from blindtune.study.setup import plan
+from blindtune.study.setup import build_search_setup
 
 TRAINERS = ("fused", "pytorch", "keras")
 #: What is doubled, in the order in which it is printed.
@@ -85,8 +86,17 @@ def _rounds(trainer: str, lines: Mapping[str, list[Point]], rounds: int) -> dict
 def _train(name: str, point: Point) -> dict[str, Any]:
     data = workload.draw_prepared("set_10", point["samples"], point["samples"] // 10)
     settings = _settings(name)
-    budget = Budget(trials=point["trials"])
-    trainer = plan(settings, budget, data.name, 1, data, settings.files(), point["cores"]).trainer
+    study = Study(
+        config="benchmark",
+        dataset=data.name,
+        system=name,
+        seed=1,
+        settings=settings,
+        budget=Budget(trials=point["trials"]),
+        score_epoch="last",
+        keep_best=1,
+    )
+    trainer = build_search_setup(study, data, settings.files(), point["cores"]).trainer
     training = Training(epochs=point["epochs"], batch_size=point["batch"])
     sets = [_set(number, point["width"]) for number in range(point["trials"])]
     tasks = [workload.create_task(values, training, seed=number) for number, values in enumerate(sets)]

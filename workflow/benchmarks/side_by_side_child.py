@@ -27,9 +27,10 @@ from blindtune.records.model_card import write_card
 from blindtune.records.trial import TrialLog
 from blindtune.search_space import Hyperparameters
 from blindtune.study.checkpoints import WeightStore
+from blindtune.study.context import StudyContext
 from blindtune.study.freeze import freeze
-from blindtune.study.search import Listener, Search
-from blindtune.study.setup import plan
+from blindtune.study.search import Search
+from blindtune.study.setup import build_search_setup
 from blindtune.training.registry import create_trainer
 from blindtune.tuners.base import FixedListTuner
 from blindtune.views.apply import apply_view
@@ -100,15 +101,15 @@ def _run(
 ) -> list[float | None]:
     data = apply_view(settings.view, data)
     # The processes of its pool end with this one.
-    planned = plan(settings, study.budget, study.dataset, study.seed, data, settings.files(), workers)
-    planned = replace(planned, tuner=FixedListTuner(sets))
+    setup = build_search_setup(study, data, settings.files(), workers)
+    setup = replace(setup, tuner=FixedListTuner(sets))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = WeightStore(folder, study.keep_best)
         log = TrialLog(folder / "trials.jsonl")
-        search = Search(study.id, study.seed, study.score_epoch, data, planned, log, store, Listener())
-        trials, exhausted = search.run()
-        write_card(folder / "card.json", freeze(study, data, planned, search, store, trials, exhausted))
+        context = StudyContext(study=study, data=data, folder=folder)
+        result = Search(context, setup, log, store).run()
+        write_card(folder / "card.json", freeze(context, setup, store, result.trials, exhausted=result.exhausted))
         return [trial.score for trial in log.read()]
 
 

@@ -89,7 +89,7 @@ def study(arguments: argparse.Namespace) -> dict[str, Any]:
     from blindtune.core.job_log import JobLog
     from blindtune.datasets.prepared import open_prepared
     from blindtune.records.trial import TrialLog
-    from blindtune.study.run import run
+    from blindtune.study.run import run_study
     from blindtune.training.registry import create_trainer
 
     tuner, trainer = SYSTEMS[arguments.libraries[0]]
@@ -117,7 +117,9 @@ def study(arguments: argparse.Namespace) -> dict[str, Any]:
 
     def whole() -> list[Any]:
         with tempfile.TemporaryDirectory() as folder:
-            run(study, data, {"space": SPACE}, "benchmark", Path(folder) / "study", JobLog())
+            run_study(
+                study, data, files={"space": SPACE}, code="benchmark", folder=Path(folder) / "study", job_log=JobLog()
+            )
             return [trial.hyperparameters for trial in TrialLog(Path(folder) / "study" / "trials.jsonl").read()]
 
     return _timed(whole)

@@ -28,7 +28,7 @@ from blindtune.core.validation import load
 from blindtune.datasets.base import Sizes, Split
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.models.architecture import Architecture
-from blindtune.study.setup import with_output
+from blindtune.study.setup import add_output_layer
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from blindtune.views.base import SampleView
@@ -97,7 +97,7 @@ def _training_rate(view: SampleView, model: ManualModel) -> float:
     x = view.train_batch(np.arange(TRAINED) % len(view), random)
     split = Split(x, (np.arange(TRAINED) % 2).astype(np.int64))
     task = TrainingTask(
-        architecture=Architecture(input_shape=x.shape[1:], layers=with_output(model.layers, 2)),
+        architecture=Architecture(input_shape=x.shape[1:], layers=add_output_layer(model.layers, 2)),
         training=model.training.model_copy(update={"epochs": 1}),
         hyperparameters={},
         seed=1,

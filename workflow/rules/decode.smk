@@ -1,8 +1,8 @@
-"""Decode: the one look of each frozen model at eval. No other rule has a sealed file among its inputs.
+"""Decode: each frozen model is scored on eval, once. No other rule has a sealed file among its inputs.
 
-In: the cards of a system, data/<dataset>/manifest.json and sealed/<dataset>/seal.json. Out: look.json, answers.npz and
-surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger before any score is shown. The seeds of a
-system take their looks in one job, since importing its libraries costs more than looking.
+In: the cards of a system, data/<dataset>/manifest.json and sealed/<dataset>/seal.json. Out: result.json,
+predictions.npz and surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger before any score is
+shown. One job decodes all seeds of a system, since importing its libraries takes longer than decoding.
 """
 
 
@@ -12,8 +12,8 @@ rule decode:
         manifest=PATHS.manifest("{dataset}"),
         seal=PATHS.seal("{dataset}"),
     output:
-        looks=of_each_seed("look.json"),
-        answers=of_each_seed("answers.npz"),
+        results=of_each_seed("result.json"),
+        predictions=of_each_seed("predictions.npz"),
         surfaces=of_each_seed("surface.npz"),
     log:
         PATHS.log("decode", "{dataset}", "{system}"),
@@ -26,7 +26,7 @@ rule decode:
         ledger=LEDGER,
         code=lambda wildcards: stages.decode_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:
-        "one look at eval for each seed: {wildcards.system} on {wildcards.dataset}"
+        "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}"
     script:
         "../scripts/decode.py"
 

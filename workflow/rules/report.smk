@@ -9,7 +9,7 @@ from blindtune.report import contents
 RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
     "cards": [PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
-    "decodes": [f"{PATHS.decode(study.dataset, study.system, study.seed)}/look.json" for study in STUDIES],
+    "decodes": [f"{PATHS.decode(study.dataset, study.system, study.seed)}/result.json" for study in STUDIES],
     "split_samples": [PATHS.sample_splits(dataset) for dataset in CONFIG.two_feature_datasets()],
     "examples": [PATHS.examples(dataset) for dataset in CONFIG.corpora()],
 }

@@ -1,7 +1,7 @@
 """Study: one system on train and dev of one dataset with one seed, to a frozen model.
 
-In: data/<dataset>/manifest.json and the system's own files. Out: studies/<dataset>/<system>/<seed>/card.json;
-trials.jsonl and weights/ beside it are no outputs to Snakemake, so that it never deletes a record.
+In: data/<dataset>/manifest.json and the system's own files. Out: studies/<dataset>/<system>/<seed>/card.json.
+trials.jsonl and weights/ in the same folder are not declared as outputs, so that Snakemake never deletes a record.
 """
 
 

@@ -5,7 +5,7 @@ from blindtune.core.job_log import run_job
 from blindtune.decoding.decode import decode_to_files
 
 with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
-    for card, look in zip(snakemake.input.cards, snakemake.output.looks, strict=True):
+    for card, result in zip(snakemake.input.cards, snakemake.output.results, strict=True):
         decode_to_files(
             card=Path(card),
             manifest=Path(snakemake.input.manifest),
@@ -13,7 +13,7 @@ with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
             ledger=Path(snakemake.params.ledger),
             allow_repeats=snakemake.params.allow_repeats,
             points=snakemake.params.points,
-            folder=Path(look).parent,
+            folder=Path(result).parent,
             report=job_log.finish,
             workers=snakemake.threads,
         )

@@ -38,7 +38,7 @@ def run_on(data: Prepared) -> Run:
 
 
 def _run(study: Study, data: Prepared, folder: Path) -> None:
-    runs.run(study, data, SETTINGS.files(), "code", folder, JobLog())
+    runs.run_study(study, data, files=SETTINGS.files(), code="code", folder=folder, job_log=JobLog())
 
 
 def _while_weights_are_written() -> None:
@@ -48,7 +48,10 @@ def _while_weights_are_written() -> None:
 
 def _between_weights_and_record() -> None:
     save = WeightStore.save
-    WeightStore.save = lambda self, trial, outcome: (save(self, trial, outcome), trial.number == 1 and die())
+    WeightStore.save = lambda self, number, outcome, **options: (
+        save(self, number, outcome, **options),
+        number == 1 and die(),
+    )
 
 
 def _in_the_middle_of_a_record(part: float) -> Callable[[], None]:

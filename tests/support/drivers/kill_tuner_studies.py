@@ -13,6 +13,7 @@ from blindtune.config.study import Study
 from blindtune.config.systems import Tuned
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
+from blindtune.records.trial import TrialLog
 from blindtune.study import checkpoints as weights
 from blindtune.study import run as runs
 from blindtune.study.checkpoints import WeightStore
@@ -37,7 +38,7 @@ def run_of(library: str, study: dict[str, Any], data: Prepared, space: Path) -> 
 
 
 def _run(it: Study, data: Prepared, settings: Tuned, folder: Path) -> None:
-    runs.run(it, data, settings.files(), "code", folder, JobLog())
+    runs.run_study(it, data, files=settings.files(), code="code", folder=folder, job_log=JobLog())
 
 
 def _while_a_state_is_written() -> None:
@@ -52,20 +53,23 @@ def _between_weights_and_state() -> None:
 
 def _between_state_and_record() -> None:
     save = WeightStore.save
-    WeightStore.save = lambda self, trial, outcome: (save(self, trial, outcome), outcome.state and die())
+    WeightStore.save = lambda self, number, outcome, **options: (
+        save(self, number, outcome, **options),
+        outcome.state and die(),
+    )
 
 
 def _before_a_promoted_trial_goes_on() -> None:
-    WeightStore.state = die
+    WeightStore.load_state = die
 
 
 def _between_the_state_and_the_record_of_a_promoted_trial() -> None:
-    save = WeightStore.save
-    WeightStore.save = lambda self, trial, outcome: (save(self, trial, outcome), trial.parent and die())
+    append = TrialLog.append
+    TrialLog.append = lambda self, trial: (trial.parent and die(), append(self, trial))
 
 
 def _before_the_states_are_removed() -> None:
-    WeightStore.drop_states = die
+    WeightStore.remove_states = die
 
 
 def _while_the_states_are_removed() -> None:

@@ -12,7 +12,7 @@ from blindtune.config.schema import read
 from blindtune.core.code_digest import closure
 from blindtune.records.trial import TrialLog
 from blindtune.stages import study_digest, study_modules
-from blindtune.study.run import run
+from blindtune.study.run import run_study
 from support.builders import RecordingConsole, config, prepared, write_csv_folder
 
 
@@ -33,7 +33,14 @@ def main(folder: Path) -> None:
     content = read(config(str(folder / "csv"), systems={"walk": system}, compare=[comparison]), "plugin.yaml")
     study, dataset = content.study("toy", "walk", 42), content.datasets["toy"]
     digest = study_digest(study.settings, dataset)
-    run(study, prepared(folder), {"space": space}, digest, folder / "study", RecordingConsole())
+    run_study(
+        study,
+        prepared(folder),
+        files={"space": space},
+        code=digest,
+        folder=folder / "study",
+        job_log=RecordingConsole(),
+    )
     trials = TrialLog(folder / "study" / "trials.jsonl").read()
     found = {
         "schema": "WalkConfig" in json.loads(generate.schema())["$defs"],

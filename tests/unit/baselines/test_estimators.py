@@ -20,7 +20,7 @@ from blindtune.baselines.estimators import Index, bayes_estimates, cover_hart_lo
 from blindtune.config.systems import Bayes, ClosedLoop, Knn, RandomForest
 from blindtune.core.job_log import JobLog
 from blindtune.records.trial import TrialLog
-from blindtune.study.run import run
+from blindtune.study.run import run_study
 from support.builders import points, prepared, study
 
 JOBS = (1, 2, 3)
@@ -144,7 +144,7 @@ def test_the_records_are_the_same_on_any_number_of_cores(tmp_path: Path) -> None
         found = []
         for jobs in JOBS:
             folder = tmp_path / f"{system.kind}-{jobs}"
-            card = run(study(system), data, {}, "code", folder, JobLog(), jobs)
+            card = run_study(study(system), data, files={}, code="code", folder=folder, job_log=JobLog(), workers=jobs)
             outcomes = [trial.reproducible_fields() for trial in TrialLog(folder / "trials.jsonl").read()]
             found.append((card.frozen_sha256(), card.train_error, card.dev_error, card.estimates, outcomes))
         assert found[0] == found[1] == found[2]

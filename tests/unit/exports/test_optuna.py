@@ -12,7 +12,7 @@ from blindtune.core.validation import parse
 from blindtune.exports import optuna
 from blindtune.exports.folders import export
 from blindtune.exports.stored_study import find_studies
-from blindtune.records.trial import best
+from blindtune.records.trial import find_best
 from blindtune.search_space import Space
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from blindtune.tuners.optuna.config import OptunaConfig
@@ -37,7 +37,7 @@ def test_optuna_write_is_read_by_optuna(tmp_path: Path, tuner: Any) -> None:
     loaded = library.load_study(
         study_name="test/toy/tuned/42", storage=f"sqlite:///{tmp_path / 'out' / optuna.DATABASE}"
     )
-    ours = best(study.trials)
+    ours = find_best(study.trials)
     assert ours is not None and (ours.number, ours.score) == (2, 0.125), "the earlier of two equals"
     assert (loaded.best_trial.number, loaded.best_value) == (ours.number, ours.score)
     assert loaded.best_params == ours.hyperparameters

@@ -11,7 +11,7 @@ from blindtune.config.systems import Tuned
 from blindtune.core.jsonl import read_lines
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial
-from blindtune.study.run import run
+from blindtune.study.run import run_study
 from support.builders import RecordingConsole, prepared, study
 
 #: The native trainer, and those that may take its place.
@@ -36,7 +36,14 @@ def searched(trainer: str, data: Prepared, folder: Path) -> list[dict[str, Any]]
             "training": {"epochs": 2, "batch_size": 20},
         }
     )
-    card = run(study(settings, budget={"trials": TRIALS}), data, settings.files(), "code", folder, RecordingConsole())
+    card = run_study(
+        study(settings, budget={"trials": TRIALS}),
+        data,
+        files=settings.files(),
+        code="code",
+        folder=folder,
+        job_log=RecordingConsole(),
+    )
     assert set(card.model_dump()) == set(type(card).model_fields)
     return [json.loads(line) for line in read_lines(folder / "trials.jsonl")]
 
@@ -60,5 +67,5 @@ def test_the_native_trainer_and_the_fast_one_write_the_same_form_of_record(data:
             assert {key: form(value) for key, value in one.items() if key not in apart} == {
                 key: form(value) for key, value in other.items() if key not in apart
             }
-            same = ("number", "hyperparameters", "seeds", "epochs", "parameters", "status", "scored_epoch")
+            same = ("number", "hyperparameters", "seeds", "epochs", "n_parameters", "status", "scored_epoch")
             assert [one[key] for key in same] == [other[key] for key in same]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
-from blindtune.records.trial import EpochMetrics, Trial, TrialLog, best
+from blindtune.records.trial import EpochMetrics, Trial, TrialLog, find_best
 from support.builders import trial
 
 SHARES = st.floats(0, 1)
@@ -70,7 +70,7 @@ def test_no_file_and_an_empty_file_hold_no_trials(tmp_path: Path) -> None:
     assert log.read() == []
     log.path.touch()
     assert log.read() == []
-    assert log.mend() is None
+    assert log.repair() is None
 
 
 def test_every_cut_leaves_the_records_before_it(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_every_cut_leaves_the_records_before_it(tmp_path: Path) -> None:
     for cut in range(len(content) + 1):
         log.path.write_bytes(content[:cut])
         whole = max(end for end in ends if end <= cut or end == cut + 1)  # only a line feed may be missing
-        aside = log.mend()
+        aside = log.repair()
         assert log.path.read_bytes() == content[:whole]
         assert log.read() == records[: ends.index(whole)]
         if aside is None:
@@ -97,7 +97,7 @@ def test_a_second_torn_line_does_not_overwrite_the_first(tmp_path: Path) -> None
     asides = []
     for text in (b"{1", b"{2"):
         path.write_bytes(text)
-        asides.append(TrialLog(path).mend())
+        asides.append(TrialLog(path).repair())
     assert [aside.read_bytes() for aside in asides if aside] == [b"{1", b"{2"]
 
 
@@ -119,7 +119,7 @@ def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
     lines = log.path.read_text(encoding="utf-8").splitlines()
     lines[1] = line
     log.path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"trials\.jsonl, line 2: is no trial record"):
+    with pytest.raises(UserError, match=r"trials\.jsonl, line 2: is not a trial record"):
         log.read()
 
 
@@ -161,7 +161,7 @@ for number in range(3):
     assert done.stdout.startswith(f"2: {path}: trial 2 cannot be recorded (File too large)")
     assert path.stat().st_size == 2 * size
     assert [record.number for record in TrialLog(path).read()] == [0, 1]
-    assert TrialLog(path).mend() is None
+    assert TrialLog(path).repair() is None
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_user(tmp_path: Path) -> None:
@@ -172,15 +172,15 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_user(tmp_path: Path) ->
 
 def test_best_is_the_earliest_of_the_lowest() -> None:
     records = [trial(0, None), trial(1, 0.3), trial(2, 0.2), trial(3, 0.2), trial(4, None)]
-    assert best(records) == records[2]
-    assert best(records[::-1]) == records[2]
-    assert best([records[0], records[4]]) is None
-    assert best([]) is None
+    assert find_best(records) == records[2]
+    assert find_best(records[::-1]) == records[2]
+    assert find_best([records[0], records[4]]) is None
+    assert find_best([]) is None
 
 
 def test_a_score_of_zero_is_a_score() -> None:
     records = [trial(0, 0.1), trial(1, 0.0)]
-    assert best(records) == records[1]
+    assert find_best(records) == records[1]
     assert (records[1].objective_value(), trial(0, None).objective_value()) == (0.0, 1.0)
 
 

@@ -101,7 +101,7 @@ def test_patients_have_the_errors_of_the_decodes(builder: RecordsBuilder, report
     """The errors per patient are those of the decode results."""
     rows = {(row["dataset"], row["system"]): row for row in rows_of(report, "patients")}
     assert {dataset for dataset, _ in rows} == {"slides", "eeg"}
-    results = [read_json(builder.root / f"decodes/eeg/deep_m/{seed}/look.json")["groups"] for seed in builder.seeds]
+    results = [read_json(builder.root / f"decodes/eeg/deep_m/{seed}/result.json")["groups"] for seed in builder.seeds]
     errors = {
         PATIENTS[one["group"]]: float(np.mean([result[at]["wrong"] for result in results])) / one["samples"]
         for at, one in enumerate(results[0])
@@ -121,7 +121,7 @@ def test_patients_show_a_dash_without_groups(tmp_path: Path) -> None:
     """A decode result without groups leaves a dash in the table and a sentence for the figure."""
     old = RecordsBuilder(tmp_path / "tiny", systems=["knn"], datasets={"eeg": EEG}).write()
     for seed in old.seeds:
-        path = old.root / f"decodes/eeg/knn/{seed}/look.json"
+        path = old.root / f"decodes/eeg/knn/{seed}/result.json"
         write_json(path, {key: value for key, value in read_json(path).items() if key != "groups"})
     records = old.read()
     found = tables.BUILD["patients"](records)
@@ -134,7 +134,7 @@ def test_confusion_is_summed_over_the_seeds(builder: RecordsBuilder, report: Pat
     """The confusion matrix is summed over the seeds, and a note says so."""
     rows = [row for row in rows_of(report, "confusion") if (row["dataset"], row["system"]) == ("slides", "deep_m")]
     results = [
-        read_json(builder.root / f"decodes/slides/deep_m/{seed}/look.json")["confusion"] for seed in builder.seeds
+        read_json(builder.root / f"decodes/slides/deep_m/{seed}/result.json")["confusion"] for seed in builder.seeds
     ]
     assert [[int(row["as_1"]), int(row["as_2"])] for row in rows] == np.sum(results, axis=0).tolist()
     assert [row["true"] for row in rows] == ["1: dcis", "2: indc"]

@@ -71,7 +71,7 @@ def test_errors_are_those_of_the_records(report: tuple[RecordsBuilder, Path]) ->
             row = rows[dataset, "bayes: closed loop" if system == "bayes" else system]
             cards = [read_json(builder.root / f"studies/{dataset}/{system}/{seed}/card.json") for seed in builder.seeds]
             results = [
-                read_json(builder.root / f"decodes/{dataset}/{system}/{seed}/look.json") for seed in builder.seeds
+                read_json(builder.root / f"decodes/{dataset}/{system}/{seed}/result.json") for seed in builder.seeds
             ]
             measured = {
                 "train": [card["train_error"] for card in cards],

@@ -24,8 +24,8 @@ def test_a_drawing_is_always_stand_in(tmp_path: Path) -> None:
         "decodes/set_10/sample_splits.npz",
         "studies/set_10/knn/42/card.json",
         "studies/set_10/knn/42/trials.jsonl",
-        "decodes/set_10/knn/42/look.json",
-        "decodes/set_10/knn/42/answers.npz",
+        "decodes/set_10/knn/42/result.json",
+        "decodes/set_10/knn/42/predictions.npz",
         "decodes/set_10/knn/42/surface.npz",
     ],
 )
@@ -41,7 +41,7 @@ def test_read_records_names_a_missing_file(tmp_path: Path, path: str) -> None:
 def test_read_records_names_a_truncated_file(tmp_path: Path, part: float) -> None:
     """A truncated file of arrays is named in the message."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["knn"], seeds=[42]).write()
-    path = builder.root / "decodes/set_10/knn/42/answers.npz"
+    path = builder.root / "decodes/set_10/knn/42/predictions.npz"
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
     with pytest.raises(UserError, match=r"answers\.npz"):
@@ -51,12 +51,12 @@ def test_read_records_names_a_truncated_file(tmp_path: Path, part: float) -> Non
 def test_read_records_refuses_a_mixture(tmp_path: Path) -> None:
     """Records that do not belong together are refused."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["knn", "bayes"], seeds=[42]).write()
-    path = builder.root / "decodes/set_10/knn/42/look.json"
+    path = builder.root / "decodes/set_10/knn/42/result.json"
     result = read_json(path)
     for key, reason in (
         ("frozen_sha256", "belongs to another frozen model"),
         ("eval_sha256", "decoded other eval data"),
-        ("answers_sha256", "does not match the decode result"),
+        ("predictions_sha256", "does not match the decode result"),
     ):
         write_json(path, result | {key: "0" * 64})
         with pytest.raises(UserError, match=reason):

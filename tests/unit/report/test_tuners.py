@@ -49,7 +49,7 @@ def logs(builder: RecordsBuilder, dataset: str, system: str) -> list[list[Trial]
 
 def eval_errors(builder: RecordsBuilder, dataset: str, system: str) -> list[float]:
     return [
-        float(read_json(builder.root / f"decodes/{dataset}/{system}/{seed}/look.json")["error"])
+        float(read_json(builder.root / f"decodes/{dataset}/{system}/{seed}/result.json")["error"])
         for seed in builder.seeds
     ]
 
@@ -187,7 +187,7 @@ def test_tuner_pairs_are_compared_by_seed(many: RecordsBuilder) -> None:
         assert float(row["high"]) - float(row["low"]) > 0  # type: ignore[arg-type]
         answers = [
             np.stack([
-                np.load(many.root / f"decodes/{row['dataset']}/{row[key]}/{seed}/answers.npz")["wrong"]
+                np.load(many.root / f"decodes/{row['dataset']}/{row[key]}/{seed}/predictions.npz")["wrong"]
                 for seed in many.seeds
             ])
             for key in ("better", "other")
@@ -454,7 +454,7 @@ def test_pareto_figure_draws_fronts_of_objectives(many: RecordsBuilder) -> None:
     axes = figures.DRAW["pareto"](*_dataset(many)).axes[0]
     lines = {line.get_label(): line for line in axes.lines}
     trials = [trial for log in logs(many, "digits", "opt_two") for trial in log if trial.score is not None]
-    corners = figure_pareto.find_front(np.array([(trial.parameters, 100 * (trial.score or 0)) for trial in trials]))
+    corners = figure_pareto.find_front(np.array([(trial.n_parameters, 100 * (trial.score or 0)) for trial in trials]))
     assert lines["front of opt_two"].get_xydata()[::2] == pytest.approx(corners)
     assert not any(str(label).startswith("front of kt") for label in lines)
     faint = {line.get_alpha() for line in axes.lines if line.get_alpha() is not None}
@@ -483,7 +483,7 @@ def test_costs_count_searches_that_ended_early(tmp_path: Path) -> None:
     for seed in builder.seeds:
         path = builder.root / f"studies/set_10/kt_random/{seed}/card.json"
         write_card(path, read_card(path).model_copy(update={"exhausted": True}))
-        result = builder.root / f"decodes/set_10/kt_random/{seed}/look.json"
+        result = builder.root / f"decodes/set_10/kt_random/{seed}/result.json"
         write_json(result, read_json(result))
     table = built(builder, "costs")
     assert table.columns[-1].text(table.rows[0]) == "2 of 2"

@@ -116,11 +116,11 @@ def _rescore(given: argparse.Namespace) -> None:
     from blindtune.decoding.rescore import rescore
 
     rows, path = rescore(read_study(given.study), given.on, given.split, given.best, given.dev)
-    print("trial  dev error   error there   wrong of samples  rank then  now")
+    print("trial  dev error   error there   wrong of samples  dev rank  rank there")
     for row in rows:
         count = f"{row.wrong} of {row.samples}"
         print(
             f"{row.trial:5d}  {row.dev_error:9.2%}  {row.error:12.2%}  {count:>17}  "
-            f"{row.rank_then:9d}  {row.rank_now:3d}"
+            f"{row.dev_rank:8d}  {row.rank:10d}"
         )
     print(f"written to {path}")

@@ -9,7 +9,7 @@ from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.architecture import check as check_architecture
-from blindtune.study.setup import with_output
+from blindtune.study.setup import add_output_layer
 from support.builders import check
 from support.sklearn_searches import (
     HALVING,
@@ -77,6 +77,6 @@ def test_shipped_default_model_is_that_of_library() -> None:
     training = model.training
     assert (training.optimizer, training.learning_rate) == (library.solver, library.learning_rate_init)
     assert (training.epochs, training.batch_size) == (library.max_iter, 200), "auto is 200, or all samples if fewer"
-    vectors = Architecture(input_shape=(2,), layers=with_output(model.layers, 2))
+    vectors = Architecture(input_shape=(2,), layers=add_output_layer(model.layers, 2))
     check_architecture(vectors, 2)
     assert count_parameters(vectors) == 3 * 100 + 101 * 2

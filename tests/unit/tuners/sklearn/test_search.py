@@ -17,7 +17,7 @@ from blindtune.core.errors import UserError
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial, TrialLog
 from blindtune.search_space import Hyperparameters
-from blindtune.study.run import run
+from blindtune.study.run import run_study
 from blindtune.tuners.base import TunerContext
 from blindtune.tuners.sklearn.search import EvaluationRequest, SearcherThread, make_folds
 from support.builders import RecordingConsole, build_tuner, finished_trial, prepared, study
@@ -223,7 +223,7 @@ def read_trials(folder: Path) -> list[Trial]:
     return TrialLog(folder / "trials.jsonl").read()
 
 
-def run_study(algorithm: str, trainer: str, folder: Path, data: Prepared, **keys: Any) -> Any:
+def run_search(algorithm: str, trainer: str, folder: Path, data: Prepared, **keys: Any) -> Any:
     """Run a tiny study in `folder`; a third of its sets is invalid."""
     path = folder.parent / "space.yaml"
     path.write_text(
@@ -238,7 +238,14 @@ def run_study(algorithm: str, trainer: str, folder: Path, data: Prepared, **keys
         training=Training(epochs=4, batch_size=20),
         trainer=trainer,  # type: ignore[arg-type]
     )
-    return run(study(system, budget={"trials": 13}), data, {"space": path}, "code", folder, RecordingConsole())
+    return run_study(
+        study(system, budget={"trials": 13}),
+        data,
+        files={"space": path},
+        code="code",
+        folder=folder,
+        job_log=RecordingConsole(),
+    )
 
 
 STUDIES = [(algorithm, "pytorch", {"folds": folds}) for algorithm in SEARCHES for folds in (None, 2)]
@@ -253,7 +260,7 @@ def test_study_resumes_to_the_same_model(
 ) -> None:
     """A study that is cut anywhere goes on to the same records and the same model."""
     folder = tmp_path / "study"
-    card = run_study(algorithm, trainer, folder, data, **keys)
+    card = run_search(algorithm, trainer, folder, data, **keys)
     trials = read_trials(folder)
     assert {trial.status for trial in trials} == {"completed", "invalid"}
     assert trials[card.trial].fold is None
@@ -278,14 +285,14 @@ def test_study_resumes_to_the_same_model(
     for kept in range(len(lines)) if trainer == "pytorch" else [len(lines) - 2]:
         (folder / "trials.jsonl").write_bytes(b"".join(lines[:kept]) + lines[kept][: kept % 3 * 40])
         (folder / "card.json").unlink()
-        again = run_study(algorithm, trainer, folder, data, **keys)
+        again = run_search(algorithm, trainer, folder, data, **keys)
         assert [trial.reproducible_fields() for trial in read_trials(folder)] == records
         assert again.frozen_sha256() == card.frozen_sha256()
 
 
 def test_another_budget_is_another_study(data: Prepared, tmp_path: Path) -> None:
     """Where the search is planned by the budget, another budget is another study."""
-    run_study("halving-random-search", "pytorch", tmp_path / "study", data)
+    run_search("halving-random-search", "pytorch", tmp_path / "study", data)
     path = tmp_path / "space.yaml"
     system = Tuned(
         kind="tuner",
@@ -294,5 +301,12 @@ def test_another_budget_is_another_study(data: Prepared, tmp_path: Path) -> None
         training=Training(epochs=4, batch_size=20),
         trainer="pytorch",
     )
-    run(study(system, budget={"trials": 6}), data, {"space": path}, "code", tmp_path / "study", RecordingConsole())
+    run_study(
+        study(system, budget={"trials": 6}),
+        data,
+        files={"space": path},
+        code="code",
+        folder=tmp_path / "study",
+        job_log=RecordingConsole(),
+    )
     assert (tmp_path / "study.superseded-1").exists()

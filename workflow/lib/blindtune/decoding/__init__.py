@@ -1,1 +1,1 @@
-"""TODO."""
+"""Decode frozen models on sealed eval data, once each, and rescore trials on open data."""

@@ -1,4 +1,4 @@
-"""Samples of all three splits for their figure, taken when every model of the dataset is frozen."""
+"""Samples of all three splits for a figure, drawn when every model of the dataset is frozen."""
 
 from pathlib import Path
 from typing import Any
@@ -8,23 +8,29 @@ from numpy.typing import NDArray
 
 from blindtune.core.seeds import derive
 from blindtune.datasets.prepared import Prepared
-from blindtune.decoding.decode import read_seal
 from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.sealed_split import read_seal
 
 
 def sample_splits(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[str, NDArray[Any]]:
-    """Up to ``points`` samples of each split, drawn at random, for a figure of all three.
+    """Draw random samples of each split and return them, for data of two features.
 
-    Called when every model of the dataset is frozen: nothing can learn from it any more.
+    Called when every model of the dataset is frozen: nothing can learn from eval any more.
+
+    Args:
+        data: train and dev of the dataset.
+        sealed: path of its ``seal.json``.
+        ledger: of the project; gets a line before eval is opened.
+        points: largest number of samples of each split.
 
     Returns:
-        ``<split>_x`` (samples, 2) and ``<split>_y`` (samples,) for train, dev and eval; nothing for data of other than
-        two features, whose seal stays closed.
+        ``<split>_x`` (n_samples, 2) and ``<split>_y`` (n_samples,) for train, dev and eval; nothing for data that have
+        not exactly two features, whose eval is not opened.
     """
     if data.sample_shape != (2,):
         return {}
     seal = read_seal(sealed)
-    ledger.note_picture(data.name, seal.sha256)
+    ledger.note_sample_splits(data.name, seal.sha256)
     splits = {"train": data.train, "dev": data.dev, "eval": seal.open()}
     arrays: dict[str, NDArray[Any]] = {}
     for name, split in splits.items():

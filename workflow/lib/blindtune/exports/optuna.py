@@ -115,7 +115,7 @@ def _choices(trials: list[Trial]) -> _Distributions:
 
 def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
     """Return the fields of the record that Optuna has no field for."""
-    rest = {name: value for name, value in trial.hyperparameters.items() if name not in params}
+    rest = {name: value for name, value in trial.configuration().items() if name not in params}
     attributes = {
         "status": trial.status,
         "reason": trial.reason,
@@ -125,7 +125,7 @@ def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
         "fold": trial.fold,
         "parent": trial.parent,
         "epochs": trial.epochs,
-        "parameters": trial.parameters,
+        "n_parameters": trial.n_parameters,
         "seconds": round(total_wall_seconds(trial.seconds), 3),
         "exceptions": trial.exceptions or None,
         "weights_sha256": trial.weights_sha256,

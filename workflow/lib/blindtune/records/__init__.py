@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is written to disk and read again: trials, model cards and decode results."""

@@ -1,30 +1,33 @@
-"""The trial record and its log: one JSON object a line, written as the trial ends.
+"""The record of a trial, and the log of a study: one JSON object per line, written when the trial ends.
 
-The log is the only record of a study. A tuner's own storage is a cache, and its state after a kill
-is rebuilt from here.
+The log is the only record of a study. The storage of a tuner is a cache; after a kill its state is rebuilt from the
+log.
 """
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.errors import UserError
 from blindtune.core.jsonl import append_line, read_lines, repair_last_line
 from blindtune.core.timing import CpuWallTime
+from blindtune.models.layers import Layer
+from blindtune.records.schema import SCHEMA_VERSION, upgrade
+from blindtune.search_space import Hyperparameters
 
 Status = Literal["completed", "pruned", "invalid", "failed", "diverged"]
 
-#: What a tuner is told for a trial that has no score: the worst error there is.
+#: The objective value of a trial without a score: the largest error that is possible.
 WORST_ERROR = 1.0
 
 
 class EpochMetrics(BaseModel):
-    """One epoch's measures; errors are shares of wrong samples, from 0 to 1.
+    """Metrics of one epoch; errors are shares of wrong samples, from 0 to 1.
 
-    Those of train are running means over the epoch's batches, as both libraries report them while
-    the weights move and dropout is on; those of dev are taken at the epoch's end.
+    Metrics of train are running means over the batches of the epoch, as both libraries report them: the weights change
+    and dropout is active. Metrics of dev are taken at the end of the epoch.
     """
 
     train_loss: float | None
@@ -34,75 +37,90 @@ class EpochMetrics(BaseModel):
 
 
 class Trial(BaseModel):
-    """One hyperparameter set, trained and scored on dev; the same fields from every framework."""
+    """One hyperparameter set, trained and scored on dev; every framework writes the same fields."""
 
     model_config = ConfigDict(extra="forbid")
 
+    schema_version: Literal[2] = SCHEMA_VERSION
     study: str = Field(description="study id: <config name>/<dataset>/<system>/<seed>")
     number: int = Field(ge=0, description="trial number, from 0, in the order of the proposals")
-    parent: int | None = Field(default=None, description="the trial from which this one was promoted")
+    parent: int | None = Field(default=None, description="number of the trial from which this one was promoted")
     trained_before: int = Field(
         default=0, ge=0, description="epochs of the parent that this trial continues; 0: trained from the start"
     )
     fold: int | None = Field(
-        default=None, ge=0, description="the fold of a cross-validation on which it was scored; null: on dev"
+        default=None, ge=0, description="fold of a cross-validation on which it was scored; null: on dev"
     )
-    hyperparameters: dict[str, object] = Field(description="the active hyperparameters")
+    hyperparameters: Hyperparameters = Field(description="the active hyperparameters")
+    layers: list[Layer] | None = Field(
+        default=None, description="layers of a manual model, without the output layer; null: the hyperparameters decide"
+    )
     status: Status
     reason: str | None = Field(default=None, description="why a trial did not complete")
     retries: list[str] = Field(
-        default_factory=list, description="why it was begun again, each time: how the process that trained it ended"
+        default_factory=list, description="one line for each time that its worker process died and it was started again"
     )
-    exceptions: list[str] = Field(default_factory=list, description="layers that could not be built")
-    score: float | None = Field(description="dev error by the scoring rule; null unless completed")
-    epochs: int = Field(ge=0, description="training epochs spent on this trial, those of its parent left out")
+    exceptions: list[str] = Field(default_factory=list, description="layers that could not be built and were skipped")
+    score: float | None = Field(description="dev error of the scored epoch; null unless completed")
+    epochs: int = Field(ge=0, description="training epochs spent on this trial, without those of its parent")
     curve: list[EpochMetrics]
     best_epoch: int | None = Field(description="epoch of the lowest dev error, counted from the start of the training")
-    scored_epoch: int | None = Field(description="epoch whose weights were scored and kept, counted alike")
-    parameters: int | None = Field(description="trainable parameters")
+    scored_epoch: int | None = Field(
+        description="epoch whose weights were scored and kept, counted from the start of the training"
+    )
+    n_parameters: int | None = Field(description="number of trainable parameters; null: not a network")
     weights_sha256: str | None = Field(description="identifies the scored weights")
-    seeds: dict[str, int] = Field(description="study seed and the trial's own")
+    seeds: dict[str, int] = Field(description="seed of the study and of the trial")
     seconds: dict[str, CpuWallTime] = Field(
-        description="suggest, build, train, evaluate, save; every second counts once"
+        description="by part: suggest, build, train, evaluate, save; every second counts once"
     )
     started: str = Field(description="UTC, ISO 8601")
     host: str
     versions: dict[str, str]
 
     def objective_value(self) -> float:
-        """The error that the tuner hears: the score, or the worst legal value."""
+        """Return the error that the tuner minimises: the score, or the worst error if there is none."""
         return WORST_ERROR if self.score is None else self.score
 
     def reproducible_fields(self) -> dict[str, object]:
-        """The record without what differs from run to run: retries, times, host, versions."""
+        """Return the record without what differs from run to run: retries, times, host and versions."""
         return self.model_dump(mode="json", exclude={"retries", "seconds", "started", "host", "versions"})
 
+    def configuration(self) -> dict[str, Any]:
+        """Return the hyperparameters and, of a manual model, its layers under the key ``layers``."""
+        layers = {} if self.layers is None else {"layers": [layer.model_dump(mode="json") for layer in self.layers]}
+        return {**self.hyperparameters, **layers}
 
-def best(trials: list[Trial]) -> Trial | None:
-    """The completed trial with the lowest dev error, the earliest of equals; None where none completed.
+
+def find_best(trials: list[Trial]) -> Trial | None:
+    """Return the completed trial with the lowest dev error, the earliest of equal ones; None if none completed.
 
     Trials that were scored on a fold of a cross-validation do not count.
     """
-    return next(iter(ranked(trials)), None)
+    return next(iter(rank_on_dev(trials)), None)
 
 
-def ranked(trials: list[Trial]) -> list[Trial]:
-    """The completed trials that were scored on dev, the lowest error first, of equals the earliest."""
+def rank_on_dev(trials: list[Trial]) -> list[Trial]:
+    """Return the completed trials that were scored on dev, by error, and equal ones by number."""
     scored = [trial for trial in trials if trial.score is not None and trial.fold is None]
     return sorted(scored, key=lambda trial: (trial.objective_value(), trial.number))
 
 
 class TrialLog:
-    """An append-only file of trial records."""
+    """An append-only file of trial records.
+
+    Attributes:
+        path: the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> list[Trial]:
-        """The records, in order.
+        """Return the records, in order.
 
         Raises:
-            UserError: a line is no record; the message names it.
+            UserError: a line is not a record; the message names it.
         """
         if not self.path.exists():
             return []
@@ -111,12 +129,16 @@ class TrialLog:
             raise UserError(f"{self.path}: the trial numbers are not 0, 1, 2, ... Restore the file or move it away.")
         return trials
 
-    def mend(self) -> Path | None:
-        """Set an unfinished last record aside, as `repair_last_line` does; returns where it was put, if there was one."""
-        return repair_last_line(self.path, _is_record)
+    def repair(self) -> Path | None:
+        """Move an unfinished last record to a file of its own, as `repair_last_line` does.
+
+        Returns:
+            That file, or None if the last record was whole.
+        """
+        return repair_last_line(self.path, self._is_record)
 
     def append(self, trial: Trial) -> None:
-        """Write one record and bring it to the disk.
+        """Write one record and flush it to the disk.
 
         Raises:
             UserError: the disk refuses; no part of the record is left.
@@ -125,18 +147,35 @@ class TrialLog:
         append_line(self.path, line, f"trial {trial.number}")
 
     def _parse(self, line: str, row: int) -> Trial:
+        where = f"{self.path}, line {row}"
         try:
-            return Trial.model_validate(json.loads(line))
-        except (ValueError, ValidationError) as error:
+            return _parse_record(line, where)
+        except ValueError as error:
             raise UserError(
-                f"{self.path}, line {row}: is no trial record ({str(error).splitlines()[0]}). "
-                "Restore the file, or move it away to begin the study anew."
+                f"{where}: is not a trial record ({str(error).splitlines()[0]}). "
+                "Restore the file, or move it away to start the study again."
             ) from error
 
+    def _is_record(self, line: str) -> bool:
+        try:
+            _parse_record(line, f"{self.path}, last line")
+        except ValueError:
+            return False
+        return True
 
-def _is_record(line: str) -> bool:
-    try:
-        Trial.model_validate_json(line)
-    except ValidationError:
-        return False
-    return True
+
+def _parse_record(line: str, where: str) -> Trial:
+    """Return the record in a line, of the present version or an older one; raises ValueError if it is none."""
+    content = json.loads(line)
+    upgraded = _move_layers(upgrade(content, {"parameters": "n_parameters"}, where))
+    # As JSON: layers have tuples, which are lists there.
+    return Trial.model_validate_json(line if upgraded is content else json.dumps(upgraded))
+
+
+def _move_layers(content: Any) -> Any:
+    """Move the layers of a manual model out of the hyperparameters, where version 1 had them."""
+    values = content.get("hyperparameters") if isinstance(content, dict) else None
+    if not isinstance(values, dict) or not isinstance(values.get("layers"), list):
+        return content
+    rest = {name: value for name, value in values.items() if name != "layers"}
+    return content | {"hyperparameters": rest, "layers": values["layers"]}

@@ -97,7 +97,7 @@ def _our_row(
         "network": f"{system.name}, seed {run.card.seed}" if len(system.runs) > 1 else system.name,
         "origin": "ours, stand-in data" if dataset.stand_in else "ours",
         "input": _describe_input(run.card, architecture),
-        "parameters": run.card.parameters,
+        "parameters": run.card.n_parameters,
         **_training(run.card),
         "dev": to_percent(run.card.dev_error),
         "records": join_paths([run.paths[0]]),

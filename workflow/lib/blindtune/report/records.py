@@ -13,7 +13,7 @@ from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
-from blindtune.records.decode_result import DecodeResult
+from blindtune.records.decode_result import DecodeResult, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card
 from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.contents import list_figure_kinds
@@ -271,9 +271,9 @@ class _Reader:
 
     def _run(self, dataset: str, system: str, seed: int) -> RunRecords:
         studies, decodes = (f"{stage}/{dataset}/{system}/{seed}" for stage in ("studies", "decodes"))
-        card_path, decode_path = f"{studies}/card.json", f"{decodes}/look.json"
+        card_path, decode_path = f"{studies}/card.json", f"{decodes}/result.json"
         card = read_card(self._file(card_path))
-        decode = parse(DecodeResult, read_json(self._file(decode_path)), str(self._root / decode_path))
+        decode = parse_decode_result(read_json(self._file(decode_path)), str(self._root / decode_path))
         if decode.frozen_sha256 != card.frozen_sha256():
             raise UserError(
                 f"{self._root / decode_path}: belongs to another frozen model than {card_path}. Run decode again."
@@ -283,15 +283,15 @@ class _Reader:
         if card.kind == "bayes":
             return RunRecords(card, decode, [], None, None, paths)
         trials = TrialLog(self._file(f"{studies}/trials.jsonl")).read()
-        wrong = self._wrong(f"{decodes}/answers.npz", decode)
+        wrong = self._wrong(f"{decodes}/predictions.npz", decode)
         surface = self._arrays(f"{decodes}/surface.npz")
         return RunRecords(card, decode, trials, wrong, surface if "label" in surface else None, paths)
 
     def _wrong(self, path: str, decode: DecodeResult) -> NDArray[np.bool_]:
-        answers = self._arrays(path)
-        if digest_arrays(answers) != decode.answers_sha256:
+        predictions = self._arrays(path)
+        if digest_arrays(predictions) != decode.predictions_sha256:
             raise UserError(f"{self._root / path}: does not match the decode result next to it. Run decode again.")
-        return answers["wrong"].astype(bool)
+        return predictions["wrong"].astype(bool)
 
     def _arrays(self, path: str) -> Arrays:
         file = self._file(path)

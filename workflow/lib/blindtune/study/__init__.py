@@ -1,1 +1,1 @@
-"""TODO."""
+"""Studies: one system on one dataset with one seed, from proposals to a frozen model."""

@@ -1,4 +1,4 @@
-"""What a search has spent of its budget."""
+"""Track what a search has spent of its budget."""
 
 from blindtune.core.budget import UNLIMITED, Budget
 from blindtune.core.timing import total_wall_seconds
@@ -6,7 +6,13 @@ from blindtune.records.trial import Trial
 
 
 class BudgetTracker:
-    """What a search has spent of its budget."""
+    """What a search has spent of its budget.
+
+    Attributes:
+        trials: number of trials so far.
+        epochs: epochs so far; a trial without an epoch counts as one.
+        seconds: wall seconds so far.
+    """
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -15,23 +21,27 @@ class BudgetTracker:
         self.seconds = 0.0
 
     def add(self, trial: Trial) -> None:
-        """Book a trial.
+        """Add a trial.
 
-        One without an epoch, such as an invalid set, is charged one epoch: else a search that meets nothing else
-        would never end.
+        A trial without an epoch, such as an invalid set, is charged one epoch. Otherwise a search that meets only
+        invalid sets would never end.
         """
         self.trials += 1
         self.epochs += max(1, trial.epochs)
         self.seconds += total_wall_seconds(trial.seconds)
 
     def has_remaining(self) -> bool:
-        """Whether anything is left."""
+        """Return whether another trial of one epoch fits into the budget."""
         return self.can_afford(1)
 
     def can_afford(self, epochs: int, trials: int = 1) -> bool:
-        """Whether so many more trials, of so many epochs together, can be paid for.
+        """Return whether more trials fit into the budget.
 
-        Seconds are not known beforehand: a trial that begins within them is finished.
+        Seconds are not known beforehand: a trial that starts before they are spent is finished.
+
+        Args:
+            epochs: epochs of these trials together.
+            trials: number of these trials.
         """
         budget = self._budget
         return (
@@ -41,19 +51,22 @@ class BudgetTracker:
         )
 
     def max_remaining_trials(self) -> int:
-        """How many more trials can be paid for at most, at least one; by seconds, as long as trials took on average."""
+        """Return the largest number of trials that may still fit, at least 1.
+
+        A limit in seconds is divided by the mean seconds of the trials so far.
+        """
         budget, limits = self._budget, [UNLIMITED]
         if budget.trials is not None:
             limits.append(budget.trials - self.trials)
         if budget.epochs is not None:
             limits.append(budget.epochs - self.epochs)
         if budget.seconds is not None:
-            left = budget.seconds - self.seconds
-            limits.append(int(left * self.trials / self.seconds) if self.seconds else 1)
+            remaining = budget.seconds - self.seconds
+            limits.append(int(remaining * self.trials / self.seconds) if self.seconds else 1)
         return max(1, min(limits))
 
     def fraction_spent(self) -> float:
-        """How much of the budget is spent, from 0 to 1: of several limits, the one that will be reached first."""
+        """Return the fraction of the budget that is spent, from 0 to 1; of several limits, the largest fraction."""
         budget = self._budget
         spent = (
             (self.trials, budget.trials),
@@ -63,7 +76,7 @@ class BudgetTracker:
         return min(1.0, max(used / limit for used, limit in spent if limit is not None))
 
     def __str__(self) -> str:
-        """For people: ``trial 3 of 20``, with epochs and seconds where they are limited."""
+        """Return ``trial 3 of 20``, with epochs and seconds if they are limited."""
         budget = self._budget
         parts = [f"trial {self.trials}{f' of {budget.trials}' if budget.trials else ''}"]
         if budget.epochs:

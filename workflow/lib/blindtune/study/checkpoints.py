@@ -1,4 +1,4 @@
-"""The weights of a study's best trials, and where the training of each promotable one stands."""
+"""Files of weights and training states below the folder of a study."""
 
 from pathlib import Path
 from typing import Any
@@ -6,43 +6,57 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blindtune.core.weights import read_weights, write_weights
-from blindtune.records.trial import Trial, ranked
+from blindtune.records.trial import Trial, rank_on_dev
 from blindtune.training.base import Outcome, State
 
 
 class WeightStore:
-    """Files below a study's folder; a function of the records, so that a kill leaves no doubt.
+    """The weights of the best trials, and the states from which trials can be resumed.
 
-    ``weights/`` holds those of the best trials. ``states/`` holds where each training stands, while the search
-    may still promote it.
+    ``weights/`` holds the weights of the best trials. ``states/`` holds the state of each training while the search may
+    still promote its trial. Which files there are follows from the records, so that a kill leaves no doubt.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    def __init__(self, folder: Path, keep_best: int) -> None:
+        """Use the folders of a study.
+
+        Args:
+            folder: the folder of the study.
+            keep_best: number of trials whose weights are kept.
+        """
         self._weights = folder / "weights"
         self._states = folder / "states"
-        self._keep = keep
+        self._keep_best = keep_best
 
-    def save(self, trial: Trial, outcome: Outcome) -> None:
-        """Write what a trial leaves, before its record; a reference model leaves nothing, it is fitted anew."""
-        if trial.score is not None and trial.fold is None and outcome.n_parameters is not None:
-            write_weights(self._weights / file_name(trial.number), outcome.weights)
+    def save(self, number: int, outcome: Outcome, *, scored_on_dev: bool) -> None:
+        """Write the weights and the state of a trial; called before its record is written.
+
+        The weights of a reference model are not written: it is fitted again.
+
+        Args:
+            number: of the trial.
+            outcome: what its training returned.
+            scored_on_dev: whether the trial has a score on dev, not on a fold; without one it has no weights to keep.
+        """
+        if scored_on_dev and outcome.n_parameters is not None:
+            write_weights(self._weights / file_name(number), outcome.weights)
         if outcome.state is not None:
-            write_weights(self._states / file_name(trial.number), outcome.state.arrays)
+            write_weights(self._states / file_name(number), outcome.state.arrays)
 
     def prune(self, trials: list[Trial]) -> None:
-        """Remove the weights of all but the best of all recorded ``trials``."""
-        kept = {file_name(trial.number) for trial in ranked(trials)[: self._keep]}
+        """Remove the weights of all recorded trials but the best."""
+        kept = {file_name(trial.number) for trial in rank_on_dev(trials)[: self._keep_best]}
         for path in self._weights.glob("*.safetensors"):
             if path.name not in kept:
                 path.unlink()
 
-    def load(self, trial: Trial) -> dict[str, NDArray[Any]] | None:
-        """The weights of a trial, or None where they were not kept."""
+    def load_weights(self, trial: Trial) -> dict[str, NDArray[Any]] | None:
+        """Return the weights of a trial by name, or None if they were not kept."""
         path = self._weights / file_name(trial.number)
         return read_weights(path, str(trial.weights_sha256)) if path.exists() else None
 
-    def state(self, trial: Trial) -> State | None:
-        """Where the training of a trial stood, or None where that was not kept."""
+    def load_state(self, trial: Trial) -> State | None:
+        """Return the state at the end of a trial's training, or None if it was not kept."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -52,15 +66,15 @@ class WeightStore:
             return None  # the trial is trained again, which costs time and nothing else
         return State(trial.trained_before + trial.epochs, arrays)
 
-    def drop_states(self) -> None:
-        """Remove every state: the search is over."""
+    def remove_states(self) -> None:
+        """Remove every state; called when the search is over."""
         if self._states.exists():
-            # Everything, since a kill may have left a part of a file among them.
+            # Every file, since a kill may have left a part of one.
             for path in self._states.iterdir():
                 path.unlink()
             self._states.rmdir()
 
 
 def file_name(number: int) -> str:
-    """File name of what a trial leaves."""
+    """Return the file name of the weights and of the state of a trial."""
     return f"{number:05d}.safetensors"

@@ -1,28 +1,35 @@
-"""Estimates of the Bayes error of train and dev, as the card of a system that trains nothing."""
+"""Estimates of the Bayes error: the card of a system that trains nothing, and what decode computes of eval."""
 
 import platform
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from blindtune.baselines import estimators as baselines
-from blindtune.config.study import Study
+from blindtune.baselines.estimators import bayes_estimates
 from blindtune.config.systems import Bayes
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
-from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard, Spent
 from blindtune.study.candidates import estimate_arguments
+from blindtune.study.context import StudyContext
 from blindtune.study.identity import card_identity
 
 
-def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> ModelCard:
-    """The card of an estimate: nothing is trained, train and dev are measured each by itself, on ``workers`` cores."""
+def estimate(context: StudyContext, settings: Bayes) -> ModelCard:
+    """Return the card of an estimate: nothing is trained, and train and dev are estimated from their own samples.
+
+    Args:
+        context: the study.
+        settings: its system.
+    """
+    study, data = context.study, context.data
     values = estimate_arguments(settings)
     seed = derive("trial", study.dataset, study.seed, values)
     clock = Stopwatch()
     with clock.measure("evaluate"):
         estimates = {
-            name: baselines.bayes_estimates(np.asarray(split.x), split.y, values[name], seed, workers)
+            name: bayes_estimates(np.asarray(split.x), split.y, values[name], seed, context.workers)
             for name, split in (("train", data.train), ("dev", data.dev))
         }
     import sklearn
@@ -35,7 +42,7 @@ def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> Mod
         architecture=None,
         training=None,
         model_seed=seed,
-        parameters=None,
+        n_parameters=None,
         train_error=estimates["train"]["closed_loop"],
         dev_error=estimates["dev"]["closed_loop"],
         estimates=estimates,
@@ -46,3 +53,15 @@ def estimate(study: Study, settings: Bayes, data: Prepared, workers: int) -> Mod
         exhausted=False,
         versions={"python": platform.python_version(), "scikit-learn": sklearn.__version__},
     )
+
+
+def estimate_eval(card: ModelCard, x: Any, y: NDArray[np.int64], workers: int) -> dict[str, float]:
+    """Return the estimates of the Bayes error of eval, by name.
+
+    Args:
+        card: of the estimate.
+        x: samples of eval with the view of the system applied, (n_samples, ...).
+        y: their labels, (n_samples,).
+        workers: number of cores to use; changes no estimate.
+    """
+    return bayes_estimates(np.asarray(x), y, card.hyperparameters["eval"], card.model_seed, workers)

@@ -1,42 +1,42 @@
-"""From a finished search to a frozen model: the chosen trial, rebuilt from its record and proved, and its card."""
+"""Freeze the best trial of a finished search: rebuild it, verify it, and describe it in a card."""
 
 import platform
 from collections import Counter
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.config.study import Study
 from blindtune.config.systems import Tuned
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
-from blindtune.datasets.base import Split
-from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard, Spent
-from blindtune.records.trial import Trial, best
+from blindtune.records.trial import Trial, find_best
 from blindtune.study.checkpoints import WeightStore, file_name
+from blindtune.study.context import StudyContext
 from blindtune.study.identity import card_identity
-from blindtune.study.search import Search
+from blindtune.study.rebuild import compute_error, rebuild_model
+from blindtune.study.retrain import Retrainer
 from blindtune.study.setup import SearchSetup
-from blindtune.training.base import Predict, Trainer, TrainingTask
+from blindtune.training.base import TrainingTask
 
 
 def freeze(
-    study: Study,
-    data: Prepared,
-    plan: SearchSetup,
-    search: Search,
-    store: WeightStore,
-    trials: list[Trial],
-    exhausted: bool,
+    context: StudyContext, setup: SearchSetup, store: WeightStore, trials: list[Trial], *, exhausted: bool
 ) -> ModelCard:
-    """The card of the best trial.
+    """Return the card of the best trial, after rebuilding and verifying its model.
+
+    Args:
+        context: the study.
+        setup: its trainer, and what builds its tasks.
+        store: its weights; those of the best trial are restored if they were not kept.
+        trials: every trial within the budget.
+        exhausted: whether the tuner had no more proposals before the budget was spent.
 
     Raises:
-        UserError: no trial completed, or the chosen one, rebuilt, is not what was recorded.
+        UserError: no trial completed, or the rebuilt model does not give its recorded dev error.
     """
-    chosen = best(trials)
+    study, data = context.study, context.data
+    chosen = find_best(trials)
     if chosen is None:
         reasons = Counter(f"{trial.status}: {trial.reason}" for trial in trials)
         raise UserError(
@@ -44,66 +44,53 @@ def freeze(
             f"({reasons.most_common(1)[0][0] if reasons else 'none was proposed'}). "
             "Change the system or its search space, or give it a larger budget."
         )
-    hyperparameters: Any = chosen.hyperparameters
-    task = search.task_of(chosen)
-    weights = _weights(search, store, chosen, task)
-    predict = rebuilt(study.id, data, plan.trainer, task, weights, chosen)
+    retrainer = Retrainer(context, setup, store, trials)
+    task = retrainer.build_task(chosen)
+    predict = rebuild_model(
+        setup.trainer,
+        task,
+        _restore_weights(retrainer, store, chosen, task),
+        train=data.train,
+        dev=data.dev,
+        dev_error=chosen.objective_value(),
+        what=f"{study.id}: trial {chosen.number}",
+    )
+    is_network = task.architecture is not None
     return ModelCard(
         **card_identity(study, data),
         budget=study.budget if isinstance(study.settings, Tuned) else None,
         trial=chosen.number,
-        hyperparameters=hyperparameters,
+        hyperparameters=dict(chosen.hyperparameters),
         architecture=task.architecture,
-        training=task.training if task.architecture is not None else None,
+        training=task.training if is_network else None,
         model_seed=task.seed,
-        parameters=chosen.parameters,
-        train_error=_error(predict, data.train),
+        n_parameters=chosen.n_parameters,
+        train_error=compute_error(predict, data.train),
         dev_error=chosen.objective_value(),
-        weights=f"weights/{file_name(chosen.number)}" if task.architecture is not None else None,
+        weights=f"weights/{file_name(chosen.number)}" if is_network else None,
         weights_sha256=chosen.weights_sha256,
         statuses=dict(Counter(trial.status for trial in trials)),
-        spent=_spent(trials),
+        spent=_sum_spent(trials),
         exhausted=exhausted,
-        versions={"python": platform.python_version(), **plan.trainer.versions()},
+        versions={"python": platform.python_version(), **setup.trainer.versions()},
     )
 
 
-def _weights(search: Search, store: WeightStore, chosen: Trial, task: TrainingTask) -> dict[str, NDArray[Any]]:
-    """The chosen trial's weights; trained again from its record where they were not kept."""
+def _restore_weights(
+    retrainer: Retrainer, store: WeightStore, chosen: Trial, task: TrainingTask
+) -> dict[str, NDArray[Any]]:
+    """Return the weights of a trial by name; the trial is trained again if they were not kept."""
     if task.architecture is None:
         return {}
-    weights = store.load(chosen)
+    weights = store.load_weights(chosen)
     if weights is None:
-        outcome = search.trained_again(chosen)
+        outcome = retrainer.train_again(chosen)
         weights = outcome.weights
-        store.save(chosen, outcome)
+        store.save(chosen.number, outcome, scored_on_dev=True)
     return weights
 
 
-def rebuilt(
-    name: str, data: Prepared, trainer: Trainer, task: TrainingTask, weights: dict[str, NDArray[Any]], trial: Trial
-) -> Predict:
-    """The model of a trial, built again from its record and weights, once it gave the recorded dev error again.
-
-    Raises:
-        UserError: it does not.
-    """
-    predict = trainer.rebuild(task, weights, data.train)
-    dev_error = _error(predict, data.dev)
-    if abs(dev_error - trial.objective_value()) > 0.5 / len(data.dev.y):
-        raise UserError(
-            f"{name}: trial {trial.number}, rebuilt from its record, has a dev error of {dev_error:.4%}, "
-            f"but {trial.objective_value():.4%} was recorded. The study cannot be trusted: move its folder away and "
-            "run again."
-        )
-    return predict
-
-
-def _error(predict: Predict, split: Split) -> float:
-    return float(np.mean(predict(split.x) != split.y))
-
-
-def _spent(trials: list[Trial]) -> Spent:
+def _sum_spent(trials: list[Trial]) -> Spent:
     total = Stopwatch()
     for trial in trials:
         for part, seconds in trial.seconds.items():

@@ -1,31 +1,78 @@
-"""Proposals on their way to a record, and what becomes of those that fail."""
+"""Pending trials: proposals that have no record yet. Here it is decided that a proposal is invalid.
 
+What happens to a valid one that fails in training is decided by `blindtune.training.base.outcome_from_error`.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from blindtune.core.timing import Stopwatch
-from blindtune.training.base import TrainingTask
+from blindtune.models.architecture import check
+from blindtune.models.layers import InvalidModelError
+from blindtune.search_space import Hyperparameters
+from blindtune.training.base import TrainingTask, describe_error
 from blindtune.tuners.base import Proposal
 
 
 @dataclass(frozen=True)
 class PendingTrial:
-    """A proposal on its way to a record.
+    """A proposal that has no record yet.
 
     Attributes:
-        number: of the trial that it becomes.
-        task, problem: what it trains, or why it cannot be built.
-        clock: its seconds.
+        number: number of the trial that it becomes.
+        proposal: what the tuner proposed.
+        task: what it trains; None if nothing can be made of the hyperparameters.
+        invalid_reason: why the trial is invalid and is not trained; None if it is valid.
+        clock: adds up the seconds of the trial.
     """
 
     number: int
     proposal: Proposal
     task: TrainingTask | None
-    problem: Exception | None
+    invalid_reason: str | None
     clock: Stopwatch
+
+    def epochs(self, trained_before: int) -> int:
+        """Return the epochs that the trial needs; an invalid one is charged one epoch.
+
+        Args:
+            trained_before: epochs of its parent that it continues.
+        """
+        if self.task is None or self.invalid_reason is not None:
+            return 1
+        return self.task.training.epochs - trained_before
+
+
+def build_pending(
+    number: int, proposal: Proposal, build_task: Callable[[Hyperparameters], TrainingTask], clock: Stopwatch
+) -> PendingTrial:
+    """Build the task of a proposal, and decide whether the proposal is invalid.
+
+    Args:
+        number: number of the trial.
+        proposal: what the tuner proposed.
+        build_task: from hyperparameters to a task; raises ValueError if nothing can be made of them.
+        clock: adds up the seconds of the trial.
+    """
+    try:
+        task = with_epochs(build_task(proposal.hyperparameters), proposal.epochs)
+    except ValueError as error:
+        return PendingTrial(number, proposal, None, describe_error(error), clock)
+    try:
+        if task.architecture is not None:
+            check(task.architecture, task.classes)
+    except InvalidModelError as error:
+        return PendingTrial(number, proposal, task, describe_error(error), clock)
+    return PendingTrial(number, proposal, task, None, clock)
 
 
 def with_epochs(task: TrainingTask, epochs: int | None) -> TrainingTask:
-    """``task``, trained for so many epochs; None: for its own number."""
+    """Return a task with another number of epochs.
+
+    Args:
+        task: what to train.
+        epochs: the number; None: the task's own.
+    """
     if epochs is None or epochs == task.training.epochs:
         return task
     return replace(task, training=task.training.model_copy(update={"epochs": epochs}))

@@ -1,33 +1,34 @@
-"""The loop of every search: ask the tuner, train, record, tell; going on from what was recorded before."""
+"""The search loop: ask the tuner, train, record, tell; a search that was stopped goes on from its records."""
 
 import platform
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
 
-from blindtune.config.training import ScoreEpoch
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
-from blindtune.datasets.prepared import Prepared
-from blindtune.models.architecture import check
-from blindtune.models.layers import InvalidModelError
-from blindtune.records.trial import EpochMetrics, Trial, TrialLog, best
+from blindtune.records.model_card import ModelCard
+from blindtune.records.trial import EpochMetrics, Trial, TrialLog, find_best
 from blindtune.study.budget_tracker import BudgetTracker
 from blindtune.study.checkpoints import WeightStore
-from blindtune.study.pending import PendingTrial, with_epochs
-from blindtune.study.setup import SearchSetup
+from blindtune.study.context import StudyContext
+from blindtune.study.freeze import freeze
+from blindtune.study.pending import PendingTrial, build_pending
+from blindtune.study.retrain import Retrainer
+from blindtune.study.setup import SearchSetup, build_search_setup
 from blindtune.training.base import (
     BatchTrainer,
     Outcome,
-    State,
     TrainingOptions,
     TrainingTask,
-    describe_error,
     divergence_reason,
     find_best_epoch,
     outcome_from_error,
@@ -35,275 +36,343 @@ from blindtune.training.base import (
 )
 from blindtune.tuners.base import Proposal
 
+#: Why a search ended: its budget is spent, or the tuner has no more proposals.
+End = Literal["spent", "exhausted"]
+
 
 @dataclass(frozen=True)
-class Listener:
-    """Hears how a search goes on; what it does changes nothing.
+class SearchCallbacks:
+    """Functions that a search calls as it goes on; they change nothing.
 
     Attributes:
-        epoch: takes the trial's number, an epoch's and its measures.
-        trial: takes all trials so far, as each ends.
+        after_epoch: called after each epoch of a trial that is trained, with the number of the trial, the number of the
+            epoch and its metrics.
+        after_trial: called after each trial that is recorded, with all trials so far.
     """
 
-    epoch: Callable[[int, int, EpochMetrics], None] = lambda trial, number, measures: None
-    trial: Callable[[list[Trial]], None] = lambda trials: None
+    after_epoch: Callable[[int, int, EpochMetrics], None] = lambda trial, epoch, metrics: None
+    after_trial: Callable[[list[Trial]], None] = lambda trials: None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The result of a search.
+
+    Attributes:
+        trials: every trial within the budget.
+        exhausted: whether the tuner had no more proposals before the budget was spent.
+    """
+
+    trials: list[Trial]
+    exhausted: bool
+
+
+def search_and_freeze(context: StudyContext, files: dict[str, Path]) -> ModelCard:
+    """Run a search to its end, going on from its records, and freeze its best trial.
+
+    Args:
+        context: the study.
+        files: the data files of its system, by the names of its ``files()``.
+
+    Returns:
+        The card of the frozen model.
+
+    Raises:
+        UserError: no trial completed, a record cannot be read or written, or a file is wrong.
+    """
+    study, job_log = context.study, context.job_log
+    with closing(build_search_setup(study, context.data, files, context.workers)) as setup:
+        log = TrialLog(context.folder / "trials.jsonl")
+        torn = log.repair()
+        if torn:
+            job_log.info(f"{study.id}: an unfinished last record was set aside in {torn}; its trial is run again")
+        store = WeightStore(context.folder, study.keep_best)
+        search = Search(context, setup, log, store, log_progress(context, setup))
+        if search.recorded:
+            job_log.info(f"{study.id}: goes on from {len(search.recorded)} recorded trials")
+        result = search.run()
+        card = freeze(context, setup, store, result.trials, exhausted=result.exhausted)
+        store.remove_states()
+        return card
+
+
+def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
+    """Return callbacks that write the progress of a search to the job's log.
+
+    Args:
+        context: the study.
+        setup: its budget.
+    """
+    study, job_log = context.study, context.job_log
+    tracker = BudgetTracker(setup.budget)
+
+    def after_trial(trials: list[Trial]) -> None:
+        for trial in trials[tracker.trials :]:
+            tracker.add(trial)
+        job_log.progress(tracker.fraction_spent(), f"{study.id}: {tracker}, {describe_last_trial(trials)}")
+
+    return SearchCallbacks(
+        after_epoch=lambda trial, epoch, metrics: job_log.detail(
+            f"{study.id}: trial {trial + 1}, epoch {epoch}, train loss {metrics.train_loss}, "
+            f"dev error {metrics.dev_error}"
+        ),
+        after_trial=after_trial,
+    )
 
 
 class Search:
-    """One search: what it is, its records and its weights."""
+    """One search: first `replay` of the recorded trials, then `search` for more, until the budget is spent.
+
+    Attributes:
+        recorded: the trials that were recorded before.
+        trials: the trials of this search so far, replayed ones and new ones.
+        retrainer: trains a trial of this search again.
+    """
 
     def __init__(
         self,
-        name: str,
-        seed: int,
-        score_epoch: ScoreEpoch,
-        data: Prepared,
-        plan: SearchSetup,
+        context: StudyContext,
+        setup: SearchSetup,
         log: TrialLog,
-        weights: WeightStore,
-        listener: Listener,
+        store: WeightStore,
+        callbacks: SearchCallbacks | None = None,
     ) -> None:
-        self._name = name
-        self._seed = seed
-        self._score_epoch = score_epoch
-        self._data = data
-        self._plan = plan
+        """Prepare a search; reads the records.
+
+        Args:
+            context: the study.
+            setup: its tuner, trainer and budget, and what builds its tasks.
+            log: its records.
+            store: its weights and states.
+            callbacks: called as the search goes on.
+
+        Raises:
+            UserError: a record cannot be read.
+        """
+        self._study = context.study
+        self._data = context.data
+        self._setup = setup
         self._log = log
-        self._weights = weights
-        self._listener = listener
-        self._trials = log.read()
-        self._at_once = plan.trainer.max_batch if isinstance(plan.trainer, BatchTrainer) else 1
+        self._store = store
+        self._callbacks = callbacks or SearchCallbacks()
+        self.recorded = log.read()
+        self.trials: list[Trial] = []
+        self._tracker = BudgetTracker(setup.budget)
+        self.retrainer = Retrainer(context, setup, store, self.trials)
+        self._max_batch = setup.trainer.max_batch if isinstance(setup.trainer, BatchTrainer) else 1
 
-    @property
-    def recorded(self) -> list[Trial]:
-        """Every trial so far."""
-        return self._trials
-
-    def run(self) -> tuple[list[Trial], bool]:
-        """Go on until the budget is spent or the tuner has no more to propose.
+    def run(self) -> SearchResult:
+        """Run the search until its budget is spent or the tuner has no more proposals.
 
         Returns:
-            The trials within the budget, and whether the tuner had no more.
+            The trials within the budget, and why the search ended.
 
         Raises:
-            UserError: a record cannot be written, or does not fit what the tuner proposes.
+            UserError: a record cannot be written, or is not what the tuner proposes.
         """
-        tracker = BudgetTracker(self._plan.budget)
-        self._weights.prune(self._trials)
+        self._store.prune(self.recorded)
+        end = self.replay() or self.search()
+        return SearchResult(self.trials, end == "exhausted")
+
+    def replay(self) -> End | None:
+        """Replay the recorded trials into the tuner, as far as the budget allows.
+
+        Returns:
+            Why the search has ended; None if every recorded trial was replayed.
+
+        Raises:
+            UserError: the tuner proposes other sets than were recorded.
+        """
+        for recorded in self.recorded:
+            if not self._tracker.has_remaining():
+                return "spent"
+            clock = Stopwatch()
+            with clock.measure("suggest"):
+                proposal = self._setup.tuner.replay(recorded)
+            if proposal is None:
+                return "exhausted"
+            pending = build_pending(recorded.number, proposal, self._setup.build_task, clock)
+            if not self._take_affordable(deque([pending])):
+                return "spent"
+            self._check_same_proposal(proposal, recorded)
+            for epoch, metrics in enumerate(recorded.curve, recorded.trained_before + 1):
+                self._report(epoch, metrics)
+            self._tell(recorded)
+        return None
+
+    def search(self) -> End:
+        """Ask for proposals, train and record them, until the budget is spent or there are no more.
+
+        Returns:
+            Why the search has ended.
+
+        Raises:
+            UserError: a record cannot be written.
+        """
         waiting: deque[PendingTrial] = deque()
-        while tracker.has_remaining():
-            waiting = waiting or self._ask(tracker)
+        while self._tracker.has_remaining():
+            waiting = waiting or self._ask()
             if not waiting:
-                return self._trials[: tracker.trials], True
-            group = self._affordable(waiting, tracker)
+                return "exhausted"
+            group = self._take_affordable(waiting)
             if not group:
-                break
-            if tracker.trials < len(self._trials):
-                self._tell_again(group[0].proposal, self._trials[tracker.trials])
-                self._book(tracker)
-            else:
-                self._try(group, tracker)
-        return self._trials[: tracker.trials], False
+                return "spent"
+            self._train_and_record(group)
+        return "spent"
 
-    def trained_again(self, trial: Trial, keep_state: bool = False) -> Outcome:
-        """Train a recorded trial once more, after the trials that it continues.
-
-        Raises:
-            UserError: it gives other weights than were recorded.
-        """
-        task = self.task_of(trial)
-        session = TrainingOptions(self._score_epoch, state=self._state_before(trial), keep_state=keep_state)
-        outcome = self._plan.trainer.train(task, self._data.train, self._data.dev, session)
-        if digest_arrays(outcome.weights) != trial.weights_sha256:
-            raise UserError(f"{self._name}: trial {trial.number}, trained again, gives other weights than recorded.")
-        return outcome
-
-    def task_of(self, trial: Trial) -> TrainingTask:
-        """What a recorded trial trained."""
-        values: dict[str, object] = trial.hyperparameters
-        task = self._plan.task(values)  # type: ignore[arg-type]
-        return with_epochs(task, trial.trained_before + trial.epochs)
-
-    def _ask(self, tracker: BudgetTracker) -> deque[PendingTrial]:
-        """The next proposals: one while the study goes on from its records, then as many as may be trained at once."""
-        number, clock = tracker.trials, Stopwatch()
+    def _ask(self) -> deque[PendingTrial]:
+        """Return the next proposals, as many as can be trained as one batch."""
+        clock = Stopwatch()
         with clock.measure("suggest"):
-            if number < len(self._trials):
-                again = self._plan.tuner.replay(self._trials[number])
-                proposals = [again] if again else []
-            else:
-                proposals = self._plan.tuner.ask_batch(min(self._at_once, tracker.max_remaining_trials()))
+            count = min(self._max_batch, self._tracker.max_remaining_trials())
+            proposals = self._setup.tuner.ask_batch(count)
         return deque(
-            PendingTrial(place, proposal, *self._task(proposal), clock.scale(1 / len(proposals)))
-            for place, proposal in enumerate(proposals, number)
+            build_pending(number, proposal, self._setup.build_task, clock.scale(1 / len(proposals)))
+            for number, proposal in enumerate(proposals, len(self.trials))
         )
 
-    def _affordable(self, waiting: deque[PendingTrial], tracker: BudgetTracker) -> list[PendingTrial]:
-        """Take those with which to go on, as many as the budget pays for if each is trained to its end."""
+    def _take_affordable(self, waiting: deque[PendingTrial]) -> list[PendingTrial]:
+        """Remove and return the first proposals that fit into the budget if each is trained to its end."""
         group: list[PendingTrial] = []
         epochs = 0
-        while waiting and len(group) < tracker.max_remaining_trials():
-            asked = waiting[0]
-            # One that cannot be built is charged one epoch.
-            trained = asked.task if asked.task and not asked.problem else None
-            epochs += trained.training.epochs - self._before(asked.proposal) if trained else 1
-            if not tracker.can_afford(epochs, len(group) + 1):
+        while waiting and len(group) < self._tracker.max_remaining_trials():
+            pending = waiting[0]
+            epochs += pending.epochs(self._trained_before(pending.proposal))
+            if not self._tracker.can_afford(epochs, len(group) + 1):
                 break
             group.append(waiting.popleft())
         return group
 
-    def _task(self, proposal: Proposal) -> tuple[TrainingTask | None, Exception | None]:
-        """What a proposal trains, or why it cannot be built."""
-        try:
-            task = with_epochs(self._plan.task(proposal.hyperparameters), proposal.epochs)
-        except ValueError as error:
-            return None, error
-        try:
-            if task.architecture is not None:
-                check(task.architecture, task.classes)
-        except InvalidModelError as error:
-            return task, error
-        return task, None
-
-    def _before(self, proposal: Proposal) -> int:
-        """Epochs of the parent that a proposal continues."""
-        if proposal.parent is None or proposal.fold is not None or not self._plan.trainer.supports_resume:
+    def _trained_before(self, proposal: Proposal) -> int:
+        """Return the epochs of its parent that a proposal continues."""
+        if proposal.parent is None or proposal.fold is not None or not self._setup.trainer.supports_resume:
             return 0
-        parent = self._trials[proposal.parent]
+        parent = self.trials[proposal.parent]
         return parent.trained_before + parent.epochs if parent.status == "completed" else 0
 
-    def _tell_again(self, proposal: Proposal, recorded: Trial) -> None:
-        """Bring the tuner to where it was after a recorded trial."""
+    def _check_same_proposal(self, proposal: Proposal, recorded: Trial) -> None:
         fold = proposal.fold.number if proposal.fold else None
-        proposed = (canonical_json(proposal.hyperparameters), proposal.parent, fold)
-        if proposed != (canonical_json(recorded.hyperparameters), recorded.parent, recorded.fold):
+        proposed = (canonical_json(proposal.hyperparameters), self._setup.layers, proposal.parent, fold)
+        if proposed != (canonical_json(recorded.hyperparameters), recorded.layers, recorded.parent, recorded.fold):
             raise UserError(
-                f"{self._name}: trial {recorded.number} was recorded with other hyperparameters than the tuner "
+                f"{self._study.id}: trial {recorded.number} was recorded with other hyperparameters than the tuner "
                 "proposes now. A library must have changed: install the locked versions, or move the study's folder "
                 "away."
             )
-        for number, epoch in enumerate(recorded.curve, recorded.trained_before + 1):
-            self._report(number, epoch)
 
-    def _report(self, number: int, epoch: EpochMetrics) -> str | None:
-        if divergence_reason(epoch, number) or epoch.dev_error is None:
+    def _report(self, epoch: int, metrics: EpochMetrics) -> str | None:
+        """Report an epoch to the tuner; returns its reason to prune the trial."""
+        if divergence_reason(metrics, epoch) or metrics.dev_error is None:
             return None
-        return self._plan.tuner.report(number, epoch.dev_error)
+        return self._setup.tuner.report(epoch, metrics.dev_error)
 
-    def _try(self, group: list[PendingTrial], tracker: BudgetTracker) -> None:
-        """Train proposals and record each as soon as it and those before it have ended."""
+    def _tell(self, trial: Trial) -> None:
+        """Add a recorded trial to the search and tell the tuner."""
+        self.trials.append(trial)
+        self._tracker.add(trial)
+        self._setup.tuner.tell(trial)
+
+    def _train_and_record(self, group: list[PendingTrial]) -> None:
+        """Train proposals, and record each as soon as it and those before it have ended."""
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         ended: dict[int, tuple[PendingTrial, Outcome]] = {}
-        for asked, outcome in self._outcomes(group):
-            ended[asked.number] = asked, outcome
-            while tracker.trials in ended:
-                self._keep(*ended.pop(tracker.trials), started)
-                self._book(tracker)
+        for pending, outcome in self._train(group):
+            ended[pending.number] = pending, outcome
+            while len(self.trials) in ended:
+                trial = self._record(*ended.pop(len(self.trials)), started)
+                self._tell(trial)
 
-    def _keep(self, asked: PendingTrial, outcome: Outcome, started: str) -> None:
-        """Record a trial and what it leaves."""
-        trial = self._record(asked.number, asked.proposal, asked.task, outcome)
-        with asked.clock.measure("save"):
-            self._weights.save(trial, outcome)
-        times = {"seconds": asked.clock.seconds, "started": outcome.started or started}
-        self._trials.append(trial.model_copy(update=times))
-        self._log.append(self._trials[-1])
-        self._weights.prune(self._trials)
-        self._listener.trial(self._trials)
-
-    def _book(self, tracker: BudgetTracker) -> None:
-        """Go on behind the next recorded trial."""
-        trial = self._trials[tracker.trials]
-        tracker.add(trial)
-        self._plan.tuner.tell(trial)
-
-    def _outcomes(self, group: list[PendingTrial]) -> Iterator[tuple[PendingTrial, Outcome]]:
-        """What becomes of proposals, each as it ends; whatever goes wrong with one never ends the search."""
+    def _train(self, group: list[PendingTrial]) -> Iterator[tuple[PendingTrial, Outcome]]:
+        """Train proposals and yield the outcome of each as it ends; an error of one does not end the search."""
         folds: dict[int | None, list[tuple[PendingTrial, TrainingTask]]] = {}
-        for asked in group:
-            if asked.task is None or asked.problem:
-                yield asked, Outcome("invalid", describe_error(asked.problem), [], None, None)
+        for pending in group:
+            if pending.task is None or pending.invalid_reason is not None:
+                yield pending, Outcome("invalid", pending.invalid_reason, [], None, None)
             else:
-                fold = asked.proposal.fold.number if asked.proposal.fold else None
-                folds.setdefault(fold, []).append((asked, asked.task))
+                fold = pending.proposal.fold.number if pending.proposal.fold else None
+                folds.setdefault(fold, []).append((pending, pending.task))
         for jobs in folds.values():
-            yield from self._train(jobs)
+            train, dev = self._splits(jobs[0][0].proposal)
+            tasks = [(task, self._build_options(pending)) for pending, task in jobs]
+            for index, outcome in train_each(self._setup.trainer, tasks, train, dev):
+                yield jobs[index][0], outcome_from_error(outcome) if isinstance(outcome, Exception) else outcome
 
-    def _train(self, jobs: list[tuple[PendingTrial, TrainingTask]]) -> Iterator[tuple[PendingTrial, Outcome]]:
-        """Train proposals of one fold."""
-        sessions = [(task, self._session(asked)) for asked, task in jobs]
-        for place, outcome in train_each(self._plan.trainer, sessions, *self._splits(jobs[0][0].proposal)):
-            yield jobs[place][0], outcome_from_error(outcome) if isinstance(outcome, Exception) else outcome
+    def _build_options(self, pending: PendingTrial) -> TrainingOptions:
+        def after_epoch(epoch: int, metrics: EpochMetrics) -> str | None:
+            self._callbacks.after_epoch(pending.number, epoch, metrics)
+            with pending.clock.measure("suggest"):
+                return self._report(epoch, metrics)
 
-    def _session(self, asked: PendingTrial) -> TrainingOptions:
-        def after_epoch(epoch: int, measures: EpochMetrics) -> str | None:
-            self._listener.epoch(asked.number, epoch, measures)
-            with asked.clock.measure("suggest"):
-                return self._report(epoch, measures)
-
-        proposal = asked.proposal
-        state = self._state_of(self._trials[proposal.parent or 0]) if self._before(proposal) else None
-        return TrainingOptions(self._score_epoch, asked.clock, after_epoch, state, self._plan.resumes_trials)
+        proposal = pending.proposal
+        state = None
+        if self._trained_before(proposal):
+            state = self.retrainer.state_after(self.trials[proposal.parent or 0])
+        keep_state = self._setup.resumes_trials
+        return TrainingOptions(self._study.score_epoch, pending.clock, after_epoch, state, keep_state)
 
     def _splits(self, proposal: Proposal) -> tuple[Split, Split]:
-        """What a proposal is trained and scored on."""
+        """Return the samples that a proposal is trained on, and those that it is scored on."""
         train = self._data.train
         if proposal.fold is None:
             return train, self._data.dev
-        places = (proposal.fold.train_indices, proposal.fold.held_out_indices)
-        fitted, held_out = (Split(train.x[place], train.y[place]) for place in places)
-        return fitted, held_out
+        indices = (proposal.fold.train_indices, proposal.fold.held_out_indices)
+        trained, held_out = (Split(train.x[rows], train.y[rows]) for rows in indices)
+        return trained, held_out
 
-    def _state_before(self, trial: Trial) -> State | None:
-        """Where the training of a recorded trial went on from."""
-        if trial.parent is None or not trial.trained_before:
+    def _record(self, pending: PendingTrial, outcome: Outcome, started: str) -> Trial:
+        """Save the weights of a trial, then write its record, then remove weights that are no longer among the best."""
+        score = self._score(pending.proposal, outcome)
+        scored_on_dev = score is not None and pending.proposal.fold is None
+        with pending.clock.measure("save"):
+            self._store.save(pending.number, outcome, scored_on_dev=scored_on_dev)
+        trial = self._build_record(pending, outcome, score, started)
+        self._log.append(trial)
+        trials = [*self.trials, trial]
+        self._store.prune(trials)
+        self._callbacks.after_trial(trials)
+        return trial
+
+    def _score(self, proposal: Proposal, outcome: Outcome) -> float | None:
+        """Return the dev error of the scored epoch."""
+        if not outcome.scored_epoch:
             return None
-        return self._state_of(self._trials[trial.parent])
+        return outcome.curve[outcome.scored_epoch - self._trained_before(proposal) - 1].dev_error
 
-    def _state_of(self, trial: Trial) -> State:
-        """Where the training of a recorded trial stood at its end; trained again where that was not kept."""
-        kept = self._weights.state(trial)
-        if kept is not None:
-            return kept
-        again = self.trained_again(trial, keep_state=True)
-        if again.state is None:
-            raise TypeError(f"{type(self._plan.trainer).__name__} keeps no state")
-        return again.state
-
-    def _record(self, number: int, proposal: Proposal, task: TrainingTask | None, outcome: Outcome) -> Trial:
-        before = self._before(proposal)
-        place = outcome.scored_epoch - before - 1 if outcome.scored_epoch else None
-        best_place = find_best_epoch(outcome.curve)
+    def _build_record(self, pending: PendingTrial, outcome: Outcome, score: float | None, started: str) -> Trial:
+        proposal, task = pending.proposal, pending.task
+        before = self._trained_before(proposal)
+        best_epoch = find_best_epoch(outcome.curve)
         return Trial(
-            study=self._name,
-            number=number,
+            study=self._study.id,
+            number=pending.number,
             parent=proposal.parent,
             trained_before=before if outcome.curve else 0,
             fold=proposal.fold.number if proposal.fold else None,
             hyperparameters=dict(proposal.hyperparameters),
+            layers=self._setup.layers,
             status=outcome.status,
             reason=outcome.reason,
             retries=outcome.retries,
             exceptions=list(task.architecture.exceptions) if task and task.architecture else [],
-            score=None if place is None else outcome.curve[place].dev_error,
+            score=score,
             epochs=len(outcome.curve),
             curve=outcome.curve,
-            best_epoch=None if best_place is None else before + best_place,
+            best_epoch=None if best_epoch is None else before + best_epoch,
             scored_epoch=outcome.scored_epoch,
-            parameters=outcome.n_parameters,
+            n_parameters=outcome.n_parameters,
             weights_sha256=digest_arrays(outcome.weights) if outcome.weights else None,
-            seeds={"study": self._seed} | ({"trial": task.seed} if task else {}),
-            seconds={},
-            started="",
+            seeds={"study": self._study.seed} | ({"trial": task.seed} if task else {}),
+            seconds=pending.clock.seconds,
+            started=outcome.started or started,
             host=socket.gethostname(),
-            versions={"python": platform.python_version(), **self._plan.trainer.versions()},
+            versions={"python": platform.python_version(), **self._setup.trainer.versions()},
         )
 
 
-def line(trials: list[Trial]) -> str:
-    """How the last trial went, for people."""
-    last, leader = trials[-1], best(trials)
+def describe_last_trial(trials: list[Trial]) -> str:
+    """Return a phrase about the result of the last trial, and the best dev error so far."""
+    last, best = trials[-1], find_best(trials)
     where = "dev error" if last.fold is None else f"error on fold {last.fold + 1}"
     result = f"{where} {last.score:.2%}" if last.score is not None else f"{last.status} ({last.reason})"
-    lead = f", best {leader.score:.2%}" if leader and leader.score is not None else ""
+    lead = f", best {best.score:.2%}" if best and best.score is not None else ""
     return f"{result}{lead}"

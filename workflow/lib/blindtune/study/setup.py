@@ -1,11 +1,12 @@
-"""How a system goes about its study: who proposes, who trains, and how a hyperparameter set becomes a task."""
+"""Set up a search: its tuner, its trainer, its budget, and how a hyperparameter set becomes a training task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, System, Tuned, read_space
+from blindtune.config.study import Study
+from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, Tuned, read_space
 from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.seeds import derive
@@ -24,129 +25,133 @@ from blindtune.tuners.registry import create_tuner
 
 
 @dataclass(frozen=True)
-class SearchSetup:
-    """Everything that a search needs beside its data.
+class TaskBuilder:
+    """Builds the training task of a hyperparameter set.
 
     Attributes:
-        tuner: proposes.
-        trainer: trains.
-        task: from a hyperparameter set to what is trained; raises ValueError where the set describes nothing.
+        study: the study, whose dataset and seed enter the seed of every task.
+        data: the shape of a sample and the classes are taken from it.
+        model: the file of a manual model; None for any other system.
+    """
+
+    study: Study
+    data: Prepared
+    model: ManualModel | None = None
+
+    def __call__(self, values: Hyperparameters) -> TrainingTask:
+        """Return the task of a hyperparameter set.
+
+        Raises:
+            ValueError: nothing can be made of the set.
+        """
+        settings, classes = self.study.settings, len(self.data.classes)
+        architecture, training = None, Training(epochs=1)
+        seed_values: dict[str, object] = dict(values)
+        if isinstance(settings, Tuned):
+            architecture = self._build_architecture(settings, values)
+            training = settings.training.with_hyperparameters(values)
+        elif self.model is not None:
+            layers = add_output_layer(self.model.layers, classes)
+            architecture = Architecture(input_shape=self.data.sample_shape, layers=layers)
+            training = self.model.training.with_hyperparameters(values)
+            # Part of the seed, though the record has a field of its own for them.
+            seed_values["layers"] = [layer.model_dump() for layer in self.model.layers]
+        seed = derive("trial", self.study.dataset, self.study.seed, seed_values)
+        return TrainingTask(architecture, training, values, seed, classes)
+
+    def _build_architecture(self, settings: Tuned, values: Hyperparameters) -> Architecture:
+        built = load_family(settings.family).build(values, self.data.sample_shape, len(self.data.classes))
+        return skip_invalid_layers(built) if settings.invalid_layers == "skip" else built
+
+
+@dataclass(frozen=True)
+class SearchSetup:
+    """Everything that a search needs besides its data.
+
+    Attributes:
+        tuner: proposes hyperparameter sets.
+        trainer: trains them.
+        build_task: from a hyperparameter set to a task; raises ValueError if nothing can be made of the set.
         budget: what the search may spend.
-        promotes: whether where each training stands must be kept.
+        resumes_trials: whether the state of each training must be kept.
+        layers: the layers of a manual model, without the output layer; None for any other system.
     """
 
     tuner: Tuner
     trainer: Trainer
-    task: Callable[[Hyperparameters], TrainingTask]
+    build_task: Callable[[Hyperparameters], TrainingTask]
     budget: Budget
     resumes_trials: bool = False
+    layers: list[Layer] | None = None
 
     def close(self) -> None:
-        """End the processes that train, where there are any."""
+        """Stop the worker processes, if there are any."""
         if isinstance(self.trainer, Pool):
             self.trainer.close()
 
 
-def plan(
-    settings: System,
-    budget: Budget | None,
-    dataset: str,
-    seed: int,
-    data: Prepared,
-    files: dict[str, Path],
-    workers: int = 1,
-) -> SearchSetup:
-    """The plan of a system.
+def build_search_setup(study: Study, data: Prepared, files: dict[str, Path], workers: int = 1) -> SearchSetup:
+    """Return the setup of a study's search.
 
     Args:
-        settings: the system.
-        budget: of a tuner; None where nothing is tuned.
-        dataset: the dataset's name, which seeds the trials.
-        seed: the study's.
-        data: train and dev.
+        study: the study.
+        data: train and dev, with the view of the system applied.
         files: the data files of the system, by the names of its ``files()``.
-        workers: cores that the trials may use; changes no record.
+        workers: number of cores that the trials may use; changes no record.
 
     Raises:
         UserError: a file is wrong.
     """
+    settings = study.settings
     model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
     trainer = create_trainer(settings.trainer_name, workers)
-
-    def task(values: Hyperparameters) -> TrainingTask:
-        return task_of(settings, model, dataset, seed, data, values)
-
+    build_task = TaskBuilder(study, data, model)
     if isinstance(settings, Knn | RandomForest):
-        return _of_list(trainer, list_candidates(settings), task)
+        return _setup_list(trainer, list_candidates(settings), build_task)
     if isinstance(settings, Manual) and model is not None:
-        return _of_list(trainer, [manual_hyperparameters(model, settings.training)], task)
-    if isinstance(settings, Tuned) and budget is not None:
-        tuner, epochs = settings.tuner, settings.training.epochs
+        return _setup_list(trainer, [training_hyperparameters(model, settings.training)], build_task)
+    if isinstance(settings, Tuned) and study.budget is not None:
         space = read_space(files["space"], settings.family)
+        context = TunerContext(
+            space, study.budget, study.seed, settings.training.epochs, data.train.y, data.train.group
+        )
         return SearchSetup(
-            create_tuner(tuner, TunerContext(space, budget, seed, epochs, data.train.y, data.train.group)),
-            _spread(trainer, settings, workers),
-            task,
-            budget,
-            tuner.resumes_trials,
+            create_tuner(settings.tuner, context),
+            _add_workers(trainer, settings, workers),
+            build_task,
+            study.budget,
+            settings.tuner.resumes_trials,
         )
     raise TypeError(f"{settings.kind} has no trials")
 
 
-def task_of(
-    settings: System, model: ManualModel | None, dataset: str, seed: int, data: Prepared, values: Hyperparameters
-) -> TrainingTask:
-    """What a hyperparameter set of a system trains.
+def training_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Hyperparameters:
+    """Return the one hyperparameter set of a manual model: its training settings.
 
     Args:
-        settings: the system.
-        model: the file of a manual model; None for every other system.
-        dataset: the dataset's name, which seeds the trials.
-        seed: the study's.
-        data: gives the shape of a sample and the classes.
-        values: the set.
-
-    Raises:
-        ValueError: it describes nothing that could be trained.
+        model: the file of the model.
+        overrides: settings of the config that replace those of the file.
     """
-    classes = len(data.classes)
-    architecture, training = None, Training(epochs=1)
-    if isinstance(settings, Tuned):
-        architecture, training = _architecture(settings, values, data), settings.training.with_hyperparameters(values)
-    elif model is not None:
-        architecture = Architecture(input_shape=data.sample_shape, layers=with_output(model.layers, classes))
-        training = model.training.with_hyperparameters(values)
-    return TrainingTask(architecture, training, values, derive("trial", dataset, seed, values), classes)
+    return {**model.training.model_dump(), **overrides.model_dump(exclude_none=True)}
 
 
-def _spread(trainer: Trainer, settings: Tuned, workers: int) -> Trainer:
-    """The trainer of a tuner's many trials, in as many processes as are of use."""
+def add_output_layer(layers: Sequence[Layer], classes: int) -> tuple[Layer, ...]:
+    """Return ``layers`` and an output layer.
+
+    Args:
+        layers: from the input to the last hidden layer.
+        classes: number of classes; the output layer gives one logit for each.
+    """
+    return (*layers, Dense(kind="dense", units=classes))
+
+
+def _add_workers(trainer: Trainer, settings: Tuned, workers: int) -> Trainer:
+    """Return a pool of worker processes if several train faster than one."""
     if workers == 1 or (isinstance(trainer, BatchTrainer) and not trainer.benefits_from_workers):
         return trainer
     return Pool(trainer, partial(create_trainer, settings.trainer_name), workers)
 
 
-def _of_list(
-    trainer: Trainer, sets: list[Hyperparameters], task: Callable[[Hyperparameters], TrainingTask]
-) -> SearchSetup:
-    return SearchSetup(FixedListTuner(sets), trainer, task, Budget(trials=len(sets)))
-
-
-def _architecture(settings: Tuned, values: Hyperparameters, data: Prepared) -> Architecture:
-    built = load_family(settings.family).build(values, data.sample_shape, len(data.classes))
-    return skip_invalid_layers(built) if settings.invalid_layers == "skip" else built
-
-
-def manual_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Hyperparameters:
-    """The one hyperparameter set of a manual model: its training settings and its layers."""
-    replaced = overrides.model_dump(exclude_none=True)
-    return {
-        **model.training.model_dump(),
-        **replaced,
-        "layers": [layer.model_dump() for layer in model.layers],
-    }
-
-
-def with_output(layers: list[Layer], classes: int) -> tuple[Layer, ...]:
-    """``layers`` and the output layer that gives one logit per class."""
-    return (*layers, Dense(kind="dense", units=classes))
+def _setup_list(trainer: Trainer, sets: list[Hyperparameters], build_task: TaskBuilder) -> SearchSetup:
+    layers = None if build_task.model is None else build_task.model.layers
+    return SearchSetup(FixedListTuner(sets), trainer, build_task, Budget(trials=len(sets)), layers=layers)

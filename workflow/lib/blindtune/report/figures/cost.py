@@ -54,7 +54,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
 
 
 def _describe_bars(dataset: DatasetRecords) -> str:
-    without = [escape_dollars(system.name) for system in dataset.classifiers if system.runs[0].card.parameters is None]
+    without = [escape_dollars(system.name) for system in dataset.classifiers if system.runs[0].card.n_parameters is None]
     patients = len(dataset.classifiers[0].runs[0].decode.groups or [])
     bars = f"bars: 95% interval for sampling {dataset.samples:,} eval samples" + (
         f" of {patients} patients" if patients else ""
@@ -65,7 +65,7 @@ def _describe_bars(dataset: DatasetRecords) -> str:
 def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     errors = [100 * error for error in system.errors("eval")]
     halves = [_half(run) for run in system.runs]
-    parameters = [run.card.parameters for run in system.runs]
+    parameters = [run.card.n_parameters for run in system.runs]
     seconds = [sum_study_seconds(run) for run in system.runs]
     style: dict[str, Any] = {
         "fmt": mark.marker, "color": mark.color, "markersize": 6, "elinewidth": 1, "alpha": 0.9,

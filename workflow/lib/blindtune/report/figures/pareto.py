@@ -69,7 +69,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
 def collect_points(system: SystemRecords) -> Floats:
     """Return parameters and dev error in % of each completed trial of all seeds, ``(n_trials, 2)``."""
     trials = [trial for run in system.runs for trial in select_scored_on_dev(run.trials)]
-    pairs = [(trial.parameters, 100 * trial.objective_value()) for trial in trials if trial.parameters]
+    pairs = [(trial.n_parameters, 100 * trial.objective_value()) for trial in trials if trial.n_parameters]
     return np.array(pairs, dtype=float).reshape(-1, 2)
 
 

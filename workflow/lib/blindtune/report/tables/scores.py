@@ -86,7 +86,7 @@ def build(records: ReportRecords) -> ReportTable:
 
 
 def _row(dataset: DatasetRecords, system: SystemRecords, scale: ScoreScale | None) -> Row:
-    parameters = [run.card.parameters for run in system.runs if run.card.parameters is not None]
+    parameters = [run.card.n_parameters for run in system.runs if run.card.n_parameters is not None]
     dev, held_out = system.error("dev"), system.error("eval")
     return {
         "dataset": dataset.name,

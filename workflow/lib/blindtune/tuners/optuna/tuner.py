@@ -96,11 +96,11 @@ class OptunaTuner(Tuner):
 
         A small network that failed would otherwise be Pareto-optimal.
         """
-        if trial.parameters is not None:
-            self._max_parameters = max(trial.parameters, self._max_parameters or 0)
-        if trial.parameters is None or trial.score is None:
+        if trial.n_parameters is not None:
+            self._max_parameters = max(trial.n_parameters, self._max_parameters or 0)
+        if trial.n_parameters is None or trial.score is None:
             return _DEFAULT_N_PARAMETERS if self._max_parameters is None else self._max_parameters
-        return trial.parameters
+        return trial.n_parameters
 
     def _first_running(self) -> "optuna.Trial":
         if not self._running:

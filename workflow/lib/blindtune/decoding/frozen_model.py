@@ -1,0 +1,88 @@
+"""A frozen model: its card, its weights, and the data that it was made with, from which it is rebuilt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from blindtune.config.systems import System
+from blindtune.config.training import Training
+from blindtune.core.errors import UserError
+from blindtune.core.weights import read_weights
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.model_card import ModelCard
+from blindtune.study.rebuild import rebuild_model
+from blindtune.training.base import TrainingTask
+from blindtune.training.registry import create_trainer
+from blindtune.views.apply import make_view
+
+
+@dataclass(frozen=True)
+class FrozenModel:
+    """A frozen model and the data that it was made with.
+
+    Attributes:
+        card: the description of the model.
+        folder: the folder of the card and the weights.
+        data: train and dev of its dataset, as they are stored.
+        workers: number of cores that a reference model may use; changes no prediction.
+    """
+
+    card: ModelCard
+    folder: Path
+    data: Prepared
+    workers: int = 1
+
+    @property
+    def settings(self) -> System:
+        """The config of its system."""
+        return TypeAdapter[System](System).validate_python(self.card.settings)
+
+    def check_data(self) -> None:
+        """Refuse other data than the model was frozen on.
+
+        Raises:
+            UserError: train or dev have changed.
+        """
+        if self.data.sha256 != self.card.data_sha256:
+            raise UserError(
+                f"{self.card.study}: was frozen on other train and dev data. Remove its card and run again."
+            )
+
+    def apply_view(self, x: NDArray[Any]) -> Any:
+        """Return stored samples with the view of the system applied."""
+        return make_view(self.settings.view, self.data)(x)
+
+    @cached_property
+    def predict(self) -> Callable[[NDArray[Any]], NDArray[np.int64]]:
+        """The model as a function from stored samples to labels; rebuilt and verified on dev when it is first used.
+
+        Raises:
+            UserError: the data or the weights are not those of the card, or the rebuilt model has another dev error.
+        """
+        self.check_data()
+        card, train, dev = self.card, self.data.train, self.data.dev
+        view = make_view(self.settings.view, self.data)
+        weights = {}
+        if card.weights:
+            weights = read_weights(self.folder / card.weights, str(card.weights_sha256))
+        else:
+            # A reference model is fitted again; only then is it worth the time to apply the view to all of train.
+            train = replace(train, x=view(train.x))
+        predict = rebuild_model(
+            create_trainer(self.settings.trainer_name, self.workers),
+            TrainingTask(
+                card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
+            ),
+            weights,
+            train=train,
+            dev=replace(dev, x=view(dev.x)),
+            dev_error=card.dev_error,
+            what=f"{card.study}: the frozen model",
+        )
+        return lambda x: predict(view(np.asarray(x)))

@@ -1,0 +1,27 @@
+"""What all steps of a study share: the study, its data, its folder and its output."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blindtune.config.study import Study
+from blindtune.core.job_log import JobLog
+from blindtune.datasets.prepared import Prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyContext:
+    """One study and where it works.
+
+    Attributes:
+        study: the config of the study.
+        data: train and dev, with the view of the system applied.
+        folder: the folder of the study, which holds its records.
+        job_log: takes messages and progress.
+        workers: number of cores to use; changes no record.
+    """
+
+    study: Study
+    data: Prepared
+    folder: Path
+    job_log: JobLog = field(default_factory=JobLog)
+    workers: int = 1

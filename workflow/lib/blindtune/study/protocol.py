@@ -1,0 +1,79 @@
+"""The protocol of a study: everything that determines its records, and the folder that holds the records of one."""
+
+from pathlib import Path
+from typing import Any
+
+from blindtune.config.study import Study
+from blindtune.config.systems import Tuned
+from blindtune.core.errors import UserError
+from blindtune.core.files import canonical_json, next_free_path, read_json, write_json
+from blindtune.core.job_log import JobLog
+from blindtune.core.validation import read_yaml
+
+
+def build_protocol(study: Study, data_sha256: str, files: dict[str, Path], code: str) -> dict[str, Any]:
+    """Return everything that determines the records of a study; a difference makes another study.
+
+    Args:
+        study: the config of the study.
+        data_sha256: identifies train and dev.
+        files: the data files of the system, by the names of its ``files()``.
+        code: digest of the code that determines the records.
+    """
+    # A label changes no record. After a larger budget the study goes on from its records, unless the tuner's proposals
+    # depend on the budget.
+    excluded: dict[str, Any] = {"keep_best": True, "settings": {"paper_row"}}
+    if not (isinstance(study.settings, Tuned) and study.settings.tuner.depends_on_budget):
+        excluded["budget"] = True
+    return {
+        "study": study.model_dump(mode="json", exclude=excluded),
+        "data_sha256": data_sha256,
+        "files": {name: read_yaml(path) for name, path in files.items()},
+        "code": code,
+    }
+
+
+def claim_folder(folder: Path, protocol: dict[str, Any], study_id: str, job_log: JobLog) -> None:
+    """Make a folder hold the records of this protocol and no others.
+
+    Records of another protocol are moved to a folder of their own. Records of this protocol that were moved there
+    earlier are moved back.
+
+    Args:
+        folder: the folder of the study.
+        protocol: of the study.
+        study_id: for messages.
+        job_log: takes a line about what was moved.
+
+    Raises:
+        UserError: the folder holds trials without a protocol.
+    """
+    path = folder / "protocol.json"
+    if path.exists() and not _is_protocol(path, protocol):
+        superseded = next_free_path(folder.with_name(f"{folder.name}.superseded"))
+        folder.rename(superseded)
+        job_log.info(f"{study_id}: its config, data or code changed; the records so far were moved to {superseded}")
+    if not path.exists():
+        _restore_superseded(folder, protocol, study_id, job_log)
+    if not path.exists():
+        if (folder / "trials.jsonl").exists():
+            raise UserError(f"{folder}: holds trials but no protocol.json. Restore it, or move the folder away.")
+        write_json(path, protocol)
+
+
+def _restore_superseded(folder: Path, protocol: dict[str, Any], study_id: str, job_log: JobLog) -> None:
+    """Move records of this protocol back, if an earlier change of the config had superseded them."""
+    if folder.exists() and any(folder.iterdir()):
+        return
+    for superseded in sorted(folder.parent.glob(f"{folder.name}.superseded-*")):
+        path = superseded / "protocol.json"
+        if path.exists() and _is_protocol(path, protocol):
+            if folder.exists():
+                folder.rmdir()
+            superseded.rename(folder)
+            job_log.info(f"{study_id}: is again what it was in {superseded}; goes on from its records")
+            return
+
+
+def _is_protocol(path: Path, protocol: dict[str, Any]) -> bool:
+    return canonical_json(read_json(path)) == canonical_json(protocol)
