@@ -40,7 +40,7 @@ def test_labels_keep_their_meaning_without_a_class(name: str, native: str) -> No
     task = TrainingTask(
         mlp.build_architecture(values, (2,), 3), Training(epochs=4, batch_size=400, learning_rate=0.05), values, 7, 3
     )
-    # Class 0 is nowhere: counted anew, labels 1 and 2 would become 0 and 1.
+    # Class 0 is nowhere: numbered from the labels that occur, labels 1 and 2 would become 0 and 1.
     part, dev = Split(TRAIN.x, TRAIN.y + 1), Split(DEV.x, DEV.y + 1)
     one, other = (create_trainer(each).train(task, part, dev, TrainingOptions("last")) for each in (native, name))
     for epoch, same in zip(one.curve, other.curve, strict=True):

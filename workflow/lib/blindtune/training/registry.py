@@ -32,7 +32,7 @@ class TrainerEntry(Entry):
         network: whether it trains networks; if not, it fits one kind of reference model.
         families: the only families that it trains; None: all.
         layers: the only kinds of layers that it trains; None: all.
-        random_crops: whether it trains on crops that are drawn anew for each batch; if not, it takes whole arrays.
+        random_crops: whether it trains on new random crops in each batch; if not, it takes whole arrays.
     """
 
     environment: str = "networks"

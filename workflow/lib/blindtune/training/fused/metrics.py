@@ -13,7 +13,7 @@ from blindtune.training.fused.ops import sample_losses
 class MetricAccumulator:
     """Sums of losses and errors since the epoch began.
 
-    Scores are kept in slots, one for each batch; when all slots are used, their losses are computed at once.
+    Scores are kept in slots, one for each batch; when all slots are used, all their losses are computed.
     """
 
     def __init__(self, models: Sequence[ModelSpec], n_rows: int, slots: int, device: torch.device) -> None:
