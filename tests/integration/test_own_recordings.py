@@ -37,13 +37,14 @@ PLAIN = {"patient": r"Subject-(\d+)_"}
     ],
     ids=["v1 tse_bi", "v1 tse by patient", "v2 csv_bi", "v2 csv", "plain csv_bi", "plain tse"],
 )
-def test_a_tree_of_ones_own_becomes_a_dataset(
+def test_tree_of_recordings_becomes_a_dataset(
     tmp_path: Path,
     tree: list[Night],
     annotate: dict[str, Callable[[Night], str]],
     reference: str | None,
     settings: dict[str, Any],
 ) -> None:
+    """A tree of recordings with any layout and annotations becomes a dataset, equal to what scipy computes."""
     trees.write(tmp_path / "own", tree, annotate, reference)
     source = eeg_corpus(folder=str(tmp_path / "own"), sizes=SIZES, files_per_job=3, **settings)
     layout = ResultPaths(str(tmp_path / "results"))
@@ -72,7 +73,7 @@ def test_a_tree_of_ones_own_becomes_a_dataset(
     assert sum(map(len, patients.values())) == len(set.union(*patients.values())), "no patient in two splits"
 
 
-def test_the_workflow_runs_on_a_tree_of_ones_own(tmp_path: Path) -> None:
+def test_workflow_runs_on_a_tree_of_recordings(tmp_path: Path) -> None:
     """From the raw tree to the report; the tree itself is left as it was."""
     trees.write(tmp_path / "own", trees.plain(), {".tse": trees.tse}, None)
     cut_short = tmp_path / "own" / trees.plain()[3].file

@@ -23,7 +23,8 @@ def counted(x: np.ndarray, axis: int, cuts: list[int]) -> dict[str, list[float]]
     st.integers(0, 1000),
     st.lists(st.integers(0, 11), max_size=11),
 )
-def test_the_same_to_the_last_bit_however_samples_come(dtype: str, axis: int, seed: int, cuts: list[int]) -> None:
+def test_result_is_bit_identical_for_any_chunks(dtype: str, axis: int, seed: int, cuts: list[int]) -> None:
+    """Mean and deviation are bit-identical for any chunks."""
     x = np.random.default_rng(seed).normal(100, 30, (11, 4, 5, 3)).astype(dtype)
     found = counted(x, axis, cuts)
     assert found == counted(x, axis, []) == counted(np.asfortranarray(x), axis, list(range(11)))
@@ -32,16 +33,19 @@ def test_the_same_to_the_last_bit_however_samples_come(dtype: str, axis: int, se
     np.testing.assert_allclose(found["deviation"], x.std(axis=others, dtype=np.float64), rtol=1e-12)
 
 
-def test_a_mean_far_from_zero_costs_no_digits() -> None:
+def test_result_is_exact_far_from_zero() -> None:
+    """A mean far from zero loses no digits."""
     x = 1e9 + np.random.default_rng(0).normal(size=(50, 2, 100))
     np.testing.assert_allclose(counted(x, 1, [7])["deviation"], (x - 1e9).std(axis=(0, 2)), rtol=1e-7)
 
 
-def test_a_constant_channel_has_no_deviation() -> None:
+def test_result_of_a_constant_channel() -> None:
+    """A constant channel has a deviation of zero."""
     for dtype in (np.uint8, np.float32):
         assert counted(np.full((3, 2, 4), 7, dtype), 1, []) == {"mean": [7.0, 7.0], "deviation": [0.0, 0.0]}
 
 
-def test_nothing_has_no_mean() -> None:
+def test_result_needs_samples() -> None:
+    """Without samples there is no result."""
     with pytest.raises(ValueError, match="no samples"):
         ChannelStatistics(1).result()

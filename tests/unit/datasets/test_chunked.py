@@ -22,7 +22,8 @@ BYTES = 20 * 30 * 4
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=9), min_size=1, max_size=4), st.integers(1, 100))
-def test_pieces_follow_one_another_in_chunks(tmp_path: Path, rows: list[list[int]], chunk: int) -> None:
+def test_chunks_concatenate_the_files(tmp_path: Path, rows: list[list[int]], chunk: int) -> None:
+    """Chunks give the samples of all files in order, none larger than allowed."""
     arrays = [np.random.default_rng(number).normal(size=(7, 2, 3)).astype(np.float32) for number in range(len(rows))]
     for number, array in enumerate(arrays):
         write_array(tmp_path / f"{number}.npy", array)
@@ -38,7 +39,8 @@ def test_pieces_follow_one_another_in_chunks(tmp_path: Path, rows: list[list[int
 
 
 @pytest.mark.parametrize("other", [np.zeros((4, 2)), np.zeros((4, 3), np.float32), np.zeros((2, 3))])
-def test_a_file_with_other_samples_is_named(tmp_path: Path, other: Any) -> None:
+def test_chunks_refuse_other_samples(tmp_path: Path, other: Any) -> None:
+    """A file with other samples is refused by its name."""
     write_array(tmp_path / "a.npy", np.zeros((4, 3)))
     write_array(tmp_path / "b.npy", other)
     found = ChunkedArray([FileRows(tmp_path / "a.npy", [0]), FileRows(tmp_path / "b.npy", [2])])
@@ -97,7 +99,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
     return Counted
 
 
-def test_no_more_is_held_than_two_chunks_and_all_is_read_once(tmp_path: Path, counted: type[Counted]) -> None:
+def test_prepare_holds_at_most_two_chunks(tmp_path: Path, counted: type[Counted]) -> None:
+    """At most two chunks are in memory, and everything is read once."""
     prepare("it", Many(), {}, tmp_path / "data/m.json", tmp_path / "sealed/s.json")
     assert counted.read == 3000 * BYTES
     assert 0 < counted.most <= 2 * 16 * BYTES
@@ -107,7 +110,8 @@ def test_no_more_is_held_than_two_chunks_and_all_is_read_once(tmp_path: Path, co
     np.testing.assert_array_equal(x[:, 0, 0], np.concatenate([order, order]))
 
 
-def test_what_is_cheap_to_check_is_checked_before_any_sample_is_read(tmp_path: Path, counted: type[Counted]) -> None:
+def test_prepare_checks_labels_before_reading(tmp_path: Path, counted: type[Counted]) -> None:
+    """What can be checked without samples is checked before any is read."""
     source = Many(label=0)
     with pytest.raises(UserError, match="class b has no sample"):
         prepare("it", source, {}, tmp_path / "data/m.json", tmp_path / "sealed/s.json")

@@ -22,9 +22,10 @@ ROWS = st.lists(st.tuples(st.integers(0, 9), NUMBERS, NUMBERS), min_size=1, max_
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(ROWS, st.sampled_from(["\n", "\r\n"]), st.sampled_from([",", ", ", " ,"]), st.booleans())
-def test_what_is_written_is_read(
+def test_read_csv_reads_what_is_written(
     tmp_path: Path, rows: list[tuple[int, float, float]], end: str, comma: str, last: bool
 ) -> None:
+    """Any values are read as they were written."""
     path = tmp_path / "a.csv"
     text = end.join(comma.join(map(repr, row)) for row in rows) + (end if last else "")
     path.write_bytes(text.encode())
@@ -62,7 +63,8 @@ def test_what_is_written_is_read(
         ("0,-1e39,2", "x is too large for 32 bits: '-1e39'"),
     ],
 )
-def test_a_wrong_row_is_named(tmp_path: Path, row: str, word: str) -> None:
+def test_read_csv_names_the_wrong_row(tmp_path: Path, row: str, word: str) -> None:
+    """A wrong row is named with the reason."""
     path = tmp_path / "train.csv"
     path.write_text(f"0,1,2\n\n   \n1,2,3\n{row}\n1,x,3\n", encoding="utf-8")
     with pytest.raises(UserError) as caught:
@@ -70,14 +72,16 @@ def test_a_wrong_row_is_named(tmp_path: Path, row: str, word: str) -> None:
     assert str(caught.value).startswith(f"{path}, row 5: ") and word in str(caught.value)
 
 
-def test_a_wrong_width_throughout_is_named_by_the_first_row(tmp_path: Path) -> None:
+def test_read_csv_names_the_first_row_of_a_wrong_width(tmp_path: Path) -> None:
+    """If all rows have the wrong width, the first is named."""
     path = tmp_path / "train.csv"
     path.write_text("0,1\n1,2\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"train\.csv, row 1: has 2 fields"):
         read_csv(path)
 
 
-def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+def test_read_csv_ignores_blank_lines(tmp_path: Path) -> None:
+    """Blank lines are ignored."""
     path = tmp_path / "train.csv"
     path.write_text("\n0,1,2\n  \n\n1,2,3\n\n", encoding="utf-8")
     assert read_csv(path)[1].tolist() == [0, 1]
@@ -87,7 +91,8 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
     ("content", "word"),
     [(b"", "is empty"), (b"\n \n", "is empty"), (None, "cannot be read"), (b"\xff\xfe\x00\x01", "not a text file")],
 )
-def test_a_file_without_rows_is_named(tmp_path: Path, content: bytes | None, word: str) -> None:
+def test_read_csv_refuses_a_file_without_rows(tmp_path: Path, content: bytes | None, word: str) -> None:
+    """A file that is missing, empty or not text is named."""
     path = tmp_path / "dev.csv"
     if content is not None:
         path.write_bytes(content)
@@ -95,7 +100,8 @@ def test_a_file_without_rows_is_named(tmp_path: Path, content: bytes | None, wor
         read_csv(path)
 
 
-def test_a_source_reads_its_three_files(tmp_path: Path) -> None:
+def test_load_reads_three_files(tmp_path: Path) -> None:
+    """The source reads its three files."""
     files = write_csv_folder(tmp_path, train=9, dev=6, eval=3, classes=3)
     source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(tmp_path)))
     assert source.user_files() == files
@@ -105,14 +111,16 @@ def test_a_source_reads_its_three_files(tmp_path: Path) -> None:
     assert loaded.files == [files[split] for split in SPLITS]
 
 
-def test_an_unknown_set_names_the_nearest() -> None:
+def test_get_download_names_the_nearest_set() -> None:
+    """The message about an unknown set names the nearest."""
     with pytest.raises(ValueError, match=r"no set 'set_1O' .*did you mean 'set_1?0?"):
         get_download("set_1O")
     assert set(get_download("set_10").sha256) == {f"{split}.csv" for split in SPLITS}
 
 
 @pytest.mark.skipif(not REAL.exists(), reason=f"the real set #10 is not at {REAL}")
-def test_the_real_set_10_is_the_registered_one_and_knn_errs_as_measured() -> None:
+def test_real_set_10_is_the_registered_one() -> None:
+    """The real set #10 has the registered sha256, and the error of KNN is the measured one."""
     expected = get_download("set_10").sha256
     assert {name: digest_file(REAL / name) for name in expected} == expected
     splits = (

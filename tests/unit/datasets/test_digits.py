@@ -14,7 +14,8 @@ def digits(**changes: float) -> LoadedDataset:
     return DigitsSource(DigitsConfig.model_validate({"source": "digits"} | changes)).load({})
 
 
-def test_every_picture_is_in_one_split_in_shares_of_each_class() -> None:
+def test_load_splits_each_class_in_shares() -> None:
+    """Each picture is in one split, in shares of each class."""
     loaded = digits()
     check("digits", loaded)
     counts = {name: np.bincount(loaded.splits[name].y, minlength=10) for name in SPLITS}
@@ -28,7 +29,8 @@ def test_every_picture_is_in_one_split_in_shares_of_each_class() -> None:
     assert loaded.axes == ["sample", "row", "column", "channel"] and loaded.classes == list("0123456789")
 
 
-def test_pictures_keep_their_labels_and_stand_upright() -> None:
+def test_load_keeps_labels_and_orientation() -> None:
+    """Pictures keep their labels and orientation."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -41,7 +43,9 @@ def test_pictures_keep_their_labels_and_stand_upright() -> None:
             assert int(label) in known[picture[:, :, 0].tobytes()]
 
 
-def test_the_seed_and_the_shares_decide() -> None:
+def test_load_depends_on_seed_and_shares() -> None:
+    """Seed and shares decide the split."""
+
     def hashes(**changes: float) -> list[str]:
         return [digest_of_split(split) for split in digits(**changes).splits.values()]
 
@@ -53,6 +57,7 @@ def test_the_seed_and_the_shares_decide() -> None:
 
 
 @pytest.mark.parametrize("shares", [{"dev": 0.5, "eval": 0.5}, {"dev": 0.9}, {"dev": 0.0}, {"eval": 1.0}])
-def test_shares_that_leave_a_split_empty_are_refused_while_planning(shares: dict[str, float]) -> None:
+def test_config_refuses_shares_without_train(shares: dict[str, float]) -> None:
+    """Shares that leave nothing for a split are refused."""
     with pytest.raises(UserError, match=r"dev|eval"):
         parse(DigitsConfig, {"source": "digits"} | shares, "config.yaml")

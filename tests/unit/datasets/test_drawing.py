@@ -64,7 +64,8 @@ def drawing_source(**changes: Any) -> DrawingSource:
     split=st.sampled_from(SPLITS),
 )
 @settings(max_examples=50, deadline=None)
-def test_any_count_seed_and_scale(count: int, seed: int, scale: float, split: str) -> None:
+def test_sample_of_any_count_seed_and_scale(count: int, seed: int, scale: float, split: str) -> None:
+    """Any count, seed and scale give balanced, finite and reproducible points."""
     drawing = parse(Drawing, ONE_OF_EACH, "test")
     x, y = sample(drawing, split, count, seed, scale)
     assert (x.shape, y.shape) == ((count, 2), (count,))
@@ -79,7 +80,8 @@ def test_any_count_seed_and_scale(count: int, seed: int, scale: float, split: st
     np.testing.assert_allclose(x, plain * scale, rtol=1e-5, atol=1e-6 * scale)
 
 
-def test_the_points_are_the_same_on_every_machine() -> None:
+def test_sample_is_the_same_everywhere() -> None:
+    """The points of a seed are fixed numbers."""
     x, y = sample(parse(Drawing, ONE_OF_EACH, "test"), "train", 4, 0)
     assert y.tolist() == [1, 1, 0, 0]
     np.testing.assert_allclose(
@@ -89,7 +91,8 @@ def test_the_points_are_the_same_on_every_machine() -> None:
     )
 
 
-def test_split_seed_and_name_each_give_other_points() -> None:
+def test_sample_depends_on_split_seed_and_name() -> None:
+    """Split, seed and name of the drawing each change the points."""
     drawing = parse(Drawing, ONE_OF_EACH, "test")
     renamed = drawing.model_copy(update={"name": "another"})
     samples = [
@@ -101,19 +104,22 @@ def test_split_seed_and_name_each_give_other_points() -> None:
     assert len({x.tobytes() for x in samples}) == len(samples)
 
 
-def test_labels_come_in_random_order() -> None:
+def test_sample_shuffles_labels() -> None:
+    """Labels are in random order."""
     _, y = sample(parse(Drawing, ONE_OF_EACH, "test"), "train", 1000, 0)
     assert 400 < np.count_nonzero(np.diff(y)) < 600
 
 
-def test_a_rectangle_is_filled_evenly_and_to_its_sides() -> None:
+def test_rectangle_is_uniform() -> None:
+    """A rectangle is filled uniformly, up to its sides."""
     x, _ = sample(only({"kind": "rectangle", "x": [1, 3], "y": [-1, 0]}), "train", 20_000, 0)
     np.testing.assert_allclose(x.min(axis=0), [1, -1], atol=0.01)
     np.testing.assert_allclose(x.max(axis=0), [3, 0], atol=0.01)
     np.testing.assert_allclose(x.mean(axis=0), [2, -0.5], atol=0.02)
 
 
-def test_a_frame_stays_within_its_brush() -> None:
+def test_frame_is_within_its_brush() -> None:
+    """The points of a frame are within its brush."""
     x, _ = sample(only({"kind": "frame", "x": [-2, 2], "y": [-1, 1], "width": 0.2}), "train", 20_000, 0)
     to_side = np.abs(np.abs(x) - [2, 1]).min(axis=1)
     assert to_side.max() <= 0.1 + 1e-6
@@ -121,7 +127,8 @@ def test_a_frame_stays_within_its_brush() -> None:
     assert upright == pytest.approx(4 / 12, abs=0.05)
 
 
-def test_an_ellipse_keeps_its_hole_empty() -> None:
+def test_ellipse_has_an_empty_hole() -> None:
+    """The hole of an ellipse is empty."""
     shape = {"kind": "ellipse", "centre": [1, 2], "radii": [2, 1], "hole": 0.5}
     x, _ = sample(only(shape), "train", 20_000, 0)
     radius = np.hypot(*((x - [1, 2]) / [2, 1]).T)
@@ -131,25 +138,29 @@ def test_an_ellipse_keeps_its_hole_empty() -> None:
     assert np.mean(radius < np.sqrt(0.625)) == pytest.approx(0.5, abs=0.02)
 
 
-def test_a_stroke_is_even_along_its_length() -> None:
+def test_stroke_is_uniform_along_its_length() -> None:
+    """A stroke is uniform along its length."""
     x, _ = sample(only({"kind": "stroke", "path": [[0, 0], [1, 0], [1, 3]]}), "train", 20_000, 0)
     assert np.mean(x[:, 0] < 1) == pytest.approx(0.25, abs=0.02)
 
 
-def test_a_blob_and_jitter_have_their_spread() -> None:
+def test_blob_and_jitter_have_their_spread() -> None:
+    """A blob and the jitter have their standard deviations."""
     shape = {"kind": "blob", "centre": [1, -1], "spread": [0.3, 0.0], "jitter": 0.4}
     x, _ = sample(only(shape), "train", 20_000, 0)
     np.testing.assert_allclose(x.mean(axis=0), [1, -1], atol=0.02)
     np.testing.assert_allclose(x.std(axis=0), [0.5, 0.4], atol=0.02)
 
 
-def test_dots_are_sampled_again_and_again() -> None:
+def test_dots_are_sampled_repeatedly() -> None:
+    """Dots are sampled repeatedly."""
     shape = {"kind": "rectangle", "x": [0, 1], "y": [0, 1], "dots": 5}
     x, y = sample(only(shape), "train", 1000, 0)
     assert [len(np.unique(x[y == label], axis=0)) for label in (0, 1)] == [5, 5]
 
 
 def test_outliers_have_their_share() -> None:
+    """Outliers have their share of the points."""
     x, _ = sample(only({"kind": "blob", "centre": [0, 0], "spread": [0, 0]}, 0.25), "train", 20_000, 0)
     assert np.mean(np.any(x != 0, axis=1)) == pytest.approx(0.25, abs=0.02)
     assert 1.9 < np.abs(x).max() <= 2
@@ -178,9 +189,8 @@ SHAPE = ("dev", "shapes", "fill", 0)
         (("eval",), None, "eval"),
     ],
 )
-def test_a_wrong_drawing_is_refused_by_file_and_key(
-    tmp_path: Path, where: tuple[Any, ...], value: Any, named: str
-) -> None:
+def test_load_refuses_a_wrong_drawing(tmp_path: Path, where: tuple[Any, ...], value: Any, named: str) -> None:
+    """A wrong drawing is refused, and the message names file and key."""
     content = copy.deepcopy(ONE_OF_EACH)
     inner = content
     for key in where[:-1]:
@@ -194,21 +204,24 @@ def test_a_wrong_drawing_is_refused_by_file_and_key(
     assert named in str(caught.value)
 
 
-def test_an_unknown_drawing_is_refused_with_a_hint() -> None:
+def test_user_files_refuses_an_unknown_drawing() -> None:
+    """An unknown drawing is refused with a hint."""
     with pytest.raises(UserError, match=r"'set_8'.*set_08"):
         drawing_source(drawing="set_8").user_files()
     with pytest.raises(UserError, match=r"nowhere\.yaml"):
         drawing_source(drawing="nowhere.yaml").user_files()
 
 
-def test_a_split_too_small_for_its_classes_is_refused() -> None:
+def test_load_refuses_a_split_that_is_too_small() -> None:
+    """A split that is too small for its classes is refused."""
     source = drawing_source(sizes=Sizes(train=60, dev=2, eval=30))
     with pytest.raises(UserError, match=r"sizes\.dev"):
         source.load(source.user_files())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_shipped_drawings_load_and_are_stand_ins(name: str) -> None:
+def test_shipped_drawings_load(name: str) -> None:
+    """The shipped drawings load and are stand-ins."""
     source = drawing_source(drawing=name, scale=2.0)
     loaded = source.load(source.user_files())
     assert source.config.stand_in
@@ -222,7 +235,8 @@ def test_the_shipped_drawings_load_and_are_stand_ins(name: str) -> None:
     ("name", "published"),
     [("set_08", (23.5, 26.6, 64.2)), ("set_09", (2.1, 3.8, 16.6)), ("set_10", (7.6, 38.8, 33.4))],
 )
-def test_the_shipped_drawings_are_about_as_hard_as_published(name: str, published: tuple[float, float, float]) -> None:
+def test_shipped_drawings_are_as_hard_as_published(name: str, published: tuple[float, float, float]) -> None:
+    """KNN has about the published errors on the shipped drawings."""
     drawing = load(Drawing, DRAWINGS / f"{name}.yaml")
     splits = [sample(drawing, split, 5000, 42) for split in SPLITS]
     knn = KNeighborsClassifier(15).fit(*splits[0])

@@ -56,7 +56,8 @@ KINDS: dict[str, tuple[str, Any, str | None]] = {
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_file_gives_the_same_picture(tmp_path: Path, kind: str, channels: int) -> None:
+def test_load_reads_every_kind_of_file(tmp_path: Path, kind: str, channels: int) -> None:
+    """Every kind of file gives the same picture."""
     suffix, pixels, mode = KINDS[kind]
     write_images(tmp_path, classes=2)
     for number in range(3):
@@ -72,7 +73,8 @@ def test_every_kind_of_file_gives_the_same_picture(tmp_path: Path, kind: str, ch
         np.testing.assert_allclose(of_kind[0], expected, atol=0.03 if suffix[0] in "jJ" else 0.0041)
 
 
-def test_a_deep_picture_of_one_value_is_black(tmp_path: Path) -> None:
+def test_load_of_a_constant_deep_picture_is_black(tmp_path: Path) -> None:
+    """A deep picture of one value is black."""
     write_images(tmp_path, classes=1)
     for number in range(3):
         save(tmp_path / "flat" / f"{number}.png", np.full((6, 6), 999, dtype=np.uint16))
@@ -80,7 +82,8 @@ def test_a_deep_picture_of_one_value_is_black(tmp_path: Path) -> None:
     assert (flat.x[flat.y == 1] == 0).all()
 
 
-def test_pictures_of_any_size_are_scaled_and_keep_their_orientation(tmp_path: Path) -> None:
+def test_load_scales_and_keeps_orientation(tmp_path: Path) -> None:
+    """Pictures of any size are scaled and keep their orientation."""
     half = np.zeros((40, 20), dtype=np.uint8)
     half[:, 10:] = 255
     half[:8] = 128
@@ -94,7 +97,8 @@ def test_pictures_of_any_size_are_scaled_and_keep_their_orientation(tmp_path: Pa
     assert abs(x[:, 0] - 0.5).max() < 0.25
 
 
-def test_classes_are_sorted_and_labels_follow_them(tmp_path: Path) -> None:
+def test_load_sorts_classes(tmp_path: Path) -> None:
+    """Classes are sorted, and labels follow them."""
     for shade, label in ((10, "b"), (200, "c"), (100, "a")):
         for number in range(4):
             save(tmp_path / label / f"{number}.png", np.full((6, 6), shade, dtype=np.uint8))
@@ -105,7 +109,8 @@ def test_classes_are_sorted_and_labels_follow_them(tmp_path: Path) -> None:
         np.testing.assert_allclose(split.x[:, 0, 0, 0], shades, atol=1e-6)
 
 
-def test_the_split_follows_seed_and_share(tmp_path: Path) -> None:
+def test_load_depends_on_seed_and_shares(tmp_path: Path) -> None:
+    """Seed and shares decide the split."""
     write_images(tmp_path, classes=2, count=20)
 
     def hashes(**changes: Any) -> list[str]:
@@ -119,9 +124,8 @@ def test_the_split_follows_seed_and_share(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("dev", "evaluation"), [(0.01, 0.01), (0.6, 0.3), (0.3, 0.69), (0.45, 0.45)])
 @pytest.mark.parametrize("count", [3, 4, 5])
-def test_no_split_is_left_empty_whatever_the_shares_round_to(
-    tmp_path: Path, dev: float, evaluation: float, count: int
-) -> None:
+def test_load_leaves_no_split_empty(tmp_path: Path, dev: float, evaluation: float, count: int) -> None:
+    """No split is empty, even if its share rounds to none."""
     write_images(tmp_path, count=count)
     check("pictures", load(tmp_path, dev=dev, eval=evaluation))
 
@@ -142,7 +146,8 @@ def write_groups(folder: Path, patients: int, label_of: Any) -> None:
     ],
     ids=["one class each", "every class each", "mixed"],
 )
-def test_a_group_stands_in_one_split_whatever_its_classes(tmp_path: Path, label_of: Any) -> None:
+def test_load_keeps_groups_together(tmp_path: Path, label_of: Any) -> None:
+    """A group is in one split, even with pictures of several classes."""
     write_groups(tmp_path, 12, label_of)
     loaded = load(tmp_path, group="^(p[0-9]+)_", channels=1)
     check("pictures", loaded)
@@ -157,7 +162,8 @@ def test_a_group_stands_in_one_split_whatever_its_classes(tmp_path: Path, label_
     assert {next(iter(names)) for names in places.values()} == set(SPLITS)
 
 
-def test_without_groups_there_are_none(tmp_path: Path) -> None:
+def test_load_without_groups(tmp_path: Path) -> None:
+    """Without a pattern there are no groups."""
     write_images(tmp_path)
     assert all(split.group is None for split in load(tmp_path).splits.values())
 
@@ -178,7 +184,8 @@ def write_broken(folder: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_a_broken_picture_stops_with_its_name_or_is_left_out_and_listed(tmp_path: Path, content: bytes) -> None:
+def test_load_stops_at_or_leaves_out_a_broken_picture(tmp_path: Path, content: bytes) -> None:
+    """A broken picture stops the run by its name, or is left out and listed."""
     path = write_broken(tmp_path, content)
     with pytest.raises(UserError, match=rf"{path}: cannot be read.*leave_out"):
         load(tmp_path)
@@ -188,7 +195,8 @@ def test_a_broken_picture_stops_with_its_name_or_is_left_out_and_listed(tmp_path
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
-def test_a_picture_cut_off_anywhere_is_never_a_traceback(tmp_path: Path, suffix: str) -> None:
+def test_load_of_a_truncated_picture_is_never_a_traceback(tmp_path: Path, suffix: str) -> None:
+    """A picture that is truncated anywhere never gives a traceback."""
     write_images(tmp_path, size=12)
     path = tmp_path / "class_0" / f"cut.{suffix}"
     save(path, np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
@@ -199,7 +207,8 @@ def test_a_picture_cut_off_anywhere_is_never_a_traceback(tmp_path: Path, suffix:
         assert list(loaded.parameters["bad_files"]) == [str(path)], size
 
 
-def test_a_picture_too_large_to_open_is_broken_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_refuses_a_picture_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that is too large to open counts as broken."""
     write_images(tmp_path)
     save(tmp_path / "class_0" / "huge.png", np.zeros((100, 100), dtype=np.uint8))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
@@ -207,7 +216,8 @@ def test_a_picture_too_large_to_open_is_broken_too(tmp_path: Path, monkeypatch: 
         load(tmp_path)
 
 
-def test_nothing_but_broken_pictures_is_a_plain_message(tmp_path: Path) -> None:
+def test_load_refuses_only_broken_pictures(tmp_path: Path) -> None:
+    """If all pictures are broken, a message says so."""
     for label in "ab":
         (tmp_path / label).mkdir()
         (tmp_path / label / "it.png").write_bytes(b"no")
@@ -215,7 +225,8 @@ def test_nothing_but_broken_pictures_is_a_plain_message(tmp_path: Path) -> None:
         load(tmp_path, corrupt="leave_out")
 
 
-def test_a_folder_without_pictures_is_refused_while_planning(tmp_path: Path) -> None:
+def test_user_files_refuses_a_folder_without_pictures(tmp_path: Path) -> None:
+    """A folder without pictures is refused while the workflow is planned."""
     with pytest.raises(UserError, match="is not a folder"):
         images(tmp_path / "absent").user_files()
     with pytest.raises(UserError, match="holds no pictures"):
@@ -229,7 +240,8 @@ def test_a_folder_without_pictures_is_refused_while_planning(tmp_path: Path) -> 
         images(tmp_path).user_files()
 
 
-def test_a_class_with_too_few_pictures_is_named(tmp_path: Path) -> None:
+def test_load_names_a_class_with_too_few_pictures(tmp_path: Path) -> None:
+    """A class with too few pictures is named."""
     write_images(tmp_path, classes=1)
     write_images(tmp_path / "more", classes=1, count=2)
     (tmp_path / "more" / "class_0").rename(tmp_path / "rare")
@@ -237,7 +249,8 @@ def test_a_class_with_too_few_pictures_is_named(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_class_with_too_few_groups_is_named(tmp_path: Path) -> None:
+def test_load_names_a_class_with_too_few_groups(tmp_path: Path) -> None:
+    """A class with too few groups is named."""
     write_groups(tmp_path, 5, lambda patient, number: "ab"[patient % 2])
     with pytest.raises(UserError, match="class b has 2 groups"):
         load(tmp_path, group="^(p[0-9]+)_")
@@ -255,21 +268,23 @@ def test_a_class_with_too_few_groups_is_named(tmp_path: Path) -> None:
         ({"corrupt": "ignore"}, "corrupt"),
     ],
 )
-def test_wrong_keys_are_refused_while_planning(tmp_path: Path, changes: dict[str, Any], word: str) -> None:
+def test_config_refuses_wrong_keys(tmp_path: Path, changes: dict[str, Any], word: str) -> None:
+    """Wrong values are refused while the workflow is planned."""
     with pytest.raises(UserError, match=word):
         images(tmp_path, **changes)
 
 
 @pytest.mark.parametrize("group", ["^(q)", "^(q)?"])
 @pytest.mark.parametrize("corrupt", ["stop", "leave_out"])
-def test_a_name_without_its_group_is_named(tmp_path: Path, group: str, corrupt: str) -> None:
+def test_load_names_a_picture_without_group(tmp_path: Path, group: str, corrupt: str) -> None:
+    """A picture whose name has no group is named."""
     write_images(tmp_path)
     with pytest.raises(UserError, match=r"class_0/0\.png: its name gives no group"):
         load(tmp_path, group=group, corrupt=corrupt)
 
 
-def test_the_manifest_has_the_digest_of_every_picture(tmp_path: Path) -> None:
-    """Pictures of different classes may have the same name."""
+def test_manifest_has_the_digest_of_every_picture(tmp_path: Path) -> None:
+    """The manifest has the sha256 of every picture."""
     folder = write_images(tmp_path / "pictures")
     source = images(folder)
     manifest = tmp_path / "data" / "manifest.json"

@@ -61,7 +61,8 @@ def with_value(value: float) -> Split:
     return changed
 
 
-def test_good_data_pass() -> None:
+def test_check_accepts_good_data() -> None:
+    """Good data pass."""
     check("toy", loaded())
     check("toy", loaded(train=grouped([1, 1, 2, 2]), dev=grouped([3, 3]), eval=grouped([4, 5])))
 
@@ -78,13 +79,15 @@ def test_good_data_pass() -> None:
         (split(y=np.arange(6) % 2), "8 samples but 6 labels"),
     ],
 )
-def test_bad_data_are_refused_by_dataset_and_split(name: str, part: Split, words: str) -> None:
+def test_check_names_dataset_and_split(name: str, part: Split, words: str) -> None:
+    """Bad data are refused, and the message names dataset and split."""
     with pytest.raises(UserError) as caught:
         check("toy", loaded(**{name: part}))
     assert str(caught.value).startswith(f"dataset toy, {name}: ") and words in str(caught.value)
 
 
-def test_one_class_is_no_problem_to_solve() -> None:
+def test_check_refuses_one_class() -> None:
+    """Data of one class are refused."""
     alone = {name: split(seed=number, y=np.zeros(8, np.int64)) for number, name in enumerate(SPLITS)}
     data = LoadedDataset(splits=alone, classes=["a"], axes=["sample", "feature"], units="none")
     with pytest.raises(UserError, match="dataset toy: has one class"):
@@ -92,7 +95,8 @@ def test_one_class_is_no_problem_to_solve() -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [("train", "dev"), ("train", "eval"), ("dev", "eval")])
-def test_a_group_in_two_splits_is_refused(first: str, second: str) -> None:
+def test_check_refuses_a_group_in_two_splits(first: str, second: str) -> None:
+    """A group in two splits is refused."""
     groups = {name: grouped([10 * number, 10 * number + 1]) for number, name in enumerate(SPLITS)}
     groups[second] = grouped([99, int(groups[first].group[0])])  # type: ignore[index]
     with pytest.raises(UserError, match=f"is in {first} and in {second}"):
@@ -100,7 +104,8 @@ def test_a_group_in_two_splits_is_refused(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [("train", "dev"), ("train", "eval"), ("dev", "eval")])
-def test_the_same_data_in_two_splits_are_refused(tmp_path: Path, first: str, second: str) -> None:
+def test_prepare_refuses_the_same_data_in_two_splits(tmp_path: Path, first: str, second: str) -> None:
+    """Two splits with the same data are refused."""
     files = write_csv_folder(tmp_path / "csv", train=30)
     files[second].write_bytes(files[first].read_bytes())
     with pytest.raises(UserError, match=f"{first} and {second} hold the same samples"):
@@ -114,7 +119,8 @@ def test_the_same_data_in_two_splits_are_refused(tmp_path: Path, first: str, sec
     assert not (tmp_path / "data").exists() and not (tmp_path / "sealed").exists()
 
 
-def test_a_label_gap_is_refused_while_preparing(tmp_path: Path) -> None:
+def test_prepare_refuses_a_label_gap(tmp_path: Path) -> None:
+    """Labels with a gap are refused."""
     files = write_csv_folder(tmp_path / "csv")
     for path in files.values():
         path.write_text(path.read_text(encoding="utf-8").replace("1,", "2,"), encoding="utf-8")
@@ -128,7 +134,8 @@ def test_a_label_gap_is_refused_while_preparing(tmp_path: Path) -> None:
         )
 
 
-def test_what_is_prepared_is_opened_again(tmp_path: Path) -> None:
+def test_open_prepared_returns_what_was_prepared(tmp_path: Path) -> None:
+    """Train and dev are opened as they were prepared."""
     places = prepare_toy(tmp_path, train=12, dev=8, eval=6)
     data = places.open()
     source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(tmp_path / "csv/toy")))
@@ -140,7 +147,8 @@ def test_what_is_prepared_is_opened_again(tmp_path: Path) -> None:
     assert (data.name, data.classes, data.sample_shape) == ("toy", ["0", "1"], (2,))
 
 
-def test_a_manifest_says_where_everything_came_from(tmp_path: Path) -> None:
+def test_manifest_describes_the_dataset(tmp_path: Path) -> None:
+    """The manifest has source, files, counts and versions."""
     places = prepare_toy(tmp_path, train=12, dev=8, eval=6)
     manifest = json.loads(places.manifest.read_text(encoding="utf-8"))
     assert manifest["counts"]["eval"] == {"0": 3, "1": 3}
@@ -153,21 +161,24 @@ def test_a_manifest_says_where_everything_came_from(tmp_path: Path) -> None:
     assert seal == {"dataset": "toy", "sha256": digest_of_split(eval_part), "samples": 6}
 
 
-def test_eval_lies_under_the_seal_alone(tmp_path: Path) -> None:
+def test_eval_is_in_the_sealed_folder_only(tmp_path: Path) -> None:
+    """Eval is in the sealed folder only."""
     places = prepare_toy(tmp_path)
     below = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "data").rglob("*.npy")}
     assert below == {f"data/toy/{part}/{array}.npy" for part in ("train", "dev") for array in "xy"}
     assert {path.name for path in places.seal.parent.iterdir()} == {"eval", "seal.json"}
 
 
-def test_hashes_follow_content(tmp_path: Path) -> None:
+def test_hashes_depend_on_content(tmp_path: Path) -> None:
+    """Hashes depend on the content and on nothing else."""
     one, same = prepare_toy(tmp_path / "one").open(), prepare_toy(tmp_path / "same").open()
     other, only_eval = prepare_toy(tmp_path / "b", seed=1).open(), prepare_toy(tmp_path / "c", eval=32).open()
     assert one.sha256 == same.sha256 == only_eval.sha256 != other.sha256
     assert one.manifest["splits"]["eval"] != only_eval.manifest["splits"]["eval"]
 
 
-def test_groups_are_kept_and_count(tmp_path: Path) -> None:
+def test_groups_are_written_and_digested(tmp_path: Path) -> None:
+    """Groups are written and are part of the digest."""
     plain = loaded(train=split(4))
     with_group = loaded(train=grouped([1, 1, 2, 2]), dev=grouped([3, 3], 1), eval=grouped([4, 5], 2))
     assert digest_of_split(plain.splits["train"]) != digest_of_split(with_group.splits["train"])
@@ -178,9 +189,10 @@ def test_groups_are_kept_and_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SPLITS)
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
-def test_a_value_that_is_not_finite_is_named_and_nothing_is_written(
+def test_prepare_refuses_values_that_are_not_finite(
     tmp_path: Path, name: str, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A value that is not finite is named, and nothing is written."""
     before = {path: path.read_bytes() for path in files_of(written(tmp_path, loaded()))}
     monkeypatch.setattr(chunked, "MAX_CHUNK_BYTES", 24)
     with pytest.raises(UserError, match=f"dataset it, {name}: sample 4 holds a value that is not finite"):
@@ -192,9 +204,8 @@ def test_a_value_that_is_not_finite_is_named_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("chunk", [1, 100, 2**24])
-def test_what_is_written_does_not_depend_on_how_much_is_held_at_once(
-    tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prepare_does_not_depend_on_chunks(tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size of chunks does not change what is written."""
     monkeypatch.setattr(chunked, "MAX_CHUNK_BYTES", chunk)
     for dtype in (np.uint8, np.float32, ">f8"):
         pictures = {name: split(x=picture(dtype, seed)) for seed, name in enumerate(SPLITS)}
@@ -206,14 +217,15 @@ def test_what_is_written_does_not_depend_on_how_much_is_held_at_once(
             assert places.open().manifest["splits"][name] == digest_of_split(pictures[name])
 
 
-def test_the_digest_of_data_is_what_it_always_was(tmp_path: Path) -> None:
-    """It identifies frozen models and what they looked at."""
+def test_digest_of_split_is_stable(tmp_path: Path) -> None:
+    """The digest of some data is a fixed number."""
     assert (
         written(tmp_path, loaded()).open().sha256 == "6009de88fe78fcf553c39cbf5758af424b38aff811c4b69801fab257e234d66c"
     )
 
 
-def test_channels_are_counted_where_there_are_some(tmp_path: Path) -> None:
+def test_statistics_need_a_channel_axis(tmp_path: Path) -> None:
+    """Statistics are computed if there is an axis of channels."""
     x = picture(np.uint8, 1)
     places = written(tmp_path, loaded(train=split(x=x)), axes=["sample", "row", "channel", "column"])
     statistics = places.open().manifest["statistics"]
@@ -226,7 +238,8 @@ def picture(dtype: Any, seed: int) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).integers(0, 256, (8, 3, 2, 4)).astype(dtype)
 
 
-def test_a_missing_or_damaged_array_is_named(tmp_path: Path) -> None:
+def test_open_prepared_names_a_damaged_array(tmp_path: Path) -> None:
+    """A missing or damaged array is named."""
     places = prepare_toy(tmp_path)
     array = places.manifest.parent / "dev" / "x.npy"
     for size in (40, 0):
@@ -240,7 +253,8 @@ def test_a_missing_or_damaged_array_is_named(tmp_path: Path) -> None:
         open_prepared(tmp_path / "gone.json")
 
 
-def test_an_array_of_objects_runs_no_code(tmp_path: Path) -> None:
+def test_open_split_runs_no_pickled_code(tmp_path: Path) -> None:
+    """An array of objects is refused and runs no code."""
     places = prepare_toy(tmp_path)
     np.save(places.manifest.parent / "dev" / "y.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match=r"dev/y\.npy: cannot be read"):

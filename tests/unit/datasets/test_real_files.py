@@ -26,7 +26,7 @@ PLACES = [(0, 0), (517, 233), (1701, 2449), (1024, 1024), (-100, 2900), (2100, -
 
 
 @here
-def test_a_real_recording_becomes_segments_that_scipy_gives_too(tmp_path: Path) -> None:
+def test_real_recording_equals_scipy(tmp_path: Path) -> None:
     """From the file by its survey and its cut to frames, against the bytes of the file, NumPy and scipy."""
     path = tmp_path / RECORDING.name
     path.symlink_to(RECORDING)
@@ -87,7 +87,8 @@ def by_openslide(path: Path, place: tuple[int, int], geometry: PatchGeometry) ->
         (1.0, PatchGeometry(0, 1026, 1026.0, 512)),
     ],
 )
-def test_patches_of_a_real_slide_are_those_of_openslide(mpp: float | None, geometry: PatchGeometry) -> None:
+def test_real_slide_equals_openslide(mpp: float | None, geometry: PatchGeometry) -> None:
+    """Patches of a real slide are those of OpenSlide and Pillow."""
     with closing(SlideReader(SLIDE, threads=2)) as slide:
         scale = slide.find_scale(None, None)
         assert scale is not None and (scale.mpp, scale.origin) == (0.499, "openslide.mpp-x")
@@ -103,7 +104,7 @@ def test_patches_of_a_real_slide_are_those_of_openslide(mpp: float | None, geome
 
 @there
 @pytest.mark.parametrize(("mpp", "level", "pixels"), [(0.5, 0, 512), (2.0, 1, 512), (4.0, 1, 1023)])
-def test_so_are_those_of_its_pixels_in_a_pyramid(tmp_path: Path, mpp: float, level: int, pixels: int) -> None:
+def test_real_slide_in_a_pyramid_equals_openslide(tmp_path: Path, mpp: float, level: int, pixels: int) -> None:
     """The real slide has one level; its pixels, written with two, are read from the nearest finer one."""
     from openslide import OpenSlide
 

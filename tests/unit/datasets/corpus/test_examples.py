@@ -1,4 +1,4 @@
-"""Examples of a corpus: samples of train with where they come from, and slides on which they lie."""
+"""Example samples of a corpus for the report."""
 
 from collections import Counter
 from pathlib import Path
@@ -20,8 +20,8 @@ from blindtune.datasets.prepared import open_split, prepare
 from support.number_corpus import numbers_corpus
 
 
-def prepared(source: Corpus, layout: ResultPaths) -> list[Path]:
-    """The dataset ``it``, made, cut and prepared as the workflow does it; returns what the batches of train gave."""
+def prepare_corpus(source: Corpus, layout: ResultPaths) -> list[Path]:
+    """Simulate, extract and prepare the dataset ``it``, as the workflow does; return the extracts of train."""
     folder = source.place(layout, "it")
     files = source.inputs(layout, "it")
     for batch, path in files.items():
@@ -43,9 +43,10 @@ def layout(tmp_path: Path) -> ResultPaths:
     return ResultPaths(str(tmp_path / "results"))
 
 
-def test_examples_are_samples_of_train_and_say_whence_they_come(layout: ResultPaths) -> None:
+def test_write_examples_takes_samples_of_train(layout: ResultPaths) -> None:
+    """Examples are samples of train, with their files, places and patients."""
     source = numbers_corpus(sizes={"train": 12, "dev": 4, "eval": 4})
-    extracts = prepared(source, layout)
+    extracts = prepare_corpus(source, layout)
     sealed = Path(layout.seal("it")).parent
     sealed.rename(sealed.with_name("away"))
     found = examples(source, layout, extracts)
@@ -59,7 +60,8 @@ def test_examples_are_samples_of_train_and_say_whence_they_come(layout: ResultPa
     assert set(Counter(found["group"][:SAMPLES_PER_CLASS].tolist()).values()) <= {1, 2}, "as many patients as there are"
 
 
-def test_slides_are_shown_with_their_patches(layout: ResultPaths) -> None:
+def test_write_examples_adds_pictures_of_slides(layout: ResultPaths) -> None:
+    """Examples of slides include pictures of slides with their patches."""
     content = {
         "source": "slides",
         "stand_in": True,
@@ -69,7 +71,7 @@ def test_slides_are_shown_with_their_patches(layout: ResultPaths) -> None:
         "max_per_file": 4,
     }
     source = read_dataset(content)
-    found = examples(source, layout, prepared(source, layout))
+    found = examples(source, layout, prepare_corpus(source, layout))
     assert found["x"].shape == (4, 128, 128, 3) and found["x"].dtype == np.uint8
     for label in (0, 1):
         picture, raw = found[f"located_{label}"], str(found[f"located_{label}_raw"])
@@ -77,9 +79,10 @@ def test_slides_are_shown_with_their_patches(layout: ResultPaths) -> None:
         assert raw in found["raw"][found["y"] == label] and "/train/" in raw
 
 
-def test_origins_that_do_not_fit_the_data_are_named(layout: ResultPaths) -> None:
+def test_write_examples_refuses_wrong_origins(layout: ResultPaths) -> None:
+    """Origins that do not fit the data are refused, with their file."""
     source = numbers_corpus(files_per_job=8)
-    extracts = prepared(source, layout)
+    extracts = prepare_corpus(source, layout)
     path = Path(layout.manifest("it")).parent / "train" / "origins.tsv"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:-1]), encoding="utf-8")
@@ -92,9 +95,8 @@ def test_origins_that_do_not_fit_the_data_are_named(layout: ResultPaths) -> None
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["yes", "no"])), max_size=40), st.randoms())
-def test_as_many_patients_are_shown_as_there_are_in_whatever_order_they_come(
-    owners: list[tuple[str, str]], random: Any
-) -> None:
+def test_choose_origins_takes_many_patients(owners: list[tuple[str, str]], random: Any) -> None:
+    """As many patients as possible are chosen, and the order of the origins does not matter."""
     origins = [
         Origin(row, label, group, f"{group}.edf", {"start": 10.0 * row}) for row, (group, label) in enumerate(owners)
     ]

@@ -1,4 +1,4 @@
-"""Datasets of many raw files: batches, what each gives, and the draw from all of them."""
+"""Corpora: batches, their extracts, and the draw from all of them."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from support.number_corpus import SIZES, NumbersCorpus, numbers_corpus
 
 
 def extracted(source: Corpus, layout: ResultPaths) -> dict[str, Path]:
-    """Every batch, made and extracted, as the workflow does it."""
+    """Simulate and extract every batch, as the workflow does; return the extracts."""
     folder = source.place(layout, "it")
     for batch, path in source.inputs(layout, "it").items():
         if source.is_simulated():
@@ -45,7 +45,8 @@ def layout(tmp_path: Path) -> ResultPaths:
     return ResultPaths(str(tmp_path / "results"))
 
 
-def test_a_batch_holds_files_of_one_split_and_eval_lies_under_the_seal(layout: ResultPaths) -> None:
+def test_batches_hold_one_split_and_eval_is_sealed(layout: ResultPaths) -> None:
+    """A batch has files of one split, and extracts of eval are in the sealed folder."""
     source = numbers_corpus()
     assert {batch: [raw.file for raw in raws] for batch, raws in source.batches().items()} == {
         f"{split}-{number:04d}": [f"{split}/{name}.txt" for name in names]
@@ -56,7 +57,8 @@ def test_a_batch_holds_files_of_one_split_and_eval_lies_under_the_seal(layout: R
         assert ("sealed" in path.parts) == batch.startswith("eval")
 
 
-def test_samples_are_drawn_from_all_files_evenly_by_class(layout: ResultPaths) -> None:
+def test_load_draws_from_all_files_evenly_by_class(layout: ResultPaths) -> None:
+    """Samples are drawn from all files, the same number of each class."""
     source = numbers_corpus()
     loaded = source.load(extracted(source, layout))
     for split, size in SIZES.items():
@@ -74,7 +76,8 @@ def test_samples_are_drawn_from_all_files_evenly_by_class(layout: ResultPaths) -
     assert loaded.parameters["left_out"] == [[split, "none", "odd", 3] for split in sorted(SIZES)]
 
 
-def test_what_is_drawn_does_not_depend_on_the_batches(tmp_path: Path) -> None:
+def test_load_does_not_depend_on_batches(tmp_path: Path) -> None:
+    """The size of batches does not change what is drawn; another seed does."""
     one, other = numbers_corpus(), numbers_corpus(files_per_job=1)
     first = one.load(extracted(one, ResultPaths(str(tmp_path / "one"))))
     second = other.load(extracted(other, ResultPaths(str(tmp_path / "other"))))
@@ -85,7 +88,8 @@ def test_what_is_drawn_does_not_depend_on_the_batches(tmp_path: Path) -> None:
     assert any(not np.array_equal(x_of(first, s), x_of(third, s)) for s in SIZES)
 
 
-def test_no_more_than_so_many_samples_are_cut_from_a_file(layout: ResultPaths) -> None:
+def test_extract_batch_cuts_at_most_max_per_file(layout: ResultPaths) -> None:
+    """At most max_per_file samples of a class are cut from a file."""
     source = numbers_corpus(max_per_file=2)
     for path in extracted(source, layout).values():
         for survey in json.loads(path.read_text(encoding="utf-8"))["surveys"]:
@@ -96,6 +100,7 @@ def test_no_more_than_so_many_samples_are_cut_from_a_file(layout: ResultPaths) -
 
 
 def test_bad_files_are_listed_or_stop_the_run(layout: ResultPaths) -> None:
+    """Bad files are listed, or stop the run if there are too many or strict is true."""
     source = numbers_corpus(max_bad_fraction=0.2)
     files = extracted(source, layout)
     folder = source.place(layout, "it")
@@ -113,7 +118,8 @@ def test_bad_files_are_listed_or_stop_the_run(layout: ResultPaths) -> None:
         extract_batch(numbers_corpus(strict=True), "train-0000", folder, files["train-0000"])
 
 
-def test_a_class_that_is_missing_is_said_to_be_left_out_or_labelled_otherwise() -> None:
+def test_draw_samples_explains_a_shortage() -> None:
+    """The message about missing samples names what was left out and which labels there are."""
     found = Survey(file="a", sha256={}, group="a", split="train", left_out={"blur": {"odd": 2}, "white": {"even": 1}})
     found.facts["regions"] = {"od": 3, "null": 1}
     said = r"0; left out: 2 blur; labels of their regions: null \(1\), od \(3\)\. Lower it"
@@ -121,7 +127,8 @@ def test_a_class_that_is_missing_is_said_to_be_left_out_or_labelled_otherwise() 
         draw_samples([found], ["odd", "even"], numbers_corpus().config.sizes, 1)
 
 
-def test_a_long_list_of_bad_files_is_cut() -> None:
+def test_check_bad_fraction_shortens_a_long_list() -> None:
+    """A long list of bad files is shortened."""
     found = [Survey(file=f"{at:02}.txt", sha256={}, group="a", split="train", bad="is bad") for at in range(13)]
     with pytest.raises(UserError, match=r"13 of 13 files are bad") as caught:
         check_bad_fraction(found, 0.5, strict=False)
@@ -129,12 +136,14 @@ def test_a_long_list_of_bad_files_is_cut() -> None:
     assert lines[1] == "  - 00.txt: is bad" and lines[-2:] == ["  - 09.txt: is bad", "  - and 3 more"]
 
 
-def test_sizes_must_be_dealt_evenly_to_the_classes() -> None:
+def test_sizes_must_be_multiples_of_the_classes() -> None:
+    """Each size must be a multiple of the number of classes."""
     with pytest.raises(ValueError, match=r"sizes\.dev: 5 is not a multiple of 2, the classes"):
         numbers_corpus(sizes=SIZES | {"dev": 5})
 
 
-def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout: ResultPaths) -> None:
+def test_copies_count_once_and_never_in_two_splits(layout: ResultPaths) -> None:
+    """Files with the same bytes count once in a split and are refused in two."""
     source = numbers_corpus(max_bad_fraction=0.2)
     files = extracted(source, layout)
     folder = source.place(layout, "it")
@@ -155,7 +164,8 @@ def test_files_with_the_same_bytes_count_once_in_a_split_and_never_in_two(layout
     assert len(numbers_corpus(max_bad_fraction=0.4).load(files).parameters["bad_files"]) == 3
 
 
-def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: ResultPaths) -> None:
+def test_prepare_lists_each_sample_with_its_origin(tmp_path: Path, layout: ResultPaths) -> None:
+    """Each sample of a corpus is listed with its file and place, and bad files with their reasons."""
     source = numbers_corpus()
     files = extracted(source, layout)
     manifest, seal = Path(layout.manifest("it")), Path(layout.seal("it"))
@@ -176,7 +186,8 @@ def test_each_sample_is_listed_with_its_file_and_place(tmp_path: Path, layout: R
     assert table(manifest.parent / "bad_files.tsv") == [{"file": "eval/b.txt", "reason": "is bad"}]
 
 
-def test_where_samples_were_cut_lies_beside_them_and_goes_with_the_file(layout: ResultPaths) -> None:
+def test_extract_batch_writes_and_removes_tables(layout: ResultPaths) -> None:
+    """The table of where samples were cut is next to their array, and is removed with it."""
     source = numbers_corpus()
     path = extracted(source, layout)["dev-0000"]
     cut = np.load(path.parent / "dev-0000/dev/a.txt.npy")
@@ -189,7 +200,8 @@ def test_where_samples_were_cut_lies_beside_them_and_goes_with_the_file(layout: 
     assert left == {"b.txt.npy", "b.txt.tsv"}
 
 
-def test_files_are_looked_for_once_and_again_for_another_config() -> None:
+def test_batches_are_searched_once_per_source() -> None:
+    """Files are searched once for each source."""
     source = numbers_corpus()
     assert source.batches() is source.batches() and source.searches == 1
     other = numbers_corpus(files_per_job=9)
@@ -197,7 +209,8 @@ def test_files_are_looked_for_once_and_again_for_another_config() -> None:
     assert source.config == numbers_corpus().config
 
 
-def test_a_split_without_files_is_refused_while_the_config_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_files_refuses_a_split_without_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A split without files is refused while the workflow is planned."""
     monkeypatch.setattr(
         NumbersCorpus, "list_files", lambda self: [RawFile("a.txt", (), "train"), RawFile("b.txt", (), "dev")]
     )
@@ -205,13 +218,15 @@ def test_a_split_without_files_is_refused_while_the_config_is_read(monkeypatch: 
         numbers_corpus(folder="x").user_files()
 
 
-def test_a_corpus_is_made_or_given() -> None:
+def test_corpus_config_refuses_wrong_keys() -> None:
+    """A simulated corpus must be a stand-in, and patient must be a regular expression with one group."""
     for changes in ({"stand_in": False}, {"patient": "("}, {"patient": "a"}):
         with pytest.raises(ValueError, match=r"stand_in: must be true|patient: "):
             numbers_corpus(**changes)
 
 
-def test_a_path_out_of_the_corpus_is_refused(layout: ResultPaths) -> None:
+def test_load_refuses_a_path_out_of_the_corpus(layout: ResultPaths) -> None:
+    """An extract that names a path out of the corpus is refused."""
     source = numbers_corpus()
     files = extracted(source, layout)
     content = files["train-0000"].read_text(encoding="utf-8").replace("train/a.txt", "../../a.txt")
@@ -220,7 +235,7 @@ def test_a_path_out_of_the_corpus_is_refused(layout: ResultPaths) -> None:
         source.load(files)
 
 
-def test_a_made_corpus_of_recordings_becomes_a_dataset(tmp_path: Path, layout: ResultPaths) -> None:
+def test_simulated_recordings_become_a_dataset(tmp_path: Path, layout: ResultPaths) -> None:
     """The real thing, small: EDF files, surveyed and cut, to a prepared dataset with its eval under the seal."""
     content = {
         "source": "eeg",

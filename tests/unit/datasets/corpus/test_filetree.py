@@ -1,4 +1,4 @@
-"""What is said about a user's tree before any job runs."""
+"""The checks of a user's tree before any job runs."""
 
 import os
 from pathlib import Path
@@ -16,12 +16,14 @@ def touch(folder: Path, *files: str) -> None:
         (folder / file).touch()
 
 
-def test_every_file_is_found_once_and_nothing_hidden(tmp_path: Path) -> None:
+def test_files_below_skips_hidden_files(tmp_path: Path) -> None:
+    """Every file is found once, and no hidden file."""
     touch(tmp_path, "b/c.edf", "a.edf", ".hidden.edf", ".git/a.edf", "b/.a/c.edf")
     assert files_below(tmp_path) == ["a.edf", "b/c.edf"]
 
 
-def test_links_are_followed_and_a_loop_ends(tmp_path: Path) -> None:
+def test_files_below_follows_links(tmp_path: Path) -> None:
+    """Links are followed, and a loop of links ends."""
     touch(tmp_path, "real/x/a.edf", "tree/b.edf")
     (tmp_path / "tree" / "linked").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "x" / "up").symlink_to(tmp_path / "tree")
@@ -30,13 +32,14 @@ def test_links_are_followed_and_a_loop_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "file"])
-def test_what_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_files_below_refuses_what_is_not_a_folder(tmp_path: Path, name: str) -> None:
+    """A missing folder and a file are refused."""
     touch(tmp_path, "file")
     with pytest.raises(UserError, match=f"folder: .*{name} is not a folder"):
         files_below(tmp_path / name)
 
 
-def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_below_refuses_an_unreadable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can be forbidden to root, so the system's answer is made up."""
     touch(tmp_path, "a/a.edf", "b/b.edf")
     real = os.scandir
@@ -51,7 +54,8 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeyp
         files_below(tmp_path)
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_usable_names_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be read is named with the reason."""
     touch(tmp_path, "a.edf")
     (tmp_path / "b.edf").symlink_to(tmp_path / "gone")
     check_usable(tmp_path, ["a.edf"])
@@ -63,20 +67,23 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["a{b}.edf", "a\nb.edf", os.fsdecode(b"\xff.edf")])
-def test_names_that_snakemake_cannot_handle_are_refused(tmp_path: Path, name: str) -> None:
+def test_check_usable_refuses_names(tmp_path: Path, name: str) -> None:
+    """Names that Snakemake cannot handle are refused."""
     touch(tmp_path, name)
     with pytest.raises(UserError, match="has a brace, a control character") as caught:
         check_usable(tmp_path, [name])
     assert str(caught.value).isprintable()
 
 
-def test_odd_but_usable_names_are_taken(tmp_path: Path) -> None:
+def test_check_usable_accepts_odd_names(tmp_path: Path) -> None:
+    """Unusual names that Snakemake can handle are accepted."""
     names = ["a b.edf", "ä,'\"%s;$(x)&*?#.edf", "患者　１/1.edf"]
     touch(tmp_path, *names)
     check_usable(tmp_path, files_below(tmp_path))
 
 
-def test_a_corpus_without_any_annotation_is_refused() -> None:
+def test_check_annotated_needs_one_annotation() -> None:
+    """A corpus without any annotation is refused."""
     check_annotated([[], ["a.tse"]], [".tse"])
     with pytest.raises(UserError, match=r"no file has an annotation next to it.*\.csv, \.xml"):
         check_annotated([[], []], [".csv", ".xml"])

@@ -39,9 +39,10 @@ def inside(intervals: list[tuple[float, float]], time: float) -> bool:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(ROWS, st.sampled_from(SUFFIXES), st.sampled_from(["\n", "\r\n"]), st.booleans())
-def test_what_is_written_is_read(
+def test_read_annotations_reads_what_is_written(
     tmp_path: Path, rows: list[tuple[float, float, str]], suffix: str, end: str, bom: bool
 ) -> None:
+    """Any rows are read as they were written, in all kinds of files."""
     text = csv(rows) if suffix.startswith(".csv") else tse(rows)
     found = read_annotations(write(tmp_path, suffix, ("\ufeff" if bom else "") + text.replace("\n", end)))
     assert found.seizures == merge_intervals((start, stop) for start, stop, label in rows if label in SEIZURES)
@@ -50,7 +51,8 @@ def test_what_is_written_is_read(
 
 
 @given(st.lists(SPANS, max_size=12), TIMES)
-def test_a_union_holds_the_same_times_in_order(intervals: list[tuple[float, float]], time: float) -> None:
+def test_merge_intervals_keeps_all_times(intervals: list[tuple[float, float]], time: float) -> None:
+    """Merged intervals have the same times, in order and without overlap."""
     merged = merge_intervals(intervals)
     assert inside(merged, time) == inside(intervals, time)
     assert all(first[1] < second[0] for first, second in pairwise(merged))
@@ -58,7 +60,10 @@ def test_a_union_holds_the_same_times_in_order(intervals: list[tuple[float, floa
 
 
 @given(st.lists(SPANS, max_size=12), TIMES, TIMES)
-def test_nothing_is_left_behind_the_end(intervals: list[tuple[float, float]], seconds: float, time: float) -> None:
+def test_clip_intervals_keeps_nothing_beyond_the_end(
+    intervals: list[tuple[float, float]], seconds: float, time: float
+) -> None:
+    """Clipped intervals have no time beyond the end of the recording."""
     assert inside(clip_intervals(intervals, seconds), time) == (inside(intervals, time) and time < seconds)
 
 
@@ -87,9 +92,10 @@ def test_nothing_is_left_behind_the_end(intervals: list[tuple[float, float]], se
         (".csv", "label,stop_time,start_time\nGNSZ,9,3\n", [(3.0, 9.0)]),
     ],
 )
-def test_files_as_the_corpora_have_them(
+def test_read_annotations_reads_files_of_the_corpora(
     tmp_path: Path, suffix: str, text: str, seizures: list[tuple[float, float]]
 ) -> None:
+    """Files with the texts of the corpora and of their tools are read."""
     assert read_annotations(write(tmp_path, suffix, text)).seizures == seizures
 
 
@@ -110,25 +116,29 @@ def test_files_as_the_corpora_have_them(
         (".tse", tse([]) + "TERM 1 2 seiz 1\n", "line 3: has 5 fields"),
     ],
 )
-def test_a_malformed_file_is_a_fault_that_names_the_line(tmp_path: Path, suffix: str, text: str, reason: str) -> None:
+def test_read_annotations_refuses_malformed_lines(tmp_path: Path, suffix: str, text: str, reason: str) -> None:
+    """A malformed file makes the recording unusable, and the reason names the line."""
     with pytest.raises(UnusableRecording, match=reason):
         read_annotations(write(tmp_path, suffix, text))
 
 
-def test_bytes_that_are_no_text_are_a_fault(tmp_path: Path) -> None:
+def test_read_annotations_refuses_bytes(tmp_path: Path) -> None:
+    """Bytes that are not text make the recording unusable."""
     (tmp_path / "a.tse").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UnusableRecording, match=r"a\.tse cannot be read"):
         read_annotations(tmp_path / "a.tse")
 
 
 @pytest.mark.parametrize("label", ["spkz", "xxsz", "seizure", "", "0.5"])
-def test_an_unknown_label_is_an_error_that_names_file_and_line(tmp_path: Path, label: str) -> None:
+def test_read_annotations_stops_at_an_unknown_label(tmp_path: Path, label: str) -> None:
+    """An unknown label stops the run, and the message names file and line."""
     path = write(tmp_path, ".csv", csv([(1, 2, "bckg"), (3, 4, label)]))
     with pytest.raises(UserError, match=rf"a\.csv, line 6: label '{label}' is unknown"):
         read_annotations(path)
 
 
-def test_two_classes_go_before_all_types(tmp_path: Path) -> None:
+def test_find_annotation_prefers_two_classes(tmp_path: Path) -> None:
+    """Annotations of two classes are preferred to those of all types."""
     recording = tmp_path / "a.edf"
     with pytest.raises(UnusableRecording, match="has no annotations next to it"):
         find_annotation(recording)
@@ -137,7 +147,8 @@ def test_two_classes_go_before_all_types(tmp_path: Path) -> None:
         assert find_annotation(recording).suffix == suffix
 
 
-def test_an_end_within_a_second_is_cut_and_one_behind_it_is_a_fault() -> None:
+def test_within_clips_up_to_a_second() -> None:
+    """An annotation that ends up to a second late is clipped; a later one makes the recording unusable."""
     annotations = Annotations([(10.0, 20.0), (50.0, 60.9)], [], 60.9)
     assert annotations.within(60.0).seizures == [(10.0, 20.0), (50.0, 60.0)]
     assert annotations.within(100.0) == annotations

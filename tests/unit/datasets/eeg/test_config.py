@@ -1,4 +1,4 @@
-"""What a config of EEG may say."""
+"""The config of EEG."""
 
 from typing import Any
 
@@ -37,17 +37,20 @@ from support.eeg_files import eeg_config
         ),
     ],
 )
-def test_a_wrong_config_is_named_by_its_key(changes: dict[str, Any], message: str) -> None:
+def test_config_names_the_wrong_key(changes: dict[str, Any], message: str) -> None:
+    """A wrong value is refused, and the message names the key."""
     with pytest.raises(UserError, match=message):
         eeg_config(**changes)
 
 
-def test_the_defaults_are_the_published_ones() -> None:
+def test_config_defaults_are_the_published_ones() -> None:
+    """The defaults are the settings of the published study."""
     settings = eeg_config()
     assert (settings.montage, settings.l_freq, settings.h_freq, settings.sfreq) == ("tcp20", 0.5, 35.0, 50)
     assert (settings.longer_than, settings.segment, settings.frame_length, settings.frame_hop) == (15.0, 10.0, 0.3, 0.1)
     assert eeg_config(folder=None, stand_in=True, simulate={}).simulate is not None
 
 
-def test_every_key_is_described() -> None:
+def test_config_describes_every_key() -> None:
+    """Every key has a description."""
     assert all(field.description for name, field in EegConfig.model_fields.items() if name != "source")

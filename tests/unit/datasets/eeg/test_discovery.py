@@ -1,4 +1,4 @@
-"""Whose a recording is and where it stands, in trees of every layout; no patient in two splits."""
+"""Patients and splits of recordings, in trees of every layout."""
 
 import shutil
 from pathlib import Path
@@ -36,7 +36,8 @@ def splits(files: list[str], **changes: Any) -> dict[str, str]:
     return assign_splits(parse_paths(files, settings), settings)
 
 
-def test_a_tree_of_version_2_is_read_from_its_names() -> None:
+def test_parse_paths_reads_version_2() -> None:
+    """Patient, split and montage are read from the paths of TUSZ v2."""
     found = parse_paths(V2, eeg_config())
     assert found[-1] == Recording(V2[0 + 1], "aaaaaaac", "train", "02_tcp_le")
     assert {one.file: (one.patient, one.folder, one.montage) for one in found}[V2[2]] == (
@@ -47,11 +48,13 @@ def test_a_tree_of_version_2_is_read_from_its_names() -> None:
     assert splits(V2) == dict(zip(V2, ["train", "train", "dev", "eval", "eval"], strict=True))
 
 
-def test_the_same_recording_under_two_montages_counts_once() -> None:
+def test_parse_paths_marks_twins() -> None:
+    """The same recording under two montages is used once."""
     assert {one.file: one.twin for one in parse_paths(V2, eeg_config()) if one.twin} == {V2[4]: V2[3]}
 
 
-def test_a_tree_of_version_1_has_no_eval_and_takes_it_from_dev_test() -> None:
+def test_assign_splits_takes_eval_from_dev_test() -> None:
+    """TUSZ v1 has no eval, so some patients of dev_test are assigned to it."""
     found = parse_paths(V15, eeg_config())
     assert {(one.patient, one.montage) for one in found if one.folder == "train"} == {
         ("00002991", "01_tcp_ar"),
@@ -64,12 +67,14 @@ def test_a_tree_of_version_1_has_no_eval_and_takes_it_from_dev_test() -> None:
         assert len({place[file] for file in V15[:3]}) == 1
 
 
-def test_version_1_5_2_calls_it_dev() -> None:
+def test_assign_splits_takes_eval_from_dev() -> None:
+    """TUSZ 1.5.2 has dev instead of dev_test."""
     place = splits([file.replace("dev_test", "dev") for file in V15])
     assert set(place.values()) == set(SPLITS)
 
 
-def test_split_patients_passes_over_the_folders() -> None:
+def test_assign_splits_by_patients_ignores_folders() -> None:
+    """With split: patients, the folders are ignored."""
     files = [f"edf/train/{name}/s001_2002/02_tcp_le/{name}_s001_t00{n}.edf" for name in NAMES for n in range(2)]
     with pytest.raises(UserError, match="the corpus has no folder dev and no folder eval"):
         splits(files)
@@ -87,7 +92,8 @@ NAMES = [f"aaaaaaa{letter}" for letter in "abcdefghij"]
     st.floats(0.05, 0.45),
     st.floats(0.05, 0.45),
 )
-def test_no_patient_stands_in_two_splits(patients: list[int], seed: int, dev: float, evaluation: float) -> None:
+def test_assign_splits_separates_patients(patients: list[int], seed: int, dev: float, evaluation: float) -> None:
+    """No patient is in two splits, no split is empty, and the order of files does not matter."""
     files = [f"p{patient}/r{number}.edf" for number, patient in enumerate(patients)]
     changes = {"patient": "^p(\\d+)/", "seed": seed, "dev": dev, "eval": evaluation}
     if len(set(patients)) < 3:
@@ -101,7 +107,8 @@ def test_no_patient_stands_in_two_splits(patients: list[int], seed: int, dev: fl
     assert splits(files[::-1], **changes) == place
 
 
-def test_another_seed_deals_others_and_a_new_patient_moves_few() -> None:
+def test_assign_patients_depends_on_seed() -> None:
+    """Another seed gives another assignment; one more patient moves few others."""
     names = [str(number) for number in range(100)]
     shares = {"dev": 0.2, "eval": 0.2}
     first = assign_patients(names, shares, 1)
@@ -111,7 +118,8 @@ def test_another_seed_deals_others_and_a_new_patient_moves_few() -> None:
     assert sum(first.get(name) != more.get(name) for name in names) <= 2
 
 
-def test_a_folder_of_other_files_needs_a_rule_for_patients(tmp_path: Path) -> None:
+def test_find_recordings_needs_a_patient_pattern(tmp_path: Path) -> None:
+    """A folder of other files needs a pattern for patients, and hidden files are skipped."""
     for name in (
         "S001R01.edf",
         "S001R02.EDF",
@@ -151,12 +159,14 @@ def test_a_folder_of_other_files_needs_a_rule_for_patients(tmp_path: Path) -> No
         (["edf/train/AAAAAAAZ_s001_t000.edf"], "is not a name of TUSZ"),
     ],
 )
-def test_trees_that_cannot_be_split_are_refused(files: list[str], reason: str) -> None:
+def test_assign_splits_refuses_trees(files: list[str], reason: str) -> None:
+    """A tree that cannot be split is refused with the reason."""
     with pytest.raises(UserError, match=reason):
         splits(files)
 
 
-def test_a_missing_or_empty_folder_is_an_error(tmp_path: Path) -> None:
+def test_find_recordings_refuses_a_missing_folder(tmp_path: Path) -> None:
+    """A missing or empty folder is refused."""
     with pytest.raises(UserError, match="holds no EDF files"):
         find_recordings(tmp_path, eeg_config())
     with pytest.raises(UserError, match="is not a folder"):

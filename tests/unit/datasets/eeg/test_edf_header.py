@@ -1,4 +1,4 @@
-"""Every fault of a header is found before a signal is read, or does not matter."""
+"""The header of an EDF file: faults are found before a signal is read, or do not matter."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ from blindtune.datasets.eeg.simulated.corruptions import CHANGES
 from support.eeg_files import ABSENT, REAL, noise, patch, write_edf
 
 CHANNELS = len(ELECTRODES)
-#: Fault, and why the file is left out; None where it is not.
+#: The reason of each fault; None if it is accepted.
 REASONS = {
     "truncated": "is truncated: the header says 20 records, the file holds 13.",
     "too_many_records": "is truncated: the header says 80 records, the file holds 20.00",
@@ -40,7 +40,7 @@ def good(tmp_path: Path) -> Path:
     return write_edf(tmp_path / "a.edf", noise(20, 250), 250)
 
 
-def look(path: Path, name: str = "tcp20") -> list[str]:
+def parse_and_check(path: Path, name: str = "tcp20") -> list[str]:
     header = parse_header(path.read_bytes())
     return check_header(header, locate_electrodes(header.labels, create_montage(name)), 50)
 
@@ -49,8 +49,9 @@ def field(path: Path, offset: int, electrode: str, text: str, width: int = 8) ->
     patch(path, 256 + offset * CHANNELS + width * ELECTRODES.index(electrode), text, width)
 
 
-def test_a_good_file_is_read_as_it_was_written(good: Path) -> None:
-    assert look(good) == []
+def test_parse_header_reads_what_was_written(good: Path) -> None:
+    """The header of a good file is read as it was written."""
+    assert parse_and_check(good) == []
     header = parse_header(good.read_bytes())
     assert header.labels == [f"EEG {name}-REF" for name in ELECTRODES]
     assert (header.seconds, header.records, header.date, header.time) == (20, 20, "03.02.01", "04.05.06")
@@ -64,14 +65,15 @@ def test_a_good_file_is_read_as_it_was_written(good: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", CHANGES)
-def test_every_fault_of_the_stand_in_is_found_or_handled(good: Path, fault: str) -> None:
+def test_simulated_faults_are_found_or_accepted(good: Path, fault: str) -> None:
+    """Each fault of the simulated corpus is found or accepted."""
     good.write_bytes(CHANGES[fault](good.read_bytes()))
     reason = REASONS[fault]
     if reason is None:
-        look(good)
+        parse_and_check(good)
     else:
         with pytest.raises(UnusableRecording, match=reason):
-            look(good)
+            parse_and_check(good)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +92,11 @@ def test_every_fault_of_the_stand_in_is_found_or_handled(good: Path, fault: str)
         (216, "T3", "", "malformed header: samples per record is ''"),
     ],
 )
-def test_wrong_fields_of_a_channel(good: Path, offset: int, electrode: str, text: str, reason: str) -> None:
+def test_wrong_fields_of_a_channel_are_refused(good: Path, offset: int, electrode: str, text: str, reason: str) -> None:
+    """A wrong field of a needed channel is refused with the reason."""
     field(good, offset, electrode, text)
     with pytest.raises(UnusableRecording, match=reason):
-        look(good)
+        parse_and_check(good)
 
 
 @pytest.mark.parametrize(
@@ -115,65 +118,74 @@ def test_wrong_fields_of_a_channel(good: Path, offset: int, electrode: str, text
         (252, "9999", 4, "size does not fit|is cut in its header"),
     ],
 )
-def test_wrong_fields_of_the_file(good: Path, at: int, text: str, width: int, reason: str) -> None:
+def test_wrong_fields_of_the_file_are_refused(good: Path, at: int, text: str, width: int, reason: str) -> None:
+    """A wrong field of the file is refused with the reason."""
     patch(good, at, text, width)
     with pytest.raises(UnusableRecording, match=reason):
-        look(good)
+        parse_and_check(good)
 
 
-def test_an_open_number_of_records_needs_whole_ones(good: Path) -> None:
+def test_unknown_number_of_records_needs_whole_records(good: Path) -> None:
+    """A number of records of -1 is accepted only if the size gives a whole number."""
     patch(good, 236, "-1", 8)
-    assert look(good) == ["number of records left open; the size gives 20"]
+    assert parse_and_check(good) == ["number of records left open; the size gives 20"]
     good.write_bytes(good.read_bytes()[:-100])
     with pytest.raises(UnusableRecording, match="does not end where it should"):
-        look(good)
+        parse_and_check(good)
 
 
-def test_bytes_behind_the_last_record_are_a_fault(good: Path) -> None:
+def test_bytes_after_the_last_record_are_refused(good: Path) -> None:
+    """Bytes after the last record are refused."""
     good.write_bytes(good.read_bytes() + b"\0" * 10)
     with pytest.raises(UnusableRecording, match="does not end where it should"):
-        look(good)
+        parse_and_check(good)
 
 
 @pytest.mark.parametrize(
     ("at", "text", "note"),
     [(168, "01:01:85", "date"), (168, "32.01.85", "date"), (176, "24.61.00", "time"), (176, "", "time")],
 )
-def test_a_start_that_is_none_is_noted_only(good: Path, at: int, text: str, note: str) -> None:
+def test_invalid_start_is_noted(good: Path, at: int, text: str, note: str) -> None:
+    """An invalid date or time is only noted."""
     patch(good, at, text, 8)
-    assert look(good) == [f"{note} of the start {text!r} is not valid; not used"]
+    assert parse_and_check(good) == [f"{note} of the start {text!r} is not valid; not used"]
 
 
-def test_the_microvolt_is_known_by_all_its_names(good: Path) -> None:
+def test_all_names_of_the_microvolt_are_known(good: Path) -> None:
+    """The microvolt and the millivolt are known by their names."""
     field(good, 96, "F3", "\u00b5V")
     field(good, 96, "F4", "mV")
-    assert look(good) == []
+    assert parse_and_check(good) == []
 
 
-def test_unlike_rates_matter_among_wanted_channels_only(tmp_path: Path) -> None:
+def test_different_rates_of_needed_channels_are_refused(tmp_path: Path) -> None:
+    """Different rates are refused only among the needed channels."""
     path = write_edf(tmp_path / "a.edf", noise(20, 250), 250, rates={"EEG A1-REF": 1, "EEG PZ-REF": 125})
-    assert look(path) == []
+    assert parse_and_check(path) == []
     with pytest.raises(UnusableRecording, match=r"needed channels at different rates \(1 Hz, 250 Hz\)"):
-        look(path, "tcp22")
+        parse_and_check(path, "tcp22")
     with pytest.raises(UnusableRecording, match=r"needed channels at different rates \(125 Hz, 250 Hz\)"):
-        look(path, "mono19")
+        parse_and_check(path, "mono19")
 
 
-def test_faults_of_channels_that_are_not_wanted_do_not_matter(good: Path) -> None:
+def test_faults_of_other_channels_are_accepted(good: Path) -> None:
+    """Faults of channels that are not needed do not matter."""
     for offset, text in ((96, "%"), (104, "1000"), (128, "-32768")):
         field(good, offset, "A1", text)
-    assert look(good) == []
+    assert parse_and_check(good) == []
 
 
 def test_records_may_have_any_length(good: Path) -> None:
+    """Records may have any length."""
     patch(good, 244, "0,98", 8)
     header = parse_header(good.read_bytes())
     assert header.rate(header.signals[0]) == Fraction(25000, 98)
-    assert look(good) == []
+    assert parse_and_check(good) == []
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)
-def test_the_header_of_a_real_recording() -> None:
+def test_parse_header_reads_a_real_recording() -> None:
+    """The header of a real recording is read and accepted."""
     header = parse_header(REAL.read_bytes())
     assert (header.kind, header.seconds, len(header.signals)) == ("EDF+C", 61, 65)
     wanted = locate_electrodes(header.labels, create_montage("tcp20"))

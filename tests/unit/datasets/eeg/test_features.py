@@ -1,4 +1,4 @@
-"""Features of segments: powers where they belong."""
+"""Features of segments."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from blindtune.datasets.eeg.features import BANDS, amplitudes, band_powers, band
 
 
 @pytest.mark.parametrize("band", range(len(BANDS)))
-def test_a_rhythm_has_its_power_in_its_band(band: int) -> None:
+def test_band_powers_of_a_rhythm(band: int) -> None:
+    """A rhythm has its power in its band and channel."""
     frequency = round(2 * np.mean(BANDS[band])) / 2
     t = np.arange(500) / 50
     x = np.zeros((1, 20, 500), dtype=np.float32)
@@ -22,7 +23,8 @@ def test_a_rhythm_has_its_power_in_its_band(band: int) -> None:
     assert summary[0, 6 + band] == powers[0, 7, band]
 
 
-def test_amplitude_and_line_length() -> None:
+def test_amplitudes_and_line_lengths() -> None:
+    """Amplitude and line length of a square wave are known."""
     x = np.tile(np.array([3, -3], dtype=np.float32), (2, 20, 250))
     assert amplitudes(x).tolist() == [[3.0] * 20] * 2
     assert line_lengths(x).tolist() == [[6.0] * 20] * 2

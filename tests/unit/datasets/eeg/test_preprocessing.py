@@ -1,4 +1,4 @@
-"""From EDF to filtered segments: the same as scipy says by another way, and nothing folded down."""
+"""From EDF to filtered signals: equal to an independent computation with scipy, without aliasing."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -19,15 +19,15 @@ from support.eeg_files import eeg_config, noise, patch, write_edf
 from support.scipy_eeg import stored
 
 
-def conditioned(path: Path, settings: EegConfig) -> NDArray[np.float64]:
+def filtered(path: Path, settings: EegConfig) -> NDArray[np.float64]:
     content = path.read_bytes()
     header, montage = edf_header.parse_header(content), create_montage(settings.montage)
     signals = preprocessing.read_signals(content, header, locate_electrodes(header.labels, montage))
     return preprocessing.filter_recording(signals, montage, settings)
 
 
-def independently(x: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
-    """One channel at 50 Hz, by zeros between the samples, plain convolution and leaving samples out.
+def resampled_by_convolution(x: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+    """Return one channel at 50 Hz: zeros between the samples, a plain convolution, and every n-th sample.
 
     At either end the channel is first continued along the line from its first to its last sample.
     """
@@ -49,19 +49,21 @@ def high_passed(y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("rate", [50, 160, 200, 250, 256, 400, 500, 512, 1000])
-def test_any_rate_comes_out_as_scipy_says(tmp_path: Path, rate: int) -> None:
+def test_filter_recording_equals_scipy_at_any_rate(tmp_path: Path, rate: int) -> None:
+    """Recordings of any sampling rate give what an independent computation with scipy gives."""
     path = write_edf(tmp_path / "a.edf", noise(12, rate), rate)
     channels, _ = stored(path)
-    ours = conditioned(path, eeg_config())
+    ours = filtered(path, eeg_config())
     assert ours.shape == (20, 600)
     series = channels["EEG FP2-REF"] - channels["EEG F4-REF"]
-    theirs = high_passed(series if rate == 50 else independently(series, rate))
+    theirs = high_passed(series if rate == 50 else resampled_by_convolution(series, rate))
     assert np.abs(ours[16] - theirs).max() < 1e-6 * np.abs(theirs).max()
 
 
 @settings(deadline=None)
 @given(st.integers(2, 400), st.integers(50, 1024), st.integers(1, 9))
-def test_resampling_is_that_of_scipy(samples: int, rate: int, parts: int) -> None:
+def test_resample_equals_scipy(samples: int, rate: int, parts: int) -> None:
+    """Resampling gives what scipy gives."""
     ratio = Fraction(50 * parts, rate * parts + 1)
     x = np.random.default_rng(samples).normal(100, 30, samples)
     taps = resampling.anti_alias(ratio)
@@ -69,7 +71,7 @@ def test_resampling_is_that_of_scipy(samples: int, rate: int, parts: int) -> Non
     np.testing.assert_allclose(resampling.resample(x, ratio), theirs, atol=1e-9)
 
 
-def test_nothing_above_half_of_the_rate_is_folded_down(tmp_path: Path) -> None:
+def test_filter_recording_has_no_aliasing(tmp_path: Path) -> None:
     """White noise up to 25 Hz keeps its power, whereas one that has only more than 25 Hz leaves nothing."""
     rate = 250
     white = np.random.default_rng(0).normal(0, 30, (21, 120 * rate))
@@ -79,7 +81,7 @@ def test_nothing_above_half_of_the_rate_is_folded_down(tmp_path: Path) -> None:
     density = {}
     for name, x in (("white", white), ("high", high)):
         path = write_edf(tmp_path / f"{name}.edf", x, rate)
-        at, power = welch(conditioned(path, eeg_config()), 50, nperseg=200)
+        at, power = welch(filtered(path, eeg_config()), 50, nperseg=200)
         density[name] = power.mean(axis=0)
     expected = 2 * 30**2 * 2 / rate
     flat = (at >= 2) & (at <= 20)
@@ -90,7 +92,8 @@ def test_nothing_above_half_of_the_rate_is_folded_down(tmp_path: Path) -> None:
     assert naive[flat].min() > expected / 2
 
 
-def test_the_effective_band_is_the_one_described() -> None:
+def test_describe_gives_the_effective_band() -> None:
+    """The filters have the band that the manifest describes."""
     for changes in ({}, {"h_freq": 20.0}, {"l_freq": 1.0, "sfreq": 100}, {"h_freq": 12.0, "sfreq": 60}):
         config = eeg_config(**changes)
         described = preprocessing.describe(config)["effective_band"]
@@ -104,15 +107,16 @@ def test_the_effective_band_is_the_one_described() -> None:
         assert np.abs(freqz(taps, worN=stop, fs=256 * ratio.numerator)[1]).max() < 10 ** (-50 / 20)
 
 
-def test_a_segment_has_no_edges_of_its_own(tmp_path: Path) -> None:
+def test_filter_recording_has_no_edge_effects(tmp_path: Path) -> None:
     """An offset of a millivolt and a slow drift leave nothing at the ends of a recording."""
     x = np.full((21, 30 * 250), 900.0) + np.linspace(0, 90, 30 * 250) * np.arange(21)[:, None] / 21
-    assert np.abs(conditioned(write_edf(tmp_path / "a.edf", x, 250), eeg_config())).max() < 0.1
+    assert np.abs(filtered(write_edf(tmp_path / "a.edf", x, 250), eeg_config())).max() < 0.1
 
 
-def test_units_and_inverted_ranges_are_followed(tmp_path: Path) -> None:
+def test_read_signals_applies_units_and_ranges(tmp_path: Path) -> None:
+    """Units and inverted ranges of a channel are applied."""
     x = noise(20, 250)
-    plain = conditioned(write_edf(tmp_path / "a.edf", x, 250), eeg_config())
+    plain = filtered(write_edf(tmp_path / "a.edf", x, 250), eeg_config())
     label = "EEG O1-REF"
     x[ELECTRODES.index("O1")] /= 1000
     other = write_edf(tmp_path / "b.edf", x, 250, units={label: "mV"})
@@ -124,34 +128,37 @@ def test_units_and_inverted_ranges_are_followed(tmp_path: Path) -> None:
     records[:, ELECTRODES.index("O1")] = np.round(x[ELECTRODES.index("O1")].reshape(20, 250) * 32767.5 - 0.5)
     # And the other way round: the lowest number is the highest value.
     other.write_bytes(bytes(content[: 256 * 22]) + records.tobytes())
-    np.testing.assert_allclose(conditioned(other, eeg_config()), plain, atol=0.1)
+    np.testing.assert_allclose(filtered(other, eeg_config()), plain, atol=0.1)
     for offset, text in ((104, "1"), (112, "-1")):
         patch(other, 256 + offset * 21 + 8 * ELECTRODES.index("O1"), text, 8)
-    turned = conditioned(other, eeg_config(montage="mono19"))[8]
-    np.testing.assert_allclose(turned, -conditioned(tmp_path / "a.edf", eeg_config(montage="mono19"))[8], atol=0.1)
+    turned = filtered(other, eeg_config(montage="mono19"))[8]
+    np.testing.assert_allclose(turned, -filtered(tmp_path / "a.edf", eeg_config(montage="mono19"))[8], atol=0.1)
 
 
 @pytest.mark.parametrize("fault", ["colon_date", "wrong_time", "open_records", "new_names"])
-def test_what_is_handled_gives_the_same_signal(tmp_path: Path, fault: str) -> None:
+def test_accepted_faults_give_the_same_signal(tmp_path: Path, fault: str) -> None:
+    """Faults that are accepted do not change the signal."""
     path = write_edf(tmp_path / "a.edf", noise(20, 250), 250)
-    plain = conditioned(path, eeg_config())
+    plain = filtered(path, eeg_config())
     before = path.read_bytes()
     path.write_bytes(CHANGES[fault](before))
     assert path.read_bytes() != before
-    np.testing.assert_array_equal(conditioned(path, eeg_config()), plain)
+    np.testing.assert_array_equal(filtered(path, eeg_config()), plain)
 
 
 def test_order_and_other_channels_do_not_matter(tmp_path: Path) -> None:
+    """The order of channels and other channels do not change the signal."""
     x = noise(20, 256)
     labels = [f"EEG {name}-REF" for name in ELECTRODES]
-    plain = conditioned(write_edf(tmp_path / "a.edf", x, 256), eeg_config())
+    plain = filtered(write_edf(tmp_path / "a.edf", x, 256), eeg_config())
     path = write_edf(
         tmp_path / "b.edf", np.vstack([x[::-1], x[:2]]), 256, [*labels[::-1], "IBI", "EEG EKG1-REF"], rates={"IBI": 1}
     )
-    np.testing.assert_array_equal(conditioned(path, eeg_config()), plain)
+    np.testing.assert_array_equal(filtered(path, eeg_config()), plain)
 
 
-def test_what_mne_cannot_read_is_a_fault(tmp_path: Path) -> None:
+def test_read_signals_refuses_what_mne_cannot_read(tmp_path: Path) -> None:
+    """What MNE cannot read, or reads with another length, makes the recording unusable."""
     path = write_edf(tmp_path / "a.edf", noise(20, 250), 250)
     content = path.read_bytes()
     header = edf_header.parse_header(content)

@@ -1,4 +1,4 @@
-"""Segments lie within stretches of one class, apart from each other and from every seizure's guard."""
+"""Segments: within intervals of one class, apart from each other and from the margins of seizures."""
 
 from itertools import pairwise
 
@@ -22,18 +22,19 @@ from support.eeg_files import eeg_config, noise
 TIMES = st.integers(0, 6_000_000).map(lambda ticks: ticks / 10_000)
 SPANS = st.lists(st.tuples(TIMES, TIMES).map(lambda span: (min(span), max(span))), max_size=6)
 SECONDS = st.integers(1, 600)
-GUARDS = st.sampled_from([0.0, 1.0, 10.0, 33.3])
+MARGINS = st.sampled_from([0.0, 1.0, 10.0, 33.3])
 
 
 def annotated(seizures: list[tuple[float, float]], others: list[tuple[float, float]], seconds: float) -> Annotations:
     return Annotations(merge_intervals(seizures), merge_intervals(others), 0.0).within(seconds)
 
 
-@given(SPANS, SPANS, SECONDS, GUARDS, st.sampled_from(["leave_out", "seizure"]))
-def test_segments_keep_to_their_class(
-    seizures: list[tuple[float, float]], others: list[tuple[float, float]], seconds: int, guard: float, nesz: str
+@given(SPANS, SPANS, SECONDS, MARGINS, st.sampled_from(["leave_out", "seizure"]))
+def test_segments_are_within_their_class(
+    seizures: list[tuple[float, float]], others: list[tuple[float, float]], seconds: int, margin: float, nesz: str
 ) -> None:
-    settings = eeg_config(seizure_margin=guard, nesz=nesz)
+    """Segments are within intervals of their class, apart from each other and from the margins of seizures."""
+    settings = eeg_config(seizure_margin=margin, nesz=nesz)
     annotations = annotated(seizures, others, seconds)
     taken = [*annotations.seizures, *annotations.non_epileptic]
     found = [
@@ -41,13 +42,13 @@ def test_segments_keep_to_their_class(
         for one in find_intervals(annotations, seconds, settings)
         for at in segment_starts(one, settings)
     ]
-    for start, stop, stretch in found:
-        assert stretch.start - 1e-4 <= start
-        assert stop <= stretch.stop + 1e-4
-        assert stretch.stop - stretch.start > 15
+    for start, stop, interval in found:
+        assert interval.start - 1e-4 <= start
+        assert stop <= interval.stop + 1e-4
+        assert interval.stop - interval.start > 15
         assert round(start * 50) == pytest.approx(start * 50, abs=1e-9)
-        if stretch.label == "background":
-            assert all(stop <= first - guard + 1e-4 or last + guard - 1e-4 <= start for first, last in taken)
+        if interval.label == "background":
+            assert all(stop <= first - margin + 1e-4 or last + margin - 1e-4 <= start for first, last in taken)
         elif nesz == "leave_out":
             assert all(stop <= first + 1e-4 or last - 1e-4 <= start for first, last in annotations.non_epileptic)
             assert any(first - 1e-4 <= start and stop <= last + 1e-4 for first, last in annotations.seizures)
@@ -57,9 +58,11 @@ def test_segments_keep_to_their_class(
 
 
 @given(SPANS, SPANS, TIMES)
-def test_what_is_left_is_what_was_not_taken(
+def test_subtract_intervals_removes_only_the_taken(
     intervals: list[tuple[float, float]], taken: list[tuple[float, float]], time: float
 ) -> None:
+    """What is left are the times that were not taken."""
+
     def holds(spans: list[tuple[float, float]]) -> bool:
         return any(start <= time < stop for start, stop in spans)
 
@@ -67,7 +70,8 @@ def test_what_is_left_is_what_was_not_taken(
     assert holds(subtract_intervals(whole, taken)) == (holds(whole) and not holds(taken))
 
 
-def test_a_stretch_gives_as_many_segments_as_fit() -> None:
+def test_segment_starts_fills_the_interval() -> None:
+    """An interval has as many segments as fit, on the grid of samples."""
     settings = eeg_config()
     assert segment_starts(LabelledInterval("seizure", 0, 15.0), settings) == []
     assert segment_starts(LabelledInterval("seizure", 0, 15.01), settings) == [0.0]
@@ -76,7 +80,8 @@ def test_a_stretch_gives_as_many_segments_as_fit() -> None:
     assert segment_starts(LabelledInterval("seizure", 36.88, 66.88), settings) == [36.88, 46.88, 56.88]
 
 
-def test_background_is_what_is_left_whatever_the_rows_say() -> None:
+def test_find_intervals_background_is_the_rest() -> None:
+    """Background is the recording without seizures and their margins."""
     found = find_intervals(annotated([(50.0, 80.0)], [], 200), 200, eeg_config(seizure_margin=10))
     assert [(one.label, one.start, one.stop) for one in found] == [
         ("background", 0.0, 40.0),
@@ -85,7 +90,8 @@ def test_background_is_what_is_left_whatever_the_rows_say() -> None:
     ]
 
 
-def test_non_epileptic_seizures_are_in_no_class_unless_asked() -> None:
+def test_find_intervals_leaves_out_non_epileptic() -> None:
+    """Non-epileptic seizures are in no class, unless the config says that they are seizures."""
     annotations = annotated([(20.0, 60.0)], [(50.0, 90.0)], 120)
     left_out = find_intervals(annotations, 120, eeg_config(seizure_margin=5))
     assert [(one.label, one.start, one.stop) for one in left_out] == [
@@ -97,7 +103,8 @@ def test_non_epileptic_seizures_are_in_no_class_unless_asked() -> None:
     assert [(one.label, one.start, one.stop) for one in kept][1] == ("seizure", 20.0, 90.0)
 
 
-def test_frames_are_the_published_ones_and_copy_nothing() -> None:
+def test_frames_are_the_published_ones() -> None:
+    """Frames have the published lengths, and nothing is copied."""
     x = np.arange(2 * 20 * 500, dtype=np.float32).reshape(2, 20, 500)
     framed = frames(x, eeg_config())
     assert framed.shape == (2, 98, 20, 15)
@@ -107,13 +114,14 @@ def test_frames_are_the_published_ones_and_copy_nothing() -> None:
 
 
 @pytest.fixture
-def sound() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def good() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     electrodes = noise(10, 250, rows=3)
     return electrodes[:2] - electrodes[1:], electrodes, np.array([[-1000.0, 1000.0]] * 3)
 
 
-def test_raw_signals_are_flagged(sound: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    channels, electrodes, limits = sound
+def test_rejection_reason_of_raw_signals(good: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Flat, clipped and loud segments are rejected."""
+    channels, electrodes, limits = good
     assert rejection_reason(channels, electrodes, limits, eeg_config()) is None
     same = electrodes.copy()
     same[1] = same[0]
@@ -126,7 +134,8 @@ def test_raw_signals_are_flagged(sound: tuple[np.ndarray, np.ndarray, np.ndarray
     assert rejection_reason(channels, full, limits, eeg_config(reject=100)) == "loud"
 
 
-def test_amplitude_does_not_see_drift() -> None:
+def test_amplitude_ignores_drift() -> None:
+    """The amplitude does not depend on drift and offset."""
     x = noise(10, 250, rows=4)
     assert amplitude(x, 250.0) == pytest.approx(30, rel=0.02)
     assert amplitude(x + np.linspace(0, 500, 2500), 250.0) == pytest.approx(33, rel=0.05)

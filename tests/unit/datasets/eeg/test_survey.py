@@ -1,4 +1,4 @@
-"""What a recording offers, what is wrong with it, and the segments that are cut from it."""
+"""The survey of a recording, and the segments that are cut from it."""
 
 import re
 import shutil
@@ -53,8 +53,8 @@ GOLDEN = {
     "web_page": "is not an EDF file",
     "wrong_unit": "has a median amplitude of AMPLITUDE uV, outside 1 to 500: its unit or scale must be wrong",
 }
-#: Those that are handled, and what the facts note.
-HANDLED = {
+#: Faults that are accepted, and their notes.
+ACCEPTED = {
     "annotated_to_the_full_second": "annotated up to 60.4000 s, cut to the recording",
     "colon_date": "date of the start '01:01:85' is not valid; not used",
     "new_names": None,
@@ -70,7 +70,7 @@ def survey_all(folder: Path, settings: EegConfig) -> list[Survey]:
 
 
 def lone(folder: Path, settings: EegConfig | None = None) -> Survey:
-    """The survey of the only recording of a folder."""
+    """Return the survey of the only recording of a folder."""
     settings = settings or eeg_config(patient="(a)")
     (one,) = discovery.find_recordings(folder, settings)
     return OpenRecording(folder, one, "train", settings).survey()
@@ -96,20 +96,21 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SimulatedEeg
     return folder, made
 
 
-def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, SimulatedEegConfig]) -> None:
+def test_survey_of_every_fault(faulty: tuple[Path, SimulatedEegConfig]) -> None:
+    """Each deliberate fault gives its reason or is accepted, and the corpus is never written to."""
     folder, made = faulty
     before = {path: digest_file(path) for path in folder.rglob("*.*") if path.is_file()}
     found = {one.file: one for one in survey_all(folder, eeg_config())}
     files = {piece.fault: piece.file for piece in list_pieces(made) if piece.fault}
-    assert set(files) == {*GOLDEN, *HANDLED}
+    assert set(files) == {*GOLDEN, *ACCEPTED}
     bad = surveys.list_bad_files(list(found.values()))
     expected = []
     for fault, reason in GOLDEN.items():
         expected.append((files[fault], reason.replace("FILE", Path(files[fault]).stem)))
-    said = [(file, re.sub(r"(?<=amplitude of )\S+", "AMPLITUDE", reason)) for file, reason in bad]
-    assert said == sorted(expected)
+    reasons = [(file, re.sub(r"(?<=amplitude of )\S+", "AMPLITUDE", reason)) for file, reason in bad]
+    assert reasons == sorted(expected)
     assert 1e3 < float((found[files["wrong_unit"]].bad or "").split()[5]) < 1e6
-    for fault, note in HANDLED.items():
+    for fault, note in ACCEPTED.items():
         one = found[files[fault]]
         assert one.candidates
         assert note is None or note in one.facts["notes"]
@@ -120,7 +121,8 @@ def test_the_bad_files_of_a_corpus_with_every_fault(faulty: tuple[Path, Simulate
 
 
 @pytest.mark.parametrize("layout", ["v1", "v2"])
-def test_a_corpus_of_either_layout_gives_samples_for_every_split(tmp_path: Path, layout: str) -> None:
+def test_survey_of_either_layout(tmp_path: Path, layout: str) -> None:
+    """A corpus of either layout gives samples for every split."""
     made = SimulatedEegConfig(layout=layout, patients=12, recordings=1, seconds=180, faults=[])
     write_simulated(made, tmp_path)
     settings = eeg_config(sizes={"train": 20, "dev": 4, "eval": 4})
@@ -141,7 +143,8 @@ def test_a_corpus_of_either_layout_gives_samples_for_every_split(tmp_path: Path,
 
 
 @pytest.mark.parametrize("suffix", [".tse", ".tse_bi", ".csv", ".csv_bi"])
-def test_a_folder_of_other_recordings_goes_through(tmp_path: Path, suffix: str) -> None:
+def test_survey_of_other_recordings(tmp_path: Path, suffix: str) -> None:
+    """A folder of other recordings is surveyed, with annotations of any kind."""
     write(tmp_path, [(40, 75, "seiz")], suffix=suffix)
     found = lone(tmp_path)
     assert found.bad is None
@@ -155,7 +158,8 @@ def test_a_folder_of_other_recordings_goes_through(tmp_path: Path, suffix: str) 
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason=ABSENT)
-def test_a_real_recording_goes_through(tmp_path: Path) -> None:
+def test_survey_and_cut_of_a_real_recording(tmp_path: Path) -> None:
+    """A real recording is surveyed and cut."""
     shutil.copy(REAL, tmp_path / REAL.name)
     settings = eeg_config(patient="(S\\d+)R")
     assert lone(tmp_path, settings).bad == "has no annotations next to it (.csv_bi, .tse_bi, .csv, .tse)"
@@ -168,7 +172,8 @@ def test_a_real_recording_goes_through(tmp_path: Path) -> None:
     assert 5 < np.median(x.std(axis=2)) < 60
 
 
-def test_segments_are_cut_from_the_filtered_recording_in_the_order_asked(tmp_path: Path) -> None:
+def test_cut_keeps_the_order_of_candidates(tmp_path: Path) -> None:
+    """Segments are cut from the filtered recording, in the order of the candidates."""
     write(tmp_path, [(40, 75, "seiz")])
     settings = eeg_config(patient="(a)")
     candidates = lone(tmp_path).candidates
@@ -181,7 +186,8 @@ def test_segments_are_cut_from_the_filtered_recording_in_the_order_asked(tmp_pat
     )
 
 
-def test_flags_of_the_raw_signal_leave_segments_out(tmp_path: Path) -> None:
+def test_survey_leaves_out_bad_segments(tmp_path: Path) -> None:
+    """Clipped, loud and flat segments are left out and counted."""
     x = noise(120, 100)
     x[8, 2000:3000] = x[10, 2000:3000]  # O1 and F7, which no channel joins
     x[0, 500:520] = 5000  # FP1, at its limit
@@ -199,7 +205,8 @@ def test_flags_of_the_raw_signal_leave_segments_out(tmp_path: Path) -> None:
     }
 
 
-def test_what_times_alone_leave_out_is_counted(tmp_path: Path) -> None:
+def test_survey_counts_what_times_leave_out(tmp_path: Path) -> None:
+    """What the rules about times leave out is counted."""
     write(tmp_path, [(10, 22, "fnsz"), (60, 72, "nesz"), (100, 115.5, "gnsz")], seconds=200)
     found = lone(tmp_path)
     assert starts(found, "seizure") == [100]
@@ -212,13 +219,15 @@ def test_what_times_alone_leave_out_is_counted(tmp_path: Path) -> None:
     }
 
 
-def test_an_unknown_label_stops_the_run(tmp_path: Path) -> None:
+def test_survey_stops_at_an_unknown_label(tmp_path: Path) -> None:
+    """An unknown label stops the run."""
     write(tmp_path, [(10, 30, "artifact")])
     with pytest.raises(UserError, match=r"a\.tse, line 3: label 'artifact' is unknown"):
         lone(tmp_path)
 
 
-def test_a_recording_without_segments_is_not_bad(tmp_path: Path) -> None:
+def test_survey_of_a_short_recording_is_not_bad(tmp_path: Path) -> None:
+    """A recording without segments is not bad."""
     write(tmp_path, [], seconds=12)
     found = lone(tmp_path)
     assert (found.bad, found.candidates, found.left_out) == (
@@ -228,14 +237,16 @@ def test_a_recording_without_segments_is_not_bad(tmp_path: Path) -> None:
     )
 
 
-def test_values_a_million_times_too_big_are_found(tmp_path: Path) -> None:
+def test_survey_refuses_a_wrong_scale(tmp_path: Path) -> None:
+    """Values that are a million times too large make the recording bad."""
     path = write(tmp_path, [])
     for number in range(21):
         patch(path, 256 + 96 * 21 + 8 * number, "V", 8)
     assert (lone(tmp_path).bad or "").startswith("has a median amplitude of 4.2")
 
 
-def test_a_recording_that_changed_since_its_survey_is_refused(tmp_path: Path) -> None:
+def test_cut_refuses_a_changed_recording(tmp_path: Path) -> None:
+    """A recording that is not the surveyed one is refused."""
     path = write(tmp_path, [])
     candidates = lone(tmp_path).candidates
     with pytest.raises(UserError, match=r"a\.edf: has no segment at 500.0 s"):
@@ -245,11 +256,16 @@ def test_a_recording_that_changed_since_its_survey_is_refused(tmp_path: Path) ->
         open_recording(tmp_path, "a.edf", eeg_config()).cut(candidates)
 
 
+def test_open_recording_refuses_a_missing_file(tmp_path: Path) -> None:
+    """A recording that is gone stops the run by its name."""
+    with pytest.raises(UserError, match=r"none\.edf: cannot be read \(No such file or directory\)"):
+        open_recording(tmp_path, "none.edf", eeg_config())
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(st.integers(0, 256 * 22 - 1), st.binary(min_size=1, max_size=16), st.one_of(st.none(), st.integers(0, 60_000)))
-def test_whatever_is_wrong_with_a_header_nothing_but_a_reason_comes_of_it(
-    tmp_path: Path, at: int, change: bytes, size: int | None
-) -> None:
+def test_survey_of_any_damaged_header_gives_a_reason(tmp_path: Path, at: int, change: bytes, size: int | None) -> None:
+    """Any damage of a header gives a reason or finite samples, never a traceback."""
     path = tmp_path / "a.edf"
     if not path.exists():
         write(tmp_path, [], seconds=20)

@@ -1,4 +1,4 @@
-"""The made corpus: the same to the byte however it is made, in the layouts of TUSZ, with the faults asked for."""
+"""The simulated corpus: byte-identical in any order, with the layouts of TUSZ and deliberate faults."""
 
 import re
 from pathlib import Path
@@ -28,12 +28,13 @@ def small(**changes: Any) -> SimulatedEegConfig:
 
 
 def make(settings: SimulatedEegConfig, folder: Path, files: list[str] | None = None) -> dict[str, str]:
-    """Write the corpus; the digest of each file."""
+    """Write the corpus; return the sha256 of each file."""
     write_simulated(settings, folder, files)
     return {path.relative_to(folder).as_posix(): digest_file(path) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:
+def test_corpus_is_byte_identical_in_any_order(tmp_path: Path) -> None:
+    """A simulated corpus is byte-identical, in whatever order its files are written."""
     settings = small(faults=["truncated", "twin", "new_names"])
     files = sorted(EegSimulator(settings).list_files())
     first = make(settings, tmp_path / "a")
@@ -50,7 +51,8 @@ def test_a_corpus_is_the_same_to_the_byte_in_any_order(tmp_path: Path) -> None:
     assert not any(other[file] == first[file] for file in files)
 
 
-def test_more_patients_or_faults_change_no_other_file(tmp_path: Path) -> None:
+def test_more_files_change_no_other_file(tmp_path: Path) -> None:
+    """More recordings or faults change no other file."""
     few, many = small(), small(recordings=2, faults=["colon_date"])
     shared = [
         file for file in sorted(EegSimulator(many).list_files()) if file in sorted(EegSimulator(few).list_files())
@@ -61,7 +63,8 @@ def test_more_patients_or_faults_change_no_other_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_paths_are_those_of_the_corpus(layout: str) -> None:
+def test_paths_are_those_of_tusz(layout: str) -> None:
+    """The paths have the layouts of TUSZ, and all splits and montages."""
     settings = small(layout=layout, patients=12, recordings=3, faults=FAULTS)
     files = sorted(EegSimulator(settings).list_files())
     assert len(set(files)) == len(files) == 36 + len(FAULTS)
@@ -75,7 +78,8 @@ def test_paths_are_those_of_the_corpus(layout: str) -> None:
     assert set(discovery.assign_splits(found, eeg_config()).values()) == {"train", "dev", "eval"}
 
 
-def test_recordings_have_the_rates_channels_and_texts_of_the_corpus(tmp_path: Path) -> None:
+def test_recordings_are_like_those_of_tusz(tmp_path: Path) -> None:
+    """Recordings have the rates, channels and annotation texts of TUSZ."""
     settings = small(patients=12)
     make(settings, tmp_path)
     rates, labels, listed = set(), set(), set()
@@ -97,7 +101,8 @@ def test_recordings_have_the_rates_channels_and_texts_of_the_corpus(tmp_path: Pa
     assert len(labels) > 6
 
 
-def test_every_fault_is_there_once_and_changes_what_it_says(tmp_path: Path) -> None:
+def test_each_fault_changes_one_recording(tmp_path: Path) -> None:
+    """Each fault is in one recording and changes what its name says."""
     settings = small(faults=FAULTS)
     pieces = {piece.fault: piece for piece in list_pieces(settings)}
     assert set(pieces) == {None, *FAULTS}
@@ -111,12 +116,14 @@ def test_every_fault_is_there_once_and_changes_what_it_says(tmp_path: Path) -> N
     assert list_annotations(pieces["no_annotation"], settings) == []
 
 
-def test_a_file_that_is_not_of_the_corpus_is_refused(tmp_path: Path) -> None:
+def test_write_refuses_another_file(tmp_path: Path) -> None:
+    """A file that is not part of the simulated corpus is refused."""
     with pytest.raises(UserError, match="is not a file of this simulated corpus"):
         EegSimulator(small()).write("../a.edf", tmp_path)
 
 
-def test_annotations_of_all_kinds_say_the_same(tmp_path: Path) -> None:
+def test_annotations_of_all_kinds_agree(tmp_path: Path) -> None:
+    """The four kinds of annotations of a recording have the same seizures."""
     from blindtune.datasets.eeg.annotations import read_annotations
 
     for layout in LAYOUTS:
@@ -131,7 +138,8 @@ def test_annotations_of_all_kinds_say_the_same(tmp_path: Path) -> None:
         assert all(0 <= start < stop <= 180 for start, stop in seizures[0])
 
 
-def test_a_seizure_is_louder_at_its_focus_and_no_recording_is_silent() -> None:
+def test_record_has_seizures_that_are_louder() -> None:
+    """A seizure is louder at its focus, and no recording is silent."""
     from blindtune.datasets.eeg.simulated import signals
 
     ratios = []
