@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog, find_best
+from support import old_records
 from support.builders import trial
 
 SHARES = st.floats(0, 1)
@@ -195,3 +196,53 @@ def test_a_negative_epoch_count_is_no_record() -> None:
     with pytest.raises(ValueError, match="epochs"):
         trial(epochs=-1)
     assert math.isclose(trial().seconds["train"].wall, 1.5)
+
+
+def test_log_reads_version_1(tmp_path: Path) -> None:
+    """A record of version 1 is read under the present names, the layers of a manual model in a field of their own."""
+    path = tmp_path / "trials.jsonl"
+    path.write_text(old_records.trial_line(), encoding="utf-8")
+    [record] = TrialLog(path).read()
+    assert (record.n_parameters, record.schema_version) == (2834, 2)
+    assert record.hyperparameters == old_records.TRAINING
+    assert [layer.model_dump(mode="json") for layer in record.layers or []] == old_records.LAYERS
+    assert record.configuration() == old_records.TRIAL["hyperparameters"]
+    other = TrialLog(tmp_path / "new.jsonl")
+    other.append(record)
+    assert other.read() == [record]
+    assert other.path.read_text(encoding="utf-8") != path.read_text(encoding="utf-8")
+
+
+def test_log_of_version_1_can_be_continued(tmp_path: Path) -> None:
+    """Records of both versions may follow each other, and a whole last line that lacks its line feed is kept."""
+    log = TrialLog(tmp_path / "trials.jsonl")
+    log.path.write_text(old_records.trial_line().removesuffix("\n"), encoding="utf-8")
+    assert log.repair() is None
+    log.append(trial(1))
+    assert [(record.number, record.layers is None) for record in log.read()] == [(0, False), (1, True)]
+
+
+def test_log_keeps_a_hyperparameter_of_the_name_layers(tmp_path: Path) -> None:
+    """A tuner's number of layers is a hyperparameter in every version."""
+    path = tmp_path / "trials.jsonl"
+    path.write_text(old_records.trial_line(hyperparameters={"layers": 2, "units_1": 4}), encoding="utf-8")
+    [record] = TrialLog(path).read()
+    assert (record.hyperparameters, record.layers) == ({"layers": 2, "units_1": 4}, None)
+    assert record.configuration() == record.hyperparameters
+
+
+def test_log_refuses_a_later_version(tmp_path: Path) -> None:
+    """A record of a later version is refused with a message that names the line and says so."""
+    path = tmp_path / "trials.jsonl"
+    path.write_text(old_records.trial_line() + old_records.trial_line(schema_version=3, number=1), encoding="utf-8")
+    with pytest.raises(UserError, match=r"trials\.jsonl, line 2: was written by a later version .*schema version 3"):
+        TrialLog(path).read()
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.0, 0.5, "1"])
+def test_log_keeps_the_type_of_a_hyperparameter(tmp_path: Path, value: object) -> None:
+    """Whole numbers, fractions, truth values and texts are read as what they were: they enter seeds."""
+    log = TrialLog(tmp_path / "trials.jsonl")
+    log.append(trial(hyperparameters={"value": value}))
+    [record] = log.read()
+    assert type(record.hyperparameters["value"]) is type(value) and record.hyperparameters["value"] == value

@@ -15,7 +15,7 @@ from blindtune.search_space import Space
 from blindtune.study import setup as plans
 from blindtune.training.fused.trainer import FusedTrainer
 from support.builders import build_tuner, check, finished_trial, prepared, tuner
-from support.curve_trainer import CurveTrainer, BatchCurveTrainer, StudyRunner
+from support.curve_trainer import BatchCurveTrainer, CurveTrainer, StudyRunner
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*(currentThread|getName).*:DeprecationWarning",

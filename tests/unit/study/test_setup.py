@@ -1,0 +1,51 @@
+"""The setup of a search: the seeds of trials are those of version 1."""
+
+from pathlib import Path
+
+import pytest
+
+from blindtune.config.systems import Knn, Manual, ManualModel
+from blindtune.config.training import TrainingOverrides
+from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import load
+from blindtune.datasets.prepared import Prepared
+from blindtune.study.setup import TaskBuilder, build_search_setup, training_hyperparameters
+from support import old_records
+from support.builders import prepared, study
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Data of two features and two classes."""
+    return prepared(tmp_path_factory.mktemp("toy"))
+
+
+def test_task_builder_gives_a_manual_model_the_seed_of_version_1(data: Prepared) -> None:
+    """The seed derives from hyperparameters and layers together, though the record has two fields for them."""
+    overrides = TrainingOverrides(epochs=5, learning_rate=0.001)
+    it = study(Manual(kind="manual", model="mlp_m1", training=overrides), dataset="set_10", system="mlp_m1")
+    model = load(ManualModel, RESOURCES / "models" / "mlp_m1.yaml")
+    values = training_hyperparameters(model, overrides)
+    assert values == old_records.TRAINING
+    task = TaskBuilder(it, data, model)(values)
+    assert task.seed == old_records.SEED
+    assert task.architecture is not None
+    assert task.architecture.model_dump(mode="json") == old_records.CARD["architecture"]
+
+
+def test_task_builder_gives_neighbours_the_seed_of_version_1(data: Prepared) -> None:
+    """The seed of nearest neighbours derives from the old name of k."""
+    it = study(Knn(kind="knn", n_neighbors=[100]), dataset="set_10", system="knn")
+    assert TaskBuilder(it, data)({"neighbours": 100}).seed == old_records.KNN["model_seed"]
+
+
+def test_build_search_setup_has_the_layers_of_a_manual_model(data: Prepared, tmp_path: Path) -> None:
+    """A manual model's proposal has its training settings alone; its layers are in a field of their own."""
+    path = tmp_path / "model.yaml"
+    path.write_text("layers: [{kind: dense, units: 4, activation: relu}]\ntraining: {epochs: 2}\n")
+    setup = build_search_setup(study(Manual(kind="manual", model=str(path))), data, {"model": path})
+    proposal = setup.tuner.ask()
+    assert proposal is not None and "layers" not in proposal.hyperparameters
+    assert setup.layers is not None and [layer.kind for layer in setup.layers] == ["dense"]
+    near = build_search_setup(study(Knn(kind="knn", n_neighbors=[1])), data, {})
+    assert near.layers is None
