@@ -1,4 +1,4 @@
-"""Trees of real files under the names of the corpora, annotated by hand as the corpora ship it."""
+"""Trees of real recordings with the paths and annotations of the corpora."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from support.eeg_files import REAL
 
-#: Labels in the file of the corpus: the electrode by its older name, the reference behind it.
-OLDER = {"T7..": "T3", "T8..": "T4", "P7..": "T5", "P8..": "T6"}
+#: Labels of the real file whose electrodes have older names in the corpora.
+OLD_NAMES = {"T7..": "T3", "T8..": "T4", "P7..": "T5", "P8..": "T6"}
 
 
 @dataclass(frozen=True)
 class Night:
-    """One recording of a tree: where, whose, its gain over the real one, and its seizure, if any, in seconds."""
+    """One recording of a tree: path, patient, gain over the real one, and seizure in seconds, if any."""
 
     file: str
     patient: str
@@ -29,7 +29,7 @@ class Night:
 
 
 def nights(paths: list[tuple[str, str]]) -> list[Night]:
-    """Recordings at these paths, of these patients, all different; every seventh has no seizure."""
+    """Return different recordings at these paths, of these patients; every seventh has no seizure."""
     return [
         Night(path, patient, 0.6 + 0.05 * number, None if number % 7 == 4 else (3 + 0.25 * number, 28 + 0.5 * number))
         for number, (path, patient) in enumerate(paths)
@@ -37,7 +37,7 @@ def nights(paths: list[tuple[str, str]]) -> list[Night]:
 
 
 def version_1() -> list[Night]:
-    """TUSZ v1.5: split, montage, first digits, patient, session; no eval."""
+    """Return a tree as TUSZ v1.5: split, montage, first digits, patient, session; no eval."""
     paths = []
     for number in range(8):
         patient, split = f"{258 + 311 * number:08}", "train" if number < 5 else "dev_test"
@@ -48,7 +48,7 @@ def version_1() -> list[Night]:
 
 
 def version_2() -> list[Night]:
-    """TUSZ v2: split, patient, session, montage."""
+    """Return a tree as TUSZ v2: split, patient, session, montage."""
     paths = []
     for number in range(7):
         patient = "aaaaa" + "acdfhmool"[number : number + 3]
@@ -60,7 +60,7 @@ def version_2() -> list[Night]:
 
 
 def plain() -> list[Night]:
-    """A folder of one's own: names that no corpus has, in folders that name no split."""
+    """Return a tree of other names, in folders that name no split."""
     paths = []
     for number in range(14):
         patient = f"{number // 2:02}"
@@ -72,10 +72,10 @@ def write(folder: Path, tree: list[Night], annotate: dict[str, Callable[[Night],
     """Write a tree.
 
     Args:
-        folder: of the corpus.
+        folder: folder of the corpus.
         tree: its recordings.
-        annotate: the text of each annotation by its suffix.
-        reference: what stands behind each electrode, ``REF`` or ``LE``; none leaves the real file's own labels.
+        annotate: the text of each annotation, by its suffix.
+        reference: the reference in each label, ``REF`` or ``LE``; None keeps the labels of the real file.
     """
     for night in tree:
         path = folder / night.file
@@ -91,25 +91,25 @@ def write(folder: Path, tree: list[Night], annotate: dict[str, Callable[[Night],
 
 
 def tse_bi(night: Night) -> str:
-    """As v1 ships it."""
+    """Return an annotation of v1 with two classes."""
     rows = [f"{start:.4f} {stop:.4f} {label} 1.0000" for start, stop, label in night.listed]
     return "\n".join(["version = tse_v1.0.0", "", *rows, ""])
 
 
 def tse(night: Night) -> str:
-    """The same with the kind of the seizure, by tabs and with a comment, as NEDC's tools write it."""
+    """Return the same with the type of the seizure, tabs and a comment, as NEDC's tools write it."""
     rows = [f"{start:.4f}\t{stop:.4f}\t{label.replace('seiz', 'cpsz')}\t1.0000" for start, stop, label in night.listed]
     return "\n".join(["# made by hand", "version = tse_v1.0.0", "", *rows, ""])
 
 
 def csv_bi(night: Night) -> str:
-    """As v2 ships it; only the seizures are listed."""
+    """Return an annotation of v2 with two classes that only lists seizures."""
     rows = [f"TERM,{start:.4f},{stop:.4f},{label},1.0000" for start, stop, label in night.listed if label == "seiz"]
     return "\n".join([*_head(night), "channel,start_time,stop_time,label,confidence", *rows, ""])
 
 
 def csv(night: Night) -> str:
-    """As v2 ships it: rows for each channel, on some of which the seizure begins later."""
+    """Return an annotation of v2 with rows for each channel, on some of which the seizure begins later."""
     rows = []
     for channel, late in (("FP1-F7", 0.0), ("F7-T3", 1.5), ("T6-O2", 4.0)):
         for start, stop, label in night.listed:
@@ -132,7 +132,7 @@ def _head(night: Night) -> list[str]:
 
 
 def _amplify(content: bytearray, gain: float) -> None:
-    """Let the same numbers stand for a larger or smaller signal, by the physical range in the header."""
+    """Scale the signal by the physical range in the header."""
     channels = int(content[252:256])
     for number in range(channels - 1):
         for offset, limit in ((104, -8092.0), (112, 8092.0)):
@@ -143,5 +143,5 @@ def _amplify(content: bytearray, gain: float) -> None:
 def _relabel(content: bytearray, reference: str) -> None:
     for at in range(256, 256 + 16 * (int(content[252:256]) - 1), 16):
         label = content[at : at + 16].decode("ascii").strip()
-        name = f"EEG {OLDER.get(label, label.strip('.').upper())}-{reference}"
+        name = f"EEG {OLD_NAMES.get(label, label.strip('.').upper())}-{reference}"
         content[at : at + 16] = name.encode("ascii").ljust(16)

@@ -1,4 +1,4 @@
-"""EEG prepared without blindtune and without MNE: the bytes of an EDF file, NumPy and scipy."""
+"""EEG prepared from the bytes of an EDF file with NumPy and scipy, without blindtune and MNE."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, firwin, resample_poly, sosfiltfilt
 
-#: The 20 channels, typed from the corpus's own list.
+#: The 20 channels, from the list of the corpus.
 TCP20 = [
     "FP1-F7", "F7-T3", "T3-T5", "T5-O1", "FP2-F8", "F8-T4", "T4-T6", "T6-O2", "T3-C3", "C3-CZ", "CZ-C4", "C4-T4",
     "FP1-F3", "F3-C3", "C3-P3", "P3-O1", "FP2-F4", "F4-C4", "C4-P4", "P4-O2",
@@ -16,7 +16,7 @@ NEWER = {"T7": "T3", "T8": "T4", "P7": "T5", "P8": "T6"}
 
 
 def stored(path: Path) -> tuple[dict[str, NDArray[np.float64]], int]:
-    """The channels of an EDF file in its own units, taken from its bytes, and the rate of the first."""
+    """Return the channels of an EDF file in the units of the file, and the sampling rate of the first."""
     content = path.read_bytes()
     count = int(content[252:256])
     part = content[256 : 256 * (1 + count)]
@@ -37,7 +37,7 @@ def stored(path: Path) -> tuple[dict[str, NDArray[np.float64]], int]:
 
 
 def bipolar(channels: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The 20 channels (20, samples), from those of a file by name."""
+    """Return the 20 channels, (20, n_samples), from those of a file by name."""
     named = {}
     for label, series in channels.items():
         name = label.removeprefix("EEG ").split("-")[0].rstrip(".").upper()
@@ -46,9 +46,9 @@ def bipolar(channels: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def prepared(path: Path) -> NDArray[np.float64]:
-    """A whole recording as the manifest's filter says: 20 channels at 50 Hz, high-passed, (20, samples).
+    """Return a whole recording with the filter of the manifest: 20 channels at 50 Hz, high-passed, (20, n_times).
 
-    Channels are derived first and filtered then, the other way round than blindtune does it.
+    Channels are derived before they are filtered, in the opposite order of blindtune.
     """
     channels, rate = stored(path)
     ratio = Fraction(50, rate)

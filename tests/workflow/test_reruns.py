@@ -93,7 +93,10 @@ def test_an_added_seed_runs_only_its_own_studies(done):
     assert {name for name in changed if name.startswith("prepare")} == set()
 
 
-@pytest.mark.parametrize("module", ["training.keras.tensorflow", "study.search", "decoding.decode", "report.tables.write", "datasets.prepared"])
+@pytest.mark.parametrize(
+    "module",
+    ["training.keras.tensorflow", "study.search", "decoding.decode", "report.tables.write", "datasets.prepared"],
+)
 def test_a_comment_in_the_library_runs_nothing_again(done, tmp_path, monkeypatch, module):
     edit(monkeypatch, tmp_path, f"blindtune.{module}", "\n\n# A remark.\n")
     assert running(plan(done, CONFIG)) == set()
@@ -103,7 +106,10 @@ def test_a_comment_in_the_library_runs_nothing_again(done, tmp_path, monkeypatch
     ("module", "users"),
     [
         ("training.keras.tensorflow", {"study one/tuner/42", "decode one/tuner"}),
-        ("training.pytorch", {"study one/expert/42", "study two/other_expert/42", "decode one/expert", "decode two/other_expert"}),
+        (
+            "training.pytorch",
+            {"study one/expert/42", "study two/other_expert/42", "decode one/expert", "decode two/other_expert"},
+        ),
         ("training.sklearn", {"study one/near/42", "decode one/near"}),
         ("datasets.drawing", {"prepare two", "prepare one"}),
         ("datasets.csv_folder", set()),

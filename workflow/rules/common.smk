@@ -39,7 +39,7 @@ def system_of(wildcards):
 
 
 def shown(path):
-    # Relative where it can be: a checkout that was moved must not look like new input.
+    # Relative if possible, so that a checkout that was moved has no new inputs.
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
@@ -53,7 +53,7 @@ def dataset_files(wildcards):
 
 
 def corpus_folder(wildcards):
-    return shown(CONFIG.sources[wildcards.dataset].place(PATHS, wildcards.dataset))
+    return shown(CONFIG.sources[wildcards.dataset].find_folder(PATHS, wildcards.dataset))
 
 
 def train_extracts(wildcards):
@@ -64,7 +64,7 @@ def batch_files(wildcards):
     source, batch = CONFIG.sources[wildcards.dataset], wildcards.batch
     if source.is_simulated():
         return [PATHS.simulated(wildcards.dataset, batch)]
-    folder = source.place(PATHS, wildcards.dataset)
+    folder = source.find_folder(PATHS, wildcards.dataset)
     return [shown(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.companions)]
 
 
@@ -72,7 +72,7 @@ def of_each_seed(file):
     return [f"{PATHS.decode('{dataset}', '{system}', seed)}/{file}" for seed in CONFIG.seeds]
 
 
-def source_content(wildcards):
+def dataset_config(wildcards):
     return CONFIG.datasets[wildcards.dataset].model_dump(mode="json")
 
 
@@ -85,7 +85,7 @@ def extraction_config(wildcards):
 
 
 def source_code(stage):
-    # The digest of the code of a stage of the preparation, as a function of the dataset.
+    # A function that returns the digest of the code of a stage of the preparation.
     return lambda wildcards: stages.source_digest(stage, CONFIG.datasets[wildcards.dataset])
 
 

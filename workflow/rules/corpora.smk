@@ -1,7 +1,7 @@
-"""Corpora: raw files of a corpus, made (stand-ins) or the user's own, to the samples that can be drawn from them.
+"""Corpora: from the raw files of a corpus, simulated or the user's own, to the samples that can be drawn.
 
-In: the raw files of one batch. Out: <visibility>/<dataset>/extracts/<batch>.json, the samples beside it; the half is sealed for
-batches of eval. And data/<dataset>/examples.npz, a few samples of train for the report.
+In: the raw files of one batch. Out: <visibility>/<dataset>/extracts/<batch>.json with the samples next to it, where
+visibility is sealed for batches of eval; and data/<dataset>/examples.npz, a few samples of train for the report.
 """
 
 
@@ -17,7 +17,7 @@ rule simulate:
         code=source_code(stages.SIMULATE),
         folder=lambda wildcards: PATHS.corpus(wildcards.dataset),
     message:
-        "making the stand-in corpus {wildcards.dataset}: {wildcards.batch}"
+        "simulating the corpus {wildcards.dataset}: {wildcards.batch}"
     script:
         "../scripts/simulate.py"
 
@@ -42,7 +42,7 @@ rule extract:
 
 
 rule examples:
-    # Raw files are looked at again, but not among the inputs: where one changes, what its batch gave does too.
+    # Raw files are read again but are not inputs: if one changes, the extract of its batch changes too.
     input:
         manifest=PATHS.manifest("{dataset}"),
         extracts=train_extracts,
@@ -53,10 +53,10 @@ rule examples:
     conda:
         "../../envs/data.yaml"
     params:
-        source=source_content,
+        source=dataset_config,
         code=source_code(stages.EXAMPLES),
         folder=corpus_folder,
     message:
-        "taking examples from train of {wildcards.dataset}"
+        "choosing examples from train of {wildcards.dataset}"
     script:
         "../scripts/examples.py"

@@ -1,7 +1,7 @@
-"""Prepare: from raw files or drawings to train and dev in the open, eval under the seal.
+"""Prepare: from raw files or drawings to train and dev in the open folder, eval in the sealed folder.
 
-In: the files that a dataset's source names. Out: data/<dataset>/manifest.json (train and dev beside it),
-sealed/<dataset>/seal.json (eval beside it).
+In: the files that a dataset's source names. Out: data/<dataset>/manifest.json with train and dev next to it,
+sealed/<dataset>/seal.json with eval next to it.
 """
 
 from blindtune.datasets.downloads import get_download
@@ -19,7 +19,7 @@ rule fetch:
         url=lambda wildcards: f"{get_download(wildcards.download).url}/{wildcards.file}",
         sha256=lambda wildcards: get_download(wildcards.download).sha256[wildcards.file] or "",
     message:
-        "fetching {wildcards.file} of {wildcards.download}"
+        "downloading {wildcards.file} of {wildcards.download}"
     script:
         "../scripts/fetch.py"
 
@@ -35,9 +35,9 @@ rule prepare:
     conda:
         "../../envs/data.yaml"
     params:
-        source=source_content,
+        source=dataset_config,
         code=source_code(stages.PREPARE),
     message:
-        "preparing {wildcards.dataset}: train and dev in the open, eval under the seal"
+        "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
     script:
         "../scripts/prepare.py"

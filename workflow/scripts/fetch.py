@@ -4,5 +4,5 @@ from blindtune.core.download import fetch
 from blindtune.core.job_log import run_job
 
 with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
-    job_log.info(f"fetching {snakemake.params.url}")
+    job_log.info(f"downloading {snakemake.params.url}")
     fetch(snakemake.params.url, snakemake.params.sha256 or None, Path(snakemake.output[0]))

@@ -5,11 +5,11 @@ from blindtune.core.job_log import run_job
 from blindtune.datasets.prepared import prepare
 
 with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
-    said = prepare(
+    summary = prepare(
         snakemake.wildcards.dataset,
         read_dataset(snakemake.params.source),
         {name: Path(path) for name, path in snakemake.input.items()},
         Path(snakemake.output.manifest),
         Path(snakemake.output.seal),
     )
-    job_log.info(said)
+    job_log.info(summary)

@@ -22,7 +22,7 @@ from support.number_corpus import numbers_corpus
 
 def prepare_corpus(source: Corpus, layout: ResultPaths) -> list[Path]:
     """Simulate, extract and prepare the dataset ``it``, as the workflow does; return the extracts of train."""
-    folder = source.place(layout, "it")
+    folder = source.find_folder(layout, "it")
     files = source.inputs(layout, "it")
     for batch, path in files.items():
         simulate_batch(source, batch, folder, Path(layout.simulated("it", batch)))
@@ -33,7 +33,7 @@ def prepare_corpus(source: Corpus, layout: ResultPaths) -> list[Path]:
 
 def examples(source: Corpus, layout: ResultPaths, extracts: list[Path]) -> dict[str, Any]:
     path = Path(layout.examples("it"))
-    write_examples(source, Path(layout.manifest("it")), extracts, source.place(layout, "it"), path)
+    write_examples(source, Path(layout.manifest("it")), extracts, source.find_folder(layout, "it"), path)
     with np.load(path, allow_pickle=False) as stored:
         return dict(stored)
 

@@ -23,7 +23,7 @@ from support.number_corpus import SIZES, NumbersCorpus, numbers_corpus
 
 def extracted(source: Corpus, layout: ResultPaths) -> dict[str, Path]:
     """Simulate and extract every batch, as the workflow does; return the extracts."""
-    folder = source.place(layout, "it")
+    folder = source.find_folder(layout, "it")
     for batch, path in source.inputs(layout, "it").items():
         if source.is_simulated():
             simulate_batch(source, batch, folder, Path(layout.simulated("it", batch)))
@@ -103,7 +103,7 @@ def test_bad_files_are_listed_or_stop_the_run(layout: ResultPaths) -> None:
     """Bad files are listed, or stop the run if there are too many or strict is true."""
     source = numbers_corpus(max_bad_fraction=0.2)
     files = extracted(source, layout)
-    folder = source.place(layout, "it")
+    folder = source.find_folder(layout, "it")
     (folder / "train/a.txt").write_text("bad", encoding="utf-8")
     extract_batch(source, "train-0000", folder, files["train-0000"])
     loaded = source.load(files)
@@ -146,7 +146,7 @@ def test_copies_count_once_and_never_in_two_splits(layout: ResultPaths) -> None:
     """Files with the same bytes count once in a split and are refused in two."""
     source = numbers_corpus(max_bad_fraction=0.2)
     files = extracted(source, layout)
-    folder = source.place(layout, "it")
+    folder = source.find_folder(layout, "it")
     (folder / "train/b.txt").write_bytes((folder / "train/a.txt").read_bytes())
     extract_batch(source, "train-0000", folder, files["train-0000"])
     loaded = source.load(files)
@@ -179,8 +179,8 @@ def test_prepare_lists_each_sample_with_its_origin(tmp_path: Path, layout: Resul
         assert [source.config.class_names.index(row["class"]) for row in rows] == part.y.tolist()
         assert all(row["group"] == row["file"] and row["file"].startswith(split) for row in rows)
     assert (manifest.parent / "bad_files.tsv").read_text(encoding="utf-8") == "file\treason\n"
-    (source.place(layout, "it") / "eval/b.txt").write_text("bad", encoding="utf-8")
-    extract_batch(source, "eval-0000", source.place(layout, "it"), files["eval-0000"])
+    (source.find_folder(layout, "it") / "eval/b.txt").write_text("bad", encoding="utf-8")
+    extract_batch(source, "eval-0000", source.find_folder(layout, "it"), files["eval-0000"])
     said = prepare("it", numbers_corpus(max_bad_fraction=0.2), files, manifest, seal)
     assert said.startswith("it: 8 / 4 / 4 samples of 2 classes") and "bad files: 1, listed in" in said
     assert table(manifest.parent / "bad_files.tsv") == [{"file": "eval/b.txt", "reason": "is bad"}]
@@ -194,8 +194,8 @@ def test_extract_batch_writes_and_removes_tables(layout: ResultPaths) -> None:
     rows = table(path.parent / "dev-0000/dev/a.txt.tsv")
     assert [(row["sample"], float(row["number"])) for row in rows] == [(str(n), x) for n, [x] in enumerate(cut)]
     assert {row["class"] for row in rows} == {"even", "odd"}
-    (source.place(layout, "it") / "dev/a.txt").write_text("bad", encoding="utf-8")
-    extract_batch(source, "dev-0000", source.place(layout, "it"), path)
+    (source.find_folder(layout, "it") / "dev/a.txt").write_text("bad", encoding="utf-8")
+    extract_batch(source, "dev-0000", source.find_folder(layout, "it"), path)
     left = {one.name for one in path.with_suffix("").rglob("*") if one.is_file()}
     assert left == {"b.txt.npy", "b.txt.tsv"}
 

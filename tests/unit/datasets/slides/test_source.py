@@ -100,7 +100,7 @@ def test_prepare_simulated_slides(tmp_path: Path) -> None:
     }
     source = create_corpus(TypeAdapter[Any](Dataset).validate_python(content))
     layout = ResultPaths(str(tmp_path / "results"))
-    files, folder = source.inputs(layout, "it"), source.place(layout, "it")
+    files, folder = source.inputs(layout, "it"), source.find_folder(layout, "it")
     for batch, path in files.items():
         simulate_batch(source, batch, folder, Path(layout.simulated("it", batch)))
         extract_batch(source, batch, folder, path)

@@ -23,8 +23,8 @@ class ChannelStatistics:
         self._axis = axis
         #: For bytes: how often each channel has each value.
         self._counts: NDArray[np.int64] | None = None
-        #: For other types: an offset of each channel that is subtracted before summing, the number of values per sample,
-        #: and for each sample the sum and the sum of squares of each channel.
+        #: For other types: an offset of each channel that is subtracted before summing, the number of values per
+        #: sample, and for each sample the sum and the sum of squares of each channel.
         self._offset: NDArray[np.float64] | None = None
         self._values = 0
         self._sums: list[NDArray[np.float64]] = []

@@ -1,7 +1,7 @@
-"""The source `csv_folder`, such as the ISIP course sets #08 to #10: ``train.csv``, ``dev.csv`` and ``eval.csv`` in one folder.
+"""The source `csv_folder`: ``train.csv``, ``dev.csv`` and ``eval.csv`` in one folder.
 
-The files have no header and one sample per row, ``label,x,y`` with labels from 0. They are public (Shawki et al. 2021,
-section III); `blindtune.datasets.downloads` has their addresses and hashes.
+The files have no header and one sample per row, ``label,x,y`` with labels from 0. The ISIP course sets #08 to #10 are
+such files. They are public (Shawki et al. 2021, section III); `blindtune.datasets.downloads` has their addresses.
 """
 
 from pathlib import Path

@@ -252,7 +252,7 @@ class Corpus(Source):
         """Return valid sizes for a config in which sizes are required but do not matter."""
         return {"sizes": dict.fromkeys(SPLITS, 2 * len(self.config.class_names))}
 
-    def place(self, paths: "ResultPaths", dataset: str) -> Path:
+    def find_folder(self, paths: "ResultPaths", dataset: str) -> Path:
         """Return the folder of the corpus: the user's, or that of the simulated corpus.
 
         Args:

@@ -89,8 +89,9 @@ def parse_paths(files: Sequence[str], config: EegConfig) -> list[Recording]:
 def assign_splits(found: Sequence[Recording], config: EegConfig) -> dict[str, str]:
     """Return the split of each file.
 
-    If the folders of a corpus name train, dev and eval, these are the splits. If they name only train and dev (TUSZ 1.5,
-    where dev is called dev_test), some patients of dev are assigned to eval. If they name none, all patients are assigned.
+    - If the folders of a corpus name train, dev and eval, these are the splits.
+    - If they name only train and dev (TUSZ 1.5, where dev is dev_test), some patients of dev are assigned to eval.
+    - If they name none, all patients are assigned.
 
     Args:
         found: the recordings.
@@ -164,8 +165,8 @@ def _find_patient(path: PurePosixPath, name: re.Match[str] | None, pattern: str 
         return found.group(1)
     if name is None:
         raise UserError(
-            f"{path}: is not a name of TUSZ (patient_s000_t000.edf). Set patient to a regular expression that finds the "
-            "patient in a path, e.g. '(S\\d+)R'."
+            f"{path}: is not a name of TUSZ (patient_s000_t000.edf). Set patient to a regular expression that finds "
+            "the patient in a path, e.g. '(S\\d+)R'."
         )
     return name["patient"]
 

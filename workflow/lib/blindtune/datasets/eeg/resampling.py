@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-#: The anti-alias filter: the beta of its Kaiser window (53 dB), its length in output samples to each side, and its cutoff
-#: as a share of half the output rate. With these, the stop band begins at half the output rate.
+#: The anti-alias filter: the beta of its Kaiser window (53 dB), its length in output samples to each side, and its
+#: cutoff as a share of half the output rate. With these, the stop band begins at half the output rate.
 KAISER_BETA = 5.0
 REACH = 20
 CUTOFF = 0.92
