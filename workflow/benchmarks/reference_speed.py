@@ -30,7 +30,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from table3 import draw_splits, paper_config
 
-from blindtune.baselines.estimators import bayes_estimates, fit_forest, fit_knn
+from blindtune.baselines.estimators import estimate_bayes_error, fit_forest, fit_knn
 from blindtune.config.systems import Bayes, Knn, RandomForest
 from blindtune.core.arrays import digest_arrays
 from blindtune.study.candidates import estimate_arguments, list_candidates
@@ -72,7 +72,16 @@ def plain_knn(algorithm: str, data: Data, settings: Data, jobs: int) -> Any:
 
 def rnf(data: Data, settings: Data, jobs: int) -> Any:
     """Predict with blindtune's forest."""
-    return fit_forest(data["train_x"], data["train_y"], **settings, seed=SEED, jobs=jobs).predict(data["dev_x"])
+    forest = fit_forest(
+        data["train_x"],
+        data["train_y"],
+        n_estimators=settings["trees"],
+        max_depth=settings["max_depth"],
+        min_samples_leaf=settings["min_samples_leaf"],
+        seed=SEED,
+        jobs=jobs,
+    )
+    return forest.predict(data["dev_x"])
 
 
 def plain_rnf(data: Data, settings: Data, jobs: int) -> Any:
@@ -82,7 +91,7 @@ def plain_rnf(data: Data, settings: Data, jobs: int) -> Any:
 
 def bayes(data: Data, settings: Data, jobs: int) -> Any:
     """Return blindtune's estimates on train."""
-    found = bayes_estimates(data["train_x"], data["train_y"], settings, SEED, jobs)
+    found = estimate_bayes_error(data["train_x"], data["train_y"], settings, SEED, jobs)
     return np.array([found[name] for name in ("closed_loop_knn", "closed_loop_rnf", "nearest_neighbour")])
 
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from blindtune.baselines.estimators import bayes_estimates, error_of, fit_forest, fit_knn
+from blindtune.baselines.estimators import compute_error, estimate_bayes_error, fit_forest, fit_knn
 from blindtune.config.defaults import DEFAULT
 from blindtune.config.schema import Config, merge, read
 from blindtune.config.systems import Bayes, Knn, RandomForest
@@ -89,15 +89,23 @@ def _measure(paper: Config, number: str, splits: dict[str, Split]) -> dict[str, 
         match paper.systems[name]:
             case Knn() as knn:
                 model = fit_knn(train.x, train.y, knn.n_neighbors[0])
-                rows["KNN"] = {split: 100 * error_of(model, part.x, part.y) for split, part in splits.items()}
+                rows["KNN"] = {split: 100 * compute_error(model, part.x, part.y) for split, part in splits.items()}
             case RandomForest() as rnf:
                 candidate: dict[str, Any] = list_candidates(rnf)[0]
-                forest = fit_forest(train.x, train.y, **candidate, seed=SEED, jobs=2)
-                rows["RNF"] = {split: 100 * error_of(forest, part.x, part.y) for split, part in splits.items()}
+                forest = fit_forest(
+                    train.x,
+                    train.y,
+                    n_estimators=candidate["trees"],
+                    max_depth=candidate["max_depth"],
+                    min_samples_leaf=candidate["min_samples_leaf"],
+                    seed=SEED,
+                    jobs=2,
+                )
+                rows["RNF"] = {split: 100 * compute_error(forest, part.x, part.y) for split, part in splits.items()}
             case Bayes() as bayes:
                 arguments = estimate_arguments(bayes)
                 rows["BER"] = {
-                    split: 100 * bayes_estimates(part.x, part.y, arguments[split], SEED)["closed_loop"]
+                    split: 100 * estimate_bayes_error(part.x, part.y, arguments[split], SEED)["closed_loop"]
                     for split, part in splits.items()
                 }
     return rows

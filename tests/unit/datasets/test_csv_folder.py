@@ -129,5 +129,5 @@ def test_real_set_10_is_the_registered_one() -> None:
         .splits
     )
     model = baselines.fit_knn(splits["train"].x, splits["train"].y, 100)
-    errors = [100 * baselines.error_of(model, splits[split].x, splits[split].y) for split in SPLITS]
+    errors = [100 * baselines.compute_error(model, splits[split].x, splits[split].y) for split in SPLITS]
     assert errors == pytest.approx([7.625, 38.83, 33.44], abs=0.005)

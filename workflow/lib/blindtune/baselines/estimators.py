@@ -9,112 +9,142 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.baselines.knn import Index, Neighbours, leave_one_out
-from blindtune.baselines.random_forest import Forest
+from blindtune.baselines.knn import KnnClassifier, NeighborIndex, leave_one_out
+from blindtune.baselines.random_forest import ForestClassifier
 
 
 class Classifier(Protocol):
     """A fitted reference model."""
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The label of each of ``x`` (samples, features)."""
+        """Return the label of each sample.
+
+        Args:
+            x: samples, (n_samples, n_features).
+
+        Returns:
+            Labels, (n_samples,).
+        """
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What determines its answers, beside the samples that it was fitted on; for its digest."""
+        """Return what determines the predictions together with the fitted samples; for the digest of the model."""
 
 
-def fit_knn(x: NDArray[np.float32], y: NDArray[np.int64], neighbours: int, jobs: int = 1) -> Classifier:
-    """k-nearest neighbours by Euclidean distance, each neighbour with one vote.
+def fit_knn(x: NDArray[np.float32], y: NDArray[np.int64], k: int, jobs: int = 1) -> Classifier:
+    """Return a classifier by k-nearest neighbours: Euclidean distance, one vote for each neighbour.
 
     Args:
-        x: samples (samples, ...).
-        y: labels (samples,).
-        neighbours: k; all samples where there are fewer.
-        jobs: cores to use; changes no answer.
+        x: samples, (n_samples, ...).
+        y: labels, (n_samples,).
+        k: number of neighbours; all samples if there are fewer.
+        jobs: number of cores to use; changes no prediction.
     """
-    return Neighbours(Index(flat(x), jobs), y, neighbours)
+    return KnnClassifier(NeighborIndex(flatten(x), jobs), y, k)
 
 
 def fit_forest(
     x: NDArray[np.float32],
     y: NDArray[np.int64],
-    trees: int,
+    *,
+    n_estimators: int,
     max_depth: int,
     min_samples_leaf: int,
     seed: int,
     jobs: int = 1,
 ) -> Classifier:
-    """A random forest; the same for any number of ``jobs``, since each tree has its own seed.
+    """Return a random forest; it is the same for any number of jobs, since each tree has a seed.
 
     Args:
-        x: samples (samples, ...).
-        y: labels (samples,).
-        trees: number of trees.
-        max_depth: levels of a tree; 0 for no limit.
-        min_samples_leaf: fewest samples in a leaf.
-        seed: from which each tree derives its own.
-        jobs: trees fitted side by side, and cores to predict on.
+        x: samples, (n_samples, ...).
+        y: labels, (n_samples,).
+        n_estimators: number of trees.
+        max_depth: number of levels of a tree; 0: no limit.
+        min_samples_leaf: smallest number of samples in a leaf.
+        seed: the seed of each tree derives from it.
+        jobs: number of trees that are fitted at the same time, and of cores to predict on.
     """
     from sklearn.ensemble import RandomForestClassifier
 
     forest = RandomForestClassifier(
-        n_estimators=trees,
+        n_estimators=n_estimators,
         max_depth=max_depth or None,
         min_samples_leaf=min_samples_leaf,
         random_state=seed,
         n_jobs=jobs,
     )
-    return Forest(forest.fit(flat(x), y), jobs)
+    return ForestClassifier(forest.fit(flatten(x), y), jobs)
 
 
-def error_of(model: Classifier, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
-    """The share of wrong samples."""
-    return _wrong(model.predict(flat(x)), y)
+def compute_error(model: Classifier, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
+    """Return the share of wrong samples.
+
+    Args:
+        model: a fitted reference model.
+        x: samples, (n_samples, ...).
+        y: their labels, (n_samples,).
+    """
+    return _compare(model.predict(flatten(x)), y)
 
 
-def flat(x: Any) -> NDArray[np.float32]:
-    """Samples (samples, ...), an array or what can be made one, as (samples, features)."""
+def flatten(x: Any) -> NDArray[np.float32]:
+    """Return samples (n_samples, ...), an array or what can be converted to one, as (n_samples, n_features)."""
     return np.asarray(x).reshape(len(x), -1)
 
 
-def bayes_estimates(
+def estimate_bayes_error(
     x: NDArray[np.float32], y: NDArray[np.int64], settings: Mapping[str, Any], seed: int, jobs: int = 1
 ) -> dict[str, float]:
-    """Estimates of the Bayes error of one split, from this split alone.
+    """Return estimates of the Bayes error of one split, from its own samples alone.
 
-    ``closed_loop`` is the published one: KNN and RNF fitted and scored on the same samples, the lower
-    of the two. It flatters, since a model is scored on what it has seen. ``nearest_neighbour`` is
-    honest: the leave-one-out error of the nearest neighbour, and from it the bounds of Cover and Hart
-    (IEEE Trans. Inf. Theory 13, 1967): the Bayes error R* of C classes fulfils, for many samples,
-    R* <= R_nn <= R* (2 - C / (C - 1) R*).
+    ``closed_loop`` is the published estimate: KNN and RNF are fitted and scored on the same samples, and the lower
+    error is the estimate. It is too low, since models are scored on samples that they were fitted on.
+    ``nearest_neighbour`` is not biased in this way: it is the leave-one-out error of the nearest neighbour. From it
+    follow the bounds of Cover and Hart (IEEE Trans. Inf. Theory 13, 1967): for many samples, the Bayes error R* of C
+    classes fulfils R* <= R_nn <= R* (2 - C / (C - 1) R*).
 
     Args:
-        x: samples (samples, features).
-        y: labels (samples,).
-        settings: ``neighbours``, ``trees``, ``max_depth``, ``min_samples_leaf`` of the closed loop.
-        seed: the forest's.
-        jobs: cores to use; changes no estimate.
+        x: samples, (n_samples, ...).
+        y: labels, (n_samples,).
+        settings: ``neighbours``, ``trees``, ``max_depth`` and ``min_samples_leaf`` of the closed loop.
+        seed: of the forest.
+        jobs: number of cores to use; changes no estimate.
+
+    Returns:
+        The estimates by name, as shares of samples from 0 to 1.
     """
-    index = Index(flat(x), jobs)
-    knn = error_of(Neighbours(index, y, settings["neighbours"]), index.x, y)
-    nearest = _wrong(leave_one_out(index, y), y)
-    forest = fit_forest(x, y, settings["trees"], settings["max_depth"], settings["min_samples_leaf"], seed, jobs)
-    rnf = error_of(forest, x, y)
+    index = NeighborIndex(flatten(x), jobs)
+    knn = compute_error(KnnClassifier(index, y, settings["neighbours"]), index.x, y)
+    nearest = _compare(leave_one_out(index, y), y)
+    forest = fit_forest(
+        x,
+        y,
+        n_estimators=settings["trees"],
+        max_depth=settings["max_depth"],
+        min_samples_leaf=settings["min_samples_leaf"],
+        seed=seed,
+        jobs=jobs,
+    )
+    rnf = compute_error(forest, x, y)
     return {
         "closed_loop": min(knn, rnf),
         "closed_loop_knn": knn,
         "closed_loop_rnf": rnf,
         "nearest_neighbour": nearest,
-        "lower_bound": cover_hart_lower(nearest, int(y.max()) + 1),
+        "lower_bound": compute_lower_bound(nearest, int(y.max()) + 1),
         "upper_bound": nearest,
     }
 
 
-def cover_hart_lower(nearest: float, classes: int) -> float:
-    """The smallest Bayes error that a nearest-neighbour error allows, by Cover and Hart."""
+def compute_lower_bound(nearest: float, classes: int) -> float:
+    """Return the smallest Bayes error that a nearest-neighbour error allows, by Cover and Hart.
+
+    Args:
+        nearest: leave-one-out error of the nearest neighbour, from 0 to 1.
+        classes: number of classes.
+    """
     share = (classes - 1) / classes
     return share * (1 - float(np.sqrt(max(0.0, 1 - nearest / share))))
 
 
-def _wrong(labels: NDArray[np.int64], y: NDArray[np.int64]) -> float:
+def _compare(labels: NDArray[np.int64], y: NDArray[np.int64]) -> float:
     return int((labels != y).sum()) / len(y)

@@ -1,25 +1,25 @@
-"""Work on many samples, chunk by chunk, on some cores; each chunk alone, so that no answer depends on the cores."""
+"""Process many samples chunk by chunk on several cores; no result depends on the number of cores."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 
-def in_chunks(work: Callable[[slice], None], samples: int, at_once: int, jobs: int) -> None:
-    """Call ``work`` once for every chunk.
+def run_in_chunks(process: Callable[[slice], None], n_samples: int, chunk_size: int, jobs: int) -> None:
+    """Call a function once for each chunk of samples.
 
     Args:
-        work: takes the place of a chunk; releases the interpreter's lock where it takes long, since the chunks share
-            one process and its memory.
-        samples: how many there are.
-        at_once: samples of a chunk; the last may have fewer.
-        jobs: chunks at the same time.
+        process: takes the rows of a chunk. It should release the interpreter's lock where it takes long, since chunks
+            are processed in threads of one process.
+        n_samples: number of samples.
+        chunk_size: number of samples of a chunk; the last one may have fewer.
+        jobs: number of chunks that are processed at the same time.
     """
     from threadpoolctl import threadpool_limits
 
-    chunks = [slice(first, min(first + at_once, samples)) for first in range(0, samples, at_once)]
-    # Libraries that would take threads of their own take one: there are no more cores, and how scikit-learn breaks
-    # ties may depend on their number. OpenMP counts them for each thread of ours apart.
+    chunks = [slice(first, min(first + chunk_size, n_samples)) for first in range(0, n_samples, chunk_size)]
+    # Libraries that would start several threads get one: all cores are in use, and how scikit-learn breaks ties may
+    # depend on the number of threads. OpenMP counts threads for each of our threads separately.
     pool = ThreadPoolExecutor(jobs, initializer=threadpool_limits, initargs=(1, "openmp"))
     with threadpool_limits(1), pool:
-        for _ in pool.map(work, chunks):
+        for _ in pool.map(process, chunks):
             pass

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import Strict, load, nearest, parse
+from blindtune.core.validation import Strict, load, parse, suggest_name
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName, load_family
 from blindtune.models.layers import Dense, Layer
@@ -45,7 +45,6 @@ class _System(Strict):
         return {}
 
 
-
 class _Reference(_System):
     view: ReferenceView = Field(
         default=SamplesView(kind="samples"), description="samples as stored, or features of them"
@@ -55,7 +54,6 @@ class _Reference(_System):
     def environment(self) -> str:
         """The environment of scikit-learn's models."""
         return "scikit"
-
 
 
 class _Network(_System):
@@ -124,7 +122,7 @@ class ClosedLoop(Strict):
 
 
 class Bayes(_Reference):
-    """Estimates of the Bayes error of each split; see `blindtune.baselines.estimators.bayes_estimates`."""
+    """Estimates of the Bayes error of each split; see `blindtune.baselines.estimators.estimate_bayes_error`."""
 
     kind: Literal["bayes"]
     train: ClosedLoop = Field(description="the published estimate's models on train")
@@ -140,7 +138,6 @@ class Manual(_Network):
     training: TrainingOverrides = Field(
         default=TrainingOverrides(), description="replaces settings of the model's file, key by key"
     )
-
 
     def files(self) -> dict[str, Path]:
         """Return the model's file."""
@@ -162,7 +159,6 @@ class Tuned(_Network):
     training: Training = Field(
         default=Training(), description="how each trial is trained; dimensions of the space take precedence"
     )
-
 
     def files(self) -> dict[str, Path]:
         """Return the search space's file."""
@@ -190,18 +186,25 @@ def find_resource(folder: str, name: str) -> Path:
 
 
 def read_space(path: Path, family: str) -> Space:
-    """The search space in ``path``.
+    """Read a search space and check it against a family.
+
+    Args:
+        path: of the YAML file.
+        family: name of the family that the hyperparameters build.
+
+    Returns:
+        The search space.
 
     Raises:
-        UserError: the file is missing or no search space.
-        ValueError: a dimension is no hyperparameter of the family or of training, or has an option that is
-            no value of it.
+        UserError: the file is missing or not a search space.
+        ValueError: a dimension is not a hyperparameter of the family or of training, or has an option that is not a
+            value of it.
     """
     space = load(Space, path)
     known = load_family(family).hyperparameters | set(Training.model_fields)
     for name, dimension in space.root.items():
         if name not in known:
-            raise ValueError(f"{path}: {name} is no hyperparameter of {family}: {nearest(name, sorted(known))}")
+            raise ValueError(f"{path}: {name} is not a hyperparameter of {family}: {suggest_name(name, sorted(known))}")
         if isinstance(dimension, ChoiceDimension):
             _check_options(f"{path}: {name}", name, dimension.options)
     for name in sorted(load_family(family).required - set(space.root)):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.baselines.estimators import bayes_estimates
+from blindtune.baselines.estimators import estimate_bayes_error
 from blindtune.config.systems import Bayes
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
@@ -29,7 +29,7 @@ def estimate(context: StudyContext, settings: Bayes) -> ModelCard:
     clock = Stopwatch()
     with clock.measure("evaluate"):
         estimates = {
-            name: bayes_estimates(np.asarray(split.x), split.y, values[name], seed, context.workers)
+            name: estimate_bayes_error(np.asarray(split.x), split.y, values[name], seed, context.workers)
             for name, split in (("train", data.train), ("dev", data.dev))
         }
     import sklearn
@@ -64,4 +64,4 @@ def estimate_eval(card: ModelCard, x: Any, y: NDArray[np.int64], workers: int) -
         y: their labels, (n_samples,).
         workers: number of cores to use; changes no estimate.
     """
-    return bayes_estimates(np.asarray(x), y, card.hyperparameters["eval"], card.model_seed, workers)
+    return estimate_bayes_error(np.asarray(x), y, card.hyperparameters["eval"], card.model_seed, workers)

@@ -50,10 +50,8 @@ def run_study(
     context = StudyContext(
         study=study, data=apply_view(study.settings.view, data), folder=folder, job_log=job_log, workers=workers
     )
-    if isinstance(study.settings, Bayes):
-        card = estimate(context, study.settings)
-    else:
-        card = search_and_freeze(context, files)
+    settings = study.settings
+    card = estimate(context, settings) if isinstance(settings, Bayes) else search_and_freeze(context, files)
     write_card(folder / "card.json", card)
     job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
     return card

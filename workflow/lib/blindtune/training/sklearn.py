@@ -38,14 +38,14 @@ class SklearnTrainer:
         with options.clock.measure("train"):
             model = self.fit(train.x, train.y, task)
         with options.clock.measure("evaluate"):
-            error = baselines.error_of(model, dev.x, dev.y)
+            error = baselines.compute_error(model, dev.x, dev.y)
         curve = [EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=error)]
         return Outcome("completed", None, curve, scored_epoch=1, n_parameters=None, weights=model.arrays())
 
     def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """Fit the model again on train; see `blindtune.training.base.Trainer.rebuild`."""
         model = self.fit(train.x, train.y, task)
-        return lambda x: model.predict(baselines.flat(x))
+        return lambda x: model.predict(baselines.flatten(x))
 
 
 def knn(workers: int = 1) -> SklearnTrainer:
@@ -66,6 +66,8 @@ def random_forest(workers: int = 1) -> SklearnTrainer:
 
     def fit(x: NDArray[np.float32], y: NDArray[np.int64], task: TrainingTask) -> baselines.Classifier:
         trees, depth, leaf = (int(task.hyperparameters[name]) for name in ("trees", "max_depth", "min_samples_leaf"))
-        return baselines.fit_forest(x, y, trees, depth, leaf, task.seed, workers)
+        return baselines.fit_forest(
+            x, y, n_estimators=trees, max_depth=depth, min_samples_leaf=leaf, seed=task.seed, jobs=workers
+        )
 
     return SklearnTrainer(fit)
