@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, RootModel, StringConstraints
 
 from blindtune.core.errors import UserError
-from blindtune.core.validation import Strict, load, nearest, parse, parse_json, read_yaml
+from blindtune.core.validation import Strict, load, parse, parse_json, read_yaml, suggest_name
 
 
 class Circle(Strict):
@@ -175,6 +175,6 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_yaml(tmp_path / "bytes.yaml")
 
 
-def test_nearest_names_one_word_or_all() -> None:
-    assert nearest("unit", ["layers", "units"]) == "did you mean 'units'?"
-    assert nearest("xyz", ["layers", "units"]) == "known: layers, units."
+def test_suggest_name_gives_one_word_or_all() -> None:
+    assert suggest_name("unit", ["layers", "units"]) == "did you mean 'units'?"
+    assert suggest_name("xyz", ["layers", "units"]) == "known: layers, units."

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, RootModel, field_validator, model_validator
 
-from blindtune.core.validation import Strict, nearest
+from blindtune.core.validation import Strict, suggest_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -306,7 +306,7 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimensio
         for parent in parents:
             if parent not in self.root:
                 raise ValueError(
-                    f"{name}: depends on {parent!r}, which is not declared; {nearest(parent, list(self.root))}"
+                    f"{name}: depends on {parent!r}, which is not declared; {suggest_name(parent, list(self.root))}"
                 )
         return parents
 

@@ -223,7 +223,7 @@ def read_trials(folder: Path) -> list[Trial]:
     return TrialLog(folder / "trials.jsonl").read()
 
 
-def run_search(algorithm: str, trainer: str, folder: Path, data: Prepared, **keys: Any) -> Any:
+def run_tiny_study(algorithm: str, trainer: str, folder: Path, data: Prepared, **keys: Any) -> Any:
     """Run a tiny study in `folder`; a third of its sets is invalid."""
     path = folder.parent / "space.yaml"
     path.write_text(
@@ -260,7 +260,7 @@ def test_study_resumes_to_the_same_model(
 ) -> None:
     """A study that is cut anywhere goes on to the same records and the same model."""
     folder = tmp_path / "study"
-    card = run_search(algorithm, trainer, folder, data, **keys)
+    card = run_tiny_study(algorithm, trainer, folder, data, **keys)
     trials = read_trials(folder)
     assert {trial.status for trial in trials} == {"completed", "invalid"}
     assert trials[card.trial].fold is None
@@ -285,14 +285,14 @@ def test_study_resumes_to_the_same_model(
     for kept in range(len(lines)) if trainer == "pytorch" else [len(lines) - 2]:
         (folder / "trials.jsonl").write_bytes(b"".join(lines[:kept]) + lines[kept][: kept % 3 * 40])
         (folder / "card.json").unlink()
-        again = run_search(algorithm, trainer, folder, data, **keys)
+        again = run_tiny_study(algorithm, trainer, folder, data, **keys)
         assert [trial.reproducible_fields() for trial in read_trials(folder)] == records
         assert again.frozen_sha256() == card.frozen_sha256()
 
 
 def test_another_budget_is_another_study(data: Prepared, tmp_path: Path) -> None:
     """Where the search is planned by the budget, another budget is another study."""
-    run_search("halving-random-search", "pytorch", tmp_path / "study", data)
+    run_tiny_study("halving-random-search", "pytorch", tmp_path / "study", data)
     path = tmp_path / "space.yaml"
     system = Tuned(
         kind="tuner",

@@ -6,14 +6,14 @@ _SIZES_08 = {"train": 4500, "dev": 3000, "eval": 3000}
 _SIZES_09 = {"train": 4000, "dev": 2000, "eval": 2000}
 _SIZES_10 = {"train": 6000, "dev": 2000, "eval": 2000}
 
-# Fewer samples make fewer steps an epoch, so the small study trains with larger ones.
+# Fewer samples give fewer steps per epoch, so the small study uses larger learning rates.
 _MANUAL_TRAINING = {"learning_rate": 0.001, "epochs": 25}
 _TUNED_TRAINING = {
     "optimizer": "adam",
     "learning_rate": 0.005,
     "batch_size": 128,
     "epochs": 10,
-    # The published study searched with Keras.
+    # The published study searched with Keras, so the initial weights are drawn as Keras does.
     "initial_weights": "keras",
     "loss": "sparse_categorical_crossentropy",
     "metric": "accuracy",
@@ -61,12 +61,12 @@ def _tuned(space: str, published: str) -> dict[str, Any]:
 
 
 def _network(model: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
-    """The expert's network for #11 or #12."""
+    """Return the expert's network for #11 or #12."""
     return {"kind": "manual", "paper_row": "Manual", "model": model, "training": training, "view": view}
 
 
 def _searched(space: str, family: str, view: dict[str, Any], **training: Any) -> dict[str, Any]:
-    """The published study's search for a network for #11 or #12."""
+    """Return the published study's search for a network for #11 or #12."""
     return _tuned(space, "Auto") | {
         "family": family,
         "view": view,
@@ -76,7 +76,7 @@ def _searched(space: str, family: str, view: dict[str, Any], **training: Any) ->
 
 
 def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
-    """A tuner, on whatever it is compared on."""
+    """Return a tuner that competes on several datasets."""
     return {
         "kind": "tuner",
         "tuner": {"library": library, **tuner},
@@ -87,9 +87,9 @@ def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
     }
 
 
-#: A patch of 256 whole, at half its size: the published network takes 128.
+#: A whole patch of 256 pixels at half its size, since the published network takes 128.
 _CROPS = {"kind": "crops", "side": 128, "downsample": 2, "n_eval_crops": 1, "jitter": 0.1, "rotate": True}
-#: The same in a quarter of the time, for the search.
+#: Smaller crops for the search, which then takes a quarter of the time.
 _SMALL_CROPS = _CROPS | {"side": 64, "downsample": 4}
 _FRAMES = {"kind": "frames"}
 _FEATURES = {"kind": "features"}

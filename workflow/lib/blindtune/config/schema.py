@@ -19,7 +19,7 @@ from blindtune.config.training import ScoreEpoch, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_log import DEFAULT_VERBOSITY, Verbosity
-from blindtune.core.validation import Strict, load, nearest, parse
+from blindtune.core.validation import Strict, load, parse, suggest_name
 from blindtune.datasets.base import DatasetConfig, Source
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.registry import SOURCES, create_source
@@ -115,20 +115,21 @@ class Config(Strict):
         pairs = [f"{comparison.dataset}/{system}" for comparison in self.compare for system in comparison.systems]
         for pair in self.allow_repeated_decode:
             if pair not in pairs:
-                raise ValueError(
-                    f"allow_repeated_decode: {pair!r} is not a <dataset>/<system> of compare: {nearest(pair, pairs)}"
-                )
+                hint = suggest_name(pair, pairs)
+                raise ValueError(f"allow_repeated_decode: {pair!r} is not a <dataset>/<system> of compare: {hint}")
         return self
 
     def _check_comparison(self, path: str, comparison: Comparison) -> None:
         if comparison.dataset not in self.datasets:
-            hint = nearest(comparison.dataset, list(self.datasets))
+            hint = suggest_name(comparison.dataset, list(self.datasets))
             raise ValueError(f"{path}.dataset: {comparison.dataset!r} is not in datasets: {hint}")
         if len(set(comparison.systems)) < len(comparison.systems):
             raise ValueError(f"{path}.systems: names a system twice")
         for system in comparison.systems:
             if system not in self.systems:
-                raise ValueError(f"{path}.systems: {system!r} is not in systems: {nearest(system, list(self.systems))}")
+                raise ValueError(
+                    f"{path}.systems: {system!r} is not in systems: {suggest_name(system, list(self.systems))}"
+                )
 
     def comparison(self, dataset: str) -> Comparison:
         """Return the comparison on a dataset."""

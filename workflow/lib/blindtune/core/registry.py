@@ -57,7 +57,7 @@ class Registry(Generic[EntryT]):
 
     @cached_property
     def entries(self) -> dict[str, EntryT]:
-        """All kinds, those of other packages after blindtune's own.
+        """All kinds; those of other packages come after blindtune's own.
 
         Raises:
             UserError: another package's entry point cannot be loaded, is not an entry, or takes a name that is taken.
@@ -77,11 +77,11 @@ class Registry(Generic[EntryT]):
         return found
 
     def names(self) -> list[str]:
-        """The names of all kinds."""
+        """Return the names of all kinds."""
         return list(self.entries)
 
     def __getitem__(self, name: str) -> EntryT:
-        """The entry of a kind; raises KeyError where there is none."""
+        """Return the entry of a kind; raises KeyError if there is none."""
         return self.entries[name]
 
     def load(self, name: str) -> Any:

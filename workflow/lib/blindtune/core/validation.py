@@ -1,4 +1,4 @@
-"""The pydantic base of every part of the config and of every data file that a user writes."""
+"""Reads and checks what a user writes: the pydantic base of the config and of data files, and clear messages."""
 
 import difflib
 import json
@@ -23,10 +23,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML file, by the safe loader.
+    """Return the content of a YAML file, read by the safe loader.
 
     Raises:
-        UserError: the file is missing, unreadable or no YAML.
+        UserError: the file is missing, unreadable or not YAML.
     """
     try:
         with path.open(encoding="utf-8") as stream:
@@ -38,7 +38,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def parse(model: type[Model], content: Any, where: str) -> Model:
-    """``content`` as a ``model``, or one message that names each wrong key by its path.
+    """Check plain data against a model and return it as one; one message names each wrong key by its path.
 
     Args:
         model: the pydantic model to check against.
@@ -52,7 +52,16 @@ def parse(model: type[Model], content: Any, where: str) -> Model:
 
 
 def parse_json(model: type[Model], content: Any, where: str) -> Model:
-    """As `parse`, for what was read from JSON, whose lists stand for tuples too."""
+    """Check data that were read from JSON, whose lists may be tuples, against a model and return them as one.
+
+    Args:
+        model: the pydantic model to check against.
+        content: plain data.
+        where: the file that the content came from, for the message.
+
+    Raises:
+        UserError: the content does not fit.
+    """
     return _checked(model, lambda: model.model_validate_json(json.dumps(content)), content, where)
 
 
@@ -66,12 +75,28 @@ def _checked(model: type[Model], validate: Callable[[], Model], content: Any, wh
 
 
 def load(model: type[Model], path: Path) -> Model:
-    """The YAML file at ``path`` as a ``model``; raises UserError as `read_yaml` and `parse` do."""
+    """Read a YAML file and check it against a model.
+
+    Args:
+        model: the pydantic model to check against.
+        path: of the file.
+
+    Returns:
+        The content as a ``model``.
+
+    Raises:
+        UserError: as `read_yaml` and `parse`.
+    """
     return parse(model, read_yaml(path), str(path))
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """A hint that names the known word nearest to ``name``, or all of them where none is near."""
+def suggest_name(name: str, known: list[str]) -> str:
+    """Return a hint that names the most similar known word, or all known words if none is similar.
+
+    Args:
+        name: the unknown word.
+        known: all words that are allowed.
+    """
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
 
@@ -84,7 +109,7 @@ def _sentence(problem: Any, model: type[BaseModel], content: Any) -> str:
         known = _sibling_fields(loc, model)
         if KEYS.get(str(loc[-1])) in known:
             return f"{path}: unknown key: it is called {KEYS[str(loc[-1])]!r} now."
-        hint = f": {nearest(str(loc[-1]), known)}" if known else "."
+        hint = f": {suggest_name(str(loc[-1]), known)}" if known else "."
         return f"{path}: unknown key{hint}"
     if kind == "missing":
         return f"{path}: is missing."
@@ -134,7 +159,7 @@ def _written_parts(loc: tuple[Any, ...], content: Any, missing: bool) -> list[st
 
 
 def _sibling_fields(loc: tuple[Any, ...], model: Any) -> list[str]:
-    """The field names of the model in which the last part of ``loc`` was found."""
+    """Return the field names of the model in which the last part of ``loc`` was found."""
     schema = model.model_json_schema()
     definitions = schema.get("$defs", {})
     nodes = [schema]

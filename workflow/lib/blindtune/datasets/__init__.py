@@ -1,1 +1,1 @@
-"""Where data come from: a module per source, and the store that they all write."""
+"""Datasets: a module or package for each source, their registry, and the prepared data that all of them become."""

@@ -5,7 +5,7 @@ from functools import cache
 from pydantic import Field, RootModel
 
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import Strict, load, nearest
+from blindtune.core.validation import Strict, load, suggest_name
 
 
 class Download(Strict):
@@ -27,7 +27,7 @@ def get_download(name: str) -> Download:
     """
     known = _read()
     if name not in known:
-        raise ValueError(f"fetch: no set {name!r} in resources/datasets.yaml: {nearest(name, list(known))}")
+        raise ValueError(f"fetch: no set {name!r} in resources/datasets.yaml: {suggest_name(name, list(known))}")
     return known[name]
 
 

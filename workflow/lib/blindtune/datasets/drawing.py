@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
-from blindtune.core.validation import Strict, load, nearest
+from blindtune.core.validation import Strict, load, suggest_name
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Sizes, Source, Split
 
 DRAWINGS = RESOURCES / "drawings"
@@ -261,7 +261,7 @@ class DrawingSource(Source):
             hint = "there is no such file."
         else:
             path = DRAWINGS / f"{self.config.drawing}.yaml"
-            hint = nearest(self.config.drawing, [file.stem for file in DRAWINGS.glob("*.yaml")])
+            hint = suggest_name(self.config.drawing, [file.stem for file in DRAWINGS.glob("*.yaml")])
         if not path.is_file():
             raise UserError(f"drawing: {self.config.drawing!r} is unknown; {hint}")
         return {"drawing": path}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, WithJsonSchema
 
 from blindtune.core.registry import Entry, Registry
-from blindtune.core.validation import nearest
+from blindtune.core.validation import suggest_name
 from blindtune.models.architecture import ArchitectureFamily
 
 FAMILIES = Registry(
@@ -31,7 +31,7 @@ def load_family(name: str) -> ArchitectureFamily:
 
 def _check_name(name: str) -> str:
     if name not in FAMILIES.names():
-        raise ValueError(f"{name!r} is not a family: {nearest(name, FAMILIES.names())}")
+        raise ValueError(f"{name!r} is not a family: {suggest_name(name, FAMILIES.names())}")
     return name
 
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from blindtune.core.errors import UserError
 from blindtune.core.registry import Entry, Registry
-from blindtune.core.validation import nearest
+from blindtune.core.validation import suggest_name
 
 if TYPE_CHECKING:
     from blindtune.models.layers import AnyLayer
@@ -114,7 +114,7 @@ def create_trainer(name: str, workers: int = 1) -> "Trainer":
     """
     known = TRAINERS.entries
     if name not in known:
-        raise UserError(f"{name!r} is not a trainer: {nearest(name, list(known))}")
+        raise UserError(f"{name!r} is not a trainer: {suggest_name(name, list(known))}")
     create = TRAINERS.load(name)
     trainer: Trainer = create() if known[name].network else create(workers)
     return trainer
@@ -175,7 +175,7 @@ def _list_names(singular: str, plural: str, names: tuple[str, ...]) -> str:
 def _check_name(name: str) -> str:
     known = network_trainers()
     if name not in known:
-        raise ValueError(f"{name!r} is not a trainer: {nearest(name, known)}")
+        raise ValueError(f"{name!r} is not a trainer: {suggest_name(name, known)}")
     return name
 
 

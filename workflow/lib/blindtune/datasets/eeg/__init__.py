@@ -1,1 +1,1 @@
-"""EEG recordings in EDF files, seizure against background (dataset #12), and their stand-in corpus."""
+"""EEG recordings in EDF files, seizure against background (dataset #12), and a simulated corpus."""

@@ -54,7 +54,8 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
 
 
 def _describe_bars(dataset: DatasetRecords) -> str:
-    without = [escape_dollars(system.name) for system in dataset.classifiers if system.runs[0].card.n_parameters is None]
+    uncounted = [system for system in dataset.classifiers if system.runs[0].card.n_parameters is None]
+    without = [escape_dollars(system.name) for system in uncounted]
     patients = len(dataset.classifiers[0].runs[0].decode.groups or [])
     bars = f"bars: 95% interval for sampling {dataset.samples:,} eval samples" + (
         f" of {patients} patients" if patients else ""
