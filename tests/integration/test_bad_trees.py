@@ -90,7 +90,7 @@ def _web_pages(own: Path) -> None:
     ("spoil", "said"),
     [
         (_unknown_label, "line 3: label 'backg' is unknown; correct it. Known: absz"),
-        (_web_pages, "4 of 12 files are bad; at most a share of 0.1 is allowed (most_bad)"),
+        (_web_pages, "4 of 12 files are bad; at most a fraction of 0.1 is allowed (max_bad_fraction)"),
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )

@@ -1,4 +1,4 @@
-"""A disk that is full while records are written: one message, nothing lost, and the same end afterwards."""
+"""A disk that is full while records are written: one message, nothing lost, and the same records afterwards."""
 
 import os
 import subprocess
@@ -25,7 +25,8 @@ def _study(manifest, folder, *limit):
     )
 
 
-def test_a_study_goes_on_where_the_disk_was_full(tmp_path):
+def test_study_goes_on_after_a_full_disk(tmp_path):
+    """A study that met a full disk says so in one message, loses nothing, and goes on to the same end."""
     manifest = prepare_toy(tmp_path).manifest
     assert _study(manifest, tmp_path / "free" / "study").returncode == 0
     whole = (tmp_path / "free" / "study" / "trials.jsonl").read_bytes()

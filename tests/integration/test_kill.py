@@ -1,4 +1,4 @@
-"""Killed at any moment and started again, a study ends as if nothing had happened."""
+"""Killed at any moment and started again, a study ends with the same records and the same model."""
 
 import os
 import signal
@@ -21,7 +21,8 @@ def killed(tmp_path_factory):
     return drive("kill_keras_study.py", tmp_path_factory.mktemp("killed"))
 
 
-def test_an_undisturbed_study_leaves_each_trial_once(killed):
+def test_undisturbed_study_leaves_each_trial_once(killed):
+    """A study that is not killed leaves each trial once, and the weights of the best."""
     undisturbed = killed["undisturbed"]
     assert [outcome["number"] for outcome in undisturbed["outcomes"]] == list(range(6))
     assert {outcome["status"] for outcome in undisturbed["outcomes"]} == {"completed"}
@@ -30,15 +31,18 @@ def test_an_undisturbed_study_leaves_each_trial_once(killed):
     assert sorted(undisturbed["files"]) == sorted(["card.json", "protocol.json", "trials.jsonl", "weights", *weights])
 
 
-def test_ten_kills_at_random_moments_change_nothing(killed):
+def test_random_kills_change_nothing(killed):
+    """Ten kills at random moments change nothing."""
     check_random(killed)
 
 
-def test_a_kill_at_each_delicate_point_changes_nothing(killed):
+def test_kill_at_each_delicate_point_changes_nothing(killed):
+    """A kill between any two writes changes nothing."""
     check_points(killed)
 
 
-def test_torn_records_are_kept_aside(killed):
+def test_torn_records_are_kept(killed):
+    """Torn records are kept in files of their own."""
     assert killed["points"]["torn"] == [f"trials.jsonl.torn-{number}" for number in (1, 2)], (
         "a line that only lacks its end is whole"
     )
@@ -47,7 +51,8 @@ def test_torn_records_are_kept_aside(killed):
 LONG = only("expert", name="long", systems={"expert": {"training": {"epochs": 400}}})
 
 
-def test_after_a_kill_of_everything_two_options_that_snakemake_names_go_on(tmp_path):
+def test_killed_workflow_goes_on(tmp_path):
+    """After a kill of all processes, the two options that Snakemake names let the run go on."""
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
     assert snakemake(undisturbed, LONG, "--until", "decode").returncode == 0
     seconds = np.random.default_rng(3).uniform(0, 0.5)

@@ -1,9 +1,9 @@
-"""Every tuner of Optuna, killed at any moment, goes on as if nothing had happened."""
+"""Every tuner of Optuna, killed at any moment and started again, ends with the same records."""
 
 import pytest
 
 from blindtune.tuners.optuna.config import OptunaConfig
-from support.kill_studies import STUDIES, check_random, drive, parts_of
+from support.kill_studies import STUDIES, check_random, count_kills_by_part, drive
 
 pytestmark = pytest.mark.integration
 
@@ -17,20 +17,24 @@ def killed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", MINE)
-def test_ten_kills_at_random_moments_change_nothing(killed, name):
+def test_random_kills_change_nothing(killed, name):
+    """Ten kills at random moments change nothing."""
     check_random(killed[name], name)
 
 
-def test_the_kills_fell_into_training_into_suggesting_and_between(killed):
-    assert set(parts_of(killed)) >= {"train", "suggest", ""}
+def test_kills_hit_training_and_suggesting(killed):
+    """The kills fell into training, into suggesting, and between them."""
+    assert set(count_kills_by_part(killed)) >= {"train", "suggest", ""}
 
 
 @pytest.mark.parametrize("name", [name for name, study in MINE.items() if "pruner" in study["tuner"]])
-def test_the_pruners_prune(killed, name):
+def test_pruners_prune(killed, name):
+    """Every pruner prunes a trial of its study."""
     assert "pruned" in {outcome["status"] for outcome in killed[name]["undisturbed"]["outcomes"]}
 
 
-def test_every_pruner_and_every_choice_of_objectives_is_killed():
+def test_studies_cover_pruners_and_objectives():
+    """Every pruner and every choice of objectives is killed."""
     schema = OptunaConfig.model_json_schema()
     pruners = set(schema["properties"]["pruner"]["discriminator"]["mapping"])
     tuners = [OptunaConfig(library="optuna", **study["tuner"]) for study in MINE.values()]

@@ -1,9 +1,9 @@
-"""Every tuner of Keras Tuner and scikit-learn, killed at any moment, goes on as if nothing had happened."""
+"""Every tuner of Keras Tuner and scikit-learn, killed and started again, ends with the same records."""
 
 import pytest
 
 from support.builders import algorithms, tuner
-from support.kill_studies import PROMOTING, STUDIES, check_points, check_random, drive, parts_of
+from support.kill_studies import PROMOTING, STUDIES, check_points, check_random, count_kills_by_part, drive
 
 pytestmark = pytest.mark.integration
 
@@ -20,32 +20,38 @@ def killed(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("library", "name"), MINE)
-def test_ten_kills_at_random_moments_change_nothing(killed, library, name):
+def test_random_kills_change_nothing(killed, library, name):
+    """Ten kills at random moments change nothing."""
     check_random(killed[library][name], name)
 
 
 @pytest.mark.parametrize(("library", "name"), PROMOTING)
-def test_a_kill_at_each_delicate_point_of_a_promotion_changes_nothing(killed, library, name):
+def test_kill_at_each_point_of_a_promotion_changes_nothing(killed, library, name):
+    """A kill between any two writes of a promotion changes nothing."""
     check_points(killed[library][name])
     assert any(outcome["trained_before"] for outcome in killed[library][name]["undisturbed"]["outcomes"])
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_the_kills_fell_into_training_and_between(killed, library):
-    assert set(parts_of(killed[library])) >= {"train", ""}
+def test_kills_hit_training_and_between(killed, library):
+    """The kills fell into training and between the measured parts."""
+    assert set(count_kills_by_part(killed[library])) >= {"train", ""}
 
 
-def test_a_study_of_every_algorithm_is_killed():
+def test_studies_cover_every_algorithm():
+    """A study of every algorithm is killed."""
     studies = {(library, study["tuner"]["algorithm"]) for library in STUDIES for study in STUDIES[library].values()}
     assert studies == algorithms()
 
 
-def test_every_tuner_that_promotes_is_killed_at_its_delicate_points():
+def test_studies_cover_every_promoting_tuner():
+    """Every tuner that promotes trials is killed at each point of a promotion."""
     killed = {(library, name.removesuffix(", fused")) for library, name in PROMOTING}
     assert killed == {pair for pair in algorithms() if tuner(*pair).resumes_trials}
 
 
-def test_every_searcher_is_killed_with_folds_and_without():
+def test_studies_cover_searchers_with_and_without_folds():
+    """Every searcher of scikit-learn is killed with folds and without."""
     folds = {
         (study["tuner"]["algorithm"], "folds" in study["tuner"])
         for study in STUDIES["scikit-learn"].values()
@@ -57,6 +63,7 @@ def test_every_searcher_is_killed_with_folds_and_without():
     assert folds == {(algorithm, with_folds) for algorithm in searchers for with_folds in (True, False)}
 
 
-def test_budgets_in_trials_in_epochs_and_in_both_are_killed():
+def test_studies_cover_every_unit_of_a_budget():
+    """Budgets in trials, in epochs and in both are killed."""
     units = {tuple(study["budget"]) for library in STUDIES.values() for study in library.values()}
     assert units == {("trials",), ("epochs",), ("trials", "epochs")}

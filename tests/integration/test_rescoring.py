@@ -1,4 +1,4 @@
-"""Real small studies of every trainer: rebuilt from records alone, scored on a larger set, exported."""
+"""Small real studies of every trainer: rebuilt from records alone, scored on a larger set, exported."""
 
 import json
 from pathlib import Path
@@ -89,7 +89,7 @@ def rescored(
 
 
 @pytest.mark.parametrize("system", KEPT)
-def test_every_kept_trial_gives_its_recorded_dev_error_again(results: Path, system: str) -> None:
+def test_rescore_on_dev_gives_the_recorded_errors(results: Path, system: str) -> None:
     """On the study's own dev split the rescored error is the recorded one, to the last digit."""
     rows, path = rescored(results, system, results / "data" / "toy" / "manifest.json")
     scores = {trial.number: trial.score for trial in TrialLog(folder_of(results, system) / "trials.jsonl").read()}
@@ -101,7 +101,8 @@ def test_every_kept_trial_gives_its_recorded_dev_error_again(results: Path, syst
 
 
 @pytest.mark.parametrize("system", KEPT)
-def test_the_larger_set_ranks_anew_and_no_record_changes(results: Path, larger: Places, system: str) -> None:
+def test_rescore_on_a_larger_set_ranks_by_its_errors(results: Path, larger: Places, system: str) -> None:
+    """On a larger set the trials are ranked by their new errors, and no record changes."""
     before = {path: path.read_bytes() for path in folder_of(results, system).rglob("*") if path.is_file()}
     rows, path = rescored(results, system, larger.manifest)
     assert {path: path.read_bytes() for path in folder_of(results, system).rglob("*") if path.is_file()} == before
@@ -115,7 +116,7 @@ def test_the_larger_set_ranks_anew_and_no_record_changes(results: Path, larger: 
     assert [row.trial for row in one] == [min(row.trial for row in rows if row.dev_rank == 1)]
 
 
-def test_rescored_errors_are_those_of_the_model_itself(results: Path, larger: Places) -> None:
+def test_rescore_gives_the_errors_of_the_model(results: Path, larger: Places) -> None:
     """k-nearest neighbours by hand, from the recorded k alone."""
     own, other = (places.open() for places in (Places(results / "data" / "toy" / "manifest.json", Path()), larger))
     rows, _ = rescored(results, "near", larger.manifest, split="train")
@@ -126,7 +127,8 @@ def test_rescored_errors_are_those_of_the_model_itself(results: Path, larger: Pl
         assert row.wrong == int(np.sum((nearest.mean(axis=1) > 0.5) != other.train.y))
 
 
-def test_a_model_that_is_not_what_was_recorded_is_found(results: Path, larger: Places, tmp_path: Path) -> None:
+def test_rescore_refuses_a_model_that_was_not_recorded(results: Path, larger: Places, tmp_path: Path) -> None:
+    """A changed score and changed weights are refused."""
     study = read_study(folder_of(results, "optuna"))
     best = min((trial for trial in study.trials if trial.score is not None), key=lambda trial: trial.objective_value())
     changed = [trial if trial != best else trial.model_copy(update={"score": 0.0}) for trial in study.trials]
@@ -142,7 +144,8 @@ def test_a_model_that_is_not_what_was_recorded_is_found(results: Path, larger: P
         path.write_bytes(content)
 
 
-def test_what_does_not_fit_is_one_message(results: Path, larger: Places, tmp_path: Path) -> None:
+def test_rescore_refuses_what_does_not_fit(results: Path, larger: Places, tmp_path: Path) -> None:
+    """Data or arguments that do not fit the study end in one message each."""
     three = prepare_toy(tmp_path / "three", name="three", classes=3)
     with pytest.raises(UserError, match="its classes are"):
         rescored(results, "near", three.manifest)
@@ -156,7 +159,8 @@ def test_what_does_not_fit_is_one_message(results: Path, larger: Places, tmp_pat
         rescored(results, "limit", larger.manifest)
 
 
-def test_samples_of_another_shape_are_refused(results: Path, larger: Places) -> None:
+def test_rescore_refuses_samples_of_another_shape(results: Path, larger: Places) -> None:
+    """Samples of another shape are refused."""
     for split in ("train", "dev"):
         path = larger.manifest.parent / split / "x.npy"
         wide = np.concatenate([np.load(path), np.load(path)], axis=1)
@@ -169,7 +173,8 @@ def test_samples_of_another_shape_are_refused(results: Path, larger: Places) -> 
         rescored(results, "near", manifest)
 
 
-def test_eval_is_refused_by_its_place_and_by_its_content(results: Path, larger: Places, tmp_path: Path) -> None:
+def test_rescore_refuses_eval(results: Path, larger: Places, tmp_path: Path) -> None:
+    """Eval is refused by its path, by a link to it, and by its content."""
     with pytest.raises(UserError, match="below a folder sealed"):
         rescored(results, "near", results / "sealed" / "toy" / "seal.json")
     for name in ("train", "dev"):
@@ -188,9 +193,10 @@ def test_eval_is_refused_by_its_place_and_by_its_content(results: Path, larger: 
         rescored(results, "near", tmp_path / "copy" / "manifest.json")
 
 
-def test_nothing_sealed_is_needed_and_the_table_says_it_all(
+def test_rescore_command_needs_no_sealed_data(
     results: Path, larger: Places, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The command needs no sealed folder and prints a table."""
     (results / "sealed").rename(results / "away")
     try:
         assert main(["rescore", str(folder_of(results, "near")), "--on", str(larger.manifest), "--best", "2"]) == 0
@@ -203,9 +209,10 @@ def test_nothing_sealed_is_needed_and_the_table_says_it_all(
 
 
 @pytest.mark.parametrize("form", ["guide", "tensorboard", "optuna"])
-def test_every_study_is_exported_at_once(
+def test_export_command_takes_every_study(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
+    """All studies below a folder are exported together."""
     assert main(["export", "--form", form, "--to", str(tmp_path / form), str(results)]) == 0
     trials = sum(len(TrialLog(path).read()) for path in results.rglob("trials.jsonl"))
     assert capsys.readouterr().out == f"{tmp_path / form}: {trials} trials of 5 studies\n"

@@ -1,4 +1,4 @@
-"""A study of every tuner, small enough to be killed again and again, and what their killing left."""
+"""A study of every tuner, small enough to be killed many times, and checks of what the kills left."""
 
 import json
 import os
@@ -13,11 +13,11 @@ from support.workflow_runs import ROOT
 
 DRIVERS = Path(__file__).parent / "drivers"
 
-#: Kills that must have met a study alive.
+#: Number of kills that must hit a running study.
 KILLS = 10
 
-#: Lists of numbers without conditions, which every algorithm takes. A rate of 1 cannot be built: a third of the sets is
-#: invalid, but not the one of every entry's default.
+#: Lists of numbers without conditions, which every algorithm accepts. A dropout rate of 1 cannot be built: a third of the
+#: sets is invalid, but not the set of all defaults.
 SPACE = """\
 layers: {type: int, low: 1, high: 1}
 units: {type: int, low: 4, high: 12, step: 4}
@@ -33,13 +33,13 @@ def _study(algorithm: str, budget: dict[str, int] | None = None, **arguments: An
 
 
 def _fused(algorithm: str, trials: int = 50, **arguments: Any) -> dict[str, Any]:
-    """Enough trials for several groups, which are recorded one after another."""
+    """Return a study with enough trials for several batches."""
     return _study(algorithm, {"trials": trials}, **arguments) | {"trainer": "fused"}
 
 
 _TWO = ["dev_error", "n_parameters"]
 
-#: By library and name: the tuner's arguments and its budget.
+#: By library and name: the tuner's arguments, its budget and its trainer.
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     "keras-tuner": {
         "random": _study("random"),
@@ -81,7 +81,7 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 
-#: Library and name of those that are killed while a trial is promoted, too.
+#: Library and name of the studies that are killed while a trial is promoted, too.
 PROMOTING = [
     ("keras-tuner", "hyperband"),
     ("keras-tuner", "hyperband, fused"),
@@ -92,8 +92,8 @@ PROMOTING = [
 
 
 def drive(driver: str, *arguments: str | Path) -> dict[str, Any]:
-    """What a driver beside this file prints."""
-    # One thread in every library, as Snakemake gives to a job: a pool of threads does not survive a fork.
+    """Run a script of ``drivers/`` and return the JSON object that it prints last."""
+    # One thread in every library, as in a job of Snakemake: a pool of threads does not survive a fork.
     paths = os.pathsep.join([str(ROOT / "workflow" / "lib"), str(ROOT / "tests")])
     ended = subprocess.run(
         [sys.executable, DRIVERS / driver, *arguments],
@@ -108,23 +108,28 @@ def drive(driver: str, *arguments: str | Path) -> dict[str, Any]:
 
 
 def check_random(killed: dict[str, Any], name: str = "") -> None:
-    """Ten kills at random moments changed nothing; ``name`` is the study's."""
+    """Check that ten kills at random moments changed nothing.
+
+    Args:
+        killed: what a driver found of a study.
+        name: of the study.
+    """
     undisturbed, kills = killed["undisturbed"], killed["random"]["kills"]
     assert len(kills) == KILLS
     assert killed["random"]["rounds"] == [undisturbed] * len(killed["random"]["rounds"])
     numbers = [outcome["number"] for outcome in undisturbed["outcomes"]]
     assert numbers == list(range(len(numbers)))
-    # Trials that are trained at once end one upon the other: kills may all find as many records.
-    report_each_epoch_once = len(numbers) == 1 or "fused" in name
-    assert report_each_epoch_once or len({trials for trials, _ in kills}) > 1, "all kills fell into one trial"
+    # Trials of a batch end almost together: all kills may find the same number of records.
+    ends_at_once = len(numbers) == 1 or "fused" in name
+    assert ends_at_once or len({trials for trials, _ in kills}) > 1, "all kills fell into one trial"
 
 
 def check_points(killed: dict[str, Any]) -> None:
-    """A kill at each delicate point changed nothing."""
+    """Check that a kill at each delicate point changed nothing."""
     assert killed["points"]["missed"] == []
     assert killed["points"]["left"] == killed["undisturbed"]
 
 
-def parts_of(killed: dict[str, Any]) -> Counter[str]:
-    """How many of the kills fell into each part of a trial, over all studies; "": into none of them."""
+def count_kills_by_part(killed: dict[str, Any]) -> Counter[str]:
+    """Return the number of kills that hit each part of a trial, over all studies; "": between the parts."""
     return Counter(part for study in killed.values() for _, part in study["random"]["kills"])

@@ -1,4 +1,4 @@
-"""Studies in children that are killed: each child is a fork, so that a kill falls into the study, not into imports."""
+"""Run studies in child processes and kill them: children are forks, so that a kill hits the study, not imports."""
 
 import json
 import mmap
@@ -21,30 +21,36 @@ from support.kill_studies import KILLS
 
 Run = Callable[[Path], None]
 
-#: What a child is at when it is killed; "" stands for all between the measured parts.
+#: The part of a trial in which a child may be killed; "" is between the measured parts.
 PARTS = ["", "suggest", "build", "train", "evaluate", "save"]
 
-#: Shared with the children: the place in PARTS of what the running one does.
-_DOING = mmap.mmap(-1, 1)
+#: Shared with the children: the index in PARTS of what the running child does.
+_CURRENT_PART = mmap.mmap(-1, 1)
 
 
-class _Watched(Stopwatch):
+class _ReportingStopwatch(Stopwatch):
     @contextmanager
     def measure(self, part: str) -> Iterator[None]:
-        around, _DOING[0] = _DOING[0], PARTS.index(part)
+        around, _CURRENT_PART[0] = _CURRENT_PART[0], PARTS.index(part)
         try:
             with super().measure(part):
                 yield
         finally:
-            _DOING[0] = around
+            _CURRENT_PART[0] = around
 
 
-search.Stopwatch = _Watched
+search.Stopwatch = _ReportingStopwatch
 
 
 def child(run: Run, folder: Path, before: Callable[[], None] = lambda: None) -> int:
-    """Start a study in a process of its own; the number of the process."""
-    _DOING[0] = 0
+    """Fork a child that runs a study; return its process id.
+
+    Args:
+        run: runs the study in a folder.
+        folder: of the study.
+        before: called in the child first.
+    """
+    _CURRENT_PART[0] = 0
     process = os.fork()
     if process:
         return process
@@ -58,7 +64,7 @@ def child(run: Run, folder: Path, before: Callable[[], None] = lambda: None) -> 
 
 
 def ended(process: int) -> bool:
-    """Wait for a child; whether it came to its end, unless it was killed."""
+    """Wait for a child; return whether it finished, not was killed."""
     _, status = os.waitpid(process, 0)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL
@@ -68,7 +74,7 @@ def ended(process: int) -> bool:
 
 
 def left(folder: Path) -> dict[str, Any]:
-    """What must not depend on any kill; of the files, the torn records that are kept aside are left out."""
+    """Return what must not depend on any kill: records, frozen model and files, without torn records."""
     files = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
     return {
         "outcomes": [trial.reproducible_fields() for trial in TrialLog(folder / "trials.jsonl").read()],
@@ -80,17 +86,18 @@ def left(folder: Path) -> dict[str, Any]:
 
 
 def undisturbed(run: Run, folder: Path) -> tuple[dict[str, Any], float]:
-    """What a study leaves that nobody kills, and its seconds."""
+    """Run a study without a kill; return what it leaves, and its seconds."""
     begun = time.monotonic()
     assert ended(child(run, folder))
     return left(folder), time.monotonic() - begun
 
 
 def at_random(run: Run, root: Path, seconds: float) -> dict[str, Any]:
-    """Studies killed at random moments until enough kills have met one alive.
+    """Kill studies at random moments, until enough kills have hit a running one.
 
     Returns:
-        Of each kill the trials recorded before it and the part that it fell into, and what each study left.
+        ``kills``: for each kill, the number of trials recorded before it and the part that it hit. ``rounds``: what each
+        study left.
     """
     moments = np.random.default_rng(7)
     kills: list[tuple[int, str]] = []
@@ -105,23 +112,32 @@ def at_random(run: Run, root: Path, seconds: float) -> dict[str, Any]:
             if ended(process):
                 break
             log = folder / "trials.jsonl"
-            kills.append((log.read_bytes().count(b"\n") if log.exists() else 0, PARTS[_DOING[0]]))
+            kills.append((log.read_bytes().count(b"\n") if log.exists() else 0, PARTS[_CURRENT_PART[0]]))
         rounds.append(left(folder))
     return {"kills": kills, "rounds": rounds}
 
 
 def die(*_: Any) -> None:
-    """Kill this child."""
+    """Kill the current process."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def at_points(run: Run, folder: Path, points: dict[str, Callable[[], None]]) -> dict[str, Any]:
-    """One study, killed at each of the points in turn: what it left, the points that it never came to, torn files."""
+    """Kill one study at each of the points in turn.
+
+    Args:
+        run: runs the study in a folder.
+        folder: of the study.
+        points: for each point, what makes the child kill itself there.
+
+    Returns:
+        What the study left, the points that it did not reach, and its torn files.
+    """
     missed = [name for name, inject in points.items() if ended(child(run, folder, inject))]
     assert ended(child(run, folder))
     return {"left": left(folder), "missed": missed, "torn": sorted(path.name for path in folder.glob("*.torn*"))}
 
 
-def tell(result: dict[str, Any]) -> None:
-    """Print what was found, on a line of its own."""
+def print_result(result: dict[str, Any]) -> None:
+    """Print a result as one line of JSON."""
     print(f"\n{json.dumps(result)}")

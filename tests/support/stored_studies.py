@@ -1,4 +1,4 @@
-"""Studies as they lie on the disk, written without running anything."""
+"""Folders of studies, written without running anything."""
 
 import json
 from pathlib import Path
@@ -27,12 +27,12 @@ learning_rate: {type: float, low: 0.0001, high: 0.01, log: true}
 batch_size: {type: int, low: 8, high: 128, log: true}
 """
 
-#: Dev errors of the trials that complete; the lowest stands twice.
+#: Dev errors of the trials that complete; the lowest occurs twice.
 SCORES = [0.5, 0.25, 0.125, 0.375, 0.125]
 
 
 def epochs(*errors: float | None) -> list[EpochMetrics]:
-    """A curve with these dev errors; None: the loss of dev was not finite."""
+    """Return a curve with these dev errors; None: the loss of dev was not finite."""
     return [
         EpochMetrics(
             train_loss=2.0 * (error or 0), train_error=error, dev_loss=None if error is None else error, dev_error=error
@@ -42,7 +42,7 @@ def epochs(*errors: float | None) -> list[EpochMetrics]:
 
 
 def tuned_trials(space: Space) -> list[Trial]:
-    """One trial of every status, one on a fold, one that goes on from another, and those of SCORES."""
+    """Return trials of every status, one on a fold, one that resumes another, and those of SCORES."""
     draw = np.random.default_rng(1)
 
     def one(number: int, score: float | None, **changes: Any) -> Trial:
@@ -74,7 +74,14 @@ def tuned_trials(space: Space) -> list[Trial]:
 
 
 def store(folder: Path, it: Study, trials: list[Trial], files: dict[str, Path] | None = None) -> Path:
-    """Write what a run of ``it`` leaves in ``folder``; returns ``folder``."""
+    """Write the folder of a study and return it.
+
+    Args:
+        folder: of the study.
+        it: the study.
+        trials: its records.
+        files: the data files of its system.
+    """
     write_json(folder / "protocol.json", build_protocol(it, "0" * 64, files or {}, "code"))
     log = TrialLog(folder / "trials.jsonl")
     for record in trials:
@@ -83,7 +90,7 @@ def store(folder: Path, it: Study, trials: list[Trial], files: dict[str, Path] |
 
 
 def store_tuned(results: Path, settings: Any, seed: int = 42) -> Path:
-    """A study of a tuner with `tuned_trials`, where the workflow would have it below ``results``."""
+    """Write a study of a tuner with `tuned_trials` below ``results``, and return its folder."""
     results.mkdir(parents=True, exist_ok=True)
     path = results / "space.yaml"
     path.write_text(SPACE, encoding="utf-8")
@@ -105,5 +112,5 @@ def store_knn(results: Path, count: int = 2) -> Path:
 
 
 def content(path: Path) -> Any:
-    """What a JSON file holds."""
+    """Return the content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))

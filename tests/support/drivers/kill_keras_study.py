@@ -1,4 +1,4 @@
-"""Runs one Keras Tuner study with the Keras trainer, killed again and again; prints what its children left, as JSON.
+"""Kill one Keras Tuner study with the Keras trainer many times; print what its children left as JSON.
 
 ``python kill_keras_study.py FOLDER``.
 """
@@ -21,7 +21,7 @@ from blindtune.study import run as runs
 from blindtune.study.checkpoints import WeightStore
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support import builders
-from support.killing import Run, at_points, at_random, die, tell, undisturbed
+from support.killing import Run, at_points, at_random, die, print_result, undisturbed
 
 SETTINGS = Tuned(
     kind="tuner",
@@ -32,7 +32,7 @@ SETTINGS = Tuned(
 
 
 def run_on(data: Prepared) -> Run:
-    """Runs the study in the folder that it is given."""
+    """Return a function that runs the study in a folder."""
     study = builders.study(SETTINGS, budget={"trials": 6}, keep_best=2)
     return lambda folder: _run(study, data, folder)
 
@@ -72,7 +72,7 @@ def _between_record_and_pruning() -> None:
     TrialLog.append = lambda self, trial: (append(self, trial), trial.number == 3 and die())
 
 
-def _while_a_torn_record_is_set_aside() -> None:
+def _while_a_torn_record_is_moved() -> None:
     lines.os = SimpleNamespace(**{name: getattr(os, name) for name in dir(os)} | {"truncate": die})
 
 
@@ -88,7 +88,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "while weights are written": _while_weights_are_written,
     "between weights and record": _between_weights_and_record,
     "in the middle of a record": _in_the_middle_of_a_record(0.5),
-    "while a torn record is set aside": _while_a_torn_record_is_set_aside,
+    "while a torn record is moved": _while_a_torn_record_is_moved,
     "all but the end of the line": _in_the_middle_of_a_record(1.0),
     "between record and pruning": _between_record_and_pruning,
     "before the card": _before_the_card,
@@ -99,7 +99,7 @@ POINTS: dict[str, Callable[[], None]] = {
 def main(root: Path) -> None:
     run = run_on(builders.prepare_toy(root, train=400, dev=100).open())
     found, seconds = undisturbed(run, root / "undisturbed")
-    tell(
+    print_result(
         {
             "undisturbed": found,
             "random": at_random(run, root, seconds),

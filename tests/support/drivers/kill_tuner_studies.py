@@ -1,4 +1,4 @@
-"""Runs the studies of one library's tuners again and again in children that are killed; prints what they left, as JSON.
+"""Kill the studies of one library's tuners many times; print what their children left as JSON.
 
 ``python kill_tuner_studies.py FOLDER LIBRARY``.
 """
@@ -19,11 +19,11 @@ from blindtune.study import run as runs
 from blindtune.study.checkpoints import WeightStore
 from support import builders
 from support.kill_studies import PROMOTING, SPACE, STUDIES, TRAINING
-from support.killing import Run, at_points, at_random, die, tell, undisturbed
+from support.killing import Run, at_points, at_random, die, print_result, undisturbed
 
 
 def run_of(library: str, study: dict[str, Any], data: Prepared, space: Path) -> Run:
-    """Runs one of STUDIES in the folder that it is given."""
+    """Return a function that runs one of STUDIES in a folder."""
     settings = Tuned.model_validate(
         {
             "kind": "tuner",
@@ -101,14 +101,14 @@ def main(root: Path, library: str) -> None:
     for name, study in STUDIES[library].items():
         begun = time.monotonic()
         run, folder = run_of(library, study, data, space), root / name
-        # In this process, so that whatever a library imports or builds at its first use is there in every child.
+        # In this process, so that every child has what a library imports or builds at its first use.
         run(folder / "warm")
         found, seconds = undisturbed(run, folder / "undisturbed")
         result[name] = {"undisturbed": found, "random": at_random(run, folder, seconds)}
         if (library, name) in PROMOTING:
             result[name]["points"] = at_points(run, folder / "points", POINTS)
         print(f"{name}: {seconds:.2f} s undisturbed, {time.monotonic() - begun:.1f} s in all", file=sys.stderr)
-    tell(result)
+    print_result(result)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import psutil
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from support import builders
-from support.killing import child, ended, left, tell
+from support.killing import child, ended, left, print_result
 from support.worker_studies import run, workers_of
 
 #: Seconds after which a worker without a study is an orphan.
@@ -64,7 +64,7 @@ def main(root: Path, names: list[str]) -> None:
     # In this process, so that what libraries import at their first use is there in every child.
     (root / "warm").mkdir()
     run(names[0], data, root / "warm" / "study", 1)
-    tell({name: kill_study(name, data, root / name.replace(", ", "-")) for name in names})
+    print_result({name: kill_study(name, data, root / name.replace(", ", "-")) for name in names})
 
 
 if __name__ == "__main__":

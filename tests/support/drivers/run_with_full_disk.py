@@ -1,6 +1,6 @@
-"""Runs one study of a few candidates: ``python run_with_full_disk.py MANIFEST FOLDER [BYTES]``.
+"""Run one study of a few candidates: ``python run_with_full_disk.py MANIFEST FOLDER [BYTES]``.
 
-With BYTES no file may grow beyond them, as on a full disk.
+With BYTES no file may grow larger than that, as on a full disk.
 """
 
 import resource

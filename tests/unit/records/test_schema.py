@@ -1,4 +1,4 @@
-"""Whatever trains, the records have one form: another trainer is one word in the config and nothing else."""
+"""Trial records have one form, whichever trainer writes them."""
 
 import json
 from collections import Counter
@@ -14,7 +14,7 @@ from blindtune.records.trial import Trial
 from blindtune.study.run import run_study
 from support.builders import RecordingConsole, prepared, study
 
-#: The native trainer, and those that may take its place.
+#: The native trainer, and the faster ones.
 NATIVE, OTHERS = "keras", ("pytorch", "fused")
 
 TRIALS = 4
@@ -25,8 +25,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepared(tmp_path_factory.mktemp("data"))
 
 
-def searched(trainer: str, data: Prepared, folder: Path) -> list[dict[str, Any]]:
-    """The records of a search, as they stand in its log."""
+def run_search(trainer: str, data: Prepared, folder: Path) -> list[dict[str, Any]]:
+    """Run a search and return the records of its log."""
     settings = Tuned.model_validate(
         {
             "kind": "tuner",
@@ -49,23 +49,24 @@ def searched(trainer: str, data: Prepared, folder: Path) -> list[dict[str, Any]]
 
 
 def form(value: Any) -> Any:
-    """What of a record does not depend on numbers: keys, kinds of values, lengths of lists."""
+    """Return the form of a record: keys, types of values, lengths of lists."""
     if isinstance(value, dict):
         return {key: form(part) for key, part in value.items()}
     return [form(part) for part in value] if isinstance(value, list) else type(value).__name__
 
 
-def test_the_native_trainer_and_the_fast_one_write_the_same_form_of_record(data: Prepared, tmp_path: Path) -> None:
-    native = searched(NATIVE, data, tmp_path / NATIVE)
+def test_trial_has_the_same_form_from_every_trainer(data: Prepared, tmp_path: Path) -> None:
+    """The native trainer and the faster ones write the same fields with the same types."""
+    native = run_search(NATIVE, data, tmp_path / NATIVE)
     assert len(native) == TRIALS and Counter(one["status"] for one in native) == {"completed": TRIALS}
     assert all(set(one) == set(Trial.model_fields) for one in native)
     # Only the names of the libraries differ.
-    apart = {"versions"}
+    excluded = {"versions"}
     for trainer in OTHERS:
-        found = searched(trainer, data, tmp_path / trainer)
+        found = run_search(trainer, data, tmp_path / trainer)
         for one, other in zip(found, native, strict=True):
-            assert {key: form(value) for key, value in one.items() if key not in apart} == {
-                key: form(value) for key, value in other.items() if key not in apart
+            assert {key: form(value) for key, value in one.items() if key not in excluded} == {
+                key: form(value) for key, value in other.items() if key not in excluded
             }
             same = ("number", "hyperparameters", "seeds", "epochs", "n_parameters", "status", "scored_epoch")
             assert [one[key] for key in same] == [other[key] for key in same]

@@ -1,4 +1,4 @@
-"""The trial log: whole records or none, in order, whatever happens."""
+"""The trial log: whole records or none, in order, after any failure."""
 
 import json
 import math
@@ -51,7 +51,8 @@ def written(path: Path, records: list[Trial]) -> TrialLog:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(trials())
-def test_what_is_appended_is_read_again(tmp_path: Path, records: list[Trial]) -> None:
+def test_log_reads_what_was_appended(tmp_path: Path, records: list[Trial]) -> None:
+    """Any records that are appended are read again, one per line."""
     log = written(tmp_path / "trials.jsonl", records)
     assert log.read() == records
     assert [record.reproducible_fields() for record in log.read()] == [
@@ -61,12 +62,14 @@ def test_what_is_appended_is_read_again(tmp_path: Path, records: list[Trial]) ->
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r", "\n"])
-def test_a_separator_within_a_text_ends_no_line(tmp_path: Path, separator: str) -> None:
+def test_log_keeps_separators_within_a_text(tmp_path: Path, separator: str) -> None:
+    """A line separator within a text does not end the record."""
     record = trial(reason=f"one{separator}two")
     assert written(tmp_path / "trials.jsonl", [record]).read() == [record]
 
 
-def test_no_file_and_an_empty_file_hold_no_trials(tmp_path: Path) -> None:
+def test_log_without_records_is_empty(tmp_path: Path) -> None:
+    """A missing file and an empty file hold no trials."""
     log = TrialLog(tmp_path / "trials.jsonl")
     assert log.read() == []
     log.path.touch()
@@ -74,7 +77,8 @@ def test_no_file_and_an_empty_file_hold_no_trials(tmp_path: Path) -> None:
     assert log.repair() is None
 
 
-def test_every_cut_leaves_the_records_before_it(tmp_path: Path) -> None:
+def test_repair_keeps_all_records_before_a_cut(tmp_path: Path) -> None:
+    """Wherever a kill cuts the log, the records before the cut stay and the rest is kept in another file."""
     records = [trial(0, reason="größer"), trial(1, reason="ü")]
     log = written(tmp_path / "trials.jsonl", records)
     content = log.path.read_bytes()
@@ -83,23 +87,24 @@ def test_every_cut_leaves_the_records_before_it(tmp_path: Path) -> None:
     for cut in range(len(content) + 1):
         log.path.write_bytes(content[:cut])
         whole = max(end for end in ends if end <= cut or end == cut + 1)  # only a line feed may be missing
-        aside = log.repair()
+        moved = log.repair()
         assert log.path.read_bytes() == content[:whole]
         assert log.read() == records[: ends.index(whole)]
-        if aside is None:
+        if moved is None:
             assert whole - cut in (0, 1)
         else:
-            assert aside.read_bytes() == content[whole:cut]
-            aside.unlink()
+            assert moved.read_bytes() == content[whole:cut]
+            moved.unlink()
 
 
-def test_a_second_torn_line_does_not_overwrite_the_first(tmp_path: Path) -> None:
+def test_repair_keeps_every_torn_line(tmp_path: Path) -> None:
+    """A second torn line does not overwrite the first."""
     path = tmp_path / "trials.jsonl"
-    asides = []
+    torn = []
     for text in (b"{1", b"{2"):
         path.write_bytes(text)
-        asides.append(TrialLog(path).repair())
-    assert [aside.read_bytes() for aside in asides if aside] == [b"{1", b"{2"]
+        torn.append(TrialLog(path).repair())
+    assert [moved.read_bytes() for moved in torn if moved] == [b"{1", b"{2"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +120,8 @@ def test_a_second_torn_line_does_not_overwrite_the_first(tmp_path: Path) -> None
         json.dumps(trial(1).model_dump(mode="json") | {"status": "done"}),
     ],
 )
-def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
+def test_log_names_a_wrong_line(tmp_path: Path, line: str) -> None:
+    """A line that is not a record is refused by its number."""
     log = written(tmp_path / "trials.jsonl", [trial(0), trial(1), trial(2)])
     lines = log.path.read_text(encoding="utf-8").splitlines()
     lines[1] = line
@@ -125,13 +131,14 @@ def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize("numbers", [[1], [0, 2], [0, 0], [1, 0], [0, 1, 1]])
-def test_a_gap_in_the_numbers_is_refused(tmp_path: Path, numbers: list[int]) -> None:
+def test_log_refuses_a_gap_in_the_numbers(tmp_path: Path, numbers: list[int]) -> None:
+    """Trial numbers must be 0, 1, 2, ..."""
     log = written(tmp_path / "trials.jsonl", [trial(number) for number in numbers])
     with pytest.raises(UserError, match=r"trials\.jsonl: the trial numbers are not 0, 1, 2"):
         log.read()
 
 
-def test_a_full_disk_leaves_whole_records_and_names_the_file(tmp_path: Path) -> None:
+def test_append_to_a_full_disk_leaves_whole_records(tmp_path: Path) -> None:
     """The kernel really cuts the write: the limit on the file's size lies within the third record."""
     path = tmp_path / "trials.jsonl"
     size = len(trial(0).model_dump_json()) + 1
@@ -165,13 +172,15 @@ for number in range(3):
     assert TrialLog(path).repair() is None
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_of_the_user(tmp_path: Path) -> None:
+def test_append_names_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A folder that cannot be made is an error of the user."""
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="trial 0 cannot be recorded"):
         TrialLog(tmp_path / "file" / "trials.jsonl").append(trial())
 
 
-def test_best_is_the_earliest_of_the_lowest() -> None:
+def test_find_best_takes_the_earliest_of_equals() -> None:
+    """The best trial has the lowest error; of equal ones it is the earliest."""
     records = [trial(0, None), trial(1, 0.3), trial(2, 0.2), trial(3, 0.2), trial(4, None)]
     assert find_best(records) == records[2]
     assert find_best(records[::-1]) == records[2]
@@ -179,20 +188,23 @@ def test_best_is_the_earliest_of_the_lowest() -> None:
     assert find_best([]) is None
 
 
-def test_a_score_of_zero_is_a_score() -> None:
+def test_find_best_knows_a_score_of_zero() -> None:
+    """An error of zero is a score; a trial without one has the worst objective value."""
     records = [trial(0, 0.1), trial(1, 0.0)]
     assert find_best(records) == records[1]
     assert (records[1].objective_value(), trial(0, None).objective_value()) == (0.0, 1.0)
 
 
-def test_an_outcome_leaves_out_what_differs_from_run_to_run() -> None:
+def test_reproducible_fields_leave_out_what_differs() -> None:
+    """Times, host, versions and retries differ from run to run and are left out."""
     one = trial(0)
     other = trial(0, started="later", host="there", versions={}, seconds={}, retries=["a worker died"])
     assert one.reproducible_fields() == other.reproducible_fields()
     assert one.reproducible_fields() != trial(0, 0.3).reproducible_fields()
 
 
-def test_a_negative_epoch_count_is_no_record() -> None:
+def test_trial_refuses_a_negative_number_of_epochs() -> None:
+    """A negative number of epochs is not a record."""
     with pytest.raises(ValueError, match="epochs"):
         trial(epochs=-1)
     assert math.isclose(trial().seconds["train"].wall, 1.5)

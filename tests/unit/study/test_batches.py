@@ -1,4 +1,4 @@
-"""Searches whose trials are trained many at once: the same trials with the same numbers, whatever the group."""
+"""Searches whose trials are trained in batches: the same trials with the same numbers for any batch size."""
 
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepared(tmp_path_factory.mktemp("toy"))
 
 
-class Groups:
-    """Runs studies, each in a folder of its own, with a trainer of its own."""
+class StudyFactory:
+    """Runs studies, each in its own folder with its own trainer."""
 
     def __init__(self, data: Prepared, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self._data, self._folder, self._patch = data, folder, patch
@@ -90,12 +90,13 @@ class Groups:
 
 
 @pytest.fixture
-def run(data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
-    return Groups(data, tmp_path, monkeypatch)
+def run(data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyFactory:
+    return StudyFactory(data, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", FREE, ids="-".join)
-def test_groups_of_any_size_and_order_give_the_same_records(run: Groups, name: tuple[str, str]) -> None:
+def test_search_records_do_not_depend_on_batch_size(run: StudyFactory, name: tuple[str, str]) -> None:
+    """Batches of any size, whose trials end in any order, give the same records."""
     keys, largest = FREE[name]
     system = tuned(name, keys)
     outcomes = run(CurveTrainer(), system).outcomes()
@@ -111,7 +112,8 @@ def test_groups_of_any_size_and_order_give_the_same_records(run: Groups, name: t
 
 
 @pytest.mark.parametrize("name", ONE_BY_ONE, ids="-".join)
-def test_where_scores_decide_sets_come_one_by_one(run: Groups, name: tuple[str, str]) -> None:
+def test_search_gets_one_set_at_a_time_if_scores_decide(run: StudyFactory, name: tuple[str, str]) -> None:
+    """A tuner whose next set depends on the last score gives one set at a time."""
     system, budget = tuned(name, ONE_BY_ONE[name]), {"trials": 12}
     trainer = BatchCurveTrainer(64)
     assert run(trainer, system, budget=budget).outcomes() == run(CurveTrainer(), system, budget=budget).outcomes()
@@ -122,7 +124,7 @@ def test_where_scores_decide_sets_come_one_by_one(run: Groups, name: tuple[str, 
     "budget", [{"epochs": 40}, {"epochs": 41, "trials": 99}, {"trials": 7}, {"trials": 99, "seconds": 1000.0}]
 )
 @pytest.mark.parametrize("name", [("keras-tuner", "hyperband"), ("optuna", "random"), ("optuna", "tpe")], ids="-".join)
-def test_no_budget_is_overdrawn_nor_left(run: Groups, name: tuple[str, str], budget: dict[str, Any]) -> None:
+def test_search_spends_its_budget_exactly(run: StudyFactory, name: tuple[str, str], budget: dict[str, Any]) -> None:
     """Trials that end early leave epochs for others: sets of zero units cost one."""
     if name != ("keras-tuner", "hyperband"):
         epochs = "epochs: {type: int, low: 1, high: 9}\n"
@@ -134,20 +136,21 @@ def test_no_budget_is_overdrawn_nor_left(run: Groups, name: tuple[str, str], bud
     assert spent <= budget.get("epochs", spent) and len(many.trials()) <= budget.get("trials", 99)
 
 
-def test_within_seconds_a_group_is_as_large_as_trials_were_fast(run: Groups) -> None:
+def test_budget_in_seconds_limits_the_batch_size(run: StudyFactory) -> None:
+    """Within a budget in seconds, a batch has as many trials as fit by their mean seconds so far."""
     from blindtune.core.budget import Budget
     from blindtune.study.budget_tracker import BudgetTracker
     from support.builders import trial
 
-    account = BudgetTracker(Budget(seconds=10))
-    assert account.max_remaining_trials() == 1, "nothing is known yet"
-    account.add(trial())
-    assert account.max_remaining_trials() == int(8.5 / 1.5)
-    account.add(trial(1).model_copy(update={"seconds": {}}))
-    assert account.max_remaining_trials() == int(8.5 / 0.75)
+    tracker = BudgetTracker(Budget(seconds=10))
+    assert tracker.max_remaining_trials() == 1, "nothing is known yet"
+    tracker.add(trial())
+    assert tracker.max_remaining_trials() == int(8.5 / 1.5)
+    tracker.add(trial(1).model_copy(update={"seconds": {}}))
+    assert tracker.max_remaining_trials() == int(8.5 / 0.75)
     for number in range(2, 9):
-        account.add(trial(number))
-    assert account.max_remaining_trials() == 1
+        tracker.add(trial(number))
+    assert tracker.max_remaining_trials() == 1
     system = tuned(("optuna", "random"), {})
     trainer = BatchCurveTrainer(64)
     runner = run(trainer, system, budget={"seconds": 1e-6})
@@ -158,7 +161,7 @@ class _Killed(BaseException):
     pass
 
 
-class _Dies(BatchCurveTrainer):
+class _DyingTrainer(BatchCurveTrainer):
     """Dies in the middle of a group, after the first."""
 
     def train_batch(self, jobs: Any, train: Any, dev: Any) -> Any:
@@ -169,11 +172,12 @@ class _Dies(BatchCurveTrainer):
 
 
 @pytest.mark.parametrize("name", [*FREE], ids="-".join)
-def test_a_kill_costs_at_most_the_group_under_way(run: Groups, name: tuple[str, str]) -> None:
+def test_search_loses_at_most_one_batch_to_a_kill(run: StudyFactory, name: tuple[str, str]) -> None:
+    """After a kill in the middle of a batch, the records are whole, in order, and the search ends the same."""
     system = tuned(name, FREE[name][0])
     outcomes = run(CurveTrainer(), system).outcomes()
     with pytest.raises(_Killed):
-        run(_Dies(8), system, folder="killed")
+        run(_DyingTrainer(8), system, folder="killed")
     runner = StudyRunner(run._data, run._folder / "killed")
     numbers = [trial.number for trial in runner.trials()]
     assert numbers == list(range(len(numbers))) and 8 <= len(numbers) < 30, "what stands there is whole, and in order"
@@ -184,14 +188,16 @@ def test_a_kill_costs_at_most_the_group_under_way(run: Groups, name: tuple[str, 
     assert run(CurveTrainer(), system, folder="killed").outcomes() == outcomes
 
 
-def test_a_larger_budget_goes_on_in_the_middle_of_a_batch(run: Groups) -> None:
+def test_larger_budget_goes_on_within_a_batch(run: StudyFactory) -> None:
+    """A search whose budget ended within a batch goes on there when the budget is raised."""
     system = tuned(("optuna", "tpe"), {"batch": 8})
     whole = run(BatchCurveTrainer(64), system, budget={"trials": 29}).outcomes()
     run(BatchCurveTrainer(64), system, folder="grows", budget={"trials": 13})
     assert run(BatchCurveTrainer(3), system, folder="grows", budget={"trials": 29}).outcomes() == whole
 
 
-def test_a_batch_changes_the_search_and_belongs_to_tpe(run: Groups) -> None:
+def test_batch_size_changes_the_search_of_tpe_only(run: StudyFactory) -> None:
+    """Another batch size of TPE makes another search; other algorithms refuse the key."""
     one, eight = (run(CurveTrainer(), tuned(("optuna", "tpe"), {"batch": size})).outcomes() for size in (1, 8))
     assert [outcome["hyperparameters"] for outcome in one] != [outcome["hyperparameters"] for outcome in eight]
     space = load(Space, run.space)
@@ -207,7 +213,8 @@ def test_a_batch_changes_the_search_and_belongs_to_tpe(run: Groups) -> None:
             check(settings, space)
 
 
-def test_what_is_told_first_was_asked_first() -> None:
+def test_tuner_is_told_in_the_order_of_its_proposals() -> None:
+    """Scores belong to proposals in the order in which they were asked for."""
     space = Space.model_validate(
         {"units": {"type": "int", "low": 1, "high": 9}, "layers": {"type": "int", "low": 1, "high": 1}}
     )
@@ -242,9 +249,8 @@ output_activation: {type: choice, options: [linear, softmax]}
 
 @pytest.mark.parametrize("name", [("optuna", "random"), ("scikit-learn", "halving-random-search")], ids="-".join)
 @pytest.mark.parametrize("score_epoch", ["last", "best"])
-def test_a_study_with_the_fused_trainer_does_not_depend_on_groups(
-    run: Groups, name: tuple[str, str], score_epoch: str
-) -> None:
+def test_fused_study_does_not_depend_on_batch_size(run: StudyFactory, name: tuple[str, str], score_epoch: str) -> None:
+    """The fused trainer gives the same records for batches of 1, 3 and 64 trials, killed or not."""
     run.space.write_text(NETWORKS, encoding="utf-8")
     system = tuned(name, {}, trainer="fused", training=Training(epochs=4, batch_size=20))
     runs = []
@@ -263,7 +269,8 @@ def test_a_study_with_the_fused_trainer_does_not_depend_on_groups(
     assert run(trainer, system, folder=runs[-1].folder.name, score_epoch=score_epoch, keep_best=3).outcomes() == first
 
 
-def test_native_and_fused_write_the_same_record(run: Groups) -> None:
+def test_native_and_fused_trainer_write_the_same_record(run: StudyFactory) -> None:
+    """The two trainers write the same fields, and curves that agree up to rounding."""
     from blindtune.training.pytorch import PyTorchTrainer
 
     system = tuned(("optuna", "random"), {})

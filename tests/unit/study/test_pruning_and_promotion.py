@@ -1,4 +1,4 @@
-"""Studies whose trials are pruned or promoted: whole budgets, and the same end however they were interrupted."""
+"""Studies whose trials are pruned or promoted: whole budgets, and the same records after any interruption."""
 
 import shutil
 from pathlib import Path
@@ -79,9 +79,10 @@ def count_for(tuner: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("tuner", SEARCHES, ids=name_of)
-def test_half_of_the_sets_invalid_the_whole_budget_is_spent(
+def test_search_spends_its_budget_on_half_invalid_sets(
     runner: StudyRunner, trainer: CurveTrainer, tuner: dict[str, Any]
 ) -> None:
+    """The whole budget is spent although half of the sets are invalid."""
     count = count_for(tuner)
     card = runner(tuned(tuner), budget={"trials": count})
     assert card.spent.trials == count and not card.exhausted
@@ -92,9 +93,10 @@ def test_half_of_the_sets_invalid_the_whole_budget_is_spent(
 
 @pytest.mark.parametrize("budget", [{"epochs": 60}, {"trials": 12, "epochs": 200}, {"trials": 99, "seconds": 1000.0}])
 @pytest.mark.parametrize("tuner", [HYPERBAND, SEARCHES[6]], ids=name_of)
-def test_every_kind_of_budget_ends_at_its_first_limit(
+def test_search_ends_at_the_first_limit(
     runner: StudyRunner, trainer: CurveTrainer, tuner: dict[str, Any], budget: dict[str, Any]
 ) -> None:
+    """Budgets in trials, epochs, seconds and several of them end at the first limit."""
     runner(tuned(tuner), budget=budget)
     trials = runner.trials()
     spent = sum(max(1, trial.epochs) for trial in trials)
@@ -105,7 +107,8 @@ def test_every_kind_of_budget_ends_at_its_first_limit(
         assert spent > budget["epochs"] - EPOCHS
 
 
-def test_hyperband_continues_what_it_promotes(runner: StudyRunner, trainer: CurveTrainer) -> None:
+def test_hyperband_resumes_promoted_trials(runner: StudyRunner, trainer: CurveTrainer) -> None:
+    """A promoted trial continues the training of its parent."""
     runner.files["space"].write_text(HALF_INVALID.replace("low: 0, high: 1}", "low: 1, high: 9}"), encoding="utf-8")
     card = runner(tuned(HYPERBAND | {"hyperband_iterations": 1}), budget={"trials": 99})
     trials = runner.trials()
@@ -124,9 +127,8 @@ def test_hyperband_continues_what_it_promotes(runner: StudyRunner, trainer: Curv
 @pytest.mark.parametrize(
     "tuner", [HYPERBAND, *({"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": p}} for p in PRUNERS)]
 )
-def test_a_study_killed_anywhere_ends_the_same(
-    runner: StudyRunner, trainer: CurveTrainer, tuner: dict[str, Any]
-) -> None:
+def test_killed_study_ends_the_same(runner: StudyRunner, trainer: CurveTrainer, tuner: dict[str, Any]) -> None:
+    """Cut after any record or within one, a study that prunes or promotes ends with the same records."""
     system, budget = tuned(tuner), {"trials": 30}
     card, outcomes, log, ends = runner(system, budget=budget), runner.outcomes(), runner.log(), runner.ends()
     pruned = {record["status"] for record in outcomes} >= {"pruned"}
@@ -141,6 +143,7 @@ def test_a_study_killed_anywhere_ends_the_same(
 
 
 def test_pruned_trials_are_recorded_with_their_reason(runner: StudyRunner, trainer: CurveTrainer) -> None:
+    """A pruned trial has its pruner as the reason, the epochs of its rung, and no score."""
     tuner = {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}}
     runner(tuned(tuner), budget={"trials": 40})
     pruned = [trial for trial in runner.trials() if trial.status == "pruned"]
@@ -148,7 +151,7 @@ def test_pruned_trials_are_recorded_with_their_reason(runner: StudyRunner, train
     assert {trial.epochs for trial in pruned} == {1, 3} and all(trial.score is None for trial in pruned)
 
 
-def test_a_real_hyperband_study_killed_anywhere_ends_the_same(runner: StudyRunner) -> None:
+def test_killed_hyperband_study_ends_the_same(runner: StudyRunner) -> None:
     """The real thing, small: rounds of 1, 2 and 4 epochs in PyTorch, with the states of promoted trials or without."""
     runner.files["space"].write_text(
         "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 2, high: 9, repeat: layers}\n"

@@ -1,4 +1,4 @@
-"""A study: complete records, the same end however it was interrupted, and no halt on a bad set."""
+"""Studies: complete records, the same records after any interruption, and no halt on a bad set."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,8 @@ def runner(data: Prepared, tmp_path: Path) -> StudyRunner:
     return StudyRunner(data, tmp_path / "study")
 
 
-def test_a_list_of_candidates_is_a_study(runner: StudyRunner) -> None:
+def test_run_study_chooses_the_best_candidate(runner: StudyRunner) -> None:
+    """A list of candidates is a study: every one is recorded, and the best on dev is frozen."""
     card = runner()
     records = runner.outcomes()
     assert [record["hyperparameters"] for record in records] == [{"neighbours": k} for k in KNN.n_neighbors]
@@ -48,7 +49,8 @@ def test_a_list_of_candidates_is_a_study(runner: StudyRunner) -> None:
     assert any("goes on" in line for line in runner.said) is False
 
 
-def test_a_finished_study_runs_nothing_again(runner: StudyRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_study_runs_no_finished_trial_again(runner: StudyRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished study trains nothing when it is run again."""
     first = runner()
     log = runner.log()
     monkeypatch.setattr(search.Search, "_train_and_record", None)
@@ -57,7 +59,8 @@ def test_a_finished_study_runs_nothing_again(runner: StudyRunner, monkeypatch: p
     assert again == first
 
 
-def test_a_study_killed_anywhere_ends_the_same(runner: StudyRunner) -> None:
+def test_killed_study_ends_the_same(runner: StudyRunner) -> None:
+    """Cut after any record or within one, a study ends with the same records and the same model."""
     card, outcomes, log = runner(), runner.outcomes(), runner.log()
     ends = [place + 1 for place, byte in enumerate(log) if byte == ord("\n")]
     for cut in [0, *ends, 1, ends[0] - 1, ends[0] + 1, ends[1] + 200, ends[-1] - 1]:
@@ -72,7 +75,8 @@ def test_a_study_killed_anywhere_ends_the_same(runner: StudyRunner) -> None:
             assert any("unfinished last record was set aside" in line for line in runner.said)
 
 
-def test_a_raised_budget_goes_on_and_a_lowered_one_uses_the_first(runner: StudyRunner, monkeypatch: Any) -> None:
+def test_run_study_follows_a_changed_budget(runner: StudyRunner, monkeypatch: Any) -> None:
+    """A raised budget goes on from the records; a lowered one uses the first of them and loses none."""
     system = cheap_tuner(monkeypatch)
     runner(system, budget={"trials": 3})
     first = runner.log()
@@ -139,7 +143,8 @@ def space(runner: StudyRunner, tmp_path: Path) -> Path:
     return path
 
 
-def test_another_setting_begins_anew_and_moves_the_old_aside(runner: StudyRunner) -> None:
+def test_other_settings_move_the_old_records_away(runner: StudyRunner) -> None:
+    """Other settings start a new study; the old records are moved to a folder of their own."""
     runner()
     old = runner.log()
     runner(Knn(kind="knn", n_neighbors=[1, 3]))
@@ -149,7 +154,8 @@ def test_another_setting_begins_anew_and_moves_the_old_aside(runner: StudyRunner
     assert any(str(aside) in line and "changed" in line for line in runner.said)
 
 
-def test_the_earlier_setting_finds_its_records_again(runner: StudyRunner) -> None:
+def test_earlier_settings_get_their_records_back(runner: StudyRunner) -> None:
+    """Records that were moved away are used again with the settings that made them."""
     first = runner()
     old = runner.log()
     runner(Knn(kind="knn", n_neighbors=[1, 3]))
@@ -161,9 +167,8 @@ def test_the_earlier_setting_finds_its_records_again(runner: StudyRunner) -> Non
     assert (runner.folder.with_name("study.superseded-2") / "trials.jsonl").exists()
 
 
-def test_code_data_files_and_scoring_are_part_of_what_a_study_is(
-    runner: StudyRunner, space: Path, tmp_path: Path
-) -> None:
+def test_protocol_has_code_data_files_and_score_epoch(runner: StudyRunner, space: Path, tmp_path: Path) -> None:
+    """Other code, data, files or scoring rules start a new study; comments and what is kept do not."""
     runner()
     runner(code="other code")
     runner(code="other code", score_epoch="best")
@@ -177,14 +182,16 @@ def test_code_data_files_and_scoring_are_part_of_what_a_study_is(
     assert len(list(runner.folder.parent.glob("study.superseded-*"))) == 4
 
 
-def test_trials_without_a_protocol_are_never_taken(runner: StudyRunner) -> None:
+def test_run_study_refuses_trials_without_a_protocol(runner: StudyRunner) -> None:
+    """Trials in a folder without a protocol are never used."""
     runner()
     (runner.folder / "protocol.json").unlink()
     with pytest.raises(UserError, match=r"holds trials but no protocol\.json"):
         runner()
 
 
-def test_records_of_another_tuner_are_refused(runner: StudyRunner) -> None:
+def test_run_study_refuses_records_of_another_tuner(runner: StudyRunner) -> None:
+    """Recorded sets that the tuner does not propose are refused."""
     runner()
     text = runner.log().decode().replace('"neighbours":3', '"neighbours":4')
     (runner.folder / "trials.jsonl").write_text(text, encoding="utf-8")
@@ -192,7 +199,8 @@ def test_records_of_another_tuner_are_refused(runner: StudyRunner) -> None:
         runner()
 
 
-def test_a_score_changed_by_hand_is_found(runner: StudyRunner) -> None:
+def test_run_study_refuses_a_changed_score(runner: StudyRunner) -> None:
+    """A score that was changed by hand is found when the model is rebuilt."""
     card = runner()
     lines = [json.loads(line) for line in runner.log().decode().splitlines()]
     lines[(int(str(card.trial)) + 1) % 4]["score"] = 0.0
@@ -201,7 +209,8 @@ def test_a_score_changed_by_hand_is_found(runner: StudyRunner) -> None:
         runner()
 
 
-def test_an_invalid_set_is_recorded_and_the_search_goes_on(runner: StudyRunner, monkeypatch: Any) -> None:
+def test_invalid_sets_are_recorded(runner: StudyRunner, monkeypatch: Any) -> None:
+    """An invalid set is recorded with its reason, and the search goes on."""
     card = runner(cheap_tuner(monkeypatch), budget={"trials": 30})
     records = runner.outcomes()
     wrong = [record for record in records if record["status"] == "invalid"]
@@ -223,9 +232,10 @@ def test_an_invalid_set_is_recorded_and_the_search_goes_on(runner: StudyRunner, 
         (ZeroDivisionError(), "failed", "ZeroDivisionError"),
     ],
 )
-def test_whatever_goes_wrong_with_a_set_becomes_its_record(
+def test_errors_of_a_set_are_recorded(
     runner: StudyRunner, monkeypatch: Any, error: Exception, status: str, reason: str
 ) -> None:
+    """Any error of one set becomes the reason in its record, and a killed study ends the same."""
     card = runner(
         cheap_tuner(monkeypatch, lambda values: error if values["layers"] == 2 else None), budget={"trials": 12}
     )
@@ -241,9 +251,8 @@ def test_whatever_goes_wrong_with_a_set_becomes_its_record(
     assert runner.outcomes() == outcomes
 
 
-def test_a_setting_that_training_refuses_is_invalid_with_a_plain_reason(
-    runner: StudyRunner, space: Path, monkeypatch: Any
-) -> None:
+def test_refused_training_settings_are_invalid(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
+    """A set whose training settings are refused is invalid, with a plain reason."""
     space.write_text(
         "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 4, high: 9}\n"
         "batch_size: {type: int, low: 0, high: 1}\n"
@@ -254,7 +263,8 @@ def test_a_setting_that_training_refuses_is_invalid_with_a_plain_reason(
     assert any(reason.startswith("batch_size: ") and "(got 0)" in reason for reason in reasons)
 
 
-def test_memory_and_disk_end_a_study_instead(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
+def test_memory_and_disk_errors_end_a_study(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
+    """Without memory or disk space the study ends; no record is written."""
     space.write_text(space.read_text().replace("low: 0", "low: 1"))
     for error in (MemoryError(), UserError("disk full")):
         with pytest.raises(type(error)):
@@ -262,7 +272,8 @@ def test_memory_and_disk_end_a_study_instead(runner: StudyRunner, space: Path, m
     assert runner.outcomes() == []
 
 
-def test_nothing_but_invalid_sets_ends_in_a_message(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
+def test_study_of_invalid_sets_ends_with_a_message(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
+    """A study without a completed trial ends with one message and no card."""
     space.write_text("layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: -9, high: 0}\n")
     with pytest.raises(UserError, match=r"none of its 4 trials completed \(invalid: layer 1 \(dense\): .* units\)"):
         runner(cheap_tuner(monkeypatch), budget={"trials": 4})
@@ -270,14 +281,16 @@ def test_nothing_but_invalid_sets_ends_in_a_message(runner: StudyRunner, space: 
     assert not (runner.folder / "card.json").exists()
 
 
-def test_a_tiny_space_is_exhausted_before_its_budget(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
+def test_card_says_that_the_space_is_exhausted(runner: StudyRunner, space: Path, monkeypatch: Any) -> None:
+    """A space with fewer sets than the budget is exhausted, and the card says so."""
     space.write_text("layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: 4, high: 5}\n")
     card = runner(cheap_tuner(monkeypatch), budget={"trials": 50})
     assert card.exhausted and card.spent.trials == len(runner.outcomes()) <= 2
     assert card.budget == Budget(trials=50)
 
 
-def test_only_the_weights_of_the_best_are_kept(runner: StudyRunner, monkeypatch: Any) -> None:
+def test_run_study_keeps_the_weights_of_the_best(runner: StudyRunner, monkeypatch: Any) -> None:
+    """The weights of the best trials are kept, and those of the frozen model are restored if they are lost."""
     system = cheap_tuner(monkeypatch)
     card = runner(system, budget={"trials": 8}, keep_best=3)
     names = sorted(path.name for path in (runner.folder / "weights").iterdir())
@@ -291,7 +304,8 @@ def test_only_the_weights_of_the_best_are_kept(runner: StudyRunner, monkeypatch:
     assert (runner.folder / str(card.weights)).exists()
 
 
-def test_keeping_fewer_removes_the_rest_and_a_kill_leaves_no_orphan(runner: StudyRunner, monkeypatch: Any) -> None:
+def test_run_study_removes_weights_beyond_keep_best(runner: StudyRunner, monkeypatch: Any) -> None:
+    """Keeping fewer weights removes the others, and files that a kill left."""
     system = cheap_tuner(monkeypatch)
     card = runner(system, budget={"trials": 8}, keep_best=3)
     (runner.folder / "weights" / "00099.safetensors").touch()
@@ -299,7 +313,8 @@ def test_keeping_fewer_removes_the_rest_and_a_kill_leaves_no_orphan(runner: Stud
     assert [path.name for path in (runner.folder / "weights").iterdir()] == [f"{card.trial:05d}.safetensors"]
 
 
-def test_seeds_follow_content_not_the_order(runner: StudyRunner) -> None:
+def test_seeds_do_not_depend_on_the_order(runner: StudyRunner) -> None:
+    """The seed of a trial follows from its hyperparameters, not from its number."""
     runner()
     seeds = {str(record["hyperparameters"]): record["seeds"] for record in runner.outcomes()}
     other = StudyRunner(runner.data, runner.folder.with_name("other"))
@@ -308,7 +323,8 @@ def test_seeds_follow_content_not_the_order(runner: StudyRunner) -> None:
         assert record["seeds"] == seeds[str(record["hyperparameters"])]
 
 
-def test_an_estimate_sees_train_and_dev_each_by_itself(runner: StudyRunner) -> None:
+def test_estimate_uses_each_split_alone(runner: StudyRunner) -> None:
+    """An estimate has values for train and dev, each from its own samples, and no trials."""
     loop = ClosedLoop(n_neighbors=3, n_estimators=5)
     card = runner(Bayes(kind="bayes", train=loop, dev=loop, eval=loop))
     assert set(card.estimates) == {"train", "dev"}
@@ -317,7 +333,8 @@ def test_an_estimate_sees_train_and_dev_each_by_itself(runner: StudyRunner) -> N
     assert runner(Bayes(kind="bayes", train=loop, dev=loop, eval=loop)).frozen_sha256() == card.frozen_sha256()
 
 
-def test_a_forest_is_a_study_too(runner: StudyRunner) -> None:
+def test_random_forest_study_resumes(runner: StudyRunner) -> None:
+    """A study of random forests goes on after a kill to the same model."""
     system = RandomForest(kind="random_forest", n_estimators=[5], max_depth=[2, 0])
     card = runner(system)
     assert card.spent.trials == 2
@@ -325,7 +342,7 @@ def test_a_forest_is_a_study_too(runner: StudyRunner) -> None:
     assert runner(system).frozen_sha256() == card.frozen_sha256()
 
 
-def test_a_keras_study_resumes_to_the_same_model(data: Prepared, tmp_path: Path, space: Path) -> None:
+def test_keras_study_resumes_to_the_same_model(data: Prepared, tmp_path: Path, space: Path) -> None:
     """The real thing, small: three trials of two epochs."""
     one = StudyRunner(data, tmp_path / "one")
     one.files = {"space": space}
@@ -336,7 +353,8 @@ def test_a_keras_study_resumes_to_the_same_model(data: Prepared, tmp_path: Path,
     assert one.outcomes() == outcomes
 
 
-def test_a_manual_study_rebuilds_to_the_same_model(data: Prepared, tmp_path: Path) -> None:
+def test_manual_study_rebuilds_to_the_same_model(data: Prepared, tmp_path: Path) -> None:
+    """A manual model is one trial, and running the study again gives the same card."""
     path = tmp_path / "model.yaml"
     path.write_text("layers: [{kind: dense, units: 4, activation: relu}]\ntraining: {epochs: 2, batch_size: 20}\n")
     one = StudyRunner(data, tmp_path / "one")
@@ -346,7 +364,8 @@ def test_a_manual_study_rebuilds_to_the_same_model(data: Prepared, tmp_path: Pat
     assert one(Manual(kind="manual", model=str(path))) == card
 
 
-def test_a_card_changed_by_hand_is_refused(runner: StudyRunner) -> None:
+def test_read_card_refuses_a_changed_card(runner: StudyRunner) -> None:
+    """A card that was changed by hand is refused."""
     runner()
     path = runner.folder / "card.json"
     good = json.loads(path.read_text(encoding="utf-8"))
@@ -362,7 +381,8 @@ def test_a_card_changed_by_hand_is_refused(runner: StudyRunner) -> None:
         read_card(path)
 
 
-def test_a_frozen_model_is_told_by_what_it_predicts_with(runner: StudyRunner) -> None:
+def test_frozen_sha256_follows_from_the_predictions(runner: StudyRunner) -> None:
+    """The identity of a frozen model depends on what it predicts with and on nothing else."""
     card = runner()
     frozen = card.frozen_sha256()
     identity = {
@@ -385,7 +405,8 @@ def test_a_frozen_model_is_told_by_what_it_predicts_with(runner: StudyRunner) ->
         assert card.model_copy(update={name: value}).frozen_sha256() == frozen, name
 
 
-def test_the_sealed_half_is_not_needed(tmp_path: Path) -> None:
+def test_run_study_needs_no_sealed_data(tmp_path: Path) -> None:
+    """A study runs without the sealed folder."""
     places = prepare_toy(tmp_path)
     places.seal.parent.rename(tmp_path / "elsewhere")
     runner = StudyRunner(places.open(), tmp_path / "study")

@@ -1,4 +1,4 @@
-"""The loop of every search: promotion, pruning, folds and budgets, and the same end wherever it was cut."""
+"""The search loop: promotion, pruning, folds and budgets, and the same records wherever it was interrupted."""
 
 import json
 from collections.abc import Callable
@@ -32,40 +32,36 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepared(tmp_path_factory.mktemp("toy"))
 
 
-def task(values: Hyperparameters) -> TrainingTask:
+def build_task(values: Hyperparameters) -> TrainingTask:
     training = Training(epochs=int(values.get("epochs", 4)), batch_size=20, learning_rate=0.02)
     seed = derive("trial", values)
     return TrainingTask(mlp.build_architecture(values, (2,), 2), training, values, seed, 2)
 
 
-class Halving(Tuner):
+class HalvingTuner(Tuner):
     """Three sets for one epoch; the best of them until epoch 2; and that again until epoch 4."""
 
     def __init__(self) -> None:
-        self.objective_value: list[Trial] = []
-        self.heard: list[tuple[int, float]] = []
+        self.told: list[Trial] = []
+        self.reported: list[tuple[int, float]] = []
 
     def ask(self) -> Proposal | None:
-        number = len(self.objective_value)
+        number = len(self.told)
         if number < 3:
             return Proposal({"layers": 1, "units": 3 + number, "dropout_rate": 0.2}, epochs=1)
-        parent = (
-            min(self.objective_value[:3], key=lambda trial: trial.objective_value())
-            if number == 3
-            else self.objective_value[-1]
-        )
+        parent = min(self.told[:3], key=lambda trial: trial.objective_value()) if number == 3 else self.told[-1]
         values: Any = parent.hyperparameters
         return Proposal(values, parent=parent.number, epochs=2 * (number - 2)) if number < 5 else None
 
     def report(self, epoch: int, dev_error: float) -> str | None:
-        self.heard.append((epoch, dev_error))
+        self.reported.append((epoch, dev_error))
         return None
 
     def tell(self, trial: Trial) -> None:
-        self.objective_value.append(trial)
+        self.told.append(trial)
 
 
-def searched(
+def run_search(
     data: Prepared,
     folder: Path,
     tuner: Tuner,
@@ -73,7 +69,7 @@ def searched(
     keep_best: int = 1,
     callbacks: SearchCallbacks | None = None,
 ) -> Search:
-    setup = SearchSetup(tuner, PyTorchTrainer(), task, budget or Budget(trials=99), resumes_trials=True)
+    setup = SearchSetup(tuner, PyTorchTrainer(), build_task, budget or Budget(trials=99), resumes_trials=True)
     log, weights = TrialLog(folder / "trials.jsonl"), WeightStore(folder, keep_best)
     context = StudyContext(study=study(KNN), data=data, folder=folder)
     search = Search(context, setup, log, weights, callbacks)
@@ -85,28 +81,29 @@ def outcomes(search: Search) -> list[dict[str, object]]:
     return [trial.reproducible_fields() for trial in search.trials]
 
 
-def test_a_promoted_trial_goes_on_where_its_parent_stopped(data: Prepared, tmp_path: Path) -> None:
-    tuner = Halving()
-    trials = searched(data, tmp_path, tuner).trials
+def test_search_resumes_promoted_trials(data: Prepared, tmp_path: Path) -> None:
+    """A promoted trial starts at its parent's last epoch, and together they are one whole training."""
+    tuner = HalvingTuner()
+    trials = run_search(data, tmp_path, tuner).trials
     assert [(trial.parent, trial.trained_before, trial.epochs) for trial in trials[:3]] == [(None, 0, 1)] * 3
     assert [(trial.trained_before, trial.epochs) for trial in trials[3:]] == [(1, 1), (2, 2)]
     assert (trials[4].parent, trials[4].scored_epoch) == (3, 4)
-    assert [epoch for epoch, _ in tuner.heard] == [1, 1, 1, 2, 3, 4]
-    whole = PyTorchTrainer().train(task(trials[4].hyperparameters), data.train, data.dev, session())  # type: ignore[arg-type]
+    assert [epoch for epoch, _ in tuner.reported] == [1, 1, 1, 2, 3, 4]
+    whole = PyTorchTrainer().train(build_task(trials[4].hyperparameters), data.train, data.dev, create_options())
     parent = trials[int(str(trials[3].parent))]
     assert whole.curve == [*parent.curve, *trials[3].curve, *trials[4].curve]
 
 
-def session() -> Any:
+def create_options() -> Any:
     from blindtune.training.base import TrainingOptions
 
     return TrainingOptions("last")
 
 
 @pytest.mark.parametrize("states", ["kept", "lost"])
-def test_a_search_cut_anywhere_ends_the_same(data: Prepared, tmp_path: Path, states: str) -> None:
+def test_search_cut_anywhere_ends_the_same(data: Prepared, tmp_path: Path, states: str) -> None:
     """A lost state costs the training of its trial once more, nothing else."""
-    whole = searched(data, tmp_path / "whole", Halving())
+    whole = run_search(data, tmp_path / "whole", HalvingTuner())
     lines = (tmp_path / "whole" / "trials.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     for cut in range(len(lines)):
         folder = tmp_path / f"{states}-{cut}"
@@ -114,11 +111,12 @@ def test_a_search_cut_anywhere_ends_the_same(data: Prepared, tmp_path: Path, sta
         (folder / "trials.jsonl").write_text("".join(lines[:cut]), encoding="utf-8")
         if states == "kept":
             (folder / "states").symlink_to(tmp_path / "whole" / "states")
-        assert outcomes(searched(data, folder, Halving())) == outcomes(whole)
+        assert outcomes(run_search(data, folder, HalvingTuner())) == outcomes(whole)
 
 
-def test_a_promoted_trial_is_trained_again_after_its_ancestors(data: Prepared, tmp_path: Path) -> None:
-    search = searched(data, tmp_path, Halving())
+def test_train_again_repeats_the_ancestors_first(data: Prepared, tmp_path: Path) -> None:
+    """Without states, a promoted trial is trained again after its ancestors; other weights are refused."""
+    search = run_search(data, tmp_path, HalvingTuner())
     WeightStore(tmp_path, 1).remove_states()
     assert not (tmp_path / "states").exists()
     last = search.trials[4]
@@ -128,27 +126,29 @@ def test_a_promoted_trial_is_trained_again_after_its_ancestors(data: Prepared, t
         search.retrainer.train_again(wrong)
 
 
-def test_a_budget_in_epochs_is_never_overdrawn(data: Prepared, tmp_path: Path) -> None:
+def test_search_charges_promotions_their_own_epochs(data: Prepared, tmp_path: Path) -> None:
+    """A budget in epochs is never overdrawn, and a promotion costs only the epochs that it adds."""
     for limit, trials in ((3, 3), (4, 4), (5, 4), (6, 5)):
-        search = searched(data, tmp_path / str(limit), Halving(), Budget(epochs=limit))
+        search = run_search(data, tmp_path / str(limit), HalvingTuner(), Budget(epochs=limit))
         assert len(search.trials) == trials, "promotion costs only what it adds"
         assert sum(trial.epochs for trial in search.trials) <= limit
 
 
-def test_a_budget_in_seconds_ends_the_search_and_counts_earlier_sessions(data: Prepared, tmp_path: Path) -> None:
+def test_search_counts_seconds_of_earlier_sessions(data: Prepared, tmp_path: Path) -> None:
+    """A budget in seconds ends the search after the running trial, and counts earlier sessions."""
     sets: Any = [{"layers": 1, "units": units} for units in range(2, 40)]
-    first = searched(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6))
+    first = run_search(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6))
     assert len(first.trials) == 1, "the trial that is under way is finished"
-    assert len(searched(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6)).trials) == 1
+    assert len(run_search(data, tmp_path, FixedListTuner(sets), Budget(seconds=1e-6)).trials) == 1
 
 
-class Prunes(FixedListTuner):
+class PruningTuner(FixedListTuner):
     """Stops every set of more than three units at its second epoch."""
 
     def __init__(self) -> None:
         super().__init__([{"layers": 1, "units": units} for units in (3, 4, 5)])
         self.units = 0
-        self.heard: list[tuple[int, int]] = []
+        self.reported: list[tuple[int, int]] = []
 
     def ask(self) -> Proposal | None:
         proposal = super().ask()
@@ -156,12 +156,13 @@ class Prunes(FixedListTuner):
         return proposal
 
     def report(self, epoch: int, dev_error: float) -> str | None:
-        self.heard.append((self.units, epoch))
+        self.reported.append((self.units, epoch))
         return "too wide" if self.units > 3 and epoch == 2 else None
 
 
-def test_a_pruned_trial_has_no_score_and_its_epochs_count(data: Prepared, tmp_path: Path) -> None:
-    search = searched(data, tmp_path, Prunes(), keep_best=3)
+def test_search_records_pruned_trials(data: Prepared, tmp_path: Path) -> None:
+    """A pruned trial has no score, its epochs count, and a replay reports the same epochs."""
+    search = run_search(data, tmp_path, PruningTuner(), keep_best=3)
     assert [(t.status, t.reason, t.epochs) for t in search.trials] == [
         ("completed", None, 4),
         ("pruned", "too wide", 2),
@@ -170,30 +171,33 @@ def test_a_pruned_trial_has_no_score_and_its_epochs_count(data: Prepared, tmp_pa
     assert [trial.score is None for trial in search.trials] == [False, True, True]
     assert find_best(search.trials) == search.trials[0]
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["00000.safetensors"]
-    again = Prunes()
-    searched(data, tmp_path, again)
-    assert again.heard == [(3, 1), (3, 2), (3, 3), (3, 4), (4, 1), (4, 2), (5, 1), (5, 2)], "told again, as it was"
+    again = PruningTuner()
+    run_search(data, tmp_path, again)
+    assert again.reported == [(3, 1), (3, 2), (3, 3), (3, 4), (4, 1), (4, 2), (5, 1), (5, 2)], (
+        "reported again, as it was"
+    )
 
 
-class Folds(Tuner):
+class FoldTuner(Tuner):
     """Two folds of one set, then the set on the whole of train."""
 
     def __init__(self, samples: int) -> None:
-        self.asked = 0
+        self.n_asked = 0
         self.samples = samples
 
     def ask(self) -> Proposal | None:
-        self.asked += 1
+        self.n_asked += 1
         places = np.arange(self.samples)
         values: Hyperparameters = {"layers": 1, "units": 4, "epochs": 2}
-        if self.asked <= 2:
-            odd = places % 2 == self.asked - 1
-            return Proposal(values, fold=Fold(self.asked - 1, places[odd], places[~odd]))
-        return Proposal(values) if self.asked == 3 else None
+        if self.n_asked <= 2:
+            odd = places % 2 == self.n_asked - 1
+            return Proposal(values, fold=Fold(self.n_asked - 1, places[odd], places[~odd]))
+        return Proposal(values) if self.n_asked == 3 else None
 
 
-def test_a_fold_is_scored_within_train_and_never_chosen(data: Prepared, tmp_path: Path) -> None:
-    search = searched(data, tmp_path, Folds(len(data.train.y)), keep_best=9)
+def test_search_scores_folds_within_train(data: Prepared, tmp_path: Path) -> None:
+    """A trial on a fold is scored within train, is never chosen, and its weights are not kept."""
+    search = run_search(data, tmp_path, FoldTuner(len(data.train.y)), keep_best=9)
     trials = search.trials
     assert [trial.fold for trial in trials] == [0, 1, None]
     half = len(data.train.y) // 2
@@ -206,16 +210,17 @@ def test_a_fold_is_scored_within_train_and_never_chosen(data: Prepared, tmp_path
     content = json.loads(lines[1]) | {"fold": 0}
     (tmp_path / "trials.jsonl").write_text(f"{lines[0]}\n{json.dumps(content)}\n", encoding="utf-8")
     with pytest.raises(UserError, match="trial 1 was recorded with other hyperparameters"):
-        searched(data, tmp_path, Folds(len(data.train.y)))
+        run_search(data, tmp_path, FoldTuner(len(data.train.y)))
 
 
-def test_a_listener_hears_every_epoch_and_every_trial(data: Prepared, tmp_path: Path) -> None:
+def test_search_calls_back_after_epochs_and_trials(data: Prepared, tmp_path: Path) -> None:
+    """The callbacks are called after every epoch and every trial, in order."""
     epochs: list[tuple[int, int]] = []
     trials: list[int] = []
 
     def epoch(trial: int, number: int, measures: EpochMetrics) -> None:
         epochs.append((trial, number))
 
-    hears: Callable[[list[Trial]], None] = lambda found: trials.append(len(found))  # noqa: E731
-    searched(data, tmp_path, Halving(), callbacks=SearchCallbacks(epoch, hears))
+    note_count: Callable[[list[Trial]], None] = lambda found: trials.append(len(found))  # noqa: E731
+    run_search(data, tmp_path, HalvingTuner(), callbacks=SearchCallbacks(epoch, note_count))
     assert epochs == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 3), (4, 4)] and trials == [1, 2, 3, 4, 5]
