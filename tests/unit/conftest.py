@@ -19,6 +19,7 @@ SLOW = [
         "study/test_batches.py",
         "study/test_pruning_and_promotion.py",
         "study/test_run.py",
+        "test_stages.py",
         "training/keras",
         "training/pool",
         "training/test_cuda.py",
@@ -43,7 +44,7 @@ def is_slow(path: Path) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark slow tests; called once all tests are collected."""
     for item in items:
-        if is_slow(item.path):
+        if is_slow(item.path) or "frameworks" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
 
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 #: Collects the tests and prints whether TensorFlow was imported.
 COLLECT = """\
@@ -33,6 +35,7 @@ def test_slow_names_files_that_exist() -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 def test_fast_selection_imports_no_heavy_framework() -> None:
     """Collecting the fast tests of trainers and tuners finds some and does not import TensorFlow."""
     lines = collect("training", "tuners", "core/test_seeds.py")

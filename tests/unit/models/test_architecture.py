@@ -176,6 +176,7 @@ def test_set_weights_refuses_other_shapes() -> None:
         keras.set_weights(keras.build(small), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "layers"),
     [

@@ -61,6 +61,7 @@ def test_tuner_config_type_takes_every_entry() -> None:
     assert set(schema["discriminator"]["mapping"]) == set(TUNERS.names())
 
 
+@pytest.mark.slow
 def test_plugin_tuner_runs_and_is_digested(tmp_path: Path) -> None:
     """A tuner of another package is valid in a config and its schema, runs, and counts in the digest of its study."""
     package = tuner_plugin.install(tmp_path / "plugin")
