@@ -194,7 +194,7 @@ def test_compare_changed_cell(tmp_path: Path) -> None:
     ],
 )
 def test_compare_changed_config_and_prose(tmp_path: Path, name: str, old: str, new: str, line: str) -> None:
-    """Numbers of sentences and values of config keys are compared, whatever the words around them."""
+    """Numbers of sentences and values of config keys are compared, independent of the words around them."""
     after = new_records()
     after[f"report/tables/{name}"] = after[f"report/tables/{name}"].replace(old, new)
     status, lines = compare(write_records(tmp_path / "a", old_records()), write_records(tmp_path / "b", after))
