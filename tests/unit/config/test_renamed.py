@@ -12,29 +12,29 @@ from blindtune.core.renamed import KEYS, VALUES
 from support.builders import config, merged
 
 
-def _models(kind: Any, found: set[type[BaseModel]]) -> set[type[BaseModel]]:
+def _collect_models(kind: Any, found: set[type[BaseModel]]) -> set[type[BaseModel]]:
     """Collect every model that a type mentions, at any depth."""
     if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:
         found.add(kind)
         for field in kind.model_fields.values():
-            _models(field.annotation, found)
+            _collect_models(field.annotation, found)
             for part in field.metadata:
-                _models(part, found)
+                _collect_models(part, found)
     for part in get_args(kind):
-        _models(part, found)
+        _collect_models(part, found)
     return found
 
 
-def _literals(kind: Any) -> set[Any]:
+def _collect_literals(kind: Any) -> set[Any]:
     """Collect the literal values that a type allows."""
     if get_origin(kind) is Literal:
         return set(get_args(kind))
     if get_origin(kind) in (Union, types.UnionType, Annotated, list):
-        return {value for part in get_args(kind) for value in _literals(part)}
+        return {value for part in get_args(kind) for value in _collect_literals(part)}
     return set()
 
 
-MODELS = _models(Config, set())
+MODELS = _collect_models(Config, set())
 
 
 @pytest.mark.parametrize(("old", "new"), KEYS.items(), ids=KEYS)
@@ -54,7 +54,7 @@ def test_renamed_value_leads_to_a_value_that_exists(place: tuple[str, str], new:
         for model in MODELS
         for name, field in model.model_fields.items()
         if name == key
-        for value in _literals(field.annotation)
+        for value in _collect_literals(field.annotation)
     }
     assert new in allowed and old not in allowed
 

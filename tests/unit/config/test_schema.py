@@ -1,4 +1,4 @@
-"""The config: what fits, what is refused and how, and that its files never drift from its model."""
+"""The config: what is valid, what is refused with which message, and that its files match its model."""
 
 import json
 import subprocess
@@ -25,30 +25,35 @@ HEAVY = ("torch", "tensorflow", "jax", "keras", "keras_tuner", "sklearn", "scipy
 
 @pytest.fixture
 def folder(tmp_path: Path) -> str:
+    """Return a folder with the CSV files of a toy dataset."""
     write_csv_folder(tmp_path / "csv")
     return str(tmp_path / "csv")
 
 
-def refusal(content: dict[str, Any]) -> str:
+def catch_message(content: dict[str, Any]) -> str:
+    """Return the message with which a config is refused."""
     with pytest.raises(UserError) as caught:
         read(content, "my.yaml")
     return str(caught.value)
 
 
-def test_the_default_config_is_what_the_model_says() -> None:
+def test_default_config_matches_the_model() -> None:
+    """config.yaml is what `generate` writes, and has every default of the model."""
     assert (ROOT / "config.yaml").read_text(encoding="utf-8") == document.default_config(), (
         "python -m blindtune.config.generate"
     )
     assert yaml.safe_load(document.default_config()) == read(DEFAULT, "default").model_dump(mode="json")
 
 
-def test_the_schema_is_what_the_model_says() -> None:
+def test_schema_file_matches_the_model() -> None:
+    """The JSON schema file is what `generate` writes."""
     path = ROOT / "workflow" / "schemas" / "config.schema.json"
     assert path.read_text(encoding="utf-8") == document.schema(), "python -m blindtune.config.generate"
     assert json.loads(document.schema())["$schema"].startswith("https://json-schema.org/")
 
 
-def test_every_key_of_the_default_config_is_explained() -> None:
+def test_default_config_explains_every_key() -> None:
+    """Every key of config.yaml has a comment where it first appears."""
     lines = document.default_config().splitlines()
     unexplained = []
     for number, line in enumerate(lines):
@@ -59,22 +64,25 @@ def test_every_key_of_the_default_config_is_explained() -> None:
         is_name = key in DEFAULT["datasets"] or key in DEFAULT["systems"]
         if line.strip() and not line.strip().startswith("#") and not is_name and first == number:
             unexplained += [] if lines[number - 1].strip().startswith("#") else [key]
-    # Tags, which say of which kind the rest is, explain themselves; the last two are names that a config chooses.
+    # Tags, which select the kind of the other keys, need no comment; the last two are names that a config chooses.
     assert set(unexplained) <= {"source", "kind", "library", "dcis", "indc"}
 
 
-def test_the_written_files_read_back(tmp_path: Path) -> None:
+def test_write_can_be_read_back(tmp_path: Path) -> None:
+    """The written config reads back as the default config."""
     document.write(tmp_path)
     content = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
     assert read(content, "config.yaml") == read(DEFAULT, "default")
 
 
-def test_there_are_overlays() -> None:
+def test_overlays_exist() -> None:
+    """The project has overlays, so that the test of overlays has cases."""
     assert OVERLAYS
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_every_overlay_reads_over_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_takes_every_overlay(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every overlay fits on top of config.yaml, or only lacks files of the user, and has a name not used there."""
     monkeypatch.chdir(ROOT)
     content = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     for path in OVERLAYS[name]:
@@ -94,14 +102,16 @@ def test_every_overlay_reads_over_the_default(name: str, monkeypatch: pytest.Mon
     assert parsed.name != DEFAULT["name"], "results of two configs in one folder"
 
 
-def test_the_smallest_config_reads(folder: str) -> None:
+def test_read_takes_the_smallest_config(folder: str) -> None:
+    """The smallest config gives one study and the documented defaults."""
     parsed = read(config(folder), "my.yaml")
     assert [study.id for study in parsed.studies()] == ["test/toy/knn/42"]
     assert parsed.studies()[0].budget is None
     assert (parsed.score_epoch, parsed.keep_best, parsed.allow_repeated_decode) == ("last", 1, [])
 
 
-def test_studies_come_in_the_order_of_the_config(folder: str) -> None:
+def test_studies_keep_the_order_of_the_config(folder: str) -> None:
+    """Studies are ordered by system, then by seed, as in the config."""
     content = config(folder, seeds=[2, 1])
     content["systems"]["other"] = {"kind": "knn", "n_neighbors": [3]}
     content["compare"][0]["systems"] = ["other", "knn"]
@@ -121,7 +131,8 @@ TUNER = {
 TOY = {"dataset": "toy", "systems": ["knn"], "budget": {"trials": 2}}
 
 
-def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
+def test_studies_give_the_budget_to_tuners_only(folder: str) -> None:
+    """Only the studies of tuners have the budget of their comparison."""
     content = config(
         folder, systems={"tuned": TUNER}, compare=[TOY | {"systems": ["knn", "tuned"], "budget": {"trials": 9}}]
     )
@@ -172,12 +183,14 @@ def test_only_a_tuner_spends_the_budget_of_trials(folder: str) -> None:
         ({"datasets": {"toy": {"folder": None, "fetch": "set_11"}}}, ["datasets.toy: ", "'set_11'", "did you mean"]),
     ],
 )
-def test_what_does_not_fit_is_refused_by_its_path(folder: str, changes: dict[str, Any], words: list[str]) -> None:
-    message = refusal(config(folder, **changes))
+def test_read_refuses_a_wrong_value_by_its_path(folder: str, changes: dict[str, Any], words: list[str]) -> None:
+    """A value that does not fit is refused in a message with its path."""
+    message = catch_message(config(folder, **changes))
     assert all(word in message for word in ["my.yaml", *words]), message
 
 
-def with_system(folder: str, **settings: Any) -> dict[str, Any]:
+def make_system_config(folder: str, **settings: Any) -> dict[str, Any]:
+    """Return a config that compares one system with these settings."""
     return config(folder, systems={"it": settings}, compare=[TOY | {"systems": ["it"]}])
 
 
@@ -188,34 +201,37 @@ def with_system(folder: str, **settings: Any) -> dict[str, Any]:
         (TUNER | {"space": "convnet", "family": "convnet"}, ["fused", "the family mlp alone, not convnet"]),
     ],
 )
-def test_what_the_fused_trainer_does_not_train_is_refused(
-    folder: str, settings: dict[str, Any], words: list[str]
-) -> None:
-    message = refusal(with_system(folder, **settings, trainer="fused"))
+def test_read_refuses_what_fused_cannot_train(folder: str, settings: dict[str, Any], words: list[str]) -> None:
+    """A model or space that the fused trainer cannot train is refused."""
+    message = catch_message(make_system_config(folder, **settings, trainer="fused"))
     assert all(word in message for word in ["systems.it", "use keras or pytorch", *words]), message
 
 
-def test_what_tuners_share_must_fit_each_of_them(folder: str) -> None:
-    content = with_system(folder, **TUNER, trainer="fused")
+def test_read_checks_overrides_with_each_tuner(folder: str) -> None:
+    """Overrides of a comparison are checked together with each tuner that they apply to."""
+    content = make_system_config(folder, **TUNER, trainer="fused")
     content["compare"][0]["tuner_overrides"] = {"view": {"kind": "crops"}}
-    message = refusal(content)
+    message = catch_message(content)
     assert "systems.it on toy: trainer: fused takes whole arrays and draws no crops" in message
 
 
 @pytest.mark.parametrize("kind", ["model", "space"])
-def test_a_missing_file_of_a_system_is_named(folder: str, tmp_path: Path, kind: str) -> None:
+def test_read_names_a_missing_file_of_a_system(folder: str, tmp_path: Path, kind: str) -> None:
+    """A missing model or space file of a system is named."""
     settings = {"kind": "manual", "model": "mlp"} if kind == "model" else TUNER | {"space": str(tmp_path / "no.yaml")}
-    message = refusal(with_system(folder, **settings))
+    message = catch_message(make_system_config(folder, **settings))
     assert "systems.it" in message and "does not exist" in message
     assert ("mlp.yaml" if kind == "model" else "no.yaml") in message
 
 
-def test_a_missing_file_of_a_dataset_is_named(tmp_path: Path) -> None:
-    message = refusal(config(str(tmp_path / "nowhere")))
+def test_read_names_a_missing_file_of_a_dataset(tmp_path: Path) -> None:
+    """A missing file of a dataset is named."""
+    message = catch_message(config(str(tmp_path / "nowhere")))
     assert "datasets.toy" in message and "nowhere/train.csv" in message and "does not exist" in message
 
 
-def test_what_nothing_compares_is_not_checked_for_files(folder: str) -> None:
+def test_read_ignores_files_of_unused_systems(folder: str) -> None:
+    """Files of a system that no comparison names are not checked."""
     content = config(folder, systems={"spare": {"kind": "manual", "model": "no/such.yaml"}})
     assert read(content, "x").studies()
 
@@ -233,12 +249,11 @@ def test_what_nothing_compares_is_not_checked_for_files(folder: str) -> None:
         ("layers: [", ["not valid YAML"]),
     ],
 )
-def test_a_wrong_search_space_is_refused_while_planning(
-    folder: str, tmp_path: Path, space: str, words: list[str]
-) -> None:
+def test_read_refuses_a_wrong_search_space(folder: str, tmp_path: Path, space: str, words: list[str]) -> None:
+    """A wrong search space is refused while planning, with its path and the key."""
     path = tmp_path / "space.yaml"
     path.write_text(space, encoding="utf-8")
-    message = refusal(with_system(folder, **(TUNER | {"space": str(path)})))
+    message = catch_message(make_system_config(folder, **(TUNER | {"space": str(path)})))
     assert all(word in message for word in [str(path), *words])
 
 
@@ -251,14 +266,16 @@ def test_a_wrong_search_space_is_refused_while_planning(
         ("training: {}", "layers"),
     ],
 )
-def test_a_wrong_manual_model_is_refused_while_planning(folder: str, tmp_path: Path, model: str, word: str) -> None:
+def test_read_refuses_a_wrong_manual_model(folder: str, tmp_path: Path, model: str, word: str) -> None:
+    """A wrong model file is refused while planning, with its path and the key."""
     path = tmp_path / "model.yaml"
     path.write_text(model, encoding="utf-8")
-    message = refusal(with_system(folder, kind="manual", model=str(path)))
+    message = catch_message(make_system_config(folder, kind="manual", model=str(path)))
     assert word in message and str(path) in message
 
 
-def test_reading_is_pure() -> None:
+def test_read_is_pure_and_fast() -> None:
+    """Reading a config twice gives equal results, does not change the content and is fast."""
     before = canonical_json(DEFAULT)
     started = time.perf_counter()
     assert read(DEFAULT, "default") == read(DEFAULT, "default")
@@ -266,7 +283,8 @@ def test_reading_is_pure() -> None:
     assert canonical_json(DEFAULT) == before
 
 
-def test_planning_is_fast_and_imports_no_heavy_library() -> None:
+def test_planning_imports_no_heavy_library() -> None:
+    """Planning all studies takes less than two seconds and imports no heavy library."""
     script = f"""
 import sys, time
 from blindtune import stages
@@ -305,7 +323,8 @@ def test_training_overrides_have_every_key_of_training() -> None:
     assert set(TrainingOverrides.model_fields) == set(Training.model_fields)
 
 
-def test_a_comparison_gives_every_tuner_the_same_space_and_training(folder: str) -> None:
+def test_settings_share_overrides_among_tuners(folder: str) -> None:
+    """The overrides of a comparison give all its tuners the same space and training, and change nothing else."""
     other = TUNER | {"trainer": "pytorch", "training": {"epochs": 3, "batch_size": 9}}
     shared = {"space": "mlp_dropout", "training": {"epochs": 7}}
     compared = TOY | {"systems": ["knn", "one", "two"], "tuner_overrides": shared}

@@ -1,4 +1,4 @@
-"""Messages about what a user wrote: which key, where, and what was meant."""
+"""Messages about wrong content: the key, its path and a suggestion."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,7 +65,8 @@ CIRCLE = {"kind": "circle", "radius": 1.0}
         ({"named": {"A1": CIRCLE}}, "named.A1"),
     ],
 )
-def test_a_message_names_the_path_and_what_was_meant(change: dict[str, Any], message: str) -> None:
+def test_parse_names_the_path_and_a_suggestion(change: dict[str, Any], message: str) -> None:
+    """A message names the path of the mistake and suggests a fix."""
     with pytest.raises(UserError) as caught:
         parse(Picture, {"title": "x"} | change, "my.yaml")
     assert str(caught.value).startswith("my.yaml does not fit:\n")
@@ -87,7 +88,7 @@ class Cart(Strict):
 
 
 def test_parse_tag_that_is_also_a_key() -> None:
-    """A union's tag that has the name of a key does not lead the path astray."""
+    """A union's tag that has the name of a key does not give a wrong path."""
     wheel = {
         "kind": "wheel",
         "shape": {"kind": "square", "side": 1.0, "sied": 1},
@@ -120,12 +121,14 @@ def test_parse_old_name_is_answered_with_the_new_one(change: dict[str, Any], mes
     assert message in str(caught.value)
 
 
-def test_a_dict_at_the_root_is_followed_too() -> None:
+def test_parse_follows_a_dict_at_the_root() -> None:
+    """The path of a mistake is found in a root model that is a dictionary."""
     with pytest.raises(UserError, match=r"one\.titel: unknown key: did you mean 'title'\?"):
         parse(Album, {"one": {"title": "x", "titel": 1}}, "my.yaml")
 
 
-def test_every_mistake_is_told_at_once_and_once() -> None:
+def test_parse_reports_all_mistakes_once() -> None:
+    """One message reports all mistakes, each in one line."""
     with pytest.raises(UserError) as caught:
         parse(Picture, {"titel": 1, "size": "x"}, "my.yaml")
     lines = str(caught.value).splitlines()[1:]
@@ -133,12 +136,14 @@ def test_every_mistake_is_told_at_once_and_once() -> None:
 
 
 @pytest.mark.parametrize("content", [None, [], "text", 3])
-def test_what_is_no_mapping_is_refused(content: Any) -> None:
+def test_parse_refuses_content_that_is_not_a_mapping(content: Any) -> None:
+    """Content that is not a mapping is refused as a whole."""
     with pytest.raises(UserError, match=r"my\.yaml does not fit:\n  - the whole: "):
         parse(Picture, content, "my.yaml")
 
 
-def test_json_may_give_lists_for_tuples() -> None:
+def test_parse_json_takes_lists_for_tuples() -> None:
+    """JSON content may have lists for tuples; YAML content may not."""
     content = {"kind": "circle", "radius": 1, "centre": [1.0, 2.0]}
     assert parse_json(Circle, content, "a.json").centre == (1.0, 2.0)
     with pytest.raises(UserError, match="centre"):
@@ -156,7 +161,8 @@ def test_json_may_give_lists_for_tuples() -> None:
         "\t- a",
     ],
 )
-def test_yaml_runs_no_code_and_a_mistake_is_named(tmp_path: Path, text: str) -> None:
+def test_load_refuses_tags_and_broken_yaml(tmp_path: Path, text: str) -> None:
+    """YAML tags that would run code are refused, as is text that is not valid YAML."""
     path = tmp_path / "my.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"my\.yaml: is not valid YAML: ") as caught:
@@ -165,7 +171,8 @@ def test_yaml_runs_no_code_and_a_mistake_is_named(tmp_path: Path, text: str) -> 
         assert "could not determine a constructor for the tag 'tag:yaml.org,2002:python/" in str(caught.value)
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_read_yaml_names_a_file_that_it_cannot_read(tmp_path: Path) -> None:
+    """A missing file, a folder and a file that is not UTF-8 are named."""
     with pytest.raises(UserError, match=r"gone\.yaml: cannot be read"):
         read_yaml(tmp_path / "gone.yaml")
     with pytest.raises(UserError, match="cannot be read"):
@@ -176,5 +183,6 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_suggest_name_gives_one_word_or_all() -> None:
+    """The nearest known name is suggested, or all known names if none is near."""
     assert suggest_name("unit", ["layers", "units"]) == "did you mean 'units'?"
     assert suggest_name("xyz", ["layers", "units"]) == "known: layers, units."
