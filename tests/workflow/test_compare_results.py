@@ -33,12 +33,12 @@ CARD = TRIAL | {
     "dev_error": 0.25,
     "settings": {"sees": {}},
 }
-LOOK = {"frozen_sha256": "f1", "error": 0.5, "answers_sha256": "p1", "looked": "2026-01-01"}
+OLD_RESULT = {"frozen_sha256": "f1", "error": 0.5, "answers_sha256": "p1", "looked": "2026-01-01"}
 MANIFEST = {"sha256": "d1", "splits": {"train": "t1", "dev": "e1"}, "files": {}}
 
 
 def write_records(folder: Path, records: dict[str, Any]) -> Path:
-    """Write records of a results folder, each as its suffix says."""
+    """Write records of a results folder, each in the format of its suffix."""
     for name, record in records.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def old_records() -> dict[str, Any]:
         "studies/set/mlp/1/trials.jsonl": TRIAL,
         "studies/set/mlp/1/card.json": CARD,
         "studies/set/mlp/1/weights/00000.safetensors": {"w": np.ones((2, 2), dtype="float32")},
-        "decodes/set/mlp/1/look.json": LOOK,
+        "decodes/set/mlp/1/look.json": OLD_RESULT,
         "decodes/set/mlp/1/answers.npz": {"predicted": np.array([0, 1])},
         "data/set/manifest.json": MANIFEST,
         "sealed/set/seal.json": {"dataset": "set", "sha256": "s1", "samples": 4},
@@ -131,7 +131,7 @@ def compare(before: Path, after: Path) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize("after", [old_records, new_records])
 def test_compare_equal_results(tmp_path: Path, after: Callable[[], dict[str, Any]]) -> None:
-    """Equal results differ in nothing, whether or not their names and times are today's."""
+    """Equal results have no difference, also between old names and new ones and with other times."""
     folders = write_records(tmp_path / "a", old_records()), write_records(tmp_path / "b", after())
     assert compare(*folders) == (0, [])
     assert compare(*reversed(folders)) == (0, [])
@@ -164,7 +164,7 @@ def test_compare_changed_record(tmp_path: Path, name: str, change: dict[str, Any
 
 
 def test_compare_changed_arrays(tmp_path: Path) -> None:
-    """Changed weights and predictions are told by the tensor's name."""
+    """Changed weights and predictions are named by their tensor."""
     new = new_records()
     new["studies/set/mlp/1/weights/00000.safetensors"] = {"w": np.zeros((2, 2), dtype="float32")}
     new["decodes/set/mlp/1/predictions.npz"] = {"predicted": np.array([1, 1])}
@@ -177,7 +177,7 @@ def test_compare_changed_arrays(tmp_path: Path) -> None:
 
 
 def test_compare_changed_cell(tmp_path: Path) -> None:
-    """A changed cell of a table is told by row and column; a time's cell is not compared."""
+    """A changed cell of a table is named by row and column; cells with times are not compared."""
     new = new_records()
     new["report/tables/scores.csv"] = new["report/tables/scores.csv"].replace("mlp,1,2,", "mlp,1,3,")
     status, lines = compare(write_records(tmp_path / "a", old_records()), write_records(tmp_path / "b", new))
@@ -203,7 +203,7 @@ def test_compare_changed_config_and_prose(tmp_path: Path, name: str, old: str, n
 
 @pytest.mark.parametrize("name", ["decodes/set/mlp/1/result.json", "studies/set/mlp/1/weights/00000.safetensors"])
 def test_compare_missing_file(tmp_path: Path, name: str) -> None:
-    """A file that one folder lacks is a difference, whichever folder it is."""
+    """A file that one folder lacks is a difference, in either folder."""
     new = new_records()
     del new[name]
     before, after = write_records(tmp_path / "a", old_records()), write_records(tmp_path / "b", new)

@@ -29,7 +29,8 @@ ONE = {"dataset": "set_10", "budget": {"trials": 2}}
     ],
     ids=["top", "nested", "reference", "value", "drawing", "space"],
 )
-def test_one_message_names_the_key_and_the_nearest_word(tmp_path, overlay, key, hint):
+def test_config_error_names_the_key_and_a_suggestion(tmp_path, overlay, key, hint):
+    """A wrong config ends in one short message with the file, the key and a suggestion, before any job runs."""
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     ended = subprocess.run(
         [
@@ -46,11 +47,11 @@ def test_one_message_names_the_key_and_the_nearest_word(tmp_path, overlay, key, 
         text=True,
         check=False,
     )
-    said = ended.stdout + ended.stderr
+    output = ended.stdout + ended.stderr
     assert ended.returncode == 1
-    assert key in said
-    assert hint in said
-    assert "mine.yaml" in said
-    assert "Traceback" not in said
-    assert len(said.splitlines()) < 10
+    assert key in output
+    assert hint in output
+    assert "mine.yaml" in output
+    assert "Traceback" not in output
+    assert len(output.splitlines()) < 10
     assert not (tmp_path / "results").exists()

@@ -12,8 +12,8 @@ from support.dag import edit, plan, pretend, running
 SIZES = {"train": 4, "dev": 2, "eval": 2}
 
 
-def tree(folder: Path, patients: int) -> list[Path]:
-    """Recordings in the layout of TUSZ v2, by name only: planning opens none."""
+def write_recordings(folder: Path, patients: int) -> list[Path]:
+    """Write recordings in the layout of TUSZ v2, by name only: planning opens none."""
     found = []
     for number in range(patients):
         split = ("train", "train", "dev", "eval")[number % 4]
@@ -26,8 +26,8 @@ def tree(folder: Path, patients: int) -> list[Path]:
     return found
 
 
-def slides(folder: Path, patients: int) -> list[Path]:
-    """Slides in the layout of TUDP v3, by name only."""
+def write_slides(folder: Path, patients: int) -> list[Path]:
+    """Write slides in the layout of TUDP v3, by name only."""
     found = []
     for number in range(patients):
         split = ("train", "train", "dev", "eval")[number % 4]
@@ -40,10 +40,11 @@ def slides(folder: Path, patients: int) -> list[Path]:
     return found
 
 
-TREES = {"eeg": tree, "slides": slides}
+TREES = {"eeg": write_recordings, "slides": write_slides}
 
 
-def config(kind: str = "eeg", **source: Any) -> dict[str, Any]:
+def make_config(kind: str = "eeg", **source: Any) -> dict[str, Any]:
+    """Return a config that compares one system on one corpus."""
     return {
         "seeds": [42],
         "compare": [{"dataset": "it", "systems": ["near"], "budget": {"trials": 2}}],
@@ -52,22 +53,24 @@ def config(kind: str = "eeg", **source: Any) -> dict[str, Any]:
     }
 
 
-def corpora(names: set[str]) -> set[str]:
+def select_corpus_jobs(names: set[str]) -> set[str]:
+    """Return those of the job names that belong to the rules of a corpus."""
     return {name for name in names if name.startswith(("simulate", "extract", "prepare"))}
 
 
 @pytest.mark.parametrize(
     ("kind", "suffix"), [("eeg", ".edf"), ("eeg", ".csv_bi"), ("slides", ".svs"), ("slides", ".csv")]
 )
-def test_a_changed_file_is_cut_again_with_its_batch_and_nothing_else(tmp_path: Path, kind: str, suffix: str) -> None:
+def test_extract_repeats_the_batch_of_a_changed_file(tmp_path: Path, kind: str, suffix: str) -> None:
+    """A changed raw file repeats the extraction of its batch and the preparation, and nothing else."""
     files = TREES[kind](tmp_path / "raw", 12)
     with pytest.MonkeyPatch.context() as patch:
-        pretend(tmp_path, config(kind, folder="raw"), patch)
-    assert running(plan(tmp_path, config(kind, folder="raw"))) == set()
+        pretend(tmp_path, make_config(kind, folder="raw"), patch)
+    assert running(plan(tmp_path, make_config(kind, folder="raw"))) == set()
     time.sleep(0.01)
     files[2].with_suffix(suffix).write_text("changed", encoding="utf-8")
-    again = running(plan(tmp_path, config(kind, folder="raw")))
-    assert corpora(again) == {"extract data/it/dev-0000", "prepare it"}
+    again = running(plan(tmp_path, make_config(kind, folder="raw")))
+    assert select_corpus_jobs(again) == {"extract data/it/dev-0000", "prepare it"}
 
 
 @pytest.mark.parametrize(
@@ -83,20 +86,22 @@ def test_a_changed_file_is_cut_again_with_its_batch_and_nothing_else(tmp_path: P
         ("slides", {"splitting": {"by": "seed"}}, {"simulate", "extract", "prepare"}),
     ],
 )
-def test_a_changed_key_does_again_what_it_is_for(
+def test_corpus_key_repeats_the_rules_that_read_it(
     tmp_path: Path, kind: str, change: dict[str, Any], again: set[str]
 ) -> None:
+    """A changed key of a corpus repeats the rules that read it, and no other rule of the corpus."""
     made = {"eeg": {"patients": 6, "faults": []}, "slides": {"patients": {"train": 2, "dev": 2, "eval": 2}}}[kind]
-    before = plan(tmp_path, config(kind, stand_in=True, simulate=made))
-    after = plan(tmp_path, config(kind, **({"stand_in": True, "simulate": made} | change)))
+    before = plan(tmp_path, make_config(kind, stand_in=True, simulate=made))
+    after = plan(tmp_path, make_config(kind, **({"stand_in": True, "simulate": made} | change)))
     changed = {job.rule for job in after if job not in before}
     assert changed & {"simulate", "extract", "prepare"} == again
 
 
 @pytest.mark.parametrize("kind", TREES)
-def test_eval_is_cut_under_the_seal_and_only_prepare_reads_it_there(tmp_path: Path, kind: str) -> None:
+def test_extract_seals_eval_and_only_prepare_reads_it(tmp_path: Path, kind: str) -> None:
+    """Extracts of eval are written below `sealed`, and only `prepare` reads them there."""
     TREES[kind](tmp_path / "raw", 8)
-    jobs = plan(tmp_path, config(kind, folder="raw"))
+    jobs = plan(tmp_path, make_config(kind, folder="raw"))
     cut = [path for job in jobs if job.rule == "extract" for path in job.outputs]
     assert len(cut) == 4 and all(("/sealed/" in path) == ("/eval-" in path) for path in cut)
     readers = {job.rule for job in jobs if any("/sealed/" in path and "/extracts/" in path for path in job.inputs)}
@@ -104,9 +109,10 @@ def test_eval_is_cut_under_the_seal_and_only_prepare_reads_it_there(tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", TREES)
-def test_examples_come_from_train_alone_and_no_picture_of_eval_is_made(tmp_path: Path, kind: str) -> None:
+def test_examples_come_from_train_only(tmp_path: Path, kind: str) -> None:
+    """Examples are taken from train only, and no sample of eval is drawn for the report."""
     TREES[kind](tmp_path / "raw", 8)
-    jobs = {job.name: job for job in plan(tmp_path, config(kind, folder="raw"))}
+    jobs = {job.name: job for job in plan(tmp_path, make_config(kind, folder="raw"))}
     assert "sample_splits it" not in jobs
     root = "results/default/data/it"
     assert jobs["examples it"].inputs == (
@@ -124,28 +130,31 @@ def test_examples_come_from_train_alone_and_no_picture_of_eval_is_made(tmp_path:
         ("slides", {"patients": {"train": 6, "dev": 2, "eval": 2}, "faults": []}, ".svs"),
     ],
 )
-def test_a_stand_in_is_made_before_it_is_cut(tmp_path: Path, kind: str, made: dict[str, Any], suffix: str) -> None:
-    jobs = {job.name: job for job in plan(tmp_path, config(kind, stand_in=True, simulate=made))}
+def test_simulate_runs_before_extract(tmp_path: Path, kind: str, made: dict[str, Any], suffix: str) -> None:
+    """A simulated corpus is written before patches or segments are extracted from it."""
+    jobs = {job.name: job for job in plan(tmp_path, make_config(kind, stand_in=True, simulate=made))}
     batches = [name for name in jobs if name.startswith("simulate")]
     assert len(batches) == 6
     assert not any(path.endswith(suffix) for name in batches for path in jobs[name].outputs)
     assert jobs["extract data/it/train-0000"].inputs == jobs["simulate it/train-0000"].outputs
 
 
-def test_slides_that_move_to_another_split_are_cut_again(tmp_path: Path) -> None:
-    files = slides(tmp_path / "raw", 8)
+def test_extract_repeats_slides_that_change_their_split(tmp_path: Path) -> None:
+    """Slides that move to another split are extracted again, with the batches that shift."""
+    files = write_slides(tmp_path / "raw", 8)
     listed = tmp_path / "list.csv"
 
     def write(moved: str) -> dict[str, Any]:
+        """Write the list of splits with one slide in another split; return the config that names it."""
         splits = {file.stem: file.parts[-3] for file in files} | {files[0].stem: moved}
         listed.write_text("slide,split\n" + "".join(f"{slide},{split}\n" for slide, split in splits.items()))
-        return config("slides", folder="raw", splitting={"by": "list", "file": "list.csv"})
+        return make_config("slides", folder="raw", splitting={"by": "list", "file": "list.csv"})
 
     with pytest.MonkeyPatch.context() as patch:
         pretend(tmp_path, write("train"), patch)
     assert running(plan(tmp_path, write("train"))) == set()
-    again = corpora(running(plan(tmp_path, write("dev"))))
-    # Those behind it in train move up; in dev it comes last.
+    again = select_corpus_jobs(running(plan(tmp_path, write("dev"))))
+    # The slides after it in train move up by one place; in dev it comes last.
     cut = {f"extract data/it/{batch}" for batch in ("train-0000", "train-0001", "dev-0001")}
     assert again == {"prepare it", *cut}
 
@@ -162,10 +171,11 @@ def test_slides_that_move_to_another_split_are_cut_again(tmp_path: Path) -> None
         ("datasets.channel_stats", set(), {"eeg", "slides"}),
     ],
 )
-def test_an_edit_cuts_again_what_it_is_for(
+def test_code_edit_repeats_the_corpora_that_use_it(
     tmp_path: Path, module: str, users: set[str], prepared: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = config()
+    """An edit of a module repeats extraction and preparation of the corpora that use it, and no other."""
+    both = make_config()
     both["compare"] = [{"dataset": kind, "systems": ["near"], "budget": {"trials": 2}} for kind in TREES]
     both["datasets"] = {}
     for kind, write in TREES.items():
@@ -179,6 +189,7 @@ def test_an_edit_cuts_again_what_it_is_for(
 
 
 @pytest.mark.parametrize("kind", TREES)
-def test_a_corpus_that_is_not_there_is_named_before_anything_runs(tmp_path: Path, kind: str) -> None:
+def test_plan_refuses_a_missing_corpus(tmp_path: Path, kind: str) -> None:
+    """A corpus folder that does not exist is named in an error before any job runs."""
     with pytest.raises(WorkflowError, match=r"datasets\.it: folder: raw is not a folder"):
-        plan(tmp_path, config(kind, folder="raw"))
+        plan(tmp_path, make_config(kind, folder="raw"))

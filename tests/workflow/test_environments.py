@@ -1,6 +1,6 @@
-"""``envs/*.yaml`` pin what requirements.lock pins, and hold everything that the rules that name them import.
+"""``envs/*.yaml`` pin the versions of requirements.lock, and have every package that the rules that name them import.
 
-Under conda a script still sees the host's packages, so only this test notices one that is missing.
+Under conda a script can still import the host's packages, so only this test finds one that is missing.
 """
 
 import ast
@@ -44,7 +44,7 @@ DATA_RULES = {
 REPORT_RULES = {"tables": stages.TABLES, "figures": stages.FIGURES, "page": stages.PAGE}
 
 
-def pins(environment: Path) -> dict[str, str]:
+def read_pins(environment: Path) -> dict[str, str]:
     """Return the version of each Python package of an environment."""
     content = yaml.safe_load(environment.read_text(encoding="utf-8"))
     lines: list[str] = []
@@ -54,7 +54,7 @@ def pins(environment: Path) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in found.items() if name not in ("python", "pip")}
 
 
-def locked() -> dict[str, str]:
+def read_lock() -> dict[str, str]:
     """Return the version of each package of requirements.lock."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     lines = [line.split("#")[0].split(";")[0].strip() for line in text.splitlines()]
@@ -62,13 +62,13 @@ def locked() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in found.items()}
 
 
-def needed_at_start(script: str) -> set[str]:
+def collect_start_packages(script: str) -> set[str]:
     """Return the packages that a script imports before it calls anything, at any depth.
 
     The config models of all kinds are among them: a script that reads a config loads the model of each.
     """
     tree = ast.parse((ROOT / "workflow" / "scripts" / f"{script}.py").read_text(encoding="utf-8"))
-    waiting = [name for node in ast.walk(tree) for name in imported(node)]
+    waiting = [name for node in ast.walk(tree) for name in list_imports(node)]
     found: set[str] = set()
     while waiting:
         module = waiting.pop()
@@ -76,18 +76,20 @@ def needed_at_start(script: str) -> set[str]:
             continue
         found.add(module)
         if module in LIBRARY:
-            waiting += [name for node in LIBRARY[module].tree.body for name in imported(node)]
+            waiting += [name for node in LIBRARY[module].tree.body for name in list_imports(node)]
         if module.endswith(".registry"):
-            waiting += [entry.config.partition(":")[0] for entry in all_entries() if entry.config]
-    return packages(found)
+            waiting += [entry.config.partition(":")[0] for entry in list_entries() if entry.config]
+    return find_packages(found)
 
 
-def needed_by(modules: Iterable[str]) -> set[str]:
+def collect_packages(modules: Iterable[str]) -> set[str]:
     """Return the packages that modules import, at their top or in a function."""
-    return packages(name for module in modules for node in ast.walk(LIBRARY[module].tree) for name in imported(node))
+    return find_packages(
+        name for module in modules for node in ast.walk(LIBRARY[module].tree) for name in list_imports(node)
+    )
 
 
-def imported(node: ast.AST) -> list[str]:
+def list_imports(node: ast.AST) -> list[str]:
     """Return the modules, and possibly members of modules, that a statement imports."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
@@ -96,24 +98,24 @@ def imported(node: ast.AST) -> list[str]:
     return []
 
 
-def packages(modules: Iterable[str]) -> set[str]:
+def find_packages(modules: Iterable[str]) -> set[str]:
     """Return the packages, by their names on PyPI, that hold modules; none for the standard library and blindtune."""
     tops = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"blindtune"}
     return {canonicalize_name(DISTRIBUTIONS[top][0]) for top in tops}
 
 
-def available(environment: str) -> set[str]:
+def read_packages(environment: str) -> set[str]:
     """Return the packages of an environment."""
-    names = set(pins(ROOT / "envs" / f"{environment}.yaml"))
+    names = set(read_pins(ROOT / "envs" / f"{environment}.yaml"))
     return names | ({"tensorflow-cpu"} if "tensorflow" in names else set())
 
 
-def all_entries() -> list:
+def list_entries() -> list:
     """Return the entries of blindtune itself in all registries."""
     return [entry for registry in REGISTRIES for entry in registry.own.values()]
 
 
-def environment_of_rule(rule: str) -> str:
+def find_rule_environment(rule: str) -> str:
     """Return the file name, without its suffix, of the environment that a rule names."""
     for path in (ROOT / "workflow" / "rules").glob("*.smk"):
         found = re.search(rf'rule {rule}:.*?conda:\s+"[^"]*/(\w+)\.yaml"', path.read_text(encoding="utf-8"), re.DOTALL)
@@ -122,14 +124,14 @@ def environment_of_rule(rule: str) -> str:
     raise AssertionError(f"rule {rule} names no environment")
 
 
-def environment_of_system(system: str) -> str:
+def find_system_environment(system: str) -> str:
     """Return the file name, without its suffix, of the environment in which a kind of system runs."""
     if system == "bayes":
         return Bayes.model_construct(kind="bayes").environment
     return TRAINERS[system].environment
 
 
-def modules_of_system(system: str, stage: str) -> set[str]:
+def collect_system_modules(system: str, stage: str) -> set[str]:
     """Return every module that a stage can run for a kind of system, with any view, tuner and family."""
     is_network = system != "bayes" and TRAINERS[system].network
     sources = [(kind, source) for kind in VIEWS.own for source in (FEATURES.own if kind == "features" else ["drawing"])]
@@ -148,7 +150,7 @@ def modules_of_system(system: str, stage: str) -> set[str]:
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
 def test_environment_versions_are_those_of_the_lock(environment):
     """An environment pins the versions of requirements.lock."""
-    pinned, versions = pins(environment), locked()
+    pinned, versions = read_pins(environment), read_lock()
     assert pinned
     # TensorFlow for the CPU alone has another name on PyPI than on conda-forge.
     renamed = {"tensorflow": "tensorflow-cpu"}
@@ -168,8 +170,8 @@ def test_environment_channel_is_free(environment):
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_system_environment_holds_all_imports(system, script, stage):
     """The environment of a system holds everything that its study or its decode can import."""
-    needed = needed_at_start(script) | needed_by(modules_of_system(system, stage))
-    assert needed - available(environment_of_system(system)) == set()
+    needed = collect_start_packages(script) | collect_packages(collect_system_modules(system, stage))
+    assert needed - read_packages(find_system_environment(system)) == set()
 
 
 @pytest.mark.parametrize(("model", "trainer"), [(Knn, "knn"), (RandomForest, "random_forest")])
@@ -183,7 +185,7 @@ def test_keras_environment_has_one_backend(environment, backend):
     """An environment for a Keras backend names it and holds no other."""
     content = yaml.safe_load((ROOT / "envs" / f"{environment}.yaml").read_text(encoding="utf-8"))
     assert content["variables"] == {"KERAS_BACKEND": backend}
-    assert {"tensorflow", "jax", "torch"} & set(pins(ROOT / "envs" / f"{environment}.yaml")) == {backend}
+    assert {"tensorflow", "jax", "torch"} & set(read_pins(ROOT / "envs" / f"{environment}.yaml")) == {backend}
 
 
 @pytest.mark.parametrize("rule", DATA_RULES)
@@ -193,15 +195,15 @@ def test_source_environment_holds_all_imports(source, rule):
     entry = SOURCES[source]
     places = [place for place in (entry.create, entry.config, entry.simulator) if place]
     modules = closure(DATA_RULES[rule], *(place.partition(":")[0] for place in places))
-    needed = needed_at_start(rule) | needed_by(modules)
-    assert needed - available(environment_of_rule(rule)) == set()
+    needed = collect_start_packages(rule) | collect_packages(modules)
+    assert needed - read_packages(find_rule_environment(rule)) == set()
 
 
 @pytest.mark.parametrize(("rule", "modules"), [("fetch", ()), ("sample_splits", (stages.SAMPLE_SPLITS,))])
 def test_rule_environment_holds_all_imports(rule, modules):
     """The environment of a rule without kinds holds everything that it imports."""
-    needed = needed_at_start(rule) | needed_by(closure(*modules))
-    assert needed - available(environment_of_rule(rule)) == set()
+    needed = collect_start_packages(rule) | collect_packages(closure(*modules))
+    assert needed - read_packages(find_rule_environment(rule)) == set()
 
 
 @pytest.mark.parametrize("rule", REPORT_RULES)
@@ -211,11 +213,11 @@ def test_report_environment_holds_all_imports(rule):
     parts = {"tables": [tables], "figures": [figures], "page": [tables, figures]}[rule]
     modules = [module for part in parts for module in part.values()]
     own = {name for name in closure(REPORT_RULES[rule], *modules) if name.startswith("blindtune.report")}
-    assert (needed_at_start(rule) | needed_by(own)) - available(environment_of_rule(rule)) == set()
+    assert (collect_start_packages(rule) | collect_packages(own)) - read_packages(find_rule_environment(rule)) == set()
 
 
 def test_every_environment_is_used():
     """Each environment is named by a rule or a system, and each that is named exists."""
     rules = ("fetch", "sample_splits", *DATA_RULES, *REPORT_RULES)
-    used = {environment_of_system(system) for system in SYSTEMS} | {environment_of_rule(rule) for rule in rules}
+    used = {find_system_environment(system) for system in SYSTEMS} | {find_rule_environment(rule) for rule in rules}
     assert {path.stem for path in ENVIRONMENTS} == used

@@ -77,7 +77,7 @@ BASE: dict[str, Any] = {
             "simulate": {"patients": {"train": 2, "dev": 2, "eval": 2}},
             "sizes": {"train": 8, "dev": 4, "eval": 4},
             "patient": "/(\\d{8})_",
-            # Merged with the defaults key by key, so both stand here.
+            # Merged with the defaults key by key, so both are here.
             "classes": {"dcis": ["dcis"], "indc": ["indc"]},
         },
     },
@@ -168,18 +168,18 @@ PARTS = {
 }
 
 
-#: What is shown while a study runs, which no job depends on.
+#: The key of the log's verbosity, on which no job depends.
 SHOWN = "Config.verbosity"
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One key.
+    """One key of the config.
 
     Attributes:
         key: ``<model>.<field>``.
-        path: where BASE has it.
-        value: what BASE gives it, defaults filled in.
+        path: its path in BASE.
+        value: its value in BASE, or its default.
         kind: its type.
     """
 
@@ -189,7 +189,8 @@ class Leaf:
     kind: Any
 
 
-def _leaves(model: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
+def _list_leaves(model: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
+    """Yield every key of a config model that is not a model itself, at any depth."""
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         parts = {(): value}
@@ -199,42 +200,43 @@ def _leaves(model: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator[Leaf
             parts = {(number,): part for number, part in enumerate(value)}
         for step, part in parts.items():
             if isinstance(part, BaseModel):
-                yield from _leaves(part, (*path, name, *step))
-            elif part is not None or not _is_model(field.annotation):
+                yield from _list_leaves(part, (*path, name, *step))
+            elif part is not None or not _mentions_model(field.annotation):
                 yield Leaf(f"{type(model).__name__}.{name}", (*path, name, *step), part, field.annotation)
 
 
-def _models(kind: Any, found: set[type[BaseModel]]) -> set[type[BaseModel]]:
-    """Every model that ``kind`` mentions, at any depth."""
+def _collect_models(kind: Any, found: set[type[BaseModel]]) -> set[type[BaseModel]]:
+    """Add every model that a type mentions, at any depth, to ``found``, and return it."""
     if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:
         found.add(kind)
         for field in kind.model_fields.values():
-            _models(field.annotation, found)
+            _collect_models(field.annotation, found)
     for part in get_args(kind):
-        _models(part, found)
+        _collect_models(part, found)
     return found
 
 
-def _is_model(kind: Any) -> bool:
-    return bool(_models(kind, set()))
+def _mentions_model(kind: Any) -> bool:
+    """Return whether a type mentions a model."""
+    return bool(_collect_models(kind, set()))
 
 
-def _options(kind: Any) -> list[Any]:
-    """Plain types and literal values that ``kind`` allows."""
+def _list_options(kind: Any) -> list[Any]:
+    """Return the plain types and literal values that a type allows."""
     if get_origin(kind) is Literal:
         return list(get_args(kind))
     if get_origin(kind) in (Union, types.UnionType):
-        return [option for part in get_args(kind) for option in _options(part)]
+        return [option for part in get_args(kind) for option in _list_options(part)]
     if get_origin(kind) is Annotated:
-        return _options(get_args(kind)[0])
+        return _list_options(get_args(kind)[0])
     return [kind]
 
 
-def _another(leaf: Leaf) -> Any:
-    """Another valid value, or None where there is none."""
+def _choose_other_value(leaf: Leaf) -> Any:
+    """Return another valid value of a key, or None if it has no other."""
     if leaf.key in OTHERS:
         return OTHERS[leaf.key]
-    options = _options(leaf.kind)
+    options = _list_options(leaf.kind)
     match leaf.value:
         case bool(value):
             return not value
@@ -256,13 +258,14 @@ def _another(leaf: Leaf) -> Any:
 CONFIG = Config.model_validate(BASE)
 LEAVES = {
     ".".join(map(str, leaf.path)): leaf
-    for leaf in _leaves(CONFIG)
+    for leaf in _list_leaves(CONFIG)
     if not (leaf.path[0] == "systems" and PARTS.get(str(leaf.path[1]), leaf.path[2]) not in leaf.path)
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
+    """Return a folder with the CSV files and images that BASE names."""
     folder = tmp_path_factory.mktemp("keys")
     write_csv_folder(folder / "one")
     write_csv_folder(folder / "two", seed=1)
@@ -273,27 +276,30 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def before(folder):
+    """Return the plan of BASE."""
     return plan(folder, BASE)
 
 
-def test_the_base_of_these_tests_has_every_key():
+def test_base_config_has_every_key():
+    """BASE gives a value to every key of every config model."""
     known = {
         f"{model.__name__}.{name}"
-        for model in _models(Config, set())
+        for model in _collect_models(Config, set())
         for name, field in model.model_fields.items()
-        if not _is_model(field.annotation)
+        if not _mentions_model(field.annotation)
     }
     assert known == {leaf.key for leaf in LEAVES.values()}
 
 
 @pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES)
-def test_another_value_gives_another_plan(folder, before, leaf):
-    value = _another(leaf)
+def test_key_changes_the_plan(folder, before, leaf):
+    """Another value of a key gives another plan."""
+    value = _choose_other_value(leaf)
     if leaf.key == SHOWN:
         pytest.skip("changes no plan, which is tested")
     if leaf.key in ALGORITHMS:
-        suited = _with(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
-        assert plan(folder, _with(suited, leaf.path, value)) != plan(folder, suited)
+        suited = _replace_value(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
+        assert plan(folder, _replace_value(suited, leaf.path, value)) != plan(folder, suited)
         return
     if leaf.key in ("EegConfig.stand_in", "EegConfig.folder", "SlidesConfig.stand_in", "SlidesConfig.folder"):
         pytest.skip("goes with a corpus that is made, or excludes it; both are tested")
@@ -303,19 +309,19 @@ def test_another_value_gives_another_plan(folder, before, leaf):
         pytest.skip("excludes the other of folder and fetch, which is tested")
     if leaf.key == "Comparison.dataset" or leaf.path[-1] == "source":
         # Another source has not the same views.
-        plain = _without_views(BASE)
-        other = value if leaf.path[-1] == "dataset" else _of_another_kind(leaf)
+        plain = _remove_views(BASE)
+        other = value if leaf.path[-1] == "dataset" else _find_other_kind(leaf)
         path = leaf.path if leaf.path[-1] == "dataset" else leaf.path[:-1]
-        assert plan(folder, _with(plain, path, other)) != plan(folder, plain)
+        assert plan(folder, _replace_value(plain, path, other)) != plan(folder, plain)
         return
     if leaf.path[-2:] == ("view", "kind"):
         pytest.skip("another view is another set of keys, which is tested for each view")
     if leaf.path[-1] == "kind":
-        config = _with(BASE, leaf.path[:-1], _of_another_kind(leaf))
+        config = _replace_value(BASE, leaf.path[:-1], _find_other_kind(leaf))
     elif leaf.path[-1] == "family":
         value = next(name for name in FAMILIES.names() if name != leaf.value)
-        # No space suits two families, so the space changes too; the family must stand in the job's params.
-        config = _with(_with(BASE, leaf.path, value), (*leaf.path[:-1], "space"), value)
+        # No space suits two families, so the space changes too; the params of the job must contain the family.
+        config = _replace_value(_replace_value(BASE, leaf.path, value), (*leaf.path[:-1], "space"), value)
         assert any(
             f'"family": "{value}"' in part.replace("'", '"') for job in plan(folder, config) for part in job.params
         )
@@ -323,12 +329,13 @@ def test_another_value_gives_another_plan(folder, before, leaf):
     elif value is None:
         pytest.skip(f"{leaf.value!r} is its only valid value")
     else:
-        config = _with(BASE, leaf.path, value)
+        config = _replace_value(BASE, leaf.path, value)
     assert plan(folder, config) != before
 
 
 @pytest.mark.parametrize(("system", "view"), [("near", "features"), ("framer", "features"), ("cropper", "samples")])
-def test_another_view_gives_another_plan(folder, before, system, view):
+def test_view_changes_the_plan(folder, before, system, view):
+    """Another view of a system gives another plan."""
     dataset = {"cropper": "pictures"}.get(system, "brains")
     config = copy.deepcopy(BASE)
     config["systems"]["viewer"] = config["systems"][system] | {"view": {"kind": view}}
@@ -339,30 +346,33 @@ def test_another_view_gives_another_plan(folder, before, system, view):
 
 
 @pytest.mark.parametrize("verbosity", ["quiet", "verbose"])
-def test_what_is_shown_changes_no_plan(folder, before, verbosity):
-    assert plan(folder, _with(BASE, ("verbosity",), verbosity)) == before
+def test_verbosity_changes_no_plan(folder, before, verbosity):
+    """The verbosity of the log changes no plan."""
+    assert plan(folder, _replace_value(BASE, ("verbosity",), verbosity)) == before
 
 
-def test_the_order_of_systems_and_seeds_reaches_the_report(folder, before):
-    turned = _with(BASE, ("compare", 0, "systems"), BASE["compare"][0]["systems"][::-1])
+def test_order_of_systems_changes_the_report_only(folder, before):
+    """Another order of the systems of a comparison repeats the report and nothing else."""
+    turned = _replace_value(BASE, ("compare", 0, "systems"), BASE["compare"][0]["systems"][::-1])
     assert {job.name for job in plan(folder, turned) if job not in before} == {"tables", "figures", "page"}
 
 
-def _of_another_kind(leaf: Leaf) -> Any:
+def _find_other_kind(leaf: Leaf) -> Any:
+    """Return an entry of the same section of BASE that has another kind."""
     family = BASE[str(leaf.path[0])]
     return next(part for part in family.values() if part[leaf.path[-1]] != leaf.value)
 
 
-def _without_views(base: dict[str, Any]) -> dict[str, Any]:
-    """A copy of ``base`` without the systems that see something else than samples."""
+def _remove_views(base: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a config without the systems that use another view than samples."""
     result = copy.deepcopy(base)
     for entry in result["compare"]:
         entry["systems"] = [name for name in entry["systems"] if PARTS.get(name) != "view"]
     return result
 
 
-def _with(base: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    """A copy of ``base`` with ``value`` at ``path``."""
+def _replace_value(base: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    """Return a copy of a config with another value at one path."""
     result = copy.deepcopy(base)
     place: Any = result
     for step in path[:-1]:

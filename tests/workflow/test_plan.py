@@ -14,16 +14,19 @@ _PER_DATA = ("make", "extract", "prepare", "sample_splits", "examples", "study",
 
 
 @pytest.fixture(scope="module")
-def default(tmp_path_factory):
+def default_jobs(tmp_path_factory):
+    """Return the jobs that the default config plans."""
     return plan(tmp_path_factory.mktemp("default"))
 
 
-def test_the_default_study_plans_one_job_for_each_study_system_and_dataset(default):
+def test_plan_has_one_job_per_study_system_and_dataset(default_jobs):
+    """The default config plans one job for each study, decode, dataset and part of the report."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     systems = [f"{one['dataset']}/{system}" for one in config["compare"] for system in one["systems"]]
     wanted = [f"{system}/{seed}" for system in systems for seed in config["seeds"]]
     planned = {
-        rule: [job.name.removeprefix(f"{rule} ") for job in default if job.rule == rule] for rule in _rules(default)
+        rule: [job.name.removeprefix(f"{rule} ") for job in default_jobs if job.rule == rule]
+        for rule in _collect_rules(default_jobs)
     }
     assert sorted(planned["study"]) == sorted(wanted)
     assert sorted(planned["decode"]) == sorted(systems)
@@ -33,60 +36,67 @@ def test_the_default_study_plans_one_job_for_each_study_system_and_dataset(defau
     assert planned["sample_splits"] == [name for name in datasets if name not in corpora]
     assert len(corpora) == 2 and planned["examples"] == corpora
     assert planned["make"] and len(planned["make"]) == len(planned["extract"])
-    report_each_epoch_once = Counter(job.rule for job in default if job.rule not in _PER_DATA)
+    report_each_epoch_once = Counter(job.rule for job in default_jobs if job.rule not in _PER_DATA)
     assert report_each_epoch_once == Counter(tables=1, figures=1, page=1, all=1)
 
 
-def test_only_decode_and_picture_have_a_sealed_file_among_their_inputs(default):
-    readers = {job.rule for job in default if any("/sealed/" in path for path in job.inputs)}
+def test_plan_gives_sealed_files_to_few_rules(default_jobs):
+    """Only `decode`, `sample_splits` and `prepare` have a sealed file among their inputs."""
+    readers = {job.rule for job in default_jobs if any("/sealed/" in path for path in job.inputs)}
     assert readers == {"decode", "sample_splits", "prepare"}
     text = (ROOT / "workflow" / "rules" / "decode.smk").read_text(encoding="utf-8")
     assert all(f"rule {rule}:" in text for rule in readers - {"prepare"})
     # Prepare makes the seal: it reads what was cut for eval from the raw files of a corpus, and nothing else of it.
-    read = [path for job in default if job.rule == "prepare" for path in job.inputs if "/sealed/" in path]
+    read = [path for job in default_jobs if job.rule == "prepare" for path in job.inputs if "/sealed/" in path]
     assert read and all("/extracts/eval-" in path for path in read)
 
 
-def test_a_study_reads_the_manifest_and_nothing_else_of_its_dataset(default):
-    for job in (job for job in default if job.rule == "study"):
+def test_study_depends_on_the_manifest_only(default_jobs):
+    """A study has the manifest of its dataset as input, and no other file of it."""
+    for job in (job for job in default_jobs if job.rule == "study"):
         assert [path for path in job.inputs if path.startswith("results/")] == [
             f"results/default/data/{job.wildcards[0]}/manifest.json"
         ]
 
 
-def test_a_picture_waits_until_every_model_of_its_dataset_is_frozen(default):
-    for picture in (job for job in default if job.rule == "sample_splits"):
-        cards = {path for path in picture.inputs if path.endswith("card.json")}
+def test_sample_splits_waits_for_every_frozen_model(default_jobs):
+    """`sample_splits` runs after every model of its dataset is frozen."""
+    for sampling in (job for job in default_jobs if job.rule == "sample_splits"):
+        cards = {path for path in sampling.inputs if path.endswith("card.json")}
         assert cards == {
             path
-            for job in default
-            if job.rule == "study" and job.wildcards[0] == picture.wildcards[0]
+            for job in default_jobs
+            if job.rule == "study" and job.wildcards[0] == sampling.wildcards[0]
             for path in job.outputs
         }
 
 
-def test_every_rule_has_a_log_of_its_own_and_an_environment_that_exists(default):
-    jobs = [job for job in default if job.rule != "all"]
+def test_jobs_have_one_log_and_an_existing_environment(default_jobs):
+    """Every job has one log that no other job writes, and a conda environment that exists."""
+    jobs = [job for job in default_jobs if job.rule != "all"]
     assert all(len(job.log) == 1 for job in jobs)
     assert len({job.log for job in jobs}) == len(jobs)
     assert all(job.conda and Path(job.conda).is_file() for job in jobs)
 
 
-def test_everything_goes_below_the_folder_of_the_config(default):
-    places = [path for job in default for path in (*job.outputs, *job.log)]
+def test_outputs_are_below_the_results_folder(default_jobs):
+    """All outputs and logs are below the results folder of the config, and no two jobs write one file."""
+    places = [path for job in default_jobs for path in (*job.outputs, *job.log)]
     assert all(path.startswith("results/default/") for path in places)
     assert len(set(places)) == len(places)
 
 
 @pytest.mark.parametrize("overlays", OVERLAYS.values(), ids=OVERLAYS)
-def test_the_studies_that_ship_can_be_planned(tmp_path, overlays):
+def test_plan_takes_every_shipped_overlay(tmp_path, overlays):
+    """Every overlay that is part of the project can be planned, into a results folder with its name."""
     jobs = plan(tmp_path, overlays=overlays)
     names = {path.split("/")[1] for job in jobs for path in job.outputs}
     assert names == {yaml.safe_load(overlays[-1].read_text(encoding="utf-8"))["name"]}
-    assert {"study", "decode", "page"} <= _rules(jobs)
+    assert {"study", "decode", "page"} <= _collect_rules(jobs)
 
 
-def test_a_fetched_dataset_is_downloaded_before_it_is_prepared(tmp_path):
+def test_fetch_runs_before_prepare(tmp_path):
+    """A fetched dataset is downloaded before it is prepared."""
     config = {
         "compare": [{"dataset": "real", "systems": ["near"], "budget": {"trials": 1}}],
         "datasets": {"real": {"source": "csv_folder", "fetch": "set_10"}},
@@ -98,5 +108,6 @@ def test_a_fetched_dataset_is_downloaded_before_it_is_prepared(tmp_path):
     assert [jobs[f"fetch set_10/{split}.csv"].outputs for split in ("dev", "eval", "train")] == [(f,) for f in files]
 
 
-def _rules(jobs):
+def _collect_rules(jobs):
+    """Return the names of the rules of jobs."""
     return {job.rule for job in jobs}

@@ -1,4 +1,4 @@
-"""What runs again after a change, and what does not."""
+"""Which jobs run again after a change, and which do not."""
 
 import pytest
 
@@ -38,21 +38,23 @@ REPORT = {"tables", "figures", "page"}
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A working directory in which every job of CONFIG has run."""
+def workdir(tmp_path_factory):
+    """Return a working directory in which every job of CONFIG has run."""
     folder = tmp_path_factory.mktemp("done")
     with pytest.MonkeyPatch.context() as patch:
         pretend(folder, CONFIG, patch)
     return folder
 
 
-def test_a_second_run_has_nothing_to_do(done):
-    assert running(plan(done, CONFIG)) == set()
+def test_second_run_plans_nothing(workdir):
+    """A second run of the same config plans no job."""
+    assert running(plan(workdir, CONFIG)) == set()
 
 
 @pytest.mark.parametrize("change", [{"verbosity": "quiet"}, {"verbosity": "verbose"}, {"workers": 2}])
-def test_what_changes_no_record_runs_nothing_again(done, change):
-    assert running(plan(done, CONFIG | change)) == set()
+def test_run_settings_repeat_nothing(workdir, change):
+    """A change of settings that are in no record repeats no job."""
+    assert running(plan(workdir, CONFIG | change)) == set()
 
 
 @pytest.mark.parametrize(
@@ -65,9 +67,10 @@ def test_what_changes_no_record_runs_nothing_again(done, change):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_change_of_one_system_runs_again_only_what_hangs_on_it(done, system, change, dataset):
+def test_system_change_repeats_only_dependent_jobs(workdir, system, change, dataset):
+    """A change of one system repeats only the jobs that depend on it."""
     study = f"{dataset}/{system}/42"
-    assert running(plan(done, merged(CONFIG, {"systems": {system: change}}))) == {
+    assert running(plan(workdir, merged(CONFIG, {"systems": {system: change}}))) == {
         f"study {study}",
         f"decode {dataset}/{system}",
         f"sample_splits {dataset}",
@@ -75,18 +78,21 @@ def test_a_change_of_one_system_runs_again_only_what_hangs_on_it(done, system, c
     }
 
 
-def test_a_change_of_a_system_that_is_not_compared_runs_nothing_again(done):
-    assert running(plan(done, merged(CONFIG, {"systems": {"idle_expert": {"training": {"epochs": 7}}}}))) == set()
+def test_change_of_an_unused_system_repeats_nothing(workdir):
+    """A change of a system that no comparison names repeats no job."""
+    assert running(plan(workdir, merged(CONFIG, {"systems": {"idle_expert": {"training": {"epochs": 7}}}}))) == set()
 
 
-def test_a_change_of_what_is_drawn_trains_nothing_again(done):
-    changed = running(plan(done, CONFIG | {"report": {"points": 5, "surface": 5}}))
+def test_report_change_trains_nothing(workdir):
+    """A change of the report settings repeats no study and no preparation."""
+    changed = running(plan(workdir, CONFIG | {"report": {"points": 5, "surface": 5}}))
     assert changed & {"sample_splits one", "decode one/near"}
     assert not [name for name in changed if name.startswith(("study", "prepare"))]
 
 
-def test_an_added_seed_runs_only_its_own_studies(done):
-    changed = running(plan(done, CONFIG | {"seeds": [42, 43]}))
+def test_added_seed_runs_only_its_studies(workdir):
+    """An added seed runs the studies of this seed, and no other study or preparation."""
+    changed = running(plan(workdir, CONFIG | {"seeds": [42, 43]}))
     assert {name for name in changed if name.startswith("study")} == {
         f"study {study}/43" for study in ("one/near", "one/expert", "one/tuner", "two/other_expert")
     }
@@ -97,9 +103,10 @@ def test_an_added_seed_runs_only_its_own_studies(done):
     "module",
     ["training.keras.tensorflow", "study.search", "decoding.decode", "report.tables.write", "datasets.prepared"],
 )
-def test_a_comment_in_the_library_runs_nothing_again(done, tmp_path, monkeypatch, module):
+def test_code_comment_repeats_nothing(workdir, tmp_path, monkeypatch, module):
+    """A new comment in the library repeats no job."""
     edit(monkeypatch, tmp_path, f"blindtune.{module}", "\n\n# A remark.\n")
-    assert running(plan(done, CONFIG)) == set()
+    assert running(plan(workdir, CONFIG)) == set()
 
 
 @pytest.mark.parametrize(
@@ -121,10 +128,11 @@ def test_a_comment_in_the_library_runs_nothing_again(done, tmp_path, monkeypatch
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_an_edit_of_the_library_changes_only_the_jobs_that_use_it(done, tmp_path, monkeypatch, module, users):
-    before = {job.name: job.params for job in plan(done, CONFIG)}
+def test_code_edit_repeats_only_the_jobs_that_use_it(workdir, tmp_path, monkeypatch, module, users):
+    """An edit of a module changes the params of the jobs that use it, and of no other job."""
+    before = {job.name: job.params for job in plan(workdir, CONFIG)}
     edit(monkeypatch, tmp_path, f"blindtune.{module}", "\nEDITED = True\n")
-    after = plan(done, CONFIG)
+    after = plan(workdir, CONFIG)
     changed = {job.name for job in after if job.params != before[job.name]}
     # The report is cheap and follows a few edits more than it must.
     assert changed - REPORT == users - REPORT
@@ -132,7 +140,8 @@ def test_an_edit_of_the_library_changes_only_the_jobs_that_use_it(done, tmp_path
     assert users <= running(after)
 
 
-def test_an_edit_of_a_module_reaches_the_modules_that_import_it(tmp_path, monkeypatch):
+def test_digest_changes_with_an_imported_module(tmp_path, monkeypatch):
+    """An edit of a module changes the digest of every module that imports it."""
     before = code.digest_of("blindtune.training.keras.tensorflow")
     edit(monkeypatch, tmp_path, "blindtune.models.keras", "\nEDITED = True\n")
     assert code.digest_of("blindtune.training.keras.tensorflow") != before
