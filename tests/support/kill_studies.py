@@ -16,8 +16,8 @@ DRIVERS = Path(__file__).parent / "drivers"
 #: Number of kills that must hit a running study.
 KILLS = 10
 
-#: Lists of numbers without conditions, which every algorithm accepts. A dropout rate of 1 cannot be built: a third of the
-#: sets is invalid, but not the set of all defaults.
+#: Lists of numbers without conditions, which every algorithm accepts. A dropout rate of 1 cannot be built: a third of
+#: the sets is invalid, but not the set of all defaults.
 SPACE = """\
 layers: {type: int, low: 1, high: 1}
 units: {type: int, low: 4, high: 12, step: 4}

@@ -96,8 +96,8 @@ def at_random(run: Run, root: Path, seconds: float) -> dict[str, Any]:
     """Kill studies at random moments, until enough kills have hit a running one.
 
     Returns:
-        ``kills``: for each kill, the number of trials recorded before it and the part that it hit. ``rounds``: what each
-        study left.
+        ``kills``: for each kill, the number of trials recorded before it and the part that it hit. ``rounds``: what
+        each study left.
     """
     moments = np.random.default_rng(7)
     kills: list[tuple[int, str]] = []

@@ -65,8 +65,8 @@ def test_optuna_write_without_a_search_space(tmp_path: Path) -> None:
 
     results = tmp_path / "results"
     store_knn(results)
-    layers = [{"kind": "dense", "units": 4}]
-    record = trial(0, 0.25, hyperparameters={"layers": layers, "epochs": 5})
+    layers = [{"kind": "dense", "units": 4, "activation": "linear"}]
+    record = trial(0, 0.25, hyperparameters={"epochs": 5}, layers=layers)
     it = study(Knn(kind="knn", n_neighbors=[1]), system="expert")
     store(results / "test" / "studies" / "toy" / "expert" / "42", it, [record])
     export("optuna", find_studies([results]), tmp_path / "out", optuna.write)

@@ -52,7 +52,7 @@ def test_find_studies_refuses_sealed_paths(folder: Path, tmp_path: Path) -> None
         (lambda folder: (folder / "protocol.json").write_text("["), "is not valid JSON"),
         (lambda folder: _edit(folder, "toy", "../../toy"), "is not a name"),
         (lambda folder: _edit(folder, '"kind": "tuner"', '"kind": "tunr"'), "does not fit"),
-        (lambda folder: (folder / "trials.jsonl").write_text("{}\n"), "line 1: is no trial record"),
+        (lambda folder: (folder / "trials.jsonl").write_text("{}\n"), "line 1: is not a trial record"),
         (lambda folder: (folder / "trials.jsonl").open("a").write('{"num'), "last record is incomplete"),
         (lambda folder: (folder / "trials.jsonl").unlink(), "holds no study with trials"),
     ],

@@ -44,7 +44,7 @@ def test_read_records_names_a_truncated_file(tmp_path: Path, part: float) -> Non
     path = builder.root / "decodes/set_10/knn/42/predictions.npz"
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
-    with pytest.raises(UserError, match=r"answers\.npz"):
+    with pytest.raises(UserError, match=r"predictions\.npz"):
         builder.read()
 
 
