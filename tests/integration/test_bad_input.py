@@ -1,4 +1,4 @@
-"""Wrong data end a run with one message that names them, and leave nothing that looks prepared."""
+"""Wrong input ends a run in one message that names it, and nothing is left that looks prepared."""
 
 import shutil
 
@@ -12,39 +12,46 @@ pytestmark = pytest.mark.integration
 
 
 def _replace(path, row, text):
+    """Replace one line of a file, counted from one."""
     lines = path.read_text(encoding="utf-8").splitlines()
     lines[row - 1] = text
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _missing_file(csv):
+    """Delete the file of dev."""
     (csv / "dev.csv").unlink()
 
 
 def _missing_value(csv):
+    """Remove a value from train."""
     _replace(csv / "train.csv", 17, "1,,0.5")
 
 
 def _word(csv):
+    """Write a word for a number into eval."""
     _replace(csv / "eval.csv", 3, "1,left,0.5")
 
 
 def _same_file(csv):
+    """Copy train to eval."""
     shutil.copy(csv / "train.csv", csv / "eval.csv")
 
 
 def _absent_class(csv):
+    """Remove all samples of one class from dev."""
     path = csv / "dev.csv"
     rows = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("0")]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def _empty_file(csv):
+    """Empty the file of train."""
     (csv / "train.csv").write_text("", encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (_missing_file, "datasets.toy: csv/dev.csv does not exist"),
         (_missing_value, "csv/train.csv, row 17: x is missing"),
@@ -55,15 +62,16 @@ def _empty_file(csv):
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )
-def test_wrong_files_are_named(tmp_path, spoil, said):
+def test_prepare_names_the_wrong_file(tmp_path, spoil, message):
+    """A wrong CSV file ends the run in one message with the file and the row, and nothing is prepared."""
     write_csv_folder(tmp_path / "csv")
     spoil(tmp_path / "csv")
-    _ends_with(snakemake(tmp_path, config(), cores=1), said)
+    _check_message(snakemake(tmp_path, config(), cores=1), message)
     assert not (tmp_path / "results" / "test" / "data").exists()
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"compare": [{"dataset": "toy", "systems": ["knn"], "budget": {"trials": 0}}]}, "compare.0.budget.trials"),
         (
@@ -82,16 +90,18 @@ def test_wrong_files_are_named(tmp_path, spoil, said):
     ],
     ids=["no trials", "empty space"],
 )
-def test_a_study_that_cannot_search_is_refused_while_it_is_planned(tmp_path, changes, said):
+def test_plan_refuses_a_study_that_cannot_search(tmp_path, changes, message):
+    """A budget without trials and an empty search space are refused while the run is planned."""
     write_csv_folder(tmp_path / "csv")
     (tmp_path / "empty.yaml").write_text("", encoding="utf-8")
-    _ends_with(snakemake(tmp_path, merged(config(), changes), cores=1), said)
+    _check_message(snakemake(tmp_path, merged(config(), changes), cores=1), message)
     assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("served", [True, False], ids=["other content", "no file"])
-def test_a_fetched_file_must_be_the_registered_one(tmp_path, served):
-    """A copy of the project has a registry of its own, which points to files here."""
+def test_fetch_refuses_a_file_with_another_hash(tmp_path, served):
+    """A download with another SHA-256 than registered, or without a file, fails and leaves no CSV file."""
+    # This copy of the project has its own registry, whose URLs are files in tmp_path.
     project = tmp_path / "project"
     for part in ("workflow", "envs", "resources"):
         shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -107,17 +117,17 @@ def test_a_fetched_file_must_be_the_registered_one(tmp_path, served):
     ended = snakemake(tmp_path / "run", fetched, root=project, cores=1)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stdout
-    said = {line for line in ended.stdout.splitlines() if line.startswith("blindtune:")}
-    assert len(said) == 1
-    assert (f"but {'0' * 64} was expected" if served else "cannot be fetched") in said.pop()
+    messages = {line for line in ended.stdout.splitlines() if line.startswith("blindtune:")}
+    assert len(messages) == 1
+    assert (f"but {'0' * 64} was expected" if served else "cannot be fetched") in messages.pop()
     results = tmp_path / "run" / "results" / "test"
     assert not (results / "data").exists()
     assert not list((results / "downloads").rglob("*.csv"))
 
 
-def _ends_with(ended, said):
-    """Whether Snakemake failed with this, said once."""
+def _check_message(ended, message):
+    """Check that Snakemake failed and printed the message in exactly one line."""
     assert ended.returncode == 1, ended.stdout
     assert "Traceback" not in ended.stdout
     lines = ended.stdout.splitlines()
-    assert len([line for line in lines if said in line]) == 1, ended.stdout
+    assert len([line for line in lines if message in line]) == 1, ended.stdout

@@ -1,4 +1,4 @@
-"""A user's tree with which something is wrong ends in one message that names it: before any job, where that can be."""
+"""A wrong tree of the user ends the run in one message, before any job where file names are enough to see it."""
 
 import shutil
 import subprocess
@@ -20,37 +20,44 @@ SLIDES: Source = {"source": "slides", "folder": "own", "sizes": {"train": 8, "de
 
 
 def _version_1(own: Path) -> None:
+    """Write a correct tree in the layout of TUSZ v1."""
     trees.write(own, trees.version_1(), {".tse_bi": trees.tse_bi}, "REF")
 
 
 def _empty(own: Path) -> Source:
+    """Make a folder without files."""
     own.mkdir()
     return EEG
 
 
 def _no_slide(own: Path) -> Source:
+    """Make a folder with a document but no slide."""
     own.mkdir()
     (own / "report.docx").touch()
     return SLIDES
 
 
 def _no_annotations(own: Path) -> Source:
+    """Write recordings without annotations."""
     trees.write(own, trees.version_1(), {}, "REF")
     return EEG
 
 
 def _no_patient(own: Path) -> Source:
+    """Write recordings whose names do not match the pattern of patients."""
     trees.write(own, trees.plain(), {".tse": trees.tse}, None)
     return EEG | {"patient": r"case(\d+)"}
 
 
 def _in_two_splits(own: Path) -> Source:
+    """Write a tree with one patient in two splits."""
     _version_1(own)
     shutil.copytree(own / "edf/train/01_tcp_ar/002", own / "edf/dev_test/01_tcp_ar/002")
     return EEG
 
 
 def _dangling(own: Path) -> Source:
+    """Replace a recording by a link to a file that does not exist."""
     _version_1(own)
     (own / trees.version_1()[0].file).unlink()
     (own / trees.version_1()[0].file).symlink_to("gone.edf")
@@ -58,7 +65,7 @@ def _dangling(own: Path) -> Source:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (_empty, "datasets.mine: folder: own holds no EDF files"),
         (_no_slide, "datasets.mine: folder: own holds no slide"),
@@ -69,43 +76,48 @@ def _dangling(own: Path) -> Source:
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )
-def test_what_names_tell_is_said_before_any_job(tmp_path: Path, spoil: Callable[[Path], Source], said: str) -> None:
+def test_plan_refuses_a_wrong_tree(tmp_path: Path, spoil: Callable[[Path], Source], message: str) -> None:
+    """What is wrong with the names of files is reported in one message while the run is planned."""
     ended = _run(tmp_path, spoil(tmp_path / "own"), "--dry-run")
     assert len(ended.stdout.splitlines()) < 10, ended.stdout
-    _ends_with(ended, said)
+    _check_message(ended, message)
     assert not (tmp_path / "results").exists()
 
 
 def _unknown_label(own: Path) -> None:
+    """Misspell a label of an annotation."""
     path = (own / trees.version_1()[2].file).with_suffix(".tse_bi")
     path.write_text(path.read_text(encoding="utf-8").replace("bckg", "backg"), encoding="utf-8")
 
 
 def _web_pages(own: Path) -> None:
+    """Replace a third of the recordings by the HTML of a login page."""
     for night in trees.version_1()[::3]:
         (own / night.file).write_text("<html>Log in.</html>" * 50, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (_unknown_label, "line 3: label 'backg' is unknown; correct it. Known: absz"),
         (_web_pages, "4 of 12 files are bad; at most a fraction of 0.1 is allowed (max_bad_fraction)"),
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )
-def test_what_files_tell_is_said_by_the_job(tmp_path: Path, spoil: Callable[[Path], None], said: str) -> None:
+def test_job_refuses_wrong_files(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:
+    """What is wrong with the content of files is reported once, by the job that reads them, and in its log."""
     _version_1(tmp_path / "own")
     spoil(tmp_path / "own")
     ended = _run(tmp_path, EEG, "--until", "prepare")
-    assert said in _said(ended)
-    _ends_with(ended, said)
+    assert message in _read_messages(ended)
+    _check_message(ended, message)
     logs = [path.read_text(encoding="utf-8") for path in (tmp_path / "results").rglob("*.log")]
-    assert sum(said in log for log in logs) == 1
+    assert sum(message in log for log in logs) == 1
     assert not (tmp_path / "results/bad/data/mine/manifest.json").exists()
 
 
 def _run(folder: Path, source: Source, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a study of one system on a source."""
     config = {
         "name": "bad",
         "seeds": [42],
@@ -116,12 +128,13 @@ def _run(folder: Path, source: Source, *arguments: str) -> subprocess.CompletedP
     return snakemake(folder, config, *arguments)
 
 
-def _said(ended: subprocess.CompletedProcess[str]) -> str:
-    """What the library itself said."""
+def _read_messages(ended: subprocess.CompletedProcess[str]) -> str:
+    """Return the lines that the library itself printed."""
     return "\n".join(line for line in ended.stdout.splitlines() if line.startswith("blindtune:"))
 
 
-def _ends_with(ended: subprocess.CompletedProcess[str], said: str) -> None:
+def _check_message(ended: subprocess.CompletedProcess[str], message: str) -> None:
+    """Check that Snakemake failed and printed the message in exactly one line."""
     assert ended.returncode == 1, ended.stdout
     assert "Traceback" not in ended.stdout
-    assert len([line for line in ended.stdout.splitlines() if said in line]) == 1, ended.stdout
+    assert len([line for line in ended.stdout.splitlines() if message in line]) == 1, ended.stdout

@@ -1,4 +1,4 @@
-"""One look at eval: a changed model is refused by name, a known one is answered from the ledger."""
+"""Each system is decoded on eval once: a changed model is refused, a known one is answered from the ledger."""
 
 import csv
 import re
@@ -16,12 +16,13 @@ pytestmark = pytest.mark.integration
 FIRST = only("expert")
 CHANGED = merged(FIRST, {"systems": {"expert": {"training": {"epochs": 3}}}})
 ALLOWED = CHANGED | {"allow_repeated_decode": ["toy/expert"]}
-LOOK = Path("results/tiny/decodes/toy/expert/42/result.json")
+RESULT = Path("results/tiny/decodes/toy/expert/42/result.json")
 
 
-def test_a_second_look_is_refused_then_allowed_by_name_and_the_first_is_remembered(tmp_path):
+def test_repeated_decode_is_refused_until_it_is_allowed(tmp_path):
+    """A changed model is refused a second decode until the config allows it; the first result is kept."""
     assert snakemake(tmp_path, FIRST).returncode == 0
-    first, entries = (tmp_path / LOOK).read_text(encoding="utf-8"), ledger(tmp_path)
+    first, entries = (tmp_path / RESULT).read_text(encoding="utf-8"), ledger(tmp_path)
 
     refused = snakemake(tmp_path, CHANGED)
     assert refused.returncode == 1
@@ -29,22 +30,23 @@ def test_a_second_look_is_refused_then_allowed_by_name_and_the_first_is_remember
     assert "allow_repeated_decode: [toy/expert]" in refused.stdout
     assert "Traceback" not in refused.stdout
     assert not re.search(r"eval error|decoded once", refused.stdout)
-    assert _looks(tmp_path) == _looks_of(entries)
+    assert _read_decode_entries(tmp_path) == _select_decode_entries(entries)
 
     back = snakemake(tmp_path, FIRST)
     assert back.returncode == 0, back.stdout
-    assert (tmp_path / LOOK).read_text(encoding="utf-8") == first
-    assert _looks(tmp_path) == _looks_of(entries)
-    assert _blind(tmp_path) == ["blind"]
+    assert (tmp_path / RESULT).read_text(encoding="utf-8") == first
+    assert _read_decode_entries(tmp_path) == _select_decode_entries(entries)
+    assert _read_blind_column(tmp_path) == ["blind"]
 
     allowed = snakemake(tmp_path, ALLOWED)
     assert allowed.returncode == 0, allowed.stdout
     assert [entry["result"]["blind"] for entry in ledger(tmp_path) if entry["event"] == "done"] == [True, False]
-    assert (tmp_path / LOOK).read_text(encoding="utf-8") != first
-    assert _blind(tmp_path) == ["not blind"]
+    assert (tmp_path / RESULT).read_text(encoding="utf-8") != first
+    assert _read_blind_column(tmp_path) == ["not blind"]
 
 
-def test_no_system_call_but_of_decode_and_picture_reads_sealed_data(tmp_path):
+def test_system_calls_of_few_scripts_open_sealed_data(tmp_path):
+    """By its system calls, no script opens sealed data but `prepare` (write) and the two that read eval."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     if subprocess.run(["strace", "-f", "true"], capture_output=True, check=False).returncode:
@@ -53,11 +55,11 @@ def test_no_system_call_but_of_decode_and_picture_reads_sealed_data(tmp_path):
     ended = snakemake(tmp_path, only("near"), "--until", "picture", "decode", prefix=trace)
     assert ended.returncode == 0, ended.stdout
     lines = (tmp_path / "trace").read_text(encoding="utf-8", errors="replace").splitlines()
-    assert _who_opened(lines, "/eval/") == {"prepare": {"write"}, "decode": {"read"}, "picture": {"read"}}
+    assert _find_openers(lines, "/eval/") == {"prepare": {"write"}, "decode": {"read"}, "picture": {"read"}}
 
 
-def _who_opened(lines: list[str], part: str) -> dict[str, set[str]]:
-    """Which scripts opened a file below sealed/ whose path holds ``part``, and how."""
+def _find_openers(lines: list[str], part: str) -> dict[str, set[str]]:
+    """Return the scripts that opened a file below ``sealed/`` with ``part`` in its path, and how."""
     parents: dict[str, str] = {}
     for line in lines:
         started = re.match(r"(\d+) +(?:<\.\.\. )?(?:clone3?|v?fork)\b.* = (\d+)$", line)
@@ -78,15 +80,18 @@ def _who_opened(lines: list[str], part: str) -> dict[str, set[str]]:
     return found
 
 
-def _looks(folder):
-    return _looks_of(ledger(folder))
+def _read_decode_entries(folder):
+    """Return the entries of the ledger that belong to decodes."""
+    return _select_decode_entries(ledger(folder))
 
 
-def _looks_of(entries):
+def _select_decode_entries(entries):
+    """Return those of the entries that belong to decodes."""
     return [entry for entry in entries if entry["event"] in ("begun", "done")]
 
 
-def _blind(folder):
+def _read_blind_column(folder):
+    """Return the column `blind` of the table of errors, for the system `expert`."""
     table = folder / "results" / "tiny" / "report" / "tables" / "table3_errors.csv"
     with table.open(encoding="utf-8", newline="") as stream:
         return [row["blind"] for row in csv.DictReader(stream) if row.get("system") == "expert"]

@@ -47,6 +47,7 @@ def run_python(*command: str | Path, **environment: str) -> str:
 
 
 def run_study(trainer: str, folder: Path, cores: int) -> dict[str, Any]:
+    """Return what the driver prints about a study by one trainer."""
     found: dict[str, Any] = json.loads(run_python(DRIVER, trainer, folder, str(cores)).splitlines()[-1])
     return found
 

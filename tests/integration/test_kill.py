@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """What `kill_keras_study` found."""
+    """Return what `kill_keras_study` printed."""
     return drive("kill_keras_study.py", tmp_path_factory.mktemp("killed"))
 
 
@@ -70,8 +70,8 @@ def test_killed_workflow_goes_on(tmp_path):
 
 def _kill_after(folder: Path, file: Path, seconds: float) -> None:
     """Start Snakemake and kill it with all its children, some time after ``file`` has appeared."""
-    with (folder.with_suffix(".said")).open("w") as said:
-        process = subprocess.Popen(command(folder, LONG), cwd=folder, stdout=said, stderr=said, start_new_session=True)
+    with (folder.with_suffix(".log")).open("w") as log:
+        process = subprocess.Popen(command(folder, LONG), cwd=folder, stdout=log, stderr=log, start_new_session=True)
         while not file.exists():
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.005)

@@ -12,7 +12,7 @@ MINE = STUDIES["optuna"]
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """What `kill_tuner_studies` found, by study."""
+    """Return what `kill_tuner_studies` printed, by study."""
     return drive("kill_tuner_studies.py", tmp_path_factory.mktemp("killed"), "optuna")
 
 

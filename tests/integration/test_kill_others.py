@@ -13,7 +13,7 @@ MINE = [(library, name) for library in LIBRARIES for name in STUDIES[library]]
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """What `kill_tuner_studies` found, by library and study."""
+    """Return what `kill_tuner_studies` printed, by library and study."""
     return {
         library: drive("kill_tuner_studies.py", tmp_path_factory.mktemp("killed"), library) for library in LIBRARIES
     }

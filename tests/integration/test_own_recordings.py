@@ -78,7 +78,7 @@ def test_workflow_runs_on_a_tree_of_recordings(tmp_path: Path) -> None:
     trees.write(tmp_path / "own", trees.plain(), {".tse": trees.tse}, None)
     cut_short = tmp_path / "own" / trees.plain()[3].file
     cut_short.write_bytes(cut_short.read_bytes()[:-1000])
-    before = _content(tmp_path / "own")
+    before = _read_files(tmp_path / "own")
     config = {
         "name": "own",
         "seeds": [42],
@@ -95,15 +95,16 @@ def test_workflow_runs_on_a_tree_of_recordings(tmp_path: Path) -> None:
     assert manifest["stand_in"] is False and len(manifest["parameters"]["groups"]) == 7
     assert (results / "decodes" / "mine" / "near" / "42" / "result.json").is_file()
     assert "near" in (results / "report" / "report.html").read_text(encoding="utf-8")
-    assert _content(tmp_path / "own") == before
+    assert _read_files(tmp_path / "own") == before
 
 
-def _content(folder: Path) -> dict[Path, tuple[int, bytes]]:
+def _read_files(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    """Return the modification time and the content of every file below a folder."""
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
 
 def _check_time(label: str, start: float, night: Night) -> None:
-    """A segment of a seizure lies in it, one of background ten seconds off it."""
+    """Check that a segment is inside its seizure, or is background at least ten seconds away from it."""
     assert 0 <= start <= 51
     if night.seizure is None:
         assert label == "background"

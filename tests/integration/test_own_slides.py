@@ -52,7 +52,7 @@ def test_prepare_own_slides(
     """The user's own tree becomes a dataset with the right patches, classes and patients."""
     trees.write_tree(tmp_path / "own", tree, annotate)
     if settings.get("splitting", {}).get("file"):
-        settings = settings | {"splitting": {"by": "list", "file": str(_list(tmp_path / "splits.csv"))}}
+        settings = settings | {"splitting": {"by": "list", "file": str(_write_split_list(tmp_path / "splits.csv"))}}
     content = {"source": "slides", "folder": str(tmp_path / "own"), "sizes": SIZES} | SMALL | settings
     config, paths = parse(SlidesConfig, content, "mine.yaml"), ResultPaths(str(tmp_path / "results"))
     source = create_corpus(config)
@@ -75,8 +75,8 @@ def test_prepare_own_slides(
         for row, patch in zip(rows, x, strict=True):
             place = int(row["x"]), int(row["y"])
             assert row["group"] == owner[row["file"]]
-            np.testing.assert_array_equal(patch, _by_openslide(tmp_path / "own" / row["file"], place, config))
-            assert _covered(row["class"], place, config) >= 0.5
+            np.testing.assert_array_equal(patch, _read_with_openslide(tmp_path / "own" / row["file"], place, config))
+            assert _compute_coverage(row["class"], place, config) >= 0.5
         patients[split] = {row["group"] for row in rows}
     assert sum(map(len, patients.values())) == len(set.union(*patients.values())), "no patient in two splits"
 
@@ -103,14 +103,15 @@ def test_workflow_on_own_slides(tmp_path: Path) -> None:
     assert "near" in (results / "report" / "report.html").read_text(encoding="utf-8")
 
 
-def _list(path: Path) -> Path:
-    """Some slides by their stem, others by their patient."""
+def _write_split_list(path: Path) -> Path:
+    """Write a list of splits that names some slides by their stem, others by their patient."""
     rows = ["slide,patient,split", "case 0 cut 0,,train", "case 0 cut 1,,train", ",1,train", ",2,dev", ",3,eval"]
     path.write_text("\n".join([*rows, ""]), encoding="utf-8")
     return path
 
 
-def _by_openslide(path: Path, place: tuple[int, int], config: SlidesConfig) -> NDArray[np.uint8]:
+def _read_with_openslide(path: Path, place: tuple[int, int], config: SlidesConfig) -> NDArray[np.uint8]:
+    """Return a patch as OpenSlide reads it, on white and resized to the patch size."""
     from openslide import OpenSlide
     from PIL import Image
 
@@ -122,8 +123,8 @@ def _by_openslide(path: Path, place: tuple[int, int], config: SlidesConfig) -> N
     return np.asarray(white if same else white.resize((config.patch, config.patch), Image.Resampling.LANCZOS))
 
 
-def _covered(name: str, place: tuple[int, int], config: SlidesConfig) -> float:
-    """The share of a patch that the region of its class covers, cut to the slide; by shapely alone."""
+def _compute_coverage(name: str, place: tuple[int, int], config: SlidesConfig) -> float:
+    """Return the fraction of a patch in the region of its class, cut to the slide; by shapely alone."""
     from shapely.geometry import Polygon, box
 
     side = config.patch if config.mpp == 0.5 else config.patch * 1.0 / 0.499

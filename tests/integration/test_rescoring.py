@@ -20,7 +20,7 @@ from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import Places, prepare_toy, study
 
-#: Keras Tuner asks for the name of its thread in an old way, at every call.
+#: Keras Tuner reads the name of its thread with a deprecated method, at every call.
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning"),
@@ -35,7 +35,8 @@ TRAINING = Training(epochs=2, batch_size=20, learning_rate=0.02)
 LOOP = ClosedLoop(n_neighbors=3, n_estimators=5)
 
 
-def tuned(library: Any, trainer: Any) -> Tuned:
+def make_tuned(library: Any, trainer: Any) -> Tuned:
+    """Return the settings of a tuned system."""
     return Tuned(kind="tuner", tuner=library, space="space.yaml", trainer=trainer, training=TRAINING)
 
 
@@ -43,8 +44,8 @@ SYSTEMS = {
     "near": Knn(kind="knn", n_neighbors=[1, 3, 9]),
     "forest": RandomForest(kind="random_forest", n_estimators=[5], max_depth=[2, 0]),
     "expert": Manual(kind="manual", model="model.yaml"),
-    "optuna": tuned(OptunaConfig(library="optuna", algorithm="random"), "pytorch"),
-    "keras": tuned(KerasTunerConfig(library="keras-tuner", algorithm="random"), "keras"),
+    "optuna": make_tuned(OptunaConfig(library="optuna", algorithm="random"), "pytorch"),
+    "keras": make_tuned(KerasTunerConfig(library="keras-tuner", algorithm="random"), "keras"),
     "limit": Bayes(kind="bayes", train=LOOP, dev=LOOP, eval=LOOP),
 }
 KEPT = {"near": 3, "forest": 2, "expert": 1, "optuna": 3, "keras": 3}
@@ -52,7 +53,7 @@ KEPT = {"near": 3, "forest": 2, "expert": 1, "optuna": 3, "keras": 3}
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A config's results: a study of each system in its place, four trials and three kept where it is tuned."""
+    """Return a results folder with a study of each system; tuned ones have four trials and keep three models."""
     root = tmp_path_factory.mktemp("rescoring") / "results" / "test"
     files = {"space": root.parent / "space.yaml", "model": root.parent / "model.yaml"}
     data = prepare_toy(root).open()
@@ -66,33 +67,36 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             data,
             files=own if isinstance(settings, Manual | Tuned) else {},
             code="code",
-            folder=folder_of(root, name),
+            folder=study_folder(root, name),
             job_log=JobLog(),
         )
     return root
 
 
 @pytest.fixture(scope="module")
-def larger(results: Path) -> Places:
+def larger_set(results: Path) -> Places:
+    """Return a toy dataset with 400 dev samples."""
     return prepare_toy(results.parent / "larger", name="more", dev=400, seed=7)
 
 
-def folder_of(results: Path, system: str) -> Path:
+def study_folder(results: Path, system: str) -> Path:
+    """Return the folder of a system's study."""
     return results / "studies" / "toy" / system / "42"
 
 
-def rescored(
+def rescore_study(
     results: Path, system: str, on: Path, split: str = "dev", **changes: Any
 ) -> tuple[list[RescoredTrial], Path]:
+    """Return the rescored trials of a system's study, and the file that they are written to."""
     given: dict[str, Any] = {"best": None, "dev": None} | changes
-    return rescore(read_study(folder_of(results, system)), on, split, **given)
+    return rescore(read_study(study_folder(results, system)), on, split, **given)
 
 
 @pytest.mark.parametrize("system", KEPT)
 def test_rescore_on_dev_gives_the_recorded_errors(results: Path, system: str) -> None:
     """On the study's own dev split the rescored error is the recorded one, to the last digit."""
-    rows, path = rescored(results, system, results / "data" / "toy" / "manifest.json")
-    scores = {trial.number: trial.score for trial in TrialLog(folder_of(results, system) / "trials.jsonl").read()}
+    rows, path = rescore_study(results, system, results / "data" / "toy" / "manifest.json")
+    scores = {trial.number: trial.score for trial in TrialLog(study_folder(results, system) / "trials.jsonl").read()}
     assert len(rows) == KEPT[system]
     assert [row.error for row in rows] == [row.dev_error for row in rows] == [scores[row.trial] for row in rows]
     assert [row.dev_rank for row in rows] == [row.rank for row in rows]
@@ -101,25 +105,25 @@ def test_rescore_on_dev_gives_the_recorded_errors(results: Path, system: str) ->
 
 
 @pytest.mark.parametrize("system", KEPT)
-def test_rescore_on_a_larger_set_ranks_by_its_errors(results: Path, larger: Places, system: str) -> None:
+def test_rescore_on_a_larger_set_ranks_by_its_errors(results: Path, larger_set: Places, system: str) -> None:
     """On a larger set the trials are ranked by their new errors, and no record changes."""
-    before = {path: path.read_bytes() for path in folder_of(results, system).rglob("*") if path.is_file()}
-    rows, path = rescored(results, system, larger.manifest)
-    assert {path: path.read_bytes() for path in folder_of(results, system).rglob("*") if path.is_file()} == before
+    before = {path: path.read_bytes() for path in study_folder(results, system).rglob("*") if path.is_file()}
+    rows, path = rescore_study(results, system, larger_set.manifest)
+    assert {path: path.read_bytes() for path in study_folder(results, system).rglob("*") if path.is_file()} == before
     assert all(row.samples == 400 and row.error == row.wrong / 400 for row in rows)
     assert rows == sorted(rows, key=lambda row: (row.wrong, row.trial))
     written = json.loads(path.read_text(encoding="utf-8"))
     assert written["study"] == f"test/toy/{system}/42"
     assert (written["on"]["dataset"], written["on"]["split"], written["on"]["samples"]) == ("more", "dev", 400)
     assert [row["wrong"] for row in written["trials"]] == [row.wrong for row in rows]
-    one, _ = rescored(results, system, larger.manifest, best=1)
+    one, _ = rescore_study(results, system, larger_set.manifest, best=1)
     assert [row.trial for row in one] == [min(row.trial for row in rows if row.dev_rank == 1)]
 
 
-def test_rescore_gives_the_errors_of_the_model(results: Path, larger: Places) -> None:
+def test_rescore_gives_the_errors_of_the_model(results: Path, larger_set: Places) -> None:
     """k-nearest neighbours by hand, from the recorded k alone."""
-    own, other = (places.open() for places in (Places(results / "data" / "toy" / "manifest.json", Path()), larger))
-    rows, _ = rescored(results, "near", larger.manifest, split="train")
+    own, other = (places.open() for places in (Places(results / "data" / "toy" / "manifest.json", Path()), larger_set))
+    rows, _ = rescore_study(results, "near", larger_set.manifest, split="train")
     for row in rows:
         k = SYSTEMS["near"].n_neighbors[row.trial]  # type: ignore[union-attr]
         distances = ((other.train.x[:, None] - own.train.x[None]) ** 2).sum(axis=2)
@@ -127,79 +131,81 @@ def test_rescore_gives_the_errors_of_the_model(results: Path, larger: Places) ->
         assert row.wrong == int(np.sum((nearest.mean(axis=1) > 0.5) != other.train.y))
 
 
-def test_rescore_refuses_a_model_that_was_not_recorded(results: Path, larger: Places, tmp_path: Path) -> None:
+def test_rescore_refuses_a_model_that_was_not_recorded(results: Path, larger_set: Places, tmp_path: Path) -> None:
     """A changed score and changed weights are refused."""
-    study = read_study(folder_of(results, "optuna"))
+    study = read_study(study_folder(results, "optuna"))
     best = min((trial for trial in study.trials if trial.score is not None), key=lambda trial: trial.objective_value())
     changed = [trial if trial != best else trial.model_copy(update={"score": 0.0}) for trial in study.trials]
     with pytest.raises(UserError, match=f"trial {best.number}, rebuilt from its record, has a dev error"):
-        rescore(type(study)(**{**vars(study), "trials": changed}), larger.manifest, "dev", None, None)
+        rescore(type(study)(**{**vars(study), "trials": changed}), larger_set.manifest, "dev", None, None)
     path = study.folder / "weights" / f"{best.number:05d}.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:-4] + b"\0\0\0\0")
     try:
         with pytest.raises(UserError, match="does not hold the weights that were recorded"):
-            rescored(results, "optuna", larger.manifest)
+            rescore_study(results, "optuna", larger_set.manifest)
     finally:
         path.write_bytes(content)
 
 
-def test_rescore_refuses_what_does_not_fit(results: Path, larger: Places, tmp_path: Path) -> None:
+def test_rescore_refuses_what_does_not_fit(results: Path, larger_set: Places, tmp_path: Path) -> None:
     """Data or arguments that do not fit the study end in one message each."""
     three = prepare_toy(tmp_path / "three", name="three", classes=3)
     with pytest.raises(UserError, match="its classes are"):
-        rescored(results, "near", three.manifest)
+        rescore_study(results, "near", three.manifest)
     with pytest.raises(UserError, match="keeps 3 of its 4 trials, not 4"):
-        rescored(results, "optuna", larger.manifest, best=4)
+        rescore_study(results, "optuna", larger_set.manifest, best=4)
     with pytest.raises(UserError, match="was run on other data"):
-        rescored(results, "near", larger.manifest, dev=larger.manifest)
+        rescore_study(results, "near", larger_set.manifest, dev=larger_set.manifest)
     with pytest.raises(UserError, match="is not a manifest of a prepared dataset"):
-        rescored(results, "near", folder_of(results, "near") / "card.json")
+        rescore_study(results, "near", study_folder(results, "near") / "card.json")
     with pytest.raises(UserError, match="keeps no model"):
-        rescored(results, "limit", larger.manifest)
+        rescore_study(results, "limit", larger_set.manifest)
 
 
-def test_rescore_refuses_samples_of_another_shape(results: Path, larger: Places) -> None:
+def test_rescore_refuses_samples_of_another_shape(results: Path, larger_set: Places) -> None:
     """Samples of another shape are refused."""
     for split in ("train", "dev"):
-        path = larger.manifest.parent / split / "x.npy"
+        path = larger_set.manifest.parent / split / "x.npy"
         wide = np.concatenate([np.load(path), np.load(path)], axis=1)
         (results.parent / "wide" / "data" / split).mkdir(parents=True)
         np.save(results.parent / "wide" / "data" / split / "x.npy", wide)
         np.save(results.parent / "wide" / "data" / split / "y.npy", np.load(path.with_name("y.npy")))
     manifest = results.parent / "wide" / "data" / "manifest.json"
-    manifest.write_text(larger.manifest.read_text(encoding="utf-8"), encoding="utf-8")
+    manifest.write_text(larger_set.manifest.read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(UserError, match=r"its samples have the shape \(4,\)"):
-        rescored(results, "near", manifest)
+        rescore_study(results, "near", manifest)
 
 
-def test_rescore_refuses_eval(results: Path, larger: Places, tmp_path: Path) -> None:
+def test_rescore_refuses_eval(results: Path, larger_set: Places, tmp_path: Path) -> None:
     """Eval is refused by its path, by a link to it, and by its content."""
     with pytest.raises(UserError, match="below a folder sealed"):
-        rescored(results, "near", results / "sealed" / "toy" / "seal.json")
+        rescore_study(results, "near", results / "sealed" / "toy" / "seal.json")
     for name in ("train", "dev"):
         (tmp_path / "link" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "link" / name).symlink_to(results / "sealed" / "toy" / "eval")
     (tmp_path / "link" / "manifest.json").write_bytes((results / "data" / "toy" / "manifest.json").read_bytes())
     with pytest.raises(UserError, match="below a folder sealed"):
-        rescored(results, "near", tmp_path / "link" / "manifest.json")
+        rescore_study(results, "near", tmp_path / "link" / "manifest.json")
     for name in ("x", "y"):
         for split in ("train", "dev"):
             (tmp_path / "copy" / split).mkdir(parents=True, exist_ok=True)
             content = (results / "sealed" / "toy" / "eval" / f"{name}.npy").read_bytes()
             (tmp_path / "copy" / split / f"{name}.npy").write_bytes(content)
-    (tmp_path / "copy" / "manifest.json").write_bytes(larger.manifest.read_bytes())
+    (tmp_path / "copy" / "manifest.json").write_bytes(larger_set.manifest.read_bytes())
     with pytest.raises(UserError, match="its dev is the eval split of toy"):
-        rescored(results, "near", tmp_path / "copy" / "manifest.json")
+        rescore_study(results, "near", tmp_path / "copy" / "manifest.json")
 
 
 def test_rescore_command_needs_no_sealed_data(
-    results: Path, larger: Places, capsys: pytest.CaptureFixture[str]
+    results: Path, larger_set: Places, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command needs no sealed folder and prints a table."""
     (results / "sealed").rename(results / "away")
     try:
-        assert main(["rescore", str(folder_of(results, "near")), "--on", str(larger.manifest), "--best", "2"]) == 0
+        assert (
+            main(["rescore", str(study_folder(results, "near")), "--on", str(larger_set.manifest), "--best", "2"]) == 0
+        )
     finally:
         (results / "away").rename(results / "sealed")
     lines = capsys.readouterr().out.splitlines()

@@ -13,16 +13,17 @@ AUDIT = Path(__file__).parents[1] / "support" / "audit"
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A folder in which TINY ran on two cores; whoever opened a sealed file stands in ``opened``."""
+def workdir(tmp_path_factory):
+    """Return a folder in which TINY ran on two cores; its file ``opened`` lists who opened sealed files."""
     folder = tmp_path_factory.mktemp("done")
     ended = snakemake(folder, TINY, PYTHONPATH=str(AUDIT), BLINDTUNE_AUDIT=str(folder / "opened"))
     assert ended.returncode == 0, ended.stdout
     return folder
 
 
-def test_every_record_and_every_part_of_the_report_is_there(done):
-    results = done / "results" / "tiny"
+def test_run_writes_every_record_and_report_part(workdir):
+    """A run writes the records of every system, and every table, figure and page of the report."""
+    results = workdir / "results" / "tiny"
     for system in SYSTEMS:
         assert (results / "studies" / "toy" / system / "42" / "card.json").is_file()
         assert (results / "decodes" / "toy" / system / "42" / "result.json").is_file()
@@ -35,8 +36,9 @@ def test_every_record_and_every_part_of_the_report_is_there(done):
     assert all(system in page for system in SYSTEMS)
 
 
-def test_each_model_looked_once_and_the_ledger_says_so(done):
-    entries = ledger(done)
+def test_ledger_has_one_decode_per_model(workdir):
+    """The ledger records one decode of each model, and one sampling of the splits."""
+    entries = ledger(workdir)
     for system in SYSTEMS:
         assert [entry["event"] for entry in entries if entry.get("study") == f"tiny/toy/{system}/42"] == [
             "begun",
@@ -45,48 +47,55 @@ def test_each_model_looked_once_and_the_ledger_says_so(done):
     assert [entry["event"] for entry in entries if "study" not in entry] == ["sampled"]
 
 
-def test_none_but_prepare_decode_and_picture_opened_a_sealed_file(done):
-    lines = [line.split("\t") for line in (done / "opened").read_text(encoding="utf-8").splitlines()]
+def test_few_scripts_open_sealed_files(workdir):
+    """Only `prepare` writes sealed files, and only the two scripts that read eval read them."""
+    lines = [line.split("\t") for line in (workdir / "opened").read_text(encoding="utf-8").splitlines()]
     who = {(script, mode) for script, mode, path in lines if not path.endswith("seal.json")}
-    # Beside the data lies seal.json, an input: Snakemake itself reads it, to compare its hash.
+    # seal.json, next to the data, is an input: Snakemake itself reads it, to compare its hash.
     assert who == {("prepare", "write"), ("decode", "read"), ("picture", "read")}
     assert {script for script, mode, _ in lines if mode == "write"} == {"prepare"}
     assert {script for script, _, _ in lines} <= {"prepare", "decode", "picture", "snakemake", "__main__.py"}
 
 
-def test_a_second_run_has_nothing_to_do(done):
-    before = _times(done)
-    ended = snakemake(done, TINY)
+def test_second_run_changes_nothing(workdir):
+    """A second run has nothing to do and changes no file."""
+    before = _read_times(workdir)
+    ended = snakemake(workdir, TINY)
     assert ended.returncode == 0
     assert "Nothing to be done" in ended.stdout
-    assert _times(done) == before
+    assert _read_times(workdir) == before
 
 
-def test_one_core_gives_the_same_records_as_two(done, tmp_path):
+def test_one_core_gives_the_records_of_two(workdir, tmp_path):
+    """One core gives the same records as two."""
     systems = ("near", "expert", "tuner", "tpe", "halving")
     ended = snakemake(tmp_path, only(*systems), "--until", "decode", cores=1)
     assert ended.returncode == 0, ended.stdout
     found = records(tmp_path / "results" / "tiny")
     assert len(found) == 2 + 3 * len(systems)
-    assert found.items() <= records(done / "results" / "tiny").items()
+    assert found.items() <= records(workdir / "results" / "tiny").items()
 
 
-def test_snakemake_makes_its_own_report(done):
-    ended = snakemake(done, TINY, "--report", "own.html")
+def test_snakemake_report_can_be_made(workdir):
+    """Snakemake's report can be made and contains the tables."""
+    ended = snakemake(workdir, TINY, "--report", "own.html")
     assert ended.returncode == 0, ended.stdout
-    text = (done / "own.html").read_text(encoding="utf-8")
+    text = (workdir / "own.html").read_text(encoding="utf-8")
     assert "table3_errors" in text
 
 
-def test_the_linter_is_content(tmp_path):
+def test_snakemake_lint_passes(tmp_path):
+    """Snakemake's linter finds nothing wrong in the workflow."""
     ended = snakemake(tmp_path, TINY, "--lint")
     assert ended.returncode == 0, ended.stdout
 
 
-def test_the_working_directory_may_be_any(done):
-    assert not list(done.glob("*.smk"))
+def test_run_works_in_any_working_directory(workdir):
+    """A run needs no rule file in its working directory, and writes no results into the project."""
+    assert not list(workdir.glob("*.smk"))
     assert not (ROOT / "results" / "tiny").exists()
 
 
-def _times(folder):
+def _read_times(folder):
+    """Return the modification time of every file of the results, in nanoseconds."""
     return {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*") if path.is_file()}

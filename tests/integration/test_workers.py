@@ -27,6 +27,7 @@ FORKED = ["pytorch, hyperband", "fused"]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Return a prepared toy dataset."""
     return prepared(tmp_path_factory.mktemp("toy"), train=200, dev=100)
 
 
@@ -38,7 +39,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_two_workers_give_the_records_of_one(data: Prepared, tmp_path: Path, name: str) -> None:
-    """Two workers give the records of one, though a worker is killed."""
+    """Two workers give the records of one worker, even if a worker is killed."""
     run(name, data, tmp_path / "alone", 1)
     run(name, data, tmp_path / "many", 2, WorkerKiller(12))
     assert left(tmp_path / "many") == left(tmp_path / "alone")
