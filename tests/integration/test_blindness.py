@@ -26,7 +26,7 @@ def test_repeated_decode_is_refused_until_it_is_allowed(tmp_path):
 
     refused = snakemake(tmp_path, CHANGED)
     assert refused.returncode == 1
-    assert "a second look would not be blind" in refused.stdout
+    assert "a second decode would not be blind" in refused.stdout
     assert "allow_repeated_decode: [toy/expert]" in refused.stdout
     assert "Traceback" not in refused.stdout
     assert not re.search(r"eval error|decoded once", refused.stdout)
@@ -52,10 +52,10 @@ def test_system_calls_of_few_scripts_open_sealed_data(tmp_path):
     if subprocess.run(["strace", "-f", "true"], capture_output=True, check=False).returncode:
         pytest.skip("strace may not trace here")
     trace = ("strace", "-f", "-s", "400", "-o", "trace", "-e", "trace=open,openat,execve,clone,clone3,fork,vfork")
-    ended = snakemake(tmp_path, only("near"), "--until", "picture", "decode", prefix=trace)
+    ended = snakemake(tmp_path, only("near"), "--until", "sample_splits", "decode", prefix=trace)
     assert ended.returncode == 0, ended.stdout
     lines = (tmp_path / "trace").read_text(encoding="utf-8", errors="replace").splitlines()
-    assert _find_openers(lines, "/eval/") == {"prepare": {"write"}, "decode": {"read"}, "picture": {"read"}}
+    assert _find_openers(lines, "/eval/") == {"prepare": {"write"}, "decode": {"read"}, "sample_splits": {"read"}}
 
 
 def _find_openers(lines: list[str], part: str) -> dict[str, set[str]]:

@@ -52,9 +52,9 @@ def test_few_scripts_open_sealed_files(workdir):
     lines = [line.split("\t") for line in (workdir / "opened").read_text(encoding="utf-8").splitlines()]
     who = {(script, mode) for script, mode, path in lines if not path.endswith("seal.json")}
     # seal.json, next to the data, is an input: Snakemake itself reads it, to compare its hash.
-    assert who == {("prepare", "write"), ("decode", "read"), ("picture", "read")}
+    assert who == {("prepare", "write"), ("decode", "read"), ("sample_splits", "read")}
     assert {script for script, mode, _ in lines if mode == "write"} == {"prepare"}
-    assert {script for script, _, _ in lines} <= {"prepare", "decode", "picture", "snakemake", "__main__.py"}
+    assert {script for script, _, _ in lines} <= {"prepare", "decode", "sample_splits", "snakemake", "__main__.py"}
 
 
 def test_second_run_changes_nothing(workdir):

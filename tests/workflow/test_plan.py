@@ -10,7 +10,7 @@ from support.builders import OVERLAYS
 from support.dag import ROOT, plan
 
 #: Rules that run for each dataset, system or study; the others run once.
-_PER_DATA = ("make", "extract", "prepare", "sample_splits", "examples", "study", "decode")
+_PER_DATA = ("simulate", "extract", "prepare", "sample_splits", "examples", "study", "decode")
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def test_plan_has_one_job_per_study_system_and_dataset(default_jobs):
     assert planned["prepare"] == datasets
     assert planned["sample_splits"] == [name for name in datasets if name not in corpora]
     assert len(corpora) == 2 and planned["examples"] == corpora
-    assert planned["make"] and len(planned["make"]) == len(planned["extract"])
-    report_each_epoch_once = Counter(job.rule for job in default_jobs if job.rule not in _PER_DATA)
-    assert report_each_epoch_once == Counter(tables=1, figures=1, page=1, all=1)
+    assert planned["simulate"] and len(planned["simulate"]) == len(planned["extract"])
+    once = Counter(job.rule for job in default_jobs if job.rule not in _PER_DATA)
+    assert once == Counter(tables=1, figures=1, page=1, all=1)
 
 
 def test_plan_gives_sealed_files_to_few_rules(default_jobs):
