@@ -1,5 +1,6 @@
 """A tiny study of every kind of system, from the command line to the report."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,13 @@ def test_run_works_in_any_working_directory(workdir):
 def _read_times(folder):
     """Return the modification time of every file of the results, in nanoseconds."""
     return {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*") if path.is_file()}
+
+
+def test_jobs_use_the_copy_that_planned(tmp_path):
+    """Another checkout's library that comes first in PYTHONPATH is not what jobs import; the run says which is."""
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "workflow/lib/blindtune", other / "blindtune")
+    (other / "blindtune/core/job_log.py").write_text("raise RuntimeError('the other copy')\n", encoding="utf-8")
+    ended = snakemake(tmp_path / "run", only("near"), "--until", "prepare", PYTHONPATH=str(other))
+    assert ended.returncode == 0, ended.stdout
+    assert f"from {ROOT / 'workflow/lib'}" in ended.stdout
