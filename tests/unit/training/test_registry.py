@@ -134,7 +134,6 @@ def test_checks_refuse_what_a_trainer_cannot_train() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_plugin_trainer_runs_and_is_digested(tmp_path: Path) -> None:
     """A trainer of another package is valid in a config and its schema, runs, is checked and counts in the digest."""
     package = trainer_plugin.install(tmp_path / "plugin")
