@@ -16,7 +16,7 @@ ONE = {"dataset": "set_10", "budget": {"trials": 2}}
 @pytest.mark.parametrize(
     ("overlay", "key", "hint"),
     [
-        ({"scorin": "best"}, "scorin", "did you mean 'scoring'?"),
+        ({"score_epok": "best"}, "score_epok", "did you mean 'score_epoch'?"),
         ({"systems": {"mine": {"kind": "knn", "neighbors": [1]}}}, "neighbors", "did you mean 'n_neighbors'?"),
         ({"compare": [ONE | {"systems": ["mlp_am"]}]}, "compare.0.systems: 'mlp_am'", "did you mean 'mlp_"),
         (

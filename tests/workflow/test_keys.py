@@ -252,7 +252,8 @@ def _choose_other_value(leaf: Leaf) -> Any:
             if plain:
                 return plain[0]
     literals = [option for option in options if not isinstance(option, type) and option != leaf.value]
-    return literals[0] if literals else None
+    # A key that overrides others may not give the value that they have.
+    return literals[-1] if literals else None
 
 
 CONFIG = Config.model_validate(BASE)

@@ -290,11 +290,11 @@ import sys, time
 from blindtune import stages
 from blindtune.config.schema import read
 from blindtune.config.defaults import DEFAULT
-started = time.perf_counter()
+started = time.process_time()
 config = read(DEFAULT, "default")
 for study in config.studies():
     stages.study_digest(study.settings, config.datasets[study.dataset])
-print(time.perf_counter() - started, [name for name in {HEAVY} if name in sys.modules])
+print(time.process_time() - started, [name for name in {HEAVY} if name in sys.modules])
 """
     done = subprocess.run(
         [sys.executable, "-c", script],
