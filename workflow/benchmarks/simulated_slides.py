@@ -38,23 +38,25 @@ def main() -> None:
     settings = SimulatedSlidesConfig(
         patients=Sizes(train=arguments.patients - 2, dev=1, eval=1), faults=[], seed=arguments.seed
     )
-    patches = SlidesConfig(
-        source="slides",
-        simulate=settings,
-        sizes=Sizes(train=2, dev=2, eval=2),
-        patch=arguments.patch,
-        max_overlap=arguments.overlap,
-        max_per_file=100,
-    )
+    simulator = SlidesSimulator(settings)
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(arguments.cores) as pool:
-        folder, source = Path(name), SlidesSource(patches, SlidesSimulator(settings))
-        raws = source.list_files()
+        folder, files = Path(name), list(simulator.list_files())
         begun = time.perf_counter()
-        used = sum(pool.map(partial(_simulate, source, folder), raws))
+        used = sum(pool.map(partial(_simulate, simulator, folder), files))
         size = sum(path.stat().st_size for path in folder.rglob("*.svs")) / 1e6
-        print(f"{len(raws)} slides: {time.perf_counter() - begun:.1f} s, {used:.1f} s CPU, {size:.0f} MB", flush=True)
+        print(f"{len(files)} slides: {time.perf_counter() - begun:.1f} s, {used:.1f} s CPU, {size:.0f} MB", flush=True)
+        source = SlidesSource(
+            SlidesConfig(
+                source="slides",
+                folder=name,
+                sizes=Sizes(train=2, dev=2, eval=2),
+                patch=arguments.patch,
+                max_overlap=arguments.overlap,
+                max_per_file=100,
+            )
+        )
         begun = time.perf_counter()
-        found = list(pool.map(partial(_features, source, folder), raws))
+        found = list(pool.map(partial(_features, source, folder), source.list_files()))
         print(f"survey, cut and features: {time.perf_counter() - begun:.1f} s", flush=True)
     patients = np.concatenate([one["patient"] for one in found])
     labels = np.concatenate([one["label"] for one in found])
@@ -67,9 +69,9 @@ def main() -> None:
         print(f"| {kind} ({x.shape[1]}) | {cells} |", flush=True)
 
 
-def _simulate(source: SlidesSource, folder: Path, raw: RawFile) -> float:
+def _simulate(simulator: SlidesSimulator, folder: Path, file: str) -> float:
     begun = time.process_time()
-    source.simulate(raw.file, folder)
+    simulator.write(file, folder)
     return time.process_time() - begun
 
 

@@ -1,4 +1,4 @@
-"""The ledger: no decode is forgotten, whatever kills, tears or races, and old ledgers are still known."""
+"""The ledger: no decode is forgotten after a kill, a torn line or a race, and old ledgers are still known."""
 
 import json
 import multiprocessing

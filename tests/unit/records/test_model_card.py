@@ -98,7 +98,7 @@ def test_frozen_sha256_depends_on_what_it_predicts_with(card: ModelCard) -> None
     "change", [{"dev_error": 0.0}, {"model_seed": 1}, {"frozen_sha256": "0"}, {"card_sha256": "0"}], ids=str
 )
 def test_read_card_refuses_a_change(card: ModelCard, tmp_path: Path, change: dict[str, Any], version: int) -> None:
-    """A card that was changed by hand is refused, whatever its version."""
+    """A card of any version that was changed by hand is refused."""
     path = tmp_path / "card.json"
     if version == 2:
         write_card(path, card)

@@ -180,7 +180,7 @@ def test_search_loses_at_most_one_batch_to_a_kill(run: StudyFactory, name: tuple
         run(_DyingTrainer(8), system, folder="killed")
     runner = StudyRunner(run._data, run._folder / "killed")
     numbers = [trial.number for trial in runner.trials()]
-    assert numbers == list(range(len(numbers))) and 8 <= len(numbers) < 30, "what stands there is whole, and in order"
+    assert numbers == list(range(len(numbers))) and 8 <= len(numbers) < 30, "the records are whole and in order"
     for at_once in (64, 3):
         runner = run(BatchCurveTrainer(at_once, seed=9), system, folder="killed")
         assert runner.outcomes() == outcomes

@@ -139,7 +139,7 @@ def test_killed_study_ends_the_same(runner: StudyRunner, trainer: CurveTrainer, 
         assert runner(system, budget=budget).frozen_sha256() == card.frozen_sha256()
         assert runner.outcomes() == outcomes
         kept = max([0, *(end for end in ends if end <= cut)])
-        assert runner.log()[:kept] == log[:kept], "what was recorded stands as it was"
+        assert runner.log()[:kept] == log[:kept], "no record was rewritten"
 
 
 def test_pruned_trials_are_recorded_with_their_reason(runner: StudyRunner, trainer: CurveTrainer) -> None:

@@ -70,7 +70,7 @@ def test_killed_study_ends_the_same(runner: StudyRunner) -> None:
         assert runner.outcomes() == outcomes
         assert again.frozen_sha256() == card.frozen_sha256()
         kept = max([0, *(end for end in ends if end <= cut)])
-        assert runner.log()[:kept] == log[:kept], "what was recorded stands as it was"
+        assert runner.log()[:kept] == log[:kept], "no record was rewritten"
         if cut not in [0, *ends]:
             assert any("unfinished last record was set aside" in line for line in runner.said)
 

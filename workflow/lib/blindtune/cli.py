@@ -120,7 +120,6 @@ def _rescore(given: argparse.Namespace) -> None:
     for row in rows:
         count = f"{row.wrong} of {row.samples}"
         print(
-            f"{row.trial:5d}  {row.dev_error:9.2%}  {row.error:12.2%}  {count:>17}  "
-            f"{row.dev_rank:8d}  {row.rank:10d}"
+            f"{row.trial:5d}  {row.dev_error:9.2%}  {row.error:12.2%}  {count:>17}  {row.dev_rank:8d}  {row.rank:10d}"
         )
     print(f"written to {path}")

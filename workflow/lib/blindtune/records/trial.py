@@ -130,7 +130,7 @@ class TrialLog:
         return trials
 
     def repair(self) -> Path | None:
-        """Move an unfinished last record to a file of its own, as `repair_last_line` does.
+        """Move an unfinished last record to a separate file, as `repair_last_line` does.
 
         Returns:
             That file, or None if the last record was whole.

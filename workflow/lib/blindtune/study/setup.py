@@ -54,7 +54,7 @@ class TaskBuilder:
             layers = add_output_layer(self.model.layers, classes)
             architecture = Architecture(input_shape=self.data.sample_shape, layers=layers)
             training = self.model.training.with_hyperparameters(values)
-            # Part of the seed, though the record has a field of its own for them.
+            # Part of the seed, though the record has a separate field for them.
             seed_values["layers"] = [layer.model_dump() for layer in self.model.layers]
         seed = derive("trial", self.study.dataset, self.study.seed, seed_values)
         return TrainingTask(architecture, training, values, seed, classes)
