@@ -37,7 +37,7 @@ GOLDEN = {
     "cut_header": "is cut in its header",
     "double_channel": "has 2 channels O2 (EEG O2-LE and EEG O2-LE)",
     "empty": "is empty",
-    "interrupted": "is an interrupted recording (EDF+D), whose gaps are not known",
+    "interrupted": "is an interrupted recording (EDF+D), whose gaps are not read",
     "malformed_annotation": "FILE.csv_bi, line 10: has 2 fields; the head has 5",
     "missing_channel": "has no channel C4, which tcp20 needs",
     "no_annotation": "has no annotations next to it (.csv_bi, .tse_bi, .csv, .tse)",

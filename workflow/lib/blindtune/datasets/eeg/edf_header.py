@@ -175,7 +175,7 @@ def check_header(header: Header, channels: list[int], min_rate: float) -> list[s
 
 def _check_size(header: Header) -> list[str]:
     if header.kind == "EDF+D":
-        raise UnusableRecording("is an interrupted recording (EDF+D), whose gaps are not known")
+        raise UnusableRecording("is an interrupted recording (EDF+D), whose gaps are not read")
     if header.record_seconds <= 0:
         raise UnusableRecording(f"has records of {float(header.record_seconds):g} s")
     if header.record_bytes == 0 or header.size <= header.head_bytes or header.records == 0:
