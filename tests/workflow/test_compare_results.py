@@ -88,7 +88,7 @@ def new_records() -> dict[str, Any]:
     trial["n_parameters"] = trial.pop("parameters")
     card = trial | {
         "kind": "manual",
-        "frozen_sha256": "f2",
+        "frozen_sha256": "f1",
         "card_sha256": "c2",
         "dev_error": 0.25,
         "settings": {"view": {}},
@@ -98,7 +98,7 @@ def new_records() -> dict[str, Any]:
         "studies/set/mlp/1/trials.jsonl": trial,
         "studies/set/mlp/1/card.json": card,
         "decodes/set/mlp/1/result.json": {
-            "frozen_sha256": "f2",
+            "frozen_sha256": "f1",
             "error": 0.5,
             "predictions_sha256": "p1",
             "decoded": "2026-02-02",
@@ -145,7 +145,8 @@ def test_compare_equal_results(tmp_path: Path, after: Callable[[], dict[str, Any
         ("studies/set/mlp/1/trials.jsonl", {"n_parameters": 13}, "[0].n_parameters: 12 -> 13"),
         ("studies/set/mlp/1/trials.jsonl", {"layers": None}, None),
         ("studies/set/mlp/1/card.json", {"dev_error": 0.3}, "dev_error: 0.25 -> 0.3"),
-        ("decodes/set/mlp/1/result.json", {"frozen_sha256": "f3"}, 'frozen_sha256: "that of the card" -> "f3"'),
+        ("studies/set/mlp/1/card.json", {"frozen_sha256": "f3"}, 'frozen_sha256: "f1" -> "f3"'),
+        ("decodes/set/mlp/1/result.json", {"frozen_sha256": "f3"}, 'frozen_sha256: "f1" -> "f3"'),
         ("decodes/set/mlp/1/result.json", {"predictions_sha256": "p2"}, 'predictions_sha256: "p1" -> "p2"'),
         ("decodes/set/mlp/1/result.json", {"error": 0.0}, "error: 0.5 -> 0.0"),
         ("data/set/manifest.json", {"splits": {"train": "t2", "dev": "e1"}}, 'splits.train: "t1" -> "t2"'),

@@ -178,7 +178,8 @@ def read(name: str, path: Path) -> Any:
         return {key: record[key] for key in ("sha256", "splits", "samples") if key in record}
     if kind.name == "card.json":
         return _card(record)
-    return _decode_result(record, path)
+    translated: dict[str, Any] = _translated(record)
+    return translated
 
 
 def read_table(table: str, path: Path) -> dict[str, dict[str, str]]:
@@ -272,21 +273,7 @@ def _card(record: dict[str, Any]) -> dict[str, Any]:
     card = {key: value for key, value in _trial(record).items() if key not in CONFIG_FIELDS}
     # A card has the layers in its architecture, which is compared; older ones have them twice.
     del card["layers"]
-    # This digest covers the hyperparameters: it changes with where the layers are kept. They are compared themselves.
-    if card.get("kind") == "manual":
-        card["frozen_sha256"] = "of a manual model"
     return card
-
-
-def _decode_result(record: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return a decode result whose frozen model is named by its card, if it is the card's."""
-    result: dict[str, Any] = _translated(record)
-    parts = path.parts
-    folder = len(parts) - 1 - parts[::-1].index("decodes")
-    card = Path(*parts[:folder], "studies", *parts[folder + 1 : -1], "card.json")
-    if card.exists() and json.loads(card.read_text())["frozen_sha256"] == result.get("frozen_sha256"):
-        result["frozen_sha256"] = "that of the card"
-    return result
 
 
 def _digest_of_array(array: Any) -> list[object]:
