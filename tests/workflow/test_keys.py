@@ -253,7 +253,7 @@ def _choose_other_value(leaf: Leaf) -> Any:
                 return plain[0]
     literals = [option for option in options if not isinstance(option, type) and option != leaf.value]
     # A key that overrides others may not give the value that they have.
-    return literals[-1] if literals else None
+    return literals[-1 if leaf.value is None else 0] if literals else None
 
 
 CONFIG = Config.model_validate(BASE)
