@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from support.plugins import install_package
+
 _SOURCE = """\
 from pathlib import Path
 from typing import Literal
@@ -57,11 +59,5 @@ def install(folder: Path, name: str = "coins", value: str = "coins:COINS", entry
     Returns:
         The package's folder.
     """
-    package, info = folder / "coins", folder / "coins-1.0.dist-info"
-    package.mkdir(parents=True)
-    info.mkdir()
-    for module, text in {"__init__": entry, "source": _SOURCE, "toss": _TOSS}.items():
-        (package / f"{module}.py").write_text(text, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: coins\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(f"[blindtune.datasets]\n{name} = {value}\n", encoding="utf-8")
-    return package
+    modules = {"__init__": entry, "source": _SOURCE, "toss": _TOSS}
+    return install_package(folder, "coins", modules, "blindtune.datasets", f"{name} = {value}")

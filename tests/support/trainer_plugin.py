@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from support.plugins import install_package
+
 _TRAINER = """\
 import numpy as np
 
@@ -62,11 +64,5 @@ def install(folder: Path, name: str = "majority", value: str = "majority:MAJORIT
     Returns:
         The package's folder.
     """
-    package, info = folder / "majority", folder / "majority-1.0.dist-info"
-    package.mkdir(parents=True)
-    info.mkdir()
-    for module, text in {"__init__": entry, "trainer": _TRAINER, "vote": _VOTE}.items():
-        (package / f"{module}.py").write_text(text, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: majority\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(f"[blindtune.trainers]\n{name} = {value}\n", encoding="utf-8")
-    return package
+    modules = {"__init__": entry, "trainer": _TRAINER, "vote": _VOTE}
+    return install_package(folder, "majority", modules, "blindtune.trainers", f"{name} = {value}")

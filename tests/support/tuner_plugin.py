@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from support.plugins import install_package
+
 _CONFIG = """\
 from typing import Literal
 
@@ -58,11 +60,5 @@ def install(folder: Path, name: str = "walkers", value: str = "walkers:WALK", en
     Returns:
         The package's folder.
     """
-    package, info = folder / "walkers", folder / "walkers-1.0.dist-info"
-    package.mkdir(parents=True)
-    info.mkdir()
-    for module, text in {"__init__": entry, "config": _CONFIG, "tuner": _TUNER, "steps": _STEPS}.items():
-        (package / f"{module}.py").write_text(text, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: walkers\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(f"[blindtune.tuners]\n{name} = {value}\n", encoding="utf-8")
-    return package
+    modules = {"__init__": entry, "config": _CONFIG, "tuner": _TUNER, "steps": _STEPS}
+    return install_package(folder, "walkers", modules, "blindtune.tuners", f"{name} = {value}")

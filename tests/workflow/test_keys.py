@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from blindtune.config.schema import Config
 from blindtune.models.families import FAMILIES
 from support.builders import write_csv_folder, write_images
+from support.config_models import collect_models
 from support.dag import plan
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
@@ -205,20 +206,9 @@ def _list_leaves(model: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator
                 yield Leaf(f"{type(model).__name__}.{name}", (*path, name, *step), part, field.annotation)
 
 
-def _collect_models(kind: Any, found: set[type[BaseModel]]) -> set[type[BaseModel]]:
-    """Add every model that a type mentions, at any depth, to ``found``, and return it."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:
-        found.add(kind)
-        for field in kind.model_fields.values():
-            _collect_models(field.annotation, found)
-    for part in get_args(kind):
-        _collect_models(part, found)
-    return found
-
-
 def _mentions_model(kind: Any) -> bool:
     """Return whether a type mentions a model."""
-    return bool(_collect_models(kind, set()))
+    return bool(collect_models(kind))
 
 
 def _list_options(kind: Any) -> list[Any]:
@@ -285,7 +275,7 @@ def test_base_config_has_every_key():
     """BASE gives a value to every key of every config model."""
     known = {
         f"{model.__name__}.{name}"
-        for model in _collect_models(Config, set())
+        for model in collect_models(Config)
         for name, field in model.model_fields.items()
         if not _mentions_model(field.annotation)
     }

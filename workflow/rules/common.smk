@@ -99,7 +99,7 @@ onstart:
 
 onsuccess:
     if Path(PATHS.page()).exists():  # --until may have ended the run before
-        print(f"\nThe report lies at {PATHS.page()}; open it in a browser.\n", file=sys.stderr)
+        print(f"\nThe report is {PATHS.page()}; open it in a browser.\n", file=sys.stderr)
 
 
 onerror:

@@ -4,25 +4,12 @@ import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
-from pydantic import BaseModel
 
 from blindtune.config.schema import Config, read
 from blindtune.core.errors import UserError
 from blindtune.core.renamed import KEYS, VALUES
 from support.builders import config, merged
-
-
-def _collect_models(kind: Any, found: set[type[BaseModel]]) -> set[type[BaseModel]]:
-    """Collect every model that a type mentions, at any depth."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:
-        found.add(kind)
-        for field in kind.model_fields.values():
-            _collect_models(field.annotation, found)
-            for part in field.metadata:
-                _collect_models(part, found)
-    for part in get_args(kind):
-        _collect_models(part, found)
-    return found
+from support.config_models import collect_models
 
 
 def _collect_literals(kind: Any) -> set[Any]:
@@ -34,7 +21,7 @@ def _collect_literals(kind: Any) -> set[Any]:
     return set()
 
 
-MODELS = _collect_models(Config, set())
+MODELS = collect_models(Config)
 
 
 @pytest.mark.parametrize(("old", "new"), KEYS.items(), ids=KEYS)

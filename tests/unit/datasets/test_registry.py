@@ -1,16 +1,11 @@
 """The registry of sources: its entries fit their configs, and another package can add one."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter
 
-import blindtune
 from blindtune import stages
 from blindtune.config.schema import Dataset, read_dataset
 from blindtune.core import code_digest
@@ -26,9 +21,9 @@ from support import source_plugin
 from support.dag import edit
 from support.eeg_files import eeg_config
 from support.number_corpus import numbers_config
+from support.plugins import run_with_plugin
 from support.slide_files import slides_config
 
-LIBRARY = Path(blindtune.__file__).parents[1]
 CORPORA = {"eeg": eeg_config, "slides": slides_config}
 STAGES = (stages.EXTRACT, stages.PREPARE, stages.EXAMPLES)
 
@@ -165,16 +160,7 @@ print(json.dumps({"x": x, "digest": source_digest(PREPARE, source.config)}))
 
 def run_plugin(plugin: Path, folder: Path) -> dict[str, Any]:
     """Prepare a dataset of the plugin in a child process; return what it prints."""
-    path = os.pathsep.join([str(plugin), str(LIBRARY)])
-    ended = subprocess.run(
-        [sys.executable, "-c", _DRIVER, str(folder)],
-        env=os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return dict(json.loads(ended.stdout.splitlines()[-1]))
+    return run_with_plugin(plugin, "-c", _DRIVER, folder)
 
 
 def test_another_package_adds_a_source(tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 """The registry of trainers: its entries fit the library, and another package can add one."""
 
 import inspect
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -11,7 +8,6 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-import blindtune
 from blindtune.config.systems import Knn, Manual, RandomForest, Tuned
 from blindtune.core.code_digest import closure
 from blindtune.core.errors import UserError
@@ -31,23 +27,13 @@ from blindtune.training.registry import (
 from support import trainer_plugin
 from support.builders import ROOT
 from support.builders import TRAINERS as USABLE
-
-LIBRARY = Path(blindtune.__file__).parents[1]
+from support.plugins import run_with_plugin
 
 
 def run_plugin(plugin: Path, folder: Path) -> dict[str, Any]:
     """Run a study of the plugin in a child process; return what it prints."""
     folder.mkdir()
-    path = os.pathsep.join([str(plugin), str(LIBRARY), str(ROOT / "tests")])
-    ended = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "support" / "drivers" / "run_trainer_plugin.py"), str(folder)],
-        env=os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return dict(json.loads(ended.stdout.splitlines()[-1]))
+    return run_with_plugin(plugin, ROOT / "tests/support/drivers/run_trainer_plugin.py", folder)
 
 
 @pytest.mark.parametrize("name", TRAINERS.own)

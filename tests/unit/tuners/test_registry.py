@@ -1,8 +1,5 @@
 """The registry of tuners: its entries fit its config, and another package can add one."""
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +7,6 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter
 
-import blindtune
 from blindtune.core.code_digest import closure
 from blindtune.core.errors import UserError
 from blindtune.core.registry import Entry, Registry
@@ -18,23 +14,13 @@ from blindtune.tuners.base import TunerConfig
 from blindtune.tuners.registry import TUNERS, tuner_config_type
 from support import tuner_plugin
 from support.builders import ROOT
-
-LIBRARY = Path(blindtune.__file__).parents[1]
+from support.plugins import run_with_plugin
 
 
 def run_plugin(plugin: Path, folder: Path) -> dict[str, Any]:
     """Run a study of the plugin in a child process; return what it prints."""
     folder.mkdir()
-    path = os.pathsep.join([str(plugin), str(LIBRARY), str(ROOT / "tests")])
-    ended = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "support" / "drivers" / "run_plugin_study.py"), str(folder)],
-        env=os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return dict(json.loads(ended.stdout.splitlines()[-1]))
+    return run_with_plugin(plugin, ROOT / "tests/support/drivers/run_plugin_study.py", folder)
 
 
 def fresh_registry() -> Registry[Entry]:

@@ -8,7 +8,6 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, mod
 
 from blindtune.config.study import Study
 from blindtune.config.systems import (
-    Bayes,
     Manual,
     ManualModel,
     System,
@@ -232,10 +231,8 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
         if isinstance(system, Tuned):
             check_family(system.trainer, system.family)
             system.tuner.check(read_space(system.files()["space"], system.family), budget, system.training.epochs)
-        elif not isinstance(system, Bayes) and "model" in system.files():
-            model = load(ManualModel, system.files()["model"])
-            if isinstance(system, Manual):
-                check_layers(system.trainer, model.layers)
+        elif isinstance(system, Manual):
+            check_layers(system.trainer, load(ManualModel, system.files()["model"]).layers)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
 

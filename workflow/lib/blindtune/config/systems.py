@@ -37,8 +37,8 @@ class _System(Strict):
 
     @property
     def environment(self) -> str:
-        """The file of ``envs/``, without its suffix, in which the system runs."""
-        raise NotImplementedError
+        """The file of ``envs/``, without its suffix, in which the system runs: that of its trainer."""
+        return TRAINERS[self.trainer_name].environment
 
     def files(self) -> dict[str, Path]:
         """Return the data files that define the system, by a short name."""
@@ -49,11 +49,6 @@ class _Reference(_System):
     view: ReferenceView = Field(
         default=SamplesView(kind="samples"), description="samples as stored, or features of them"
     )
-
-    @property
-    def environment(self) -> str:
-        """The environment of scikit-learn's models."""
-        return "scikit"
 
 
 class _Network(_System):
@@ -67,11 +62,6 @@ class _Network(_System):
     def trainer_name(self) -> str:
         """The trainer that the config names."""
         return self.trainer
-
-    @property
-    def environment(self) -> str:
-        """The environment of the trainer."""
-        return TRAINERS[self.trainer].environment
 
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
@@ -128,6 +118,11 @@ class Bayes(_Reference):
     train: ClosedLoop = Field(description="the published estimate's models on train")
     dev: ClosedLoop = Field(description="on dev")
     eval: ClosedLoop = Field(description="on eval; computed by decode, not before")
+
+    @property
+    def environment(self) -> str:
+        """The environment of scikit-learn's models, which the estimates fit without a trainer."""
+        return "scikit"
 
 
 class Manual(_Network):

@@ -36,7 +36,7 @@ def pin(folder: Path) -> str:
     if copy_in_use() != folder:
         raise UserError(
             f"the workflow in {folder} was planned with the copy of blindtune in {copy_in_use()}. Start snakemake as a "
-            "program of its own, so that it imports the workflow's copy."
+            "separate program, so that it imports the workflow's copy."
         )
     others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != str(folder)]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *others])

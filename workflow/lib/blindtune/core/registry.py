@@ -1,6 +1,6 @@
 """Registries: the kinds that a config can name, and where to find what makes each work.
 
-A kind is one module and one line in its registry. Another installed package adds kinds of its own through entry points
+A kind is one module and one line in its registry. Another installed package adds its kinds through entry points
 of the registry's group, such as ``blindtune.tuners``; each names an `Entry` object. Nothing is imported before it is
 needed: planning a workflow must stay fast.
 """
@@ -67,7 +67,7 @@ class Registry(Generic[EntryT]):
             where = f"entry point {point.name} = {point.value} of {self.group}"
             try:
                 entry = point.load()
-            except Exception as error:  # whatever another package raises must not end in a traceback
+            except Exception as error:  # no error of another package may end in a traceback
                 raise UserError(f"{where}: cannot be loaded ({error}). Fix or uninstall its package.") from error
             if not isinstance(entry, self._entry_type):
                 raise UserError(f"{where}: is not a {self._entry_type.__name__}. Fix or uninstall its package.")

@@ -190,7 +190,7 @@ def _step(node: Any, part: Any, definitions: dict[str, Any]) -> list[Any]:
         return [node["items"]] if "items" in node else []
     if part in node.get("properties", {}):
         return [node["properties"][part]]
-    # A dict whose keys must match a pattern stands under patternProperties.
+    # A dict whose keys must match a pattern is under patternProperties.
     values = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
     return [value for value in values if isinstance(value, dict)]
 

@@ -86,15 +86,7 @@ class Rectangle(_Shape):
     y: Limits = Field(description="lower and upper side")
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """Return points of the shape without jitter.
-
-        Args:
-            count: number of points.
-            rng: source of random numbers.
-
-        Returns:
-            (count, 2) float64.
-        """
+        """Return points of the shape without jitter; see `_Shape.points`."""
         return _sample_rectangle(self.x, self.y, count, rng)
 
 
@@ -107,15 +99,7 @@ class Frame(_Shape):
     width: Length = Field(default=0.0, description="diameter of the brush")
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """Return points of the shape without jitter.
-
-        Args:
-            count: number of points.
-            rng: source of random numbers.
-
-        Returns:
-            (count, 2) float64.
-        """
+        """Return points of the shape without jitter; see `_Shape.points`."""
         (left, right), (low, high) = self.x, self.y
         corners = [(left, low), (right, low), (right, high), (left, high), (left, low)]
         return _sample_path(np.array(corners), self.width, count, rng)
@@ -130,15 +114,7 @@ class Ellipse(_Shape):
     hole: float = Field(default=0.0, ge=0, lt=1, description="radius of the hole, as a share of the radii")
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """Return points of the shape without jitter.
-
-        Args:
-            count: number of points.
-            rng: source of random numbers.
-
-        Returns:
-            (count, 2) float64.
-        """
+        """Return points of the shape without jitter; see `_Shape.points`."""
         disc = _sample_disc(self.hole, count, rng)
         return disc * self.radii + self.centre
 
@@ -157,15 +133,7 @@ class Stroke(_Shape):
         return self
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """Return points of the shape without jitter.
-
-        Args:
-            count: number of points.
-            rng: source of random numbers.
-
-        Returns:
-            (count, 2) float64.
-        """
+        """Return points of the shape without jitter; see `_Shape.points`."""
         return _sample_path(np.array(self.path), self.width, count, rng)
 
 
@@ -177,15 +145,7 @@ class Blob(_Shape):
     spread: Lengths = Field(description="standard deviation along x and along y")
 
     def points(self, count: int, rng: Generator) -> NDArray[np.float64]:
-        """Return points of the shape without jitter.
-
-        Args:
-            count: number of points.
-            rng: source of random numbers.
-
-        Returns:
-            (count, 2) float64.
-        """
+        """Return points of the shape without jitter; see `_Shape.points`."""
         noise: NDArray[np.float64] = rng.standard_normal((count, 2))
         return noise * self.spread + self.centre
 

@@ -114,7 +114,7 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
         "decoded": now(),
     }
     if card.kind == "bayes":
-        estimates = estimate_eval(card, model.apply_view(split.x), split.y, model.workers)
+        estimates = estimate_eval(card, model.view(split.x), split.y, model.workers)
         result = DecodeResult(
             **common,
             error=estimates["closed_loop"],

@@ -20,6 +20,7 @@ from blindtune.study.rebuild import rebuild_model
 from blindtune.training.base import TrainingTask
 from blindtune.training.registry import create_trainer
 from blindtune.views.apply import make_view
+from blindtune.views.base import ViewFunction
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class FrozenModel:
                 f"{self.card.study}: was frozen on other train and dev data. Remove its card and run again."
             )
 
-    def apply_view(self, x: NDArray[Any]) -> Any:
-        """Return stored samples with the view of the system applied."""
-        return make_view(self.settings.view, self.data)(x)
+    @cached_property
+    def view(self) -> ViewFunction:
+        """The view of its system, from stored samples to what the model gets."""
+        return make_view(self.settings.view, self.data)
 
     @cached_property
     def predict(self) -> Callable[[NDArray[Any]], NDArray[np.int64]]:
@@ -67,7 +69,7 @@ class FrozenModel:
         """
         self.check_data()
         card, train, dev = self.card, self.data.train, self.data.dev
-        view = make_view(self.settings.view, self.data)
+        view = self.view
         weights = {}
         if card.weights:
             weights = read_weights(self.folder / card.weights, str(card.weights_sha256))

@@ -135,7 +135,7 @@ class Trainer(Protocol):
        number of threads or the backend of a library for the whole process.
     2. The search calls `train` for each trial, unless the trainer is a `BatchTrainer`. The trainer calls
        ``options.after_epoch`` after each epoch and stops when a reason comes back. The same task gives the same
-       outcome, whatever was trained before.
+       outcome, no matter what was trained before.
     3. If `supports_resume`, a tuner may promote a trial: the search calls `train` again with more epochs and with the
        state that the earlier call returned.
     4. Freezing, rescoring and decoding call `rebuild` with the recorded weights, mostly in another process.

@@ -1,1 +1,1 @@
-"""Tuners: one package per library, behind the interface of `blindtune.tuners.base`."""
+"""Tuners: one package per library, with the interface of `blindtune.tuners.base`."""

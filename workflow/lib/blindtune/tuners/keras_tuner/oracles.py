@@ -123,7 +123,7 @@ def make_replayable(oracle_class: Any, space: Space, seed: int) -> Any:
     """Return a subclass of an oracle class whose suggestion n depends only on the seed, n and the trials told before.
 
     So no suggestion must be computed to reach the next one. The oracle stores the values that were trained instead of
-    the continuous draws behind them, since the records hold nothing else.
+    the continuous draws that they were rounded from, since the records hold nothing else.
 
     Args:
         oracle_class: a class of oracles with ``_random_state``.
