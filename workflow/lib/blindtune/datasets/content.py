@@ -1,0 +1,47 @@
+"""Digests of samples by content: the same sample is known again under any name, in any order and in any folder."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.datasets.chunked import ChunkedArray, iterate_chunks
+
+#: Length of the digest of one sample, in bytes. Two of a billion samples agree by chance once in 10^20 datasets.
+DIGEST_SIZE = 16
+
+
+def digest_samples(x: NDArray[Any] | ChunkedArray) -> NDArray[np.bytes_]:
+    """Return the digest of each sample: equal values give equal digests.
+
+    Floats count with the precision of float32, as every model gets them, and -0.0 is 0.0.
+
+    Args:
+        x: samples, (n_samples, ...); read in chunks.
+
+    Returns:
+        (n_samples,) digests of 16 bytes, dtype ``S16``.
+    """
+    head = f"{_canonical(np.empty(0, x.dtype)).dtype.str}|{tuple(x.shape[1:])}|".encode()
+    digests = b"".join(
+        hashlib.blake2b(head + row.tobytes(), digest_size=DIGEST_SIZE).digest()
+        for samples in iterate_chunks(x)
+        for row in _canonical(samples)
+    )
+    return np.frombuffer(digests, dtype=f"S{DIGEST_SIZE}")
+
+
+def digest_content(digests: NDArray[np.bytes_]) -> str:
+    """Return the sha256 of a set of samples, the same in any order.
+
+    Args:
+        digests: of its samples, as `digest_samples` returns them; a sample that occurs twice counts twice.
+    """
+    return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
+
+
+def _canonical(samples: NDArray[Any]) -> NDArray[Any]:
+    if samples.dtype.kind == "f":
+        return np.ascontiguousarray(samples, dtype="<f4") + np.float32(0)  # -0.0 becomes 0.0
+    return np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("<"))
