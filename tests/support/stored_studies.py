@@ -82,7 +82,7 @@ def store(folder: Path, it: Study, trials: list[Trial], files: dict[str, Path] |
         trials: its records.
         files: the data files of its system.
     """
-    write_json(folder / "protocol.json", build_protocol(it, "0" * 64, files or {}, "code"))
+    write_json(folder / "protocol.json", build_protocol(it, "0" * 64, {}, files or {}, "code"))
     log = TrialLog(folder / "trials.jsonl")
     for record in trials:
         log.append(record.model_copy(update={"study": it.id}))

@@ -18,6 +18,9 @@ EEG = {
     "sizes": {"train": 2, "dev": 2, "eval": 2},
 }
 
+#: The keys of an EEG dataset that the view ``frames`` takes, with their defaults.
+FRAMES: dict[str, Any] = {"frame_length": 0.3, "frame_hop": 0.1, "sfreq": 50}
+
 ONE, ZERO = np.ones(3, np.float32), np.zeros(3, np.float32)
 
 

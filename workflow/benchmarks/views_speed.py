@@ -25,8 +25,7 @@ import numpy as np
 from blindtune.config.systems import ManualModel, find_resource
 from blindtune.core.timing import Stopwatch
 from blindtune.core.validation import load
-from blindtune.datasets.base import Sizes, Split
-from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
 from blindtune.study.setup import add_output_layer
 from blindtune.training.base import TrainingOptions, TrainingTask
@@ -55,8 +54,8 @@ def main() -> int:
 
 
 def _view_frames(file: Path) -> SampleView:
-    settings = EegConfig(source="eeg", folder=".", sizes=Sizes(train=2, dev=2, eval=2))
-    return SignalFrames(np.load(file, mmap_mode="r"), settings, np.zeros(20, np.float32), np.ones(20, np.float32))
+    keys = {"frame_length": 0.3, "frame_hop": 0.1, "sfreq": 50}
+    return SignalFrames(np.load(file, mmap_mode="r"), keys, np.zeros(20, np.float32), np.ones(20, np.float32))
 
 
 def _view_crops(file: Path, factor: int) -> SampleView:

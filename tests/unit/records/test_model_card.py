@@ -37,9 +37,9 @@ def test_read_card_reads_version_1(card: ModelCard) -> None:
 
 def test_read_card_refuses_a_later_version(card: ModelCard, tmp_path: Path) -> None:
     """A card of a later version is refused with a message that says so."""
-    content = card.model_dump(mode="json") | {"schema_version": 3}
+    content = card.model_dump(mode="json") | {"schema_version": 4}
     (tmp_path / "later.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(UserError, match=r"later\.json: was written by a later version .*schema version 3"):
+    with pytest.raises(UserError, match=r"later\.json: was written by a later version .*schema version 4"):
         read_card(tmp_path / "later.json")
 
 
@@ -113,3 +113,53 @@ def test_read_card_refuses_what_is_not_a_card(tmp_path: Path, text: str) -> None
     (tmp_path / "card.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"card\.json"):
         read_card(tmp_path / "card.json")
+
+
+@pytest.fixture
+def new_card(card: ModelCard) -> ModelCard:
+    """The same model on a card of version 3."""
+    settings = card.settings | {"view": {"kind": "crops", "n_eval_crops": 9}, "trainer": "pytorch"}
+    identity = {"preprocessing": {"source": {"sfreq": 50}, "statistics": None}, "code_sha256": "c" * 64}
+    return card.model_copy(update={"schema_version": 3, "settings": settings, **identity})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"settings": {"view": {"kind": "crops", "n_eval_crops": 1}, "trainer": "pytorch"}},
+        {"settings": {"view": {"kind": "samples"}, "trainer": "pytorch"}},
+        {"settings": {"view": {"kind": "crops", "n_eval_crops": 9}, "trainer": "keras"}},
+        {"preprocessing": {"source": {"sfreq": 100}, "statistics": None}},
+        {"preprocessing": {"source": {"sfreq": 50}, "statistics": {"mean": [0.0], "deviation": [1.0]}}},
+        {"classes": 3},
+    ],
+)
+def test_model_sha256_depends_on_view_and_preprocessing(new_card: ModelCard, changes: dict[str, Any]) -> None:
+    """What the view is, what it takes of the dataset, and what trains are part of the identity since version 3."""
+    changed = new_card.model_copy(update=changes)
+    assert changed.frozen_sha256() != new_card.frozen_sha256()
+    assert changed.model_sha256() != new_card.model_sha256()
+    assert changed.former_sha256() == new_card.former_sha256() == old_records.FROZEN_SHA256
+
+
+def test_model_sha256_leaves_out_the_code(new_card: ModelCard) -> None:
+    """Another code gives another frozen model, but the same identity without the code."""
+    changed = new_card.model_copy(update={"code_sha256": "d" * 64})
+    assert changed.frozen_sha256() != new_card.frozen_sha256()
+    assert changed.model_sha256() == new_card.model_sha256() is not None
+
+
+def test_model_sha256_is_unknown_before_version_3(card: ModelCard) -> None:
+    """A card of before keeps the identity that its ledger knows."""
+    assert card.model_sha256() is None
+    assert card.frozen_sha256() == card.former_sha256()
+
+
+def test_read_card_needs_the_whole_identity(new_card: ModelCard, tmp_path: Path) -> None:
+    """A card of version 3 without its preprocessing or code is refused."""
+    for name in ("preprocessing", "code_sha256"):
+        write_card(tmp_path / "card.json", new_card.model_copy(update={name: None}))
+        with pytest.raises(UserError, match=r"card\.json does not fit:\n.*preprocessing and code_sha256"):
+            read_card(tmp_path / "card.json")
+    write_card(tmp_path / "card.json", new_card)
+    assert read_card(tmp_path / "card.json") == new_card

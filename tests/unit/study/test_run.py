@@ -392,6 +392,9 @@ def test_frozen_sha256_follows_from_the_predictions(runner: StudyRunner) -> None
         "weights_sha256": "0",
         "data_sha256": "0",
         "model_seed": 1,
+        "settings": card.settings | {"view": {"kind": "features"}},
+        "preprocessing": {"source": {"sfreq": 50}, "statistics": None},
+        "code_sha256": "0",
     }
     for name, value in identity.items():
         assert card.model_copy(update={name: value}).frozen_sha256() != frozen, name

@@ -2,17 +2,15 @@
 
 import numpy as np
 
-from blindtune.datasets.eeg.config import EegConfig
 from blindtune.views.frames import SignalFrames
-from support.views import EEG
+from support.views import FRAMES
 
 
 def test_signal_frames_are_normalised_windows() -> None:
     """Frames are windows of the normalised signal."""
-    settings = EegConfig.model_validate(EEG)
     x = np.random.default_rng(0).normal(3.0, 5.0, (4, 20, 500)).astype(np.float32)
     mean, deviation = np.arange(20, dtype=np.float32), np.linspace(1, 2, 20, dtype=np.float32)
-    view = SignalFrames(x, settings, mean, deviation)
+    view = SignalFrames(x, FRAMES, mean, deviation)
     assert view.shape == (4, 98, 300)
     got = view.eval_batch(np.array([3, 1]))
     assert (got.shape, got.dtype) == ((2, 98, 300), np.float32)

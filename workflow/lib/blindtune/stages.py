@@ -11,6 +11,7 @@ from blindtune.datasets.base import DatasetConfig
 from blindtune.datasets.registry import source_modules
 from blindtune.models.families import FAMILIES
 from blindtune.report import contents
+from blindtune.study.model_code import ESTIMATE, digest_model_code
 from blindtune.training.registry import TRAINERS
 from blindtune.tuners.registry import TUNERS
 from blindtune.views.registry import view_modules
@@ -26,8 +27,7 @@ TABLES = "blindtune.report.tables.write"
 FIGURES = "blindtune.report.figures.write"
 PAGE = "blindtune.report.page"
 
-#: What estimates of the Bayes error run, and what everything else runs instead.
-ESTIMATE = "blindtune.study.estimate"
+#: What a search runs, where estimates of the Bayes error run `ESTIMATE`.
 SEARCH = "blindtune.study.search"
 
 
@@ -69,6 +69,16 @@ def decode_digest(system: System, dataset: DatasetConfig) -> str:
         dataset: what it is decoded on.
     """
     return digest_of(*decode_modules(system, dataset), without=other_modules(system))
+
+
+def model_digest(system: System, dataset: DatasetConfig) -> str:
+    """Identify the code that is part of the identity of a system's frozen models.
+
+    Args:
+        system: what is frozen.
+        dataset: what it is studied on.
+    """
+    return digest_model_code(system, dataset.source)
 
 
 def source_digest(stage: str, dataset: DatasetConfig) -> str:

@@ -16,10 +16,11 @@ from blindtune.core.errors import UserError
 from blindtune.core.weights import read_weights
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard
+from blindtune.study.model_code import digest_model_code
 from blindtune.study.rebuild import rebuild_model
 from blindtune.training.base import TrainingTask
 from blindtune.training.registry import create_trainer
-from blindtune.views.apply import make_view
+from blindtune.views.apply import collect_inputs, make_view
 from blindtune.views.base import ViewFunction
 
 
@@ -45,14 +46,25 @@ class FrozenModel:
         return TypeAdapter[System](System).validate_python(self.card.settings)
 
     def check_data(self) -> None:
-        """Refuse other data than the model was frozen on.
+        """Refuse other data or other code than the model was frozen with.
 
         Raises:
-            UserError: train or dev have changed.
+            UserError: train, dev, what the view takes of the dataset, or the code have changed.
         """
         if self.data.sha256 != self.card.data_sha256:
             raise UserError(
                 f"{self.card.study}: was frozen on other train and dev data. Remove its card and run again."
+            )
+        if self.card.preprocessing is None:
+            return  # a card of before; its identity does not say
+        if self.card.preprocessing != collect_inputs(self.settings.view, self.data).identity():
+            raise UserError(
+                f"{self.card.study}: was frozen with other settings of the preparation that its view takes. Remove its "
+                "card and run again."
+            )
+        if self.card.code_sha256 != digest_model_code(self.settings, self.data.manifest["source"]["source"]):
+            raise UserError(
+                f"{self.card.study}: was frozen with other code than runs now. Remove its card and run again."
             )
 
     @cached_property

@@ -1,9 +1,13 @@
-"""The card of a frozen model: what a study hands over to decode and to the report."""
+"""The card of a frozen model: what a study hands over to decode and to the report.
+
+Version 3 identifies a model by everything that its answers follow from. The versions before left out the view, what the
+view takes of the dataset, the trainer and the code.
+"""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blindtune.config.training import Training
 from blindtune.core.budget import Budget
@@ -12,13 +16,16 @@ from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.core.timing import CpuWallTime
 from blindtune.core.validation import parse_json
 from blindtune.models.architecture import Architecture
-from blindtune.records.schema import SCHEMA_VERSION, upgrade
+from blindtune.records.schema import upgrade
 
 #: Fields that version 1 called otherwise.
 _RENAMED = {"parameters": "n_parameters", "published": "paper_row", "scoring": "score_epoch"}
 
-#: Fields that determine what a frozen model predicts.
-_IDENTITY = {"study", "kind", "hyperparameters", "architecture", "weights_sha256", "data_sha256", "model_seed"}
+#: The version that is written.
+CARD_VERSION: Literal[3] = 3
+
+#: Fields by which versions 1 and 2 identified a model.
+_FORMER_IDENTITY = {"study", "kind", "hyperparameters", "architecture", "weights_sha256", "data_sha256", "model_seed"}
 
 
 class Spent(BaseModel):
@@ -34,7 +41,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[2, 3] = CARD_VERSION
     study: str = Field(description="<config name>/<dataset>/<system>/<seed>")
     config: str
     dataset: str
@@ -46,6 +53,12 @@ class ModelCard(BaseModel):
     score_epoch: str
     budget: Budget | None = Field(description="what the tuner could spend; null: nothing is tuned")
     data_sha256: str = Field(description="identifies train and dev")
+    preprocessing: dict[str, Any] | None = Field(
+        default=None, description="what the view takes of the dataset besides samples; null before version 3"
+    )
+    code_sha256: str | None = Field(
+        default=None, description="identifies the code that computes the answers; null before version 3"
+    )
     classes: int
     trial: int | None = Field(description="number of the chosen trial; null for an estimate")
     hyperparameters: dict[str, Any] = Field(description="of the chosen trial; for bayes the arguments by split")
@@ -67,16 +80,47 @@ class ModelCard(BaseModel):
     exhausted: bool = Field(description="whether the tuner had no more proposals before the budget was spent")
     versions: dict[str, str]
 
+    @model_validator(mode="after")
+    def _check_identity(self) -> Self:
+        if self.schema_version == CARD_VERSION and (self.preprocessing is None or self.code_sha256 is None):
+            raise ValueError("preprocessing and code_sha256: are missing; version 3 has both")
+        return self
+
     def frozen_sha256(self) -> str:
-        """Return what identifies the frozen model: all that its predictions follow from, but not when it was trained.
+        """Return what identifies the frozen model: all that its answers follow from, but not when it was trained.
+
+        A card of an earlier version keeps the identity that ledgers of its time know.
+        """
+        if self.schema_version < CARD_VERSION:
+            return self.former_sha256()
+        return digest_json({"model": self._model_identity(), "code": self.code_sha256})
+
+    def model_sha256(self) -> str | None:
+        """Return the identity without the code; None for a card of an earlier version.
+
+        Two models that differ in code alone may give the same answers; decode then compares them.
+        """
+        return None if self.schema_version < CARD_VERSION else digest_json(self._model_identity())
+
+    def former_sha256(self) -> str:
+        """Return what identified the model before version 3.
 
         The layers of a manual model are among its hyperparameters here, as they were in the records of version 1: a
         ledger of that time must recognise the same model.
         """
-        identity = self.model_dump(mode="json", include=_IDENTITY)
+        identity = self.model_dump(mode="json", include=_FORMER_IDENTITY)
         if self.kind == "manual" and self.architecture is not None:
             identity["hyperparameters"]["layers"] = identity["architecture"]["layers"][:-1]
         return digest_json(identity)
+
+    def _model_identity(self) -> dict[str, Any]:
+        return {
+            "former": self.former_sha256(),
+            "view": self.settings.get("view"),
+            "trainer": self.settings.get("trainer"),
+            "preprocessing": self.preprocessing,
+            "classes": self.classes,
+        }
 
 
 def write_card(path: Path, card: ModelCard) -> None:
@@ -98,11 +142,17 @@ def read_card(path: Path) -> ModelCard:
     """
     content = read_json(path)
     recorded = [content.pop(key, None) for key in ("frozen_sha256", "card_sha256")] if isinstance(content, dict) else []
-    card = parse_json(ModelCard, _without_layers(upgrade(content, _RENAMED, str(path))), str(path))
+    card = parse_json(ModelCard, _without_layers(_upgrade_card(content, str(path))), str(path))
     # The digest of the file's own content: reading a card of version 1 renames fields.
     if recorded != [card.frozen_sha256(), digest_json(content)]:
         raise UserError(f"{path}: was changed after it was written. Remove it and run again.")
     return card
+
+
+def _upgrade_card(content: Any, where: str) -> Any:
+    """Return a card with the present names; one without a version is of version 1, which has the identity of 2."""
+    upgraded = upgrade(content, _RENAMED, where, CARD_VERSION)
+    return {"schema_version": 2, **upgraded} if isinstance(upgraded, dict) else upgraded
 
 
 def _without_layers(content: Any) -> Any:

@@ -1,9 +1,11 @@
-"""What every card says of its study."""
+"""What every card says of its study, and what identifies its model."""
 
 from typing import Any
 
 from blindtune.config.study import Study
 from blindtune.datasets.prepared import Prepared
+from blindtune.study.model_code import digest_model_code
+from blindtune.views.apply import collect_inputs
 
 
 def card_identity(study: Study, data: Prepared) -> dict[str, Any]:
@@ -19,5 +21,7 @@ def card_identity(study: Study, data: Prepared) -> dict[str, Any]:
         "settings": study.settings.model_dump(mode="json"),
         "score_epoch": study.score_epoch,
         "data_sha256": data.sha256,
+        "preprocessing": collect_inputs(study.settings.view, data).identity(),
+        "code_sha256": digest_model_code(study.settings, data.manifest["source"]["source"]),
         "classes": len(data.classes),
     }

@@ -11,12 +11,15 @@ from blindtune.core.job_log import JobLog
 from blindtune.core.validation import read_yaml
 
 
-def build_protocol(study: Study, data_sha256: str, files: dict[str, Path], code: str) -> dict[str, Any]:
+def build_protocol(
+    study: Study, data_sha256: str, preprocessing: dict[str, Any], files: dict[str, Path], code: str
+) -> dict[str, Any]:
     """Return everything that determines the records of a study; a difference makes another study.
 
     Args:
         study: the config of the study.
         data_sha256: identifies train and dev.
+        preprocessing: what the view takes of the dataset besides samples.
         files: the data files of the system, by the names of its ``files()``.
         code: digest of the code that determines the records.
     """
@@ -28,6 +31,7 @@ def build_protocol(study: Study, data_sha256: str, files: dict[str, Path], code:
     return {
         "study": study.model_dump(mode="json", exclude=excluded),
         "data_sha256": data_sha256,
+        "preprocessing": preprocessing,
         "files": {name: read_yaml(path) for name, path in files.items()},
         "code": code,
     }

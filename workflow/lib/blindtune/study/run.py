@@ -16,7 +16,7 @@ from blindtune.study.context import StudyContext
 from blindtune.study.estimate import estimate
 from blindtune.study.protocol import build_protocol, claim_folder
 from blindtune.study.search import search_and_freeze
-from blindtune.views.apply import apply_view
+from blindtune.views.apply import apply_view, collect_inputs
 
 
 def run_study(
@@ -46,7 +46,8 @@ def run_study(
     Raises:
         UserError: no trial completed, a record cannot be read or written, or a file of the system is wrong.
     """
-    claim_folder(folder, build_protocol(study, data.sha256, files, code), study.id, job_log)
+    preprocessing = collect_inputs(study.settings.view, data).identity()
+    claim_folder(folder, build_protocol(study, data.sha256, preprocessing, files, code), study.id, job_log)
     context = StudyContext(
         study=study, data=apply_view(study.settings.view, data), folder=folder, job_log=job_log, workers=workers
     )

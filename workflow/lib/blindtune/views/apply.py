@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from blindtune.core.registry import load_object
 from blindtune.datasets.prepared import Prepared
-from blindtune.views.base import ViewFunction
+from blindtune.views.base import ViewFunction, ViewInputs
 from blindtune.views.config import ViewConfig
-from blindtune.views.registry import view_functions
+from blindtune.views.registry import view_entries
 
 
 def make_view(config: ViewConfig, data: Prepared) -> ViewFunction:
@@ -19,10 +19,28 @@ def make_view(config: ViewConfig, data: Prepared) -> ViewFunction:
     Raises:
         UserError: the view does not fit the dataset; raised by this function or by the one that it returns.
     """
-    places = view_functions(config.kind, data.manifest["source"]["source"])
-    create, *others = (load_object(place) for place in places)
-    view: ViewFunction = create(config, data, *others)
+    entries = view_entries(config.kind, data.manifest["source"]["source"])
+    create, *others = (load_object(entry.create) for entry in entries)
+    view: ViewFunction = create(config, collect_inputs(config, data), *others)
     return view
+
+
+def collect_inputs(config: ViewConfig, data: Prepared) -> ViewInputs:
+    """Return what a view takes of a dataset besides the samples, as its entry declares.
+
+    Args:
+        config: of the view.
+        data: the dataset.
+    """
+    source = data.manifest["source"]
+    entries = view_entries(config.kind, source["source"])
+    keys = {key for entry in entries for key in entry.source_keys}
+    uses_statistics = any(entry.uses_statistics for entry in entries)
+    return ViewInputs(
+        data.name,
+        {key: source[key] for key in sorted(keys)},
+        data.manifest["statistics"] if uses_statistics else None,
+    )
 
 
 def apply_view(config: ViewConfig, data: Prepared) -> Prepared:

@@ -1,7 +1,8 @@
 """The interface of views: samples are computed when a trainer asks for them, so no dataset need fit into memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,26 @@ Floats = NDArray[np.float32]
 
 #: Maximum number of values in a batch outside of training, which bounds the memory.
 MAX_BATCH_VALUES = 2**22
+
+
+@dataclass(frozen=True)
+class ViewInputs:
+    """What a view takes of a dataset besides the samples; it is part of the identity of every model that uses the view.
+
+    Attributes:
+        dataset: name of the dataset, for messages.
+        source: the keys of the dataset's config that the view declares in `blindtune.views.registry`, and no others.
+        statistics: mean and deviation of each channel over train; None unless the view declares that it uses them.
+    """
+
+    dataset: str
+    source: Mapping[str, Any]
+    statistics: Mapping[str, list[float]] | None
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that can change what the view gives for a sample, as plain data."""
+        statistics = None if self.statistics is None else dict(self.statistics)
+        return {"source": dict(self.source), "statistics": statistics}
 
 
 class SampleView:

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.prepared import Prepared
-from blindtune.views.base import Floats, Rows, SampleView, ViewFunction
+from blindtune.views.base import Floats, Rows, SampleView, ViewFunction, ViewInputs
 from blindtune.views.config import CropsView
 from blindtune.views.normalization import channel_statistics
 
@@ -104,22 +103,22 @@ class ImageCrops(SampleView):
         return (rows * np.tile(1 + scale, side) + np.tile(shift, side)).reshape(crops.shape)
 
 
-def create(config: CropsView, data: Prepared) -> ViewFunction:
+def create(config: CropsView, inputs: ViewInputs) -> ViewFunction:
     """Return the function that crops pictures.
 
     Args:
         config: of the view.
-        data: gives the statistics of train, and the name for messages.
+        inputs: the statistics of train, and the name for messages.
 
     Raises:
         UserError: raised by the function: a crop is larger than the pictures.
     """
-    statistics = channel_statistics(data)
+    statistics = channel_statistics(inputs)
 
     def crop(x: NDArray[Any]) -> ImageCrops:
         try:
             return ImageCrops(x, config, *statistics)
         except ValueError as error:
-            raise UserError(f"dataset {data.name}: {error}.") from error
+            raise UserError(f"dataset {inputs.dataset}: {error}.") from error
 
     return crop

@@ -3,14 +3,13 @@
 Shawki et al. 2021, section IV: 0.1-second frames with 0.3-second windows.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 
-from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.segments import frames
-from blindtune.datasets.prepared import Prepared
-from blindtune.views.base import Floats, Rows, SampleView, ViewFunction
+from blindtune.views.base import Floats, Rows, SampleView, ViewFunction, ViewInputs
 from blindtune.views.config import FramesView
 from blindtune.views.normalization import channel_statistics
 
@@ -23,31 +22,30 @@ class SignalFrames(SampleView):
 
     Args:
         stored: the segments.
-        config: gives the length and the hop of frames.
+        source: the config keys ``frame_length``, ``frame_hop`` and ``sfreq`` of the dataset.
         mean: (n_channels,) of train.
         deviation: (n_channels,) of train.
     """
 
-    def __init__(self, stored: NDArray[Any], config: EegConfig, mean: Floats, deviation: Floats) -> None:
-        count, channels, length = frames(stored[:1], config).shape[1:]
+    def __init__(self, stored: NDArray[Any], source: Mapping[str, Any], mean: Floats, deviation: Floats) -> None:
+        self._keys = dict(source)
+        count, channels, length = frames(stored[:1], **self._keys).shape[1:]
         super().__init__(stored, (count, channels * length))
-        self._config = config
         self._mean = mean[:, None]
         self._deviation = deviation[:, None]
 
     def eval_batch(self, rows: Rows | slice) -> Floats:
         """Return (n_rows, n_frames, n_channels * n_times_per_frame) float32."""
         normal = (self.stored[self.selected[rows]] - self._mean) / self._deviation
-        return frames(normal, self._config).reshape(-1, *self.sample_shape)
+        return frames(normal, **self._keys).reshape(-1, *self.sample_shape)
 
 
-def create(config: FramesView, data: Prepared) -> ViewFunction:
+def create(config: FramesView, inputs: ViewInputs) -> ViewFunction:
     """Return the function that cuts segments into frames.
 
     Args:
         config: has no settings.
-        data: gives the length and the hop of frames, and the statistics of train.
+        inputs: the length and the hop of frames, and the statistics of train.
     """
-    source = EegConfig.model_validate(data.manifest["source"])
-    statistics = channel_statistics(data)
-    return lambda x: SignalFrames(x, source, *statistics)
+    statistics = channel_statistics(inputs)
+    return lambda x: SignalFrames(x, inputs.source, *statistics)

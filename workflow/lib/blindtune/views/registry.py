@@ -1,23 +1,46 @@
 """The kinds of views, and the types of the config keys that take one.
 
-A new kind is one module with a function ``create(config, data)``, one config model, and one line here.
+A new kind is one module with a function ``create(config, inputs)``, one config model, and one line here.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
 from blindtune.core.registry import Entry, Registry
 
+
+@dataclass(frozen=True)
+class ViewEntry(Entry):
+    """A view, or a function that computes features, and what it takes of a dataset besides the samples.
+
+    It gets nothing else of the dataset. What it gets is part of the identity of the models that use it: a key that is
+    not declared cannot change an answer.
+
+    Attributes:
+        source_keys: keys of the dataset's config.
+        uses_statistics: whether it takes the mean and deviation of each channel over train.
+    """
+
+    source_keys: tuple[str, ...] = ()
+    uses_statistics: bool = False
+
+
 VIEWS = Registry(
     "blindtune.views",
     "view",
-    Entry,
+    ViewEntry,
     {
-        "samples": Entry("blindtune.views.samples:create", "blindtune.views.config:SamplesView"),
-        "features": Entry("blindtune.views.features:create", "blindtune.views.config:FeaturesView"),
-        "frames": Entry("blindtune.views.frames:create", "blindtune.views.config:FramesView"),
-        "crops": Entry("blindtune.views.crops:create", "blindtune.views.config:CropsView"),
+        "samples": ViewEntry("blindtune.views.samples:create", "blindtune.views.config:SamplesView"),
+        "features": ViewEntry("blindtune.views.features:create", "blindtune.views.config:FeaturesView"),
+        "frames": ViewEntry(
+            "blindtune.views.frames:create",
+            "blindtune.views.config:FramesView",
+            source_keys=("frame_length", "frame_hop", "sfreq"),
+            uses_statistics=True,
+        ),
+        "crops": ViewEntry("blindtune.views.crops:create", "blindtune.views.config:CropsView", uses_statistics=True),
     },
 )
 
@@ -25,26 +48,25 @@ VIEWS = Registry(
 FEATURES = Registry(
     "blindtune.features",
     "source with features",
-    Entry,
+    ViewEntry,
     {
-        "eeg": Entry("blindtune.datasets.eeg.features:feature_function"),
-        "slides": Entry("blindtune.datasets.slides.features:feature_function"),
+        "eeg": ViewEntry("blindtune.datasets.eeg.features:feature_function", source_keys=("sfreq",)),
+        "slides": ViewEntry("blindtune.datasets.slides.features:feature_function"),
     },
 )
 
 
-def view_functions(kind: str, source: str) -> tuple[str, ...]:
-    """Return where to find what computes a view of a source: its factory and what the factory takes besides the data.
+def view_entries(kind: str, source: str) -> tuple[ViewEntry, ...]:
+    """Return the entries of what computes a view of a source: its factory, and what the factory takes.
 
     Args:
         kind: of the view, a key of `VIEWS`.
         source: the kind of the dataset's source, such as ``eeg``.
 
     Returns:
-        A ``module:name`` each; the first is the factory ``create(config, data, *others)``.
+        The first names the factory ``create(config, inputs, *others)``, the others name its further arguments.
     """
-    entries = [VIEWS[kind], *([FEATURES[source]] if kind == "features" else [])]
-    return tuple(entry.create for entry in entries)
+    return (VIEWS[kind], *([FEATURES[source]] if kind == "features" else []))
 
 
 def view_modules(kind: str, source: str) -> tuple[str, ...]:
@@ -54,7 +76,7 @@ def view_modules(kind: str, source: str) -> tuple[str, ...]:
         kind: of the view, a key of `VIEWS`.
         source: the kind of the dataset's source, such as ``eeg``.
     """
-    return tuple(place.partition(":")[0] for place in view_functions(kind, source))
+    return tuple(entry.module for entry in view_entries(kind, source))
 
 
 def _expand_shorthand(value: Any) -> Any:

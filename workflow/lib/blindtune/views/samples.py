@@ -5,8 +5,7 @@ from typing import Any
 from numpy import float32
 from numpy.typing import NDArray
 
-from blindtune.datasets.prepared import Prepared
-from blindtune.views.base import Floats, Rows, SampleView, ViewFunction
+from blindtune.views.base import Floats, Rows, SampleView, ViewFunction, ViewInputs
 from blindtune.views.config import SamplesView
 
 
@@ -18,12 +17,12 @@ class StoredSamples(SampleView):
         return self.stored[self.selected[rows]].astype(float32)
 
 
-def create(config: SamplesView, data: Prepared) -> ViewFunction:
+def create(config: SamplesView, inputs: ViewInputs) -> ViewFunction:
     """Return the function that shows samples as they are stored.
 
     Args:
         config: has no settings.
-        data: the dataset; nothing of it is used.
+        inputs: nothing of them is used.
     """
     return _as_float32
 

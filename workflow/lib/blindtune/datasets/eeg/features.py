@@ -1,5 +1,6 @@
 """Features of segments, for the reference models and for the check of the simulated corpus."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,12 @@ def band_summary(x: NDArray[np.float32], rate: int) -> Floats:
     return np.concatenate([powers.mean(axis=1), powers.max(axis=1)], axis=1)
 
 
-def feature_function(x: NDArray[np.float32], source: dict[str, Any]) -> Floats:
+def feature_function(x: NDArray[np.float32], source: Mapping[str, Any]) -> Floats:
     """Return the features of the view ``features``; called by `blindtune.views.features`.
 
     Args:
         x: (n_segments, n_channels, n_times) in microvolts.
-        source: the config of the dataset, as plain data.
+        source: the config key ``sfreq`` of the dataset.
 
     Returns:
         (n_segments, 2 * n_bands), see `band_summary`.

@@ -105,19 +105,21 @@ def samples_per_segment(config: EegConfig) -> int:
     return round(config.segment * config.sfreq)
 
 
-def frames(x: NDArray[np.float32], config: EegConfig) -> NDArray[np.float32]:
+def frames(x: NDArray[np.float32], *, frame_length: float, frame_hop: float, sfreq: int) -> NDArray[np.float32]:
     """Return segments as overlapping frames; nothing is copied.
 
     Ten seconds of 20 channels at 50 Hz, in frames of 0.3 s every 0.1 s, are 98 frames of 20 x 15.
 
     Args:
         x: segments, (..., n_channels, n_times).
-        config: the keys ``frame_length``, ``frame_hop`` and ``sfreq`` count.
+        frame_length: in seconds.
+        frame_hop: time from one frame to the next, in seconds.
+        sfreq: sampling rate in Hz.
 
     Returns:
         (..., n_frames, n_channels, n_times_per_frame), a read-only view of ``x``.
     """
-    length, hop = round(config.frame_length * config.sfreq), round(config.frame_hop * config.sfreq)
+    length, hop = round(frame_length * sfreq), round(frame_hop * sfreq)
     windows = np.lib.stride_tricks.sliding_window_view(x, length, axis=-1)[..., ::hop, :]
     return np.moveaxis(windows, -2, -3)
 

@@ -1,5 +1,6 @@
 """Features of patches for the reference models: how the stains are distributed, at several scales."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ from blindtune.datasets.slides.stains import unmix_stains
 SCALES = (1, 2, 4, 8, 16, 32, 64)
 
 
-def feature_function(x: NDArray[np.uint8], source: dict[str, Any]) -> NDArray[np.float32]:
+def feature_function(x: NDArray[np.uint8], source: Mapping[str, Any]) -> NDArray[np.float32]:
     """Return the features of the view ``features``; called by `blindtune.views.features`.
 
     Args:
         x: (n_patches, n_rows, n_columns, 3) uint8, red, green and blue.
-        source: the config of the dataset, as plain data; nothing of it is used.
+        source: nothing of it is used.
 
     Returns:
         (n_patches, n_features) float32, see `compute_stain_texture`.

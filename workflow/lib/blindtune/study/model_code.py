@@ -1,0 +1,31 @@
+"""The digest of the code that computes the answers of a frozen model: a part of the model's identity."""
+
+from blindtune.config.systems import Bayes, System
+from blindtune.core.code_digest import digest_of
+from blindtune.training.registry import TRAINERS
+from blindtune.views.registry import view_modules
+
+#: Where the answers of every frozen model begin, and where those of an estimate of the Bayes error do.
+FROZEN_MODEL = "blindtune.decoding.frozen_model"
+ESTIMATE = "blindtune.study.estimate"
+
+
+def model_modules(system: System, source: str) -> set[str]:
+    """Return the modules from which the answers of a system's frozen models start.
+
+    Args:
+        system: what is frozen.
+        source: the kind of the dataset's source, such as ``eeg``.
+    """
+    computes = ESTIMATE if isinstance(system, Bayes) else TRAINERS[system.trainer_name].module
+    return {FROZEN_MODEL, computes, *view_modules(system.view.kind, source)}
+
+
+def digest_model_code(system: System, source: str) -> str:
+    """Identify the code that computes what a system's frozen models answer for stored samples.
+
+    Args:
+        system: what is frozen.
+        source: the kind of the dataset's source, such as ``eeg``.
+    """
+    return digest_of(*model_modules(system, source))
