@@ -1,257 +1,25 @@
 """Every key of the config is read by some rule: another value of it gives another plan."""
 
 import copy
-import types
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
-from pydantic import BaseModel
 
 from blindtune.config.schema import Config
 from blindtune.models.families import FAMILIES
 from support.builders import write_csv_folder, write_images
+from support.config_keys import (
+    ALGORITHMS,
+    BASE,
+    LEAVES,
+    SHOWN,
+    choose_other_value,
+    find_other_kind,
+    mentions_model,
+    remove_views,
+    replace_value,
+)
 from support.config_models import collect_models
 from support.dag import plan
-
-# Names that are not in config.yaml, so that nothing of it is merged into them.
-BASE: dict[str, Any] = {
-    "name": "keys",
-    "seeds": [42],
-    "score_epoch": "last",
-    "keep_best": 1,
-    "verbosity": "normal",
-    "workers": 1,
-    "allow_repeated_decode": [],
-    "compare": [
-        {
-            "dataset": "drawing",
-            "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit"],
-            "budget": {"trials": 20},
-        },
-        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 2}},
-        {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 2}},
-        {
-            "dataset": "written",
-            "systems": ["near", "optuna"],
-            "budget": {"trials": 2},
-            "tuner_overrides": {
-                "space": "mlp",
-                "family": "mlp",
-                "invalid_layers": "reject",
-                "trainer": "pytorch",
-                "training": {"epochs": 3},
-                "view": {"kind": "samples"},
-            },
-        },
-        {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 2}},
-        {"dataset": "tissues", "systems": ["near", "tuner"], "budget": {"trials": 2}},
-        {
-            "dataset": "pictures",
-            "systems": ["near", "scikit", "median", "halving", "brackets", "cropper"],
-            "budget": {"trials": 20},
-        },
-    ],
-    "report": {"points": 40, "surface": 20},
-    "datasets": {
-        "drawing": {
-            "source": "drawing",
-            "drawing": "set_10",
-            "sizes": {"train": 60, "dev": 30, "eval": 30},
-            "seed": 1,
-        },
-        "files": {"source": "csv_folder", "folder": "one"},
-        "fetched": {"source": "csv_folder", "fetch": "set_10"},
-        "written": {"source": "digits"},
-        "pictures": {"source": "images", "folder": "three"},
-        "brains": {
-            "source": "eeg",
-            "stand_in": True,
-            "simulate": {"faults": ["truncated"]},
-            "sizes": {"train": 8, "dev": 4, "eval": 4},
-            "patient": "/([a-z0-9]{8})_",
-        },
-        "tissues": {
-            "source": "slides",
-            "stand_in": True,
-            "simulate": {"patients": {"train": 2, "dev": 2, "eval": 2}},
-            "sizes": {"train": 8, "dev": 4, "eval": 4},
-            "patient": "/(\\d{8})_",
-            # Merged with the defaults key by key, so both are here.
-            "classes": {"dcis": ["dcis"], "indc": ["indc"]},
-        },
-    },
-    "systems": {
-        "near": {"kind": "knn", "n_neighbors": [3]},
-        "trees": {"kind": "random_forest"},
-        "limit": {"kind": "bayes", "train": {"n_neighbors": 9}, "dev": {"n_neighbors": 5}, "eval": {"n_neighbors": 7}},
-        "expert": {"kind": "manual", "model": "mlp_m1"},
-        "tuner": {
-            "kind": "tuner",
-            "tuner": {"library": "keras-tuner", "algorithm": "random"},
-            "space": "mlp",
-        },
-        "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe"}, "space": "mlp"},
-        "median": {
-            "kind": "tuner",
-            "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}},
-            "space": "mlp",
-        },
-        "halving": {
-            "kind": "tuner",
-            "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "successive-halving"}},
-            "space": "mlp",
-        },
-        "brackets": {
-            "kind": "tuner",
-            "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}},
-            "space": "mlp",
-        },
-        "listener": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "features"}},
-        "framer": {"kind": "manual", "model": "mlp_m1", "view": {"kind": "frames"}},
-        "cropper": {"kind": "manual", "model": "convnet_m", "view": {"kind": "crops"}},
-        "scikit": {
-            "kind": "tuner",
-            # Halving, which takes every key; it plans by a budget that pays for seven folds.
-            "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"},
-            "space": "mlp",
-        },
-    },
-}
-
-#: Where any other value of the type would not be valid.
-OTHERS: dict[str, Any] = {
-    "Config.name": "other",
-    "Config.allow_repeated_decode": ["drawing/near"],
-    "Comparison.dataset": "set_09",
-    "Budget.epochs": 200,
-    "Comparison.systems": ["trees", "near"],
-    "DrawingConfig.drawing": "set_09",
-    "CsvFolderConfig.folder": "two",
-    "CsvFolderConfig.fetch": "set_09",
-    "ImagesConfig.folder": "four",
-    "ImagesConfig.channels": 1,
-    "ImagesConfig.group": "^(.)",
-    "EegConfig.patient": "([a-z0-9]{8})_s",
-    "SlidesConfig.patient": "(\\d{8})_[a-z]",
-    "SlidesConfig.classes": ["susp"],
-    "SimulatedSlidesConfig.faults": ["empty_region"],
-    "EegConfig.sfreq": 100,
-    "EegConfig.frame_length": 0.4,
-    "EegConfig.frame_hop": 0.2,
-    "EegConfig.order": 3,
-    "EegConfig.min_amplitude": 2.0,
-    "SimulatedEegConfig.faults": ["empty"],
-    "CropsView.n_eval_crops": 4,
-    "Manual.model": "mlp_m2",
-    "TunerOverrides.space": "mlp_dropout",
-    "Tuned.space": "mlp_dropout",
-    "OptunaConfig.objectives": ["dev_error", "n_parameters"],
-}
-
-#: Keys of a tuner that only this algorithm of its library takes.
-ALGORITHMS = {
-    "KerasTunerConfig.num_initial_points": "bayesian",
-    "KerasTunerConfig.max_epochs": "hyperband",
-    "KerasTunerConfig.factor": "hyperband",
-    "KerasTunerConfig.hyperband_iterations": "hyperband",
-}
-
-#: Systems that are here for one part alone; others have their other keys.
-PARTS = {
-    "median": "pruner",
-    "halving": "pruner",
-    "brackets": "pruner",
-    "listener": "view",
-    "framer": "view",
-    "cropper": "view",
-}
-
-
-#: The key of the log's verbosity, on which no job depends.
-SHOWN = "Config.verbosity"
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """One key of the config.
-
-    Attributes:
-        key: ``<model>.<field>``.
-        path: its path in BASE.
-        value: its value in BASE, or its default.
-        kind: its type.
-    """
-
-    key: str
-    path: tuple[str | int, ...]
-    value: Any
-    kind: Any
-
-
-def _list_leaves(model: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
-    """Yield every key of a config model that is not a model itself, at any depth."""
-    for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        parts = {(): value}
-        if isinstance(value, dict):
-            parts = {(key,): part for key, part in value.items()}
-        elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
-            parts = {(number,): part for number, part in enumerate(value)}
-        for step, part in parts.items():
-            if isinstance(part, BaseModel):
-                yield from _list_leaves(part, (*path, name, *step))
-            elif part is not None or not _mentions_model(field.annotation):
-                yield Leaf(f"{type(model).__name__}.{name}", (*path, name, *step), part, field.annotation)
-
-
-def _mentions_model(kind: Any) -> bool:
-    """Return whether a type mentions a model."""
-    return bool(collect_models(kind))
-
-
-def _list_options(kind: Any) -> list[Any]:
-    """Return the plain types and literal values that a type allows."""
-    if get_origin(kind) is Literal:
-        return list(get_args(kind))
-    if get_origin(kind) in (Union, types.UnionType):
-        return [option for part in get_args(kind) for option in _list_options(part)]
-    if get_origin(kind) is Annotated:
-        return _list_options(get_args(kind)[0])
-    return [kind]
-
-
-def _choose_other_value(leaf: Leaf) -> Any:
-    """Return another valid value of a key, or None if it has no other."""
-    if leaf.key in OTHERS:
-        return OTHERS[leaf.key]
-    options = _list_options(leaf.kind)
-    match leaf.value:
-        case bool(value):
-            return not value
-        case int(value):
-            # Sizes must be dealt evenly to two classes.
-            return value + (2 if leaf.key.startswith("Sizes.") else 1)
-        case float(value):
-            return value / 2 or 0.5
-        case [*values]:
-            return [*values, max(values) + 1]
-        case None:
-            plain = [example for kind, example in ((int, 7), (float, 0.5), (str, "other")) if kind in options]
-            if plain:
-                return plain[0]
-    literals = [option for option in options if not isinstance(option, type) and option != leaf.value]
-    # A key that overrides others may not give the value that they have.
-    return literals[-1 if leaf.value is None else 0] if literals else None
-
-
-CONFIG = Config.model_validate(BASE)
-LEAVES = {
-    ".".join(map(str, leaf.path)): leaf
-    for leaf in _list_leaves(CONFIG)
-    if not (leaf.path[0] == "systems" and PARTS.get(str(leaf.path[1]), leaf.path[2]) not in leaf.path)
-}
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +45,7 @@ def test_base_config_has_every_key():
         f"{model.__name__}.{name}"
         for model in collect_models(Config)
         for name, field in model.model_fields.items()
-        if not _mentions_model(field.annotation)
+        if not mentions_model(field.annotation)
     }
     assert known == {leaf.key for leaf in LEAVES.values()}
 
@@ -285,12 +53,12 @@ def test_base_config_has_every_key():
 @pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES)
 def test_key_changes_the_plan(folder, before, leaf):
     """Another value of a key gives another plan."""
-    value = _choose_other_value(leaf)
+    value = choose_other_value(leaf)
     if leaf.key == SHOWN:
         pytest.skip("changes no plan, which is tested")
     if leaf.key in ALGORITHMS:
-        suited = _replace_value(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
-        assert plan(folder, _replace_value(suited, leaf.path, value)) != plan(folder, suited)
+        suited = replace_value(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
+        assert plan(folder, replace_value(suited, leaf.path, value)) != plan(folder, suited)
         return
     if leaf.key in ("EegConfig.stand_in", "EegConfig.folder", "SlidesConfig.stand_in", "SlidesConfig.folder"):
         pytest.skip("goes with a corpus that is made, or excludes it; both are tested")
@@ -300,19 +68,19 @@ def test_key_changes_the_plan(folder, before, leaf):
         pytest.skip("excludes the other of folder and fetch, which is tested")
     if leaf.key == "Comparison.dataset" or leaf.path[-1] == "source":
         # Another source has not the same views.
-        plain = _remove_views(BASE)
-        other = value if leaf.path[-1] == "dataset" else _find_other_kind(leaf)
+        plain = remove_views(BASE)
+        other = value if leaf.path[-1] == "dataset" else find_other_kind(leaf)
         path = leaf.path if leaf.path[-1] == "dataset" else leaf.path[:-1]
-        assert plan(folder, _replace_value(plain, path, other)) != plan(folder, plain)
+        assert plan(folder, replace_value(plain, path, other)) != plan(folder, plain)
         return
     if leaf.path[-2:] == ("view", "kind"):
         pytest.skip("another view is another set of keys, which is tested for each view")
     if leaf.path[-1] == "kind":
-        config = _replace_value(BASE, leaf.path[:-1], _find_other_kind(leaf))
+        config = replace_value(BASE, leaf.path[:-1], find_other_kind(leaf))
     elif leaf.path[-1] == "family":
         value = next(name for name in FAMILIES.names() if name != leaf.value)
         # No space suits two families, so the space changes too; the params of the job must contain the family.
-        config = _replace_value(_replace_value(BASE, leaf.path, value), (*leaf.path[:-1], "space"), value)
+        config = replace_value(replace_value(BASE, leaf.path, value), (*leaf.path[:-1], "space"), value)
         assert any(
             f'"family": "{value}"' in part.replace("'", '"') for job in plan(folder, config) for part in job.params
         )
@@ -320,7 +88,7 @@ def test_key_changes_the_plan(folder, before, leaf):
     elif value is None:
         pytest.skip(f"{leaf.value!r} is its only valid value")
     else:
-        config = _replace_value(BASE, leaf.path, value)
+        config = replace_value(BASE, leaf.path, value)
     assert plan(folder, config) != before
 
 
@@ -339,34 +107,10 @@ def test_view_changes_the_plan(folder, before, system, view):
 @pytest.mark.parametrize("verbosity", ["quiet", "verbose"])
 def test_verbosity_changes_no_plan(folder, before, verbosity):
     """The verbosity of the log changes no plan."""
-    assert plan(folder, _replace_value(BASE, ("verbosity",), verbosity)) == before
+    assert plan(folder, replace_value(BASE, ("verbosity",), verbosity)) == before
 
 
 def test_order_of_systems_changes_the_report_only(folder, before):
     """Another order of the systems of a comparison repeats the report and nothing else."""
-    turned = _replace_value(BASE, ("compare", 0, "systems"), BASE["compare"][0]["systems"][::-1])
+    turned = replace_value(BASE, ("compare", 0, "systems"), BASE["compare"][0]["systems"][::-1])
     assert {job.name for job in plan(folder, turned) if job not in before} == {"tables", "figures", "page"}
-
-
-def _find_other_kind(leaf: Leaf) -> Any:
-    """Return an entry of the same section of BASE that has another kind."""
-    family = BASE[str(leaf.path[0])]
-    return next(part for part in family.values() if part[leaf.path[-1]] != leaf.value)
-
-
-def _remove_views(base: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a config without the systems that use another view than samples."""
-    result = copy.deepcopy(base)
-    for entry in result["compare"]:
-        entry["systems"] = [name for name in entry["systems"] if PARTS.get(name) != "view"]
-    return result
-
-
-def _replace_value(base: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    """Return a copy of a config with another value at one path."""
-    result = copy.deepcopy(base)
-    place: Any = result
-    for step in path[:-1]:
-        place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
-    place[path[-1]] = value
-    return result
