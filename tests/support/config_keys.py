@@ -2,7 +2,7 @@
 
 import copy
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -218,10 +218,15 @@ def _list_options(kind: Any) -> list[Any]:
     return [kind]
 
 
-def choose_other_value(leaf: Leaf) -> Any:
-    """Return another valid value of a key, or None if it has no other."""
-    if leaf.key in OTHERS:
-        return OTHERS[leaf.key]
+def choose_other_value(leaf: Leaf, others: Mapping[str, Any] = OTHERS) -> Any:
+    """Return another valid value of a key, or None if it has no other.
+
+    Args:
+        leaf: the key.
+        others: values of keys of which not every value of the type is valid.
+    """
+    if leaf.key in others:
+        return others[leaf.key]
     options = _list_options(leaf.kind)
     match leaf.value:
         case bool(value):

@@ -19,6 +19,7 @@ SLOW = [
         "study/test_batches.py",
         "study/test_pruning_and_promotion.py",
         "study/test_run.py",
+        "test_identity_of_keys.py",
         "test_stages.py",
         "training/keras",
         "training/pool",
