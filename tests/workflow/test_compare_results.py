@@ -145,8 +145,7 @@ def test_compare_equal_results(tmp_path: Path, after: Callable[[], dict[str, Any
         ("studies/set/mlp/1/trials.jsonl", {"n_parameters": 13}, "[0].n_parameters: 12 -> 13"),
         ("studies/set/mlp/1/trials.jsonl", {"layers": None}, None),
         ("studies/set/mlp/1/card.json", {"dev_error": 0.3}, "dev_error: 0.25 -> 0.3"),
-        ("studies/set/mlp/1/card.json", {"frozen_sha256": "f3"}, 'frozen_sha256: "f1" -> "f3"'),
-        ("decodes/set/mlp/1/result.json", {"frozen_sha256": "f3"}, 'frozen_sha256: "f1" -> "f3"'),
+        ("studies/set/mlp/1/card.json", {"model_seed": 9}, 'model_seed: "(absent)" -> 9'),
         ("decodes/set/mlp/1/result.json", {"predictions_sha256": "p2"}, 'predictions_sha256: "p1" -> "p2"'),
         ("decodes/set/mlp/1/result.json", {"error": 0.0}, "error: 0.5 -> 0.0"),
         ("data/set/manifest.json", {"splits": {"train": "t2", "dev": "e1"}}, 'splits.train: "t1" -> "t2"'),
@@ -156,7 +155,7 @@ def test_compare_equal_results(tmp_path: Path, after: Callable[[], dict[str, Any
 def test_compare_changed_record(tmp_path: Path, name: str, change: dict[str, Any], line: str | None) -> None:
     """A changed field of a record is one line with file, key and both values."""
     new = new_records()
-    new[name] = new[name] | change
+    new[name] = new[name] | change | ({"code_sha256": "c", "preprocessing": {}} if name.endswith("card.json") else {})
     status, lines = compare(write_records(tmp_path / "a", old_records()), write_records(tmp_path / "b", new))
     assert status == 1
     assert len(lines) == 1

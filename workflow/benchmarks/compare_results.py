@@ -43,10 +43,21 @@ FIELDS = {
 }
 
 #: Fields of today's records that older ones do not have.
-NEW_FIELDS = {"schema_version"}
+NEW_FIELDS = {"schema_version", "preprocessing"}
 
-#: Fields of the records that differ from run to run, or that hold a digest of such fields.
-VOLATILE_FIELDS = {"seconds", "started", "host", "versions", "retries", "decoded", "card_sha256"}
+#: Fields of the records that differ from run to run, or that hold a digest of such fields or of code. All else that
+#: enters the identity of a frozen model is compared field by field.
+VOLATILE_FIELDS = {
+    "seconds",
+    "started",
+    "host",
+    "versions",
+    "retries",
+    "decoded",
+    "card_sha256",
+    "code_sha256",
+    "frozen_sha256",
+}
 
 #: Fields of the card that repeat the config, whose keys were renamed.
 CONFIG_FIELDS = {"settings", "training"}
