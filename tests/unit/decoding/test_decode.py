@@ -55,13 +55,38 @@ def test_decode_answers_the_same_model_from_the_ledger(lab: DecodeLab) -> None:
     assert "answered from the ledger" in lab.lines[-1]
 
 
-def test_decode_is_begun_before_eval_is_opened(lab: DecodeLab) -> None:
-    """The ledger has its first line even if the sealed data cannot be opened."""
+def test_decode_is_begun_before_eval_is_predicted(lab: DecodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the model gets the samples of eval, the ledger has its first line."""
+    folder, events = lab.freeze(), []
+    score = decode_module._score
+
+    def watched(*args: Any) -> Any:
+        events.append(lab.events())
+        return score(*args)
+
+    monkeypatch.setattr(decode_module, "_score", watched)
+    lab.decode(folder)
+    assert events == [["begun"]]
+
+
+@pytest.mark.parametrize("damage", ["gone", "label", "sample", "seal"])
+def test_decode_verifies_eval_before_it_begins(lab: DecodeLab, damage: str) -> None:
+    """Eval that is missing or not what was sealed is refused before the ledger has a line."""
     folder = lab.freeze()
-    lab.hide_eval()
-    with pytest.raises(UserError, match=r"eval/x\.npy: cannot be read"):
+    match damage:
+        case "gone":
+            lab.hide_eval()
+        case "seal":
+            seal = json.loads(lab.places.seal.read_text(encoding="utf-8"))
+            lab.places.seal.write_text(json.dumps(seal | {"content_sha256": "0" * 64}), encoding="utf-8")
+        case _:
+            path = lab.places.seal.parent / "eval" / ("y.npy" if damage == "label" else "x.npy")
+            array = np.load(path)
+            array[3] = 1 - array[3]
+            np.save(path, array)
+    with pytest.raises(UserError, match=r"eval/x\.npy: cannot be read|not those that were sealed"):
         lab.decode(folder)
-    assert lab.events() == ["begun"]
+    assert lab.events() == []
 
 
 def test_decode_records_the_result_before_reporting_it(lab: DecodeLab) -> None:
@@ -324,7 +349,7 @@ def test_decode_without_groups_reads_older_results(patients: DecodeLab, tmp_path
         del entry["result"]["groups"]
         return f"{begun}\n{json.dumps(entry)}\n"
 
-    patients.change_ledger(without_groups)
+    patients.forget_chain(without_groups)
     old, _ = patients.decode(folder)
     assert old.groups is None and old == result.model_copy(update={"groups": None})
     plain = DecodeLab(tmp_path / "plain")

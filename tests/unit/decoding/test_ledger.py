@@ -93,7 +93,7 @@ def make_old(lab: DecodeLab) -> None:
         pictured = {"event": "pictured", "dataset": "toy", "eval_sha256": "e", "time": "then"}
         return "".join(f"{line}\n" for line in (begun, json.dumps(entry | {"look": old}), json.dumps(pictured)))
 
-    lab.change_ledger(rename)
+    lab.forget_chain(rename)
     (lab.ledger / "predictions").rename(lab.ledger / "answers")
 
 
