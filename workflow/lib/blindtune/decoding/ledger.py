@@ -7,7 +7,7 @@ shown to anyone. The lines are a chain, see `blindtune.decoding.chain`; each use
 import fcntl
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,10 +154,7 @@ class Ledger:
         Raises:
             UserError: as `entries`.
         """
-        for row, entry in enumerate(self.entries(), 1):
-            if entry["event"] == "done" and _key(entry) == (study, frozen_sha256, eval_sha256):
-                return self.parse_result(entry, row)
-        return None
+        return RecordedResults(self, self.entries()).find(study, frozen_sha256, eval_sha256)
 
     def parse_result(self, entry: Entry, line: int) -> DecodeResult:
         """Return the result of an entry ``done``; ``line`` is its number.
@@ -367,6 +364,44 @@ class Ledger:
             raise UserError(
                 f"{self._path}, line {row}: is not a ledger entry ({error}). Restore it from a backup."
             ) from error
+
+
+class RecordedResults:
+    """The results that a ledger holds, by decode."""
+
+    def __init__(self, ledger: Ledger, entries: Iterable[Entry]) -> None:
+        self._ledger = ledger
+        self._done: dict[tuple[str, str, str], tuple[Entry, int]] = {}
+        for line, entry in enumerate(entries, 1):
+            if entry["event"] == "done":
+                self._done.setdefault(_key(entry), (entry, line))
+
+    def find(self, study: str, frozen_sha256: str, eval_sha256: str) -> DecodeResult | None:
+        """Return the first result of a decode; None if there is none.
+
+        Args:
+            study: id of the study.
+            frozen_sha256: identifies the frozen model.
+            eval_sha256: identifies the sealed data, in their order.
+
+        Raises:
+            UserError: the entry holds no result, or that of another decode.
+        """
+        known = self._done.get((study, frozen_sha256, eval_sha256))
+        return None if known is None else self._ledger.parse_result(*known)
+
+    def __iter__(self) -> Iterator[DecodeResult]:
+        """Yield all results, in the order of the ledger.
+
+        Raises:
+            UserError: as `find`.
+        """
+        for entry, line in self._done.values():
+            yield self._ledger.parse_result(entry, line)
+
+    def __len__(self) -> int:
+        """Return the number of results."""
+        return len(self._done)
 
 
 def describe_head(folder: Path) -> str:

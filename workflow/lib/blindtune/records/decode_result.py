@@ -112,7 +112,11 @@ def check_result(
         found += _confusion(result, predictions, class_counts)
     else:
         found = list(_estimate(result, class_counts))
-    wrong = [f"'{field}' is {value}, but {source} gives {right}" for field, value, right in found if value != right]
+    wrong = [
+        f"'{field}' is {_short(value)}, but {source} gives {_short(right)}"
+        for field, value, right in found
+        if value != right
+    ]
     if wrong:
         raise UserError(f"{where}: contradicts the answers: {'; '.join(wrong)}. {advice}")
     return result.model_copy(update=computed)
