@@ -1,6 +1,6 @@
 """The result of a decode: the record that decode writes and the report reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,7 +77,6 @@ def check_result(
     where: str,
     source: str,
     advice: str,
-    class_counts: Sequence[int] | None = None,
 ) -> DecodeResult:
     """Compute the scores from the predictions, refuse a result that says otherwise, and return what was computed.
 
@@ -89,7 +88,6 @@ def check_result(
         where: the record of the result, for the message.
         source: where the predictions are, for the message.
         advice: what to do, for the message.
-        class_counts: number of eval samples of each class, if it is known.
 
     Returns:
         The result, with the scores that follow from the predictions.
@@ -109,9 +107,9 @@ def check_result(
         computed = {"samples": samples, "wrong": n_wrong, "error": n_wrong / samples}
         found = [(field, getattr(result, field), value) for field, value in computed.items()]
         found += [("estimates", result.estimates, {}), *_groups(result)]
-        found += _confusion(result, predictions, class_counts)
+        found += _confusion(result, predictions)
     else:
-        found = list(_estimate(result, class_counts))
+        found = list(_estimate(result))
     wrong = [
         f"'{field}' is {_short(value)}, but {source} gives {_short(right)}"
         for field, value, right in found
@@ -140,10 +138,8 @@ def _check_arrays(result: DecodeResult, predictions: Predictions, where: str, so
         raise UserError(f"{where}: {source} does not hold one label and one mark for each sample. {advice}")
 
 
-def _confusion(
-    result: DecodeResult, predictions: Predictions, class_counts: Sequence[int] | None
-) -> Iterator[_Contradiction]:
-    """Compare what follows of the confusion matrix: its columns, its diagonal and, with the counts, its rows."""
+def _confusion(result: DecodeResult, predictions: Predictions) -> Iterator[_Contradiction]:
+    """Compare what follows of the confusion matrix: its columns and its diagonal."""
     import numpy as np
 
     predicted, wrong = predictions["predicted"], predictions["wrong"]
@@ -162,8 +158,6 @@ def _confusion(
     )
     right = np.bincount(predicted[~wrong], minlength=classes).tolist()
     yield "confusion, right of each class", array.diagonal().tolist(), right
-    if class_counts is not None:
-        yield "confusion, by true class", array.sum(axis=1).tolist(), list(class_counts)
 
 
 def _groups(result: DecodeResult) -> Iterator[_Contradiction]:
@@ -176,9 +170,7 @@ def _groups(result: DecodeResult) -> Iterator[_Contradiction]:
     yield "groups, impossible counts", sum(not 0 <= one.wrong <= one.samples for one in groups), 0
 
 
-def _estimate(result: DecodeResult, class_counts: Sequence[int] | None) -> Iterator[_Contradiction]:
-    if class_counts is not None:
-        yield "samples", result.samples, sum(class_counts)
+def _estimate(result: DecodeResult) -> Iterator[_Contradiction]:
     for field in ("wrong", "confusion", "groups"):
         yield field, getattr(result, field), None
     yield "error", result.error, result.estimates.get("closed_loop")

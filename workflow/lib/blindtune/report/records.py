@@ -294,9 +294,8 @@ class _Reader:
             raise UserError(f"{where}: decoded other eval data than {path} has. Decode again.")
         self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
         predictions = {} if card.kind == "bayes" else self._arrays(f"{decodes}/predictions.npz")
-        counts = [manifest.counts["eval"][name] for name in manifest.classes]
         source = f"{decodes}/predictions.npz"
-        decode = check_result(decode, predictions, where, source, "Remove both and run again.", counts)
+        decode = check_result(decode, predictions, where, source, "Remove both and run again.")
         paths = (card_path, decode_path)
         if card.kind == "bayes":
             return RunRecords(card, decode, [], None, None, paths)

@@ -78,8 +78,8 @@ def _notes(records: ReportRecords) -> list[str]:
         )
     if any(dataset.precedents(system) for dataset in records.datasets for system in dataset.systems):
         notes.append(
-            "Rows marked 'after': models that are not in this report were decoded on the same eval before, or samples of "
-            "it were drawn. The tables of decodes list them."
+            "Rows marked 'after': models that are not in this report were decoded on the same eval before, or samples "
+            "of it were drawn. The tables of decodes list them."
         )
     return notes
 
