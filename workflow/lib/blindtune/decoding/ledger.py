@@ -404,25 +404,6 @@ class RecordedResults:
         return len(self._done)
 
 
-def describe_head(folder: Path) -> str:
-    """Return a sentence about the end of a ledger, for the end of a run.
-
-    Args:
-        folder: of the ledger.
-    """
-    ledger = Ledger(folder)
-    try:
-        head = ledger.verify()
-    except UserError as error:
-        return f"blindtune: {error}"
-    if head.sha256 is None:
-        return f"The ledger {ledger.path} has no entry."
-    return (
-        f"The ledger {ledger.path} has {head.entries} {'entry' if head.entries == 1 else 'entries'}; the head of its "
-        f"chain is {head.sha256}. Keep it with your results: with it anyone can tell whether the ledger was changed."
-    )
-
-
 def split_study(study: str) -> tuple[str, str, str, str]:
     """Return config, dataset, system and seed of a study's id; an id of another form is a config alone."""
     parts = study.split("/")

@@ -102,7 +102,7 @@ def _mark(row: Row) -> str:
     marks = {"stand-in": "stand-in", "partly stand-in": "stand-in", "published": "published"}
     found = [marks[str(row["data"])]] if row["data"] in marks else []
     found += ["not-blind"] if row.get("blind") == "not blind" else []
-    found += ["not-first"] if row.get("before") else []
+    found += ["not-first"] if str(row.get("before") or "").startswith("after") else []
     return " ".join(found)
 
 
