@@ -214,10 +214,9 @@ def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
     if partly:
         parts.append(f"Among them are decodes of another eval that {' or '.join(sorted(partly))} of this one")
     if uses.samplings:
-        drawn = uses.samplings[0].recorded
-        parts.append(
-            f"Samples of it were drawn for figures {_count(len(uses.samplings), 'time')}, first at {drawn.time}"
-        )
+        count, drawn = len(uses.samplings), uses.samplings[0].recorded
+        how = f"a figure at {drawn.time}" if count == 1 else f"figures {count} times, first at {drawn.time}"
+        parts.append(f"Samples of it were drawn for {how}")
     else:
         parts.append("No sample of it was drawn for a figure")
     if marked:
