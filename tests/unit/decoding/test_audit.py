@@ -41,7 +41,7 @@ def test_verify_prints_the_head(decoded: DecodeLab, capsys: pytest.CaptureFixtur
     assert out.splitlines() == [
         f"{decoded.ledger}/ledger.jsonl: 5 entries, the chain is whole",
         f"head of the chain: {Ledger(decoded.ledger).verify().sha256}",
-        "2 decodes with their predictions, and 1 results, are as they were recorded",
+        "2 decodes with their predictions and 1 files of results are as they were recorded",
     ]
     assert {path: path.read_bytes() for path in decoded.ledger.rglob("*") if path.is_file()} == before
 
@@ -106,7 +106,7 @@ def test_show_lists_the_uses_of_each_eval(decoded: DecodeLab, capsys: pytest.Cap
     first, second = out.split("\n\n")[1:]
     title, columns, *rows = first.splitlines()
     assert title == f"eval {content[:12]} of toy: 2 models of 1 system decoded, drawn once"
-    assert columns.split() == "line begun (UTC) config dataset system seed model decode".split()
+    assert columns.split() == ["line", "begun", "(UTC)", "config", "dataset", "system", "seed", "model", "decode"]
     assert [row.split()[0] for row in rows] == ["1", "3", "4"]
     assert rows[0].endswith("  blind") and rows[1].endswith("samples drawn") and rows[2].endswith("not blind")
     assert second.startswith("eval c0ffeec0ffee of part: 1 model of 1 system decoded, not drawn")

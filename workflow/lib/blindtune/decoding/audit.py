@@ -39,7 +39,7 @@ def audit(folder: Path, results: Path | None) -> list[str]:
     return [
         f"{ledger.path}: {head.entries} entries, the chain is whole",
         f"head of the chain: {head.sha256}",
-        f"{len(recorded)} decodes with their predictions, and {len(files)} results, are as they were recorded",
+        f"{len(recorded)} decodes with their predictions and {len(files)} files of results are as they were recorded",
         *_warnings(folder, entries),
     ]
 
