@@ -1,5 +1,6 @@
 """One prepared dataset, one ledger and frozen models, to test decode with."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,3 +85,17 @@ class DecodeLab:
         """Replace the text of the ledger."""
         path = self.ledger / "ledger.jsonl"
         path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def forget_chain(self, change: Callable[[str], str] = str) -> None:
+        """Make the ledger one of before it was a chain, and replace its text."""
+        self.change_ledger(lambda text: change(unchained(text)))
+        (self.ledger / "head.json").unlink()
+
+
+def unchained(text: str) -> str:
+    """Return the text of a ledger without what makes it a chain and without the content of eval."""
+    new = ("number", "previous", "eval_content_sha256")
+    entries = [json.loads(line) for line in text.splitlines()]
+    return "".join(
+        json.dumps({name: value for name, value in entry.items() if name not in new}) + "\n" for entry in entries
+    )

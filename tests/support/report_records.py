@@ -1,5 +1,6 @@
 """Build the records of a small study with the models that write the real ones."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from blindtune.config.training import Training
 from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.budget import Budget
-from blindtune.core.files import digest_json, write_json
+from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.core.timing import CpuWallTime
+from blindtune.decoding.known_evals import EvalIdentity
+from blindtune.decoding.ledger import Ledger
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Dense, Dropout, Flatten
-from blindtune.records.decode_result import DecodeResult, GroupErrors
+from blindtune.records.decode_result import DecodeResult, GroupErrors, parse_decode_result
 from blindtune.records.model_card import ModelCard, Spent, write_card
 from blindtune.records.trial import EpochMetrics, Status, Trial, TrialLog, find_best
 from blindtune.report.records import ReportRecords, read_records
@@ -58,6 +61,7 @@ class RecordsBuilder:
         trials: the number of trials of a tuner.
         not_blind: ``<dataset>/<system>`` whose decodes were not blind.
         budget: the budget of every tuner; None means its number of trials.
+        identities: the identity of eval by dataset name, for the ledger; others are known by their arrays alone.
     """
 
     root: Path
@@ -69,6 +73,7 @@ class RecordsBuilder:
     trials: int = 12
     not_blind: tuple[str, ...] = ()
     budget: Budget | None = None
+    identities: dict[str, EvalIdentity] = field(default_factory=dict)
 
     @property
     def compare(self) -> list[tuple[str, list[str]]]:
@@ -89,6 +94,21 @@ class RecordsBuilder:
             for system in self.systems:
                 for seed in self.seeds:
                     self._study(name, manifest, system, seed)
+        return self
+
+    def record(self, systems: Iterable[str] | None = None) -> "RecordsBuilder":
+        """Write the decodes of these systems, or of all, to the ledger next to the root; return the builder."""
+        ledger = Ledger(self.root.parent / "ledger")
+        for name in self.datasets:
+            for system in self.systems if systems is None else systems:
+                for seed in self.seeds:
+                    folder = self.root / f"decodes/{name}/{system}/{seed}"
+                    result = parse_decode_result(read_json(folder / "result.json"), "result")
+                    with np.load(folder / "predictions.npz") as stored:
+                        predictions = dict(stored) or None
+                    key = (result.study, result.frozen_sha256, result.eval_sha256)
+                    ledger.begin(*key, allow_repeats=True, identity=self.identities.get(name))
+                    ledger.finish(result, predictions)
         return self
 
     def read(self) -> ReportRecords:

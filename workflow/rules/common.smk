@@ -9,6 +9,7 @@ from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
+from blindtune.decoding.head import describe_head
 
 try:
     CONFIG = configs.read(dict(config), " + ".join(map(str, workflow.configfiles)))
@@ -100,6 +101,7 @@ onstart:
 onsuccess:
     if Path(PATHS.page()).exists():  # --until may have ended the run before
         print(f"\nThe report is {PATHS.page()}; open it in a browser.\n", file=sys.stderr)
+    print(describe_head(Path(LEDGER)), file=sys.stderr)
 
 
 onerror:

@@ -15,6 +15,7 @@ RECORDS = {
 }
 REPORT_PARAMS = {
     "root": lambda wildcards: PATHS.root,
+    "ledger": LEDGER,
     "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
     "seeds": CONFIG.seeds,
 }

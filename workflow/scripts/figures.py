@@ -6,5 +6,6 @@ from blindtune.report.records import read_records
 
 with run_job(Path(snakemake.log[0]), snakemake.config):
     params = snakemake.params
-    records = read_records(Path(params.root), [tuple(pair) for pair in params.compare], params.seeds)
+    compare = [tuple(pair) for pair in params.compare]
+    records = read_records(Path(params.root), compare, params.seeds, Path(params.ledger))
     write_figures(records, Path(snakemake.output[0]).parent)

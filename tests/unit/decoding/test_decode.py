@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import multiprocessing
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +57,38 @@ def test_decode_answers_the_same_model_from_the_ledger(lab: DecodeLab) -> None:
     assert "answered from the ledger" in lab.lines[-1]
 
 
-def test_decode_is_begun_before_eval_is_opened(lab: DecodeLab) -> None:
-    """The ledger has its first line even if the sealed data cannot be opened."""
+def test_decode_is_begun_before_eval_is_predicted(lab: DecodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the model gets the samples of eval, the ledger has its first line."""
+    folder, events = lab.freeze(), []
+    score = decode_module._score
+
+    def watched(*args: Any) -> Any:
+        events.append(lab.events())
+        return score(*args)
+
+    monkeypatch.setattr(decode_module, "_score", watched)
+    lab.decode(folder)
+    assert events == [["begun"]]
+
+
+@pytest.mark.parametrize("damage", ["gone", "label", "sample", "seal"])
+def test_decode_verifies_eval_before_it_begins(lab: DecodeLab, damage: str) -> None:
+    """Eval that is missing or not what was sealed is refused before the ledger has a line."""
     folder = lab.freeze()
-    lab.hide_eval()
-    with pytest.raises(UserError, match=r"eval/x\.npy: cannot be read"):
+    match damage:
+        case "gone":
+            lab.hide_eval()
+        case "seal":
+            seal = json.loads(lab.places.seal.read_text(encoding="utf-8"))
+            lab.places.seal.write_text(json.dumps(seal | {"content_sha256": "0" * 64}), encoding="utf-8")
+        case _:
+            path = lab.places.seal.parent / "eval" / ("y.npy" if damage == "label" else "x.npy")
+            array = np.load(path)
+            array[3] = 1 - array[3]
+            np.save(path, array)
+    with pytest.raises(UserError, match=r"eval/x\.npy: cannot be read|not those that were sealed"):
         lab.decode(folder)
-    assert lab.events() == ["begun"]
+    assert lab.events() == []
 
 
 def test_decode_records_the_result_before_reporting_it(lab: DecodeLab) -> None:
@@ -122,6 +149,19 @@ def test_decode_refuses_changed_eval_data(lab: DecodeLab) -> None:
         lab.decode(folder)
     np.save(labels, y)
     assert lab.decode(folder)[0].samples == 30
+
+
+def test_decode_refuses_a_result_that_contradicts_its_predictions(lab: DecodeLab) -> None:
+    """A ledger of before, whose recorded error is not that of the predictions, is refused by the name of the field."""
+    folder = lab.freeze()
+    result, _ = lab.decode(folder)
+
+    def change(text: str) -> str:
+        return text.replace(f'"error": {result.error}', '"error": 0.0')
+
+    lab.forget_chain(change)
+    with pytest.raises(UserError, match=r"result of test/toy/it/42: contradicts the answers: 'error' is 0\.0, but"):
+        lab.decode(folder)
 
 
 def test_decode_refuses_changed_training_data(lab: DecodeLab) -> None:
@@ -219,6 +259,46 @@ def test_decode_to_files_writes_three_files(lab: DecodeLab) -> None:
         assert (surface["x"].shape, surface["label"].shape) == ((5,), (5, 5))
         assert set(np.unique(surface["label"])) <= {0, 1}
     assert result.frozen_sha256 == read_card(folder / "card.json").frozen_sha256()
+
+
+def decode_in_a_process(lab: DecodeLab, folder: Path, out: Path, outcomes: Any) -> None:
+    """Decode into files, slowly; put the result, or the message of an error, into a queue."""
+    score = decode_module._score
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.5)
+        return score(*args)
+
+    decode_module._score = slow  # type: ignore[assignment]
+    try:
+        lab.decode_to_files(folder, out)
+        outcomes.put((out / "result.json").read_text(encoding="utf-8"))
+    except UserError as error:
+        outcomes.put(str(error))
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["one model", "two models"])
+def test_two_decodes_of_a_study_at_once(lab: DecodeLab, same: bool) -> None:
+    """The second decode waits: the same model is answered from the ledger, another one is refused by name."""
+    first = lab.freeze(3)
+    second = first if same else lab.freeze(5)
+    fork = multiprocessing.get_context("fork")
+    outcomes = fork.Queue()
+    jobs = [
+        fork.Process(target=decode_in_a_process, args=(lab, folder, lab.folder / "out", outcomes))
+        for folder in (first, second)
+    ]
+    for job in jobs:
+        job.start()
+    found = sorted(outcomes.get(timeout=120) for _ in jobs)
+    for job in jobs:
+        job.join(60)
+    assert lab.events() == ["begun", "done"]
+    if same:
+        assert found[0] == found[1]
+    else:
+        assert "another model of this study was decoded on this eval data" in found[0]
+        assert "disk" not in found[0] and "make room" not in found[0].lower()
 
 
 class Spy:
@@ -324,7 +404,7 @@ def test_decode_without_groups_reads_older_results(patients: DecodeLab, tmp_path
         del entry["result"]["groups"]
         return f"{begun}\n{json.dumps(entry)}\n"
 
-    patients.change_ledger(without_groups)
+    patients.forget_chain(without_groups)
     old, _ = patients.decode(folder)
     assert old.groups is None and old == result.model_copy(update={"groups": None})
     plain = DecodeLab(tmp_path / "plain")

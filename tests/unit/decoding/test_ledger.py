@@ -10,7 +10,10 @@ import pytest
 
 from blindtune.core.arrays import write_npz
 from blindtune.core.errors import RepeatedDecodeError, UserError
+from blindtune.decoding.head import describe_head
+from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.ledger import Ledger
+from blindtune.records.decode_result import DecodeResult
 from support.decode_lab import DecodeLab
 
 
@@ -93,7 +96,7 @@ def make_old(lab: DecodeLab) -> None:
         pictured = {"event": "pictured", "dataset": "toy", "eval_sha256": "e", "time": "then"}
         return "".join(f"{line}\n" for line in (begun, json.dumps(entry | {"look": old}), json.dumps(pictured)))
 
-    lab.change_ledger(rename)
+    lab.forget_chain(rename)
     (lab.ledger / "predictions").rename(lab.ledger / "answers")
 
 
@@ -153,8 +156,8 @@ def test_ledger_loses_nothing_to_concurrent_writers(tmp_path: Path) -> None:
 class _SlowLedger(Ledger):
     """Waits between reading and writing, so that only the lock can keep two processes apart."""
 
-    def _decodes(self, study: str, eval_sha256: str) -> list[dict[str, Any]]:
-        found = super()._decodes(study, eval_sha256)
+    def _decodes_of_same_eval(self, study: str, identity: EvalIdentity) -> list[dict[str, Any]]:
+        found = super()._decodes_of_same_eval(study, identity)
         time.sleep(0.3)
         return found
 
@@ -178,3 +181,168 @@ def test_ledger_lets_one_of_two_concurrent_models_begin(tmp_path: Path) -> None:
         rival.join(60)
     assert sorted(outcomes, key=str) == [None, True]
     assert len(Ledger(tmp_path).entries()) == 1
+
+
+def begin_three(folder: Path) -> tuple[Ledger, Path]:
+    """Return a ledger of three entries, and its file."""
+    ledger = Ledger(folder)
+    for number in range(3):
+        ledger.begin(f"a/b/c{number}/1", "f", "e", allow_repeats=False)
+    return ledger, folder / "ledger.jsonl"
+
+
+def uses_of(ledger: Ledger, result: DecodeResult) -> dict[str, Any]:
+    """Return every use of a ledger, by name."""
+    return {
+        "entries": ledger.entries,
+        "verify": ledger.verify,
+        "evals": ledger.evals,
+        "find_result": lambda: ledger.find_result("s", "f", "e"),
+        "is_blind": lambda: ledger.is_blind("s", "f", EvalIdentity("e"), allow_repeats=False),
+        "begin": lambda: ledger.begin("s", "f", "e", allow_repeats=True),
+        "finish": lambda: ledger.finish(result, None),
+        "note_sample_splits": lambda: ledger.note_sample_splits("d", "e"),
+    }
+
+
+ESTIMATE = DecodeResult(
+    study="a/b/c/1",
+    frozen_sha256="f",
+    eval_sha256="e",
+    samples=4,
+    error=0.5,
+    wrong=None,
+    confusion=None,
+    estimates={"closed_loop": 0.5},
+    blind=True,
+    predictions_sha256=None,
+    decoded="then",
+)
+
+
+@pytest.mark.parametrize("use", uses_of(Ledger(Path()), ESTIMATE))
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda lines: [lines[0].replace("c0", "c9"), *lines[1:]], 1),
+        (lambda lines: [lines[0], lines[2]], 2),
+        (lambda lines: [lines[1], lines[0], lines[2]], 1),
+        (lambda lines: [*lines, lines[0]], 4),
+        (lambda lines: lines[:2], 3),
+        (lambda lines: [*lines[:2], lines[2].replace("c2", "c9")], 3),
+    ],
+    ids=["edited", "removed", "reordered", "doubled", "cut off", "last edited"],
+)
+def test_ledger_refuses_a_broken_chain(tmp_path: Path, use: str, change: Any, line: int) -> None:
+    """Every use of a ledger with a broken chain is refused: file, line and what to do are named, nothing is written."""
+    ledger, path = begin_three(tmp_path)
+    lines = change(path.read_text(encoding="utf-8").splitlines())
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with pytest.raises(
+        UserError, match=rf"ledger\.jsonl, line {line}: .*restore it from a backup.*move the folder away"
+    ):
+        uses_of(ledger, ESTIMATE)[use]()
+    assert path.read_text(encoding="utf-8").splitlines() == lines
+
+
+def test_ledger_works_again_as_its_message_says(tmp_path: Path) -> None:
+    """With the backup, or without the folder, a ledger that was refused works again."""
+    ledger, path = begin_three(tmp_path / "ledger")
+    backup = path.read_text(encoding="utf-8")
+    path.write_text(backup.replace("c1", "c9"), encoding="utf-8")
+    with pytest.raises(UserError):
+        ledger.verify()
+    path.write_text(backup, encoding="utf-8")
+    assert ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    path.write_text(backup.replace("c1", "c9"), encoding="utf-8")
+    (tmp_path / "ledger").rename(tmp_path / "away")
+    assert ledger.begin("a/b/c/1", "f", "e", allow_repeats=False) and ledger.verify().entries == 1
+
+
+def test_ledger_takes_over_one_without_a_chain(tmp_path: Path) -> None:
+    """The first entry after lines without a chain holds the digest of all of them; then no old line can be changed."""
+    path = tmp_path / "ledger.jsonl"
+    old = '{"event": "begun", "time": "then", "eval_sha256": "e", "study": "a/b/c/1", "frozen_sha256": "f"}\n'
+    path.write_text(old * 2, encoding="utf-8")
+    ledger = Ledger(tmp_path)
+    assert [entry["event"] for entry in ledger.entries()] == ["begun", "begun"]
+    assert path.read_text(encoding="utf-8") == old * 2, "reading changes nothing"
+    with pytest.raises(RepeatedDecodeError):
+        ledger.begin("a/b/c/1", "g", "e", allow_repeats=False)
+    ledger.begin("a/b/d/1", "f", "e", allow_repeats=False)
+    entries = ledger.entries()
+    assert [entry["event"] for entry in entries] == ["begun", "begun", "adopted", "begun"]
+    assert [entry.get("number") for entry in entries] == [None, None, 3, 4]
+    path.write_text(path.read_text(encoding="utf-8").replace("then", "now", 1), encoding="utf-8")
+    with pytest.raises(
+        UserError, match=r"ledger\.jsonl, lines 1 to 2: are not those that the ledger was taken over with"
+    ):
+        ledger.verify()
+
+
+def test_ledger_without_its_head_is_whole(tmp_path: Path) -> None:
+    """A ledger that was copied without the file of its head is whole, and the next entry writes it again."""
+    ledger, _ = begin_three(tmp_path)
+    (tmp_path / "head.json").unlink()
+    assert ledger.verify().entries == 3
+    ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    assert json.loads((tmp_path / "head.json").read_text(encoding="utf-8"))["entries"] == 4
+
+
+def test_ledger_after_a_kill_before_its_head(tmp_path: Path) -> None:
+    """A head that is one entry behind, as a kill leaves it, is no fault."""
+    ledger, _ = begin_three(tmp_path)
+    head = (tmp_path / "head.json").read_text(encoding="utf-8")
+    ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    (tmp_path / "head.json").write_text(head, encoding="utf-8")
+    assert ledger.verify().entries == 4
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"entries": "3"}', '{"entries": -1}'])
+def test_ledger_refuses_a_damaged_head(tmp_path: Path, content: str) -> None:
+    """A file of the head that holds something else is named."""
+    ledger, _ = begin_three(tmp_path)
+    (tmp_path / "head.json").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=r"head\.json: is not"):
+        ledger.entries()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\xff\xfe", b'{"event":"begun\xff"}', b"\0", b"[" * 100_000, b'{"event": ["begun"]}', b'{"event": 3}'],
+    ids=["not UTF-8", "not UTF-8 in a text", "zero", "deep", "a list as event", "a number as event"],
+)
+def test_ledger_refuses_bytes_that_are_no_entry(tmp_path: Path, line: bytes) -> None:
+    """Bytes that are not UTF-8, zeros and deep nesting are named by file and line."""
+    ledger, path = begin_three(tmp_path)
+    first, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(first + b"\n" + line + b"\n" + rest)
+    with pytest.raises(UserError, match=r"ledger\.jsonl, line 2: is not a ledger entry"):
+        ledger.entries()
+
+
+def test_ledger_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
+    """A folder in which no lock can be made is named, without a traceback."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be written"):
+        Ledger(tmp_path / "file" / "ledger").begin("a/b/c/1", "f", "e", allow_repeats=False)
+
+
+def test_finish_keeps_the_first_of_two_results(tmp_path: Path) -> None:
+    """A second result of one decode is not recorded: an equal one is the first, another one is refused."""
+    ledger = Ledger(tmp_path)
+    ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    assert ledger.finish(ESTIMATE, None) == ESTIMATE
+    assert ledger.finish(ESTIMATE.model_copy(update={"decoded": "later"}), None) == ESTIMATE
+    with pytest.raises(UserError, match="another process has decoded the same model at then with another result"):
+        ledger.finish(ESTIMATE.model_copy(update={"error": 0.1}), None)
+    assert [entry["event"] for entry in ledger.entries()] == ["begun", "done"]
+
+
+def test_describe_head_names_the_head_or_the_fault(tmp_path: Path) -> None:
+    """The sentence at the end of a run has the head of the chain or, if it is broken, what is wrong."""
+    assert describe_head(tmp_path / "none").endswith("ledger.jsonl has no entry.")
+    ledger, path = begin_three(tmp_path)
+    assert f"has 3 entries; the head of its chain is {ledger.verify().sha256}" in describe_head(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace("c1", "c9"), encoding="utf-8")
+    assert describe_head(tmp_path).startswith("blindtune: ") and "line 2" in describe_head(tmp_path)

@@ -1,4 +1,4 @@
-"""The command line: ``blindtune export`` and ``blindtune rescore``."""
+"""The command line: ``blindtune export``, ``blindtune rescore`` and ``blindtune ledger``."""
 
 import argparse
 import sys
@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_export(commands.add_parser("export", help="export the trials of studies to a format of another program"))
     _add_rescore(commands.add_parser("rescore", help="score the saved models of a study on another prepared dataset"))
+    _add_ledger(commands.add_parser("ledger", help="check or show the record of every decode of sealed data"))
     return parser
 
 
@@ -99,6 +100,35 @@ def _add_rescore(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_rescore)
 
 
+def _add_ledger(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Work with the record of every decode of sealed data. The ledger is not changed."
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    verify = commands.add_parser("verify", help="check the chain of the ledger, and all records against it")
+    verify.description = (
+        "Check that no entry was changed, removed, doubled or moved, that all predictions are those that were "
+        "recorded, and that every result of a decode is in the ledger as it was recorded."
+    )
+    verify.add_argument(
+        "--results",
+        type=Path,
+        metavar="FOLDER",
+        help="folder that holds results/<name>; default: the folder around that of the ledger",
+    )
+    verify.set_defaults(run=_verify_ledger)
+    show = commands.add_parser("show", help="show which models were decoded on each eval, when, and when it was drawn")
+    show.description = "Show for each eval which models were decoded on it, when, whether blind, and when it was drawn."
+    show.set_defaults(run=_show_ledger)
+    for command in (verify, show):
+        command.add_argument(
+            "ledger",
+            nargs="?",
+            type=Path,
+            default=Path("results/ledger"),
+            metavar="LEDGER",
+            help="folder of the ledger (default: results/ledger)",
+        )
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
@@ -123,3 +153,15 @@ def _rescore(given: argparse.Namespace) -> None:
             f"{row.trial:5d}  {row.dev_error:9.2%}  {row.error:12.2%}  {count:>17}  {row.dev_rank:8d}  {row.rank:10d}"
         )
     print(f"written to {path}")
+
+
+def _verify_ledger(given: argparse.Namespace) -> None:
+    from blindtune.decoding.audit import audit
+
+    print("\n".join(audit(given.ledger, given.results)))
+
+
+def _show_ledger(given: argparse.Namespace) -> None:
+    from blindtune.decoding.audit import show
+
+    print("\n".join(show(given.ledger)))

@@ -11,6 +11,7 @@ from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.files import write_json
 from blindtune.datasets.prepared import open_prepared
 from blindtune.decoding.frozen_model import FrozenModel
+from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.ledger import Ledger, now
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
@@ -52,13 +53,15 @@ def decode_to_files(
         UserError: as `decode`.
     """
     model = FrozenModel(read_card(card), card.parent, open_prepared(manifest), workers)
-    result, predictions = decode(model, sealed, Ledger(ledger), allow_repeats=allow_repeats, report=report)
-    surface = {}
-    if predictions is not None and model.data.sample_shape == (2,):
-        surface = compute_surface(model, points)
-    write_npz(folder / "predictions.npz", predictions or {})
-    write_npz(folder / "surface.npz", surface)
-    write_json(folder / "result.json", result.model_dump(mode="json"))
+    record = Ledger(ledger)
+    with record.decoding(model.card.study):  # the files too: two runs that write them at once spoil each other's
+        result, predictions = _decode(model, sealed, record, allow_repeats, report)
+        surface = {}
+        if predictions is not None and model.data.sample_shape == (2,):
+            surface = compute_surface(model, points)
+        write_npz(folder / "predictions.npz", predictions or {})
+        write_npz(folder / "surface.npz", surface)
+        write_json(folder / "result.json", result.model_dump(mode="json"))
 
 
 def decode(
@@ -81,22 +84,40 @@ def decode(
         UserError: the sealed data or the frozen model are not what they were, or the model, rebuilt, does not give its
             recorded dev error.
     """
+    with ledger.decoding(model.card.study):
+        return _decode(model, sealed, ledger, allow_repeats, report)
+
+
+def _decode(
+    model: FrozenModel, sealed: Path, ledger: Ledger, allow_repeats: bool, report: Callable[[str], None]
+) -> tuple[DecodeResult, Predictions | None]:
+    """Decode a frozen model while no other process decodes one of its study."""
     seal, card = read_seal(sealed), model.card
     frozen_sha256 = card.frozen_sha256()
     known = ledger.find_result(card.study, frozen_sha256, seal.sha256)
     if known is not None:
+        predictions = ledger.read_predictions(known)
         report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; not decoded again")
-        return known, ledger.read_predictions(known)
-    _check_model(model)
-    blind = ledger.begin(card.study, frozen_sha256, seal.sha256, allow_repeats=allow_repeats)
+        return known, predictions
+    # By the seal alone, before anything is rebuilt or read; `begin` looks again, by the content of eval.
+    ledger.is_blind(
+        card.study, frozen_sha256, EvalIdentity(seal.sha256, seal.content_sha256), allow_repeats=allow_repeats
+    )
+    _verify(model, seal)
+    blind = ledger.begin(card.study, frozen_sha256, seal.sha256, allow_repeats=allow_repeats, identity=seal.identity)
     result, predictions = _score(model, seal, blind)
-    ledger.finish(result, predictions)
+    result = ledger.finish(result, predictions)
     report(f"{card.study}: decoded once, eval error {result.error:.2%} on {result.samples} samples")
     return result, predictions
 
 
+def _verify(model: FrozenModel, seal: Seal) -> None:
+    """Refuse data or a frozen model that are not what they were, before the ledger says that a decode has begun."""
+    _check_model(model)
+    seal.verify()
+
+
 def _check_model(model: FrozenModel) -> None:
-    """Refuse a frozen model that is not what it was, before the ledger says that its decode has begun."""
     model.check_data()
     if model.card.kind != "bayes":
         _ = model.predict  # rebuilt and verified on dev here, once

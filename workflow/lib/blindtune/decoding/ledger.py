@@ -1,14 +1,15 @@
 """The ledger: an append-only file of JSON lines that records every use of sealed data.
 
 A decode is recorded as begun before the sealed data are opened, and as done, with its result, before the result is
-shown to anyone.
+shown to anyone. The lines are a chain, see `blindtune.decoding.chain`; each use of the ledger checks it.
 """
 
 import fcntl
 import json
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,22 +17,36 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from blindtune.core.arrays import digest_arrays, write_npz
+from blindtune.core.arrays import write_npz
 from blindtune.core.errors import RepeatedDecodeError, UserError
-from blindtune.core.files import canonical_json, digest_json
+from blindtune.core.files import canonical_json, digest_json, read_json, write_json
 from blindtune.core.jsonl import append_line, repair_last_line
-from blindtune.records.decode_result import DecodeResult, Predictions, parse_decode_result
+from blindtune.decoding import chain
+from blindtune.decoding.chain import ADOPTED, Head
+from blindtune.decoding.known_evals import EvalIdentity, KnownEvals
+from blindtune.records.decode_result import DecodeResult, Predictions, check_result, parse_decode_result
 
 #: The fields that an entry of each event must have.
 _FIELDS = {
     "begun": {"time", "eval_sha256", "study", "frozen_sha256"},
     "done": {"time", "eval_sha256", "study", "frozen_sha256", "result"},
     "sampled": {"time", "eval_sha256", "dataset"},
+    ADOPTED: {"time", "before"},
 }
 
 #: Old names of an event and of a field, which ledgers of before still have.
 _RENAMED_EVENTS = {"pictured": "sampled"}
 _RENAMED_FIELDS = {"look": "result"}
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What the file of the ledger holds: its whole lines, and the entry of each."""
+
+    lines: list[str]
+    entries: list[Entry]
 
 
 class Ledger:
@@ -41,22 +56,51 @@ class Ledger:
         self._folder = folder
         self._path = folder / "ledger.jsonl"
 
-    def entries(self) -> list[dict[str, Any]]:
+    @property
+    def path(self) -> Path:
+        """The file of the entries."""
+        return self._path
+
+    def entries(self) -> list[Entry]:
         """Return every entry, under the present names.
 
         Raises:
-            UserError: a line is not an entry. Decodes must not be forgotten, so nothing goes on.
+            UserError: a line is not an entry, or the chain is broken. Decodes must not be forgotten, so nothing goes
+                on.
         """
-        if not self._path.exists():
-            return []
-        *lines, rest = self._path.read_text(encoding="utf-8").split("\n")
-        entries = [self._parse(line, row) for row, line in enumerate(lines, 1)]
-        # A kill leaves part of a line. It holds no decode: sealed data are opened after a whole line only.
-        with suppress(UserError):
-            entries.append(self._parse(rest, len(lines) + 1))
-        return entries
+        return self._read().entries
 
-    def begin(self, study: str, frozen_sha256: str, eval_sha256: str, *, allow_repeats: bool) -> bool:
+    def verify(self) -> Head:
+        """Check the chain of the ledger and return its head.
+
+        Raises:
+            UserError: as `entries`; the message names the line that was changed, removed, doubled or moved.
+        """
+        return chain.head_of(self._read().lines)
+
+    def evals(self) -> KnownEvals:
+        """Return the evals that the entries name.
+
+        Raises:
+            UserError: as `entries`.
+        """
+        return KnownEvals(self._folder, self.entries())
+
+    @contextmanager
+    def decoding(self, study: str) -> Iterator[None]:
+        """Hold while a model of a study is decoded; a second decode of the study waits here for the first to end."""
+        with self._locked(f"decode-{digest_json(study)[:16]}"):
+            yield
+
+    def begin(
+        self,
+        study: str,
+        frozen_sha256: str,
+        eval_sha256: str,
+        *,
+        allow_repeats: bool,
+        identity: EvalIdentity | None = None,
+    ) -> bool:
         """Record that a decode begins; this is the line without which eval is not opened.
 
         Args:
@@ -64,19 +108,40 @@ class Ledger:
             frozen_sha256: identifies the frozen model.
             eval_sha256: identifies the sealed data.
             allow_repeats: whether the config allows this study to decode further models.
+            identity: of the sealed data, by which they are known in another order too; None: ``eval_sha256`` alone.
 
         Returns:
             Whether the decode is blind: no other model of the study was decoded on these data before.
 
         Raises:
-            RepeatedDecodeError: one was, and the config does not allow it for this study.
+            RepeatedDecodeError: as `is_blind`.
+            UserError: the ledger is damaged or cannot be written.
         """
+        identity = identity or EvalIdentity(eval_sha256)
         with self._locked():
-            others = [entry for entry in self._decodes(study, eval_sha256) if entry["frozen_sha256"] != frozen_sha256]
-            if others and not allow_repeats:
-                raise RepeatedDecodeError(_explain_refusal(study, others[0]["time"]))
-            self._append({"event": "begun", "study": study, "frozen_sha256": frozen_sha256, "eval_sha256": eval_sha256})
-            return not others
+            blind = self.is_blind(study, frozen_sha256, identity, allow_repeats=allow_repeats)
+            self._append_use({"event": "begun", "study": study, "frozen_sha256": frozen_sha256}, identity)
+            return blind
+
+    def is_blind(self, study: str, frozen_sha256: str, identity: EvalIdentity, *, allow_repeats: bool) -> bool:
+        """Return whether a decode would be blind: no other model of the study was decoded on these data before.
+
+        Args:
+            study: id of the study. The name of its dataset does not count: data are known by what ``identity`` holds.
+            frozen_sha256: identifies the frozen model.
+            identity: of the sealed data.
+            allow_repeats: whether the config allows this study to decode further models.
+
+        Raises:
+            RepeatedDecodeError: it would not, and the config does not allow it for this study.
+            UserError: the ledger is damaged.
+        """
+        others = [
+            entry for entry in self._decodes_of_same_eval(study, identity) if entry["frozen_sha256"] != frozen_sha256
+        ]
+        if others and not allow_repeats:
+            raise RepeatedDecodeError(_explain_refusal(study, others[0]))
+        return not others
 
     def find_result(self, study: str, frozen_sha256: str, eval_sha256: str) -> DecodeResult | None:
         """Return the result of the same frozen model on the same data, or None if it was not decoded.
@@ -84,53 +149,73 @@ class Ledger:
         Args:
             study: id of the study.
             frozen_sha256: identifies the frozen model.
-            eval_sha256: identifies the sealed data.
+            eval_sha256: identifies the sealed data: its predictions are in their order.
 
         Raises:
-            UserError: a line is not an entry.
+            UserError: as `entries`.
         """
-        for entry in self._decodes(study, eval_sha256):
-            if entry["event"] == "done" and entry["frozen_sha256"] == frozen_sha256:
-                return parse_decode_result(entry["result"], f"{self._path}: result of {study}")
-        return None
+        return RecordedResults(self, self.entries()).find(study, frozen_sha256, eval_sha256)
 
-    def finish(self, result: DecodeResult, predictions: Predictions | None) -> None:
+    def parse_result(self, entry: Entry, line: int) -> DecodeResult:
+        """Return the result of an entry ``done``; ``line`` is its number.
+
+        Raises:
+            UserError: it is not a result, or one of something else than the entry says.
+        """
+        where = f"{self._path}, line {line}"
+        result = parse_decode_result(entry["result"], f"{where}: result of {entry['study']}")
+        if (result.study, result.frozen_sha256, result.eval_sha256) != _key(entry):
+            raise UserError(f"{where}: its result is of another decode than the entry. Restore it from a backup.")
+        return result
+
+    def finish(self, result: DecodeResult, predictions: Predictions | None) -> DecodeResult:
         """Keep the predictions, then record the result.
 
         Args:
             result: of the decode.
             predictions: of the model; None for an estimate.
-        """
-        if predictions is not None:
-            write_npz(self.predictions_path(result), predictions)
-        with self._locked():
-            self._append(
-                {
-                    "event": "done",
-                    "study": result.study,
-                    "frozen_sha256": result.frozen_sha256,
-                    "eval_sha256": result.eval_sha256,
-                    "result": result.model_dump(mode="json"),
-                }
-            )
 
-    def note_sample_splits(self, dataset: str, eval_sha256: str) -> None:
+        Returns:
+            What the ledger has recorded: ``result``, or that of the same decode by another process in the meantime.
+
+        Raises:
+            UserError: another process has decoded the same model with another result, or the ledger cannot be written.
+        """
+        with self._locked():
+            known = self.find_result(result.study, result.frozen_sha256, result.eval_sha256)
+            if known is not None:
+                return self._agree(known, result)
+            if predictions is not None:
+                write_npz(self.predictions_path(result), predictions)
+            entry = {"event": "done", "study": result.study, "frozen_sha256": result.frozen_sha256}
+            identity = EvalIdentity(result.eval_sha256, self.evals().content_of(result.eval_sha256))
+            self._append_use(entry | {"result": result.model_dump(mode="json")}, identity)
+            return result
+
+    def note_sample_splits(self, dataset: str, eval_sha256: str, identity: EvalIdentity | None = None) -> None:
         """Record that samples of the sealed data are drawn for a figure, now that every model is frozen.
 
         Args:
             dataset: name of the dataset.
             eval_sha256: identifies the sealed data.
+            identity: as in `begin`.
+
+        Raises:
+            UserError: the ledger is damaged or cannot be written.
         """
         with self._locked():
-            self._append({"event": "sampled", "dataset": dataset, "eval_sha256": eval_sha256})
+            self._append_use({"event": "sampled", "dataset": dataset}, identity or EvalIdentity(eval_sha256))
 
     def read_predictions(self, result: DecodeResult) -> Predictions | None:
         """Return the predictions of a recorded decode; None for an estimate.
 
         Raises:
-            UserError: they are missing, unreadable, or not those that were recorded.
+            UserError: they are missing, unreadable, not those that were recorded, or the result says something else
+                than they do.
         """
+        where, advice = f"{self._path}: result of {result.study}", "Restore it from a backup."
         if result.predictions_sha256 is None:
+            check_result(result, None, where, "the result", advice)
             return None
         path = self.predictions_path(result)
         if not path.exists() and (old := self._folder / "answers" / path.name).exists():
@@ -140,8 +225,7 @@ class Ledger:
                 predictions = dict(stored)
         except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
             raise UserError(f"{path}: cannot be read ({error}). Restore it from a backup.") from error
-        if digest_arrays(predictions) != result.predictions_sha256:
-            raise UserError(f"{path}: is not what the ledger recorded. Restore it from a backup.")
+        check_result(result, predictions, where, str(path), advice)
         return predictions
 
     def predictions_path(self, result: DecodeResult) -> Path:
@@ -149,17 +233,93 @@ class Ledger:
         name = digest_json([result.study, result.frozen_sha256, result.eval_sha256])
         return self._folder / "predictions" / f"{name}.npz"
 
-    def _decodes(self, study: str, eval_sha256: str) -> list[dict[str, Any]]:
+    def _decodes_of_same_eval(self, study: str, identity: EvalIdentity) -> list[Entry]:
+        """Return the entries of decodes of a study on an eval, whatever the dataset was called then."""
+        entries = self.entries()
+        evals = KnownEvals(self._folder, entries)
         return [
             entry
-            for entry in self.entries()
-            if entry["event"] in ("begun", "done") and entry["study"] == study and entry["eval_sha256"] == eval_sha256
+            for entry in entries
+            if entry["event"] in ("begun", "done")
+            and _without_dataset(entry["study"]) == _without_dataset(study)
+            and evals.is_same(entry["eval_sha256"], identity)
         ]
 
-    def _append(self, entry: dict[str, Any]) -> None:
+    def _agree(self, known: DecodeResult, result: DecodeResult) -> DecodeResult:
+        """Return the known result of a decode that was made twice at once, if both are equal but for the time."""
+        if known.model_copy(update={"decoded": "", "blind": True}) != result.model_copy(
+            update={"decoded": "", "blind": True}
+        ):
+            raise UserError(
+                f"{result.study}: another process has decoded the same model at {known.decoded} with another result. "
+                f"The first one counts, it is in {self._path}; run again to use it, and one run of a study at a time."
+            )
+        return known
+
+    def _append_use(self, entry: Entry, identity: EvalIdentity) -> None:
+        """Record a use of an eval, and what the eval is known by."""
+        KnownEvals(self._folder, ()).keep(identity)
+        content = {} if identity.content_sha256 is None else {"eval_content_sha256": identity.content_sha256}
+        self._append(entry | {"eval_sha256": identity.sha256} | content)
+
+    def _append(self, entry: Entry) -> None:
+        content = self._read()
         torn = repair_last_line(self._path, self._is_entry)
-        line = entry | ({"torn": torn.name} if torn else {}) | {"time": now()}
-        append_line(self._path, (canonical_json(line) + "\n").encode(), "a decode")
+        if torn:
+            self._write_head(content.lines)
+        if not chain.is_chained(content.entries):
+            self._append_line(chain.adopt(content.lines), content)
+            content = self._read()
+        self._append_line(entry | ({"torn": torn.name} if torn else {}), content)
+
+    def _append_line(self, entry: Entry, content: _Content) -> None:
+        line = canonical_json(entry | chain.place_in_chain(content.lines) | {"time": now()})
+        append_line(self._path, f"{line}\n".encode(), "a decode")
+        # After the line: a kill leaves a head that is one entry behind, never one that is ahead.
+        self._write_head([*content.lines, line])
+
+    def _write_head(self, lines: list[str]) -> None:
+        write_json(self._head_path, vars(chain.head_of(lines)))
+
+    def _read(self) -> _Content:
+        """Read all lines and check their chain."""
+        head = self._read_head()  # before the lines: another process may append in between
+        lines, torn = self._read_lines()
+        rows = [self._parse(line, row) for row, line in enumerate(lines, 1)]
+        if torn and head is not None and head.entries == len(lines) + 1:
+            head = None  # of the line that was torn
+        fault = chain.find_fault(lines, rows, head)
+        if fault is not None:
+            raise UserError(
+                f"{self._path}, {fault.lines}: {fault.what}. The ledger is not used as it is: restore it from a backup "
+                f"('blindtune ledger verify {self._folder}' checks it). Without a backup, move the folder away and say "
+                "so when you report results: what was decoded before is then unknown."
+            )
+        return _Content(lines, rows)
+
+    def _read_lines(self) -> tuple[list[str], bool]:
+        """Return the whole lines, and whether part of another one follows."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return [], False
+        except OSError as error:
+            raise UserError(f"{self._path}: cannot be read ({error.strerror}). Allow reading it.") from error
+        *lines, rest = content.decode("utf-8", errors="surrogateescape").split("\n")
+        # A kill leaves part of a line. It holds no decode: sealed data are opened after a whole line only.
+        return ([*lines, rest], False) if self._is_entry(rest) else (lines, bool(rest))
+
+    @property
+    def _head_path(self) -> Path:
+        return self._folder / "head.json"
+
+    def _read_head(self) -> Head | None:
+        if not self._head_path.exists():
+            return None
+        content = read_json(self._head_path)
+        if not isinstance(content, dict) or not isinstance(content.get("entries"), int) or content["entries"] < 0:
+            raise UserError(f"{self._head_path}: is not the head of a ledger. Restore it from a backup.")
+        return Head(content["entries"], content.get("sha256"))
 
     def _is_entry(self, line: str) -> bool:
         try:
@@ -169,38 +329,105 @@ class Ledger:
         return True
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as handle:
+    def _locked(self, name: str = "lock") -> Iterator[None]:
+        """Hold one of the locks of the ledger; every locked section of the ledger is entered here."""
+        path = self._folder / (name if name == "lock" else f"locks/{name}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("w")
+        except OSError as error:
+            raise UserError(
+                f"{path}: cannot be written ({error.strerror}). Make room or allow writing there and run again."
+            ) from error
+        with handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def _parse(self, line: str, row: int) -> dict[str, Any]:
+    def _parse(self, line: str, row: int) -> Entry:
         try:
+            if not line.isascii() and any("\udc80" <= sign <= "\udcff" for sign in line):
+                raise ValueError("not UTF-8")
             entry = json.loads(line)
             if not isinstance(entry, dict):
                 raise ValueError("not an object")
             entry = {_RENAMED_FIELDS.get(name, name): value for name, value in entry.items()}
             event = entry.get("event")
             entry["event"] = event = _RENAMED_EVENTS.get(str(event), event)
-            if event not in _FIELDS:
+            if not isinstance(event, str) or event not in _FIELDS:
                 raise ValueError("an unknown event")
             if not _FIELDS[event] <= entry.keys():
                 raise ValueError("a field is missing")
+            if not all(isinstance(entry[name], str) for name in _FIELDS[event] - {"result"}):
+                raise ValueError("a field is not a text")
             return entry
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{self._path}, line {row}: is not a ledger entry ({error}). Restore it from a backup."
             ) from error
 
 
-def _explain_refusal(study: str, when: str) -> str:
-    _, dataset, system, _ = study.split("/")
+class RecordedResults:
+    """The results that a ledger holds, by decode."""
+
+    def __init__(self, ledger: Ledger, entries: Iterable[Entry]) -> None:
+        self._ledger = ledger
+        self._done: dict[tuple[str, str, str], tuple[Entry, int]] = {}
+        for line, entry in enumerate(entries, 1):
+            if entry["event"] == "done":
+                self._done.setdefault(_key(entry), (entry, line))
+
+    def find(self, study: str, frozen_sha256: str, eval_sha256: str) -> DecodeResult | None:
+        """Return the first result of a decode; None if there is none.
+
+        Args:
+            study: id of the study.
+            frozen_sha256: identifies the frozen model.
+            eval_sha256: identifies the sealed data, in their order.
+
+        Raises:
+            UserError: the entry holds no result, or that of another decode.
+        """
+        known = self._done.get((study, frozen_sha256, eval_sha256))
+        return None if known is None else self._ledger.parse_result(*known)
+
+    def __iter__(self) -> Iterator[DecodeResult]:
+        """Yield all results, in the order of the ledger.
+
+        Raises:
+            UserError: as `find`.
+        """
+        for entry, line in self._done.values():
+            yield self._ledger.parse_result(entry, line)
+
+    def __len__(self) -> int:
+        """Return the number of results."""
+        return len(self._done)
+
+
+def split_study(study: str) -> tuple[str, str, str, str]:
+    """Return config, dataset, system and seed of a study's id; an id of another form is a config alone."""
+    parts = study.split("/")
+    return (parts[0], parts[1], parts[2], parts[3]) if len(parts) == 4 else (study, "", "", "")
+
+
+def _key(entry: Entry) -> tuple[str, str, str]:
+    return entry["study"], entry["frozen_sha256"], entry["eval_sha256"]
+
+
+def _without_dataset(study: str) -> tuple[str, str, str]:
+    """Return what makes a study the same one if its dataset is known by content: a dataset may have any name."""
+    config, _, system, seed = split_study(study)
+    return config, system, seed
+
+
+def _explain_refusal(study: str, other: Entry) -> str:
+    _, dataset, system, _ = split_study(study)
+    before = "this study" if other["study"] == study else f"{other['study']}, the same study under another name,"
     return (
-        f"{study}: another model of this study was decoded on this eval data at {when}; a second decode would not be "
-        "blind. Put back the config and code that gave the first model, or give the changed system a new name, or "
-        f"allow it by name with 'allow_repeated_decode: [{dataset}/{system}]', and the report will mark its row as not "
-        "blind."
+        f"{study}: another model of {before} was decoded on this eval data at {other['time']}; a second decode would "
+        "not be blind. Put back the config and code that gave the first model, or give the changed system a new name, "
+        f"or allow it by name with 'allow_repeated_decode: [{dataset}/{system}]', and the report will mark its row as "
+        "not blind."
     )
 
 

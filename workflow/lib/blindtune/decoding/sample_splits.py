@@ -30,7 +30,8 @@ def sample_splits(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> 
     if data.sample_shape != (2,):
         return {}
     seal = read_seal(sealed)
-    ledger.note_sample_splits(data.name, seal.sha256)
+    seal.verify()
+    ledger.note_sample_splits(data.name, seal.sha256, seal.identity)
     splits = {"train": data.train, "dev": data.dev, "eval": seal.open()}
     arrays: dict[str, NDArray[Any]] = {}
     for name, split in splits.items():

@@ -1,12 +1,17 @@
 """The seal around eval: sealed data can be identified without being opened."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.datasets.base import Split
+from blindtune.datasets.content import digest_content, digest_samples
 from blindtune.datasets.prepared import digest_of_split, open_split
+from blindtune.decoding.known_evals import EvalIdentity
 
 
 @dataclass(frozen=True)
@@ -16,10 +21,12 @@ class Seal:
     Attributes:
         folder: the sealed folder.
         sha256: identifies the data.
+        content_sha256: identifies its samples in any order; None in seals of before, which do not have it.
     """
 
     folder: Path
     sha256: str
+    content_sha256: str | None = None
 
     def open(self) -> Split:
         """Open the eval split and return it.
@@ -29,12 +36,44 @@ class Seal:
         """
         split = open_split(self.folder / "eval")
         if digest_of_split(split) != self.sha256:
-            raise UserError(
-                f"{self.folder}: the eval data are not those that were sealed. Remove the folder and run again."
-            )
+            raise self._refusal()
         return split
+
+    def verify(self) -> None:
+        """Check that eval is what was sealed; called before a use of eval begins, and gives nothing of it away.
+
+        Raises:
+            UserError: the data are missing or not those that were sealed.
+        """
+        _ = self.identity
+
+    @cached_property
+    def identity(self) -> EvalIdentity:
+        """What eval is known by, computed from its samples.
+
+        Raises:
+            UserError: as `verify`.
+        """
+        digests = np.sort(digest_samples(self.open().x))
+        content = digest_content(digests)
+        if self.content_sha256 not in (None, content):
+            raise self._refusal()
+        return EvalIdentity(self.sha256, content, digests)
+
+    def _refusal(self) -> UserError:
+        return UserError(
+            f"{self.folder}: the eval data are not those that were sealed. Remove the folder and run again."
+        )
 
 
 def read_seal(path: Path) -> Seal:
-    """Return the seal that ``seal.json`` describes; the data are not opened."""
-    return Seal(path.parent, read_json(path)["sha256"])
+    """Return the seal that ``seal.json`` describes; the data are not opened.
+
+    Raises:
+        UserError: it is missing or not a seal.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("sha256"), str):
+        raise UserError(f"{path}: is not a seal. Remove it and run again.")
+    known = content.get("content_sha256")
+    return Seal(path.parent, content["sha256"], known if isinstance(known, str) else None)

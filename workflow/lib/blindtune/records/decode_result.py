@@ -1,18 +1,26 @@
 """The result of a decode: the record that decode writes and the report reads."""
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from blindtune.core.arrays import digest_arrays
+from blindtune.core.errors import UserError
 from blindtune.core.validation import parse_json
 from blindtune.records.schema import SCHEMA_VERSION, upgrade
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Fields that version 1 called otherwise.
 _RENAMED = {"looked": "decoded", "answers_sha256": "predictions_sha256"}
 
 #: What a model predicted: ``predicted`` labels int16 and ``wrong`` bool, both (n_samples,).
-Predictions = dict[str, NDArray[Any]]
+Predictions = dict[str, "NDArray[Any]"]
+
+#: A contradiction: the field, what it says, and what it must be.
+_Contradiction = tuple[str, Any, Any]
 
 
 class GroupErrors(BaseModel):
@@ -61,3 +69,113 @@ def parse_decode_result(content: Any, where: str) -> DecodeResult:
         UserError: it is not a result of a decode.
     """
     return parse_json(DecodeResult, upgrade(content, _RENAMED, where), where)
+
+
+def check_result(
+    result: DecodeResult,
+    predictions: Predictions | None,
+    where: str,
+    source: str,
+    advice: str,
+) -> DecodeResult:
+    """Compute the scores from the predictions, refuse a result that says otherwise, and return what was computed.
+
+    Every reader of a result uses this function: no score is believed because it is written down.
+
+    Args:
+        result: as it was read.
+        predictions: of the model on eval; None or empty for an estimate.
+        where: the record of the result, for the message.
+        source: where the predictions are, for the message.
+        advice: what to do, for the message.
+
+    Returns:
+        The result, with the scores that follow from the predictions.
+
+    Raises:
+        UserError: the predictions are not those of the result, or a field of the result contradicts them; every such
+            field is named.
+    """
+    if bool(predictions) != (result.predictions_sha256 is not None):
+        what = "has no predictions, but the result counts some" if not predictions else "has predictions of an estimate"
+        raise UserError(f"{where}: {source} {what}. {advice}")
+    found: list[_Contradiction]
+    computed: dict[str, Any] = {}
+    if predictions:
+        _check_arrays(result, predictions, where, source, advice)
+        samples, n_wrong = len(predictions["wrong"]), int(predictions["wrong"].sum())
+        computed = {"samples": samples, "wrong": n_wrong, "error": n_wrong / samples}
+        found = [(field, getattr(result, field), value) for field, value in computed.items()]
+        found += [("estimates", result.estimates, {}), *_groups(result)]
+        found += _confusion(result, predictions)
+    else:
+        found = list(_estimate(result))
+    wrong = [
+        f"'{field}' is {_short(value)}, but {source} gives {_short(right)}"
+        for field, value, right in found
+        if value != right
+    ]
+    if wrong:
+        raise UserError(f"{where}: contradicts the answers: {'; '.join(wrong)}. {advice}")
+    return result.model_copy(update=computed)
+
+
+def differing_fields(first: DecodeResult, second: DecodeResult) -> list[str]:
+    """Return a description of each field in which two results differ, with both values."""
+    one, other = first.model_dump(mode="json"), second.model_dump(mode="json")
+    return [
+        f"'{field}' is {_short(one[field])}, not {_short(other[field])}" for field in one if one[field] != other[field]
+    ]
+
+
+def _check_arrays(result: DecodeResult, predictions: Predictions, where: str, source: str, advice: str) -> None:
+    if digest_arrays(predictions) != result.predictions_sha256:
+        raise UserError(f"{where}: {source} is not what was recorded, it does not match the decode result. {advice}")
+    kinds = {name: (array.dtype.kind, array.ndim) for name, array in predictions.items()}
+    if kinds != {"predicted": ("i", 1), "wrong": ("b", 1)} or not (
+        0 < len(predictions["wrong"]) == len(predictions["predicted"])
+    ):
+        raise UserError(f"{where}: {source} does not hold one label and one mark for each sample. {advice}")
+
+
+def _confusion(result: DecodeResult, predictions: Predictions) -> Iterator[_Contradiction]:
+    """Compare what follows of the confusion matrix: its columns and its diagonal."""
+    import numpy as np
+
+    predicted, wrong = predictions["predicted"], predictions["wrong"]
+    matrix = result.confusion or []
+    classes = len(matrix)
+    yield "confusion, rows of each length", {len(row) for row in matrix}, {classes}
+    if {len(row) for row in matrix} != {classes} or not 0 <= predicted.min() <= predicted.max() < max(classes, 1):
+        yield "confusion, classes", classes, f"at least {int(predicted.max()) + 1}"
+        return
+    array = np.array(matrix, dtype=np.int64)
+    yield "confusion, lowest count", min(int(array.min()), 0), 0
+    yield (
+        "confusion, by predicted class",
+        array.sum(axis=0).tolist(),
+        np.bincount(predicted, minlength=classes).tolist(),
+    )
+    right = np.bincount(predicted[~wrong], minlength=classes).tolist()
+    yield "confusion, right of each class", array.diagonal().tolist(), right
+
+
+def _groups(result: DecodeResult) -> Iterator[_Contradiction]:
+    groups = result.groups
+    if groups is None:
+        return
+    yield "groups, samples", sum(one.samples for one in groups), result.samples
+    yield "groups, wrong", sum(one.wrong for one in groups), result.wrong
+    yield "groups, named twice", len(groups) - len({one.group for one in groups}), 0
+    yield "groups, impossible counts", sum(not 0 <= one.wrong <= one.samples for one in groups), 0
+
+
+def _estimate(result: DecodeResult) -> Iterator[_Contradiction]:
+    for field in ("wrong", "confusion", "groups"):
+        yield field, getattr(result, field), None
+    yield "error", result.error, result.estimates.get("closed_loop")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

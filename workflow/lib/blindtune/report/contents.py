@@ -106,6 +106,16 @@ SECTIONS = (
         "allow an answer. Otherwise the answer is 'not decided'.",
         {"libraries": "blindtune.report.tables.libraries", "choices": "blindtune.report.tables.choices"},
     ),
+    Section(
+        "decodes",
+        "The decodes of eval",
+        "Every use of the eval of each dataset that the ledger holds, in this report or not, and what was known of "
+        "eval when the systems of this report were decoded.",
+        {
+            "decode_counts": "blindtune.report.tables.decode_counts",
+            "all_decodes": "blindtune.report.tables.all_decodes",
+        },
+    ),
 )
 
 #: The module of each table by its name.

@@ -18,6 +18,7 @@ class ReportManifest(BaseModel):
     source: dict[str, Any]
     parameters: dict[str, Any]
     splits: dict[str, str]
+    eval_content_sha256: str | None = Field(default=None, description="identifies eval's samples in any order")
     versions: dict[str, str]
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, write_text
 from blindtune.report.contents import SECTIONS
+from blindtune.report.decodes import describe_uses
 from blindtune.report.figures.write import CAPTIONS
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
@@ -82,6 +83,9 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "figures": {dataset.name: _figures(dataset, figures) for dataset in records.datasets},
         "records": [(file, _anchor(file), sha256) for file, sha256 in sorted(records.files.items())],
         "decodes": [run.decode for run in records.runs],
+        "uses": [_describe_uses(dataset) for dataset in records.datasets],
+        "marked": [title for dataset in records.datasets for title in _marked_systems(dataset)],
+        "ledger": records.ledger_line,
         "versions": _versions(records),
         "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
     }
@@ -97,7 +101,20 @@ def _rows(records: ReportRecords, table: ReportTable) -> list[PageRow]:
 def _mark(row: Row) -> str:
     marks = {"stand-in": "stand-in", "partly stand-in": "stand-in", "published": "published"}
     found = [marks[str(row["data"])]] if row["data"] in marks else []
-    return " ".join([*found, "not-blind"] if row.get("blind") == "not blind" else found)
+    found += ["not-blind"] if row.get("blind") == "not blind" else []
+    found += ["not-first"] if str(row.get("before") or "").startswith("after") else []
+    return " ".join(found)
+
+
+def _describe_uses(dataset: DatasetRecords) -> str:
+    marked = [system.name for system in dataset.systems if dataset.precedents(system)]
+    return describe_uses(dataset.title, dataset.uses, marked)
+
+
+def _marked_systems(dataset: DatasetRecords) -> list[str]:
+    """Name the systems of a dataset that were decoded after others, after samples were drawn, or without a record."""
+    found = [(system.name, dataset.precedents(system)) for system in dataset.systems]
+    return [f"{name} on {dataset.title} ({before})" for name, before in found if before]
 
 
 def _link_records(records: ReportRecords, row: Row) -> list[RecordLink]:

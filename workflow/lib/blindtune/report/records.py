@@ -9,14 +9,14 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
-from blindtune.records.decode_result import DecodeResult, parse_decode_result
+from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card
 from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.contents import list_figure_kinds
+from blindtune.report.decodes import EvalUses, LedgerReader, Precedents
 from blindtune.report.manifests import ReportManifest
 from blindtune.report.stats.statistics import (
     PairedGroups,
@@ -140,6 +140,7 @@ class DatasetRecords:
             features.
         examples: some train samples of a corpus, see `blindtune.datasets.corpus.examples`; empty for other data.
         systems: the compared systems, in the order of the config.
+        uses: all uses of the eval of the dataset that the ledger holds.
     """
 
     name: str
@@ -148,6 +149,11 @@ class DatasetRecords:
     split_samples: Arrays
     examples: Arrays
     systems: list[SystemRecords]
+    uses: EvalUses = field(default_factory=EvalUses)
+
+    def precedents(self, system: SystemRecords) -> Precedents:
+        """Return what was known of eval before a system was decoded on it."""
+        return self.uses.before(run.card.study for run in system.runs)
 
     @property
     def stand_in(self) -> bool:
@@ -203,6 +209,7 @@ class ReportRecords:
         seeds: the study seeds, in the order of the config.
         files: the sha256 of every file that was read, by its path relative to the root.
         frozen: the sha256 of each frozen model, by the paths of its card and of its decode result.
+        ledger_line: a sentence about the ledger: its length, and the head of its chain.
     """
 
     root: Path
@@ -210,6 +217,7 @@ class ReportRecords:
     seeds: list[int]
     files: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)
+    ledger_line: str = ""
 
     @property
     def runs(self) -> list[RunRecords]:
@@ -231,30 +239,35 @@ def pair_by_group(first: SystemRecords, second: SystemRecords) -> PairedGroups |
     return None if one is None or other is None else PairedGroups(one[0], other[0], one[1])
 
 
-def read_records(root: Path, compare: list[tuple[str, list[str]]], seeds: list[int]) -> ReportRecords:
+def read_records(
+    root: Path, compare: list[tuple[str, list[str]]], seeds: list[int], ledger: Path | None = None
+) -> ReportRecords:
     """Read all records of a report.
 
     Args:
         root: the folder ``results/<config name>``.
         compare: the name of each dataset with the names of its systems, in the order of the config.
         seeds: the study seeds.
+        ledger: folder of the ledger; None: next to ``root``.
 
     Returns:
-        The records, checked against each other.
+        The records, checked against each other and against the ledger.
 
     Raises:
-        UserError: a record is missing or unreadable, or does not belong to the other records.
+        UserError: a record is missing or unreadable, does not belong to the other records, or contradicts the
+            predictions or the ledger; or the chain of the ledger is broken.
     """
-    reader = _Reader(root)
+    reader = _Reader(root, LedgerReader(ledger or root.parent / "ledger"))
     datasets = [reader.dataset(name, systems, seeds) for name, systems in compare]
-    return ReportRecords(root, datasets, seeds, reader.files, reader.frozen)
+    return ReportRecords(root, datasets, seeds, reader.files, reader.frozen, reader.ledger.describe())
 
 
 class _Reader:
     """Reads records below one root and lists every file that it read."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, ledger: LedgerReader) -> None:
         self._root = root
+        self.ledger = ledger
         self.files: dict[str, str] = {}
         self.frozen: dict[str, str] = {}
 
@@ -264,34 +277,37 @@ class _Reader:
         corpus = manifest.of_corpus
         picture = {} if corpus else self._arrays(f"decodes/{name}/sample_splits.npz")
         examples = self._arrays(f"data/{name}/examples.npz") if corpus else {}
-        found = [SystemRecords(system, [self._run(name, system, seed) for seed in seeds]) for system in systems]
-        dataset = DatasetRecords(name, manifest, path, picture, examples, found)
-        self._check_same_eval(dataset)
-        return dataset
+        runs = {system: [self._run(manifest, path, name, system, seed) for seed in seeds] for system in systems}
+        found = [SystemRecords(system, runs[system]) for system in systems]
+        uses = self._uses(manifest, [run for system in found for run in system.runs])
+        return DatasetRecords(name, manifest, path, picture, examples, found, uses)
 
-    def _run(self, dataset: str, system: str, seed: int) -> RunRecords:
+    def _run(self, manifest: ReportManifest, path: str, dataset: str, system: str, seed: int) -> RunRecords:
         studies, decodes = (f"{stage}/{dataset}/{system}/{seed}" for stage in ("studies", "decodes"))
         card_path, decode_path = f"{studies}/card.json", f"{decodes}/result.json"
         card = read_card(self._file(card_path))
-        decode = parse_decode_result(read_json(self._file(decode_path)), str(self._root / decode_path))
+        where = str(self._root / decode_path)
+        decode = parse_decode_result(read_json(self._file(decode_path)), where)
         if decode.frozen_sha256 != card.frozen_sha256():
-            raise UserError(
-                f"{self._root / decode_path}: belongs to another frozen model than {card_path}. Run decode again."
-            )
+            raise UserError(f"{where}: belongs to another frozen model than {card_path}. Run decode again.")
+        if decode.eval_sha256 != manifest.splits["eval"]:
+            raise UserError(f"{where}: decoded other eval data than {path} has. Decode again.")
         self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
+        predictions = {} if card.kind == "bayes" else self._arrays(f"{decodes}/predictions.npz")
+        source = f"{decodes}/predictions.npz"
+        decode = check_result(decode, predictions, where, source, "Remove both and run again.")
         paths = (card_path, decode_path)
         if card.kind == "bayes":
             return RunRecords(card, decode, [], None, None, paths)
         trials = TrialLog(self._file(f"{studies}/trials.jsonl")).read()
-        wrong = self._wrong(f"{decodes}/predictions.npz", decode)
         surface = self._arrays(f"{decodes}/surface.npz")
-        return RunRecords(card, decode, trials, wrong, surface if "label" in surface else None, paths)
+        return RunRecords(card, decode, trials, predictions["wrong"], surface if "label" in surface else None, paths)
 
-    def _wrong(self, path: str, decode: DecodeResult) -> NDArray[np.bool_]:
-        predictions = self._arrays(path)
-        if digest_arrays(predictions) != decode.predictions_sha256:
-            raise UserError(f"{self._root / path}: does not match the decode result next to it. Run decode again.")
-        return predictions["wrong"].astype(bool)
+    def _uses(self, manifest: ReportManifest, runs: list[RunRecords]) -> EvalUses:
+        """Compare the decodes of a dataset with the ledger, and return all uses of its eval."""
+        unrecorded = [run.card.study for run in runs if not self.ledger.check(run.decode, self._root / run.paths[1])]
+        reported = {(run.decode.study, run.decode.frozen_sha256, run.decode.eval_sha256) for run in runs}
+        return self.ledger.uses(manifest.splits["eval"], manifest.eval_content_sha256, reported, unrecorded)
 
     def _arrays(self, path: str) -> Arrays:
         file = self._file(path)
@@ -304,10 +320,3 @@ class _Reader:
     def _file(self, path: str) -> Path:
         self.files[path] = digest_file(self._root / path)
         return self._root / path
-
-    def _check_same_eval(self, dataset: DatasetRecords) -> None:
-        for run in (run for system in dataset.systems for run in system.runs):
-            if run.decode.eval_sha256 != dataset.manifest.splits["eval"]:
-                raise UserError(
-                    f"{self._root / run.paths[1]}: decoded other eval data than {dataset.path} has. Decode again."
-                )

@@ -35,7 +35,7 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("published_system", "row", "published"),
         *(number_column(f"published_{split}", split, 2, "published") for split in SPLITS),
         *(_measured(split) for split in SPLITS),
-        text_column("blind", "decode", "ours"),
+        Column("decode", _decode, "ours", wide=True),
         number_column("difference", "difference", 2, GAP),
         Column("95% interval", _interval, GAP, numeric=True),
         text_column("verdict", "verdict", GAP, wide=True),
@@ -75,6 +75,11 @@ def _notes(records: ReportRecords) -> list[str]:
     if any(not run.decode.blind for run in records.runs):
         notes.append(
             "Rows marked 'not blind': another model of the same study was decoded on the same eval data before."
+        )
+    if any(dataset.precedents(system) for dataset in records.datasets for system in dataset.systems):
+        notes.append(
+            "Rows marked 'after': models that are not in this report were decoded on the same eval before, or samples "
+            "of it were drawn. The tables of decodes list them."
         )
     return notes
 
@@ -121,6 +126,7 @@ def _row(
         "seeds": len(system.runs),
         "eval_samples": dataset.samples,
         "blind": "blind" if system.blind else "not blind",
+        "before": str(dataset.precedents(system)) or None,
         "difference": to_percent(found.value) if found else None,
     }
     judged = found if found and not dataset.stand_in and system.kind != "bayes" else None
@@ -159,6 +165,10 @@ def _measured(split: str) -> Column:
         return format_number(row[split], 2) + ("" if spread is None else f" ± {format_number(spread, 2)}")
 
     return Column(split, text, "ours", numeric=True)
+
+
+def _decode(row: Row) -> str:
+    return "; ".join(str(row[key]) for key in ("blind", "before") if row[key])
 
 
 def _interval(row: Row) -> str:

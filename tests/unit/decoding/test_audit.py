@@ -1,0 +1,135 @@
+"""`blindtune ledger`: it checks a ledger with all that refers to it, and shows who decoded which eval."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blindtune.cli import main
+from blindtune.decoding.known_evals import EvalIdentity
+from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.sample_splits import sample_splits
+from support.decode_lab import DecodeLab
+
+
+@pytest.fixture
+def decoded(lab: DecodeLab) -> DecodeLab:
+    """A ledger of two decodes and drawn samples, and the result of the first below results/test."""
+    lab.decode_to_files(lab.freeze(3), result_path(lab).parent)
+    sample_splits(lab.places.open(), lab.places.seal, Ledger(lab.ledger), 10)
+    lab.decode(lab.freeze(5), allow_repeats=True)
+    return lab
+
+
+def result_path(lab: DecodeLab) -> Path:
+    return lab.folder / "test/decodes/toy/it/42/result.json"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Run a command; return its status, output and errors."""
+    status = main(["ledger", *map(str, arguments)])
+    output = capsys.readouterr()
+    return status, output.out, output.err
+
+
+def test_verify_prints_the_head(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """A whole ledger is verified with its results; its head is printed, and nothing is changed."""
+    before = {path: path.read_bytes() for path in decoded.ledger.rglob("*") if path.is_file()}
+    status, out, err = run(capsys, "verify", decoded.ledger)
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        f"{decoded.ledger}/ledger.jsonl: 5 entries, the chain is whole",
+        f"head of the chain: {Ledger(decoded.ledger).verify().sha256}",
+        "2 decodes with their predictions and 1 files of results are as they were recorded",
+    ]
+    assert {path: path.read_bytes() for path in decoded.ledger.rglob("*") if path.is_file()} == before
+
+
+def test_verify_names_a_broken_chain(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """A removed entry is named by its line, in one message."""
+    decoded.change_ledger(lambda text: "".join(text.splitlines(keepends=True)[1:]))
+    status, out, err = run(capsys, "verify", decoded.ledger)
+    assert (status, out) == (1, "")
+    assert err.startswith("blindtune: ") and "ledger.jsonl, line 1: is entry 2: an entry before it was removed" in err
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("predictions", "predictions/"),
+        ("eval", "evals/"),
+        ("result", "result.json: is not what the ledger recorded: 'error' is 0.0, not 0."),
+        ("other", "result.json: is not in the ledger"),
+        ("json", "result.json: is not valid JSON"),
+    ],
+)
+def test_verify_names_what_is_not_as_it_was_recorded(
+    decoded: DecodeLab, capsys: pytest.CaptureFixture[str], damage: str, message: str
+) -> None:
+    """Predictions, digests of eval and results that are not those of the ledger are named."""
+    path = result_path(decoded)
+    result = json.loads(path.read_text(encoding="utf-8"))
+    match damage:
+        case "predictions":
+            next((decoded.ledger / "predictions").iterdir()).unlink()
+        case "eval":
+            np.save(next((decoded.ledger / "evals").iterdir()), np.array([b"0" * 16]))
+        case "result":
+            path.write_text(json.dumps(result | {"error": 0.0}), encoding="utf-8")
+        case "other":
+            path.write_text(json.dumps(result | {"frozen_sha256": "0" * 64}), encoding="utf-8")
+        case _:
+            path.write_text("{", encoding="utf-8")
+    status, out, err = run(capsys, "verify", decoded.ledger)
+    assert (status, out) == (1, "") and err.startswith("blindtune: ") and message in err
+    if damage in ("result", "other", "json"):
+        assert run(capsys, "verify", decoded.ledger, "--results", decoded.folder / "studies")[0] == 0
+
+
+def test_verify_says_what_it_cannot_see(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without its head, and without a chain, a ledger is verified with a remark."""
+    decoded.forget_chain()
+    status, out, _ = run(capsys, "verify", decoded.ledger)
+    assert status == 0 and "head.json is missing" in out and "before it was a chain" in out
+
+
+def test_show_lists_the_uses_of_each_eval(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each eval has its decodes and drawn samples in order, and the evals that it shares samples with."""
+    ledger = Ledger(decoded.ledger)
+    content = str(ledger.entries()[0]["eval_content_sha256"])
+    digests = np.concatenate([ledger.evals().read(content)[:10], [b"z" * 16]])
+    ledger.begin("b/part/c/1", "f", "e", allow_repeats=False, identity=EvalIdentity("e", "c0ffee" * 10, digests))
+    (decoded.ledger / "evals" / f"{'c0ffee' * 10}.npy").unlink()
+    status, out, err = run(capsys, "show", decoded.ledger)
+    assert (status, err) == (0, "")
+    first, second = out.split("\n\n")[1:]
+    title, columns, *rows = first.splitlines()
+    assert title == f"eval {content[:12]} of toy: 2 models of 1 system decoded, drawn once"
+    assert columns.split() == ["line", "begun", "(UTC)", "config", "dataset", "system", "seed", "model", "decode"]
+    assert [row.split()[0] for row in rows] == ["1", "3", "4"]
+    assert rows[0].endswith("  blind") and rows[1].endswith("samples drawn") and rows[2].endswith("not blind")
+    assert second.startswith("eval c0ffeec0ffee of part: 1 model of 1 system decoded, not drawn")
+    assert second.rstrip().endswith("begun, not done")
+
+
+def test_show_says_what_evals_share(lab: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Evals that share samples say how many."""
+    from blindtune.datasets.content import digest_content
+
+    ledger = Ledger(lab.ledger)
+    for name, digests in (("a", np.array([b"1", b"2", b"3"])), ("b", np.array([b"2", b"3", b"4", b"5"]))):
+        identity = EvalIdentity(name, digest_content(digests), digests)
+        ledger.begin(f"c/{name}/s/1", "f", name, allow_repeats=False, identity=identity)
+    out = run(capsys, "show", lab.ledger)[1]
+    assert "  shares 2 of its 3 samples with eval" in out and "  shares 2 of its 4 samples with eval" in out
+
+
+@pytest.mark.parametrize("command", ["verify", "show"])
+def test_ledger_commands_need_a_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """A folder without a ledger ends in one message that says what to give."""
+    status, out, err = run(capsys, command, tmp_path)
+    assert (status, out) == (1, "")
+    assert err == f"blindtune: {tmp_path}/ledger.jsonl: does not exist. Give the folder of a ledger, such as " + (
+        "results/ledger.\n"
+    )

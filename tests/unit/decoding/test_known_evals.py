@@ -1,0 +1,132 @@
+"""Eval is known by its content: in another order, folder or dataset, and if a few of its samples differ."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.core.errors import RepeatedDecodeError, UserError
+from blindtune.datasets.content import digest_content, digest_samples
+from blindtune.datasets.prepared import digest_of_split, open_split
+from blindtune.decoding.known_evals import EvalIdentity, KnownEvals, compare_evals
+from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.sealed_split import read_seal
+from support.decode_lab import DecodeLab
+
+
+def change_eval(lab: DecodeLab, rows: Any, changes: int = 0) -> None:
+    """Seal another eval: these rows of the present one, of which the first ``changes`` get other values."""
+    folder = lab.places.seal.parent / "eval"
+    for name in ("x", "y"):
+        array = np.load(folder / f"{name}.npy")[rows]
+        if name == "x" and changes:
+            array[:changes] += 7
+        np.save(folder / f"{name}.npy", array)
+    split = open_split(folder)
+    seal = json.loads(lab.places.seal.read_text(encoding="utf-8")) | {"sha256": digest_of_split(split)}
+    seal.pop("content_sha256", None)
+    lab.places.seal.write_text(json.dumps(seal), encoding="utf-8")
+
+
+def test_seal_is_known_by_the_content_of_eval(lab: DecodeLab) -> None:
+    """The content is that of the seal or, for a seal of before, computed; rows in another order do not change it."""
+    samples = digest_content(digest_samples(open_split(lab.places.seal.parent / "eval").x))
+    first = read_seal(lab.places.seal)
+    assert first.content_sha256 in (None, samples) and first.identity.content_sha256 == samples
+    change_eval(lab, slice(None, None, -1))
+    turned = read_seal(lab.places.seal)
+    assert turned.sha256 != first.sha256 and turned.content_sha256 is None
+    assert turned.identity.content_sha256 == samples
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes"),
+    [
+        (slice(None, None, -1), 0),
+        (slice(0, 28), 0),
+        ([*range(30), 3, 4, 5], 0),
+        ([*range(30), *range(30)], 0),
+        (slice(None), 2),
+        ([7, *range(30)], 1),
+    ],
+    ids=["reordered", "rows dropped", "rows doubled", "all rows doubled", "rows changed", "a row added"],
+)
+def test_another_model_is_refused_on_nearly_the_same_eval(lab: DecodeLab, rows: Any, changes: int) -> None:
+    """Rows in another order, or a few rows less, more or changed, make no eval on which another model is blind."""
+    lab.decode(lab.freeze(3))
+    change_eval(lab, rows, changes)
+    with pytest.raises(RepeatedDecodeError, match="another model of this study was decoded on this eval data"):
+        lab.decode(lab.freeze(5))
+    assert lab.events() == ["begun", "done"]
+    assert lab.decode(lab.freeze(5), allow_repeats=True)[0].blind is False
+
+
+def test_the_same_model_is_decoded_again_in_another_order(lab: DecodeLab) -> None:
+    """Predictions are in the order of eval: the same model is decoded in another order, and stays blind."""
+    folder = lab.freeze(3)
+    first, predictions = lab.decode(folder)
+    change_eval(lab, slice(None, None, -1))
+    again, turned = lab.decode(folder)
+    assert again.blind and again.error == first.error and again.eval_sha256 != first.eval_sha256
+    np.testing.assert_array_equal(turned["wrong"], predictions["wrong"][::-1])
+    assert lab.events() == ["begun", "done"] * 2
+
+
+def test_another_eval_is_blind(lab: DecodeLab) -> None:
+    """An eval that shares half of its samples with a decoded one is another one."""
+    lab.decode(lab.freeze(3))
+    change_eval(lab, slice(None), 15)
+    assert lab.decode(lab.freeze(5))[0].blind
+
+
+def test_another_name_of_the_dataset_makes_no_other_study(lab: DecodeLab) -> None:
+    """Config, system and seed are the study if eval is the same: the dataset may have any name."""
+    lab.decode(lab.freeze(3))
+    renamed = lab.freeze(5, dataset="renamed")
+    with pytest.raises(RepeatedDecodeError, match=r"test/renamed/it/42: another model of test/toy/it/42, the same"):
+        lab.decode(renamed)
+    for changes in ({"system": "other"}, {"seed": 43}, {"config": "another"}):
+        assert lab.decode(lab.freeze(5, **changes))[0].blind, changes
+
+
+def test_entries_of_before_are_known_by_their_arrays(lab: DecodeLab) -> None:
+    """An old entry without content is known by its arrays and, after a new entry of these, in another order too."""
+    lab.decode(lab.freeze(3))
+    lab.forget_chain()
+    with pytest.raises(RepeatedDecodeError):
+        lab.decode(lab.freeze(5))
+    assert lab.decode(lab.freeze(3, system="other"))[0].blind
+    assert lab.events() == ["begun", "done", "adopted", "begun", "done"]
+    change_eval(lab, slice(None, None, -1))
+    with pytest.raises(RepeatedDecodeError):
+        lab.decode(lab.freeze(5))
+
+
+def test_ledger_keeps_the_digests_of_eval(lab: DecodeLab) -> None:
+    """The samples of each eval are kept as digests; if they are lost or changed, an eval cannot be compared."""
+    lab.decode(lab.freeze(3))
+    identity = read_seal(lab.places.seal).identity
+    ledger = Ledger(lab.ledger)
+    assert {entry["eval_content_sha256"] for entry in ledger.entries()} == {identity.content_sha256}
+    path = ledger.evals().path(str(identity.content_sha256))
+    np.testing.assert_array_equal(ledger.evals().read(str(identity.content_sha256)), identity.digests)
+    change_eval(lab, slice(0, 28))
+    for damage in (path.unlink, lambda: np.save(path, np.array([b"x" * 16]))):
+        damage()
+        with pytest.raises(UserError, match=r"evals/.*\.npy: .*Restore it from a backup"):
+            lab.decode(lab.freeze(5))
+
+
+def test_compare_evals_counts_shared_samples() -> None:
+    """Shared are the samples that the other has; the share is of the different samples of the larger one."""
+    own, other = np.array([b"a", b"a", b"b", b"c"]), np.array([b"a", b"c", b"d", b"e", b"f", b"f"])
+    overlap = compare_evals(own, other)
+    assert (overlap.shared, overlap.samples, overlap.share) == (3, 4, 2 / 5)
+
+
+def test_known_evals_without_content_are_compared_by_arrays(tmp_path: Path) -> None:
+    """Without a content, only the arrays tell whether two evals are the same."""
+    evals = KnownEvals(tmp_path, [{"eval_sha256": "a"}])
+    assert evals.is_same("a", EvalIdentity("a")) and not evals.is_same("a", EvalIdentity("b", "c"))

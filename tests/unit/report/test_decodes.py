@@ -1,0 +1,199 @@
+"""What the report says of all decodes of an eval: by others, of dropped seeds, under other names, and drawn samples."""
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_json, read_json, write_json
+from blindtune.datasets.content import digest_content
+from blindtune.decoding.known_evals import EvalIdentity
+from blindtune.decoding.ledger import Ledger
+from blindtune.report import contents
+from blindtune.report.decodes import describe_uses
+from blindtune.report.figures import write as figures
+from blindtune.report.page import write_page
+from blindtune.report.tables import write as tables
+from support.report_records import RecordsBuilder
+
+SYSTEMS = ["knn", "mlp_m1"]
+EVAL = digest_json(["set_10", "eval"])
+
+
+def identify(first: int, count: int, sha256: str = EVAL) -> EvalIdentity:
+    """Return an eval of ``count`` samples with the numbers from ``first``."""
+    digests = np.sort(np.array([f"{number:016d}".encode() for number in range(first, first + count)]))
+    return EvalIdentity(sha256, digest_content(digests), digests)
+
+
+def build(folder: Path, **changes: Any) -> RecordsBuilder:
+    """Write the records of a small report, with an eval of 400 samples."""
+    given = {"systems": SYSTEMS, "identities": {"set_10": identify(0, 400)}} | changes
+    return RecordsBuilder(folder / "tiny", **given).write()
+
+
+def row_of(builder: RecordsBuilder, table: str, **wanted: Any) -> dict[str, Any]:
+    """Return the only row of a table with these cells."""
+    rows = tables.BUILD[table](builder.read()).rows
+    [row] = [row for row in rows if wanted.items() <= row.items()]
+    return row
+
+
+def begin(builder: RecordsBuilder, study: str, identity: EvalIdentity | None = None, frozen: str = "f" * 64) -> None:
+    """Let another study begin a decode."""
+    identity = identity or builder.identities["set_10"]
+    ledger = Ledger(builder.root.parent / "ledger")
+    ledger.begin(study, frozen, identity.sha256, allow_repeats=True, identity=identity)
+
+
+def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
+    """If the ledger holds the decodes of the report and none else, all are listed and nothing is marked."""
+    builder = build(tmp_path).record()
+    records = builder.read()
+    rows = tables.BUILD["all_decodes"](records).rows
+    assert [row["study"] for row in rows] == [f"tiny/set_10/{system}/{seed}" for system in SYSTEMS for seed in (42, 43)]
+    assert {row["report"] for row in rows} == {"yes"} and {row["decode"] for row in rows} == {"blind"}
+    assert not any(records.datasets[0].precedents(system) for system in records.datasets[0].systems)
+    counts = row_of(builder, "decode_counts", system="knn")
+    assert (counts["models"], counts["in_report"], counts["seeds"], counts["most"]) == (2, 2, 2, 1)
+    errors = tables.BUILD["table3_errors"](records)
+    assert all(row["before"] is None for row in errors.rows)
+    assert not any("Rows marked 'after'" in note for note in errors.notes)
+
+
+@pytest.mark.parametrize(
+    ("study", "identity"),
+    [
+        ("other/set_10/knn/42", identify(0, 400)),
+        ("tiny/set_10/forest/42", identify(0, 400)),
+        ("tiny/set_10/knn/7", identify(0, 400)),
+        ("tiny/renamed/knn/42", identify(0, 400, "another order")),
+        ("other/part/knn/42", identify(10, 395, "a part")),
+    ],
+    ids=["another config", "a dropped system", "a dropped seed", "another name and order", "a part of eval"],
+)
+def test_decodes_of_others_mark_what_came_after(tmp_path: Path, study: str, identity: EvalIdentity) -> None:
+    """A decode by any other study marks the systems that were decoded after it, and no earlier one."""
+    builder = build(tmp_path).record(["knn"])
+    begin(builder, study, identity)
+    builder.record(["mlp_m1"])
+    records = builder.read()
+    assert [str(records.datasets[0].precedents(system)) for system in records.datasets[0].systems] == [
+        "",
+        "after 1 other decode",
+    ]
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after 1 other decode"
+    assert row_of(builder, "table3_errors", system="knn")["before"] is None
+    row = row_of(builder, "all_decodes", study=study)
+    assert (row["report"], row["decode"], row["entry"], row["records"]) == ("other", "begun, not done", 5, "")
+    assert row["eval"] == ("shares 390 of 400 samples" if "part" in study else "the same")
+
+
+def test_decode_counts_show_best_of_several(tmp_path: Path) -> None:
+    """Models of dropped seeds and repeated models of a seed are counted with their system, whenever they came."""
+    builder = build(tmp_path).record()
+    for seed, frozen in ((7, "a"), (8, "a"), (42, "b")):
+        begin(builder, f"tiny/set_10/knn/{seed}", frozen=frozen)
+    row = row_of(builder, "decode_counts", system="knn")
+    assert (row["models"], row["in_report"], row["seeds"], row["most"]) == (5, 2, 4, 2)
+    assert row["before"] == "", "they came later, which does not make them invisible"
+    uses = builder.read().datasets[0].uses
+    said = describe_uses("set_10", uses, [])
+    assert "7 decodes of this eval, 4 of them in this report and 3 of others (tiny/set_10/knn: 3 models)" in said
+
+
+def test_drawn_samples_mark_what_came_after(tmp_path: Path) -> None:
+    """Samples that were drawn of the same eval, under any name, mark the systems that were decoded after."""
+    builder = build(tmp_path).record(["knn"])
+    Ledger(tmp_path / "ledger").note_sample_splits("renamed", "another order", identify(0, 400, "another order"))
+    builder.record(["mlp_m1"])
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples were drawn"
+    assert row_of(builder, "table3_errors", system="knn")["before"] is None
+    assert row_of(builder, "all_decodes", study="samples drawn for a figure (renamed)")["entry"] == 5
+    dataset = builder.read().datasets[0]
+    said = describe_uses("set_10", dataset.uses, ["mlp_m1"])
+    assert "Samples of it were drawn for a figure at 20" in said and "Decoded after that, and marked: mlp_m1." in said
+
+
+def test_another_eval_marks_nothing(tmp_path: Path) -> None:
+    """Decodes of an eval that shares no sample are not listed."""
+    builder = build(tmp_path)
+    begin(builder, "other/set_09/knn/42", identify(1000, 50, "another"))
+    builder.record()
+    assert len(tables.BUILD["all_decodes"](builder.read()).rows) == 4
+
+
+def test_a_decode_that_is_not_in_the_ledger_is_named(tmp_path: Path) -> None:
+    """A result without an entry is in the tables as such; without any ledger, all are."""
+    builder = build(tmp_path).record(["knn"])
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "2 not in the ledger"
+    assert row_of(builder, "all_decodes", study="tiny/set_10/mlp_m1/42")["decode"] == "not in the ledger"
+    uses = builder.read().datasets[0].uses
+    assert uses.unrecorded == ["tiny/set_10/mlp_m1/42", "tiny/set_10/mlp_m1/43"]
+    assert "Not in the ledger" in describe_uses("set_10", uses, [])
+    assert len(build(tmp_path / "none").read().datasets[0].uses.unrecorded) == 4
+
+
+@pytest.mark.parametrize(("field", "value"), [("blind", False), ("decoded", "never"), ("groups", [])])
+def test_a_result_that_the_ledger_contradicts_is_refused(tmp_path: Path, field: str, value: Any) -> None:
+    """A result that is not the one of its entry is refused with the field and both values."""
+    builder = build(tmp_path, systems=["bayes" if field == "decoded" else "knn"]).record()
+    path = next(builder.root.glob("decodes/set_10/*/42/result.json"))
+    write_json(path, read_json(path) | {field: value})
+    message = rf"result\.json: is not what the ledger .* recorded: '{field}' is|'groups"
+    with pytest.raises(UserError, match=message):
+        builder.read()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("error", 0.0), ("wrong", 0), ("samples", 1), ("confusion", [[200, 200], [0, 0]])]
+)
+def test_a_score_that_the_predictions_contradict_is_refused(tmp_path: Path, field: str, value: Any) -> None:
+    """An edited score is not believed, with or without a ledger."""
+    builder = build(tmp_path, systems=["knn"])
+    path = builder.root / "decodes/set_10/knn/42/result.json"
+    write_json(path, read_json(path) | {field: value})
+    with pytest.raises(UserError, match=rf"result\.json: contradicts the answers: '{field}"):
+        builder.read()
+
+
+def test_a_broken_chain_stops_the_report(tmp_path: Path) -> None:
+    """The report is not written from a ledger whose chain is broken."""
+    builder = build(tmp_path).record()
+    path = tmp_path / "ledger" / "ledger.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines[:2], *lines[4:]]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"ledger\.jsonl, line 3: "):
+        builder.read()
+
+
+def test_page_shows_the_decodes_and_the_head(tmp_path: Path) -> None:
+    """The page has the tables, a sentence per dataset, the head of the chain and a warning, and escapes every name."""
+    builder = build(tmp_path)
+    evil = "<script>alert(1)</script>"
+    begin(builder, f"{evil}/set_10/knn/42")
+    begin(builder, evil)
+    Ledger(tmp_path / "ledger").note_sample_splits(evil, EVAL, builder.identities["set_10"])
+    builder.record()
+    records, folder = builder.read(), builder.root / "report"
+    tables.write_tables(records, folder / "tables")
+    figures.write_figures(records, folder / "figures")
+    write_page(records, folder / "tables", folder / "figures", folder / "report.html")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    head = Ledger(tmp_path / "ledger").verify()
+    assert f"As of entry {head.entries} of the ledger" in page and str(head.sha256) in page
+    assert "the ledger holds 6 decodes of this eval, 4 of them in this report and 2 of others" in page
+    assert "Eval was used before:" in page and "knn on set_10 (after 2 other decodes; after samples were drawn)" in page
+    assert 'class="not-first"' in page
+    targets = set(re.findall(r'href="#([^"]+)"', page))
+    assert {"decodes", "all_decodes", "decode_counts", "ledger"} <= targets <= set(re.findall(r'id="([^"]+)"', page))
+    for name in ("all_decodes", "decode_counts"):
+        assert name in contents.TABLES
+        with (folder / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+            assert len(list(csv.DictReader(stream))) >= 4
+        assert "<script" not in (folder / "tables" / f"{name}.md").read_text(encoding="utf-8")

@@ -1,0 +1,123 @@
+"""The history of each eval: which models were decoded on it, when, and when samples of it were drawn."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from blindtune.decoding.known_evals import KnownEvals
+
+
+@dataclass(frozen=True)
+class RecordedDecode:
+    """A decode as the ledger holds it: one frozen model on one eval.
+
+    Attributes:
+        line: of the ledger, where it first began.
+        study: id of the study.
+        frozen_sha256: identifies the frozen model.
+        eval_sha256: identifies the arrays of eval, in their order.
+        begun: when it first began, UTC.
+        done: when its result was recorded; None if it was begun alone.
+        blind: whether it was the first of its study; None if it was begun alone.
+    """
+
+    line: int
+    study: str
+    frozen_sha256: str
+    eval_sha256: str
+    begun: str
+    done: str | None
+    blind: bool | None
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, in words."""
+        if self.done is None:
+            return "begun, not done"
+        return "blind" if self.blind else "not blind"
+
+
+@dataclass(frozen=True)
+class RecordedSampling:
+    """Samples of an eval that were drawn for a figure.
+
+    Attributes:
+        line: of the ledger.
+        dataset: its name then.
+        time: when, UTC.
+    """
+
+    line: int
+    dataset: str
+    time: str
+
+
+@dataclass
+class EvalHistory:
+    """All uses of one eval.
+
+    Attributes:
+        content_sha256: of its samples in any order; None if only an older ledger knows it.
+        arrays: the digest of its arrays in each order in which it was used.
+        decodes: in the order of the ledger.
+        samplings: in the order of the ledger.
+    """
+
+    content_sha256: str | None
+    arrays: list[str] = field(default_factory=list)
+    decodes: list[RecordedDecode] = field(default_factory=list)
+    samplings: list[RecordedSampling] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """A short name: the first digits of its content or, in an older ledger, of its arrays."""
+        return (self.content_sha256 or self.arrays[0])[:12]
+
+    @property
+    def datasets(self) -> list[str]:
+        """The names under which it was used."""
+        names = {decode.study.split("/")[1] for decode in self.decodes if decode.study.count("/") == 3}
+        return sorted(names | {sampling.dataset for sampling in self.samplings})
+
+
+def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> list[EvalHistory]:
+    """Return the history of each eval that a ledger names, the first used first.
+
+    Args:
+        entries: of the ledger.
+        evals: what its evals are known by.
+    """
+    found: dict[str, EvalHistory] = {}
+    decodes: dict[tuple[str, str, str], tuple[EvalHistory, RecordedDecode]] = {}
+    for line, entry in enumerate(entries, 1):
+        if "eval_sha256" not in entry:
+            continue
+        sha256 = entry["eval_sha256"]
+        content = evals.content_of(sha256)
+        history = found.setdefault(content or sha256, EvalHistory(content))
+        if sha256 not in history.arrays:
+            history.arrays.append(sha256)
+        if entry["event"] == "sampled":
+            history.samplings.append(RecordedSampling(line, entry["dataset"], entry["time"]))
+            continue
+        key = (entry["study"], entry["frozen_sha256"], sha256)
+        known = decodes[key][1] if key in decodes else RecordedDecode(line, *key, entry["time"], None, None)
+        if entry["event"] == "done" and known.done is None:
+            known = _finished(known, entry)
+        decodes[key] = (history, known)
+    for history, decode in decodes.values():
+        history.decodes.append(decode)
+    return list(found.values())
+
+
+def _finished(decode: RecordedDecode, entry: Mapping[str, Any]) -> RecordedDecode:
+    blind = entry["result"].get("blind") if isinstance(entry["result"], dict) else None
+    return RecordedDecode(
+        decode.line,
+        decode.study,
+        decode.frozen_sha256,
+        decode.eval_sha256,
+        decode.begun,
+        entry["time"],
+        bool(blind),
+    )

@@ -1,0 +1,122 @@
+"""The evals that a ledger knows, by content: in another order, under another name or in part they are known again."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.arrays import write_array
+from blindtune.core.errors import UserError
+from blindtune.datasets.content import digest_content
+
+#: Two evals that share this part of their samples are the same: a few rows dropped, doubled or changed make no new one.
+SAME_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class EvalIdentity:
+    """What an eval split is known by.
+
+    Attributes:
+        sha256: of its arrays, in their order.
+        content_sha256: of its samples, in any order; None for one that only an older ledger knows.
+        digests: of its samples, sorted, (n_samples,) of dtype S16; None as above.
+    """
+
+    sha256: str
+    content_sha256: str | None = None
+    digests: NDArray[np.bytes_] | None = None
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """The samples that an eval shares with another.
+
+    Attributes:
+        shared: number of its samples that the other has too.
+        samples: number of its samples.
+        share: of the samples that differ from each other, the part of the larger of both that both have.
+    """
+
+    shared: int
+    samples: int
+    share: float
+
+
+class KnownEvals:
+    """The evals that the entries of a ledger name; the digests of their samples are in a folder next to it."""
+
+    def __init__(self, folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+        self._folder = folder
+        #: Entries of before have no content; a later one of the same arrays tells it.
+        self._contents: dict[str, str] = {
+            entry["eval_sha256"]: entry["eval_content_sha256"]
+            for entry in entries
+            if entry.get("eval_content_sha256") is not None
+        }
+
+    def content_of(self, eval_sha256: str) -> str | None:
+        """Return the digest of the content of an eval; None if no entry has it."""
+        return self._contents.get(eval_sha256)
+
+    def is_same(self, eval_sha256: str, identity: EvalIdentity) -> bool:
+        """Return whether an eval of the ledger is the one of ``identity``, but for a few samples.
+
+        Raises:
+            UserError: the digests of its samples are missing or damaged.
+        """
+        if eval_sha256 == identity.sha256:
+            return True
+        content = self.content_of(eval_sha256)
+        if content is None or identity.content_sha256 is None:
+            return False
+        if content == identity.content_sha256:
+            return True
+        return identity.digests is not None and compare_evals(identity.digests, self.read(content)).share >= SAME_SHARE
+
+    def keep(self, identity: EvalIdentity) -> None:
+        """Write the digests of the samples of an eval, unless they are there."""
+        if identity.content_sha256 is None or identity.digests is None:
+            return
+        path = self.path(identity.content_sha256)
+        if not path.exists():
+            write_array(path, identity.digests)
+
+    def read(self, content_sha256: str) -> NDArray[np.bytes_]:
+        """Return the digests of the samples of an eval, sorted.
+
+        Raises:
+            UserError: they are missing, or not those of this content.
+        """
+        return _read_digests(self.path(content_sha256), content_sha256)
+
+    def path(self, content_sha256: str) -> Path:
+        """Return the file that holds the digests of the samples of an eval."""
+        return self._folder / "evals" / f"{content_sha256}.npy"
+
+
+def compare_evals(own: NDArray[np.bytes_], other: NDArray[np.bytes_]) -> Overlap:
+    """Count the samples that an eval shares with another.
+
+    Args:
+        own: digests of the samples of the eval.
+        other: digests of the samples of the other.
+    """
+    distinct, others, shared = np.unique(own), np.unique(other), int(np.isin(own, other).sum())
+    common = len(np.intersect1d(distinct, others, assume_unique=True))
+    return Overlap(shared, len(own), common / max(len(distinct), len(others), 1))
+
+
+def _read_digests(path: Path, content_sha256: str) -> NDArray[np.bytes_]:
+    try:
+        digests: NDArray[np.bytes_] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); by this file the ledger knows an eval again. Restore it from a backup."
+        ) from error
+    if digests.dtype.kind != "S" or digest_content(digests) != content_sha256:
+        raise UserError(f"{path}: is not what the ledger recorded. Restore it from a backup.")
+    return digests

@@ -1,0 +1,240 @@
+"""What the ledger holds of the eval of each dataset of a report: decodes by any study, and samples that were drawn."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blindtune.core.errors import UserError
+from blindtune.decoding.chain import Head
+from blindtune.decoding.history import EvalHistory, RecordedDecode, RecordedSampling, read_history
+from blindtune.decoding.known_evals import KnownEvals, Overlap, compare_evals
+from blindtune.decoding.ledger import Ledger, RecordedResults, split_study
+from blindtune.records.decode_result import DecodeResult, differing_fields
+
+#: Study, frozen model and eval of a decode.
+DecodeKey = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class EvalDecode:
+    """A decode of the eval of a dataset, or of an eval that shares samples with it.
+
+    Attributes:
+        recorded: what the ledger holds of it.
+        in_report: whether it is one of the decodes of the report.
+        overlap: the samples that the eval of the dataset shares with the decoded one; None if it is the same.
+    """
+
+    recorded: RecordedDecode
+    in_report: bool
+    overlap: Overlap | None
+
+    @property
+    def eval(self) -> str:
+        """Which eval was decoded."""
+        return describe_eval(self.overlap)
+
+
+@dataclass(frozen=True)
+class EvalSampling:
+    """Samples that were drawn of the eval of a dataset, or of an eval that shares samples with it."""
+
+    recorded: RecordedSampling
+    overlap: Overlap | None
+
+
+@dataclass(frozen=True)
+class Precedents:
+    """What was known of eval before a system of the report was decoded.
+
+    Attributes:
+        decodes: number of models that are not in the report and were decoded before.
+        sampled: when samples of eval were first drawn, if that was before.
+        unrecorded: number of decodes of the system that the ledger does not hold.
+    """
+
+    decodes: int = 0
+    sampled: str | None = None
+    unrecorded: int = 0
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything that a reader must know."""
+        return bool(self.decodes or self.sampled or self.unrecorded)
+
+    def __str__(self) -> str:
+        """Return it in words; empty if there is nothing."""
+        parts = []
+        if self.decodes:
+            parts.append(f"after {self.decodes} other {'decode' if self.decodes == 1 else 'decodes'}")
+        if self.sampled:
+            parts.append("after samples were drawn")
+        if self.unrecorded:
+            parts.append(f"{self.unrecorded} not in the ledger")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class EvalUses:
+    """All uses of the eval of a dataset that the ledger holds.
+
+    Attributes:
+        decodes: in the order of the ledger.
+        samplings: in the order of the ledger.
+        unrecorded: studies of the report whose decodes the ledger does not hold.
+    """
+
+    decodes: list[EvalDecode] = field(default_factory=list)
+    samplings: list[EvalSampling] = field(default_factory=list)
+    unrecorded: list[str] = field(default_factory=list)
+
+    @property
+    def others(self) -> list[EvalDecode]:
+        """The decodes that are not in the report."""
+        return [decode for decode in self.decodes if not decode.in_report]
+
+    def before(self, studies: Iterable[str]) -> Precedents:
+        """Return what was known of eval before the studies of a system of the report were decoded."""
+        wanted = set(studies)
+        lines = [one.recorded.line for one in self.decodes if one.in_report and one.recorded.study in wanted]
+        last = max(lines, default=0)
+        drawn = [one.recorded.time for one in self.samplings if one.recorded.line < last]
+        return Precedents(
+            sum(one.recorded.line < last for one in self.others),
+            drawn[0] if drawn else None,
+            len(wanted & set(self.unrecorded)),
+        )
+
+
+class LedgerReader:
+    """Reads what the ledger holds for a report, as it is when the report is written.
+
+    Attributes:
+        path: file of the ledger.
+        head: the head of its chain.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        ledger = Ledger(folder)
+        self.path = ledger.path
+        self.head: Head = ledger.verify()
+        entries = ledger.entries()
+        self._evals = KnownEvals(folder, entries)
+        self._results = RecordedResults(ledger, entries)
+        self._histories = read_history(entries, self._evals)
+
+    def describe(self) -> str:
+        """Return a sentence about the ledger."""
+        if self.head.sha256 is None:
+            return f"The ledger {self.path} has no entry: none of these decodes is in it."
+        return (
+            f"As of entry {self.head.entries} of the ledger {self.path}; the head of its chain is then "
+            f"{self.head.sha256}."
+        )
+
+    def check(self, result: DecodeResult, where: Path) -> bool:
+        """Compare a result with the one that the ledger holds.
+
+        Args:
+            result: as it was read.
+            where: its file, for the message.
+
+        Returns:
+            Whether the ledger holds it.
+
+        Raises:
+            UserError: it holds another result of the same decode; each field that differs is named.
+        """
+        known = self._results.find(result.study, result.frozen_sha256, result.eval_sha256)
+        if known is None:
+            return False
+        differing = differing_fields(result, known)
+        if differing:
+            raise UserError(
+                f"{where}: is not what the ledger {self.path} recorded: {'; '.join(differing)}. Remove the file and "
+                "run again."
+            )
+        return True
+
+    def uses(
+        self, eval_sha256: str, content_sha256: str | None, reported: set[DecodeKey], unrecorded: list[str]
+    ) -> EvalUses:
+        """Return all uses of an eval.
+
+        Args:
+            eval_sha256: identifies its arrays.
+            content_sha256: identifies its samples in any order; None if only the ledger may know.
+            reported: the decodes of the report.
+            unrecorded: studies of the report whose decodes the ledger does not hold.
+        """
+        content = content_sha256 or self._evals.content_of(eval_sha256)
+        found = EvalUses(unrecorded=unrecorded)
+        for history, overlap in self._related(eval_sha256, content):
+            for decode in history.decodes:
+                key = (decode.study, decode.frozen_sha256, decode.eval_sha256)
+                found.decodes.append(EvalDecode(decode, key in reported, overlap))
+            found.samplings.extend(EvalSampling(sampling, overlap) for sampling in history.samplings)
+        found.decodes.sort(key=lambda one: one.recorded.line)
+        found.samplings.sort(key=lambda one: one.recorded.line)
+        return found
+
+    def _related(self, eval_sha256: str, content: str | None) -> Iterator[tuple[EvalHistory, Overlap | None]]:
+        """Yield the history of an eval, and those of evals that share samples with it."""
+        own = self._evals.read(content) if content is not None and self._evals.path(content).exists() else None
+        for history in self._histories:
+            if eval_sha256 in history.arrays or (content is not None and history.content_sha256 == content):
+                yield history, None
+            elif own is not None and history.content_sha256 is not None:
+                overlap = compare_evals(own, self._evals.read(history.content_sha256))
+                if overlap.shared:
+                    yield history, overlap
+
+
+def describe_eval(overlap: Overlap | None) -> str:
+    """Return which eval was used: the same, or one that shares samples with it."""
+    return "the same" if overlap is None else f"shares {overlap.shared:,} of {overlap.samples:,} samples"
+
+
+def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
+    """Return the sentences about the eval of a dataset.
+
+    Args:
+        title: of the dataset.
+        uses: of its eval.
+        marked: systems that were decoded after others or after samples were drawn.
+    """
+    own, others = len(uses.decodes) - len(uses.others), uses.others
+    parts = [
+        f"{title}: the ledger holds {_count(len(uses.decodes), 'decode')} of this eval, {own} of them in this report"
+    ]
+    if others:
+        parts[0] += f" and {len(others)} of {_name_others(others)}"
+        first = others[0].recorded
+        parts.append(f"The first decode that is not in this report began at {first.begun} (entry {first.line})")
+    partly = {one.eval for one in others if one.overlap is not None}
+    if partly:
+        parts.append(f"Among them are decodes of another eval that {' or '.join(sorted(partly))} of this one")
+    if uses.samplings:
+        count, drawn = len(uses.samplings), uses.samplings[0].recorded
+        how = f"a figure at {drawn.time}" if count == 1 else f"figures {count} times, first at {drawn.time}"
+        parts.append(f"Samples of it were drawn for {how}")
+    else:
+        parts.append("No sample of it was drawn for a figure")
+    if marked:
+        parts.append(f"Decoded after that, and marked: {', '.join(marked)}")
+    if uses.unrecorded:
+        parts.append(f"Not in the ledger, so that nothing is known of their order: {', '.join(uses.unrecorded)}")
+    return ". ".join(parts) + "."
+
+
+def _name_others(decodes: list[EvalDecode]) -> str:
+    """Name the systems of decodes with the number of their models: best of several is visible."""
+    counts: dict[str, int] = {}
+    for decode in decodes:
+        config, dataset, system, _ = split_study(decode.recorded.study)
+        name = f"{config}/{dataset}/{system}"
+        counts[name] = counts.get(name, 0) + 1
+    return "others (" + ", ".join(f"{name}: {_count(count, 'model')}" for name, count in counts.items()) + ")"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
