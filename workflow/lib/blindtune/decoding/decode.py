@@ -99,16 +99,60 @@ def _decode(
         predictions = ledger.read_predictions(known)
         report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; not decoded again")
         return known, predictions
+    similar = ledger.find_similar(card.study, card.model_sha256(), card.former_sha256(), seal.sha256)
+    if similar is not None:
+        confirmed = _compare(model, seal, ledger, similar)
+        if confirmed is not None:
+            report(
+                f"{card.study}: gives the answers that were recorded at {similar.decoded} under other code, eval error "
+                f"{confirmed[0].error:.2%}; it is the same model, decoded once"
+            )
+            return confirmed
     # By the seal alone, before anything is rebuilt or read; `begin` looks again, by the content of eval.
     ledger.is_blind(
         card.study, frozen_sha256, EvalIdentity(seal.sha256, seal.content_sha256), allow_repeats=allow_repeats
     )
     _verify(model, seal)
-    blind = ledger.begin(card.study, frozen_sha256, seal.sha256, allow_repeats=allow_repeats, identity=seal.identity)
+    blind = ledger.begin(
+        card.study,
+        frozen_sha256,
+        seal.sha256,
+        allow_repeats=allow_repeats,
+        identity=seal.identity,
+        model_sha256=card.model_sha256(),
+    )
     result, predictions = _score(model, seal, blind)
     result = ledger.finish(result, predictions)
     report(f"{card.study}: decoded once, eval error {result.error:.2%} on {result.samples} samples")
     return result, predictions
+
+
+def _compare(
+    model: FrozenModel, seal: Seal, ledger: Ledger, similar: DecodeResult
+) -> tuple[DecodeResult, Predictions | None] | None:
+    """Find out whether a frozen model that differs from a decoded one in code alone is the same model.
+
+    Its answers on eval are compared with the recorded ones. Nothing else of them is shown: who changes the code learns
+    whether they changed, and no score.
+
+    Args:
+        model: the frozen model.
+        seal: of eval.
+        ledger: gets a line before eval is opened, and one about the outcome if the answers are the same.
+        similar: the recorded result.
+
+    Returns:
+        The recorded result under the model's identity and its predictions; None if the answers differ.
+    """
+    recorded = ledger.read_predictions(similar)
+    _verify(model, seal)
+    frozen_sha256 = model.card.frozen_sha256()
+    ledger.note_comparison(similar, frozen_sha256, seal.identity)
+    result, _ = _score(model, seal, similar.blind)
+    own = {"frozen_sha256": similar.frozen_sha256, "decoded": similar.decoded, "groups": similar.groups}
+    if result.model_copy(update=own) != similar:
+        return None
+    return ledger.confirm(similar, frozen_sha256, recorded, seal.identity), recorded
 
 
 def _verify(model: FrozenModel, seal: Seal) -> None:

@@ -1,7 +1,7 @@
 """The history of each eval: which models were decoded on it, when, and when samples of it were drawn."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from blindtune.decoding.known_evals import KnownEvals
@@ -19,6 +19,7 @@ class RecordedDecode:
         begun: when it first began, UTC.
         done: when its result was recorded; None if it was begun alone.
         blind: whether it was the first of its study; None if it was begun alone.
+        compared: whether its answers were only compared with those of an earlier decode, and were others.
     """
 
     line: int
@@ -28,10 +29,13 @@ class RecordedDecode:
     begun: str
     done: str | None
     blind: bool | None
+    compared: bool = False
 
     @property
     def outcome(self) -> str:
         """What became of it, in words."""
+        if self.done is None and self.compared:
+            return "compared, other answers"
         if self.done is None:
             return "begun, not done"
         return "blind" if self.blind else "not blind"
@@ -101,9 +105,17 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
             history.samplings.append(RecordedSampling(line, entry["dataset"], entry["time"]))
             continue
         key = (entry["study"], entry["frozen_sha256"], sha256)
+        if entry["event"] == "confirmed":
+            # The same model under other code: its decode is the earlier one.
+            former = decodes.pop((entry["study"], entry["former_sha256"], sha256), None)
+            if former is not None:
+                decodes[key] = (former[0], replace(former[1], frozen_sha256=entry["frozen_sha256"]))
+            continue
         known = decodes[key][1] if key in decodes else RecordedDecode(line, *key, entry["time"], None, None)
         if entry["event"] == "done" and known.done is None:
             known = _finished(known, entry)
+        elif entry["event"] == "compared" and key not in decodes:
+            known = replace(known, compared=True)
         decodes[key] = (history, known)
     for history, decode in decodes.values():
         history.decodes.append(decode)

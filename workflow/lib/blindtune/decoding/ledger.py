@@ -30,6 +30,8 @@ from blindtune.records.decode_result import DecodeResult, Predictions, check_res
 _FIELDS = {
     "begun": {"time", "eval_sha256", "study", "frozen_sha256"},
     "done": {"time", "eval_sha256", "study", "frozen_sha256", "result"},
+    "compared": {"time", "eval_sha256", "study", "frozen_sha256", "former_sha256"},
+    "confirmed": {"time", "eval_sha256", "study", "frozen_sha256", "former_sha256", "result"},
     "sampled": {"time", "eval_sha256", "dataset"},
     ADOPTED: {"time", "before"},
 }
@@ -100,6 +102,7 @@ class Ledger:
         *,
         allow_repeats: bool,
         identity: EvalIdentity | None = None,
+        model_sha256: str | None = None,
     ) -> bool:
         """Record that a decode begins; this is the line without which eval is not opened.
 
@@ -109,6 +112,7 @@ class Ledger:
             eval_sha256: identifies the sealed data.
             allow_repeats: whether the config allows this study to decode further models.
             identity: of the sealed data, by which they are known in another order too; None: ``eval_sha256`` alone.
+            model_sha256: identifies the frozen model without its code; None: not known.
 
         Returns:
             Whether the decode is blind: no other model of the study was decoded on these data before.
@@ -120,7 +124,8 @@ class Ledger:
         identity = identity or EvalIdentity(eval_sha256)
         with self._locked():
             blind = self.is_blind(study, frozen_sha256, identity, allow_repeats=allow_repeats)
-            self._append_use({"event": "begun", "study": study, "frozen_sha256": frozen_sha256}, identity)
+            entry = {"event": "begun", "study": study, "frozen_sha256": frozen_sha256}
+            self._append_use(entry | ({} if model_sha256 is None else {"model_sha256": model_sha256}), identity)
             return blind
 
     def is_blind(self, study: str, frozen_sha256: str, identity: EvalIdentity, *, allow_repeats: bool) -> bool:
@@ -155,6 +160,74 @@ class Ledger:
             UserError: as `entries`.
         """
         return RecordedResults(self, self.entries()).find(study, frozen_sha256, eval_sha256)
+
+    def find_similar(
+        self, study: str, model_sha256: str | None, former_sha256: str, eval_sha256: str
+    ) -> DecodeResult | None:
+        """Return the result of a decode that may be of the same model, under other code or with an older identity.
+
+        An entry of before has no ``model_sha256``: its identity left out view, trainer and code. Whether the answers
+        are the same is for the caller to find out.
+
+        Args:
+            study: id of the study.
+            model_sha256: identifies the frozen model without its code; None: nothing is similar.
+            former_sha256: what identified the frozen model before.
+            eval_sha256: identifies the sealed data, in their order.
+
+        Raises:
+            UserError: as `entries`.
+        """
+        if model_sha256 is None:
+            return None
+        entries = self.entries()
+        without_code = {_key(entry): entry["model_sha256"] for entry in entries if "model_sha256" in entry}
+        for line, entry in enumerate(entries, 1):
+            if entry["event"] != "done" or (entry["study"], entry["eval_sha256"]) != (study, eval_sha256):
+                continue
+            known = without_code.get(_key(entry))
+            if known == model_sha256 or (known is None and entry["frozen_sha256"] == former_sha256):
+                return self.parse_result(entry, line)
+        return None
+
+    def note_comparison(self, similar: DecodeResult, frozen_sha256: str, identity: EvalIdentity) -> None:
+        """Record that a frozen model answers eval again, to compare its answers with those of a similar model.
+
+        Args:
+            similar: result of the similar model.
+            frozen_sha256: identifies the frozen model.
+            identity: of the sealed data.
+
+        Raises:
+            UserError: the ledger is damaged or cannot be written.
+        """
+        with self._locked():
+            self._append_use(_comparison("compared", similar, frozen_sha256), identity)
+
+    def confirm(
+        self, similar: DecodeResult, frozen_sha256: str, predictions: Predictions | None, identity: EvalIdentity
+    ) -> DecodeResult:
+        """Record that a frozen model gave the answers of a similar one: both are the same model, decoded once.
+
+        Args:
+            similar: result of the similar model.
+            frozen_sha256: identifies the frozen model.
+            predictions: of both; None for an estimate.
+            identity: of the sealed data.
+
+        Returns:
+            The result under the identity of the frozen model.
+
+        Raises:
+            UserError: the ledger is damaged or cannot be written.
+        """
+        result = similar.model_copy(update={"frozen_sha256": frozen_sha256})
+        with self._locked():
+            if predictions is not None:
+                write_npz(self.predictions_path(result), predictions)
+            entry = _comparison("confirmed", similar, frozen_sha256)
+            self._append_use(entry | {"result": result.model_dump(mode="json")}, identity)
+        return result
 
     def parse_result(self, entry: Entry, line: int) -> DecodeResult:
         """Return the result of an entry ``done``; ``line`` is its number.
@@ -373,7 +446,7 @@ class RecordedResults:
         self._ledger = ledger
         self._done: dict[tuple[str, str, str], tuple[Entry, int]] = {}
         for line, entry in enumerate(entries, 1):
-            if entry["event"] == "done":
+            if entry["event"] in ("done", "confirmed"):
                 self._done.setdefault(_key(entry), (entry, line))
 
     def find(self, study: str, frozen_sha256: str, eval_sha256: str) -> DecodeResult | None:
@@ -402,6 +475,15 @@ class RecordedResults:
     def __len__(self) -> int:
         """Return the number of results."""
         return len(self._done)
+
+
+def _comparison(event: str, similar: DecodeResult, frozen_sha256: str) -> Entry:
+    return {
+        "event": event,
+        "study": similar.study,
+        "frozen_sha256": frozen_sha256,
+        "former_sha256": similar.frozen_sha256,
+    }
 
 
 def split_study(study: str) -> tuple[str, str, str, str]:
