@@ -31,7 +31,7 @@ from blindtune.records.trial import TrialLog
 from blindtune.study.estimate import estimate_eval
 from blindtune.study.run import run_study
 from support.builders import write_csv_folder, write_images
-from support.config_keys import BASE, OTHERS, Leaf, choose_other_value, list_leaves, replace_value
+from support.config_keys import ALGORITHMS, BASE, OTHERS, Leaf, choose_other_value, list_leaves, replace_value
 
 #: What is small or quick here, or needs other values to run at all.
 CHANGES: dict[tuple[str | int, ...], Any] = {
@@ -104,6 +104,9 @@ NOT_VARIED: dict[str, str] = {
     "systems.median.tuner.objectives": "a pruner takes one objective; varied for a system without one",
     "systems.halving.tuner.objectives": "a pruner takes one objective; varied for a system without one",
     "systems.brackets.tuner.objectives": "a pruner takes one objective; varied for a system without one",
+    "systems.median.tuner.batch": "a pruner takes no batches; varied for a system without one",
+    "systems.halving.tuner.batch": "a pruner takes no batches; varied for a system without one",
+    "systems.brackets.tuner.batch": "a pruner takes no batches; varied for a system without one",
     "systems.framer.model": "other models that ship do not take frames; varied for expert",
     "systems.cropper.model": "other models that ship do not take such crops; varied for expert",
     "systems.cropper.trainer": "the other trainers of crops are those of Keras, slow to import; varied for expert",
@@ -255,9 +258,12 @@ def test_identity_changes_with_every_answer(bench: Bench, name: str) -> None:
     leaf = bench.leaves[name]
     value = PATH_VALUES.get(name, choose_other_value(leaf, OTHER_VALUES))
     assert value is not None, f"{leaf.key}: no other value is known; add one, or a reason to NOT_VARIED"
-    content = replace_value(bench.base, leaf.path, value)
+    base = bench.base
+    if leaf.key in ALGORITHMS:
+        base = replace_value(base, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
+    content = replace_value(base, leaf.path, value)
     for dataset, system in bench.studies_of(leaf):
-        before, after = bench.run(bench.base, dataset, system), bench.run(content, dataset, system)
+        before, after = bench.run(base, dataset, system), bench.run(content, dataset, system)
         if listed(leaf, NEUTRAL):
             assert after == before, f"{name} changes nothing, but another value voids {dataset}/{system}"
         if after.answers != before.answers:
