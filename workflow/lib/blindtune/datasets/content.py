@@ -1,6 +1,7 @@
 """Digests of samples by content: the same sample is known again under any name, in any order and in any folder."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ def digest_samples(x: NDArray[Any] | ChunkedArray) -> NDArray[np.bytes_]:
         for row in _canonical(samples)
     )
     return np.frombuffer(digests, dtype=f"S{DIGEST_SIZE}")
+
+
+def concatenate_digests(parts: Sequence[NDArray[np.bytes_]]) -> NDArray[np.bytes_]:
+    """Return the digests of several chunks of samples as one array, (n_samples,)."""
+    return np.concatenate([np.empty(0, f"S{DIGEST_SIZE}"), *parts])
 
 
 def digest_content(digests: NDArray[np.bytes_]) -> str:

@@ -7,6 +7,7 @@ which can be memory-mapped, and a small JSON of hashes. Later stages depend on t
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ from numpy.typing import NDArray
 
 from blindtune.core.arrays import digest_arrays, open_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import FileTransaction, digest_file, read_json, write_json
+from blindtune.core.files import FileTransaction, digest_file, json_writer, read_json
 from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split
 from blindtune.datasets.channel_stats import ChannelStatistics
-from blindtune.datasets.split_writer import write_split, write_table
+from blindtune.datasets.content import digest_content
+from blindtune.datasets.split_writer import WrittenSplit, write_split, write_table
+
+#: The file of the digests of the samples of eval, sorted, next to the manifest. A digest gives no sample away, but by
+#: it any command can tell that a sample is one of eval's.
+EVAL_DIGESTS = "eval_digests.npy"
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
     folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
     statistics = ChannelStatistics(loaded.axes.index("channel")) if "channel" in loaded.axes else None
     with FileTransaction() as transaction:
-        hashes = {
+        written = {
             split: write_split(
                 transaction,
                 folder / split,
@@ -81,11 +87,21 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
             )
             for split, folder in folders.items()
         }
-        _check_same_data(name, hashes)
+        _check_same_data(name, written)
         write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
-    write_json(seal, {"dataset": name, "sha256": hashes["eval"], "samples": len(loaded.splits["eval"].y)})
-    moments = statistics.result() if statistics is not None else None
-    write_json(manifest, _manifest(name, source, loaded, hashes) | {"statistics": moments})
+        digests = np.sort(written["eval"].digests)
+        transaction.write(manifest.parent / EVAL_DIGESTS, partial(_save, digests))
+        content = {
+            "dataset": name,
+            "sha256": written["eval"].sha256,
+            "content_sha256": digest_content(digests),
+            "samples": len(digests),
+        }
+        transaction.write(seal, json_writer(content))
+        moments = statistics.result() if statistics is not None else None
+        more = {"statistics": moments, "eval_content_sha256": content["content_sha256"]}
+        # The manifest comes last: where it is, everything that it describes is.
+        transaction.write(manifest, json_writer(_manifest(name, source, loaded, written) | more))
     return _summary(name, loaded, manifest.parent)
 
 
@@ -164,9 +180,9 @@ def _check_groups(name: str, loaded: LoadedDataset) -> None:
             split_of[int(value)] = split
 
 
-def _check_same_data(name: str, hashes: dict[str, str]) -> None:
+def _check_same_data(name: str, written: dict[str, WrittenSplit]) -> None:
     for first, second in (("train", "dev"), ("train", "eval"), ("dev", "eval")):
-        if hashes[first] == hashes[second]:
+        if written[first].sha256 == written[second].sha256:
             raise UserError(f"dataset {name}: {first} and {second} hold the same samples. Give each split its own.")
 
 
@@ -184,7 +200,12 @@ def _summary(name: str, loaded: LoadedDataset, folder: Path) -> str:
     return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
 
 
-def _manifest(name: str, source: Source, loaded: LoadedDataset, hashes: dict[str, str]) -> dict[str, Any]:
+def _save(array: NDArray[Any], part: Path) -> None:
+    np.save(part, array, allow_pickle=False)
+
+
+def _manifest(name: str, source: Source, loaded: LoadedDataset, written: dict[str, WrittenSplit]) -> dict[str, Any]:
+    hashes = {split: one.sha256 for split, one in written.items()}
     counts = {
         split: dict(zip(loaded.classes, np.bincount(part.y, minlength=len(loaded.classes)).tolist(), strict=True))
         for split, part in loaded.splits.items()
