@@ -16,11 +16,30 @@ from numpy.typing import NDArray
 
 from blindtune.core.arrays import digest_arrays, open_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import FileTransaction, digest_file, json_writer, read_json
+from blindtune.core.files import FileTransaction, digest_file, json_writer
 from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split
 from blindtune.datasets.channel_stats import ChannelStatistics
 from blindtune.datasets.content import digest_content
 from blindtune.datasets.split_writer import WrittenSplit, write_split, write_table
+from blindtune.datasets.verification import (
+    digest_of_split,
+    open_split,
+    open_verified,
+    read_manifest,
+    with_own_digest,
+)
+
+__all__ = [
+    "EVAL_DIGESTS",
+    "Prepared",
+    "check",
+    "digest_of_split",
+    "open_prepared",
+    "open_split",
+    "open_unverified",
+    "prepare",
+    "read_eval_digests",
+]
 
 #: The file of the digests of the samples of eval, sorted, next to the manifest. A digest gives no sample away, but by
 #: it any command can tell that a sample is one of eval's.
@@ -46,6 +65,22 @@ class Prepared:
     classes: list[str]
     sha256: str
     manifest: dict[str, Any]
+
+    def check_seal(self, sealed: Path, sha256: str) -> None:
+        """Refuse sealed data that were not prepared together with train and dev.
+
+        Args:
+            sealed: path of ``seal.json``.
+            sha256: of the sealed data.
+
+        Raises:
+            UserError: the manifest names other eval data.
+        """
+        if self.manifest["splits"]["eval"] != sha256:
+            raise UserError(
+                f"{sealed}: seals other eval data than the manifest of {self.name} names. Put back what was changed, "
+                f"or remove {sealed} and the manifest and run again, which prepares the dataset again."
+            )
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -101,7 +136,7 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
         moments = statistics.result() if statistics is not None else None
         more = {"statistics": moments, "eval_content_sha256": content["content_sha256"]}
         # The manifest comes last: where it is, everything that it describes is.
-        transaction.write(manifest, json_writer(_manifest(name, source, loaded, written) | more))
+        transaction.write(manifest, json_writer(with_own_digest(_manifest(name, source, loaded, written) | more)))
     return _summary(name, loaded, manifest.parent)
 
 
@@ -124,33 +159,70 @@ def check(name: str, loaded: LoadedDataset) -> None:
 
 
 def open_prepared(manifest: Path) -> Prepared:
-    """Return train and dev of the dataset of a manifest, memory-mapped.
+    """Return train and dev of the dataset of a manifest, memory-mapped and verified against it.
+
+    Raises:
+        UserError: a file of the dataset is missing, unreadable, or not what was prepared.
+    """
+    content = read_manifest(manifest)
+    _check_total(manifest, content)
+    return _describe(content, *open_verified(manifest, content, ("train", "dev")))
+
+
+def open_unverified(manifest: Path) -> Prepared:
+    """Return train and dev as `open_prepared`, but do not compare them with the manifest.
+
+    For what says more clearly than a digest why the data cannot be used; nothing may be learned from them.
 
     Raises:
         UserError: a file of the dataset is missing or unreadable.
     """
-    content = read_json(manifest)
     train, dev = (open_split(manifest.parent / split) for split in ("train", "dev"))
+    return _describe(read_manifest(manifest), train, dev)
+
+
+def read_eval_digests(manifest: Path, content: dict[str, Any]) -> NDArray[np.bytes_] | None:
+    """Return the digests of the samples of eval, sorted; eval itself is not opened.
+
+    Args:
+        manifest: path of the manifest.
+        content: of the manifest.
+
+    Returns:
+        (n_samples,) digests, or None if the dataset was prepared before they were written.
+
+    Raises:
+        UserError: they are missing, unreadable, or not those of the manifest.
+    """
+    if "eval_content_sha256" not in content:
+        return None
+    path = manifest.with_name(EVAL_DIGESTS)
+    digests = open_array(path)
+    if digest_content(digests) != content["eval_content_sha256"]:
+        raise UserError(
+            f"{path}: not what the preparation wrote. Put back the file, or remove {manifest} and run again, which "
+            "prepares the dataset again."
+        )
+    return digests
+
+
+def _describe(content: dict[str, Any], train: Split, dev: Split) -> Prepared:
     return Prepared(content["dataset"], train, dev, content["classes"], content["sha256"], content)
 
 
-def open_split(folder: Path) -> Split:
-    """Return one written split, memory-mapped.
-
-    Raises:
-        UserError: an array of the split is missing or unreadable.
-    """
-    group = folder / "group.npy"
-    x, y = (open_array(folder / f"{name}.npy") for name in ("x", "y"))
-    return Split(x, y, open_array(group) if group.exists() else None)
+def _check_total(manifest: Path, content: dict[str, Any]) -> None:
+    """Refuse a manifest whose digest of both splits, by which studies know their data, is not that of its splits."""
+    if content["sha256"] != _digest_of_both(content["splits"]):
+        raise UserError(
+            f"{manifest}: its sha256 is not that of its splits. Put back the file, or remove it and run again, which "
+            "prepares the dataset again."
+        )
 
 
-def digest_of_split(split: Split) -> str:
-    """Return the sha256 over the arrays of a split."""
-    arrays: dict[str, NDArray[Any]] = {"x": split.x, "y": split.y}
-    if split.group is not None:
-        arrays["group"] = split.group
-    return digest_arrays(arrays)
+def _digest_of_both(hashes: dict[str, str]) -> str:
+    return digest_arrays(
+        {split: np.frombuffer(str(hashes.get(split)).encode(), np.uint8) for split in ("train", "dev")}
+    )
 
 
 def _check_split(where: str, split: Split | ChunkedSplit, classes: list[str]) -> None:
@@ -224,8 +296,13 @@ def _manifest(name: str, source: Source, loaded: LoadedDataset, written: dict[st
         "source": source.config.model_dump(mode="json"),
         "parameters": loaded.parameters,
         "files": _digests(loaded.files),
-        "sha256": digest_arrays({split: np.frombuffer(hashes[split].encode(), np.uint8) for split in ("train", "dev")}),
+        "sha256": _digest_of_both(hashes),
         "splits": hashes,
+        "arrays": {
+            f"{split}/{array}.npy": sha256
+            for split in ("train", "dev")
+            for array, sha256 in written[split].arrays.items()
+        },
         "versions": {"python": sys.version.split()[0], "numpy": np.__version__},
     }
 

@@ -27,10 +27,12 @@ class WrittenSplit:
 
     Attributes:
         sha256: the same as `blindtune.datasets.prepared.digest_of_split`.
+        arrays: the sha256 of each array alone, by its name.
         digests: of its samples, as `blindtune.datasets.content.digest_samples` returns them.
     """
 
     sha256: str
+    arrays: dict[str, str]
     digests: NDArray[np.bytes_]
 
 
@@ -56,7 +58,7 @@ def write_split(
     Raises:
         UserError: a value is not finite, or a file cannot be read or written.
     """
-    total = ArraysDigest()
+    total, alone = ArraysDigest(), {}
     digests: list[NDArray[np.bytes_]] = []
     callbacks: dict[str, list[ChunkCallback]] = {
         "group": [],
@@ -71,10 +73,13 @@ def write_split(
         if array is None:
             transaction.remove(path)
             continue
-        total.begin(name, array.dtype, array.shape)
-        transaction.write(path, partial(_write_array, array, [*callbacks[name], total.update]))
+        alone[name] = ArraysDigest()
+        for digest in (total, alone[name]):
+            digest.begin(name, array.dtype, array.shape)
+        transaction.write(path, partial(_write_array, array, [*callbacks[name], total.update, alone[name].update]))
     write_table(transaction, folder / "origins.tsv", split.origins if isinstance(split, ChunkedSplit) else None)
-    return WrittenSplit(total.hexdigest(), concatenate_digests(digests))
+    arrays_alone = {name: digest.hexdigest() for name, digest in alone.items()}
+    return WrittenSplit(total.hexdigest(), arrays_alone, concatenate_digests(digests))
 
 
 def _write_array(array: ChunkedArray | NDArray[Any], callbacks: list[ChunkCallback], part: Path) -> None:

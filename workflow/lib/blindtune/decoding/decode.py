@@ -82,6 +82,7 @@ def decode(
             recorded dev error.
     """
     seal, card = read_seal(sealed), model.card
+    model.data.check_seal(sealed, seal.sha256)
     frozen_sha256 = card.frozen_sha256()
     known = ledger.find_result(card.study, frozen_sha256, seal.sha256)
     if known is not None:
