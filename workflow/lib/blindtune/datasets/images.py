@@ -77,17 +77,19 @@ class ImagesSource(Source):
         classes = sorted({picture.label for picture in pictures})
         part = self._assign_splits(pictures, classes)
         groups = {group: number for number, group in enumerate(sorted({picture.group for picture in pictures}))}
+        members = {
+            name: [picture for picture, at in zip(pictures, part, strict=True) if at == number]
+            for number, name in enumerate(SPLITS)
+        }
         return LoadedDataset(
-            splits={
-                name: self._split([p for p, at in zip(pictures, part, strict=True) if at == number], classes, groups)
-                for number, name in enumerate(SPLITS)
-            },
+            splits={name: self._split(found, classes, groups) for name, found in members.items()},
             classes=classes,
             axes=["sample", "row", "column", "channel"],
             units="share of full brightness",
             files=[picture.path for picture in pictures],
             parameters={"bad_files": {str(path): reason for path, reason in unreadable.items()}}
             | ({} if self.config.group is None else {"groups": list(groups)}),
+            locate=lambda split, row: str(members[split][row].path),
         )
 
     def _list_pictures(self) -> list[Path]:

@@ -20,6 +20,7 @@ from blindtune.core.files import FileTransaction, digest_file, json_writer
 from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split
 from blindtune.datasets.channel_stats import ChannelStatistics
 from blindtune.datasets.content import digest_content
+from blindtune.datasets.leaks import Leaks, find_equal_samples, refuse_leaks, remove_leaks
 from blindtune.datasets.split_writer import WrittenSplit, write_split, write_table
 from blindtune.datasets.verification import (
     digest_of_split,
@@ -91,7 +92,8 @@ class Prepared:
 def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path) -> str:
     """Load a dataset from its source, check it and write it; eval goes into the sealed folder.
 
-    Samples are read, checked, hashed and written in chunks, so that a split need not fit into memory.
+    Samples are read, checked, hashed and written in chunks, so that a split need not fit into memory. They are read
+    twice if the config says that leaks are removed.
 
     Args:
         name: name of the dataset.
@@ -105,10 +107,16 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
 
     Raises:
         UserError: the data are wrong or cannot be written; nothing was changed. Data are wrong if `check` refuses them,
-            if a value is not finite, or if two splits are the same.
+            if a value is not finite, if two splits are the same, or if eval shares samples with another split and the
+            config neither removes nor reports them.
     """
     loaded = _load(name, source, files)
     check(name, loaded)
+    rule, removed, equal = source.config.leaks, {"train": 0, "dev": 0}, None
+    sizes = {split: len(part.y) for split, part in loaded.splits.items()}
+    if rule == "remove":
+        equal = find_equal_samples(loaded)
+        loaded, removed = remove_leaks(name, loaded, equal)
     folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
     statistics = ChannelStatistics(loaded.axes.index("channel")) if "channel" in loaded.axes else None
     with FileTransaction() as transaction:
@@ -123,6 +131,10 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
             for split, folder in folders.items()
         }
         _check_same_data(name, written)
+        equal = equal or find_equal_samples(loaded, {split: one.digests for split, one in written.items()})
+        if rule == "refuse":
+            refuse_leaks(name, loaded, equal)
+        leaks = equal.count()
         write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
         digests = np.sort(written["eval"].digests)
         transaction.write(manifest.parent / EVAL_DIGESTS, partial(_save, digests))
@@ -134,10 +146,14 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
         }
         transaction.write(seal, json_writer(content))
         moments = statistics.result() if statistics is not None else None
-        more = {"statistics": moments, "eval_content_sha256": content["content_sha256"]}
+        more = {
+            "statistics": moments,
+            "leaks": leaks.record(rule, removed),
+            "eval_content_sha256": content["content_sha256"],
+        }
         # The manifest comes last: where it is, everything that it describes is.
         transaction.write(manifest, json_writer(with_own_digest(_manifest(name, source, loaded, written) | more)))
-    return _summary(name, loaded, manifest.parent)
+    return _summary(name, loaded, manifest.parent) + _describe_leaks(leaks, sizes, removed)
 
 
 def check(name: str, loaded: LoadedDataset) -> None:
@@ -270,6 +286,13 @@ def _summary(name: str, loaded: LoadedDataset, folder: Path) -> str:
     bad = len(loaded.bad_files.rows) if loaded.bad_files is not None else 0
     listed = f"; bad files: {bad}, listed in {folder / 'bad_files.tsv'}" if bad else ""
     return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
+
+
+def _describe_leaks(leaks: Leaks, sizes: dict[str, int], removed: dict[str, int]) -> str:
+    """Return what was found of equal samples, and what was done; empty if there are none."""
+    found = leaks.summary(sizes)
+    done = [f"{count:,} removed from {split}" for split, count in removed.items() if count]
+    return "".join(f"; {part}" for part in (found, ", ".join(done)) if part)
 
 
 def _save(array: NDArray[Any], part: Path) -> None:
