@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from blindtune.core.arrays import write_array
 from blindtune.datasets import chunked
 from blindtune.datasets.chunked import ChunkedArray, FileRows
-from blindtune.datasets.content import DIGEST_SIZE, concatenate_digests, digest_content, digest_samples
+from blindtune.datasets.content import DIGEST_SIZE, concatenate_digests, digest_content, digest_samples, find_among
 
 FLOATS = arrays.arrays(np.float32, (6, 2), elements=st.sampled_from([0.0, -0.0, 1.0, 2.5]))
 
@@ -77,3 +77,10 @@ def test_content_depends_on_no_order(order: list[int]) -> None:
     assert digest_content(digests[order]) == digest_content(digests)
     others = [digests[:5], np.concatenate([digests, digests[:1]]), np.concatenate([digests[:5], digests[:1]])]
     assert len({digest_content(one) for one in [digests, *others]}) == 4
+
+
+@given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 9)))
+def test_find_among_is_that_of_a_set(one: list[int], other: list[int]) -> None:
+    """A sample is found if and only if it is among the others."""
+    digests, known = (digest_samples(np.array(values, np.float32).reshape(-1, 1)) for values in (one, other))
+    assert find_among(digests, np.sort(known)).tolist() == [value in other for value in one]

@@ -47,6 +47,20 @@ def digest_content(digests: NDArray[np.bytes_]) -> str:
     return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
 
 
+def find_among(digests: NDArray[np.bytes_], known: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    """Return whether each sample is among others, (n_samples,).
+
+    Args:
+        digests: of the samples.
+        known: of the others, sorted.
+    """
+    if len(known) == 0:
+        return np.zeros(len(digests), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(known, digests), len(known) - 1)
+    found: NDArray[np.bool_] = known[at] == digests
+    return found
+
+
 def _canonical(samples: NDArray[Any]) -> NDArray[Any]:
     if samples.dtype.kind == "f":
         return np.ascontiguousarray(samples, dtype="<f4") + np.float32(0)  # -0.0 becomes 0.0
