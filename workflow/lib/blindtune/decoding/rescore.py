@@ -14,7 +14,6 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import write_json
 from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import parse_json
-from blindtune.datasets.base import Split
 from blindtune.datasets.chunked import iterate_chunks
 from blindtune.datasets.content import concatenate_digests, digest_samples, find_among
 from blindtune.datasets.prepared import (
