@@ -5,6 +5,17 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 
+class ReportLeaks(BaseModel):
+    """How many samples are equal, as `blindtune.datasets.leaks.Leaks` counted them."""
+
+    rule: str
+    removed: dict[str, int]
+    shared: dict[str, dict[str, int]]
+    repeated: dict[str, int]
+    repeated_in_class: dict[str, int]
+    other_label: dict[str, int]
+
+
 class ReportManifest(BaseModel):
     """The part of a dataset's manifest that the report uses."""
 
@@ -19,6 +30,7 @@ class ReportManifest(BaseModel):
     parameters: dict[str, Any]
     splits: dict[str, str]
     versions: dict[str, str]
+    leaks: ReportLeaks | None = Field(default=None, description="equal samples; None if they were not looked for")
 
     @property
     def of_corpus(self) -> bool:
