@@ -63,6 +63,16 @@ def test_no_note_where_eval_shares_nothing(tmp_path: Path, leaks: Any) -> None:
     assert (row["removed"], row["samples"]) == (leaks["removed"]["train"], 2000 + leaks["removed"]["train"])
 
 
+def test_equal_files_are_named(tmp_path: Path) -> None:
+    """Raw files that hold the same and were kept are named, the first five of them."""
+    pairs = [[f"train/{number}.edf", "train", "eval/a.edf", "eval"] for number in range(7)]
+    table = tables.BUILD["equal_samples"](read(tmp_path, leaks=LEAKS, parameters={"equal_files": pairs}))
+    [note] = [note for note in table.notes if "raw files" in note]
+    assert "train/0.edf (train) and eval/a.edf (eval); " in note and note.endswith("; and 2 more.")
+    removed = read(tmp_path / "2", leaks=LEAKS | {"rule": "remove"}, parameters={"equal_files": pairs})
+    assert not any("raw files" in note for note in tables.BUILD["equal_samples"](removed).notes)
+
+
 def test_equal_samples_of_old_manifests_are_unknown(tmp_path: Path) -> None:
     """A dataset that was prepared before has no row, and a note says why."""
     table = tables.BUILD["equal_samples"](read(tmp_path))

@@ -30,13 +30,14 @@ def surveyed(file: str, content: str | None, **changes: Any) -> Survey:
 
 
 def test_equal_files_are_found_in_all_splits() -> None:
-    """A file of train or dev is paired with the file of a split that counts more, by content or by bytes."""
+    """A file is paired with the first by name in eval, else in dev, else in train, by content or by bytes."""
     same = {"sha256": {"train/e": "bytes", "eval/e": "bytes"}}
     surveys = [
         surveyed("train/a", "1"),
         surveyed("dev/a", "1"),
         surveyed("eval/a", "1"),
         surveyed("train/b", "2"),
+        surveyed("dev/c", "2"),
         surveyed("dev/b", "2"),
         surveyed("train/c", "3", bad="is bad"),
         surveyed("eval/c", "3"),
@@ -46,7 +47,13 @@ def test_equal_files_are_found_in_all_splits() -> None:
         surveyed("eval/e", None, **same),
     ]
     found = [(one.file, other.file) for one, other in find_equal_files(surveys)]
-    assert found == [("train/a", "eval/a"), ("dev/a", "eval/a"), ("train/b", "dev/b"), ("train/e", "eval/e")]
+    assert found == [
+        ("train/a", "eval/a"),
+        ("dev/a", "eval/a"),
+        ("train/b", "dev/b"),
+        ("dev/c", "dev/b"),
+        ("train/e", "eval/e"),
+    ]
 
 
 def test_equal_files_are_refused_or_removed() -> None:
@@ -75,6 +82,7 @@ def test_copies_in_one_split_count_once() -> None:
     surveys = [surveyed("train/b", "1"), surveyed("train/a", "1"), surveyed("dev/a", "1")]
     reasons = [one.bad for one in mark_copies(surveys)]
     assert reasons == ["holds the same data, with other metadata, as train/a", None, None]
+    assert [one.bad for one in mark_copies(surveys, by_bytes=True)] == [None] * 3
 
 
 PATIENTS = {"train/P00": 0, "train/P01": 1, "dev/P02": 2, "eval/P03": 3, "eval/P04": 0}

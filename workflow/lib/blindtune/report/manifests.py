@@ -43,6 +43,12 @@ class ReportManifest(BaseModel):
         return self.parameters.get("bad_files")
 
     @property
+    def equal_files(self) -> list[tuple[str, str, str, str]]:
+        """The raw files that hold the same as another: file, split, other file and its split."""
+        found = self.parameters.get("equal_files", [])
+        return [(str(file), str(split), str(other), str(of)) for file, split, other, of in found]
+
+    @property
     def left_out(self) -> list[tuple[str, str, str, int]]:
         """What each filter left out of a corpus: split, rule, class and count."""
         found = self.parameters.get("left_out", [])

@@ -81,7 +81,9 @@ def gather_splits(
     """
     by_batch = {path: read_extract(path) for path in extracts}
     arrays = {one.file: samples_path(path, one.file) for path, surveys in by_batch.items() for one in surveys}
-    found = mark_copies([survey for surveys in by_batch.values() for survey in surveys])
+    found = mark_copies(
+        [survey for surveys in by_batch.values() for survey in surveys], by_bytes=config.leaks == "report"
+    )
     check_bad_fraction(found, config.max_bad_fraction, config.strict)
     check_groups(found)
     equal = find_equal_files(found)

@@ -169,28 +169,27 @@ def check_files_by_group(files: Iterable[tuple[str, str, str]]) -> None:
 
 
 def find_equal_files(surveys: list[Survey]) -> list[tuple[Survey, Survey]]:
-    """Return the files that hold the same as one of a split that counts more: eval before dev before train.
+    """Return the files that hold the same as another: the first by name in eval, else in dev, else in train.
 
     Args:
         surveys: surveys of any files; bad ones are ignored.
 
     Returns:
-        Pairs of a file of train or dev and the file of another split that it equals, in the order of the first.
+        Pairs of a file and the one that it equals, in the order of the surveys.
     """
     order = ("eval", "dev", "train")
     first: dict[str, Survey] = {}
     for survey in sorted(_good(surveys), key=lambda one: (order.index(one.split), one.file)):
         first.setdefault(_content(survey), survey)
-    return [
-        (survey, first[_content(survey)]) for survey in _good(surveys) if first[_content(survey)].split != survey.split
-    ]
+    pairs = [(survey, first[_content(survey)]) for survey in _good(surveys)]
+    return [(survey, equal) for survey, equal in pairs if survey.file != equal.file]
 
 
 def refuse_equal_files(pairs: list[tuple[Survey, Survey]]) -> None:
-    """Refuse files that hold the same in two splits.
+    """Refuse files that hold the same.
 
     Args:
-        pairs: as `find_equal_files` returns them.
+        pairs: as `find_equal_files` returns them; those within a split are bad already, see `mark_copies`.
 
     Raises:
         UserError: there are any; the message says how many, and names the first `MAX_LISTED`.
@@ -206,7 +205,7 @@ def refuse_equal_files(pairs: list[tuple[Survey, Survey]]) -> None:
 
 
 def remove_equal_files(surveys: list[Survey], pairs: list[tuple[Survey, Survey]]) -> list[Survey]:
-    """Return the same surveys; files that hold the same as one of a split that counts more are bad.
+    """Return the same surveys; files that hold the same as another are bad, but in eval only copies in eval.
 
     Args:
         surveys: one survey for each file of the corpus.
@@ -221,12 +220,21 @@ def remove_equal_files(surveys: list[Survey], pairs: list[tuple[Survey, Survey]]
     ]
 
 
-def mark_copies(surveys: list[Survey]) -> list[Survey]:
-    """Return the same surveys; of files that hold the same in one split, all but the first by name are bad."""
+def mark_copies(surveys: list[Survey], by_bytes: bool = False) -> list[Survey]:
+    """Return the same surveys; of files that hold the same in one split, all but the first by name are bad.
+
+    Args:
+        surveys: surveys of any files.
+        by_bytes: only files with the same bytes count, not the same data with other metadata.
+    """
+
+    def key(survey: Survey) -> tuple[str, str]:
+        return survey.split, survey.sha256[survey.file] if by_bytes else _content(survey)
+
     first: dict[tuple[str, str], Survey] = {}
     for survey in sorted(_good(surveys), key=lambda one: one.file):
-        first.setdefault((survey.split, _content(survey)), survey)
-    return [survey if survey.bad else _mark_copy(survey, first[survey.split, _content(survey)]) for survey in surveys]
+        first.setdefault(key(survey), survey)
+    return [survey if survey.bad else _mark_copy(survey, first[key(survey)]) for survey in surveys]
 
 
 def _mark_copy(survey: Survey, first: Survey) -> Survey:

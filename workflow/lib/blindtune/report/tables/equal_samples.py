@@ -5,6 +5,9 @@ from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
 from blindtune.report.tables.datasets import SPLITS, shared_notes
 
+#: Number of equal raw files that a note names.
+MAX_FILES = 5
+
 
 def build(records: ReportRecords) -> ReportTable:
     """Build the table: one row per dataset and split."""
@@ -26,10 +29,21 @@ def build(records: ReportRecords) -> ReportTable:
         "found, before any was removed; 'leaks' is the key of the config.",
         *(note for dataset in records.datasets for note in shared_notes(dataset)),
     ]
+    notes += [note for dataset in records.datasets for note in _file_notes(dataset)]
     unknown = [dataset.title for dataset in records.datasets if dataset.manifest.leaks is None]
     if unknown:
         notes.append(f"Prepared by a version that did not look for equal samples: {', '.join(unknown)}.")
     return ReportTable("equal_samples", "Equal samples", rows, columns, notes)
+
+
+def _file_notes(dataset: DatasetRecords) -> list[str]:
+    """Return a sentence about raw files that hold the same and were kept; those that were left out are bad files."""
+    pairs = dataset.manifest.equal_files
+    if not pairs or dataset.manifest.leaks is None or dataset.manifest.leaks.rule == "remove":
+        return []
+    listed = [f"{file} ({split}) and {other} ({of})" for file, split, other, of in pairs[:MAX_FILES]]
+    more = f"; and {len(pairs) - MAX_FILES} more" if len(pairs) > MAX_FILES else ""
+    return [f"{dataset.title}: raw files that hold the same data, and were kept: {'; '.join(listed)}{more}."]
 
 
 def _rows(dataset: DatasetRecords) -> list[Row]:
