@@ -8,7 +8,7 @@ Heavy libraries are imported inside functions, because the workflow imports ever
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -127,6 +127,7 @@ class LoadedDataset:
         files: every file that was read; the manifest stores their sha256.
         parameters: everything else that determines the content, as plain data.
         bad_files: files that give no sample and the reasons, for a source of many files; else None.
+        notes: sentences about the data, for the log.
         locate: says in a message where a sample comes from, from its split and its row; None: by its number.
     """
 
@@ -137,6 +138,7 @@ class LoadedDataset:
     files: list[Path] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
     bad_files: TsvTable | None = None
+    notes: Sequence[str] = ()
     locate: Callable[[str, int], str] | None = None
 
 

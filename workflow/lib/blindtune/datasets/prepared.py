@@ -6,6 +6,7 @@ which can be memory-mapped, and a small JSON of hashes. Later stages depend on t
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -153,7 +154,7 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
         }
         # The manifest comes last: where it is, everything that it describes is.
         transaction.write(manifest, json_writer(with_own_digest(_manifest(name, source, loaded, written) | more)))
-    return _summary(name, loaded, manifest.parent) + _describe_leaks(leaks, sizes, removed)
+    return _summary(name, loaded, manifest.parent) + _describe_leaks(leaks, sizes, removed, loaded.notes)
 
 
 def check(name: str, loaded: LoadedDataset) -> None:
@@ -288,11 +289,11 @@ def _summary(name: str, loaded: LoadedDataset, folder: Path) -> str:
     return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
 
 
-def _describe_leaks(leaks: Leaks, sizes: dict[str, int], removed: dict[str, int]) -> str:
+def _describe_leaks(leaks: Leaks, sizes: dict[str, int], removed: dict[str, int], notes: Sequence[str]) -> str:
     """Return what was found of equal samples, and what was done; empty if there are none."""
     found = leaks.summary(sizes)
     done = [f"{count:,} removed from {split}" for split, count in removed.items() if count]
-    return "".join(f"; {part}" for part in (found, ", ".join(done)) if part)
+    return "".join(f"; {part}" for part in (found, ", ".join(done), *notes) if part)
 
 
 def _save(array: NDArray[Any], part: Path) -> None:

@@ -1,5 +1,6 @@
 """The table of equal samples, across the splits of a dataset and within each of them."""
 
+from blindtune.datasets.look_alikes import list_sentences
 from blindtune.report.manifests import ReportLeaks
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
@@ -30,6 +31,11 @@ def build(records: ReportRecords) -> ReportTable:
         *(note for dataset in records.datasets for note in shared_notes(dataset)),
     ]
     notes += [note for dataset in records.datasets for note in _file_notes(dataset)]
+    notes += [
+        f"{dataset.title}: {sentence}. They have nearly the same perceptual hash, which is no proof."
+        for dataset in records.datasets
+        for sentence in list_sentences(dataset.manifest.parameters.get("look_alikes", {}))
+    ]
     unknown = [dataset.title for dataset in records.datasets if dataset.manifest.leaks is None]
     if unknown:
         notes.append(f"Prepared by a version that did not look for equal samples: {', '.join(unknown)}.")
