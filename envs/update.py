@@ -32,6 +32,7 @@ ENVIRONMENTS = {
         "defusedxml",
         "edfio",
         "imagecodecs",
+        "imagehash",
         "mne",
         "numpy",
         "openslide-bin",

@@ -28,7 +28,8 @@ pytestmark = [
 ]
 
 SIZES = {"train": 8, "dev": 4, "eval": 4}
-SMALL = {"patch": 128, "max_per_file": 6, "files_per_job": 3}
+#: All slides of the trees are the same one with other metadata, which is refused by default.
+SMALL = {"patch": 128, "max_per_file": 6, "files_per_job": 3, "leaks": "report"}
 PLAIN = {"patient": r"case (\d+) cut"}
 LISTED = PLAIN | {"splitting": {"by": "list", "file": "LIST"}}
 DRAWN = PLAIN | {"splitting": {"by": "seed"}}
@@ -63,6 +64,7 @@ def test_prepare_own_slides(
     prepare("own", source, files, manifest, seal)
     data = open_prepared(manifest)
     assert data.manifest["parameters"]["bad_files"] == {}
+    assert len(data.manifest["parameters"]["equal_files"]) == len(source.list_files()) - 1
     assert data.classes == list(settings.get("classes", {"dcis": 1, "indc": 1}))
     owner = {slide.file: slide.patient for slide in tree}
     splits = {"train": data.train, "dev": data.dev, "eval": open_split(seal.parent / "eval")}

@@ -1,6 +1,7 @@
 """Small real studies of every trainer: rebuilt from records alone, scored on a larger set, exported."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from blindtune.config.systems import Bayes, ClosedLoop, Knn, Manual, RandomFores
 from blindtune.config.training import Training
 from blindtune.core.errors import UserError
 from blindtune.core.job_log import JobLog
+from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
+from blindtune.datasets.prepared import prepare
 from blindtune.decoding.rescore import RescoredTrial, rescore
 from blindtune.exports.stored_study import read_study
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run_study
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from blindtune.tuners.optuna.config import OptunaConfig
-from support.builders import Places, prepare_toy, study
+from support.builders import Places, prepare_toy, study, write_csv_folder
 
 #: Keras Tuner reads the name of its thread with a deprecated method, at every call.
 pytestmark = [
@@ -195,6 +198,112 @@ def test_rescore_refuses_eval(results: Path, larger_set: Places, tmp_path: Path)
     (tmp_path / "copy" / "manifest.json").write_bytes(larger_set.manifest.read_bytes())
     with pytest.raises(UserError, match="its dev is the eval split of toy"):
         rescore_study(results, "near", tmp_path / "copy" / "manifest.json")
+
+
+def prepare_rows(folder: Path, results: Path, rows: Any, name: str = "rows") -> Path:
+    """Prepare a dataset whose dev holds rows of the toy set's eval, and the rest is its own; return its manifest.
+
+    Args:
+        folder: holds the dataset.
+        results: the results folder of the toy set.
+        rows: chooses and orders lines of the toy set's ``eval.csv``.
+        name: the name of the dataset.
+    """
+    files = write_csv_folder(folder / "csv" / name, seed=5)
+    lines = (results / "csv" / "toy" / "eval.csv").read_text(encoding="utf-8").splitlines()
+    chosen = rows(lines, files["dev"].read_text(encoding="utf-8").splitlines())
+    files["dev"].write_text("\n".join(chosen) + "\n", encoding="utf-8")
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(folder / "csv" / name)))
+    manifest = folder / "data" / name / "manifest.json"
+    prepare(name, source, files, manifest, folder / "sealed" / name / "seal.json")
+    return manifest
+
+
+ROWS: dict[str, tuple[Any, str]] = {
+    "reordered": (lambda sealed, own: sealed[::-1], "30 of 30"),
+    "dropped": (lambda sealed, own: sealed[:10], "10 of 10"),
+    "doubled": (lambda sealed, own: sealed + sealed, "60 of 60"),
+    "hidden": (lambda sealed, own: own + sealed[4:5], "1 of 31"),
+    "other labels": (lambda sealed, own: [f"{1 - int(row[0])}{row[1:]}" for row in sealed], "30 of 30"),
+}
+
+
+@pytest.mark.parametrize(("rows", "count"), ROWS.values(), ids=ROWS)
+def test_rescore_refuses_samples_of_eval(results: Path, tmp_path: Path, rows: Any, count: str) -> None:
+    """Samples of the study's eval are known again in any order, number and company, and with any label."""
+    manifest = prepare_rows(tmp_path, results, rows)
+    with pytest.raises(UserError, match=f"{count} samples of its dev are in the eval split of toy. Only decode"):
+        rescore_study(results, "near", manifest)
+    # What the message advises helps.
+    clean = prepare_rows(tmp_path / "clean", results, lambda sealed, own: own)
+    assert rescore_study(results, "near", clean)[0]
+
+
+def test_rescore_refuses_samples_of_another_eval(results: Path, tmp_path: Path) -> None:
+    """Samples of the eval of another dataset in the same results are refused."""
+    other = prepare_toy(results, name="other", seed=11)
+    try:
+        files = {split: results / "csv" / "other" / f"{split}.csv" for split in ("train", "dev", "eval")}
+        stolen = files["eval"].read_text(encoding="utf-8").splitlines()[5:]
+        manifest = prepare_rows(tmp_path, results, lambda sealed, own: own + stolen)
+        with pytest.raises(UserError, match="25 of 55 samples of its dev are in the eval split of other"):
+            rescore_study(results, "near", manifest)
+        assert rescore_study(results, "near", other.manifest)[0], "its own dev is open"
+    finally:
+        shutil.rmtree(other.manifest.parent)
+
+
+def test_rescore_takes_samples_that_are_open_too(tmp_path: Path) -> None:
+    """Where a set has samples of eval in its own dev, as real ones do, its dev can be rescored."""
+    root = tmp_path / "results" / "test"
+    files = write_csv_folder(root / "csv")
+    with files["dev"].open("a", encoding="utf-8") as stream:
+        stream.writelines(files["eval"].read_text(encoding="utf-8").splitlines(keepends=True)[:6])
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder="csv", leaks="report"))
+    places = Places(root / "data/toy/manifest.json", root / "sealed/toy/seal.json")
+    prepare("toy", source, files, places.manifest, places.seal)
+    it = study(SYSTEMS["near"], system="near")
+    run_study(it, places.open(), files={}, code="code", folder=study_folder(root, "near"), job_log=JobLog())
+    rows, _ = rescore_study(root, "near", places.manifest)
+    assert rows[0].samples == 36 and rows[0].error == rows[0].dev_error
+
+
+def test_rescore_says_where_eval_is_not_known(
+    results: Path, larger_set: Places, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Data of before, without digests of eval, are compared as a whole, and a line says so."""
+    old = tmp_path / "old"
+    shutil.copytree(results / "data" / "toy", old)
+    content = json.loads((old / "manifest.json").read_text(encoding="utf-8"))
+    for key in ("eval_content_sha256", "manifest_sha256"):
+        del content[key]
+    (old / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    given = [str(study_folder(results, "near")), "--on", str(larger_set.manifest), "--dev", str(old / "manifest.json")]
+    assert main(["rescore", *given]) == 0
+    assert "toy: was prepared by an older version" in capsys.readouterr().out
+
+
+def test_rescore_refuses_damaged_digests_of_eval(results: Path, larger_set: Places, tmp_path: Path) -> None:
+    """Digests of eval that are not those of the manifest, or are gone, are named."""
+    shutil.copytree(results / "data" / "toy", tmp_path / "toy")
+    path, own = tmp_path / "toy" / "eval_digests.npy", tmp_path / "toy" / "manifest.json"
+    np.save(path, np.load(path)[1:])
+    with pytest.raises(UserError, match=r"eval_digests\.npy: not what the preparation wrote"):
+        rescore_study(results, "near", larger_set.manifest, dev=own)
+    path.unlink()
+    with pytest.raises(UserError, match=r"eval_digests\.npy: cannot be read"):
+        rescore_study(results, "near", larger_set.manifest, dev=own)
+
+
+def test_rescore_refuses_changed_data(results: Path, larger_set: Places, tmp_path: Path) -> None:
+    """The set to score on and the study's own data are verified against their manifests."""
+    for name, source in (("own", results / "data" / "toy"), ("other", larger_set.manifest.parent)):
+        shutil.copytree(source, tmp_path / name)
+        np.save(tmp_path / name / "train" / "x.npy", np.load(source / "train" / "x.npy")[::-1])
+    with pytest.raises(UserError, match=r"other/train/x\.npy: not what the preparation wrote"):
+        rescore_study(results, "near", tmp_path / "other" / "manifest.json")
+    with pytest.raises(UserError, match=r"own/train/x\.npy: not what the preparation wrote"):
+        rescore_study(results, "near", larger_set.manifest, dev=tmp_path / "own" / "manifest.json")
 
 
 def test_rescore_command_needs_no_sealed_data(

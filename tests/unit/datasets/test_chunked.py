@@ -38,6 +38,19 @@ def test_chunks_concatenate_the_files(tmp_path: Path, rows: list[list[int]], chu
             np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
+@given(st.lists(st.booleans(), min_size=9, max_size=9).filter(any))
+def test_select_takes_samples_of_all_files(tmp_path_factory: pytest.TempPathFactory, taken: list[bool]) -> None:
+    """Some of the samples are those of the whole array, in their order; a file of which none is taken is left out."""
+    folder = tmp_path_factory.mktemp("select")
+    for name in "ab":
+        write_array(folder / f"{name}.npy", np.arange(10).reshape(5, 2) + 100 * (name == "b"))
+    found = ChunkedArray([FileRows(folder / "a.npy", [4, 0, 0, 2]), FileRows(folder / "b.npy", [3, 1, 0, 2, 3])])
+    whole = np.concatenate(list(found.chunks()))
+    part = found.select(np.array(taken))
+    np.testing.assert_array_equal(np.concatenate(list(part.chunks())), whole[taken])
+    assert part.shape == (sum(taken), 2)
+
+
 @pytest.mark.parametrize("other", [np.zeros((4, 2)), np.zeros((4, 3), np.float32), np.zeros((2, 3))])
 def test_chunks_refuse_other_samples(tmp_path: Path, other: Any) -> None:
     """A file with other samples is refused by its name."""
@@ -77,7 +90,7 @@ class Many(Source):
     """A source of six files of 500 samples, of which all are drawn."""
 
     def __init__(self, label: int = 1) -> None:
-        super().__init__(DatasetConfig(source="many"))
+        super().__init__(DatasetConfig(source="many", leaks="report"))  # its three splits hold the same samples
         self.label = label
 
     def load(self, files: dict[str, Path]) -> LoadedDataset:

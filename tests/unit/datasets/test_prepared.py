@@ -11,10 +11,11 @@ import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
-from blindtune.datasets import chunked
+from blindtune.datasets import chunked, prepared
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
+from blindtune.datasets.content import digest_content, digest_samples
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
-from blindtune.datasets.prepared import check, digest_of_split, open_prepared, open_split, prepare
+from blindtune.datasets.prepared import EVAL_DIGESTS, check, digest_of_split, open_prepared, open_split, prepare
 from support.builders import Places, points, prepare_toy, write_csv_folder
 
 
@@ -158,14 +159,54 @@ def test_manifest_describes_the_dataset(tmp_path: Path) -> None:
     assert manifest["versions"].keys() == {"python", "numpy"}
     seal = json.loads(places.seal.read_text(encoding="utf-8"))
     eval_part = open_split(places.seal.parent / "eval")
-    assert seal == {"dataset": "toy", "sha256": digest_of_split(eval_part), "samples": 6}
+    content_sha256 = digest_content(digest_samples(eval_part.x))
+    assert seal == {
+        "dataset": "toy",
+        "sha256": digest_of_split(eval_part),
+        "content_sha256": content_sha256,
+        "samples": 6,
+    }
+    assert manifest["eval_content_sha256"] == content_sha256
+
+
+def test_eval_digests_are_those_of_its_samples(tmp_path: Path) -> None:
+    """The digests next to the manifest are those of eval's samples, sorted."""
+    places = prepare_toy(tmp_path, train=12, dev=8, eval=6)
+    stored = np.load(places.manifest.parent / EVAL_DIGESTS, allow_pickle=False)
+    assert stored.tolist() == sorted(digest_samples(open_split(places.seal.parent / "eval").x).tolist())
+
+
+def test_eval_content_depends_on_no_order(tmp_path: Path) -> None:
+    """The digest of eval's content is the same for other labels, names, folders and orders of rows."""
+    part, turned = split(seed=2), split(seed=2)
+    order = np.random.default_rng(3).permutation(8)
+    turned = Split(turned.x[order], turned.y[order])
+    one, other = written(tmp_path / "one", loaded(eval=part)), written(tmp_path / "other", loaded(eval=turned))
+    first, second = (json.loads(places.seal.read_text(encoding="utf-8")) for places in (one, other))
+    assert first["sha256"] != second["sha256"]
+    assert first["content_sha256"] == second["content_sha256"]
+
+
+def test_prepare_writes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the last file cannot be written, the seal, the digests and the data are those of before."""
+    places = written(tmp_path, loaded())
+    before = {path: path.read_bytes() for path in files_of(places)}
+
+    def refuse(value: Any) -> Any:
+        raise UserError("the disk is full")
+
+    monkeypatch.setattr(prepared, "json_writer", refuse)
+    with pytest.raises(UserError, match="the disk is full"):
+        written(tmp_path, loaded(eval=split(seed=9)))
+    assert {path: path.read_bytes() for path in files_of(places)} == before
 
 
 def test_eval_is_in_the_sealed_folder_only(tmp_path: Path) -> None:
     """Eval is in the sealed folder only."""
     places = prepare_toy(tmp_path)
     below = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "data").rglob("*.npy")}
-    assert below == {f"data/toy/{part}/{array}.npy" for part in ("train", "dev") for array in "xy"}
+    arrays = {f"data/toy/{part}/{array}.npy" for part in ("train", "dev") for array in "xy"}
+    assert below == arrays | {f"data/toy/{EVAL_DIGESTS}"}
     assert {path.name for path in places.seal.parent.iterdir()} == {"eval", "seal.json"}
 
 

@@ -20,6 +20,7 @@ from blindtune.decoding import decode as decode_module
 from blindtune.decoding import frozen_model
 from blindtune.decoding.decode import decode
 from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.sample_splits import sample_splits
 from blindtune.records.decode_result import DecodeResult
 from blindtune.records.model_card import read_card, write_card
 from support.builders import prepare_toy
@@ -170,6 +171,29 @@ def test_decode_refuses_changed_training_data(lab: DecodeLab) -> None:
     lab.places = prepare_toy(lab.folder / "other", seed=3)
     with pytest.raises(UserError, match="was frozen on other train and dev data"):
         lab.decode(folder)
+    assert lab.events() == []
+
+
+@pytest.mark.parametrize("array", ["train/x", "train/y", "dev/x", "dev/y"])
+def test_decode_refuses_arrays_replaced_after_the_freeze(lab: DecodeLab, array: str, tmp_path: Path) -> None:
+    """An array of train or dev that was replaced after the freeze is named before a decode begins."""
+    folder = lab.freeze()
+    path = lab.places.manifest.parent / f"{array}.npy"
+    np.save(path, np.load(path)[::-1])
+    with pytest.raises(UserError, match=f"{array}.npy: not what the preparation wrote"):
+        lab.decode_to_files(folder, tmp_path / "out")
+    assert lab.events() == []
+
+
+def test_decode_refuses_eval_of_another_preparation(lab: DecodeLab) -> None:
+    """A seal of other eval data than the manifest names is refused before a decode begins, and for the figure."""
+    folder = lab.freeze()
+    other = prepare_toy(lab.folder / "other", seed=3)
+    data = lab.places.open()
+    with pytest.raises(UserError, match=r"seal\.json: seals other eval data than the manifest of toy names"):
+        decode(lab.model(folder), other.seal, Ledger(lab.ledger), allow_repeats=False, report=print)
+    with pytest.raises(UserError, match=r"seal\.json: seals other eval data"):
+        sample_splits(data, other.seal, Ledger(lab.ledger), 5)
     assert lab.events() == []
 
 

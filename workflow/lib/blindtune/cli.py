@@ -145,7 +145,7 @@ def _export(given: argparse.Namespace) -> None:
 def _rescore(given: argparse.Namespace) -> None:
     from blindtune.decoding.rescore import rescore
 
-    rows, path = rescore(read_study(given.study), given.on, given.split, given.best, given.dev)
+    rows, path = rescore(read_study(given.study), given.on, given.split, given.best, given.dev, print)
     print("trial  dev error   error there   wrong of samples  dev rank  rank there")
     for row in rows:
         count = f"{row.wrong} of {row.samples}"

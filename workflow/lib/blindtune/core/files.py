@@ -152,7 +152,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON to ``path``, as `write_atomically` does."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    write_atomically(path, json_writer(value))
+
+
+def json_writer(value: Any) -> Callable[[Path], None]:
+    """Return a function that writes ``value`` as indented JSON, for `write_atomically` and `FileTransaction`."""
+    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    def write(part: Path) -> None:
+        part.write_bytes(text.encode("utf-8"))
+
+    return write
 
 
 def tsv_writer(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Callable[[Path], None]:

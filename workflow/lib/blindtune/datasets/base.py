@@ -8,10 +8,10 @@ Heavy libraries are imported inside functions, because the workflow imports ever
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -127,6 +127,8 @@ class LoadedDataset:
         files: every file that was read; the manifest stores their sha256.
         parameters: everything else that determines the content, as plain data.
         bad_files: files that give no sample and the reasons, for a source of many files; else None.
+        notes: sentences about the data, for the log.
+        locate: says in a message where a sample comes from, from its split and its row; None: by its number.
     """
 
     splits: Mapping[str, Split | ChunkedSplit]
@@ -136,6 +138,8 @@ class LoadedDataset:
     files: list[Path] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
     bad_files: TsvTable | None = None
+    notes: Sequence[str] = ()
+    locate: Callable[[str, int], str] | None = None
 
 
 class DatasetConfig(Strict):
@@ -149,6 +153,11 @@ class DatasetConfig(Strict):
     )
     stand_in: bool = Field(
         default=False, description="true: the data only resemble the published ones; the report says so"
+    )
+    leaks: Literal["refuse", "remove", "report"] = Field(
+        default="refuse",
+        description="equal samples in two splits: refuse: the run stops if eval shares one with train or dev; remove: "
+        "train and dev lose what eval has, and train what dev has; report: they are only counted",
     )
 
 

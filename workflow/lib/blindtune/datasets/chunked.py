@@ -54,6 +54,19 @@ class ChunkedArray:
         """Return the number of samples."""
         return self.shape[0]
 
+    def select(self, rows: NDArray[np.bool_]) -> "ChunkedArray":
+        """Return some of the samples, in their order.
+
+        Args:
+            rows: whether each sample is taken, (n_samples,); at least one is.
+        """
+        parts, first = [], 0
+        for part in self._parts:
+            taken = rows[first : first + len(part.rows)]
+            parts.append(FileRows(part.path, [row for row, take in zip(part.rows, taken, strict=True) if take]))
+            first += len(part.rows)
+        return ChunkedArray([part for part in parts if part.rows])
+
     def chunks(self) -> Iterator[NDArray[Any]]:
         """Yield the samples in order, (n_chunk, ...), in chunks of at most `MAX_CHUNK_BYTES`.
 

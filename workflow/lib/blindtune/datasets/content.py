@@ -1,6 +1,7 @@
 """Digests of samples by content: the same sample is known again under any name, in any order and in any folder."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,11 @@ def digest_samples(x: NDArray[Any] | ChunkedArray) -> NDArray[np.bytes_]:
     return np.frombuffer(digests, dtype=f"S{DIGEST_SIZE}")
 
 
+def concatenate_digests(parts: Sequence[NDArray[np.bytes_]]) -> NDArray[np.bytes_]:
+    """Return the digests of several chunks of samples as one array, (n_samples,)."""
+    return np.concatenate([np.empty(0, f"S{DIGEST_SIZE}"), *parts])
+
+
 def digest_content(digests: NDArray[np.bytes_]) -> str:
     """Return the sha256 of a set of samples, the same in any order.
 
@@ -39,6 +45,20 @@ def digest_content(digests: NDArray[np.bytes_]) -> str:
         digests: of its samples, as `digest_samples` returns them; a sample that occurs twice counts twice.
     """
     return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
+
+
+def find_among(digests: NDArray[np.bytes_], known: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    """Return whether each sample is among others, (n_samples,).
+
+    Args:
+        digests: of the samples.
+        known: of the others, sorted.
+    """
+    if len(known) == 0:
+        return np.zeros(len(digests), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(known, digests), len(known) - 1)
+    found: NDArray[np.bool_] = known[at] == digests
+    return found
 
 
 def _canonical(samples: NDArray[Any]) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split, check_pattern, check_shares
+from blindtune.datasets.look_alikes import describe_look_alikes, hash_picture, list_sentences
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -77,17 +78,25 @@ class ImagesSource(Source):
         classes = sorted({picture.label for picture in pictures})
         part = self._assign_splits(pictures, classes)
         groups = {group: number for number, group in enumerate(sorted({picture.group for picture in pictures}))}
+        members = {
+            name: [picture for picture, at in zip(pictures, part, strict=True) if at == number]
+            for number, name in enumerate(SPLITS)
+        }
+        alike = describe_look_alikes(
+            {name: [picture.hash for picture in found] for name, found in members.items()},
+            {name: [str(picture.path) for picture in found] for name, found in members.items()},
+        )
         return LoadedDataset(
-            splits={
-                name: self._split([p for p, at in zip(pictures, part, strict=True) if at == number], classes, groups)
-                for number, name in enumerate(SPLITS)
-            },
+            splits={name: self._split(found, classes, groups) for name, found in members.items()},
             classes=classes,
             axes=["sample", "row", "column", "channel"],
             units="share of full brightness",
             files=[picture.path for picture in pictures],
             parameters={"bad_files": {str(path): reason for path, reason in unreadable.items()}}
+            | ({"look_alikes": alike} if alike else {})
             | ({} if self.config.group is None else {"groups": list(groups)}),
+            notes=list_sentences(alike),
+            locate=lambda split, row: str(members[split][row].path),
         )
 
     def _list_pictures(self) -> list[Path]:
@@ -108,7 +117,7 @@ class ImagesSource(Source):
         unreadable: dict[Path, str] = {}
         for path in paths:
             try:
-                pictures.append(_Picture(path, path.parent.name, self._group_of(path), self._pixels(path)))
+                pictures.append(_Picture(path, path.parent.name, self._group_of(path), *self._pixels(path)))
             except (OSError, ValueError, SyntaxError) as error:
                 if self.config.corrupt == "stop":
                     raise UserError(
@@ -117,7 +126,8 @@ class ImagesSource(Source):
                 unreadable[path] = str(error)
         return pictures, unreadable
 
-    def _pixels(self, path: Path) -> NDArray[np.float32]:
+    def _pixels(self, path: Path) -> tuple[NDArray[np.float32], int]:
+        """Return the pixels of a picture, scaled, and its perceptual hash, by which it is known in other sizes."""
         from PIL import Image
 
         try:
@@ -128,9 +138,10 @@ class ImagesSource(Source):
             # Deep grey pictures would be clipped at 255: they are scaled to eight bits by their range of values.
             flat = _eight_bits(image) if image.mode.startswith(("I", "F")) else image
             flat = flat.convert("L" if self.config.channels == 1 else "RGB")
+            looks = hash_picture(flat)
             scaled = flat.resize((self.config.columns, self.config.rows), Image.Resampling.BILINEAR)
         pixels = np.asarray(scaled, dtype=np.float32) / 255.0
-        return pixels.reshape(self.config.rows, self.config.columns, self.config.channels)
+        return pixels.reshape(self.config.rows, self.config.columns, self.config.channels), looks
 
     def _group_of(self, path: Path) -> str:
         if self.config.group is None:
@@ -181,6 +192,7 @@ class _Picture:
     label: str
     group: str
     pixels: NDArray[np.float32]
+    hash: int
 
 
 def _eight_bits(image: "Image.Image") -> "Image.Image":

@@ -6,7 +6,9 @@ which can be memory-mapped, and a small JSON of hashes. Later stages depend on t
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,35 @@ from numpy.typing import NDArray
 
 from blindtune.core.arrays import digest_arrays, open_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import FileTransaction, digest_file, read_json, write_json
+from blindtune.core.files import FileTransaction, digest_file, json_writer
 from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split
 from blindtune.datasets.channel_stats import ChannelStatistics
-from blindtune.datasets.split_writer import write_split, write_table
+from blindtune.datasets.content import digest_content
+from blindtune.datasets.leaks import Leaks, find_equal_samples, refuse_leaks, remove_leaks
+from blindtune.datasets.split_writer import WrittenSplit, write_split, write_table
+from blindtune.datasets.verification import (
+    digest_of_split,
+    open_split,
+    open_verified,
+    read_manifest,
+    with_own_digest,
+)
+
+__all__ = [
+    "EVAL_DIGESTS",
+    "Prepared",
+    "check",
+    "digest_of_split",
+    "open_prepared",
+    "open_split",
+    "open_unverified",
+    "prepare",
+    "read_eval_digests",
+]
+
+#: The file of the digests of the samples of eval, sorted, next to the manifest. A digest gives no sample away, but by
+#: it any command can tell that a sample is one of eval's.
+EVAL_DIGESTS = "eval_digests.npy"
 
 
 @dataclass(frozen=True)
@@ -41,6 +68,22 @@ class Prepared:
     sha256: str
     manifest: dict[str, Any]
 
+    def check_seal(self, sealed: Path, sha256: str) -> None:
+        """Refuse sealed data that were not prepared together with train and dev.
+
+        Args:
+            sealed: path of ``seal.json``.
+            sha256: of the sealed data.
+
+        Raises:
+            UserError: the manifest names other eval data.
+        """
+        if self.manifest["splits"]["eval"] != sha256:
+            raise UserError(
+                f"{sealed}: seals other eval data than the manifest of {self.name} names. Put back what was changed, "
+                f"or remove {sealed} and the manifest and run again, which prepares the dataset again."
+            )
+
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
@@ -50,7 +93,8 @@ class Prepared:
 def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path) -> str:
     """Load a dataset from its source, check it and write it; eval goes into the sealed folder.
 
-    Samples are read, checked, hashed and written in chunks, so that a split need not fit into memory.
+    Samples are read, checked, hashed and written in chunks, so that a split need not fit into memory. They are read
+    twice if the config says that leaks are removed.
 
     Args:
         name: name of the dataset.
@@ -64,14 +108,20 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
 
     Raises:
         UserError: the data are wrong or cannot be written; nothing was changed. Data are wrong if `check` refuses them,
-            if a value is not finite, or if two splits are the same.
+            if a value is not finite, if two splits are the same, or if eval shares samples with another split and the
+            config neither removes nor reports them.
     """
     loaded = _load(name, source, files)
     check(name, loaded)
+    rule, removed, equal = source.config.leaks, {"train": 0, "dev": 0}, None
+    sizes = {split: len(part.y) for split, part in loaded.splits.items()}
+    if rule == "remove":
+        equal = find_equal_samples(loaded)
+        loaded, removed = remove_leaks(name, loaded, equal)
     folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
     statistics = ChannelStatistics(loaded.axes.index("channel")) if "channel" in loaded.axes else None
     with FileTransaction() as transaction:
-        hashes = {
+        written = {
             split: write_split(
                 transaction,
                 folder / split,
@@ -81,12 +131,30 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
             )
             for split, folder in folders.items()
         }
-        _check_same_data(name, hashes)
+        _check_same_data(name, written)
+        equal = equal or find_equal_samples(loaded, {split: one.digests for split, one in written.items()})
+        if rule == "refuse":
+            refuse_leaks(name, loaded, equal)
+        leaks = equal.count()
         write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
-    write_json(seal, {"dataset": name, "sha256": hashes["eval"], "samples": len(loaded.splits["eval"].y)})
-    moments = statistics.result() if statistics is not None else None
-    write_json(manifest, _manifest(name, source, loaded, hashes) | {"statistics": moments})
-    return _summary(name, loaded, manifest.parent)
+        digests = np.sort(written["eval"].digests)
+        transaction.write(manifest.parent / EVAL_DIGESTS, partial(_save, digests))
+        content = {
+            "dataset": name,
+            "sha256": written["eval"].sha256,
+            "content_sha256": digest_content(digests),
+            "samples": len(digests),
+        }
+        transaction.write(seal, json_writer(content))
+        moments = statistics.result() if statistics is not None else None
+        more = {
+            "statistics": moments,
+            "leaks": leaks.record(rule, removed),
+            "eval_content_sha256": content["content_sha256"],
+        }
+        # The manifest comes last: where it is, everything that it describes is.
+        transaction.write(manifest, json_writer(with_own_digest(_manifest(name, source, loaded, written) | more)))
+    return _summary(name, loaded, manifest.parent) + _describe_leaks(leaks, sizes, removed, loaded.notes)
 
 
 def check(name: str, loaded: LoadedDataset) -> None:
@@ -108,33 +176,70 @@ def check(name: str, loaded: LoadedDataset) -> None:
 
 
 def open_prepared(manifest: Path) -> Prepared:
-    """Return train and dev of the dataset of a manifest, memory-mapped.
+    """Return train and dev of the dataset of a manifest, memory-mapped and verified against it.
+
+    Raises:
+        UserError: a file of the dataset is missing, unreadable, or not what was prepared.
+    """
+    content = read_manifest(manifest)
+    _check_total(manifest, content)
+    return _describe(content, *open_verified(manifest, content, ("train", "dev")))
+
+
+def open_unverified(manifest: Path) -> Prepared:
+    """Return train and dev as `open_prepared`, but do not compare them with the manifest.
+
+    For what says more clearly than a digest why the data cannot be used; nothing may be learned from them.
 
     Raises:
         UserError: a file of the dataset is missing or unreadable.
     """
-    content = read_json(manifest)
     train, dev = (open_split(manifest.parent / split) for split in ("train", "dev"))
+    return _describe(read_manifest(manifest), train, dev)
+
+
+def read_eval_digests(manifest: Path, content: dict[str, Any]) -> NDArray[np.bytes_] | None:
+    """Return the digests of the samples of eval, sorted; eval itself is not opened.
+
+    Args:
+        manifest: path of the manifest.
+        content: of the manifest.
+
+    Returns:
+        (n_samples,) digests, or None if the dataset was prepared before they were written.
+
+    Raises:
+        UserError: they are missing, unreadable, or not those of the manifest.
+    """
+    if "eval_content_sha256" not in content:
+        return None
+    path = manifest.with_name(EVAL_DIGESTS)
+    digests = open_array(path)
+    if digest_content(digests) != content["eval_content_sha256"]:
+        raise UserError(
+            f"{path}: not what the preparation wrote. Put back the file, or remove {manifest} and run again, which "
+            "prepares the dataset again."
+        )
+    return digests
+
+
+def _describe(content: dict[str, Any], train: Split, dev: Split) -> Prepared:
     return Prepared(content["dataset"], train, dev, content["classes"], content["sha256"], content)
 
 
-def open_split(folder: Path) -> Split:
-    """Return one written split, memory-mapped.
-
-    Raises:
-        UserError: an array of the split is missing or unreadable.
-    """
-    group = folder / "group.npy"
-    x, y = (open_array(folder / f"{name}.npy") for name in ("x", "y"))
-    return Split(x, y, open_array(group) if group.exists() else None)
+def _check_total(manifest: Path, content: dict[str, Any]) -> None:
+    """Refuse a manifest whose digest of both splits, by which studies know their data, is not that of its splits."""
+    if content["sha256"] != _digest_of_both(content["splits"]):
+        raise UserError(
+            f"{manifest}: its sha256 is not that of its splits. Put back the file, or remove it and run again, which "
+            "prepares the dataset again."
+        )
 
 
-def digest_of_split(split: Split) -> str:
-    """Return the sha256 over the arrays of a split."""
-    arrays: dict[str, NDArray[Any]] = {"x": split.x, "y": split.y}
-    if split.group is not None:
-        arrays["group"] = split.group
-    return digest_arrays(arrays)
+def _digest_of_both(hashes: dict[str, str]) -> str:
+    return digest_arrays(
+        {split: np.frombuffer(str(hashes.get(split)).encode(), np.uint8) for split in ("train", "dev")}
+    )
 
 
 def _check_split(where: str, split: Split | ChunkedSplit, classes: list[str]) -> None:
@@ -164,9 +269,9 @@ def _check_groups(name: str, loaded: LoadedDataset) -> None:
             split_of[int(value)] = split
 
 
-def _check_same_data(name: str, hashes: dict[str, str]) -> None:
+def _check_same_data(name: str, written: dict[str, WrittenSplit]) -> None:
     for first, second in (("train", "dev"), ("train", "eval"), ("dev", "eval")):
-        if hashes[first] == hashes[second]:
+        if written[first].sha256 == written[second].sha256:
             raise UserError(f"dataset {name}: {first} and {second} hold the same samples. Give each split its own.")
 
 
@@ -184,7 +289,19 @@ def _summary(name: str, loaded: LoadedDataset, folder: Path) -> str:
     return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
 
 
-def _manifest(name: str, source: Source, loaded: LoadedDataset, hashes: dict[str, str]) -> dict[str, Any]:
+def _describe_leaks(leaks: Leaks, sizes: dict[str, int], removed: dict[str, int], notes: Sequence[str]) -> str:
+    """Return what was found of equal samples, and what was done; empty if there are none."""
+    found = leaks.summary(sizes)
+    done = [f"{count:,} removed from {split}" for split, count in removed.items() if count]
+    return "".join(f"; {part}" for part in (found, ", ".join(done), *notes) if part)
+
+
+def _save(array: NDArray[Any], part: Path) -> None:
+    np.save(part, array, allow_pickle=False)
+
+
+def _manifest(name: str, source: Source, loaded: LoadedDataset, written: dict[str, WrittenSplit]) -> dict[str, Any]:
+    hashes = {split: one.sha256 for split, one in written.items()}
     counts = {
         split: dict(zip(loaded.classes, np.bincount(part.y, minlength=len(loaded.classes)).tolist(), strict=True))
         for split, part in loaded.splits.items()
@@ -203,8 +320,13 @@ def _manifest(name: str, source: Source, loaded: LoadedDataset, hashes: dict[str
         "source": source.config.model_dump(mode="json"),
         "parameters": loaded.parameters,
         "files": _digests(loaded.files),
-        "sha256": digest_arrays({split: np.frombuffer(hashes[split].encode(), np.uint8) for split in ("train", "dev")}),
+        "sha256": _digest_of_both(hashes),
         "splits": hashes,
+        "arrays": {
+            f"{split}/{array}.npy": sha256
+            for split in ("train", "dev")
+            for array, sha256 in written[split].arrays.items()
+        },
         "versions": {"python": sys.version.split()[0], "numpy": np.__version__},
     }
 

@@ -1,6 +1,7 @@
 """Writes a split in one pass over its samples, which checks, hashes and counts each chunk."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,25 @@ from blindtune.core.files import FileTransaction, tsv_writer
 from blindtune.datasets.base import ChunkedSplit, Split, TsvTable
 from blindtune.datasets.channel_stats import ChannelStatistics
 from blindtune.datasets.chunked import ChunkedArray, iterate_chunks
+from blindtune.datasets.content import concatenate_digests, digest_samples
 
 #: Called with each chunk of an array, (n_chunk, ...), in order.
 ChunkCallback = Callable[[NDArray[Any]], None]
+
+
+@dataclass(frozen=True)
+class WrittenSplit:
+    """What is known of a split after it was written.
+
+    Attributes:
+        sha256: the same as `blindtune.datasets.prepared.digest_of_split`.
+        arrays: the sha256 of each array alone, by its name.
+        digests: of its samples, as `blindtune.datasets.content.digest_samples` returns them.
+    """
+
+    sha256: str
+    arrays: dict[str, str]
+    digests: NDArray[np.bytes_]
 
 
 def write_split(
@@ -25,7 +42,7 @@ def write_split(
     where: str,
     split: Split | ChunkedSplit,
     statistics: ChannelStatistics | None,
-) -> str:
+) -> WrittenSplit:
     """Write a split in one pass over its samples.
 
     Args:
@@ -36,13 +53,18 @@ def write_split(
         statistics: gets every chunk of ``x``; None to compute none.
 
     Returns:
-        The sha256 of the split, the same as `blindtune.datasets.prepared.digest_of_split`.
+        Its digests, computed in the same pass.
 
     Raises:
         UserError: a value is not finite, or a file cannot be read or written.
     """
-    total = ArraysDigest()
-    callbacks: dict[str, list[ChunkCallback]] = {"group": [], "x": [_finite_check(where)], "y": []}
+    total, alone = ArraysDigest(), {}
+    digests: list[NDArray[np.bytes_]] = []
+    callbacks: dict[str, list[ChunkCallback]] = {
+        "group": [],
+        "x": [_finite_check(where), lambda samples: digests.append(digest_samples(samples))],
+        "y": [],
+    }
     if statistics is not None:
         callbacks["x"].append(statistics.add)
     arrays = {"group": split.group, "x": split.x, "y": split.y}
@@ -51,10 +73,13 @@ def write_split(
         if array is None:
             transaction.remove(path)
             continue
-        total.begin(name, array.dtype, array.shape)
-        transaction.write(path, partial(_write_array, array, [*callbacks[name], total.update]))
+        alone[name] = ArraysDigest()
+        for digest in (total, alone[name]):
+            digest.begin(name, array.dtype, array.shape)
+        transaction.write(path, partial(_write_array, array, [*callbacks[name], total.update, alone[name].update]))
     write_table(transaction, folder / "origins.tsv", split.origins if isinstance(split, ChunkedSplit) else None)
-    return total.hexdigest()
+    arrays_alone = {name: digest.hexdigest() for name, digest in alone.items()}
+    return WrittenSplit(total.hexdigest(), arrays_alone, concatenate_digests(digests))
 
 
 def _write_array(array: ChunkedArray | NDArray[Any], callbacks: list[ChunkCallback], part: Path) -> None:

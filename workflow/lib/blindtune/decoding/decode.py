@@ -93,6 +93,7 @@ def _decode(
 ) -> tuple[DecodeResult, Predictions | None]:
     """Decode a frozen model while no other process decodes one of its study."""
     seal, card = read_seal(sealed), model.card
+    model.data.check_seal(sealed, seal.sha256)
     frozen_sha256 = card.frozen_sha256()
     known = ledger.find_result(card.study, frozen_sha256, seal.sha256)
     if known is not None:

@@ -1,6 +1,7 @@
 """Score the kept trials of a study on another open dataset (guide, section 6.4), rebuilt from records alone."""
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,19 @@ from numpy.typing import NDArray
 
 from blindtune.config.systems import Knn, ManualModel, RandomForest
 from blindtune.core.errors import UserError
-from blindtune.core.files import read_json, write_json
+from blindtune.core.files import write_json
 from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import parse_json
-from blindtune.datasets.prepared import Prepared, digest_of_split, open_prepared
+from blindtune.datasets.chunked import iterate_chunks
+from blindtune.datasets.content import concatenate_digests, digest_samples, find_among
+from blindtune.datasets.prepared import (
+    Prepared,
+    digest_of_split,
+    open_prepared,
+    open_unverified,
+    read_eval_digests,
+)
+from blindtune.datasets.verification import read_manifest
 from blindtune.exports.stored_study import StoredStudy, check_unsealed
 from blindtune.records.trial import Trial, rank_on_dev
 from blindtune.search_space import NAME_PATTERN
@@ -49,7 +59,12 @@ class RescoredTrial:
 
 
 def rescore(
-    stored: StoredStudy, on: Path, split: str, best: int | None, dev: Path | None
+    stored: StoredStudy,
+    on: Path,
+    split: str,
+    best: int | None,
+    dev: Path | None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[RescoredTrial], Path]:
     """Score the kept trials of a study on a split of a prepared dataset, and write the scores to a file.
 
@@ -59,24 +74,31 @@ def rescore(
         split: ``train`` or ``dev`` of it.
         best: number of kept trials to score, the best on dev first; None: all.
         dev: manifest of the study's own data; None: where the study's config has put it.
+        report: takes a line about what could not be checked.
 
     Returns:
         The trials, the best on the other set first, and the file that holds them.
 
     Raises:
-        UserError: a path is sealed, the data do not fit or are the study's own eval, fewer trials were kept than
-            asked for, or a rebuilt model does not give its recorded dev error.
+        UserError: a path is sealed, the data do not fit, they hold samples of the study's own eval or of the eval of
+            another dataset in the same results, fewer trials were kept than asked for, or a rebuilt model does not give
+            its recorded dev error.
     """
     for path in filter(None, (on, dev)):
         check_unsealed(path)
     paths = ResultPaths(str(stored.folder.resolve().parents[3]))
-    own, other = _open_own(stored, dev or Path(paths.manifest(stored.study.dataset))), _open(on)
+    own_manifest = dev or Path(paths.manifest(stored.study.dataset))
+    own, other = _open_own(stored, own_manifest), _open(on)
     _check_fit(own, other, on)
     trials = _choose_kept(stored, best)
     scored_split = other.train if split == "train" else other.dev
     sha256 = digest_of_split(scored_split)
     if sha256 == own.manifest["splits"]["eval"]:
         raise UserError(f"{on}: its {split} is the eval split of {own.name}. Only decode scores on that.")
+    # The study's own data first; then every dataset whose eval is known by the same results.
+    known = [own_manifest, *sorted(Path(paths.root).glob("data/*/manifest.json"))]
+    _refuse_sealed_samples(on, split, scored_split.x, known, report)
+    open_prepared(on)  # verified only now: what is said above says more than that the data have changed
     view = stored.study.settings.view
     x = make_view(view, own)(scored_split.x)
     models = _rebuild_models(stored, apply_view(view, own), trials)
@@ -96,20 +118,59 @@ def _open_own(stored: StoredStudy, manifest: Path) -> Prepared:
     own = _open(manifest)
     if own.sha256 != stored.data_sha256:
         raise UserError(f"{stored.folder}: was run on other data than {own.name} holds now. Give its data with --dev.")
-    return own
+    return open_prepared(manifest)
 
 
 def _open(manifest: Path) -> Prepared:
     for path in (manifest, manifest.parent / "train", manifest.parent / "dev"):
         check_unsealed(path)
-    content = read_json(manifest)
-    if not isinstance(content, dict) or not {"dataset", "classes", "sha256", "splits"} <= content.keys():
-        raise UserError(
-            f"{manifest}: is not a manifest of a prepared dataset. Give results/<name>/data/<dataset>/manifest.json."
-        )
+    content = read_manifest(manifest)
     if not re.fullmatch(NAME_PATTERN, str(content["dataset"])):
         raise UserError(f"{manifest}: {content['dataset']!r} is not a name of a dataset. Prepare it again.")
-    return open_prepared(manifest)
+    return open_unverified(manifest)
+
+
+def _refuse_sealed_samples(
+    on: Path, split: str, x: NDArray[Any], manifests: list[Path], report: Callable[[str], None]
+) -> None:
+    """Refuse samples that are sealed in a dataset: in its eval, and in neither its train nor its dev.
+
+    Args:
+        on: manifest of the samples.
+        split: their split.
+        x: the samples.
+        manifests: of the datasets.
+        report: takes a line about a dataset that does not say what is in its eval.
+    """
+    digests: dict[str, NDArray[np.bytes_]] = {}
+    for manifest in dict.fromkeys(path.resolve() for path in manifests):
+        content = read_manifest(manifest)
+        name, sealed = content["dataset"], read_eval_digests(manifest, content)
+        if sealed is None:
+            report(
+                f"{name}: was prepared by an older version, so single samples of its eval are not recognised. Remove "
+                f"{manifest} and run again to have them recognised."
+            )
+            continue
+        dtype = str(content.get("dtype", x.dtype))
+        if dtype not in digests:
+            digests[dtype] = _digest_as(x, np.dtype(dtype))
+        shared = find_among(digests[dtype], sealed)
+        if shared.any():
+            # Real data may have samples of eval in train or dev. These are no secret, and the report counts them.
+            data = open_prepared(manifest)
+            for part in (data.train, data.dev):
+                shared &= ~find_among(digests[dtype], np.sort(digest_samples(part.x)))
+        if shared.any():
+            raise UserError(
+                f"{on}: {int(shared.sum()):,} of {len(shared):,} samples of its {split} are in the eval split of "
+                f"{name}. Only decode scores on that. Take them out of the set, prepare it again and rescore."
+            )
+
+
+def _digest_as(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bytes_]:
+    """Return the digests that samples have where they are stored as another type."""
+    return concatenate_digests([digest_samples(chunk.astype(dtype)) for chunk in iterate_chunks(x)])
 
 
 def _check_fit(own: Prepared, other: Prepared, on: Path) -> None:

@@ -30,6 +30,7 @@ def sample_splits(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> 
     if data.sample_shape != (2,):
         return {}
     seal = read_seal(sealed)
+    data.check_seal(sealed, seal.sha256)
     seal.verify()
     ledger.note_sample_splits(data.name, seal.sha256, seal.identity)
     splits = {"train": data.train, "dev": data.dev, "eval": seal.open()}

@@ -57,6 +57,7 @@ SECTIONS = (
         "How each dataset was prepared, what was left out, and why.",
         {
             "preparation": "blindtune.report.tables.preparation",
+            "equal_samples": "blindtune.report.tables.equal_samples",
             "left_out": "blindtune.report.tables.left_out",
             "bad_files": "blindtune.report.tables.bad_files",
         },

@@ -5,6 +5,17 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 
+class ReportLeaks(BaseModel):
+    """How many samples are equal, as `blindtune.datasets.leaks.Leaks` counted them."""
+
+    rule: str
+    removed: dict[str, int]
+    shared: dict[str, dict[str, int]]
+    repeated: dict[str, int]
+    repeated_in_class: dict[str, int]
+    other_label: dict[str, int]
+
+
 class ReportManifest(BaseModel):
     """The part of a dataset's manifest that the report uses."""
 
@@ -20,6 +31,7 @@ class ReportManifest(BaseModel):
     splits: dict[str, str]
     eval_content_sha256: str | None = Field(default=None, description="identifies eval's samples in any order")
     versions: dict[str, str]
+    leaks: ReportLeaks | None = Field(default=None, description="equal samples; None if they were not looked for")
 
     @property
     def of_corpus(self) -> bool:
@@ -30,6 +42,12 @@ class ReportManifest(BaseModel):
     def bad_files(self) -> dict[str, str] | None:
         """The rejected raw files with the reasons; None if the dataset has no raw files."""
         return self.parameters.get("bad_files")
+
+    @property
+    def equal_files(self) -> list[tuple[str, str, str, str]]:
+        """The raw files that hold the same as another: file, split, other file and its split."""
+        found = self.parameters.get("equal_files", [])
+        return [(str(file), str(split), str(other), str(of)) for file, split, other, of in found]
 
     @property
     def left_out(self) -> list[tuple[str, str, str, int]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
+from blindtune.datasets.verification import read_manifest
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card
 from blindtune.records.trial import Trial, TrialLog
@@ -273,7 +274,7 @@ class _Reader:
 
     def dataset(self, name: str, systems: list[str], seeds: list[int]) -> DatasetRecords:
         path = f"data/{name}/manifest.json"
-        manifest = parse(ReportManifest, read_json(self._file(path)), str(self._root / path))
+        manifest = parse(ReportManifest, read_manifest(self._file(path)), str(self._root / path))
         corpus = manifest.of_corpus
         picture = {} if corpus else self._arrays(f"decodes/{name}/sample_splits.npz")
         examples = self._arrays(f"data/{name}/examples.npz") if corpus else {}

@@ -246,7 +246,9 @@ class Corpus(Source):
         Returns:
             Plain data that is a valid config of the same source.
         """
-        return self.config.model_dump(mode="json", exclude={"published", "max_bad_fraction"}) | self._any_sizes()
+        return (
+            self.config.model_dump(mode="json", exclude={"published", "max_bad_fraction", "leaks"}) | self._any_sizes()
+        )
 
     def _any_sizes(self) -> dict[str, Any]:
         """Return valid sizes for a config in which sizes are required but do not matter."""

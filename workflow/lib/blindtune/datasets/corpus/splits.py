@@ -22,11 +22,13 @@ from blindtune.datasets.corpus.survey import (
     Candidate,
     Survey,
     check_bad_fraction,
-    check_contents,
     check_groups,
     draw_samples,
+    find_equal_files,
     list_bad_files,
     mark_copies,
+    refuse_equal_files,
+    remove_equal_files,
     sum_left_out,
 )
 
@@ -74,15 +76,22 @@ def gather_splits(
         describe: `blindtune.datasets.corpus.base.Corpus.describe`.
 
     Raises:
-        UserError: too many files are bad, a patient or the same file is in two splits, there are too few samples, or an
-            extract is damaged.
+        UserError: too many files are bad, a patient or the same data (unless the config allows it) are in two splits,
+            there are too few samples, or an extract is damaged.
     """
     by_batch = {path: read_extract(path) for path in extracts}
     arrays = {one.file: samples_path(path, one.file) for path, surveys in by_batch.items() for one in surveys}
-    found = mark_copies([survey for surveys in by_batch.values() for survey in surveys])
+    found = mark_copies(
+        [survey for surveys in by_batch.values() for survey in surveys], by_bytes=config.leaks == "report"
+    )
     check_bad_fraction(found, config.max_bad_fraction, config.strict)
     check_groups(found)
-    check_contents(found)
+    equal = find_equal_files(found)
+    if config.leaks == "refuse":
+        refuse_equal_files(equal)
+    elif config.leaks == "remove":
+        # After the fraction of bad files was checked: these are no fault of the files.
+        found = remove_equal_files(found, equal)
     drawn = draw_samples(found, config.class_names, config.sizes, config.seed)
     groups = sorted({survey.group for survey in found})
     described = describe([survey for survey in found if survey.bad is None])
@@ -105,6 +114,7 @@ def gather_splits(
             "bad_files": dict(bad),
             "left_out": [[*key, count] for key, count in sorted(sum_left_out(found).items())],
             "groups": groups,
+            "equal_files": [[one.file, one.split, other.file, other.split] for one, other in equal],
             "raw_sha256": {name: sha256 for survey in found for name, sha256 in survey.sha256.items()},
         },
         bad_files=TsvTable(("file", "reason"), [*bad]),

@@ -39,6 +39,10 @@ class Survey(BaseModel):
 
     file: str = Field(description="path below the folder of the corpus")
     sha256: dict[str, str] = Field(description="sha256 of every file that was read, by its path below the corpus")
+    content: str | None = Field(
+        default=None,
+        description="digest of what the file holds once it is decoded, whatever its metadata are; null: not known",
+    )
     group: str = Field(description="group that must be in one split only: the patient")
     split: str = Field(description="the split of the file")
     bad: str | None = Field(default=None, description="why the file gives no sample; null: it is not bad")
@@ -164,37 +168,92 @@ def check_files_by_group(files: Iterable[tuple[str, str, str]]) -> None:
             )
 
 
-def check_contents(surveys: list[Survey]) -> None:
-    """Refuse files with the same bytes in two splits.
+def find_equal_files(surveys: list[Survey]) -> list[tuple[Survey, Survey]]:
+    """Return the files that hold the same as another: the first by name in eval, else in dev, else in train.
+
+    Args:
+        surveys: surveys of any files; bad ones are ignored.
+
+    Returns:
+        Pairs of a file and the one that it equals, in the order of the surveys.
+    """
+    order = ("eval", "dev", "train")
+    first: dict[str, Survey] = {}
+    for survey in sorted(_good(surveys), key=lambda one: (order.index(one.split), one.file)):
+        first.setdefault(_content(survey), survey)
+    pairs = [(survey, first[_content(survey)]) for survey in _good(surveys)]
+    return [(survey, equal) for survey, equal in pairs if survey.file != equal.file]
+
+
+def refuse_equal_files(pairs: list[tuple[Survey, Survey]]) -> None:
+    """Refuse files that hold the same.
+
+    Args:
+        pairs: as `find_equal_files` returns them; those within a split are bad already, see `mark_copies`.
 
     Raises:
-        UserError: the message names both.
+        UserError: there are any; the message says how many, and names the first `MAX_LISTED`.
     """
-    first_of: dict[str, Survey] = {}
-    for survey in _good(surveys):
-        first = first_of.setdefault(survey.sha256[survey.file], survey)
-        if first.split != survey.split:
-            raise UserError(
-                f"{survey.file} in {survey.split} holds the same bytes as {first.file} in {first.split}. "
-                "Remove one of the two, or put both in one split."
-            )
+    if not pairs:
+        return
+    listed = [f"{equal.file} in {equal.split} {_holds(survey, equal)} in {survey.split}" for survey, equal in pairs]
+    more = [f"and {len(pairs) - MAX_LISTED} more"] if len(pairs) > MAX_LISTED else []
+    raise UserError(
+        f"{'; '.join(listed[:MAX_LISTED] + more)}. Remove one of the two, or put both in one split. In the config of "
+        "the dataset, 'leaks: remove' leaves one out, never that in eval, and 'leaks: report' keeps both."
+    )
 
 
-def mark_copies(surveys: list[Survey]) -> list[Survey]:
-    """Return the same surveys; of files with the same bytes in one split, all but the first by name are bad."""
-    first: dict[tuple[str, str], str] = {}
-    for survey in sorted(_good(surveys), key=lambda one: one.file):
-        first.setdefault((survey.split, survey.sha256[survey.file]), survey.file)
+def remove_equal_files(surveys: list[Survey], pairs: list[tuple[Survey, Survey]]) -> list[Survey]:
+    """Return the same surveys; files that hold the same as another are bad, but in eval only copies in eval.
+
+    Args:
+        surveys: one survey for each file of the corpus.
+        pairs: as `find_equal_files` returns them.
+    """
+    equal_of = {survey.file: equal for survey, equal in pairs}
     return [
-        survey if survey.bad else _mark_copy(survey, first[survey.split, survey.sha256[survey.file]])
+        _mark_bad(survey, f"{_holds(equal_of[survey.file], survey)} in {equal_of[survey.file].split}")
+        if survey.file in equal_of
+        else survey
         for survey in surveys
     ]
 
 
-def _mark_copy(survey: Survey, first: str) -> Survey:
-    if first == survey.file:
-        return survey
-    return survey.model_copy(update={"bad": f"holds the same bytes as {first}", "candidates": [], "left_out": {}})
+def mark_copies(surveys: list[Survey], by_bytes: bool = False) -> list[Survey]:
+    """Return the same surveys; of files that hold the same in one split, all but the first by name are bad.
+
+    Args:
+        surveys: surveys of any files.
+        by_bytes: only files with the same bytes count, not the same data with other metadata.
+    """
+
+    def key(survey: Survey) -> tuple[str, str]:
+        return survey.split, survey.sha256[survey.file] if by_bytes else _content(survey)
+
+    first: dict[tuple[str, str], Survey] = {}
+    for survey in sorted(_good(surveys), key=lambda one: one.file):
+        first.setdefault(key(survey), survey)
+    return [survey if survey.bad else _mark_copy(survey, first[key(survey)]) for survey in surveys]
+
+
+def _mark_copy(survey: Survey, first: Survey) -> Survey:
+    return survey if first.file == survey.file else _mark_bad(survey, _holds(first, survey))
+
+
+def _mark_bad(survey: Survey, reason: str) -> Survey:
+    return survey.model_copy(update={"bad": reason, "candidates": [], "left_out": {}})
+
+
+def _content(survey: Survey) -> str:
+    """Return what identifies the content of a file; that of its bytes where it was not decoded."""
+    return survey.content or survey.sha256[survey.file]
+
+
+def _holds(first: Survey, copy: Survey) -> str:
+    """Return in which way a file is a copy of another, as a part of a sentence that ends with the other."""
+    same_bytes = first.sha256[first.file] == copy.sha256[copy.file]
+    return f"holds the same {'bytes' if same_bytes else 'data, with other metadata,'} as {first.file}"
 
 
 def _good(surveys: list[Survey]) -> list[Survey]:

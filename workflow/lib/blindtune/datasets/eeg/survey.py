@@ -122,6 +122,7 @@ class OpenRecording(OpenRawFile):
         config = self._config
         notes = self._check_header()
         header = self._header
+        result.content = edf_header.digest_channels(self._content, header, self._channels)
         seconds = float(header.seconds)
         path = annotations.find_annotation(self._path)
         result.sha256[PurePosixPath(result.file).with_name(path.name).as_posix()] = digest_file(path)

@@ -5,6 +5,7 @@ here; after one damaged tile a handle refuses every later read, so it is reopene
 several properties, or in none.
 """
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ PLAUSIBLE = (0.02, 20.0)
 #: Where µm per pixel are searched, in this order: first in the file, then elsewhere.
 IN_FILE = ("openslide.mpp-x", "aperio.MPP", "tiff.XResolution")
 ELSEWHERE = ("annotation", "objective power", "config")
+
+#: Squares by which a slide is known again: rows and columns of their grid, their side in pixels, and how many of them
+#: must show more than one color.
+_GRID, _SQUARE, _MIN_SHOWN = 6, 64, 6
 
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
@@ -212,6 +217,27 @@ class SlideReader:
                     found.add((column, row))
                     self._reopen()
         return found
+
+    def digest_pixels(self) -> str | None:
+        """Return a digest of small squares of the full resolution, on a grid over the whole slide.
+
+        It depends on neither metadata, levels nor tiles. Two different slides could only be taken for one if they are
+        of the same size and equal in every square, which is why squares of one color do not count.
+
+        Returns:
+            The digest, or None if too few squares show anything.
+        """
+        side = min(_SQUARE, *self.size)
+        steps = [(2 * step + 1) / (2 * _GRID) for step in range(_GRID)]
+        places = [(int(x * (self.size[0] - side)), int(y * (self.size[1] - side))) for y in steps for x in steps]
+        squares = self.read_patches(places, PatchGeometry(0, side, side, side))
+        shown = [square for square in squares if square is not None and (square != square[0, 0]).any()]
+        if len(shown) < _MIN_SHOWN:
+            return None
+        total = hashlib.sha256(f"{self.size}".encode())
+        for square in squares:
+            total.update(b"damaged" if square is None else np.ascontiguousarray(square).data)
+        return total.hexdigest()
 
     def read_thumbnail(self, side: int) -> NDArray[np.uint8]:
         """Return a picture of the whole slide.

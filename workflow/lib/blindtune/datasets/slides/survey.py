@@ -113,6 +113,7 @@ class OpenSlideFile(OpenRawFile):
             raise BadSlideError("has no annotation (.csv or .xml) beside it")
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
+        result.content = slide.digest_pixels()
         scale = slide.find_scale(annotation.mpp, settings.assumed_mpp)
         geometry = slide.choose_geometry(settings.patch, settings.target_mpp, scale)
         areas = compute_areas(annotation.regions, settings.classes, slide.size)

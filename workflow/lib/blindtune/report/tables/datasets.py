@@ -17,6 +17,7 @@ def build(records: ReportRecords) -> ReportTable:
     notes = ["Sizes: samples of all classes. Samples per class: in train / dev / eval."]
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE)
+    notes += [note for dataset in records.datasets for note in shared_notes(dataset)]
     columns = [
         text_column("dataset", "Dataset"),
         text_column("data", "Data"),
@@ -32,6 +33,26 @@ def build(records: ReportRecords) -> ReportTable:
     ]
     rows = [_row(dataset) for dataset in records.datasets]
     return ReportTable("table1_datasets", "Table 1. The datasets", rows, columns, notes)
+
+
+def shared_notes(dataset: DatasetRecords) -> list[str]:
+    """Return a sentence if samples of eval were in train or dev and were kept there; else nothing.
+
+    Args:
+        dataset: the dataset.
+    """
+    leaks = dataset.manifest.leaks
+    if leaks is None or leaks.rule == "remove":
+        return []
+    samples = sum(dataset.manifest.counts["eval"].values())
+    shared = [(count, split) for split in ("train", "dev") if (count := leaks.shared["eval"][split])]
+    if not shared:
+        return []
+    parts = " and ".join(f"{count:,} in {split}" for count, split in shared)
+    return [
+        f"{dataset.title}: of the {samples:,} samples of eval, {parts} too (leaks: {leaks.rule}). The error on these "
+        "is not that of unseen data."
+    ]
 
 
 def _row(dataset: DatasetRecords) -> Row:

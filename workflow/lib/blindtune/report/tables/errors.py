@@ -14,7 +14,7 @@ from blindtune.report.table import (
     text_column,
     to_percent,
 )
-from blindtune.report.tables.datasets import SPLITS, STAND_IN_NOTE
+from blindtune.report.tables.datasets import SPLITS, STAND_IN_NOTE, shared_notes
 
 GAP = "ours − published, eval"
 
@@ -72,6 +72,7 @@ def _notes(records: ReportRecords) -> list[str]:
         )
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE + " No verdict is given for them.")
+    notes += [note for dataset in records.datasets for note in shared_notes(dataset)]
     if any(not run.decode.blind for run in records.runs):
         notes.append(
             "Rows marked 'not blind': another model of the same study was decoded on the same eval data before."
