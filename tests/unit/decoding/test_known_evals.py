@@ -10,6 +10,7 @@ import pytest
 from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.datasets.content import digest_content, digest_samples
 from blindtune.datasets.prepared import digest_of_split, open_split
+from blindtune.datasets.verification import with_own_digest
 from blindtune.decoding.known_evals import EvalIdentity, KnownEvals, compare_evals
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sealed_split import read_seal
@@ -28,6 +29,9 @@ def change_eval(lab: DecodeLab, rows: Any, changes: int = 0) -> None:
     seal = json.loads(lab.places.seal.read_text(encoding="utf-8")) | {"sha256": digest_of_split(split)}
     seal.pop("content_sha256", None)
     lab.places.seal.write_text(json.dumps(seal), encoding="utf-8")
+    manifest = json.loads(lab.places.manifest.read_text(encoding="utf-8"))
+    manifest["splits"]["eval"] = seal["sha256"]
+    lab.places.manifest.write_text(json.dumps(with_own_digest(manifest)), encoding="utf-8")
 
 
 def test_seal_is_known_by_the_content_of_eval(lab: DecodeLab) -> None:
