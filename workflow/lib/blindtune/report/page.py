@@ -83,6 +83,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "records": [(file, _anchor(file), sha256) for file, sha256 in sorted(records.files.items())],
         "decodes": [run.decode for run in records.runs],
         "versions": _versions(records),
+        "doubled": [(run.card.study, run.doubled) for run in records.runs if run.doubled],
         "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
     }
 

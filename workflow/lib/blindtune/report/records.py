@@ -41,6 +41,7 @@ class RunRecords:
         surface: the decision surface, ``x`` and ``y`` ``(n_points,)`` and ``label`` ``(n_points, n_points)``; None
             for data without exactly two features.
         paths: the paths of the card and of the decode result, relative to the root.
+        doubled: number of lines of the trial log that repeat an earlier record and were left out.
     """
 
     card: ModelCard
@@ -49,6 +50,7 @@ class RunRecords:
     wrong: NDArray[np.bool_] | None
     surface: Arrays | None
     paths: tuple[str, str]
+    doubled: int = 0
 
 
 @dataclass(frozen=True)
@@ -282,10 +284,11 @@ class _Reader:
         paths = (card_path, decode_path)
         if card.kind == "bayes":
             return RunRecords(card, decode, [], None, None, paths)
-        trials = TrialLog(self._file(f"{studies}/trials.jsonl")).read()
+        log = TrialLog(self._file(f"{studies}/trials.jsonl"))
+        trials, doubled = log.scan()
         wrong = self._wrong(f"{decodes}/predictions.npz", decode)
         surface = self._arrays(f"{decodes}/surface.npz")
-        return RunRecords(card, decode, trials, wrong, surface if "label" in surface else None, paths)
+        return RunRecords(card, decode, trials, wrong, surface if "label" in surface else None, paths, len(doubled))
 
     def _wrong(self, path: str, decode: DecodeResult) -> NDArray[np.bool_]:
         predictions = self._arrays(path)
