@@ -1,4 +1,4 @@
-"""Snakemake alone is killed and its job lives on: unlocked and run again, the workflow ends as if nothing had happened."""
+"""Snakemake alone is killed and its job lives on: run again, the workflow ends as if nothing had happened."""
 
 from pathlib import Path
 from typing import Any
