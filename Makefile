@@ -36,12 +36,7 @@ environment: $(READY)
 documents: $(READY)
 	$(BIN)/python -m blindtune.config.generate
 
-# Compiled once here: some machines forbid Python to do it later, and imports then take three times as long.
+# Two makes at once do not install into one folder: the second waits for the first.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("blindtune needs Python 3.11; say where it is: make PYTHON=/path/to/python3.11")'
-	@echo "Making the environment in $(VENV); this takes a few minutes."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -qq $(VENV)/lib workflow/lib || true
-	@touch $@
+	@$(PYTHON) envs/make.py $(VENV)

@@ -19,6 +19,7 @@ BASE: dict[str, Any] = {
     "keep_best": 1,
     "verbosity": "normal",
     "workers": 1,
+    "wait_for_owner": 0,
     "allow_repeated_decode": [],
     "compare": [
         {
@@ -165,8 +166,8 @@ PARTS = {
 }
 
 
-#: The key of the log's verbosity, on which no job depends.
-SHOWN = "Config.verbosity"
+#: Keys on which no plan depends: the verbosity of the log, and how long a job waits for another run.
+UNPLANNED = {"Config.verbosity", "Config.wait_for_owner"}
 
 
 @dataclass(frozen=True)

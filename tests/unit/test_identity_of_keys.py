@@ -76,6 +76,7 @@ PATH_VALUES: dict[str, Any] = {
 NEUTRAL: dict[str, str] = {
     "Config.keep_best": "says which weights stay on the disk",
     "Config.verbosity": "says what is shown",
+    "Config.wait_for_owner": "says how long a job waits for another run",
     "Config.workers": "says on how many cores a study runs",
     "Config.allow_repeated_decode": "says what decode refuses",
     "Comparison.systems": "says what else is compared, and the order of the tables",

@@ -11,7 +11,7 @@ from support.config_keys import (
     ALGORITHMS,
     BASE,
     LEAVES,
-    SHOWN,
+    UNPLANNED,
     choose_other_value,
     find_other_kind,
     mentions_model,
@@ -54,7 +54,7 @@ def test_base_config_has_every_key():
 def test_key_changes_the_plan(folder, before, leaf):
     """Another value of a key gives another plan."""
     value = choose_other_value(leaf)
-    if leaf.key == SHOWN:
+    if leaf.key in UNPLANNED:
         pytest.skip("changes no plan, which is tested")
     if leaf.key in ALGORITHMS:
         suited = replace_value(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
@@ -104,10 +104,10 @@ def test_view_changes_the_plan(folder, before, system, view):
     assert plan(folder, config) != plan(folder, own)
 
 
-@pytest.mark.parametrize("verbosity", ["quiet", "verbose"])
-def test_verbosity_changes_no_plan(folder, before, verbosity):
-    """The verbosity of the log changes no plan."""
-    assert plan(folder, replace_value(BASE, ("verbosity",), verbosity)) == before
+@pytest.mark.parametrize(("key", "value"), [("verbosity", "quiet"), ("verbosity", "verbose"), ("wait_for_owner", 600)])
+def test_verbosity_and_waiting_change_no_plan(folder, before, key, value):
+    """The verbosity of the log, and how long a job waits for another run, change no plan."""
+    assert plan(folder, replace_value(BASE, (key,), value)) == before
 
 
 def test_order_of_systems_changes_the_report_only(folder, before):

@@ -1,10 +1,16 @@
 from pathlib import Path
 
 from blindtune.config.schema import read_dataset
+from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
 from blindtune.datasets.corpus.examples import write_examples
 
-with run_job(Path(snakemake.log[0]), snakemake.config):
+with (
+    run_job(Path(snakemake.log[0]), snakemake.config) as job_log,
+    claim_output(
+        Path(snakemake.output[0]), f"the examples of {snakemake.wildcards.dataset}", snakemake.config, job_log
+    ),
+):
     write_examples(
         read_dataset(snakemake.params.source),
         Path(snakemake.input.manifest),

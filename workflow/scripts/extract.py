@@ -1,9 +1,18 @@
 from pathlib import Path
 
 from blindtune.config.schema import read_dataset
+from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
 from blindtune.datasets.corpus.extraction import extract_batch
 
-with run_job(Path(snakemake.log[0]), snakemake.config):
+with (
+    run_job(Path(snakemake.log[0]), snakemake.config) as job_log,
+    claim_output(
+        Path(snakemake.output.extract),
+        f"the extract {snakemake.wildcards.batch} of {snakemake.wildcards.dataset}",
+        snakemake.config,
+        job_log,
+    ),
+):
     source = read_dataset(snakemake.params.source)
     extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output.extract))

@@ -1,10 +1,16 @@
 from pathlib import Path
 
 from blindtune.config.schema import read_dataset
+from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
 from blindtune.datasets.prepared import prepare
 
-with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
+with (
+    run_job(Path(snakemake.log[0]), snakemake.config) as job_log,
+    claim_output(
+        Path(snakemake.output.manifest).parent, f"the dataset {snakemake.wildcards.dataset}", snakemake.config, job_log
+    ),
+):
     summary = prepare(
         snakemake.wildcards.dataset,
         read_dataset(snakemake.params.source),

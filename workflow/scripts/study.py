@@ -2,13 +2,14 @@ from pathlib import Path
 
 import blindtune.core.single_thread  # noqa: F401  before NumPy
 from blindtune.config.study import Study
+from blindtune.core.job_claims import release_on_termination, seconds_to_wait
 from blindtune.core.job_log import run_job
 from blindtune.datasets.prepared import open_prepared
 from blindtune.study.run import run_study
 from blindtune.training.keras.backend import prefer_light_backend
 
 prefer_light_backend()
-with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
+with run_job(Path(snakemake.log[0]), snakemake.config) as job_log, release_on_termination():
     files = {name: Path(path) for name, path in snakemake.input.items()}
     data = open_prepared(files.pop("manifest"))
     folder = Path(snakemake.output.card).parent
@@ -20,4 +21,5 @@ with run_job(Path(snakemake.log[0]), snakemake.config) as job_log:
         folder=folder,
         job_log=job_log,
         workers=snakemake.threads,
+        wait_seconds=seconds_to_wait(snakemake.config),
     )

@@ -1,10 +1,14 @@
 from pathlib import Path
 
+from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
 from blindtune.report.records import read_records
 from blindtune.report.tables.write import write_tables
 
-with run_job(Path(snakemake.log[0]), snakemake.config):
+with (
+    run_job(Path(snakemake.log[0]), snakemake.config) as job_log,
+    claim_output(Path(snakemake.output[0]).parent, "the tables", snakemake.config, job_log),
+):
     params = snakemake.params
     compare = [tuple(pair) for pair in params.compare]
     records = read_records(Path(params.root), compare, params.seeds, Path(params.ledger))

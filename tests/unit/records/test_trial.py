@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blindtune.core.errors import UserError
+from blindtune.core.errors import LostClaimError, UserError
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog, find_best
 from support import old_records
 from support.builders import trial
@@ -130,12 +130,68 @@ def test_log_names_a_wrong_line(tmp_path: Path, line: str) -> None:
         log.read()
 
 
-@pytest.mark.parametrize("numbers", [[1], [0, 2], [0, 0], [1, 0], [0, 1, 1]])
+@pytest.mark.parametrize("numbers", [[1], [0, 2], [1, 0], [0, 0, 2], [0, 1, 0, 3]])
 def test_log_refuses_a_gap_in_the_numbers(tmp_path: Path, numbers: list[int]) -> None:
     """Trial numbers must be 0, 1, 2, ..."""
     log = written(tmp_path / "trials.jsonl", [trial(number) for number in numbers])
     with pytest.raises(UserError, match=r"trials\.jsonl: the trial numbers are not 0, 1, 2"):
         log.read()
+
+
+@pytest.mark.parametrize("numbers", [[0, 0], [0, 1, 1], [0, 1, 0, 1, 2], [0, 0, 1, 1, 2, 2, 1], [0, 1, 2, 0, 1, 2, 3]])
+def test_log_reads_a_record_once_that_two_runs_wrote(tmp_path: Path, numbers: list[int]) -> None:
+    """Records of two runs at once differ in times and machine alone; each counts once, and the others are set aside."""
+    records = [
+        trial(number, 0.25, hyperparameters={"k": number}, started=f"run {row}", host=f"host {row}")
+        for row, number in enumerate(numbers)
+    ]
+    log = written(tmp_path / "trials.jsonl", records)
+    content = log.path.read_bytes()
+    first = [records[numbers.index(number)] for number in range(max(numbers) + 1)]
+    doubled = [row for row, number in enumerate(numbers, 1) if number in numbers[: row - 1]]
+    assert log.scan() == (first, doubled)
+    assert log.read() == first
+    assert log.path.read_bytes() == content, "a reader changes nothing"
+    moved = log.move_lines(doubled)
+    assert moved == tmp_path / "trials.jsonl.doubled-1"
+    lines = content.splitlines(keepends=True)
+    assert moved.read_bytes() == b"".join(lines[row - 1] for row in doubled)
+    assert log.path.read_bytes() == b"".join(line for row, line in enumerate(lines, 1) if row not in doubled)
+    assert log.scan() == (first, [])
+    assert log.move_lines([]) is None
+    log.append(trial(len(first)))
+    assert log.read() == [*first, trial(len(first))]
+
+
+def test_log_names_two_different_records_of_one_trial(tmp_path: Path) -> None:
+    """Two records of one number that contradict each other are refused by their lines and by what differs."""
+    records = [trial(0), trial(1, 0.25), trial(2), trial(1, 0.5)]
+    log = written(tmp_path / "trials.jsonl", records)
+    with pytest.raises(
+        UserError, match=r"jsonl: lines 2 and 4 are different records of trial 1: they differ in score\."
+    ):
+        log.read()
+    log.path.rename(tmp_path / "away")
+    assert log.read() == [], "the study can start again, as the message says"
+
+
+def test_log_of_a_lost_claim_is_not_written(tmp_path: Path) -> None:
+    """Without the claim nothing is appended, repaired or moved."""
+
+    def lost() -> None:
+        raise LostClaimError("lost")
+
+    path = tmp_path / "trials.jsonl"
+    written(path, [trial(0), trial(0)])
+    with path.open("a") as stream:
+        stream.write("{")
+    content = path.read_bytes()
+    log = TrialLog(path, lost)
+    for write in (lambda: log.append(trial(1)), log.repair, lambda: log.move_lines([2])):
+        with pytest.raises(LostClaimError):
+            write()
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["trials.jsonl"]
 
 
 def test_append_to_a_full_disk_leaves_whole_records(tmp_path: Path) -> None:
@@ -146,7 +202,7 @@ def test_append_to_a_full_disk_leaves_whole_records(tmp_path: Path) -> None:
     script = """
 import resource, sys
 from pathlib import Path
-from blindtune.core.errors import UserError
+from blindtune.core.errors import LostClaimError, UserError
 from blindtune.records.trial import Trial, TrialLog
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
 trial = Trial.model_validate_json((folder / "record.json").read_text())

@@ -8,7 +8,7 @@ from pathlib import Path
 from blindtune.core.errors import UserError
 from blindtune.exports import guide, optuna, tensorboard
 from blindtune.exports.folders import WriteFunction, export
-from blindtune.exports.stored_study import find_studies, read_study
+from blindtune.exports.stored_study import StoredStudy, find_studies, read_study
 
 FORMS: dict[str, WriteFunction] = {"guide": guide.write, "tensorboard": tensorboard.write, "optuna": optuna.write}
 
@@ -137,15 +137,28 @@ def _positive(text: str) -> int:
 
 def _export(given: argparse.Namespace) -> None:
     studies = find_studies(given.studies)
+    for study in studies:
+        _warn_of_doubled(study)
     export(given.form, studies, given.to, FORMS[given.form])
     trials = sum(len(study.trials) for study in studies)
     print(f"{given.to}: {trials} trials of {len(studies)} {'study' if len(studies) == 1 else 'studies'}")
 
 
+def _warn_of_doubled(stored: StoredStudy) -> None:
+    if stored.doubled:
+        print(
+            f"blindtune: {stored.folder / 'trials.jsonl'}: left out {stored.doubled} lines that repeat an earlier "
+            "record. Two runs wrote at once; the next run of the study moves these lines to a file of their own.",
+            file=sys.stderr,
+        )
+
+
 def _rescore(given: argparse.Namespace) -> None:
     from blindtune.decoding.rescore import rescore
 
-    rows, path = rescore(read_study(given.study), given.on, given.split, given.best, given.dev, print)
+    stored = read_study(given.study)
+    _warn_of_doubled(stored)
+    rows, path = rescore(stored, given.on, given.split, given.best, given.dev, print)
     print("trial  dev error   error there   wrong of samples  dev rank  rank there")
     for row in rows:
         count = f"{row.wrong} of {row.samples}"

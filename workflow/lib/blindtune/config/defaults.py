@@ -104,6 +104,7 @@ DEFAULT: dict[str, Any] = {
     "keep_best": 1,
     "verbosity": "normal",
     "workers": 1,
+    "wait_for_owner": 0,
     "allow_repeated_decode": [],
     "compare": [
         {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},

@@ -17,6 +17,7 @@ from blindtune.config.systems import (
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
+from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
 from blindtune.core.job_log import DEFAULT_VERBOSITY, Verbosity
 from blindtune.core.validation import Strict, load, parse, suggest_name
 from blindtune.datasets.base import DatasetConfig, Source
@@ -90,6 +91,13 @@ class Config(Strict):
         gt=0,
         description="cores that one study may use: processes that train its trials, threads of a reference model; "
         "changes no record",
+    )
+    wait_for_owner: float = Field(
+        default=DEFAULT_WAIT_FOR_OWNER,
+        ge=0,
+        le=30 * 24 * 3600,
+        description="seconds that a job waits if another run writes to the same study, dataset or decode; 0: it ends "
+        "with a message that names the other; changes no record",
     )
     allow_repeated_decode: list[str] = Field(
         default=[],

@@ -17,6 +17,8 @@ _ROOT = Path(__file__).parents[1]
 #: Modules and packages that are in no digest and are not followed, and why.
 NOT_DIGESTED = {
     "blindtune.config": "declares the config; its values are among the params of every rule that uses them",
+    "blindtune.core.claims": "decides which process may write; no record depends on it",
+    "blindtune.core.job_claims": "decides which job may write; no record depends on it",
     "blindtune.core.job_log": "writes logs; no record depends on them",
     "blindtune.core.progress": "shows progress; no record depends on it",
     "blindtune.core.registry": "finds modules; the modules that it finds are digested",

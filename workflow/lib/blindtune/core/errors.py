@@ -11,3 +11,11 @@ class UserError(Exception):
 
 class RepeatedDecodeError(UserError):
     """A different model of the same study would be evaluated on the same sealed data."""
+
+
+class ClaimedError(UserError):
+    """Another living process writes to what this one wants to write to."""
+
+
+class LostClaimError(UserError):
+    """Another process has taken over what this one was writing to."""

@@ -4,11 +4,11 @@ A line is written completely or not at all.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import next_free_path
+from blindtune.core.files import next_free_path, write_bytes
 
 
 def read_lines(path: Path) -> list[str]:
@@ -42,6 +42,24 @@ def repair_last_line(path: Path, is_whole: Callable[[str], bool]) -> Path | None
     unfinished.write_bytes(content[end:])
     os.truncate(path, end)
     return unfinished
+
+
+def move_lines(path: Path, rows: Collection[int], suffix: str) -> Path:
+    """Move lines of ``path`` to a new file; a kill in between loses none.
+
+    Args:
+        path: The log.
+        rows: The numbers of the lines, from 1.
+        suffix: Follows the name of the log in the name of the new file.
+
+    Returns:
+        The new file.
+    """
+    lines = path.read_bytes().split(b"\n")
+    target = next_free_path(path.with_name(f"{path.name}.{suffix}"))
+    write_bytes(target, b"".join(line + b"\n" for row, line in enumerate(lines, 1) if row in rows))
+    write_bytes(path, b"\n".join(line for row, line in enumerate(lines, 1) if row not in rows))
+    return target
 
 
 def append_line(path: Path, line: bytes, what: str) -> None:

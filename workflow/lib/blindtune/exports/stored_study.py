@@ -30,6 +30,7 @@ class StoredStudy:
         files: the content of the files its system uses (search space, model), by their names in ``files()``.
         data_sha256: identifies the train and dev splits.
         trials: all trials recorded so far.
+        doubled: number of lines of the log that repeat an earlier record and were left out.
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class StoredStudy:
     files: dict[str, Any]
     data_sha256: str
     trials: list[Trial]
+    doubled: int = 0
 
 
 def find_studies(paths: list[Path]) -> list[StoredStudy]:
@@ -86,7 +88,8 @@ def read_study(folder: Path) -> StoredStudy:
         raise UserError(
             f"{log}: its last record is incomplete. Run the study again; it sets the record aside and continues."
         )
-    return StoredStudy(folder, study, protocol["files"], protocol["data_sha256"], TrialLog(log).read())
+    trials, doubled = TrialLog(log).scan()
+    return StoredStudy(folder, study, protocol["files"], protocol["data_sha256"], trials, len(doubled))
 
 
 def check_unsealed(path: Path) -> Path:

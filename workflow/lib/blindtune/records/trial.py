@@ -5,13 +5,14 @@ log.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.errors import UserError
-from blindtune.core.jsonl import append_line, read_lines, repair_last_line
+from blindtune.core.jsonl import append_line, move_lines, read_lines, repair_last_line
 from blindtune.core.timing import CpuWallTime
 from blindtune.models.layers import Layer
 from blindtune.records.schema import SCHEMA_VERSION, upgrade
@@ -113,21 +114,49 @@ class TrialLog:
         path: the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, check_claim: Callable[[], None] = lambda: None) -> None:
+        """Use a file.
+
+        Args:
+            path: the file; it need not exist.
+            check_claim: called before each write; raises an error if another process writes there.
+        """
         self.path = path
+        self._check_claim = check_claim
 
     def read(self) -> list[Trial]:
-        """Return the records, in order.
+        """Return the records, in order; a record that is there twice is returned once.
 
         Raises:
-            UserError: a line is not a record; the message names it.
+            UserError: a line is not a record, or two records have one number but differ; the message names the lines.
         """
-        if not self.path.exists():
-            return []
-        trials = [self._parse(line, row) for row, line in enumerate(read_lines(self.path), 1)]
-        if [trial.number for trial in trials] != list(range(len(trials))):
-            raise UserError(f"{self.path}: the trial numbers are not 0, 1, 2, ... Restore the file or move it away.")
-        return trials
+        return self.scan()[0]
+
+    def scan(self) -> tuple[list[Trial], list[int]]:
+        """Read the log as `read` does.
+
+        Returns:
+            The records, in order, and the numbers of the lines, from 1, that repeat an earlier record.
+
+        Raises:
+            UserError: as `read`.
+        """
+        records: list[tuple[int, Trial]] = []
+        doubled: list[int] = []
+        lines = read_lines(self.path) if self.path.exists() else []
+        for row, line in enumerate(lines, 1):
+            trial = self._parse(line, row)
+            if trial.number < len(records):
+                self._check_same(records[trial.number], row, trial)
+                doubled.append(row)
+            elif trial.number > len(records):
+                raise UserError(
+                    f"{self.path}: the trial numbers are not 0, 1, 2, ...: line {row} holds trial {trial.number}, not "
+                    f"{len(records)}. Restore the file or move it away."
+                )
+            else:
+                records.append((row, trial))
+        return [trial for _, trial in records], doubled
 
     def repair(self) -> Path | None:
         """Move an unfinished last record to a separate file, as `repair_last_line` does.
@@ -135,16 +164,44 @@ class TrialLog:
         Returns:
             That file, or None if the last record was whole.
         """
+        self._check_claim()
         return repair_last_line(self.path, self._is_record)
+
+    def move_lines(self, rows: list[int]) -> Path | None:
+        """Move lines that repeat an earlier record to a separate file; two runs at once leave such lines.
+
+        Args:
+            rows: their numbers, as `scan` returns them.
+
+        Returns:
+            That file, or None without lines.
+        """
+        if not rows:
+            return None
+        self._check_claim()
+        return move_lines(self.path, rows, "doubled")
 
     def append(self, trial: Trial) -> None:
         """Write one record and flush it to the disk.
 
         Raises:
+            LostClaimError: another process writes to the study's folder by now; nothing is written.
             UserError: the disk refuses; no part of the record is left.
         """
         line = (trial.model_dump_json() + "\n").encode()
+        self._check_claim()
         append_line(self.path, line, f"trial {trial.number}")
+
+    def _check_same(self, earlier: tuple[int, Trial], row: int, trial: Trial) -> None:
+        """Refuse a second record of a number unless it is the same but for times and machine."""
+        first, recorded = earlier
+        own, other = recorded.reproducible_fields(), trial.reproducible_fields()
+        differing = [name for name in own if own[name] != other[name]]
+        if differing:
+            raise UserError(
+                f"{self.path}: lines {first} and {row} are different records of trial {trial.number}: they differ in "
+                f"{', '.join(differing)}. Restore the file from a backup, or move it away to start the study again."
+            )
 
     def _parse(self, line: str, row: int) -> Trial:
         where = f"{self.path}, line {row}"

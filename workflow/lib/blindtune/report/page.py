@@ -87,6 +87,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "marked": [title for dataset in records.datasets for title in _marked_systems(dataset)],
         "ledger": records.ledger_line,
         "versions": _versions(records),
+        "doubled": [(run.card.study, run.doubled) for run in records.runs if run.doubled],
         "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
     }
 

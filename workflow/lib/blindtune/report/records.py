@@ -42,6 +42,7 @@ class RunRecords:
         surface: the decision surface, ``x`` and ``y`` ``(n_points,)`` and ``label`` ``(n_points, n_points)``; None
             for data without exactly two features.
         paths: the paths of the card and of the decode result, relative to the root.
+        doubled: number of lines of the trial log that repeat an earlier record and were left out.
     """
 
     card: ModelCard
@@ -50,6 +51,7 @@ class RunRecords:
     wrong: NDArray[np.bool_] | None
     surface: Arrays | None
     paths: tuple[str, str]
+    doubled: int = 0
 
 
 @dataclass(frozen=True)
@@ -300,9 +302,10 @@ class _Reader:
         paths = (card_path, decode_path)
         if card.kind == "bayes":
             return RunRecords(card, decode, [], None, None, paths)
-        trials = TrialLog(self._file(f"{studies}/trials.jsonl")).read()
+        trials, doubled = TrialLog(self._file(f"{studies}/trials.jsonl")).scan()
         surface = self._arrays(f"{decodes}/surface.npz")
-        return RunRecords(card, decode, trials, predictions["wrong"], surface if "label" in surface else None, paths)
+        shown = surface if "label" in surface else None
+        return RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled))
 
     def _uses(self, manifest: ReportManifest, runs: list[RunRecords]) -> EvalUses:
         """Compare the decodes of a dataset with the ledger, and return all uses of its eval."""

@@ -1,5 +1,6 @@
 """Files of weights and training states below the folder of a study."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ class WeightStore:
     still promote its trial. Which files there are follows from the records, so that a kill leaves no doubt.
     """
 
-    def __init__(self, folder: Path, keep_best: int) -> None:
+    def __init__(self, folder: Path, keep_best: int, check_claim: Callable[[], None] = lambda: None) -> None:
         """Use the folders of a study.
 
         Args:
             folder: the folder of the study.
             keep_best: number of trials whose weights are kept.
+            check_claim: called before a file is written or removed; raises an error if another process writes there.
         """
         self._weights = folder / "weights"
         self._states = folder / "states"
         self._keep_best = keep_best
+        self._check_claim = check_claim
 
     def save(self, number: int, outcome: Outcome, *, scored_on_dev: bool) -> None:
         """Write the weights and the state of a trial; called before its record is written.
@@ -39,8 +42,10 @@ class WeightStore:
             scored_on_dev: whether the trial has a score on dev, not on a fold; without one it has no weights to keep.
         """
         if scored_on_dev and outcome.n_parameters is not None:
+            self._check_claim()
             write_weights(self._weights / file_name(number), outcome.weights)
         if outcome.state is not None:
+            self._check_claim()
             write_weights(self._states / file_name(number), outcome.state.arrays)
 
     def prune(self, trials: list[Trial]) -> None:
@@ -48,6 +53,7 @@ class WeightStore:
         kept = {file_name(trial.number) for trial in rank_on_dev(trials)[: self._keep_best]}
         for path in self._weights.glob("*.safetensors"):
             if path.name not in kept:
+                self._check_claim()
                 path.unlink()
 
     def load_weights(self, trial: Trial) -> dict[str, NDArray[Any]] | None:
@@ -71,6 +77,7 @@ class WeightStore:
         if self._states.exists():
             # Every file, since a kill may have left a part of one.
             for path in self._states.iterdir():
+                self._check_claim()
                 path.unlink()
             self._states.rmdir()
 

@@ -1,5 +1,6 @@
 """What all steps of a study share: the study, its data, its folder and its output."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class StudyContext:
         folder: the folder of the study, which holds its records.
         job_log: takes messages and progress.
         workers: number of cores to use; changes no record.
+        check_claim: called before each write to the folder; raises an error if another process has taken it over.
     """
 
     study: Study
@@ -25,3 +27,4 @@ class StudyContext:
     folder: Path
     job_log: JobLog = field(default_factory=JobLog)
     workers: int = 1
+    check_claim: Callable[[], None] = lambda: None

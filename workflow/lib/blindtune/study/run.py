@@ -2,13 +2,15 @@
 
 The folder of a study holds ``protocol.json`` (what determines its records), ``trials.jsonl`` (the record of every
 trial), ``weights/`` (weights of the best trials), and at its end ``card.json``. A study that was killed and is started
-again goes on from its records, and ends with the same records.
+again goes on from its records, and ends with the same records. A claim next to the folder lets only one process at a
+time write to it.
 """
 
 from pathlib import Path
 
 from blindtune.config.study import Study
 from blindtune.config.systems import Bayes
+from blindtune.core.claims import claim
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard, write_card
@@ -28,6 +30,7 @@ def run_study(
     folder: Path,
     job_log: JobLog,
     workers: int = 1,
+    wait_seconds: float = 0.0,
 ) -> ModelCard:
     """Run a study to its end, going on from the records in its folder, and freeze its model.
 
@@ -39,20 +42,30 @@ def run_study(
         folder: the folder of the study.
         job_log: takes messages and progress.
         workers: number of cores to use; changes no record.
+        wait_seconds: how long to wait for another process that runs this study.
 
     Returns:
         The card of the frozen model, which is also written to ``card.json``.
 
     Raises:
+        ClaimedError: another process runs this study.
+        LostClaimError: another process has taken over this study meanwhile.
         UserError: no trial completed, a record cannot be read or written, or a file of the system is wrong.
     """
     preprocessing = collect_inputs(study.settings.view, data).identity()
-    claim_folder(folder, build_protocol(study, data.sha256, preprocessing, files, code), study.id, job_log)
-    context = StudyContext(
-        study=study, data=apply_view(study.settings.view, data), folder=folder, job_log=job_log, workers=workers
-    )
-    settings = study.settings
-    card = estimate(context, settings) if isinstance(settings, Bayes) else search_and_freeze(context, files)
-    write_card(folder / "card.json", card)
+    with claim(folder, f"the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
+        claim_folder(folder, build_protocol(study, data.sha256, preprocessing, files, code), study.id, job_log)
+        context = StudyContext(
+            study=study,
+            data=apply_view(study.settings.view, data),
+            folder=folder,
+            job_log=job_log,
+            workers=workers,
+            check_claim=held.check,
+        )
+        settings = study.settings
+        card = estimate(context, settings) if isinstance(settings, Bayes) else search_and_freeze(context, files)
+        held.check()
+        write_card(folder / "card.json", card)
     job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
     return card

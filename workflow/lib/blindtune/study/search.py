@@ -82,12 +82,14 @@ def search_and_freeze(context: StudyContext, files: dict[str, Path]) -> ModelCar
     """
     study, job_log = context.study, context.job_log
     with closing(build_search_setup(study, context.data, files, context.workers)) as setup:
-        log = TrialLog(context.folder / "trials.jsonl")
+        log = TrialLog(context.folder / "trials.jsonl", context.check_claim)
         torn = log.repair()
         if torn:
             job_log.info(f"{study.id}: an unfinished last record was set aside in {torn}; its trial is run again")
-        store = WeightStore(context.folder, study.keep_best)
+        store = WeightStore(context.folder, study.keep_best, context.check_claim)
         search = Search(context, setup, log, store, log_progress(context, setup))
+        if search.set_aside:
+            job_log.info(f"{study.id}: records that two runs wrote twice were set aside in {search.set_aside}")
         if search.recorded:
             job_log.info(f"{study.id}: goes on from {len(search.recorded)} recorded trials")
         result = search.run()
@@ -125,6 +127,7 @@ class Search:
 
     Attributes:
         recorded: the trials that were recorded before.
+        set_aside: the file to which records that were there twice were moved; None if there were none.
         trials: the trials of this search so far, replayed ones and new ones.
         retrainer: trains a trial of this search again.
     """
@@ -155,7 +158,8 @@ class Search:
         self._log = log
         self._store = store
         self._callbacks = callbacks or SearchCallbacks()
-        self.recorded = log.read()
+        self.recorded, doubled = log.scan()
+        self.set_aside = log.move_lines(doubled)
         self.trials: list[Trial] = []
         self._tracker = BudgetTracker(setup.budget)
         self.retrainer = Retrainer(context, setup, store, self.trials)

@@ -1,0 +1,30 @@
+"""Snakemake alone is killed and its job lives on: run again, the workflow ends as if nothing had happened."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.killing_heads import PATIENCE, kill_head, prepare_template, run_undisturbed
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], float]:
+    """Return prepared data, and the records and seconds of a run without a kill."""
+    root = tmp_path_factory.mktemp("heads")
+    template = prepare_template(root / "template")
+    return (template, *run_undisturbed(template, root / "undisturbed"))
+
+
+@pytest.mark.parametrize(("part", "wait"), [(0.1, 0), (0.5, PATIENCE)], ids=["refused", "waits"])
+def test_kill_of_the_head_alone_changes_nothing(
+    undisturbed: tuple[Path, dict[str, Any], float], tmp_path: Path, part: float, wait: int
+) -> None:
+    """Each trial is recorded once, the model is decoded once, and the report is complete."""
+    template, records, seconds = undisturbed
+    kill = kill_head(template, tmp_path / "killed", part * seconds, records, wait)
+    assert kill.faults == []
+    assert kill.alive, "the job must live on"
+    assert kill.runs == 1 or not wait, "a run that waits is not refused"

@@ -1,0 +1,96 @@
+"""``make environment``: two at once do not damage the environment, and one that was killed is made again."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.claims import NO_PROCESS, leave_claim
+from support.workflow_runs import ROOT
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return `envs/make.py` as a module whose commands are noted, take a moment and install nothing."""
+    spec = importlib.util.spec_from_file_location("make_environment", ROOT / "envs" / "make.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(command: tuple[str, ...], check: bool) -> None:
+        if command[2] == "venv":
+            Path(command[-1]).mkdir(parents=True, exist_ok=True)
+        with (tmp_path / "commands").open("a") as stream:
+            stream.write(f"{os.getpid()} {' '.join(command[2:])}\n")
+        time.sleep(0.2)
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    return module
+
+
+def commands(folder: Path) -> list[str]:
+    """Return the commands that were run."""
+    return (folder / "commands").read_text().splitlines()
+
+
+def test_two_makes_at_once_make_the_environment_once(make: Any, tmp_path: Path) -> None:
+    """The second waits for the first and finds the environment ready."""
+    children = []
+    for _ in range(2):
+        process = os.fork()
+        if not process:
+            os._exit(make.main(tmp_path / ".venv"))
+        children.append(process)
+    assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in children] == [0, 0]
+    ran = commands(tmp_path)
+    assert len({line.split()[0] for line in ran}) == 1, "one of them ran every command"
+    assert [line.split()[1] for line in ran] == ["venv", "pip", "pip", "compileall"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".venv", "commands"]
+    assert make.main(tmp_path / ".venv") == 0
+    assert commands(tmp_path) == ran, "what is ready is not made again"
+
+
+def test_environment_of_a_killed_make_is_made_from_scratch(make: Any, tmp_path: Path) -> None:
+    """What a kill left unfinished is cleared; an old environment is brought up to date."""
+    folder = tmp_path / ".venv"
+    folder.mkdir()
+    (folder / ".ready").touch()
+    os.utime(folder / ".ready", (1, 1))
+    assert make.main(folder) == 0
+    assert "--clear" not in commands(tmp_path)[0]
+    (folder / ".unfinished").touch()
+    (folder / ".ready").unlink()
+    leave_claim(folder, pid=NO_PROCESS)
+    assert make.main(folder) == 0
+    assert "venv --clear" in commands(tmp_path)[4]
+    assert not (folder / ".unfinished").exists() and (folder / ".ready").exists()
+
+
+def test_failed_command_ends_make(make: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """If pip fails, the environment is not ready, and the message names the command."""
+
+    def fail(command: tuple[str, ...], check: bool) -> None:
+        (tmp_path / ".venv").mkdir(exist_ok=True)
+        if command[2] == "pip":
+            raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(make.subprocess, "run", fail)
+    assert make.main(tmp_path / ".venv") == 1
+    assert "could not be made, see above (pip install)" in capsys.readouterr().err
+    assert not (tmp_path / ".venv" / ".ready").exists()
+
+
+def test_make_calls_the_script_with_a_bare_python(tmp_path: Path) -> None:
+    """The Makefile makes the environment through the script, which needs no package but the library's own files."""
+    shown = subprocess.run(
+        ["make", "-n", "-B", "environment"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "envs/make.py .venv" in shown
+    code = f"import sys; sys.argv = ['x']; sys.path.insert(0, {str(ROOT / 'envs')!r}); import make; print(make.WAIT)"
+    bare = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    assert bare.returncode == 0, bare.stderr

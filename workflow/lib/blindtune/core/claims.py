@@ -1,0 +1,461 @@
+"""One writer: claims on files and folders, each held by one process at a time, on one machine or on many.
+
+A claim on ``results/42`` is a small file next to it, ``results/.42.claim-1``, which says who holds it. It needs no lock
+of the file system: ``flock`` fails or does nothing on some that clusters share. It needs only that a name can be
+created exclusively, which holds on NFS too.
+
+Taking a claim. A process reads all claim files of a path. If one has a living owner, the path is in use. Otherwise it
+creates the file with the next number, exclusively and with its whole content, so that of two processes one fails. Then
+it reads all files again: if they are not those that it had judged, it withdraws and begins again. Otherwise it removes
+those of the dead and the path is its own. No file is ever replaced, so a process that was stopped in between and goes
+on later cannot overwrite the claim of another.
+
+Owners that are dead. On the same machine an owner is dead if its process is gone, or if its number now belongs to a
+process that started at another time. On another machine it is dead if its heartbeat, the modification time of its
+file, is older than `LIMIT`. Ages are differences of times that the file system gave, so clocks of machines do not
+matter; where a file system takes the times of its clients, their clocks may differ by nine minutes.
+
+Fencing. An owner that was only stopped (a suspended machine, a network that was away) may be taken for dead.
+`Claim.check` is called before each write: if the file no longer holds the owner's token, the process ends without
+writing.
+"""
+
+import json
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn, Self
+
+from blindtune.core.errors import ClaimedError, LostClaimError, UserError
+
+#: Seconds between two heartbeats.
+HEARTBEAT = 30.0
+
+#: Seconds without a heartbeat after which an owner on another machine is dead: twenty heartbeats. Restarts of file
+#: servers and their grace periods take one to five minutes, and no computation keeps Python's threads waiting as long.
+LIMIT = 600.0
+
+#: Seconds after which nobody uses a draft of a claim file any more.
+_DRAFT_LIMIT = 24 * 3600.0
+
+#: By scheduler, the environment variable that holds the number of a job, and one that must exist too.
+_JOB_VARIABLES = {
+    "Slurm": ("SLURM_JOB_ID", "SLURM_JOB_ID"),
+    "PBS": ("PBS_JOBID", "PBS_JOBID"),
+    "LSF": ("LSB_JOBID", "LSB_JOBID"),
+    "SGE": ("JOB_ID", "SGE_ROOT"),
+}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a claim.
+
+    Attributes:
+        token: a random text; no two claims have the same.
+        host: name of the machine, for people.
+        machine: identifies the machine since it was started, and the container on it; process ids are compared only
+            where it is equal.
+        pid: id of the process.
+        started: when the process started, in clock ticks; None if that is unknown.
+        job: the job of a scheduler, for people; empty if there is none.
+        since: UTC, ISO 8601.
+    """
+
+    token: str
+    host: str
+    machine: str
+    pid: int
+    started: int | None
+    job: str
+    since: str
+
+    @classmethod
+    def this_process(cls) -> Self:
+        """Describe this process, with a new token."""
+        return cls(
+            token=secrets.token_hex(16),
+            host=socket.gethostname(),
+            machine=identify_machine(),
+            pid=os.getpid(),
+            started=_start_of(os.getpid()),
+            job=_find_job(),
+            since=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def __str__(self) -> str:
+        """Name the process, for a message."""
+        job = f", {self.job}" if self.job else ""
+        return f"process {self.pid} on {self.host}{job}, since {self.since}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One claim file, as it was read.
+
+    Attributes:
+        path: the file.
+        number: the number at the end of its name.
+        owner: None if its content cannot be read, or was not written yet.
+        age: seconds since its last heartbeat, by the clock of the file system.
+    """
+
+    path: Path
+    number: int
+    owner: Owner | None
+    age: float
+
+    def is_dead(self) -> bool:
+        if self.owner is not None and self.owner.machine == identify_machine():
+            running = _is_running(self.owner)
+            if running is not None:
+                return not running
+        return self.age > LIMIT
+
+    def __str__(self) -> str:
+        return str(self.owner) if self.owner else f"an unknown process (its claim {self.path} cannot be read)"
+
+
+class Claim:
+    """A claim that this process holds, or has lost."""
+
+    def __init__(self, target: Path, what: str, entry: Path, owner: Owner) -> None:
+        self._target = target
+        self._what = what
+        self._entry = entry
+        self._owner = owner
+        self._released = threading.Event()
+
+    def check(self) -> None:
+        """Check that the claim is still held; called before each write to what is claimed.
+
+        Raises:
+            LostClaimError: another process has taken it over, or its file was removed. Nothing may be written.
+        """
+        if not self._is_held():
+            raise LostClaimError(
+                f"{self._target}: {self._what} was taken over by {self._successor()}: this process gave no sign of "
+                f"life for {LIMIT / 60:.0f} minutes, or its claim was removed. It ends without writing; what was "
+                "recorded before is kept."
+            )
+
+    def beat(self) -> None:
+        """Give a sign of life, if the claim is still held."""
+        with suppress(OSError), self._entry.open("rb") as stream:
+            # Through the open file: a file of the same name may be another's by now.
+            if stream.read() == _encode(self._owner):
+                os.utime(stream.fileno())
+
+    def _is_held(self) -> bool:
+        try:
+            # Opening a file asks the server of a network file system; a look at its attributes may not.
+            return self._entry.read_bytes() == _encode(self._owner)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            _refuse(self._target, error)
+
+    def _successor(self) -> str:
+        with suppress(OSError):
+            entries = _read_entries(self._target, time.time())
+            if entries:
+                return str(entries[-1])
+        return "another process"
+
+    def keep_alive(self) -> None:
+        """Beat until the claim is released; runs in a thread."""
+        while not self._released.wait(HEARTBEAT):
+            self.beat()
+
+    def release(self) -> None:
+        """Give the claim back, unless another process has taken it over."""
+        self._released.set()
+        if os.getpid() == self._owner.pid:  # not in a fork of the owner
+            with suppress(OSError, UserError):
+                if self._is_held():
+                    self._entry.unlink()
+
+
+def _ignore(line: str) -> None:
+    """Drop a message."""
+
+
+@contextmanager
+def claim(
+    path: Path, what: str, *, wait_seconds: float = 0.0, notify: Callable[[str], None] = _ignore
+) -> Iterator[Claim]:
+    """Hold the claim on a file or folder during a ``with`` block; no other process holds it in this time.
+
+    A claim of a dead owner is taken over. The claim is released at the end, also after an error; only a kill leaves it.
+
+    Args:
+        path: what is claimed. It need not exist; the claim is a file next to it.
+        what: names it in messages, such as "the study toy/mlp/42".
+        wait_seconds: how long to wait for a living owner.
+        notify: takes a line if the claim is taken over or waited for.
+
+    Yields:
+        The claim, whose `Claim.check` is called before each write.
+
+    Raises:
+        ClaimedError: a living process holds it; the message names the process.
+        UserError: the claim cannot be written.
+    """
+    owner = Owner.this_process()
+    held = Claim(path, what, _acquire(path, what, owner, wait_seconds, notify), owner)
+    threading.Thread(target=held.keep_alive, name=f"claim on {path}", daemon=True).start()
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def _acquire(path: Path, what: str, owner: Owner, wait_seconds: float, notify: Callable[[str], None]) -> Path:
+    """Take the claim, waiting for a living owner; return its file."""
+    draft = _base(path).with_name(f"{_base(path).name}.{owner.token}.part")
+    deadline = time.monotonic() + wait_seconds
+    pause, announced = 0.005, False
+    try:
+        _write_draft(draft, owner)
+        while True:
+            entries = _read_entries(path, _touch(draft))
+            living = [entry for entry in entries if not entry.is_dead()]
+            if not living:
+                mine = _enter(path, entries, draft, owner)
+                if mine is not None:
+                    for entry in entries:
+                        notify(f"{path}: {what} is taken over from {entry}, which has ended or is lost")
+                    return mine
+            elif time.monotonic() >= deadline:
+                raise ClaimedError(_explain_refusal(path, what, living[-1], wait_seconds))
+            elif not announced and wait_seconds >= 1:
+                announced = True
+                notify(f"{path}: {what} is in use by {living[-1]}; waiting for up to {wait_seconds:g} s")
+            # A little at random, so that two processes that withdraw for each other do not do so for ever.
+            time.sleep(pause * (1 + secrets.randbelow(1000) / 1000))
+            pause = min(2 * pause, 1.0)
+    except OSError as error:
+        _refuse(path, error)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _enter(path: Path, judged: list[_Entry], draft: Path, owner: Owner) -> Path | None:
+    """Try to follow dead owners.
+
+    Args:
+        path: what is claimed.
+        judged: the claim files that were read; all their owners are dead.
+        draft: a file with the content of the new one.
+        owner: this process.
+
+    Returns:
+        The new claim file; None if another process was faster.
+    """
+    number = judged[-1].number + 1 if judged else 1
+    mine = _base(path).with_name(f"{_base(path).name}-{number}")
+    if not _create(mine, draft, owner):
+        return None
+    try:
+        if _supersede(path, judged, mine, _touch(draft), owner):
+            return mine
+    except OSError:
+        _remove(mine, owner)
+        raise
+    _remove(mine, owner)
+    return None
+
+
+def _supersede(path: Path, judged: list[_Entry], mine: Path, now: float, owner: Owner) -> bool:
+    """Remove the claim files of the dead if nothing has changed since they were judged; return whether that was so."""
+    others = [entry for entry in _read_entries(path, now) if entry.path != mine]
+    same = [(entry.path, entry.owner) for entry in others] == [(entry.path, entry.owner) for entry in judged]
+    if not same or not all(entry.is_dead() for entry in others):
+        return False
+    for entry in judged:
+        # Another process may have taken this one for dead meanwhile, if it was stopped for long.
+        if not _holds(mine, owner):
+            return False
+        entry.path.unlink(missing_ok=True)
+    return _holds(mine, owner)
+
+
+def _create(mine: Path, draft: Path, owner: Owner) -> bool:
+    """Create a claim file that must not exist yet; return whether this process did."""
+    try:
+        mine.hardlink_to(draft)  # with its whole content from the first moment
+        return True
+    except FileExistsError:
+        return _holds(mine, owner)  # over a network the answer to a successful call may be lost
+    except OSError:
+        pass  # this file system has no hard links
+    try:
+        with mine.open("xb") as stream:
+            stream.write(_encode(owner))
+            stream.flush()
+            os.fsync(stream.fileno())
+        return True
+    except FileExistsError:
+        return _holds(mine, owner)
+    except OSError:
+        _remove(mine, None)
+        raise
+
+
+def _holds(file: Path, owner: Owner) -> bool:
+    try:
+        return file.read_bytes() == _encode(owner)
+    except FileNotFoundError:
+        return False
+
+
+def _remove(file: Path, owner: Owner | None) -> None:
+    """Remove a claim file of this process; without an owner, one that it could not finish."""
+    with suppress(OSError):
+        if owner is None or _holds(file, owner):
+            file.unlink()
+
+
+def _read_entries(path: Path, now: float) -> list[_Entry]:
+    """Return the claim files of a path by number; ``now`` is the time of the file system."""
+    base = _base(path)
+    pattern = re.compile(re.escape(base.name) + r"-([1-9]\d{0,17})")
+    try:
+        names = [file.name for file in base.parent.iterdir()]
+    except FileNotFoundError:
+        return []
+    numbers = sorted(int(found[1]) for name in names if (found := pattern.fullmatch(name)))
+    entries = [_read_entry(base.with_name(f"{base.name}-{number}"), number, now) for number in numbers]
+    return [entry for entry in entries if entry is not None]
+
+
+def _read_entry(file: Path, number: int, now: float) -> _Entry | None:
+    """Return what a claim file says; None if it is gone."""
+    try:
+        with file.open("rb") as stream:
+            content, modified = stream.read(), os.fstat(stream.fileno()).st_mtime
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        try:
+            content, modified = b"", file.stat().st_mtime
+        except FileNotFoundError:
+            return None
+    return _Entry(file, number, _decode(content), now - modified)
+
+
+def _write_draft(draft: Path, owner: Owner) -> None:
+    """Write the content of a claim file under a name of its own, and remove such drafts that kills have left."""
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    with draft.open("xb") as stream:
+        stream.write(_encode(owner))
+        stream.flush()
+        os.fsync(stream.fileno())
+    now = _touch(draft)
+    stem = draft.name.removesuffix(".part").rpartition(".")[0]
+    for old in draft.parent.iterdir():
+        if re.fullmatch(re.escape(stem) + r"\.[0-9a-f]{32}\.part", old.name):
+            with suppress(OSError):
+                if now - old.stat().st_mtime > _DRAFT_LIMIT:
+                    old.unlink()
+
+
+def _touch(draft: Path) -> float:
+    """Return the time of the file system."""
+    os.utime(draft)
+    return draft.stat().st_mtime
+
+
+def _base(path: Path) -> Path:
+    """Return what the names of the claim files of a path begin with."""
+    absolute = path.absolute()
+    return absolute.with_name(f".{absolute.name}.claim")
+
+
+def _encode(owner: Owner) -> bytes:
+    return (json.dumps(asdict(owner)) + "\n").encode()
+
+
+def _decode(content: bytes) -> Owner | None:
+    """Return the owner that a claim file names; None if it is none."""
+    try:
+        owner = Owner(**json.loads(content))
+        return owner if isinstance(owner.pid, int) and isinstance(owner.started, int | None) else None
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _explain_refusal(path: Path, what: str, entry: _Entry, waited: float) -> str:
+    advice = "Let it end or stop it, then run again"
+    advice += f"; this run waited for {waited:g} s." if waited else ", or set wait_for_owner to the seconds to wait."
+    return (
+        f"{path}: {what} is in use by {entry}; last sign of life {max(0, entry.age):.0f} s ago. {advice} If it was "
+        f"lost with its machine, the next run takes over {LIMIT / 60:.0f} minutes after its last sign of life."
+    )
+
+
+def _refuse(path: Path, error: OSError) -> NoReturn:
+    raise UserError(
+        f"{path}: cannot be claimed ({error.strerror or error}). Make room or allow writing there, then run again."
+    ) from error
+
+
+def identify_machine() -> str:
+    """Return what identifies this machine since it was started, and the container on it."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        # Containers on one machine have its boot id, but each counts its own processes.
+        parts += [boot.read_text().strip(), str(Path("/proc/self/ns/pid").readlink())]
+    return " ".join(parts)
+
+
+def _is_running(owner: Owner) -> bool | None:
+    """Return whether the process of an owner on this machine still runs; None if that is unknown."""
+    try:
+        os.kill(owner.pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    started = _start_of(owner.pid)
+    if started is None or owner.started is None:
+        return None
+    return started == owner.started and not _has_ended(owner.pid)
+
+
+def _start_of(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since the machine did; None if that is unknown."""
+    try:
+        return int(_stat(Path(f"/proc/{pid}"))[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _has_ended(pid: int) -> bool:
+    """Return whether a process has ended and only waits to be collected: it and all its threads."""
+    try:
+        return all(_stat(task)[0] in "ZX" for task in Path(f"/proc/{pid}/task").iterdir())
+    except (OSError, IndexError):
+        return False
+
+
+def _stat(process: Path) -> list[str]:
+    """Return the fields of a process or thread after its name, which may hold anything; the state is the first."""
+    return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def _find_job() -> str:
+    for scheduler, (variable, sign) in _JOB_VARIABLES.items():
+        if os.environ.get(variable) and os.environ.get(sign):
+            return f"{scheduler} job {os.environ[variable]}"
+    return ""

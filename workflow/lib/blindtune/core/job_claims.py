@@ -1,0 +1,67 @@
+"""Claims of jobs: no two jobs write the same files at once, and one that is asked to end gives its claim back."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from blindtune.core.claims import Claim, claim
+from blindtune.core.job_log import JobLog
+
+#: Seconds to wait for another run that writes to the same place, if the config does not set them.
+DEFAULT_WAIT_FOR_OWNER = 0.0
+
+
+def seconds_to_wait(config: Mapping[str, Any]) -> float:
+    """Return how long a job waits for another run that writes to the same place.
+
+    Args:
+        config: The config of the run; only ``wait_for_owner`` is read.
+    """
+    return float(config.get("wait_for_owner", DEFAULT_WAIT_FOR_OWNER))
+
+
+@contextmanager
+def claim_output(path: Path, what: str, config: Mapping[str, Any], job_log: JobLog) -> Iterator[Claim]:
+    """Hold the claim on what a job writes during a ``with`` block.
+
+    Args:
+        path: The file or folder that the job writes.
+        what: Names it in messages.
+        config: The config of the run; only ``wait_for_owner`` is read.
+        job_log: Takes a line if the claim is taken over or waited for.
+
+    Yields:
+        The claim.
+
+    Raises:
+        ClaimedError: Another process writes there.
+    """
+    wait = seconds_to_wait(config)
+    with release_on_termination(), claim(path, what, wait_seconds=wait, notify=job_log.info) as held:
+        yield held
+
+
+@contextmanager
+def release_on_termination() -> Iterator[None]:
+    """Let SIGTERM, with which schedulers end a job, end the ``with`` block like an error.
+
+    By default it ends the process where it is. Its claims would remain, and on another machine the next run would have
+    to wait until they count as lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
