@@ -173,7 +173,7 @@ def test_any_space_is_refused_or_every_dimension_counts(family: str, data: st.Da
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_built_networks_have_the_layers_of_the_record(name: str) -> None:
+def test_built_networks_have_the_layers_of_the_record(name: str, frameworks: None) -> None:
     """Both frameworks build exactly the layers, with their sizes, rates and activations, that a set describes."""
     space, random = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name]), np.random.default_rng(3)
     shape = (128, 128, 3) if SHIPPED[name] == "convnet" else SHAPES[SHIPPED[name]]
@@ -269,9 +269,8 @@ OTHER = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINERS)
-def test_trainer_reads_what_planning_says(name: str) -> None:
+def test_trainer_reads_what_planning_says(name: str, frameworks: None) -> None:
     """A setting changes the trained weights exactly if planning takes the two settings for different ones."""
     assert OTHER.keys() == Training.model_fields.keys(), "a new setting needs another value here"
     trainer, ignored = create_trainer(name), ENTRIES[name].ignored
@@ -284,7 +283,7 @@ def test_trainer_reads_what_planning_says(name: str) -> None:
             assert (digest_arrays(train_task(trainer, changed).weights) != weights) == differs, (key, other)
 
 
-def test_batches_larger_than_train_are_one_batch() -> None:
+def test_batches_larger_than_train_are_one_batch(frameworks: None) -> None:
     """Batch sizes from the number of samples on train in the same way, so planning takes them for equal."""
     trainer = create_trainer("pytorch")
     digests = [digest_arrays(train_task(trainer, create_task(batch_size=size)).weights) for size in (399, 400, 500)]

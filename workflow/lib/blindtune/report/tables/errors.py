@@ -1,7 +1,10 @@
 """Table 3: error rates, published and ours."""
 
+from math import isinf
+
 from blindtune.report.published import PublishedErrors, load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
+from blindtune.report.stats.comparisons import NO_INTERVAL
 from blindtune.report.stats.statistics import Difference, VarianceComponent, compare_with_published, compute_sd
 from blindtune.report.table import (
     ABSENT,
@@ -70,6 +73,13 @@ def _notes(records: ReportRecords) -> list[str]:
             "patients. The published samples are assumed to be clustered as much; the published patients are unknown "
             "and differ from ours."
         )
+    alone = [
+        dataset.title
+        for dataset in records.datasets
+        if any((part := system.clustered_variance()) and isinf(part.variance) for system in dataset.systems)
+    ]
+    if alone:
+        notes.append(f"{', '.join(alone)}: {NO_INTERVAL}.")
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE + " No verdict is given for them.")
     if any(not run.decode.blind for run in records.runs):
@@ -123,7 +133,7 @@ def _row(
         "blind": "blind" if system.blind else "not blind",
         "difference": to_percent(found.value) if found else None,
     }
-    judged = found if found and not dataset.stand_in and system.kind != "bayes" else None
+    judged = found if found and found.has_interval and not dataset.stand_in and system.kind != "bayes" else None
     row |= {
         "difference_low": to_percent(judged.low) if judged else None,
         "difference_high": to_percent(judged.high) if judged else None,
@@ -149,6 +159,8 @@ def _verdict(dataset: DatasetRecords, system: SystemRecords, found: Difference |
         return "not judged: stand-in data"
     if system.kind == "bayes":
         return "not judged: an estimate"
+    if not found.has_interval:
+        return "not judged: one patient"
     verdict = "exceeds sampling error" if found.excludes_zero() else "within sampling error"
     return verdict if system.blind else f"{verdict}; not blind"
 
