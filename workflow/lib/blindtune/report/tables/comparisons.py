@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from blindtune.report.intervals import format_interval, interval_cells, note_missing_intervals
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import (
     PairComparison,
@@ -22,7 +23,6 @@ from blindtune.report.table import (
     text_column,
     to_percent,
 )
-from blindtune.report.tables.intervals import format_interval, interval_cells, note_missing_intervals
 
 RULE = (
     "Method: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The variance of "

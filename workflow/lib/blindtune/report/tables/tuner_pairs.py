@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+from blindtune.report.intervals import format_interval, interval_cells, note_missing_intervals
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import compare_by_seed
 from blindtune.report.stats.seed_statistics import (
@@ -22,7 +23,6 @@ from blindtune.report.table import (
     text_column,
     to_percent,
 )
-from blindtune.report.tables.intervals import format_interval, interval_cells, note_missing_intervals
 
 
 def build(records: ReportRecords) -> ReportTable:
