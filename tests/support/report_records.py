@@ -210,9 +210,9 @@ def _confusion(answers: dict[str, NDArray[Any]], classes: int) -> list[list[int]
 
 
 def _groups(manifest: dict[str, Any], answers: dict[str, NDArray[Any]]) -> list[GroupErrors]:
-    """Assign eval samples to the last five groups, in blocks of different sizes."""
-    first = len(manifest["parameters"]["groups"]) - 5
-    parts = np.split(answers["wrong"], np.cumsum([8, 16, 40, 80]))
+    """Assign eval samples to the last five groups, or to all of fewer, in blocks of different sizes."""
+    first = max(0, len(manifest["parameters"]["groups"]) - 5)
+    parts = np.split(answers["wrong"], np.cumsum([8, 16, 40, 80])[: len(manifest["parameters"]["groups"]) - 1])
     return [GroupErrors(group=first + at, samples=len(part), wrong=int(part.sum())) for at, part in enumerate(parts)]
 
 

@@ -1,5 +1,7 @@
 """Differences of error rates: intervals that cover the truth, clusters, and Holm's adjustment."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from blindtune.report.stats import statistics
+from blindtune.report.stats.seed_statistics import compare_paired_by_seed
 
 
 @pytest.mark.parametrize("agree", [True, False])
@@ -132,3 +135,51 @@ def test_compare_paired_of_one_seed_is_too_narrow() -> None:
     """With one seed the interval misses the variance over seeds, which is why the report says so."""
     # Why the report says so: with a single seed the interval misses what another seed would do.
     assert _coverage(1, 0.05) < 0.9
+
+
+@given(st.data())
+def test_intervals_are_bounded_for_any_answers(data: st.DataObject) -> None:
+    """Any answers of two systems, from one sample and one seed on, give an interval within -100 and 100 points."""
+    samples, seeds = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 3))
+    answers = st.lists(st.booleans(), min_size=samples * seeds, max_size=samples * seeds)
+    first, second = (np.array(data.draw(answers)).reshape(seeds, samples) for _ in range(2))
+    groups = data.draw(st.none() | st.lists(st.integers(0, 2), min_size=samples, max_size=samples))
+    counted = None if groups is None else _count(first, second, np.array(groups))
+    for compare in (statistics.compare_paired, compare_paired_by_seed):
+        found = compare(first, second, counted)
+        assert -1 <= found.low <= found.value <= found.high <= 1 and 0 <= found.p <= 1
+        if groups is not None:
+            assert found.has_interval == (len(set(groups)) > 1), "one group tells nothing of how groups differ"
+        if not found.has_interval or (first == second).all():
+            assert not found.excludes_zero() and found.p == 1
+
+
+def _count(first: Any, second: Any, groups: Any) -> statistics.PairedGroups:
+    numbers = np.unique(groups)
+    one, other = (np.stack([wrong[:, groups == n].sum(axis=1) for n in numbers], axis=1) for wrong in (first, second))
+    return statistics.PairedGroups(one, other, np.array([(groups == number).sum() for number in numbers]))
+
+
+@given(
+    published=st.floats(0, 1), errors=st.lists(st.floats(0, 1), min_size=1, max_size=3), samples=st.integers(1, 50),
+    theirs=st.integers(1, 50), groups=st.none() | st.integers(1, 4),
+)  # fmt: skip
+def test_differences_from_published_errors_are_bounded(
+    published: float, errors: list[float], samples: int, theirs: int, groups: int | None
+) -> None:
+    """Any errors, from one sample and one seed on, differ from a published one within -100 and 100 points."""
+    clustered = None
+    if groups is not None:
+        size, own = np.full(groups, samples), statistics.binomial_component(errors[0], samples)
+        clustered = statistics.cluster_component(errors[0] * size, size, own)
+    found = statistics.compare_with_published(published, theirs, errors, samples, clustered)
+    assert -1 <= found.low <= found.value <= found.high <= 1 and 0 <= found.p <= 1
+    assert found.low < found.high, "a few samples give no certainty"
+    assert found.has_interval == (groups != 1)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_binomial_component_of_no_errors_is_no_certainty(share: float) -> None:
+    """No error, or nothing but errors, on few samples leaves more doubt than on many."""
+    few, many = (statistics.binomial_component(share, samples).variance for samples in (3, 3000))
+    assert few > 100 * many > 0

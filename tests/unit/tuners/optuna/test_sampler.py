@@ -251,10 +251,12 @@ def test_objectives_refuse_other_lists(wrong: list[str]) -> None:
 
 
 def test_check_refuses_two_objectives() -> None:
-    """CMA-ES and pruners refuse two objectives."""
+    """CMA-ES, random search and pruners refuse two objectives."""
     check(make_config("tpe", objectives=BOTH), SPACE)
     with pytest.raises(ValueError, match=r"^objectives: Optuna's cma-es"):
         check(make_config("cma-es", objectives=BOTH), SPACE)
+    with pytest.raises(ValueError, match=r"^objectives: random proposes the same sets"):
+        check(make_config("random", objectives=BOTH), SPACE)
     for pruner in PRUNERS.values():
         with pytest.raises(ValueError, match=r"^pruner: Optuna's pruners"):
             check(make_config("tpe", pruner, objectives=BOTH), SPACE)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from blindtune.config.space_check import check_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
     Manual,
@@ -238,7 +239,10 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
         source.check_view(system.view)
         if isinstance(system, Tuned):
             check_family(system.trainer, system.family)
-            system.tuner.check(read_space(system.files()["space"], system.family), budget, system.training.epochs)
+            path = system.files()["space"]
+            space = read_space(path, system.family)
+            check_dimensions(space, system.family, system.trainer, str(path), source.train_size())
+            system.tuner.check(space, budget, system.training.epochs)
         elif isinstance(system, Manual):
             check_layers(system.trainer, load(ManualModel, system.files()["model"]).layers)
     except ValueError as error:

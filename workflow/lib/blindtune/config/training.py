@@ -1,6 +1,6 @@
 """The config of training: how a network is trained, and which epoch is scored."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, Self
 
 from pydantic import Field
@@ -12,6 +12,13 @@ Optimizer = Literal["adam", "adamw", "sgd", "rmsprop"]
 Loss = Literal["cross_entropy", "sparse_categorical_crossentropy", "mean_squared_error"]
 InitialWeights = Literal["framework", "keras"]
 Metric = Literal["accuracy", "sparse_categorical_accuracy"]
+
+
+#: Values that mean the same, each with the one that takes its place.
+_SYNONYMS: dict[str, dict[str, str]] = {
+    "loss": {"sparse_categorical_crossentropy": "cross_entropy"},
+    "metric": {"sparse_categorical_accuracy": "accuracy"},
+}
 
 
 class Training(Strict):
@@ -40,6 +47,20 @@ class Training(Strict):
         """Return these settings with those of ``values`` that have the name of a setting."""
         known = {name: value for name, value in values.items() if name in type(self).model_fields}
         return type(self).model_validate({**self.model_dump(), **known})
+
+    def as_read(self, ignored: Collection[str] = (), samples: int | None = None) -> dict[str, object]:
+        """Return these settings so that two of them are equal if they train in the same way.
+
+        Args:
+            ignored: the settings that the trainer does not read.
+            samples: number of samples in train, if it is known: larger batches are as one of all samples.
+        """
+        read = {name: value for name, value in self if name not in ignored}
+        for name, equal in _SYNONYMS.items():
+            read[name] = equal.get(str(read.get(name)), read.get(name))
+        if samples is not None:
+            read["batch_size"] = min(self.batch_size, samples)
+        return read
 
 
 class TrainingOverrides(Strict):

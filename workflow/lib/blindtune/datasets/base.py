@@ -216,6 +216,11 @@ class Source:
         if view.kind not in self.views:
             raise ValueError(f"view: there is no view {view.kind!r} of this dataset, but {', '.join(self.views)}")
 
+    def train_size(self) -> int | None:
+        """Return the number of samples in train if the config says it, else None; called while planning."""
+        sizes = getattr(self.config, "sizes", None)
+        return sizes.train if isinstance(sizes, Sizes) else None
+
     def user_files(self) -> dict[str, Path]:
         """Return the files that the user provides, by a short name; called while the workflow is planned.
 

@@ -43,11 +43,13 @@ class ArchitectureFamily:
         build: makes an architecture from hyperparameters, the shape of one sample and the number of classes.
         hyperparameters: the names that it understands, besides those of training and without the index of a layer.
         required: the names without which it builds nothing.
+        example_shape: a shape of one sample on which it can build; planning builds on it, since no data are prepared.
     """
 
     build: Callable[[Hyperparameters, tuple[int, ...], int], Architecture]
     hyperparameters: frozenset[str]
     required: frozenset[str]
+    example_shape: tuple[int, ...] = (2,)
 
 
 def skip_invalid_layers(architecture: Architecture) -> Architecture:

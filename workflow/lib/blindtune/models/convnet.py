@@ -16,8 +16,9 @@ def build_architecture(values: Hyperparameters, input_shape: tuple[int, ...], cl
     Args:
         values: ``blocks``; for each block ``filters_<n>``, ``kernel_<n>``, ``activation_<n>``, ``pool_<n>`` (whether
             it pools; default true) with ``pool_size_<n>`` (default 2), ``block_dropout_<n>`` (a rate);
-            ``layers``; for each dense layer ``units_<n>``, ``dense_activation_<n>``; ``dropout`` and ``dropout_rate``
-            after each dense layer; ``output_activation``. A name without an index holds for all layers.
+            ``layers``; for each dense layer ``units_<n>``, ``dense_activation_<n>``; ``dropout_<n>`` and
+            ``dropout_rate_<n>`` after each dense layer; ``output_activation``. A name without an index holds for all
+            layers.
         input_shape: (n_rows, n_columns, n_channels).
         classes: number of classes.
     """
@@ -67,4 +68,5 @@ FAMILY = ArchitectureFamily(
         }
     ),
     required=frozenset({"blocks", "filters", "kernel", "layers", "units"}),
+    example_shape=(64, 64, 3),
 )

@@ -13,8 +13,8 @@ def build_architecture(values: Hyperparameters, input_shape: tuple[int, ...], cl
     """Return the architecture that a hyperparameter set describes; some of its layers may be impossible to build.
 
     Args:
-        values: ``layers``, ``units_<n>``, ``activation_<n>`` (default tanh), ``dropout`` and ``dropout_rate`` after
-            each layer, ``output_activation``. A name without an index holds for all layers.
+        values: ``layers``, ``units_<n>``, ``activation_<n>`` (default tanh), ``dropout_<n>`` and
+            ``dropout_rate_<n>`` after each layer, ``output_activation``. A name without an index holds for all layers.
         input_shape: (n_steps, n_features).
         classes: number of classes.
     """
@@ -27,7 +27,7 @@ def build_architecture(values: Hyperparameters, input_shape: tuple[int, ...], cl
             "activation": layer_value(values, "activation", number, "tanh"),
             "sequence": number < depth,
         }
-        layers += [Lstm.model_validate(memory), *create_dropout(values)]
+        layers += [Lstm.model_validate(memory), *create_dropout(values, number)]
     return Architecture(input_shape=input_shape, layers=(*layers, create_output_layer(values, classes)))
 
 
@@ -35,4 +35,5 @@ FAMILY = ArchitectureFamily(
     build=build_architecture,
     hyperparameters=frozenset({"layers", "units", "activation", "output_activation", "dropout", "dropout_rate"}),
     required=frozenset({"layers", "units"}),
+    example_shape=(16, 4),
 )

@@ -14,8 +14,8 @@ def build_architecture(values: Hyperparameters, input_shape: tuple[int, ...], cl
     """Return the architecture that a hyperparameter set describes.
 
     Args:
-        values: ``layers``, ``units_<n>``, ``activation_<n>``, ``output_activation``, and optionally ``dropout_rate``.
-            Without an index, ``units`` and ``activation`` hold for all layers.
+        values: ``layers``, ``units_<n>``, ``activation_<n>``, ``output_activation``, and optionally
+            ``dropout_<n>`` and ``dropout_rate_<n>``. A name without an index holds for all layers.
         input_shape: shape of one sample.
         classes: number of classes.
     """

@@ -62,6 +62,20 @@ class PublishedArguments(Strict):
     training: list[PublishedTrainingText]
 
 
+class PublishedSettings(Strict):
+    """Settings that give a row of Table 3 on the real set; the paper prints none.
+
+    Attributes:
+        dataset: the number of the dataset.
+        system: the row.
+        settings: by name, or by split and name.
+    """
+
+    dataset: str
+    system: str
+    settings: dict[str, int | dict[str, int]]
+
+
 class PublishedNetwork(Strict):
     """A column of Table 4 or 5; the last layer is the output.
 
@@ -96,12 +110,14 @@ class PublishedTables:
         arguments: Table 2 and the text on training.
         errors: the rows of Table 3 by dataset number and system.
         networks: the columns of Tables 4 and 5 by table number.
+        settings: the settings that give a row of Table 3, by dataset number and system.
     """
 
     sizes: dict[str, PublishedSizes]
     arguments: PublishedArguments
     errors: dict[tuple[str, str], PublishedErrors]
     networks: dict[int, list[PublishedNetwork]]
+    settings: dict[tuple[str, str], dict[str, int | dict[str, int]]]
 
     def training(self, dataset: str | None, kind: str) -> PublishedTraining | None:
         """Return how the networks for a dataset were trained.
@@ -127,6 +143,10 @@ class _ErrorsList(RootModel[list[PublishedErrors]]):
     pass
 
 
+class _SettingsList(RootModel[list[PublishedSettings]]):
+    pass
+
+
 class _NetworkList(RootModel[list[PublishedNetwork]]):
     pass
 
@@ -141,9 +161,11 @@ def load_published() -> PublishedTables:
     folder = RESOURCES / "published"
     sizes = load(_PublishedSizesList, folder / "table1.yaml").root
     errors = load(_ErrorsList, folder / "table3.yaml").root
+    settings = load(_SettingsList, folder / "settings.yaml").root
     return PublishedTables(
         sizes={row.number: row for row in sizes},
         arguments=load(PublishedArguments, folder / "table2.yaml"),
         errors={(row.dataset, row.system): row for row in errors},
         networks={number: load(_NetworkList, folder / f"table{number}.yaml").root for number in (4, 5)},
+        settings={(row.dataset, row.system): row.settings for row in settings},
     )

@@ -33,6 +33,7 @@ class TrainerEntry(Entry):
         families: the only families that it trains; None: all.
         layers: the only kinds of layers that it trains; None: all.
         random_crops: whether it trains on new random crops in each batch; if not, it takes whole arrays.
+        ignored: the settings of training that it does not read; a search space must not hold them.
     """
 
     environment: str = "networks"
@@ -41,7 +42,11 @@ class TrainerEntry(Entry):
     families: tuple[str, ...] | None = None
     layers: tuple[str, ...] | None = None
     random_crops: bool = True
+    ignored: tuple[str, ...] = ()
 
+
+#: A Keras model always gets Keras's initial weights.
+_KERAS_IGNORES = ("initial_weights",)
 
 TRAINERS = Registry(
     "blindtune.trainers",
@@ -50,15 +55,18 @@ TRAINERS = Registry(
     {
         "keras": TrainerEntry(
             create="blindtune.training.keras.tensorflow:KerasTrainer",
+            ignored=_KERAS_IGNORES,
             description="Keras's compile and fit, on TensorFlow",
         ),
         "keras-jax": TrainerEntry(
             create="blindtune.training.keras.jax:KerasJaxTrainer",
+            ignored=_KERAS_IGNORES,
             environment="keras-jax",
             description="the same on JAX",
         ),
         "keras-torch": TrainerEntry(
             create="blindtune.training.keras.torch:KerasTorchTrainer",
+            ignored=_KERAS_IGNORES,
             environment="keras-torch",
             description="the same on PyTorch",
         ),
@@ -68,6 +76,7 @@ TRAINERS = Registry(
         ),
         "scikeras": TrainerEntry(
             create="blindtune.training.scikeras:SciKerasTrainer",
+            ignored=_KERAS_IGNORES,
             description="Keras models through SciKeras",
             random_crops=False,
         ),

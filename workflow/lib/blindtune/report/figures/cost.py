@@ -60,24 +60,29 @@ def _describe_bars(dataset: DatasetRecords) -> str:
     bars = f"bars: 95% interval for sampling {dataset.samples:,} eval samples" + (
         f" of {patients} patients" if patients else ""
     )
+    if patients == 1:
+        bars = "no bars: all eval samples belong to one patient"
     return bars + (f"\n{', '.join(without)}: no trainable parameters, shown on the right only" if without else "")
 
 
 def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     errors = [100 * error for error in system.errors("eval")]
-    halves = [_half(run) for run in system.runs]
+    bars = list(zip(*map(_bar, system.runs), strict=True))
     parameters = [run.card.n_parameters for run in system.runs]
     seconds = [sum_study_seconds(run) for run in system.runs]
     style: dict[str, Any] = {
         "fmt": mark.marker, "color": mark.color, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
     }  # fmt: skip
     if all(parameters):
-        panels[0].errorbar(parameters, errors, yerr=halves, **style)
-    panels[1].errorbar(seconds, errors, yerr=halves, label=escape_dollars(system.name), **style)
+        panels[0].errorbar(parameters, errors, yerr=bars, **style)
+    panels[1].errorbar(seconds, errors, yerr=bars, label=escape_dollars(system.name), **style)
 
 
-def _half(run: RunRecords) -> float:
-    """Half the 95% interval of sampling eval, in %."""
+def _bar(run: RunRecords) -> tuple[float, float]:
+    """Return the 95% interval of sampling eval below and above the error, in %; of no length if it is unknown."""
     alone = SystemRecords(run.card.system, [run])
     part = alone.clustered_variance() or binomial_component(run.decode.error, run.decode.samples)
-    return 100 * (estimate_difference(run.decode.error, [part]).high - run.decode.error)
+    found = estimate_difference(run.decode.error, [part], lowest=0.0)
+    if not found.has_interval:
+        return 0.0, 0.0
+    return 100 * (found.value - found.low), 100 * (found.high - found.value)

@@ -19,6 +19,8 @@ from blindtune.report.stats.statistics import (
 PUBLISHED = {"10": ("MLP-M2", "MLP-A2"), "11": ("Manual", "Auto"), "12": ("Manual", "Auto")}
 #: A sentence gives the intervals of at most this many systems; of more, only the names.
 MAX_SPELLED_OUT = 3
+#: Why there is no interval.
+NO_INTERVAL = "no interval: all eval samples belong to one patient, so nothing is known of how patients differ"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def select_pairs_with_best(dataset: DatasetRecords, found: list[PairComparison])
     Returns:
         The selected pairs.
     """
+    if not dataset.classifiers:
+        return []
     best = min(dataset.classifiers, key=lambda system: system.error("eval"))
     return [pair for pair in found if pair.better.name == best.name]
 
@@ -201,6 +205,8 @@ def _word(system: SystemRecords) -> str:
 
 def _interval(pair: PairComparison) -> str:
     found = pair.difference
+    if not found.has_interval:
+        return f"difference {_points(found.value)}; {NO_INTERVAL}"
     return (
         f"difference {_points(found.value)}, 95% interval without adjustment {_signed(found.low)} to "
         f"{_signed(found.high)}; p adjusted for all pairs {format_p(pair.adjusted_p)}"

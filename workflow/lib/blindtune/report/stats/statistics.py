@@ -20,7 +20,7 @@ class VarianceComponent:
     """An independent component of the variance of a mean.
 
     Attributes:
-        variance: the estimated variance of the mean, not of a single value.
+        variance: the estimated variance of the mean, not of a single value; infinite if nothing is known of it.
         freedom: the degrees of freedom of the estimate; infinite if the variance is known.
     """
 
@@ -34,10 +34,10 @@ class Difference:
 
     Attributes:
         value: the difference.
-        error: its standard error.
-        low: the lower end of the two-sided 95% interval.
-        high: the upper end.
-        p: the two-sided p value for no difference.
+        error: its standard error; infinite if the data do not tell it.
+        low: the lower end of the two-sided 95% interval; without a standard error the lowest value that there is.
+        high: the upper end; without a standard error the highest value that there is.
+        p: the two-sided p value for no difference; 1 without a standard error.
     """
 
     value: float
@@ -49,6 +49,11 @@ class Difference:
     def excludes_zero(self) -> bool:
         """Return whether the interval excludes 0."""
         return not self.low <= 0 <= self.high
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the data tell an interval at all."""
+        return math.isfinite(self.error)
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,13 @@ def compute_sd(values: Sequence[float]) -> float | None:
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def estimate_difference(value: float, parts: Sequence[VarianceComponent]) -> Difference:
-    """Attach the confidence interval to a difference.
+def estimate_difference(value: float, parts: Sequence[VarianceComponent], lowest: float = -1.0) -> Difference:
+    """Attach the confidence interval to a difference of error rates.
 
     Args:
         value: the difference.
         parts: the independent components of its variance.
+        lowest: the lowest value that there is; 0 for an error rate instead of a difference. The highest one is 1.
 
     Returns:
         The difference with its standard error, its 95% interval and its p value.
@@ -91,9 +97,13 @@ def estimate_difference(value: float, parts: Sequence[VarianceComponent]) -> Dif
     error = math.sqrt(math.fsum(part.variance for part in parts))
     if error == 0:
         return Difference(value, 0.0, value, value, float(value == 0))
+    if not math.isfinite(error):
+        return Difference(value, error, lowest, 1.0, 1.0)
     freedom = welch_satterthwaite(parts)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    return Difference(value, error, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, freedom)))
+    # The t distribution knows no bounds: with few samples or seeds it reaches what no error rate can be.
+    low, high = min(value, max(lowest, value - half)), max(value, min(1.0, value + half))
+    return Difference(value, error, low, high, float(2 * stats.t.sf(abs(value) / error, freedom)))
 
 
 def welch_satterthwaite(parts: Sequence[VarianceComponent]) -> float:
@@ -108,6 +118,8 @@ def welch_satterthwaite(parts: Sequence[VarianceComponent]) -> float:
 def binomial_component(share: float, samples: int) -> VarianceComponent:
     """Return the binomial variance of an error rate.
 
+    It is at least that of one error in two samples more (Laplace's rule): no error on a few samples is no certainty.
+
     Args:
         share: the error rate, from 0 to 1.
         samples: the number of samples it was measured on.
@@ -115,7 +127,8 @@ def binomial_component(share: float, samples: int) -> VarianceComponent:
     Returns:
         The component, with infinite degrees of freedom.
     """
-    return VarianceComponent(share * (1 - share) / samples, math.inf)
+    rare = 1 / (samples + 2)
+    return VarianceComponent(max(share * (1 - share), rare * (1 - rare)) / samples, math.inf)
 
 
 def seed_components(errors: Sequence[float]) -> list[VarianceComponent]:
@@ -130,7 +143,8 @@ def cluster_component(
     """Return the variance of an error rate, or of a difference of two, for samples that are clustered in groups.
 
     The groups are then the sampling units, not the samples (the linearized variance of a ratio, Cochran 1977, chapter
-    6). The variance is at least that of ``part``, because few groups may agree by chance.
+    6). The variance is at least that of ``part``, because few groups may agree by chance. A single group tells nothing
+    of how groups vary: the variance is infinite.
 
     Args:
         wrong: the misclassified samples of each group, or their difference, ``(n_groups,)``.
@@ -140,7 +154,9 @@ def cluster_component(
     Returns:
         The component.
     """
-    total, freedom = int(samples.sum()), max(1, len(samples) - 1)
+    total, freedom = int(samples.sum()), len(samples) - 1
+    if freedom < 1:
+        return VarianceComponent(math.inf, 1)
     residual = wrong - samples * (wrong.sum() / total)
     variance = len(samples) / freedom * float((residual**2).sum()) / total**2
     return VarianceComponent(max(variance, part.variance), freedom)
@@ -218,7 +234,7 @@ def compare_with_published(
     """
     theirs, own = binomial_component(published, published_samples), binomial_component(mean(errors), samples)
     if clustered is not None:
-        effect = clustered.variance / own.variance if own.variance else 1.0
+        effect = clustered.variance / own.variance
         theirs, own = VarianceComponent(theirs.variance * effect, clustered.freedom), clustered
     parts = [theirs, own]
     for part in seed_components(errors):

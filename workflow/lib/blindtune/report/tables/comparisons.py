@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from blindtune.report.intervals import format_interval, interval_cells, note_missing_intervals
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import (
     PairComparison,
@@ -17,7 +18,6 @@ from blindtune.report.table import (
     Column,
     ReportTable,
     Row,
-    format_number,
     join_paths,
     number_column,
     text_column,
@@ -54,13 +54,18 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("other", "higher error"),
         number_column("other_eval", "eval %", 2),
         number_column("difference", "Difference", 2),
-        Column("95% interval", _interval, numeric=True),
+        Column("95% interval", format_interval, numeric=True),
         Column("adjusted p", _p, numeric=True),
         text_column("verdict", "Verdict"),
         text_column("blind", "Decodes"),
     ]
     return ReportTable(
-        "comparisons", "Comparisons on the same eval samples", rows, columns, [RULE], list_findings(records)
+        "comparisons",
+        "Comparisons on the same eval samples",
+        rows,
+        columns,
+        [RULE, *note_missing_intervals(rows)],
+        list_findings(records),
     )
 
 
@@ -108,19 +113,13 @@ def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:
         "eval_samples": dataset.samples,
         "seeds": len(pair.better.runs),
         "difference": to_percent(pair.difference.value),
-        "standard_error": to_percent(pair.difference.error),
-        "low": to_percent(pair.difference.low),
-        "high": to_percent(pair.difference.high),
+        **interval_cells(pair.difference),
         "p": pair.difference.p,
         "adjusted_p": pair.adjusted_p,
         "verdict": "distinguishable" if pair.differs else "not distinguishable",
         "blind": "blind" if pair.better.blind and pair.other.blind else "not blind",
         "records": join_paths([*pair.better.paths, *pair.other.paths]),
     }
-
-
-def _interval(row: Row) -> str:
-    return f"{format_number(row['low'], 2)} to {format_number(row['high'], 2)}"
 
 
 def _p(row: Row) -> str:

@@ -1,7 +1,11 @@
 """Table 3: error rates, published and ours."""
 
+from math import isinf
+
 from blindtune.report.published import PublishedErrors, load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
+from blindtune.report.settings import compare_settings
+from blindtune.report.stats.comparisons import NO_INTERVAL
 from blindtune.report.stats.statistics import Difference, VarianceComponent, compare_with_published, compute_sd
 from blindtune.report.table import (
     ABSENT,
@@ -17,6 +21,13 @@ from blindtune.report.table import (
 from blindtune.report.tables.datasets import SPLITS, STAND_IN_NOTE, shared_notes
 
 GAP = "ours − published, eval"
+
+SETTINGS_NOTE = (
+    "Settings: 'differ' marks a row whose settings are not those of the published row, so their errors need not agree; "
+    "'as published': all settings that are printed are the same; 'as reproduced': the paper prints none, and ours give "
+    "its error on the real set; 'not printed': the paper prints none, and none are known to give its error. The notes "
+    "below list them."
+)
 
 #: Estimates of the Bayes error that are listed below the published closed loop, with their descriptions.
 UNBIASED = {
@@ -36,6 +47,7 @@ def build(records: ReportRecords) -> ReportTable:
         *(number_column(f"published_{split}", split, 2, "published") for split in SPLITS),
         *(_measured(split) for split in SPLITS),
         Column("decode", _decode, "ours", wide=True),
+        text_column("settings", "settings", "ours"),
         number_column("difference", "difference", 2, GAP),
         Column("95% interval", _interval, GAP, numeric=True),
         text_column("verdict", "verdict", GAP, wide=True),
@@ -70,9 +82,25 @@ def _notes(records: ReportRecords) -> list[str]:
             "patients. The published samples are assumed to be clustered as much; the published patients are unknown "
             "and differ from ours."
         )
+    alone = [
+        dataset.title
+        for dataset in records.datasets
+        if any((part := system.clustered_variance()) and isinf(part.variance) for system in dataset.systems)
+    ]
+    if alone:
+        notes.append(f"{', '.join(alone)}: {NO_INTERVAL}.")
     if any(dataset.stand_in for dataset in records.datasets):
         notes.append(STAND_IN_NOTE + " No verdict is given for them.")
     notes += [note for dataset in records.datasets for note in shared_notes(dataset)]
+    settings = [
+        f"{dataset.title}, {system.name} next to {system.paper_row}: {compared.describe()}"
+        for dataset in records.datasets
+        for system in dataset.systems
+        if (compared := compare_settings(dataset, system))
+    ]
+    if settings:
+        notes.append(SETTINGS_NOTE)
+    notes += settings
     if any(not run.decode.blind for run in records.runs):
         notes.append(
             "Rows marked 'not blind': another model of the same study was decoded on the same eval data before."
@@ -128,9 +156,10 @@ def _row(
         "eval_samples": dataset.samples,
         "blind": "blind" if system.blind else "not blind",
         "before": str(dataset.precedents(system)) or None,
+        "settings": compared.mark if (compared := compare_settings(dataset, system)) and known else None,
         "difference": to_percent(found.value) if found else None,
     }
-    judged = found if found and not dataset.stand_in and system.kind != "bayes" else None
+    judged = found if found and found.has_interval and not dataset.stand_in and system.kind != "bayes" else None
     row |= {
         "difference_low": to_percent(judged.low) if judged else None,
         "difference_high": to_percent(judged.high) if judged else None,
@@ -156,6 +185,8 @@ def _verdict(dataset: DatasetRecords, system: SystemRecords, found: Difference |
         return "not judged: stand-in data"
     if system.kind == "bayes":
         return "not judged: an estimate"
+    if not found.has_interval:
+        return "not judged: one patient"
     verdict = "exceeds sampling error" if found.excludes_zero() else "within sampling error"
     return verdict if system.blind else f"{verdict}; not blind"
 

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+from blindtune.report.intervals import format_interval, interval_cells, note_missing_intervals
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import compare_by_seed
 from blindtune.report.stats.seed_statistics import (
@@ -27,6 +28,7 @@ from blindtune.report.table import (
 def build(records: ReportRecords) -> ReportTable:
     """Build the table: one row per dataset and pair of tuners, the lower mean eval error first."""
     rows = [_row(dataset, better, other) for dataset in records.datasets for better, other in list_tuner_pairs(dataset)]
+    notes = [*_notes(records), *note_missing_intervals(rows)]
     columns = [
         text_column("dataset", "Dataset"),
         text_column("data", "Data"),
@@ -34,12 +36,12 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("other", "B"),
         number_column("seeds", "Seeds"),
         number_column("difference", "B − A", 2, "eval error, points"),
-        Column("95% interval", _interval, "eval error, points", numeric=True),
+        Column("95% interval", format_interval, "eval error, points", numeric=True),
         number_column("outperforms", "estimate", 2, "P(A > B)"),
         Column("95% interval", _outperforms_interval, "P(A > B)", numeric=True),
         text_column("verdict", "Verdict", wide=True),
     ]
-    return ReportTable("tuner_pairs", "Pairs of tuners, paired by seed", rows, columns, _notes(records))
+    return ReportTable("tuner_pairs", "Pairs of tuners, paired by seed", rows, columns, notes)
 
 
 def list_tuner_pairs(dataset: DatasetRecords) -> list[tuple[SystemRecords, SystemRecords]]:
@@ -93,8 +95,7 @@ def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -
         "other": other.name,
         "seeds": found.pairs,
         "difference": to_percent(difference.value),
-        "low": to_percent(difference.low),
-        "high": to_percent(difference.high),
+        **interval_cells(difference),
         "outperforms": found.share,
         "outperforms_low": found.low,
         "outperforms_high": found.high,
@@ -113,10 +114,6 @@ def _verdict(found: Outperformance) -> str:
     if found.is_ahead:
         return f"A is ahead, but not in {MEANINGFUL_PROBABILITY:.0%} of the runs"
     return "not decided: may be chance"
-
-
-def _interval(row: Row) -> str:
-    return f"{format_number(row['low'], 2)} to {format_number(row['high'], 2)}"
 
 
 def _outperforms_interval(row: Row) -> str:

@@ -47,8 +47,8 @@ class OptunaConfig(TunerConfig):
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse what Optuna cannot express.
 
-        Its grid and Gaussian process take no conditions, CMA-ES neither conditions nor choices. Pruners and CMA-ES
-        take one objective. Only TPE without a pruner takes batches.
+        Its grid and Gaussian process take no conditions, CMA-ES neither conditions nor choices. Pruners, CMA-ES,
+        random and grid take one objective. Only TPE without a pruner takes batches.
         """
         if self.batch > 1 and self.algorithm != "tpe":
             raise ValueError(f"batch: belongs to tpe; {self.algorithm} does not take it")
@@ -66,6 +66,8 @@ class OptunaConfig(TunerConfig):
             raise ValueError(
                 "objectives: Optuna's cma-es takes one; leave n_parameters out or choose another algorithm"
             )
+        if len(self.objectives) > 1 and self.algorithm in ("random", "grid"):
+            raise ValueError(f"objectives: {self.algorithm} proposes the same sets for any; leave n_parameters out")
         if len(self.objectives) > 1 and self.pruner.algorithm != "none":
             raise ValueError("pruner: Optuna's pruners take one objective; set it to none or leave n_parameters out")
         self.pruner.check(space, epochs)

@@ -1,0 +1,310 @@
+"""Refuses a search space with a dimension that does not change what is trained.
+
+Such a dimension would be searched and recorded, and the record would state what the frozen model does not have. A
+family may come from another package, so what it reads is found by trying: some sets are drawn, one active value of each
+is changed, and the tasks are compared. The draws are fixed, so the same space always gets the same answer.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from blindtune.config.training import Training
+from blindtune.models.architecture import ArchitectureFamily
+from blindtune.models.families import load_family
+from blindtune.models.layers import AnyLayer, Dropout, MaxPool1D, MaxPool2D
+from blindtune.search_space import Dimension, FloatDimension, Hyperparameters, HyperparameterSpec, Space, Value
+from blindtune.training.base import describe_error
+from blindtune.training.registry import TRAINERS
+
+#: Random sets that are drawn, and how many hyperparameters they hold in all: planning stays fast for large sets.
+_MAX_DRAWS, _MIN_DRAWS, _DRAWN_VALUES = 40, 12, 800
+
+#: Completions that are tried if a change makes other dimensions active.
+_COMPLETIONS = 4
+
+#: Largest number of values of a dimension that are all compared with each other.
+_FEW = 12
+
+_CLASSES = 3
+
+
+@dataclass(frozen=True)
+class TaskReader:
+    """Reads what is trained from a hyperparameter set.
+
+    Attributes:
+        family: what the hyperparameters build.
+        ignored: the settings of training that the trainer does not read.
+        samples: number of samples in train; None: unknown.
+    """
+
+    family: ArchitectureFamily
+    ignored: tuple[str, ...] = ()
+    samples: int | None = None
+
+    def __call__(self, values: Hyperparameters) -> tuple[object, ...]:
+        """Return what a set stands for; two sets that give equal results are trained in the same way.
+
+        Whether a layer can be built on the samples does not matter: the record of each set tells the invalid layers.
+
+        Raises:
+            Exception: nothing can be made of the set; the family chooses the exception.
+        """
+        architecture = self.family.build(dict(values), self.family.example_shape, _CLASSES)
+        settings = tuple((name, value) for name, value in values.items() if name in Training.model_fields)
+        training = _read_training(settings, self.ignored, self.samples)
+        return tuple(layer for layer in architecture.layers if not _passes_on(layer)), training
+
+
+#: What a set stands for.
+_Task = tuple[object, ...]
+
+
+@lru_cache(maxsize=1024)
+def _read_training(
+    settings: tuple[tuple[str, Value], ...], ignored: tuple[str, ...], samples: int | None
+) -> dict[str, object]:
+    return Training().with_hyperparameters(dict(settings)).as_read(ignored, samples)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """One active value of a set, and another value that was tried in its place.
+
+    Attributes:
+        values: the set.
+        name: the hyperparameter.
+        other: its other value.
+    """
+
+    values: Hyperparameters
+    name: str
+    other: Value
+
+
+@dataclass
+class _Finding:
+    """The changes of one dimension: those that changed the task, and those that did not."""
+
+    read: list[_Change] = field(default_factory=list)
+    unread: list[_Change] = field(default_factory=list)
+
+
+def check_dimensions(space: Space, family: str, trainer: str, where: str, samples: int | None = None) -> None:
+    """Refuse a space in which the change of an active dimension alone can leave the trained task as it was.
+
+    Args:
+        space: a search space of the family.
+        family: name of the family.
+        trainer: name of the trainer.
+        where: the file of the space, for the message.
+        samples: number of samples in train, if it is known.
+
+    Raises:
+        ValueError: the message names the dimension and says what to do.
+    """
+    known = samples if "batch_size" in space.root else None  # else the datasets share the answer
+    problem = _find_problem(space.model_dump_json(), family, TRAINERS[trainer].ignored, known)
+    if problem:
+        raise ValueError(f"{where}: {problem}")
+
+
+@lru_cache(maxsize=64)
+def _find_problem(content: str, family: str, ignored: tuple[str, ...], samples: int | None) -> str | None:
+    """Return what is wrong with a space, None if nothing is; the tuners of a comparison share the answer."""
+    probe = _Probe(Space.model_validate_json(content), TaskReader(load_family(family), ignored, samples))
+    return probe.problem()
+
+
+class _Probe:
+    """Changes the values of drawn sets one by one."""
+
+    def __init__(self, space: Space, read: TaskReader) -> None:
+        self._space = space
+        self._read = read
+        self._specs = space.hyperparameters()
+        self._dimension_names = {spec.name: _dimension_name(space, spec) for spec in self._specs}
+        self._random = np.random.default_rng(0)
+
+    def problem(self) -> str | None:
+        """Return a sentence on the first dimension that can be changed without effect, None if there is none."""
+        findings = {name: _Finding() for name in self._space.root}
+        reasons, n_sets = [], 0
+        for number, values in enumerate(self._draws()):
+            n_sets += 1
+            try:
+                task = self._read(values)
+            except Exception as error:  # such a set is recorded as failed; the family chooses the exception
+                reasons.append(describe_error(error))
+                continue
+            for spec in self._chosen(values):
+                finding = findings[self._dimension_names[spec.name]]
+                for other in self._others(spec, values[spec.name], number):
+                    found = finding.read if self._differs(spec, values, task, other) else finding.unread
+                    found.append(_Change(values, spec.name, other))
+        if len(reasons) == n_sets:
+            return f"none of {n_sets} sets of this space can be built, e.g. {reasons[0]}"
+        guilty = next((name for name, finding in findings.items() if finding.unread), None)
+        return None if guilty is None else self._describe(guilty, findings[guilty])
+
+    def _draws(self) -> Iterator[Hyperparameters]:
+        """Yield sets: all lowest values, all highest ones, and random sets, of which half give all copies one value."""
+        yield self._complete({}, lambda spec: _some_values(spec.dimension)[0])
+        yield self._complete({}, lambda spec: _some_values(spec.dimension)[-1])
+        for number in range(min(_MAX_DRAWS, max(_MIN_DRAWS, _DRAWN_VALUES // len(self._specs)))):
+            if number % 2:
+                yield self._complete({})
+                continue
+            shared = {name: dimension.draw(self._random) for name, dimension in self._space.root.items()}
+            yield self._complete({spec.name: shared[self._dimension_names[spec.name]] for spec in self._specs})
+
+    def _draw(self, spec: HyperparameterSpec) -> Value:
+        return spec.dimension.draw(self._random)
+
+    def _complete(
+        self, values: Mapping[str, Value], missing: Callable[[HyperparameterSpec], Value] | None = None
+    ) -> Hyperparameters:
+        """Return the active values of ``values``; what is not among them is what ``missing`` returns, or is drawn."""
+        complete: Hyperparameters = {}
+        for spec in self._specs:
+            if spec.is_active(complete):
+                complete[spec.name] = values[spec.name] if spec.name in values else (missing or self._draw)(spec)
+        return complete
+
+    def _chosen(self, values: Hyperparameters) -> Iterator[HyperparameterSpec]:
+        """Yield the active hyperparameters; of many copies the first, the last and one in between."""
+        copies: dict[str, list[HyperparameterSpec]] = {}
+        for spec in self._specs:
+            if spec.name in values:
+                copies.setdefault(self._dimension_names[spec.name], []).append(spec)
+        for active in copies.values():
+            places = {0, len(active) - 1, int(self._random.integers(len(active)))}
+            yield from (active[place] for place in sorted(places))
+
+    def _others(self, spec: HyperparameterSpec, value: Value, number: int) -> list[Value]:
+        """Return the values to which ``value`` is changed in a set: in every eighth set several, in others one."""
+        others = [other for other in _some_values(spec.dimension) if other != value]
+        if not others:
+            return [_outside(value)]
+        if number % 8 == 0:
+            return others
+        drawn = self._draw(spec)
+        return [drawn if drawn != value else others[int(self._random.integers(len(others)))]]
+
+    def _differs(self, spec: HyperparameterSpec, values: Hyperparameters, task: _Task, other: Value) -> bool:
+        """Return whether a change alone changes the task; with any completion if it makes other dimensions active."""
+        for _ in range(_COMPLETIONS):
+            changed = self._complete({**values, spec.name: other})
+            try:
+                if self._read(changed) != task:
+                    return True
+            except Exception:  # a set that fails is another task than one that does not
+                return True
+            if set(changed) <= set(values):
+                return False
+        return False
+
+    def _describe(self, name: str, finding: _Finding) -> str:
+        change = finding.unread[0]
+        if not finding.read:
+            return f"{name}: no value of it changes anything. {self._advise_unread(name, change)}"
+        before, after = _yaml(change.values[change.name]), _yaml(change.other)
+        others = {key: value for key, value in change.values.items() if key != change.name}
+        example = ", ".join(f"{key}: {_yaml(value)}" for key, value in others.items())
+        return (
+            f"{name}: {change.name} {before} and {after} give the same model with {{{example}}}. "
+            f"{self._advise_partly_read(name, finding)}"
+        )
+
+    def _advise_unread(self, name: str, change: _Change) -> str:
+        repeat = self._space.root[name].repeat
+        if name in self._read.ignored:
+            return "The trainer does not read it; take the dimension out."
+        if repeat and self._is_read_without_copies(name, change.values):
+            return f"One value of it holds for all {repeat}; take `repeat: {repeat}` out."
+        if name in Training.model_fields and not repeat:
+            return "They all mean the same to the trainer; leave one of them."
+        return "Take the dimension out, or add the dimensions that it belongs to."
+
+    def _is_read_without_copies(self, name: str, values: Hyperparameters) -> bool:
+        kept = {key: value for key, value in values.items() if self._dimension_names[key] != name}
+        first, last = (_some_values(self._space.root[name])[place] for place in (0, -1))
+        try:
+            tasks = [self._read({**kept, name: value}) for value in (first, last if last != first else _outside(last))]
+        except Exception:  # no value without an index
+            return False
+        return tasks[0] != tasks[1]
+
+    def _advise_partly_read(self, name: str, finding: _Finding) -> str:
+        samples = self._read.samples
+        if samples is not None and name == "batch_size":
+            return f"Train has {samples} samples; let the largest batch size be at most that."
+        for parent, dimension in self._space.root.items():
+            known = _some_values(dimension)
+            if parent == name or dimension.values() is None or len(known) < len(dimension.values() or []):
+                continue
+            unread = {value for change in finding.unread for value in self._seen(parent, change)}
+            read = [set(self._seen(parent, change)) for change in finding.read]
+            allowed = [value for value in known if value not in unread]
+            if not unread or not allowed or not all(seen & set(allowed) for seen in read if seen):
+                continue
+            listed = f"[{', '.join(map(_yaml, allowed))}]"
+            if name in self._ancestors(parent):
+                return f"Take {', '.join(_yaml(value) for value in known if value in unread)} out of {parent}."
+            repeat = dimension.repeat if dimension.repeat != self._space.root[name].repeat else None
+            more = f"`repeat: {repeat}` and " if repeat else ""
+            return f"Add {more}`when: {{{parent}: {listed}}}` to it."
+        if repeat := self._space.root[name].repeat:
+            return f"Not every copy of it is read; take `repeat: {repeat}` out, or repeat it over another dimension."
+        return "Take one of the two values out, or the dimension, or add a `when` under which it counts."
+
+    def _seen(self, parent: str, change: _Change) -> list[Value]:
+        """Return the values of a dimension in a set: of copies that of the same layer, if there is one."""
+        same_layer = f"{parent}{change.name.removeprefix(self._dimension_names[change.name])}"
+        if same_layer in change.values:
+            return [change.values[same_layer]]
+        return [value for key, value in change.values.items() if self._dimension_names[key] == parent]
+
+    def _ancestors(self, name: str) -> set[str]:
+        dimension = self._space.root[name]
+        above = {*(dimension.when or {}), *([dimension.repeat] if dimension.repeat else [])}
+        return above.union(*(self._ancestors(parent) for parent in above))
+
+
+def _dimension_name(space: Space, spec: HyperparameterSpec) -> str:
+    return spec.name if spec.name in space.root else spec.name.rpartition("_")[0]
+
+
+def _some_values(dimension: Dimension) -> list[Value]:
+    """Return all values of a dimension, or some of many, the lowest first and the highest last."""
+    if isinstance(dimension, FloatDimension) and dimension.step is None:
+        return list(dict.fromkeys([dimension.low, (dimension.low + dimension.high) / 2, dimension.high]))
+    values = dimension.values() or []
+    if len(values) <= _FEW:
+        return list(values)
+    return [values[place] for place in (0, 1, len(values) // 2, -2, -1)]
+
+
+def _outside(value: Value) -> Value:
+    """Return what a dimension of a single value does not hold: whether anything reads it shows by any other value."""
+    if isinstance(value, bool):
+        return not value
+    return value / 2 if isinstance(value, float) and value else f"not {value}" if isinstance(value, str) else value + 1
+
+
+def _passes_on(layer: AnyLayer) -> bool:
+    """Return whether a layer gives its inputs unchanged."""
+    match layer:
+        case Dropout():
+            return layer.rate == 0
+        case MaxPool1D() | MaxPool2D():
+            return layer.size == 1
+        case _:
+            return False
+
+
+def _yaml(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
