@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import blindtune.core.last_word  # noqa: F401  first: one sentence if anything fails
 from blindtune.config.schema import read_dataset
 from blindtune.core.job_log import run_job
 from blindtune.datasets.corpus.examples import write_examples
