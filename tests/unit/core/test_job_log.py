@@ -101,7 +101,7 @@ def run_script(
         *(f"    {line}" for line in body.splitlines()),
         f"    Path({str(reached)!r}).touch()",
     ]
-    arguments = {"capture_output": True} if not streams else streams
+    arguments = streams or {"capture_output": True}
     command = [sys.executable, "-c", "\n".join(script)]
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(command, text=True, check=False, env=buffered, **arguments), reached
