@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import chdir, redirect_stderr, suppress
 from dataclasses import dataclass
 from io import StringIO
@@ -77,17 +77,27 @@ def _stage_job(job: Any, runs: bool, settings: dict[str, Any]) -> StageJob:
     return StageJob(job.rule.name, name, handed, tuple(map(str, job.output)), runs)
 
 
-def run_needed(directory: Path, config: dict[str, Any]) -> list[str]:
-    """Run what a plan says must run, in this process; return the names of the jobs.
+def run_needed(directory: Path, config: dict[str, Any], skipped: Container[str] = ()) -> tuple[int, str]:
+    """Run what a plan says must run, each job in a fork, until one fails.
 
-    Raises:
-        SystemExit: a job ended with an error.
+    Args:
+        directory: the working directory.
+        config: the config.
+        skipped: rules that are not run.
+
+    Returns:
+        The exit status, and all that the jobs showed.
     """
-    with chdir(directory):
-        needed = [job for job in plan_jobs(directory, config) if job.runs]
-        for job in needed:
-            job.start_here()
-    return [job.name for job in needed]
+    shown = ""
+    for job in plan_jobs(directory, config):
+        if job.runs and job.rule not in skipped:
+            said = directory / "said"
+            status = wait(start(job, directory, said))
+            shown += said.read_text(encoding="utf-8")
+            said.unlink()
+            if status != 0:
+                return status, shown
+    return 0, shown
 
 
 def warm(jobs: list[StageJob], folder: Path) -> None:
@@ -126,6 +136,8 @@ def start(
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
+    # Not the streams of the parent, which a test runner may have replaced.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
     os.chdir(folder)
     before()
     if whole_exit:

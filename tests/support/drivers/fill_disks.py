@@ -129,6 +129,7 @@ def _fill_under(job: StageJob, root: Path, tree: Path, disk: Disk, runs: int, ta
     copy_tree(tree, work)
     assert wait(start(job, work, said)) == 0
     copy_tree(work, tree)
+    print(f"{job.name}: {grown[0]} pages, {grown[1]} files\n{tally.describe()}", file=sys.stderr, flush=True)
 
 
 def _count(tally: FillingTally, stage: str, where: str, status: int, shown: str, after: list[str]) -> None:
@@ -157,6 +158,6 @@ if __name__ == "__main__":
     if _INSIDE not in os.environ:
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
         os.environ[_INSIDE] = "1"
-        os.execvp("unshare", ["unshare", "--mount", *as_root, sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", "--mount", *as_root, sys.executable, *sys.argv])  # noqa: S606
     given = sys.argv[2:] or ["6"]
     sys.exit(main(Path(sys.argv[1]), int(given[0]), given[1:]))

@@ -100,7 +100,9 @@ def _kill_job(
         faults = _check(job, root, killed, undisturbed)
         tally.add(group, sum(hits), faults)
         hit += sum(hits)
-    print(f"{job.name}: {seconds:.2f} s undisturbed, {hit} kills", file=sys.stderr)
+    total, survived = tally.kills.total(), tally.survived.total()
+    said = f"{job.name}: {seconds:.2f} s undisturbed, {hit} kills; of {total} in all, {survived} survived"
+    print("\n".join([said, *tally.faults]), file=sys.stderr, flush=True)
 
 
 def _check(job: StageJob, root: Path, killed: Path, undisturbed: dict[str, object]) -> list[str]:

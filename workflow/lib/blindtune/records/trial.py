@@ -22,6 +22,9 @@ Status = Literal["completed", "pruned", "invalid", "failed", "diverged"]
 #: The objective value of a trial without a score: the largest error that is possible.
 WORST_ERROR = 1.0
 
+# Not the file alone: the study would not run again while its card is there.
+_ADVICE = "Restore the file, or move the study's folder away and run again."
+
 
 class EpochMetrics(BaseModel):
     """Metrics of one epoch; errors are shares of wrong samples, from 0 to 1.
@@ -126,7 +129,7 @@ class TrialLog:
             return []
         trials = [self._parse(line, row) for row, line in enumerate(read_lines(self.path), 1)]
         if [trial.number for trial in trials] != list(range(len(trials))):
-            raise UserError(f"{self.path}: the trial numbers are not 0, 1, 2, ... Restore the file or move it away.")
+            raise UserError(f"{self.path}: the trial numbers are not 0, 1, 2, ... {_ADVICE}")
         return trials
 
     def repair(self) -> Path | None:
@@ -151,10 +154,7 @@ class TrialLog:
         try:
             return _parse_record(line, where)
         except ValueError as error:
-            raise UserError(
-                f"{where}: is not a trial record ({str(error).splitlines()[0]}). "
-                "Restore the file, or move it away to start the study again."
-            ) from error
+            raise UserError(f"{where}: is not a trial record ({str(error).splitlines()[0]}). {_ADVICE}") from error
 
     def _is_record(self, line: str) -> bool:
         try:

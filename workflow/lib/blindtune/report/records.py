@@ -250,6 +250,9 @@ def read_records(root: Path, compare: list[tuple[str, list[str]]], seeds: list[i
     return ReportRecords(root, datasets, seeds, reader.files, reader.frozen)
 
 
+_DECODE_AGAIN = "Remove result.json next to it and run again."
+
+
 class _Reader:
     """Reads records below one root and lists every file that it read."""
 
@@ -276,7 +279,8 @@ class _Reader:
         decode = parse_decode_result(read_json(self._file(decode_path)), str(self._root / decode_path))
         if decode.frozen_sha256 != card.frozen_sha256():
             raise UserError(
-                f"{self._root / decode_path}: belongs to another frozen model than {card_path}. Run decode again."
+                f"{self._root / decode_path}: belongs to another frozen model than {card_path}. Remove it and run "
+                "again."
             )
         self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
         paths = (card_path, decode_path)
@@ -290,7 +294,7 @@ class _Reader:
     def _wrong(self, path: str, decode: DecodeResult) -> NDArray[np.bool_]:
         predictions = self._arrays(path)
         if digest_arrays(predictions) != decode.predictions_sha256:
-            raise UserError(f"{self._root / path}: does not match the decode result next to it. Run decode again.")
+            raise UserError(f"{self._root / path}: does not match the decode result next to it. {_DECODE_AGAIN}")
         return predictions["wrong"].astype(bool)
 
     def _arrays(self, path: str) -> Arrays:
@@ -299,7 +303,10 @@ class _Reader:
             with np.load(file, allow_pickle=False) as stored:
                 return dict(stored)
         except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-            raise UserError(f"{file}: cannot be read ({error}). Remove it and run again.") from error
+            # Nothing but a result.json makes a decode run again.
+            of_decode = (file.parent / "result.json").exists()
+            advice = _DECODE_AGAIN if of_decode else "Remove it and run again."
+            raise UserError(f"{file}: cannot be read ({error}). {advice}") from error
 
     def _file(self, path: str) -> Path:
         self.files[path] = digest_file(self._root / path)
@@ -309,5 +316,6 @@ class _Reader:
         for run in (run for system in dataset.systems for run in system.runs):
             if run.decode.eval_sha256 != dataset.manifest.splits["eval"]:
                 raise UserError(
-                    f"{self._root / run.paths[1]}: decoded other eval data than {dataset.path} has. Decode again."
+                    f"{self._root / run.paths[1]}: decoded other eval data than {dataset.path} has. Remove it and run "
+                    "again."
                 )
