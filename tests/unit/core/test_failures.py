@@ -42,6 +42,7 @@ def test_explain_names_the_file_the_reason_and_what_to_do(number: int, advice: s
         (ImportError("libtorch.so: failed to map segment from shared object"), "more memory"),
         (RuntimeError("can't start new thread"), "ulimit -u"),
         (OSError(errno.ENOSPC, "No space left on device"), "Make room there"),
+        (OSError("4096 requested and 100 written"), "Make room there"),
     ],
 )
 def test_explain_knows_what_libraries_raise(error: Exception, words: str) -> None:

@@ -2,7 +2,10 @@
 
 import errno
 import os
+import sys
+import traceback
 from collections.abc import Iterator
+from types import TracebackType
 
 _AGAIN = "then run again: everything recorded is kept."
 
@@ -22,7 +25,8 @@ _ADVICE = {
 #: Words by which libraries tell that the machine refused, without an error number.
 _WORDS = {
     errno.ENOMEM: ("allocate memory", "out of memory", "failed to map segment", "std::bad_alloc"),
-    errno.ENOSPC: ("no space left on device",),
+    # The second is what NumPy raises, without an error number.
+    errno.ENOSPC: ("no space left on device", " requested and "),
     errno.EMFILE: ("too many open files",),
     errno.EAGAIN: ("can't start new thread", "resource temporarily unavailable"),
 }
@@ -50,6 +54,22 @@ def describe_bug(error: BaseException, where: str) -> str:
     """
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"this is a bug in blindtune ({what}). Please report it with its traceback, which is {where}."
+
+
+def show_last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show an error that nothing caught: its traceback unless the machine caused it, and one sentence as the last."""
+    try:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.stderr.write("blindtune: stopped; run the same command again\n")
+            return
+        sentence = explain(error)
+        if sentence is None:
+            traceback.print_exception(kind, error, trace)
+            sentence = describe_bug(error, "above")
+        sys.stderr.write(f"\nblindtune: {sentence}\n\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError, MemoryError):
+        pass  # there is nowhere to show it
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
