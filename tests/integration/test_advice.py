@@ -57,6 +57,11 @@ def truncate(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
+def cut_last_record(path: Path) -> None:
+    """Remove the end of the last record of a log."""
+    path.write_bytes(path.read_bytes()[:-40])
+
+
 def edit(**fields: Any) -> Damage:
     """Return what changes fields of a JSON object."""
 
@@ -180,7 +185,7 @@ ADVICE = {
     "other eval": Advice(
         f"{SEALED}/eval/x.npy", write_other_samples, "Remove the folder and run again", SEALED, DECODES
     ),
-    "trials, cut off": Advice(f"{NEAR}/trials.jsonl", truncate, AWAY, NEAR, (TABLES,)),
+    "trials, cut off": Advice(f"{NEAR}/trials.jsonl", cut_last_record, AWAY, NEAR, (TABLES,)),
     "trials, a number twice": Advice(f"{NEAR}/trials.jsonl", double_last_line, AWAY, NEAR, (TABLES,)),
     "trials, other hyperparameters": Advice(
         f"{NEAR}/trials.jsonl",
@@ -280,7 +285,7 @@ def test_restored_ledger_answers(tmp_path: Path, done: tuple[Path, dict[str, Any
 @pytest.mark.parametrize(
     ("file", "damage", "advice", "removed"),
     [
-        ("trials.jsonl", truncate, "Remove card.json next to it", f"{NEAR}/card.json"),
+        ("trials.jsonl", cut_last_record, "Remove card.json next to it", f"{NEAR}/card.json"),
         ("protocol.json", truncate, AWAY, NEAR),
         ("protocol.json", edit(study=[]), AWAY, NEAR),
     ],
