@@ -3,7 +3,8 @@
 Snakemake has no public way to ask a plan for its jobs: the private attribute stays in `_jobs`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -83,7 +84,20 @@ def edit(monkeypatch: pytest.MonkeyPatch, folder: Path, module: str, text: str) 
     monkeypatch.setattr(code, "_parsed", cache(code._parsed.__wrapped__))
 
 
+def plan_in_order(directory: Path, config: dict[str, Any]) -> list[tuple[Any, bool, dict[str, Any]]]:
+    """Return Snakemake's own jobs, each after those that it needs, whether it would run, and the merged config."""
+    with _planned(directory, config, [], "dryrun") as workflow:
+        jobs = [job for level in workflow.dag.toposorted() for job in sorted(level, key=str)]
+        return [(job, workflow.dag.needrun(job), dict(workflow.config)) for job in jobs]
+
+
 def _jobs(directory: Path, config: dict[str, Any], overlays: list[Path], executor: str) -> list[Job]:
+    with _planned(directory, config, overlays, executor) as workflow:
+        return sorted((_job(workflow.dag, job) for job in workflow.dag.jobs), key=lambda job: job.name)
+
+
+@contextmanager
+def _planned(directory: Path, config: dict[str, Any], overlays: list[Path], executor: str) -> Iterator[Any]:
     with SnakemakeApi(OutputSettings(dryrun=executor == "dryrun", quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=2),
@@ -96,8 +110,7 @@ def _jobs(directory: Path, config: dict[str, Any], overlays: list[Path], executo
             scheduling_settings=SchedulingSettings(scheduler="greedy"),
             scheduler_settings=GreedySchedulerSettings(),
         )
-        dag = workflow._workflow.dag
-        return sorted((_job(dag, job) for job in dag.jobs), key=lambda job: job.name)
+        yield workflow._workflow
 
 
 def _job(dag: Any, job: Any) -> Job:

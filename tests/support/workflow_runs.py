@@ -111,9 +111,9 @@ def records(results: Path) -> dict[str, Any]:
         elif path.name == "card.json":
             found[place] = read_card(path).frozen_sha256()
         elif path.name == "result.json":
-            found[place] = {key: value for key, value in _json(path).items() if key != "decoded"}
+            found[place] = {key: value for key, value in read_content(path).items() if key != "decoded"}
         elif path.name in ("manifest.json", "seal.json"):
-            found[place] = _json(path)
+            found[place] = read_content(path)
     return found
 
 
@@ -123,5 +123,6 @@ def ledger(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
-def _json(path: Path) -> Any:
+def read_content(path: Path) -> Any:
+    """Return what a JSON file holds."""
     return json.loads(path.read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from blindtune import cli
 from blindtune.cli import main
 from blindtune.config.systems import Tuned
 from blindtune.tuners.optuna.config import OptunaConfig
@@ -94,3 +95,30 @@ def test_python_m_blindtune_runs_the_command_line(folder: Path, tmp_path: Path) 
     )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("blindtune: sealed/out: is below")
+
+
+@pytest.mark.parametrize(
+    ("error", "last", "traced"),
+    [
+        (OSError(28, "No space left on device", "out/x"), "out/x: cannot be used (No space left on device)", False),
+        (IndexError("list index out of range"), "this is a bug in blindtune (IndexError", True),
+    ],
+)
+def test_cli_ends_every_error_in_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    last: str,
+    traced: bool,
+) -> None:
+    """An error of the machine is one sentence; a bug shows its traceback, then one sentence."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "find_studies", fail)
+    assert cli.main(["export", "--form", "guide", "--to", str(tmp_path / "out"), str(tmp_path)]) == 1
+    shown = capsys.readouterr().err
+    assert shown.strip().splitlines()[-1].startswith(f"blindtune: {last}")
+    assert ("Traceback" in shown) is traced

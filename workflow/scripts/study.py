@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import blindtune.core.last_word  # first: one sentence if anything fails
 import blindtune.core.single_thread  # noqa: F401  before NumPy
 from blindtune.config.study import Study
 from blindtune.core.job_claims import release_on_termination, seconds_to_wait

@@ -27,11 +27,13 @@ def test_single_thread_overrides_the_environment() -> None:
 
 
 def test_single_thread_is_the_first_import_of_the_scripts() -> None:
-    """The scripts that train and decode limit the threads before they import anything else."""
+    """The scripts that train and decode limit the threads before they import anything that loads NumPy."""
+    early = ("pathlib", "blindtune.core.last_word")
     for name in ("study", "decode"):
         lines = (ROOT / "workflow" / "scripts" / f"{name}.py").read_text(encoding="utf-8").splitlines()
-        imports = [line for line in lines if line.startswith(("import ", "from ")) and "pathlib" not in line]
+        imports = [line for line in lines if line.startswith(("import ", "from ")) and line.split()[1] not in early]
         assert imports[0].startswith("import blindtune.core.single_thread")
+    assert run_with_three_threads("import blindtune.core.last_word, sys; print('numpy' in sys.modules)") == ["False"]
 
 
 def test_library_imports_leave_the_threads_alone() -> None:

@@ -106,7 +106,7 @@ class Many(Source):
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
-    monkeypatch.setattr(chunked, "open_array", lambda path: Counted())
+    monkeypatch.setattr(chunked, "open_array", lambda path, remedy: Counted())
     monkeypatch.setattr(chunked, "MAX_CHUNK_BYTES", 16 * BYTES)
     Counted.most = Counted.read = 0
     return Counted

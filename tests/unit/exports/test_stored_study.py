@@ -49,7 +49,10 @@ def test_find_studies_refuses_sealed_paths(folder: Path, tmp_path: Path) -> None
     ("damage", "message"),
     [
         (lambda folder: (folder / "protocol.json").write_text("{}"), "is not a protocol of a study"),
-        (lambda folder: (folder / "protocol.json").write_text("["), "is not valid JSON"),
+        (
+            lambda folder: (folder / "protocol.json").write_text("["),
+            "Restore it, or move the study's folder",
+        ),
         (lambda folder: _edit(folder, "toy", "../../toy"), "is not a name"),
         (lambda folder: _edit(folder, '"kind": "tuner"', '"kind": "tunr"'), "does not fit"),
         (lambda folder: (folder / "trials.jsonl").write_text("{}\n"), "line 1: is not a trial record"),

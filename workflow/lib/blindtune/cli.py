@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blindtune.core.errors import UserError
+from blindtune.core.failures import show_last_word
 from blindtune.exports import guide, optuna, tensorboard
 from blindtune.exports.folders import WriteFunction, export
 from blindtune.exports.stored_study import StoredStudy, find_studies, read_study
@@ -20,13 +21,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program name; None means ``sys.argv``.
 
     Returns:
-        The exit status: 0, or 1 for an error that the user can fix.
+        The exit status: 0, or 1 for an error, which is one sentence at the end.
     """
     given = _parser().parse_args(arguments)
     try:
         given.run(given)
     except UserError as error:
         print(f"blindtune: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        show_last_word(type(error), error, error.__traceback__)
         return 1
     return 0
 

@@ -60,8 +60,12 @@ def write_array(path: Path, array: "NDArray[Any]") -> None:
     write_atomically(path, lambda part: np.save(part, array, allow_pickle=False))
 
 
-def open_array(path: Path) -> "NDArray[Any]":
+def open_array(path: Path, remedy: str) -> "NDArray[Any]":
     """Return the array in a .npy file, memory-mapped.
+
+    Args:
+        path: The file.
+        remedy: What a user can do if it is damaged, as a sentence.
 
     Raises:
         UserError: The file is missing, unreadable or not an array.
@@ -71,7 +75,7 @@ def open_array(path: Path) -> "NDArray[Any]":
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Remove its folder and run again.") from error
+        raise UserError(f"{path}: cannot be read ({error}). {remedy}") from error
     return array
 
 

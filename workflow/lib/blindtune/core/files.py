@@ -95,7 +95,7 @@ class FileTransaction:
                 self._commit()
         finally:
             for part in self._parts.values():
-                with suppress(FileNotFoundError, NotADirectoryError):
+                with suppress(OSError):  # not there, or a file system that became read-only
                     part.unlink()
             if kind is not None:
                 for folder in sorted(self._new_folders, reverse=True):
@@ -116,8 +116,9 @@ def _refused_by_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        reason = error.strerror or f"{error}; the disk may be full"  # NumPy's has no number
         raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}). Nothing half-written was left; "
+            f"{path}: cannot be written ({reason}). Nothing half-written was left; "
             "make room or allow writing there and run again."
         ) from error
 

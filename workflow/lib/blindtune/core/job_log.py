@@ -1,15 +1,18 @@
 """Job output: everything goes to the log file, and to the terminal what ``verbosity`` asks for."""
 
+import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from blindtune.core import library_copy
 from blindtune.core.errors import UserError
-from blindtune.core.progress import Screen, open_screen
+from blindtune.core.failures import describe_bug, explain
+from blindtune.core.progress import Screen, flush_stdout, open_screen
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 
@@ -38,10 +41,50 @@ class JobLog:
         """
 
 
+class _LogFile:
+    """The log file of a job. A log that cannot be written is given up with one line and never ends the job."""
+
+    def __init__(self, path: Path, screen: Screen) -> None:
+        self.path = path
+        self.failed = False
+        self._screen = screen
+        self._handle = -1
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            self._give_up(error)
+
+    def write(self, text: str) -> None:
+        """Append a text, if the log can be written."""
+        if self.failed:
+            return
+        # Not a buffered stream: what it could not write, it would try to write again at the exit, and fail there.
+        rest = memoryview(text.encode("utf-8", errors="backslashreplace"))
+        try:
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+        except OSError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._handle >= 0:
+            with suppress(OSError):
+                os.close(self._handle)
+            self._handle = -1
+
+    def _give_up(self, error: OSError) -> None:
+        self.failed = True
+        self.close()
+        reason = error.strerror or str(error)
+        self._screen.line(f"blindtune: {self.path}: this log is not written from here on ({reason}); the job goes on")
+
+
 class _FileAndScreenLog(JobLog):
     """Job output to a log file and a screen."""
 
-    def __init__(self, log: TextIO, screen: Screen, verbosity: Verbosity) -> None:
+    def __init__(self, log: _LogFile, screen: Screen, verbosity: Verbosity) -> None:
         self._log = log
         self._screen = screen
         self._verbosity = verbosity
@@ -69,12 +112,14 @@ class _FileAndScreenLog(JobLog):
 
     def _note(self, line: str) -> None:
         self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
-        self._log.flush()
 
 
 @contextmanager
 def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
-    """Run the ``with`` block as a job: a `UserError` or an interrupt ends the process with one message.
+    """Run the ``with`` block as a job: any error or an interrupt ends the process with one message as the last word.
+
+    An error that the user or the machine caused is one sentence. Of any other, the log gets the traceback and the
+    terminal one sentence that names the log. A log that cannot be written does not end the job.
 
     Args:
         log: The log file; it gets every line, lines about single epochs only if the run is verbose.
@@ -83,19 +128,33 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
     Yields:
         The output of the job.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     screen = open_screen()
-    with log.open("a", encoding="utf-8") as stream:
-        try:
-            library_copy.check()
-            yield _FileAndScreenLog(stream, screen, config.get("verbosity", DEFAULT_VERBOSITY))
-        except UserError as error:
-            stream.write(f"ERROR {error}\n")
-            screen.line(f"\nblindtune: {error}\n")
-            sys.exit(1)
-        except KeyboardInterrupt:
-            stream.write("stopped by the user\n")
-            screen.line(f"blindtune: stopped; run the same command again to go on from its records ({log})")
-            sys.exit(130)
-        finally:
-            screen.close()
+    stream = _LogFile(log, screen)
+    try:
+        library_copy.check()
+        yield _FileAndScreenLog(stream, screen, config.get("verbosity", DEFAULT_VERBOSITY))
+    except KeyboardInterrupt:
+        stream.write("stopped by the user\n")
+        screen.line(f"blindtune: stopped; run the same command again to go on from its records ({log})")
+        sys.exit(130)
+    except Exception as error:
+        message = _explain(error, stream, screen)
+        stream.write(f"ERROR {message}\n")
+        screen.line(f"\nblindtune: {message}\n")
+        sys.exit(1)
+    finally:
+        stream.close()
+        screen.close()
+        flush_stdout()
+
+
+def _explain(error: Exception, log: _LogFile, screen: Screen) -> str:
+    """Return an error as one message; the traceback of a bug goes to the log or, if there is none, to the screen."""
+    sentence = str(error) if isinstance(error, UserError) else explain(error)
+    if sentence is not None:
+        return sentence
+    trace = "".join(traceback.format_exception(error))
+    log.write(trace)
+    if log.failed:
+        screen.line(trace)
+    return describe_bug(error, "above" if log.failed else f"in {log.path}")

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 
 #: Seconds between two lines about the progress of one job; its log has all of them.
 _PAUSE = 5.0
@@ -45,8 +46,12 @@ class Screen:
         """Erase anything that is not a complete line."""
 
     def _write(self, text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        """Write to standard error, which may be closed or a full disk: what cannot be shown ends no job."""
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):
+            replace_stderr()
 
 
 class TerminalScreen(Screen):
@@ -97,8 +102,31 @@ class TerminalScreen(Screen):
         return True
 
 
+def replace_stderr() -> None:
+    """Replace standard error after it failed.
+
+    What it could not write stays in its buffer. At the exit it would fail once more, and the process would end with
+    status 120 though its job is done.
+    """
+    try:
+        os.fstat(2)
+        sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    except OSError:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for the rest of the process
+
+
+def flush_stdout() -> None:
+    """Write what standard output still holds, or drop it: at the exit it would be the last word of the process."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for the rest of the process
+
+
 def open_screen() -> Screen:
     """Return the screen for the standard error of this process."""
+    if sys.stderr is None or sys.stderr.closed:  # the process was started without one
+        replace_stderr()
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         try:
             return TerminalScreen()

@@ -14,6 +14,8 @@ from blindtune.core.errors import UserError
 #: Maximum size of a chunk in bytes; a chunk has at least one sample.
 MAX_CHUNK_BYTES = 2**24
 
+_REMEDY = "Remove the folder 'extracts' that it is in and run again."
+
 
 @dataclass(frozen=True)
 class FileRows:
@@ -45,7 +47,7 @@ class ChunkedArray:
         Raises:
             UserError: the first file cannot be read.
         """
-        first = open_array(parts[0].path)
+        first = open_array(parts[0].path, _REMEDY)
         self._parts = list(parts)
         self.dtype: np.dtype[Any] = first.dtype
         self.shape: tuple[int, ...] = (sum(len(part.rows) for part in parts), *first.shape[1:])
@@ -75,9 +77,9 @@ class ChunkedArray:
         """
         size = samples_per_chunk(self)
         for part in self._parts:
-            stored = open_array(part.path)
+            stored = open_array(part.path, _REMEDY)
             if (stored.shape[1:], stored.dtype) != (self.shape[1:], self.dtype) or max(part.rows) >= len(stored):
-                raise UserError(f"{part.path}: holds other samples than it should. Remove its folder and run again.")
+                raise UserError(f"{part.path}: holds other samples than it should. {_REMEDY}")
             for first in range(0, len(part.rows), size):
                 yield stored[list(part.rows[first : first + size])]
 

@@ -214,7 +214,7 @@ def read_eval_digests(manifest: Path, content: dict[str, Any]) -> NDArray[np.byt
     if "eval_content_sha256" not in content:
         return None
     path = manifest.with_name(EVAL_DIGESTS)
-    digests = open_array(path)
+    digests = open_array(path, f"Remove {manifest} and run again.")
     if digest_content(digests) != content["eval_content_sha256"]:
         raise UserError(
             f"{path}: not what the preparation wrote. Put back the file, or remove {manifest} and run again, which "

@@ -81,8 +81,10 @@ def open_split(folder: Path) -> Split:
         UserError: an array of the split is missing or unreadable.
     """
     group = folder / "group.npy"
-    x, y = (open_array(folder / f"{name}.npy") for name in ("x", "y"))
-    return Split(x, y, open_array(group) if group.exists() else None)
+    record = "manifest.json" if (folder.parent / "manifest.json").exists() else "seal.json"
+    remedy = f"Remove {folder.parent / record} and run again."
+    x, y = (open_array(folder / f"{name}.npy", remedy) for name in ("x", "y"))
+    return Split(x, y, open_array(group, remedy) if group.exists() else None)
 
 
 def open_verified(manifest: Path, content: Mapping[str, Any], names: tuple[str, ...]) -> list[Split]:

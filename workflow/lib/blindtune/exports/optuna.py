@@ -96,7 +96,7 @@ def _distributions(stored: StoredStudy, trial: Trial, space: Space) -> _Distribu
     except ValueError as error:
         raise UserError(
             f"{stored.folder}: trial {trial.number} does not fit the study's search space ({error}). "
-            "Restore trials.jsonl and protocol.json."
+            "Restore trials.jsonl and protocol.json, or move the study's folder away and run again."
         ) from error
     return fixed.distributions
 

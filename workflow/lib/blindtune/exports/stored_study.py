@@ -18,6 +18,8 @@ from blindtune.search_space import NAME_PATTERN
 #: Folders that hold no current study: sealed data, and studies replaced by a later one.
 _SEALED, _SUPERSEDED = "sealed", ".superseded-"
 
+_ADVICE = "Restore it, or move the study's folder away and run again."
+
 
 @dataclass(frozen=True)
 class StoredStudy:
@@ -76,17 +78,22 @@ def read_study(folder: Path) -> StoredStudy:
         UserError: the folder is sealed, holds no study, or holds a damaged one.
     """
     path = check_unsealed(folder) / "protocol.json"
-    protocol = read_json(path)
-    if not isinstance(protocol, dict) or not {"study", "files", "data_sha256"} <= protocol.keys():
-        raise UserError(f"{path}: is not a protocol of a study. Restore it, or run the study again.")
+    try:
+        protocol = read_json(path)
+    except UserError as error:
+        raise UserError(f"{path}: cannot be read. {_ADVICE}") from error
+    fields = {"study", "files", "data_sha256"}
+    if not isinstance(protocol, dict) or not fields <= protocol.keys() or not isinstance(protocol["study"], dict):
+        raise UserError(f"{path}: is not a protocol of a study. {_ADVICE}")
     study = parse_json(Study, {"keep_best": 1, "budget": None, **protocol["study"]}, f"{path}: study")
     for name in (study.config, study.dataset, study.system):
         if not re.fullmatch(NAME_PATTERN, name):
-            raise UserError(f"{path}: {name!r} is not a name of a config, dataset or system. Restore the file.")
+            raise UserError(f"{path}: {name!r} is not a name of a config, dataset or system. {_ADVICE}")
     log = folder / "trials.jsonl"
     if log.exists() and not log.read_bytes().endswith(b"\n"):
         raise UserError(
-            f"{log}: its last record is incomplete. Run the study again; it sets the record aside and continues."
+            f"{log}: its last record is incomplete. Remove card.json next to it, if it is there, and run again: the "
+            "study sets the record aside and continues."
         )
     trials, doubled = TrialLog(log).scan()
     return StoredStudy(folder, study, protocol["files"], protocol["data_sha256"], trials, len(doubled))

@@ -23,6 +23,9 @@ Status = Literal["completed", "pruned", "invalid", "failed", "diverged"]
 #: The objective value of a trial without a score: the largest error that is possible.
 WORST_ERROR = 1.0
 
+# Not the file alone: the study would not run again while its card is there.
+_ADVICE = "Restore the file, or move the study's folder away and run again."
+
 
 class EpochMetrics(BaseModel):
     """Metrics of one epoch; errors are shares of wrong samples, from 0 to 1.
@@ -152,7 +155,7 @@ class TrialLog:
             elif trial.number > len(records):
                 raise UserError(
                     f"{self.path}: the trial numbers are not 0, 1, 2, ...: line {row} holds trial {trial.number}, not "
-                    f"{len(records)}. Restore the file or move it away."
+                    f"{len(records)}. {_ADVICE}"
                 )
             else:
                 records.append((row, trial))
@@ -208,10 +211,7 @@ class TrialLog:
         try:
             return _parse_record(line, where)
         except ValueError as error:
-            raise UserError(
-                f"{where}: is not a trial record ({str(error).splitlines()[0]}). "
-                "Restore the file, or move it away to start the study again."
-            ) from error
+            raise UserError(f"{where}: is not a trial record ({str(error).splitlines()[0]}). {_ADVICE}") from error
 
     def _is_record(self, line: str) -> bool:
         try:

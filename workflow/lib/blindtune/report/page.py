@@ -137,7 +137,7 @@ def _uri(path: Path) -> str:
     try:
         return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}). Draw the figures again.") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Remove it and run again.") from error
 
 
 def _listed(folder: Path, file: str) -> tuple[str, str]:

@@ -265,6 +265,9 @@ def read_records(
     return ReportRecords(root, datasets, seeds, reader.files, reader.frozen, reader.ledger.describe())
 
 
+_DECODE_AGAIN = "Remove result.json next to it and run again."
+
+
 class _Reader:
     """Reads records below one root and lists every file that it read."""
 
@@ -292,9 +295,9 @@ class _Reader:
         where = str(self._root / decode_path)
         decode = parse_decode_result(read_json(self._file(decode_path)), where)
         if decode.frozen_sha256 != card.frozen_sha256():
-            raise UserError(f"{where}: belongs to another frozen model than {card_path}. Run decode again.")
+            raise UserError(f"{where}: belongs to another frozen model than {card_path}. Remove it and run again.")
         if decode.eval_sha256 != manifest.splits["eval"]:
-            raise UserError(f"{where}: decoded other eval data than {path} has. Decode again.")
+            raise UserError(f"{where}: decoded other eval data than {path} has. Remove it and run again.")
         self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
         predictions = {} if card.kind == "bayes" else self._arrays(f"{decodes}/predictions.npz")
         source = f"{decodes}/predictions.npz"
@@ -319,7 +322,10 @@ class _Reader:
             with np.load(file, allow_pickle=False) as stored:
                 return dict(stored)
         except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-            raise UserError(f"{file}: cannot be read ({error}). Remove it and run again.") from error
+            # Nothing but a result.json makes a decode run again.
+            of_decode = (file.parent / "result.json").exists()
+            advice = _DECODE_AGAIN if of_decode else "Remove it and run again."
+            raise UserError(f"{file}: cannot be read ({error}). {advice}") from error
 
     def _file(self, path: str) -> Path:
         self.files[path] = digest_file(self._root / path)

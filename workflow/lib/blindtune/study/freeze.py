@@ -10,7 +10,7 @@ from blindtune.config.systems import Tuned
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.records.model_card import ModelCard, Spent
-from blindtune.records.trial import Trial, find_best
+from blindtune.records.trial import Trial, find_best, rank_on_dev
 from blindtune.study.checkpoints import WeightStore, file_name
 from blindtune.study.context import StudyContext
 from blindtune.study.identity import card_identity
@@ -28,7 +28,8 @@ def freeze(
     Args:
         context: the study.
         setup: its trainer, and what builds its tasks.
-        store: its weights; those of the best trial are restored if they were not kept.
+        store: its weights; those of the best trial are restored if they were not kept, those of others if they are
+            damaged.
         trials: every trial within the budget.
         exhausted: whether the tuner had no more proposals before the budget was spent.
 
@@ -46,6 +47,8 @@ def freeze(
         )
     retrainer = Retrainer(context, setup, store, trials)
     task = retrainer.build_task(chosen)
+    if task.architecture is not None:
+        _restore_damaged(context, retrainer, store, rank_on_dev(trials)[: study.keep_best])
     predict = rebuild_model(
         setup.trainer,
         task,
@@ -88,6 +91,16 @@ def _restore_weights(
         weights = outcome.weights
         store.save(chosen.number, outcome, scored_on_dev=True)
     return weights
+
+
+def _restore_damaged(context: StudyContext, retrainer: Retrainer, store: WeightStore, kept: list[Trial]) -> None:
+    """Train trials again whose weights were kept but are not what was recorded."""
+    for trial in kept:
+        try:
+            store.load_weights(trial)
+        except UserError:
+            context.job_log.info(f"{context.study.id}: the weights of trial {trial.number} are damaged; trained again")
+            store.save(trial.number, retrainer.train_again(trial), scored_on_dev=True)
 
 
 def _sum_spent(trials: list[Trial]) -> Spent:

@@ -10,6 +10,8 @@ from blindtune.core.files import canonical_json, next_free_path, read_json, writ
 from blindtune.core.job_log import JobLog
 from blindtune.core.validation import read_yaml
 
+_ADVICE = "Restore it, or move the study's folder away and run again."
+
 
 def build_protocol(
     study: Study, data_sha256: str, preprocessing: dict[str, Any], files: dict[str, Path], code: str
@@ -61,7 +63,7 @@ def claim_folder(folder: Path, protocol: dict[str, Any], study_id: str, job_log:
         _restore_superseded(folder, protocol, study_id, job_log)
     if not path.exists():
         if (folder / "trials.jsonl").exists():
-            raise UserError(f"{folder}: holds trials but no protocol.json. Restore it, or move the folder away.")
+            raise UserError(f"{folder}: holds trials but no protocol.json. {_ADVICE}")
         write_json(path, protocol)
 
 
@@ -80,4 +82,7 @@ def _restore_superseded(folder: Path, protocol: dict[str, Any], study_id: str, j
 
 
 def _is_protocol(path: Path, protocol: dict[str, Any]) -> bool:
-    return canonical_json(read_json(path)) == canonical_json(protocol)
+    try:
+        return canonical_json(read_json(path)) == canonical_json(protocol)
+    except UserError as error:
+        raise UserError(f"{path}: cannot be read. {_ADVICE}") from error

@@ -47,7 +47,11 @@ class Retrainer:
         options = TrainingOptions(study.score_epoch, state=self._state_before(trial), keep_state=keep_state)
         outcome = self._setup.trainer.train(self.build_task(trial), data.train, data.dev, options)
         if digest_arrays(outcome.weights) != trial.weights_sha256:
-            raise UserError(f"{study.id}: trial {trial.number}, trained again, gives other weights than recorded.")
+            raise UserError(
+                f"{study.id}: trial {trial.number}, trained again, gives other weights than recorded. Its record, the "
+                "libraries or the machine must have changed: restore them, or move the study's folder away and run "
+                "again."
+            )
         return outcome
 
     def state_after(self, trial: Trial) -> State:

@@ -261,7 +261,7 @@ class Search:
             raise UserError(
                 f"{self._study.id}: trial {recorded.number} was recorded with other hyperparameters than the tuner "
                 "proposes now. A library must have changed: install the locked versions, or move the study's folder "
-                "away."
+                "away and run again."
             )
 
     def _report(self, epoch: int, metrics: EpochMetrics) -> str | None:

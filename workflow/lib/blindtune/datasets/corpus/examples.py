@@ -46,7 +46,10 @@ def write_examples(source: Corpus, manifest: Path, extracts: Iterable[Path], fol
     data = open_prepared(manifest)
     origins = read_origins(manifest.parent / "train" / "origins.tsv")
     if len(origins) != len(data.train.y):
-        raise UserError(f"{manifest.parent}: train has {len(data.train.y)} samples and {len(origins)} origins.")
+        raise UserError(
+            f"{manifest.parent}: train has {len(data.train.y)} samples and {len(origins)} origins. "
+            f"Remove {manifest} and run again."
+        )
     chosen = [origin for label in data.classes for origin in choose_origins(origins, label)]
     rows = [origin.sample for origin in chosen]
     arrays: dict[str, NDArray[Any]] = {
@@ -96,6 +99,9 @@ def _origins_of_largest_file(origins: list[Origin], label: str) -> list[Origin]:
 def _survey_with(surveys: dict[str, Survey], drawn: list[Origin]) -> Survey:
     """Return the survey of the file of some samples, with these as its only candidates."""
     if drawn[0].file not in surveys:
-        raise UserError(f"{drawn[0].file}: train has samples of it, but no batch has read it. Prepare again.")
+        raise UserError(
+            f"{drawn[0].file}: train has samples of it, but no batch has read it. "
+            "Remove the manifest.json of its dataset and run again."
+        )
     candidates = [Candidate(label=origin.label, place=origin.place) for origin in drawn]
     return surveys[drawn[0].file].model_copy(update={"candidates": candidates})

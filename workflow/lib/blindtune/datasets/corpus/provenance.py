@@ -42,7 +42,9 @@ def read_origins(path: Path) -> list[Origin]:
             rows = list(csv.DictReader(stream, delimiter="\t"))
         return [_origin(row) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Remove its folder and run again.") from error
+        raise UserError(
+            f"{path}: cannot be read ({error}). Remove {path.parents[1] / 'manifest.json'} and run again."
+        ) from error
 
 
 def _origin(row: dict[str, str]) -> Origin:

@@ -1,0 +1,103 @@
+"""Errors of the machine as one sentence each: a full disk, no permission, too little memory, too many open files."""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+
+_AGAIN = "then run again: everything recorded is kept."
+
+#: What a user can do, by the number of the operating system's error.
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EFBIG), f"Make room there, {_AGAIN}"),
+    errno.EDQUOT: f"Make room within your quota, {_AGAIN}",
+    errno.EROFS: f"Make that file system writable, or work in another folder, {_AGAIN}",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), f"Allow it for the user that runs the workflow, {_AGAIN}"),
+    **dict.fromkeys((errno.EIO, errno.ESTALE), f"Check the disk or the network file system, {_AGAIN}"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), f"Allow more open files (ulimit -n), {_AGAIN}"),
+    errno.EAGAIN: f"Allow more processes (ulimit -u), {_AGAIN}",
+    errno.ENOMEM: f"Give the job more memory, or run fewer jobs at once (--cores), {_AGAIN}",
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR), f"Move what is in its place away, {_AGAIN}"),
+}
+
+#: Words by which libraries tell that the machine refused, without an error number.
+_WORDS = {
+    errno.ENOMEM: ("allocate memory", "out of memory", "failed to map segment", "std::bad_alloc"),
+    # The second is what NumPy raises, without an error number.
+    errno.ENOSPC: ("no space left on device", " requested and "),
+    errno.EMFILE: ("too many open files",),
+    errno.EAGAIN: ("can't start new thread", "resource temporarily unavailable"),
+}
+
+
+def explain(error: BaseException) -> str | None:
+    """Return a sentence about an error that the machine caused, or None for any other error.
+
+    Args:
+        error: what was raised; errors that it came from count too.
+    """
+    for one in _chain(error):
+        number = _number(one)
+        if number is not None:
+            return f"{_what(one, number)}. {_ADVICE[number]}"
+    return None
+
+
+def describe_bug(error: BaseException, where: str) -> str:
+    """Return a sentence about an error that nobody foresaw.
+
+    Args:
+        error: what was raised.
+        where: where its traceback is.
+    """
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"this is a bug in blindtune ({what}). Please report it with its traceback, which is {where}."
+
+
+def show_last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show an error that nothing caught: its traceback unless the machine caused it, and one sentence as the last."""
+    try:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.stderr.write("blindtune: stopped; run the same command again\n")
+            return
+        sentence = explain(error)
+        if sentence is None:
+            traceback.print_exception(kind, error, trace)
+            sentence = describe_bug(error, "above")
+        sys.stderr.write(f"\nblindtune: {sentence}\n\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError, MemoryError):
+        pass  # there is nowhere to show it
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that it came from."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+
+
+def _number(error: BaseException) -> int | None:
+    """Return the number of the operating system's error that an error is about."""
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
+    if isinstance(error, OSError) and error.errno in _ADVICE:
+        return error.errno
+    text = str(error).lower()
+    return next((number for number, words in _WORDS.items() if any(word in text for word in words)), None)
+
+
+def _what(error: BaseException, number: int) -> str:
+    """Return what failed and why, with the file if the error names one."""
+    file = error.filename if isinstance(error, OSError) else None
+    if isinstance(file, str | bytes):
+        return f"{os.fsdecode(file)}: cannot be used ({os.strerror(number)})"
+    detail = " ".join(str(error).split())
+    if isinstance(error, OSError) or not detail:
+        return f"the machine refused: {os.strerror(number)}"
+    return f"the machine refused: {os.strerror(number)} ({detail})"
