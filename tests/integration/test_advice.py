@@ -207,7 +207,7 @@ ADVICE = {
         f"{WAVES}/extracts/train-0000.json",
     ),
     "samples of an extract": Advice(
-        f"{WAVES}/extracts/train-0000/*/*/*/*/*/*.npy",
+        f"{WAVES}/extracts/train-0000/**/*.npy",
         truncate,
         "Remove the folder 'extracts' that it is in and run again",
         f"{WAVES}/extracts",
