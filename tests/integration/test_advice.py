@@ -207,7 +207,7 @@ ADVICE = {
         f"{WAVES}/extracts/train-0000.json",
     ),
     "samples of an extract": Advice(
-        f"{WAVES}/extracts/train-0000/*/*/*/*/*/*.npy",
+        f"{WAVES}/extracts/train-0000/**/*.npy",
         truncate,
         "Remove the folder 'extracts' that it is in and run again",
         f"{WAVES}/extracts",
@@ -251,7 +251,10 @@ def test_advice_helps(tmp_path: Path, done: tuple[Path, dict[str, Any]], name: s
     """A damaged file is named with what to do; who does that gets a good run with the same records."""
     case, (run, config), folder = ADVICE[name], done, tmp_path / "run"
     copy_tree(run, folder)
-    case.damage(next(folder.glob(case.file)))
+    damaged = list(folder.glob(case.file))
+    assert damaged
+    for path in damaged:
+        case.damage(path)
     for undone in case.undone:
         remove(folder / undone)
 
