@@ -268,6 +268,8 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         score_epoch="last",
         budget=None,
         data_sha256=manifest["sha256"],
+        preprocessing={},
+        code_sha256=digest_json("code"),
         classes=len(manifest["classes"]),
         trial=chosen.number if chosen else None,
         hyperparameters=dict(chosen.hyperparameters) if chosen else {"neighbours": 10},
