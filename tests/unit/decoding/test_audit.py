@@ -46,6 +46,18 @@ def test_verify_prints_the_head(decoded: DecodeLab, capsys: pytest.CaptureFixtur
     assert {path: path.read_bytes() for path in decoded.ledger.rglob("*") if path.is_file()} == before
 
 
+def test_verify_finds_the_head_of_a_report(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """The head of a report is found in the ledger that has grown since, and not in one that was written anew."""
+    head = Ledger(decoded.ledger).verify().sha256
+    decoded.decode(decoded.freeze(3, system="other"))
+    status, out, _ = run(capsys, "verify", decoded.ledger, "--head", head)
+    assert status == 0 and "the given head is entry 5: nothing up to it was changed since" in out
+    decoded.forget_chain(lambda text: text.replace("toy/it", "toy/at"))
+    decoded.decode(decoded.freeze(3, system="another"))
+    status, _, err = run(capsys, "verify", decoded.ledger, "--head", head)
+    assert status == 1 and f"no entry has the sha256 {head}" in err
+
+
 def test_verify_names_a_broken_chain(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
     """A removed entry is named by its line, in one message."""
     decoded.change_ledger(lambda text: "".join(text.splitlines(keepends=True)[1:]))

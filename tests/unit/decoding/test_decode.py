@@ -286,7 +286,7 @@ def test_decode_to_files_writes_three_files(lab: DecodeLab) -> None:
 
 
 def decode_in_a_process(lab: DecodeLab, folder: Path, out: Path, outcomes: Any) -> None:
-    """Decode into files, slowly; put the result, or the message of an error, into a queue."""
+    """Decode into files, slowly; put the result, or the message of an error, into a queue, with the lines of decode."""
     score = decode_module._score
 
     def slow(*args: Any) -> Any:
@@ -296,9 +296,9 @@ def decode_in_a_process(lab: DecodeLab, folder: Path, out: Path, outcomes: Any) 
     decode_module._score = slow  # type: ignore[assignment]
     try:
         lab.decode_to_files(folder, out)
-        outcomes.put((out / "result.json").read_text(encoding="utf-8"))
+        outcomes.put(["decoded", (out / "result.json").read_text(encoding="utf-8"), *lab.lines])
     except UserError as error:
-        outcomes.put(str(error))
+        outcomes.put(["refused", str(error), *lab.lines])
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["one model", "two models"])
@@ -314,15 +314,17 @@ def test_two_decodes_of_a_study_at_once(lab: DecodeLab, same: bool) -> None:
     ]
     for job in jobs:
         job.start()
-    found = sorted(outcomes.get(timeout=120) for _ in jobs)
+    found = sorted((outcomes.get(timeout=120) for _ in jobs), key=len)
     for job in jobs:
         job.join(60)
     assert lab.events() == ["begun", "done"]
+    first_outcome, second_outcome = found
+    assert first_outcome[0] == "decoded" and "waiting for another process" in second_outcome[2]
     if same:
-        assert found[0] == found[1]
+        assert second_outcome[:2] == first_outcome[:2] and "answered from the ledger" in second_outcome[3]
     else:
-        assert "another model of this study was decoded on this eval data" in found[0]
-        assert "disk" not in found[0] and "make room" not in found[0].lower()
+        assert second_outcome[0] == "refused" and len(second_outcome) == 3
+        assert "another model of this study was decoded on this eval data" in second_outcome[1]
 
 
 class Spy:

@@ -9,8 +9,8 @@ import pytest
 
 from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.datasets.content import digest_content, digest_samples
-from blindtune.datasets.prepared import digest_of_split, open_split
-from blindtune.datasets.verification import with_own_digest
+from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
+from blindtune.datasets.prepared import open_split, prepare
 from blindtune.decoding.known_evals import EvalIdentity, KnownEvals, compare_evals
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sealed_split import read_seal
@@ -18,20 +18,14 @@ from support.decode_lab import DecodeLab
 
 
 def change_eval(lab: DecodeLab, rows: Any, changes: int = 0) -> None:
-    """Seal another eval: these rows of the present one, of which the first ``changes`` get other values."""
-    folder = lab.places.seal.parent / "eval"
-    for name in ("x", "y"):
-        array = np.load(folder / f"{name}.npy")[rows]
-        if name == "x" and changes:
-            array[:changes] += 7
-        np.save(folder / f"{name}.npy", array)
-    split = open_split(folder)
-    seal = json.loads(lab.places.seal.read_text(encoding="utf-8")) | {"sha256": digest_of_split(split)}
-    seal.pop("content_sha256", None)
-    lab.places.seal.write_text(json.dumps(seal), encoding="utf-8")
-    manifest = json.loads(lab.places.manifest.read_text(encoding="utf-8"))
-    manifest["splits"]["eval"] = seal["sha256"]
-    lab.places.manifest.write_text(json.dumps(with_own_digest(manifest)), encoding="utf-8")
+    """Prepare the data with another eval: these rows of the present one, the first ``changes`` with other values."""
+    folder = lab.folder / "csv" / "toy"
+    present = np.array((folder / "eval.csv").read_text(encoding="utf-8").splitlines())[rows]
+    lines = [f"{line[:-1]}{9 - int(line[-1])}" if row < changes else line for row, line in enumerate(present)]
+    (folder / "eval.csv").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(folder)))
+    prepare("toy", source, files, lab.places.manifest, lab.places.seal)
 
 
 def test_seal_is_known_by_the_content_of_eval(lab: DecodeLab) -> None:
@@ -40,6 +34,9 @@ def test_seal_is_known_by_the_content_of_eval(lab: DecodeLab) -> None:
     first = read_seal(lab.places.seal)
     assert first.content_sha256 in (None, samples) and first.identity.content_sha256 == samples
     change_eval(lab, slice(None, None, -1))
+    seal = json.loads(lab.places.seal.read_text(encoding="utf-8"))
+    seal.pop("content_sha256", None)
+    lab.places.seal.write_text(json.dumps(seal), encoding="utf-8")
     turned = read_seal(lab.places.seal)
     assert turned.sha256 != first.sha256 and turned.content_sha256 is None
     assert turned.identity.content_sha256 == samples

@@ -118,6 +118,11 @@ def _add_ledger(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder that holds results/<name>; default: the folder around that of the ledger",
     )
+    verify.add_argument(
+        "--head",
+        metavar="SHA256",
+        help="head of the chain that a report or the end of a run has; it must still be an entry of the ledger",
+    )
     verify.set_defaults(run=_verify_ledger)
     show = commands.add_parser("show", help="show which models were decoded on each eval, when, and when it was drawn")
     show.description = "Show for each eval which models were decoded on it, when, whether blind, and when it was drawn."
@@ -175,7 +180,7 @@ def _rescore(given: argparse.Namespace) -> None:
 def _verify_ledger(given: argparse.Namespace) -> None:
     from blindtune.decoding.audit import audit
 
-    print("\n".join(audit(given.ledger, given.results)))
+    print("\n".join(audit(given.ledger, given.results, given.head)))
 
 
 def _show_ledger(given: argparse.Namespace) -> None:

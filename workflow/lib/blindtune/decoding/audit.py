@@ -11,12 +11,13 @@ from blindtune.decoding.ledger import Entry, Ledger, RecordedResults, split_stud
 from blindtune.records.decode_result import differing_fields, parse_decode_result
 
 
-def audit(folder: Path, results: Path | None) -> list[str]:
+def audit(folder: Path, results: Path | None, known_head: str | None = None) -> list[str]:
     """Check the chain of a ledger, its predictions, what it knows of each eval, and the results that refer to it.
 
     Args:
         folder: of the ledger.
         results: folder that holds the results of configs; None: the folder around that of the ledger.
+        known_head: the head of the chain at an earlier time, as a report has it; None: it is not compared.
 
     Returns:
         Lines that say what was checked.
@@ -30,6 +31,7 @@ def audit(folder: Path, results: Path | None) -> list[str]:
         raise UserError(f"{ledger.path}: does not exist. Give the folder of a ledger, such as results/ledger.")
     head = ledger.verify()
     entries = ledger.entries()
+    line = None if known_head is None else ledger.find_line(known_head)
     recorded = RecordedResults(ledger, entries)
     files = sorted((folder.resolve().parent if results is None else results).glob("*/decodes/*/*/*/result.json"))
     faults = [*_faulty_predictions(ledger, recorded), *_faulty_evals(ledger.evals(), entries)]
@@ -39,6 +41,7 @@ def audit(folder: Path, results: Path | None) -> list[str]:
     return [
         f"{ledger.path}: {head.entries} entries, the chain is whole",
         f"head of the chain: {head.sha256}",
+        *([] if line is None else [f"the given head is entry {line}: nothing up to it was changed since"]),
         f"{len(recorded)} decodes with their predictions and {len(files)} files of results are as they were recorded",
         *_warnings(folder, entries),
     ]

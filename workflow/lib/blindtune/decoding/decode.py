@@ -54,7 +54,9 @@ def decode_to_files(
     """
     model = FrozenModel(read_card(card), card.parent, open_prepared(manifest), workers)
     record = Ledger(ledger)
-    with record.decoding(model.card.study):  # the files too: two runs that write them at once spoil each other's
+    with record.decoding(
+        model.card.study, report
+    ):  # the files too: two runs that write them at once spoil each other's
         result, predictions = _decode(model, sealed, record, allow_repeats, report)
         surface = {}
         if predictions is not None and model.data.sample_shape == (2,):
@@ -84,7 +86,7 @@ def decode(
         UserError: the sealed data or the frozen model are not what they were, or the model, rebuilt, does not give its
             recorded dev error.
     """
-    with ledger.decoding(model.card.study):
+    with ledger.decoding(model.card.study, report):
         return _decode(model, sealed, ledger, allow_repeats, report)
 
 

@@ -7,7 +7,7 @@ shown to anyone. The lines are a chain, see `blindtune.decoding.chain`; each use
 import fcntl
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,6 +80,23 @@ class Ledger:
         """
         return chain.head_of(self._read().lines)
 
+    def find_line(self, head: str) -> int:
+        """Return the number of the entry that was the head of the chain once.
+
+        Args:
+            head: the sha256 of its line, as a report or the end of a run has it.
+
+        Raises:
+            UserError: as `entries`; or no entry is the one of this head, so that the ledger is another one.
+        """
+        digests = [chain.digest_line(line) for line in self._read().lines]
+        if head not in digests:
+            raise UserError(
+                f"{self._path}: no entry has the sha256 {head}, so that this is not the ledger of which it was the "
+                "head: an entry was changed or removed since, and the chain was written anew. Restore it from a backup."
+            )
+        return digests.index(head) + 1
+
     def evals(self) -> KnownEvals:
         """Return the evals that the entries name.
 
@@ -89,9 +106,15 @@ class Ledger:
         return KnownEvals(self._folder, self.entries())
 
     @contextmanager
-    def decoding(self, study: str) -> Iterator[None]:
-        """Hold while a model of a study is decoded; a second decode of the study waits here for the first to end."""
-        with self._locked(f"decode-{digest_json(study)[:16]}"):
+    def decoding(self, study: str, report: Callable[[str], None]) -> Iterator[None]:
+        """Hold while a model of a study is decoded; a second decode of the study waits here for the first to end.
+
+        Args:
+            study: id of the study.
+            report: takes a line that says so if it waits.
+        """
+        waits = f"{study}: waiting for another process that decodes a model of it"
+        with self._locked(f"decode-{digest_json(study)[:16]}", lambda: report(waits)):
             yield
 
     def begin(
@@ -402,8 +425,13 @@ class Ledger:
         return True
 
     @contextmanager
-    def _locked(self, name: str = "lock") -> Iterator[None]:
-        """Hold one of the locks of the ledger; every locked section of the ledger is entered here."""
+    def _locked(self, name: str = "lock", on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold one of the locks of the ledger; every locked section of the ledger is entered here.
+
+        Args:
+            name: of the lock: `lock` for the file of the entries.
+            on_wait: called once if another process holds it.
+        """
         path = self._folder / (name if name == "lock" else f"locks/{name}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -413,7 +441,11 @@ class Ledger:
                 f"{path}: cannot be written ({error.strerror}). Make room or allow writing there and run again."
             ) from error
         with handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
     def _parse(self, line: str, row: int) -> Entry:
