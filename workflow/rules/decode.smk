@@ -38,12 +38,6 @@ rule sample_splits:
             for study in STUDIES
             if study.dataset == wildcards.dataset
         ],
-        # Not read: nobody sees a sample of eval before every model was decoded.
-        decodes=lambda wildcards: [
-            f"{PATHS.decode(study.dataset, study.system, study.seed)}/result.json"
-            for study in STUDIES
-            if study.dataset == wildcards.dataset
-        ],
         manifest=PATHS.manifest("{dataset}"),
         seal=PATHS.seal("{dataset}"),
     output:
@@ -57,6 +51,6 @@ rule sample_splits:
         ledger=LEDGER,
         code=stages.sample_splits_digest(),
     message:
-        "drawing the three splits of {wildcards.dataset}, now that its models are decoded"
+        "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
     script:
         "../scripts/sample_splits.py"

@@ -16,5 +16,6 @@ with (
 ):
     data = open_prepared(Path(snakemake.input.manifest))
     ledger = Ledger(Path(snakemake.params.ledger))
-    arrays = sample_splits(data, Path(snakemake.input.seal), ledger, snakemake.params.points)
+    cards = [Path(path) for path in snakemake.input.cards]
+    arrays = sample_splits(data, Path(snakemake.input.seal), ledger, snakemake.params.points, cards)
     write_npz(Path(snakemake.output.samples), arrays)

@@ -3,10 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.base import Split
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sample_splits import sample_splits
+from blindtune.decoding.sealed_split import read_seal
+from blindtune.records.model_card import read_card
 from support.decode_lab import DecodeLab
 
 
@@ -35,3 +39,21 @@ def test_sample_splits_shows_every_class_of_a_sorted_file(lab: DecodeLab) -> Non
     order = np.argsort(data.train.y, kind="stable")
     data = dataclasses.replace(data, train=Split(data.train.x[order], data.train.y[order]))
     assert set(sample_splits(data, lab.places.seal, Ledger(lab.ledger), 20)["train_y"]) == {0, 1}
+
+
+def test_sample_splits_names_the_frozen_models(lab: DecodeLab) -> None:
+    """The entry names the models that were frozen when samples were drawn."""
+    cards = [lab.freeze(3) / "card.json", lab.freeze(5, system="other") / "card.json"]
+    sample_splits(lab.places.open(), lab.places.seal, Ledger(lab.ledger), 10, cards)
+    [entry] = Ledger(lab.ledger).entries()
+    assert entry["frozen"] == sorted(read_card(card).frozen_sha256() for card in cards)
+    assert entry["eval_content_sha256"] == read_seal(lab.places.seal).identity.content_sha256
+
+
+def test_sample_splits_verifies_eval_before_its_entry(lab: DecodeLab) -> None:
+    """Eval that is not what was sealed is refused without a line in the ledger."""
+    path = lab.places.seal.parent / "eval" / "x.npy"
+    np.save(path, np.load(path) + 1)
+    with pytest.raises(UserError, match="not those that were sealed"):
+        sample_splits(lab.places.open(), lab.places.seal, Ledger(lab.ledger), 10)
+    assert lab.events() == []

@@ -119,6 +119,16 @@ def test_drawn_samples_mark_what_came_after(tmp_path: Path) -> None:
     assert "Samples of it were drawn for a figure at 20" in said and "Decoded after that, and marked: mlp_m1." in said
 
 
+def test_samples_drawn_of_frozen_models_mark_nothing(tmp_path: Path) -> None:
+    """A model that was frozen when samples were drawn is not marked, though it is decoded later."""
+    builder = build(tmp_path)
+    frozen = [read_json(path)["frozen_sha256"] for path in builder.root.glob("studies/set_10/knn/*/card.json")]
+    Ledger(tmp_path / "ledger").note_sample_splits("set_10", EVAL, builder.identities["set_10"], frozen)
+    builder.record()
+    assert row_of(builder, "table3_errors", system="knn")["before"] is None
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples were drawn"
+
+
 def test_another_eval_marks_nothing(tmp_path: Path) -> None:
     """Decodes of an eval that shares no sample are not listed."""
     builder = build(tmp_path)

@@ -49,11 +49,13 @@ class RecordedSampling:
         line: of the ledger.
         dataset: its name then.
         time: when, UTC.
+        frozen: identifies each model that was frozen before; what they answer cannot follow from the samples.
     """
 
     line: int
     dataset: str
     time: str
+    frozen: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -102,7 +104,8 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
         if sha256 not in history.arrays:
             history.arrays.append(sha256)
         if entry["event"] == "sampled":
-            history.samplings.append(RecordedSampling(line, entry["dataset"], entry["time"]))
+            frozen = frozenset(name for name in entry.get("frozen", ()) if isinstance(name, str))
+            history.samplings.append(RecordedSampling(line, entry["dataset"], entry["time"], frozen))
             continue
         key = (entry["study"], entry["frozen_sha256"], sha256)
         if entry["event"] == "confirmed":

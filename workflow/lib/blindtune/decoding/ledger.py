@@ -288,19 +288,23 @@ class Ledger:
             self._append_use(entry | {"result": result.model_dump(mode="json")}, identity)
             return result
 
-    def note_sample_splits(self, dataset: str, eval_sha256: str, identity: EvalIdentity | None = None) -> None:
+    def note_sample_splits(
+        self, dataset: str, eval_sha256: str, identity: EvalIdentity | None = None, frozen: Iterable[str] = ()
+    ) -> None:
         """Record that samples of the sealed data are drawn for a figure, now that every model is frozen.
 
         Args:
             dataset: name of the dataset.
             eval_sha256: identifies the sealed data.
             identity: as in `begin`.
+            frozen: identifies each model that was frozen before.
 
         Raises:
             UserError: the ledger is damaged or cannot be written.
         """
         with self._locked():
-            self._append_use({"event": "sampled", "dataset": dataset}, identity or EvalIdentity(eval_sha256))
+            entry = {"event": "sampled", "dataset": dataset, "frozen": sorted(frozen)}
+            self._append_use(entry, identity or EvalIdentity(eval_sha256))
 
     def read_predictions(self, result: DecodeResult) -> Predictions | None:
         """Return the predictions of a recorded decode; None for an estimate.

@@ -1,5 +1,6 @@
 """Samples of all three splits for a figure, drawn when every model of the dataset is frozen."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.prepared import Prepared
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sealed_split import read_seal
+from blindtune.records.model_card import read_card
 
 
-def sample_splits(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> dict[str, NDArray[Any]]:
+def sample_splits(
+    data: Prepared, sealed: Path, ledger: Ledger, points: int, cards: Sequence[Path] = ()
+) -> dict[str, NDArray[Any]]:
     """Draw random samples of each split and return them, for data of two features.
 
     Called when every model of the dataset is frozen: nothing can learn from eval any more.
@@ -22,6 +26,7 @@ def sample_splits(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> 
         sealed: path of its ``seal.json``.
         ledger: of the project; gets a line before eval is opened.
         points: largest number of samples of each split.
+        cards: of all models that are frozen; the ledger names them, since what is frozen later may know eval.
 
     Returns:
         ``<split>_x`` (n_samples, 2) and ``<split>_y`` (n_samples,) for train, dev and eval; nothing for data that have
@@ -32,7 +37,8 @@ def sample_splits(data: Prepared, sealed: Path, ledger: Ledger, points: int) -> 
     seal = read_seal(sealed)
     data.check_seal(sealed, seal.sha256)
     seal.verify()
-    ledger.note_sample_splits(data.name, seal.sha256, seal.identity)
+    frozen = [read_card(card).frozen_sha256() for card in cards]
+    ledger.note_sample_splits(data.name, seal.sha256, seal.identity, frozen)
     splits = {"train": data.train, "dev": data.dev, "eval": seal.open()}
     arrays: dict[str, NDArray[Any]] = {}
     for name, split in splits.items():

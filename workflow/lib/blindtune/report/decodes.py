@@ -49,7 +49,7 @@ class Precedents:
 
     Attributes:
         decodes: number of models that are not in the report and were decoded before.
-        sampled: when samples of eval were first drawn, if that was before.
+        sampled: when samples of eval were first drawn, if that was before a model of the system was frozen.
         unrecorded: number of decodes of the system that the ledger does not hold.
     """
 
@@ -95,9 +95,16 @@ class EvalUses:
     def before(self, studies: Iterable[str]) -> Precedents:
         """Return what was known of eval before the studies of a system of the report were decoded."""
         wanted = set(studies)
-        lines = [one.recorded.line for one in self.decodes if one.in_report and one.recorded.study in wanted]
-        last = max(lines, default=0)
-        drawn = [one.recorded.time for one in self.samplings if one.recorded.line < last]
+        own = [one.recorded for one in self.decodes if one.in_report and one.recorded.study in wanted]
+        last = max((recorded.line for recorded in own), default=0)
+        drawn = [
+            sampling.recorded.time
+            for sampling in self.samplings
+            if any(
+                sampling.recorded.line < recorded.line and recorded.frozen_sha256 not in sampling.recorded.frozen
+                for recorded in own
+            )
+        ]
         return Precedents(
             sum(one.recorded.line < last for one in self.others),
             drawn[0] if drawn else None,

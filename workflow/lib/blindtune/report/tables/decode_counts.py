@@ -30,8 +30,8 @@ def build(records: ReportRecords) -> ReportTable:
         "report shows, the reported ones may be the best of several: of seeds that the config no longer has, of "
         "repeated models of one seed ('most of one seed' above 1), or of other configs and systems.",
         "What came before, for the systems of this report: decodes of models that the report does not show, and "
-        "samples of eval drawn for a figure, before the last seed of the system was decoded. Whoever knew them may "
-        "have chosen by them.",
+        "samples of eval drawn for a figure, before the last seed of the system was decoded. Samples that were drawn "
+        "when the model was frozen already do not count. Whoever knew them may have chosen by them.",
     ]
     return ReportTable("decode_counts", "Decodes of each eval by system", rows, columns, notes)
 
