@@ -3,6 +3,7 @@
 The last arguments of each function are those of `blindtune.training.registry.create_trainer`.
 """
 
+import errno
 import os
 import sys
 import time
@@ -95,6 +96,13 @@ class UnpicklableError(ValueError):
         self.lock = lambda: None
 
 
+class UnwritableError(RuntimeError):
+    """An error whose message cannot be made."""
+
+    def __str__(self) -> str:
+        raise TypeError("no message")
+
+
 class FailingTrainer(CurveTrainer):
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -107,6 +115,8 @@ class FailingTrainer(CurveTrainer):
                 "runtime": RuntimeError("out of luck\nmore"),
                 "memory": MemoryError("no room"),
                 "user": UserError("disk full"),
+                "disk": OSError(errno.ENOSPC, "No space left on device"),
+                "unwritable": UnwritableError(),
             }[self._kind]
         return super().train(task, train, dev, options)
 

@@ -18,7 +18,7 @@ from blindtune.records.trial import Trial, TrialLog, find_best
 from blindtune.search_space import Hyperparameters
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.context import StudyContext
-from blindtune.study.search import Search, SearchCallbacks, describe_last_trial
+from blindtune.study.search import Search, SearchCallbacks, describe_trial
 from blindtune.study.setup import SearchSetup
 from blindtune.training.base import EpochMetrics, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
@@ -205,7 +205,7 @@ def test_search_scores_folds_within_train(data: Prepared, tmp_path: Path) -> Non
     chosen = find_best([*trials[:2], trials[2].model_copy(update={"score": 1.0})])
     assert chosen is not None and chosen.number == 2
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["00002.safetensors"]
-    assert "error on fold 2" in describe_last_trial(trials[:2]) and "dev error" in describe_last_trial(trials)
+    assert "error on fold 2" in describe_trial(trials[1]) and "dev error" in describe_trial(trials[2])
     lines = (tmp_path / "trials.jsonl").read_text(encoding="utf-8").splitlines()
     content = json.loads(lines[1]) | {"fold": 0}
     (tmp_path / "trials.jsonl").write_text(f"{lines[0]}\n{json.dumps(content)}\n", encoding="utf-8")

@@ -77,6 +77,12 @@ def test_report_each_epoch_once_remembers_answers() -> None:
         (ValueError("\n  of a library\nmore"), "failed", "of a library"),
         (RuntimeError("no luck"), "failed", "RuntimeError: no luck"),
         (KeyError(), "failed", "KeyError: KeyError"),
+        (MemoryError("no room"), "failed", "MemoryError: no room"),
+        (OverflowError("int too large"), "failed", "OverflowError: int too large"),
+        (RecursionError("too deep"), "failed", "RecursionError: too deep"),
+        (OSError(2, "no such file"), "failed", "FileNotFoundError: [Errno 2] no such file"),
+        (RuntimeError("half \ud800 of a letter"), "failed", "RuntimeError: half ? of a letter"),
+        (RuntimeError("x" * 5000), "failed", f"RuntimeError: {'x' * 1000}"),
     ],
 )
 def test_outcome_from_error_gives_status_and_reason(error: Exception, status: str, reason: str) -> None:
@@ -85,10 +91,12 @@ def test_outcome_from_error_gives_status_and_reason(error: Exception, status: st
     assert (outcome.status, outcome.reason, outcome.curve, outcome.weights) == (status, reason, [], {})
 
 
-@pytest.mark.parametrize("error", [MemoryError("no room"), UserError("disk full")])
+@pytest.mark.parametrize(
+    "error", [UserError("disk full"), OSError(28, "No space left on device"), OSError(24, "Too many open files")]
+)
 def test_outcome_from_error_raises_what_ends_a_search(error: Exception) -> None:
-    """Without memory or disk space the search cannot continue."""
-    with pytest.raises(type(error)):
+    """Without disk space or open files the search cannot continue, and the message says what to do."""
+    with pytest.raises(UserError, match=r"disk full|No space.*run again|open files.*run again"):
         outcome_from_error(error)
 
 

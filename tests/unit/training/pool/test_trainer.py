@@ -13,6 +13,7 @@ import pytest
 
 from blindtune.config.systems import Tuned
 from blindtune.config.training import Training
+from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
@@ -137,14 +138,16 @@ def test_finished_study_starts_no_worker(run: Study, workers: list[Any]) -> None
     assert workers == []
 
 
-def test_pool_is_used_only_if_workers_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pool is created only for several workers and a trainer that benefits from them."""
+def test_pool_is_used_only_if_workers_help() -> None:
+    """A pool is created for several workers and a trainer that benefits from them, or to limit each trial."""
     trainer = BatchCurveTrainer(8)
     assert isinstance(trainer, BatchTrainer)
-    assert isinstance(setup._add_workers(trainer, tuned(), 2), Pool)
-    assert setup._add_workers(trainer, tuned(), 1) is trainer
+    assert setup.count_workers(trainer, Budget(trials=1), 2) == 2
+    assert setup.count_workers(trainer, Budget(trials=1), 1) == 0
+    assert setup.count_workers(trainer, Budget(trials=1, trial_seconds=9), 1) == 1, "a hang ends with its process"
     trainer.benefits_from_workers = False
-    assert setup._add_workers(trainer, tuned(), 2) is trainer
+    assert setup.count_workers(trainer, Budget(trials=1), 2) == 0
+    assert setup.count_workers(trainer, Budget(trials=1, trial_seconds=9), 2) == 1
 
 
 def list_retries(trials: list[Trial]) -> dict[int, list[str]]:
@@ -222,13 +225,13 @@ def test_retried_trial_reports_each_epoch_once(tmp_path: Path) -> None:
 
 def test_workers_that_cannot_start_end_the_study(run: Study, workers: list[Any], capfd: Any) -> None:
     """Workers that die before they train end the study with an error."""
-    with pytest.raises(RuntimeError, match="ended with exit code 1 before it could train, as 5 others did before it"):
+    with pytest.raises(UserError, match="ended with exit code 1 before it could train, as 5 others did before it"):
         run(pool_trainers.create_broken, 2)
     assert "half of the library is missing" in capfd.readouterr().err
     assert 6 <= len(workers) <= 8
 
 
-@pytest.mark.parametrize("kind", ["unpicklable", "runtime"])
+@pytest.mark.parametrize("kind", ["unpicklable", "runtime", "memory", "unwritable"])
 def test_trial_error_is_recorded_as_without_workers(run: Study, kind: str) -> None:
     """An error of a trial gives the record that it gives without workers."""
     make = partial(pool_trainers.create_failing, kind)
@@ -237,11 +240,12 @@ def test_trial_error_is_recorded_as_without_workers(run: Study, kind: str) -> No
     assert run(make, 2).outcomes() == outcomes
 
 
-@pytest.mark.parametrize(("kind", "error"), [("memory", MemoryError), ("user", UserError)])
-def test_memory_and_disk_errors_end_the_study(run: Study, kind: str, error: type[Exception]) -> None:
-    """Without memory or disk space the study ends."""
-    with pytest.raises(error, match=r"no room|disk full"):
-        run(partial(pool_trainers.create_failing, kind), 2)
+@pytest.mark.parametrize("kind", ["user", "disk"])
+@pytest.mark.parametrize("workers_used", [1, 2])
+def test_disk_errors_end_the_study(run: Study, kind: str, workers_used: int) -> None:
+    """Without disk space the study ends: the next set would meet the same."""
+    with pytest.raises(UserError, match=r"disk full|No space left on device.*run again"):
+        run(partial(pool_trainers.create_failing, kind), workers_used)
 
 
 def test_pool_can_be_used_after_an_early_exit() -> None:

@@ -1,8 +1,8 @@
 """The budget of a search, in trials, epochs and seconds."""
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from blindtune.core.validation import Strict
 
@@ -28,6 +28,21 @@ class Budget(Strict):
         gt=0,
         description="wall seconds of suggesting, building, training, scoring and saving; null: no limit",
     )
+
+    trial_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="wall seconds of building, training and scoring one trial, after which it has failed; its trials "
+        "are trained in worker processes, and a budget in seconds is overrun by one such limit at most; null: no limit",
+    )
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a limit that is not set: records and cards of before it existed stay what they are."""
+        content: dict[str, Any] = serialize(self)
+        if self.trial_seconds is None:
+            content.pop("trial_seconds", None)
+        return content
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,7 +1,7 @@
 """Measure wall and CPU time by named parts."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -32,12 +32,15 @@ class Stopwatch:
     def __init__(self) -> None:
         self.seconds: dict[str, CpuWallTime] = {}
         self._open: list[str] = []
+        self._begun = 0.0
 
     @contextmanager
     def measure(self, part: str) -> Iterator[None]:
         """Add the time spent inside the ``with`` block to ``part``."""
-        self._open.append(part)
         wall, cpu = time.perf_counter(), time.process_time()
+        if not self._open:
+            self._begun = wall
+        self._open.append(part)
         try:
             yield
         finally:
@@ -58,6 +61,15 @@ class Stopwatch:
         spent = self.seconds.setdefault(part, CpuWallTime())
         spent.wall += wall
         spent.cpu += cpu
+
+    def spent(self, without: Sequence[str] = ()) -> float:
+        """Return the wall seconds so far, with those of a part that is being measured.
+
+        Args:
+            without: Parts that do not count.
+        """
+        running = time.perf_counter() - self._begun if self._open else 0.0
+        return running + sum(spent.wall for part, spent in self.seconds.items() if part not in without)
 
     def scale(self, factor: float) -> Self:
         """Return a new stopwatch with the seconds of every part multiplied by ``factor``."""

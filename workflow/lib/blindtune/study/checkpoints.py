@@ -30,6 +30,7 @@ class WeightStore:
         self._states = folder / "states"
         self._keep_best = keep_best
         self._check_claim = check_claim
+        self._best: list[Trial] = []
 
     def save(self, number: int, outcome: Outcome, *, scored_on_dev: bool) -> None:
         """Write the weights and the state of a trial; called before its record is written.
@@ -49,8 +50,22 @@ class WeightStore:
             write_weights(self._states / file_name(number), outcome.state.arrays)
 
     def prune(self, trials: list[Trial]) -> None:
-        """Remove the weights of all recorded trials but the best."""
-        kept = {file_name(trial.number) for trial in rank_on_dev(trials)[: self._keep_best]}
+        """Remove the weights of all recorded trials but the best.
+
+        Args:
+            trials: every recorded trial.
+        """
+        self._best = rank_on_dev(trials)[: self._keep_best]
+        self._remove_others()
+
+    def prune_after(self, trial: Trial) -> None:
+        """Remove weights that are no longer among the best, after one more trial was recorded."""
+        # Only the best so far are ranked with it: a search of many trials must not sort them all after each.
+        self._best = rank_on_dev([*self._best, trial])[: self._keep_best]
+        self._remove_others()
+
+    def _remove_others(self) -> None:
+        kept = {file_name(trial.number) for trial in self._best}
         for path in self._weights.glob("*.safetensors"):
             if path.name not in kept:
                 self._check_claim()

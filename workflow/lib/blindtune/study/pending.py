@@ -1,6 +1,6 @@
 """Pending trials: proposals that have no record yet. Here it is decided that a proposal is invalid.
 
-What happens to a valid one that fails in training is decided by `blindtune.training.base.outcome_from_error`.
+What happens to one that cannot be built or trained is decided by `blindtune.training.base.outcome_from_error`.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from blindtune.core.timing import Stopwatch
 from blindtune.models.architecture import check
 from blindtune.models.layers import InvalidModelError
 from blindtune.search_space import Hyperparameters
-from blindtune.training.base import TrainingTask, describe_error
+from blindtune.training.base import Outcome, TrainingTask, describe_error, outcome_from_error
 from blindtune.tuners.base import Proposal
 
 
@@ -22,23 +22,23 @@ class PendingTrial:
         number: number of the trial that it becomes.
         proposal: what the tuner proposed.
         task: what it trains; None if nothing can be made of the hyperparameters.
-        invalid_reason: why the trial is invalid and is not trained; None if it is valid.
+        refused: the outcome of a trial that is invalid or cannot be built; None: it is trained.
         clock: adds up the seconds of the trial.
     """
 
     number: int
     proposal: Proposal
     task: TrainingTask | None
-    invalid_reason: str | None
+    refused: Outcome | None
     clock: Stopwatch
 
     def epochs(self, trained_before: int) -> int:
-        """Return the epochs that the trial needs; an invalid one is charged one epoch.
+        """Return the epochs that the trial needs; one that is not trained is charged one epoch.
 
         Args:
             trained_before: epochs of its parent that it continues.
         """
-        if self.task is None or self.invalid_reason is not None:
+        if self.task is None or self.refused is not None:
             return 1
         return self.task.training.epochs - trained_before
 
@@ -53,17 +53,25 @@ def build_pending(
         proposal: what the tuner proposed.
         build_task: from hyperparameters to a task; raises ValueError if nothing can be made of them.
         clock: adds up the seconds of the trial.
+
+    Raises:
+        UserError: the search cannot continue.
     """
+    task = None
     try:
         task = with_epochs(build_task(proposal.hyperparameters), proposal.epochs)
-    except ValueError as error:
-        return PendingTrial(number, proposal, None, describe_error(error), clock)
-    try:
         if task.architecture is not None:
             check(task.architecture, task.classes)
     except InvalidModelError as error:
-        return PendingTrial(number, proposal, task, describe_error(error), clock)
+        return PendingTrial(number, proposal, task, _invalid(error), clock)
+    except Exception as error:  # of a library, or no memory, on this set: the search goes on
+        refused = _invalid(error) if isinstance(error, ValueError) and task is None else outcome_from_error(error)
+        return PendingTrial(number, proposal, None, refused, clock)
     return PendingTrial(number, proposal, task, None, clock)
+
+
+def _invalid(error: Exception) -> Outcome:
+    return Outcome("invalid", describe_error(error), [], None, None)
 
 
 def with_epochs(task: TrainingTask, epochs: int | None) -> TrainingTask:

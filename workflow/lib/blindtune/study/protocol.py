@@ -30,8 +30,12 @@ def build_protocol(
     excluded: dict[str, Any] = {"keep_best": True, "settings": {"paper_row"}}
     if not (isinstance(study.settings, Tuned) and study.settings.tuner.depends_on_budget):
         excluded["budget"] = True
+    described = study.model_dump(mode="json", exclude=excluded)
+    # Unlike a larger budget, another limit of each trial gives the recorded trials other outcomes.
+    if study.budget is not None and study.budget.trial_seconds is not None:
+        described.setdefault("budget", {})["trial_seconds"] = study.budget.trial_seconds
     return {
-        "study": study.model_dump(mode="json", exclude=excluded),
+        "study": described,
         "data_sha256": data_sha256,
         "preprocessing": preprocessing,
         "files": {name: read_yaml(path) for name, path in files.items()},

@@ -17,6 +17,7 @@ from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog, find_best
+from blindtune.study.attempts import Attempts
 from blindtune.study.budget_tracker import BudgetTracker
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.context import StudyContext
@@ -27,13 +28,16 @@ from blindtune.study.setup import SearchSetup, build_search_setup
 from blindtune.training.base import (
     BatchTrainer,
     Outcome,
+    Trainer,
     TrainingOptions,
     TrainingTask,
+    describe_error,
     divergence_reason,
     find_best_epoch,
     outcome_from_error,
     train_each,
 )
+from blindtune.training.pool.trainer import Pool
 from blindtune.tuners.base import Proposal
 
 #: Why a search ended: its budget is spent, or the tuner has no more proposals.
@@ -48,10 +52,12 @@ class SearchCallbacks:
         after_epoch: called after each epoch of a trial that is trained, with the number of the trial, the number of the
             epoch and its metrics.
         after_trial: called after each trial that is recorded, with all trials so far.
+        notice: called with a message that does not belong to one trial.
     """
 
     after_epoch: Callable[[int, int, EpochMetrics], None] = lambda trial, epoch, metrics: None
     after_trial: Callable[[list[Trial]], None] = lambda trials: None
+    notice: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def search_and_freeze(context: StudyContext, files: dict[str, Path]) -> ModelCar
         UserError: no trial completed, a record cannot be read or written, or a file is wrong.
     """
     study, job_log = context.study, context.job_log
-    with closing(build_search_setup(study, context.data, files, context.workers)) as setup:
+    with closing(build_search_setup(study, context.data, files, context.workers, job_log.info)) as setup:
         log = TrialLog(context.folder / "trials.jsonl", context.check_claim)
         torn = log.repair()
         if torn:
@@ -107,11 +113,14 @@ def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
     """
     study, job_log = context.study, context.job_log
     tracker = BudgetTracker(setup.budget)
+    best: list[Trial] = []
 
     def after_trial(trials: list[Trial]) -> None:
-        for trial in trials[tracker.trials :]:
+        new = trials[tracker.trials :]
+        for trial in new:
             tracker.add(trial)
-        job_log.progress(tracker.fraction_spent(), f"{study.id}: {tracker}, {describe_last_trial(trials)}")
+        best[:] = filter(None, [find_best([*best, *new])])
+        job_log.progress(tracker.fraction_spent(), f"{study.id}: {tracker}, {describe_trial(new[-1], *best)}")
 
     return SearchCallbacks(
         after_epoch=lambda trial, epoch, metrics: job_log.detail(
@@ -119,6 +128,7 @@ def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
             f"dev error {metrics.dev_error}"
         ),
         after_trial=after_trial,
+        notice=lambda line: job_log.info(f"{study.id}: {line}"),
     )
 
 
@@ -164,6 +174,9 @@ class Search:
         self._tracker = BudgetTracker(setup.budget)
         self.retrainer = Retrainer(context, setup, store, self.trials)
         self._max_batch = setup.trainer.max_batch if isinstance(setup.trainer, BatchTrainer) else 1
+        self._attempts = Attempts(context.folder, len(self.recorded))
+        self._separate: Pool | None = None
+        self._callback_error: Exception | None = None
 
     def run(self) -> SearchResult:
         """Run the search until its budget is spent or the tuner has no more proposals.
@@ -175,7 +188,12 @@ class Search:
             UserError: a record cannot be written, or is not what the tuner proposes.
         """
         self._store.prune(self.recorded)
-        end = self.replay() or self.search()
+        try:
+            end = self.replay() or self.search()
+        finally:
+            if self._separate is not None:
+                self._separate.close()
+        self._attempts.clear()
         return SearchResult(self.trials, end == "exhausted")
 
     def replay(self) -> End | None:
@@ -195,14 +213,22 @@ class Search:
                 proposal = self._setup.tuner.replay(recorded)
             if proposal is None:
                 return "exhausted"
-            pending = build_pending(recorded.number, proposal, self._setup.build_task, clock)
+            pending = self._build_recorded(recorded, proposal, clock)
             if not self._take_affordable(deque([pending])):
                 return "spent"
             self._check_same_proposal(proposal, recorded)
             for epoch, metrics in enumerate(recorded.curve, recorded.trained_before + 1):
                 self._report(epoch, metrics)
-            self._tell(recorded)
+            self._add(recorded)
+            self._setup.tuner.tell(recorded)
         return None
+
+    def _build_recorded(self, recorded: Trial, proposal: Proposal, clock: Stopwatch) -> PendingTrial:
+        if "trial" in recorded.seeds:
+            return build_pending(recorded.number, proposal, self._setup.build_task, clock)
+        # Nothing could be made of it, perhaps for lack of memory: now it might succeed, and cost other epochs.
+        refused = Outcome(recorded.status, recorded.reason, [], None, None)
+        return PendingTrial(recorded.number, proposal, None, refused, clock)
 
     def search(self) -> End:
         """Ask for proposals, train and record them, until the budget is spent or there are no more.
@@ -239,7 +265,10 @@ class Search:
         """Remove and return the first proposals that fit into the budget if each is trained to its end."""
         group: list[PendingTrial] = []
         epochs = 0
-        while waiting and len(group) < self._tracker.max_remaining_trials():
+        largest = self._tracker.max_remaining_trials()
+        if waiting and waiting[0].number <= self._attempts.careful_until:
+            largest = 1
+        while waiting and len(group) < largest:
             pending = waiting[0]
             epochs += pending.epochs(self._trained_before(pending.proposal))
             if not self._tracker.can_afford(epochs, len(group) + 1):
@@ -270,49 +299,87 @@ class Search:
             return None
         return self._setup.tuner.report(epoch, metrics.dev_error)
 
-    def _tell(self, trial: Trial) -> None:
-        """Add a recorded trial to the search and tell the tuner."""
+    def _add(self, trial: Trial) -> None:
+        """Add a recorded trial to the search."""
         self.trials.append(trial)
         self._tracker.add(trial)
-        self._setup.tuner.tell(trial)
 
     def _train_and_record(self, group: list[PendingTrial]) -> None:
-        """Train proposals, and record each as soon as it and those before it have ended."""
+        """Train proposals, and record each as soon as it and those before it have ended.
+
+        Proposals that are left when the seconds of the budget are spent are dropped: a budget in seconds is overrun by
+        one trial at most, and a replay of the records ends where the search ended.
+        """
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         ended: dict[int, tuple[PendingTrial, Outcome]] = {}
         for pending, outcome in self._train(group):
             ended[pending.number] = pending, outcome
             while len(self.trials) in ended:
-                trial = self._record(*ended.pop(len(self.trials)), started)
-                self._tell(trial)
+                if not self._tracker.has_remaining():
+                    return
+                self._record(*ended.pop(len(self.trials)), started)
 
     def _train(self, group: list[PendingTrial]) -> Iterator[tuple[PendingTrial, Outcome]]:
         """Train proposals and yield the outcome of each as it ends; an error of one does not end the search."""
         folds: dict[int | None, list[tuple[PendingTrial, TrainingTask]]] = {}
+        trainer = self._trainer_for(group)
         for pending in group:
-            if pending.task is None or pending.invalid_reason is not None:
-                yield pending, Outcome("invalid", pending.invalid_reason, [], None, None)
+            reason = self._attempts.reason_to_give_up(pending.number)
+            if reason is not None:
+                yield pending, Outcome("failed", reason, [], None, None)
+            elif pending.task is None or pending.refused is not None:
+                yield pending, pending.refused or Outcome("invalid", None, [], None, None)
             else:
                 fold = pending.proposal.fold.number if pending.proposal.fold else None
                 folds.setdefault(fold, []).append((pending, pending.task))
         for jobs in folds.values():
             train, dev = self._splits(jobs[0][0].proposal)
             tasks = [(task, self._build_options(pending)) for pending, task in jobs]
-            for index, outcome in train_each(self._setup.trainer, tasks, train, dev):
+            for index, outcome in train_each(trainer, tasks, train, dev):
+                if self._callback_error is not None:
+                    raise self._callback_error
                 yield jobs[index][0], outcome_from_error(outcome) if isinstance(outcome, Exception) else outcome
+
+    def _trainer_for(self, group: list[PendingTrial]) -> Trainer:
+        """Return what trains a group: a worker process if it may kill the process that trains it."""
+        create, first = self._setup.create_separate, group[0].number
+        if create is None:
+            return self._setup.trainer  # workers already
+        self._attempts.begin([pending.number for pending in group])
+        if first > self._attempts.careful_until:
+            return self._setup.trainer
+        if self._separate is None:
+            self._callbacks.notice(
+                f"the process ended {self._attempts.deaths} times while it trained trial {first + 1} or one of those "
+                f"after it; trials up to {self._attempts.careful_until + 1} are trained one by one in another process"
+            )
+            self._separate = create()
+        return self._separate
 
     def _build_options(self, pending: PendingTrial) -> TrainingOptions:
         def after_epoch(epoch: int, metrics: EpochMetrics) -> str | None:
-            self._callbacks.after_epoch(pending.number, epoch, metrics)
-            with pending.clock.measure("suggest"):
-                return self._report(epoch, metrics)
+            try:
+                self._callbacks.after_epoch(pending.number, epoch, metrics)
+                with pending.clock.measure("suggest"):
+                    return self._report(epoch, metrics)
+            except Exception as error:  # not of the set: a trainer would take it for a failure of its training
+                self._callback_error = self._callback_error or error
+                return f"the search ends: {describe_error(error)}"
 
         proposal = pending.proposal
         state = None
         if self._trained_before(proposal):
             state = self.retrainer.state_after(self.trials[proposal.parent or 0])
         keep_state = self._setup.resumes_trials
-        return TrainingOptions(self._study.score_epoch, pending.clock, after_epoch, state, keep_state)
+        return TrainingOptions(
+            self._study.score_epoch,
+            pending.clock,
+            after_epoch,
+            state,
+            keep_state,
+            limit=self._setup.budget.trial_seconds,
+            name=f"trial {pending.number + 1}",
+        )
 
     def _splits(self, proposal: Proposal) -> tuple[Split, Split]:
         """Return the samples that a proposal is trained on, and those that it is scored on."""
@@ -323,7 +390,7 @@ class Search:
         trained, held_out = (Split(train.x[rows], train.y[rows]) for rows in indices)
         return trained, held_out
 
-    def _record(self, pending: PendingTrial, outcome: Outcome, started: str) -> Trial:
+    def _record(self, pending: PendingTrial, outcome: Outcome, started: str) -> None:
         """Save the weights of a trial, then write its record, then remove weights that are no longer among the best."""
         score = self._score(pending.proposal, outcome)
         scored_on_dev = score is not None and pending.proposal.fold is None
@@ -331,10 +398,10 @@ class Search:
             self._store.save(pending.number, outcome, scored_on_dev=scored_on_dev)
         trial = self._build_record(pending, outcome, score, started)
         self._log.append(trial)
-        trials = [*self.trials, trial]
-        self._store.prune(trials)
-        self._callbacks.after_trial(trials)
-        return trial
+        self._add(trial)
+        self._store.prune_after(trial)
+        self._callbacks.after_trial(self.trials)
+        self._setup.tuner.tell(trial)
 
     def _score(self, proposal: Proposal, outcome: Outcome) -> float | None:
         """Return the dev error of the scored epoch."""
@@ -373,9 +440,13 @@ class Search:
         )
 
 
-def describe_last_trial(trials: list[Trial]) -> str:
-    """Return a phrase about the result of the last trial, and the best dev error so far."""
-    last, best = trials[-1], find_best(trials)
+def describe_trial(last: Trial, best: Trial | None = None) -> str:
+    """Return a phrase about the result of a trial, and the best dev error so far.
+
+    Args:
+        last: the trial.
+        best: the best trial so far; None: none has completed.
+    """
     where = "dev error" if last.fold is None else f"error on fold {last.fold + 1}"
     result = f"{where} {last.score:.2%}" if last.score is not None else f"{last.status} ({last.reason})"
     lead = f", best {best.score:.2%}" if best and best.score is not None else ""

@@ -75,6 +75,8 @@ class SearchSetup:
         budget: what the search may spend.
         resumes_trials: whether the state of each training must be kept.
         layers: the layers of a manual model, without the output layer; None for any other system.
+        create_separate: creates a trainer that trains in one worker process, for sets that may kill the process that
+            trains them; None if `trainer` has workers.
     """
 
     tuner: Tuner
@@ -83,6 +85,7 @@ class SearchSetup:
     budget: Budget
     resumes_trials: bool = False
     layers: list[Layer] | None = None
+    create_separate: Callable[[], Pool] | None = None
 
     def close(self) -> None:
         """Stop the worker processes, if there are any."""
@@ -90,7 +93,13 @@ class SearchSetup:
             self.trainer.close()
 
 
-def build_search_setup(study: Study, data: Prepared, files: dict[str, Path], workers: int = 1) -> SearchSetup:
+def build_search_setup(
+    study: Study,
+    data: Prepared,
+    files: dict[str, Path],
+    workers: int = 1,
+    notice: Callable[[str], None] = lambda line: None,
+) -> SearchSetup:
     """Return the setup of a study's search.
 
     Args:
@@ -98,6 +107,7 @@ def build_search_setup(study: Study, data: Prepared, files: dict[str, Path], wor
         data: train and dev, with the view of the system applied.
         files: the data files of the system, by the names of its ``files()``.
         workers: number of cores that the trials may use; changes no record.
+        notice: called with a message about a worker process.
 
     Raises:
         UserError: a file is wrong.
@@ -106,21 +116,31 @@ def build_search_setup(study: Study, data: Prepared, files: dict[str, Path], wor
     model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
     trainer = create_trainer(settings.trainer_name, workers)
     build_task = TaskBuilder(study, data, model)
+    create_pool = partial(
+        Pool,
+        trainer,
+        partial(create_trainer, settings.trainer_name, workers),
+        notice=lambda line: notice(f"{study.id}: {line}"),
+    )
+    create_separate = partial(create_pool, 1)
     if isinstance(settings, Knn | RandomForest):
-        return _setup_list(trainer, list_candidates(settings), build_task)
+        return _setup_list(trainer, list_candidates(settings), build_task, create_separate)
     if isinstance(settings, Manual) and model is not None:
-        return _setup_list(trainer, [training_hyperparameters(model, settings.training)], build_task)
+        sets = [training_hyperparameters(model, settings.training)]
+        return _setup_list(trainer, sets, build_task, create_separate)
     if isinstance(settings, Tuned) and study.budget is not None:
         space = read_space(files["space"], settings.family)
         context = TunerContext(
             space, study.budget, study.seed, settings.training.epochs, data.train.y, data.train.group
         )
+        n_workers = count_workers(trainer, study.budget, workers)
         return SearchSetup(
             create_tuner(settings.tuner, context),
-            _add_workers(trainer, settings, workers),
+            create_pool(n_workers) if n_workers else trainer,
             build_task,
             study.budget,
             settings.tuner.resumes_trials,
+            create_separate=None if n_workers else create_separate,
         )
     raise TypeError(f"{settings.kind} has no trials")
 
@@ -145,13 +165,29 @@ def add_output_layer(layers: Sequence[Layer], classes: int) -> tuple[Layer, ...]
     return (*layers, Dense(kind="dense", units=classes))
 
 
-def _add_workers(trainer: Trainer, settings: Tuned, workers: int) -> Trainer:
-    """Return a pool of worker processes if several train faster than one."""
-    if workers == 1 or (isinstance(trainer, BatchTrainer) and not trainer.benefits_from_workers):
-        return trainer
-    return Pool(trainer, partial(create_trainer, settings.trainer_name), workers)
+def count_workers(trainer: Trainer, budget: Budget, workers: int) -> int:
+    """Return how many worker processes train the trials of a tuner; 0: this process trains them.
+
+    Args:
+        trainer: trains in each.
+        budget: if it limits the seconds of a trial, there is one at least: a training that hangs inside a library can
+            be ended only with its process.
+        workers: number of cores that the trials may use.
+    """
+    if isinstance(trainer, BatchTrainer) and not trainer.benefits_from_workers:
+        workers = 1
+    return 0 if workers == 1 and budget.trial_seconds is None else workers
 
 
-def _setup_list(trainer: Trainer, sets: list[Hyperparameters], build_task: TaskBuilder) -> SearchSetup:
+def _setup_list(
+    trainer: Trainer, sets: list[Hyperparameters], build_task: TaskBuilder, create_separate: Callable[[], Pool]
+) -> SearchSetup:
     layers = None if build_task.model is None else build_task.model.layers
-    return SearchSetup(FixedListTuner(sets), trainer, build_task, Budget(trials=len(sets)), layers=layers)
+    return SearchSetup(
+        FixedListTuner(sets),
+        trainer,
+        build_task,
+        Budget(trials=len(sets)),
+        layers=layers,
+        create_separate=create_separate,
+    )

@@ -4,9 +4,10 @@ A tuner proposes hyperparameters and gets scores. A trainer turns one proposal i
 own loop or with a faster one; no other part of the system knows which.
 """
 
+import errno
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
@@ -81,6 +82,8 @@ class TrainingOptions:
             returns the reason to prune the trial, or None.
         state: where to resume; None: train from the start.
         keep_state: whether the outcome holds the state after the last epoch.
+        limit: seconds of building, training and scoring after which the training has failed; None: no limit.
+        name: what is trained, for messages, such as ``trial 12``.
     """
 
     score_epoch: ScoreEpoch
@@ -88,6 +91,8 @@ class TrainingOptions:
     after_epoch: AfterEpoch = _never_prune
     state: State | None = None
     keep_state: bool = False
+    limit: float | None = None
+    name: str = ""
 
     @property
     def trained_before(self) -> int:
@@ -121,6 +126,15 @@ class Outcome:
     retries: list[str] = field(default_factory=list)
     started: str | None = None
 
+
+#: Parts of a clock that are not spent on the training itself: the tuner's answers, and the wait of a worker for them.
+WAITING_PARTS = ("suggest", "waiting")
+
+#: Errors of the operating system that do not depend on the set: no space, a quota, read-only, too many open files.
+_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
+
+#: Characters of the longest reason: some libraries put a whole graph into one line.
+_MAX_REASON = 1000
 
 #: A task and how it is trained.
 TrainingJob = tuple[TrainingTask, TrainingOptions]
@@ -285,7 +299,8 @@ def train_each(
         The index of a job and its outcome or error, as soon as the job ends.
     """
     if isinstance(trainer, BatchTrainer):
-        yield from trainer.train_batch(jobs, train, dev)
+        once = [(task, replace(o, after_epoch=report_each_epoch_once(o.after_epoch))) for task, o in jobs]
+        yield from _train_in_halves(trainer, list(enumerate(once)), train, dev)
         return
     for index, (task, options) in enumerate(jobs):
         outcome: Outcome | Exception
@@ -294,6 +309,30 @@ def train_each(
         except Exception as error:  # a library's own failure on one set must not halt the search
             outcome = error
         yield index, outcome
+
+
+def _train_in_halves(
+    trainer: BatchTrainer, numbered: list[tuple[int, TrainingJob]], train: Split, dev: Split
+) -> Iterator[tuple[int, Outcome | Exception]]:
+    """Train jobs as one batch; if the call itself fails, those that have not ended start again in two halves."""
+    waiting = dict(enumerate(numbered))
+    try:
+        for place, outcome in trainer.train_batch([job for _, job in numbered], train, dev):
+            yield waiting.pop(place)[0], outcome
+    except UserError:
+        raise
+    except Exception as error:  # of a single job, any error is its outcome
+        if len(numbered) == 1:
+            yield numbered[0][0], error
+            return
+    else:
+        for index, _ in waiting.values():
+            yield index, RuntimeError(f"{type(trainer).__name__} returned no outcome")
+        return
+    left = list(waiting.values())
+    half = -(-len(left) // 2)
+    for part in filter(None, (left[:half], left[half:])):
+        yield from _train_in_halves(trainer, part, train, dev)
 
 
 def report_each_epoch_once(after_epoch: AfterEpoch) -> AfterEpoch:
@@ -350,6 +389,10 @@ class EpochTracker:
         self._reason = divergence_reason(metrics, self.epochs_done)
         if self._reason:
             self._status = "diverged"
+            return False
+        limit = self._options.limit
+        if limit is not None and self._options.clock.spent(without=WAITING_PARTS) > limit:
+            self._status, self._reason = "failed", too_long(limit)
             return False
         pruned = self._options.after_epoch(self.epochs_done, metrics)
         last = self.epochs_done >= self._epochs
@@ -423,14 +466,30 @@ def divergence_reason(metrics: EpochMetrics, number: int) -> str | None:
     return None
 
 
+def too_long(limit: float) -> str:
+    """Return the reason of a trial that took longer than its limit, in seconds."""
+    return f"too long (more than {limit:g} s)"
+
+
 def outcome_from_error(error: Exception) -> Outcome:
     """Return the outcome of a trial whose task could not be built or trained.
 
+    Any error of a library on one set is an outcome: no memory, too large a number, a bug. What is wrong with the
+    machine or with a file would meet the next set too, and ends the search.
+
     Args:
-        error: what went wrong; it is raised again if the search cannot continue, as without memory or disk space.
+        error: what went wrong.
+
+    Raises:
+        UserError: the search cannot continue, as with a full disk.
     """
-    if isinstance(error, MemoryError | UserError):
+    if isinstance(error, UserError):
         raise error
+    if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
+        raise UserError(
+            f"a trial cannot be trained: {describe_error(error)}. Make room, allow writing or raise the limit, then "
+            "run again: everything recorded before is kept."
+        ) from error
     if isinstance(error, InvalidModelError):
         return Outcome("invalid", describe_error(error), [], None, None)
     name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
@@ -442,5 +501,11 @@ def describe_error(error: Exception | None) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']} (got {first['input']!r})"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # a message that cannot be written hides no failure
+        text = ""
+    # A record is UTF-8, and a line of a log can be read.
+    text = text.encode(errors="replace").decode()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:_MAX_REASON] if lines else type(error).__name__

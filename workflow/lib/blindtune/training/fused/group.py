@@ -21,20 +21,44 @@ from blindtune.training.fused.layers import compute_widths, extract_layers, pad_
 from blindtune.training.fused.metrics import MetricAccumulator
 from blindtune.training.fused.ops import MOMENTS, one_hot
 from blindtune.training.fused.parameters import Parameters
-from blindtune.training.pytorch import flush_denormals
+from blindtune.training.pytorch import flush_denormals, require_architecture
 from blindtune.training.state import pack, unpack
 
 
-class FusedModel:
-    """The model of one trial, with its optimizer and its random state.
+class ModelOutline:
+    """What decides how a model is grouped, without its weights.
 
     Attributes:
         task: what is trained.
         plan: how it is executed.
         spec: what is computed.
+        epochs: epochs trained so far.
+    """
+
+    def __init__(self, task: TrainingTask, plan: ExecutionPlan, epochs: int = 0) -> None:
+        """Describe a model.
+
+        Args:
+            task: what to train.
+            plan: how.
+            epochs: epochs trained so far.
+
+        Raises:
+            ValueError: the fused trainer does not train its layers.
+        """
+        self.task = task
+        layers = extract_layers(require_architecture(task))
+        self.plan = plan
+        self.spec = ModelSpec(layers, compute_widths(layers, plan), task.training.loss)
+        self.epochs = epochs
+
+
+class FusedModel(ModelOutline):
+    """The model of one trial, with its optimizer and its random state.
+
+    Attributes:
         module: the weights, between the epochs of a group; at first PyTorch's default ones.
         moments: of the optimizer, those of `MOMENTS` for each parameter of the module.
-        epochs: epochs trained so far.
     """
 
     def __init__(self, task: TrainingTask, plan: ExecutionPlan) -> None:
@@ -47,16 +71,11 @@ class FusedModel:
         Raises:
             ValueError: the fused trainer does not train its layers.
         """
-        if task.architecture is None:
-            raise TypeError("the fused trainer needs an architecture")
-        self.task = task
-        layers = extract_layers(task.architecture)
-        self.plan = plan
-        self.spec = ModelSpec(layers, compute_widths(layers, plan), task.training.loss)
+        super().__init__(task, plan)
+        architecture = require_architecture(task)
         # The same draws as in the PyTorch trainer: first the weights, then an order for each epoch.
         torch.manual_seed(task.seed)
-        self.module = networks.build(task.architecture, task.training.initial_weights == "keras")
-        self.epochs = 0
+        self.module = networks.build(architecture, task.training.initial_weights == "keras")
         names = MOMENTS[task.training.optimizer]
         self.moments = [{name: torch.zeros_like(p) for name in names} for p in self.module.parameters()]
         self._random = torch.Generator()
@@ -94,7 +113,7 @@ class FusedModel:
         return np.random.SFC64(derive("dropout", self.task.seed, self.epochs))
 
 
-def estimate_bytes(model: FusedModel, samples: int) -> int:
+def estimate_bytes(model: ModelOutline, samples: int) -> int:
     """Estimate the bytes that a model takes in a group.
 
     Args:
@@ -110,14 +129,14 @@ def estimate_bytes(model: FusedModel, samples: int) -> int:
     return 8 * samples + 4 * (values + (2 + model.plan.mask_gradients + len(MOMENTS[training.optimizer])) * weights)
 
 
-def group_key(model: FusedModel) -> tuple[object, ...]:
+def group_key(model: ModelOutline) -> tuple[object, ...]:
     """Return what the trials of a group have in common; their numbers of epochs may differ."""
     training, layers = model.task.training, model.spec.layers
     has_dropout = tuple(bool(layer.dropout_rates) for layer in layers)
     return training.batch_size, training.optimizer, model.epochs, has_dropout
 
 
-def sort_key(model: FusedModel) -> tuple[object, ...]:
+def sort_key(model: ModelOutline) -> tuple[object, ...]:
     """Return the key by which a group is sorted, so that neighbours have as much as possible in common."""
     spec = model.spec
     activations = [layer.activation for layer in spec.layers]

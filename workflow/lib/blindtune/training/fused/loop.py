@@ -86,8 +86,14 @@ class FusedTrainingLoop:
         Yields:
             The index of a trial and its outcome or error, as soon as it ends.
         """
+        yield from self._run_in_halves(trials, again=False)
+
+    def _run_in_halves(self, trials: Sequence[FusedTrial], again: bool) -> Iterator[tuple[int, Outcome | Exception]]:
+        """Train a group, whose trials start again if ``again``."""
         ended: set[int] = set()
         try:
+            for trial in trials if again else ():
+                trial.start()
             for index, outcome in self._run(trials):
                 ended.add(index)
                 yield index, outcome
@@ -102,11 +108,9 @@ class FusedTrainingLoop:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         remaining = [trial for trial in trials if trial.index not in ended]
-        for trial in remaining:
-            trial.start()
         half = -(-len(remaining) // 2)
         for part in filter(None, (remaining[:half], remaining[half:])):
-            yield from self.run(part)
+            yield from self._run_in_halves(part, again=True)
 
     def _run(self, trials: Sequence[FusedTrial]) -> Iterator[tuple[int, Outcome]]:
         group: FusedGroup | None = None

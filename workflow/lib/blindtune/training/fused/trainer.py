@@ -8,21 +8,33 @@ choose their algorithms by the size of the whole, and agree up to rounding. Sour
 """
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, TrainingJob, TrainingOptions, TrainingTask
 from blindtune.training.devices import device_name
 from blindtune.training.fused.execution import plan_for
-from blindtune.training.fused.group import estimate_bytes, group_key, sort_key
+from blindtune.training.fused.group import ModelOutline, estimate_bytes, group_key, sort_key
 from blindtune.training.fused.loop import FusedTrainingLoop, FusedTrial
 from blindtune.training.pytorch import PyTorchTrainer, Samples, to_samples
+
+
+@dataclass(frozen=True)
+class _Outlined:
+    """A job as `FusedTrainer.partition` groups it: no weights are built for that."""
+
+    index: int
+    model: ModelOutline
+
+
+Grouped = TypeVar("Grouped", FusedTrial, _Outlined)
 
 
 class FusedTrainer(PyTorchTrainer):
@@ -64,10 +76,21 @@ class FusedTrainer(PyTorchTrainer):
             The index of a job and its outcome or error, as soon as the job ends.
         """
         loop = FusedTrainingLoop(self._load_split(train, flat=True), self._load_split(dev, flat=False))
-        trials, errors = self._create_trials(jobs)
-        yield from errors
-        for group in self._create_groups(trials, len(train.y)):
-            yield from loop.run(group)
+        trials: list[FusedTrial] = []
+        postponed: list[int] = []
+        for index, (task, options) in enumerate(jobs):
+            try:
+                trials.append(FusedTrial(index, task, options, self._plan))
+            except ValueError as error:
+                yield index, error
+            except Exception:  # the models of the others may have taken the memory
+                postponed.append(index)
+        groups = deque(self._create_groups(trials, len(train.y)))
+        trials.clear()
+        while groups:
+            yield from loop.run(groups.popleft())
+        for index in postponed:
+            yield from self._train_alone(index, jobs[index], loop)
 
     def partition(self, jobs: Sequence[TrainingJob], train: Split) -> list[list[int]]:
         """Return the groups of `train_batch`, and each job that cannot be fused alone.
@@ -76,22 +99,25 @@ class FusedTrainer(PyTorchTrainer):
             jobs: what would be trained.
             train: samples to train on.
         """
-        # The worker that trains them builds them again, and measures that.
-        unmeasured = [(task, replace(options, clock=Stopwatch())) for task, options in jobs]
-        trials, errors = self._create_trials(unmeasured)
-        groups = [[trial.index for trial in group] for group in self._create_groups(trials, len(train.y))]
-        return groups + [[index] for index, _ in errors]
-
-    def _create_trials(self, jobs: Sequence[TrainingJob]) -> tuple[list[FusedTrial], list[tuple[int, Exception]]]:
-        """Return the jobs with their models, and the indices and errors of those that cannot be fused."""
-        trials: list[FusedTrial] = []
-        errors: list[tuple[int, Exception]] = []
+        outlines: list[_Outlined] = []
+        alone: list[list[int]] = []
         for index, (task, options) in enumerate(jobs):
             try:
-                trials.append(FusedTrial(index, task, options, self._plan))
-            except ValueError as error:
-                errors.append((index, error))
-        return trials, errors
+                outlines.append(_Outlined(index, ModelOutline(task, self._plan, options.trained_before)))
+            except Exception:  # the worker that gets it meets it again, and gives its reason
+                alone.append([index])
+        return [[each.index for each in group] for group in self._create_groups(outlines, len(train.y))] + alone
+
+    def _train_alone(
+        self, index: int, job: TrainingJob, loop: FusedTrainingLoop
+    ) -> Iterator[tuple[int, Outcome | Exception]]:
+        """Build and train a single job."""
+        try:
+            trial = FusedTrial(index, *job, self._plan)
+        except Exception as error:  # of a single job, any error is its outcome
+            yield index, error
+            return
+        yield from loop.run([trial])
 
     def _load_split(self, split: Split, flat: bool) -> Samples:
         """Return a split on the device; if ``flat``, every sample is one vector, the last axis running fastest."""
@@ -99,10 +125,10 @@ class FusedTrainer(PyTorchTrainer):
         x = samples.x.to(self.device) if isinstance(samples.x, Tensor) else samples.x
         return Samples(x, samples.y.to(self.device))
 
-    def _create_groups(self, trials: list[FusedTrial], samples: int) -> list[list[FusedTrial]]:
+    def _create_groups(self, trials: list[Grouped], samples: int) -> list[list[Grouped]]:
         """Divide the trials into groups that fit into memory, in the order of their first trials."""
         memory = self._plan.group_memory()
-        groups: list[list[FusedTrial]] = []
+        groups: list[list[Grouped]] = []
         for _, alike in groupby(sorted(trials, key=_trial_key), key=_trial_key):
             candidates = list(alike)
             size = self._group_size(len(candidates))
@@ -125,5 +151,5 @@ class FusedTrainer(PyTorchTrainer):
         return math.ceil(trials / math.ceil(trials / self._plan.max_group))
 
 
-def _trial_key(trial: FusedTrial) -> tuple[object, ...]:
+def _trial_key(trial: FusedTrial | _Outlined) -> tuple[object, ...]:
     return group_key(trial.model)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
-from blindtune.training.base import Outcome, TrainingJob, report_each_epoch_once
-from blindtune.training.pool.messages import Job, JobFinished
+from blindtune.training.base import Outcome, TrainingJob, report_each_epoch_once, too_long
+from blindtune.training.pool.messages import EpochReport, Job, JobFinished
 from blindtune.training.pool.scheduling import halve
 
 
@@ -35,6 +36,8 @@ class JobQueue:
         self._retries: list[list[str]] = [[] for _ in jobs]
         self._started: dict[int, str] = {}
         self._died_alone: set[int] = set()
+        self._curves: list[list[EpochMetrics]] = [[] for _ in jobs]
+        self._spent = [0.0 for _ in jobs]
 
     def has_more(self) -> bool:
         """Return whether there is anything left to train or to yield."""
@@ -44,20 +47,33 @@ class JobQueue:
         """Remove the next part from the queue and return its jobs, as a worker gets them."""
         part = self.waiting.popleft()
         self._started |= dict.fromkeys(part, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        for index in part:
+            self._curves[index], self._spent[index] = [], 0.0
         return [self._job(index) for index in part]
 
-    def report_epoch(self, index: int, epoch: int, metrics: EpochMetrics) -> str | None:
-        """Report an epoch of a job to the search.
+    def report_epoch(self, report: EpochReport) -> str | None:
+        """Report an epoch of a job to the search; returns why the job is pruned, or None."""
+        self._curves[report.index].append(report.metrics)
+        self._spent[report.index] = report.spent
+        return self._after_epoch[report.index](report.epoch, report.metrics)
+
+    def seconds_left(self, part: list[int]) -> float | None:
+        """Return the seconds that a worker may still take for jobs that it has not finished; None: no limit.
 
         Args:
-            index: of the job.
-            epoch: its number.
-            metrics: of the epoch.
-
-        Returns:
-            Why the job is pruned, or None.
+            part: indices of the jobs. Those of a group share its time, so their limits add up.
         """
-        return self._after_epoch[index](epoch, metrics)
+        limits = [self._jobs[index][1].limit for index in part]
+        if not part or None in limits:
+            return None
+        return sum(max(0.0, limit - self._spent[index]) for index, limit in zip(part, limits, strict=True) if limit)
+
+    def name(self, part: list[int]) -> str:
+        """Return what a worker trains, for a message: the name of its job, or of the first of several."""
+        if not part:
+            return "nothing yet"
+        first = self._jobs[part[0]][1].name or f"job {part[0] + 1}"
+        return first if len(part) == 1 else f"{first} and {len(part) - 1} more"
 
     def finish(self, message: JobFinished) -> None:
         """Record that a job has ended, and add its seconds to its clock."""
@@ -81,7 +97,8 @@ class JobQueue:
         if not part:
             return
         if len(part) == 1 and part[0] in self._died_alone:
-            self._finish(part[0], Outcome("failed", f"two workers died of it; the last {how}", [], None, None))
+            hint = ", as the system does when memory runs out" if how.endswith("SIGKILL") else ""
+            self._finish(part[0], Outcome("failed", f"two workers died of it; the last {how}{hint}", [], None, None))
             return
         if len(part) == 1:
             self._died_alone.add(part[0])
@@ -90,9 +107,28 @@ class JobQueue:
             self._retries[index].append(f"its worker {how}{others}; trained again")
         self.waiting.extendleft(reversed(halve(part)))
 
+    def on_worker_timeout(self, part: list[int], seconds: float) -> None:
+        """Requeue the jobs of a worker that was ended since it took too long, in two halves; a single one has failed.
+
+        Args:
+            part: indices of the jobs that the worker had not finished.
+            seconds: since the worker last told anything.
+        """
+        if len(part) > 1:
+            for index in part:
+                self._retries[index].append(f"its group of {len(part)} took longer than its trials may; trained again")
+            self.waiting.extendleft(reversed(halve(part)))
+            return
+        [index] = part
+        task, options = self._jobs[index]
+        n_parameters = count_parameters(task.architecture) if task.architecture else None
+        options.clock.add("train", self._spent[index] + seconds, 0.0)
+        reason = too_long(options.limit or 0.0)
+        self._finish(index, Outcome("failed", reason, self._curves[index], None, n_parameters))
+
     def _job(self, index: int) -> Job:
         task, options = self._jobs[index]
-        return Job(index, task, options.score_epoch, options.state, options.keep_state)
+        return Job(index, task, options.score_epoch, options.state, options.keep_state, options.limit)
 
     def _finish(self, index: int, outcome: Outcome | Exception) -> None:
         self._unfinished.remove(index)

@@ -38,6 +38,7 @@ class Job:
         score_epoch: which epoch is scored.
         state: where to resume; None: train from the start.
         keep_state: whether the outcome holds the state after the last epoch.
+        limit: seconds after which the training has failed; None: no limit.
     """
 
     index: int
@@ -45,6 +46,7 @@ class Job:
     score_epoch: ScoreEpoch
     state: State | None
     keep_state: bool
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,13 @@ class EpochReport:
         index: of the job.
         epoch: its number, counted from the start of the training.
         metrics: of the epoch.
+        spent: seconds of the training so far, as its limit counts them.
     """
 
     index: int
     epoch: int
     metrics: EpochMetrics
+    spent: float = 0.0
 
 
 @dataclass(frozen=True)

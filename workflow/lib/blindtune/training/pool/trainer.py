@@ -4,12 +4,13 @@ A worker imports its libraries once, computes on one thread and maps the data fr
 its jobs are retried in another worker and each retry is recorded in `blindtune.records.trial.Trial.retries`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
 from numpy.typing import NDArray
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.base import Split
 from blindtune.training.base import (
     BatchTrainer,
@@ -39,6 +40,15 @@ JOBS_PER_WORKER = 32
 #: Consecutive jobs for each worker that are sorted by cost: workers end more evenly if the longest come first.
 SORTED_PER_WORKER = 4
 
+#: Seconds without a message after which a worker is named: one that is stopped, and one that runs.
+STOPPED_AFTER, SILENT_AFTER = 10.0, 300.0
+
+#: Seconds between two looks at workers that say nothing.
+_LOOK_EVERY = 0.5
+
+#: Seconds that a training gets beyond its limit to end by itself, after an epoch, before its worker is killed.
+GRACE = 1.0
+
 #: Consecutive workers, for each worker of the pool, that may die before they could train.
 MAX_STARTUP_FAILURES = 3
 
@@ -51,19 +61,27 @@ class Pool:
 
     benefits_from_workers = False
 
-    def __init__(self, trainer: Trainer, factory: TrainerFactory, workers: int) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        factory: TrainerFactory,
+        workers: int,
+        notice: Callable[[str], None] = lambda line: None,
+    ) -> None:
         """Take the place of a trainer.
 
         Args:
             trainer: trains and rebuilds single models in this process.
             factory: creates an equal trainer in each worker.
             workers: maximum number of worker processes.
+            notice: called with a message about a worker that is stopped or silent.
         """
         self.supports_resume = trainer.supports_resume
         self.max_batch = workers * (trainer.max_batch if isinstance(trainer, BatchTrainer) else JOBS_PER_WORKER)
         self._trainer = trainer
         self._factory = factory
         self._workers = workers
+        self._notice = notice
         self._processes: list[WorkerProcess] = []
         self._splits: tuple[Split, Split] | None = None
         self._data: SharedPickle | None = None
@@ -93,7 +111,13 @@ class Pool:
         """
         costs = [estimate_cost(*job) for job in jobs]
         if isinstance(self._trainer, BatchTrainer):
-            return balance(self._trainer.partition(jobs, train), costs, self._workers)
+            try:
+                parts = self._trainer.partition(jobs, train)
+            except UserError:
+                raise
+            except Exception:  # of one set: the worker that gets it alone meets it again, and gives its reason
+                parts = [[index] for index in range(len(jobs))]
+            return balance(parts, costs, self._workers)
         size = SORTED_PER_WORKER * self._workers
         return [[index] for index in sorted(range(len(jobs)), key=lambda index: (index // size, -costs[index]))]
 
@@ -111,8 +135,7 @@ class Pool:
             The index of a job and its outcome or error, as soon as the job ends.
 
         Raises:
-            RuntimeError: workers die before they can train.
-            UserError: there is no room for arrays that must be written for the workers.
+            UserError: workers die before they can train, or there is no room for arrays that must be written for them.
         """
         queue = JobQueue(jobs, self.partition(jobs, train))
         data = self._share(train, dev)
@@ -120,7 +143,7 @@ class Pool:
             while queue.has_more():
                 self._dispatch(queue, data)
                 # Messages first, since workers wait for answers; whoever takes an outcome may be slow.
-                if not self._poll(queue, block=not queue.finished):
+                if not self._poll(queue, block=not queue.finished) and queue.finished:
                     yield queue.finished.popleft()
         finally:
             for process in self._processes.copy():
@@ -156,10 +179,35 @@ class Pool:
     def _poll(self, queue: JobQueue, block: bool) -> bool:
         """Handle one message of every worker that has sent one; return whether there was any."""
         processes = {process.connection: process for process in self._processes}
-        ready = wait(list(processes), None if block else 0)
+        ready = wait(list(processes), _LOOK_EVERY if block else 0)
         for connection in ready:
-            self._handle(processes[connection], queue)  # type: ignore[index]
+            process = processes[connection]  # type: ignore[index]
+            self._handle(process, queue)
+            process.touch()
+        # Those that have sent something are not late, however long this process was busy.
+        for process in self._processes.copy():
+            if not process.idle and process.connection not in ready:
+                self._check_silent(process, queue)
         return bool(ready)
+
+    def _check_silent(self, process: WorkerProcess, queue: JobQueue) -> None:
+        """End a worker that has used up the seconds of its jobs; name one that is stopped or silent."""
+        silent, left = process.silent, queue.seconds_left(process.part)
+        if left is not None and silent > left + GRACE:
+            process.kill()
+            self._end(process)
+            queue.on_worker_timeout(process.part, silent)
+        elif not process.named and silent > STOPPED_AFTER and (silent > SILENT_AFTER or process.is_stopped()):
+            process.named = True
+            state = (
+                f"is stopped (kill -CONT {process.pid} lets it go on)"
+                if process.is_stopped()
+                else "has not finished an epoch"
+            )
+            self._notice(
+                f"worker {process.pid}, which trains {queue.name(process.part)}, {state} since {silent:.0f} s; "
+                "budget.trial_seconds limits how long it is waited for"
+            )
 
     def _handle(self, process: WorkerProcess, queue: JobQueue) -> None:
         try:
@@ -173,8 +221,8 @@ class Pool:
             case JobsAccepted():
                 process.accepted = True
                 self._startup_failures = 0
-            case EpochReport(index, epoch, metrics):
-                process.send(PruneDecision(queue.report_epoch(index, epoch, metrics)))
+            case EpochReport():
+                process.send(PruneDecision(queue.report_epoch(message)))
             case JobFinished():
                 process.part.remove(message.index)
                 queue.finish(message)
@@ -187,8 +235,9 @@ class Pool:
         queue.requeue(process.part)
         self._startup_failures += 1
         if self._startup_failures == MAX_STARTUP_FAILURES * self._workers:
-            raise RuntimeError(
-                f"a worker {how} before it could train, as {self._startup_failures - 1} others did before it"
+            raise UserError(
+                f"a worker {how} before it could train, as {self._startup_failures - 1} others did before it. What "
+                "they printed says why; if nothing does, give them more memory, or set workers to 1."
             )
 
     def _end(self, process: WorkerProcess) -> str:

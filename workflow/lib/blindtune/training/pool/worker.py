@@ -8,7 +8,9 @@ import pickle
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -17,7 +19,15 @@ from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.records.trial import EpochMetrics
-from blindtune.training.base import AfterEpoch, Outcome, Trainer, TrainingOptions, outcome_from_error, train_each
+from blindtune.training.base import (
+    WAITING_PARTS,
+    AfterEpoch,
+    Outcome,
+    Trainer,
+    TrainingOptions,
+    outcome_from_error,
+    train_each,
+)
 from blindtune.training.pool.messages import (
     Data,
     EpochReport,
@@ -31,6 +41,9 @@ from blindtune.training.pool.messages import (
 
 #: The part of a clock that counts the wait for a decision, which is not part of the trial's time.
 _WAITING = "waiting"
+
+#: Added to the score by which the system chooses a process to end when memory runs out: a worker, not its study.
+_FIRST_TO_END = "500"
 
 
 class WorkerConnection:
@@ -66,6 +79,8 @@ def main(descriptor: int) -> None:
     # Ctrl-C reaches every process of a terminal; the pool decides what it means for a worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = WorkerConnection(descriptor)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END, encoding="ascii")
     factory: TrainerFactory = connection.receive()
     trainer = factory()
     splits: tuple[Split, Split]
@@ -91,15 +106,16 @@ def _train(trainer: Trainer, jobs: Sequence[Job], splits: tuple[Split, Split], c
 def _options(job: Job, connection: WorkerConnection) -> TrainingOptions:
     clock = Stopwatch()
     after_epoch = _reporter(job.index, clock, connection)
-    return TrainingOptions(job.score_epoch, clock, after_epoch, job.state, job.keep_state)
+    return TrainingOptions(job.score_epoch, clock, after_epoch, job.state, job.keep_state, job.limit)
 
 
 def _reporter(index: int, clock: Stopwatch, connection: WorkerConnection) -> AfterEpoch:
     """Return a function that sends an epoch to the pool and waits for its decision."""
 
     def after_epoch(epoch: int, metrics: EpochMetrics) -> str | None:
+        spent = clock.spent(without=WAITING_PARTS)
         with clock.measure(_WAITING):
-            connection.send(EpochReport(index, epoch, metrics))
+            connection.send(EpochReport(index, epoch, metrics, spent))
             decision: PruneDecision = connection.receive()
             return decision.reason
 
@@ -115,9 +131,8 @@ def _to_sendable(outcome: Outcome | Exception) -> Outcome | Exception:
         return outcome
     try:
         return outcome_from_error(outcome)
-    except (MemoryError, UserError) as error:
-        kind = MemoryError if isinstance(error, MemoryError) else UserError
-        return kind(str(error))
+    except UserError as error:
+        return UserError(str(error))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -31,6 +32,8 @@ class WorkerProcess:
         idle: whether the worker waits for jobs.
         part: indices of the jobs that were sent and have not finished.
         accepted: whether the worker has received the jobs that were sent last.
+        last_message: when it last sent or was sent something, by `time.monotonic`.
+        named: whether a message said that it has been silent since.
     """
 
     def __init__(self, factory: TrainerFactory) -> None:
@@ -49,8 +52,32 @@ class WorkerProcess:
         self.idle = False
         self.part: list[int] = []
         self.accepted = False
+        self.last_message = time.monotonic()
+        self.named = False
         self._data: SharedPickle | None = None
         self.send(factory)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def silent(self) -> float:
+        """Seconds since it last sent or was sent something."""
+        return time.monotonic() - self.last_message
+
+    def touch(self) -> None:
+        """Note that it is alive."""
+        self.last_message, self.named = time.monotonic(), False
+
+    def is_stopped(self) -> bool:
+        """Return whether a signal has stopped the process, so that it waits to be continued."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        return state.rpartition(")")[2].split()[0] in ("T", "t")
 
     def send(self, message: object) -> None:
         """Send a message; if the worker is dead, the next receive from `connection` fails, not this."""
@@ -65,10 +92,15 @@ class WorkerProcess:
             data: train and dev, which are sent only if they are not those that were sent last.
         """
         self.idle, self.accepted, self.part = False, False, [job.index for job in jobs]
+        self.touch()
         if data is not self._data:
             self.send(Data(data.pickled))
             self._data = data
         self.send(list(jobs))
+
+    def kill(self) -> None:
+        """End the worker at once, also if it is stopped or hangs."""
+        self._process.kill()
 
     def end(self) -> str:
         """End the worker, even while it trains, unless it has ended; returns how it ended, for records."""

@@ -1,0 +1,111 @@
+"""Remember which trials are trained in this process: one that kills it must not end its study for ever.
+
+A set may need more memory than there is, or crash a library: then the system ends the process without a word, and
+every later start would end at the same trial. ``training.json`` in the folder of the study says which trials are
+being trained. A start that finds it beyond the records knows that the process died there. A kill by a user or by a
+scheduler looks the same, and must change no record. So after the second death at the same trials, or the first when
+memory ran out, they are trained one by one in a worker process: if that dies, this process records it. A trial is given
+up only if the system counts that memory ran out each time that it was trained alone and this process died with it.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+#: Deaths at one trial, when memory ran out, after which it is not trained again.
+MAX_DEATHS = 2
+
+#: Deaths at the same trials after which they are trained in a worker process, though memory did not run out.
+_SUSPICIOUS = 2
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_COUNTERS = Path("/proc/vmstat")
+
+
+class Attempts:
+    """The trials that are being trained, and how often the process died at them.
+
+    Attributes:
+        deaths: how often the process died at the first trial without a record.
+        careful_until: number of the last trial that must be trained alone in a worker process; -1: none must.
+    """
+
+    def __init__(self, folder: Path, recorded: int) -> None:
+        """Read what an earlier process left.
+
+        Args:
+            folder: the folder of the study.
+            recorded: number of recorded trials.
+        """
+        self._path = folder / "training.json"
+        self._first = recorded
+        self.deaths = self._memory_deaths = 0
+        self.careful_until = -1
+        left = self._read()
+        if left["last"] >= recorded:
+            self._count(left)
+
+    def begin(self, numbers: Sequence[int]) -> None:
+        """Say which trials are trained from now on; called before they are.
+
+        Nothing waits for the disk: the death of a process loses nothing that it wrote.
+
+        Args:
+            numbers: of the trials, in order.
+        """
+        same = numbers[0] == self._first
+        content = {
+            "first": numbers[0],
+            "last": numbers[-1],
+            "deaths": self.deaths if same else 0,
+            "memory_deaths": self._memory_deaths if same else 0,
+            "system": _count_memory_kills(),
+        }
+        part = self._path.with_name(f".{self._path.name}.part")
+        # A disk that refuses is found at the next record, with a message that names it.
+        with suppress(OSError):
+            part.write_text(json.dumps(content), encoding="utf-8")
+            part.replace(self._path)
+
+    def clear(self) -> None:
+        """Say that nothing is trained any more."""
+        with suppress(OSError):
+            self._path.unlink()
+
+    def reason_to_give_up(self, number: int) -> str | None:
+        """Return why a trial is not trained again; None if it is."""
+        if number != self._first or self._memory_deaths < MAX_DEATHS:
+            return None
+        return f"the process died {self._memory_deaths} times while it was trained, when memory ran out"
+
+    def _count(self, left: dict[str, Any]) -> None:
+        same = left["first"] == self._first
+        before, now = left["system"], _count_memory_kills()
+        memory = bool(before and now and before[0] == now[0] and now[1] > before[1])
+        alone = max(left["first"], self._first) == left["last"]
+        self.deaths = 1 + (left["deaths"] if same else 0)
+        self._memory_deaths = (left["memory_deaths"] if same else 0) + (memory and alone)
+        if memory or self._memory_deaths or self.deaths >= _SUSPICIOUS:
+            self.careful_until = left["last"]
+
+    def _read(self) -> dict[str, Any]:
+        nothing = {"first": -1, "last": -1, "deaths": 0, "memory_deaths": 0, "system": None}
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            numbers = {key: int(content[key]) for key in ("first", "last", "deaths", "memory_deaths")}
+            system = content["system"]
+            return numbers | {"system": (str(system[0]), int(system[1])) if system else None}
+        except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
+            return nothing  # without it a trial is only tried once more
+
+
+def _count_memory_kills() -> tuple[str, int] | None:
+    """Return this boot of this machine and how many processes it has killed for memory; None if it does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        boot = _BOOT.read_text(encoding="ascii").strip()
+        for line in _COUNTERS.read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return boot, int(line.split()[1])
+    return None
