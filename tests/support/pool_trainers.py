@@ -5,6 +5,7 @@ The last arguments of each function are those of `blindtune.training.registry.cr
 
 import errno
 import os
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -123,3 +124,42 @@ class FailingTrainer(CurveTrainer):
 
 def create_failing(kind: str, name: str, workers: int = 1) -> CurveTrainer:
     return FailingTrainer(kind)
+
+
+class StuckTrainer(CurveTrainer):
+    """Sleeps, or stops its process, in the second epoch of each set with three units; every epoch takes `pause`."""
+
+    def __init__(self, how: str, pause: float) -> None:
+        super().__init__()
+        self._how, self._pause = how, pause
+
+    def train(self, task: Any, train: Any, dev: Any, options: Any) -> Any:
+        def after_epoch(epoch: int, metrics: Any) -> str | None:
+            reason: str | None = options.after_epoch(epoch, metrics)
+            with options.clock.measure("train"):
+                time.sleep(self._pause)
+                if task.hyperparameters["units"] == 3 and epoch == 2:
+                    if self._how == "stop":
+                        os.kill(os.getpid(), signal.SIGSTOP)
+                    elif self._how == "sleep":
+                        time.sleep(120)
+            return reason
+
+        return super().train(task, train, dev, replace(options, after_epoch=after_epoch))
+
+
+def create_stuck(how: str, pause: float, name: str, workers: int = 1) -> CurveTrainer:
+    return StuckTrainer(how, pause)
+
+
+class StuckBatchTrainer(BatchCurveTrainer):
+    """Hangs in each batch with a set of three units, before any set of the batch ends."""
+
+    def train_batch(self, jobs: Any, train: Any, dev: Any) -> Any:
+        if any(task.hyperparameters["units"] == 3 for task, _ in jobs):
+            time.sleep(120)
+        yield from super().train_batch(jobs, train, dev)
+
+
+def create_stuck_batch(name: str, workers: int = 1) -> BatchCurveTrainer:
+    return StuckBatchTrainer(8)

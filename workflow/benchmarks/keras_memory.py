@@ -1,15 +1,16 @@
-"""Measure the resident memory of a process that trains one Keras model after the other, as a search does.
+"""Measure the resident memory of a worker that trains one Keras model after the other, as a search does.
 
-Each trainer runs in a process of its own on small perceptrons whose layers and units differ from trial to trial. Writes
-a line a trial to a CSV file (trainer, trial, MiB, CPU seconds so far) and, with ``--graph``, draws them.
+It trains small perceptrons whose layers and units differ from trial to trial, once without an end and once in processes
+that are replaced after some trials. Writes a line a trial to a CSV file (what, trial, MiB, seconds so far) and, with
+``--graph``, draws them.
 ``python workflow/benchmarks/keras_memory.py --trials 500 --csv memory.csv --graph docs/images/keras_memory.png``
 """
 
 import argparse
 import csv
-import subprocess
-import sys
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from blindtune.config.training import Training
 from blindtune.datasets.base import Split
 from blindtune.models import mlp
 from blindtune.training.base import TrainingOptions, TrainingTask
+from blindtune.training.pool.trainer import Pool
 from blindtune.training.registry import create_trainer
 
 
@@ -28,38 +30,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trainers", nargs="+", default=["keras"])
     parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--replaced", nargs="+", type=int, default=[0, 100], help="after so many trials; 0: never")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--samples", type=int, default=640)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--csv", type=Path, default=Path("keras_memory.csv"))
     parser.add_argument("--graph", type=Path, help="draw the CSV file into this picture")
     parser.add_argument("--draw-only", nargs="+", type=Path, help="draw these CSV files; nothing is measured")
-    parser.add_argument("--child", action="store_true", help="measure one trainer in this process")
     arguments = parser.parse_args()
-    if arguments.child:
-        _measure(arguments)
-        return
     if not arguments.draw_only:
         arguments.csv.unlink(missing_ok=True)
-        settings = [f"--{name}={getattr(arguments, name)}" for name in ("trials", "epochs", "samples", "batch", "csv")]
         for trainer in arguments.trainers:
-            subprocess.run([sys.executable, __file__, "--child", "--trainers", trainer, *settings], check=True)
+            for replaced in arguments.replaced:
+                _measure(trainer, replaced or None, arguments)
     if arguments.graph:
         _draw(arguments.draw_only or [arguments.csv], arguments.graph)
 
 
-def _measure(arguments: argparse.Namespace) -> None:
-    (name,) = arguments.trainers
-    trainer, process = create_trainer(name), psutil.Process()
+def _measure(name: str, replaced: int | None, arguments: argparse.Namespace) -> None:
+    what = f"{name}, {f'replaced after {replaced}' if replaced else 'one process'}"
     train, dev = _split(arguments.samples, 0), _split(arguments.samples, 1)
-    random = np.random.default_rng(5)
-    with arguments.csv.open("a", newline="", encoding="utf-8") as stream:
+    random, begun = np.random.default_rng(5), time.monotonic()
+    trainer = create_trainer("pytorch")  # trains nothing: the pool asks it what it can do
+    with (
+        closing(Pool(trainer, partial(create_trainer, name), 1, max_trainings=replaced)) as pool,
+        arguments.csv.open("a", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.writer(stream)
         for trial in range(arguments.trials):
-            trainer.train(_task(random, trial, arguments), train, dev, TrainingOptions("last"))
-            resident = process.memory_info().rss / 2**20
-            writer.writerow([name, trial + 1, f"{resident:.1f}", f"{time.process_time():.2f}"])
+            found: list[float] = []
+            options = TrainingOptions("last", after_epoch=lambda epoch, metrics, found=found: found.append(_resident()))
+            for _, outcome in pool.train_batch([(_task(random, trial, arguments), options)], train, dev):
+                if isinstance(outcome, Exception) or outcome.status != "completed":
+                    raise RuntimeError(f"trial {trial}: {outcome}")
+            writer.writerow([what, trial + 1, f"{max(found):.1f}", f"{time.monotonic() - begun:.1f}"])
             stream.flush()
+
+
+def _resident() -> float:
+    """Return the resident MiB of the largest child of this process: its worker."""
+    return float(max(child.memory_info().rss for child in psutil.Process().children())) / 2**20
 
 
 def _split(samples: int, seed: int) -> Split:

@@ -19,7 +19,7 @@ from blindtune.search_space import Hyperparameters
 from blindtune.study.candidates import list_candidates
 from blindtune.training.base import BatchTrainer, Trainer, TrainingTask
 from blindtune.training.pool.trainer import Pool
-from blindtune.training.registry import create_trainer
+from blindtune.training.registry import TRAINERS, create_trainer
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
 from blindtune.tuners.registry import create_tuner
 
@@ -116,11 +116,13 @@ def build_search_setup(
     model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
     trainer = create_trainer(settings.trainer_name, workers)
     build_task = TaskBuilder(study, data, model)
+    max_trainings = TRAINERS[settings.trainer_name].max_trainings
     create_pool = partial(
         Pool,
         trainer,
         partial(create_trainer, settings.trainer_name, workers),
         notice=lambda line: notice(f"{study.id}: {line}"),
+        max_trainings=max_trainings,
     )
     create_separate = partial(create_pool, 1)
     if isinstance(settings, Knn | RandomForest):
@@ -133,7 +135,7 @@ def build_search_setup(
         context = TunerContext(
             space, study.budget, study.seed, settings.training.epochs, data.train.y, data.train.group
         )
-        n_workers = count_workers(trainer, study.budget, workers)
+        n_workers = count_workers(trainer, study.budget, workers, max_trainings)
         return SearchSetup(
             create_tuner(settings.tuner, context),
             create_pool(n_workers) if n_workers else trainer,
@@ -165,7 +167,7 @@ def add_output_layer(layers: Sequence[Layer], classes: int) -> tuple[Layer, ...]
     return (*layers, Dense(kind="dense", units=classes))
 
 
-def count_workers(trainer: Trainer, budget: Budget, workers: int) -> int:
+def count_workers(trainer: Trainer, budget: Budget, workers: int, max_trainings: int | None = None) -> int:
     """Return how many worker processes train the trials of a tuner; 0: this process trains them.
 
     Args:
@@ -173,10 +175,12 @@ def count_workers(trainer: Trainer, budget: Budget, workers: int) -> int:
         budget: if it limits the seconds of a trial, there is one at least: a training that hangs inside a library can
             be ended only with its process.
         workers: number of cores that the trials may use.
+        max_trainings: trainings after which a process of the trainer must be replaced; None: never.
     """
     if isinstance(trainer, BatchTrainer) and not trainer.benefits_from_workers:
         workers = 1
-    return 0 if workers == 1 and budget.trial_seconds is None else workers
+    must_end = budget.trial_seconds is not None or (max_trainings is not None and budget.max_trials() > max_trainings)
+    return workers if workers > 1 or must_end else 0
 
 
 def _setup_list(

@@ -34,6 +34,8 @@ class TrainerEntry(Entry):
         layers: the only kinds of layers that it trains; None: all.
         random_crops: whether it trains on new random crops in each batch; if not, it takes whole arrays.
         ignored: the settings of training that it does not read; a search space must not hold them.
+        max_trainings: trainings after which its process is replaced by a new one, since its library does not give all
+            memory back (docs/measured.md); None: never.
     """
 
     environment: str = "networks"
@@ -43,6 +45,7 @@ class TrainerEntry(Entry):
     layers: tuple[str, ...] | None = None
     random_crops: bool = True
     ignored: tuple[str, ...] = ()
+    max_trainings: int | None = None
 
 
 #: A Keras model always gets Keras's initial weights.
@@ -57,12 +60,14 @@ TRAINERS = Registry(
             create="blindtune.training.keras.tensorflow:KerasTrainer",
             ignored=_KERAS_IGNORES,
             description="Keras's compile and fit, on TensorFlow",
+            max_trainings=100,
         ),
         "keras-jax": TrainerEntry(
             create="blindtune.training.keras.jax:KerasJaxTrainer",
             ignored=_KERAS_IGNORES,
             environment="keras-jax",
             description="the same on JAX",
+            max_trainings=100,
         ),
         "keras-torch": TrainerEntry(
             create="blindtune.training.keras.torch:KerasTorchTrainer",
@@ -78,6 +83,7 @@ TRAINERS = Registry(
             create="blindtune.training.scikeras:SciKerasTrainer",
             ignored=_KERAS_IGNORES,
             description="Keras models through SciKeras",
+            max_trainings=100,
             random_crops=False,
         ),
         "skorch": TrainerEntry(

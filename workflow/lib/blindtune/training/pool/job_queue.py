@@ -70,8 +70,6 @@ class JobQueue:
 
     def name(self, part: list[int]) -> str:
         """Return what a worker trains, for a message: the name of its job, or of the first of several."""
-        if not part:
-            return "nothing yet"
         first = self._jobs[part[0]][1].name or f"job {part[0] + 1}"
         return first if len(part) == 1 else f"{first} and {len(part) - 1} more"
 

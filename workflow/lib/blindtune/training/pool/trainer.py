@@ -67,6 +67,7 @@ class Pool:
         factory: TrainerFactory,
         workers: int,
         notice: Callable[[str], None] = lambda line: None,
+        max_trainings: int | None = None,
     ) -> None:
         """Take the place of a trainer.
 
@@ -75,6 +76,7 @@ class Pool:
             factory: creates an equal trainer in each worker.
             workers: maximum number of worker processes.
             notice: called with a message about a worker that is stopped or silent.
+            max_trainings: trainings after which a worker is replaced by a new one; None: never.
         """
         self.supports_resume = trainer.supports_resume
         self.max_batch = workers * (trainer.max_batch if isinstance(trainer, BatchTrainer) else JOBS_PER_WORKER)
@@ -82,6 +84,7 @@ class Pool:
         self._factory = factory
         self._workers = workers
         self._notice = notice
+        self._max_trainings = max_trainings
         self._processes: list[WorkerProcess] = []
         self._splits: tuple[Split, Split] | None = None
         self._data: SharedPickle | None = None
@@ -199,14 +202,13 @@ class Pool:
             queue.on_worker_timeout(process.part, silent)
         elif not process.named and silent > STOPPED_AFTER and (silent > SILENT_AFTER or process.is_stopped()):
             process.named = True
-            state = (
-                f"is stopped (kill -CONT {process.pid} lets it go on)"
-                if process.is_stopped()
-                else "has not finished an epoch"
-            )
+            trains = f", which trains {queue.name(process.part)}," if process.part else ""
+            state = "has not finished an epoch" if process.part else "is not ready"
+            if process.is_stopped():
+                state = f"is stopped (kill -CONT {process.pid} lets it go on)"
             self._notice(
-                f"worker {process.pid}, which trains {queue.name(process.part)}, {state} since {silent:.0f} s; "
-                "budget.trial_seconds limits how long it is waited for"
+                f"worker {process.pid}{trains} {state} since {silent:.0f} s; budget.trial_seconds limits how long a "
+                "trial is waited for"
             )
 
     def _handle(self, process: WorkerProcess, queue: JobQueue) -> None:
@@ -218,6 +220,8 @@ class Pool:
         match message:
             case Ready():
                 process.idle = True
+                if self._max_trainings is not None and process.trainings >= self._max_trainings:
+                    self._end(process)
             case JobsAccepted():
                 process.accepted = True
                 self._startup_failures = 0

@@ -32,6 +32,7 @@ class WorkerProcess:
         idle: whether the worker waits for jobs.
         part: indices of the jobs that were sent and have not finished.
         accepted: whether the worker has received the jobs that were sent last.
+        trainings: number of jobs that were sent.
         last_message: when it last sent or was sent something, by `time.monotonic`.
         named: whether a message said that it has been silent since.
     """
@@ -52,6 +53,7 @@ class WorkerProcess:
         self.idle = False
         self.part: list[int] = []
         self.accepted = False
+        self.trainings = 0
         self.last_message = time.monotonic()
         self.named = False
         self._data: SharedPickle | None = None
@@ -92,6 +94,7 @@ class WorkerProcess:
             data: train and dev, which are sent only if they are not those that were sent last.
         """
         self.idle, self.accepted, self.part = False, False, [job.index for job in jobs]
+        self.trainings += len(jobs)
         self.touch()
         if data is not self._data:
             self.send(Data(data.pickled))
