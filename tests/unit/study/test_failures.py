@@ -154,7 +154,7 @@ def test_protocol_holds_a_limit_only_if_it_is_set() -> None:
 
 
 def study_protocol(one: Study) -> Any:
-    return build_protocol(one, "0" * 64, {}, "code")
+    return build_protocol(one, "0" * 64, {}, files={}, code="code")
 
 
 # Deaths of the process.

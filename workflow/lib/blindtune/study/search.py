@@ -175,6 +175,7 @@ class Search:
         self.retrainer = Retrainer(context, setup, store, self.trials)
         self._max_batch = setup.trainer.max_batch if isinstance(setup.trainer, BatchTrainer) else 1
         self._attempts = Attempts(context.folder, len(self.recorded))
+        self._check_claim = context.check_claim
         self._separate: Pool | None = None
         self._callback_error: Exception | None = None
 
@@ -345,6 +346,7 @@ class Search:
         create, first = self._setup.create_separate, group[0].number
         if create is None:
             return self._setup.trainer  # workers already
+        self._check_claim()
         self._attempts.begin([pending.number for pending in group])
         if first > self._attempts.careful_until:
             return self._setup.trainer
