@@ -117,7 +117,7 @@ def before_call(patch: pytest.MonkeyPatch, owner: Any, name: str, act: Callable[
 WRITES: dict[str, tuple[Any, str, Callable[..., bool]]] = {
     "save weights": (WeightStore, "save", lambda store, number, outcome: number == 2),
     "record a trial": (TrialLog, "append", lambda log, trial: trial.number == 2),
-    "remove weights": (WeightStore, "prune", lambda store, trials: len(trials) == 3),
+    "remove weights": (WeightStore, "prune_after", lambda store, trial: trial.number == 2),
     "freeze": (search, "freeze", lambda *arguments: True),
     "remove states": (WeightStore, "remove_states", lambda store: True),
 }

@@ -21,7 +21,7 @@ from blindtune.views.samples import StoredSamples
 def test_memory_map_is_pickled_as_its_file(tmp_path: Path) -> None:
     """A memory map is pickled as the name of its file."""
     np.save(tmp_path / "x.npy", np.arange(400_000, dtype=np.int16).reshape(-1, 4))
-    x = open_array(tmp_path / "x.npy")
+    x = open_array(tmp_path / "x.npy", "Remove it.")
     shared = SharedPickle((Split(StoredSamples(x, (4,)), x[:, 0].copy()), x))
     assert len(shared.pickled) < 2_000_000, "labels and the rows that are seen, but no samples"
     split, again = loads(shared.pickled)
@@ -34,7 +34,7 @@ def test_memory_map_is_pickled_as_its_file(tmp_path: Path) -> None:
 def test_slice_of_a_memory_map_is_written(tmp_path: Path) -> None:
     """A slice of a memory map is written to a file of its values."""
     np.save(tmp_path / "x.npy", np.arange(600_000, dtype=np.float64))
-    x = open_array(tmp_path / "x.npy")
+    x = open_array(tmp_path / "x.npy", "Remove it.")
     for part in (x[1000:], x[::2], x[::-1]):
         shared = SharedPickle(part)
         assert len(shared.pickled) < 1000
