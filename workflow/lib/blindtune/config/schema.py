@@ -16,6 +16,7 @@ from blindtune.config.systems import (
     read_space,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
+from blindtune.core.bounds import MAX_SEED, MAX_TRIALS, MAX_WORKERS
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
@@ -68,21 +69,25 @@ class Comparison(Strict):
 class ReportConfig(Strict):
     """What the report draws."""
 
-    points: int = Field(default=4000, gt=0, description="samples of each split in the figure of the three splits")
-    surface: int = Field(default=200, gt=1, description="points along each axis of a decision surface")
+    points: int = Field(
+        default=4000, gt=0, le=1_000_000, description="samples of each split in the figure of the three splits"
+    )
+    surface: int = Field(default=200, gt=1, le=2000, description="points along each axis of a decision surface")
 
 
 class Config(Strict):
     """All studies of one run. An overlay (--configfile) replaces keys; lists are replaced as a whole."""
 
     name: Name = Field(description="name of this config; everything goes to results/<name>")
-    seeds: list[Annotated[int, Field(gt=0)]] = Field(
+    seeds: list[Annotated[int, Field(gt=0, le=MAX_SEED)]] = Field(
         min_length=1, description="every system runs once with each; also the seed that its tuner gets"
     )
     score_epoch: ScoreEpoch = Field(
         default="last", description="last: dev error after the last epoch; best: the lowest of all epochs"
     )
-    keep_best: int = Field(default=1, gt=0, description="trials of a study whose weights are kept, the best first")
+    keep_best: int = Field(
+        default=1, gt=0, le=MAX_TRIALS, description="trials of a study whose weights are kept, the best first"
+    )
     verbosity: Verbosity = Field(
         default=DEFAULT_VERBOSITY,
         description="quiet: errors and how each job ends; normal: progress too; verbose: each epoch, in the log too",
@@ -90,6 +95,7 @@ class Config(Strict):
     workers: int = Field(
         default=1,
         gt=0,
+        le=MAX_WORKERS,
         description="cores that one study may use: processes that train its trials, threads of a reference model; "
         "changes no record",
     )

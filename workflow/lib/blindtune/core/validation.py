@@ -14,9 +14,9 @@ from blindtune.core.renamed import KEYS, VALUES
 
 
 class Strict(BaseModel):
-    """A model that refuses unknown keys and silent conversions between types."""
+    """A model that refuses unknown keys, silent conversions between types, and numbers that are not finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)
