@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, RootModel, field_validator, model_validator
 
 from blindtune.core.bounds import MAX_FLOAT, MAX_HYPERPARAMETERS, MAX_INTEGER, MAX_LAYERS, MAX_VALUES
-from blindtune.core.validation import Strict, suggest_name
+from blindtune.core.validation import NAME_PATTERN, Strict, suggest_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 Value = int | float | str | bool
 #: One hyperparameter set: the active values by name.
 Hyperparameters = dict[str, Value]
-
-#: Names of dimensions, and of everything that a config names.
-NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 
 class _Dimension(Strict):

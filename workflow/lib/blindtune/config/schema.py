@@ -21,13 +21,12 @@ from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
 from blindtune.core.job_log import DEFAULT_VERBOSITY, Verbosity
-from blindtune.core.validation import Strict, load, parse, suggest_name
+from blindtune.core.validation import NAME_PATTERN, Strict, load, parse, suggest_name
 from blindtune.datasets.base import DatasetConfig, Source
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
-from blindtune.search_space import NAME_PATTERN
 from blindtune.training.registry import TrainerName, check_family, check_layers
 from blindtune.views.registry import NetworkView
 

@@ -26,7 +26,6 @@ from blindtune.datasets.prepared import (
 from blindtune.datasets.verification import read_manifest
 from blindtune.exports.stored_study import StoredStudy, check_unsealed
 from blindtune.records.trial import Trial, rank_on_dev
-from blindtune.search_space import NAME_PATTERN
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.rebuild import rebuild_model
 from blindtune.study.setup import TaskBuilder

@@ -11,9 +11,8 @@ from typing import Any
 from blindtune.config.study import Study
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
-from blindtune.core.validation import parse_json
+from blindtune.core.validation import NAME_PATTERN, parse_json
 from blindtune.records.trial import Trial, TrialLog
-from blindtune.search_space import NAME_PATTERN
 
 #: Folders that hold no current study: sealed data, and studies replaced by a later one.
 _SEALED, _SUPERSEDED = "sealed", ".superseded-"
