@@ -183,34 +183,43 @@ def tsv_writer(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Callabl
     return write
 
 
-def open_regular_file(path: Path) -> BufferedReader:
+def open_regular_file(path: Path, advice: str = "") -> BufferedReader:
     """Open a file to read its bytes; a pipe, a device or a folder is refused, and never waited for.
+
+    Args:
+        path: The file.
+        advice: What to do if it cannot be read; the last sentence of the message.
 
     Raises:
         UserError: The file is missing, unreadable, or not a regular file.
     """
+    end = f" {advice}" if advice else ""
     try:
         # Without O_NONBLOCK the opening of a pipe would wait for its writer.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}).{end}") from error
     except ValueError as error:
-        raise UserError(f"{str(path)!r}: cannot be read ({error}).") from error
+        raise UserError(f"{str(path)!r}: cannot be read ({error}).{end}") from error
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(handle, "rb")
     os.close(handle)
     kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-    raise UserError(f"{path}: cannot be read: it is {kind}, not a file.")
+    raise UserError(f"{path}: cannot be read: it is {kind}, not a file.{end}")
 
 
-def check_regular_file(path: Path) -> None:
+def check_regular_file(path: Path, advice: str = "") -> None:
     """Refuse what a library could not open as a file, or would wait for.
+
+    Args:
+        path: The file.
+        advice: As in `open_regular_file`.
 
     Raises:
         UserError: The file is missing, unreadable, or not a regular file.
     """
-    open_regular_file(path).close()
+    open_regular_file(path, advice).close()
 
 
 def read_regular_file(path: Path, max_bytes: int | None = None) -> bytes:
