@@ -9,6 +9,8 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, mod
 from blindtune.config.space_check import check_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
+    Bayes,
+    Knn,
     Manual,
     ManualModel,
     System,
@@ -21,8 +23,9 @@ from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
 from blindtune.core.job_log import DEFAULT_VERBOSITY, Verbosity
-from blindtune.core.validation import NAME_PATTERN, Strict, load, parse, suggest_name
-from blindtune.datasets.base import DatasetConfig, Source
+from blindtune.core.paths import RESERVED_NAMES, check_input_path
+from blindtune.core.validation import NAME_PATTERN, Strict, UserPath, load, parse, suggest_name
+from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, Source
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.models.architecture import InvalidLayers
@@ -40,7 +43,7 @@ else:
 class TunerOverrides(Strict):
     """What replaces parts of every tuner's entry in one comparison, so that all tuners compete on equal terms."""
 
-    space: str | None = Field(default=None, description="search space; null: that of each system's own entry")
+    space: UserPath | None = Field(default=None, description="search space; null: that of each system's own entry")
     family: FamilyName | None = Field(default=None, description="what the hyperparameters build; null: as above")
     invalid_layers: InvalidLayers | None = Field(
         default=None, description="a layer that cannot be built; null: as above"
@@ -118,6 +121,11 @@ class Config(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.name in RESERVED_NAMES:
+            raise ValueError(f"name: results/{self.name} is a folder of the workflow's own; take another name")
+        for kind in ("datasets", "systems"):
+            if "sealed" in getattr(self, kind):
+                raise ValueError(f"{kind}.sealed: only decode opens folders of this name; take another name")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: holds a seed twice")
         names = [comparison.dataset for comparison in self.compare]
@@ -242,6 +250,7 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
     _check_files(where, system.files())
     try:
         source.check_view(system.view)
+        _check_neighbors(system, source)
         if isinstance(system, Tuned):
             check_family(system.trainer, system.family)
             path = system.files()["space"]
@@ -254,10 +263,26 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
         raise UserError(f"{where}: {error}") from error
 
 
+def _check_neighbors(system: System, source: Source) -> None:
+    """Refuse more neighbours than a split has samples, where the config says how many it has."""
+    sizes: Sizes | None = getattr(source.config, "sizes", None)
+    if sizes is None:
+        return
+    if isinstance(system, Knn) and max(system.n_neighbors) > sizes.train:
+        raise ValueError(f"n_neighbors: {max(system.n_neighbors)} is more than the {sizes.train} samples of train")
+    for split in SPLITS if isinstance(system, Bayes) else ():
+        k, n_samples = getattr(system, split).n_neighbors, getattr(sizes, split)
+        if k > n_samples:
+            raise ValueError(f"{split}.n_neighbors: {k} is more than the {n_samples} samples of {split}")
+
+
 def _check_files(where: str, files: dict[str, Path]) -> None:
     for path in files.values():
-        if not path.is_file():
+        check_input_path(where, path)
+        if not path.exists():
             raise UserError(f"{where}: {path} does not exist. Give the path of a file that does.")
+        if not path.is_file():
+            raise UserError(f"{where}: {path} is not a file but a folder, a pipe or a device. Give the path of a file.")
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.bounds import MAX_DEPTH, MAX_LAYERS, MAX_NEIGHBORS, MAX_SAMPLES, MAX_TREES, MAX_UNITS
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import Strict, load, parse, suggest_name
+from blindtune.core.validation import Strict, UserPath, load, parse, suggest_name
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName, load_family
 from blindtune.models.layers import Dense, Layer
@@ -128,7 +128,7 @@ class Manual(_Network):
     """A model that an expert designed, or one that nobody tuned."""
 
     kind: Literal["manual"]
-    model: str = Field(description="a file of resources/models without its .yaml, or the path of your own")
+    model: UserPath = Field(description="a file of resources/models without its .yaml, or the path of your own")
     training: TrainingOverrides = Field(
         default=TrainingOverrides(), description="replaces settings of the model's file, key by key"
     )
@@ -143,7 +143,7 @@ class Tuned(_Network):
 
     kind: Literal["tuner"]
     tuner: AnyTunerConfig = Field(description="library, algorithm and its arguments")
-    space: str = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
+    space: UserPath = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
     family: FamilyName = Field(default="mlp", description="what the hyperparameters build")
     invalid_layers: InvalidLayers = Field(
         default="reject",

@@ -183,6 +183,24 @@ def tsv_writer(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Callabl
     return write
 
 
+def inert_cell(value: Any) -> Any:
+    """Return the cell of a table that no spreadsheet takes for a formula; numbers, also as text, are unchanged.
+
+    A text that begins as a formula does gets an apostrophe before it, as OWASP advises against CSV injection. Python's
+    writer does not quote a carriage return, after which some readers begin a new row: it becomes a space.
+    """
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r", " ")
+    if not value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\n")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
 def open_regular_file(path: Path, advice: str = "") -> BufferedReader:
     """Open a file to read its bytes; a pipe, a device or a folder is refused, and never waited for.
 

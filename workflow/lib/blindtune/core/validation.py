@@ -2,13 +2,14 @@
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from blindtune.core.errors import UserError
 from blindtune.core.renamed import KEYS, VALUES
@@ -31,6 +32,13 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def expand_home(path: str) -> str:
+    """Return a path with the folder of the user for a ``~`` at its beginning; other texts are returned unchanged."""
+    return os.path.expanduser(path) if path.startswith("~") and "\0" not in path else path  # noqa: PTH111  a text
+
+
+#: The type of a config key that takes a path.
+UserPath = Annotated[str, AfterValidator(expand_home)]
 Model = TypeVar("Model", bound=BaseModel)
 
 

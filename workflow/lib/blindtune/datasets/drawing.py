@@ -17,7 +17,7 @@ from blindtune.core.bounds import MAX_FLOAT, MAX_SAMPLES, MAX_SEED
 from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
-from blindtune.core.validation import Strict, load, suggest_name
+from blindtune.core.validation import Strict, UserPath, load, suggest_name
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Sizes, Source, Split
 
 DRAWINGS = RESOURCES / "drawings"
@@ -199,7 +199,7 @@ class DrawingConfig(DatasetConfig):
     stand_in: bool = Field(
         default=True, description="true: the points only resemble the published ones; the report says so"
     )
-    drawing: str = Field(description="name of a drawing in resources/drawings, or a path ending in .yaml")
+    drawing: UserPath = Field(description="name of a drawing in resources/drawings, or a path ending in .yaml")
     sizes: Sizes = Field(description="samples per split, over all classes")
     seed: int = Field(ge=0, le=MAX_SEED, description="seed of the points")
     scale: float = Field(

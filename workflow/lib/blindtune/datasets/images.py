@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from blindtune.core.arrays import UNREADABLE
 from blindtune.core.bounds import MAX_PIXELS, MAX_SEED
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
+from blindtune.core.validation import UserPath
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split, check_pattern, check_shares
 from blindtune.datasets.look_alikes import describe_look_alikes, hash_picture, list_sentences
 
@@ -25,7 +27,7 @@ class ImagesConfig(DatasetConfig):
     """The config of pictures of any size, scaled to one size, split at random within each class or by group."""
 
     source: Literal["images"]
-    folder: str = Field(description="folder that has one folder of pictures for each class")
+    folder: UserPath = Field(description="folder that has one folder of pictures for each class")
     rows: int = Field(default=32, gt=0, le=MAX_PIXELS, description="height that every picture is scaled to, in pixels")
     columns: int = Field(
         default=32, gt=0, le=MAX_PIXELS, description="width that every picture is scaled to, in pixels"
@@ -121,7 +123,7 @@ class ImagesSource(Source):
         for path in paths:
             try:
                 pictures.append(_Picture(path, path.parent.name, self._group_of(path), *self._pixels(path)))
-            except (OSError, ValueError, SyntaxError) as error:
+            except UNREADABLE as error:
                 if self.config.corrupt == "stop":
                     raise UserError(
                         f"{path}: cannot be read as a picture ({error}). Remove it, or set corrupt: leave_out."

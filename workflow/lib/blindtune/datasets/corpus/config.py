@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from blindtune.core.bounds import MAX_PER_FILE, MAX_SEED
-from blindtune.core.validation import Strict
+from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, check_pattern
 from blindtune.datasets.corpus.survey import samples_per_class
 
@@ -13,7 +13,7 @@ from blindtune.datasets.corpus.survey import samples_per_class
 class CorpusConfig(DatasetConfig):
     """The config of a corpus: the keys that all corpora have in common."""
 
-    folder: str | None = Field(default=None, description="folder of the corpus; null: it is simulated")
+    folder: UserPath | None = Field(default=None, description="folder of the corpus; null: it is simulated")
     simulate: Strict | None = Field(
         default=None, description="a simulated corpus, which the workflow writes; null: use folder"
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blindtune.core.errors import UserError
+from blindtune.core.files import read_regular_file
 from blindtune.datasets.eeg.errors import UnusableRecording
 
 SUFFIXES = (".csv_bi", ".tse_bi", ".csv", ".tse")
@@ -88,8 +89,8 @@ def read_annotations(path: Path) -> Annotations:
         UserError: a label is unknown; the message names file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular_file(path).decode("utf-8-sig")
+    except (UserError, UnicodeDecodeError) as error:
         raise UnusableRecording(f"{path.name} cannot be read ({error})") from error
     if not text.strip():
         raise UnusableRecording(f"{path.name} is empty")
@@ -140,7 +141,10 @@ def _parse_csv(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        fields = [field.strip() for field in next(csv.reader([line]))]
+        try:
+            fields = [field.strip() for field in next(csv.reader([line]))]
+        except csv.Error as error:
+            raise UnusableRecording(f"{name}, line {number}: is not valid CSV ({error})") from error
         if columns is None:
             columns = fields
             if missing := [wanted for wanted in ("start_time", "stop_time", "label") if wanted not in columns]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from blindtune.core.bounds import MAX_MICROVOLTS, MAX_RECORDED_SECONDS, MAX_SAMPLING_RATE, MAX_SEED
-from blindtune.core.validation import Strict
+from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
 
@@ -69,7 +69,7 @@ class EegConfig(CorpusConfig):
     """Segments of EEG recordings, seizure against background, as in dataset #12 of Shawki et al. 2021."""
 
     source: Literal["eeg"]
-    folder: str | None = Field(
+    folder: UserPath | None = Field(
         default=None,
         description="a TUSZ tree (v1.5 or v2), or any folder of EDF files with an annotation next to each; null: the "
         "corpus is simulated",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
+from blindtune.core.files import read_regular_file
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -61,10 +62,7 @@ def read_annotation(path: Path) -> Annotation:
     Raises:
         UserError: the file cannot be read or has neither format; the message names the file, and the row or vertex.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    content = read_regular_file(path)
     if path.suffix.lower() == ".xml":
         return _parse_xml(content, path)
     try:
@@ -131,6 +129,9 @@ def _parse_xml(content: bytes, path: Path) -> Annotation:
         raise UserError(f"{path}: is not valid XML ({error}).") from error
     except DefusedXmlException as error:
         raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
+    # An encoding that Python does not know is a LookupError, one that the parser does not take a ValueError.
+    except (LookupError, ValueError) as error:
+        raise UserError(f"{path}: is not valid XML ({error}).") from error
     if root.tag != "Annotations":
         raise UserError(f"{path}: its root is {root.tag!r}, not 'Annotations' as ImageScope writes.")
     attributes = {

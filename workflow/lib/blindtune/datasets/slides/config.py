@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from blindtune.core.bounds import MAX_FLOAT, MAX_MPP, MAX_PER_FILE, MAX_PIXELS, MAX_SEED
-from blindtune.core.validation import Strict
+from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import SPLITS, Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
 
@@ -51,7 +51,7 @@ class SplittingConfig(Strict):
         description="folders: by the folder train, dev or eval in each path; seed: patients at random, in shares; "
         "list: by a file",
     )
-    file: str | None = Field(
+    file: UserPath | None = Field(
         default=None,
         description="for by: list, a CSV with a column split and a column slide (path below the folder, or name "
         "without suffix) or patient; slides that it does not name are left out; null: for the other values of by",
@@ -102,7 +102,7 @@ class SlidesConfig(CorpusConfig):
     """Patches of whole-slide images, ductal carcinoma in situ or invasive, as dataset 11 of Shawki et al. 2021."""
 
     source: Literal["slides"]
-    folder: str | None = Field(
+    folder: UserPath | None = Field(
         default=None,
         description="folder of the corpus: a TUDP tree, or any folder of slides, each with its annotation (.csv, .xml) "
         "next to it; null: the corpus is simulated",
