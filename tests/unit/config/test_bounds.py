@@ -113,11 +113,6 @@ def test_read_names_the_key_out_of_bounds(changes: dict[str, Any], key: str, tmp
             "learning_rate.high",
         ),
         (
-            "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 2}\n"
-            "batch_size: {type: int, low: 0, high: 8}",
-            "batch_size",
-        ),
-        (
             "layers: {type: int, low: 1, high: 2}\nunits: {type: choice, options: [1, 1" + "0" * 20 + "]}",
             "units: options: a number must be finite",
         ),

@@ -213,17 +213,10 @@ def read_space(path: Path, family: str) -> Space:
             _check_options(f"{path}: {name}", name, dimension.options)
             _check_layers(f"{path}: {name}", name, dimension.options)
         elif isinstance(dimension, IntDimension | FloatDimension):
-            _check_limits(f"{path}: {name}", name, (dimension.low, dimension.high))
             _check_layers(f"{path}: {name}", name, (dimension.low, dimension.high))
     for name in sorted(load_family(family).required - set(space.root)):
         raise ValueError(f"{path}: {family} needs the dimension {name}")
     return space
-
-
-def _check_limits(where: str, name: str, limits: tuple[float, float]) -> None:
-    """Refuse limits that would make every trial near them invalid, such as a batch size of 0."""
-    for limit in limits if name in Training.model_fields else ():
-        parse(Training, {name: limit}, where)
 
 
 def _check_layers(where: str, name: str, values: Iterable[Value]) -> None:

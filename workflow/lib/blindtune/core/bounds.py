@@ -24,8 +24,8 @@ MAX_TREES = 100_000
 MAX_DEPTH = 100_000
 #: Processes or threads of one study.
 MAX_WORKERS = 4096
-#: Step size of a gradient descent.
-MAX_LEARNING_RATE = 1000.0
+#: Step size of a gradient descent; one that is far too large is recorded as failed, which a search may find out.
+MAX_LEARNING_RATE = 1e12
 #: Files that one job reads, and samples that one file gives.
 MAX_PER_FILE = 1_000_000
 #: Pixels along a side of a picture or patch.

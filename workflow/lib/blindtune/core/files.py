@@ -213,18 +213,22 @@ def open_regular_file(path: Path, advice: str = "") -> BufferedReader:
     """
     end = f" {advice}" if advice else ""
     try:
-        # Without O_NONBLOCK the opening of a pipe would wait for its writer.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        stream = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115  Path.open takes no opener
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: cannot be read: it is a folder, not a file.{end}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).{end}") from error
     except ValueError as error:
         raise UserError(f"{str(path)!r}: cannot be read ({error}).{end}") from error
-    mode = os.fstat(handle).st_mode
-    if stat.S_ISREG(mode):
-        return os.fdopen(handle, "rb")
-    os.close(handle)
-    kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-    raise UserError(f"{path}: cannot be read: it is {kind}, not a file.{end}")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise UserError(f"{path}: cannot be read: it is a pipe or a device, not a file.{end}")
+    return stream
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Without O_NONBLOCK the opening of a pipe would wait for its writer.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def check_regular_file(path: Path, advice: str = "") -> None:

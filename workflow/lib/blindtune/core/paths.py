@@ -25,8 +25,8 @@ def check_input_path(where: str, path: Path) -> None:
     """
     if any(letter in _EXPANDED or category(letter) in ("Cc", "Cs") for letter in str(path)):
         raise UserError(
-            f"{where}: {str(path)!r} has {{, }}, <, >, a control character or one that is not UTF-8 in its name, which "
-            "Snakemake cannot handle. Rename it."
+            f"{where}: {str(path)!r} has a brace, a control character, < or >, or a letter that is not UTF-8 in its "
+            "name, which Snakemake cannot handle. Rename it."
         )
 
 

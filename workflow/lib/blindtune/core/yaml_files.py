@@ -12,7 +12,7 @@ from blindtune.core.files import read_regular_file
 
 #: Values of one file, each use of an alias counted: a few lines of aliases may stand for 10^9 values.
 _MAX_NODES = 1_000_000
-_MAX_BYTES = 64_000_000
+_MAX_BYTES = 10_000_000
 #: Levels of nesting; more end the parser's recursion.
 _MAX_DEPTH = 100
 
@@ -22,7 +22,19 @@ class _DuplicateKeyError(yaml.MarkedYAMLError):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses duplicate keys and floods of aliases, and reads 1e-3 as a number."""
+    """PyYAML's safe loader, which refuses deep nesting while it reads, and reads 1e-3 as a number."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803  PyYAML's name
+        """Refuse too many open brackets: the scanner's time grows with their square."""
+        if self.flow_level >= _MAX_DEPTH:
+            raise yaml.YAMLError(f"line {self.line + 1}: is nested too deeply")
+        super().fetch_flow_collection_start(TokenClass)
+
+    def add_indent(self, column: int) -> bool:
+        """Refuse too many levels of indented blocks."""
+        if len(self.indents) >= _MAX_DEPTH:
+            raise yaml.YAMLError(f"line {self.line + 1}: is nested too deeply")
+        return bool(super().add_indent(column))
 
 
 # YAML 1.1 wants a point and a sign, YAML 1.2 and everybody else do not.

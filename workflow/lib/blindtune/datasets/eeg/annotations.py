@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_regular_file
+from blindtune.core.validation import show_value
 from blindtune.datasets.eeg.errors import UnusableRecording
 
 SUFFIXES = (".csv_bi", ".tse_bi", ".csv", ".tse")
@@ -167,14 +168,16 @@ def _class_of(path: Path, line: int, label: str) -> str:
     if label in OTHERS:
         return "other"
     known = ", ".join(sorted(SEIZURES | OTHERS | {NON_EPILEPTIC}))
-    raise UserError(f"{path}, line {line}: label {label!r} is unknown; correct it. Known: {known}.")
+    raise UserError(f"{path}, line {line}: label {show_value(label)} is unknown; correct it. Known: {known}.")
 
 
 def _parse_interval(name: str, line: int, start: str, stop: str) -> Interval:
     try:
         first, last = float(start), float(stop)
     except ValueError:
-        raise UnusableRecording(f"{name}, line {line}: {start!r} to {stop!r} are not times") from None
+        raise UnusableRecording(
+            f"{name}, line {line}: {show_value(start)} to {show_value(stop)} are not times"
+        ) from None
     if not (math.isfinite(first) and math.isfinite(last) and 0 <= first <= last):
-        raise UnusableRecording(f"{name}, line {line}: {start} to {stop} s is not an interval")
+        raise UnusableRecording(f"{name}, line {line}: {start[:40]} to {stop[:40]} s is not an interval")
     return first, last

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_regular_file
+from blindtune.core.validation import show_value
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -81,7 +82,9 @@ def _parse_csv(text: str, path: Path) -> Annotation:
         where = f"{path}, row {number}"
         index, label = row["index"], row["label"].lower()
         if labels.setdefault(index, label) != label:
-            raise UserError(f"{where}: region {index} is {label!r} here and {labels[index]!r} above.")
+            raise UserError(
+                f"{where}: region {index[:40]} is {show_value(label)} here and {show_value(labels[index])} above."
+            )
         order, x, y = (_parse_number(row[name], f"{where}, {name}") for name in ("coord_index", "column", "row"))
         rows.setdefault(index, []).append((order, x, y))
     width, height = (header.get(name, "").removesuffix("pixels").strip() for name in ("width", "height"))
@@ -133,7 +136,7 @@ def _parse_xml(content: bytes, path: Path) -> Annotation:
     except (LookupError, ValueError) as error:
         raise UserError(f"{path}: is not valid XML ({error}).") from error
     if root.tag != "Annotations":
-        raise UserError(f"{path}: its root is {root.tag!r}, not 'Annotations' as ImageScope writes.")
+        raise UserError(f"{path}: its root is {show_value(root.tag)}, not 'Annotations' as ImageScope writes.")
     attributes = {
         str(attribute.get("Name", "")).lower(): str(attribute.get("Value", ""))
         for attribute in root.iterfind("Annotation/Attributes/Attribute")
@@ -160,7 +163,7 @@ def _parse_number(text: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UserError(f"{where}: {text!r} is not a number.")
+        raise UserError(f"{where}: {show_value(text)} is not a number.")
     return value
 
 
