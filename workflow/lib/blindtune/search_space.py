@@ -305,7 +305,7 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimensio
                 done.add(name)
 
     def _parents(self, name: str, dimension: _Dimension) -> set[str]:
-        parents = set(dimension.when or {}) | ({dimension.repeat} if dimension.repeat else set())
+        parents = set(dimension.when or {}) | ({dimension.repeat} if dimension.repeat is not None else set())
         for parent in parents:
             if parent not in self.root:
                 raise ValueError(

@@ -22,6 +22,7 @@ from blindtune.core.validation import show_value
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+_LONGEST_COMMENT = 1000
 COLUMNS = ("index", "label", "coord_index", "row", "column")
 
 
@@ -74,7 +75,8 @@ def read_annotation(path: Path) -> Annotation:
 
 def _parse_csv(text: str, path: Path) -> Annotation:
     lines = text.splitlines()
-    comments = [line.lstrip("# ").strip() for line in lines if line.lstrip().startswith("#")]
+    # The time of the expression below grows with the square of a line's length.
+    comments = [line[:_LONGEST_COMMENT].lstrip("# ").strip() for line in lines if line.lstrip().startswith("#")]
     header = dict(re.findall(r"(\w+)\s*=\s*([^,]+?)\s*(?:,|$)", "\n".join(comments), re.MULTILINE))
     rows: dict[str, list[tuple[float, float, float]]] = {}
     labels: dict[str, str] = {}
