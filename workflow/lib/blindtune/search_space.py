@@ -228,7 +228,7 @@ class HyperparameterSpec:
         return all(parent in values and values[parent] in allowed for parent, allowed in self.conditions.items())
 
 
-class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimension]]):
+class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)], Dimension]]):
     """A search space; the module's docstring describes the language."""
 
     @model_validator(mode="after")

@@ -154,15 +154,15 @@ def _find_fault(name: str, field: str) -> str | None:
     except ValueError:
         return f"is not a number: {field.strip()[:40]!r}"
     if not np.isfinite(value):
-        return f"is not finite: {field.strip()!r}"
+        return f"is not finite: {field.strip()[:40]!r}"
     if abs(value) > _MAX_VALUE:
-        return f"is too large for 32 bits: {field.strip()!r}"
+        return f"is too large for 32 bits: {field.strip()[:40]!r}"
     return _find_label_fault(value, field) if name == "label" else None
 
 
 def _find_label_fault(value: float, field: str) -> str | None:
     if value < 0 or value != int(value):
-        return f"is not a whole number from 0: {field.strip()!r}"
+        return f"is not a whole number from 0: {field.strip()[:40]!r}"
     if value > MAX_LABEL:
-        return f"is above {MAX_LABEL}: {field.strip()!r}"
+        return f"is above {MAX_LABEL}: {field.strip()[:40]!r}"
     return None
