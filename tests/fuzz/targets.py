@@ -199,7 +199,7 @@ TARGETS: dict[str, Target] = {
         structured=True,
     ),
     "extract": Target("train-1.json", read_extract, files("extract.json"), structured=True),
-    "npy": Target("x.npy", open_array, _npy),
+    "npy": Target("x.npy", lambda path: open_array(path, "Remove it."), _npy),
     "npz": Target("a.npz", lambda path: read_npz(path, "Remove it."), _npz),
     "safetensors": Target("a.safetensors", lambda path: load_weights(path, "Remove it."), _safetensors),
 }

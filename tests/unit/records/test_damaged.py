@@ -40,7 +40,7 @@ LINE_RECORDS: dict[str, Callable[[Path], Any]] = {
     "ledger.jsonl": lambda path: Ledger(path.parent).entries(),
 }
 ARRAYS: dict[str, Callable[[Path], Any]] = {
-    "x.npy": open_array,
+    "x.npy": lambda path: open_array(path, "Remove it."),
     "a.npz": lambda path: read_npz(path, "Remove it."),
     "a.safetensors": lambda path: load_weights(path, "Remove it."),
 }
@@ -112,7 +112,7 @@ def test_ledger_passes_over_half_a_letter_at_its_end(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     assert len(ledger.entries()) == 1
     ledger.note_sample_splits("toy", "y")
-    assert [entry["eval_sha256"] for entry in ledger.entries()] == ["x", "y"]
+    assert [entry["eval_sha256"] for entry in ledger.entries() if entry["event"] == "sampled"] == ["x", "y"]
 
 
 @pytest.mark.parametrize("name", [*JSON_RECORDS, *LINE_RECORDS, *ARRAYS])
@@ -121,15 +121,15 @@ def test_record_that_is_not_a_file_is_refused(tmp_path: Path, name: str) -> None
     reader = (JSON_RECORDS | LINE_RECORDS | ARRAYS)[name]
     path = tmp_path / name
     os.mkfifo(path)
-    with pytest.raises(UserError, match="not a file"):
+    with pytest.raises(UserError, match="cannot be read"):
         reader(path)
     path.unlink()
     path.symlink_to("/dev/zero")
-    with pytest.raises(UserError, match="not a file"):
+    with pytest.raises(UserError, match="cannot be read"):
         reader(path)
     path.unlink()
     path.mkdir()
-    with pytest.raises(UserError, match="cannot be read: it is a folder"):
+    with pytest.raises(UserError, match="cannot be read"):
         reader(path)
 
 
@@ -222,7 +222,7 @@ def test_npy_in_place_of_npz_and_the_reverse_are_refused(tmp_path: Path) -> None
     with pytest.raises(UserError, match="cannot be read"):
         read_npz(tmp_path / "a.npz", "Remove it.")
     with pytest.raises(UserError, match="several arrays"):
-        open_array(tmp_path / "b.npy")
+        open_array(tmp_path / "b.npy", "Remove it.")
 
 
 def test_origins_that_are_damaged_are_named(tmp_path: Path) -> None:
