@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.exceptions import WorkflowError
 
 from support.builders import OVERLAYS
 from support.dag import ROOT, plan
@@ -111,3 +112,18 @@ def test_fetch_runs_before_prepare(tmp_path):
 def _collect_rules(jobs):
     """Return the names of the rules of jobs."""
     return {job.rule for job in jobs}
+
+
+def test_plan_refuses_duplicate_keys(tmp_path):
+    """A key that is twice in an overlay is refused with both lines; Snakemake lets the last one count."""
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("name: mine\nseeds: [1]\nseeds: [2]\n", encoding="utf-8")
+    with pytest.raises(WorkflowError, match=r"mine\.yaml: the key 'seeds' is in line 2 and in line 3"):
+        plan(tmp_path, overlays=[overlay])
+
+
+def test_plan_takes_numbers_as_people_write_them(tmp_path):
+    """1e-3 in an overlay is a number, though Snakemake's loader reads it as text."""
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("name: mine\nsystems: {mlp_m: {training: {learning_rate: 1e-3}}}\n", encoding="utf-8")
+    assert plan(tmp_path, overlays=[overlay])

@@ -20,7 +20,7 @@ from blindtune.config.defaults import DEFAULT
 from blindtune.config.schema import Config, merge, read
 from blindtune.config.systems import Bayes, Knn, RandomForest
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import read_yaml
+from blindtune.core.yaml_files import read_yaml
 from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, Split
 from blindtune.datasets.csv_folder import CsvFolderConfig
 from blindtune.datasets.drawing import DrawingConfig

@@ -9,9 +9,12 @@ from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
+from blindtune.core.yaml_files import check_duplicate_keys
 from blindtune.decoding.head import describe_head
 
 try:
+    # Snakemake's loader lets the last of two equal keys count.
+    check_duplicate_keys(workflow.configfiles if workflow.is_main_process else [])
     CONFIG = configs.read(dict(config), " + ".join(map(str, workflow.configfiles)))
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -1,5 +1,6 @@
 """Messages about wrong content: the key, its path and a suggestion."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,7 +8,8 @@ import pytest
 from pydantic import Field, RootModel, StringConstraints
 
 from blindtune.core.errors import UserError
-from blindtune.core.validation import Strict, load, parse, parse_json, read_yaml, suggest_name
+from blindtune.core.validation import NAME_PATTERN, Strict, load, parse, parse_json, suggest_name
+from blindtune.core.yaml_files import check_duplicate_keys, read_yaml
 
 
 class Circle(Strict):
@@ -22,7 +24,7 @@ class Square(Strict):
 
 
 Shape = Annotated[Circle | Square, Field(discriminator="kind")]
-Word = Annotated[str, StringConstraints(pattern="^[a-z]+$")]
+Word = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
 class Picture(Strict):
@@ -33,6 +35,7 @@ class Picture(Strict):
     frame: Square | None = None
     size: int = 1
     flag: bool = False
+    colour: Literal["red", "blue"] = "red"
 
 
 class Album(RootModel[dict[Word, Picture]]):
@@ -50,7 +53,7 @@ CIRCLE = {"kind": "circle", "radius": 1.0}
         ({"named": {"a": CIRCLE | {"center": 1}}}, "named.a.center: unknown key: did you mean 'centre'?"),
         ({"plain": {"a": CIRCLE | {"knd": 1}}}, "plain.a.knd: unknown key: did you mean 'kind'?"),
         ({"frame": {"kind": "square", "side": 1.0, "sied": 1}}, "frame.sied: unknown key: did you mean 'side'?"),
-        ({"zzz": 1}, "zzz: unknown key: known: flag, frame, named, plain, shapes, size, title."),
+        ({"zzz": 1}, "zzz: unknown key: known: colour, flag, frame, named, plain, shapes, size, title."),
         # A union never offers the keys of its other members.
         ({"named": {"a": CIRCLE | {"sid": 1}}}, "named.a.sid: unknown key: known: centre, kind, radius."),
         ({"title": None}, "title: Input should be a valid string (got None)"),
@@ -60,9 +63,18 @@ CIRCLE = {"kind": "circle", "radius": 1.0}
         ({"flag": 1}, "flag: Input should be a valid boolean (got 1)"),
         ({"shapes": CIRCLE}, "shapes: Input should be a valid list"),
         ({"shapes": [{"kind": "circle"}]}, "shapes.0.radius: is missing."),
-        ({"shapes": [{"radius": 1.0}]}, "shapes.0: Unable to extract tag using discriminator 'kind'"),
-        ({"shapes": [{"kind": "cirle"}]}, "shapes.0: Input tag 'cirle' found using 'kind' does not match"),
+        ({"shapes": [{"radius": 1.0}]}, "shapes.0.kind: is missing."),
+        ({"shapes": [{"kind": "cirle"}]}, "shapes.0.kind: 'cirle' is unknown: did you mean 'circle'?"),
         ({"named": {"A1": CIRCLE}}, "named.A1"),
+        ({"named": {"A1": CIRCLE}}, "named.A1: is not a name: lower-case letters, digits and _, beginning with"),
+        ({"shapes": [{"kind": "Circle"}]}, "shapes.0.kind: 'Circle' is unknown: did you mean 'circle'?"),
+        ({"shapes": [{"kind": "sq"}]}, "shapes.0.kind: 'sq' is unknown: did you mean 'square'?"),
+        ({"colour": "Red"}, "colour: Input should be 'red' or 'blue' (got 'Red'): did you mean 'red'?"),
+        ({"size": "x" * 5000}, f"size: Input should be a valid integer (got '{'x' * 79}... (5,002 letters))"),
+        ({"shapes": [{"kind": "circle", "radius": float("nan")}]}, "shapes.0.radius: Input should be a finite number"),
+        ({"x" * 5000: 1}, f"'{'x' * 79}... (5,002 letters): unknown key"),
+        ({"a\nb": 1}, "'a\\nb': unknown key"),
+        ({3: 1}, "3: Keys should be strings"),
     ],
 )
 def test_parse_names_the_path_and_a_suggestion(change: dict[str, Any], message: str) -> None:
@@ -77,6 +89,8 @@ class Wheel(Strict):
     kind: Literal["wheel"]
     shape: Shape
     square: Square | None = None
+    wheel: Shape | None = None
+    size: int = 1
 
 
 class Axle(Strict):
@@ -97,6 +111,52 @@ def test_parse_tag_that_is_also_a_key() -> None:
     with pytest.raises(UserError) as caught:
         parse(Cart, {"parts": {"one": wheel}}, "my.yaml")
     assert "  - parts.one.shape.sied: unknown key: did you mean 'side'?" in str(caught.value)
+
+
+def test_parse_key_with_the_name_of_a_tag() -> None:
+    """A tag that is also the name of a key with content of its own does not give that key's path."""
+    for change, path in (
+        ({"shape": {"kind": "round"}}, "parts.one.shape.kind"),
+        ({"size": "big"}, "parts.one.size"),
+        ({"wheel": 3}, "parts.one.wheel"),
+    ):
+        wheel = {"kind": "wheel", "shape": CIRCLE, "wheel": {"kind": "square", "side": 1.0}}
+        with pytest.raises(UserError) as caught:
+            parse(Cart, {"parts": {"one": wheel | change}}, "my.yaml")
+        assert f"  - {path}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "+.5", "-2.", "1.5e+10", "12", "1e5"])
+def test_parse_takes_plain_decimals_for_floats(text: str) -> None:
+    """Text that is a plain decimal number is a number where a float is wanted, at any depth."""
+    content = {"title": "x", "shapes": [CIRCLE | {"radius": text}], "frame": {"kind": "square", "side": text}}
+    parsed = parse(Picture, content, "my.yaml")
+    assert parsed.frame is not None
+    assert [shape.radius for shape in parsed.shapes if isinstance(shape, Circle)] == [float(text)]
+    assert parsed.frame.side == float(text)
+    assert content["frame"] == {"kind": "square", "side": text}, "what the user gave is not changed"
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", ".inf", "1_000", "0x10", "1e", "e3", "", " 1", "1 ", "1e999", "١"])
+def test_parse_takes_no_other_text_for_a_float(text: str) -> None:
+    """Other texts are refused, also those that Python would read as a number."""
+    with pytest.raises(UserError, match="radius"):
+        parse(Circle, {"kind": "circle", "radius": text}, "my.yaml")
+
+
+def test_parse_takes_no_text_for_a_whole_number_or_a_title() -> None:
+    """A decimal number in a text field stays text, and a whole number is never text."""
+    assert parse(Picture, {"title": "1e-3"}, "my.yaml").title == "1e-3"
+    with pytest.raises(UserError, match="size"):
+        parse(Picture, {"title": "x", "size": "1e3"}, "my.yaml")
+
+
+def test_parse_shortens_a_long_list_of_problems() -> None:
+    """Of very many problems the first are listed."""
+    with pytest.raises(UserError) as caught:
+        parse(Picture, {"title": "x", "shapes": [{"kind": "circle"}] * 5000}, "my.yaml")
+    assert len(str(caught.value).splitlines()) == 32
+    assert str(caught.value).endswith("and 4,970 more")
 
 
 class Renamed(Strict):
@@ -182,7 +242,85 @@ def test_read_yaml_names_a_file_that_it_cannot_read(tmp_path: Path) -> None:
         read_yaml(tmp_path / "bytes.yaml")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a: 1\nb: 2\na: 3\n", "'a' is in line 1 and in line 3"),
+        (b"a:\n  b: 1\n  b: 2\n", "'b' is in line 2 and in line 3"),
+        (b"- {x: 1, x: 2}", "'x' is in line 1 and in line 1"),
+        (b"a: " + b"[" * 5000 + b"]" * 5000, "nested too deeply"),
+        (b"a: " + b"[" * 200 + b"]" * 200, "nested too deeply"),
+        (b"a: &x [*x]", "an alias holds itself"),
+        (b"a: &x {b: *x}", "an alias holds itself"),
+        (b"a: " + b"9" * 5000, "is not valid YAML"),
+        (b"a: 2020-99-99", "is not valid YAML"),
+        (b"a: \x00", "is not valid YAML"),
+        (b"a: \xff", "is not valid YAML"),
+        (b"? [1, 2]\n: 3\n? {a: 1}\n: 2", "is not valid YAML"),
+        (b"a: 1\n---\na: 2", "is not valid YAML"),
+        (b"<<: 3", "is not valid YAML"),
+        (b"a: !!binary x", "is not valid YAML"),
+        (b"a: !!int x", "is not valid YAML"),
+        (b"a: !!float x", "is not valid YAML"),
+        (b"a: !!timestamp x", "is not valid YAML"),
+        (b"a: !!bool x", "is not valid YAML"),
+        (b"a: !!set 3", "is not valid YAML"),
+    ],
+)
+def test_read_yaml_refuses_hostile_files_with_one_message(tmp_path: Path, content: bytes, words: str) -> None:
+    """Duplicate keys, depth, loops, impossible values and bad bytes are one message that names the file."""
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_yaml(path)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_read_yaml_bounds_aliases(tmp_path: Path) -> None:
+    """A few lines that stand for 10^9 values are refused at once."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(UserError, match=r"stands for more than 1,000,000 values"):
+        read_yaml(path)
+
+
+def test_read_yaml_reads_numbers_as_people_write_them(tmp_path: Path) -> None:
+    """1e-3 and 1e3 are numbers; words, versions and hexadecimal text are not changed."""
+    path = tmp_path / "my.yaml"
+    path.write_text("a: [1e-3, 1E3, +2e5, .5e1, 1.0e-3, 1, '1e-3', e3, 1e, 1.2.3, 12e4x]\n<<: {b: 1}", encoding="utf-8")
+    assert read_yaml(path) == {
+        "a": [0.001, 1000.0, 2e5, 5.0, 0.001, 1, "1e-3", "e3", "1e", "1.2.3", "12e4x"],
+        "b": 1,
+    }
+
+
+def test_read_yaml_refuses_a_pipe_without_waiting(tmp_path: Path) -> None:
+    """A pipe, a device and a link to one are refused, not waited for."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zero.yaml"):
+        with pytest.raises(UserError, match=rf"{name}: cannot be read: it is a pipe or a device, not a file\."):
+            read_yaml(tmp_path / name)
+
+
+def test_check_duplicate_keys_names_file_and_lines(tmp_path: Path) -> None:
+    """Files that another loader read are checked for duplicate keys alone; JSON too, a pipe is passed over."""
+    good, odd, pipe, bad = (tmp_path / name for name in ("good.yaml", "odd.yaml", "pipe", "bad.json"))
+    good.write_text("a: {b: 1}\nb: 1\nc: [{b: 2}, {b: 3}]\n", encoding="utf-8")
+    odd.write_text("a: [", encoding="utf-8")
+    os.mkfifo(pipe)
+    check_duplicate_keys([good, str(odd), pipe])
+    bad.write_text('{"a": {"b": 1,\n"b": 2}}', encoding="utf-8")
+    with pytest.raises(UserError, match=r"bad\.json: the key 'b' is in line 1 and in line 2\. Keep one of the two\."):
+        check_duplicate_keys([good, bad])
+
+
 def test_suggest_name_gives_one_word_or_all() -> None:
     """The nearest known name is suggested, or all known names if none is near."""
     assert suggest_name("unit", ["layers", "units"]) == "did you mean 'units'?"
+    assert suggest_name("UNITS", ["layers", "units"]) == "did you mean 'units'?"
+    assert suggest_name("x" * 10**6, ["layers", "units"]) == "known: layers, units."
     assert suggest_name("xyz", ["layers", "units"]) == "known: layers, units."

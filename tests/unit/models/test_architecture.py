@@ -30,7 +30,6 @@ def stack(*layers: Any, shape: tuple[int, ...] = (2,)) -> Architecture:
         (stack(dense(4), dense(-3), dense(2)), r"layer 2 \(dense\): -3 units"),
         (stack(dense(4), dropout(1.0), dense(2)), r"layer 2 \(dropout\): rate 1.0"),
         (stack(dense(4), dropout(-0.1), dense(2)), r"layer 2 \(dropout\): rate -0.1"),
-        (stack(dense(4), dropout(float("nan")), dense(2)), r"layer 2 \(dropout\): rate nan"),
         (stack(dense(2), shape=(8, 8)), r"layer 1 \(dense\): takes vectors, not samples of shape \(8, 8\)"),
         (stack(dense(4), dense(3)), r"output has shape \(3,\), not one score for each of 2 classes"),
         (stack(dropout(0.5), shape=(3,)), r"output has shape \(3,\)"),

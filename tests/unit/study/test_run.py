@@ -14,6 +14,7 @@ from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import read_card
+from blindtune.records.trial import TrialLog
 from blindtune.study import search
 from blindtune.study import setup as plans
 from blindtune.training.base import Outcome
@@ -416,3 +417,22 @@ def test_run_study_needs_no_sealed_data(tmp_path: Path) -> None:
     places.seal.parent.rename(tmp_path / "elsewhere")
     runner = StudyRunner(places.open(), tmp_path / "study")
     assert runner().trial is not None
+
+
+def test_more_neighbors_than_samples_are_invalid(data: Prepared, runner: StudyRunner) -> None:
+    """A k above the number of samples of train is recorded as invalid, never as if it had been used."""
+    count = len(data.train.y)
+    runner(Knn(kind="knn", n_neighbors=[1, count, count + 1]))
+    trials = TrialLog(runner.folder / "trials.jsonl").read()
+    assert [trial.status for trial in trials] == ["completed", "completed", "invalid"]
+    assert (
+        trials[2].reason
+        == f"n_neighbors: {len(data.train.y) + 1} is more than the {len(data.train.y)} samples of train"
+    )
+
+
+def test_estimate_refuses_more_neighbors_than_samples(data: Prepared, runner: StudyRunner) -> None:
+    """An estimate has no trial to mark: it is refused, for eval too, whose size the manifest tells."""
+    few, many = ClosedLoop(n_neighbors=1, n_estimators=2), ClosedLoop(n_neighbors=10_000, n_estimators=2)
+    with pytest.raises(UserError, match=r"eval\.n_neighbors: 10000 is more than the \d+ samples of eval"):
+        runner(Bayes(kind="bayes", train=few, dev=few, eval=many))

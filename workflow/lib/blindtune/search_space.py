@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, RootModel, field_validator, model_validator
 
-from blindtune.core.validation import Strict, suggest_name
+from blindtune.core.bounds import MAX_FLOAT, MAX_HYPERPARAMETERS, MAX_INTEGER, MAX_LAYERS, MAX_VALUES
+from blindtune.core.validation import NAME_PATTERN, Strict, suggest_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 Value = int | float | str | bool
 #: One hyperparameter set: the active values by name.
 Hyperparameters = dict[str, Value]
-
-#: Names of dimensions, and of everything that a config names.
-NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 
 class _Dimension(Strict):
@@ -46,9 +44,9 @@ class IntDimension(_Dimension):
     """Whole numbers from `low` to `high`, both included."""
 
     type: Literal["int"]
-    low: int = Field(description="smallest value")
-    high: int = Field(description="largest value, included if a step reaches it")
-    step: int = Field(default=1, ge=1, description="distance between neighbouring values")
+    low: int = Field(ge=-MAX_INTEGER, le=MAX_INTEGER, description="smallest value")
+    high: int = Field(ge=-MAX_INTEGER, le=MAX_INTEGER, description="largest value, included if a step reaches it")
+    step: int = Field(default=1, ge=1, le=2 * MAX_INTEGER, description="distance between neighbouring values")
     log: bool = Field(default=False, description="draw uniformly on the logarithmic scale")
 
     @model_validator(mode="after")
@@ -93,9 +91,9 @@ class FloatDimension(_Dimension):
     """Floats from `low` to `high`; with a step, ``low + k * step`` up to `high`."""
 
     type: Literal["float"]
-    low: float = Field(description="smallest value")
-    high: float = Field(description="largest value, included if a step reaches it")
-    step: float | None = Field(default=None, gt=0, description="distance between neighbouring values")
+    low: float = Field(ge=-MAX_FLOAT, le=MAX_FLOAT, description="smallest value")
+    high: float = Field(ge=-MAX_FLOAT, le=MAX_FLOAT, description="largest value, included if a step reaches it")
+    step: float | None = Field(default=None, gt=0, le=2 * MAX_FLOAT, description="distance between neighbouring values")
     log: bool = Field(default=False, description="draw uniformly on the logarithmic scale")
 
     @field_validator("low", "high", "step", mode="before")
@@ -105,9 +103,9 @@ class FloatDimension(_Dimension):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise ValueError("low and high must be finite")
         _check_range(self.low, self.high, self.log, self.step is not None)
+        if self.step is not None and (self.high - self.low) / self.step >= MAX_VALUES:
+            raise ValueError(f"step: {self.step} gives more than {MAX_VALUES:,} values; take a larger one or none")
         return self
 
     def values(self) -> list[float] | None:
@@ -150,7 +148,9 @@ class ChoiceDimension(_Dimension):
     """One of the listed values, each with the same probability."""
 
     type: Literal["choice"]
-    options: list[Value] = Field(min_length=1, description="the values to choose from, all of one type")
+    options: list[Value] = Field(
+        min_length=1, max_length=MAX_VALUES, description="the values to choose from, all of one type"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -158,8 +158,8 @@ class ChoiceDimension(_Dimension):
             raise ValueError("options must be of one type (Keras Tuner takes no mixture)")
         if len(set(self.options)) < len(self.options):
             raise ValueError("options holds a value twice")
-        if any(isinstance(value, float) and not math.isfinite(value) for value in self.options):
-            raise ValueError("options must be finite")
+        if any(not isinstance(value, str) and not -MAX_FLOAT <= value <= MAX_FLOAT for value in self.options):
+            raise ValueError(f"options: a number must be finite and at most {MAX_FLOAT:g}")
         return self
 
     def values(self) -> list[Value]:
@@ -228,17 +228,20 @@ class HyperparameterSpec:
         return all(parent in values and values[parent] in allowed for parent, allowed in self.conditions.items())
 
 
-class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimension]]):
+class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)], Dimension]]):
     """A search space; the module's docstring describes the language."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.root:
             raise ValueError("the search space is empty: declare at least one dimension")
-        names = [spec.name for spec in self._expand()]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name}: two dimensions give a hyperparameter of this name")
+        names: set[str] = set()
+        for spec in self._expand():
+            if spec.name in names:
+                raise ValueError(f"{spec.name}: two dimensions give a hyperparameter of this name")
+            names.add(spec.name)
+            if len(names) > MAX_HYPERPARAMETERS:
+                raise ValueError(f"the search space has more than {MAX_HYPERPARAMETERS:,} hyperparameters")
         return self
 
     def hyperparameters(self) -> list[HyperparameterSpec]:
@@ -302,7 +305,7 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimensio
                 done.add(name)
 
     def _parents(self, name: str, dimension: _Dimension) -> set[str]:
-        parents = set(dimension.when or {}) | ({dimension.repeat} if dimension.repeat else set())
+        parents = set(dimension.when or {}) | ({dimension.repeat} if dimension.repeat is not None else set())
         for parent in parents:
             if parent not in self.root:
                 raise ValueError(
@@ -320,6 +323,8 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN)], Dimensio
         counter = self.root[dimension.repeat]
         if not isinstance(counter, IntDimension) or counter.repeat or counter.low < 0:
             raise ValueError(f"{name}: repeat: {dimension.repeat} must be an int dimension from 0 that is not repeated")
+        if counter.high > MAX_LAYERS:
+            raise ValueError(f"{name}: repeat: {dimension.repeat} is up to {counter.high}; the most is {MAX_LAYERS}")
         for index in range(1, counter.high + 1):
             conditions = {dimension.repeat: tuple(value for value in counter.values() if value >= index)}
             for parent in dimension.when or {}:

@@ -154,3 +154,22 @@ def test_within_clips_up_to_a_second() -> None:
     assert annotations.within(100.0) == annotations
     with pytest.raises(UnusableRecording, match=r"is annotated up to 60\.9000 s but ends at 59\.0000 s"):
         annotations.within(59.0)
+
+
+@pytest.mark.parametrize("text", ["x" * 140_000 + ",0,1,seiz,1", '"' + "x" * 140_000])
+def test_read_annotations_with_a_huge_field_is_a_bad_file(tmp_path: Path, text: str) -> None:
+    """A field above the limit of Python's reader makes one bad file, not the end of the corpus."""
+    path = tmp_path / "a.csv_bi"
+    path.write_text(csv([]) + text + "\n", encoding="utf-8")
+    with pytest.raises(UnusableRecording, match=r"a\.csv_bi, line 5: is not valid CSV") as caught:
+        read_annotations(path)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])
+def test_read_annotations_in_another_encoding_is_a_bad_file(tmp_path: Path, encoding: str) -> None:
+    """Text that is not UTF-8 makes one bad file."""
+    path = tmp_path / "a.tse"
+    path.write_bytes("0.0 1.0 seiz 1.0 é\n".encode(encoding))
+    with pytest.raises(UnusableRecording, match=r"a\.tse cannot be read"):
+        read_annotations(path)

@@ -136,3 +136,33 @@ def test_read_annotation_lower_case_labels(tmp_path: Path):
     read = read_annotation(write_xml(tmp_path / "a.xml", [("InDC", rectangle(0, 0, 4, 4))]))
     assert read.regions[0].label == "indc"
     assert read.regions[0].polygon.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"# " + b"x" * 200_000 + b"\nindex,label,coord_index,row,column\n",
+        b"# a = " + b" " * 200_000 + b"\nindex,label,coord_index,row,column\n",
+    ],
+)
+def test_read_csv_annotation_with_a_long_comment_takes_no_time(tmp_path: Path, content: bytes) -> None:
+    """A comment of 200,000 letters is read at once; its square would take minutes."""
+    (tmp_path / "a.csv").write_bytes(content)
+    assert read_annotation(tmp_path / "a.csv").regions == []
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "utf-7", "utf-32", "base64"])
+def test_read_xml_annotation_with_an_unknown_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
+    """An encoding that no parser knows is one bad file, not the end of the corpus."""
+    path = tmp_path / "a.xml"
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?><Annotations/>', encoding="utf-8")
+    with pytest.raises(UserError, match=r"a\.xml: is not valid XML"):
+        read_annotation(path)
+
+
+def test_read_csv_annotation_with_a_huge_field_is_refused(tmp_path: Path) -> None:
+    """A field above the limit of Python's reader is one bad file."""
+    path = tmp_path / "a.csv"
+    path.write_text("index,label,coord_index,row,column\n0," + "x" * 140_000 + ",0,1,1\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"a\.csv: is not valid CSV"):
+        read_annotation(path)

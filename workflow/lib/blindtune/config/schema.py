@@ -9,6 +9,8 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, mod
 from blindtune.config.space_check import check_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
+    Bayes,
+    Knn,
     Manual,
     ManualModel,
     System,
@@ -16,17 +18,18 @@ from blindtune.config.systems import (
     read_space,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
+from blindtune.core.bounds import MAX_SEED, MAX_TRIALS, MAX_WORKERS
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
 from blindtune.core.job_log import DEFAULT_VERBOSITY, Verbosity
-from blindtune.core.validation import Strict, load, parse, suggest_name
-from blindtune.datasets.base import DatasetConfig, Source
+from blindtune.core.paths import RESERVED_NAMES, check_input_path
+from blindtune.core.validation import NAME_PATTERN, Strict, UserPath, load, parse, suggest_name
+from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, Source
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
-from blindtune.search_space import NAME_PATTERN
 from blindtune.training.registry import TrainerName, check_family, check_layers
 from blindtune.views.registry import NetworkView
 
@@ -40,7 +43,7 @@ else:
 class TunerOverrides(Strict):
     """What replaces parts of every tuner's entry in one comparison, so that all tuners compete on equal terms."""
 
-    space: str | None = Field(default=None, description="search space; null: that of each system's own entry")
+    space: UserPath | None = Field(default=None, description="search space; null: that of each system's own entry")
     family: FamilyName | None = Field(default=None, description="what the hyperparameters build; null: as above")
     invalid_layers: InvalidLayers | None = Field(
         default=None, description="a layer that cannot be built; null: as above"
@@ -68,21 +71,25 @@ class Comparison(Strict):
 class ReportConfig(Strict):
     """What the report draws."""
 
-    points: int = Field(default=4000, gt=0, description="samples of each split in the figure of the three splits")
-    surface: int = Field(default=200, gt=1, description="points along each axis of a decision surface")
+    points: int = Field(
+        default=4000, gt=0, le=1_000_000, description="samples of each split in the figure of the three splits"
+    )
+    surface: int = Field(default=200, gt=1, le=2000, description="points along each axis of a decision surface")
 
 
 class Config(Strict):
     """All studies of one run. An overlay (--configfile) replaces keys; lists are replaced as a whole."""
 
     name: Name = Field(description="name of this config; everything goes to results/<name>")
-    seeds: list[Annotated[int, Field(gt=0)]] = Field(
+    seeds: list[Annotated[int, Field(gt=0, le=MAX_SEED)]] = Field(
         min_length=1, description="every system runs once with each; also the seed that its tuner gets"
     )
     score_epoch: ScoreEpoch = Field(
         default="last", description="last: dev error after the last epoch; best: the lowest of all epochs"
     )
-    keep_best: int = Field(default=1, gt=0, description="trials of a study whose weights are kept, the best first")
+    keep_best: int = Field(
+        default=1, gt=0, le=MAX_TRIALS, description="trials of a study whose weights are kept, the best first"
+    )
     verbosity: Verbosity = Field(
         default=DEFAULT_VERBOSITY,
         description="quiet: errors and how each job ends; normal: progress too; verbose: each epoch, in the log too",
@@ -90,6 +97,7 @@ class Config(Strict):
     workers: int = Field(
         default=1,
         gt=0,
+        le=MAX_WORKERS,
         description="cores that one study may use: processes that train its trials, threads of a reference model; "
         "changes no record",
     )
@@ -113,6 +121,11 @@ class Config(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.name in RESERVED_NAMES:
+            raise ValueError(f"name: results/{self.name} is a folder of the workflow's own; take another name")
+        for kind in ("datasets", "systems"):
+            if "sealed" in getattr(self, kind):
+                raise ValueError(f"{kind}.sealed: only decode opens folders of this name; take another name")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: holds a seed twice")
         names = [comparison.dataset for comparison in self.compare]
@@ -237,6 +250,7 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
     _check_files(where, system.files())
     try:
         source.check_view(system.view)
+        _check_neighbors(system, source)
         if isinstance(system, Tuned):
             check_family(system.trainer, system.family)
             path = system.files()["space"]
@@ -249,10 +263,26 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
         raise UserError(f"{where}: {error}") from error
 
 
+def _check_neighbors(system: System, source: Source) -> None:
+    """Refuse more neighbours than a split has samples, where the config says how many it has."""
+    sizes: Sizes | None = getattr(source.config, "sizes", None)
+    if sizes is None:
+        return
+    if isinstance(system, Knn) and max(system.n_neighbors) > sizes.train:
+        raise ValueError(f"n_neighbors: {max(system.n_neighbors)} is more than the {sizes.train} samples of train")
+    for split in SPLITS if isinstance(system, Bayes) else ():
+        k, n_samples = getattr(system, split).n_neighbors, getattr(sizes, split)
+        if k > n_samples:
+            raise ValueError(f"{split}.n_neighbors: {k} is more than the {n_samples} samples of {split}")
+
+
 def _check_files(where: str, files: dict[str, Path]) -> None:
     for path in files.values():
-        if not path.is_file():
+        check_input_path(where, path)
+        if not path.exists():
             raise UserError(f"{where}: {path} does not exist. Give the path of a file that does.")
+        if not path.is_file():
+            raise UserError(f"{where}: {path} is not a file but a folder, a pipe or a device. Give the path of a file.")
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

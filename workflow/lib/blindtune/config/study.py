@@ -4,6 +4,7 @@ from pydantic import Field
 
 from blindtune.config.systems import System
 from blindtune.config.training import ScoreEpoch
+from blindtune.core.bounds import MAX_SEED, MAX_TRIALS
 from blindtune.core.budget import Budget
 from blindtune.core.validation import Strict
 
@@ -14,11 +15,11 @@ class Study(Strict):
     config: str = Field(description="name of the config")
     dataset: str
     system: str = Field(description="name of the system")
-    seed: int = Field(gt=0)
+    seed: int = Field(gt=0, le=MAX_SEED)
     settings: System
     budget: Budget | None = Field(description="what a tuner may spend; null where nothing is tuned")
     score_epoch: ScoreEpoch
-    keep_best: int = Field(gt=0, description="trials whose weights are kept")
+    keep_best: int = Field(gt=0, le=MAX_TRIALS, description="trials whose weights are kept")
 
     @property
     def id(self) -> str:

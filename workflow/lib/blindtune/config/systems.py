@@ -1,17 +1,19 @@
 """The config of the systems that are compared: reference models, manual models and tuners."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from blindtune.config.training import Training, TrainingOverrides
+from blindtune.core.bounds import MAX_DEPTH, MAX_LAYERS, MAX_NEIGHBORS, MAX_SAMPLES, MAX_TREES, MAX_UNITS
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import Strict, load, parse, suggest_name
+from blindtune.core.validation import Strict, UserPath, load, parse, suggest_name
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName, load_family
 from blindtune.models.layers import Dense, Layer
-from blindtune.search_space import ChoiceDimension, Space, Value
+from blindtune.search_space import ChoiceDimension, FloatDimension, IntDimension, Space, Value
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
 from blindtune.views.config import CropsView, SamplesView
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 else:
     AnyTunerConfig = tuner_config_type()
 
-PositiveInt = Annotated[int, Field(gt=0)]
+Neighbors = Annotated[int, Field(gt=0, le=MAX_NEIGHBORS)]
+Trees = Annotated[int, Field(gt=0, le=MAX_TREES)]
+Depth = Annotated[int, Field(ge=0, le=MAX_DEPTH)]
+LeafSize = Annotated[int, Field(gt=0, le=MAX_SAMPLES)]
 
 
 class _System(Strict):
@@ -74,7 +79,7 @@ class Knn(_Reference):
     """k-nearest neighbors; of several candidates, the best on dev is chosen."""
 
     kind: Literal["knn"]
-    n_neighbors: list[PositiveInt] = Field(min_length=1, description="k; of several, the best on dev is chosen")
+    n_neighbors: list[Neighbors] = Field(min_length=1, description="k; of several, the best on dev is chosen")
 
     @property
     def trainer_name(self) -> str:
@@ -86,29 +91,23 @@ class RandomForest(_Reference):
     """A random forest; of several candidates, the best on dev is chosen."""
 
     kind: Literal["random_forest"]
-    n_estimators: list[PositiveInt] = Field(default=[100], min_length=1, description="number of trees")
-    max_depth: list[int] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
-    min_samples_leaf: list[PositiveInt] = Field(default=[1], min_length=1, description="fewest samples in a leaf")
+    n_estimators: list[Trees] = Field(default=[100], min_length=1, description="number of trees")
+    max_depth: list[Depth] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
+    min_samples_leaf: list[LeafSize] = Field(default=[1], min_length=1, description="fewest samples in a leaf")
 
     @property
     def trainer_name(self) -> str:
         """The trainer of random forests."""
         return self.kind
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if min(self.max_depth) < 0:
-            raise ValueError("max_depth: must be 0 (no limit) or more")
-        return self
-
 
 class ClosedLoop(Strict):
     """A KNN and a random forest, each fitted and scored on the same split; the lower error is the estimate."""
 
-    n_neighbors: PositiveInt = Field(description="k")
-    n_estimators: PositiveInt = Field(default=100, description="number of trees")
-    max_depth: int = Field(default=0, ge=0, description="levels of a tree; 0: no limit")
-    min_samples_leaf: PositiveInt = Field(default=1, description="fewest samples in a leaf")
+    n_neighbors: Neighbors = Field(description="k")
+    n_estimators: Trees = Field(default=100, description="number of trees")
+    max_depth: Depth = Field(default=0, description="levels of a tree; 0: no limit")
+    min_samples_leaf: LeafSize = Field(default=1, description="fewest samples in a leaf")
 
 
 class Bayes(_Reference):
@@ -129,7 +128,7 @@ class Manual(_Network):
     """A model that an expert designed, or one that nobody tuned."""
 
     kind: Literal["manual"]
-    model: str = Field(description="a file of resources/models without its .yaml, or the path of your own")
+    model: UserPath = Field(description="a file of resources/models without its .yaml, or the path of your own")
     training: TrainingOverrides = Field(
         default=TrainingOverrides(), description="replaces settings of the model's file, key by key"
     )
@@ -144,7 +143,7 @@ class Tuned(_Network):
 
     kind: Literal["tuner"]
     tuner: AnyTunerConfig = Field(description="library, algorithm and its arguments")
-    space: str = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
+    space: UserPath = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
     family: FamilyName = Field(default="mlp", description="what the hyperparameters build")
     invalid_layers: InvalidLayers = Field(
         default="reject",
@@ -166,8 +165,18 @@ System = Annotated[Knn | RandomForest | Bayes | Manual | Tuned, Field(discrimina
 class ManualModel(Strict):
     """The content of a manual model's file; the output layer, one logit per class, is added to its layers."""
 
-    layers: list[Layer] = Field(description="from input to the last hidden layer")
+    layers: list[Layer] = Field(max_length=MAX_LAYERS, description="from input to the last hidden layer")
     training: Training = Field(description="the expert's settings")
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        for number, layer in enumerate(self.layers):
+            for name, value in layer:
+                if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= MAX_UNITS:
+                    raise ValueError(f"layers.{number}.{name}: must be from 1 to {MAX_UNITS:,} (got {value})")
+                if isinstance(value, float) and not 0 <= value < 1:
+                    raise ValueError(f"layers.{number}.{name}: must be from 0 to below 1 (got {value})")
+        return self
 
 
 def find_resource(folder: str, name: str) -> Path:
@@ -202,9 +211,19 @@ def read_space(path: Path, family: str) -> Space:
             raise ValueError(f"{path}: {name} is not a hyperparameter of {family}: {suggest_name(name, sorted(known))}")
         if isinstance(dimension, ChoiceDimension):
             _check_options(f"{path}: {name}", name, dimension.options)
+            _check_layers(f"{path}: {name}", name, dimension.options)
+        elif isinstance(dimension, IntDimension | FloatDimension):
+            _check_layers(f"{path}: {name}", name, (dimension.low, dimension.high))
     for name in sorted(load_family(family).required - set(space.root)):
         raise ValueError(f"{path}: {family} needs the dimension {name}")
     return space
+
+
+def _check_layers(where: str, name: str, values: Iterable[Value]) -> None:
+    """Refuse numbers of layers that no memory holds."""
+    for value in values if name in ("layers", "blocks") else ():
+        if isinstance(value, int | float) and value > MAX_LAYERS:
+            raise ValueError(f"{where}: {value} is too many; the most is {MAX_LAYERS}")
 
 
 def _check_options(where: str, name: str, options: list[Value]) -> None:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from blindtune.core.bounds import MAX_EPOCHS, MAX_LEARNING_RATE, MAX_SAMPLES
 from blindtune.core.validation import Strict
 
 ScoreEpoch = Literal["last", "best"]
@@ -27,9 +28,9 @@ class Training(Strict):
     optimizer: Optimizer = Field(
         default="adam", description="gradient descent rule, with the framework's own default arguments"
     )
-    learning_rate: float = Field(default=0.001, gt=0, description="step size")
-    batch_size: int = Field(default=512, gt=0, description="samples per gradient update")
-    epochs: int = Field(default=10, gt=0, description="passes over train")
+    learning_rate: float = Field(default=0.001, gt=0, le=MAX_LEARNING_RATE, description="step size")
+    batch_size: int = Field(default=512, gt=0, le=MAX_SAMPLES, description="samples per gradient update")
+    epochs: int = Field(default=10, gt=0, le=MAX_EPOCHS, description="passes over train")
     loss: Loss = Field(
         default="cross_entropy",
         description="what is minimised; cross_entropy (PyTorch's name) and sparse_categorical_crossentropy (Keras's) "
@@ -67,9 +68,13 @@ class TrainingOverrides(Strict):
     """Training settings that replace those of a model's file, or of a tuner's entry, key by key."""
 
     optimizer: Optimizer | None = Field(default=None, description="gradient descent rule; null: not replaced")
-    learning_rate: float | None = Field(default=None, gt=0, description="step size; null: not replaced")
-    batch_size: int | None = Field(default=None, gt=0, description="samples per gradient update; null: not replaced")
-    epochs: int | None = Field(default=None, gt=0, description="passes over train; null: not replaced")
+    learning_rate: float | None = Field(
+        default=None, gt=0, le=MAX_LEARNING_RATE, description="step size; null: not replaced"
+    )
+    batch_size: int | None = Field(
+        default=None, gt=0, le=MAX_SAMPLES, description="samples per gradient update; null: not replaced"
+    )
+    epochs: int | None = Field(default=None, gt=0, le=MAX_EPOCHS, description="passes over train; null: not replaced")
     loss: Loss | None = Field(default=None, description="what is minimised; null: not replaced")
     initial_weights: InitialWeights | None = Field(
         default=None, description="how initial weights are drawn; null: not replaced"

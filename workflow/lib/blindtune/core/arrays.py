@@ -1,16 +1,40 @@
 """Read, write and identify arrays in .npy and .npz files."""
 
 import hashlib
+import struct
+import tokenize
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import write_atomically
+from blindtune.core.files import check_regular_file, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+#: What NumPy, zipfile and safetensors raise for a file that is damaged, or whose header lies about what follows.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+    NotImplementedError,
+    RuntimeError,
+    BadZipFile,
+    struct.error,
+    zlib.error,
+    tokenize.TokenError,
+)
 
 
 class ArraysDigest:
@@ -72,11 +96,42 @@ def open_array(path: Path, remedy: str) -> "NDArray[Any]":
     """
     import numpy as np
 
+    check_regular_file(path, remedy)
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). {remedy}") from error
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except UNREADABLE as error:
+        raise UserError(f"{path}: cannot be read ({_first_line(error)}). {remedy}") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise UserError(f"{path}: cannot be read (it holds several arrays). {remedy}")
     return array
+
+
+def read_npz(path: Path, advice: str) -> dict[str, "NDArray[Any]"]:
+    """Return the arrays in a .npz file by name.
+
+    Args:
+        path: The file.
+        advice: What to do if it cannot be read; the last sentence of the message.
+
+    Raises:
+        UserError: The file is missing, unreadable or holds no arrays.
+    """
+    import numpy as np
+
+    check_regular_file(path, advice)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+    except UNREADABLE as error:
+        raise UserError(f"{path}: cannot be read ({_first_line(error)}). {advice}") from error
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise UserError(f"{path}: cannot be read (it holds something that is no array). {advice}")
+    return arrays
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 def write_npz(path: Path, arrays: Mapping[str, "NDArray[Any]"]) -> None:

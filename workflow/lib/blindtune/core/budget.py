@@ -4,10 +4,11 @@ from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from blindtune.core.bounds import MAX_SECONDS, MAX_TOTAL_EPOCHS, MAX_TRIALS
 from blindtune.core.validation import Strict
 
 #: The number of trials given to a library that requires one when the budget does not limit trials.
-UNLIMITED = 1_000_000
+UNLIMITED = MAX_TRIALS
 
 
 class Budget(Strict):
@@ -16,16 +17,19 @@ class Budget(Strict):
     trials: int | None = Field(
         default=None,
         gt=0,
+        le=MAX_TRIALS,
         description="number of trials, including those that are invalid, failed or pruned; null: no limit",
     )
     epochs: int | None = Field(
         default=None,
         gt=0,
+        le=MAX_TOTAL_EPOCHS,
         description="training epochs of all trials together; a trial starts only if its epochs fit; null: no limit",
     )
     seconds: float | None = Field(
         default=None,
         gt=0,
+        le=MAX_SECONDS,
         description="wall seconds of suggesting, building, training, scoring and saving; null: no limit",
     )
 

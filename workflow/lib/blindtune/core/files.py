@@ -3,17 +3,17 @@
 import csv
 import hashlib
 import json
+import math
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from blindtune.core.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 
 def canonical_json(value: Any) -> str:
@@ -32,11 +32,11 @@ def digest_file(path: Path) -> str:
     Raises:
         UserError: The file cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
+    with open_regular_file(path) as stream:
+        try:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
 class FileTransaction:
@@ -183,18 +183,153 @@ def tsv_writer(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Callabl
     return write
 
 
+def inert_cell(value: Any) -> Any:
+    """Return the cell of a table that no spreadsheet takes for a formula; numbers, also as text, are unchanged.
+
+    A text that begins as a formula does gets an apostrophe before it, as OWASP advises against CSV injection. Python's
+    writer does not quote a carriage return, after which some readers begin a new row: it becomes a space.
+    """
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r", " ")
+    if not value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\n")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def open_regular_file(path: Path, advice: str = "") -> BufferedReader:
+    """Open a file to read its bytes; a pipe, a device or a folder is refused, and never waited for.
+
+    Args:
+        path: The file.
+        advice: What to do if it cannot be read; the last sentence of the message.
+
+    Raises:
+        UserError: The file is missing, unreadable, or not a regular file.
+    """
+    end = f" {advice}" if advice else ""
+    try:
+        stream = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115  Path.open takes no opener
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: cannot be read: it is a folder, not a file.{end}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).{end}") from error
+    except ValueError as error:
+        raise UserError(f"{str(path)!r}: cannot be read ({error}).{end}") from error
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise UserError(f"{path}: cannot be read: it is a pipe or a device, not a file.{end}")
+    return stream
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Without O_NONBLOCK the opening of a pipe would wait for its writer.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def check_regular_file(path: Path, advice: str = "") -> None:
+    """Refuse what a library could not open as a file, or would wait for.
+
+    Args:
+        path: The file.
+        advice: As in `open_regular_file`.
+
+    Raises:
+        UserError: The file is missing, unreadable, or not a regular file.
+    """
+    open_regular_file(path, advice).close()
+
+
+def read_regular_file(path: Path, max_bytes: int | None = None) -> bytes:
+    """Return the bytes of a file; see `open_regular_file`.
+
+    Args:
+        path: The file.
+        max_bytes: The largest size; None: no limit.
+
+    Raises:
+        UserError: The file is missing, unreadable, not a regular file, or too large.
+    """
+    with open_regular_file(path) as stream:
+        if max_bytes is not None and os.fstat(stream.fileno()).st_size > max_bytes:
+            raise UserError(f"{path}: has more than {max_bytes:,} bytes, which is too many for such a file.")
+        try:
+            return stream.read()
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
+    """Return the content of a JSON file; see `loads_json`.
 
     Raises:
         UserError: The file is missing, unreadable or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+        return loads_json(read_regular_file(path))
     except ValueError as error:
         raise UserError(f"{path}: is not valid JSON ({error}). Remove it and run again.") from error
+
+
+def read_json_object(path: Path, **kinds: type) -> dict[str, Any]:
+    """Return the content of a JSON file that must be an object with certain keys.
+
+    Args:
+        path: The file.
+        **kinds: The keys that it must have, and the type of the value of each.
+
+    Raises:
+        UserError: As `read_json`, or a key is missing or has a value of another type.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no JSON object. Remove it and run again.")
+    for key, kind in kinds.items():
+        if not isinstance(content.get(key), kind):
+            raise UserError(f"{path}: {key!r} is missing or has the wrong type. Remove it and run again.")
+    return content
+
+
+def loads_json(text: bytes | str) -> Any:
+    """Return the content of a JSON text, strictly: no key twice, no NaN, no infinite number, nothing but UTF-8.
+
+    Raises:
+        ValueError: The text is not JSON.
+    """
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        value = json.loads(
+            decoded, object_pairs_hook=_unique_keys, parse_float=_finite_float, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if "\\u" in decoded:
+        # Half of a pair of surrogates is a text that no file can hold.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return content
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def next_free_path(path: Path) -> Path:

@@ -8,15 +8,32 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import next_free_path, write_bytes
+from blindtune.core.files import next_free_path, read_regular_file, write_bytes
 
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a log without their line feeds.
 
     Only a line feed ends a line: a text inside a record may contain other line separators of Unicode.
+
+    Raises:
+        UserError: The file cannot be read, or a line is not UTF-8; the message names it.
     """
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n") if path.stat().st_size else []
+    content = read_regular_file(path)
+    return _decode(path, content.removesuffix(b"\n").split(b"\n")) if content else []
+
+
+def _decode(path: Path, lines: list[bytes]) -> list[str]:
+    decoded = []
+    for row, line in enumerate(lines, 1):
+        try:
+            decoded.append(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{path}, line {row}: is not UTF-8 text ({error.reason} at its byte {error.start + 1}). "
+                "Restore the file from a backup."
+            ) from error
+    return decoded
 
 
 def repair_last_line(path: Path, is_whole: Callable[[str], bool]) -> Path | None:

@@ -1,6 +1,33 @@
 """Define the folder layout of the results of a config; no other module builds these paths."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from unicodedata import category
+
+from blindtune.core.errors import UserError
+
+#: Names that no config may have: folders below ``results/`` that belong to all configs, and the folder that no command
+#: but decode opens.
+RESERVED_NAMES = frozenset(["ledger", "sealed"])
+#: What Snakemake expands in a path: wildcards and path variables.
+_EXPANDED = frozenset("{}<>")
+
+
+def check_input_path(where: str, path: Path) -> None:
+    """Refuse a path that cannot be the input of a job, because Snakemake would read something else into it.
+
+    Args:
+        where: Names the key or the folder, for the message.
+        path: A file.
+
+    Raises:
+        UserError: It has a bracket that Snakemake expands, a control character, or one that is not UTF-8.
+    """
+    if any(letter in _EXPANDED or category(letter) in ("Cc", "Cs") for letter in str(path)):
+        raise UserError(
+            f"{where}: {str(path)!r} has a brace, a control character, < or >, or a letter that is not UTF-8 in its "
+            "name, which Snakemake cannot handle. Rename it."
+        )
 
 
 @dataclass(frozen=True)

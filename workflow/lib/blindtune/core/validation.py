@@ -2,43 +2,51 @@
 
 import difflib
 import json
+import os
+import re
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from blindtune.core.errors import UserError
 from blindtune.core.renamed import KEYS, VALUES
+from blindtune.core.yaml_files import read_yaml
+
+#: Names of everything that a config names: datasets, systems, dimensions.
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+#: What a pattern asks for, in words.
+_IN_WORDS = {NAME_PATTERN: "a name: lower-case letters, digits and _, beginning with a letter"}
+#: What people write for a number and YAML 1.1 reads as text, such as 1e-3.
+_DECIMAL = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
+#: Problems that one message lists.
+_MAX_LISTED = 30
+_LONGEST_SHOWN = 80
 
 
 class Strict(BaseModel):
-    """A model that refuses unknown keys and silent conversions between types."""
+    """A model that refuses unknown keys, silent conversions between types, and numbers that are not finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def expand_home(path: str) -> str:
+    """Return a path with the folder of the user for a ``~`` at its beginning; other texts are returned unchanged."""
+    return os.path.expanduser(path) if path.startswith("~") and "\0" not in path else path  # noqa: PTH111  a text
+
+
+#: The type of a config key that takes a path.
+UserPath = Annotated[str, AfterValidator(expand_home)]
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file, read by the safe loader.
-
-    Raises:
-        UserError: the file is missing, unreadable or not YAML.
-    """
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return yaml.safe_load(stream)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not valid YAML: {error}") from error
 
 
 def parse(model: type[Model], content: Any, where: str) -> Model:
     """Check plain data against a model and return it as one; one message names each wrong key by its path.
+
+    Text is taken for a number where the model wants a float and the text is a plain decimal number, such as ``1e-3``,
+    which YAML 1.1 reads as text.
 
     Args:
         model: the pydantic model to check against.
@@ -48,7 +56,7 @@ def parse(model: type[Model], content: Any, where: str) -> Model:
     Raises:
         UserError: the content does not fit.
     """
-    return _checked(model, lambda: model.model_validate(content), content, where)
+    return _checked(model, model.model_validate, content, where)
 
 
 def parse_json(model: type[Model], content: Any, where: str) -> Model:
@@ -62,16 +70,45 @@ def parse_json(model: type[Model], content: Any, where: str) -> Model:
     Raises:
         UserError: the content does not fit.
     """
-    return _checked(model, lambda: model.model_validate_json(json.dumps(content)), content, where)
+    return _checked(model, lambda data: model.model_validate_json(json.dumps(data)), content, where)
 
 
-def _checked(model: type[Model], validate: Callable[[], Model], content: Any, where: str) -> Model:
+def _checked(model: type[Model], validate: Callable[[Any], Model], content: Any, where: str) -> Model:
     try:
-        return validate()
+        return validate(content)
     except ValidationError as error:
-        problems = [_sentence(problem, model, content) for problem in error.errors(include_url=False)]
-        listed = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
-        raise UserError(f"{where} does not fit:\n{listed}") from None
+        problems = error.errors(include_url=False)
+    except RecursionError:
+        raise UserError(f"{where} does not fit: it is nested too deeply.") from None
+    with_numbers = _with_numbers(content, problems, model)
+    if with_numbers is not content:
+        return _checked(model, validate, with_numbers, where)
+    found = list(dict.fromkeys(_sentence(problem, model) for problem in problems[: 10 * _MAX_LISTED]))
+    listed = "\n".join(f"  - {sentence}" for sentence in found[:_MAX_LISTED])
+    more = f"\n  and {len(problems) - _MAX_LISTED:,} more" if len(found) > _MAX_LISTED else ""
+    raise UserError(f"{where} does not fit:\n{listed}{more}")
+
+
+def _with_numbers(content: Any, problems: list[Any], model: type[BaseModel]) -> Any:
+    """Return the content with decimal numbers for the texts that a float field refused; itself if there are none."""
+    for problem in problems:
+        text = problem.get("input")
+        if problem["type"] == "float_type" and isinstance(text, str) and _DECIMAL.fullmatch(text):
+            content = _replaced(content, _follow(problem["loc"], model)[0], text)
+    return content
+
+
+def _replaced(content: Any, path: list[str | int], text: str) -> Any:
+    """Return the content with the number in place of the text at a path; itself if the text is not there."""
+    if not path:
+        return float(text) if content == text else content
+    if isinstance(content, dict) and path[0] in content:
+        value = _replaced(content[path[0]], path[1:], text)
+        return content if value is content[path[0]] else {**content, path[0]: value}
+    if isinstance(content, list) and isinstance(path[0], int) and path[0] < len(content):
+        value = _replaced(content[path[0]], path[1:], text)
+        return content if value is content[path[0]] else [*content[: path[0]], value, *content[path[0] + 1 :]]
+    return content
 
 
 def load(model: type[Model], path: Path) -> Model:
@@ -94,106 +131,138 @@ def suggest_name(name: str, known: list[str]) -> str:
     """Return a hint that names the most similar known word, or all known words if none is similar.
 
     Args:
-        name: the unknown word.
+        name: the unknown word; its case does not matter.
         known: all words that are allowed.
     """
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}."
+    close = _nearest(name, known)
+    return f"did you mean {close!r}?" if close is not None else f"known: {', '.join(sorted(known))}."
 
 
-def _sentence(problem: Any, model: type[BaseModel], content: Any) -> str:
+def show_value(value: Any) -> str:
+    """Return a value as a message shows it, shortened if it is long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python does not write whole numbers of more than 4300 digits.
+        return "a number of more than 4300 digits"
+    cut = f"{text[:_LONGEST_SHOWN]}... ({len(text):,} letters)"
+    return text if len(text) <= _LONGEST_SHOWN + 20 else cut
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    by_lower = {word.lower(): word for word in reversed(known)}
+    given = name[:_LONGEST_SHOWN].lower()
+    longer = [word for word in by_lower if len(given) > 1 and word.startswith(given)]
+    close = difflib.get_close_matches(given, list(by_lower), n=1, cutoff=0.6) or longer
+    return by_lower[close[0]] if close else None
+
+
+def _sentence(problem: Any, model: type[BaseModel]) -> str:
     """Describe one problem that pydantic found, with the path of the key and what to do."""
-    kind, loc = problem["type"], problem["loc"]
-    path = ".".join(_written_parts(loc, content, kind == "missing")) or "the whole"
+    kind, loc, context = problem["type"], problem["loc"], problem.get("ctx", {})
+    parts, known = _follow(loc, model)
+    path = ".".join(map(_show_key, parts)) or "the whole"
     if kind == "extra_forbidden":
-        known = _sibling_fields(loc, model)
         if KEYS.get(str(loc[-1])) in known:
             return f"{path}: unknown key: it is called {KEYS[str(loc[-1])]!r} now."
         hint = f": {suggest_name(str(loc[-1]), known)}" if known else "."
         return f"{path}: unknown key{hint}"
     if kind == "missing":
         return f"{path}: is missing."
+    if kind.startswith("union_tag"):
+        return _tag_sentence(kind, "" if path == "the whole" else f"{path}.", context)
     message = problem["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         # A check of the whole names its own keys.
         return f"{path}: {message}" if loc else message
+    if kind == "string_pattern_mismatch" and context.get("pattern") in _IN_WORDS:
+        message = f"is not {_IN_WORDS[context['pattern']]}"
     given = problem.get("input")
-    shown = "" if isinstance(given, dict | list) else f" (got {given!r})"
-    return f"{path}: {message}{shown}{_renamed_value(problem)}"
+    shown = "" if isinstance(given, dict | list) else f" (got {show_value(given)})"
+    return f"{path}: {message}{shown}{_hint(kind, loc, given, context)}"
 
 
-def _renamed_value(problem: Any) -> str:
-    """Say what an old value is called now; nothing for any other value."""
-    if problem["type"] == "union_tag_invalid":
-        key, value = problem["ctx"]["discriminator"].strip("'"), problem["ctx"]["tag"]
-    else:
-        words = [part for part in problem["loc"] if isinstance(part, str)]
-        key, value = (words or [""])[-1], problem.get("input")
-    new = VALUES.get((key, value)) if isinstance(value, str) else None
-    return "" if new is None else f": it is called {new!r} now"
+def _tag_sentence(kind: str, path: str, context: Any) -> str:
+    """Describe a wrong or missing value of the key that tells the members of a union apart."""
+    key = context["discriminator"].strip("'")
+    if kind == "union_tag_not_found":
+        return f"{path}{key}: is missing."
+    tag, expected = str(context["tag"]), _quoted(context["expected_tags"])
+    return f"{path}{key}: {show_value(tag)} is unknown: {_renamed_value(key, tag) or suggest_name(tag, expected)}"
 
 
-def _written_parts(loc: tuple[Any, ...], content: Any, missing: bool) -> list[str]:
-    """Return the parts of ``loc`` that the user wrote.
+def _hint(kind: str, loc: tuple[Any, ...], given: Any, context: Any) -> str:
+    """Say what an old value is called now, or which allowed value is near; nothing for any other value."""
+    words = [part for part in loc if isinstance(part, str)]
+    renamed = _renamed_value((words or [""])[-1], given) if isinstance(given, str) else ""
+    if renamed or kind != "literal_error" or not isinstance(given, str):
+        return f": {renamed}" if renamed else ""
+    near = _nearest(given, _quoted(context.get("expected", "")))
+    return f": did you mean {near!r}?" if near is not None else ""
 
-    pydantic puts the tag of each union's member after its key. A tag may have the name of a key (``tuner``), so of all
-    readings of ``loc`` the one that follows the content furthest is right.
 
-    Args:
-        loc: where something is wrong.
-        content: what was checked.
-        missing: whether the last part is a key that the user did not write.
+def _renamed_value(key: str, value: str) -> str:
+    new = VALUES.get((key, value))
+    return "" if new is None else f"it is called {new!r} now"
+
+
+def _quoted(text: str) -> list[str]:
+    """Return the words that a message of pydantic has in quotes."""
+    return re.findall(r"'([^']*)'", text)
+
+
+def _show_key(key: str | int) -> str:
+    text = str(key)
+    return text if text.isprintable() and len(text) <= _LONGEST_SHOWN else show_value(text)
+
+
+def _follow(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[list[str | int], list[str]]:
+    """Return the keys of ``loc`` that the user wrote, and the names that are known where the last one is.
+
+    pydantic puts the tag of each union's member after its key, and a tag may have the name of a key (``tuner``). The
+    schema says which is which.
     """
-    if not loc:
-        return []
-    part, rest = loc[0], loc[1:]
-    readings = []
-    known = isinstance(content, dict) and part in content
-    if known or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
-        readings.append([str(part), *_written_parts(rest, content[part], missing)])
-    elif missing and not rest:
-        readings.append([str(part)])
-    if len(readings) == 0 or isinstance(part, str):
-        readings.append(_written_parts(rest, content, missing))
-    return max(readings, key=len)
+    definitions, nodes = _schema(model)
+    path: list[str | int] = []
+    known: list[str] = []
+    for number, part in enumerate(loc):
+        nodes = [option for node in nodes for option in _options(node, definitions)]
+        members = [node["discriminator"]["mapping"].get(part) for node in nodes if "discriminator" in node]
+        if any(members):
+            nodes = [{"$ref": member} for member in members if member]
+            continue
+        known = sorted({name for node in nodes for name in node.get("properties", {})})
+        children = [child for node in nodes for child in _children(node, part)]
+        is_key = part != "[key]" and number == len(loc) - 1 and any(node.get("type") == "object" for node in nodes)
+        # What is neither is pydantic's name of a member of a union without tags.
+        if children or is_key:
+            path.append(part)
+            nodes = children
+    return path, known
 
 
-def _sibling_fields(loc: tuple[Any, ...], model: Any) -> list[str]:
-    """Return the field names of the model in which the last part of ``loc`` was found."""
+@lru_cache(maxsize=32)
+def _schema(model: type[BaseModel]) -> tuple[dict[str, Any], list[Any]]:
     schema = model.model_json_schema()
-    definitions = schema.get("$defs", {})
-    nodes = [schema]
-    for part in loc[:-1]:
-        nodes = [found for node in nodes for found in _step(node, part, definitions)]
-    found = [option for node in nodes for option in (node, *_options(node, definitions))]
-    return sorted({name for node in found for name in _resolve(node, definitions).get("properties", {})})
-
-
-def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
-    while "$ref" in node:
-        node = definitions[node["$ref"].rsplit("/", 1)[-1]]
-    return node
+    return schema.get("$defs", {}), [schema]
 
 
 def _options(node: Any, definitions: dict[str, Any]) -> list[Any]:
-    node = _resolve(node, definitions)
-    return [_resolve(option, definitions) for key in ("anyOf", "oneOf") for option in node.get(key, [])]
+    """Return a node, or the members of a union that has no tags."""
+    while "$ref" in node:
+        node = definitions[node["$ref"].rsplit("/", 1)[-1]]
+    if "discriminator" in node or not {"anyOf", "oneOf"} & set(node):
+        return [node]
+    members = [*node.get("anyOf", []), *node.get("oneOf", [])]
+    return [option for member in members for option in _options(member, definitions)]
 
 
-def _step(node: Any, part: Any, definitions: dict[str, Any]) -> list[Any]:
-    node = _resolve(node, definitions)
-    options = _options(node, definitions)
-    if options:
-        tagged = [option for option in options if _is_tagged(option, part)]
-        return tagged or [found for option in options for found in _step(option, part, definitions)]
-    if isinstance(part, int):
-        return [node["items"]] if "items" in node else []
+def _children(node: Any, part: Any) -> list[Any]:
+    if isinstance(part, int) and node.get("type") == "array":
+        items = node.get("items", {})
+        return [node["prefixItems"][part]] if part < len(node.get("prefixItems", [])) else [items or {}]
     if part in node.get("properties", {}):
         return [node["properties"][part]]
     # A dict whose keys must match a pattern is under patternProperties.
     values = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
     return [value for value in values if isinstance(value, dict)]
-
-
-def _is_tagged(option: Any, tag: Any) -> bool:
-    return any(tag in (field.get("const"), *field.get("enum", [])) for field in option.get("properties", {}).values())

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blindtune.core.arrays import digest_arrays
+from blindtune.core.arrays import UNREADABLE, digest_arrays
 from blindtune.core.errors import UserError
-from blindtune.core.files import write_bytes
+from blindtune.core.files import check_regular_file, write_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,15 +33,30 @@ def read_weights(path: Path, sha256: str) -> dict[str, "NDArray[Any]"]:
     Raises:
         UserError: The file is missing, unreadable, or holds other weights.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        weights: dict[str, NDArray[Any]] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Remove the study's card.json and run again.") from error
+    weights = load_weights(path, "Remove the study's card.json and run again.")
     if digest_arrays(weights) != sha256:
         raise UserError(
             f"{path}: does not hold the weights that were recorded. Remove the study's card.json and run again."
         )
+    return weights
+
+
+def load_weights(path: Path, advice: str) -> dict[str, "NDArray[Any]"]:
+    """Return the arrays in a file of safetensors, whichever they are.
+
+    Args:
+        path: The file.
+        advice: What to do if it cannot be read; the last sentence of the message.
+
+    Raises:
+        UserError: The file is missing, unreadable or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    check_regular_file(path, advice)
+    try:
+        weights: dict[str, NDArray[Any]] = load_file(path)
+    except (SafetensorError, *UNREADABLE) as error:
+        raise UserError(f"{path}: cannot be read ({error}). {advice}") from error
     return weights

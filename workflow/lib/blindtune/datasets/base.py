@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from blindtune.core.bounds import MAX_SAMPLES
 from blindtune.core.validation import Strict
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ SPLITS = ("train", "dev", "eval")
 class Sizes(Strict):
     """Number of samples in each split, over all classes."""
 
-    train: int = Field(gt=0, description="number of samples in train")
-    dev: int = Field(gt=0, description="number of samples in dev")
-    eval: int = Field(gt=0, description="number of samples in eval")
+    train: int = Field(gt=0, le=MAX_SAMPLES, description="number of samples in train")
+    dev: int = Field(gt=0, le=MAX_SAMPLES, description="number of samples in dev")
+    eval: int = Field(gt=0, le=MAX_SAMPLES, description="number of samples in eval")
 
 
 def check_shares(dev: float, eval: float) -> None:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from blindtune.core.errors import UserError
+from blindtune.core.files import read_regular_file
 from blindtune.core.paths import ResultPaths
+from blindtune.core.validation import UserPath
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
 from blindtune.datasets.downloads import get_download
 
@@ -28,7 +30,7 @@ class CsvFolderConfig(DatasetConfig):
     """The config of CSV files in a folder, or downloaded."""
 
     source: Literal["csv_folder"]
-    folder: str | None = Field(
+    folder: UserPath | None = Field(
         default=None, description="folder that holds train.csv, dev.csv and eval.csv; null: download them"
     )
     fetch: str | None = Field(
@@ -102,10 +104,11 @@ def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
             missing, not a number or not finite, or the label is not a whole number from 0.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise UserError(f"{path}: cannot be read ({reason}). It must be a CSV file with rows label,x,y.") from error
+        text = read_regular_file(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: cannot be read (not a text file). It must be a CSV file with rows label,x,y."
+        ) from error
     lines = text.splitlines()
     if not any(line.strip() for line in lines):
         raise UserError(f"{path}: is empty. It must hold rows label,x,y.")
@@ -151,15 +154,15 @@ def _find_fault(name: str, field: str) -> str | None:
     except ValueError:
         return f"is not a number: {field.strip()[:40]!r}"
     if not np.isfinite(value):
-        return f"is not finite: {field.strip()!r}"
+        return f"is not finite: {field.strip()[:40]!r}"
     if abs(value) > _MAX_VALUE:
-        return f"is too large for 32 bits: {field.strip()!r}"
+        return f"is too large for 32 bits: {field.strip()[:40]!r}"
     return _find_label_fault(value, field) if name == "label" else None
 
 
 def _find_label_fault(value: float, field: str) -> str | None:
     if value < 0 or value != int(value):
-        return f"is not a whole number from 0: {field.strip()!r}"
+        return f"is not a whole number from 0: {field.strip()[:40]!r}"
     if value > MAX_LABEL:
-        return f"is above {MAX_LABEL}: {field.strip()!r}"
+        return f"is above {MAX_LABEL}: {field.strip()[:40]!r}"
     return None

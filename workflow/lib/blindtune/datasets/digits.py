@@ -10,6 +10,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from blindtune.core.bounds import MAX_SEED
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split, check_shares
 
@@ -20,7 +21,7 @@ class DigitsConfig(DatasetConfig):
     source: Literal["digits"]
     dev: float = Field(default=0.2, gt=0, lt=1, description="share of each class in dev, from 0 to 1")
     eval: float = Field(default=0.2, gt=0, lt=1, description="share of each class in eval, from 0 to 1")
-    seed: int = Field(default=1, description="seed of the assignment to splits")
+    seed: int = Field(default=1, ge=0, le=MAX_SEED, description="seed of the assignment to splits")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

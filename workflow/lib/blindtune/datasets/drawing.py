@@ -13,16 +13,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
+from blindtune.core.bounds import MAX_FLOAT, MAX_SAMPLES, MAX_SEED
 from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
-from blindtune.core.validation import Strict, load, suggest_name
+from blindtune.core.validation import Strict, UserPath, load, suggest_name
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Sizes, Source, Split
 
 DRAWINGS = RESOURCES / "drawings"
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(ge=-MAX_FLOAT, le=MAX_FLOAT)]
+Length = Annotated[float, Field(ge=0, le=MAX_FLOAT)]
 # YAML has lists only, which a strict model would not take for a tuple.
 Point = Annotated[tuple[Finite, Finite], Field(strict=False)]
 Lengths = Annotated[tuple[Length, Length], Field(strict=False)]
@@ -40,11 +41,12 @@ Limits = Annotated[Point, AfterValidator(_ascending)]
 class _Shape(Strict):
     """The keys that all shapes have; lengths are in units in which a drawing spans about -1 to 1."""
 
-    share: float = Field(default=1.0, gt=0, allow_inf_nan=False, description="weight of the shape within its class")
+    share: float = Field(default=1.0, gt=0, le=MAX_FLOAT, description="weight of the shape within its class")
     jitter: Length = Field(default=0.0, description="standard deviation of the Gaussian noise per axis")
     dots: int | None = Field(
         default=None,
         gt=0,
+        le=MAX_SAMPLES,
         description="number of dots of the pen, which are sampled repeatedly; null: every point is a new one",
     )
 
@@ -197,11 +199,11 @@ class DrawingConfig(DatasetConfig):
     stand_in: bool = Field(
         default=True, description="true: the points only resemble the published ones; the report says so"
     )
-    drawing: str = Field(description="name of a drawing in resources/drawings, or a path ending in .yaml")
+    drawing: UserPath = Field(description="name of a drawing in resources/drawings, or a path ending in .yaml")
     sizes: Sizes = Field(description="samples per split, over all classes")
-    seed: int = Field(description="seed of the points")
+    seed: int = Field(ge=0, le=MAX_SEED, description="seed of the points")
     scale: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, description="factor on all coordinates; 1 fills about -1 to 1"
+        default=1.0, gt=0, le=MAX_FLOAT, description="factor on all coordinates; 1 fills about -1 to 1"
     )
 
 

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from blindtune.core.arrays import UNREADABLE
+from blindtune.core.bounds import MAX_PIXELS, MAX_SEED
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
+from blindtune.core.validation import UserPath
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split, check_pattern, check_shares
 from blindtune.datasets.look_alikes import describe_look_alikes, hash_picture, list_sentences
 
@@ -24,9 +27,11 @@ class ImagesConfig(DatasetConfig):
     """The config of pictures of any size, scaled to one size, split at random within each class or by group."""
 
     source: Literal["images"]
-    folder: str = Field(description="folder that has one folder of pictures for each class")
-    rows: int = Field(default=32, gt=0, description="height that every picture is scaled to, in pixels")
-    columns: int = Field(default=32, gt=0, description="width that every picture is scaled to, in pixels")
+    folder: UserPath = Field(description="folder that has one folder of pictures for each class")
+    rows: int = Field(default=32, gt=0, le=MAX_PIXELS, description="height that every picture is scaled to, in pixels")
+    columns: int = Field(
+        default=32, gt=0, le=MAX_PIXELS, description="width that every picture is scaled to, in pixels"
+    )
     channels: Literal[1, 3] = Field(default=3, description="1: grey; 3: red, green and blue")
     group: str | None = Field(
         default=None,
@@ -39,7 +44,7 @@ class ImagesConfig(DatasetConfig):
     )
     dev: float = Field(default=0.2, gt=0, lt=1, description="share of the groups of each class in dev")
     eval: float = Field(default=0.2, gt=0, lt=1, description="share of the groups of each class in eval")
-    seed: int = Field(default=1, description="seed of the assignment to splits")
+    seed: int = Field(default=1, ge=0, le=MAX_SEED, description="seed of the assignment to splits")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -118,7 +123,7 @@ class ImagesSource(Source):
         for path in paths:
             try:
                 pictures.append(_Picture(path, path.parent.name, self._group_of(path), *self._pixels(path)))
-            except (OSError, ValueError, SyntaxError) as error:
+            except UNREADABLE as error:
                 if self.config.corrupt == "stop":
                     raise UserError(
                         f"{path}: cannot be read as a picture ({error}). Remove it, or set corrupt: leave_out."

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.arrays import ArraysDigest
 from blindtune.core.errors import UserError
-from blindtune.core.files import FileTransaction, tsv_writer
+from blindtune.core.files import FileTransaction, inert_cell, tsv_writer
 from blindtune.datasets.base import ChunkedSplit, Split, TsvTable
 from blindtune.datasets.channel_stats import ChannelStatistics
 from blindtune.datasets.chunked import ChunkedArray, iterate_chunks
@@ -77,7 +77,9 @@ def write_split(
         for digest in (total, alone[name]):
             digest.begin(name, array.dtype, array.shape)
         transaction.write(path, partial(_write_array, array, [*callbacks[name], total.update, alone[name].update]))
-    write_table(transaction, folder / "origins.tsv", split.origins if isinstance(split, ChunkedSplit) else None)
+    origins = split.origins if isinstance(split, ChunkedSplit) else None
+    # The origins are read again by a program, which needs every name as it is.
+    write_table(transaction, folder / "origins.tsv", origins, for_people=False)
     arrays_alone = {name: digest.hexdigest() for name, digest in alone.items()}
     return WrittenSplit(total.hexdigest(), arrays_alone, concatenate_digests(digests))
 
@@ -107,15 +109,17 @@ def _finite_check(where: str) -> ChunkCallback:
     return check
 
 
-def write_table(transaction: FileTransaction, path: Path, table: TsvTable | None) -> None:
+def write_table(transaction: FileTransaction, path: Path, table: TsvTable | None, *, for_people: bool = True) -> None:
     """Write a table, or remove an earlier one if there is none.
 
     Args:
         transaction: what the file belongs to.
         path: path of the table.
         table: the table, or None.
+        for_people: whether a spreadsheet may open it, so that no text may be a formula.
     """
     if table is None:
         transaction.remove(path)
     else:
-        transaction.write(path, tsv_writer(table.columns, table.rows))
+        rows = [tuple(map(inert_cell, row)) for row in table.rows] if for_people else table.rows
+        transaction.write(path, tsv_writer(table.columns, rows))

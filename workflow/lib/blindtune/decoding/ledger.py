@@ -5,21 +5,16 @@ shown to anyone. The lines are a chain, see `blindtune.decoding.chain`; each use
 """
 
 import fcntl
-import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-
-from blindtune.core.arrays import write_npz
+from blindtune.core.arrays import read_npz, write_npz
 from blindtune.core.errors import RepeatedDecodeError, UserError
-from blindtune.core.files import canonical_json, digest_json, read_json, write_json
+from blindtune.core.files import canonical_json, digest_json, loads_json, read_json, read_regular_file, write_json
 from blindtune.core.jsonl import append_line, repair_last_line
 from blindtune.decoding import chain
 from blindtune.decoding.chain import ADOPTED, Head
@@ -320,11 +315,7 @@ class Ledger:
         path = self.predictions_path(result)
         if not path.exists() and (old := self._folder / "answers" / path.name).exists():
             path = old  # where ledgers of before kept them
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                predictions = dict(stored)
-        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-            raise UserError(f"{path}: cannot be read ({error}). Restore it from a backup.") from error
+        predictions = read_npz(path, advice)
         check_result(result, predictions, where, str(path), advice)
         return predictions
 
@@ -399,12 +390,9 @@ class Ledger:
 
     def _read_lines(self) -> tuple[list[str], bool]:
         """Return the whole lines, and whether part of another one follows."""
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
+        if not self._path.exists():
             return [], False
-        except OSError as error:
-            raise UserError(f"{self._path}: cannot be read ({error.strerror}). Allow reading it.") from error
+        content = read_regular_file(self._path)
         *lines, rest = content.decode("utf-8", errors="surrogateescape").split("\n")
         # A kill leaves part of a line. It holds no decode: sealed data are opened after a whole line only.
         return ([*lines, rest], False) if self._is_entry(rest) else (lines, bool(rest))
@@ -456,7 +444,7 @@ class Ledger:
         try:
             if not line.isascii() and any("\udc80" <= sign <= "\udcff" for sign in line):
                 raise ValueError("not UTF-8")
-            entry = json.loads(line)
+            entry = loads_json(line)
             if not isinstance(entry, dict):
                 raise ValueError("not an object")
             entry = {_RENAMED_FIELDS.get(name, name): value for name, value in entry.items()}

@@ -13,7 +13,7 @@ from blindtune.config.systems import Knn, ManualModel, RandomForest
 from blindtune.core.errors import UserError
 from blindtune.core.files import write_json
 from blindtune.core.paths import ResultPaths
-from blindtune.core.validation import parse_json
+from blindtune.core.validation import NAME_PATTERN, parse_json
 from blindtune.datasets.chunked import iterate_chunks
 from blindtune.datasets.content import concatenate_digests, digest_samples, find_among
 from blindtune.datasets.prepared import (
@@ -26,7 +26,6 @@ from blindtune.datasets.prepared import (
 from blindtune.datasets.verification import read_manifest
 from blindtune.exports.stored_study import StoredStudy, check_unsealed
 from blindtune.records.trial import Trial, rank_on_dev
-from blindtune.search_space import NAME_PATTERN
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.rebuild import rebuild_model
 from blindtune.study.setup import TaskBuilder

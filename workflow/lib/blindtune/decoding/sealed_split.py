@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import read_json
+from blindtune.core.files import read_json_object
 from blindtune.datasets.base import Split
 from blindtune.datasets.content import digest_content, digest_samples
 from blindtune.datasets.prepared import digest_of_split, open_split
@@ -72,8 +72,6 @@ def read_seal(path: Path) -> Seal:
     Raises:
         UserError: it is missing or not a seal.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("sha256"), str):
-        raise UserError(f"{path}: is not a seal. Remove it and run again.")
+    content = read_json_object(path, sha256=str)
     known = content.get("content_sha256")
     return Seal(path.parent, content["sha256"], known if isinstance(known, str) else None)

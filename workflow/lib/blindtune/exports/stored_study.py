@@ -10,10 +10,9 @@ from typing import Any
 
 from blindtune.config.study import Study
 from blindtune.core.errors import UserError
-from blindtune.core.files import read_json
-from blindtune.core.validation import parse_json
+from blindtune.core.files import read_json, read_regular_file
+from blindtune.core.validation import NAME_PATTERN, parse_json
 from blindtune.records.trial import Trial, TrialLog
-from blindtune.search_space import NAME_PATTERN
 
 #: Folders that hold no current study: sealed data, and studies replaced by a later one.
 _SEALED, _SUPERSEDED = "sealed", ".superseded-"
@@ -82,15 +81,15 @@ def read_study(folder: Path) -> StoredStudy:
         protocol = read_json(path)
     except UserError as error:
         raise UserError(f"{path}: cannot be read. {_ADVICE}") from error
-    fields = {"study", "files", "data_sha256"}
-    if not isinstance(protocol, dict) or not fields <= protocol.keys() or not isinstance(protocol["study"], dict):
+    kinds = {"study": dict, "files": dict, "data_sha256": str}
+    if not isinstance(protocol, dict) or any(not isinstance(protocol.get(key), kinds[key]) for key in kinds):
         raise UserError(f"{path}: is not a protocol of a study. {_ADVICE}")
     study = parse_json(Study, {"keep_best": 1, "budget": None, **protocol["study"]}, f"{path}: study")
     for name in (study.config, study.dataset, study.system):
         if not re.fullmatch(NAME_PATTERN, name):
             raise UserError(f"{path}: {name!r} is not a name of a config, dataset or system. {_ADVICE}")
     log = folder / "trials.jsonl"
-    if log.exists() and not log.read_bytes().endswith(b"\n"):
+    if log.exists() and not read_regular_file(log).endswith(b"\n"):
         raise UserError(
             f"{log}: its last record is incomplete. Remove card.json next to it, if it is there, and run again: the "
             "study sets the record aside and continues."

@@ -5,8 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from blindtune.core.bounds import MAX_FLOAT, MAX_INTEGER
 from blindtune.core.validation import Strict
 
+# A size that cannot be built makes a hyperparameter set invalid: `infer_shape` refuses it and names the layer.
+Size = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Activation = Literal["linear", "relu", "tanh", "sigmoid", "softmax", "exponential", "elu", "selu", "softplus", "gelu"]
 
 
@@ -14,7 +17,7 @@ class Dense(Strict):
     """A fully connected layer (Keras ``Dense``, PyTorch ``Linear``) and its activation."""
 
     kind: Literal["dense"]
-    units: int = Field(description="neurons")
+    units: Size = Field(description="neurons")
     activation: Activation = Field(default="linear", description="activation of the weighted sum")
 
 
@@ -22,15 +25,15 @@ class Dropout(Strict):
     """A layer that sets a random fraction of its inputs to zero in training."""
 
     kind: Literal["dropout"]
-    rate: float = Field(description="fraction of inputs set to zero, from 0 to below 1")
+    rate: float = Field(ge=-MAX_FLOAT, le=MAX_FLOAT, description="fraction of inputs set to zero, from 0 to below 1")
 
 
 class Conv2D(Strict):
     """A two-dimensional convolution over (row, column, channel), stride 1, and its activation."""
 
     kind: Literal["conv2d"]
-    filters: int = Field(description="output channels")
-    kernel: int = Field(description="side of the square kernel, in pixels")
+    filters: Size = Field(description="output channels")
+    kernel: Size = Field(description="side of the square kernel, in pixels")
     activation: Activation = Field(default="linear", description="activation of the weighted sum")
 
 
@@ -38,15 +41,15 @@ class MaxPool2D(Strict):
     """The largest value of each square window; windows do not overlap, and a remainder at the border is dropped."""
 
     kind: Literal["max_pool2d"]
-    size: int = Field(description="side of the window, in pixels")
+    size: Size = Field(description="side of the window, in pixels")
 
 
 class Conv1D(Strict):
     """A convolution over the steps of (step, channel), stride 1, and its activation."""
 
     kind: Literal["conv1d"]
-    filters: int = Field(description="output channels")
-    kernel: int = Field(description="length of the kernel, in steps")
+    filters: Size = Field(description="output channels")
+    kernel: Size = Field(description="length of the kernel, in steps")
     activation: Activation = Field(default="linear", description="activation of the weighted sum")
 
 
@@ -54,14 +57,14 @@ class MaxPool1D(Strict):
     """The largest value of each window of steps; windows do not overlap, and a remainder at the end is dropped."""
 
     kind: Literal["max_pool1d"]
-    size: int = Field(description="length of the window, in steps")
+    size: Size = Field(description="length of the window, in steps")
 
 
 class Lstm(Strict):
     """A long short-term memory over the steps of (step, channel) with sigmoid gates (Keras ``LSTM``)."""
 
     kind: Literal["lstm"]
-    units: int = Field(description="memory cells, each with one output")
+    units: Size = Field(description="memory cells, each with one output")
     activation: Activation = Field(default="tanh", description="activation of the input and of the output of a cell")
     sequence: bool = Field(
         default=False, description="true: return a vector for each step; false: only that of the last step"

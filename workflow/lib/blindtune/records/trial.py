@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.errors import UserError
+from blindtune.core.files import loads_json
 from blindtune.core.jsonl import append_line, move_lines, read_lines, repair_last_line
 from blindtune.core.timing import CpuWallTime
 from blindtune.models.layers import Layer
@@ -231,7 +232,7 @@ def _parse_record(line: str, where: str) -> Trial:
         # Parsed once: a report reads ten thousand such lines.
         with suppress(ValueError):
             return Trial.model_validate_json(line)
-    content = json.loads(line)
+    content = loads_json(line)
     upgraded = _move_layers(upgrade(content, {"parameters": "n_parameters"}, where))
     # As JSON: layers have tuples, which are lists there.
     return Trial.model_validate_json(line if upgraded is content else json.dumps(upgraded))

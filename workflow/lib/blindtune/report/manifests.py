@@ -1,8 +1,18 @@
 """The part of a dataset's manifest that the report uses."""
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from blindtune.datasets.base import SPLITS
+
+
+class _Parameters(BaseModel):
+    """What the report reads of the parameters, which are as the source wrote them otherwise."""
+
+    bad_files: dict[str, str] | None = None
+    left_out: list[tuple[str, str, str, int]] = []
+    raw_sha256: dict[str, str] = {}
 
 
 class ReportLeaks(BaseModel):
@@ -32,6 +42,19 @@ class ReportManifest(BaseModel):
     eval_content_sha256: str | None = Field(default=None, description="identifies eval's samples in any order")
     versions: dict[str, str]
     leaks: ReportLeaks | None = Field(default=None, description="equal samples; None if they were not looked for")
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_parameters(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        _Parameters.model_validate(parameters)
+        return parameters
+
+    @model_validator(mode="after")
+    def _check_splits(self) -> Self:
+        for split in SPLITS:
+            if split not in self.splits or set(self.counts.get(split, {})) != set(self.classes):
+                raise ValueError(f"counts, splits: {split} is missing or incomplete")
+        return self
 
     @property
     def of_corpus(self) -> bool:

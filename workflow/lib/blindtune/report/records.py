@@ -1,14 +1,13 @@
 """Read all records of a report and check that they belong together."""
 
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.core.arrays import read_npz
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
@@ -318,14 +317,9 @@ class _Reader:
 
     def _arrays(self, path: str) -> Arrays:
         file = self._file(path)
-        try:
-            with np.load(file, allow_pickle=False) as stored:
-                return dict(stored)
-        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-            # Nothing but a result.json makes a decode run again.
-            of_decode = (file.parent / "result.json").exists()
-            advice = _DECODE_AGAIN if of_decode else "Remove it and run again."
-            raise UserError(f"{file}: cannot be read ({error}). {advice}") from error
+        # Nothing but a result.json makes a decode run again.
+        of_decode = (file.parent / "result.json").exists()
+        return read_npz(file, _DECODE_AGAIN if of_decode else "Remove it and run again.")
 
     def _file(self, path: str) -> Path:
         self.files[path] = digest_file(self._root / path)

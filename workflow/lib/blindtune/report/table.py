@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from blindtune.core.files import inert_cell
+
 Cell = str | int | float | None
 Row = dict[str, Cell]
 
@@ -120,11 +122,12 @@ def join_paths(paths: list[str]) -> str:
 
 
 def to_csv(table: ReportTable) -> str:
-    """Format the rows of a table as CSV; missing values are empty."""
+    """Format the rows of a table as CSV; missing values are empty, and no text is a formula."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(table.rows[0]) if table.rows else ["records"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table.rows)
+    names = list(table.rows[0]) if table.rows else ["records"]
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writerow({name: inert_cell(name) for name in names})
+    writer.writerows({name: inert_cell(value) for name, value in row.items()} for row in table.rows)
     return stream.getvalue()
 
 

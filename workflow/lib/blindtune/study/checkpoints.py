@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from blindtune.core.weights import read_weights, write_weights
+from blindtune.core.errors import UserError
+from blindtune.core.weights import load_weights, read_weights, write_weights
 from blindtune.records.trial import Trial, rank_on_dev
 from blindtune.training.base import Outcome, State
 
@@ -78,12 +79,9 @@ class WeightStore:
 
     def load_state(self, trial: Trial) -> State | None:
         """Return the state at the end of a trial's training, or None if it was not kept."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         try:
-            arrays = load_file(self._states / file_name(trial.number))
-        except (OSError, SafetensorError):
+            arrays = load_weights(self._states / file_name(trial.number), "")
+        except UserError:
             return None  # the trial is trained again, which costs time and nothing else
         return State(trial.trained_before + trial.epochs, arrays)
 

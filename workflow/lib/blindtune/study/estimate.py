@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from blindtune.baselines.estimators import estimate_bayes_error
 from blindtune.config.systems import Bayes
+from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
+from blindtune.datasets.base import SPLITS
+from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard, Spent
 from blindtune.study.candidates import estimate_arguments
 from blindtune.study.context import StudyContext
@@ -22,8 +25,12 @@ def estimate(context: StudyContext, settings: Bayes) -> ModelCard:
     Args:
         context: the study.
         settings: its system.
+
+    Raises:
+        UserError: a split has fewer samples than neighbours are to vote.
     """
     study, data = context.study, context.data
+    _check_neighbors(study.id, settings, data)
     values = estimate_arguments(settings)
     seed = derive("trial", study.dataset, study.seed, values)
     clock = Stopwatch()
@@ -53,6 +60,13 @@ def estimate(context: StudyContext, settings: Bayes) -> ModelCard:
         exhausted=False,
         versions={"python": platform.python_version(), "scikit-learn": sklearn.__version__},
     )
+
+
+def _check_neighbors(study_id: str, settings: Bayes, data: Prepared) -> None:
+    for name in SPLITS:
+        n_samples, k = sum(data.manifest["counts"][name].values()), getattr(settings, name).n_neighbors
+        if k > n_samples:
+            raise UserError(f"{study_id}: {name}.n_neighbors: {k} is more than the {n_samples} samples of {name}.")
 
 
 def estimate_eval(card: ModelCard, x: Any, y: NDArray[np.int64], workers: int) -> dict[str, float]:

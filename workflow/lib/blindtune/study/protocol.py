@@ -8,7 +8,7 @@ from blindtune.config.systems import Tuned
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json, next_free_path, read_json, write_json
 from blindtune.core.job_log import JobLog
-from blindtune.core.validation import read_yaml
+from blindtune.core.yaml_files import read_yaml
 
 _ADVICE = "Restore it, or move the study's folder away and run again."
 

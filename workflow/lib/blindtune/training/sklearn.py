@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from blindtune.baselines import estimators as baselines
 from blindtune.datasets.base import Split
+from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Outcome, Predict, TrainingOptions, TrainingTask
 
@@ -24,10 +25,13 @@ class SklearnTrainer:
 
     Attributes:
         fit: from samples, labels and task to a fitted classifier.
+        check: raises InvalidModelError if the task cannot be fitted on that many samples. A model of before that was
+            fitted all the same is rebuilt without it.
     """
 
     supports_resume = False
     fit: Callable[[NDArray[np.float32], NDArray[np.int64], TrainingTask], baselines.Classifier]
+    check: Callable[[TrainingTask, int], None] = lambda task, n_samples: None
 
     def versions(self) -> dict[str, str]:
         """Return the version of scikit-learn."""
@@ -35,6 +39,7 @@ class SklearnTrainer:
 
     def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
         """Fit on train and score dev, as one epoch without losses; see `blindtune.training.base.Trainer.train`."""
+        self.check(task, len(train.y))
         with options.clock.measure("train"):
             model = self.fit(train.x, train.y, task)
         with options.clock.measure("evaluate"):
@@ -54,7 +59,16 @@ def knn(workers: int = 1) -> SklearnTrainer:
     Args:
         workers: cores to compute on.
     """
-    return SklearnTrainer(lambda x, y, task: baselines.fit_knn(x, y, int(task.hyperparameters["neighbours"]), workers))
+
+    def fit(x: NDArray[np.float32], y: NDArray[np.int64], task: TrainingTask) -> baselines.Classifier:
+        return baselines.fit_knn(x, y, int(task.hyperparameters["neighbours"]), workers)
+
+    def check(task: TrainingTask, n_samples: int) -> None:
+        k = int(task.hyperparameters["neighbours"])
+        if k > n_samples:
+            raise InvalidModelError(f"n_neighbors: {k} is more than the {n_samples} samples of train")
+
+    return SklearnTrainer(fit, check)
 
 
 def random_forest(workers: int = 1) -> SklearnTrainer:

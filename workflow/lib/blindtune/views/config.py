@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from blindtune.core.bounds import MAX_PIXELS
 from blindtune.core.validation import Strict
 
 
@@ -40,15 +41,17 @@ class CropsView(ViewConfig):
     """Square crops of a picture, normalised by train: random ones in training, fixed ones in scoring."""
 
     kind: Literal["crops"]
-    side: int = Field(default=128, gt=0, description="side of a crop in pixels, after downsampling")
+    side: int = Field(default=128, gt=0, le=MAX_PIXELS, description="side of a crop in pixels, after downsampling")
     downsample: int = Field(
         default=1,
         gt=0,
+        le=MAX_PIXELS,
         description="factor of downsampling before the crop: blocks of n x n pixels become their mean; 1: none",
     )
     n_eval_crops: int = Field(
         default=1,
         gt=0,
+        le=10_000,
         description="fixed crops per sample when it is scored; their class probabilities are averaged; a square number",
     )
     jitter: float = Field(

@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from blindtune.core.validation import Strict
+from blindtune.core.bounds import MAX_PER_FILE, MAX_SEED
+from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, check_pattern
 from blindtune.datasets.corpus.survey import samples_per_class
 
@@ -12,7 +13,7 @@ from blindtune.datasets.corpus.survey import samples_per_class
 class CorpusConfig(DatasetConfig):
     """The config of a corpus: the keys that all corpora have in common."""
 
-    folder: str | None = Field(default=None, description="folder of the corpus; null: it is simulated")
+    folder: UserPath | None = Field(default=None, description="folder of the corpus; null: it is simulated")
     simulate: Strict | None = Field(
         default=None, description="a simulated corpus, which the workflow writes; null: use folder"
     )
@@ -22,15 +23,23 @@ class CorpusConfig(DatasetConfig):
         "folder, e.g. '(S\\d+)R'; null: names are those of the published corpus (TUSZ, TUDP)",
     )
     sizes: Sizes = Field(description="number of samples in each split, the same number of each class")
-    seed: int = Field(default=1, description="seed of the draw of samples and of the assignment of patients to splits")
+    seed: int = Field(
+        default=1,
+        ge=0,
+        le=MAX_SEED,
+        description="seed of the draw of samples and of the assignment of patients to splits",
+    )
     max_bad_fraction: float = Field(
         default=0.1, ge=0, le=1, description="the run stops if more than this fraction of the files is bad"
     )
     strict: bool = Field(default=False, description="true: the first bad file stops the run")
     max_per_file: int = Field(
-        default=50, gt=0, description="maximum number of samples of one class from one file, drawn at random"
+        default=50,
+        gt=0,
+        le=MAX_PER_FILE,
+        description="maximum number of samples of one class from one file, drawn at random",
     )
-    files_per_job: int = Field(default=8, gt=0, description="number of raw files that one job reads")
+    files_per_job: int = Field(default=8, gt=0, le=MAX_PER_FILE, description="number of raw files that one job reads")
 
     @property
     def class_names(self) -> list[str]:

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from unicodedata import category
 
 from blindtune.core.errors import UserError
+from blindtune.core.paths import check_input_path
 
 
 def files_below(folder: Path) -> list[str]:
@@ -46,14 +46,12 @@ def check_usable(folder: Path, files: Iterable[str]) -> None:
     """
     for file in files:
         path = folder / file
-        if any(letter in "{}" or category(letter) in ("Cc", "Cs") for letter in str(path)):
-            raise UserError(
-                f"folder: {str(path)!r} has a brace, a control character or one that is not UTF-8 in its name, which "
-                "Snakemake cannot handle. Rename it."
-            )
+        check_input_path("folder", path)
         if not os.access(path, os.R_OK):
             why = "its permissions forbid it" if path.exists() else "it is a broken link"
             raise UserError(f"folder: {path} cannot be read: {why}. Fix or remove it.")
+        if not path.is_file():
+            raise UserError(f"folder: {path} is not a file but a pipe or a device. Remove it.")
 
 
 def check_annotated(annotations: Iterable[Sequence[str]], suffixes: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ def read_origins(path: Path) -> list[Origin]:
         return [_origin(row) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{path}: cannot be read ({error}). Remove {path.parents[1] / 'manifest.json'} and run again."
+            f"{path}: cannot be read ({str(error)[:200]}). Remove {path.parents[1] / 'manifest.json'} and run again."
         ) from error
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blindtune.core.errors import UserError
+from blindtune.core.files import read_regular_file
+from blindtune.core.validation import show_value
 from blindtune.datasets.eeg.errors import UnusableRecording
 
 SUFFIXES = (".csv_bi", ".tse_bi", ".csv", ".tse")
@@ -88,8 +90,8 @@ def read_annotations(path: Path) -> Annotations:
         UserError: a label is unknown; the message names file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular_file(path).decode("utf-8-sig")
+    except (UserError, UnicodeDecodeError) as error:
         raise UnusableRecording(f"{path.name} cannot be read ({error})") from error
     if not text.strip():
         raise UnusableRecording(f"{path.name} is empty")
@@ -140,7 +142,10 @@ def _parse_csv(name: str, text: str) -> Iterator[tuple[int, str, str, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        fields = [field.strip() for field in next(csv.reader([line]))]
+        try:
+            fields = [field.strip() for field in next(csv.reader([line]))]
+        except csv.Error as error:
+            raise UnusableRecording(f"{name}, line {number}: is not valid CSV ({error})") from error
         if columns is None:
             columns = fields
             if missing := [wanted for wanted in ("start_time", "stop_time", "label") if wanted not in columns]:
@@ -163,14 +168,16 @@ def _class_of(path: Path, line: int, label: str) -> str:
     if label in OTHERS:
         return "other"
     known = ", ".join(sorted(SEIZURES | OTHERS | {NON_EPILEPTIC}))
-    raise UserError(f"{path}, line {line}: label {label!r} is unknown; correct it. Known: {known}.")
+    raise UserError(f"{path}, line {line}: label {show_value(label)} is unknown; correct it. Known: {known}.")
 
 
 def _parse_interval(name: str, line: int, start: str, stop: str) -> Interval:
     try:
         first, last = float(start), float(stop)
     except ValueError:
-        raise UnusableRecording(f"{name}, line {line}: {start!r} to {stop!r} are not times") from None
+        raise UnusableRecording(
+            f"{name}, line {line}: {show_value(start)} to {show_value(stop)} are not times"
+        ) from None
     if not (math.isfinite(first) and math.isfinite(last) and 0 <= first <= last):
-        raise UnusableRecording(f"{name}, line {line}: {start} to {stop} s is not an interval")
+        raise UnusableRecording(f"{name}, line {line}: {start[:40]} to {stop[:40]} s is not an interval")
     return first, last

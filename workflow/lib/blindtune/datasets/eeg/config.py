@@ -4,12 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from blindtune.core.validation import Strict
+from blindtune.core.bounds import MAX_MICROVOLTS, MAX_RECORDED_SECONDS, MAX_SAMPLING_RATE, MAX_SEED
+from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
 
 CLASSES = ["background", "seizure"]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Hertz = Annotated[float, Field(gt=0, le=MAX_SAMPLING_RATE)]
+Microvolts = Annotated[float, Field(gt=0, le=MAX_MICROVOLTS)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_RECORDED_SECONDS)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 EegCorruption = Literal[
     "truncated",
@@ -50,9 +53,12 @@ class SimulatedEegConfig(Strict):
         default=2, ge=1, le=99, description="number of recordings of each patient, without those of faults"
     )
     seconds: int = Field(
-        default=180, ge=60, description="length of each recording, in seconds; recordings with faults have 60 s"
+        default=180,
+        ge=60,
+        le=int(MAX_RECORDED_SECONDS),
+        description="length of each recording, in seconds; recordings with faults have 60 s",
     )
-    seed: int = Field(default=1, description="another seed gives other patients")
+    seed: int = Field(default=1, ge=0, le=MAX_SEED, description="another seed gives other patients")
     faults: list[EegCorruption] = Field(
         default_factory=lambda: list[EegCorruption](["truncated", "interrupted", "twin", "colon_date", "new_names"]),
         description="faults that real corpora have; one more recording is written for each",
@@ -63,7 +69,7 @@ class EegConfig(CorpusConfig):
     """Segments of EEG recordings, seizure against background, as in dataset #12 of Shawki et al. 2021."""
 
     source: Literal["eeg"]
-    folder: str | None = Field(
+    folder: UserPath | None = Field(
         default=None,
         description="a TUSZ tree (v1.5 or v2), or any folder of EDF files with an annotation next to each; null: the "
         "corpus is simulated",
@@ -84,29 +90,32 @@ class EegConfig(CorpusConfig):
         description="tcp20: the 20 bipolar TCP channels without A1-T3 and T4-A2 (an assumption: the paper only names "
         "'20 channels'); tcp22: with both; mono19, mono21: electrodes as recorded, without and with A1 and A2",
     )
-    l_freq: Positive = Field(default=0.5, description="lower edge of the band-pass, in Hz")
-    h_freq: Positive = Field(
+    l_freq: Hertz = Field(default=0.5, description="lower edge of the band-pass, in Hz")
+    h_freq: Hertz = Field(
         default=35.0, description="upper edge of the band-pass, in Hz; frequencies above sfreq / 2 are always removed"
     )
     order: int = Field(default=4, ge=1, le=10, description="order of the Butterworth filter, which is run both ways")
-    sfreq: int = Field(default=50, ge=10, description="sampling rate of the segments, in Hz")
-    segment: float = Field(default=10.0, ge=1, allow_inf_nan=False, description="length of a segment, in seconds")
+    sfreq: int = Field(default=50, ge=10, le=MAX_SAMPLING_RATE, description="sampling rate of the segments, in Hz")
+    segment: float = Field(default=10.0, ge=1, le=MAX_RECORDED_SECONDS, description="length of a segment, in seconds")
     longer_than: float = Field(
         default=15.0,
         ge=0,
-        allow_inf_nan=False,
+        le=MAX_RECORDED_SECONDS,
         description="segments are only cut from intervals of one class that are longer than this, in seconds",
     )
     seizure_margin: float = Field(
-        default=10.0, ge=0, allow_inf_nan=False, description="seconds around a seizure that are not background"
+        default=10.0, ge=0, le=MAX_RECORDED_SECONDS, description="seconds around a seizure that are not background"
     )
     nesz: Literal["leave_out", "seizure"] = Field(
         default="leave_out", description="non-epileptic seizures: leave_out: in no class; seizure: seizures"
     )
     flat: float = Field(
-        default=0.5, ge=0, description="a segment is left out if a channel's raw range is below this, in uV"
+        default=0.5,
+        ge=0,
+        le=MAX_MICROVOLTS,
+        description="a segment is left out if a channel's raw range is below this, in uV",
     )
-    reject: Positive = Field(
+    reject: Microvolts = Field(
         default=5000.0, description="a segment is left out if a channel's raw range is above this, in uV"
     )
     clipped: Share = Field(
@@ -114,14 +123,16 @@ class EegConfig(CorpusConfig):
         description="a segment is left out if more than this share of an electrode's samples is at the limits of the "
         "file",
     )
-    min_amplitude: Positive = Field(
+    min_amplitude: Microvolts = Field(
         default=1.0,
         description="a recording is bad if the median standard deviation of its channels within a second is below "
         "this, in uV",
     )
-    max_amplitude: Positive = Field(default=500.0, description="a recording is bad if this median is above this, in uV")
-    frame_length: Positive = Field(default=0.3, description="length of a frame of the view frames, in seconds")
-    frame_hop: Positive = Field(default=0.1, description="time from one frame to the next, in seconds")
+    max_amplitude: Microvolts = Field(
+        default=500.0, description="a recording is bad if this median is above this, in uV"
+    )
+    frame_length: Seconds = Field(default=0.3, description="length of a frame of the view frames, in seconds")
+    frame_hop: Seconds = Field(default=0.1, description="time from one frame to the next, in seconds")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

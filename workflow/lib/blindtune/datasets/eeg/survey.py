@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_file
+from blindtune.core.files import digest_file, read_regular_file
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.eeg import annotations, edf_header, montages, preprocessing, segments
@@ -40,7 +40,7 @@ class OpenRecording(OpenRawFile):
         """
         self._path = folder / recording.file
         self._recording, self._split, self._config = recording, split, config
-        self._content = _read_bytes(self._path)
+        self._content = read_regular_file(self._path)
 
     def survey(self) -> Survey:
         """Return where segments of which class can be cut, or what is wrong with the recording.
@@ -174,13 +174,6 @@ class OpenRecording(OpenRawFile):
                 f"{config.max_amplitude:g}: its unit or scale must be wrong"
             )
         return kept
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
 def _count_left_out(

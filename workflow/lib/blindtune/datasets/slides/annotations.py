@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
+from blindtune.core.files import read_regular_file
+from blindtune.core.validation import show_value
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+_LONGEST_COMMENT = 1000
 COLUMNS = ("index", "label", "coord_index", "row", "column")
 
 
@@ -61,10 +64,7 @@ def read_annotation(path: Path) -> Annotation:
     Raises:
         UserError: the file cannot be read or has neither format; the message names the file, and the row or vertex.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    content = read_regular_file(path)
     if path.suffix.lower() == ".xml":
         return _parse_xml(content, path)
     try:
@@ -75,7 +75,8 @@ def read_annotation(path: Path) -> Annotation:
 
 def _parse_csv(text: str, path: Path) -> Annotation:
     lines = text.splitlines()
-    comments = [line.lstrip("# ").strip() for line in lines if line.lstrip().startswith("#")]
+    # The time of the expression below grows with the square of a line's length.
+    comments = [line[:_LONGEST_COMMENT].lstrip("# ").strip() for line in lines if line.lstrip().startswith("#")]
     header = dict(re.findall(r"(\w+)\s*=\s*([^,]+?)\s*(?:,|$)", "\n".join(comments), re.MULTILINE))
     rows: dict[str, list[tuple[float, float, float]]] = {}
     labels: dict[str, str] = {}
@@ -83,7 +84,9 @@ def _parse_csv(text: str, path: Path) -> Annotation:
         where = f"{path}, row {number}"
         index, label = row["index"], row["label"].lower()
         if labels.setdefault(index, label) != label:
-            raise UserError(f"{where}: region {index} is {label!r} here and {labels[index]!r} above.")
+            raise UserError(
+                f"{where}: region {index[:40]} is {show_value(label)} here and {show_value(labels[index])} above."
+            )
         order, x, y = (_parse_number(row[name], f"{where}, {name}") for name in ("coord_index", "column", "row"))
         rows.setdefault(index, []).append((order, x, y))
     width, height = (header.get(name, "").removesuffix("pixels").strip() for name in ("width", "height"))
@@ -131,8 +134,11 @@ def _parse_xml(content: bytes, path: Path) -> Annotation:
         raise UserError(f"{path}: is not valid XML ({error}).") from error
     except DefusedXmlException as error:
         raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
+    # An encoding that Python does not know is a LookupError, one that the parser does not take a ValueError.
+    except (LookupError, ValueError) as error:
+        raise UserError(f"{path}: is not valid XML ({error}).") from error
     if root.tag != "Annotations":
-        raise UserError(f"{path}: its root is {root.tag!r}, not 'Annotations' as ImageScope writes.")
+        raise UserError(f"{path}: its root is {show_value(root.tag)}, not 'Annotations' as ImageScope writes.")
     attributes = {
         str(attribute.get("Name", "")).lower(): str(attribute.get("Value", ""))
         for attribute in root.iterfind("Annotation/Attributes/Attribute")
@@ -159,7 +165,7 @@ def _parse_number(text: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UserError(f"{where}: {text!r} is not a number.")
+        raise UserError(f"{where}: {show_value(text)} is not a number.")
     return value
 
 

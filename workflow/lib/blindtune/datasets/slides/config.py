@@ -4,7 +4,8 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from blindtune.core.validation import Strict
+from blindtune.core.bounds import MAX_FLOAT, MAX_MPP, MAX_PER_FILE, MAX_PIXELS, MAX_SEED
+from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import SPLITS, Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
 
@@ -37,7 +38,7 @@ class TissueConfig(Strict):
     min_focus: float = Field(
         default=40.0,
         ge=0,
-        allow_inf_nan=False,
+        le=MAX_FLOAT,
         description="minimum mean square of the Laplacian of the green channel; sharp tissue at 0.5 µm has 100 to 3000",
     )
 
@@ -50,7 +51,7 @@ class SplittingConfig(Strict):
         description="folders: by the folder train, dev or eval in each path; seed: patients at random, in shares; "
         "list: by a file",
     )
-    file: str | None = Field(
+    file: UserPath | None = Field(
         default=None,
         description="for by: list, a CSV with a column split and a column slide (path below the folder, or name "
         "without suffix) or patient; slides that it does not name are left out; null: for the other values of by",
@@ -73,13 +74,16 @@ class SimulatedSlidesConfig(Strict):
         default=Sizes(train=12, dev=4, eval=4),
         description="number of patients in each split; every second one has two slides",
     )
-    side: int = Field(default=2048, ge=1024, description="width and height of a slide in pixels")
+    side: int = Field(default=2048, ge=1024, le=100_000, description="width and height of a slide in pixels")
     regions: int = Field(
-        default=3, ge=3, description="number of pieces of annotated tissue on each slide, one of them of no class"
+        default=3,
+        ge=3,
+        le=1000,
+        description="number of pieces of annotated tissue on each slide, one of them of no class",
     )
-    mpp: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="µm per pixel")
+    mpp: float = Field(default=0.5, gt=0, le=MAX_MPP, description="µm per pixel")
     mixed: float = Field(default=0.0, ge=0, le=1, description="probability that a patient has both classes")
-    seed: int = Field(default=1, description="seed of the corpus")
+    seed: int = Field(default=1, ge=0, le=MAX_SEED, description="seed of the corpus")
     faults: list[SlideCorruption] = Field(
         default_factory=lambda: list[SlideCorruption](
             ["no_mpp", "past_edge", "null_region", "deeper_cut", "truncated"]
@@ -98,7 +102,7 @@ class SlidesConfig(CorpusConfig):
     """Patches of whole-slide images, ductal carcinoma in situ or invasive, as dataset 11 of Shawki et al. 2021."""
 
     source: Literal["slides"]
-    folder: str | None = Field(
+    folder: UserPath | None = Field(
         default=None,
         description="folder of the corpus: a TUDP tree, or any folder of slides, each with its annotation (.csv, .xml) "
         "next to it; null: the corpus is simulated",
@@ -112,23 +116,23 @@ class SlidesConfig(CorpusConfig):
         min_length=2,
         description="the annotation labels of each class, in lower case; regions of other labels are ignored",
     )
-    patch: int = Field(default=512, ge=16, description="side of a patch in pixels")
+    patch: int = Field(default=512, ge=16, le=MAX_PIXELS, description="side of a patch in pixels")
     mpp: float | None = Field(
         default=0.5,
         gt=0,
-        allow_inf_nan=False,
+        le=MAX_MPP,
         description="µm per pixel of a patch; null: the pixels of the slide's full resolution, of any size",
     )
     magnification: float | None = Field(
         default=None,
         gt=0,
-        allow_inf_nan=False,
+        le=MAX_MPP,
         description="instead of mpp: a pixel of a patch has 10 / magnification µm, e.g. 20 for 0.5; null: mpp counts",
     )
     assumed_mpp: float | None = Field(
         default=None,
         gt=0,
-        allow_inf_nan=False,
+        le=MAX_MPP,
         description="µm per pixel of a slide whose file and annotation do not give it; null: such a slide is bad",
     )
     min_coverage: float = Field(
@@ -142,10 +146,13 @@ class SlidesConfig(CorpusConfig):
     )
     tissue: TissueConfig = Field(default=TissueConfig(), description="limits on the content of a patch")
     max_attempts: int = Field(
-        default=20, gt=0, description="number of places that are tried for each patch of max_per_file"
+        default=20, gt=0, le=MAX_PER_FILE, description="number of places that are tried for each patch of max_per_file"
     )
     bad_tiles: int = Field(
-        default=3, ge=0, description="maximum number of damaged tiles; with more, the whole slide is bad"
+        default=3,
+        ge=0,
+        le=MAX_PER_FILE,
+        description="maximum number of damaged tiles; with more, the whole slide is bad",
     )
 
     @model_validator(mode="before")

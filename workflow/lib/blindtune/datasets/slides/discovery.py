@@ -160,5 +160,5 @@ def _read_split_list(path: Path) -> dict[str, str]:
         if not name or split not in SPLITS:
             raise UserError(f"{path}, row {number}: needs a slide or patient, and a split ({', '.join(SPLITS)}).")
         if by_name.setdefault(name, split) != split:
-            raise UserError(f"{path}, row {number}: {name} is in {split} here and in {by_name[name]} above.")
+            raise UserError(f"{path}, row {number}: {name[:80]} is in {split} here and in {by_name[name]} above.")
     return by_name

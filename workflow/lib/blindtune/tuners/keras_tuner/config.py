@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from blindtune.core.bounds import MAX_EPOCHS, MAX_FACTOR, MAX_TRIALS
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
 from blindtune.tuners.base import TunerConfig, check_fidelity, check_grid
@@ -32,18 +33,26 @@ class KerasTunerConfig(TunerConfig):
     num_initial_points: int | None = Field(
         default=None,
         gt=0,
+        le=MAX_TRIALS,
         description="bayesian: number of random sets before the model is used; null: 3 per hyperparameter",
     )
     max_epochs: int | None = Field(
-        default=None, gt=0, description="hyperband: epochs of the last round; null: the epochs of training"
+        default=None,
+        gt=0,
+        le=MAX_EPOCHS,
+        description="hyperband: epochs of the last round; null: the epochs of training",
     )
     factor: int | None = Field(
         default=None,
         ge=2,
+        le=MAX_FACTOR,
         description="hyperband: one set in this many is promoted, and trains this many times the epochs; null: 3",
     )
     hyperband_iterations: int | None = Field(
-        default=None, gt=0, description="hyperband: runs of the whole algorithm; null: as many as the budget allows"
+        default=None,
+        gt=0,
+        le=MAX_TRIALS,
+        description="hyperband: runs of the whole algorithm; null: as many as the budget allows",
     )
 
     @property

@@ -28,6 +28,7 @@ class OptunaConfig(TunerConfig):
     batch: int = Field(
         default=1,
         gt=0,
+        le=100_000,
         description="number of configurations proposed per batch (tpe only). Pending ones are imputed with the worst "
         "value (constant liar). Changing it changes the search",
     )

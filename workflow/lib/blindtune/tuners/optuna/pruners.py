@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from blindtune.core.bounds import MAX_EPOCHS, MAX_FACTOR, MAX_TRIALS
 from blindtune.core.validation import Strict
 from blindtune.search_space import Space
 from blindtune.tuners.base import check_fidelity
@@ -35,8 +36,10 @@ class MedianPrunerConfig(_BasePrunerConfig):
     """Prunes a trial whose best error so far is worse than the median of the others at the same epoch."""
 
     algorithm: Literal["median"]
-    n_startup_trials: int = Field(default=5, ge=0, description="number of trials that complete before any is pruned")
-    n_warmup_steps: int = Field(default=0, ge=0, description="no trial is pruned before this epoch")
+    n_startup_trials: int = Field(
+        default=5, ge=0, le=MAX_TRIALS, description="number of trials that complete before any is pruned"
+    )
+    n_warmup_steps: int = Field(default=0, ge=0, le=MAX_EPOCHS, description="no trial is pruned before this epoch")
 
 
 class SuccessiveHalvingPrunerConfig(_BasePrunerConfig):
@@ -46,10 +49,11 @@ class SuccessiveHalvingPrunerConfig(_BasePrunerConfig):
     min_resource: int | None = Field(
         default=None,
         gt=0,
+        le=MAX_EPOCHS,
         description="epoch of the first decision; null: a hundredth of the epochs of the first complete trial, or 1",
     )
     reduction_factor: int = Field(
-        default=4, ge=2, description="one trial in this many goes on, to this many times the epochs"
+        default=4, ge=2, le=MAX_FACTOR, description="one trial in this many goes on, to this many times the epochs"
     )
 
 
@@ -57,9 +61,9 @@ class HyperbandPrunerConfig(_BasePrunerConfig):
     """Successive halving in several brackets, each with another first epoch; the last one ends with the training."""
 
     algorithm: Literal["hyperband"]
-    min_resource: int = Field(default=1, gt=0, description="epoch of the first decision")
+    min_resource: int = Field(default=1, gt=0, le=MAX_EPOCHS, description="epoch of the first decision")
     reduction_factor: int = Field(
-        default=3, ge=2, description="one trial in this many goes on, to this many times the epochs"
+        default=3, ge=2, le=MAX_FACTOR, description="one trial in this many goes on, to this many times the epochs"
     )
 
     def check(self, space: Space, epochs: int) -> None:

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from blindtune.core.bounds import MAX_EPOCHS, MAX_FACTOR
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
 from blindtune.tuners.base import TunerConfig, check_fidelity, check_grid
@@ -32,15 +33,20 @@ class SklearnConfig(TunerConfig):
     folds: int | None = Field(
         default=None,
         ge=2,
+        le=MAX_FACTOR,
         description="searchers: number of folds of a cross-validation on train, with even classes and whole groups; "
         "the best set is then trained on all of train; null: dev is the single fold",
     )
     factor: int = Field(
-        default=3, ge=2, description="halving: one set in this many goes on, to this many times the epochs"
+        default=3,
+        ge=2,
+        le=MAX_FACTOR,
+        description="halving: one set in this many goes on, to this many times the epochs",
     )
     min_epochs: int | None = Field(
         default=None,
         gt=0,
+        le=MAX_EPOCHS,
         description="halving: epochs of the first rung; null: as many as let the last rung reach a complete training",
     )
     aggressive_elimination: bool = Field(

@@ -1,0 +1,54 @@
+"""The largest numbers that a config, a search space or a file of layers may hold.
+
+They are far above what anybody needs. Above them something else would end a run, later and with a worse message:
+NumPy and scikit-learn take seeds of 32 bits only, a list of 10^12 values fills the memory.
+"""
+
+#: NumPy and scikit-learn take seeds of 32 bits.
+MAX_SEED = 2**32 - 1
+#: Trials of a search, and models whose weights are kept.
+MAX_TRIALS = 1_000_000
+#: Epochs of one training.
+MAX_EPOCHS = 1_000_000
+#: Epochs of all trials together.
+MAX_TOTAL_EPOCHS = 1_000_000_000
+#: Wall seconds of a search, about 30 years.
+MAX_SECONDS = 1e9
+#: Samples of a split, of a batch, and of a leaf of a tree.
+MAX_SAMPLES = 100_000_000
+#: Neighbours that vote.
+MAX_NEIGHBORS = 1_000_000
+#: Trees of a forest.
+MAX_TREES = 100_000
+#: Levels of a tree.
+MAX_DEPTH = 100_000
+#: Processes or threads of one study.
+MAX_WORKERS = 4096
+#: Step size of a gradient descent; one that is far too large is recorded as failed, which a search may find out.
+MAX_LEARNING_RATE = 1e12
+#: Files that one job reads, and samples that one file gives.
+MAX_PER_FILE = 1_000_000
+#: Pixels along a side of a picture or patch.
+MAX_PIXELS = 20_000
+#: Seconds within a recording: a week.
+MAX_RECORDED_SECONDS = 604_800.0
+#: Samples a second.
+MAX_SAMPLING_RATE = 100_000
+#: Signals in microvolts.
+MAX_MICROVOLTS = 1e9
+#: Micrometres per pixel, and the magnification of a lens.
+MAX_MPP = 1000.0
+#: Factors of halving and folds of cross-validation.
+MAX_FACTOR = 1000
+#: A whole number of a search space, of either sign.
+MAX_INTEGER = 1_000_000_000
+#: A number of a search space or of a drawing, of either sign.
+MAX_FLOAT = 1e12
+#: Neurons, filters and sides of kernels of one layer of a manual model.
+MAX_UNITS = 1_000_000
+#: Layers of a network, and copies of a repeated dimension.
+MAX_LAYERS = 1000
+#: Values of a dimension with a step, and options of a choice.
+MAX_VALUES = 100_000
+#: Hyperparameters of a search space, each copy of a repeated dimension counted.
+MAX_HYPERPARAMETERS = 10_000
