@@ -319,7 +319,7 @@ def test_two_decodes_of_a_study_at_once(lab: DecodeLab, same: bool) -> None:
         job.join(60)
     assert lab.events() == ["begun", "done"]
     first_outcome, second_outcome = found
-    assert first_outcome[0] == "decoded" and "waiting for another process" in second_outcome[2]
+    assert first_outcome[0] == "decoded" and "; waiting for up to" in second_outcome[2]
     if same:
         assert second_outcome[:2] == first_outcome[:2] and "answered from the ledger" in second_outcome[3]
     else:

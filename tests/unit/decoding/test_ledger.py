@@ -324,8 +324,21 @@ def test_ledger_refuses_bytes_that_are_no_entry(tmp_path: Path, line: bytes) -> 
 def test_ledger_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
     """A folder in which no lock can be made is named, without a traceback."""
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match=r"cannot be claimed .*Make room or allow writing"):
         Ledger(tmp_path / "file" / "ledger").begin("a/b/c/1", "f", "e", allow_repeats=False)
+
+
+def test_ledger_needs_no_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where flock fails, as on some shared file systems, the ledger is written all the same, and leaves no lock."""
+
+    def fail(*arguments: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    ledger = Ledger(tmp_path)
+    assert ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    assert [entry["event"] for entry in ledger.entries()] == ["begun"]
+    assert not list(tmp_path.glob(".lock.claim*"))
 
 
 def test_finish_keeps_the_first_of_two_results(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ A decode is recorded as begun before the sealed data are opened, and as done, wi
 shown to anyone. The lines are a chain, see `blindtune.decoding.chain`; each use of the ledger checks it.
 """
 
-import fcntl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from blindtune.core.arrays import read_npz, write_npz
+from blindtune.core.claims import claim
 from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.core.files import canonical_json, digest_json, loads_json, read_json, read_regular_file, write_json
 from blindtune.core.jsonl import append_line, repair_last_line
@@ -44,6 +44,10 @@ class _Content:
 
     lines: list[str]
     entries: list[Entry]
+
+
+#: Seconds to wait for another process that writes to the ledger or decodes the same model.
+_WAIT = 7 * 24 * 3600.0
 
 
 class Ledger:
@@ -106,10 +110,9 @@ class Ledger:
 
         Args:
             study: id of the study.
-            report: takes a line that says so if it waits.
+            report: takes a line if it waits, and for whom, or takes over from a process that has ended.
         """
-        waits = f"{study}: waiting for another process that decodes a model of it"
-        with self._locked(f"decode-{digest_json(study)[:16]}", lambda: report(waits)):
+        with self._locked(f"decode-{digest_json(study)[:16]}", f"the decode of {study}", report):
             yield
 
     def begin(
@@ -417,27 +420,19 @@ class Ledger:
         return True
 
     @contextmanager
-    def _locked(self, name: str = "lock", on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def _locked(
+        self, name: str = "lock", what: str = "the ledger", notify: Callable[[str], None] = lambda line: None
+    ) -> Iterator[None]:
         """Hold one of the locks of the ledger; every locked section of the ledger is entered here.
 
         Args:
             name: of the lock: `lock` for the file of the entries.
-            on_wait: called once if another process holds it.
+            what: names what is locked, for messages.
+            notify: takes a line if another process holds it, or has ended while it held it.
         """
         path = self._folder / (name if name == "lock" else f"locks/{name}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = path.open("w")
-        except OSError as error:
-            raise UserError(
-                f"{path}: cannot be written ({error.strerror}). Make room or allow writing there and run again."
-            ) from error
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                on_wait()
-                fcntl.flock(handle, fcntl.LOCK_EX)
+        # A claim, not flock: that fails or does nothing on some file systems that clusters share.
+        with claim(path, what, wait_seconds=_WAIT, notify=notify):
             yield
 
     def _parse(self, line: str, row: int) -> Entry:
