@@ -78,7 +78,6 @@ NEUTRAL: dict[str, str] = {
     "Config.verbosity": "says what is shown",
     "Config.wait_for_owner": "says how long a job waits for another run",
     "Config.workers": "says on how many cores a study runs",
-    "Config.wait_for_owner": "says how long a second start waits",
     "Config.allow_repeated_decode": "says what decode refuses",
     "Comparison.systems": "says what else is compared, and the order of the tables",
     "ReportConfig.points": "belongs to a figure",
