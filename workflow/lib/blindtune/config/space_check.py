@@ -29,6 +29,7 @@ _COMPLETIONS = 4
 _FEW = 12
 
 _CLASSES = 3
+_DEFAULT_TRAINING = Training()
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class TaskReader:
         family: what the hyperparameters build.
         ignored: the settings of training that the trainer does not read.
         samples: number of samples in train; None: unknown.
+        training: the settings of which a set has no value.
     """
 
     family: ArchitectureFamily
     ignored: tuple[str, ...] = ()
     samples: int | None = None
+    training: Training = _DEFAULT_TRAINING
 
     def __call__(self, values: Hyperparameters) -> tuple[object, ...]:
         """Return what a set stands for; two sets that give equal results are trained in the same way.
@@ -55,7 +58,7 @@ class TaskReader:
         """
         architecture = self.family.build(dict(values), self.family.example_shape, _CLASSES)
         settings = tuple((name, value) for name, value in values.items() if name in Training.model_fields)
-        training = _read_training(settings, self.ignored, self.samples)
+        training = _read_training(self.training, settings, self.ignored, self.samples)
         return tuple(layer for layer in architecture.layers if not _passes_on(layer)), training
 
 
@@ -65,9 +68,9 @@ _Task = tuple[object, ...]
 
 @lru_cache(maxsize=1024)
 def _read_training(
-    settings: tuple[tuple[str, Value], ...], ignored: tuple[str, ...], samples: int | None
+    training: Training, settings: tuple[tuple[str, Value], ...], ignored: tuple[str, ...], samples: int | None
 ) -> dict[str, object]:
-    return Training().with_hyperparameters(dict(settings)).as_read(ignored, samples)
+    return training.with_hyperparameters(dict(settings)).as_read(ignored, samples)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,14 @@ class _Finding:
     unread: list[_Change] = field(default_factory=list)
 
 
-def check_dimensions(space: Space, family: str, trainer: str, where: str, samples: int | None = None) -> None:
+def check_dimensions(
+    space: Space,
+    family: str,
+    trainer: str,
+    where: str,
+    samples: int | None = None,
+    training: Training = _DEFAULT_TRAINING,
+) -> None:
     """Refuse a space in which the change of an active dimension alone can leave the trained task as it was.
 
     Args:
@@ -102,20 +112,25 @@ def check_dimensions(space: Space, family: str, trainer: str, where: str, sample
         trainer: name of the trainer.
         where: the file of the space, for the message.
         samples: number of samples in train, if it is known.
+        training: the settings of which a set may have no value.
 
     Raises:
         ValueError: the message names the dimension and says what to do.
     """
     known = samples if "batch_size" in space.root else None  # else the datasets share the answer
-    problem = _find_problem(space.model_dump_json(), family, TRAINERS[trainer].ignored, known)
+    conditional = any(dimension.when for name, dimension in space.root.items() if name in Training.model_fields)
+    base = training if conditional else _DEFAULT_TRAINING
+    problem = _find_problem(space.model_dump_json(), family, TRAINERS[trainer].ignored, known, base)
     if problem:
         raise ValueError(f"{where}: {problem}")
 
 
 @lru_cache(maxsize=64)
-def _find_problem(content: str, family: str, ignored: tuple[str, ...], samples: int | None) -> str | None:
+def _find_problem(
+    content: str, family: str, ignored: tuple[str, ...], samples: int | None, training: Training
+) -> str | None:
     """Return what is wrong with a space, None if nothing is; the tuners of a comparison share the answer."""
-    probe = _Probe(Space.model_validate_json(content), TaskReader(load_family(family), ignored, samples))
+    probe = _Probe(Space.model_validate_json(content), TaskReader(load_family(family), ignored, samples, training))
     return probe.problem()
 
 
