@@ -8,6 +8,7 @@ is changed, and the tasks are compared. The draws are fixed, so the same space a
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from blindtune.training.registry import TRAINERS
 
 #: Random sets that are drawn, and how many hyperparameters they hold in all: planning stays fast for large sets.
 _MAX_DRAWS, _MIN_DRAWS, _DRAWN_VALUES = 40, 12, 800
+
+#: Sets that are drawn at most for each that can be built.
+_TRIES = 4
 
 #: Completions that are tried if a change makes other dimensions active.
 _COMPLETIONS = 4
@@ -147,8 +151,12 @@ class _Probe:
     def problem(self) -> str | None:
         """Return a sentence on the first dimension that can be changed without effect, None if there is none."""
         findings = {name: _Finding() for name in self._space.root}
-        reasons, n_sets = [], 0
+        wanted = min(_MAX_DRAWS, max(_MIN_DRAWS, _DRAWN_VALUES // len(self._specs)))
+        reasons: list[str] = []
+        n_sets = 0
         for number, values in enumerate(self._draws()):
+            if number - len(reasons) == wanted or number == _TRIES * wanted:
+                break
             n_sets += 1
             try:
                 task = self._read(values)
@@ -166,10 +174,13 @@ class _Probe:
         return None if guilty is None else self._describe(guilty, findings[guilty])
 
     def _draws(self) -> Iterator[Hyperparameters]:
-        """Yield sets: all lowest values, all highest ones, and random sets, of which half give all copies one value."""
+        """Yield sets without end: the lowest values, the highest ones, and random sets.
+
+        Of the random sets half give all copies of a dimension one value.
+        """
         yield self._complete({}, lambda spec: _some_values(spec.dimension)[0])
         yield self._complete({}, lambda spec: _some_values(spec.dimension)[-1])
-        for number in range(min(_MAX_DRAWS, max(_MIN_DRAWS, _DRAWN_VALUES // len(self._specs)))):
+        for number in count():
             if number % 2:
                 yield self._complete({})
                 continue
