@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blindtune.core.resources import RESOURCES
 from blindtune.models.families import FAMILIES, load_family
-from blindtune.search_space import Hyperparameters, Space
+from blindtune.search_space import FloatDimension, Hyperparameters, Space
 from blindtune.training.registry import TRAINERS, network_trainers
 
 #: What each hyperparameter of a family or of training may be.
@@ -119,16 +119,29 @@ def changes(space: Space, seed: int, sets: int) -> Iterator[tuple[str, Hyperpara
     The changed set comes several times if other dimensions become active, each time with other values of them.
     """
     random = np.random.default_rng(seed)
-    for _ in range(sets):
-        values = space.draw(random)
+    for number in range(sets):
+        # The ends of the ranges are where values meet defaults.
+        values = _at_end(space, number) if number < 2 else space.draw(random)
         for spec in space.hyperparameters():
             if spec.name not in values:
                 continue
-            other = spec.dimension.draw(random)
+            drawn = [spec.dimension.draw(random) for _ in range(8)]
+            other = next((value for value in drawn if value != values[spec.name]), values[spec.name])
             if other == values[spec.name]:
                 continue
             name = spec.name if spec.name in space.root else spec.name.rpartition("_")[0]
             yield name, values, _completions(space, values, {**values, spec.name: other}, random)
+
+
+def _at_end(space: Space, end: int) -> Hyperparameters:
+    """Return the set of the lowest (0) or highest (1) values."""
+    values: Hyperparameters = {}
+    for spec in space.hyperparameters():
+        if spec.is_active(values):
+            one = spec.dimension
+            is_range = isinstance(one, FloatDimension) and one.step is None
+            values[spec.name] = [one.low, one.high][end] if is_range else list(one.values() or [])[-end]
+    return values
 
 
 def _completions(

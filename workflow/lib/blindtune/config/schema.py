@@ -255,7 +255,7 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
             check_family(system.trainer, system.family)
             path = system.files()["space"]
             space = read_space(path, system.family)
-            check_dimensions(space, system.family, system.trainer, str(path), source.train_size())
+            check_dimensions(space, system.family, system.trainer, str(path), source.train_size(), system.training)
             system.tuner.check(space, budget, system.training.epochs)
         elif isinstance(system, Manual):
             check_layers(system.trainer, load(ManualModel, system.files()["model"]).layers)

@@ -8,6 +8,7 @@ is changed, and the tasks are compared. The draws are fixed, so the same space a
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from blindtune.training.registry import TRAINERS
 #: Random sets that are drawn, and how many hyperparameters they hold in all: planning stays fast for large sets.
 _MAX_DRAWS, _MIN_DRAWS, _DRAWN_VALUES = 40, 12, 800
 
+#: Sets that are drawn at most for each that can be built.
+_TRIES = 4
+
 #: Completions that are tried if a change makes other dimensions active.
 _COMPLETIONS = 4
 
@@ -29,6 +33,7 @@ _COMPLETIONS = 4
 _FEW = 12
 
 _CLASSES = 3
+_DEFAULT_TRAINING = Training()
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,13 @@ class TaskReader:
         family: what the hyperparameters build.
         ignored: the settings of training that the trainer does not read.
         samples: number of samples in train; None: unknown.
+        training: the settings of which a set has no value.
     """
 
     family: ArchitectureFamily
     ignored: tuple[str, ...] = ()
     samples: int | None = None
+    training: Training = _DEFAULT_TRAINING
 
     def __call__(self, values: Hyperparameters) -> tuple[object, ...]:
         """Return what a set stands for; two sets that give equal results are trained in the same way.
@@ -55,7 +62,7 @@ class TaskReader:
         """
         architecture = self.family.build(dict(values), self.family.example_shape, _CLASSES)
         settings = tuple((name, value) for name, value in values.items() if name in Training.model_fields)
-        training = _read_training(settings, self.ignored, self.samples)
+        training = _read_training(self.training, settings, self.ignored, self.samples)
         return tuple(layer for layer in architecture.layers if not _passes_on(layer)), training
 
 
@@ -65,9 +72,9 @@ _Task = tuple[object, ...]
 
 @lru_cache(maxsize=1024)
 def _read_training(
-    settings: tuple[tuple[str, Value], ...], ignored: tuple[str, ...], samples: int | None
+    training: Training, settings: tuple[tuple[str, Value], ...], ignored: tuple[str, ...], samples: int | None
 ) -> dict[str, object]:
-    return Training().with_hyperparameters(dict(settings)).as_read(ignored, samples)
+    return training.with_hyperparameters(dict(settings)).as_read(ignored, samples)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,14 @@ class _Finding:
     unread: list[_Change] = field(default_factory=list)
 
 
-def check_dimensions(space: Space, family: str, trainer: str, where: str, samples: int | None = None) -> None:
+def check_dimensions(
+    space: Space,
+    family: str,
+    trainer: str,
+    where: str,
+    samples: int | None = None,
+    training: Training = _DEFAULT_TRAINING,
+) -> None:
     """Refuse a space in which the change of an active dimension alone can leave the trained task as it was.
 
     Args:
@@ -102,20 +116,25 @@ def check_dimensions(space: Space, family: str, trainer: str, where: str, sample
         trainer: name of the trainer.
         where: the file of the space, for the message.
         samples: number of samples in train, if it is known.
+        training: the settings of which a set may have no value.
 
     Raises:
         ValueError: the message names the dimension and says what to do.
     """
     known = samples if "batch_size" in space.root else None  # else the datasets share the answer
-    problem = _find_problem(space.model_dump_json(), family, TRAINERS[trainer].ignored, known)
+    conditional = any(dimension.when for name, dimension in space.root.items() if name in Training.model_fields)
+    base = training if conditional else _DEFAULT_TRAINING
+    problem = _find_problem(space.model_dump_json(), family, TRAINERS[trainer].ignored, known, base)
     if problem:
         raise ValueError(f"{where}: {problem}")
 
 
 @lru_cache(maxsize=64)
-def _find_problem(content: str, family: str, ignored: tuple[str, ...], samples: int | None) -> str | None:
+def _find_problem(
+    content: str, family: str, ignored: tuple[str, ...], samples: int | None, training: Training
+) -> str | None:
     """Return what is wrong with a space, None if nothing is; the tuners of a comparison share the answer."""
-    probe = _Probe(Space.model_validate_json(content), TaskReader(load_family(family), ignored, samples))
+    probe = _Probe(Space.model_validate_json(content), TaskReader(load_family(family), ignored, samples, training))
     return probe.problem()
 
 
@@ -132,8 +151,12 @@ class _Probe:
     def problem(self) -> str | None:
         """Return a sentence on the first dimension that can be changed without effect, None if there is none."""
         findings = {name: _Finding() for name in self._space.root}
-        reasons, n_sets = [], 0
+        wanted = min(_MAX_DRAWS, max(_MIN_DRAWS, _DRAWN_VALUES // len(self._specs)))
+        reasons: list[str] = []
+        n_sets = 0
         for number, values in enumerate(self._draws()):
+            if number - len(reasons) == wanted or number == _TRIES * wanted:
+                break
             n_sets += 1
             try:
                 task = self._read(values)
@@ -151,10 +174,13 @@ class _Probe:
         return None if guilty is None else self._describe(guilty, findings[guilty])
 
     def _draws(self) -> Iterator[Hyperparameters]:
-        """Yield sets: all lowest values, all highest ones, and random sets, of which half give all copies one value."""
+        """Yield sets without end: the lowest values, the highest ones, and random sets.
+
+        Of the random sets half give all copies of a dimension one value.
+        """
         yield self._complete({}, lambda spec: _some_values(spec.dimension)[0])
         yield self._complete({}, lambda spec: _some_values(spec.dimension)[-1])
-        for number in range(min(_MAX_DRAWS, max(_MIN_DRAWS, _DRAWN_VALUES // len(self._specs)))):
+        for number in count():
             if number % 2:
                 yield self._complete({})
                 continue
