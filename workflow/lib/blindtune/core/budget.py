@@ -36,6 +36,7 @@ class Budget(Strict):
     trial_seconds: float | None = Field(
         default=None,
         gt=0,
+        le=MAX_SECONDS,
         description="wall seconds of building, training and scoring one trial, after which it has failed; its trials "
         "are trained in worker processes, and a budget in seconds is overrun by one such limit at most; null: no limit",
     )
