@@ -20,6 +20,7 @@ import psutil
 from blindtune.config.training import Training
 from blindtune.datasets.base import Split
 from blindtune.models import mlp
+from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pool.trainer import Pool
 from blindtune.training.registry import create_trainer
@@ -59,12 +60,17 @@ def _measure(name: str, replaced: int | None, arguments: argparse.Namespace) -> 
         writer = csv.writer(stream)
         for trial in range(arguments.trials):
             found: list[float] = []
-            options = TrainingOptions("last", after_epoch=lambda epoch, metrics, found=found: found.append(_resident()))
+            options = TrainingOptions("last", after_epoch=partial(_note_memory, found))
             for _, outcome in pool.train_batch([(_task(random, trial, arguments), options)], train, dev):
                 if isinstance(outcome, Exception) or outcome.status != "completed":
                     raise RuntimeError(f"trial {trial}: {outcome}")
             writer.writerow([what, trial + 1, f"{max(found):.1f}", f"{time.monotonic() - begun:.1f}"])
             stream.flush()
+
+
+def _note_memory(found: list[float], epoch: int, metrics: EpochMetrics) -> None:
+    """Add the memory after an epoch to a list."""
+    found.append(_resident())
 
 
 def _resident() -> float:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def _write(folder: Path, entries: int) -> Ledger:
     """Write a ledger as so many decodes leave it, without the time that each entry takes."""
     result = {"confusion": [[100, 20], [30, 90]], "groups": [{"group": 1, "samples": 240, "wrong": 50}] * 5}
     lines: list[str] = []
-    place = {"number": 1, "previous": None}
+    place: dict[str, Any] = {"number": 1, "previous": None}
     for number in range(entries):
         entry = {"event": ("begun", "done")[number % 2], "study": f"a/b/{number // 2}/1", "time": "2026"}
         keys = {"frozen_sha256": "f" * 64, "eval_sha256": "e" * 64, "result": result}

@@ -184,7 +184,7 @@ def _search(name: str, trials: int, folder: Path) -> tuple[list[float], list[flo
         ends.append(time.process_time())
         own.append(tuner.seconds)
 
-    search._record = timed  # type: ignore[method-assign]
+    search._record = timed  # type: ignore[method-assign,assignment]
     search.run()
     return ends, own or [tuner.seconds]
 
@@ -195,7 +195,7 @@ def _report(trials: int) -> None:
     from blindtune.report import page
     from blindtune.report.figures.write import write_figures
     from blindtune.report.tables.write import write_tables
-    from support.report_records import RecordsBuilder
+    from support.report_records import RecordsBuilder  # type: ignore[import-not-found]
 
     systems = ["knn", "rnf", "mlp_m1", "opt_tpe"]
     with tempfile.TemporaryDirectory() as folder:
