@@ -133,7 +133,7 @@ class Bench:
     def study(self, system: str, seed: int = SEED, **changes: Any) -> Study:
         """Return a study; ``changes`` are keys of the system's settings, or fields of the study."""
         fields = {name: changes.pop(name) for name in ("budget", "score_epoch", "keep_best") if name in changes}
-        content = SYSTEMS.get(system, SYSTEMS["knn"]) | changes
+        content = changes if "kind" in changes else SYSTEMS.get(system, SYSTEMS["knn"]) | changes
         parts = {
             "config": self.config,
             "dataset": self.dataset,
