@@ -1,20 +1,21 @@
 """A small project to attack: data, five studies, their decodes, the ledger and the report, in one folder."""
 
-from collections.abc import Callable, Iterable
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from adversarial.attack import Outcome
 from blindtune.config.study import Study
 from blindtune.config.systems import System
 from blindtune.core.arrays import digest_arrays, write_npz
-from blindtune.core.errors import UserError
+from blindtune.core.files import read_json, write_json
 from blindtune.core.job_log import JobLog
 from blindtune.core.paths import ResultPaths
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
@@ -26,12 +27,10 @@ from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sample_splits import sample_splits
 from blindtune.records.decode_result import DecodeResult, parse_decode_result
 from blindtune.records.model_card import read_card
-from blindtune.core.files import read_json, write_json
 from blindtune.report.records import ReportRecords, read_records
 from blindtune.study.estimate import estimate_eval
 from blindtune.study.run import run_study
-from pydantic import TypeAdapter
-from support.builders import write_csv_folder, write_images
+from support.builders import write_csv_folder
 
 SEED = 42
 
@@ -274,12 +273,26 @@ def marks(records: ReportRecords) -> dict[str, str]:
     return found
 
 
-def judge_report(bench: Bench) -> Outcome:
+def without_times(statement: Statement) -> Statement:
+    """Return a statement without what differs when the same trials run again."""
+    plain = json.loads(json.dumps(statement))
+    for said in plain.values():
+        if isinstance(said, dict) and "card" in said:
+            del said["card"]["spent"]["seconds"], said["card"]["trials_sha256"]
+            for trial in said["trials"]:
+                for name in ("seconds", "started", "host", "versions"):
+                    del trial[name]
+    return plain
+
+
+def judge_report(bench: Bench, *, times: bool = True) -> Outcome:
     """Read the report: it must say what it says without the attack, or mark the rows that differ.
 
     The report names further decodes of the same eval and decodes that the ledger does not hold, so these are shown.
     """
     honest, now = read_json(bench.folder / HONEST), read_statement(bench)
+    if not times:
+        honest, now = without_times(honest), without_times(now)
     differing = sorted(key for key in honest.keys() | now.keys() if honest.get(key) != now.get(key))
     if not differing:
         return Outcome("honest")

@@ -49,8 +49,13 @@ CONTENTS: dict[str, bytes] = {
     "pickle": b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x05hello\x94.",
     "surrogates": b'{"sha256": "\\ud800"}\n',
     "zip bomb head": b"PK\x03\x04" + bytes(60),
-    "npy of objects": b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (3,), }".ljust(128) + b"\n" + bytes(24),
-    "npy too large": b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,), }".ljust(127) + b"\n",
+    "npy of objects": b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (3,), }".ljust(128)
+    + b"\n"
+    + bytes(24),
+    "npy too large": b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,), }".ljust(
+        127
+    )
+    + b"\n",
 }
 
 

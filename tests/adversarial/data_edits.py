@@ -17,9 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adversarial.attack import Attack, Family, KnownLimit, Outcome
-from adversarial.bench import QUICK, Bench, decode_and_report, decoded, judge_report, quick_decoded, quick_frozen, report_of
+from adversarial.bench import (
+    QUICK,
+    Bench,
+    decode_and_report,
+    judge_report,
+    quick_decoded,
+    quick_frozen,
+    report_of,
+)
 from adversarial.edits import change_bytes, change_json, flip, leaves, name_of, other, put, without
-from blindtune.core.files import digest_json
 from blindtune.datasets import verification
 from blindtune.datasets.prepared import digest_of_split, open_prepared, open_split
 
@@ -28,7 +35,9 @@ Array = NDArray[Any]
 #: Edits of an array; each gets the array and a generator.
 ARRAY_EDITS: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     "value": lambda array, random: _with_value(array, random, lambda value: 1 - value),
-    "last bit": lambda array, random: _with_value(array, random, lambda value: np.nextafter(value, 9) if array.dtype.kind == "f" else 1 - value),
+    "last bit": lambda array, random: _with_value(
+        array, random, lambda value: np.nextafter(value, 9) if array.dtype.kind == "f" else 1 - value
+    ),
     "half": lambda array, random: np.concatenate([array[: len(array) // 2], 1 - array[len(array) // 2 :]]),
     "rows swapped": lambda array, random: _swapped(array, random),
     "reversed": lambda array, random: array[::-1],
@@ -146,22 +155,43 @@ def array_attacks() -> list[Attack]:
                 where = f"{split} {name} {edit}"
                 found.append(Attack(f"array edited/{where}", quick_frozen, act, judge))
                 if split != "eval":
-                    found.append(Attack(f"array edited, times put back/{where}", quick_frozen, partial(remembered, act), judge))
-                    found.append(Attack(f"array edited, memory forged/{where}", quick_frozen, partial(forged_memory, act), judge))
-                    found.append(Attack(f"array edited, digests fitted/{where}", quick_frozen, partial(fitted_manifest, act), judge))
+                    found.append(
+                        Attack(f"array edited, times put back/{where}", quick_frozen, partial(remembered, act), judge)
+                    )
+                    found.append(
+                        Attack(f"array edited, memory forged/{where}", quick_frozen, partial(forged_memory, act), judge)
+                    )
+                    found.append(
+                        Attack(
+                            f"array edited, digests fitted/{where}", quick_frozen, partial(fitted_manifest, act), judge
+                        )
+                    )
     for split in ("train", "dev", "eval"):
         for name in ("x", "y"):
             for seed in range(4):
-                found.append(Attack(f"array byte/{split} {name} {seed}", quick_frozen, partial(_flip, split, name, seed), judge))
+                found.append(
+                    Attack(f"array byte/{split} {name} {seed}", quick_frozen, partial(_flip, split, name, seed), judge)
+                )
             for part in range(1, 4):
-                found.append(Attack(f"array file cut/{split} {name} {part}", quick_frozen, partial(_cut, split, name, part / 4), judge))
-            found.append(Attack(f"array file removed/{split} {name}", quick_frozen, partial(_remove, split, name), judge))
+                found.append(
+                    Attack(
+                        f"array file cut/{split} {name} {part}",
+                        quick_frozen,
+                        partial(_cut, split, name, part / 4),
+                        judge,
+                    )
+                )
+            found.append(
+                Attack(f"array file removed/{split} {name}", quick_frozen, partial(_remove, split, name), judge)
+            )
         found.append(Attack(f"groups added/{split}", quick_frozen, partial(_add_groups, split), judge))
     for one, two in (("train", "dev"), ("dev", "eval"), ("train", "eval")):
         for how in ("swapped", "copied"):
             act = partial(_exchange, one, two, how)
             found.append(Attack(f"splits {how}/{one} {two}", quick_frozen, act, judge))
-            found.append(Attack(f"splits {how}, digests fitted/{one} {two}", quick_frozen, partial(fitted_manifest, act), judge))
+            found.append(
+                Attack(f"splits {how}, digests fitted/{one} {two}", quick_frozen, partial(fitted_manifest, act), judge)
+            )
     return found
 
 
@@ -194,10 +224,33 @@ def _exchange(one: str, two: str, how: str, scene: Path) -> None:
 
 #: Keys of the manifest of the scene.
 MANIFEST_KEYS = [
-    "axes.0", "classes.0", "counts.eval.0", "counts.train.1", "dataset", "dtype", "eval_content_sha256",
-    "files.train.csv", "leaks.removed.train", "leaks.repeated.eval", "leaks.rule", "leaks.shared.eval.train",
-    "manifest_sha256", "published", "sample_shape.0", "sha256", "source.folder", "source.source", "source.stand_in",
-    "splits.dev", "splits.eval", "splits.train", "stand_in", "units", "versions.numpy", "statistics", "parameters",
+    "axes.0",
+    "classes.0",
+    "counts.eval.0",
+    "counts.train.1",
+    "dataset",
+    "dtype",
+    "eval_content_sha256",
+    "files.train.csv",
+    "leaks.removed.train",
+    "leaks.repeated.eval",
+    "leaks.rule",
+    "leaks.shared.eval.train",
+    "manifest_sha256",
+    "published",
+    "sample_shape.0",
+    "sha256",
+    "source.folder",
+    "source.source",
+    "source.stand_in",
+    "splits.dev",
+    "splits.eval",
+    "splits.train",
+    "stand_in",
+    "units",
+    "versions.numpy",
+    "statistics",
+    "parameters",
 ]
 
 
@@ -209,7 +262,10 @@ def _place(content: Any, name: str) -> tuple[str | int, ...]:
 def manifest_attacks() -> list[Attack]:
     """Every key of the manifest and the seal: another value or none, with the manifest's own digest right and not."""
     found = []
-    judges = (("before decode", quick_frozen, decode_and_report(*QUICK)), ("after decode", quick_decoded, report_of(*QUICK)))
+    judges = (
+        ("before decode", quick_frozen, decode_and_report(*QUICK)),
+        ("after decode", quick_decoded, report_of(*QUICK)),
+    )
     for when, template, judge in judges:
         for name in MANIFEST_KEYS:
             for kind in ("changed", "removed"):
@@ -270,15 +326,27 @@ def judge_relabelled(scene: Path) -> Outcome:
 def known_again() -> list[Attack]:
     """Eval edited with all digests fitted after a decode, so that it passes for another one."""
     found = []
-    for name, edits in (("y", ("value", "half", "reversed", "shuffled")), ("x", ("value", "last bit", "rows swapped", "row doubled"))):
+    for name, edits in (
+        ("y", ("value", "half", "reversed", "shuffled")),
+        ("x", ("value", "last bit", "rows swapped", "row doubled")),
+    ):
         for edit in edits:
             for seed in range(2):
                 act = partial(fitted_manifest, partial(edit_array, "eval", name, edit, seed))
-                found.append(Attack(f"eval edited after a decode, digests fitted/{name} {edit} {seed}", quick_decoded, act, judge_relabelled))
+                found.append(
+                    Attack(
+                        f"eval edited after a decode, digests fitted/{name} {edit} {seed}",
+                        quick_decoded,
+                        act,
+                        judge_relabelled,
+                    )
+                )
     for seed in range(4):
         for how in ("shuffled", "rows removed", "rows doubled", "type"):
             act = partial(fitted_manifest, partial(_edit_rows, how, seed))
-            found.append(Attack(f"eval in another form after a decode/{how} {seed}", quick_decoded, act, judge_relabelled))
+            found.append(
+                Attack(f"eval in another form after a decode/{how} {seed}", quick_decoded, act, judge_relabelled)
+            )
     return found
 
 

@@ -24,7 +24,9 @@ FORMS: dict[str, Callable[[str, str, str], str]] = {
     "exponent": lambda label, a, b: f"{label},{float(a):.12e},{float(b):.12e}",
     "full precision": lambda label, a, b: f"{label},{np.float32(a):.9g},{np.float32(b):.9g}",
     "plus sign": lambda label, a, b: f"{label},{_plus(a)},{_plus(b)}",
-    "below float32": lambda label, a, b: f"{label},{np.float64(np.float32(a)) * (1 + 1e-9)!r},{np.float64(np.float32(b)) * (1 - 1e-9)!r}",
+    "below float32": lambda label, a, b: (
+        f"{label},{np.float64(np.float32(a)) * (1 + 1e-9)!r},{np.float64(np.float32(b)) * (1 - 1e-9)!r}"
+    ),
     "other label": lambda label, a, b: f"{1 - int(label)},{a},{b}",
     "label as float": lambda label, a, b: f"{float(label)},{a},{b}",
     "spaces": lambda label, a, b: f"{label}, {a}, {b}",
@@ -152,7 +154,12 @@ def judge_pictures(rule: str, scene: Path) -> Outcome:
 def picture_attacks() -> list[Attack]:
     """The same picture in two files."""
     return [
-        Attack(f"pictures twice, {rule}/{how} {seed}", None, partial(write_pictures, how, seed), partial(judge_pictures, rule))
+        Attack(
+            f"pictures twice, {rule}/{how} {seed}",
+            None,
+            partial(write_pictures, how, seed),
+            partial(judge_pictures, rule),
+        )
         for how in PICTURES
         for seed in range(2)
         for rule in ("refuse", "remove", "report")

@@ -12,7 +12,7 @@ from typing import Any
 
 from adversarial.attack import Attack, Family, KnownLimit, Outcome
 from adversarial.bench import QUICK, Bench, judge_report, quick_decoded
-from adversarial.edits import change_bytes, change_json, change_lines, flip, leaves, name_of, other, put, without
+from adversarial.edits import change_bytes, change_lines, flip, other, put, without
 from blindtune.core.arrays import write_npz
 from blindtune.decoding.chain import digest_line
 from blindtune.decoding.ledger import Ledger
@@ -193,7 +193,9 @@ def byte_edits() -> list[Attack]:
     for seed in range(10):
         for pattern in ("head.json", "predictions/*.npz", "evals/*.npy"):
             found.append(
-                Attack(f"byte changed nearby/{pattern}/{seed}", quick_decoded, partial(_flip, pattern, seed), judge_ledger)
+                Attack(
+                    f"byte changed nearby/{pattern}/{seed}", quick_decoded, partial(_flip, pattern, seed), judge_ledger
+                )
             )
     for pattern in ("predictions/*.npz", "evals/*.npy", "ledger.jsonl"):
         found.append(Attack(f"file removed/{pattern}", quick_decoded, partial(_remove, pattern), judge_ledger))
@@ -222,7 +224,10 @@ def consistent_edits() -> list[Attack]:
     found = []
     for line in (2, 4):
         for name in RESULT:
-            change = on_line(line, lambda entry, name=name: put(entry, ("result", *parse(name)), other(_value(entry, f"result.{name}"))))
+            change = on_line(
+                line,
+                lambda entry, name=name: put(entry, ("result", *parse(name)), other(_value(entry, f"result.{name}"))),
+            )
             found.append(
                 Attack(
                     f"chain rewritten/line {line}/{name}",
@@ -233,7 +238,9 @@ def consistent_edits() -> list[Attack]:
             )
     for seed in range(8):
         found.append(
-            Attack(f"predictions of another decode/{seed}", quick_decoded, partial(_swap_predictions, seed), judge_ledger)
+            Attack(
+                f"predictions of another decode/{seed}", quick_decoded, partial(_swap_predictions, seed), judge_ledger
+            )
         )
     return found
 
@@ -241,9 +248,10 @@ def consistent_edits() -> list[Attack]:
 def _swap_predictions(seed: int, scene: Path) -> None:
     """Put the predictions of one decode in the place of another, in the ledger, the results, or both."""
     bench = Bench(scene)
-    kept, others = sorted((bench.ledger / "predictions").iterdir()), [
-        bench.decode_folder(system) / "predictions.npz" for system in QUICK
-    ]
+    kept, others = (
+        sorted((bench.ledger / "predictions").iterdir()),
+        [bench.decode_folder(system) / "predictions.npz" for system in QUICK],
+    )
     if seed % 4 in (0, 2):
         kept[seed // 4].write_bytes(kept[1 - seed // 4].read_bytes())
     if seed % 4 in (1, 2):
@@ -292,10 +300,12 @@ def torn_edits() -> list[Attack]:
     """The line of a decode that was begun and not finished, cut as a kill while writing would: eval was opened."""
     found = []
     for part in range(1, 12):
-        found.append(
-            Attack(f"begun line cut/{part}", unfinished, partial(_cut_last, part / 12), judge_unfinished)
+        found.append(Attack(f"begun line cut/{part}", unfinished, partial(_cut_last, part / 12), judge_unfinished))
+    found.append(
+        Attack(
+            "begun line cut/whole", unfinished, partial(_edit, lambda lines: lines[:-1], "head kept"), judge_unfinished
         )
-    found.append(Attack("begun line cut/whole", unfinished, partial(_edit, lambda lines: lines[:-1], "head kept"), judge_unfinished))
+    )
     return found
 
 

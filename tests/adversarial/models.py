@@ -4,23 +4,23 @@ The adversary wants to decode several models of a study and have each marked bli
 another. A number that is reported as blind must be that of the model in the study's folder, and of the first one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from pydantic import TypeAdapter
+
 from adversarial.attack import Attack, Family, Outcome
 from adversarial.bench import SYSTEMS, Bench, decoded, frozen
-from adversarial.edits import change_json, leaves, name_of, other, put
+from adversarial.edits import change_json, name_of, other, put
 from blindtune.config.systems import System
 from blindtune.core import code_digest
-from blindtune.core.errors import RepeatedDecodeError
 from blindtune.core.files import read_json
 from blindtune.datasets.verification import with_own_digest
 from blindtune.study.model_code import model_modules
-from pydantic import TypeAdapter
 from support.builders import write_images
 
 #: Other settings of each system.
@@ -91,6 +91,8 @@ def compare(bench: Bench, system: str, result: Any, first: Any) -> Outcome:
         if result.model_copy(update={"decoded": ""}) != first.model_copy(update={"decoded": ""}):
             return Outcome("lost", "one model has two results")
         return Outcome("honest", "the same model")
+    if result.model_copy(update={"frozen_sha256": first.frozen_sha256}) == first:
+        return Outcome("honest", "the same answers under other code, decoded once")
     return Outcome("lost", "a second model is marked blind") if result.blind else Outcome("shown", "not blind")
 
 
@@ -138,8 +140,14 @@ def settings_attacks() -> list[Attack]:
     for system, variants in VARIANTS.items():
         for number, changes in enumerate(variants):
             where = f"{system} {number}"
-            found.append(Attack(f"other settings, second decode/{where}", decoded, nothing, partial(judge_second, system, changes)))
-            found.append(Attack(f"other settings, first decode/{where}", frozen, nothing, partial(judge_first, system, changes)))
+            found.append(
+                Attack(
+                    f"other settings, second decode/{where}", decoded, nothing, partial(judge_second, system, changes)
+                )
+            )
+            found.append(
+                Attack(f"other settings, first decode/{where}", frozen, nothing, partial(judge_first, system, changes))
+            )
             for when, template in (("first", frozen), ("second", decoded)):
                 if system in ("knn", "expert", "limit") and number < 6:
                     found.append(
@@ -197,9 +205,23 @@ def code_attacks() -> list[Attack]:
         names = sorted(code_digest.closure(*modules))
         chosen = names if system == "expert" else names[:: 4 if system in ("knn", "forest") else 8]
         for module in chosen:
-            found.append(Attack(f"other code, first decode/{system} {module}", frozen, nothing, partial(judge_code, system, module, False)))
+            found.append(
+                Attack(
+                    f"other code, first decode/{system} {module}",
+                    frozen,
+                    nothing,
+                    partial(judge_code, system, module, False),
+                )
+            )
         for module in chosen[::6]:
-            found.append(Attack(f"other code, second decode/{system} {module}", decoded, nothing, partial(judge_code, system, module, True)))
+            found.append(
+                Attack(
+                    f"other code, second decode/{system} {module}",
+                    decoded,
+                    nothing,
+                    partial(judge_code, system, module, True),
+                )
+            )
     return found
 
 
@@ -241,7 +263,8 @@ def _edit_statistics(place: tuple[str | int, ...], scene: Path) -> None:
 def picture_attacks() -> list[Attack]:
     """Other views, and other statistics for the same view."""
     found = [
-        Attack(f"other view/{number}", pictures, nothing, partial(judge_view, view)) for number, view in enumerate(VIEWS)
+        Attack(f"other view/{number}", pictures, nothing, partial(judge_view, view))
+        for number, view in enumerate(VIEWS)
     ]
     for place in (("mean", 0), ("deviation", 0)):
         for again in (False, True):

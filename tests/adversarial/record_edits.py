@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file
 
 from adversarial.attack import Attack, Family, KnownLimit, Outcome
 from adversarial.bench import SYSTEMS, Bench, decode_and_report, decoded, frozen, judge_report, report_of
-from adversarial.edits import change_bytes, change_card, change_json, change_lines, flip, name_of, other, put, without
+from adversarial.edits import change_bytes, change_card, change_json, change_lines, flip, other, put, without
 from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.weights import write_weights
-from safetensors.numpy import load_file
 
 Edit = Callable[[Path], None]
 
@@ -83,7 +83,12 @@ CARD_FIELDS = {
         "versions.python",
         "schema_version",
     ],
-    "limit": ["dev_error", "estimates.dev.closed_loop", "estimates.train.closed_loop", "hyperparameters.eval.n_neighbors"],
+    "limit": [
+        "dev_error",
+        "estimates.dev.closed_loop",
+        "estimates.train.closed_loop",
+        "hyperparameters.eval.n_neighbors",
+    ],
 }
 
 #: Fields of the result of a decode.
@@ -161,7 +166,7 @@ def judge_continued(system: str) -> Callable[[Path], Outcome]:
         bench = Bench(scene)
         bench.freeze(system)
         bench.decode(system)
-        return judge_report(bench)
+        return judge_report(bench, times=False)
 
     return judge
 
@@ -182,7 +187,10 @@ def trial_edits() -> list[Attack]:
                 "removed, the rest renumbered": lambda lines, at=at: _renumbered(lines[:at] + lines[at + 1 :]),
                 "doubled": lambda lines, at=at: [*lines, lines[at]],
                 "doubled with the next number": lambda lines, at=at: _renumbered([*lines, lines[at]]),
-                "doubled with a better score": lambda lines, at=at: [*lines, json.dumps(json.loads(lines[at]) | {"score": 0.01})],
+                "doubled with a better score": lambda lines, at=at: [
+                    *lines,
+                    json.dumps(json.loads(lines[at]) | {"score": 0.01}),
+                ],
                 "a better one added": lambda lines, at=at: _renumbered(
                     [*lines, json.dumps(json.loads(lines[at]) | {"score": 0.01})]
                 ),
@@ -194,7 +202,10 @@ def trial_edits() -> list[Attack]:
                 edits[f"trial {name}/{system} {at}"] = system, partial(_edit_log, system, change)
     for system in ("knn", "tuned"):
         edits[f"trials reversed/{system}"] = system, partial(_edit_log, system, lambda lines: lines[::-1])
-        edits[f"trials reversed and renumbered/{system}"] = system, partial(_edit_log, system, lambda lines: _renumbered(lines[::-1]))
+        edits[f"trials reversed and renumbered/{system}"] = (
+            system,
+            partial(_edit_log, system, lambda lines: _renumbered(lines[::-1])),
+        )
         edits[f"trials all removed/{system}"] = system, partial(_edit_log, system, lambda lines: [])
         for part in range(1, 8):
             edits[f"trials cut/{system} {part}"] = system, partial(_cut_log, system, part / 8)
@@ -206,7 +217,9 @@ def trial_edits() -> list[Attack]:
     for name, (system, edit) in edits.items():
         kind, _, rest = name.partition("/")
         found.append(Attack(f"{kind}/report/{rest}", decoded, edit, report_of()))
-        found.append(Attack(f"{kind}/frozen again/{rest}", decoded, without_card(edit, system), judge_continued(system)))
+        found.append(
+            Attack(f"{kind}/frozen again/{rest}", decoded, without_card(edit, system), judge_continued(system))
+        )
     return found
 
 
@@ -235,14 +248,20 @@ def card_edits() -> list[Attack]:
     found = []
     for system, fields in CARD_FIELDS.items():
         for name in fields:
-            for when, template, judge in (("before decode", frozen, decode_and_report()), ("after decode", decoded, report_of())):
+            for when, template, judge in (
+                ("before decode", frozen, decode_and_report()),
+                ("after decode", decoded, report_of()),
+            ):
                 for how, edit in (("digests right", _edit_card), ("digests left", _edit_card_alone)):
                     change = partial(changed, name)
                     found.append(
                         Attack(f"card {how}/{when}/{system} {name}", template, partial(edit, system, change), judge)
                     )
     for one, two in (("knn", "forest"), ("expert", "tuned"), ("knn", "limit")):
-        for when, template, judge in (("before decode", frozen, decode_and_report()), ("after decode", decoded, report_of())):
+        for when, template, judge in (
+            ("before decode", frozen, decode_and_report()),
+            ("after decode", decoded, report_of()),
+        ):
             found.append(Attack(f"card swapped/{when}/{one} {two}", template, partial(_swap_cards, one, two), judge))
     return found
 
@@ -266,24 +285,27 @@ def weight_edits() -> list[Attack]:
     """Weights: of another trial, of another study, with noise, or torn; the card as it was, or made to fit."""
     found = []
     for system in ("expert", "tuned"):
-        edits: dict[str, Edit] = {
-            f"noise {seed}": partial(_noise, system, seed) for seed in range(6)
-        } | {
-            f"byte {seed}": partial(_flip_weights, system, seed) for seed in range(6)
-        } | {
-            f"cut {part}": partial(_cut_weights, system, part / 4) for part in range(4)
-        } | {
-            "of another study": partial(_copy_weights, "tuned" if system == "expert" else "expert", system),
-            "of another trial": partial(_other_trial, system),
-            "removed": lambda scene, system=system: _weights_of(scene, system).unlink(),
-        }
+        edits: dict[str, Edit] = (
+            {f"noise {seed}": partial(_noise, system, seed) for seed in range(6)}
+            | {f"byte {seed}": partial(_flip_weights, system, seed) for seed in range(6)}
+            | {f"cut {part}": partial(_cut_weights, system, part / 4) for part in range(4)}
+            | {
+                "of another study": partial(_copy_weights, "tuned" if system == "expert" else "expert", system),
+                "of another trial": partial(_other_trial, system),
+                "removed": lambda scene, system=system: _weights_of(scene, system).unlink(),
+            }
+        )
         for name, edit in edits.items():
             if name == "of another trial" and system == "expert":
                 continue
             for how in ("card kept", "card fits"):
                 act = edit if how == "card kept" else partial(_then_fit_card, system, edit)
                 found.append(Attack(f"weights, {how}/before decode/{system} {name}", frozen, act, decode_and_report()))
-            found.append(Attack(f"weights, frozen again/{system} {name}", frozen, without_card(edit, system), _decode_again(system)))
+            found.append(
+                Attack(
+                    f"weights, frozen again/{system} {name}", frozen, without_card(edit, system), _decode_again(system)
+                )
+            )
     return found
 
 
@@ -304,7 +326,11 @@ def _noise(system: str, seed: int, scene: Path) -> None:
     path, random = _weights_of(scene, system), np.random.default_rng(seed)
     weights = load_file(path)
     write_weights(
-        path, {name: (array + random.normal(0, 10.0 ** -(seed), array.shape)).astype(array.dtype) for name, array in weights.items()}
+        path,
+        {
+            name: (array + random.normal(0, 10.0**-(seed), array.shape)).astype(array.dtype)
+            for name, array in weights.items()
+        },
     )
 
 
@@ -333,7 +359,7 @@ def _then_fit_card(system: str, edit: Edit, scene: Path) -> None:
     if path.exists():
         try:
             sha256 = digest_arrays(load_file(path))
-        except Exception:  # noqa: BLE001  damaged: no digest can fit
+        except Exception:
             return
         _edit_card(system, lambda card: card | {"weights_sha256": sha256}, scene)
 
@@ -344,27 +370,66 @@ def result_edits() -> list[Attack]:
     for system, fields in RESULT_FIELDS.items():
         for name in fields:
             found.append(
-                Attack(f"result changed/{system} {name}", decoded, partial(_edit_result, system, partial(changed, name)), report_of())
+                Attack(
+                    f"result changed/{system} {name}",
+                    decoded,
+                    partial(_edit_result, system, partial(changed, name)),
+                    report_of(),
+                )
             )
     for system in ("knn", "expert", "tuned", "forest"):
         for seed in range(5):
             found.append(
-                Attack(f"answers corrected/{system} {seed}", decoded, partial(_correct_answers, system, seed, False), report_of())
+                Attack(
+                    f"answers corrected/{system} {seed}",
+                    decoded,
+                    partial(_correct_answers, system, seed, False),
+                    report_of(),
+                )
             )
             found.append(
-                Attack(f"answers corrected, result fits/{system} {seed}", decoded, partial(_correct_answers, system, seed, True), report_of())
+                Attack(
+                    f"answers corrected, result fits/{system} {seed}",
+                    decoded,
+                    partial(_correct_answers, system, seed, True),
+                    report_of(),
+                )
             )
             found.append(
-                Attack(f"predictions byte/{system} {seed}", decoded, partial(_flip_file, f"decodes/toy/{system}/42/predictions.npz", seed), report_of())
+                Attack(
+                    f"predictions byte/{system} {seed}",
+                    decoded,
+                    partial(_flip_file, f"decodes/toy/{system}/42/predictions.npz", seed),
+                    report_of(),
+                )
             )
             found.append(
-                Attack(f"surface byte/{system} {seed}", decoded, partial(_flip_file, f"decodes/toy/{system}/42/surface.npz", seed), report_of())
+                Attack(
+                    f"surface byte/{system} {seed}",
+                    decoded,
+                    partial(_flip_file, f"decodes/toy/{system}/42/surface.npz", seed),
+                    report_of(),
+                )
             )
     for one, two in (("knn", "forest"), ("expert", "tuned"), ("knn", "limit")):
         for what in ("result.json", "predictions.npz", "surface.npz", "*"):
-            found.append(Attack(f"decode files swapped/{what} of {one} and {two}", decoded, partial(_swap_files, one, two, what), report_of()))
+            found.append(
+                Attack(
+                    f"decode files swapped/{what} of {one} and {two}",
+                    decoded,
+                    partial(_swap_files, one, two, what),
+                    report_of(),
+                )
+            )
     for seed in range(5):
-        found.append(Attack(f"drawn samples byte/{seed}", decoded, partial(_flip_file, "decodes/toy/sample_splits.npz", seed), report_of()))
+        found.append(
+            Attack(
+                f"drawn samples byte/{seed}",
+                decoded,
+                partial(_flip_file, "decodes/toy/sample_splits.npz", seed),
+                report_of(),
+            )
+        )
     return found
 
 
@@ -416,7 +481,10 @@ def protocol_edits() -> list[Attack]:
     found = []
     for system, names in (
         ("knn", ["study.settings.n_neighbors.0", "data_sha256", "code", "study.seed", "study.score_epoch"]),
-        ("tuned", ["study.settings.training.epochs", "study.settings.tuner.algorithm", "files.space", "code", "study.system"]),
+        (
+            "tuned",
+            ["study.settings.training.epochs", "study.settings.tuner.algorithm", "files.space", "code", "study.system"],
+        ),
     ):
         for name in names:
             for judge_name, judge in (("report", report_of()), ("frozen again", judge_continued(system))):
@@ -432,7 +500,12 @@ def protocol_edits() -> list[Attack]:
             )
         )
         found.append(
-            Attack(f"protocol removed/{system}", decoded, without_card(partial(_remove, system, "protocol.json"), system), judge_continued(system))
+            Attack(
+                f"protocol removed/{system}",
+                decoded,
+                without_card(partial(_remove, system, "protocol.json"), system),
+                judge_continued(system),
+            )
         )
     return found
 
@@ -460,5 +533,16 @@ FAMILY = Family(
     "records",
     "trials, cards, weights, results and protocols edited, digests computed again",
     trial_edits() + card_edits() + weight_edits() + result_edits() + protocol_edits(),
-    [],
+    [
+        KnownLimit(
+            "Trials, card, manifest or weights are changed together before the first decode, or the train error, costs "
+            "and versions of a card alone.",
+            "Nothing outside of the study's folder knows them yet. The decode writes the sha256 of the card and the "
+            "manifest into the ledger; from then on every change is refused or marked.",
+        ),
+        KnownLimit(
+            "The decision surface of one system is put in the place of another's.",
+            "It is a picture; no number is read from it.",
+        ),
+    ],
 )

@@ -14,11 +14,10 @@ import numpy as np
 
 from adversarial.attack import Attack, Family, KnownLimit, Outcome
 from adversarial.bench import QUICK, SEED, Bench, marks, quick_decoded
-from adversarial.data_edits import array_of, fitted_manifest
 from adversarial.edits import change_json
 from blindtune.datasets.verification import with_own_digest
-from blindtune.exports.stored_study import read_study
 from blindtune.decoding.rescore import rescore
+from blindtune.exports.stored_study import read_study
 from support.builders import write_csv_folder
 
 Change = Callable[[list[str], np.random.Generator], list[str]]
@@ -70,7 +69,9 @@ def judge_second(bench: Bench, system: str, *, seed: int = SEED, allow: bool = F
     records = replace(bench, systems=(system,)).report(seeds=(seed,))
     shown = marks(records)
     if not shown:
-        return Outcome("lost", f"a second decode is in the report as {'blind' if result.blind else 'not blind'} without a word")
+        return Outcome(
+            "lost", f"a second decode is in the report as {'blind' if result.blind else 'not blind'} without a word"
+        )
     uses = records.datasets[0].uses
     listed = {one.recorded.study for one in uses.decodes}
     if "tiny/toy/knn/42" not in listed:
@@ -101,7 +102,14 @@ def renamed_attacks() -> list[Attack]:
             for system in ("knn", "near"):
                 for rows in ROWS:
                     for seed in range(3):
-                        if seed and rows in ("as they are", "reversed", "half", "all doubled", "more digits", "labels turned"):
+                        if seed and rows in (
+                            "as they are",
+                            "reversed",
+                            "half",
+                            "all doubled",
+                            "more digits",
+                            "labels turned",
+                        ):
                             continue
                         found.append(
                             Attack(
@@ -168,7 +176,9 @@ def judge_path(path: str, scene: Path) -> Outcome:
 
             def fit(content):
                 splits = content["splits"] | {"dev": digest_of_split(open_split(link / "dev")), "eval": "0" * 64}
-                return with_own_digest(content | {"splits": splits, "sha256": _digest_of_both(splits), "dataset": "innocent"})
+                return with_own_digest(
+                    content | {"splits": splits, "sha256": _digest_of_both(splits), "dataset": "innocent"}
+                )
 
             change_json(link / "manifest.json", fit)
         manifest = link / "manifest.json"
@@ -193,7 +203,12 @@ FAMILY = Family(
             for count in (2, 5, 9)
         ),
         *(
-            Attack(f"rescore on eval/{kind}, rows {rows} {seed}", quick_decoded, nothing, partial(judge_command, kind, rows, seed))
+            Attack(
+                f"rescore on eval/{kind}, rows {rows} {seed}",
+                quick_decoded,
+                nothing,
+                partial(judge_command, kind, rows, seed),
+            )
             for kind in ("as dev", "as train")
             for rows in ROWS
             for seed in range(2)

@@ -13,21 +13,6 @@ import yaml
 from adversarial.attack import Attack, Family, Outcome
 from blindtune.config.schema import read
 from blindtune.core.errors import UserError
-from support.builders import ROOT
-
-#: Dimensions that a family or trainer does not read, next to those that its spaces have.
-UNREAD: dict[str, list[dict[str, Any]]] = {
-    "mlp": [
-        {"dropout_rate": {"type": "float", "low": 0.1, "high": 0.5}},
-        {"units_9": {"type": "int", "low": 2, "high": 8}},
-        {"filters_1": {"type": "int", "low": 2, "high": 8}},
-        {"lstm_units": {"type": "int", "low": 2, "high": 8}},
-        {"patience": {"type": "int", "low": 1, "high": 3}},
-        {"seed": {"type": "int", "low": 1, "high": 3}},
-    ],
-}
-
-SPACE = {"layers": {"type": "int", "low": 1, "high": 2}}
 
 
 def _spaces() -> dict[str, dict[str, Any]]:
@@ -39,7 +24,6 @@ def _spaces() -> dict[str, dict[str, Any]]:
     flat = {"layers": {"type": "int", "low": 1, "high": 2}, "units": units, "activation": activation}
     return {
         "rate alone": layers | {"dropout_rate": rate},
-        "rate of no layer": flat | {"dropout_rate": rate},
         "dropout without a rate": layers | {"dropout": {"type": "bool"}},
         "units of a third layer": flat | {"units_3": units},
         "filters": layers | {"filters": units},
@@ -63,7 +47,9 @@ def config_of(space: Path, trainer: str) -> dict[str, Any]:
         "name": "tiny",
         "seeds": [42],
         "compare": [{"dataset": "toy", "systems": ["tuned"], "budget": {"trials": 2}}],
-        "datasets": {"toy": {"source": "drawing", "drawing": "set_08", "seed": 1, "sizes": {"train": 40, "dev": 20, "eval": 20}}},
+        "datasets": {
+            "toy": {"source": "drawing", "drawing": "set_08", "seed": 1, "sizes": {"train": 40, "dev": 20, "eval": 20}}
+        },
         "systems": {
             "tuned": {
                 "kind": "tuner",

@@ -10,6 +10,7 @@ import pytest
 
 from blindtune.core.arrays import write_npz
 from blindtune.core.errors import RepeatedDecodeError, UserError
+from blindtune.decoding.chain import digest_line
 from blindtune.decoding.head import describe_head
 from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.ledger import Ledger
@@ -28,6 +29,10 @@ def test_ledger_survives_a_torn_line(lab: DecodeLab, keep: str) -> None:
         return f"{begun}\n{done[: len(done) // 2] if keep == 'half' else done}"
 
     lab.change_ledger(cut)
+    if keep == "half":  # the head is written after the line, so that of the line before is there
+        line = (lab.ledger / "ledger.jsonl").read_text(encoding="utf-8").split("\n")[0]
+        head = {"entries": 1, "sha256": digest_line(line)}
+        (lab.ledger / "head.json").write_text(json.dumps(head), encoding="utf-8")
     with pytest.raises(RepeatedDecodeError):
         lab.decode(second)
     again, _ = lab.decode(first)

@@ -175,15 +175,19 @@ def check(name: str, loaded: LoadedDataset) -> None:
     _check_groups(name, loaded)
 
 
-def open_prepared(manifest: Path) -> Prepared:
+def open_prepared(manifest: Path, *, in_full: bool = False) -> Prepared:
     """Return train and dev of the dataset of a manifest, memory-mapped and verified against it.
+
+    Args:
+        manifest: path of the manifest.
+        in_full: whether all arrays are digested, even if they are remembered as verified.
 
     Raises:
         UserError: a file of the dataset is missing, unreadable, or not what was prepared.
     """
     content = read_manifest(manifest)
     _check_total(manifest, content)
-    return _describe(content, *open_verified(manifest, content, ("train", "dev")))
+    return _describe(content, *open_verified(manifest, content, ("train", "dev"), in_full=in_full))
 
 
 def open_unverified(manifest: Path) -> Prepared:

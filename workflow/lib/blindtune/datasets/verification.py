@@ -87,18 +87,22 @@ def open_split(folder: Path) -> Split:
     return Split(x, y, open_array(group, remedy) if group.exists() else None)
 
 
-def open_verified(manifest: Path, content: Mapping[str, Any], names: tuple[str, ...]) -> list[Split]:
+def open_verified(
+    manifest: Path, content: Mapping[str, Any], names: tuple[str, ...], *, in_full: bool = False
+) -> list[Split]:
     """Return written splits, memory-mapped, each of which is what the manifest describes.
 
     Args:
         manifest: path of the manifest; the splits are in folders next to it.
         content: of the manifest.
         names: the splits.
+        in_full: whether all arrays are digested, even if they are remembered as verified: who can write the data can
+            write the memory.
 
     Raises:
         UserError: an array is missing, unreadable, or not what was prepared; the message names it.
     """
-    memory = _read_memory(manifest.with_name(MEMORY))
+    memory = {} if in_full else _read_memory(manifest.with_name(MEMORY))
     known = dict(memory)
     splits = []
     for name in names:

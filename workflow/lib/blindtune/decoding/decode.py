@@ -15,8 +15,9 @@ from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.ledger import Ledger, now
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
+from blindtune.records.agreement import check_agreement_of
 from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions
-from blindtune.records.model_card import read_card
+from blindtune.records.model_card import read_card, read_card_digest
 from blindtune.study.estimate import estimate_eval
 
 
@@ -52,7 +53,7 @@ def decode_to_files(
         RepeatedDecodeError: as `decode`.
         UserError: as `decode`.
     """
-    model = FrozenModel(read_card(card), card.parent, open_prepared(manifest), workers)
+    model = FrozenModel(read_card(card), card.parent, open_prepared(manifest, in_full=True), workers)
     record = Ledger(ledger)
     with record.decoding(
         model.card.study, report
@@ -100,12 +101,14 @@ def _decode(
     known = ledger.find_result(card.study, frozen_sha256, seal.sha256)
     if known is not None:
         predictions = ledger.read_predictions(known)
+        ledger.note_records(known, _digests_of_records(model))
         report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; not decoded again")
         return known, predictions
     similar = ledger.find_similar(card.study, card.model_sha256(), card.former_sha256(), seal.sha256)
     if similar is not None:
         confirmed = _compare(model, seal, ledger, similar)
         if confirmed is not None:
+            ledger.note_records(confirmed[0], _digests_of_records(model))
             report(
                 f"{card.study}: gives the answers that were recorded at {similar.decoded} under other code, eval error "
                 f"{confirmed[0].error:.2%}; it is the same model, decoded once"
@@ -123,11 +126,22 @@ def _decode(
         allow_repeats=allow_repeats,
         identity=seal.identity,
         model_sha256=card.model_sha256(),
+        records=_digests_of_records(model),
     )
     result, predictions = _score(model, seal, blind)
     result = ledger.finish(result, predictions)
     report(f"{card.study}: decoded once, eval error {result.error:.2%} on {result.samples} samples")
     return result, predictions
+
+
+def _digests_of_records(model: FrozenModel) -> dict[str, str]:
+    """Return the digests of the card and of the manifest, by the names of the ledger's fields."""
+    card = model.folder / "card.json"
+    found = {
+        "card_sha256": read_card_digest(card) if card.exists() else None,
+        "manifest_sha256": model.data.manifest.get("manifest_sha256"),
+    }
+    return {name: digest for name, digest in found.items() if isinstance(digest, str)}
 
 
 def _compare(
@@ -168,6 +182,7 @@ def _check_model(model: FrozenModel) -> None:
     model.check_data()
     if model.card.kind != "bayes":
         _ = model.predict  # rebuilt and verified on dev here, once
+        check_agreement_of(model.card, model.folder)
 
 
 def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, Predictions | None]:

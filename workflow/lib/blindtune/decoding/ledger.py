@@ -4,7 +4,7 @@ A decode is recorded as begun before the sealed data are opened, and as done, wi
 shown to anyone. The lines are a chain, see `blindtune.decoding.chain`; each use of the ledger checks it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,9 +27,13 @@ _FIELDS = {
     "done": {"time", "eval_sha256", "study", "frozen_sha256", "result"},
     "compared": {"time", "eval_sha256", "study", "frozen_sha256", "former_sha256"},
     "confirmed": {"time", "eval_sha256", "study", "frozen_sha256", "former_sha256", "result"},
+    "recorded": {"time", "eval_sha256", "study", "frozen_sha256"},
     "sampled": {"time", "eval_sha256", "dataset"},
     ADOPTED: {"time", "before"},
 }
+
+#: The fields that hold digests of the records of a decoded model.
+RECORDS = ("card_sha256", "manifest_sha256")
 
 #: Old names of an event and of a field, which ledgers of before still have.
 _RENAMED_EVENTS = {"pictured": "sampled"}
@@ -124,6 +128,7 @@ class Ledger:
         allow_repeats: bool,
         identity: EvalIdentity | None = None,
         model_sha256: str | None = None,
+        records: Mapping[str, str] | None = None,
     ) -> bool:
         """Record that a decode begins; this is the line without which eval is not opened.
 
@@ -134,6 +139,7 @@ class Ledger:
             allow_repeats: whether the config allows this study to decode further models.
             identity: of the sealed data, by which they are known in another order too; None: ``eval_sha256`` alone.
             model_sha256: identifies the frozen model without its code; None: not known.
+            records: ``card_sha256`` and ``manifest_sha256``: what the report must find unchanged.
 
         Returns:
             Whether the decode is blind: no other model of the study was decoded on these data before.
@@ -145,7 +151,7 @@ class Ledger:
         identity = identity or EvalIdentity(eval_sha256)
         with self._locked():
             blind = self.is_blind(study, frozen_sha256, identity, allow_repeats=allow_repeats)
-            entry = {"event": "begun", "study": study, "frozen_sha256": frozen_sha256}
+            entry = {"event": "begun", "study": study, "frozen_sha256": frozen_sha256, **(records or {})}
             self._append_use(entry | ({} if model_sha256 is None else {"model_sha256": model_sha256}), identity)
             return blind
 
@@ -249,6 +255,27 @@ class Ledger:
             entry = _comparison("confirmed", similar, frozen_sha256)
             self._append_use(entry | {"result": result.model_dump(mode="json")}, identity)
         return result
+
+    def note_records(self, result: DecodeResult, records: Mapping[str, str]) -> None:
+        """Record that the card or the manifest of a decoded model was written again, if its digest is another one.
+
+        Args:
+            result: of the decode.
+            records: as in `begin`.
+
+        Raises:
+            UserError: the ledger is damaged or cannot be written.
+        """
+        with self._locked():
+            entries = self.entries()
+            known = find_records(entries, result)
+            if all(known.get(name) == digest for name, digest in records.items()):
+                return
+            entry = {"event": "recorded", "study": result.study, "frozen_sha256": result.frozen_sha256, **records}
+            identity = EvalIdentity(
+                result.eval_sha256, KnownEvals(self._folder, entries).content_of(result.eval_sha256)
+            )
+            self._append_use(entry, identity)
 
     def parse_result(self, entry: Entry, line: int) -> DecodeResult:
         """Return the result of an entry ``done``; ``line`` is its number.
@@ -378,10 +405,9 @@ class Ledger:
     def _read(self) -> _Content:
         """Read all lines and check their chain."""
         head = self._read_head()  # before the lines: another process may append in between
-        lines, torn = self._read_lines()
+        # The head is written after its line: a kill that tears a line leaves the head of the line before.
+        lines, _ = self._read_lines()
         rows = [self._parse(line, row) for row, line in enumerate(lines, 1)]
-        if torn and head is not None and head.entries == len(lines) + 1:
-            head = None  # of the line that was torn
         fault = chain.find_fault(lines, rows, head)
         if fault is not None:
             raise UserError(
@@ -503,6 +529,38 @@ def _comparison(event: str, similar: DecodeResult, frozen_sha256: str) -> Entry:
         "frozen_sha256": frozen_sha256,
         "former_sha256": similar.frozen_sha256,
     }
+
+
+def find_records(entries: Iterable[Entry], result: DecodeResult) -> dict[str, str]:
+    """Return the digests of the card and the manifest that the ledger holds last for a decode.
+
+    Args:
+        entries: of the ledger.
+        result: of the decode.
+    """
+    key = (result.study, result.frozen_sha256, result.eval_sha256)
+    found: dict[str, str] = {}
+    for entry in entries:
+        if entry["event"] in ("begun", "recorded") and _key(entry) == key:
+            found |= {name: entry[name] for name in RECORDS if isinstance(entry.get(name), str)}
+    return found
+
+
+def is_rewritten(entries: Iterable[Entry], result: DecodeResult) -> bool:
+    """Return whether the card or the manifest of a decoded model was written again with another content.
+
+    Args:
+        entries: of the ledger.
+        result: of the decode.
+    """
+    key = (result.study, result.frozen_sha256, result.eval_sha256)
+    found: dict[str, set[str]] = {name: set() for name in RECORDS}
+    for entry in entries:
+        if entry["event"] in ("begun", "recorded") and _key(entry) == key:
+            for name in RECORDS:
+                if isinstance(entry.get(name), str):
+                    found[name].add(entry[name])
+    return any(len(digests) > 1 for digests in found.values())
 
 
 def split_study(study: str) -> tuple[str, str, str, str]:

@@ -77,6 +77,9 @@ class ModelCard(BaseModel):
     weights_sha256: str | None
     statuses: dict[str, int] = Field(description="number of recorded trials per status")
     spent: Spent
+    trials_sha256: str | None = Field(
+        default=None, description="identifies the records of the trials; null for an estimate and in older cards"
+    )
     exhausted: bool = Field(description="whether the tuner had no more proposals before the budget was spent")
     versions: dict[str, str]
 
@@ -132,6 +135,13 @@ def write_card(path: Path, card: ModelCard) -> None:
     """
     content = card.model_dump(mode="json")
     write_json(path, content | {"frozen_sha256": card.frozen_sha256(), "card_sha256": digest_json(content)})
+
+
+def read_card_digest(path: Path) -> str | None:
+    """Return the digest of the content of a card that `read_card` has checked; None if it is from before."""
+    content = read_json(path)
+    digest = content.get("card_sha256") if isinstance(content, dict) else None
+    return digest if isinstance(digest, str) else None
 
 
 def read_card(path: Path) -> ModelCard:

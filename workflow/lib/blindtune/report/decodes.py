@@ -1,6 +1,6 @@
 """What the ledger holds of the eval of each dataset of a report: decodes by any study, and samples that were drawn."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from blindtune.core.errors import UserError
 from blindtune.decoding.chain import Head
 from blindtune.decoding.history import EvalHistory, RecordedDecode, RecordedSampling, read_history
 from blindtune.decoding.known_evals import KnownEvals, Overlap, compare_evals
-from blindtune.decoding.ledger import Ledger, RecordedResults, split_study
+from blindtune.decoding.ledger import Ledger, RecordedResults, find_records, is_rewritten, split_study
 from blindtune.records.decode_result import DecodeResult, differing_fields
 
 #: Study, frozen model and eval of a decode.
@@ -51,15 +51,17 @@ class Precedents:
         decodes: number of models that are not in the report and were decoded before.
         sampled: when samples of eval were first drawn, if that was before a model of the system was frozen.
         unrecorded: number of decodes of the system that the ledger does not hold.
+        rewritten: number of its decodes after which the card or the manifest was written again.
     """
 
     decodes: int = 0
     sampled: str | None = None
     unrecorded: int = 0
+    rewritten: int = 0
 
     def __bool__(self) -> bool:
         """Return whether there is anything that a reader must know."""
-        return bool(self.decodes or self.sampled or self.unrecorded)
+        return bool(self.decodes or self.sampled or self.unrecorded or self.rewritten)
 
     def __str__(self) -> str:
         """Return it in words; empty if there is nothing."""
@@ -70,6 +72,8 @@ class Precedents:
             parts.append("after samples were drawn")
         if self.unrecorded:
             parts.append(f"{self.unrecorded} not in the ledger")
+        if self.rewritten:
+            parts.append(f"records of {self.rewritten} written again after the decode")
         return "; ".join(parts)
 
 
@@ -81,11 +85,13 @@ class EvalUses:
         decodes: in the order of the ledger.
         samplings: in the order of the ledger.
         unrecorded: studies of the report whose decodes the ledger does not hold.
+        rewritten: studies of the report whose card or manifest was written again after the decode.
     """
 
     decodes: list[EvalDecode] = field(default_factory=list)
     samplings: list[EvalSampling] = field(default_factory=list)
     unrecorded: list[str] = field(default_factory=list)
+    rewritten: list[str] = field(default_factory=list)
 
     @property
     def others(self) -> list[EvalDecode]:
@@ -109,6 +115,7 @@ class EvalUses:
             sum(one.recorded.line < last for one in self.others),
             drawn[0] if drawn else None,
             len(wanted & set(self.unrecorded)),
+            len(wanted & set(self.rewritten)),
         )
 
 
@@ -124,7 +131,7 @@ class LedgerReader:
         ledger = Ledger(folder)
         self.path = ledger.path
         self.head: Head = ledger.verify()
-        entries = ledger.entries()
+        self._entries = entries = ledger.entries()
         self._evals = KnownEvals(folder, entries)
         self._results = RecordedResults(ledger, entries)
         self._histories = read_history(entries, self._evals)
@@ -161,6 +168,28 @@ class LedgerReader:
                 "run again."
             )
         return True
+
+    def check_records(self, result: DecodeResult, digests: Mapping[str, tuple[Path, str | None]]) -> None:
+        """Refuse a card or a manifest that is not the one that the ledger holds for a decode.
+
+        Args:
+            result: of the decode.
+            digests: file and digest of each record, by the ledger's name of the digest.
+
+        Raises:
+            UserError: a record was changed after the decode.
+        """
+        known = find_records(self._entries, result)
+        for name, (where, digest) in digests.items():
+            if name in known and digest != known[name]:
+                raise UserError(
+                    f"{where}: is not what it was when {result.study} was decoded, by the ledger {self.path}. Restore "
+                    "it, or remove it and run again: the report then says that it was written again."
+                )
+
+    def is_rewritten(self, result: DecodeResult) -> bool:
+        """Return whether the card or the manifest of a decoded model was written again with another content."""
+        return is_rewritten(self._entries, result)
 
     def uses(
         self, eval_sha256: str, content_sha256: str | None, reported: set[DecodeKey], unrecorded: list[str]

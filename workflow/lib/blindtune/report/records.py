@@ -1,6 +1,6 @@
 """Read all records of a report and check that they belong together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
+from blindtune.records.agreement import check_agreement
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
-from blindtune.records.model_card import ModelCard, read_card
+from blindtune.records.model_card import ModelCard, read_card, read_card_digest
 from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.contents import list_figure_kinds
 from blindtune.report.decodes import EvalUses, LedgerReader, Precedents
@@ -297,6 +298,12 @@ class _Reader:
             raise UserError(f"{where}: belongs to another frozen model than {card_path}. Remove it and run again.")
         if decode.eval_sha256 != manifest.splits["eval"]:
             raise UserError(f"{where}: decoded other eval data than {path} has. Remove it and run again.")
+        manifest_path = self._root / path
+        digests = {
+            "card_sha256": (self._root / card_path, read_card_digest(self._root / card_path)),
+            "manifest_sha256": (manifest_path, read_manifest(manifest_path).get("manifest_sha256")),
+        }
+        self.ledger.check_records(decode, digests)
         self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
         predictions = {} if card.kind == "bayes" else self._arrays(f"{decodes}/predictions.npz")
         source = f"{decodes}/predictions.npz"
@@ -304,7 +311,9 @@ class _Reader:
         paths = (card_path, decode_path)
         if card.kind == "bayes":
             return RunRecords(card, decode, [], None, None, paths)
-        trials, doubled = TrialLog(self._file(f"{studies}/trials.jsonl")).scan()
+        log = self._file(f"{studies}/trials.jsonl")
+        trials, doubled = TrialLog(log).scan()
+        trials = check_agreement(card, trials, log)
         surface = self._arrays(f"{decodes}/surface.npz")
         shown = surface if "label" in surface else None
         return RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled))
@@ -313,7 +322,9 @@ class _Reader:
         """Compare the decodes of a dataset with the ledger, and return all uses of its eval."""
         unrecorded = [run.card.study for run in runs if not self.ledger.check(run.decode, self._root / run.paths[1])]
         reported = {(run.decode.study, run.decode.frozen_sha256, run.decode.eval_sha256) for run in runs}
-        return self.ledger.uses(manifest.splits["eval"], manifest.eval_content_sha256, reported, unrecorded)
+        uses = self.ledger.uses(manifest.splits["eval"], manifest.eval_content_sha256, reported, unrecorded)
+        rewritten = [run.card.study for run in runs if self.ledger.is_rewritten(run.decode)]
+        return replace(uses, rewritten=rewritten)
 
     def _arrays(self, path: str) -> Arrays:
         file = self._file(path)

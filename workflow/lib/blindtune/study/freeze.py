@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from blindtune.config.systems import Tuned
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
+from blindtune.records.agreement import digest_trials
 from blindtune.records.model_card import ModelCard, Spent
 from blindtune.records.trial import Trial, find_best, rank_on_dev
 from blindtune.study.checkpoints import WeightStore, file_name
@@ -74,6 +75,7 @@ def freeze(
         weights_sha256=chosen.weights_sha256,
         statuses=dict(Counter(trial.status for trial in trials)),
         spent=_sum_spent(trials),
+        trials_sha256=digest_trials(trials),
         exhausted=exhausted,
         versions={"python": platform.python_version(), **setup.trainer.versions()},
     )
