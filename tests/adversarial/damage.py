@@ -1,7 +1,7 @@
 """Hostile bytes in every record and file that blindtune reads.
 
-The adversary wants a traceback, a hang, or a file that is read as something else. Each reader ends with one sentence, or
-uses the file as it is where nothing that counts was changed.
+The adversary wants a traceback, a hang, or a file that is read as something else. Each reader ends with one sentence,
+or uses the file as it is where nothing that counts was changed.
 """
 
 from functools import partial

@@ -4,6 +4,7 @@ import copy
 import json
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,8 @@ def change_card(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) 
     content = json.loads(path.read_text(encoding="utf-8"))
     plain = change({key: value for key, value in content.items() if key not in ("frozen_sha256", "card_sha256")})
     frozen = content["frozen_sha256"]
-    try:
+    with suppress(ValueError):  # no card any more: the digests cannot help
         frozen = ModelCard.model_validate_json(json.dumps(plain)).frozen_sha256()
-    except ValueError:
-        pass  # no card any more: the digests cannot help
     path.write_text(json.dumps(plain | {"frozen_sha256": frozen, "card_sha256": digest_json(plain)}), encoding="utf-8")
 
 

@@ -323,8 +323,8 @@ FAMILY = Family(
     field_edits() + line_edits() + byte_edits() + consistent_edits() + torn_edits(),
     [
         KnownLimit(
-            "The end of the ledger, or all of it, is cut off, head.json is written again or removed, and the results of "
-            "the removed decodes are removed too: these models can be decoded again as if for the first time.",
+            "The end of the ledger, or all of it, is cut off, head.json is written again or removed, and the results "
+            "of the removed decodes are removed too: these models can be decoded again as if for the first time.",
             "Nothing on the same disk remembers them. The head of the chain, which the end of each run and each report "
             "print, tells it to whoever has an earlier report.",
         ),

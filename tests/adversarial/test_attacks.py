@@ -25,9 +25,29 @@ SAMPLES = {
 }
 
 #: The attacks that are known to be lost, by the start of their name, and why. They are in no tally as survived.
-LOST: dict[str, dict[str, str]] = {}
+LOST = {
+    "ledger: end cut off/head re": "the report does not say that drawn samples are not in the ledger",
+    "ledger: removed/head re": "the same, for the last entry",
+    "records: trials byte": "bytes that are no UTF-8",
+    "records: predictions byte": "a damaged zip file",
+    "damage: ": "hostile files",
+    "data: manifest removed, own digest right/after decode": "a manifest without a split",
+}
 
-CHOSEN = [(family.name, attack) for family in FAMILIES for attack in sample(family.attacks, SAMPLES[family.name], "1")]
+CHOSEN = [
+    pytest.param(
+        family.name,
+        attack,
+        id=f"{family.name}: {attack.id}",
+        marks=[
+            pytest.mark.xfail(reason=why)
+            for start, why in LOST.items()
+            if f"{family.name}: {attack.id}".startswith(start)
+        ],
+    )
+    for family in FAMILIES
+    for attack in sample(family.attacks, SAMPLES[family.name], "1")
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +56,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Theatre:
     return Theatre(tmp_path_factory.mktemp("theatre"))
 
 
-@pytest.mark.parametrize(("family", "attack"), CHOSEN, ids=[f"{name}: {attack.id}" for name, attack in CHOSEN])
+@pytest.mark.parametrize(("family", "attack"), CHOSEN)
 def test_attack_survives(theatre: Theatre, family: str, attack: Attack) -> None:
     """The attack is refused, changes nothing, or is shown."""
     outcome = theatre.play(attack)
