@@ -111,8 +111,10 @@ def test_show_lists_the_uses_of_each_eval(decoded: DecodeLab, capsys: pytest.Cap
     ledger = Ledger(decoded.ledger)
     content = str(ledger.entries()[0]["eval_content_sha256"])
     digests = np.concatenate([ledger.evals().read(content)[:10], [b"z" * 16]])
-    ledger.begin("b/part/c/1", "f", "e", allow_repeats=False, identity=EvalIdentity("e", "c0ffee" * 10, digests))
-    (decoded.ledger / "evals" / f"{'c0ffee' * 10}.npy").unlink()
+    ledger.begin(
+        "b/part/c/1", "f", "e", allow_repeats=False, identity=EvalIdentity("e", f"{'c0ffee' * 10}c0de", digests)
+    )
+    (decoded.ledger / "evals" / f"{'c0ffee' * 10}c0de.npy").unlink()
     status, out, err = run(capsys, "show", decoded.ledger)
     assert (status, err) == (0, "")
     first, second = out.split("\n\n")[1:]

@@ -121,10 +121,10 @@ def test_ledger_keeps_the_digests_of_eval(lab: DecodeLab) -> None:
 
 
 def test_compare_evals_counts_shared_samples() -> None:
-    """Shared are the samples that the other has; the share is of the different samples of the larger one."""
+    """Shared are the samples that the other has; the share is of its own samples, each counted once."""
     own, other = np.array([b"a", b"a", b"b", b"c"]), np.array([b"a", b"c", b"d", b"e", b"f", b"f"])
     overlap = compare_evals(own, other)
-    assert (overlap.shared, overlap.samples, overlap.share) == (3, 4, 2 / 5)
+    assert (overlap.shared, overlap.samples, overlap.share) == (3, 4, 2 / 3)
 
 
 def test_known_evals_without_content_are_compared_by_arrays(tmp_path: Path) -> None:

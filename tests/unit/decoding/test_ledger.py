@@ -161,8 +161,8 @@ def test_ledger_loses_nothing_to_concurrent_writers(tmp_path: Path) -> None:
 class _SlowLedger(Ledger):
     """Waits between reading and writing, so that only the lock can keep two processes apart."""
 
-    def _decodes_of_same_eval(self, study: str, identity: EvalIdentity) -> list[dict[str, Any]]:
-        found = super()._decodes_of_same_eval(study, identity)
+    def _decodes_of_same_eval(self, *arguments: Any) -> list[dict[str, Any]]:
+        found = super()._decodes_of_same_eval(*arguments)
         time.sleep(0.3)
         return found
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -25,11 +26,20 @@ _ADVICE = {
 #: Words by which libraries tell that the machine refused, without an error number.
 _WORDS = {
     errno.ENOMEM: ("allocate memory", "out of memory", "failed to map segment", "std::bad_alloc"),
-    # The second is what NumPy raises, without an error number.
-    errno.ENOSPC: ("no space left on device", " requested and "),
+    errno.ENOSPC: ("no space left on device",),
     errno.EMFILE: ("too many open files",),
     errno.EAGAIN: ("can't start new thread", "resource temporarily unavailable"),
 }
+
+
+#: What NumPy raises when a disk is full, without an error number.
+_SHORT_WRITE = re.compile(r"^\d+ requested and \d+ written$")
+
+#: Errors in which libraries pass on what the machine said; words in others are their own.
+_CARRIERS = (OSError, RuntimeError, ImportError)
+
+#: Errors of a program. What was handled when one of them was raised is not its cause.
+_BUGS = (KeyError, IndexError, TypeError, AttributeError, NameError, AssertionError)
 
 
 def explain(error: BaseException) -> str | None:
@@ -43,6 +53,12 @@ def explain(error: BaseException) -> str | None:
         if number is not None:
             return f"{_what(one, number)}. {_ADVICE[number]}"
     return None
+
+
+def is_machine_error(error: BaseException) -> bool:
+    """Return whether the machine refused something that the next attempt of anything would meet too; memory apart."""
+    numbers = {_number(one) for one in _chain(error)}
+    return bool(numbers - {None, errno.ENOMEM, errno.EISDIR, errno.ENOTDIR})
 
 
 def describe_bug(error: BaseException, where: str) -> str:
@@ -79,7 +95,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while one is not None and id(one) not in seen:
         seen.add(id(one))
         yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        hidden = one.__suppress_context__ or isinstance(one, _BUGS)
+        one = one.__cause__ or (None if hidden else one.__context__)
 
 
 def _number(error: BaseException) -> int | None:
@@ -88,6 +105,10 @@ def _number(error: BaseException) -> int | None:
         return errno.ENOMEM
     if isinstance(error, OSError) and error.errno in _ADVICE:
         return error.errno
+    if not isinstance(error, _CARRIERS):
+        return None
+    if isinstance(error, OSError) and _SHORT_WRITE.match(str(error)):
+        return errno.ENOSPC
     text = str(error).lower()
     return next((number for number, words in _WORDS.items() if any(word in text for word in words)), None)
 

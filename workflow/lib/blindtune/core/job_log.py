@@ -114,6 +114,10 @@ class _FileAndScreenLog(JobLog):
         self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
 
+#: Exit codes above this are those of a signal.
+_SIGNALLED = 128
+
+
 @contextmanager
 def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
     """Run the ``with`` block as a job: any error or an interrupt ends the process with one message as the last word.
@@ -133,6 +137,11 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
     try:
         library_copy.check()
         yield _FileAndScreenLog(stream, screen, config.get("verbosity", DEFAULT_VERBOSITY))
+    except SystemExit as error:
+        if isinstance(error.code, int) and error.code > _SIGNALLED:
+            stream.write("ended by a signal\n")
+            screen.line(f"blindtune: ended by a signal; run the same command again to go on from its records ({log})")
+        raise
     except KeyboardInterrupt:
         stream.write("stopped by the user\n")
         screen.line(f"blindtune: stopped; run the same command again to go on from its records ({log})")

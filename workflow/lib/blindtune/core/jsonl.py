@@ -52,7 +52,7 @@ def repair_last_line(path: Path, is_whole: Callable[[str], bool]) -> Path | None
     end = content.rfind(b"\n") + 1
     if end == len(content):
         return None
-    if is_whole(content[end:].decode(errors="replace")):
+    if _is_text(content[end:]) and is_whole(content[end:].decode("utf-8")):
         append_line(path, b"\n", "the end of its last line")
         return None
     unfinished = next_free_path(path.with_name(f"{path.name}.torn"))
@@ -111,3 +111,12 @@ def append_line(path: Path, line: bytes, what: str) -> None:
     finally:
         if handle >= 0:
             os.close(handle)
+
+
+def _is_text(content: bytes) -> bool:
+    """Return whether bytes are UTF-8."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

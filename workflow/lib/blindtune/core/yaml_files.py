@@ -40,7 +40,8 @@ class _Loader(yaml.SafeLoader):
 # YAML 1.1 wants a point and a sign, YAML 1.2 and everybody else do not.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$", re.ASCII),
+    # Three digits of an exponent hold every float; more would be read as infinite, and may be the name of a patient.
+    re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]{1,3}$", re.ASCII),
     list("-+.0123456789"),
 )
 

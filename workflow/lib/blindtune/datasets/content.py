@@ -61,6 +61,19 @@ def find_among(digests: NDArray[np.bytes_], known: NDArray[np.bytes_]) -> NDArra
     return found
 
 
+def digest_labelled(digests: NDArray[np.bytes_], labels: NDArray[np.int64]) -> str:
+    """Return the sha256 of a set of samples with their labels, the same in any order.
+
+    Args:
+        digests: of the samples, as `digest_samples` returns them, (n_samples,).
+        labels: of the samples, (n_samples,).
+    """
+    order = np.lexsort((labels, digests))
+    total = hashlib.sha256(digests[order].tobytes())
+    total.update(np.ascontiguousarray(labels[order], dtype="<i8").tobytes())
+    return total.hexdigest()
+
+
 def _canonical(samples: NDArray[Any]) -> NDArray[Any]:
     if samples.dtype.kind == "f":
         return np.ascontiguousarray(samples, dtype="<f4") + np.float32(0)  # -0.0 becomes 0.0

@@ -219,12 +219,12 @@ def read_eval_digests(manifest: Path, content: dict[str, Any]) -> NDArray[np.byt
         return None
     path = manifest.with_name(EVAL_DIGESTS)
     digests = open_array(path, f"Remove {manifest} and run again.")
-    if digest_content(digests) != content["eval_content_sha256"]:
+    if digests.dtype.kind != "S" or digest_content(digests) != content["eval_content_sha256"]:
         raise UserError(
             f"{path}: not what the preparation wrote. Put back the file, or remove {manifest} and run again, which "
             "prepares the dataset again."
         )
-    return digests
+    return np.sort(digests)  # a search needs them sorted, and the digest of the content does not
 
 
 def _describe(content: dict[str, Any], train: Split, dev: Split) -> Prepared:

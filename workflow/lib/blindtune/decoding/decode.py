@@ -115,8 +115,9 @@ def _decode(
             )
             return confirmed
     # By the seal alone, before anything is rebuilt or read; `begin` looks again, by the content of eval.
+    names = {"model_sha256": card.model_sha256(), "former_sha256": card.former_sha256()}
     ledger.is_blind(
-        card.study, frozen_sha256, EvalIdentity(seal.sha256, seal.content_sha256), allow_repeats=allow_repeats
+        card.study, frozen_sha256, EvalIdentity(seal.sha256, seal.content_sha256), allow_repeats=allow_repeats, **names
     )
     _verify(model, seal)
     blind = ledger.begin(
@@ -125,7 +126,7 @@ def _decode(
         seal.sha256,
         allow_repeats=allow_repeats,
         identity=seal.identity,
-        model_sha256=card.model_sha256(),
+        **names,
         records=_digests_of_records(model),
     )
     result, predictions = _score(model, seal, blind)

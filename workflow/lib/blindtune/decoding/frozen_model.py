@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from blindtune.config.systems import System
 from blindtune.config.training import Training
@@ -42,8 +42,18 @@ class FrozenModel:
 
     @property
     def settings(self) -> System:
-        """The config of its system."""
-        return TypeAdapter[System](System).validate_python(self.card.settings)
+        """The config of its system.
+
+        Raises:
+            UserError: the card is of an older version, whose keys have other names now.
+        """
+        try:
+            return TypeAdapter[System](System).validate_python(self.card.settings)
+        except ValidationError as error:
+            raise UserError(
+                f"{self.folder / 'card.json'}: was written by another version of blindtune, with other keys. Remove it "
+                "and run again."
+            ) from error
 
     def check_data(self) -> None:
         """Refuse other data or other code than the model was frozen with.

@@ -20,6 +20,7 @@ class RecordedDecode:
         done: when its result was recorded; None if it was begun alone.
         blind: whether it was the first of its study; None if it was begun alone.
         compared: whether its answers were only compared with those of an earlier decode, and were others.
+        names: every ``frozen_sha256`` that the model had: one for each code that gave the same answers.
     """
 
     line: int
@@ -30,6 +31,7 @@ class RecordedDecode:
     done: str | None
     blind: bool | None
     compared: bool = False
+    names: frozenset[str] = frozenset()
 
     @property
     def outcome(self) -> str:
@@ -95,6 +97,7 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
     """
     found: dict[str, EvalHistory] = {}
     decodes: dict[tuple[str, str, str], tuple[EvalHistory, RecordedDecode]] = {}
+    aliases: dict[tuple[str, str, str], tuple[str, str, str]] = {}
     for line, entry in enumerate(entries, 1):
         if "eval_sha256" not in entry:
             continue
@@ -110,11 +113,18 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
         key = (entry["study"], entry["frozen_sha256"], sha256)
         if entry["event"] == "confirmed":
             # The same model under other code: its decode is the earlier one.
-            former = decodes.pop((entry["study"], entry["former_sha256"], sha256), None)
-            if former is not None:
-                decodes[key] = (former[0], replace(former[1], frozen_sha256=entry["frozen_sha256"]))
+            former = (entry["study"], entry["former_sha256"], sha256)
+            first = aliases.get(former, former)
+            if first in decodes and first != key:
+                decodes.pop(key, None)  # the comparison, which has turned out to be the same decode
+                known = decodes[first][1]
+                changes = {"frozen_sha256": key[1], "names": known.names | {key[1]}}
+                decodes[first] = (decodes[first][0], replace(known, **changes))
+                aliases[key] = first
             continue
-        known = decodes[key][1] if key in decodes else RecordedDecode(line, *key, entry["time"], None, None)
+        key = aliases.get(key, key)
+        new = RecordedDecode(line, *key, entry["time"], None, None, names=frozenset({key[1]}))
+        known = decodes[key][1] if key in decodes else new
         if entry["event"] == "done" and known.done is None:
             known = _finished(known, entry)
         elif entry["event"] == "compared" and key not in decodes:
@@ -127,12 +137,4 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
 
 def _finished(decode: RecordedDecode, entry: Mapping[str, Any]) -> RecordedDecode:
     blind = entry["result"].get("blind") if isinstance(entry["result"], dict) else None
-    return RecordedDecode(
-        decode.line,
-        decode.study,
-        decode.frozen_sha256,
-        decode.eval_sha256,
-        decode.begun,
-        entry["time"],
-        bool(blind),
-    )
+    return replace(decode, done=entry["time"], blind=bool(blind))

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.core.arrays import write_array
+from blindtune.core.arrays import open_array, write_array
 from blindtune.core.errors import UserError
 from blindtune.datasets.content import digest_content
 
-#: Two evals that share this part of their samples are the same: a few rows dropped, doubled or changed make no new one.
+#: An eval of whose samples this part was in another one is the same: a few rows changed, or any number dropped or
+#: doubled, make no new one.
 SAME_SHARE = 0.9
 
 
@@ -24,11 +25,13 @@ class EvalIdentity:
         sha256: of its arrays, in their order.
         content_sha256: of its samples, in any order; None for one that only an older ledger knows.
         digests: of its samples, sorted, (n_samples,) of dtype S16; None as above.
+        labelled_sha256: of its samples with their labels, in any order; None as above.
     """
 
     sha256: str
     content_sha256: str | None = None
     digests: NDArray[np.bytes_] | None = None
+    labelled_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Overlap:
     Attributes:
         shared: number of its samples that the other has too.
         samples: number of its samples.
-        share: of the samples that differ from each other, the part of the larger of both that both have.
+        share: the part of its samples, each counted once, that the other has too.
     """
 
     shared: int
@@ -57,6 +60,10 @@ class KnownEvals:
             for entry in entries
             if entry.get("eval_content_sha256") is not None
         }
+
+    def names(self, content_sha256: str) -> bool:
+        """Return whether an entry names an eval by its content."""
+        return content_sha256 in self._contents.values()
 
     def content_of(self, eval_sha256: str) -> str | None:
         """Return the digest of the content of an eval; None if no entry has it."""
@@ -105,18 +112,13 @@ def compare_evals(own: NDArray[np.bytes_], other: NDArray[np.bytes_]) -> Overlap
         own: digests of the samples of the eval.
         other: digests of the samples of the other.
     """
-    distinct, others, shared = np.unique(own), np.unique(other), int(np.isin(own, other).sum())
-    common = len(np.intersect1d(distinct, others, assume_unique=True))
-    return Overlap(shared, len(own), common / max(len(distinct), len(others), 1))
+    found = np.isin(own, other)
+    distinct = len(np.unique(own))
+    return Overlap(int(found.sum()), len(own), len(np.unique(own[found])) / max(distinct, 1))
 
 
 def _read_digests(path: Path, content_sha256: str) -> NDArray[np.bytes_]:
-    try:
-        digests: NDArray[np.bytes_] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); by this file the ledger knows an eval again. Restore it from a backup."
-        ) from error
+    digests = open_array(path, "By this file the ledger knows an eval again. Restore it from a backup.")
     if digests.dtype.kind != "S" or digest_content(digests) != content_sha256:
         raise UserError(f"{path}: is not what the ledger recorded. Restore it from a backup.")
     return digests

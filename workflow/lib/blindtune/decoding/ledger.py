@@ -4,6 +4,7 @@ A decode is recorded as begun before the sealed data are opened, and as done, wi
 shown to anyone. The lines are a chain, see `blindtune.decoding.chain`; each use of the ledger checks it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blindtune.core.arrays import read_npz, write_npz
-from blindtune.core.claims import claim
+from blindtune.core.claims import Claim, claim
 from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.core.files import canonical_json, digest_json, loads_json, read_json, read_regular_file, write_json
 from blindtune.core.jsonl import append_line, repair_last_line
@@ -31,6 +32,9 @@ _FIELDS = {
     "sampled": {"time", "eval_sha256", "dataset"},
     ADOPTED: {"time", "before"},
 }
+
+#: The field that identifies the samples of an eval with their labels, in any order.
+_LABELLED = "eval_labelled_sha256"
 
 #: The fields that hold digests of the records of a decoded model.
 RECORDS = ("card_sha256", "manifest_sha256")
@@ -60,6 +64,7 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "ledger.jsonl"
+        self._claims: list[Claim] = []
 
     @property
     def path(self) -> Path:
@@ -128,6 +133,7 @@ class Ledger:
         allow_repeats: bool,
         identity: EvalIdentity | None = None,
         model_sha256: str | None = None,
+        former_sha256: str | None = None,
         records: Mapping[str, str] | None = None,
     ) -> bool:
         """Record that a decode begins; this is the line without which eval is not opened.
@@ -139,6 +145,7 @@ class Ledger:
             allow_repeats: whether the config allows this study to decode further models.
             identity: of the sealed data, by which they are known in another order too; None: ``eval_sha256`` alone.
             model_sha256: identifies the frozen model without its code; None: not known.
+            former_sha256: what identified the frozen model before; None: not known.
             records: ``card_sha256`` and ``manifest_sha256``: what the report must find unchanged.
 
         Returns:
@@ -150,27 +157,60 @@ class Ledger:
         """
         identity = identity or EvalIdentity(eval_sha256)
         with self._locked():
-            blind = self.is_blind(study, frozen_sha256, identity, allow_repeats=allow_repeats)
+            blind = self.is_blind(
+                study,
+                frozen_sha256,
+                identity,
+                allow_repeats=allow_repeats,
+                model_sha256=model_sha256,
+                former_sha256=former_sha256,
+            )
             entry = {"event": "begun", "study": study, "frozen_sha256": frozen_sha256, **(records or {})}
             self._append_use(entry | ({} if model_sha256 is None else {"model_sha256": model_sha256}), identity)
             return blind
 
-    def is_blind(self, study: str, frozen_sha256: str, identity: EvalIdentity, *, allow_repeats: bool) -> bool:
+    def is_blind(
+        self,
+        study: str,
+        frozen_sha256: str,
+        identity: EvalIdentity,
+        *,
+        allow_repeats: bool,
+        model_sha256: str | None = None,
+        former_sha256: str | None = None,
+    ) -> bool:
         """Return whether a decode would be blind: no other model of the study was decoded on these data before.
+
+        The same model may be decoded on the same samples and labels in another order. On other labels, or without some
+        of the samples, it would be a second look: who knows its answers may have changed eval by them. A decode of the
+        same model under other code that was begun and never done has shown nothing.
 
         Args:
             study: id of the study. The name of its dataset does not count: data are known by what ``identity`` holds.
             frozen_sha256: identifies the frozen model.
-            identity: of the sealed data.
+            identity: of the sealed data; without labels, a decode of the same model is left for `begin` to judge.
             allow_repeats: whether the config allows this study to decode further models.
+            model_sha256: identifies the frozen model without its code; None: not known.
+            former_sha256: what identified the frozen model before; None: not known.
 
         Raises:
             RepeatedDecodeError: it would not, and the config does not allow it for this study.
             UserError: the ledger is damaged.
         """
-        others = [
-            entry for entry in self._decodes_of_same_eval(study, identity) if entry["frozen_sha256"] != frozen_sha256
-        ]
+        entries = self.entries()
+        names = _names_of(entries, study, frozen_sha256)
+        done = {_key(entry) for entry in entries if entry["event"] == "done"}
+        labelled = {entry["eval_sha256"]: entry[_LABELLED] for entry in entries if _LABELLED in entry}
+        same_but_code = {model_sha256, former_sha256} - {None}
+        others = []
+        for entry in self._decodes_of_same_eval(study, identity, entries):
+            sha256 = entry["eval_sha256"]
+            same_samples = sha256 == identity.sha256 or labelled.get(sha256) == identity.labelled_sha256
+            if entry["frozen_sha256"] in names and (same_samples or identity.labelled_sha256 is None):
+                continue
+            if _key(entry) not in done and entry.get("model_sha256", entry["frozen_sha256"]) in same_but_code:
+                continue
+            others.append(entry)
         if others and not allow_repeats:
             raise RepeatedDecodeError(_explain_refusal(study, others[0]))
         return not others
@@ -354,9 +394,8 @@ class Ledger:
         name = digest_json([result.study, result.frozen_sha256, result.eval_sha256])
         return self._folder / "predictions" / f"{name}.npz"
 
-    def _decodes_of_same_eval(self, study: str, identity: EvalIdentity) -> list[Entry]:
-        """Return the entries of decodes of a study on an eval, whatever the dataset was called then."""
-        entries = self.entries()
+    def _decodes_of_same_eval(self, study: str, identity: EvalIdentity, entries: list[Entry]) -> list[Entry]:
+        """Return the entries of decodes of a study on an eval, under any name of the dataset."""
         evals = KnownEvals(self._folder, entries)
         return [
             entry
@@ -380,7 +419,8 @@ class Ledger:
     def _append_use(self, entry: Entry, identity: EvalIdentity) -> None:
         """Record a use of an eval, and what the eval is known by."""
         KnownEvals(self._folder, ()).keep(identity)
-        content = {} if identity.content_sha256 is None else {"eval_content_sha256": identity.content_sha256}
+        known = {"eval_content_sha256": identity.content_sha256, _LABELLED: identity.labelled_sha256}
+        content = {name: digest for name, digest in known.items() if digest is not None}
         self._append(entry | {"eval_sha256": identity.sha256} | content)
 
     def _append(self, entry: Entry) -> None:
@@ -395,6 +435,8 @@ class Ledger:
 
     def _append_line(self, entry: Entry, content: _Content) -> None:
         line = canonical_json(entry | chain.place_in_chain(content.lines) | {"time": now()})
+        for held in self._claims:  # who was suspended and lost the ledger meanwhile must not write
+            held.check()
         append_line(self._path, f"{line}\n".encode(), "a decode")
         # After the line: a kill leaves a head that is one entry behind, never one that is ahead.
         self._write_head([*content.lines, line])
@@ -458,8 +500,12 @@ class Ledger:
         """
         path = self._folder / (name if name == "lock" else f"locks/{name}")
         # A claim, not flock: that fails or does nothing on some file systems that clusters share.
-        with claim(path, what, wait_seconds=_WAIT, notify=notify):
-            yield
+        with claim(path, what, wait_seconds=_WAIT, notify=notify) as held:
+            self._claims.append(held)
+            try:
+                yield
+            finally:
+                self._claims.remove(held)
 
     def _parse(self, line: str, row: int) -> Entry:
         try:
@@ -477,6 +523,7 @@ class Ledger:
                 raise ValueError("a field is missing")
             if not all(isinstance(entry[name], str) for name in _FIELDS[event] - {"result"}):
                 raise ValueError("a field is not a text")
+            _check_optional_fields(entry)
             return entry
         except (ValueError, RecursionError) as error:
             raise UserError(
@@ -522,6 +569,19 @@ class RecordedResults:
         return len(self._done)
 
 
+def _check_optional_fields(entry: Entry) -> None:
+    """Refuse fields that an entry need not have and that are of another type; raises ValueError."""
+    for name in ("model_sha256", *RECORDS):
+        if not isinstance(entry.get(name, ""), str):
+            raise ValueError(f"{name} is not a text")
+    for name in ("eval_content_sha256", _LABELLED):  # one is a part of a path
+        if name in entry and not (isinstance(entry[name], str) and re.fullmatch("[0-9a-f]{64}", entry[name])):
+            raise ValueError(f"{name} is not a sha256")
+    frozen = entry.get("frozen", [])
+    if not isinstance(frozen, list) or not all(isinstance(name, str) for name in frozen):
+        raise ValueError("frozen is not a list of texts")
+
+
 def _comparison(event: str, similar: DecodeResult, frozen_sha256: str) -> Entry:
     return {
         "event": event,
@@ -529,6 +589,21 @@ def _comparison(event: str, similar: DecodeResult, frozen_sha256: str) -> Entry:
         "frozen_sha256": frozen_sha256,
         "former_sha256": similar.frozen_sha256,
     }
+
+
+def _names_of(entries: Iterable[Entry], study: str, frozen_sha256: str) -> set[str]:
+    """Return every identity of a frozen model: those under other code that gave the same answers too."""
+    names = {frozen_sha256}
+    pairs = [
+        {entry["frozen_sha256"], entry["former_sha256"]}
+        for entry in entries
+        if entry["event"] == "confirmed" and _without_dataset(entry["study"]) == _without_dataset(study)
+    ]
+    for _ in pairs:
+        for pair in pairs:
+            if not names.isdisjoint(pair):
+                names |= pair
+    return names
 
 
 def find_records(entries: Iterable[Entry], result: DecodeResult) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object
 from blindtune.datasets.base import Split
-from blindtune.datasets.content import digest_content, digest_samples
+from blindtune.datasets.content import digest_content, digest_labelled, digest_samples
 from blindtune.datasets.prepared import digest_of_split, open_split
 from blindtune.decoding.known_evals import EvalIdentity
 
@@ -54,11 +54,13 @@ class Seal:
         Raises:
             UserError: as `verify`.
         """
-        digests = np.sort(digest_samples(self.open().x))
+        split = self.open()
+        unsorted = digest_samples(split.x)
+        digests = np.sort(unsorted)
         content = digest_content(digests)
         if self.content_sha256 not in (None, content):
             raise self._refusal()
-        return EvalIdentity(self.sha256, content, digests)
+        return EvalIdentity(self.sha256, content, digests, digest_labelled(unsorted, split.y))
 
     def _refusal(self) -> UserError:
         return UserError(

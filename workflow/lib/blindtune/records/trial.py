@@ -228,7 +228,7 @@ class TrialLog:
 
 def _parse_record(line: str, where: str) -> Trial:
     """Return the record in a line, of the present version or an older one; raises ValueError if it is none."""
-    if line.startswith(_PRESENT):
+    if line.startswith(_PRESENT) and "NaN" not in line and "Infinity" not in line:
         # Parsed once: a report reads ten thousand such lines.
         with suppress(ValueError):
             return Trial.model_validate_json(line)

@@ -11,6 +11,10 @@ from blindtune.decoding.known_evals import KnownEvals, Overlap, compare_evals
 from blindtune.decoding.ledger import Ledger, RecordedResults, find_records, is_rewritten, split_study
 from blindtune.records.decode_result import DecodeResult, differing_fields
 
+#: The part of the samples that an eval must share with another one, so that uses of that one are listed with it: a few
+#: equal samples, such as empty ones, are in many data.
+MIN_SHARED = 0.01
+
 #: Study, frozen model and eval of a decode.
 DecodeKey = tuple[str, str, str]
 
@@ -107,7 +111,7 @@ class EvalUses:
             sampling.recorded.time
             for sampling in self.samplings
             if any(
-                sampling.recorded.line < recorded.line and recorded.frozen_sha256 not in sampling.recorded.frozen
+                sampling.recorded.line < recorded.line and recorded.names.isdisjoint(sampling.recorded.frozen)
                 for recorded in own
             )
         ]
@@ -206,8 +210,8 @@ class LedgerReader:
         found = EvalUses(unrecorded=unrecorded)
         for history, overlap in self._related(eval_sha256, content):
             for decode in history.decodes:
-                key = (decode.study, decode.frozen_sha256, decode.eval_sha256)
-                found.decodes.append(EvalDecode(decode, key in reported, overlap))
+                keys = {(decode.study, name, decode.eval_sha256) for name in decode.names}
+                found.decodes.append(EvalDecode(decode, not keys.isdisjoint(reported), overlap))
             found.samplings.extend(EvalSampling(sampling, overlap) for sampling in history.samplings)
         found.decodes.sort(key=lambda one: one.recorded.line)
         found.samplings.sort(key=lambda one: one.recorded.line)
@@ -215,13 +219,14 @@ class LedgerReader:
 
     def _related(self, eval_sha256: str, content: str | None) -> Iterator[tuple[EvalHistory, Overlap | None]]:
         """Yield the history of an eval, and those of evals that share samples with it."""
-        own = self._evals.read(content) if content is not None and self._evals.path(content).exists() else None
+        known = content is not None and (self._evals.names(content) or self._evals.path(content).exists())
+        own = self._evals.read(content) if content is not None and known else None
         for history in self._histories:
             if eval_sha256 in history.arrays or (content is not None and history.content_sha256 == content):
                 yield history, None
             elif own is not None and history.content_sha256 is not None:
                 overlap = compare_evals(own, self._evals.read(history.content_sha256))
-                if overlap.shared:
+                if overlap.shared >= MIN_SHARED * overlap.samples:
                     yield history, overlap
 
 

@@ -21,7 +21,8 @@ MAX_DEATHS = 2
 _SUSPICIOUS = 2
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_COUNTERS = Path("/proc/vmstat")
+_GROUPS = Path("/proc/self/cgroup")
+_GROUP_FILES = Path("/sys/fs/cgroup")
 
 
 class Attempts:
@@ -102,10 +103,15 @@ class Attempts:
 
 
 def _count_memory_kills() -> tuple[str, int] | None:
-    """Return this boot of this machine and how many processes it has killed for memory; None if it does not tell."""
+    """Return this group of processes and how many of it were killed for memory; None if the system does not tell.
+
+    The count of the whole machine would not do: what others do in the time between two starts is nothing to a trial.
+    """
     with suppress(OSError, ValueError, IndexError):
         boot = _BOOT.read_text(encoding="ascii").strip()
-        for line in _COUNTERS.read_text(encoding="ascii").splitlines():
+        groups = [line[3:] for line in _GROUPS.read_text(encoding="utf-8").splitlines() if line.startswith("0::")]
+        events = _GROUP_FILES / groups[0].lstrip("/") / "memory.events"
+        for line in events.read_text(encoding="ascii").splitlines():
             if line.startswith("oom_kill "):
-                return boot, int(line.split()[1])
+                return f"{boot}{groups[0]}", int(line.split()[1])
     return None

@@ -4,7 +4,6 @@ A tuner proposes hyperparameters and gets scores. A trainer turns one proposal i
 own loop or with a faster one; no other part of the system knows which.
 """
 
-import errno
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from blindtune.config.training import ScoreEpoch, Training
 from blindtune.core.errors import UserError
+from blindtune.core.failures import explain, is_machine_error
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
@@ -129,9 +129,6 @@ class Outcome:
 
 #: Parts of a clock that are not spent on the training itself: the tuner's answers, and the wait of a worker for them.
 WAITING_PARTS = ("suggest", "waiting")
-
-#: Errors of the operating system that do not depend on the set: no space, a quota, read-only, too many open files.
-_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 
 #: Characters of the longest reason: some libraries put a whole graph into one line.
 _MAX_REASON = 1000
@@ -485,11 +482,8 @@ def outcome_from_error(error: Exception) -> Outcome:
     """
     if isinstance(error, UserError):
         raise error
-    if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
-        raise UserError(
-            f"a trial cannot be trained: {describe_error(error)}. Make room, allow writing or raise the limit, then "
-            "run again: everything recorded before is kept."
-        ) from error
+    if is_machine_error(error):
+        raise UserError(f"a trial cannot be trained: {explain(error)}") from error
     if isinstance(error, InvalidModelError):
         return Outcome("invalid", describe_error(error), [], None, None)
     name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
