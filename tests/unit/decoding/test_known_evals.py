@@ -131,3 +131,36 @@ def test_known_evals_without_content_are_compared_by_arrays(tmp_path: Path) -> N
     """Without a content, only the arrays tell whether two evals are the same."""
     evals = KnownEvals(tmp_path, [{"eval_sha256": "a"}])
     assert evals.is_same("a", EvalIdentity("a")) and not evals.is_same("a", EvalIdentity("b", "c"))
+
+
+def change_labels(lab: DecodeLab, count: int) -> None:
+    """Prepare the data with other labels of the first samples of eval."""
+    folder = lab.folder / "csv" / "toy"
+    lines = (folder / "eval.csv").read_text(encoding="utf-8").splitlines()
+    lines = [f"{1 - int(line[0])}{line[1:]}" if row < count else line for row, line in enumerate(lines)]
+    (folder / "eval.csv").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(folder)))
+    prepare("toy", source, files, lab.places.manifest, lab.places.seal)
+
+
+@pytest.mark.parametrize("edit", ["labels", "wrong samples dropped"])
+def test_the_same_model_is_refused_on_an_edited_eval(lab: DecodeLab, edit: str) -> None:
+    """Who knows the answers of a model could edit eval to suit them: another look of the same model is not blind."""
+    folder = lab.freeze(3)
+    _, predictions = lab.decode(folder)
+    if edit == "labels":
+        change_labels(lab, 2)
+    else:
+        change_eval(lab, np.flatnonzero(~predictions["wrong"]))
+    with pytest.raises(RepeatedDecodeError):
+        lab.decode(folder)
+    assert lab.decode(folder, allow_repeats=True)[0].blind is False
+
+
+def test_a_part_of_a_decoded_eval_is_known(lab: DecodeLab) -> None:
+    """Half of the samples of a decoded eval make no new one: every one of them was seen."""
+    lab.decode(lab.freeze(3))
+    change_eval(lab, slice(0, 14))
+    with pytest.raises(RepeatedDecodeError):
+        lab.decode(lab.freeze(5))

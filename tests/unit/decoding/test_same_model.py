@@ -9,8 +9,10 @@ import pytest
 
 from blindtune.config.systems import Bayes, ClosedLoop, Knn
 from blindtune.core.arrays import digest_arrays, write_npz
+from blindtune.core.claims import LostClaimError
 from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.core.files import canonical_json
+from blindtune.decoding import decode as decode_module
 from blindtune.decoding import frozen_model
 from blindtune.decoding.history import read_history
 from blindtune.decoding.ledger import Ledger
@@ -173,3 +175,44 @@ def test_decode_refuses_view_inputs_of_another_preparation(lab: DecodeLab) -> No
     model = frozen_model.FrozenModel(changed, Path(folder), lab.places.open())
     with pytest.raises(UserError, match="other settings of the preparation"):
         model.check_data()
+
+
+def test_decode_knows_the_same_model_after_two_changes_of_code(lab: DecodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the code changes, the model has one decode, and samples drawn of it mark nothing."""
+    first, _ = lab.decode(lab.freeze())
+    for digest in ("c" * 64, "d" * 64):
+        change_code(monkeypatch, digest)
+        again, _ = lab.decode(lab.freeze())
+    assert again.blind
+    assert outcomes(lab) == [(again.frozen_sha256, "blind")]
+    ledger = Ledger(lab.ledger)
+    (history,) = read_history(ledger.entries(), ledger.evals())
+    assert len(history.decodes[0].names) == 3 and first.frozen_sha256 in history.decodes[0].names
+
+
+def test_decode_that_was_killed_is_finished_under_other_code(lab: DecodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decode that was begun and never done has shown nothing: after a change of code the model is still blind."""
+    folder = lab.freeze()
+    with monkeypatch.context() as patch:
+        patch.setattr(decode_module, "_score", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            lab.decode(folder)
+    assert lab.events() == ["begun"]
+    change_code(monkeypatch)
+    result, _ = lab.decode(lab.freeze())
+    assert result.blind
+    with pytest.raises(RepeatedDecodeError):
+        lab.decode(lab.freeze(5))
+
+
+def test_ledger_refuses_to_write_after_its_claim_was_lost(lab: DecodeLab) -> None:
+    """A process that was suspended while it held the ledger, and lost it, appends nothing."""
+    lab.decode(lab.freeze())
+    ledger = Ledger(lab.ledger)
+    before = ledger.path.read_bytes()
+    with ledger._locked():
+        for claim_file in lab.ledger.glob(".lock.claim-*"):
+            claim_file.unlink()
+        with pytest.raises(LostClaimError):
+            ledger._append({"event": "sampled", "dataset": "toy", "eval_sha256": "e"})
+    assert ledger.path.read_bytes() == before
