@@ -296,7 +296,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         architecture=architecture,
         training=Training(loss="sparse_categorical_crossentropy") if network else None,
         model_seed=7,
-        n_parameters=count_parameters(architecture) if architecture else None,
+        n_parameters=(chosen and chosen.n_parameters) or (count_parameters(architecture) if architecture else None),
         train_error=0.123,
         dev_error=chosen.objective_value() if chosen else ESTIMATES["closed_loop"],
         estimates={} if chosen else {"train": ESTIMATES, "dev": ESTIMATES},

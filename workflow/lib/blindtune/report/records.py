@@ -294,6 +294,12 @@ class _Reader:
         card = read_card(self._file(card_path))
         where = str(self._root / decode_path)
         decode = parse_decode_result(read_json(self._file(decode_path)), where)
+        for place, study in ((card_path, card.study), (decode_path, decode.study)):
+            if study.split("/")[1:] != [dataset, system, str(seed)]:
+                raise UserError(
+                    f"{self._root / place}: is of the study {study}, in the place of {dataset}/{system}/{seed}. Put "
+                    "back what was moved, or remove it and run again."
+                )
         if decode.frozen_sha256 != card.frozen_sha256():
             raise UserError(f"{where}: belongs to another frozen model than {card_path}. Remove it and run again.")
         if decode.eval_sha256 != manifest.splits["eval"]:
@@ -313,6 +319,12 @@ class _Reader:
             return RunRecords(card, decode, [], None, None, paths)
         log = self._file(f"{studies}/trials.jsonl")
         trials, doubled = TrialLog(log).scan()
+        foreign = next((trial for trial in trials if trial.study != card.study), None)
+        if foreign is not None:
+            raise UserError(
+                f"{log}: trial {foreign.number} is of the study {foreign.study}, not of {card.study}. Restore the "
+                "file, or move the study's folder away and run again."
+            )
         trials = check_agreement(card, trials, log)
         surface = self._arrays(f"{decodes}/surface.npz")
         shown = surface if "label" in surface else None
