@@ -272,6 +272,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         for part in PARTS
     }
     statuses = {status: sum(trial.status == status for trial in trials) for status in get_args(Status)}
+    n_parameters = count_parameters(architecture) if architecture else None
     return ModelCard(
         study=study,
         config=config,
@@ -296,7 +297,7 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         architecture=architecture,
         training=Training(loss="sparse_categorical_crossentropy") if network else None,
         model_seed=7,
-        n_parameters=(chosen and chosen.n_parameters) or (count_parameters(architecture) if architecture else None),
+        n_parameters=n_parameters if chosen is None or chosen.n_parameters is None else chosen.n_parameters,
         train_error=0.123,
         dev_error=chosen.objective_value() if chosen else ESTIMATES["closed_loop"],
         estimates={} if chosen else {"train": ESTIMATES, "dev": ESTIMATES},

@@ -108,7 +108,6 @@ def _decode(
     if similar is not None:
         confirmed = _compare(model, seal, ledger, similar)
         if confirmed is not None:
-            ledger.note_records(confirmed[0], _digests_of_records(model))
             report(
                 f"{card.study}: gives the answers that were recorded at {similar.decoded} under other code, eval error "
                 f"{confirmed[0].error:.2%}; it is the same model, decoded once"
@@ -170,7 +169,7 @@ def _compare(
     own = {"frozen_sha256": similar.frozen_sha256, "decoded": similar.decoded, "groups": similar.groups}
     if result.model_copy(update=own) != similar:
         return None
-    return ledger.confirm(similar, frozen_sha256, recorded, seal.identity), recorded
+    return ledger.confirm(similar, frozen_sha256, recorded, seal.identity, _digests_of_records(model)), recorded
 
 
 def _verify(model: FrozenModel, seal: Seal) -> None:

@@ -272,7 +272,12 @@ class Ledger:
             self._append_use(_comparison("compared", similar, frozen_sha256), identity)
 
     def confirm(
-        self, similar: DecodeResult, frozen_sha256: str, predictions: Predictions | None, identity: EvalIdentity
+        self,
+        similar: DecodeResult,
+        frozen_sha256: str,
+        predictions: Predictions | None,
+        identity: EvalIdentity,
+        records: Mapping[str, str] | None = None,
     ) -> DecodeResult:
         """Record that a frozen model gave the answers of a similar one: both are the same model, decoded once.
 
@@ -281,6 +286,7 @@ class Ledger:
             frozen_sha256: identifies the frozen model.
             predictions: of both; None for an estimate.
             identity: of the sealed data.
+            records: as in `begin`.
 
         Returns:
             The result under the identity of the frozen model.
@@ -292,7 +298,7 @@ class Ledger:
         with self._locked():
             if predictions is not None:
                 write_npz(self.predictions_path(result), predictions)
-            entry = _comparison("confirmed", similar, frozen_sha256)
+            entry = _comparison("confirmed", similar, frozen_sha256) | dict(records or {})
             self._append_use(entry | {"result": result.model_dump(mode="json")}, identity)
         return result
 
@@ -616,7 +622,7 @@ def find_records(entries: Iterable[Entry], result: DecodeResult) -> dict[str, st
     key = (result.study, result.frozen_sha256, result.eval_sha256)
     found: dict[str, str] = {}
     for entry in entries:
-        if entry["event"] in ("begun", "recorded") and _key(entry) == key:
+        if entry["event"] in ("begun", "confirmed", "recorded") and _key(entry) == key:
             found |= {name: entry[name] for name in RECORDS if isinstance(entry.get(name), str)}
     return found
 
@@ -631,7 +637,7 @@ def is_rewritten(entries: Iterable[Entry], result: DecodeResult) -> bool:
     key = (result.study, result.frozen_sha256, result.eval_sha256)
     found: dict[str, set[str]] = {name: set() for name in RECORDS}
     for entry in entries:
-        if entry["event"] in ("begun", "recorded") and _key(entry) == key:
+        if entry["event"] in ("begun", "confirmed", "recorded") and _key(entry) == key:
             for name in RECORDS:
                 if isinstance(entry.get(name), str):
                     found[name].add(entry[name])
