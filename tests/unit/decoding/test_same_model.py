@@ -101,11 +101,11 @@ def test_decode_knows_the_same_model_under_other_code(
     assert again.blind
     assert outcomes(lab) == [(again.frozen_sha256, "blind")]
     assert (same is None) == (predictions is None)
-    assert lab.events() == ["begun", "done", "compared", "confirmed", "recorded"]
+    assert lab.events() == ["begun", "done", "compared", "confirmed"]
     assert "same model, decoded once" in lab.lines[-1]
     lab.hide_eval()
     assert lab.decode(folder)[0] == again
-    assert lab.events() == ["begun", "done", "compared", "confirmed", "recorded"]
+    assert lab.events() == ["begun", "done", "compared", "confirmed"]
 
 
 @pytest.mark.parametrize("allowed", [False, True])
@@ -138,7 +138,7 @@ def test_decode_knows_the_model_of_a_ledger_of_before(lab: DecodeLab, kind: str)
     write_ledger_of_before(lab, card)
     again, _ = lab.decode(folder)
     assert again == first
-    assert lab.events() == ["begun", "done", "adopted", "compared", "confirmed", "recorded"]
+    assert lab.events() == ["begun", "done", "adopted", "compared", "confirmed"]
 
 
 def test_decode_refuses_another_model_of_a_ledger_of_before(lab: DecodeLab) -> None:

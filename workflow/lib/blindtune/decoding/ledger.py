@@ -481,7 +481,10 @@ class Ledger:
     def _read_head(self) -> Head | None:
         if not self._head_path.exists():
             return None
-        content = read_json(self._head_path)
+        try:
+            content = read_json(self._head_path)
+        except UserError as error:
+            raise UserError(f"{self._head_path}: cannot be read. Restore it from a backup.") from error
         if not isinstance(content, dict) or not isinstance(content.get("entries"), int) or content["entries"] < 0:
             raise UserError(f"{self._head_path}: is not the head of a ledger. Restore it from a backup.")
         return Head(content["entries"], content.get("sha256"))
