@@ -51,7 +51,8 @@ def test_real_recording_equals_scipy(tmp_path: Path) -> None:
     exact = np.abs(preprocessing.filter_recording(signals, montage, config) - whole).max() / np.abs(whole).max()
     assert exact < 1e-9
     mean, deviation = (np.asarray(part, np.float32) for part in (theirs.mean(axis=(0, 2)), theirs.std(axis=(0, 2))))
-    framed = SignalFrames(ours, config, mean, deviation).eval_batch(slice(0, 4))
+    keys = {name: getattr(config, name) for name in ("frame_length", "frame_hop", "sfreq")}
+    framed = SignalFrames(ours, keys, mean, deviation).eval_batch(slice(0, 4))
     normal = (theirs - mean[:, None]) / deviation[:, None]
     windows = np.lib.stride_tricks.sliding_window_view(normal, 15, axis=-1)[:, :, ::5].swapaxes(1, 2)
     assert framed.shape == (4, 98, 300)

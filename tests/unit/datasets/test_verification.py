@@ -161,7 +161,9 @@ EDITS: dict[str, Callable[[dict[str, Any]], Any]] = {
 def test_open_prepared_refuses_an_edited_manifest(places: Places, edit: Callable[[dict[str, Any]], Any]) -> None:
     """A manifest has a digest of its own content."""
     edit_manifest(places, edit)
-    with pytest.raises(UserError, match=r"manifest\.json: was changed after the preparation wrote it"):
+    with pytest.raises(
+        UserError, match=r"manifest\.json: (was changed after the preparation wrote it|is not valid JSON)"
+    ):
         places.open()
 
 

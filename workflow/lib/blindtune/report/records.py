@@ -313,7 +313,7 @@ class _Reader:
         self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
         predictions = {} if card.kind == "bayes" else self._arrays(f"{decodes}/predictions.npz")
         source = f"{decodes}/predictions.npz"
-        decode = check_result(decode, predictions, where, source, "Remove both and run again.")
+        decode = check_result(decode, predictions, where, source, _DECODE_AGAIN)
         paths = (card_path, decode_path)
         if card.kind == "bayes":
             return RunRecords(card, decode, [], None, None, paths)

@@ -64,16 +64,24 @@ class Attempts:
             "memory_deaths": self._memory_deaths if same else 0,
             "system": _count_memory_kills(),
         }
-        part = self._path.with_name(f".{self._path.name}.part")
+        part = self._part
         # A disk that refuses is found at the next record, with a message that names it.
         with suppress(OSError):
             part.write_text(json.dumps(content), encoding="utf-8")
             part.replace(self._path)
+            return
+        with suppress(OSError):
+            part.unlink()
 
     def clear(self) -> None:
         """Say that nothing is trained any more."""
-        with suppress(OSError):
-            self._path.unlink()
+        for path in (self._path, self._part):
+            with suppress(OSError):
+                path.unlink()
+
+    @property
+    def _part(self) -> Path:
+        return self._path.with_name(f".{self._path.name}.part")
 
     def reason_to_give_up(self, number: int) -> str | None:
         """Return why a trial is not trained again; None if it is."""
