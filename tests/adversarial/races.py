@@ -4,6 +4,7 @@ The adversary, or a hurried user, starts everything twice and hopes for doubled 
 be there once, and one of two models of a study is decoded, the other refused.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -59,6 +60,8 @@ def play(what: str, count: int, delay: float, scene: Path) -> list[tuple[int, st
             [sys.executable, "-c", SCRIPT, str(scene), what, str(number), str(count), str(delay)],
             stderr=subprocess.PIPE,
             text=True,
+            # What this process found by its own means, such as the settings of a test runner.
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         for number in range(count)
     ]

@@ -59,6 +59,7 @@ OTHER_VALUES: dict[str, Any] = OTHERS | {
     "SimulatedEegConfig.faults": ["truncated"],
     "EegConfig.segment": 12.0,
     "DrawingConfig.seed": 2,
+    "Budget.trial_seconds": 500.0,
     "SlidesConfig.mpp": 1.0,
     "SlidesConfig.magnification": 10.0,
     "Manual.trainer": "skorch",
