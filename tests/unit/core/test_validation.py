@@ -283,7 +283,7 @@ def test_read_yaml_bounds_aliases(tmp_path: Path) -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     path = tmp_path / "bomb.yaml"
     path.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(UserError, match=r"stands for more than 1,000,000 values"):
+    with pytest.raises(UserError, match=r"gives more than 1,000,000 values"):
         read_yaml(path)
 
 

@@ -47,7 +47,7 @@ def test_verify_prints_the_head(decoded: DecodeLab, capsys: pytest.CaptureFixtur
 
 
 def test_verify_finds_the_head_of_a_report(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
-    """The head of a report is found in the ledger that has grown since, and not in one that was written anew."""
+    """The head of a report is found in the ledger that has grown since, and not in one that was written again."""
     head = Ledger(decoded.ledger).verify().sha256
     decoded.decode(decoded.freeze(3, system="other"))
     status, out, _ = run(capsys, "verify", decoded.ledger, "--head", head)

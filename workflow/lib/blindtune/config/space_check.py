@@ -53,7 +53,7 @@ class TaskReader:
     training: Training = _DEFAULT_TRAINING
 
     def __call__(self, values: Hyperparameters) -> tuple[object, ...]:
-        """Return what a set stands for; two sets that give equal results are trained in the same way.
+        """Return what a set trains; two sets that give equal results are trained in the same way.
 
         Whether a layer can be built on the samples does not matter: the record of each set tells the invalid layers.
 
@@ -66,7 +66,7 @@ class TaskReader:
         return tuple(layer for layer in architecture.layers if not _passes_on(layer)), training
 
 
-#: What a set stands for.
+#: What a set trains.
 _Task = tuple[object, ...]
 
 

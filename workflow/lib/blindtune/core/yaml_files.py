@@ -123,7 +123,7 @@ def _check_size(node: yaml.Node, sizes: dict[int, int], above: tuple[int, ...]) 
         parts = node.value
     size = 1 + sum(_check_size(part, sizes, (*above, id(node))) for part in parts)
     if size > _MAX_NODES:
-        raise yaml.YAMLError(f"line {node.start_mark.line + 1}: stands for more than {_MAX_NODES:,} values")
+        raise yaml.YAMLError(f"line {node.start_mark.line + 1}: gives more than {_MAX_NODES:,} values")
     sizes[id(node)] = size
     return size
 

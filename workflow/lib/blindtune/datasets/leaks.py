@@ -1,7 +1,7 @@
 """Leaks: equal samples in two splits, or in one split, found by content.
 
 An error on eval is that of unseen data only if no sample of eval is in train or dev. Equal samples are found by their
-digests, whatever their order, file or label is.
+digests, in any order, file or class.
 """
 
 from collections.abc import Callable, Mapping

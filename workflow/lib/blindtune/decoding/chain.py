@@ -2,7 +2,7 @@
 
 A line that is changed, removed, doubled or moved breaks the chain at a line that can be named. A cut-off end leaves a
 whole chain behind; the head, which is kept in a file of its own, tells it. None of this stops someone who writes the
-chain anew: the head that a report printed is what gives that away.
+chain again: the head that a report printed is what gives that away.
 """
 
 import hashlib

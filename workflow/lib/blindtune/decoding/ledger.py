@@ -101,7 +101,8 @@ class Ledger:
         if head not in digests:
             raise UserError(
                 f"{self._path}: no entry has the sha256 {head}, so that this is not the ledger of which it was the "
-                "head: an entry was changed or removed since, and the chain was written anew. Restore it from a backup."
+                "head: an entry was changed or removed since, and the chain was written again. Restore it from a "
+                "backup."
             )
         return digests.index(head) + 1
 

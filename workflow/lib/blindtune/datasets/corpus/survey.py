@@ -41,7 +41,7 @@ class Survey(BaseModel):
     sha256: dict[str, str] = Field(description="sha256 of every file that was read, by its path below the corpus")
     content: str | None = Field(
         default=None,
-        description="digest of what the file holds once it is decoded, whatever its metadata are; null: not known",
+        description="digest of what the file holds once it is decoded, without its metadata; null: not known",
     )
     group: str = Field(description="group that must be in one split only: the patient")
     split: str = Field(description="the split of the file")

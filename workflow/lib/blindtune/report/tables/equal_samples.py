@@ -26,7 +26,7 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("rule", "leaks"),
     ]
     notes = [
-        "Samples are equal if all their values are, whatever their file, order or label is. Counted as they were "
+        "Samples are equal if all their values are, in any order, file or class. Counted as they were "
         "found, before any was removed; 'leaks' is the key of the config.",
         *(note for dataset in records.datasets for note in shared_notes(dataset)),
     ]
