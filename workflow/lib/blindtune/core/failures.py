@@ -68,7 +68,7 @@ def describe_bug(error: BaseException, where: str) -> str:
         error: what was raised.
         where: where its traceback is.
     """
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    what = " ".join(f"{type(error).__name__}: {_text(error)}".split())
     return f"this is a bug in blindtune ({what}). Please report it with its traceback, which is {where}."
 
 
@@ -107,9 +107,9 @@ def _number(error: BaseException) -> int | None:
         return error.errno
     if not isinstance(error, _CARRIERS):
         return None
-    if isinstance(error, OSError) and _SHORT_WRITE.match(str(error)):
+    if isinstance(error, OSError) and _SHORT_WRITE.match(_text(error)):
         return errno.ENOSPC
-    text = str(error).lower()
+    text = _text(error).lower()
     return next((number for number, words in _WORDS.items() if any(word in text for word in words)), None)
 
 
@@ -118,7 +118,15 @@ def _what(error: BaseException, number: int) -> str:
     file = error.filename if isinstance(error, OSError) else None
     if isinstance(file, str | bytes):
         return f"{os.fsdecode(file)}: cannot be used ({os.strerror(number)})"
-    detail = " ".join(str(error).split())
+    detail = " ".join(_text(error).split())
     if isinstance(error, OSError) or not detail:
         return f"the machine refused: {os.strerror(number)}"
     return f"the machine refused: {os.strerror(number)} ({detail})"
+
+
+def _text(error: BaseException) -> str:
+    """Return the message of an error; some errors of libraries cannot say theirs."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
