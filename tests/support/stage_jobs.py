@@ -17,10 +17,8 @@ from typing import Any
 
 from snakemake.iocontainers import Snakemake
 
-from blindtune.records.model_card import read_card
-from blindtune.records.trial import TrialLog
 from support import dag
-from support.workflow_runs import ledger, read_content
+from support.workflow_runs import RECORDS, ledger, read_record
 
 SCRIPTS = dag.ROOT / "workflow" / "scripts"
 
@@ -184,12 +182,8 @@ def snapshot(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(_files(folder)):
         place = path.relative_to(folder).as_posix()
-        if path.name == "trials.jsonl":
-            found[place] = [trial.reproducible_fields() for trial in TrialLog(path).read()]
-        elif path.name == "card.json":
-            found[place] = read_card(path).frozen_sha256()
-        elif path.name == "result.json":
-            found[place] = {key: value for key, value in read_content(path).items() if key != "decoded"}
+        if path.name in RECORDS:
+            found[place] = read_record(path)
         elif path.name != "ledger.jsonl":
             found[place] = path.read_bytes()
     done = [entry for entry in ledger(folder) if entry["event"] == "done"]

@@ -101,17 +101,26 @@ def snakemake(
     )
 
 
+#: Records of which some fields differ from run to run.
+RECORDS = ("trials.jsonl", "card.json", "result.json")
+
+
+def read_record(path: Path) -> Any:
+    """What one of `RECORDS` holds that must not depend on the run."""
+    if path.name == "trials.jsonl":
+        return [trial.reproducible_fields() for trial in TrialLog(path).read()]
+    if path.name == "card.json":
+        return read_card(path).frozen_sha256()
+    return {key: value for key, value in read_content(path).items() if key != "decoded"}
+
+
 def records(results: Path) -> dict[str, Any]:
     """What a config left that must not depend on the run: by place, in the order of the places."""
     found: dict[str, Any] = {}
     for path in sorted(results.rglob("*")):
         place = path.relative_to(results).as_posix()
-        if path.name == "trials.jsonl":
-            found[place] = [trial.reproducible_fields() for trial in TrialLog(path).read()]
-        elif path.name == "card.json":
-            found[place] = read_card(path).frozen_sha256()
-        elif path.name == "result.json":
-            found[place] = {key: value for key, value in read_content(path).items() if key != "decoded"}
+        if path.name in RECORDS:
+            found[place] = read_record(path)
         elif path.name in ("manifest.json", "seal.json"):
             found[place] = read_content(path)
     return found

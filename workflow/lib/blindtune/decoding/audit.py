@@ -26,15 +26,13 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
         UserError: there is no ledger, or something is not as it was recorded; the message names all of it, but only
             the first broken line of the chain.
     """
-    ledger = Ledger(folder)
-    if not ledger.path.exists():
-        raise UserError(f"{ledger.path}: does not exist. Give the folder of a ledger, such as results/ledger.")
-    head = ledger.verify()
-    entries = ledger.entries()
+    ledger = _open(folder)
+    content = ledger.read()
+    head, entries = content.head, content.entries
     line = None if known_head is None else ledger.find_line(known_head)
     recorded = RecordedResults(ledger, entries)
     files = sorted((folder.resolve().parent if results is None else results).glob("*/decodes/*/*/*/result.json"))
-    faults = [*_faulty_predictions(ledger, recorded), *_faulty_evals(ledger.evals(), entries)]
+    faults = [*_faulty_predictions(ledger, recorded), *_faulty_evals(KnownEvals(folder, entries), entries)]
     faults += [fault for file in files if (fault := compare_with_ledger(recorded, file)) is not None]
     if faults:
         raise UserError("\n  ".join([f"{ledger.path}: the chain is whole, but:", *faults]))
@@ -80,15 +78,22 @@ def show(folder: Path) -> list[str]:
     Raises:
         UserError: there is no ledger, or its chain is broken.
     """
-    ledger = Ledger(folder)
-    if not ledger.path.exists():
-        raise UserError(f"{ledger.path}: does not exist. Give the folder of a ledger, such as results/ledger.")
-    head, evals = ledger.verify(), ledger.evals()
-    histories = read_history(ledger.entries(), evals)
+    ledger = _open(folder)
+    content = ledger.read()
+    head, evals = content.head, KnownEvals(folder, content.entries)
+    histories = read_history(content.entries, evals)
     lines = [f"{ledger.path}: {head.entries} entries, head of the chain {head.sha256}"]
     for history in histories:
         lines += ["", *_show_eval(history), *_show_overlaps(history, histories, evals)]
     return lines
+
+
+def _open(folder: Path) -> Ledger:
+    """Return the ledger of a folder, which must be there."""
+    ledger = Ledger(folder)
+    if not ledger.path.exists():
+        raise UserError(f"{ledger.path}: does not exist. Give the folder of a ledger, such as results/ledger.")
+    return ledger
 
 
 def _show_eval(history: EvalHistory) -> Iterator[str]:

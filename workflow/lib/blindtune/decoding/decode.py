@@ -174,15 +174,11 @@ def _compare(
 
 def _verify(model: FrozenModel, seal: Seal) -> None:
     """Refuse data or a frozen model that are not what they were, before the ledger says that a decode has begun."""
-    _check_model(model)
-    seal.verify()
-
-
-def _check_model(model: FrozenModel) -> None:
     model.check_data()
     if model.card.kind != "bayes":
         _ = model.predict  # rebuilt and verified on dev here, once
         check_agreement_of(model.card, model.folder)
+    seal.verify()
 
 
 def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, Predictions | None]:

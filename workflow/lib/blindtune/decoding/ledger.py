@@ -47,11 +47,21 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Content:
-    """What the file of the ledger holds: its whole lines, and the entry of each."""
+class LedgerContent:
+    """What the file of a ledger holds, read once.
+
+    Attributes:
+        lines: its whole lines.
+        entries: the entry of each line, under the present names.
+    """
 
     lines: list[str]
     entries: list[Entry]
+
+    @property
+    def head(self) -> Head:
+        """The head of the chain."""
+        return chain.head_of(self.lines)
 
 
 #: Seconds to wait for another process that writes to the ledger or decodes the same model.
@@ -78,7 +88,7 @@ class Ledger:
             UserError: a line is not an entry, or the chain is broken. Decodes must not be forgotten, so nothing goes
                 on.
         """
-        return self._read().entries
+        return self.read().entries
 
     def verify(self) -> Head:
         """Check the chain of the ledger and return its head.
@@ -86,7 +96,7 @@ class Ledger:
         Raises:
             UserError: as `entries`; the message names the line that was changed, removed, doubled or moved.
         """
-        return chain.head_of(self._read().lines)
+        return self.read().head
 
     def find_line(self, head: str) -> int:
         """Return the number of the entry that was the head of the chain once.
@@ -97,7 +107,7 @@ class Ledger:
         Raises:
             UserError: as `entries`; or no entry is the one of this head, so that the ledger is another one.
         """
-        digests = [chain.digest_line(line) for line in self._read().lines]
+        digests = [chain.digest_line(line) for line in self.read().lines]
         if head not in digests:
             raise UserError(
                 f"{self._path}: no entry has the sha256 {head}, so that this is not the ledger of which it was the "
@@ -316,7 +326,7 @@ class Ledger:
         with self._locked():
             entries = self.entries()
             known = find_records(entries, result)
-            if all(known.get(name) == digest for name, digest in records.items()):
+            if all(known.get(name, [None])[-1] == digest for name, digest in records.items()):
                 return
             entry = {"event": "recorded", "study": result.study, "frozen_sha256": result.frozen_sha256, **records}
             identity = EvalIdentity(
@@ -431,16 +441,16 @@ class Ledger:
         self._append(entry | {"eval_sha256": identity.sha256} | content)
 
     def _append(self, entry: Entry) -> None:
-        content = self._read()
+        content = self.read()
         torn = repair_last_line(self._path, self._is_entry)
         if torn:
             self._write_head(content.lines)
         if not chain.is_chained(content.entries):
             self._append_line(chain.adopt(content.lines), content)
-            content = self._read()
+            content = self.read()
         self._append_line(entry | ({"torn": torn.name} if torn else {}), content)
 
-    def _append_line(self, entry: Entry, content: _Content) -> None:
+    def _append_line(self, entry: Entry, content: LedgerContent) -> None:
         line = canonical_json(entry | chain.place_in_chain(content.lines) | {"time": now()})
         for held in self._claims:  # who was suspended and lost the ledger meanwhile must not write
             held.check()
@@ -451,11 +461,15 @@ class Ledger:
     def _write_head(self, lines: list[str]) -> None:
         write_json(self._head_path, vars(chain.head_of(lines)))
 
-    def _read(self) -> _Content:
-        """Read all lines and check their chain."""
+    def read(self) -> LedgerContent:
+        """Read all lines and check their chain.
+
+        Raises:
+            UserError: as `entries`.
+        """
         head = self._read_head()  # before the lines: another process may append in between
         # The head is written after its line: a kill that tears a line leaves the head of the line before.
-        lines, _ = self._read_lines()
+        lines = self._read_lines()
         rows = [self._parse(line, row) for row, line in enumerate(lines, 1)]
         fault = chain.find_fault(lines, rows, head)
         if fault is not None:
@@ -464,16 +478,16 @@ class Ledger:
                 f"('blindtune ledger verify {self._folder}' checks it). Without a backup, move the folder away and say "
                 "so when you report results: what was decoded before is then unknown."
             )
-        return _Content(lines, rows)
+        return LedgerContent(lines, rows)
 
-    def _read_lines(self) -> tuple[list[str], bool]:
-        """Return the whole lines, and whether part of another one follows."""
+    def _read_lines(self) -> list[str]:
+        """Return the whole lines."""
         if not self._path.exists():
-            return [], False
+            return []
         content = read_regular_file(self._path)
         *lines, rest = content.decode("utf-8", errors="surrogateescape").split("\n")
         # A kill leaves part of a line. It holds no decode: sealed data are opened after a whole line only.
-        return ([*lines, rest], False) if self._is_entry(rest) else (lines, bool(rest))
+        return [*lines, rest] if self._is_entry(rest) else lines
 
     @property
     def _head_path(self) -> Path:
@@ -616,36 +630,21 @@ def _names_of(entries: Iterable[Entry], study: str, frozen_sha256: str) -> set[s
     return names
 
 
-def find_records(entries: Iterable[Entry], result: DecodeResult) -> dict[str, str]:
-    """Return the digests of the card and the manifest that the ledger holds last for a decode.
+def find_records(entries: Iterable[Entry], result: DecodeResult) -> dict[str, list[str]]:
+    """Return the digests of the card and the manifest that the ledger holds for a decode, the last one last.
 
     Args:
         entries: of the ledger.
         result: of the decode.
     """
     key = (result.study, result.frozen_sha256, result.eval_sha256)
-    found: dict[str, str] = {}
-    for entry in entries:
-        if entry["event"] in ("begun", "confirmed", "recorded") and _key(entry) == key:
-            found |= {name: entry[name] for name in RECORDS if isinstance(entry.get(name), str)}
-    return found
-
-
-def is_rewritten(entries: Iterable[Entry], result: DecodeResult) -> bool:
-    """Return whether the card or the manifest of a decoded model was written again with another content.
-
-    Args:
-        entries: of the ledger.
-        result: of the decode.
-    """
-    key = (result.study, result.frozen_sha256, result.eval_sha256)
-    found: dict[str, set[str]] = {name: set() for name in RECORDS}
+    found: dict[str, list[str]] = {}
     for entry in entries:
         if entry["event"] in ("begun", "confirmed", "recorded") and _key(entry) == key:
             for name in RECORDS:
-                if isinstance(entry.get(name), str):
-                    found[name].add(entry[name])
-    return any(len(digests) > 1 for digests in found.values())
+                if name in entry:
+                    found.setdefault(name, []).append(entry[name])
+    return found
 
 
 def split_study(study: str) -> tuple[str, str, str, str]:

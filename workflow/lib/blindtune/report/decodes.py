@@ -8,7 +8,7 @@ from blindtune.core.errors import UserError
 from blindtune.decoding.chain import Head
 from blindtune.decoding.history import EvalHistory, RecordedDecode, RecordedSampling, read_history
 from blindtune.decoding.known_evals import KnownEvals, Overlap, compare_evals
-from blindtune.decoding.ledger import Ledger, RecordedResults, find_records, is_rewritten, split_study
+from blindtune.decoding.ledger import Ledger, RecordedResults, find_records, split_study
 from blindtune.records.decode_result import DecodeResult, differing_fields
 
 #: The part of the samples that an eval must share with another one, so that uses of that one are listed with it: a few
@@ -134,8 +134,9 @@ class LedgerReader:
     def __init__(self, folder: Path) -> None:
         ledger = Ledger(folder)
         self.path = ledger.path
-        self.head: Head = ledger.verify()
-        self._entries = entries = ledger.entries()
+        content = ledger.read()
+        self.head: Head = content.head
+        self._entries = entries = content.entries
         self._evals = KnownEvals(folder, entries)
         self._results = RecordedResults(ledger, entries)
         self._histories = read_history(entries, self._evals)
@@ -185,7 +186,7 @@ class LedgerReader:
         """
         known = find_records(self._entries, result)
         for name, (where, digest) in digests.items():
-            if name in known and digest != known[name]:
+            if name in known and digest != known[name][-1]:
                 raise UserError(
                     f"{where}: is not what it was when {result.study} was decoded, by the ledger {self.path}. Restore "
                     "it, or remove it and run again: the report then says that it was written again."
@@ -193,7 +194,7 @@ class LedgerReader:
 
     def is_rewritten(self, result: DecodeResult) -> bool:
         """Return whether the card or the manifest of a decoded model was written again with another content."""
-        return is_rewritten(self._entries, result)
+        return any(len(set(digests)) > 1 for digests in find_records(self._entries, result).values())
 
     def uses(
         self, eval_sha256: str, content_sha256: str | None, reported: set[DecodeKey], unrecorded: list[str]

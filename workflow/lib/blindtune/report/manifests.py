@@ -39,6 +39,7 @@ class ReportManifest(BaseModel):
     source: dict[str, Any]
     parameters: dict[str, Any]
     splits: dict[str, str]
+    manifest_sha256: str | None = Field(default=None, description="digest of the manifest's own content")
     eval_content_sha256: str | None = Field(default=None, description="identifies eval's samples in any order")
     versions: dict[str, str]
     leaks: ReportLeaks | None = Field(default=None, description="equal samples; None if they were not looked for")

@@ -304,10 +304,9 @@ class _Reader:
             raise UserError(f"{where}: belongs to another frozen model than {card_path}. Remove it and run again.")
         if decode.eval_sha256 != manifest.splits["eval"]:
             raise UserError(f"{where}: decoded other eval data than {path} has. Remove it and run again.")
-        manifest_path = self._root / path
         digests = {
             "card_sha256": (self._root / card_path, read_card_digest(self._root / card_path)),
-            "manifest_sha256": (manifest_path, read_manifest(manifest_path).get("manifest_sha256")),
+            "manifest_sha256": (self._root / path, manifest.manifest_sha256),
         }
         self.ledger.check_records(decode, digests)
         self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
