@@ -1,6 +1,6 @@
 """Arrays, manifest and seal edited between the freeze and the decode, or after it.
 
-The adversary wants reference models fitted on other data, an easier eval, or other labels. Whatever is used must be
+The adversary wants reference models fitted on other data, an easier eval, or other labels. What is used must be
 what was prepared: a changed file is refused before a decode begins, or changes no number.
 """
 

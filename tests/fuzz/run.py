@@ -53,7 +53,7 @@ def main() -> int:
                     seen[name] += 1
                     try:
                         slowest[name] = max(slowest.get(name, 0.0), check(name, content, folder))
-                    except Exception as error:  # whatever it is, it is a finding
+                    except Exception as error:  # any error is a finding
                         _keep(given.keep, name, content, error, known)
     for name in streams:
         print(f"{name:12} {seen[name]:>9,} files, the slowest took {slowest.get(name, 0.0):.2f} s")

@@ -1,4 +1,4 @@
-"""Search spaces whose dimensions all count: what is refused, and that whatever is accepted has this property."""
+"""Search spaces whose dimensions all count: what is refused, and that all that is accepted has this property."""
 
 import re
 from dataclasses import replace

@@ -473,7 +473,7 @@ class Schedule:
 def test_no_interleaving_gives_two_owners(
     tmp_path_factory: pytest.TempPathFactory, choices: list[tuple[int, int]], has_links: bool
 ) -> None:
-    """Whoever stops for however long at whatever step, and is taken for dead meanwhile, two never hold one claim."""
+    """An owner may stop at any step for any time and be taken for dead: two never hold one claim."""
     path = tmp_path_factory.mktemp("interleaved") / "42"
     schedule, silent = Schedule(), set[str]()
     inside: dict[int, claims.Claim] = {}

@@ -34,7 +34,7 @@ def other(tmp_path: Path) -> Path:
 
 
 def test_pin_makes_children_import_the_same_copy(other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child imports the pinned copy, whatever came first in PYTHONPATH."""
+    """A child imports the pinned copy, with any copy first in PYTHONPATH."""
     monkeypatch.setenv("PYTHONPATH", str(other))
     line = library_copy.pin(LIBRARY)
     assert line == f"blindtune {blindtune.__version__} from {LIBRARY}"

@@ -1,4 +1,4 @@
-"""Mean and deviation of channels, whatever the order and the size of what is added."""
+"""Mean and deviation of channels, for any order and size of the parts."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Digests of samples: equal values give equal digests, in whatever file, order or chunks they are stored."""
+"""Digests of samples: equal values give equal digests in any file, order or chunks."""
 
 from pathlib import Path
 from typing import Any

@@ -65,6 +65,16 @@ def test_many_plain_pictures_are_compared_with_some(monkeypatch: pytest.MonkeyPa
     assert 0 < len(pairs) <= 4 * 3000 * 10
 
 
+def test_pictures_that_were_not_compared_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log and the report say how many pictures were not compared with all others."""
+    monkeypatch.setattr(look_alikes, "MAX_COMPARED", 10)
+    hashes = {"train": list(range(0, 60, 2)), "dev": [2**40], "eval": [2**41, 2**41]}
+    names = {split: [str(number) for number in range(len(found))] for split, found in hashes.items()}
+    found = describe_look_alikes(hashes, names)
+    assert found["uncompared"]["pictures"] == 23
+    assert "23 pictures are as plain as more than 10 others" in list_sentences(found)[-1]
+
+
 def scene(seed: int, side: int = 96) -> Image.Image:
     """Return a picture with large shapes."""
     random = np.random.default_rng(seed)

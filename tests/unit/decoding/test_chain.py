@@ -1,4 +1,4 @@
-"""The chain of the ledger: whatever is done to a line, the message names that line."""
+"""The chain of the ledger: the message names the line that was changed, in any way."""
 
 import json
 from typing import Any

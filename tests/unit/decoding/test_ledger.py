@@ -295,7 +295,7 @@ def test_ledger_without_its_head_is_whole(tmp_path: Path) -> None:
 
 
 def test_ledger_after_a_kill_before_its_head(tmp_path: Path) -> None:
-    """A head that is one entry behind, as a kill leaves it, is no fault."""
+    """A head that names the last entry but one, as after a kill, is no fault."""
     ledger, _ = begin_three(tmp_path)
     head = (tmp_path / "head.json").read_text(encoding="utf-8")
     ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)

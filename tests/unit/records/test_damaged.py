@@ -1,4 +1,4 @@
-"""Damaged records: whatever is in a file, its reader names the file in one message."""
+"""Damaged records: with any content, the reader of a file names the file in one message."""
 
 import json
 import os

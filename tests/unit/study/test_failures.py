@@ -58,7 +58,7 @@ def create_search(data: Prepared, folder: Path, trainer: Any, **changes: Any) ->
     "error", [OverflowError("int too large"), MemoryError("no room"), RuntimeError("a bug"), RecursionError("deep")]
 )
 def test_set_that_cannot_be_built_has_failed(data: Prepared, tmp_path: Path, error: Exception) -> None:
-    """Whatever a set raises while its task is built is its failure, and a replay ends the same, though it builds."""
+    """Any error while a task is built is the failure of its set, and a replay ends the same, though it builds."""
 
     def build(values: Hyperparameters) -> TrainingTask:
         if values["units"] == 3:

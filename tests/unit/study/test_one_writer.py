@@ -127,7 +127,7 @@ WRITES: dict[str, tuple[Any, str, Callable[..., bool]]] = {
 def test_run_study_that_lost_its_claim_writes_nothing_more(
     runner: StudyRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
-    """Whatever a study is about to write when it loses its claim, it stops, and leaves all as it was."""
+    """A study that loses its claim before any of its writes stops, and leaves all as it was."""
     space = tmp_path / "space.yaml"
     space.write_text("units: {type: int, low: 1, high: 90}\nlayers: {type: int, low: 1, high: 1}\n")
     runner.files = {"space": space}

@@ -28,7 +28,7 @@ def trainer(request: pytest.FixtureRequest) -> Any:
 
 
 def test_train_gives_the_same_model_for_the_same_task(trainer: Any) -> None:
-    """The same task gives the same model, whatever was trained in between."""
+    """The same task gives the same model after any other training."""
     first = train_task(trainer, create_task())
     other = train_task(trainer, create_task(8, {"layers": 2, "units": 5}))
     again = train_task(trainer, create_task())

@@ -92,7 +92,7 @@ def check(patch: pytest.MonkeyPatch, undisturbed: list[Outcome], seeds: set[int]
 def test_one_set_of_eight_fails(
     monkeypatch: pytest.MonkeyPatch, undisturbed: list[Outcome], stage: str, create: Callable[[], Exception]
 ) -> None:
-    """Whatever one set of eight raises, and wherever, is its failure; the others are bit-identical."""
+    """Any error of one set of eight, at any step, is its failure; the others are bit-identical."""
     fail_at(monkeypatch, stage, {4}, create)
     check(monkeypatch, undisturbed, {4}, type(create()))
 

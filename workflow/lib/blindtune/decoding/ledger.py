@@ -455,7 +455,7 @@ class Ledger:
         for held in self._claims:  # who was suspended and lost the ledger meanwhile must not write
             held.check()
         append_line(self._path, f"{line}\n".encode(), "a decode")
-        # After the line: a kill leaves a head that is one entry behind, never one that is ahead.
+        # After the line: a kill leaves the head of the entry before, never one of an entry that was not written.
         self._write_head([*content.lines, line])
 
     def _write_head(self, lines: list[str]) -> None:

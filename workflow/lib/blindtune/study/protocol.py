@@ -43,7 +43,7 @@ def build_protocol(
     }
 
 
-def claim_folder(folder: Path, protocol: dict[str, Any], study_id: str, job_log: JobLog) -> None:
+def prepare_folder(folder: Path, protocol: dict[str, Any], study_id: str, job_log: JobLog) -> None:
     """Make a folder hold the records of this protocol and no others.
 
     Records of another protocol are moved to a folder of their own. Records of this protocol that were moved there

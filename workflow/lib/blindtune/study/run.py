@@ -16,7 +16,7 @@ from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard, write_card
 from blindtune.study.context import StudyContext
 from blindtune.study.estimate import estimate
-from blindtune.study.protocol import build_protocol, claim_folder
+from blindtune.study.protocol import build_protocol, prepare_folder
 from blindtune.study.search import search_and_freeze
 from blindtune.views.apply import apply_view, collect_inputs
 
@@ -54,7 +54,7 @@ def run_study(
     """
     preprocessing = collect_inputs(study.settings.view, data).identity()
     with claim(folder, f"the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
-        claim_folder(folder, build_protocol(study, data.sha256, preprocessing, files, code), study.id, job_log)
+        prepare_folder(folder, build_protocol(study, data.sha256, preprocessing, files, code), study.id, job_log)
         context = StudyContext(
             study=study,
             data=apply_view(study.settings.view, data),

@@ -183,7 +183,7 @@ class Search:
         """Run the search until its budget is spent or the tuner has no more proposals.
 
         Returns:
-            The trials within the budget, and why the search ended.
+            The trials within the budget, and whether the tuner had no more proposals.
 
         Raises:
             UserError: a record cannot be written, or is not what the tuner proposes.

@@ -34,7 +34,7 @@ def make(settings: SimulatedEegConfig, folder: Path, files: list[str] | None = N
 
 
 def test_corpus_is_byte_identical_in_any_order(tmp_path: Path) -> None:
-    """A simulated corpus is byte-identical, in whatever order its files are written."""
+    """A simulated corpus is byte-identical for any order in which its files are written."""
     settings = small(faults=["truncated", "twin", "new_names"])
     files = sorted(EegSimulator(settings).list_files())
     first = make(settings, tmp_path / "a")
