@@ -1,6 +1,7 @@
 """Leaks: equal samples across splits and within one are counted by content, and refused, removed or reported."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,26 @@ def test_prepare_removes_leaks_of_samples_in_files(tmp_path: Path) -> None:
     assert data.train.x[:, 0].tolist() == [0, 1, 2, 3, 4, 5] and data.dev.x[:, 0].tolist() == [10, 11, 12, 13]
     assert data.train.group is not None and data.train.group.tolist() == [0] * 6
     assert [row["sample"] for row in origins(places.manifest.parent / "train")] == list("012345")
+
+
+def test_prepare_writes_and_keeps_origins_of_samples_in_memory(tmp_path: Path) -> None:
+    """Samples in memory may have origins too; the messages name them, and samples that are removed lose theirs."""
+    splits = {
+        name: replace(
+            samples,
+            origins=TsvTable(
+                ("sample", "class", "group", "file", "row"),
+                [(row, "a", "", f"{name}.csv", row + 2) for row in range(len(samples.y))],
+            ),
+        )
+        for name, samples in leaky(train=[(22, 1), (7, 0)]).items()
+    }
+    with pytest.raises(UserError, match=r"eval\.csv at row 4 equals train\.csv at row 8"):
+        prepare_leaky(tmp_path / "refused", splits)
+    places, _ = prepare_leaky(tmp_path / "removed", splits, leaks="remove")
+    kept = origins(places.manifest.parent / "train")
+    assert [(row["sample"], row["row"]) for row in kept] == [(str(n), str(n + 2 + (n == 6))) for n in range(7)]
+    assert len(origins(places.seal.parent / "eval")) == 4
 
 
 def test_csv_files_with_leaks_are_refused_and_prepared_as_advised(tmp_path: Path) -> None:

@@ -79,11 +79,14 @@ class Split:
         x: samples, (n_samples, ...). A trainer may get a `blindtune.views.base.SampleView` instead of an array.
         y: labels from 0, (n_samples,) int64.
         group: a number for each sample that names its group, such as its patient, (n_samples,) int64; or None.
+        origins: a row for each sample that says where it comes from, written as ``origins.tsv``; None: not known. Its
+            first columns are ``sample`` (the number from 0), ``class``, ``group`` and ``file``.
     """
 
     x: Any
     y: "NDArray[np.int64]"
     group: "NDArray[np.int64] | None" = None
+    origins: "TsvTable | None" = None
 
 
 @dataclass(frozen=True)

@@ -207,16 +207,15 @@ def _keep(part: Split | ChunkedSplit, rows: NDArray[np.bool_]) -> Split | Chunke
     if rows.all():
         return part
     if isinstance(part, ChunkedSplit):
-        kept = [row for row, keep in zip(part.origins.rows, rows, strict=True) if keep]
-        return ChunkedSplit(
-            part.x.select(rows), part.y[rows], part.group[rows], TsvTable(part.origins.columns, _number_again(kept))
-        )
-    return Split(part.x[rows], part.y[rows], None if part.group is None else part.group[rows])
+        return ChunkedSplit(part.x.select(rows), part.y[rows], part.group[rows], _keep_rows(part.origins, rows))
+    group = None if part.group is None else part.group[rows]
+    return Split(part.x[rows], part.y[rows], group, None if part.origins is None else _keep_rows(part.origins, rows))
 
 
-def _number_again(rows: list[tuple[str | int | float, ...]]) -> list[tuple[str | int | float, ...]]:
-    """Return the rows of a table of origins whose first column is the number of the sample."""
-    return [(number, *row[1:]) for number, row in enumerate(rows)]
+def _keep_rows(origins: TsvTable, rows: NDArray[np.bool_]) -> TsvTable:
+    """Return some rows of a table of origins, whose first column is the number of the sample."""
+    kept = [row for row, keep in zip(origins.rows, rows, strict=True) if keep]
+    return TsvTable(origins.columns, [(number, *row[1:]) for number, row in enumerate(kept)])
 
 
 def _name_pairs(loaded: LoadedDataset, equal: EqualSamples, other: str) -> str:
@@ -227,10 +226,10 @@ def _name_pairs(loaded: LoadedDataset, equal: EqualSamples, other: str) -> str:
 
 def _origin(part: Split | ChunkedSplit, split: str, row: int) -> str:
     """Return where a sample comes from: its raw file and its place there, or its number in its split, from 1."""
-    if not isinstance(part, ChunkedSplit) or "file" not in part.origins.columns:
+    if part.origins is None or "file" not in part.origins.columns:
         return f"sample {row + 1} of {split}"
     values = dict(zip(part.origins.columns, part.origins.rows[row], strict=True))
     place = ", ".join(
         f"{key} {value}" for key, value in values.items() if key not in ("sample", "class", "group", "file")
     )
-    return f"{values['file']} at {place}"
+    return f"{values['file']} at {place}" if place else str(values["file"])

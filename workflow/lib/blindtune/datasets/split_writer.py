@@ -77,9 +77,8 @@ def write_split(
         for digest in (total, alone[name]):
             digest.begin(name, array.dtype, array.shape)
         transaction.write(path, partial(_write_array, array, [*callbacks[name], total.update, alone[name].update]))
-    origins = split.origins if isinstance(split, ChunkedSplit) else None
     # The origins are read again by a program, which needs every name as it is.
-    write_table(transaction, folder / "origins.tsv", origins, for_people=False)
+    write_table(transaction, folder / "origins.tsv", split.origins, for_people=False)
     arrays_alone = {name: digest.hexdigest() for name, digest in alone.items()}
     return WrittenSplit(total.hexdigest(), arrays_alone, concatenate_digests(digests))
 
