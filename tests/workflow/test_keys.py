@@ -6,7 +6,7 @@ import pytest
 
 from blindtune.config.schema import Config
 from blindtune.models.families import FAMILIES
-from support.builders import write_csv_folder, write_images
+from support.builders import write_csv_folder, write_images, write_labels
 from support.config_keys import (
     ALGORITHMS,
     BASE,
@@ -30,6 +30,7 @@ def folder(tmp_path_factory):
     write_csv_folder(folder / "two", seed=1)
     write_images(folder / "three", classes=2)
     write_images(folder / "four", classes=3)
+    write_labels(folder / "three", "labels.csv", "other.csv")
     return folder
 
 
@@ -62,6 +63,12 @@ def test_key_changes_the_plan(folder, before, leaf):
         return
     if leaf.key in ("EegConfig.stand_in", "EegConfig.folder", "SlidesConfig.stand_in", "SlidesConfig.folder"):
         pytest.skip("goes with a corpus that is made, or excludes it; both are tested")
+    if leaf.path[:2] == ("datasets", "labelled") and "label" not in leaf.path[2]:
+        pytest.skip("tested for a dataset without a table of labels")
+    if leaf.key == "ImagesConfig.labels" and leaf.value is None:
+        pytest.skip("tested for a dataset with a table of labels")
+    if leaf.path[-1] == "label":
+        pytest.skip("a column of files is no column of labels; tested for the files")
     if leaf.key == "SplittingConfig.file":
         pytest.skip("goes with splitting by list, which is tested")
     if leaf.key in ("CsvFolderConfig.folder", "CsvFolderConfig.fetch") and leaf.value is None:
