@@ -85,6 +85,14 @@ def write_images(folder: Path, classes: int = 2, count: int = 5, size: int = 6, 
     return folder
 
 
+def write_labels(folder: Path, *names: str) -> None:
+    """Write tables next to `folder` that name its pictures and their classes; the files are in two columns."""
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.png"))
+    rows = [f"{path},{path},{path.partition('/')[0]}" for path in paths]
+    for name in names:
+        (folder.parent / name).write_text("\n".join(["picture,again,kind", *rows]) + "\n", encoding="utf-8")
+
+
 def origins(folder: Path) -> list[dict[str, str]]:
     """Read from where each sample of a written split was cut, one row per sample."""
     with (folder / "origins.tsv").open(encoding="utf-8", newline="") as stream:

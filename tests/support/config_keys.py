@@ -46,9 +46,10 @@ BASE: dict[str, Any] = {
         {"dataset": "tissues", "systems": ["near", "tuner"], "budget": {"trials": 2}},
         {
             "dataset": "pictures",
-            "systems": ["near", "scikit", "median", "halving", "brackets", "cropper"],
+            "systems": ["near", "scikit", "median", "halving", "brackets", "cropper", "augmenter"],
             "budget": {"trials": 20},
         },
+        {"dataset": "labelled", "systems": ["near"], "budget": {"trials": 2}},
     ],
     "report": {"points": 40, "surface": 20},
     "datasets": {
@@ -62,6 +63,12 @@ BASE: dict[str, Any] = {
         "fetched": {"source": "csv_folder", "fetch": "set_10"},
         "written": {"source": "digits"},
         "pictures": {"source": "images", "folder": "three"},
+        "labelled": {
+            "source": "images",
+            "folder": "three",
+            "labels": "labels.csv",
+            "label_columns": {"file": "picture", "label": "kind"},
+        },
         "brains": {
             "source": "eeg",
             "stand_in": True,
@@ -108,6 +115,7 @@ BASE: dict[str, Any] = {
         "listener": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "features"}},
         "framer": {"kind": "manual", "model": "mlp_m1", "view": {"kind": "frames"}},
         "cropper": {"kind": "manual", "model": "convnet_m", "view": {"kind": "crops"}},
+        "augmenter": {"kind": "manual", "model": "convnet_m", "view": {"kind": "augmented"}},
         "scikit": {
             "kind": "tuner",
             # Halving, which takes every key; it plans by a budget that pays for seven folds.
@@ -130,6 +138,9 @@ OTHERS: dict[str, Any] = {
     "ImagesConfig.folder": "four",
     "ImagesConfig.channels": 1,
     "ImagesConfig.group": "^(.)",
+    "ImagesConfig.layout": "classes",
+    "ImagesConfig.labels": "other.csv",
+    "ImagesConfig.label_columns": "again",
     "EegConfig.patient": "([a-z0-9]{8})_s",
     "SlidesConfig.patient": "(\\d{8})_[a-z]",
     "SlidesConfig.classes": ["susp"],
@@ -163,6 +174,7 @@ PARTS = {
     "listener": "view",
     "framer": "view",
     "cropper": "view",
+    "augmenter": "view",
 }
 
 

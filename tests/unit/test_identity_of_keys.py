@@ -30,7 +30,7 @@ from blindtune.records.model_card import read_card
 from blindtune.records.trial import TrialLog
 from blindtune.study.estimate import estimate_eval
 from blindtune.study.run import run_study
-from support.builders import write_csv_folder, write_images
+from support.builders import write_csv_folder, write_images, write_labels
 from support.config_keys import ALGORITHMS, BASE, OTHERS, Leaf, choose_other_value, list_leaves, replace_value
 
 #: What is small or quick here, or needs other values to run at all.
@@ -47,6 +47,7 @@ CHANGES: dict[tuple[str | int, ...], Any] = {
     ("systems", "framer", "training"): {"epochs": 1},
     ("systems", "cropper", "training"): {"epochs": 1},
     ("systems", "cropper", "view"): {"kind": "crops", "side": 4},
+    ("systems", "augmenter", "training"): {"epochs": 1},
     ("compare", 0, "budget"): {"trials": 4},
     ("compare", 6, "budget"): {"trials": 20},
 }
@@ -85,6 +86,8 @@ NEUTRAL: dict[str, str] = {
     "ReportConfig.surface": "belongs to a figure",
     "*.paper_row": "is a label",
     "*.published": "is a label",
+    "ImagesConfig.layout": "the names of the folders say the same",
+    "ImagesConfig.brightest": "is for pictures of more than 8 bits; here is none",
     "*.strict": "stops a run at a bad file; here is none",
     "*.files_per_job": "says how the preparation is divided into jobs",
 }
@@ -98,6 +101,8 @@ NOT_VARIED: dict[str, str] = {
     "*.family": "no space suits two families; the space is varied",
     "*.folder": "has a test of its own: the same files in another folder are the same data",
     "*.fetch": "excludes the folder",
+    "ImagesConfig.labels": "has a test: a table that says what the folders say is the same data",
+    "datasets.labelled.label_columns.label": "a column of files is no column of labels",
     "*.stand_in": "goes with a corpus that is simulated",
     "NoPrunerConfig.algorithm": "another pruner has another set of keys, each of which is varied",
     "MedianPrunerConfig.algorithm": "another pruner has another set of keys, each of which is varied",
@@ -111,6 +116,8 @@ NOT_VARIED: dict[str, str] = {
     "systems.brackets.tuner.batch": "a pruner takes no batches; varied for a system without one",
     "systems.framer.model": "other models that ship do not take frames; varied for expert",
     "systems.cropper.model": "other models that ship do not take such crops; varied for expert",
+    "systems.augmenter.model": "other models that ship do not take such pictures; varied for expert",
+    "systems.augmenter.trainer": "the other trainers of random views are those of Keras; varied for expert",
     "systems.cropper.trainer": "the other trainers of crops are those of Keras, slow to import; varied for expert",
     "SplittingConfig.file": "goes with splitting by list",
     "SplittingConfig.by": "list needs a file; seed is varied by its shares",
@@ -128,9 +135,11 @@ def small_config(folder: Path) -> dict[str, Any]:
             config["systems"][name] = system | {"trainer": "pytorch", "training": {"epochs": 2}}
     del config["datasets"]["fetched"]
     config["compare"] = [one for one in config["compare"] if one["dataset"] != "fetched"]
-    for name in ("files", "pictures"):
+    config["datasets"]["labelled"]["labels"] = str(folder / "labels.csv")
+    for name in ("files", "pictures", "labelled"):
         config["datasets"][name]["folder"] = str(folder / config["datasets"][name]["folder"])
-    config["systems"]["cropper"]["model"] = str(folder / "tiny.yaml")
+    for name in ("cropper", "augmenter"):
+        config["systems"][name]["model"] = str(folder / "tiny.yaml")
     return config
 
 
@@ -160,6 +169,7 @@ class Bench:
         write_csv_folder(folder / "two", seed=1)
         write_images(folder / "three", classes=2, count=12, size=12)
         write_images(folder / "four", classes=3, count=12, size=12)
+        write_labels(folder / "three", "labels.csv")
         layers = [{"kind": "conv2d", "filters": 2, "kernel": 3, "activation": "relu"}, {"kind": "flatten"}]
         (folder / "tiny.yaml").write_text(json.dumps({"layers": layers, "training": {"epochs": 1}}), encoding="utf-8")
         self.base = small_config(folder)
@@ -289,6 +299,7 @@ def test_identity_is_that_of_the_content(bench: Bench, tmp_path: Path) -> None:
         ("brains", "framer", {"view": {"kind": "samples"}, "model": "tiny_signals.yaml"}),
         ("pictures", "cropper", {"view": {"kind": "crops", "side": 4, "n_eval_crops": 9}}),
         ("pictures", "cropper", {"view": {"kind": "crops", "side": 4, "downsample": 2}}),
+        ("pictures", "augmenter", {"view": {"kind": "augmented", "shift": 0}}),
     ],
 )
 def test_identity_changes_with_the_view(bench: Bench, dataset: str, system: str, changes: dict[str, Any]) -> None:

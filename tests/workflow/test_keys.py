@@ -6,7 +6,7 @@ import pytest
 
 from blindtune.config.schema import Config
 from blindtune.models.families import FAMILIES
-from support.builders import write_csv_folder, write_images
+from support.builders import write_csv_folder, write_images, write_labels
 from support.config_keys import (
     ALGORITHMS,
     BASE,
@@ -30,6 +30,7 @@ def folder(tmp_path_factory):
     write_csv_folder(folder / "two", seed=1)
     write_images(folder / "three", classes=2)
     write_images(folder / "four", classes=3)
+    write_labels(folder / "three", "labels.csv", "other.csv")
     return folder
 
 
@@ -50,22 +51,35 @@ def test_base_config_has_every_key():
     assert known == {leaf.key for leaf in LEAVES.values()}
 
 
+def find_reason_to_skip(leaf):
+    """Return why another value of a key is not planned here, or None."""
+    corpus = ("EegConfig.stand_in", "EegConfig.folder", "SlidesConfig.stand_in", "SlidesConfig.folder")
+    labelled = leaf.path[:2] == ("datasets", "labelled")
+    reasons = {
+        "changes no plan, which is tested": leaf.key in UNPLANNED,
+        "goes with a corpus that is made, or excludes it; both are tested": leaf.key in corpus,
+        "goes with splitting by list, which is tested": leaf.key == "SplittingConfig.file",
+        "excludes the other of folder and fetch, which is tested": leaf.value is None
+        and leaf.key in ("CsvFolderConfig.folder", "CsvFolderConfig.fetch"),
+        "another view is another set of keys, which is tested for each view": leaf.path[-2:] == ("view", "kind"),
+        "tested for a dataset without a table of labels": labelled and "label" not in leaf.path[2],
+        "tested for a dataset with a table of labels": leaf.key == "ImagesConfig.labels" and not labelled,
+        "a column of files is no column of labels; tested for the files": leaf.path[-1] == "label",
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
 @pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES)
 def test_key_changes_the_plan(folder, before, leaf):
     """Another value of a key gives another plan."""
     value = choose_other_value(leaf)
-    if leaf.key in UNPLANNED:
-        pytest.skip("changes no plan, which is tested")
+    reason = find_reason_to_skip(leaf)
+    if reason is not None:
+        pytest.skip(reason)
     if leaf.key in ALGORITHMS:
         suited = replace_value(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
         assert plan(folder, replace_value(suited, leaf.path, value)) != plan(folder, suited)
         return
-    if leaf.key in ("EegConfig.stand_in", "EegConfig.folder", "SlidesConfig.stand_in", "SlidesConfig.folder"):
-        pytest.skip("goes with a corpus that is made, or excludes it; both are tested")
-    if leaf.key == "SplittingConfig.file":
-        pytest.skip("goes with splitting by list, which is tested")
-    if leaf.key in ("CsvFolderConfig.folder", "CsvFolderConfig.fetch") and leaf.value is None:
-        pytest.skip("excludes the other of folder and fetch, which is tested")
     if leaf.key == "Comparison.dataset" or leaf.path[-1] == "source":
         # Another source has not the same views.
         plain = remove_views(BASE)
@@ -73,8 +87,6 @@ def test_key_changes_the_plan(folder, before, leaf):
         path = leaf.path if leaf.path[-1] == "dataset" else leaf.path[:-1]
         assert plan(folder, replace_value(plain, path, other)) != plan(folder, plain)
         return
-    if leaf.path[-2:] == ("view", "kind"):
-        pytest.skip("another view is another set of keys, which is tested for each view")
     if leaf.path[-1] == "kind":
         config = replace_value(BASE, leaf.path[:-1], find_other_kind(leaf))
     elif leaf.path[-1] == "family":

@@ -56,6 +56,10 @@ def dataset_files(wildcards):
     return {name: shown(path) for name, path in found.items()}
 
 
+def dataset_fingerprint(wildcards):
+    return CONFIG.sources[wildcards.dataset].fingerprint()
+
+
 def corpus_folder(wildcards):
     return shown(CONFIG.sources[wildcards.dataset].find_folder(PATHS, wildcards.dataset))
 

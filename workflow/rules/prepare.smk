@@ -36,6 +36,7 @@ rule prepare:
         "../../envs/data.yaml"
     params:
         source=dataset_config,
+        fingerprint=dataset_fingerprint,
         code=source_code(stages.PREPARE),
     message:
         "preparing {wildcards.dataset}: train and dev are open, eval is sealed"

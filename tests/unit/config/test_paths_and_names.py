@@ -46,14 +46,30 @@ def test_read_refuses_a_dataset_or_system_called_sealed() -> None:
     assert "systems.sealed: " in message(content)
 
 
-@pytest.mark.parametrize("name", ["a{b}", "{dataset}", "a<b>", "<results>", "a\nb", "a\tb", os.fsdecode(b"\xff")])
-def test_read_refuses_class_folders_that_snakemake_expands(folder: Path, name: str) -> None:
-    """A class folder that Snakemake would read twice, or not at all, is named while planning."""
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", os.fsdecode(b"\xff"), "{a}\tb"])
+def test_read_refuses_class_folders_with_control_characters(folder: Path, name: str) -> None:
+    """A class folder whose name would spoil logs and tables is named while planning."""
     write_images(folder / "pictures")
     (folder / "pictures" / "class_0").rename(folder / "pictures" / name)
     found = message(config(datasets={"toy": PICTURES}))
-    assert "datasets.toy: " in found and "which Snakemake cannot handle" in found
+    assert "datasets.toy: " in found and "has a control character, or a letter that is not UTF-8" in found
     assert "\n" not in found
+
+
+@pytest.mark.parametrize("name", ["a{b}", "{dataset}", "a<b>", "<results>"])
+def test_read_takes_class_folders_that_snakemake_expands(folder: Path, name: str) -> None:
+    """Pictures in a folder that Snakemake would read twice, or not at all, are watched by a digest and all read."""
+    write_images(folder / "pictures")
+    (folder / "pictures" / "class_0").rename(folder / "pictures" / name)
+    source = read(config(datasets={"toy": PICTURES}), "my.yaml").sources["toy"]
+    assert {path.parent.name for path in source.user_files().values()} == {"class_1"}
+    loaded = source.load(source.user_files())
+    assert loaded.classes == sorted([name, "class_1"])
+    assert sum(len(split.y) for split in loaded.splits.values()) == 10
+    before = source.fingerprint()
+    path = folder / "pictures" / name / "0.png"
+    path.write_bytes(path.read_bytes() + b" ")
+    assert before is not None and before != source.fingerprint()
 
 
 @pytest.mark.parametrize("name", ["a*b", "[x]", "-dash", " a b", "é", "q?x", "$HOME", "%20", "a&b", "'q'", "~t", "=1"])

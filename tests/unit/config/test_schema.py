@@ -173,11 +173,11 @@ def test_studies_give_the_budget_to_tuners_only(folder: str) -> None:
         ({"systems": {"knn": {"kind": "svm"}}}, ["systems.knn.kind", "'svm'", "known: bayes, knn,"]),
         (
             {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "skorch", "view": {"kind": "crops"}}}},
-            ["systems.net", "trainer: skorch", "draws no crops"],
+            ["systems.net", "trainer: skorch", "draws no random views"],
         ),
         (
             {"systems": {"net": {"kind": "manual", "model": "mlp_m1", "trainer": "fused", "view": {"kind": "crops"}}}},
-            ["systems.net", "trainer: fused", "draws no crops"],
+            ["systems.net", "trainer: fused", "draws no random views"],
         ),
         ({"systems": {"knn": {"view": {"kind": "crops"}}}}, ["systems.knn.view.kind", "'crops'", "features, samples"]),
         ({"systems": {"knn": {"view": {"kind": "features"}}}}, ["systems.knn on toy", "no view 'features'", "samples"]),
@@ -216,7 +216,7 @@ def test_read_checks_overrides_with_each_tuner(folder: str) -> None:
     content = make_system_config(folder, **TUNER, trainer="fused")
     content["compare"][0]["tuner_overrides"] = {"view": {"kind": "crops"}}
     message = catch_message(content)
-    assert "systems.it on toy: trainer: fused takes whole arrays and draws no crops" in message
+    assert "systems.it on toy: trainer: fused takes whole arrays and draws no random views" in message
 
 
 @pytest.mark.parametrize("kind", ["model", "space"])

@@ -13,7 +13,7 @@ from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS, LoadedDataset
 from blindtune.datasets.images import ImagesConfig, ImagesSource
 from blindtune.datasets.prepared import check, digest_of_split, prepare
-from support.builders import write_images
+from support.builders import origins, write_images
 
 
 def images(folder: Path, **changes: Any) -> ImagesSource:
@@ -62,7 +62,7 @@ def test_load_reads_every_kind_of_file(tmp_path: Path, kind: str, channels: int)
     write_images(tmp_path, classes=2)
     for number in range(3):
         save(tmp_path / "kind" / f"{number}.{suffix}", pixels, mode, **({"quality": 100} if suffix[0] in "jJ" else {}))
-    loaded = load(tmp_path, channels=channels)
+    loaded = load(tmp_path, channels=channels, brightest=4080 if "12 bit" in kind else None)
     check("pictures", loaded)
     assert loaded.classes == ["class_0", "class_1", "kind"]
     for split in loaded.splits.values():
@@ -73,13 +73,254 @@ def test_load_reads_every_kind_of_file(tmp_path: Path, kind: str, channels: int)
         np.testing.assert_allclose(of_kind[0], expected, atol=0.03 if suffix[0] in "jJ" else 0.0041)
 
 
-def test_load_of_a_constant_deep_picture_is_black(tmp_path: Path) -> None:
-    """A deep picture of one value is black."""
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.float32])
+def test_load_scales_all_deep_pictures_alike(tmp_path: Path, kind: type) -> None:
+    """Pictures that differ in brightness alone differ by as much in 16 bits, 32 bits and floats as in 8 bits."""
+    factor = {np.uint8: 1, np.uint16: 257, np.int32: 1000, np.float32: 1 / 255}[kind]
+    shades = {"dark": 50, "light": 200, "white": 255}
+    for label, shade in shades.items():
+        for number in range(3):
+            save(tmp_path / label / f"{number}.tif", (np.full((6, 6), shade) * factor).astype(kind))
+    loaded = load(tmp_path, channels=1)
+    for split in loaded.splits.values():
+        expected = np.array(list(shades.values()))[split.y] / 255
+        np.testing.assert_allclose(split.x[:, 3, 3, 0], expected, atol=1e-5)
+
+
+def test_load_says_how_deep_pictures_were_scaled(tmp_path: Path) -> None:
+    """The log names the value of full brightness, and that pictures of 12 bits need another."""
+    for label, shade in (("a", 1000), ("b", 4095)):
+        for number in range(3):
+            save(tmp_path / label / f"{number}.png", np.full((6, 6), shade, dtype=np.uint16))
+    loaded = load(tmp_path)
+    assert loaded.parameters["brightness"] == {"I;16": 65535}
+    assert loaded.notes[0] == "6 pictures of kind I;16: 65535 is full brightness"
+    assert "brighter than 4095" in loaded.notes[1] and "give brightest" in loaded.notes[1]
+    given = load(tmp_path, brightest=4095)
+    assert given.splits["train"].x.max() == 1
+    assert not any("brighter" in note for note in given.notes)
+
+
+def test_load_names_a_deep_picture_that_is_not_finite(tmp_path: Path) -> None:
+    """A picture of floats that are not finite counts as one that cannot be read."""
+    write_images(tmp_path)
+    save(tmp_path / "class_0" / "nan.tif", np.full((6, 6), np.nan, dtype=np.float32))
+    with pytest.raises(UserError, match=r"nan\.tif: cannot be read as a picture \(holds values that are not finite"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "webp", "gif", "ppm", "tga", "jp2", "ico", "dib", "pcx", "sgi"])
+def test_load_reads_every_format_of_pillow(tmp_path: Path, suffix: str) -> None:
+    """A class whose pictures have another format than PNG, JPEG or TIFF is a class."""
     write_images(tmp_path, classes=1)
     for number in range(3):
-        save(tmp_path / "flat" / f"{number}.png", np.full((6, 6), 999, dtype=np.uint16))
-    flat = load(tmp_path).splits["train"]
-    assert (flat.x[flat.y == 1] == 0).all()
+        save(tmp_path / "other" / f"{number}.{suffix}", np.full((16, 16), 90 + number, dtype=np.uint8), "RGB")
+    loaded = load(tmp_path)
+    assert loaded.classes == ["class_0", "other"]
+    assert sum(int((split.y == 1).sum()) for split in loaded.splits.values()) == 3
+    assert (
+        abs(everything(loaded)[np.concatenate([split.y for split in loaded.splits.values()]) == 1] - 0.357).max() < 0.02
+    )
+
+
+def test_load_says_that_the_first_frame_was_read(tmp_path: Path) -> None:
+    """An animation gives its first frame, and the log says so."""
+    write_images(tmp_path)
+    frames = [Image.fromarray(np.full((6, 6), shade, dtype=np.uint8)) for shade in (10, 200)]
+    frames[0].save(tmp_path / "class_0" / "moving.gif", save_all=True, append_images=frames[1:])
+    assert load(tmp_path).notes == ["pictures with several frames or pages, of which the first was read: 1"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_load_turns_pictures_as_exif_says(tmp_path: Path, orientation: int) -> None:
+    """A picture that a camera stored turned is upright."""
+    write_images(tmp_path, classes=1)
+    upright = np.zeros((6, 6), dtype=np.uint8)
+    upright[:3, :3] = 255
+    # What a camera stores for each orientation, as the EXIF standard defines the place of row 0 and column 0.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright, 2).T,
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for number in range(3):
+        save(tmp_path / "turned" / f"{number}.png", np.ascontiguousarray(stored), exif=exif)
+    split = load(tmp_path, channels=1).splits["train"]
+    np.testing.assert_allclose(split.x[split.y == 1][0, ..., 0] * 255, upright, atol=1)
+
+
+def test_load_names_files_that_are_not_used(tmp_path: Path) -> None:
+    """Files that are no pictures, or in no class, are listed with the reason; those of systems are not."""
+    write_images(tmp_path)
+    (tmp_path / "class_0" / "notes.txt").write_text("x")
+    (tmp_path / "class_0" / "Thumbs.db").write_text("x")
+    save(tmp_path / "alone.png", RAMP)
+    loaded = load(tmp_path)
+    assert loaded.parameters["bad_files"] == {
+        str(tmp_path / "alone.png"): "is not in a folder of a class, so it has no label",
+        str(tmp_path / "class_0" / "notes.txt"): "has not the suffix of a picture that is read",
+    }
+    assert loaded.bad_files is not None and len(loaded.bad_files.rows) == 2
+
+
+def test_load_reads_folders_within_a_class(tmp_path: Path) -> None:
+    """Pictures in folders within the folder of a class belong to the class."""
+    write_images(tmp_path)
+    save(tmp_path / "class_0" / "deep" / "er" / "it.png", RAMP)
+    assert len(everything(load(tmp_path))) == 11
+
+
+def test_load_writes_where_pictures_come_from(tmp_path: Path) -> None:
+    """Each sample has its file in origins.tsv."""
+    folder = write_images(tmp_path / "pictures")
+    source = images(folder)
+    prepare("pictures", source, source.user_files(), tmp_path / "data/manifest.json", tmp_path / "sealed/seal.json")
+    rows = [row for place in ("data/train", "data/dev", "sealed/eval") for row in origins(tmp_path / place)]
+    assert sorted(row["file"] for row in rows) == sorted(
+        f"{path.parent.name}/{path.name}" for path in folder.glob("*/*")
+    )
+    assert all(row["file"].startswith(row["class"]) for row in rows)
+
+
+@pytest.mark.parametrize("empty", ["folder", "text", "unreadable"])
+def test_load_names_a_class_without_pictures(tmp_path: Path, empty: str) -> None:
+    """A class does not vanish because none of its pictures is read."""
+    write_images(tmp_path)
+    (tmp_path / "lost").mkdir()
+    if empty == "text":
+        (tmp_path / "lost" / "a.txt").write_text("x")
+    if empty == "unreadable":
+        (tmp_path / "lost" / "a.png").write_text("x")
+    with pytest.raises(UserError, match="class lost"):
+        load(tmp_path, corrupt="leave_out")
+
+
+def write_split_folders(folder: Path, names: dict[str, int]) -> Path:
+    """Write a folder for each split, with some pictures of two classes."""
+    for seed, (name, count) in enumerate(names.items()):
+        write_images(folder / name, count=count, seed=seed + 1)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Training", "validation", "Testing"), ("train", "dev", "eval")]
+)
+def test_load_keeps_the_splits_of_folders(tmp_path: Path, names: tuple[str, str, str]) -> None:
+    """Folders of splits are the splits, under all of their common names."""
+    write_split_folders(tmp_path, dict(zip(names, (6, 3, 2), strict=True)))
+    loaded = load(tmp_path)
+    check("pictures", loaded)
+    assert loaded.classes == ["class_0", "class_1"]
+    assert {name: len(split.y) for name, split in loaded.splits.items()} == {"train": 12, "dev": 6, "eval": 4}
+    for name, split in zip(names, SPLITS, strict=True):
+        table = loaded.splits[split].origins
+        assert table is not None and {str(row[3]).split("/")[0] for row in table.rows} == {name}
+
+
+@pytest.mark.parametrize(("present", "missing"), [("test", "dev"), ("val", "eval")])
+def test_load_draws_the_split_that_is_missing_from_train(tmp_path: Path, present: str, missing: str) -> None:
+    """With two folders of splits, the third split is drawn from train, and the log says so."""
+    loaded = load(write_split_folders(tmp_path, {"train": 10, present: 3}))
+    check("pictures", loaded)
+    assert len(loaded.splits[missing].y) == 4 and len(loaded.splits["train"].y) == 16
+    assert loaded.notes == [f"there is no {missing}; drawn from train"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (("train", "val", "tset"), "have names of splits, and tset not"),
+        (("val", "test"), "has no folder train"),
+        (("train", "test", "testing"), "two folders are of one split"),
+    ],
+)
+def test_load_refuses_folders_that_are_nearly_splits(tmp_path: Path, folders: tuple[str, ...], words: str) -> None:
+    """A folder that is nearly that of a split is not silently a class; classes may be named like splits."""
+    write_split_folders(tmp_path, dict.fromkeys(folders, 3))
+    with pytest.raises(UserError, match=words):
+        load(tmp_path)
+    classes = write_split_folders(tmp_path / "classes", dict.fromkeys(folders, 3))
+    for path in sorted(classes.glob("*/*/*.png")):
+        path.rename(path.parents[1] / f"{path.parent.name}{path.name}")
+    for path in classes.glob("*/*_*"):
+        if path.is_dir():
+            path.rmdir()
+    assert load(classes, layout="classes").classes == sorted(folders)
+
+
+def write_labels(folder: Path, rows: list[str]) -> str:
+    """Write a table of labels and return its path."""
+    path = folder / "labels.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_load_reads_labels_from_a_table(tmp_path: Path) -> None:
+    """A table that says what folders say gives the same data; pictures that it does not name are listed."""
+    folder = write_images(tmp_path / "all")
+    paths = sorted(folder.glob("*/*.png"))
+    rows = ["image;class", *(f"{path.relative_to(folder)};{path.parent.name}" for path in paths)]
+    table = write_labels(tmp_path, rows)
+    by_folders, by_table = load(folder), load(folder, labels=table)
+    assert [digest_of_split(by_table.splits[name]) for name in SPLITS] == [
+        digest_of_split(by_folders.splits[name]) for name in SPLITS
+    ]
+    fewer = load(folder, labels=write_labels(tmp_path, rows[:-1]))
+    assert fewer.parameters["bad_files"] == {str(paths[-1]): "is not in labels.csv"}
+
+
+def test_load_reads_splits_and_groups_from_a_table(tmp_path: Path) -> None:
+    """Columns of splits and groups are used; they may have names of one's own."""
+    folder = write_images(tmp_path / "all", classes=1, count=8)
+    place = ["train"] * 4 + ["val"] * 2 + ["Test"] * 2
+    rows = [f"class_0/{n}.png,{'ab'[n % 2]},{place[n]},p{n // 2}" for n in range(8)]
+    loaded = load(
+        folder,
+        labels=write_labels(tmp_path, ["where,label,part,patient", *rows]),
+        label_columns={"file": "where", "split": "part"},
+    )
+    check("pictures", loaded)
+    assert loaded.classes == ["a", "b"] and loaded.parameters["groups"] == ["p0", "p1", "p2", "p3"]
+    assert [len(loaded.splits[name].y) for name in SPLITS] == [4, 2, 2]
+    assert loaded.splits["train"].group is not None and loaded.splits["train"].group.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["file,label", "class_0/9.png,a"], r"row 2: .*9\.png does not exist"),
+        (["file,label", "../../x.png,a"], "row 2: .* is not the path of a file below"),
+        (["file,label", "/etc/hosts,a"], "row 2: .* is not the path of a file below"),
+        (["file,label", "class_0/0.png,"], "row 2: has no label"),
+        (["file,label", "class_0/0.png,a,b"], "row 2: has 3 fields, but the header has 2"),
+        (["file,label", "class_0/0.png,a", "class_0/0.png,b"], "row 3: names .* a second time"),
+        (["file,label,split", "class_0/0.png,a,trian"], "row 2: 'trian' is not a split: did you mean 'train'"),
+        (["file,kind", "class_0/0.png,a"], "no column is called label or class"),
+        (["file,label,class", "class_0/0.png,a,a"], "several columns may be the label: label, class"),
+        (["file,label"], "names no picture"),
+        ([], "no column is called file"),
+        (["file,label", '"class_0/0.png,a'], "row 2: cannot be read"),
+    ],
+)
+def test_load_names_a_wrong_row_of_the_labels(tmp_path: Path, rows: list[str], words: str) -> None:
+    """A wrong table of labels is refused while planning, by its row."""
+    folder = write_images(tmp_path / "all")
+    with pytest.raises(UserError, match=f"labels.csv.*{words}"):
+        images(folder, labels=write_labels(tmp_path, rows)).user_files()
+
+
+def test_load_refuses_a_column_that_is_not_there(tmp_path: Path) -> None:
+    """A column that the config names and the table has not is refused with the nearest name."""
+    table = write_labels(tmp_path, ["file,label,diagnosis", "class_0/0.png,a,b"])
+    with pytest.raises(UserError, match="has no column 'diagnose', or has it twice: did you mean 'diagnosis'"):
+        images(write_images(tmp_path / "all"), labels=table, label_columns={"label": "diagnose"}).user_files()
 
 
 def test_load_scales_and_keeps_orientation(tmp_path: Path) -> None:
@@ -245,6 +486,7 @@ def test_load_names_a_class_with_too_few_pictures(tmp_path: Path) -> None:
     write_images(tmp_path, classes=1)
     write_images(tmp_path / "more", classes=1, count=2)
     (tmp_path / "more" / "class_0").rename(tmp_path / "rare")
+    (tmp_path / "more").rmdir()
     with pytest.raises(UserError, match="class rare has 2 groups"):
         load(tmp_path)
 
@@ -266,6 +508,9 @@ def test_load_names_a_class_with_too_few_groups(tmp_path: Path) -> None:
         ({"rows": 0}, "rows"),
         ({"channels": 2}, "channels"),
         ({"corrupt": "ignore"}, "corrupt"),
+        ({"label_columns": {"file": "x"}}, "label_columns: are columns of labels"),
+        ({"labels": "l.csv", "label_columns": {"group": "x"}, "group": "(x)"}, "give one of the two"),
+        ({"brightest": 0}, "brightest"),
     ],
 )
 def test_config_refuses_wrong_keys(tmp_path: Path, changes: dict[str, Any], word: str) -> None:

@@ -115,7 +115,7 @@ def test_checks_refuse_what_a_trainer_cannot_train() -> None:
     with pytest.raises(ValueError, match=r"dense, dropout, flatten alone, not conv2d \(layer 3 of the model\); use"):
         check_layers("fused", layers)
     for name in ("scikeras", "skorch", "fused"):
-        with pytest.raises(ValueError, match=f"^trainer: {name} takes whole arrays and draws no crops; use keras"):
+        with pytest.raises(ValueError, match=f"^trainer: {name} takes whole arrays and draws no random views; use"):
             check_random_crops(name)
 
 

@@ -16,7 +16,7 @@ from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import ChoiceDimension, FloatDimension, IntDimension, Space, Value
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
-from blindtune.views.config import CropsView, SamplesView
+from blindtune.views.config import SamplesView
 from blindtune.views.registry import NetworkView, ReferenceView
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class _Network(_System):
 
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
-        if isinstance(self.view, CropsView):
+        if self.view.is_random:
             check_random_crops(self.trainer)
         return self
 

@@ -13,6 +13,11 @@ RESERVED_NAMES = frozenset(["ledger", "sealed"])
 _EXPANDED = frozenset("{}<>")
 
 
+def is_expanded(path: Path) -> bool:
+    """Return whether Snakemake would read something else into a path: a wildcard or a path variable."""
+    return any(letter in _EXPANDED for letter in str(path))
+
+
 def check_input_path(where: str, path: Path) -> None:
     """Refuse a path that cannot be the input of a job, because Snakemake would read something else into it.
 
@@ -23,10 +28,26 @@ def check_input_path(where: str, path: Path) -> None:
     Raises:
         UserError: It has a bracket that Snakemake expands, a control character, or one that is not UTF-8.
     """
-    if any(letter in _EXPANDED or category(letter) in ("Cc", "Cs") for letter in str(path)):
+    if is_expanded(path):
         raise UserError(
-            f"{where}: {str(path)!r} has a brace, a control character, < or >, or a letter that is not UTF-8 in its "
-            "name, which Snakemake cannot handle. Rename it."
+            f"{where}: {str(path)!r} has a brace, < or > in its name, which Snakemake cannot handle. Rename it."
+        )
+    check_letters(where, path)
+
+
+def check_letters(where: str, path: Path) -> None:
+    """Refuse a path with letters that spoil logs and tables.
+
+    Args:
+        where: Names the key or the folder, for the message.
+        path: A file.
+
+    Raises:
+        UserError: It has a control character, or one that is not UTF-8.
+    """
+    if any(category(letter) in ("Cc", "Cs") for letter in str(path)):
+        raise UserError(
+            f"{where}: {str(path)!r} has a control character, or a letter that is not UTF-8, in its name. Rename it."
         )
 
 

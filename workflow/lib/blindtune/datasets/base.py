@@ -233,6 +233,14 @@ class Source:
         """
         raise NotImplementedError
 
+    def fingerprint(self) -> str | None:
+        """Return what changes if a file changes that `user_files` cannot name, because Snakemake would expand its name.
+
+        Returns:
+            A digest, or None if there is no such file.
+        """
+        return None
+
     def inputs(self, paths: "ResultPaths", dataset: str) -> dict[str, Path]:
         """Return every file that `load` reads, by a short name; other rules create those that are not the user's.
 

@@ -1,38 +1,82 @@
-"""The source `images`: pictures in a folder of class folders, ``<folder>/<class>/<picture>.png`` (or JPEG, TIFF)."""
+"""The source `images`: pictures in folders of their classes, with or without folders of splits, or named by a table."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from blindtune.core.arrays import UNREADABLE
-from blindtune.core.bounds import MAX_PIXELS, MAX_SEED
+from blindtune.core.bounds import MAX_FLOAT, MAX_PIXELS, MAX_SEED
 from blindtune.core.errors import UserError
+from blindtune.core.files import digest_json
+from blindtune.core.paths import check_letters, is_expanded
 from blindtune.core.seeds import derive
 from blindtune.core.validation import UserPath
-from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split, check_pattern, check_shares
+from blindtune.datasets.base import (
+    SPLITS,
+    DatasetConfig,
+    LoadedDataset,
+    Source,
+    Split,
+    TsvTable,
+    check_pattern,
+    check_shares,
+)
 from blindtune.datasets.look_alikes import describe_look_alikes, hash_picture, list_sentences
+from blindtune.datasets.picture_files import (
+    FoundPictures,
+    PictureFile,
+    find_in_folders,
+    find_in_table,
+    readable_formats,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
+#: The value of full brightness of a picture with 16 bits a pixel.
+_BRIGHTEST_16_BIT = 2**16 - 1
 
 
 class ImagesConfig(DatasetConfig):
-    """The config of pictures of any size, scaled to one size, split at random within each class or by group."""
+    """The config of pictures of any size, scaled to one size; without splits, they are split at random by group."""
 
     source: Literal["images"]
-    folder: UserPath = Field(description="folder that has one folder of pictures for each class")
+    folder: UserPath = Field(
+        description="folder that has one folder of pictures for each class, or folders train, val and test with such "
+        "folders in them"
+    )
+    layout: Literal["auto", "classes", "splits"] = Field(
+        default="auto",
+        description="what the folders are: classes; splits with classes in them; auto: as their names say",
+    )
+    labels: UserPath | None = Field(
+        default=None,
+        description="a CSV or TSV file with a header and a row for each picture: file, label, and split and group if "
+        "there are such columns; null: the folders are the labels",
+    )
+    label_columns: dict[Literal["file", "label", "split", "group"], str] = Field(
+        default={},
+        description="names of the columns of labels that have other than common names, e.g. {file: image_id}",
+    )
     rows: int = Field(default=32, gt=0, le=MAX_PIXELS, description="height that every picture is scaled to, in pixels")
     columns: int = Field(
         default=32, gt=0, le=MAX_PIXELS, description="width that every picture is scaled to, in pixels"
     )
     channels: Literal[1, 3] = Field(default=3, description="1: grey; 3: red, green and blue")
+    brightest: float | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_FLOAT,
+        description="value of full brightness of pictures of more than 8 bits, the same for all; null: 65535 for 16 "
+        "bits, and the largest value of train for 32 bits and floats",
+    )
     group: str | None = Field(
         default=None,
         description="a regular expression with one group in brackets, e.g. '^(\\w+?)_'; pictures with the same text "
@@ -42,165 +86,307 @@ class ImagesConfig(DatasetConfig):
         default="stop",
         description="a picture that cannot be read: leave_out: it is listed and left out; stop: the run stops",
     )
-    dev: float = Field(default=0.2, gt=0, lt=1, description="share of the groups of each class in dev")
-    eval: float = Field(default=0.2, gt=0, lt=1, description="share of the groups of each class in eval")
+    dev: float = Field(
+        default=0.2, gt=0, lt=1, description="share of the groups of each class in dev, unless there is a dev already"
+    )
+    eval: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="share of the groups of each class in eval, unless there is an eval already",
+    )
     seed: int = Field(default=1, ge=0, le=MAX_SEED, description="seed of the assignment to splits")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_shares(self.dev, self.eval)
         check_pattern("group", self.group)
+        if self.label_columns and self.labels is None:
+            raise ValueError("label_columns: are columns of labels; give labels, the table, too")
+        if self.group is not None and "group" in self.label_columns:
+            raise ValueError("group: is given by a pattern and by a column of labels; give one of the two")
         return self
 
 
 class ImagesSource(Source):
-    """Pictures from a folder of class folders."""
+    """Pictures from a folder."""
 
     config: ImagesConfig
-    views: ClassVar[tuple[str, ...]] = ("samples", "crops")
+    views: ClassVar[tuple[str, ...]] = ("samples", "crops", "augmented")
 
     def user_files(self) -> dict[str, Path]:
-        """Return every picture that is not hidden, so that any change of one prepares the dataset again.
+        """Return the pictures that are not hidden, so that any change of one prepares the dataset again.
+
+        Pictures with names that Snakemake would expand are not among them; `fingerprint` watches these.
 
         Raises:
-            UserError: there is no such folder, or it has no pictures.
+            UserError: there is no such folder, it has no pictures, a class has none, or the table of labels is wrong.
         """
-        return {f"picture_{number}": path for number, path in enumerate(self._list_pictures())}
+        listed = {} if self.config.labels is None else {"labels": Path(self.config.labels)}
+        for path in self._expanded():
+            check_letters("folder", path)
+            if not path.is_file():
+                raise UserError(f"{path}: is not a file. Remove it, or put a picture there.")
+        paths = [one.path for one in self._found.pictures if not is_expanded(one.path)]
+        return listed | {f"picture_{number}": path for number, path in enumerate(paths)}
+
+    def fingerprint(self) -> str | None:
+        """Return the digest of names, sizes and times of the pictures that `user_files` cannot name; None: of none."""
+        states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self._expanded()]
+        return digest_json(states) if states else None
 
     def load(self, files: dict[str, Path]) -> LoadedDataset:
-        """Return the pictures, (n_samples, n_rows, n_columns, n_channels) float32 from 0 to 1, and their labels.
+        """Return the pictures, (n_samples, n_rows, n_columns, n_channels) float32, and their labels.
+
+        A picture of 8 bits has values from 0 to 1. Deeper pictures are scaled by one value for all of them.
 
         Args:
-            files: the pictures.
+            files: the pictures that have names for Snakemake; all pictures are read.
 
         Raises:
             UserError: a picture cannot be read (unless these are left out), none can, a name has no group, or a class
                 has too few groups for three splits.
         """
-        pictures, unreadable = self._read_pictures(list(files.values()))
+        found = self._found
+        pictures, unreadable = self._read_pictures(found.pictures)
         if not pictures:
             raise UserError(f"{self.config.folder}: none of its {len(unreadable)} pictures can be read.")
         classes = sorted({picture.label for picture in pictures})
+        self._check_vanished(found, classes)
         part = self._assign_splits(pictures, classes)
         groups = {group: number for number, group in enumerate(sorted({picture.group for picture in pictures}))}
         members = {
             name: [picture for picture, at in zip(pictures, part, strict=True) if at == number]
             for number, name in enumerate(SPLITS)
         }
+        for name, chosen in members.items():
+            if not chosen:
+                raise UserError(f"{self.config.folder}: no picture is left for {name}. Give it pictures of each class.")
+        brightness = self._find_brightness(members["train"], pictures)
         alike = describe_look_alikes(
-            {name: [picture.hash for picture in found] for name, found in members.items()},
-            {name: [str(picture.path) for picture in found] for name, found in members.items()},
+            {name: [picture.hash for picture in chosen] for name, chosen in members.items()},
+            {name: [str(picture.path) for picture in chosen] for name, chosen in members.items()},
         )
+        bad = {str(path): reason for path, reason in sorted((found.unused | unreadable).items())}
         return LoadedDataset(
-            splits={name: self._split(found, classes, groups) for name, found in members.items()},
+            splits={name: self._split(chosen, classes, groups, brightness) for name, chosen in members.items()},
             classes=classes,
             axes=["sample", "row", "column", "channel"],
             units="share of full brightness",
             files=[picture.path for picture in pictures],
-            parameters={"bad_files": {str(path): reason for path, reason in unreadable.items()}}
+            parameters={"bad_files": bad}
             | ({"look_alikes": alike} if alike else {})
-            | ({} if self.config.group is None else {"groups": list(groups)}),
-            notes=list_sentences(alike),
+            | ({"brightness": dict(brightness)} if brightness else {})
+            | ({"groups": list(groups)} if self._has_groups(pictures) else {}),
+            bad_files=TsvTable(("file", "reason"), [*bad.items()]),
+            notes=[*self._notes(found, pictures, brightness), *list_sentences(alike)],
             locate=lambda split, row: str(members[split][row].path),
         )
 
-    def _list_pictures(self) -> list[Path]:
-        folder = Path(self.config.folder)
-        if not folder.is_dir():
-            raise UserError(f"{folder}: is not a folder. Give the folder that holds one folder of pictures per class.")
-        found = [
-            path
-            for path in folder.glob("*/*")
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.parent.name[0] != "."
-        ]
-        if not found:
-            raise UserError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))}) in folders of their class.")
-        return sorted(found)
+    @cached_property
+    def _found(self) -> FoundPictures:
+        """What the folder holds, listed once."""
+        folder, labels = Path(self.config.folder), self.config.labels
+        if labels is None:
+            return find_in_folders(folder, self.config.layout)
+        return find_in_table(folder, Path(labels), dict(self.config.label_columns))
 
-    def _read_pictures(self, paths: list[Path]) -> "tuple[list[_Picture], dict[Path, str]]":
+    def _expanded(self) -> list[Path]:
+        return [one.path for one in self._found.pictures if is_expanded(one.path)]
+
+    def _read_pictures(self, files: list[PictureFile]) -> "tuple[list[_Picture], dict[Path, str]]":
         pictures: list[_Picture] = []
         unreadable: dict[Path, str] = {}
-        for path in paths:
+        for file in files:
             try:
-                pictures.append(_Picture(path, path.parent.name, self._group_of(path), *self._pixels(path)))
+                pixels = self._pixels(file.path)
             except UNREADABLE as error:
                 if self.config.corrupt == "stop":
                     raise UserError(
-                        f"{path}: cannot be read as a picture ({error}). Remove it, or set corrupt: leave_out."
+                        f"{file.path}: cannot be read as a picture ({error}). Remove it, or set corrupt: leave_out."
                     ) from error
-                unreadable[path] = str(error)
+                unreadable[file.path] = str(error)
+                continue
+            pictures.append(_Picture(file.path, file.label, self._group_of(file), file.split, *pixels))
         return pictures, unreadable
 
-    def _pixels(self, path: Path) -> tuple[NDArray[np.float32], int]:
-        """Return the pixels of a picture, scaled, and its perceptual hash, by which it is known in other sizes."""
-        from PIL import Image
+    def _pixels(self, path: Path) -> "tuple[NDArray[np.float32], str, int, int]":
+        """Return the pixels of a picture, scaled to the size, its mode, number of frames and perceptual hash."""
+        from PIL import Image, ImageOps
 
         try:
-            image = Image.open(path)
+            image = Image.open(path, formats=sorted(set(readable_formats().values())))
         except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from error
+        size = (self.config.columns, self.config.rows)
         with image:
-            # Deep grey pictures would be clipped at 255: they are scaled to eight bits by their range of values.
-            flat = _eight_bits(image) if image.mode.startswith(("I", "F")) else image
-            flat = flat.convert("L" if self.config.channels == 1 else "RGB")
+            mode, frames = image.mode, getattr(image, "n_frames", 1)
+            upright = ImageOps.exif_transpose(image)
+            if mode.startswith(("I", "F")):
+                # Deep grey pictures keep their values; a conversion to 8 bits would clip them at 255.
+                deep = Image.fromarray(np.asarray(upright, dtype=np.float32))
+                if not np.isfinite(np.asarray(deep)).all():
+                    raise ValueError("holds values that are not finite")
+                looks = hash_picture(_eight_bits(deep))
+                values = np.asarray(deep.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
+                return np.repeat(values[..., None], self.config.channels, axis=2), mode, frames, looks
+            flat = upright.convert("L" if self.config.channels == 1 else "RGB")
             looks = hash_picture(flat)
-            scaled = flat.resize((self.config.columns, self.config.rows), Image.Resampling.BILINEAR)
+            scaled = flat.resize(size, Image.Resampling.BILINEAR)
         pixels = np.asarray(scaled, dtype=np.float32) / 255.0
-        return pixels.reshape(self.config.rows, self.config.columns, self.config.channels), looks
+        return pixels.reshape(self.config.rows, self.config.columns, self.config.channels), mode, frames, looks
 
-    def _group_of(self, path: Path) -> str:
+    def _find_brightness(self, train: "list[_Picture]", pictures: "list[_Picture]") -> dict[str, float]:
+        """Return the value of full brightness of each mode of deep pictures: one for all pictures of the mode."""
+        brightness: dict[str, float] = {}
+        for mode in sorted({picture.mode for picture in pictures if picture.is_deep}):
+            if self.config.brightest is not None:
+                brightness[mode] = self.config.brightest
+            elif mode.startswith("I;16"):
+                brightness[mode] = _BRIGHTEST_16_BIT
+            else:
+                largest = max((float(one.pixels.max()) for one in train if one.mode == mode), default=0.0)
+                if largest <= 0:
+                    raise UserError(
+                        f"{self.config.folder}: no picture of train of the kind {mode} has a value above 0, so full "
+                        "brightness is not known. Give it as brightest."
+                    )
+                brightness[mode] = largest
+        return brightness
+
+    def _notes(self, found: FoundPictures, pictures: "list[_Picture]", brightness: Mapping[str, float]) -> list[str]:
+        """Return what a user should know of how the pictures were read."""
+        notes = []
+        frames = sum(picture.frames > 1 for picture in pictures)
+        if frames:
+            notes.append(f"pictures with several frames or pages, of which the first was read: {frames:,}")
+        for mode, value in brightness.items():
+            of_mode = [picture for picture in pictures if picture.mode == mode]
+            notes.append(f"{len(of_mode):,} pictures of kind {mode}: {value:g} is full brightness")
+            largest = max(float(picture.pixels.max()) for picture in of_mode)
+            if self.config.brightest is None and largest < value / 4:
+                notes.append(f"none of them is brighter than {largest:g}; if they hold fewer bits, give brightest")
+        drawn = {one.split for one in found.pictures}
+        missing = [name for name in ("dev", "eval") if name not in drawn]
+        if drawn != {None} and missing:
+            notes.append(f"there is no {' and no '.join(missing)}; drawn from train")
+        return notes
+
+    def _group_of(self, file: PictureFile) -> str:
+        if file.group is not None:
+            return file.group
         if self.config.group is None:
-            return str(path)
-        found = re.search(self.config.group, path.stem)
+            return str(file.path)
+        found = re.search(self.config.group, file.path.stem)
         if found is None or found.group(1) is None:
-            raise UserError(f"{path}: its name gives no group by {self.config.group!r}. Rename it or change group.")
+            raise UserError(
+                f"{file.path}: its name gives no group by {self.config.group!r}. Rename it or change group."
+            )
         return found.group(1)
+
+    def _has_groups(self, pictures: "list[_Picture]") -> bool:
+        return any(picture.group != str(picture.path) for picture in pictures)
+
+    def _check_vanished(self, found: FoundPictures, classes: list[str]) -> None:
+        """Refuse a class all of whose pictures were left out."""
+        vanished = sorted({one.label for one in found.pictures} - set(classes))
+        if vanished:
+            raise UserError(
+                f"{self.config.folder}: no picture of class {', '.join(vanished)} can be read. Give it pictures, or "
+                "remove the class."
+            )
 
     def _assign_splits(self, pictures: "list[_Picture]", classes: list[str]) -> list[int]:
         """Return the number of the split of each picture; groups stay together, in shares of each class.
 
-        A group with pictures of several classes is assigned with the first of them.
+        Splits that folders or the table name are kept; what is missing is drawn from train, or from all pictures if no
+        split is named. A group with pictures of several classes is assigned with the first of them.
         """
         random = np.random.default_rng(derive("images", self.config.seed))
+        named = {one.split for one in pictures} - {None}
+        drawn = [one for one in pictures if one.split in (None, "train")]
+        wanted = {name: getattr(self.config, name) for name in ("dev", "eval") if name not in named}
         place: dict[str, int] = {}
-        for label in classes:
-            groups = sorted({picture.group for picture in pictures if picture.label == label})
-            if len(groups) < len(SPLITS):
+        for label in classes if wanted else ():
+            groups = sorted({picture.group for picture in drawn if picture.label == label})
+            if len(groups) < len(wanted) + 1:
                 raise UserError(
-                    f"{self.config.folder}: class {label} has {len(groups)} groups; three splits need three."
+                    f"{self.config.folder}: class {label} has {len(groups)} groups; {_COUNTS[len(wanted)]}."
                 )
             # Each split gets at least one group, even if its share rounds to none.
-            dev = min(max(1, round(self.config.dev * len(groups))), len(groups) - 2)
-            evaluation = min(max(1, round(self.config.eval * len(groups))), len(groups) - 1 - dev)
+            counts: dict[int, int] = {}
+            for left, (name, share) in enumerate(wanted.items()):
+                room = len(groups) - sum(counts.values()) - (len(wanted) - left)
+                counts[SPLITS.index(name)] = min(max(1, round(share * len(groups))), room)
             waiting = [groups[index] for index in random.permutation(len(groups)) if groups[index] not in place]
             placed = [place[group] for group in groups if group in place]
-            for number, wanted in ((1, dev), (2, evaluation)):
-                missing = max(0, wanted - placed.count(number))
+            for number, count in counts.items():
+                missing = max(0, count - placed.count(number))
                 place |= dict.fromkeys(waiting[:missing], number)
                 waiting = waiting[missing:]
             place |= dict.fromkeys(waiting, 0)
-        return [place[picture.group] for picture in pictures]
+        return [
+            SPLITS.index(one.split) if one.split not in (None, "train") else place.get(one.group, 0) for one in pictures
+        ]
 
-    def _split(self, pictures: "list[_Picture]", classes: list[str], groups: dict[str, int]) -> Split:
+    def _split(
+        self, pictures: "list[_Picture]", classes: list[str], groups: dict[str, int], brightness: Mapping[str, float]
+    ) -> Split:
+        folder, has_groups = Path(self.config.folder), self._has_groups(pictures)
+        x = np.stack([one.pixels / np.float32(brightness[one.mode]) if one.is_deep else one.pixels for one in pictures])
+        rows: list[tuple[Any, ...]] = [
+            (
+                number,
+                picture.label,
+                picture.group if has_groups else "",
+                picture.path.relative_to(folder).as_posix(),
+            )
+            for number, picture in enumerate(pictures)
+        ]
         return Split(
-            x=np.stack([picture.pixels for picture in pictures]),
+            x=x,
             y=np.array([classes.index(picture.label) for picture in pictures], dtype=np.int64),
-            group=None
-            if self.config.group is None
-            else np.array([groups[picture.group] for picture in pictures], dtype=np.int64),
+            group=np.array([groups[picture.group] for picture in pictures], dtype=np.int64) if has_groups else None,
+            origins=TsvTable(("sample", "class", "group", "file"), rows),
         )
+
+
+#: What a class needs, by the number of splits that are drawn.
+_COUNTS = {1: "two splits need two", 2: "three splits need three"}
 
 
 @dataclass(frozen=True)
 class _Picture:
+    """A picture that was read.
+
+    Attributes:
+        path: of the file.
+        label: name of its class.
+        group: the group, which is its path if it has none.
+        split: the split that was named; None: it is drawn.
+        pixels: (n_rows, n_columns, n_channels), of a deep picture as stored, else from 0 to 1.
+        mode: the kind of its pixels in Pillow's terms.
+        frames: number of its frames or pages.
+        hash: by which it is known in other sizes.
+    """
+
     path: Path
     label: str
     group: str
+    split: str | None
     pixels: NDArray[np.float32]
+    mode: str
+    frames: int
     hash: int
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has more than 8 bits a pixel."""
+        return self.mode.startswith(("I", "F"))
 
 
 def _eight_bits(image: "Image.Image") -> "Image.Image":
+    """Return a deep picture by its own range of values, for its perceptual hash alone."""
     from PIL import Image
 
     values = np.asarray(image, dtype=np.float64)

@@ -171,7 +171,7 @@ def check_layers(name: str, layers: "Sequence[AnyLayer]") -> None:
 
 
 def check_random_crops(name: str) -> None:
-    """Refuse a trainer that cannot draw new crops for each batch.
+    """Refuse a trainer that cannot draw new crops, or change pictures at random, for each batch.
 
     Args:
         name: of the trainer.
@@ -180,7 +180,7 @@ def check_random_crops(name: str) -> None:
         ValueError: the trainer takes whole arrays.
     """
     if not TRAINERS[name].random_crops:
-        raise ValueError(f"trainer: {name} takes whole arrays and draws no crops; use keras or pytorch")
+        raise ValueError(f"trainer: {name} takes whole arrays and draws no random views; use keras or pytorch")
 
 
 def _list_names(singular: str, plural: str, names: tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
 """The config of each kind of view: the value of a system's key ``view``."""
 
 import math
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,9 +14,11 @@ class ViewConfig(Strict):
 
     Attributes:
         kind: the name of the view in `blindtune.views.registry.VIEWS`.
+        is_random: whether the same sample gives other values each time in training.
     """
 
     kind: str
+    is_random: ClassVar[bool] = False
 
 
 class SamplesView(ViewConfig):
@@ -41,6 +43,7 @@ class CropsView(ViewConfig):
     """Square crops of a picture, normalised by train: random ones in training, fixed ones in scoring."""
 
     kind: Literal["crops"]
+    is_random: ClassVar[bool] = True
     side: int = Field(default=128, gt=0, le=MAX_PIXELS, description="side of a crop in pixels, after downsampling")
     downsample: int = Field(
         default=1,
@@ -71,3 +74,25 @@ class CropsView(ViewConfig):
                 f"n_eval_crops: {self.n_eval_crops} is not a square number; crops are taken from a square grid"
             )
         return self
+
+
+class AugmentedView(ViewConfig):
+    """Whole pictures, normalised by train; in training they are mirrored, shifted and changed in colour at random."""
+
+    kind: Literal["augmented"]
+    is_random: ClassVar[bool] = True
+    mirror: bool = Field(default=True, description="in training, pictures are mirrored left to right at random")
+    upside_down: bool = Field(default=False, description="in training, pictures are mirrored top to bottom at random")
+    shift: int = Field(
+        default=4,
+        ge=0,
+        le=MAX_PIXELS,
+        description="in training, pictures are shifted at random by at most so many pixels along each axis; the margin "
+        "repeats the mirrored picture; 0: no shift",
+    )
+    jitter: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="in training, each colour is scaled and shifted at random by at most this share; 0: no jitter",
+    )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.views.base import Floats, Rows, SampleView, ViewFunction, ViewInputs
+from blindtune.views.colors import jitter_colors
 from blindtune.views.config import CropsView
 from blindtune.views.normalization import channel_statistics
 
@@ -68,7 +69,7 @@ class ImageCrops(SampleView):
             if self._config.rotate:
                 cut = np.rot90(cut[::-1] if mirror else cut, turn)
             crop[:] = cut
-        return self._jitter(self._normalize(out), random)
+        return jitter_colors(self._normalize(out), self._config.jitter, random)
 
     def _grid(self, axis: int) -> list[int]:
         """Return where the fixed crops begin along an axis: in the middle, or evenly from edge to edge."""
@@ -92,15 +93,6 @@ class ImageCrops(SampleView):
     def _normalize(self, crops: NDArray[Any]) -> Floats:
         rows = crops.reshape(len(crops), self._config.side, -1)
         return np.asarray((rows - self._mean) / self._deviation, dtype=np.float32).reshape(crops.shape)
-
-    def _jitter(self, crops: Floats, random: np.random.Generator) -> Floats:
-        share, side = self._config.jitter, self._config.side
-        if not share:
-            return crops
-        shape = (len(crops), 1, crops.shape[3])
-        scale, shift = (random.uniform(-share, share, shape).astype(np.float32) for _ in range(2))
-        rows = crops.reshape(len(crops), side, -1)
-        return (rows * np.tile(1 + scale, side) + np.tile(shift, side)).reshape(crops.shape)
 
 
 def create(config: CropsView, inputs: ViewInputs) -> ViewFunction:

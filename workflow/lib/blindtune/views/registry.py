@@ -41,6 +41,9 @@ VIEWS = Registry(
             uses_statistics=True,
         ),
         "crops": ViewEntry("blindtune.views.crops:create", "blindtune.views.config:CropsView", uses_statistics=True),
+        "augmented": ViewEntry(
+            "blindtune.views.augmented:create", "blindtune.views.config:AugmentedView", uses_statistics=True
+        ),
     },
 )
 
