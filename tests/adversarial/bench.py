@@ -267,7 +267,7 @@ def marks(records: ReportRecords) -> dict[str, str]:
     found = {}
     for dataset in records.datasets:
         for system in dataset.systems:
-            said = [str(dataset.precedents(system)), "" if system.blind else "not blind"]
+            said = [str(system.precedents), "" if system.blind else "not blind"]
             if any(said):
                 found[system.name] = "; ".join(filter(None, said))
     return found

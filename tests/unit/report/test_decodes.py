@@ -18,6 +18,7 @@ from blindtune.report.decodes import describe_uses
 from blindtune.report.figures import write as figures
 from blindtune.report.page import write_page
 from blindtune.report.tables import write as tables
+from blindtune.report.tables.comparisons import list_findings
 from support.report_records import RecordsBuilder
 
 SYSTEMS = ["knn", "mlp_m1"]
@@ -57,7 +58,7 @@ def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
     rows = tables.BUILD["all_decodes"](records).rows
     assert [row["study"] for row in rows] == [f"tiny/set_10/{system}/{seed}" for system in SYSTEMS for seed in (42, 43)]
     assert {row["report"] for row in rows} == {"yes"} and {row["decode"] for row in rows} == {"blind"}
-    assert not any(records.datasets[0].precedents(system) for system in records.datasets[0].systems)
+    assert not any(system.precedents for system in records.datasets[0].systems)
     counts = row_of(builder, "decode_counts", system="knn")
     assert (counts["models"], counts["in_report"], counts["seeds"], counts["most"]) == (2, 2, 2, 1)
     errors = tables.BUILD["table3_errors"](records)
@@ -78,15 +79,16 @@ def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
 )
 def test_decodes_of_others_mark_what_came_after(tmp_path: Path, study: str, identity: EvalIdentity) -> None:
     """A decode by any other study marks the systems that were decoded after it, and no earlier one."""
+    said = f"after 1 earlier decode of this eval{' or a part of it' if 'part' in study else ''}"
     builder = build(tmp_path).record(["knn"])
     begin(builder, study, identity)
     builder.record(["mlp_m1"])
     records = builder.read()
-    assert [str(records.datasets[0].precedents(system)) for system in records.datasets[0].systems] == [
+    assert [str(system.precedents) for system in records.datasets[0].systems] == [
         "",
-        "after 1 other decode",
+        said,
     ]
-    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after 1 other decode"
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == said
     assert row_of(builder, "table3_errors", system="knn")["before"] is None
     row = row_of(builder, "all_decodes", study=study)
     assert (row["report"], row["decode"], row["entry"], row["records"]) == ("other", "begun, not done", 5, "")
@@ -111,12 +113,12 @@ def test_drawn_samples_mark_what_came_after(tmp_path: Path) -> None:
     builder = build(tmp_path).record(["knn"])
     Ledger(tmp_path / "ledger").note_sample_splits("renamed", "another order", identify(0, 400, "another order"))
     builder.record(["mlp_m1"])
-    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples were drawn"
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples of this eval were drawn"
     assert row_of(builder, "table3_errors", system="knn")["before"] is None
     assert row_of(builder, "all_decodes", study="samples drawn for a figure (renamed)")["entry"] == 5
     dataset = builder.read().datasets[0]
-    said = describe_uses("set_10", dataset.uses, ["mlp_m1"])
-    assert "Samples of it were drawn for a figure at 20" in said and "Decoded after that, and marked: mlp_m1." in said
+    said = describe_uses("set_10", dataset.uses, ["mlp_m1 (why)"])
+    assert "Samples of it were drawn for a figure at 20" in said and "Marked in the tables: mlp_m1 (why)." in said
 
 
 def test_samples_drawn_of_frozen_models_mark_nothing(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_samples_drawn_of_frozen_models_mark_nothing(tmp_path: Path) -> None:
     Ledger(tmp_path / "ledger").note_sample_splits("set_10", EVAL, builder.identities["set_10"], frozen)
     builder.record()
     assert row_of(builder, "table3_errors", system="knn")["before"] is None
-    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples were drawn"
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples of this eval were drawn"
 
 
 def test_another_eval_marks_nothing(tmp_path: Path) -> None:
@@ -198,7 +200,10 @@ def test_page_shows_the_decodes_and_the_head(tmp_path: Path) -> None:
     head = Ledger(tmp_path / "ledger").verify()
     assert f"As of entry {head.entries} of the ledger" in page and str(head.sha256) in page
     assert "the ledger holds 6 decodes of this eval, 4 of them in this report and 2 of others" in page
-    assert "Eval was used before:" in page and "knn on set_10 (after 2 other decodes; after samples were drawn)" in page
+    assert (
+        "Eval was used before:" in page
+        and "knn on set_10 (after 2 earlier decodes of this eval; after samples of it were drawn)" in page
+    )
     assert 'class="not-first"' in page
     targets = set(re.findall(r'href="#([^"]+)"', page))
     assert {"decodes", "all_decodes", "decode_counts", "ledger"} <= targets <= set(re.findall(r'id="([^"]+)"', page))
@@ -207,3 +212,33 @@ def test_page_shows_the_decodes_and_the_head(tmp_path: Path) -> None:
         with (folder / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
             assert len(list(csv.DictReader(stream))) >= 4
         assert "<script" not in (folder / "tables" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_every_statement_of_a_winner_says_what_came_before(tmp_path: Path) -> None:
+    """A winner that was decoded after others is named with that: in sentences, verdicts and tables."""
+    systems = ["mlp_m1", "opt_tpe", "kt_random"]
+    builder = build(tmp_path, systems=systems, errors={"mlp_m1": 0.3, "opt_tpe": 0.05, "kt_random": 0.4})
+    builder.record(["mlp_m1"])
+    begin(builder, "other/set_10/knn/42")
+    builder.record(["opt_tpe", "kt_random"])
+    records = builder.read()
+    said = "after 1 earlier decode of this eval"
+    for sentence in list_findings(records)[:2]:
+        assert f"{_percent(records)}; {said})" in sentence and f"opt_tpe and kt_random ({said})" in sentence
+    libraries = [str(row) for row in tables.BUILD["libraries"](records).rows]
+    assert any(f"opt_tpe, {_percent(records)} ({said})" in row for row in libraries)
+    assert any(said in str(row["verdict"]) for row in tables.BUILD["choices"](records).rows)
+    for table, wanted in (
+        ("comparisons", f"opt_tpe: {said}"),
+        ("tuner_pairs", f"opt_tpe: {said} | kt_random: {said}"),
+        ("scores", said),
+    ):
+        built = tables.BUILD[table](records)
+        shown = {column.text(row) for row in built.rows for column in built.columns if column.title == "Decodes"}
+        assert f"blind; {wanted}" in shown, table
+    assert "blind" in {str(row["blind"]) for row in tables.BUILD["scores"](records).rows if row["before"] is None}
+
+
+def _percent(records: Any) -> str:
+    [system] = [one for one in records.datasets[0].systems if one.name == "opt_tpe"]
+    return f"{100 * system.error('eval'):.2f}%"

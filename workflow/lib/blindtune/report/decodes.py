@@ -53,6 +53,7 @@ class Precedents:
 
     Attributes:
         decodes: number of models that are not in the report and were decoded before.
+        whole: whether all of them were decoded on the same eval, not on one that shares a part of it.
         sampled: when samples of eval were first drawn, if that was before a model of the system was frozen.
         unrecorded: number of decodes of the system that the ledger does not hold.
         rewritten: number of its decodes after which the card or the manifest was written again.
@@ -62,6 +63,7 @@ class Precedents:
     sampled: str | None = None
     unrecorded: int = 0
     rewritten: int = 0
+    whole: bool = True
 
     def __bool__(self) -> bool:
         """Return whether there is anything that a reader must know."""
@@ -71,9 +73,10 @@ class Precedents:
         """Return it in words; empty if there is nothing."""
         parts = []
         if self.decodes:
-            parts.append(f"after {self.decodes} other {'decode' if self.decodes == 1 else 'decodes'}")
+            part = "" if self.whole else " or a part of it"
+            parts.append(f"after {_count(self.decodes, 'earlier decode')} of this eval{part}")
         if self.sampled:
-            parts.append("after samples were drawn")
+            parts.append("after samples of it were drawn" if self.decodes else "after samples of this eval were drawn")
         if self.unrecorded:
             parts.append(f"{self.unrecorded} not in the ledger")
         if self.rewritten:
@@ -115,11 +118,13 @@ class EvalUses:
                 for recorded in own
             )
         ]
+        earlier = [one for one in self.others if one.recorded.line < last]
         return Precedents(
-            sum(one.recorded.line < last for one in self.others),
+            len(earlier),
             drawn[0] if drawn else None,
             len(wanted & set(self.unrecorded)),
             len(wanted & set(self.rewritten)),
+            all(one.overlap is None for one in earlier),
         )
 
 
@@ -242,7 +247,7 @@ def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
     Args:
         title: of the dataset.
         uses: of its eval.
-        marked: systems that were decoded after others or after samples were drawn.
+        marked: systems whose rows are marked, each with what came before.
     """
     own, others = len(uses.decodes) - len(uses.others), uses.others
     parts = [
@@ -262,7 +267,7 @@ def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
     else:
         parts.append("No sample of it was drawn for a figure")
     if marked:
-        parts.append(f"Decoded after that, and marked: {', '.join(marked)}")
+        parts.append(f"Marked in the tables: {', '.join(marked)}")
     if uses.unrecorded:
         parts.append(f"Not in the ledger, so that nothing is known of their order: {', '.join(uses.unrecorded)}")
     return ". ".join(parts) + "."

@@ -1,6 +1,7 @@
 """Write the report as one self-contained HTML page."""
 
 import base64
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,19 +104,20 @@ def _mark(row: Row) -> str:
     marks = {"stand-in": "stand-in", "partly stand-in": "stand-in", "published": "published"}
     found = [marks[str(row["data"])]] if row["data"] in marks else []
     found += ["not-blind"] if row.get("blind") == "not blind" else []
-    found += ["not-first"] if str(row.get("before") or "").startswith("after") else []
+    found += ["not-first"] if re.search(r"(^|: )after ", str(row.get("before") or "")) else []
     return " ".join(found)
 
 
 def _describe_uses(dataset: DatasetRecords) -> str:
-    marked = [system.name for system in dataset.systems if dataset.precedents(system)]
+    marked = [f"{system.name} ({system.precedents})" for system in dataset.systems if system.precedents]
     return describe_uses(dataset.title, dataset.uses, marked)
 
 
 def _marked_systems(dataset: DatasetRecords) -> list[str]:
     """Name the systems of a dataset that were decoded after others, after samples were drawn, or without a record."""
-    found = [(system.name, dataset.precedents(system)) for system in dataset.systems]
-    return [f"{name} on {dataset.title} ({before})" for name, before in found if before]
+    return [
+        f"{system.name} on {dataset.title} ({system.precedents})" for system in dataset.systems if system.precedents
+    ]
 
 
 def _link_records(records: ReportRecords, row: Row) -> list[RecordLink]:

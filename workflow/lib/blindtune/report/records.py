@@ -61,10 +61,12 @@ class SystemRecords:
     Attributes:
         name: the name of the system in the config.
         runs: the runs, in the order of the seeds.
+        precedents: what was known of eval before the system was decoded on it.
     """
 
     name: str
     runs: list[RunRecords]
+    precedents: Precedents = field(default_factory=Precedents)
 
     @property
     def kind(self) -> str:
@@ -80,6 +82,11 @@ class SystemRecords:
     def blind(self) -> bool:
         """Whether every decode was blind: the first on these eval data in its study."""
         return all(run.decode.blind for run in self.runs)
+
+    @property
+    def qualification(self) -> str:
+        """What every statement about its eval error says with it; empty if all decodes were blind and none before."""
+        return "; ".join(filter(None, ["" if self.blind else "not blind", str(self.precedents)]))
 
     @property
     def paths(self) -> list[str]:
@@ -153,10 +160,6 @@ class DatasetRecords:
     examples: Arrays
     systems: list[SystemRecords]
     uses: EvalUses = field(default_factory=EvalUses)
-
-    def precedents(self, system: SystemRecords) -> Precedents:
-        """Return what was known of eval before a system was decoded on it."""
-        return self.uses.before(run.card.study for run in system.runs)
 
     @property
     def stand_in(self) -> bool:
@@ -284,8 +287,11 @@ class _Reader:
         picture = {} if corpus else self._arrays(f"decodes/{name}/sample_splits.npz")
         examples = self._arrays(f"data/{name}/examples.npz") if corpus else {}
         runs = {system: [self._run(manifest, path, name, system, seed) for seed in seeds] for system in systems}
-        found = [SystemRecords(system, runs[system]) for system in systems]
-        uses = self._uses(manifest, [run for system in found for run in system.runs])
+        uses = self._uses(manifest, [run for system in systems for run in runs[system]])
+        found = [
+            SystemRecords(system, runs[system], uses.before(run.card.study for run in runs[system]))
+            for system in systems
+        ]
         return DatasetRecords(name, manifest, path, picture, examples, found, uses)
 
     def _run(self, manifest: ReportManifest, path: str, dataset: str, system: str, seed: int) -> RunRecords:

@@ -41,7 +41,7 @@ def _rows(dataset: DatasetRecords) -> list[Row]:
     for one in dataset.uses.decodes:
         config, name, system, _ = split_study(one.recorded.study)
         groups.setdefault((config, name, system, one.eval), []).append(one)
-    before = {system.name: str(dataset.precedents(system)) for system in dataset.systems}
+    before = {system.name: str(system.precedents) for system in dataset.systems}
     paths = {system.name: system.paths[1::2] for system in dataset.systems}
     rows: list[Row] = []
     for (config, name, system, which), decodes in groups.items():
