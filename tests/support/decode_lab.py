@@ -90,6 +90,8 @@ class DecodeLab:
         """Make the ledger one of before it was a chain, and replace its text."""
         self.change_ledger(lambda text: change(unchained(text)))
         (self.ledger / "head.json").unlink()
+        for path in self.folder.rglob("ledger_head.json"):
+            path.unlink()
 
 
 def unchained(text: str) -> str:

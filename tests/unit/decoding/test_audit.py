@@ -71,7 +71,7 @@ def test_verify_names_a_broken_chain(decoded: DecodeLab, capsys: pytest.CaptureF
     [
         ("predictions", "predictions/"),
         ("eval", "evals/"),
-        ("result", "result.json: is not what the ledger recorded: 'error' is 0.0, not 0."),
+        ("result", "recorded: 'error' is 0.0, not 0."),
         ("other", "result.json: is not in the ledger"),
         ("json", "result.json: is not valid JSON"),
     ],
@@ -111,9 +111,7 @@ def test_show_lists_the_uses_of_each_eval(decoded: DecodeLab, capsys: pytest.Cap
     ledger = Ledger(decoded.ledger)
     content = str(ledger.entries()[0]["eval_content_sha256"])
     digests = np.concatenate([ledger.evals().read(content)[:10], [b"z" * 16]])
-    ledger.begin(
-        "b/part/c/1", "f", "e", allow_repeats=False, identity=EvalIdentity("e", f"{'c0ffee' * 10}c0de", digests)
-    )
+    ledger.begin("b/part/c/1", "f", EvalIdentity("e", f"{'c0ffee' * 10}c0de", digests), allow_repeats=False)
     (decoded.ledger / "evals" / f"{'c0ffee' * 10}c0de.npy").unlink()
     status, out, err = run(capsys, "show", decoded.ledger)
     assert (status, err) == (0, "")
@@ -134,7 +132,7 @@ def test_show_says_what_evals_share(lab: DecodeLab, capsys: pytest.CaptureFixtur
     ledger = Ledger(lab.ledger)
     for name, digests in (("a", np.array([b"1", b"2", b"3"])), ("b", np.array([b"2", b"3", b"4", b"5"]))):
         identity = EvalIdentity(name, digest_content(digests), digests)
-        ledger.begin(f"c/{name}/s/1", "f", name, allow_repeats=False, identity=identity)
+        ledger.begin(f"c/{name}/s/1", "f", identity, allow_repeats=False)
     out = run(capsys, "show", lab.ledger)[1]
     assert "  shares 2 of its 3 samples with eval" in out and "  shares 2 of its 4 samples with eval" in out
 

@@ -48,7 +48,7 @@ def begin(builder: RecordsBuilder, study: str, identity: EvalIdentity | None = N
     """Let another study begin a decode."""
     identity = identity or builder.identities["set_10"]
     ledger = Ledger(builder.root.parent / "ledger")
-    ledger.begin(study, frozen, identity.sha256, allow_repeats=True, identity=identity)
+    ledger.begin(study, frozen, identity, allow_repeats=True)
 
 
 def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
@@ -79,7 +79,9 @@ def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
 )
 def test_decodes_of_others_mark_what_came_after(tmp_path: Path, study: str, identity: EvalIdentity) -> None:
     """A decode by any other study marks the systems that were decoded after it, and no earlier one."""
-    said = f"after 1 earlier decode of this eval{' or a part of it' if 'part' in study else ''}"
+    said = (
+        f"after 1 earlier decode of {'an eval that shares samples with this one' if 'part' in study else 'this eval'}"
+    )
     builder = build(tmp_path).record(["knn"])
     begin(builder, study, identity)
     builder.record(["mlp_m1"])
@@ -111,7 +113,7 @@ def test_decode_counts_show_best_of_several(tmp_path: Path) -> None:
 def test_drawn_samples_mark_what_came_after(tmp_path: Path) -> None:
     """Samples that were drawn of the same eval, under any name, mark the systems that were decoded after."""
     builder = build(tmp_path).record(["knn"])
-    Ledger(tmp_path / "ledger").note_sample_splits("renamed", "another order", identify(0, 400, "another order"))
+    Ledger(tmp_path / "ledger").note_sample_splits("renamed", identify(0, 400, "another order"))
     builder.record(["mlp_m1"])
     assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples of this eval were drawn"
     assert row_of(builder, "table3_errors", system="knn")["before"] is None
@@ -125,7 +127,7 @@ def test_samples_drawn_of_frozen_models_mark_nothing(tmp_path: Path) -> None:
     """A model that was frozen when samples were drawn is not marked, though it is decoded later."""
     builder = build(tmp_path)
     frozen = [read_json(path)["frozen_sha256"] for path in builder.root.glob("studies/set_10/knn/*/card.json")]
-    Ledger(tmp_path / "ledger").note_sample_splits("set_10", EVAL, builder.identities["set_10"], frozen)
+    Ledger(tmp_path / "ledger").note_sample_splits("set_10", builder.identities["set_10"], frozen)
     builder.record()
     assert row_of(builder, "table3_errors", system="knn")["before"] is None
     assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples of this eval were drawn"
@@ -189,7 +191,7 @@ def test_page_shows_the_decodes_and_the_head(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     begin(builder, f"{evil}/set_10/knn/42")
     begin(builder, evil)
-    Ledger(tmp_path / "ledger").note_sample_splits(evil, EVAL, builder.identities["set_10"])
+    Ledger(tmp_path / "ledger").note_sample_splits(evil, builder.identities["set_10"])
     builder.record()
     records, folder = builder.read(), builder.root / "report"
     tables.write_tables(records, folder / "tables")

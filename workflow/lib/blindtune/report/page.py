@@ -8,6 +8,7 @@ from typing import Any
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, write_text
+from blindtune.decoding.known_heads import keep_head
 from blindtune.report.contents import SECTIONS
 from blindtune.report.decodes import describe_uses
 from blindtune.report.figures.write import CAPTIONS
@@ -67,6 +68,7 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     write_text(path, template.render(_content(records, tables, figures)))
+    keep_head(path.parent, records.ledger_head)
 
 
 def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "uses": [_describe_uses(dataset) for dataset in records.datasets],
         "marked": [title for dataset in records.datasets for title in _marked_systems(dataset)],
         "ledger": records.ledger_line,
+        "faults": [*records.ledger_faults, *_missing_drawings(records)],
         "versions": _versions(records),
         "doubled": [(run.card.study, run.doubled) for run in records.runs if run.doubled],
         "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
@@ -117,6 +120,14 @@ def _marked_systems(dataset: DatasetRecords) -> list[str]:
     """Name the systems of a dataset that were decoded after others, after samples were drawn, or without a record."""
     return [
         f"{system.name} on {dataset.title} ({system.precedents})" for system in dataset.systems if system.precedents
+    ]
+
+
+def _missing_drawings(records: ReportRecords) -> list[str]:
+    return [
+        f"{dataset.title}: samples of eval were drawn for a figure of this report, and the ledger does not hold it."
+        for dataset in records.datasets
+        if dataset.uses.lacks_drawing
     ]
 
 

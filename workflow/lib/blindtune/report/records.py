@@ -12,6 +12,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
+from blindtune.decoding.chain import Head
 from blindtune.records.agreement import check_agreement
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card, read_card_digest
@@ -216,6 +217,8 @@ class ReportRecords:
         files: the sha256 of every file that was read, by its path relative to the root.
         frozen: the sha256 of each frozen model, by the paths of its card and of its decode result.
         ledger_line: a sentence about the ledger: its length, and the head of its chain.
+        ledger_head: the head of its chain; None: it has no entry.
+        ledger_faults: sentences about what is known to be missing in it.
     """
 
     root: Path
@@ -224,6 +227,8 @@ class ReportRecords:
     files: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)
     ledger_line: str = ""
+    ledger_head: Head | None = None
+    ledger_faults: list[str] = field(default_factory=list)
 
     @property
     def runs(self) -> list[RunRecords]:
@@ -265,7 +270,17 @@ def read_records(
     """
     reader = _Reader(root, LedgerReader(ledger or root.parent / "ledger"))
     datasets = [reader.dataset(name, systems, seeds) for name, systems in compare]
-    return ReportRecords(root, datasets, seeds, reader.files, reader.frozen, reader.ledger.describe())
+    ledger_reader = reader.ledger
+    return ReportRecords(
+        root,
+        datasets,
+        seeds,
+        reader.files,
+        reader.frozen,
+        ledger_reader.describe(),
+        ledger_reader.head,
+        ledger_reader.list_faults(root),
+    )
 
 
 _DECODE_AGAIN = "Remove result.json next to it and run again."
@@ -288,6 +303,7 @@ class _Reader:
         examples = self._arrays(f"data/{name}/examples.npz") if corpus else {}
         runs = {system: [self._run(manifest, path, name, system, seed) for seed in seeds] for system in systems}
         uses = self._uses(manifest, [run for system in systems for run in runs[system]])
+        uses = replace(uses, lacks_drawing=bool(picture) and not uses.samplings)
         found = [
             SystemRecords(system, runs[system], uses.before(run.card.study for run in runs[system]))
             for system in systems
