@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.datasets.content import digest_content
+from blindtune.decoding.chain import Head
 from blindtune.decoding.known_evals import EvalIdentity
+from blindtune.decoding.known_heads import keep_head
 from blindtune.decoding.ledger import Ledger
 from blindtune.report import contents
 from blindtune.report.decodes import describe_uses
@@ -244,3 +247,42 @@ def test_every_statement_of_a_winner_says_what_came_before(tmp_path: Path) -> No
 def _percent(records: Any) -> str:
     [system] = [one for one in records.datasets[0].systems if one.name == "opt_tpe"]
     return f"{100 * system.error('eval'):.2f}%"
+
+
+def test_decodes_of_the_same_raw_data_mark_what_came_after(tmp_path: Path) -> None:
+    """A decode of another preparation of the same recordings is listed and marks what came after it."""
+    origins = np.array([f"{number:016d}".encode() for number in range(20)])
+    own = replace(identify(0, 400), origins=origins)
+    builder = build(tmp_path, identities={"set_10": own}).record(["knn"])
+    begin(builder, "tiny/windows/knn/42", replace(identify(5000, 90, "other windows"), origins=origins[:19]))
+    begin(builder, "tiny/other/knn/42", replace(identify(7000, 90, "other recordings"), origins=origins[:17]))
+    builder.record(["mlp_m1"])
+    marked = "after 1 earlier decode of this raw data prepared in another way"
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == marked
+    assert row_of(builder, "table3_errors", system="knn")["before"] is None
+    row = row_of(builder, "all_decodes", study="tiny/windows/knn/42")
+    assert row["eval"] == "made of the same raw data: 19 of 20 recordings, pictures or rows"
+    assert not [row for row in tables.BUILD["all_decodes"](builder.read()).rows if row["study"] == "tiny/other/knn/42"]
+
+
+def test_a_ledger_that_lost_its_end_is_named(tmp_path: Path) -> None:
+    """A head that results have seen and the ledger lacks, and a ledger that was adopted, are named on the page."""
+    builder = build(tmp_path).record()
+    ledger = Ledger(tmp_path / "ledger")
+    assert builder.read().ledger_faults == []
+    lost = Head(9, "a" * 64)
+    keep_head(builder.root / "decodes/set_10/knn/42", lost)
+    [fault] = builder.read().ledger_faults
+    assert "knn/42/ledger_head.json: " in fault and "had 9 entries then, and the last of them is not in it now" in fault
+    ledger.adopt([lost])
+    [fault] = builder.read().ledger_faults
+    assert fault.startswith("Entry 9 of ") and "took the ledger over as it was" in fault
+    folder = builder.root / "report"
+    records = builder.read()
+    tables.write_tables(records, folder / "tables")
+    figures.write_figures(records, folder / "figures")
+    write_page(records, folder / "tables", folder / "figures", folder / "report.html")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "The ledger is not complete:" in page and "took the ledger over as it was" in page
+    assert "samples of eval were drawn for a figure of this report, and the ledger does not hold it" in page
+    assert read_json(folder / "ledger_head.json")["sha256"] == ledger.verify().sha256

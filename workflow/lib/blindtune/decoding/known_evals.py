@@ -79,6 +79,10 @@ class KnownEvals:
         """Return whether an entry names an eval by its content."""
         return content_sha256 in self._contents.values()
 
+    def contents(self) -> list[str]:
+        """Return the digest of the content of each eval that has one, each once."""
+        return list(dict.fromkeys(self._contents.values()))
+
     def content_of(self, eval_sha256: str) -> str | None:
         """Return the digest of the content of an eval; None if no entry has it."""
         return self._contents.get(eval_sha256)
