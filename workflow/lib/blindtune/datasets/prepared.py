@@ -33,6 +33,7 @@ from blindtune.datasets.verification import (
 
 __all__ = [
     "EVAL_DIGESTS",
+    "EVAL_ORIGINS",
     "Prepared",
     "check",
     "digest_of_split",
@@ -41,6 +42,7 @@ __all__ = [
     "open_unverified",
     "prepare",
     "read_eval_digests",
+    "read_eval_origins",
 ]
 
 #: The file of the digests of the raw material of eval, sorted, next to the manifest.

@@ -1,9 +1,9 @@
 """The chain of the ledger: every line holds its number and the sha256 of the line before it.
 
 A line that is changed, removed, doubled or moved breaks the chain at a line that can be named. If the end is cut off,
-what is left is a whole chain; only the head, which is kept in a file of its own, shows the cut, so a ledger without that
-file is not used. None of this stops someone who writes the chain again: the head that a report printed is what gives
-that away.
+what is left is a whole chain; only the head, which is kept in a file of its own, shows the cut, so a ledger without
+that file is not used. None of this stops someone who writes the chain again: the head that a report printed is what
+gives that away.
 """
 
 import hashlib
