@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,3 +212,21 @@ def test_show_names_a_few_of_many_overlaps(lab: DecodeLab, capsys: pytest.Captur
     first = run(capsys, "show", lab.ledger)[1].split("\n\n")[-1]
     assert re.findall(r"shares (\d) of its 9", first) == ["7", "6", "5", "4", "3"]
     assert first.rstrip().endswith("shares samples with 2 other evals too")
+
+
+def test_heads_that_another_decode_writes_meanwhile_are_no_loss(
+    decoded: DecodeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decode that ends between this one's reading of the ledger and its check is not taken for a lost entry."""
+    root, read = decoded.folder / "test", Ledger.read
+    other, last = decoded.freeze(3, system="other"), decoded.freeze(3, system="last")
+
+    def read_and_wait(self: Ledger, **given: bool) -> Any:
+        content = read(self, **given)
+        monkeypatch.setattr(Ledger, "read", read)
+        decoded.decode_to_files(other, root / "decodes/toy/other/42", root)
+        return content
+
+    monkeypatch.setattr(Ledger, "read", read_and_wait)
+    decoded.decode_to_files(last, root / "decodes/toy/last/42", root)
+    assert decoded.events()[-4:] == ["begun", "done"] * 2

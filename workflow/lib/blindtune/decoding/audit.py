@@ -12,7 +12,7 @@ from blindtune.core.files import read_json
 from blindtune.decoding.chain import Head
 from blindtune.decoding.history import EvalHistory, RecordedDecode, read_history
 from blindtune.decoding.known_evals import KnownEvals
-from blindtune.decoding.known_heads import explain_lost, find_lost
+from blindtune.decoding.known_heads import explain_lost, find_lost, read_heads
 from blindtune.decoding.ledger import Entry, Ledger, LedgerContent, RecordedResults, split_study
 from blindtune.records.decode_result import parse_decode_result
 
@@ -35,14 +35,14 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
         UserError: there is no ledger, or something is not as it was recorded; the message names all of it, but only
             the first broken line of the chain.
     """
-    ledger = _open(folder)
+    ledger, heads = _open(folder), _read_all_heads(folder, results)
     content = ledger.read(without_head=True)
     head, entries = content.head, content.entries
     line = None if known_head is None else ledger.find_line(known_head)
     recorded = RecordedResults(ledger, entries)
     files = sorted(_results(folder, results).glob("*/decodes/*/*/*/result.json"))
     faults = _missing_head(ledger, content)
-    faults += [explain_lost(path, lost, ledger.path) for path, lost in _find_lost(folder, results, content)]
+    faults += [explain_lost(path, lost, ledger.path) for path, lost in find_lost(heads, content)]
     faults += [*_faulty_predictions(ledger, recorded), *_faulty_evals(KnownEvals(folder, entries), entries)]
     faults += [fault for file in files if (fault := _compare_with_ledger(recorded, file)) is not None]
     if faults:
@@ -70,18 +70,17 @@ def adopt(folder: Path, results: Path | None) -> list[str]:
         UserError: nothing is missing, or the ledger is damaged otherwise.
     """
     ledger = Ledger(folder)
-    lost = [head for _, head in _find_lost(folder, results, ledger.read(without_head=True))]
-    head = ledger.adopt(lost)
+    head = ledger.adopt(_read_all_heads(folder, results).values())
     return [
         f"{ledger.path}: taken over as it is by entry {head.entries}, which every later report shows",
         f"head of the chain: {head.sha256}",
     ]
 
 
-def _find_lost(folder: Path, results: Path | None, content: LedgerContent) -> list[tuple[Path, Head]]:
-    """Return the heads that results of any config have seen and that are not in the ledger."""
-    roots = sorted(path for path in _results(folder, results).iterdir() if path.is_dir())
-    return [lost for root in roots for lost in find_lost(root, content)]
+def _read_all_heads(folder: Path, results: Path | None) -> dict[Path, Head]:
+    """Return the heads that results of any config have seen, by their files."""
+    roots = sorted(path for path in _results(folder, results).glob("*") if path.is_dir())
+    return {path: head for root in roots for path, head in read_heads(root).items()}
 
 
 def _results(folder: Path, results: Path | None) -> Path:

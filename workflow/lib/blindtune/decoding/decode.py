@@ -13,7 +13,7 @@ from blindtune.core.files import write_json
 from blindtune.datasets.prepared import open_prepared
 from blindtune.decoding.frozen_model import FrozenModel
 from blindtune.decoding.known_evals import EvalIdentity
-from blindtune.decoding.known_heads import keep_head, refuse_lost
+from blindtune.decoding.known_heads import keep_head, read_heads, refuse_lost
 from blindtune.decoding.ledger import Ledger, LedgerContent, now
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
@@ -63,9 +63,9 @@ def decode_to_files(
     with record.decoding(
         model.card.study, report
     ):  # the files too: two runs that write them at once spoil each other's
+        heads = {} if root is None else read_heads(root)
         content = record.read()
-        if root is not None:
-            refuse_lost(root, content, record.path)
+        refuse_lost(heads, content, record.path)
         result, predictions = _decode(model, sealed, record, content, allow_repeats, report)
         surface = {}
         if predictions is not None and model.data.sample_shape == (2,):

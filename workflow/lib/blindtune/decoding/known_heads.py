@@ -4,7 +4,7 @@ Each decode and each report keeps the head of the chain as it was then, next to 
 the ledger for good, so one that is not says that entries were lost, or that this is another ledger.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from blindtune.core.errors import UserError
@@ -25,6 +25,8 @@ def keep_head(folder: Path, head: Head | None) -> None:
 def read_heads(root: Path) -> dict[Path, Head]:
     """Return the heads that the results of a config have seen, by their files.
 
+    Called before the ledger is read: a head that another process writes in between is of an entry that is read then.
+
     Args:
         root: ``results/<config name>``.
 
@@ -35,17 +37,14 @@ def read_heads(root: Path) -> dict[Path, Head]:
     return {path: _read_head(path) for path in files if path.exists()}
 
 
-def find_lost(root: Path, content: LedgerContent) -> Iterator[tuple[Path, Head]]:
-    """Yield the heads that the results of a config have seen and that are not in the ledger, with their files.
+def find_lost(heads: Mapping[Path, Head], content: LedgerContent) -> list[tuple[Path, Head]]:
+    """Return the heads that are not in the ledger, with their files.
 
     Args:
-        root: ``results/<config name>``.
-        content: of the ledger.
-
-    Raises:
-        UserError: as `read_heads`.
+        heads: as `read_heads` returns them.
+        content: of the ledger, read after them.
     """
-    return ((path, head) for path, head in read_heads(root).items() if not content.holds(head))
+    return [(path, head) for path, head in heads.items() if not content.holds(head)]
 
 
 def explain_lost(path: Path, head: Head, ledger: Path) -> str:
@@ -62,22 +61,22 @@ def explain_lost(path: Path, head: Head, ledger: Path) -> str:
     )
 
 
-def refuse_lost(root: Path, content: LedgerContent, ledger: Path) -> None:
+def refuse_lost(heads: Mapping[Path, Head], content: LedgerContent, ledger: Path) -> None:
     """Refuse a ledger that lacks an entry that results of a config have seen.
 
     Args:
-        root: ``results/<config name>``.
-        content: of the ledger.
+        heads: as `read_heads` returns them.
+        content: of the ledger, read after them.
         ledger: file of the ledger.
 
     Raises:
-        UserError: it does; or as `read_heads`.
+        UserError: it does.
     """
-    for path, head in find_lost(root, content):
+    for path, head in find_lost(heads, content):
         raise UserError(
             f"{explain_lost(path, head, ledger)} Restore it from a backup, or put back the ledger that belongs to "
-            f"{root}. Without one, 'blindtune ledger adopt {ledger.parent}' goes on from there: the entry that this "
-            "writes is in every later report."
+            f"these results. Without one, 'blindtune ledger adopt {ledger.parent}' goes on from there: the entry that "
+            "this writes is in every later report."
         )
 
 

@@ -454,18 +454,18 @@ class Ledger:
             entry = {"event": "sampled", "dataset": dataset, "frozen": sorted(frozen)}
             self._append_use(entry, identity, self.read())
 
-    def adopt(self, lost: Iterable[Head]) -> Head:
+    def adopt(self, heads: Iterable[Head]) -> Head:
         """Take over the present end of the ledger, by an entry that says so for good; return its new head.
 
         Args:
-            lost: heads of before that are no entries of it.
+            heads: of before; those that are no entries are recorded as lost.
 
         Raises:
             UserError: nothing is missing, or the ledger is damaged otherwise or cannot be written.
         """
         with self._locked():
             content = self.read(without_head=True)
-            unknown = sorted({str(head.sha256) for head in lost if not content.holds(head)})
+            unknown = sorted({str(head.sha256) for head in heads if not content.holds(head)})
             if not unknown and not self.lacks_head(content):
                 raise UserError(f"{self._path}: has its head and every entry that is known. There is nothing to adopt.")
             return self._append({**chain.adopt(content.lines), "lost": unknown}, content)

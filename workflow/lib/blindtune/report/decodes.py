@@ -161,16 +161,13 @@ class LedgerReader:
             f"{self.head.sha256}."
         )
 
-    def list_faults(self, root: Path) -> list[str]:
+    def list_faults(self, heads: Mapping[Path, Head]) -> list[str]:
         """Return what is known to be missing in the ledger, in sentences.
 
         Args:
-            root: ``results/<config name>``, which holds heads that its decodes and its last report have seen.
-
-        Raises:
-            UserError: a file of a head is damaged.
+            heads: that the results of the report have seen, read before the ledger.
         """
-        lost = [explain_lost(path, head, self.path) for path, head in find_lost(root, self._content)]
+        lost = [explain_lost(path, head, self.path) for path, head in find_lost(heads, self._content)]
         taken = [
             f"Entry {line} of {self.path} took the ledger over as it was, after entries before it may have been lost: "
             "whether decodes came before those of this report is not known for sure."

@@ -13,6 +13,7 @@ from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
 from blindtune.decoding.chain import Head
+from blindtune.decoding.known_heads import read_heads
 from blindtune.records.agreement import check_agreement
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card, read_card_digest
@@ -268,6 +269,7 @@ def read_records(
         UserError: a record is missing or unreadable, does not belong to the other records, or contradicts the
             predictions or the ledger; or the chain of the ledger is broken.
     """
+    heads = read_heads(root)
     reader = _Reader(root, LedgerReader(ledger or root.parent / "ledger"))
     datasets = [reader.dataset(name, systems, seeds) for name, systems in compare]
     ledger_reader = reader.ledger
@@ -279,7 +281,7 @@ def read_records(
         reader.frozen,
         ledger_reader.describe(),
         ledger_reader.head,
-        ledger_reader.list_faults(root),
+        ledger_reader.list_faults(heads),
     )
 
 
