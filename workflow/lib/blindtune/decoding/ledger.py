@@ -597,7 +597,7 @@ class Ledger:
             return []
         content = read_regular_file(self._path)
         *lines, rest = content.decode("utf-8", errors="surrogateescape").split("\n")
-        # A kill leaves part of a line. It holds no decode: sealed data are opened after a whole line only.
+        # A kill leaves part of a line. It holds no decode: a model answers eval after a whole line only.
         return [*lines, rest] if self._is_entry(rest) else lines
 
     @property

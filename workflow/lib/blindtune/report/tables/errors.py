@@ -108,8 +108,9 @@ def _notes(records: ReportRecords) -> list[str]:
         )
     if any(system.precedents for dataset in records.datasets for system in dataset.systems):
         notes.append(
-            "Rows marked 'after': models that are not in this report were decoded on the same eval before, or samples "
-            "of it were drawn. The tables of decodes list them."
+            "Rows marked 'after': models that the rows of this dataset do not show were decoded before, on the same "
+            "eval or on its raw data prepared in another way, or samples of it were drawn. The tables of decodes list "
+            "them."
         )
     return notes
 
