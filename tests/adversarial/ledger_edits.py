@@ -155,22 +155,11 @@ def line_edits() -> list[Attack]:
             f"{kind}/{head}/{where}",
             quick_decoded,
             partial(_edit, change, head),
-            # Who cuts the end off and writes the head again has a whole chain; what is missing, the report must say.
-            judge_report_alone if _is_whole(kind, where, head) else judge_ledger,
+            judge_ledger,
         )
         for (kind, _, where), change in ((name.partition("/"), change) for name, change in changes.items())
         for head in ("head kept", "head rewritten", "head removed")
     ]
-
-
-def _is_whole(kind: str, where: str, head: str) -> bool:
-    """Return whether an edit leaves the beginning of a chain with a head that fits, or without any."""
-    return head != "head kept" and (kind == "end cut off" or (kind == "removed" and where == f"line {LINES}"))
-
-
-def judge_report_alone(scene: Path) -> Outcome:
-    """Read the report: it must name what is missing."""
-    return judge_report(Bench(scene, systems=QUICK))
 
 
 def _forged(line: str) -> str:
@@ -323,8 +312,9 @@ FAMILY = Family(
     field_edits() + line_edits() + byte_edits() + consistent_edits() + torn_edits(),
     [
         KnownLimit(
-            "The end of the ledger, or all of it, is cut off, head.json is written again or removed, and the results "
-            "of the removed decodes are removed too: these models can be decoded again as if for the first time.",
+            "The end of the ledger, or all of it, is cut off, head.json is written again, and the results of the "
+            "removed decodes and every later ledger_head.json are removed too: these models can be decoded again as if "
+            "for the first time.",
             "Nothing on the same disk remembers them. The head of the chain, which the end of each run and each report "
             "print, tells it to whoever has an earlier report.",
         ),

@@ -15,7 +15,9 @@ from blindtune.core.errors import UserError
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
 from blindtune.datasets.prepared import prepare
+from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.rescore import RescoredTrial, rescore
+from blindtune.decoding.sealed_split import read_seal
 from blindtune.exports.stored_study import read_study
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run_study
@@ -331,3 +333,32 @@ def test_export_command_takes_every_study(
     assert main(["export", "--form", form, "--to", str(tmp_path / form), str(results)]) == 0
     trials = sum(len(TrialLog(path).read()) for path in results.rglob("trials.jsonl"))
     assert capsys.readouterr().out == f"{tmp_path / form}: {trials} trials of 5 studies\n"
+
+
+def test_rescore_refuses_an_eval_that_only_the_ledger_knows(results: Path, tmp_path: Path) -> None:
+    """The eval of another config, whose data are elsewhere, is known by the ledger; so is one without digests."""
+    copy = tmp_path / "results" / "test"
+    shutil.copytree(results, copy)
+    elsewhere = prepare_toy(tmp_path / "elsewhere", name="far", eval=50, seed=23)
+    identity = read_seal(elsewhere.seal).identity
+    Ledger(copy.parent / "ledger").begin("other/far/knn/1", "f", identity, allow_repeats=False)
+    disguised = tmp_path / "disguised"
+    files = write_csv_folder(disguised / "csv", train=40, dev=30, eval=30, seed=31)
+    files["dev"].write_bytes((tmp_path / "elsewhere" / "csv" / "far" / "eval.csv").read_bytes())
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(files["dev"].parent)))
+    on = disguised / "data" / "new" / "manifest.json"
+    prepare("new", source, files, on, disguised / "sealed" / "new" / "seal.json")
+    with pytest.raises(UserError, match=r"50 of 50 samples of its dev are in an eval that the ledger holds"):
+        rescore(read_study(study_folder(copy, "near")), on, "dev", None, None)
+
+
+def test_rescore_finds_the_data_of_a_copied_study(results: Path, larger_set: Places, tmp_path: Path) -> None:
+    """A study that was copied out of its results needs the manifest of its data, and keeps the scores with it."""
+    copied = tmp_path / "a" / "b" / "c" / "copied"
+    shutil.copytree(study_folder(results, "near"), copied)
+    with pytest.raises(UserError, match=r"copied: is not below results/<name>/studies.*--dev"):
+        rescore(read_study(copied), larger_set.manifest, "dev", None, None)
+    own = results / "data" / "toy" / "manifest.json"
+    rows, path = rescore(read_study(copied), larger_set.manifest, "dev", None, own)
+    assert path.parent == copied / "rescored" and len(rows) == KEPT["near"]
+    assert rows == rescore_study(results, "near", larger_set.manifest)[0]

@@ -60,8 +60,8 @@ class DecodeLab:
             report=self.lines.append,
         )
 
-    def decode_to_files(self, folder: Path, out: Path) -> None:
-        """Decode the frozen model of a study's folder into the files of ``out``."""
+    def decode_to_files(self, folder: Path, out: Path, root: Path | None = None) -> None:
+        """Decode the frozen model of a study's folder into the files of ``out``, below the results of ``root``."""
         decode_to_files(
             card=folder / "card.json",
             manifest=self.places.manifest,
@@ -71,6 +71,7 @@ class DecodeLab:
             points=5,
             folder=out,
             report=self.lines.append,
+            root=root,
         )
 
     def events(self) -> list[str]:
@@ -90,6 +91,8 @@ class DecodeLab:
         """Make the ledger one of before it was a chain, and replace its text."""
         self.change_ledger(lambda text: change(unchained(text)))
         (self.ledger / "head.json").unlink()
+        for path in self.folder.rglob("ledger_head.json"):
+            path.unlink()
 
 
 def unchained(text: str) -> str:

@@ -106,8 +106,8 @@ class RecordsBuilder:
                     result = parse_decode_result(read_json(folder / "result.json"), "result")
                     with np.load(folder / "predictions.npz") as stored:
                         predictions = dict(stored) or None
-                    key = (result.study, result.frozen_sha256, result.eval_sha256)
-                    ledger.begin(*key, allow_repeats=True, identity=self.identities.get(name))
+                    identity = self.identities.get(name) or EvalIdentity(result.eval_sha256)
+                    ledger.begin(result.study, result.frozen_sha256, identity, allow_repeats=True)
                     ledger.finish(result, predictions)
         return self
 

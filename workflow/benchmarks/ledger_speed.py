@@ -17,7 +17,7 @@ import numpy as np
 from blindtune.core.files import canonical_json, write_json
 from blindtune.datasets.content import digest_content, digest_samples
 from blindtune.decoding import chain
-from blindtune.decoding.known_evals import compare_evals
+from blindtune.decoding.known_evals import EvalIdentity, compare_evals
 from blindtune.decoding.ledger import Ledger
 
 
@@ -33,7 +33,7 @@ def main(entries: int, samples: int) -> None:
         size = ledger.path.stat().st_size / 1e6
         print(f"{entries:,} entries, {size:.1f} MB")
         _time("check the chain", ledger.verify)
-        _time("one entry more", lambda: ledger.begin("a/b/more/1", "f", "e", allow_repeats=True))
+        _time("one entry more", lambda: ledger.begin("a/b/more/1", "f", EvalIdentity("e"), allow_repeats=True))
     x = np.random.default_rng(0).normal(size=(samples, 26)).astype(np.float32)
     digests = np.sort(digest_samples(x))
     print(f"an eval of {samples:,} samples of 26 values")

@@ -26,4 +26,5 @@ with (
             folder=Path(result).parent,
             report=job_log.finish,
             workers=snakemake.threads,
+            root=Path(snakemake.params.root),
         )

@@ -11,6 +11,7 @@ from blindtune.baselines import estimators as baselines
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets.base import SPLITS
+from blindtune.datasets.content import digest_rows
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource, read_csv
 from blindtune.datasets.downloads import get_download
 from support.builders import ROOT, write_csv_folder
@@ -131,3 +132,16 @@ def test_real_set_10_is_the_registered_one() -> None:
     model = baselines.fit_knn(splits["train"].x, splits["train"].y, 100)
     errors = [100 * baselines.compute_error(model, splits[split].x, splits[split].y) for split in SPLITS]
     assert errors == pytest.approx([7.625, 38.83, 33.44], abs=0.005)
+
+
+def test_origins_are_the_rows_of_the_files(tmp_path: Path) -> None:
+    """Each row is one origin, known by all its cells; spaces, line feeds and empty lines do not count."""
+    source = CsvFolderSource(CsvFolderConfig(source="csv_folder", folder=str(tmp_path)))
+    files = write_csv_folder(tmp_path, train=9, dev=6, eval=3)
+    first = source.load(files).origin_digests
+    text = files["eval"].read_text(encoding="utf-8")
+    files["eval"].write_text(text.replace(",", " , ").replace("\n", "\r\n\r\n"), encoding="utf-8")
+    again = source.load(files).origin_digests
+    assert first is not None and again is not None and again["eval"].tolist() == first["eval"].tolist()
+    assert [len(first[split]) for split in SPLITS] == [9, 6, 3]
+    assert first["eval"].tolist() == digest_rows(line.split(",") for line in text.split()).tolist()

@@ -537,3 +537,15 @@ def test_manifest_has_the_digest_of_every_picture(tmp_path: Path) -> None:
     files = read_json(manifest)["files"]
     assert files == {f"{p.parent.name}/{p.name}": digest_file(p) for p in folder.glob("*/*")}
     assert len(files) == 10
+
+
+def test_origins_are_the_pictures_before_they_are_scaled(tmp_path: Path) -> None:
+    """A picture has one origin in whatever size and color it is taken, and none in common with another."""
+    write_images(tmp_path, count=5)
+    one, two = load(tmp_path), load(tmp_path, rows=3, columns=4, channels=1)
+    assert one.origin_digests is not None and two.origin_digests is not None
+    everywhere = [digest for split in SPLITS for digest in one.origin_digests[split]]
+    assert len(set(everywhere)) == 10
+    for split in SPLITS:
+        assert one.origin_digests[split].tolist() == two.origin_digests[split].tolist()
+        assert len(one.origin_digests[split]) == len(one.splits[split].y)

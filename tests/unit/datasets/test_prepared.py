@@ -15,7 +15,15 @@ from blindtune.datasets import chunked, prepared
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
 from blindtune.datasets.content import digest_content, digest_samples
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
-from blindtune.datasets.prepared import EVAL_DIGESTS, check, digest_of_split, open_prepared, open_split, prepare
+from blindtune.datasets.prepared import (
+    EVAL_DIGESTS,
+    EVAL_ORIGINS,
+    check,
+    digest_of_split,
+    open_prepared,
+    open_split,
+    prepare,
+)
 from support.builders import Places, points, prepare_toy, write_csv_folder
 
 
@@ -206,7 +214,7 @@ def test_eval_is_in_the_sealed_folder_only(tmp_path: Path) -> None:
     places = prepare_toy(tmp_path)
     below = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "data").rglob("*.npy")}
     arrays = {f"data/toy/{part}/{array}.npy" for part in ("train", "dev") for array in "xy"}
-    assert below == arrays | {f"data/toy/{EVAL_DIGESTS}"}
+    assert below == arrays | {f"data/toy/{name}" for name in (EVAL_DIGESTS, EVAL_ORIGINS)}
     assert {path.name for path in places.seal.parent.iterdir()} == {"eval", "seal.json"}
 
 

@@ -1,12 +1,18 @@
 """`blindtune ledger`: it checks a ledger with all that refers to it, and shows who decoded which eval."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from blindtune.cli import main
+from blindtune.core.errors import UserError
+from blindtune.core.files import write_json
+from blindtune.datasets.content import digest_content
+from blindtune.decoding.chain import digest_line
 from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sample_splits import sample_splits
@@ -71,7 +77,7 @@ def test_verify_names_a_broken_chain(decoded: DecodeLab, capsys: pytest.CaptureF
     [
         ("predictions", "predictions/"),
         ("eval", "evals/"),
-        ("result", "result.json: is not what the ledger recorded: 'error' is 0.0, not 0."),
+        ("result", "recorded: 'error' is 0.0, not 0."),
         ("other", "result.json: is not in the ledger"),
         ("json", "result.json: is not valid JSON"),
     ],
@@ -111,9 +117,7 @@ def test_show_lists_the_uses_of_each_eval(decoded: DecodeLab, capsys: pytest.Cap
     ledger = Ledger(decoded.ledger)
     content = str(ledger.entries()[0]["eval_content_sha256"])
     digests = np.concatenate([ledger.evals().read(content)[:10], [b"z" * 16]])
-    ledger.begin(
-        "b/part/c/1", "f", "e", allow_repeats=False, identity=EvalIdentity("e", f"{'c0ffee' * 10}c0de", digests)
-    )
+    ledger.begin("b/part/c/1", "f", EvalIdentity("e", f"{'c0ffee' * 10}c0de", digests), allow_repeats=False)
     (decoded.ledger / "evals" / f"{'c0ffee' * 10}c0de.npy").unlink()
     status, out, err = run(capsys, "show", decoded.ledger)
     assert (status, err) == (0, "")
@@ -129,12 +133,10 @@ def test_show_lists_the_uses_of_each_eval(decoded: DecodeLab, capsys: pytest.Cap
 
 def test_show_says_what_evals_share(lab: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
     """Evals that share samples say how many."""
-    from blindtune.datasets.content import digest_content
-
     ledger = Ledger(lab.ledger)
     for name, digests in (("a", np.array([b"1", b"2", b"3"])), ("b", np.array([b"2", b"3", b"4", b"5"]))):
         identity = EvalIdentity(name, digest_content(digests), digests)
-        ledger.begin(f"c/{name}/s/1", "f", name, allow_repeats=False, identity=identity)
+        ledger.begin(f"c/{name}/s/1", "f", identity, allow_repeats=False)
     out = run(capsys, "show", lab.ledger)[1]
     assert "  shares 2 of its 3 samples with eval" in out and "  shares 2 of its 4 samples with eval" in out
 
@@ -147,3 +149,84 @@ def test_ledger_commands_need_a_ledger(tmp_path: Path, capsys: pytest.CaptureFix
     assert err == f"blindtune: {tmp_path}/ledger.jsonl: does not exist. Give the folder of a ledger, such as " + (
         "results/ledger.\n"
     )
+
+
+def cut_end(lab: DecodeLab, lines: int) -> None:
+    """Cut the last lines of the ledger off, and write the head that fits what is left."""
+    lab.change_ledger(lambda text: "".join(text.splitlines(keepends=True)[:-lines]))
+    left = (lab.ledger / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    write_json(lab.ledger / "head.json", {"entries": len(left), "sha256": digest_line(left[-1])})
+
+
+def test_a_cut_end_is_named_by_the_heads_of_results(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """A decode keeps the head in its folder; later decodes and the command refuse a ledger that has lost it."""
+    root, later = decoded.folder / "test", decoded.folder / "test/decodes/toy/late/42"
+    decoded.decode_to_files(decoded.freeze(3, system="late"), later, root)
+    cut_end(decoded, 2)
+    (later / "result.json").unlink()
+    status, _, err = run(capsys, "verify", decoded.ledger)
+    assert status == 1 and "late/42/ledger_head.json: " in err and "had 7 entries then" in err
+    before = (decoded.ledger / "ledger.jsonl").read_bytes()
+    with pytest.raises(UserError, match=r"ledger_head\.json: .* had 7 entries then.*'blindtune ledger adopt "):
+        decoded.decode_to_files(decoded.freeze(3, system="last"), root / "decodes/toy/last/42", root)
+    assert (decoded.ledger / "ledger.jsonl").read_bytes() == before
+    status, out, _ = run(capsys, "adopt", decoded.ledger)
+    assert status == 0 and "taken over as it is by entry 6" in out
+    decoded.decode_to_files(decoded.freeze(3, system="last"), root / "decodes/toy/last/42", root)
+    status, out, _ = run(capsys, "verify", decoded.ledger)
+    assert status == 0 and "entry 6 took the ledger over as it was" in out
+    status, _, err = run(capsys, "adopt", decoded.ledger)
+    assert status == 1 and "There is nothing to adopt" in err
+
+
+def test_verify_says_what_is_left_without_a_head(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without its head, a ledger is shown as it is, the last entry is named, and the advice works."""
+    (decoded.ledger / "head.json").unlink()
+    status, _, err = run(capsys, "verify", decoded.ledger)
+    assert (
+        status == 1 and "head.json: is missing" in err and "Its last entry is 5: 'done' of test/toy/it/42 at 20" in err
+    )
+    assert run(capsys, "show", decoded.ledger)[0] == 0
+    assert run(capsys, "adopt", decoded.ledger)[0] == 0 and run(capsys, "verify", decoded.ledger)[0] == 0
+
+
+def test_a_ledger_that_was_moved_away_is_adopted(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Results whose ledger is gone need a word before further models of them are decoded."""
+    root = decoded.folder / "test"
+    decoded.ledger.rename(decoded.folder / "away")
+    other = decoded.freeze(3, system="other")
+    with pytest.raises(UserError, match="or it is not the ledger of these results"):
+        decoded.decode_to_files(other, root / "decodes/toy/other/42", root)
+    assert run(capsys, "adopt", decoded.ledger)[0] == 0
+    decoded.decode_to_files(other, root / "decodes/toy/other/42", root)
+    assert decoded.events() == ["adopted", "begun", "done"]
+
+
+def test_show_names_a_few_of_many_overlaps(lab: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of many evals that share samples, those that share most are named, and the others are counted."""
+    ledger = Ledger(lab.ledger)
+    for count in range(1, 9):
+        digests = np.array([f"{number:02d}".encode() for number in range(count)] + [f"x{count}".encode()])
+        identity = EvalIdentity(f"e{count}", digest_content(digests), digests)
+        ledger.begin(f"c/d{count}/s{count}/1", "f", identity, allow_repeats=True)
+    first = run(capsys, "show", lab.ledger)[1].split("\n\n")[-1]
+    assert re.findall(r"shares (\d) of its 9", first) == ["7", "6", "5", "4", "3"]
+    assert first.rstrip().endswith("shares samples with 2 other evals too")
+
+
+def test_heads_that_another_decode_writes_meanwhile_are_no_loss(
+    decoded: DecodeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decode that ends between this one's reading of the ledger and its check is not taken for a lost entry."""
+    root, read = decoded.folder / "test", Ledger.read
+    other, last = decoded.freeze(3, system="other"), decoded.freeze(3, system="last")
+
+    def read_and_wait(self: Ledger, **given: bool) -> Any:
+        content = read(self, **given)
+        monkeypatch.setattr(Ledger, "read", read)
+        decoded.decode_to_files(other, root / "decodes/toy/other/42", root)
+        return content
+
+    monkeypatch.setattr(Ledger, "read", read_and_wait)
+    decoded.decode_to_files(last, root / "decodes/toy/last/42", root)
+    assert decoded.events()[-4:] == ["begun", "done"] * 2

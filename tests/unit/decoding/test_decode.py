@@ -272,11 +272,16 @@ def test_decode_of_an_estimate_happens_once(lab: DecodeLab) -> None:
     assert lab.decode(folder) == (result, None)
 
 
-def test_decode_to_files_writes_three_files(lab: DecodeLab) -> None:
-    """The files hold the result, the predictions and the decision surface."""
+def test_decode_to_files_writes_its_files(lab: DecodeLab) -> None:
+    """The files hold the result, the predictions, the decision surface and the head of the ledger."""
     folder, out = lab.freeze(), lab.folder / "out"
     lab.decode_to_files(folder, out)
-    assert sorted(path.name for path in out.iterdir()) == ["predictions.npz", "result.json", "surface.npz"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "ledger_head.json",
+        "predictions.npz",
+        "result.json",
+        "surface.npz",
+    ]
     result = DecodeResult.model_validate_json((out / "result.json").read_text(encoding="utf-8"))
     with np.load(out / "predictions.npz") as predictions, np.load(out / "surface.npz") as surface:
         assert int(predictions["wrong"].sum()) == result.wrong

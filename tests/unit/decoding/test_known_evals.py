@@ -1,6 +1,8 @@
 """Eval is known by its content: in another order, folder or dataset, and if a few of its samples differ."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from blindtune.core.errors import RepeatedDecodeError, UserError
+from blindtune.datasets.base import LoadedDataset
 from blindtune.datasets.content import digest_content, digest_samples
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
 from blindtune.datasets.prepared import open_split, prepare
@@ -164,3 +167,83 @@ def test_a_part_of_a_decoded_eval_is_known(lab: DecodeLab) -> None:
     change_eval(lab, slice(0, 14))
     with pytest.raises(RepeatedDecodeError):
         lab.decode(lab.freeze(5))
+
+
+ORIGINS = {split: np.array([f"{split}{number}".encode() for number in range(10)]) for split in ("train", "dev", "eval")}
+
+
+class MadeSource(CsvFolderSource):
+    """The CSV files as another preparation of the same recordings."""
+
+    def __init__(self, folder: Path, origins: Any) -> None:
+        super().__init__(CsvFolderConfig(source="csv_folder", folder=str(folder)))
+        self.origins = origins
+
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
+        """Return the samples of the files with given origins."""
+        return replace(super().load(files), origin_digests=self.origins)
+
+
+def remake(lab: DecodeLab, origins: Any, shift: float) -> None:
+    """Prepare the data as if from raw material, all values shifted as by another preparation."""
+    folder = lab.folder / "csv" / f"shifted-{shift}"
+    folder.mkdir(exist_ok=True)
+    for path in (lab.folder / "csv" / "toy").glob("*.csv"):
+        rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+        text = "".join(f"{label},{float(x) + shift},{float(y) + shift}\n" for label, x, y in rows)
+        (folder / path.name).write_text(text, encoding="utf-8")
+    source = MadeSource(folder, origins)
+    prepare("toy", source, source.user_files(), lab.places.manifest, lab.places.seal)
+
+
+@pytest.mark.parametrize("kept", [10, 9])
+def test_eval_of_the_same_raw_material_is_not_blind(lab: DecodeLab, kept: int) -> None:
+    """Another preparation of the same recordings is decoded, marked as not blind, and the log says why."""
+    remake(lab, ORIGINS, 0.0)
+    assert lab.decode(lab.freeze(3))[0].blind
+    remake(lab, ORIGINS | {"eval": np.append(ORIGINS["eval"][:kept], [b"new"] * (10 - kept))}, 1.0)
+    result, _ = lab.decode(lab.freeze(5))
+    assert not result.blind and "not blind, since test/toy/it/42 was decoded at 20" in lab.lines[-2]
+    entries = Ledger(lab.ledger).entries()
+    assert all("eval_origins_sha256" in entry for entry in entries if entry["event"] == "begun")
+    assert lab.decode(lab.freeze(5, system="other"))[0].blind, "by another system: marked in the report"
+
+
+def test_eval_of_other_raw_material_is_blind(lab: DecodeLab) -> None:
+    """Fewer than nine tenths of the recordings in common make another eval; without origins nothing is compared."""
+    remake(lab, ORIGINS, 0.0)
+    assert lab.decode(lab.freeze(3))[0].blind
+    remake(lab, ORIGINS | {"eval": np.append(ORIGINS["eval"][:8], [b"new", b"more"])}, 1.0)
+    assert lab.decode(lab.freeze(5))[0].blind
+    remake(lab, None, 2.0)
+    assert "eval_origins_sha256" not in lab.places.open().manifest
+    assert not lab.places.manifest.with_name("eval_origins.npy").exists()
+    assert lab.decode(lab.freeze(7))[0].blind
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_changed_origins_are_refused(lab: DecodeLab, damage: str) -> None:
+    """Origins that are not those of the manifest stop a decode before it begins."""
+    folder, path = lab.freeze(), lab.places.manifest.with_name("eval_origins.npy")
+    path.unlink()
+    if damage == "changed":
+        np.save(path, np.array([b"0" * 16]))
+    with pytest.raises(UserError, match=r"eval_origins\.npy: .*[Rr]emove .*manifest\.json and run again"):
+        lab.decode(folder)
+    assert not Ledger(lab.ledger).entries()
+
+
+def test_eval_is_read_once_to_verify_and_once_to_answer(lab: DecodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eval is digested in one pass; while its files stay as they were, no other pass but the model's reads it."""
+    for path in (lab.places.seal.parent / "eval").iterdir():
+        os.utime(path, (1, 1))
+    monkeypatch.setattr("blindtune.decoding.sealed_split.is_settled", lambda files: True)
+    seal = read_seal(lab.places.seal)
+    _ = seal.identity
+    monkeypatch.setattr("blindtune.decoding.sealed_split.digest_of_split", lambda split: pytest.fail("read again"))
+    assert len(seal.open().y) == 30
+    monkeypatch.undo()
+    x = np.load(lab.places.seal.parent / "eval" / "x.npy")
+    np.save(lab.places.seal.parent / "eval" / "x.npy", x + 1)
+    with pytest.raises(UserError, match="are not those that were sealed"):
+        seal.open()

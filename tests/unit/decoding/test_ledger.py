@@ -66,7 +66,7 @@ def test_ledger_refuses_a_broken_line(lab: DecodeLab, line: str) -> None:
     ):
         lab.decode(folder)
     with pytest.raises(UserError, match="line 2"):
-        Ledger(lab.ledger).begin("a/b/c/1", "f", "e", allow_repeats=False)
+        Ledger(lab.ledger).begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "cut", "empty"])
@@ -142,7 +142,7 @@ def test_ledger_without_a_file_has_no_entries(tmp_path: Path) -> None:
 
 def _begin(folder: str, writer: int, count: int) -> None:
     for number in range(count):
-        Ledger(Path(folder)).begin(f"a/b/{writer}_{number}/1", "f", "e", allow_repeats=False)
+        Ledger(Path(folder)).begin(f"a/b/{writer}_{number}/1", "f", EvalIdentity("e"), allow_repeats=False)
 
 
 def test_ledger_loses_nothing_to_concurrent_writers(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ class _SlowLedger(Ledger):
 
 def _claim(folder: str, frozen_sha256: str, results: Any) -> None:
     try:
-        results.put(_SlowLedger(Path(folder)).begin("a/b/c/1", frozen_sha256, "e", allow_repeats=False))
+        results.put(_SlowLedger(Path(folder)).begin("a/b/c/1", frozen_sha256, EvalIdentity("e"), allow_repeats=False))
     except RepeatedDecodeError:
         results.put(None)
 
@@ -192,7 +192,7 @@ def begin_three(folder: Path) -> tuple[Ledger, Path]:
     """Return a ledger of three entries, and its file."""
     ledger = Ledger(folder)
     for number in range(3):
-        ledger.begin(f"a/b/c{number}/1", "f", "e", allow_repeats=False)
+        ledger.begin(f"a/b/c{number}/1", "f", EvalIdentity("e"), allow_repeats=False)
     return ledger, folder / "ledger.jsonl"
 
 
@@ -204,9 +204,9 @@ def uses_of(ledger: Ledger, result: DecodeResult) -> dict[str, Any]:
         "evals": ledger.evals,
         "find_result": lambda: ledger.find_result("s", "f", "e"),
         "is_blind": lambda: ledger.is_blind("s", "f", EvalIdentity("e"), allow_repeats=False),
-        "begin": lambda: ledger.begin("s", "f", "e", allow_repeats=True),
+        "begin": lambda: ledger.begin("s", "f", EvalIdentity("e"), allow_repeats=True),
         "finish": lambda: ledger.finish(result, None),
-        "note_sample_splits": lambda: ledger.note_sample_splits("d", "e"),
+        "note_sample_splits": lambda: ledger.note_sample_splits("d", EvalIdentity("e")),
     }
 
 
@@ -258,10 +258,10 @@ def test_ledger_works_again_as_its_message_says(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         ledger.verify()
     path.write_text(backup, encoding="utf-8")
-    assert ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    assert ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
     path.write_text(backup.replace("c1", "c9"), encoding="utf-8")
     (tmp_path / "ledger").rename(tmp_path / "away")
-    assert ledger.begin("a/b/c/1", "f", "e", allow_repeats=False) and ledger.verify().entries == 1
+    assert ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False) and ledger.verify().entries == 1
 
 
 def test_ledger_takes_over_one_without_a_chain(tmp_path: Path) -> None:
@@ -273,8 +273,8 @@ def test_ledger_takes_over_one_without_a_chain(tmp_path: Path) -> None:
     assert [entry["event"] for entry in ledger.entries()] == ["begun", "begun"]
     assert path.read_text(encoding="utf-8") == old * 2, "reading changes nothing"
     with pytest.raises(RepeatedDecodeError):
-        ledger.begin("a/b/c/1", "g", "e", allow_repeats=False)
-    ledger.begin("a/b/d/1", "f", "e", allow_repeats=False)
+        ledger.begin("a/b/c/1", "g", EvalIdentity("e"), allow_repeats=False)
+    ledger.begin("a/b/d/1", "f", EvalIdentity("e"), allow_repeats=False)
     entries = ledger.entries()
     assert [entry["event"] for entry in entries] == ["begun", "begun", "adopted", "begun"]
     assert [entry.get("number") for entry in entries] == [None, None, 3, 4]
@@ -285,20 +285,70 @@ def test_ledger_takes_over_one_without_a_chain(tmp_path: Path) -> None:
         ledger.verify()
 
 
-def test_ledger_without_its_head_is_whole(tmp_path: Path) -> None:
-    """A ledger that was copied without the file of its head is whole, and the next entry writes it again."""
-    ledger, _ = begin_three(tmp_path)
+@pytest.mark.parametrize("use", uses_of(Ledger(Path()), ESTIMATE))
+def test_ledger_without_its_head_is_refused(tmp_path: Path, use: str) -> None:
+    """Without its head a cut end would not be seen: every use is refused, and the message says what to do."""
+    ledger, path = begin_three(tmp_path)
+    before = path.read_bytes()
     (tmp_path / "head.json").unlink()
-    assert ledger.verify().entries == 3
-    ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
-    assert json.loads((tmp_path / "head.json").read_text(encoding="utf-8"))["entries"] == 4
+    with pytest.raises(UserError, match=r"head\.json: is missing.*'blindtune ledger adopt "):
+        uses_of(ledger, ESTIMATE)[use]()
+    assert path.read_bytes() == before and not (tmp_path / "head.json").exists()
+
+
+def test_ledger_without_its_head_is_adopted(tmp_path: Path) -> None:
+    """The command that the message names goes on with what is there, by an entry that says so, and only if needed."""
+    ledger, _ = begin_three(tmp_path)
+    with pytest.raises(UserError, match="There is nothing to adopt"):
+        ledger.adopt([])
+    (tmp_path / "head.json").unlink()
+    head = ledger.adopt([])
+    assert head == ledger.verify() and head.entries == 4 and ledger.read().taken_over == [4]
+    assert ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
+    with pytest.raises(RepeatedDecodeError):
+        ledger.begin("a/b/c1/1", "g", EvalIdentity("e"), allow_repeats=False)
+
+
+def test_ledger_of_one_entry_needs_no_head(tmp_path: Path) -> None:
+    """A kill between the first line and its head leaves a ledger that goes on."""
+    ledger = Ledger(tmp_path)
+    ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
+    (tmp_path / "head.json").unlink()
+    assert ledger.begin("a/b/d/1", "f", EvalIdentity("e"), allow_repeats=False) and ledger.verify().entries == 2
+
+
+@pytest.mark.parametrize("head", ["abc", "0" * 63, "g" * 64, "", "0" * 65])
+def test_ledger_says_that_a_head_is_no_sha256(tmp_path: Path, head: str) -> None:
+    """A short or mistyped head is no sign of another ledger; spaces and capital letters do not count."""
+    ledger, _ = begin_three(tmp_path)
+    with pytest.raises(UserError, match="is not the sha256 of a head, which has 64 digits"):
+        ledger.find_line(head)
+    assert ledger.find_line(f" {str(ledger.verify().sha256).upper()}\n") == 3
+    with pytest.raises(UserError, match=r"no entry has the sha256 0{64}\. If it was copied as it is"):
+        ledger.find_line("0" * 64)
+
+
+def test_ledger_is_read_once_for_each_of_its_entries(lab: DecodeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decode reads the ledger at its start and once for each entry; one that is answered reads it once."""
+    folder, reads = lab.freeze(), []
+    read = Ledger.read
+
+    def counted(self: Ledger, **given: bool) -> Any:
+        reads.append(1)
+        return read(self, **given)
+
+    monkeypatch.setattr(Ledger, "read", counted)
+    lab.decode(folder)
+    assert len(reads) == 3
+    lab.decode(folder)
+    assert len(reads) == 4
 
 
 def test_ledger_after_a_kill_before_its_head(tmp_path: Path) -> None:
     """A head that names the last entry but one, as after a kill, is no fault."""
     ledger, _ = begin_three(tmp_path)
     head = (tmp_path / "head.json").read_text(encoding="utf-8")
-    ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
     (tmp_path / "head.json").write_text(head, encoding="utf-8")
     assert ledger.verify().entries == 4
 
@@ -308,7 +358,9 @@ def test_ledger_refuses_a_damaged_head(tmp_path: Path, content: str) -> None:
     """A file of the head that holds something else is named."""
     ledger, _ = begin_three(tmp_path)
     (tmp_path / "head.json").write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=r"head\.json: (is not|cannot be read).* Restore it from a backup"):
+    with pytest.raises(
+        UserError, match=r"head\.json: (is not|cannot be read).* Restore it from a backup.*ledger adopt"
+    ):
         ledger.entries()
 
 
@@ -330,7 +382,7 @@ def test_ledger_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
     """A folder in which no lock can be made is named, without a traceback."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UserError, match=r"cannot be claimed .*Make room or allow writing"):
-        Ledger(tmp_path / "file" / "ledger").begin("a/b/c/1", "f", "e", allow_repeats=False)
+        Ledger(tmp_path / "file" / "ledger").begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
 
 
 def test_ledger_needs_no_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +393,7 @@ def test_ledger_needs_no_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("fcntl.flock", fail)
     ledger = Ledger(tmp_path)
-    assert ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    assert ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
     assert [entry["event"] for entry in ledger.entries()] == ["begun"]
     assert not list(tmp_path.glob(".lock.claim*"))
 
@@ -349,7 +401,7 @@ def test_ledger_needs_no_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_finish_keeps_the_first_of_two_results(tmp_path: Path) -> None:
     """A second result of one decode is not recorded: an equal one is the first, another one is refused."""
     ledger = Ledger(tmp_path)
-    ledger.begin("a/b/c/1", "f", "e", allow_repeats=False)
+    ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
     assert ledger.finish(ESTIMATE, None) == ESTIMATE
     assert ledger.finish(ESTIMATE.model_copy(update={"decoded": "later"}), None) == ESTIMATE
     with pytest.raises(UserError, match="another process has decoded the same model at then with another result"):

@@ -214,5 +214,5 @@ def test_ledger_refuses_to_write_after_its_claim_was_lost(lab: DecodeLab) -> Non
         for claim_file in lab.ledger.glob(".lock.claim-*"):
             claim_file.unlink()
         with pytest.raises(LostClaimError):
-            ledger._append({"event": "sampled", "dataset": "toy", "eval_sha256": "e"})
+            ledger._append({"event": "sampled", "dataset": "toy", "eval_sha256": "e"}, ledger.read())
     assert ledger.path.read_bytes() == before

@@ -18,6 +18,7 @@ from blindtune.core.validation import parse
 from blindtune.core.weights import load_weights
 from blindtune.datasets.corpus.provenance import read_origins
 from blindtune.datasets.corpus.splits import read_extract
+from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sealed_split import read_seal
 from blindtune.exports.stored_study import read_study
@@ -111,7 +112,7 @@ def test_ledger_passes_over_half_a_letter_at_its_end(tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_bytes(line + b'{"event": "\xc3')
     ledger = Ledger(tmp_path)
     assert len(ledger.entries()) == 1
-    ledger.note_sample_splits("toy", "y")
+    ledger.note_sample_splits("toy", EvalIdentity("y"))
     assert [entry["eval_sha256"] for entry in ledger.entries() if entry["event"] == "sampled"] == ["x", "y"]
 
 

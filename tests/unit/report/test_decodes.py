@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.datasets.content import digest_content
+from blindtune.decoding.chain import Head
 from blindtune.decoding.known_evals import EvalIdentity
+from blindtune.decoding.known_heads import keep_head
 from blindtune.decoding.ledger import Ledger
 from blindtune.report import contents
 from blindtune.report.decodes import describe_uses
 from blindtune.report.figures import write as figures
 from blindtune.report.page import write_page
 from blindtune.report.tables import write as tables
+from blindtune.report.tables.comparisons import list_findings
 from support.report_records import RecordsBuilder
 
 SYSTEMS = ["knn", "mlp_m1"]
@@ -47,7 +51,7 @@ def begin(builder: RecordsBuilder, study: str, identity: EvalIdentity | None = N
     """Let another study begin a decode."""
     identity = identity or builder.identities["set_10"]
     ledger = Ledger(builder.root.parent / "ledger")
-    ledger.begin(study, frozen, identity.sha256, allow_repeats=True, identity=identity)
+    ledger.begin(study, frozen, identity, allow_repeats=True)
 
 
 def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
@@ -57,7 +61,7 @@ def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
     rows = tables.BUILD["all_decodes"](records).rows
     assert [row["study"] for row in rows] == [f"tiny/set_10/{system}/{seed}" for system in SYSTEMS for seed in (42, 43)]
     assert {row["report"] for row in rows} == {"yes"} and {row["decode"] for row in rows} == {"blind"}
-    assert not any(records.datasets[0].precedents(system) for system in records.datasets[0].systems)
+    assert not any(system.precedents for system in records.datasets[0].systems)
     counts = row_of(builder, "decode_counts", system="knn")
     assert (counts["models"], counts["in_report"], counts["seeds"], counts["most"]) == (2, 2, 2, 1)
     errors = tables.BUILD["table3_errors"](records)
@@ -78,15 +82,18 @@ def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
 )
 def test_decodes_of_others_mark_what_came_after(tmp_path: Path, study: str, identity: EvalIdentity) -> None:
     """A decode by any other study marks the systems that were decoded after it, and no earlier one."""
+    said = (
+        f"after 1 earlier decode of {'an eval that shares samples with this one' if 'part' in study else 'this eval'}"
+    )
     builder = build(tmp_path).record(["knn"])
     begin(builder, study, identity)
     builder.record(["mlp_m1"])
     records = builder.read()
-    assert [str(records.datasets[0].precedents(system)) for system in records.datasets[0].systems] == [
+    assert [str(system.precedents) for system in records.datasets[0].systems] == [
         "",
-        "after 1 other decode",
+        said,
     ]
-    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after 1 other decode"
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == said
     assert row_of(builder, "table3_errors", system="knn")["before"] is None
     row = row_of(builder, "all_decodes", study=study)
     assert (row["report"], row["decode"], row["entry"], row["records"]) == ("other", "begun, not done", 5, "")
@@ -109,24 +116,24 @@ def test_decode_counts_show_best_of_several(tmp_path: Path) -> None:
 def test_drawn_samples_mark_what_came_after(tmp_path: Path) -> None:
     """Samples that were drawn of the same eval, under any name, mark the systems that were decoded after."""
     builder = build(tmp_path).record(["knn"])
-    Ledger(tmp_path / "ledger").note_sample_splits("renamed", "another order", identify(0, 400, "another order"))
+    Ledger(tmp_path / "ledger").note_sample_splits("renamed", identify(0, 400, "another order"))
     builder.record(["mlp_m1"])
-    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples were drawn"
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples of this eval were drawn"
     assert row_of(builder, "table3_errors", system="knn")["before"] is None
     assert row_of(builder, "all_decodes", study="samples drawn for a figure (renamed)")["entry"] == 5
     dataset = builder.read().datasets[0]
-    said = describe_uses("set_10", dataset.uses, ["mlp_m1"])
-    assert "Samples of it were drawn for a figure at 20" in said and "Decoded after that, and marked: mlp_m1." in said
+    said = describe_uses("set_10", dataset.uses, ["mlp_m1 (why)"])
+    assert "Samples of it were drawn for a figure at 20" in said and "Marked in the tables: mlp_m1 (why)." in said
 
 
 def test_samples_drawn_of_frozen_models_mark_nothing(tmp_path: Path) -> None:
     """A model that was frozen when samples were drawn is not marked, though it is decoded later."""
     builder = build(tmp_path)
     frozen = [read_json(path)["frozen_sha256"] for path in builder.root.glob("studies/set_10/knn/*/card.json")]
-    Ledger(tmp_path / "ledger").note_sample_splits("set_10", EVAL, builder.identities["set_10"], frozen)
+    Ledger(tmp_path / "ledger").note_sample_splits("set_10", builder.identities["set_10"], frozen)
     builder.record()
     assert row_of(builder, "table3_errors", system="knn")["before"] is None
-    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples were drawn"
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == "after samples of this eval were drawn"
 
 
 def test_another_eval_marks_nothing(tmp_path: Path) -> None:
@@ -187,7 +194,7 @@ def test_page_shows_the_decodes_and_the_head(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     begin(builder, f"{evil}/set_10/knn/42")
     begin(builder, evil)
-    Ledger(tmp_path / "ledger").note_sample_splits(evil, EVAL, builder.identities["set_10"])
+    Ledger(tmp_path / "ledger").note_sample_splits(evil, builder.identities["set_10"])
     builder.record()
     records, folder = builder.read(), builder.root / "report"
     tables.write_tables(records, folder / "tables")
@@ -198,7 +205,10 @@ def test_page_shows_the_decodes_and_the_head(tmp_path: Path) -> None:
     head = Ledger(tmp_path / "ledger").verify()
     assert f"As of entry {head.entries} of the ledger" in page and str(head.sha256) in page
     assert "the ledger holds 6 decodes of this eval, 4 of them in this report and 2 of others" in page
-    assert "Eval was used before:" in page and "knn on set_10 (after 2 other decodes; after samples were drawn)" in page
+    assert (
+        "Eval was used before:" in page
+        and "knn on set_10 (after 2 earlier decodes of this eval; after samples of it were drawn)" in page
+    )
     assert 'class="not-first"' in page
     targets = set(re.findall(r'href="#([^"]+)"', page))
     assert {"decodes", "all_decodes", "decode_counts", "ledger"} <= targets <= set(re.findall(r'id="([^"]+)"', page))
@@ -207,3 +217,72 @@ def test_page_shows_the_decodes_and_the_head(tmp_path: Path) -> None:
         with (folder / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
             assert len(list(csv.DictReader(stream))) >= 4
         assert "<script" not in (folder / "tables" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_every_statement_of_a_winner_says_what_came_before(tmp_path: Path) -> None:
+    """A winner that was decoded after others is named with that: in sentences, verdicts and tables."""
+    systems = ["mlp_m1", "opt_tpe", "kt_random"]
+    builder = build(tmp_path, systems=systems, errors={"mlp_m1": 0.3, "opt_tpe": 0.05, "kt_random": 0.4})
+    builder.record(["mlp_m1"])
+    begin(builder, "other/set_10/knn/42")
+    builder.record(["opt_tpe", "kt_random"])
+    records = builder.read()
+    said = "after 1 earlier decode of this eval"
+    for sentence in list_findings(records)[:2]:
+        assert f"{_percent(records)}; {said})" in sentence and f"opt_tpe and kt_random ({said})" in sentence
+    libraries = [str(row) for row in tables.BUILD["libraries"](records).rows]
+    assert any(f"opt_tpe, {_percent(records)} ({said})" in row for row in libraries)
+    assert any(said in str(row["verdict"]) for row in tables.BUILD["choices"](records).rows)
+    for table, wanted in (
+        ("comparisons", f"opt_tpe: {said}"),
+        ("tuner_pairs", f"opt_tpe: {said} | kt_random: {said}"),
+        ("scores", said),
+    ):
+        built = tables.BUILD[table](records)
+        shown = {column.text(row) for row in built.rows for column in built.columns if column.title == "Decodes"}
+        assert f"blind; {wanted}" in shown, table
+    assert "blind" in {str(row["blind"]) for row in tables.BUILD["scores"](records).rows if row["before"] is None}
+
+
+def _percent(records: Any) -> str:
+    [system] = [one for one in records.datasets[0].systems if one.name == "opt_tpe"]
+    return f"{100 * system.error('eval'):.2f}%"
+
+
+def test_decodes_of_the_same_raw_data_mark_what_came_after(tmp_path: Path) -> None:
+    """A decode of another preparation of the same recordings is listed and marks what came after it."""
+    origins = np.array([f"{number:016d}".encode() for number in range(20)])
+    own = replace(identify(0, 400), origins=origins)
+    builder = build(tmp_path, identities={"set_10": own}).record(["knn"])
+    begin(builder, "tiny/windows/knn/42", replace(identify(5000, 90, "other windows"), origins=origins[:19]))
+    begin(builder, "tiny/other/knn/42", replace(identify(7000, 90, "other recordings"), origins=origins[:17]))
+    builder.record(["mlp_m1"])
+    marked = "after 1 earlier decode of this raw data prepared in another way"
+    assert row_of(builder, "table3_errors", system="mlp_m1")["before"] == marked
+    assert row_of(builder, "table3_errors", system="knn")["before"] is None
+    row = row_of(builder, "all_decodes", study="tiny/windows/knn/42")
+    assert row["eval"] == "made of the same raw data: 19 of 20 recordings, pictures or rows"
+    assert not [row for row in tables.BUILD["all_decodes"](builder.read()).rows if row["study"] == "tiny/other/knn/42"]
+
+
+def test_a_ledger_that_lost_its_end_is_named(tmp_path: Path) -> None:
+    """A head that results have seen and the ledger lacks, and a ledger that was adopted, are named on the page."""
+    builder = build(tmp_path).record()
+    ledger = Ledger(tmp_path / "ledger")
+    assert builder.read().ledger_faults == []
+    lost = Head(9, "a" * 64)
+    keep_head(builder.root / "decodes/set_10/knn/42", lost)
+    [fault] = builder.read().ledger_faults
+    assert "knn/42/ledger_head.json: " in fault and "had 9 entries then, and the last of them is not in it now" in fault
+    ledger.adopt([lost])
+    [fault] = builder.read().ledger_faults
+    assert fault.startswith("Entry 9 of ") and "took the ledger over as it was" in fault
+    folder = builder.root / "report"
+    records = builder.read()
+    tables.write_tables(records, folder / "tables")
+    figures.write_figures(records, folder / "figures")
+    write_page(records, folder / "tables", folder / "figures", folder / "report.html")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "The ledger is not complete:" in page and "took the ledger over as it was" in page
+    assert "samples of eval were drawn for a figure of this report, and the ledger does not hold it" in page
+    assert read_json(folder / "ledger_head.json")["sha256"] == ledger.verify().sha256

@@ -122,7 +122,7 @@ def test_times_are_those_of_the_trial_logs(many: RecordsBuilder) -> None:
 def test_tables_repeat_no_number(many: RecordsBuilder) -> None:
     """No number of a study is in two tables."""
     # What names a row, and the errors, which every table of results needs, may be repeated.
-    shared = {"dataset", "data", "system", "kind", "seeds", "records", "blind", "what", "dev", "eval"}
+    shared = {"dataset", "data", "system", "kind", "seeds", "records", "blind", "before", "what", "dev", "eval"}
     keys = [set(built(many, name).rows[0]) - shared for name in ("table3_errors", "scores", "costs", "times")]
     for first, second in combinations(keys, 2):
         assert not first & second
@@ -269,7 +269,7 @@ def test_libraries_are_compared_by_their_errors(tmp_path: Path) -> None:
     """A library is called lower only if the systems are distinguishable."""
     systems = ["kt_random", "opt_tpe", "sk_sampler"]
     apart = {"kt_random": 0.6, "opt_tpe": 0.1, "sk_sampler": 0.6}
-    clear = RecordsBuilder(tmp_path / "clear", seeds=[1, 2, 3, 4], systems=systems, errors=apart).write()
+    clear = RecordsBuilder(tmp_path / "clear", seeds=[1, 2, 3, 4], systems=systems, errors=apart).write().record()
     error = 100 * np.mean(eval_errors(clear, "set_10", "opt_tpe"))
     assert criterion(clear, "Error reached", "optuna") == f"set_10: lowest: opt_tpe, {error:.2f}%"
     assert criterion(clear, "Error reached", "keras-tuner").startswith("set_10: higher than optuna: kt_random")
@@ -473,6 +473,7 @@ def test_assign_styles_distinguishes_fifteen_systems(many: RecordsBuilder) -> No
 def test_libraries_mark_decodes_that_were_not_blind(tmp_path: Path) -> None:
     """Decodes that were not blind are marked next to the library."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["opt_tpe", "kt_random"], not_blind=("set_10/opt_tpe",)).write()
+    builder.record()
     assert "(not blind)" in criterion(builder, "Error reached", "optuna")
     assert "(not blind)" not in criterion(builder, "Error reached", "keras-tuner")
 

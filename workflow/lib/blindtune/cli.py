@@ -105,18 +105,12 @@ def _add_rescore(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ledger(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Work with the record of every decode of sealed data. The ledger is not changed."
+    parser.description = "Work with the record of every decode of sealed data. Only 'adopt' changes it."
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify = commands.add_parser("verify", help="check the chain of the ledger, and all records against it")
     verify.description = (
         "Check that no entry was changed, removed, doubled or moved, that all predictions are those that were "
         "recorded, and that every result of a decode is in the ledger as it was recorded."
-    )
-    verify.add_argument(
-        "--results",
-        type=Path,
-        metavar="FOLDER",
-        help="folder that holds results/<name>; default: the folder around that of the ledger",
     )
     verify.add_argument(
         "--head",
@@ -127,7 +121,20 @@ def _add_ledger(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser("show", help="show which models were decoded on each eval, when, and when it was drawn")
     show.description = "Show for each eval which models were decoded on it, when, whether blind, and when it was drawn."
     show.set_defaults(run=_show_ledger)
-    for command in (verify, show):
+    adopt = commands.add_parser("adopt", help="go on with a ledger whose end may have been lost, and say so for good")
+    adopt.description = (
+        "Take over the present end of a ledger that lacks its head.json or entries that results have seen, after every "
+        "backup was looked for. This writes an entry that every later report shows."
+    )
+    adopt.set_defaults(run=_adopt_ledger)
+    for command in (verify, adopt):
+        command.add_argument(
+            "--results",
+            type=Path,
+            metavar="FOLDER",
+            help="folder that holds results/<name>; default: the folder around that of the ledger",
+        )
+    for command in (verify, show, adopt):
         command.add_argument(
             "ledger",
             nargs="?",
@@ -181,6 +188,12 @@ def _verify_ledger(given: argparse.Namespace) -> None:
     from blindtune.decoding.audit import audit
 
     print("\n".join(audit(given.ledger, given.results, given.head)))
+
+
+def _adopt_ledger(given: argparse.Namespace) -> None:
+    from blindtune.decoding.audit import adopt
+
+    print("\n".join(adopt(given.ledger, given.results)))
 
 
 def _show_ledger(given: argparse.Namespace) -> None:

@@ -190,3 +190,24 @@ def test_extracts_of_before_are_read(tmp_path: Path) -> None:
     old = surveyed("train/a", None).model_dump(mode="json")
     del old["content"]
     assert Survey.model_validate_json(json.dumps(old)).content is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [("eeg", {"montage": "mono19", "segment": 2.0}), ("slides", {"patch": 64})],
+    ids=["another montage and length", "other patches"],
+)
+def test_origins_are_the_files_in_whatever_way_they_are_cut(tmp_path: Path, kind: str, other: dict[str, Any]) -> None:
+    """Each good file of a split is one origin, known by all that it holds, not by what the config takes of it."""
+    write, corpus, keys, _ = KINDS[kind]
+    write(tmp_path / "raw")
+    given = {"folder": str(tmp_path / "raw"), "sizes": SIZES, "files_per_job": 8, "leaks": "report", **keys}
+    one = load(corpus(**given), tmp_path / "raw", tmp_path / "one")
+    two = load(corpus(**given | other), tmp_path / "raw", tmp_path / "two")
+    assert one.splits["eval"].x.shape[1:] != two.splits["eval"].x.shape[1:]
+    assert one.origin_digests is not None and two.origin_digests is not None
+    for split, count in (("train", 2), ("dev", 1), ("eval", 2)):
+        assert sorted(one.origin_digests[split]) == sorted(two.origin_digests[split]), split
+        assert len(set(one.origin_digests[split])) == count
+    # The recording or slide of P00 was saved again for P04.
+    assert set(one.origin_digests["train"]) & set(one.origin_digests["eval"])

@@ -61,6 +61,10 @@ class ResultPaths:
 
     root: str
 
+    def ledger(self) -> str:
+        """Return the folder of the ledger, which all configs in one folder share."""
+        return str(Path(self.root).parent / "ledger")
+
     def manifest(self, dataset: str) -> str:
         """Return the manifest of a prepared dataset, with train and dev in its folder."""
         return f"{self.root}/data/{dataset}/manifest.json"
@@ -125,3 +129,16 @@ class ResultPaths:
     def log(self, *parts: str) -> str:
         """Return the log of a job."""
         return f"{self.root}/logs/{'/'.join(parts)}.log"
+
+
+def find_results(path: Path, place: str) -> ResultPaths | None:
+    """Return the results of a config that a file or folder is in, or None if it is elsewhere, such as a copy.
+
+    Args:
+        path: The file or folder.
+        place: Where it is below the results if it is there, for instance what `ResultPaths.study` returns for the
+            root ``""``.
+    """
+    parts = Path(place.lstrip("/")).parts
+    found = path.resolve()
+    return ResultPaths(str(Path(*found.parts[: -len(parts)]))) if found.parts[-len(parts) :] == parts else None

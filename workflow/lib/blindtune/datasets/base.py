@@ -133,6 +133,11 @@ class LoadedDataset:
         bad_files: files that give no sample and the reasons, for a source of many files; else None.
         notes: sentences about the data, for the log.
         locate: says in a message where a sample comes from, from its split and its row; None: by its number.
+        origin_digests: by split, a digest of each piece of raw material that the split was made of: a recording, a
+            slide, a picture, a row of a table, as it was before any preparation (all columns of a row, all pixels in
+            their first size). (n_pieces,) of dtype S16, in any order, as `blindtune.datasets.content` makes them; a
+            piece may give several samples or none. By those of eval the ledger knows the raw material again when it is
+            prepared in another way. A split that is left out is not known; None: none is.
     """
 
     splits: Mapping[str, Split | ChunkedSplit]
@@ -144,6 +149,7 @@ class LoadedDataset:
     bad_files: TsvTable | None = None
     notes: Sequence[str] = ()
     locate: Callable[[str, int], str] | None = None
+    origin_digests: "Mapping[str, NDArray[np.bytes_]] | None" = None
 
 
 class DatasetConfig(Strict):

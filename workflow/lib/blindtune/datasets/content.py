@@ -1,7 +1,7 @@
 """Digests of samples by content: the same sample is known again under any name, in any order and in any folder."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,24 @@ def digest_samples(x: NDArray[Any] | ChunkedArray) -> NDArray[np.bytes_]:
         for samples in iterate_chunks(x)
         for row in _canonical(samples)
     )
+    return np.frombuffer(digests, dtype=f"S{DIGEST_SIZE}")
+
+
+def digest_rows(rows: Iterable[Sequence[str]]) -> NDArray[np.bytes_]:
+    """Return the digest of each row of a table, as its file has it: the texts of all its cells, in their order.
+
+    Args:
+        rows: of the table; space around a cell does not count.
+
+    Returns:
+        (n_rows,) digests, as `digest_samples`.
+    """
+    return digest_pieces("\x1f".join(cell.strip() for cell in row).encode("utf-8", "surrogateescape") for row in rows)
+
+
+def digest_pieces(pieces: Iterable[bytes]) -> NDArray[np.bytes_]:
+    """Return the digest of each piece of raw material, such as the pixels of a picture, (n_pieces,)."""
+    digests = b"".join(hashlib.blake2b(piece, digest_size=DIGEST_SIZE).digest() for piece in pieces)
     return np.frombuffer(digests, dtype=f"S{DIGEST_SIZE}")
 
 

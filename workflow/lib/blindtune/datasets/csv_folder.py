@@ -16,6 +16,7 @@ from blindtune.core.files import read_regular_file
 from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import UserPath
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
+from blindtune.datasets.content import digest_rows
 from blindtune.datasets.downloads import get_download
 
 COLUMNS = 3
@@ -79,7 +80,8 @@ class CsvFolderSource(Source):
         Raises:
             UserError: a file is wrong; the message names the file and the row of the first fault.
         """
-        splits = {split: Split(*read_csv(files[split])) for split in SPLITS}
+        lines = {split: _read_lines(files[split]) for split in SPLITS}
+        splits = {split: Split(*_parse(files[split], found)) for split, found in lines.items()}
         labels = max(int(part.y.max()) for part in splits.values())
         return LoadedDataset(
             splits=splits,
@@ -87,6 +89,9 @@ class CsvFolderSource(Source):
             axes=["sample", "feature"],
             units="arbitrary",
             files=[files[split] for split in SPLITS],
+            origin_digests={
+                split: digest_rows(line.split(",") for line in found if line.strip()) for split, found in lines.items()
+            },
         )
 
 
@@ -103,13 +108,10 @@ def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         UserError: the file is missing, unreadable or empty, or a row is wrong: it has not three fields, a field is
             missing, not a number or not finite, or the label is not a whole number from 0.
     """
-    try:
-        text = read_regular_file(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: cannot be read (not a text file). It must be a CSV file with rows label,x,y."
-        ) from error
-    lines = text.splitlines()
+    return _parse(path, _read_lines(path))
+
+
+def _parse(path: Path, lines: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if not any(line.strip() for line in lines):
         raise UserError(f"{path}: is empty. It must hold rows label,x,y.")
     try:
@@ -121,6 +123,15 @@ def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if table is None or table.shape[1] != COLUMNS or not _is_clean(table):
         raise UserError(_describe_first_fault(path, lines))
     return table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64)
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return read_regular_file(path).decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: cannot be read (not a text file). It must be a CSV file with rows label,x,y."
+        ) from error
 
 
 def _is_clean(table: NDArray[np.float64]) -> bool:

@@ -28,6 +28,7 @@ from blindtune.datasets.base import (
     check_pattern,
     check_shares,
 )
+from blindtune.datasets.content import concatenate_digests, digest_pieces
 from blindtune.datasets.look_alikes import describe_look_alikes, hash_picture, list_sentences
 from blindtune.datasets.picture_files import (
     FoundPictures,
@@ -181,6 +182,9 @@ class ImagesSource(Source):
             bad_files=TsvTable(("file", "reason"), [*bad.items()]),
             notes=[*self._notes(found, pictures, brightness), *list_sentences(alike)],
             locate=lambda split, row: str(members[split][row].path),
+            origin_digests={
+                name: concatenate_digests([picture.origin for picture in chosen]) for name, chosen in members.items()
+            },
         )
 
     @cached_property
@@ -210,8 +214,8 @@ class ImagesSource(Source):
             pictures.append(_Picture(file.path, file.label, self._group_of(file), file.split, *pixels))
         return pictures, unreadable
 
-    def _pixels(self, path: Path) -> "tuple[NDArray[np.float32], str, int, int]":
-        """Return the pixels of a picture, scaled to the size, its mode, number of frames and perceptual hash."""
+    def _pixels(self, path: Path) -> "tuple[NDArray[np.float32], str, int, int, NDArray[np.bytes_]]":
+        """Return the pixels of a picture, scaled to the size, and what `_Picture` has of it after them."""
         from PIL import Image, ImageOps
 
         try:
@@ -221,6 +225,8 @@ class ImagesSource(Source):
         size = (self.config.columns, self.config.rows)
         with image:
             mode, frames = image.mode, getattr(image, "n_frames", 1)
+            stored = image.convert("RGBA") if mode == "P" else image
+            origin = digest_pieces([f"{mode}|{image.size}|".encode() + stored.tobytes()])
             upright = ImageOps.exif_transpose(image)
             if mode.startswith(("I", "F")):
                 # Deep grey pictures keep their values; a conversion to 8 bits would clip them at 255.
@@ -229,12 +235,12 @@ class ImagesSource(Source):
                     raise ValueError("holds values that are not finite")
                 looks = hash_picture(_eight_bits(deep))
                 values = np.asarray(deep.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
-                return np.repeat(values[..., None], self.config.channels, axis=2), mode, frames, looks
+                return np.repeat(values[..., None], self.config.channels, axis=2), mode, frames, looks, origin
             flat = upright.convert("L" if self.config.channels == 1 else "RGB")
             looks = hash_picture(flat)
             scaled = flat.resize(size, Image.Resampling.BILINEAR)
         pixels = np.asarray(scaled, dtype=np.float32) / 255.0
-        return pixels.reshape(self.config.rows, self.config.columns, self.config.channels), mode, frames, looks
+        return pixels.reshape(self.config.rows, self.config.columns, self.config.channels), mode, frames, looks, origin
 
     def _find_brightness(self, train: "list[_Picture]", pictures: "list[_Picture]") -> dict[str, float]:
         """Return the value of full brightness of each mode of deep pictures: one for all pictures of the mode."""
@@ -368,6 +374,7 @@ class _Picture:
         mode: the kind of its pixels in Pillow's terms.
         frames: number of its frames or pages.
         hash: by which it is known in other sizes.
+        origin: digest of its pixels as they are stored, (1,).
     """
 
     path: Path
@@ -378,6 +385,7 @@ class _Picture:
     mode: str
     frames: int
     hash: int
+    origin: NDArray[np.bytes_]
 
     @property
     def is_deep(self) -> bool:

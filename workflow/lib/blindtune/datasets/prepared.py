@@ -33,6 +33,7 @@ from blindtune.datasets.verification import (
 
 __all__ = [
     "EVAL_DIGESTS",
+    "EVAL_ORIGINS",
     "Prepared",
     "check",
     "digest_of_split",
@@ -41,7 +42,11 @@ __all__ = [
     "open_unverified",
     "prepare",
     "read_eval_digests",
+    "read_eval_origins",
 ]
+
+#: The file of the digests of the raw material of eval, sorted, next to the manifest.
+EVAL_ORIGINS = "eval_origins.npy"
 
 #: The file of the digests of the samples of eval, sorted, next to the manifest. A digest gives no sample away, but by
 #: it any command can tell that a sample is one of eval's.
@@ -59,6 +64,7 @@ class Prepared:
         classes: a name for each label.
         sha256: digest of the content of both splits.
         manifest: the whole manifest, as plain data.
+        path: of the manifest; None: it was made in memory.
     """
 
     name: str
@@ -67,6 +73,15 @@ class Prepared:
     classes: list[str]
     sha256: str
     manifest: dict[str, Any]
+    path: Path | None = None
+
+    def eval_origins(self) -> NDArray[np.bytes_] | None:
+        """Return the digests of the raw material of eval; None if the source does not know it.
+
+        Raises:
+            UserError: as `read_eval_origins`.
+        """
+        return None if self.path is None else read_eval_origins(self.path, self.manifest)
 
     def check_seal(self, sealed: Path, sha256: str) -> None:
         """Refuse sealed data that were not prepared together with train and dev.
@@ -146,11 +161,17 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
             "samples": len(digests),
         }
         transaction.write(seal, json_writer(content))
+        origins = (loaded.origin_digests or {}).get("eval")
+        if origins is None:
+            transaction.remove(manifest.parent / EVAL_ORIGINS)
+        else:
+            transaction.write(manifest.parent / EVAL_ORIGINS, partial(_save, np.sort(origins)))
         moments = statistics.result() if statistics is not None else None
         more = {
             "statistics": moments,
             "leaks": leaks.record(rule, removed),
             "eval_content_sha256": content["content_sha256"],
+            **({} if origins is None else {"eval_origins_sha256": digest_content(origins)}),
         }
         # The manifest comes last: where it is, everything that it describes is.
         transaction.write(manifest, json_writer(with_own_digest(_manifest(name, source, loaded, written) | more)))
@@ -187,7 +208,7 @@ def open_prepared(manifest: Path, *, in_full: bool = False) -> Prepared:
     """
     content = read_manifest(manifest)
     _check_total(manifest, content)
-    return _describe(content, *open_verified(manifest, content, ("train", "dev"), in_full=in_full))
+    return _describe(manifest, content, *open_verified(manifest, content, ("train", "dev"), in_full=in_full))
 
 
 def open_unverified(manifest: Path) -> Prepared:
@@ -199,7 +220,7 @@ def open_unverified(manifest: Path) -> Prepared:
         UserError: a file of the dataset is missing or unreadable.
     """
     train, dev = (open_split(manifest.parent / split) for split in ("train", "dev"))
-    return _describe(read_manifest(manifest), train, dev)
+    return _describe(manifest, read_manifest(manifest), train, dev)
 
 
 def read_eval_digests(manifest: Path, content: dict[str, Any]) -> NDArray[np.bytes_] | None:
@@ -215,11 +236,32 @@ def read_eval_digests(manifest: Path, content: dict[str, Any]) -> NDArray[np.byt
     Raises:
         UserError: they are missing, unreadable, or not those of the manifest.
     """
-    if "eval_content_sha256" not in content:
+    return _read_kept(manifest, EVAL_DIGESTS, content.get("eval_content_sha256"))
+
+
+def read_eval_origins(manifest: Path, content: dict[str, Any]) -> NDArray[np.bytes_] | None:
+    """Return the digests of the raw material that eval was made of, sorted.
+
+    Args:
+        manifest: path of the manifest.
+        content: of the manifest.
+
+    Returns:
+        (n_origins,) digests, or None if the source of the dataset gives none, or did not when it was prepared.
+
+    Raises:
+        UserError: as `read_eval_digests`.
+    """
+    return _read_kept(manifest, EVAL_ORIGINS, content.get("eval_origins_sha256"))
+
+
+def _read_kept(manifest: Path, name: str, sha256: str | None) -> NDArray[np.bytes_] | None:
+    """Return the digests in a file next to a manifest, which has the digest of their content."""
+    if sha256 is None:
         return None
-    path = manifest.with_name(EVAL_DIGESTS)
+    path = manifest.with_name(name)
     digests = open_array(path, f"Remove {manifest} and run again.")
-    if digests.dtype.kind != "S" or digest_content(digests) != content["eval_content_sha256"]:
+    if digests.dtype.kind != "S" or digest_content(digests) != sha256:
         raise UserError(
             f"{path}: not what the preparation wrote. Put back the file, or remove {manifest} and run again, which "
             "prepares the dataset again."
@@ -227,8 +269,8 @@ def read_eval_digests(manifest: Path, content: dict[str, Any]) -> NDArray[np.byt
     return np.sort(digests)  # a search needs them sorted, and the digest of the content does not
 
 
-def _describe(content: dict[str, Any], train: Split, dev: Split) -> Prepared:
-    return Prepared(content["dataset"], train, dev, content["classes"], content["sha256"], content)
+def _describe(manifest: Path, content: dict[str, Any], train: Split, dev: Split) -> Prepared:
+    return Prepared(content["dataset"], train, dev, content["classes"], content["sha256"], content, manifest)
 
 
 def _check_total(manifest: Path, content: dict[str, Any]) -> None:

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from blindtune.core.arrays import digest_arrays, open_array
+from blindtune.core.arrays import ArraysDigest, digest_arrays, open_array
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.datasets.base import Split
+from blindtune.datasets.chunked import iterate_chunks
+from blindtune.datasets.content import concatenate_digests, digest_samples
 
 #: The file that remembers which arrays were digested in full, next to the manifest. It may be removed at any time.
 MEMORY = "verified.json"
@@ -69,6 +72,18 @@ def array_files(split: Split) -> dict[str, Any]:
     return {name: array for name, array in arrays.items() if array is not None}
 
 
+def digest_with_samples(split: Split) -> tuple[str, NDArray[np.bytes_]]:
+    """Return the sha256 over the arrays of a split and the digest of each of its samples, in one pass over them."""
+    total, digests = ArraysDigest(), []
+    for name, array in sorted(array_files(split).items()):
+        total.begin(name, array.dtype, array.shape)
+        for chunk in iterate_chunks(array):
+            total.update(chunk)
+            if name == "x":
+                digests.append(digest_samples(chunk))
+    return total.hexdigest(), concatenate_digests(digests)
+
+
 def digest_of_split(split: Split) -> str:
     """Return the sha256 over the arrays of a split."""
     return digest_arrays(array_files(split))
@@ -108,12 +123,12 @@ def open_verified(
     for name in names:
         folder, expected = manifest.parent / name, content["splits"].get(name)
         # Seen before the arrays are opened and again after they were read: what is remembered is what was digested.
-        seen = _describe_files(folder)
+        seen = describe_files(folder)
         split = open_split(folder)
         if known.get(name) != {"sha256": expected, "files": seen}:
             if digest_of_split(split) != expected:
                 raise UserError(_explain_change(manifest, name, split, content.get("arrays", {})))
-            if _describe_files(folder) == seen and _is_settled(seen):
+            if describe_files(folder) == seen and is_settled(seen):
                 known[name] = {"sha256": expected, "files": seen}
         splits.append(split)
     if known != memory:
@@ -140,7 +155,7 @@ def _read_memory(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _describe_files(folder: Path) -> dict[str, list[int]]:
+def describe_files(folder: Path) -> dict[str, list[int]]:
     """Return size, times, inode and device of each array file of a split."""
     found = {}
     for name in _ARRAYS:
@@ -150,7 +165,8 @@ def _describe_files(folder: Path) -> dict[str, list[int]]:
     return found
 
 
-def _is_settled(files: dict[str, list[int]]) -> bool:
+def is_settled(files: Mapping[str, list[int]]) -> bool:
+    """Return whether files were last changed so long ago that a change since would show in their times."""
     newest = max((max(times[1:3]) for times in files.values()), default=0)
     return time.time_ns() - newest > _CLOCK_SECONDS * 1e9
 

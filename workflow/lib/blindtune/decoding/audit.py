@@ -1,14 +1,23 @@
-"""What ``blindtune ledger`` does: check a ledger with all that it refers to, and show who decoded which eval."""
+"""What ``blindtune ledger`` does: check a ledger with all that it refers to, show it, or take it over."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
+from blindtune.decoding.chain import Head
 from blindtune.decoding.history import EvalHistory, RecordedDecode, read_history
-from blindtune.decoding.known_evals import KnownEvals, compare_evals
-from blindtune.decoding.ledger import Entry, Ledger, RecordedResults, split_study
-from blindtune.records.decode_result import differing_fields, parse_decode_result
+from blindtune.decoding.known_evals import KnownEvals
+from blindtune.decoding.known_heads import explain_lost, find_lost, read_heads
+from blindtune.decoding.ledger import Entry, Ledger, LedgerContent, RecordedResults, split_study
+from blindtune.records.decode_result import parse_decode_result
+
+#: Number of evals, the last ones, whose samples `show` compares with each other, and of those that it names for one.
+MAX_COMPARED, MAX_OVERLAPS = 200, 5
 
 
 def audit(folder: Path, results: Path | None, known_head: str | None = None) -> list[str]:
@@ -26,14 +35,16 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
         UserError: there is no ledger, or something is not as it was recorded; the message names all of it, but only
             the first broken line of the chain.
     """
-    ledger = _open(folder)
-    content = ledger.read()
+    ledger, heads = _open(folder), _read_all_heads(folder, results)
+    content = ledger.read(without_head=True)
     head, entries = content.head, content.entries
     line = None if known_head is None else ledger.find_line(known_head)
     recorded = RecordedResults(ledger, entries)
-    files = sorted((folder.resolve().parent if results is None else results).glob("*/decodes/*/*/*/result.json"))
-    faults = [*_faulty_predictions(ledger, recorded), *_faulty_evals(KnownEvals(folder, entries), entries)]
-    faults += [fault for file in files if (fault := compare_with_ledger(recorded, file)) is not None]
+    files = sorted(_results(folder, results).glob("*/decodes/*/*/*/result.json"))
+    faults = _missing_head(ledger, content)
+    faults += [explain_lost(path, lost, ledger.path) for path, lost in find_lost(heads, content)]
+    faults += [*_faulty_predictions(ledger, recorded), *_faulty_evals(KnownEvals(folder, entries), entries)]
+    faults += [fault for file in files if (fault := _compare_with_ledger(recorded, file)) is not None]
     if faults:
         raise UserError("\n  ".join([f"{ledger.path}: the chain is whole, but:", *faults]))
     return [
@@ -41,32 +52,58 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
         f"head of the chain: {head.sha256}",
         *([] if line is None else [f"the given head is entry {line}: nothing up to it was changed since"]),
         f"{len(recorded)} decodes with their predictions and {len(files)} files of results are as they were recorded",
-        *_warnings(folder, entries),
+        *_warnings(folder, content),
     ]
 
 
-def compare_with_ledger(recorded: RecordedResults, file: Path) -> str | None:
-    """Compare a result with what the ledger recorded.
+def adopt(folder: Path, results: Path | None) -> list[str]:
+    """Take over the present end of a ledger that lacks its head, or entries that results have seen.
 
     Args:
-        recorded: the results of the ledger.
-        file: ``result.json`` of a decode.
+        folder: of the ledger; it need not be there if its results have seen one.
+        results: as for `audit`.
 
     Returns:
-        What is wrong; None if the ledger has the same result.
+        Lines that say what was written.
+
+    Raises:
+        UserError: nothing is missing, or the ledger is damaged otherwise.
     """
+    ledger = Ledger(folder)
+    head = ledger.adopt(_read_all_heads(folder, results).values())
+    return [
+        f"{ledger.path}: taken over as it is by entry {head.entries}, which every later report shows",
+        f"head of the chain: {head.sha256}",
+    ]
+
+
+def _read_all_heads(folder: Path, results: Path | None) -> dict[Path, Head]:
+    """Return the heads that results of any config have seen, by their files."""
+    roots = sorted(path for path in _results(folder, results).glob("*") if path.is_dir())
+    return {path: head for root in roots for path, head in read_heads(root).items()}
+
+
+def _results(folder: Path, results: Path | None) -> Path:
+    return folder.resolve().parent if results is None else results
+
+
+def _compare_with_ledger(recorded: RecordedResults, file: Path) -> str | None:
+    """Return what is wrong with a ``result.json``; None if the ledger has the same result."""
     try:
-        result = parse_decode_result(read_json(file), str(file))
-        known = recorded.find(result.study, result.frozen_sha256, result.eval_sha256)
+        if recorded.holds(parse_decode_result(read_json(file), str(file)), file):
+            return None
     except UserError as error:
         return str(error)
-    if known is None:
-        return f"{file}: is not in the ledger. Restore the ledger from a backup, or remove the file and run again."
-    differing = differing_fields(result, known)
-    if differing:
-        listed = "; ".join(differing)
-        return f"{file}: is not what the ledger recorded: {listed}. Remove the file and run again."
-    return None
+    return f"{file}: is not in the ledger. Restore the ledger from a backup, or remove the file and run again."
+
+
+def _missing_head(ledger: Ledger, content: LedgerContent) -> list[str]:
+    """Return what is left of a ledger without the file of its head, if it is one."""
+    if not ledger.lacks_head(content):
+        return []
+    last = content.entries[-1]
+    what = f"'{last['event']}' of {last.get('study', last.get('dataset', 'the ledger'))} at {last['time']}"
+    return [f"{ledger.explain_missing_head()} Its last entry is {len(content.entries)}: {what}."]
 
 
 def show(folder: Path) -> list[str]:
@@ -79,12 +116,15 @@ def show(folder: Path) -> list[str]:
         UserError: there is no ledger, or its chain is broken.
     """
     ledger = _open(folder)
-    content = ledger.read()
+    content = ledger.read(without_head=True)
     head, evals = content.head, KnownEvals(folder, content.entries)
     histories = read_history(content.entries, evals)
+    overlaps = _describe_overlaps(histories[-MAX_COMPARED:], evals)
     lines = [f"{ledger.path}: {head.entries} entries, head of the chain {head.sha256}"]
+    if len(histories) > MAX_COMPARED:
+        lines.append(f"the samples of the last {MAX_COMPARED} of {len(histories)} evals are compared with each other")
     for history in histories:
-        lines += ["", *_show_eval(history), *_show_overlaps(history, histories, evals)]
+        lines += ["", *_show_eval(history), *overlaps.get(history.name, ())]
     return lines
 
 
@@ -117,17 +157,36 @@ def _row(decode: RecordedDecode) -> tuple[str, ...]:
     return (str(decode.line), decode.begun, *split_study(decode.study), decode.frozen_sha256[:12], decode.outcome)
 
 
-def _show_overlaps(history: EvalHistory, histories: Iterable[EvalHistory], evals: KnownEvals) -> Iterator[str]:
-    if history.content_sha256 is None or not evals.path(history.content_sha256).exists():
-        return
-    own = evals.read(history.content_sha256)
-    for other in histories:
-        content = other.content_sha256
-        if other is history or content is None or not evals.path(content).exists():
-            continue
-        overlap = compare_evals(own, evals.read(content))
-        if overlap.shared:
-            yield f"  shares {overlap.shared} of its {overlap.samples} samples with eval {other.name}"
+def _describe_overlaps(histories: list[EvalHistory], evals: KnownEvals) -> dict[str, list[str]]:
+    """Return lines about the samples that evals share, by the name of each; every file is read once."""
+    from scipy.sparse import csr_array
+
+    known = [
+        (history.name, history.content_sha256)
+        for history in histories
+        if history.content_sha256 is not None and evals.path(history.content_sha256).exists()
+    ]
+    names, digests = [name for name, _ in known], [evals.read(content) for _, content in known]
+    if len(names) < 2:
+        return {}
+    distinct, numbers = np.unique(np.concatenate(digests), return_inverse=True)
+    rows = np.repeat(np.arange(len(names)), [len(of_one) for of_one in digests])
+    counts = csr_array((np.ones(len(rows), np.int64), (rows, numbers)), (len(names), len(distinct)))
+    shared = csr_array(counts @ (counts > 0).T.astype(np.int64))
+    return {
+        name: _list_overlaps(names, row, shared.indices[first:last], shared.data[first:last], len(digests[row]))
+        for row, (name, first, last) in enumerate(zip(names, shared.indptr, shared.indptr[1:], strict=False))
+    }
+
+
+def _list_overlaps(
+    names: list[str], row: int, others: NDArray[np.integer[Any]], counts: NDArray[np.int64], samples: int
+) -> list[str]:
+    """Name the evals that one shares most samples with."""
+    found = sorted((-int(count), int(at)) for at, count in zip(others, counts, strict=True) if at != row and count)
+    lines = [f"  shares {-count} of its {samples} samples with eval {names[at]}" for count, at in found[:MAX_OVERLAPS]]
+    more = len(found) - MAX_OVERLAPS
+    return [*lines, f"  shares samples with {more} other evals too"] if more > 0 else lines
 
 
 def _faulty_predictions(ledger: Ledger, recorded: RecordedResults) -> Iterator[str]:
@@ -139,7 +198,8 @@ def _faulty_predictions(ledger: Ledger, recorded: RecordedResults) -> Iterator[s
 
 
 def _faulty_evals(evals: KnownEvals, entries: Iterable[Entry]) -> Iterator[str]:
-    contents = {str(entry["eval_content_sha256"]) for entry in entries if entry.get("eval_content_sha256")}
+    names = ("eval_content_sha256", "eval_origins_sha256")
+    contents = {str(entry[name]) for entry in entries for name in names if entry.get(name)}
     for content in sorted(contents):
         try:
             evals.read(content)
@@ -147,11 +207,13 @@ def _faulty_evals(evals: KnownEvals, entries: Iterable[Entry]) -> Iterator[str]:
             yield str(error)
 
 
-def _warnings(folder: Path, entries: list[Entry]) -> Iterator[str]:
+def _warnings(folder: Path, content: LedgerContent) -> Iterator[str]:
     if not (folder / "head.json").exists():
         yield "head.json is missing: a removed end would not be seen. The next decode writes it."
-    if entries and not any("number" in entry for entry in entries):
+    if content.entries and not any("number" in entry for entry in content.entries):
         yield "this ledger was written before it was a chain; the next decode takes it over."
+    for line in content.taken_over:
+        yield f"entry {line} took the ledger over as it was: entries before it may have been lost."
 
 
 def _times(count: int, what: str) -> str:

@@ -1,8 +1,9 @@
 """The chain of the ledger: every line holds its number and the sha256 of the line before it.
 
 A line that is changed, removed, doubled or moved breaks the chain at a line that can be named. If the end is cut off,
-what is left is a whole chain; only the head, which is kept in a file of its own, shows the cut. None of this stops
-someone who writes the chain again: the head that a report printed is what gives that away.
+what is left is a whole chain; only the head, which is kept in a file of its own, shows the cut, so a ledger without
+that file is not used. None of this stops someone who writes the chain again: the head that a report printed is what
+gives that away.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: The event of the entry that takes over a ledger that was written without a chain.
+#: The event of the entry that takes over a ledger as it is: one of before the chain, or one whose end may be lost.
 ADOPTED = "adopted"
 
 
@@ -56,13 +57,18 @@ def place_in_chain(lines: Sequence[str]) -> dict[str, Any]:
 
 
 def adopt(lines: Sequence[str]) -> dict[str, Any]:
-    """Return the entry that takes over lines without a chain; it holds the digest of all of them."""
+    """Return the entry that takes over lines as they are; it holds the digest of all of them."""
     return {"event": ADOPTED, "before": _digest_lines(lines)}
 
 
 def is_chained(entries: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether a ledger has a chain, or needs none since it is empty."""
     return not entries or any(_has_place(entry) for entry in entries)
+
+
+def count_chained(entries: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many entries have a place in the chain."""
+    return sum(_has_place(entry) for entry in entries)
 
 
 def find_fault(lines: Sequence[str], entries: Sequence[Mapping[str, Any]], head: Head | None) -> ChainFault | None:

@@ -1,6 +1,7 @@
 """Decode a frozen model: its one use of eval, recorded in the ledger before the result is shown."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from blindtune.core.files import write_json
 from blindtune.datasets.prepared import open_prepared
 from blindtune.decoding.frozen_model import FrozenModel
 from blindtune.decoding.known_evals import EvalIdentity
-from blindtune.decoding.ledger import Ledger, now
+from blindtune.decoding.known_heads import keep_head, read_heads, refuse_lost
+from blindtune.decoding.ledger import Ledger, LedgerContent, now
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
 from blindtune.records.agreement import check_agreement_of
@@ -32,11 +34,12 @@ def decode_to_files(
     folder: Path,
     report: Callable[[str], None],
     workers: int = 1,
+    root: Path | None = None,
 ) -> None:
     """`decode` a frozen model, from files to files.
 
-    Writes ``result.json``, ``predictions.npz`` and ``surface.npz``. The last two are empty for an estimate, the last
-    one also for data that have not exactly two features.
+    Writes ``predictions.npz``, ``surface.npz``, the head of the ledger and ``result.json``. The first two are empty for
+    an estimate, ``surface.npz`` also for data that have not exactly two features.
 
     Args:
         card: ``card.json`` of the frozen model; its weights are in the same folder.
@@ -48,22 +51,28 @@ def decode_to_files(
         folder: where the files are written.
         report: takes a line about what was done.
         workers: number of cores that a reference model may use; changes no prediction.
+        root: ``results/<config name>``: the ledger must hold every entry that its decodes and its report have seen;
+            None: nothing is compared.
 
     Raises:
         RepeatedDecodeError: as `decode`.
-        UserError: as `decode`.
+        UserError: as `decode`, or the ledger lacks an entry.
     """
     model = FrozenModel(read_card(card), card.parent, open_prepared(manifest, in_full=True), workers)
     record = Ledger(ledger)
     with record.decoding(
         model.card.study, report
     ):  # the files too: two runs that write them at once spoil each other's
-        result, predictions = _decode(model, sealed, record, allow_repeats, report)
+        heads = {} if root is None else read_heads(root)
+        content = record.read()
+        refuse_lost(heads, content, record.path)
+        result, predictions = _decode(model, sealed, record, content, allow_repeats, report)
         surface = {}
         if predictions is not None and model.data.sample_shape == (2,):
             surface = compute_surface(model, points)
         write_npz(folder / "predictions.npz", predictions or {})
         write_npz(folder / "surface.npz", surface)
+        keep_head(folder, record.seen)
         write_json(folder / "result.json", result.model_dump(mode="json"))
 
 
@@ -88,23 +97,28 @@ def decode(
             recorded dev error.
     """
     with ledger.decoding(model.card.study, report):
-        return _decode(model, sealed, ledger, allow_repeats, report)
+        return _decode(model, sealed, ledger, ledger.read(), allow_repeats, report)
 
 
 def _decode(
-    model: FrozenModel, sealed: Path, ledger: Ledger, allow_repeats: bool, report: Callable[[str], None]
+    model: FrozenModel,
+    sealed: Path,
+    ledger: Ledger,
+    content: LedgerContent,
+    allow_repeats: bool,
+    report: Callable[[str], None],
 ) -> tuple[DecodeResult, Predictions | None]:
-    """Decode a frozen model while no other process decodes one of its study."""
+    """Decode a frozen model while no other process decodes one of its study; ``content`` is that of the ledger."""
     seal, card = read_seal(sealed), model.card
     model.data.check_seal(sealed, seal.sha256)
     frozen_sha256 = card.frozen_sha256()
-    known = ledger.find_result(card.study, frozen_sha256, seal.sha256)
+    known = ledger.find_result(card.study, frozen_sha256, seal.sha256, content)
     if known is not None:
         predictions = ledger.read_predictions(known)
-        ledger.note_records(known, _digests_of_records(model))
+        ledger.note_records(known, _digests_of_records(model), content)
         report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; not decoded again")
         return known, predictions
-    similar = ledger.find_similar(card.study, card.model_sha256(), card.former_sha256(), seal.sha256)
+    similar = ledger.find_similar(card.study, card.model_sha256(), card.former_sha256(), seal.sha256, content)
     if similar is not None:
         confirmed = _compare(model, seal, ledger, similar)
         if confirmed is not None:
@@ -115,16 +129,19 @@ def _decode(
             return confirmed
     # By the seal alone, before anything is rebuilt or read; `begin` looks again, by the content of eval.
     names = {"model_sha256": card.model_sha256(), "former_sha256": card.former_sha256()}
-    ledger.is_blind(
-        card.study, frozen_sha256, EvalIdentity(seal.sha256, seal.content_sha256), allow_repeats=allow_repeats, **names
-    )
-    _verify(model, seal)
+    sealed_identity = EvalIdentity(seal.sha256, seal.content_sha256)
+    ledger.is_blind(card.study, frozen_sha256, sealed_identity, allow_repeats=allow_repeats, **names, content=content)
+    identity = _verify(model, seal)
+    for other in ledger.find_other_preparations(card.study, identity, content)[:1]:
+        report(
+            f"{card.study}: not blind, since {other['study']} was decoded at {other['time']} on another preparation of "
+            "the same raw data; the report marks its row"
+        )
     blind = ledger.begin(
         card.study,
         frozen_sha256,
-        seal.sha256,
+        identity,
         allow_repeats=allow_repeats,
-        identity=seal.identity,
         **names,
         records=_digests_of_records(model),
     )
@@ -155,34 +172,38 @@ def _compare(
     Args:
         model: the frozen model.
         seal: of eval.
-        ledger: gets a line before eval is opened, and one about the outcome if the answers are the same.
+        ledger: gets a line before eval is answered, and one about the outcome if the answers are the same.
         similar: the recorded result.
 
     Returns:
         The recorded result under the model's identity and its predictions; None if the answers differ.
     """
     recorded = ledger.read_predictions(similar)
-    _verify(model, seal)
+    identity = _verify(model, seal)
     frozen_sha256 = model.card.frozen_sha256()
-    ledger.note_comparison(similar, frozen_sha256, seal.identity)
+    ledger.note_comparison(similar, frozen_sha256, identity)
     result, _ = _score(model, seal, similar.blind)
     own = {"frozen_sha256": similar.frozen_sha256, "decoded": similar.decoded, "groups": similar.groups}
     if result.model_copy(update=own) != similar:
         return None
-    return ledger.confirm(similar, frozen_sha256, recorded, seal.identity, _digests_of_records(model)), recorded
+    return ledger.confirm(similar, frozen_sha256, recorded, identity, _digests_of_records(model)), recorded
 
 
-def _verify(model: FrozenModel, seal: Seal) -> None:
-    """Refuse data or a frozen model that are not what they were, before the ledger says that a decode has begun."""
+def _verify(model: FrozenModel, seal: Seal) -> EvalIdentity:
+    """Refuse data or a frozen model that are not what they were, before the ledger says that a decode has begun.
+
+    Returns:
+        What eval is known by.
+    """
     model.check_data()
     if model.card.kind != "bayes":
         _ = model.predict  # rebuilt and verified on dev here, once
         check_agreement_of(model.card, model.folder)
-    seal.verify()
+    return replace(seal.identity, origins=model.data.eval_origins())
 
 
 def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, Predictions | None]:
-    """Open eval and score a frozen model on it."""
+    """Answer eval and score a frozen model on it."""
     split, card = seal.open(), model.card
     common: dict[str, Any] = {
         "study": card.study,

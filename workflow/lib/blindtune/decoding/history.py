@@ -67,6 +67,7 @@ class EvalHistory:
     Attributes:
         content_sha256: of its samples in any order; None if only an older ledger knows it.
         arrays: the digest of its arrays in each order in which it was used.
+        origins_sha256: of the raw material that it was made of; None if it is not known.
         decodes: in the order of the ledger.
         samplings: in the order of the ledger.
     """
@@ -75,6 +76,7 @@ class EvalHistory:
     arrays: list[str] = field(default_factory=list)
     decodes: list[RecordedDecode] = field(default_factory=list)
     samplings: list[RecordedSampling] = field(default_factory=list)
+    origins_sha256: str | None = None
 
     @property
     def name(self) -> str:
@@ -106,6 +108,7 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
         history = found.setdefault(content or sha256, EvalHistory(content))
         if sha256 not in history.arrays:
             history.arrays.append(sha256)
+        history.origins_sha256 = history.origins_sha256 or evals.origins_of(sha256)
         if entry["event"] == "sampled":
             frozen = frozenset(name for name in entry.get("frozen", ()) if isinstance(name, str))
             history.samplings.append(RecordedSampling(line, entry["dataset"], entry["time"], frozen))

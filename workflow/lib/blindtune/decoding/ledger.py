@@ -1,7 +1,8 @@
 """The ledger: an append-only file of JSON lines that records every use of sealed data.
 
-A decode is recorded as begun before the sealed data are opened, and as done, with its result, before the result is
-shown to anyone. The lines are a chain, see `blindtune.decoding.chain`; each use of the ledger checks it.
+A decode is recorded as begun before a model answers the sealed data, and as done, with its result, before the result is
+shown to anyone. Before "begun" the sealed data are read to be verified and digested, which shows nothing of them. The
+lines are a chain, see `blindtune.decoding.chain`; each use of the ledger checks it.
 """
 
 import re
@@ -20,7 +21,13 @@ from blindtune.core.jsonl import append_line, repair_last_line
 from blindtune.decoding import chain
 from blindtune.decoding.chain import ADOPTED, Head
 from blindtune.decoding.known_evals import EvalIdentity, KnownEvals
-from blindtune.records.decode_result import DecodeResult, Predictions, check_result, parse_decode_result
+from blindtune.records.decode_result import (
+    DecodeResult,
+    Predictions,
+    check_result,
+    differing_fields,
+    parse_decode_result,
+)
 
 #: The fields that an entry of each event must have.
 _FIELDS = {
@@ -63,17 +70,35 @@ class LedgerContent:
         """The head of the chain."""
         return chain.head_of(self.lines)
 
+    @property
+    def taken_over(self) -> list[int]:
+        """The numbers of the entries that took the ledger over after its end may have been lost."""
+        return [line for line, entry in enumerate(self.entries, 1) if entry["event"] == ADOPTED and "lost" in entry]
+
+    def holds(self, head: Head) -> bool:
+        """Return whether a head of before is that of an entry, or of one that is known to be lost."""
+        if head.sha256 is None or (
+            head.entries <= len(self.lines) and chain.digest_line(self.lines[head.entries - 1]) == head.sha256
+        ):
+            return True
+        return any(head.sha256 in self.entries[line - 1]["lost"] for line in self.taken_over)
+
 
 #: Seconds to wait for another process that writes to the ledger or decodes the same model.
 _WAIT = 7 * 24 * 3600.0
 
 
 class Ledger:
-    """The record of which frozen models were decoded on which sealed data."""
+    """The record of which frozen models were decoded on which sealed data.
+
+    Attributes:
+        seen: the head of the chain when it was last read or written here; None: not yet.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "ledger.jsonl"
+        self.seen: Head | None = None
         self._claims: list[Claim] = []
 
     @property
@@ -105,14 +130,20 @@ class Ledger:
             head: the sha256 of its line, as a report or the end of a run has it.
 
         Raises:
-            UserError: as `entries`; or no entry is the one of this head, so that the ledger is another one.
+            UserError: as `entries`; or it is no sha256, or no entry is the one of this head.
         """
+        head = head.strip().lower()
+        if not re.fullmatch("[0-9a-f]{64}", head):
+            raise UserError(
+                f"{head[:80]!r}: is not the sha256 of a head, which has 64 digits from 0 to f. Give all of them, as "
+                "the report or the end of the run has them."
+            )
         digests = [chain.digest_line(line) for line in self.read().lines]
         if head not in digests:
             raise UserError(
-                f"{self._path}: no entry has the sha256 {head}, so that this is not the ledger of which it was the "
-                "head: an entry was changed or removed since, and the chain was written again. Restore it from a "
-                "backup."
+                f"{self._path}: no entry has the sha256 {head}. If it was copied as it is, this is not the ledger of "
+                "which it was the head, or an entry was changed or removed since and the chain was written again: "
+                "restore it from a backup."
             )
         return digests.index(head) + 1
 
@@ -139,35 +170,34 @@ class Ledger:
         self,
         study: str,
         frozen_sha256: str,
-        eval_sha256: str,
+        identity: EvalIdentity,
         *,
         allow_repeats: bool,
-        identity: EvalIdentity | None = None,
         model_sha256: str | None = None,
         former_sha256: str | None = None,
         records: Mapping[str, str] | None = None,
     ) -> bool:
-        """Record that a decode begins; this is the line without which eval is not opened.
+        """Record that a decode begins; this is the line without which no model answers eval.
 
         Args:
             study: id of the study.
             frozen_sha256: identifies the frozen model.
-            eval_sha256: identifies the sealed data.
+            identity: of the sealed data.
             allow_repeats: whether the config allows this study to decode further models.
-            identity: of the sealed data, by which they are known in another order too; None: ``eval_sha256`` alone.
             model_sha256: identifies the frozen model without its code; None: not known.
             former_sha256: what identified the frozen model before; None: not known.
             records: ``card_sha256`` and ``manifest_sha256``: what the report must find unchanged.
 
         Returns:
-            Whether the decode is blind: no other model of the study was decoded on these data before.
+            Whether the decode is blind: no model of the study was decoded on other data of the same origins before,
+            and no other model on these.
 
         Raises:
             RepeatedDecodeError: as `is_blind`.
             UserError: the ledger is damaged or cannot be written.
         """
-        identity = identity or EvalIdentity(eval_sha256)
         with self._locked():
+            content = self.read()
             blind = self.is_blind(
                 study,
                 frozen_sha256,
@@ -175,9 +205,11 @@ class Ledger:
                 allow_repeats=allow_repeats,
                 model_sha256=model_sha256,
                 former_sha256=former_sha256,
-            )
+                content=content,
+            ) and not self.find_other_preparations(study, identity, content)
             entry = {"event": "begun", "study": study, "frozen_sha256": frozen_sha256, **(records or {})}
-            self._append_use(entry | ({} if model_sha256 is None else {"model_sha256": model_sha256}), identity)
+            entry |= {} if model_sha256 is None else {"model_sha256": model_sha256}
+            self._append_use(entry, identity, content)
             return blind
 
     def is_blind(
@@ -189,6 +221,7 @@ class Ledger:
         allow_repeats: bool,
         model_sha256: str | None = None,
         former_sha256: str | None = None,
+        content: LedgerContent | None = None,
     ) -> bool:
         """Return whether a decode would be blind: no other model of the study was decoded on these data before.
 
@@ -203,12 +236,13 @@ class Ledger:
             allow_repeats: whether the config allows this study to decode further models.
             model_sha256: identifies the frozen model without its code; None: not known.
             former_sha256: what identified the frozen model before; None: not known.
+            content: of the ledger; None: it is read.
 
         Raises:
             RepeatedDecodeError: it would not, and the config does not allow it for this study.
             UserError: the ledger is damaged.
         """
-        entries = self.entries()
+        entries = (content or self.read()).entries
         names = _names_of(entries, study, frozen_sha256)
         done = {_key(entry) for entry in entries if entry["event"] == "done"}
         labelled = {entry["eval_sha256"]: entry[_LABELLED] for entry in entries if _LABELLED in entry}
@@ -226,21 +260,56 @@ class Ledger:
             raise RepeatedDecodeError(_explain_refusal(study, others[0]))
         return not others
 
-    def find_result(self, study: str, frozen_sha256: str, eval_sha256: str) -> DecodeResult | None:
+    def find_other_preparations(
+        self, study: str, identity: EvalIdentity, content: LedgerContent | None = None
+    ) -> list[Entry]:
+        """Return the entries of decodes of a study on other evals that were made of the same raw material.
+
+        Such a decode is refused nowhere, since a study may compare preparations. But it is not blind: who has seen the
+        first may know what the raw material asks for.
+
+        Args:
+            study: id of the study.
+            identity: of the sealed data.
+            content: of the ledger; None: it is read.
+
+        Raises:
+            UserError: as `entries`.
+        """
+        entries = (content or self.read()).entries
+        evals = KnownEvals(self._folder, entries)
+        return [
+            entry
+            for entry in entries
+            if entry["event"] in ("begun", "done")
+            and _without_dataset(entry["study"]) == _without_dataset(study)
+            and not evals.is_same(entry["eval_sha256"], identity)
+            and evals.is_of_same_origin(entry["eval_sha256"], identity)
+        ]
+
+    def find_result(
+        self, study: str, frozen_sha256: str, eval_sha256: str, content: LedgerContent | None = None
+    ) -> DecodeResult | None:
         """Return the result of the same frozen model on the same data, or None if it was not decoded.
 
         Args:
             study: id of the study.
             frozen_sha256: identifies the frozen model.
             eval_sha256: identifies the sealed data: its predictions are in their order.
+            content: of the ledger; None: it is read.
 
         Raises:
             UserError: as `entries`.
         """
-        return RecordedResults(self, self.entries()).find(study, frozen_sha256, eval_sha256)
+        return RecordedResults(self, (content or self.read()).entries).find(study, frozen_sha256, eval_sha256)
 
     def find_similar(
-        self, study: str, model_sha256: str | None, former_sha256: str, eval_sha256: str
+        self,
+        study: str,
+        model_sha256: str | None,
+        former_sha256: str,
+        eval_sha256: str,
+        content: LedgerContent | None = None,
     ) -> DecodeResult | None:
         """Return the result of a decode that may be of the same model, under other code or with an older identity.
 
@@ -252,13 +321,14 @@ class Ledger:
             model_sha256: identifies the frozen model without its code; None: nothing is similar.
             former_sha256: what identified the frozen model before.
             eval_sha256: identifies the sealed data, in their order.
+            content: of the ledger; None: it is read.
 
         Raises:
             UserError: as `entries`.
         """
         if model_sha256 is None:
             return None
-        entries = self.entries()
+        entries = (content or self.read()).entries
         without_code = {_key(entry): entry["model_sha256"] for entry in entries if "model_sha256" in entry}
         for line, entry in enumerate(entries, 1):
             if entry["event"] != "done" or (entry["study"], entry["eval_sha256"]) != (study, eval_sha256):
@@ -280,7 +350,7 @@ class Ledger:
             UserError: the ledger is damaged or cannot be written.
         """
         with self._locked():
-            self._append_use(_comparison("compared", similar, frozen_sha256), identity)
+            self._append_use(_comparison("compared", similar, frozen_sha256), identity, self.read())
 
     def confirm(
         self,
@@ -310,29 +380,27 @@ class Ledger:
             if predictions is not None:
                 write_npz(self.predictions_path(result), predictions)
             entry = _comparison("confirmed", similar, frozen_sha256) | dict(records or {})
-            self._append_use(entry | {"result": result.model_dump(mode="json")}, identity)
+            self._append_use(entry | {"result": result.model_dump(mode="json")}, identity, self.read())
         return result
 
-    def note_records(self, result: DecodeResult, records: Mapping[str, str]) -> None:
+    def note_records(self, result: DecodeResult, records: Mapping[str, str], content: LedgerContent) -> None:
         """Record that the card or the manifest of a decoded model was written again, if its digest is another one.
 
         Args:
             result: of the decode.
             records: as in `begin`.
+            content: of the ledger, as the result was found in it.
 
         Raises:
             UserError: the ledger is damaged or cannot be written.
         """
+        known = find_records(content.entries, result)
+        if all(known.get(name, [None])[-1] == digest for name, digest in records.items()):
+            return
         with self._locked():
-            entries = self.entries()
-            known = find_records(entries, result)
-            if all(known.get(name, [None])[-1] == digest for name, digest in records.items()):
-                return
+            content = self.read()
             entry = {"event": "recorded", "study": result.study, "frozen_sha256": result.frozen_sha256, **records}
-            identity = EvalIdentity(
-                result.eval_sha256, KnownEvals(self._folder, entries).content_of(result.eval_sha256)
-            )
-            self._append_use(entry, identity)
+            self._append_use(entry, self._identity_of(result.eval_sha256, content), content)
 
     def parse_result(self, entry: Entry, line: int) -> DecodeResult:
         """Return the result of an entry ``done``; ``line`` is its number.
@@ -360,25 +428,23 @@ class Ledger:
             UserError: another process has decoded the same model with another result, or the ledger cannot be written.
         """
         with self._locked():
-            known = self.find_result(result.study, result.frozen_sha256, result.eval_sha256)
+            content = self.read()
+            known = self.find_result(result.study, result.frozen_sha256, result.eval_sha256, content)
             if known is not None:
                 return self._agree(known, result)
             if predictions is not None:
                 write_npz(self.predictions_path(result), predictions)
-            entry = {"event": "done", "study": result.study, "frozen_sha256": result.frozen_sha256}
-            identity = EvalIdentity(result.eval_sha256, self.evals().content_of(result.eval_sha256))
-            self._append_use(entry | {"result": result.model_dump(mode="json")}, identity)
+            entry: Entry = {"event": "done", "study": result.study, "frozen_sha256": result.frozen_sha256}
+            entry |= {"result": result.model_dump(mode="json")}
+            self._append_use(entry, self._identity_of(result.eval_sha256, content), content)
             return result
 
-    def note_sample_splits(
-        self, dataset: str, eval_sha256: str, identity: EvalIdentity | None = None, frozen: Iterable[str] = ()
-    ) -> None:
+    def note_sample_splits(self, dataset: str, identity: EvalIdentity, frozen: Iterable[str] = ()) -> None:
         """Record that samples of the sealed data are drawn for a figure, now that every model is frozen.
 
         Args:
             dataset: name of the dataset.
-            eval_sha256: identifies the sealed data.
-            identity: as in `begin`.
+            identity: of the sealed data.
             frozen: identifies each model that was frozen before.
 
         Raises:
@@ -386,7 +452,27 @@ class Ledger:
         """
         with self._locked():
             entry = {"event": "sampled", "dataset": dataset, "frozen": sorted(frozen)}
-            self._append_use(entry, identity or EvalIdentity(eval_sha256))
+            self._append_use(entry, identity, self.read())
+
+    def adopt(self, heads: Iterable[Head]) -> Head:
+        """Take over the present end of the ledger, by an entry that says so for good; return its new head.
+
+        Args:
+            heads: of before; those that are no entries are recorded as lost.
+
+        Raises:
+            UserError: nothing is missing, or the ledger is damaged otherwise or cannot be written.
+        """
+        with self._locked():
+            content = self.read(without_head=True)
+            unknown = sorted({str(head.sha256) for head in heads if not content.holds(head)})
+            if not unknown and not self.lacks_head(content):
+                raise UserError(f"{self._path}: has its head and every entry that is known. There is nothing to adopt.")
+            return self._append({**chain.adopt(content.lines), "lost": unknown}, content)
+
+    def lacks_head(self, content: LedgerContent) -> bool:
+        """Return whether the file of the head is missing, though a kill cannot have left the ledger so."""
+        return not self._head_path.exists() and chain.count_chained(content.entries) > 1
 
     def read_predictions(self, result: DecodeResult) -> Predictions | None:
         """Return the predictions of a recorded decode; None for an estimate.
@@ -433,36 +519,48 @@ class Ledger:
             )
         return known
 
-    def _append_use(self, entry: Entry, identity: EvalIdentity) -> None:
+    def _identity_of(self, eval_sha256: str, content: LedgerContent) -> EvalIdentity:
+        """Return what a later entry says of an eval that an earlier one has described."""
+        return EvalIdentity(eval_sha256, KnownEvals(self._folder, content.entries).content_of(eval_sha256))
+
+    def _append_use(self, entry: Entry, identity: EvalIdentity, content: LedgerContent) -> None:
         """Record a use of an eval, and what the eval is known by."""
         KnownEvals(self._folder, ()).keep(identity)
-        known = {"eval_content_sha256": identity.content_sha256, _LABELLED: identity.labelled_sha256}
-        content = {name: digest for name, digest in known.items() if digest is not None}
-        self._append(entry | {"eval_sha256": identity.sha256} | content)
+        known = {
+            "eval_content_sha256": identity.content_sha256,
+            "eval_origins_sha256": identity.origins_sha256,
+            _LABELLED: identity.labelled_sha256,
+        }
+        digests = {name: digest for name, digest in known.items() if digest is not None}
+        self._append(entry | {"eval_sha256": identity.sha256} | digests, content)
 
-    def _append(self, entry: Entry) -> None:
-        content = self.read()
+    def _append(self, entry: Entry, content: LedgerContent) -> Head:
+        """Append an entry to what was read under the same lock; return the new head."""
         torn = repair_last_line(self._path, self._is_entry)
         if torn:
             self._write_head(content.lines)
         if not chain.is_chained(content.entries):
-            self._append_line(chain.adopt(content.lines), content)
-            content = self.read()
-        self._append_line(entry | ({"torn": torn.name} if torn else {}), content)
+            content = self._append_line(chain.adopt(content.lines), content)
+        return self._append_line(entry | ({"torn": torn.name} if torn else {}), content).head
 
-    def _append_line(self, entry: Entry, content: LedgerContent) -> None:
+    def _append_line(self, entry: Entry, content: LedgerContent) -> LedgerContent:
         line = canonical_json(entry | chain.place_in_chain(content.lines) | {"time": now()})
         for held in self._claims:  # who was suspended and lost the ledger meanwhile must not write
             held.check()
         append_line(self._path, f"{line}\n".encode(), "a decode")
         # After the line: a kill leaves the head of the entry before, never one of an entry that was not written.
         self._write_head([*content.lines, line])
+        return LedgerContent([*content.lines, line], [*content.entries, self._parse(line, len(content.lines) + 1)])
 
     def _write_head(self, lines: list[str]) -> None:
-        write_json(self._head_path, vars(chain.head_of(lines)))
+        self.seen = chain.head_of(lines)
+        write_json(self._head_path, vars(self.seen))
 
-    def read(self) -> LedgerContent:
+    def read(self, *, without_head: bool = False) -> LedgerContent:
         """Read all lines and check their chain.
+
+        Args:
+            without_head: whether the file of the head may be missing.
 
         Raises:
             UserError: as `entries`.
@@ -478,7 +576,20 @@ class Ledger:
                 f"('blindtune ledger verify {self._folder}' checks it). Without a backup, move the folder away and say "
                 "so when you report results: what was decoded before is then unknown."
             )
-        return LedgerContent(lines, rows)
+        content = LedgerContent(lines, rows)
+        if not without_head and self.lacks_head(content):
+            raise UserError(self.explain_missing_head())
+        self.seen = content.head
+        return content
+
+    def explain_missing_head(self) -> str:
+        """Return what to say of a ledger without the file of its head."""
+        return (
+            f"{self._head_path}: is missing, so that entries that were cut off at the end would not be seen. Restore "
+            f"it from a backup. Without a backup, see what is left ('blindtune ledger verify {self._folder}'), then "
+            f"go on from there ('blindtune ledger adopt {self._folder}'): the entry that this writes is in every later "
+            "report."
+        )
 
     def _read_lines(self) -> list[str]:
         """Return the whole lines."""
@@ -486,7 +597,7 @@ class Ledger:
             return []
         content = read_regular_file(self._path)
         *lines, rest = content.decode("utf-8", errors="surrogateescape").split("\n")
-        # A kill leaves part of a line. It holds no decode: sealed data are opened after a whole line only.
+        # A kill leaves part of a line. It holds no decode: a model answers eval after a whole line only.
         return [*lines, rest] if self._is_entry(rest) else lines
 
     @property
@@ -499,10 +610,17 @@ class Ledger:
         try:
             content = read_json(self._head_path)
         except UserError as error:
-            raise UserError(f"{self._head_path}: cannot be read. Restore it from a backup.") from error
+            raise UserError(f"{self._head_path}: cannot be read. {self._head_advice}") from error
         if not isinstance(content, dict) or not isinstance(content.get("entries"), int) or content["entries"] < 0:
-            raise UserError(f"{self._head_path}: is not the head of a ledger. Restore it from a backup.")
+            raise UserError(f"{self._head_path}: is not the head of a ledger. {self._head_advice}")
         return Head(content["entries"], content.get("sha256"))
+
+    @property
+    def _head_advice(self) -> str:
+        return (
+            f"Restore it from a backup. Without a backup, remove it and run 'blindtune ledger adopt {self._folder}', "
+            "which writes an entry that every later report shows."
+        )
 
     def _is_entry(self, line: str) -> bool:
         try:
@@ -579,6 +697,27 @@ class RecordedResults:
         known = self._done.get((study, frozen_sha256, eval_sha256))
         return None if known is None else self._ledger.parse_result(*known)
 
+    def holds(self, result: DecodeResult, where: Path) -> bool:
+        """Return whether the ledger holds a result.
+
+        Args:
+            result: as it was read.
+            where: its file, for the message.
+
+        Raises:
+            UserError: it holds another result of the same decode; each field that differs is named.
+        """
+        known = self.find(result.study, result.frozen_sha256, result.eval_sha256)
+        if known is None:
+            return False
+        differing = differing_fields(result, known)
+        if differing:
+            raise UserError(
+                f"{where}: is not what the ledger {self._ledger.path} recorded: {'; '.join(differing)}. Remove the "
+                "file and run again."
+            )
+        return True
+
     def __iter__(self) -> Iterator[DecodeResult]:
         """Yield all results, in the order of the ledger.
 
@@ -598,12 +737,13 @@ def _check_optional_fields(entry: Entry) -> None:
     for name in ("model_sha256", *RECORDS):
         if not isinstance(entry.get(name, ""), str):
             raise ValueError(f"{name} is not a text")
-    for name in ("eval_content_sha256", _LABELLED):  # one is a part of a path
+    for name in ("eval_content_sha256", "eval_origins_sha256", _LABELLED):  # two are parts of paths
         if name in entry and not (isinstance(entry[name], str) and re.fullmatch("[0-9a-f]{64}", entry[name])):
             raise ValueError(f"{name} is not a sha256")
-    frozen = entry.get("frozen", [])
-    if not isinstance(frozen, list) or not all(isinstance(name, str) for name in frozen):
-        raise ValueError("frozen is not a list of texts")
+    for name in ("frozen", "lost"):
+        listed = entry.get(name, [])
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            raise ValueError(f"{name} is not a list of texts")
 
 
 def _comparison(event: str, similar: DecodeResult, frozen_sha256: str) -> Entry:

@@ -1,6 +1,7 @@
 """Samples of all three splits for a figure, drawn when every model of the dataset is frozen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def sample_splits(
     Args:
         data: train and dev of the dataset.
         sealed: path of its ``seal.json``.
-        ledger: of the project; gets a line before eval is opened.
+        ledger: of the project; gets a line before a sample is drawn.
         points: largest number of samples of each split.
         cards: of all models that are frozen; the ledger names them, since what is frozen later may know eval.
 
@@ -38,7 +39,7 @@ def sample_splits(
     data.check_seal(sealed, seal.sha256)
     seal.verify()
     frozen = [read_card(card).frozen_sha256() for card in cards]
-    ledger.note_sample_splits(data.name, seal.sha256, seal.identity, frozen)
+    ledger.note_sample_splits(data.name, replace(seal.identity, origins=data.eval_origins()), frozen)
     splits = {"train": data.train, "dev": data.dev, "eval": seal.open()}
     arrays: dict[str, NDArray[Any]] = {}
     for name, split in splits.items():

@@ -4,12 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from blindtune.core.errors import UserError
 from blindtune.decoding.chain import Head
 from blindtune.decoding.history import EvalHistory, RecordedDecode, RecordedSampling, read_history
-from blindtune.decoding.known_evals import KnownEvals, Overlap, compare_evals
+from blindtune.decoding.known_evals import SAME_SHARE, KnownEvals, Overlap, compare_evals
+from blindtune.decoding.known_heads import explain_lost, find_lost
 from blindtune.decoding.ledger import Ledger, RecordedResults, find_records, split_study
-from blindtune.records.decode_result import DecodeResult, differing_fields
+from blindtune.records.decode_result import DecodeResult
 
 #: The part of the samples that an eval must share with another one, so that uses of that one are listed with it: a few
 #: equal samples, such as empty ones, are in many data.
@@ -53,6 +57,7 @@ class Precedents:
 
     Attributes:
         decodes: number of models that are not in the report and were decoded before.
+        on: what they were decoded on.
         sampled: when samples of eval were first drawn, if that was before a model of the system was frozen.
         unrecorded: number of decodes of the system that the ledger does not hold.
         rewritten: number of its decodes after which the card or the manifest was written again.
@@ -62,6 +67,7 @@ class Precedents:
     sampled: str | None = None
     unrecorded: int = 0
     rewritten: int = 0
+    on: str = "this eval"
 
     def __bool__(self) -> bool:
         """Return whether there is anything that a reader must know."""
@@ -71,9 +77,9 @@ class Precedents:
         """Return it in words; empty if there is nothing."""
         parts = []
         if self.decodes:
-            parts.append(f"after {self.decodes} other {'decode' if self.decodes == 1 else 'decodes'}")
+            parts.append(f"after {_count(self.decodes, 'earlier decode')} of {self.on}")
         if self.sampled:
-            parts.append("after samples were drawn")
+            parts.append("after samples of it were drawn" if self.decodes else "after samples of this eval were drawn")
         if self.unrecorded:
             parts.append(f"{self.unrecorded} not in the ledger")
         if self.rewritten:
@@ -90,12 +96,14 @@ class EvalUses:
         samplings: in the order of the ledger.
         unrecorded: studies of the report whose decodes the ledger does not hold.
         rewritten: studies of the report whose card or manifest was written again after the decode.
+        lacks_drawing: whether the report shows samples of eval that were drawn, and the ledger holds no drawing.
     """
 
     decodes: list[EvalDecode] = field(default_factory=list)
     samplings: list[EvalSampling] = field(default_factory=list)
     unrecorded: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
+    lacks_drawing: bool = False
 
     @property
     def others(self) -> list[EvalDecode]:
@@ -115,11 +123,13 @@ class EvalUses:
                 for recorded in own
             )
         ]
+        earlier = [one for one in self.others if one.recorded.line < last]
         return Precedents(
-            sum(one.recorded.line < last for one in self.others),
+            len(earlier),
             drawn[0] if drawn else None,
             len(wanted & set(self.unrecorded)),
             len(wanted & set(self.rewritten)),
+            _name_evals(earlier),
         )
 
 
@@ -136,6 +146,7 @@ class LedgerReader:
         self.path = ledger.path
         content = ledger.read()
         self.head: Head = content.head
+        self._content = content
         self._entries = entries = content.entries
         self._evals = KnownEvals(folder, entries)
         self._results = RecordedResults(ledger, entries)
@@ -150,6 +161,20 @@ class LedgerReader:
             f"{self.head.sha256}."
         )
 
+    def list_faults(self, heads: Mapping[Path, Head]) -> list[str]:
+        """Return what is known to be missing in the ledger, in sentences.
+
+        Args:
+            heads: that the results of the report have seen, read before the ledger.
+        """
+        lost = [explain_lost(path, head, self.path) for path, head in find_lost(heads, self._content)]
+        taken = [
+            f"Entry {line} of {self.path} took the ledger over as it was, after entries before it may have been lost: "
+            "whether decodes came before those of this report is not known for sure."
+            for line in self._content.taken_over
+        ]
+        return lost + taken
+
     def check(self, result: DecodeResult, where: Path) -> bool:
         """Compare a result with the one that the ledger holds.
 
@@ -163,16 +188,7 @@ class LedgerReader:
         Raises:
             UserError: it holds another result of the same decode; each field that differs is named.
         """
-        known = self._results.find(result.study, result.frozen_sha256, result.eval_sha256)
-        if known is None:
-            return False
-        differing = differing_fields(result, known)
-        if differing:
-            raise UserError(
-                f"{where}: is not what the ledger {self.path} recorded: {'; '.join(differing)}. Remove the file and "
-                "run again."
-            )
-        return True
+        return self._results.holds(result, where)
 
     def check_records(self, result: DecodeResult, digests: Mapping[str, tuple[Path, str | None]]) -> None:
         """Refuse a card or a manifest that is not the one that the ledger holds for a decode.
@@ -222,18 +238,36 @@ class LedgerReader:
         """Yield the history of an eval, and those of evals that share samples with it."""
         known = content is not None and (self._evals.names(content) or self._evals.path(content).exists())
         own = self._evals.read(content) if content is not None and known else None
+        origins_sha256 = self._evals.origins_of(eval_sha256)
+        origins = None if origins_sha256 is None else self._evals.read(origins_sha256)
         for history in self._histories:
             if eval_sha256 in history.arrays or (content is not None and history.content_sha256 == content):
                 yield history, None
-            elif own is not None and history.content_sha256 is not None:
-                overlap = compare_evals(own, self._evals.read(history.content_sha256))
-                if overlap.shared >= MIN_SHARED * overlap.samples:
-                    yield history, overlap
+            elif (overlap := self._overlap(own, origins, history)) is not None:
+                yield history, overlap
+
+    def _overlap(
+        self, own: NDArray[np.bytes_] | None, origins: NDArray[np.bytes_] | None, history: EvalHistory
+    ) -> Overlap | None:
+        """Return what an eval shares with that of a history, if it is worth a word: its raw material, or samples."""
+        if origins is not None and history.origins_sha256 is not None:
+            overlap = self._evals.compare_origins(origins, history.origins_sha256)
+            if overlap.share >= SAME_SHARE:
+                return overlap
+        if own is not None and history.content_sha256 is not None:
+            overlap = compare_evals(own, self._evals.read(history.content_sha256))
+            if overlap.shared >= MIN_SHARED * overlap.samples:
+                return overlap
+        return None
 
 
 def describe_eval(overlap: Overlap | None) -> str:
     """Return which eval was used: the same, or one that shares samples with it."""
-    return "the same" if overlap is None else f"shares {overlap.shared:,} of {overlap.samples:,} samples"
+    if overlap is None:
+        return "the same"
+    if overlap.of == "origins":
+        return f"made of the same raw data: {overlap.shared:,} of {overlap.samples:,} recordings, pictures or rows"
+    return f"shares {overlap.shared:,} of {overlap.samples:,} samples"
 
 
 def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
@@ -242,7 +276,7 @@ def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
     Args:
         title: of the dataset.
         uses: of its eval.
-        marked: systems that were decoded after others or after samples were drawn.
+        marked: systems whose rows are marked, each with what came before.
     """
     own, others = len(uses.decodes) - len(uses.others), uses.others
     parts = [
@@ -254,18 +288,31 @@ def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
         parts.append(f"The first decode that is not in this report began at {first.begun} (entry {first.line})")
     partly = {one.eval for one in others if one.overlap is not None}
     if partly:
-        parts.append(f"Among them are decodes of another eval that {' or '.join(sorted(partly))} of this one")
+        parts.append(f"Among them are decodes of other evals: {'; '.join(sorted(partly))}")
     if uses.samplings:
         count, drawn = len(uses.samplings), uses.samplings[0].recorded
         how = f"a figure at {drawn.time}" if count == 1 else f"figures {count} times, first at {drawn.time}"
         parts.append(f"Samples of it were drawn for {how}")
+    elif uses.lacks_drawing:
+        parts.append("Samples of it were drawn for a figure of this report, which the ledger does not hold")
     else:
         parts.append("No sample of it was drawn for a figure")
     if marked:
-        parts.append(f"Decoded after that, and marked: {', '.join(marked)}")
+        parts.append(f"Marked in the tables: {', '.join(marked)}")
     if uses.unrecorded:
         parts.append(f"Not in the ledger, so that nothing is known of their order: {', '.join(uses.unrecorded)}")
     return ". ".join(parts) + "."
+
+
+def _name_evals(decodes: list[EvalDecode]) -> str:
+    """Return what decodes were of: this eval, or others that share samples or raw data with it."""
+    kinds = {None if one.overlap is None else one.overlap.of for one in decodes}
+    raw = "its raw data prepared in another way"
+    names = {None: "this eval", "samples": "an eval that shares samples with it", "origins": raw}
+    alone = {"samples": "an eval that shares samples with this one", "origins": raw.replace("its", "this", 1)}
+    if len(kinds) == 1 and None not in kinds:
+        return alone[str(kinds.pop())]
+    return " or ".join(name for kind, name in names.items() if kind in kinds) or "this eval"
 
 
 def _name_others(decodes: list[EvalDecode]) -> str:

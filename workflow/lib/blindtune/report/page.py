@@ -1,12 +1,14 @@
 """Write the report as one self-contained HTML page."""
 
 import base64
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, write_text
+from blindtune.decoding.known_heads import keep_head
 from blindtune.report.contents import SECTIONS
 from blindtune.report.decodes import describe_uses
 from blindtune.report.figures.write import CAPTIONS
@@ -66,6 +68,7 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     write_text(path, template.render(_content(records, tables, figures)))
+    keep_head(path.parent, records.ledger_head)
 
 
 def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, Any]:
@@ -86,6 +89,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "uses": [_describe_uses(dataset) for dataset in records.datasets],
         "marked": [title for dataset in records.datasets for title in _marked_systems(dataset)],
         "ledger": records.ledger_line,
+        "faults": [*records.ledger_faults, *_missing_drawings(records)],
         "versions": _versions(records),
         "doubled": [(run.card.study, run.doubled) for run in records.runs if run.doubled],
         "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
@@ -103,19 +107,28 @@ def _mark(row: Row) -> str:
     marks = {"stand-in": "stand-in", "partly stand-in": "stand-in", "published": "published"}
     found = [marks[str(row["data"])]] if row["data"] in marks else []
     found += ["not-blind"] if row.get("blind") == "not blind" else []
-    found += ["not-first"] if str(row.get("before") or "").startswith("after") else []
+    found += ["not-first"] if re.search(r"(^|: )after ", str(row.get("before") or "")) else []
     return " ".join(found)
 
 
 def _describe_uses(dataset: DatasetRecords) -> str:
-    marked = [system.name for system in dataset.systems if dataset.precedents(system)]
+    marked = [f"{system.name} ({system.precedents})" for system in dataset.systems if system.precedents]
     return describe_uses(dataset.title, dataset.uses, marked)
 
 
 def _marked_systems(dataset: DatasetRecords) -> list[str]:
     """Name the systems of a dataset that were decoded after others, after samples were drawn, or without a record."""
-    found = [(system.name, dataset.precedents(system)) for system in dataset.systems]
-    return [f"{name} on {dataset.title} ({before})" for name, before in found if before]
+    return [
+        f"{system.name} on {dataset.title} ({system.precedents})" for system in dataset.systems if system.precedents
+    ]
+
+
+def _missing_drawings(records: ReportRecords) -> list[str]:
+    return [
+        f"{dataset.title}: samples of eval were drawn for a figure of this report, and the ledger does not hold it."
+        for dataset in records.datasets
+        if dataset.uses.lacks_drawing
+    ]
 
 
 def _link_records(records: ReportRecords, row: Row) -> list[RecordLink]:

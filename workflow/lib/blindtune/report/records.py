@@ -12,6 +12,8 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
 from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
+from blindtune.decoding.chain import Head
+from blindtune.decoding.known_heads import read_heads
 from blindtune.records.agreement import check_agreement
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card, read_card_digest
@@ -61,10 +63,12 @@ class SystemRecords:
     Attributes:
         name: the name of the system in the config.
         runs: the runs, in the order of the seeds.
+        precedents: what was known of eval before the system was decoded on it.
     """
 
     name: str
     runs: list[RunRecords]
+    precedents: Precedents = field(default_factory=Precedents)
 
     @property
     def kind(self) -> str:
@@ -80,6 +84,11 @@ class SystemRecords:
     def blind(self) -> bool:
         """Whether every decode was blind: the first on these eval data in its study."""
         return all(run.decode.blind for run in self.runs)
+
+    @property
+    def qualification(self) -> str:
+        """What every statement about its eval error says with it; empty if all decodes were blind and none before."""
+        return "; ".join(filter(None, ["" if self.blind else "not blind", str(self.precedents)]))
 
     @property
     def paths(self) -> list[str]:
@@ -154,10 +163,6 @@ class DatasetRecords:
     systems: list[SystemRecords]
     uses: EvalUses = field(default_factory=EvalUses)
 
-    def precedents(self, system: SystemRecords) -> Precedents:
-        """Return what was known of eval before a system was decoded on it."""
-        return self.uses.before(run.card.study for run in system.runs)
-
     @property
     def stand_in(self) -> bool:
         """Whether the data are simulated to resemble published ones; drawings always are."""
@@ -213,6 +218,8 @@ class ReportRecords:
         files: the sha256 of every file that was read, by its path relative to the root.
         frozen: the sha256 of each frozen model, by the paths of its card and of its decode result.
         ledger_line: a sentence about the ledger: its length, and the head of its chain.
+        ledger_head: the head of its chain; None: it has no entry.
+        ledger_faults: sentences about what is known to be missing in it.
     """
 
     root: Path
@@ -221,6 +228,8 @@ class ReportRecords:
     files: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)
     ledger_line: str = ""
+    ledger_head: Head | None = None
+    ledger_faults: list[str] = field(default_factory=list)
 
     @property
     def runs(self) -> list[RunRecords]:
@@ -260,9 +269,20 @@ def read_records(
         UserError: a record is missing or unreadable, does not belong to the other records, or contradicts the
             predictions or the ledger; or the chain of the ledger is broken.
     """
+    heads = read_heads(root)
     reader = _Reader(root, LedgerReader(ledger or root.parent / "ledger"))
     datasets = [reader.dataset(name, systems, seeds) for name, systems in compare]
-    return ReportRecords(root, datasets, seeds, reader.files, reader.frozen, reader.ledger.describe())
+    ledger_reader = reader.ledger
+    return ReportRecords(
+        root,
+        datasets,
+        seeds,
+        reader.files,
+        reader.frozen,
+        ledger_reader.describe(),
+        ledger_reader.head,
+        ledger_reader.list_faults(heads),
+    )
 
 
 _DECODE_AGAIN = "Remove result.json next to it and run again."
@@ -284,8 +304,12 @@ class _Reader:
         picture = {} if corpus else self._arrays(f"decodes/{name}/sample_splits.npz")
         examples = self._arrays(f"data/{name}/examples.npz") if corpus else {}
         runs = {system: [self._run(manifest, path, name, system, seed) for seed in seeds] for system in systems}
-        found = [SystemRecords(system, runs[system]) for system in systems]
-        uses = self._uses(manifest, [run for system in found for run in system.runs])
+        uses = self._uses(manifest, [run for system in systems for run in runs[system]])
+        uses = replace(uses, lacks_drawing=bool(picture) and not uses.samplings)
+        found = [
+            SystemRecords(system, runs[system], uses.before(run.card.study for run in runs[system]))
+            for system in systems
+        ]
         return DatasetRecords(name, manifest, path, picture, examples, found, uses)
 
     def _run(self, manifest: ReportManifest, path: str, dataset: str, system: str, seed: int) -> RunRecords:

@@ -116,8 +116,9 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> str:
 
 
 def format_system(system: SystemRecords) -> str:
-    """Return the name of a system and its mean eval error, marked where its decode was not blind."""
-    return f"{system.name}, {100 * system.error('eval'):.2f}%{'' if system.blind else ' (not blind)'}"
+    """Return the name of a system and its mean eval error, with what qualifies it."""
+    qualified = f" ({system.qualification})" if system.qualification else ""
+    return f"{system.name}, {100 * system.error('eval'):.2f}%{qualified}"
 
 
 def _render(verdict: Verdict) -> str:

@@ -17,6 +17,7 @@ from blindtune.core.files import read_json
 from blindtune.core.validation import parse_json
 from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, TsvTable
 from blindtune.datasets.chunked import ChunkedArray, FileRows
+from blindtune.datasets.content import digest_pieces
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.corpus.survey import (
     Candidate,
@@ -26,6 +27,7 @@ from blindtune.datasets.corpus.survey import (
     draw_samples,
     find_equal_files,
     list_bad_files,
+    list_origins,
     mark_copies,
     refuse_equal_files,
     remove_equal_files,
@@ -118,6 +120,7 @@ def gather_splits(
             "raw_sha256": {name: sha256 for survey in found for name, sha256 in survey.sha256.items()},
         },
         bad_files=TsvTable(("file", "reason"), [*bad]),
+        origin_digests={split: digest_pieces(map(str.encode, list_origins(found, split))) for split in SPLITS},
     )
 
 

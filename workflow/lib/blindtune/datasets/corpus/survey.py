@@ -43,6 +43,11 @@ class Survey(BaseModel):
         default=None,
         description="digest of what the file holds once it is decoded, without its metadata; null: not known",
     )
+    origin: str | None = Field(
+        default=None,
+        description="digest of all that the file holds once it is decoded, whatever the config takes of it; null: that "
+        "of content",
+    )
     group: str = Field(description="group that must be in one split only: the patient")
     split: str = Field(description="the split of the file")
     bad: str | None = Field(default=None, description="why the file gives no sample; null: it is not bad")
@@ -248,6 +253,16 @@ def _mark_bad(survey: Survey, reason: str) -> Survey:
 def _content(survey: Survey) -> str:
     """Return what identifies the content of a file; that of its bytes where it was not decoded."""
     return survey.content or survey.sha256[survey.file]
+
+
+def list_origins(surveys: list[Survey], split: str) -> list[str]:
+    """Return what identifies the raw content of each file of a split, whatever the config takes of it.
+
+    Args:
+        surveys: surveys of any files; bad ones are ignored.
+        split: name of the split.
+    """
+    return [survey.origin or _content(survey) for survey in _good(surveys) if survey.split == split]
 
 
 def _holds(first: Survey, copy: Survey) -> str:

@@ -123,6 +123,8 @@ class OpenRecording(OpenRawFile):
         notes = self._check_header()
         header = self._header
         result.content = edf_header.digest_channels(self._content, header, self._channels)
+        # Another montage takes other channels of the same recording.
+        result.origin = hashlib.sha256(memoryview(self._content)[header.head_bytes :]).hexdigest()
         seconds = float(header.seconds)
         path = annotations.find_annotation(self._path)
         result.sha256[PurePosixPath(result.file).with_name(path.name).as_posix()] = digest_file(path)

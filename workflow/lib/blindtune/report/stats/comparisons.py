@@ -102,9 +102,9 @@ def describe_winner(dataset: DatasetRecords, found: list[PairComparison]) -> str
         return "No classifier was compared."
     best = min(dataset.classifiers, key=lambda system: system.error("eval"))
     against = select_pairs_with_best(dataset, found)
-    start = f"{best.name} has the lowest mean eval error ({_percent(best.error('eval'))})."
+    start = f"{best.name} has the lowest mean eval error ({_error(best)})."
     if not against:
-        return f"{start} No other system was compared with it."
+        return f"{start} No other system was compared with it. {_caution(dataset)}".strip()
     equal = [pair for pair in against if not pair.differs]
     if not equal:
         return f"{start} It is better than all others. {_caution(dataset)}".strip()
@@ -136,8 +136,7 @@ def describe_manual_and_tuned(dataset: DatasetRecords, found: list[PairCompariso
     pair = next(pair for pair in found if pair.includes(expert) and pair.includes(search))
     return (
         f"Chosen by dev error, as in a blind study, the manual model is {expert.name} "
-        f"({_percent(expert.error('eval'))} on eval) and the tuned one {search.name} "
-        f"({_percent(search.error('eval'))}). {_outcome(pair)} "
+        f"({_error(expert, ' on eval')}) and the tuned one {search.name} ({_error(search)}). {_outcome(pair)} "
         f"{_tally(select_manual_tuned_pairs(found))}{_caution(dataset)}"
     ).strip()
 
@@ -196,6 +195,13 @@ def _caution(dataset: DatasetRecords) -> str:
     if not all(system.blind for system in dataset.classifiers):
         names = [system.name for system in dataset.classifiers if not system.blind]
         sentences.append(f"Not every decode was blind: {_listed(names)}.")
+    before: dict[str, list[str]] = {}
+    for system in dataset.classifiers:
+        if system.precedents:
+            before.setdefault(str(system.precedents), []).append(system.name)
+    if before:
+        named = "; ".join(f"{_listed(names)} ({what})" for what, names in before.items())
+        sentences.append(f"To be read with what the ledger holds: {named}.")
     return " ".join(sentences)
 
 
@@ -216,6 +222,11 @@ def _interval(pair: PairComparison) -> str:
 def format_p(p: float) -> str:
     """Format a p value for a sentence, with its sign of comparison."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def _error(system: SystemRecords, of: str = "") -> str:
+    """Return the mean eval error of a system for a sentence, with what qualifies it."""
+    return "; ".join(filter(None, [_percent(system.error("eval")) + of, system.qualification]))
 
 
 def _percent(error: float) -> str:

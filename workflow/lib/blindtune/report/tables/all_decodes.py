@@ -24,7 +24,8 @@ def build(records: ReportRecords) -> ReportTable:
     ]
     notes = [
         "All decodes of the eval of each dataset that the ledger holds: from any config, under any name of the "
-        "dataset, of any seed. An eval is known by its content, in any order of its samples.",
+        "dataset, of any seed. An eval is known by its content, in any order of its samples, and by the raw data that "
+        "it was made of.",
         "Report: 'yes' marks the decodes of this report. 'other' ones may be models of seeds or systems that the "
         "config no longer has, earlier models of the same study, or those of other configs.",
         "Decode: 'blind' if no other model of the same study had been decoded on the same eval before. Model: the "

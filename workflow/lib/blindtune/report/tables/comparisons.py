@@ -23,6 +23,7 @@ from blindtune.report.table import (
     text_column,
     to_percent,
 )
+from blindtune.report.tables.decode_cells import decode_cells, decode_column
 
 RULE = (
     "Method: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The variance of "
@@ -57,7 +58,7 @@ def build(records: ReportRecords) -> ReportTable:
         Column("95% interval", format_interval, numeric=True),
         Column("adjusted p", _p, numeric=True),
         text_column("verdict", "Verdict"),
-        text_column("blind", "Decodes"),
+        decode_column("Decodes"),
     ]
     return ReportTable(
         "comparisons",
@@ -117,7 +118,7 @@ def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:
         "p": pair.difference.p,
         "adjusted_p": pair.adjusted_p,
         "verdict": "distinguishable" if pair.differs else "not distinguishable",
-        "blind": "blind" if pair.better.blind and pair.other.blind else "not blind",
+        **decode_cells(pair.better, pair.other),
         "records": join_paths([*pair.better.paths, *pair.other.paths]),
     }
 

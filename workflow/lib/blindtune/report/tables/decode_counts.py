@@ -29,9 +29,9 @@ def build(records: ReportRecords) -> ReportTable:
         "How many models of each system were decoded on the eval of a dataset. If more models were decoded than the "
         "report shows, the reported ones may be the best of several: of seeds that the config no longer has, of "
         "repeated models of one seed ('most of one seed' above 1), or of other configs and systems.",
-        "What came before, for the systems of this report: decodes of models that the report does not show, and "
-        "samples of eval drawn for a figure, before the last seed of the system was decoded. Samples that were drawn "
-        "when the model was frozen already do not count. Whoever knew them may have chosen by them.",
+        "What came before, for the systems of this report: decodes of models that the rows of the dataset do not show, "
+        "and samples of eval drawn for a figure, before the last seed of the system was decoded. Samples that were "
+        "drawn when the model was frozen already do not count. Whoever knew them may have chosen by them.",
     ]
     return ReportTable("decode_counts", "Decodes of each eval by system", rows, columns, notes)
 
@@ -41,7 +41,7 @@ def _rows(dataset: DatasetRecords) -> list[Row]:
     for one in dataset.uses.decodes:
         config, name, system, _ = split_study(one.recorded.study)
         groups.setdefault((config, name, system, one.eval), []).append(one)
-    before = {system.name: str(dataset.precedents(system)) for system in dataset.systems}
+    before = {system.name: str(system.precedents) for system in dataset.systems}
     paths = {system.name: system.paths[1::2] for system in dataset.systems}
     rows: list[Row] = []
     for (config, name, system, which), decodes in groups.items():

@@ -19,6 +19,7 @@ from blindtune.report.table import (
     to_percent,
 )
 from blindtune.report.tables.datasets import SPLITS, STAND_IN_NOTE, shared_notes
+from blindtune.report.tables.decode_cells import decode_cells, decode_column
 
 GAP = "ours − published, eval"
 
@@ -46,7 +47,7 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("published_system", "row", "published"),
         *(number_column(f"published_{split}", split, 2, "published") for split in SPLITS),
         *(_measured(split) for split in SPLITS),
-        Column("decode", _decode, "ours", wide=True),
+        decode_column("decode", "ours"),
         text_column("settings", "settings", "ours"),
         number_column("difference", "difference", 2, GAP),
         Column("95% interval", _interval, GAP, numeric=True),
@@ -105,10 +106,11 @@ def _notes(records: ReportRecords) -> list[str]:
         notes.append(
             "Rows marked 'not blind': another model of the same study was decoded on the same eval data before."
         )
-    if any(dataset.precedents(system) for dataset in records.datasets for system in dataset.systems):
+    if any(system.precedents for dataset in records.datasets for system in dataset.systems):
         notes.append(
-            "Rows marked 'after': models that are not in this report were decoded on the same eval before, or samples "
-            "of it were drawn. The tables of decodes list them."
+            "Rows marked 'after': models that the rows of this dataset do not show were decoded before, on the same "
+            "eval or on its raw data prepared in another way, or samples of it were drawn. The tables of decodes list "
+            "them."
         )
     return notes
 
@@ -154,8 +156,7 @@ def _row(
     row |= {
         "seeds": len(system.runs),
         "eval_samples": dataset.samples,
-        "blind": "blind" if system.blind else "not blind",
-        "before": str(dataset.precedents(system)) or None,
+        **decode_cells(system),
         "settings": compared.mark if (compared := compare_settings(dataset, system)) and known else None,
         "difference": to_percent(found.value) if found else None,
     }
@@ -188,7 +189,7 @@ def _verdict(dataset: DatasetRecords, system: SystemRecords, found: Difference |
     if not found.has_interval:
         return "not judged: one patient"
     verdict = "exceeds sampling error" if found.excludes_zero() else "within sampling error"
-    return verdict if system.blind else f"{verdict}; not blind"
+    return "; ".join(filter(None, [verdict, system.qualification]))
 
 
 def _measured(split: str) -> Column:
@@ -197,10 +198,6 @@ def _measured(split: str) -> Column:
         return format_number(row[split], 2) + ("" if spread is None else f" ± {format_number(spread, 2)}")
 
     return Column(split, text, "ours", numeric=True)
-
-
-def _decode(row: Row) -> str:
-    return "; ".join(str(row[key]) for key in ("blind", "before") if row[key])
 
 
 def _interval(row: Row) -> str:

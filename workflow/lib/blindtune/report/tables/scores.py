@@ -15,6 +15,7 @@ from blindtune.report.table import (
     text_column,
     to_percent,
 )
+from blindtune.report.tables.decode_cells import decode_cells, decode_column
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("eval", "eval", 2, "error %"),
         number_column("gap", "eval − dev", 2, "error %"),
         number_column("score", "Score", 2),
-        text_column("blind", "Decodes"),
+        decode_column("Decodes"),
     ]
     notes = [
         "Means over the seeds. Parameters: the numbers of weights of the frozen models, from lowest to highest. eval "
@@ -101,7 +102,7 @@ def _row(dataset: DatasetRecords, system: SystemRecords, scale: ScoreScale | Non
         "eval": to_percent(held_out),
         "gap": to_percent(held_out - dev),
         "score": scale.score(system) if scale else None,
-        "blind": "blind" if system.blind else "not blind",
+        **decode_cells(system),
         "records": join_paths(system.paths),
     }
 

@@ -23,6 +23,7 @@ from blindtune.report.table import (
     text_column,
     to_percent,
 )
+from blindtune.report.tables.decode_cells import decode_cells, decode_column
 
 
 def build(records: ReportRecords) -> ReportTable:
@@ -40,6 +41,7 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("outperforms", "estimate", 2, "P(A > B)"),
         Column("95% interval", _outperforms_interval, "P(A > B)", numeric=True),
         text_column("verdict", "Verdict", wide=True),
+        decode_column("Decodes"),
     ]
     return ReportTable("tuner_pairs", "Pairs of tuners, paired by seed", rows, columns, notes)
 
@@ -101,7 +103,7 @@ def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -
         "outperforms_high": found.high,
         "sign_test_p": found.p,
         "verdict": _verdict(found),
-        "blind": "blind" if better.blind and other.blind else "not blind",
+        **decode_cells(better, other),
         "records": join_paths([*better.paths, *other.paths]),
     }
 
