@@ -42,14 +42,25 @@ def main(folder: Path) -> int:
 def _is_ready(folder: Path) -> bool:
     """Return whether the environment was made after the last change of what it follows from."""
     ready = folder / ".ready"
-    return ready.exists() and all(ready.stat().st_mtime >= source.stat().st_mtime for source in SOURCES)
+    return (
+        ready.exists()
+        and not _mark(folder).exists()
+        and all(ready.stat().st_mtime >= source.stat().st_mtime for source in SOURCES)
+    )
+
+
+def _mark(folder: Path) -> Path:
+    """Return the file that exists while the environment is made; next to it, since the folder may be cleared."""
+    return folder.with_name(f"{folder.name}.unfinished")
 
 
 def _make(folder: Path) -> None:
-    unfinished = folder / ".unfinished"
+    unfinished = _mark(folder)
     # A kill may have left parts of packages, which pip would take for installed ones.
-    _run(sys.executable, "-m", "venv", *(["--clear"] if unfinished.exists() else []), str(folder))
+    clear = ["--clear"] if unfinished.exists() or (folder / ".unfinished").exists() else []
     unfinished.touch()
+    (folder / ".ready").unlink(missing_ok=True)  # make looks at it alone
+    _run(sys.executable, "-m", "venv", *clear, str(folder))
     python = str(folder / "bin" / "python")
     pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     _run(*pip, "--requirement", str(ROOT / "requirements.lock"))
@@ -57,8 +68,9 @@ def _make(folder: Path) -> None:
     # Compiled once here: some machines forbid Python to do it later, and imports then take three times as long.
     # A library may hold files that do not compile; they are not used.
     _run(python, "-m", "compileall", "-qq", str(folder / "lib"), str(ROOT / "workflow" / "lib"), check=False)
-    unfinished.unlink()
+    (folder / ".unfinished").unlink(missing_ok=True)
     (folder / ".ready").touch()
+    unfinished.unlink()
 
 
 def _run(*command: str, check: bool = True) -> None:

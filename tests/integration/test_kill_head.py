@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from support.claims import leave_claim
 from support.killing_heads import PATIENCE, kill_head, prepare_template, run_undisturbed
+from support.workflow_runs import only, snakemake
 
 pytestmark = pytest.mark.integration
 
@@ -28,3 +30,16 @@ def test_kill_of_the_head_alone_changes_nothing(
     assert kill.faults == []
     assert kill.alive, "the job must live on"
     assert kill.runs == 1 or not wait, "a run that waits is not refused"
+
+
+def test_refused_run_removes_nothing(tmp_path: Path) -> None:
+    """Snakemake removes the outputs of a job before it starts, so a run is refused before any of its jobs does."""
+    manifest = tmp_path / "results/tiny/data/toy/manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    leave_claim(manifest.parent)
+    ended = snakemake(tmp_path, only("near"), "--until", "prepare")
+    assert ended.returncode == 1
+    assert "blindtune: results/tiny/data/toy: what this run would write is in use by process" in ended.stdout
+    assert manifest.read_text() == "{}"
+    assert not (tmp_path / "results/tiny/sealed").exists()

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from blindtune import search_space
 from blindtune.core.errors import UserError
 from blindtune.core.validation import parse
-from blindtune.search_space import IntDimension, Space
+from blindtune.search_space import FloatDimension, IntDimension, Space
 from support.search_spaces import active_names, dimension_of, is_legal, spaces
 
 
@@ -148,3 +149,61 @@ def test_space_is_frozen_in_its_parts() -> None:
     space = Space.model_validate({"a": INT})
     with pytest.raises(ValidationError):
         space.root["a"].low = 0
+
+
+@given(
+    st.floats(-3, 3), st.floats(1e-3, 2), st.integers(1, 400), st.integers(-3, 403), st.floats(-0.6, 0.6), st.integers()
+)
+def test_stepped_floats_are_those_of_their_list(
+    low: float, step: float, count: int, index: int, off: float, seed: int
+) -> None:
+    """Draws and snaps do not go through all values, and give what they would."""
+    dimension = FloatDimension(type="float", low=low, high=low + (count - 1) * step, step=step)
+    values = dimension.values()
+    assert values is not None
+    expected = values[int(np.random.default_rng(abs(seed)).integers(len(values)))]
+    assert dimension.draw(np.random.default_rng(abs(seed))) == expected
+    value = low + (index + off) * step
+    close = min(values, key=lambda known: abs(known - value))
+    if abs(close - value) <= 1e-9 * max(1.0, abs(close)):
+        assert dimension.snap(value) == close
+    else:
+        with pytest.raises(ValueError, match="is not one of"):
+            dimension.snap(value)
+    assert dimension.snap(values[index % len(values)]) == values[index % len(values)]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300])
+@pytest.mark.parametrize("bounds", [{"low": 0, "high": 1, "step": 0.5}, {"low": 1, "high": 1}, {"low": 0, "high": 1}])
+def test_float_snap_refuses_what_is_no_number(bounds: dict[str, float], value: float) -> None:
+    """A library that fails may propose such values; they are none of the dimension."""
+    with pytest.raises(ValueError):
+        FloatDimension(type="float", **bounds).snap(value)
+
+
+def test_many_values_are_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space of many copies with many values is read, drawn from and snapped without listing them for each copy."""
+    listed: list[int] = []
+    value_at = search_space._value_at
+
+    def counted(low: float, step: float, index: int) -> float:
+        listed.append(index)
+        return value_at(low, step, index)
+
+    monkeypatch.setattr(search_space, "_value_at", counted)
+    search_space._list_values.cache_clear()
+    fine = {"type": "float", "low": 0.0, "high": 0.09999, "step": 0.00001, "repeat": "layers"}
+    space = Space.model_validate({
+        "layers": {"type": "int", "low": 1, "high": 50},
+        "rate": fine,
+        "other": {"type": "bool", "repeat": "layers", "when": {"rate": [0.5e-1, 0.1e-1]}},
+    })  # fmt: skip
+    values = space.draw(np.random.default_rng(1))
+    assert space.snap(values) == values
+    assert len(listed) < 10_000 + 3_000
+
+
+def test_message_about_many_values_is_short() -> None:
+    """The middle of a long list is left out."""
+    with pytest.raises(ValueError, match=r"^0\.5 is not one of 0\.0, 1\.0, \.\.\. 99999\.0$"):
+        FloatDimension(type="float", low=0, high=99_999, step=1).snap(0.5)

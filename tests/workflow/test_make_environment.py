@@ -63,12 +63,38 @@ def test_environment_of_a_killed_make_is_made_from_scratch(make: Any, tmp_path: 
     os.utime(folder / ".ready", (1, 1))
     assert make.main(folder) == 0
     assert "--clear" not in commands(tmp_path)[0]
-    (folder / ".unfinished").touch()
-    (folder / ".ready").unlink()
+    (tmp_path / ".venv.unfinished").touch()
     leave_claim(folder, pid=NO_PROCESS)
     assert make.main(folder) == 0
     assert "venv --clear" in commands(tmp_path)[4]
-    assert not (folder / ".unfinished").exists() and (folder / ".ready").exists()
+    assert not (tmp_path / ".venv.unfinished").exists() and (folder / ".ready").exists()
+
+
+@pytest.mark.parametrize("stage", ["venv", "pip", "compileall"])
+def test_make_that_is_killed_at_any_stage_is_made_from_scratch(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """Also one that brought a ready environment up to date: it is not taken for the old one."""
+    folder = tmp_path / ".venv"
+    folder.mkdir()
+    (folder / ".ready").touch()
+    os.utime(folder / ".ready", (1, 1))
+    whole = make.subprocess.run
+
+    def killed(command: tuple[str, ...], check: bool) -> None:
+        whole(command, check=check)
+        if command[2] == stage:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(make.subprocess, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make.main(folder)
+    assert not (folder / ".ready").exists(), "make itself looks at this file alone"
+    monkeypatch.setattr(make.subprocess, "run", whole)
+    done = len(commands(tmp_path))
+    assert make.main(folder) == 0
+    assert "venv --clear" in commands(tmp_path)[done]
+    assert make._is_ready(folder)
 
 
 def test_failed_command_ends_make(make: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.core.errors import UserError
+from blindtune.core.job_claims import refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.yaml_files import check_duplicate_keys
 from blindtune.decoding.head import describe_head
@@ -103,6 +104,15 @@ def system_files(wildcards):
 
 onstart:
     print(COPY, file=sys.stderr)
+    try:
+        refuse_outputs_in_use(
+            [Path(file) for job in workflow.dag.needrun_jobs() for file in job.output],
+            Path("results"),
+            config,
+            lambda line: print(f"blindtune: {line}", file=sys.stderr),
+        )
+    except UserError as error:
+        raise WorkflowError(f"blindtune: {error}") from None
 
 
 onsuccess:

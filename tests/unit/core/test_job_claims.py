@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from blindtune.core.job_claims import claim_output, seconds_to_wait
+from blindtune.core import claims
+from blindtune.core.errors import ClaimedError
+from blindtune.core.job_claims import claim_output, refuse_outputs_in_use, seconds_to_wait
 from blindtune.core.job_log import JobLog, run_job
 from support.builders import RecordingConsole
 from support.claims import NO_PROCESS, claim_files, leave_claim
@@ -49,6 +52,46 @@ def test_job_says_that_it_takes_over(tmp_path: Path) -> None:
     assert any(f"the dataset toy is taken over from process {NO_PROCESS}" in line for line in job_log.said)
 
 
+@pytest.mark.parametrize("claimed", ["studies/toy/near/42", "studies/toy/near/42/card.json", "studies"])
+def test_run_is_refused_while_a_job_of_another_writes_what_it_would(tmp_path: Path, claimed: str) -> None:
+    """The claim may be on the file or on a folder above it; nothing is written."""
+    root = tmp_path / "results"
+    leave_claim(root / claimed, **OTHER)
+    before = sorted(tmp_path.rglob("*"))
+    outputs = [root / "studies/toy/near/41/card.json", root / "studies/toy/near/42/card.json"]
+    with pytest.raises(ClaimedError, match=f"{claimed}: what this run would write is in use by process 12 on other"):
+        refuse_outputs_in_use(outputs, root, {}, lambda line: None)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("claimed", "owner"),
+    [("studies/toy/near/43", OTHER), ("studies/toy/near/42", {"pid": NO_PROCESS}), ("studies/toy/near/4", OTHER)],
+    ids=["another study", "dead owner", "prefix"],
+)
+def test_run_is_not_refused_for_the_claims_of_others(tmp_path: Path, claimed: str, owner: dict[str, Any]) -> None:
+    """A dead owner, and one that writes elsewhere, refuse nothing."""
+    leave_claim(tmp_path / claimed, **owner)
+    refuse_outputs_in_use([tmp_path / "studies/toy/near/42/card.json"], tmp_path, {}, lambda line: None)
+
+
+def test_run_waits_for_the_owner_as_long_as_the_config_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on as soon as the claim is given back, and says once that it waits."""
+    file = leave_claim(tmp_path / "toy", **OTHER)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            file.unlink()
+
+    monkeypatch.setattr(claims.time, "sleep", pause)
+    said: list[str] = []
+    refuse_outputs_in_use([tmp_path / "toy" / "manifest.json"], tmp_path, {"wait_for_owner": 90}, said.append)
+    assert len(pauses) == 2
+    assert len(said) == 1 and "waiting for up to 90 s" in said[0]
+
+
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -82,3 +125,12 @@ def test_claim_output_leaves_the_handler_of_signals_as_it_was(tmp_path: Path) ->
     with claim_output(tmp_path / "toy", "the dataset", {}, JobLog()):
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_claim_output_takes_any_handler_of_signals_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that was not set from Python cannot be set again; the default takes its place."""
+    handlers: list[Any] = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.append(handler))
+    with claim_output(tmp_path / "toy", "the dataset toy", {}, JobLog()):
+        pass
+    assert handlers[1:] == [signal.SIG_DFL]

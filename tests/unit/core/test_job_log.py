@@ -70,6 +70,39 @@ def test_run_job_shows_an_error_as_one_message(
     assert (tmp_path / "a.log").read_text(encoding="utf-8") == "ERROR x.csv: is empty.\n"
 
 
+def full_disk() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights.npz")
+
+
+def passed_on() -> UserError:
+    try:
+        raise full_disk()
+    except OSError as error:
+        refused = UserError("a trial cannot be trained")
+        refused.__cause__ = error
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("create", "sentence"),
+    [
+        (full_disk, "weights.npz: cannot be used (No space left on device)"),
+        (MemoryError, "the machine refused: Cannot allocate memory"),
+        (passed_on, "a trial cannot be trained"),
+    ],
+)
+def test_run_job_logs_the_traceback_of_an_error_of_the_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], create: Callable[[], Exception], sentence: str
+) -> None:
+    """It is one sentence on the terminal; where it happened is in the log, before the sentence."""
+    with pytest.raises(SystemExit), run_job(tmp_path / "a.log", {}):
+        raise create()
+    shown, log = capsys.readouterr().err, (tmp_path / "a.log").read_text(encoding="utf-8")
+    assert shown.startswith(f"\nblindtune: {sentence}") and len(shown.strip().splitlines()) == 1
+    assert "Traceback (most recent call last):\n" in log
+    assert log.splitlines()[-1].startswith(f"ERROR {sentence}")
+
+
 def test_run_job_tells_how_to_continue_after_a_stop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An interrupt ends the job with one line that says how to continue."""
     with pytest.raises(SystemExit) as ended, run_job(tmp_path / "a.log", {}):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blindtune.core.errors import LostClaimError, UserError
+from blindtune.core.timing import CpuWallTime
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog, find_best
 from support import old_records
 from support.builders import trial
@@ -127,6 +129,27 @@ def test_log_names_a_wrong_line(tmp_path: Path, line: str) -> None:
     lines[1] = line
     log.path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"trials\.jsonl, line 2: is not a trial record"):
+        log.read()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"number":1,', '"number":7,"number":1,', "the key 'number' is there twice"),
+        ('"score":0.25,', '"score":0.01,"score":0.25,', "the key 'score' is there twice"),
+        ('"hyperparameters":{', '"hyperparameters":{"a":1,"a":2,', "the key 'a' is there twice"),
+        ('"train":{"wall":', '"train":{"wall":1.0,"wall":', "the key 'wall' is there twice"),
+        ('"score":0.25,', '"score":1e999,', "the number 1e999 is too large"),
+    ],
+)
+def test_log_refuses_a_record_that_can_be_read_in_two_ways(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    """A key that is there twice and a number that no file can hold are refused, in a record of the present form too."""
+    one = trial(1, 0.25, hyperparameters={"b": 1}, seconds={"train": CpuWallTime(wall=1.0)})
+    log = written(tmp_path / "trials.jsonl", [trial(0), one])
+    first, second = log.path.read_text(encoding="utf-8").splitlines()
+    assert second.count(old) == 1
+    log.path.write_text(f"{first}\n{second.replace(old, new)}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=rf"trials\.jsonl, line 2: is not a trial record \({re.escape(reason)}"):
         log.read()
 
 

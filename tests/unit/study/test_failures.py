@@ -3,20 +3,23 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from blindtune.config.study import Study
 from blindtune.config.systems import Tuned
 from blindtune.config.training import Training
 from blindtune.core.budget import Budget
+from blindtune.core.errors import LostClaimError, UserError
 from blindtune.core.files import canonical_json
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.prepared import Prepared
-from blindtune.records.trial import EpochMetrics, TrialLog
+from blindtune.records.trial import EpochMetrics, Trial, TrialLog
 from blindtune.search_space import Hyperparameters
 from blindtune.study import attempts as attempts_module
 from blindtune.study import setup as setups
@@ -26,11 +29,11 @@ from blindtune.study.context import StudyContext
 from blindtune.study.protocol import build_protocol
 from blindtune.study.search import Search
 from blindtune.study.setup import SearchSetup
-from blindtune.training.base import EpochTracker, Outcome, TrainingOptions, TrainingTask
-from blindtune.tuners.base import FixedListTuner
+from blindtune.training.base import EpochTracker, Outcome, State, TrainingOptions, TrainingTask
+from blindtune.tuners.base import FixedListTuner, Proposal
 from support import pool_trainers
 from support.builders import prepared, study
-from support.curve_trainer import KNN, BatchCurveTrainer, CurveTrainer, StudyRunner
+from support.curve_trainer import KNN, BatchCurveTrainer, CurveTrainer, StudyRunner, curve_error
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +222,100 @@ def test_search_gives_up_a_trial_and_goes_on(data: Prepared, tmp_path: Path, mon
     assert [trial.status for trial in search.trials] == ["completed"] * 4 + ["failed"] + ["completed"] * 3
     assert search.trials[4].reason == "the process died 2 times while it was trained, when memory ran out"
     assert not (tmp_path / "training.json").exists()
+
+
+def test_search_with_workers_says_what_it_trains(data: Prepared, tmp_path: Path) -> None:
+    """With workers the process that dies is found too."""
+    seen: list[Any] = []
+
+    class Watching(BatchCurveTrainer):
+        def train_batch(self, jobs: Any, train: Any, dev: Any) -> Any:
+            content = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
+            seen.append((content["first"], content["last"]))
+            yield from super().train_batch(jobs, train, dev)
+
+    create_search(data, tmp_path, Watching(4), create_separate=None).run()
+    assert seen == [(0, 3), (4, 7)]
+    assert not (tmp_path / "training.json").exists()
+
+
+def test_attempts_of_a_search_with_workers_take_a_death_for_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its trials are trained one by one only if memory ran out: no other death of the process is theirs."""
+    kills = [0]
+    monkeypatch.setattr(attempts_module, "_count_memory_kills", lambda: ("boot", kills[0]))
+    for _ in range(4):
+        attempts = Attempts(tmp_path, 5, has_workers=True)
+        assert attempts.careful_until == -1
+        attempts.begin([5, 6, 7])
+    kills[0] += 1
+    assert Attempts(tmp_path, 5, has_workers=True).careful_until == 7
+
+
+def test_search_that_lost_its_claim_leaves_what_another_trains(data: Prepared, tmp_path: Path) -> None:
+    """The note about trials in training is another's by then."""
+    search = create_search(data, tmp_path, CurveTrainer())
+    Attempts(tmp_path, 8).begin([8])
+
+    def lost() -> None:
+        if len(search.trials) == 8:
+            raise LostClaimError("taken over")
+
+    search._check_claim = lost
+    with pytest.raises(LostClaimError):
+        search.run()
+    assert (tmp_path / "training.json").exists()
+
+
+class ContinuingTuner(FixedListTuner):
+    """Continues the first trial with the fourth and the fifth."""
+
+    def __init__(self) -> None:
+        super().__init__(SETS)
+        self._asked = 0
+
+    def ask(self) -> Proposal | None:
+        proposal = super().ask()
+        self._asked += 1
+        if proposal is None or self._asked not in (4, 5):
+            return proposal
+        return replace(proposal, parent=0, epochs=8, hyperparameters=SETS[0])
+
+
+def test_trial_whose_parent_cannot_be_trained_again_has_failed(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of a library while a parent's state is restored is a failure of the trial that continues it."""
+    search = create_search(data, tmp_path, CurveTrainer(), tuner=ContinuingTuner())
+    asked: list[int] = []
+
+    def no_room(trial: Trial) -> State:
+        asked.append(trial.number)
+        if len(asked) == 1:
+            raise MemoryError("no room")
+        return State(4, {"epochs": np.array([4]), "id": np.array([curve_error(SETS[0], 0)])})
+
+    monkeypatch.setattr(search.retrainer, "state_after", no_room)
+    search.run()
+    assert asked == [0, 0]
+    assert [trial.status for trial in search.trials] == ["completed"] * 3 + ["failed"] + ["completed"] * 4
+    assert search.trials[3].reason == "MemoryError: no room"
+
+
+def test_parent_that_gives_other_weights_ends_the_search(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is no failure of the trial that continues it: the records are not what they were."""
+    search = create_search(data, tmp_path, CurveTrainer(), tuner=ContinuingTuner())
+
+    def differs(trial: Trial) -> State:
+        raise UserError("gives other weights than recorded")
+
+    monkeypatch.setattr(search.retrainer, "state_after", differs)
+    with pytest.raises(UserError, match="gives other weights"):
+        search.run()
+    assert len(search.trials) == 3
 
 
 @pytest.mark.slow

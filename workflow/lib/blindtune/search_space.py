@@ -13,8 +13,9 @@ A hyperparameter set is a flat dict of the active values: ``{"layers": 2, "units
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, RootModel, field_validator, model_validator
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: One value of a hyperparameter.
 Value = int | float | str | bool
+#: Values of a dimension that a message lists one by one.
+_MOST_SHOWN = 20
+
 #: One hyperparameter set: the active values by name.
 Hyperparameters = dict[str, Value]
 
@@ -112,15 +116,22 @@ class FloatDimension(_Dimension):
         """Return all values, ascending; None without a step."""
         if self.step is None:
             return None if self.low < self.high else [self.low]
+        return list(_list_values(self.low, self.step, self._count()))
+
+    def _count(self) -> int:
+        """Return the number of values of a dimension with a step."""
+        if self.step is None:
+            raise TypeError("without a step there is no list of values")
         # The small excess lets 0.1 .. 0.5 by 0.1 reach 0.5 in binary arithmetic.
-        count = int((self.high - self.low) / self.step + 1e-9) + 1
-        return [round(self.low + index * self.step, 12) for index in range(count)]
+        return int((self.high - self.low) / self.step + 1e-9) + 1
 
     def draw(self, random: "np.random.Generator") -> float:
         """Draw one value, uniformly over the range (or its values) or over the logarithms."""
-        values = self.values()
-        if values is not None:
-            return values[int(random.integers(len(values)))]
+        if self.step is not None:
+            return _value_at(self.low, self.step, int(random.integers(self._count())))
+        if self.low == self.high:
+            random.integers(1)  # so that the draws after it are what they always were
+            return self.low
         if self.log:
             return float(math.exp(random.uniform(math.log(self.low), math.log(self.high))))
         return float(random.uniform(self.low, self.high))
@@ -133,15 +144,24 @@ class FloatDimension(_Dimension):
         """
         if isinstance(value, bool | str):
             raise ValueError(f"{value!r} is not a number")
-        values = self.values()
-        if values is None:
+        if self.step is None and self.low < self.high:
             if not self.low <= value <= self.high:
                 raise ValueError(f"{value!r} is not between {self.low} and {self.high}")
             return float(value)
-        close = min(values, key=lambda known: abs(known - value))
-        if abs(close - value) > 1e-9 * max(1.0, abs(close)):
-            raise ValueError(f"{value!r} is not one of {values}")
+        close = min(self._values_near(value), key=lambda known: abs(known - value))
+        if not abs(close - value) <= 1e-9 * max(1.0, abs(close)):
+            raise ValueError(f"{value!r} is not one of {_describe_values(self.values() or [])}")
         return close
+
+    def _values_near(self, value: float) -> list[float]:
+        """Return a few values that hold the one next to a number, ascending; all would take long if there are many."""
+        if self.step is None:
+            return [self.low]
+        last = self._count() - 1
+        # Compared before it is a whole number, which neither NaN nor infinity can be.
+        place = (value - self.low) / self.step
+        near = round(place) if 0 <= place <= last else (last if place > last else 0)
+        return [_value_at(self.low, self.step, index) for index in range(max(0, near - 1), min(last, near + 1) + 1)]
 
 
 class ChoiceDimension(_Dimension):
@@ -363,6 +383,23 @@ def layer_value(values: Mapping[str, Value], name: str, number: int, default: Va
         ``<name>_<number>`` if the set has it, else ``<name>``, which holds for all layers, else `default`.
     """
     return values.get(f"{name}_{number}", values.get(name, default))
+
+
+def _value_at(low: float, step: float, index: int) -> float:
+    return round(low + index * step, 12)
+
+
+# Each copy of a repeated dimension asks for the values that the other copies have too.
+@lru_cache(maxsize=4)
+def _list_values(low: float, step: float, count: int) -> tuple[float, ...]:
+    return tuple(_value_at(low, step, index) for index in range(count))
+
+
+def _describe_values(values: Sequence[Value]) -> str:
+    """Return a list of values for a message, without the middle of a long one."""
+    if len(values) <= _MOST_SHOWN:
+        return str(list(values))
+    return f"{values[0]!r}, {values[1]!r}, ... {values[-1]!r}"
 
 
 def _check_range(low: float, high: float, log: bool, has_step: bool) -> None:

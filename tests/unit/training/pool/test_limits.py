@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from blindtune.config.training import Training
+from blindtune.core import timing
 from blindtune.datasets.base import Split
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pool import trainer as pools
@@ -78,7 +80,65 @@ def test_stopped_worker_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
         options = TrainingOptions("last", name="trial 12")
         ended = dict(pool.train_batch([(task, options)], *SPLITS))
     assert ended[0].status == "completed" and len(notices) == 1
-    assert re.fullmatch(r"worker \d+, which trains trial 12, is stopped .* since \d+ s; .*trial_seconds.*", notices[0])
+    assert re.fullmatch(r"worker \d+, which trains trial 12, is stopped .* since \d+ s\. .*trial_seconds.*", notices[0])
+
+
+def test_advice_about_a_worker_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command in the message ends the worker, twice; its trial has failed, and the others complete."""
+    monkeypatch.setattr(pools, "STOPPED_AFTER", 0.3)
+    advised: list[int] = []
+
+    def follow(line: str) -> None:
+        advised.append(int(re.findall(r"kill -KILL (\d+) ends it", line)[0]))
+        os.kill(advised[-1], signal.SIGKILL)
+
+    make = partial(pool_trainers.create_stuck, "stop", 0.0, None)
+    with closing(Pool(CurveTrainer(), make, 1, follow)) as pool:
+        ended = dict(pool.train_batch(create_jobs(2, 3, 4), *SPLITS))
+    assert [ended[index].status for index in range(3)] == ["completed", "failed", "completed"]
+    assert len(set(advised)) == 2
+
+
+def test_workers_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All connections are closed before one worker is waited for, and all share the time in which they must end."""
+    events: list[Any] = []
+    monkeypatch.setattr(worker_process.time, "monotonic", lambda: 4.0 * len(events))
+
+    class Stopped:
+        killed = False
+
+        def __init__(self) -> None:
+            self.connection, self._process = self, self
+
+        def close(self) -> None:
+            events.append("close")
+
+        def kill(self) -> None:
+            self.killed = True
+
+        def wait(self, timeout: float = 0.0) -> None:
+            events.append(timeout)
+            if not self.killed:
+                raise subprocess.TimeoutExpired("worker", timeout)
+
+    workers: Any = [Stopped() for _ in range(3)]
+    worker_process.end_together(workers)
+    assert events[:3] == ["close"] * 3
+    assert events[3:6] == [10.0, 6.0, 2.0]
+    assert all(worker.killed for worker in workers)
+
+
+def test_pool_that_was_stopped_blames_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is not late for the time in which the pool could not listen to it."""
+    clock = timing.AwakeClock()
+    monkeypatch.setattr(worker_process, "AWAKE", clock)
+    monkeypatch.setattr(timing.AwakeClock, "_keep_looking", lambda self: None)
+    clock.watch()
+    worker = object.__new__(worker_process.WorkerProcess)
+    worker.touch()
+    clock._last -= 600.0
+    clock._last_cpu -= 0.0
+    assert worker.silent < 60.0
 
 
 def test_silent_worker_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from blindtune.datasets.base import Split
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial
 from blindtune.study import setup
-from blindtune.training.base import BatchTrainer, TrainingOptions, TrainingTask
+from blindtune.training.base import BatchTrainer, Outcome, TrainingOptions, TrainingTask, train_each
 from blindtune.training.pool import worker_process
 from blindtune.training.pool.trainer import Pool
 from support import pool_trainers
@@ -218,7 +218,8 @@ def test_retried_trial_reports_each_epoch_once(tmp_path: Path) -> None:
     options = TrainingOptions("last", after_epoch=lambda epoch, metrics: reported.append(epoch))  # type: ignore[func-returns-value]
     make = partial(pool_trainers.create_dying, str(tmp_path / "deaths"), 3, 1, -9, None)
     with create_pool(make) as pool:
-        [(_, outcome)] = pool.train_batch([(create_task(3), options)], *SPLITS)
+        [(_, outcome)] = train_each(pool, [(create_task(3), options)], *SPLITS)
+    assert isinstance(outcome, Outcome)
     assert reported == [1, 2, 3, 4] and outcome.retries
     assert datetime.fromisoformat(outcome.started).tzinfo is UTC
 

@@ -38,7 +38,8 @@ class Budget(Strict):
         gt=0,
         le=MAX_SECONDS,
         description="wall seconds of building, training and scoring one trial, after which it has failed; its trials "
-        "are trained in worker processes, and a budget in seconds is overrun by one such limit at most; null: no limit",
+        "are trained in worker processes, and a budget in seconds is overrun by one such limit at most, or by those of "
+        "one group together if a trainer trains several trials as one model; null: no limit",
     )
 
     @model_serializer(mode="wrap")

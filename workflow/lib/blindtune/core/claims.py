@@ -27,7 +27,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -45,6 +45,9 @@ LIMIT = 600.0
 
 #: Seconds after which nobody uses a draft of a claim file any more.
 _DRAFT_LIMIT = 24 * 3600.0
+
+#: The name of a claim file, with the name of what is claimed.
+_CLAIM_NAME = re.compile(r"\.(.+)\.claim-[1-9]\d{0,17}")
 
 #: By scheduler, the environment variable that holds the number of a job, and one that must exist too.
 _JOB_VARIABLES = {
@@ -216,6 +219,63 @@ def claim(
         yield held
     finally:
         held.release()
+
+
+def refuse_held(paths: Iterable[Path], what: str, *, wait_seconds: float, notify: Callable[[str], None]) -> None:
+    """Refuse to go on while a living process holds the claim on any of ``paths``; nothing is claimed.
+
+    Args:
+        paths: files and folders that need not exist. The folder of each is read once.
+        what: names each of them in messages.
+        wait_seconds: how long to wait for a living owner.
+        notify: takes a line if it is waited for.
+
+    Raises:
+        ClaimedError: a living process holds one; the message names the process.
+    """
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(path.name)
+    deadline, announced = time.monotonic() + wait_seconds, False
+    while True:
+        found = _find_living(names)
+        if found is None:
+            return
+        path, living = found
+        if time.monotonic() >= deadline:
+            raise ClaimedError(_explain_refusal(path, what, living, wait_seconds))
+        if not announced:
+            announced = True
+            notify(f"{path}: {what} is in use by {living}; waiting for up to {wait_seconds:g} s")
+        time.sleep(1.0)
+
+
+def _find_living(names: Mapping[Path, set[str]]) -> tuple[Path, _Entry] | None:
+    """Return one of the paths, given as names by folder, that a living process has claimed, and its claim."""
+    for folder, wanted in names.items():
+        try:
+            files = [file.name for file in folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        claimed = {found[1] for name in files if (found := _CLAIM_NAME.fullmatch(name))}
+        for name in sorted(claimed & wanted):
+            living = [entry for entry in _read_entries(folder / name, _time_of(folder)) if not entry.is_dead()]
+            if living:
+                return folder / name, living[-1]
+    return None
+
+
+def _time_of(folder: Path) -> float:
+    """Return the time of the file system of a folder; that of this machine if nothing can be written there."""
+    draft = folder / f".time.{secrets.token_hex(16)}.part"
+    try:
+        draft.touch(exist_ok=False)
+        return _touch(draft)
+    except OSError:
+        return time.time()
+    finally:
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _acquire(path: Path, what: str, owner: Owner, wait_seconds: float, notify: Callable[[str], None]) -> Path:

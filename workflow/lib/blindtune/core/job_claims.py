@@ -3,13 +3,13 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from blindtune.core.claims import Claim, claim
+from blindtune.core.claims import Claim, claim, refuse_held
 from blindtune.core.job_log import JobLog
 
 #: Seconds to wait for another run that writes to the same place, if the config does not set them.
@@ -46,6 +46,33 @@ def claim_output(path: Path, what: str, config: Mapping[str, Any], job_log: JobL
         yield held
 
 
+def refuse_outputs_in_use(
+    outputs: Iterable[Path], root: Path, config: Mapping[str, Any], notify: Callable[[str], None]
+) -> None:
+    """Refuse a run that would write what a job of another run still writes, before any of its jobs starts.
+
+    Snakemake removes the outputs of a job before it starts and after it has failed, also those that another run has
+    written there; and it remembers the config of the job that failed for what the other run writes later. So the claim
+    of the job itself comes too late.
+
+    Args:
+        outputs: The files that the run will write.
+        root: The folder of all results, by which the outputs are named; nothing above it is claimed.
+        config: The config of the run; only ``wait_for_owner`` is read.
+        notify: Takes a line if another run is waited for.
+
+    Raises:
+        ClaimedError: A living process writes there.
+    """
+    paths: set[Path] = set()
+    for output in outputs:
+        path = output
+        while path.is_relative_to(root) and path not in paths:
+            paths.add(path)
+            path = path.parent
+    refuse_held(sorted(paths), "what this run would write", wait_seconds=seconds_to_wait(config), notify=notify)
+
+
 @contextmanager
 def release_on_termination() -> Iterator[None]:
     """Let SIGTERM, with which schedulers end a job, end the ``with`` block like an error.
@@ -64,4 +91,5 @@ def release_on_termination() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        # None: it was set by a program that is not Python, and cannot be set again.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

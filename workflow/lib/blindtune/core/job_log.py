@@ -122,8 +122,8 @@ _SIGNALLED = 128
 def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
     """Run the ``with`` block as a job: any error or an interrupt ends the process with one message as the last word.
 
-    An error that the user or the machine caused is one sentence. Of any other, the log gets the traceback and the
-    terminal one sentence that names the log. A log that cannot be written does not end the job.
+    An error that the user or the machine caused is one sentence. Of any other, the terminal gets one sentence that
+    names the log. The log gets the traceback of all but the user's. A log that cannot be written does not end the job.
 
     Args:
         log: The log file; it gets every line, lines about single epochs only if the run is verbose.
@@ -158,12 +158,19 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
 
 
 def _explain(error: Exception, log: _LogFile, screen: Screen) -> str:
-    """Return an error as one message; the traceback of a bug goes to the log or, if there is none, to the screen."""
+    """Return an error as one message; its traceback goes to the log, unless the user caused it.
+
+    The traceback of a bug is shown if there is no log.
+    """
     sentence = str(error) if isinstance(error, UserError) else explain(error)
+    if isinstance(error, UserError) and explain(error) is None:
+        return sentence or ""
+    trace = ""
+    with suppress(MemoryError):
+        trace = "".join(traceback.format_exception(error))
+    log.write(trace)
     if sentence is not None:
         return sentence
-    trace = "".join(traceback.format_exception(error))
-    log.write(trace)
     if log.failed:
         screen.line(trace)
     return describe_bug(error, "above" if log.failed else f"in {log.path}")

@@ -228,10 +228,13 @@ class TrialLog:
 
 def _parse_record(line: str, where: str) -> Trial:
     """Return the record in a line, of the present version or an older one; raises ValueError if it is none."""
-    if line.startswith(_PRESENT) and "NaN" not in line and "Infinity" not in line:
-        # Parsed once: a report reads ten thousand such lines.
+    if line.startswith(_PRESENT):
+        # Parsed once: a report reads ten thousand such lines. One that would not be written so again may hold a key
+        # twice or a number that is none.
         with suppress(ValueError):
-            return Trial.model_validate_json(line)
+            trial = Trial.model_validate_json(line)
+            if trial.model_dump_json() == line:
+                return trial
     content = loads_json(line)
     upgraded = _move_layers(upgrade(content, {"parameters": "n_parameters"}, where))
     # As JSON: layers have tuples, which are lists there.

@@ -6,6 +6,9 @@ being trained. A start that finds it beyond the records knows that the process d
 scheduler looks the same, and must change no record. So after the second death at the same trials, or the first when
 memory ran out, they are trained one by one in a worker process: if that dies, this process records it. A trial is given
 up only if the system counts that memory ran out each time that it was trained alone and this process died with it.
+
+With workers, this process only builds trials, continues them and keeps their outcomes. Memory may run out in it all the
+same, and is then treated alike; any other death is taken for a kill.
 """
 
 import json
@@ -30,16 +33,18 @@ class Attempts:
 
     Attributes:
         deaths: how often the process died at the first trial without a record.
-        careful_until: number of the last trial that must be trained alone in a worker process; -1: none must.
+        careful_until: number of the last trial that must be trained alone, in a worker process; -1: none must.
     """
 
-    def __init__(self, folder: Path, recorded: int) -> None:
+    def __init__(self, folder: Path, recorded: int, *, has_workers: bool = False) -> None:
         """Read what an earlier process left.
 
         Args:
             folder: the folder of the study.
             recorded: number of recorded trials.
+            has_workers: whether this process trains no trial itself.
         """
+        self._has_workers = has_workers
         self._path = folder / "training.json"
         self._first = recorded
         self.deaths = self._memory_deaths = 0
@@ -96,7 +101,7 @@ class Attempts:
         alone = max(left["first"], self._first) == left["last"]
         self.deaths = 1 + (left["deaths"] if same else 0)
         self._memory_deaths = (left["memory_deaths"] if same else 0) + (memory and alone)
-        if memory or self._memory_deaths or self.deaths >= _SUSPICIOUS:
+        if memory or self._memory_deaths or (self.deaths >= _SUSPICIOUS and not self._has_workers):
             self.careful_until = left["last"]
 
     def _read(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from blindtune.training.base import (
     BatchTrainer,
     Outcome,
     Trainer,
+    TrainingJob,
     TrainingOptions,
     TrainingTask,
     describe_error,
@@ -174,7 +175,8 @@ class Search:
         self._tracker = BudgetTracker(setup.budget)
         self.retrainer = Retrainer(context, setup, store, self.trials)
         self._max_batch = setup.trainer.max_batch if isinstance(setup.trainer, BatchTrainer) else 1
-        self._attempts = Attempts(context.folder, len(self.recorded))
+        has_workers = setup.create_separate is None
+        self._attempts = Attempts(context.folder, len(self.recorded), has_workers=has_workers)
         self._check_claim = context.check_claim
         self._separate: Pool | None = None
         self._callback_error: Exception | None = None
@@ -194,6 +196,7 @@ class Search:
         finally:
             if self._separate is not None:
                 self._separate.close()
+        self._check_claim()
         self._attempts.clear()
         return SearchResult(self.trials, end == "exhausted")
 
@@ -335,20 +338,25 @@ class Search:
                 folds.setdefault(fold, []).append((pending, pending.task))
         for jobs in folds.values():
             train, dev = self._splits(jobs[0][0].proposal)
-            tasks = [(task, self._build_options(pending)) for pending, task in jobs]
+            trained: list[PendingTrial] = []
+            tasks: list[TrainingJob] = []
+            for pending, task in jobs:
+                try:
+                    tasks.append((task, self._build_options(pending)))
+                    trained.append(pending)
+                except Exception as error:  # the trial that it continues cannot be trained again
+                    yield pending, outcome_from_error(error)
             for index, outcome in train_each(trainer, tasks, train, dev):
                 if self._callback_error is not None:
                     raise self._callback_error
-                yield jobs[index][0], outcome_from_error(outcome) if isinstance(outcome, Exception) else outcome
+                yield trained[index], outcome_from_error(outcome) if isinstance(outcome, Exception) else outcome
 
     def _trainer_for(self, group: list[PendingTrial]) -> Trainer:
         """Return what trains a group: a worker process if it may kill the process that trains it."""
         create, first = self._setup.create_separate, group[0].number
-        if create is None:
-            return self._setup.trainer  # workers already
         self._check_claim()
         self._attempts.begin([pending.number for pending in group])
-        if first > self._attempts.careful_until:
+        if create is None or first > self._attempts.careful_until:  # without `create` it has workers already
             return self._setup.trainer
         if self._separate is None:
             self._callbacks.notice(

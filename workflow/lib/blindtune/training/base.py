@@ -20,6 +20,7 @@ from blindtune.models.architecture import Architecture
 from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics, Status
 from blindtune.search_space import Hyperparameters
+from blindtune.training.halves import train_in_halves
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,13 @@ class TrainingTask:
     hyperparameters: Hyperparameters
     seed: int
     classes: int
+
+
+def require_architecture(task: TrainingTask) -> Architecture:
+    """Return the architecture of a task; raises TypeError if it has none."""
+    if task.architecture is None:
+        raise TypeError("a trainer of networks needs an architecture")
+    return task.architecture
 
 
 @dataclass(frozen=True)
@@ -268,8 +276,9 @@ class BatchTrainer(Trainer, Protocol):
     ) -> Iterator[tuple[int, Outcome | Exception]]:
         """Train every job as `train` does; called by the search, or by a worker for its part of the jobs.
 
-        A failure of one task does not affect the others. Shared time is added to each task's clock by the task's share
-        of the arithmetic.
+        A failure of one task does not affect the others. They may start again and report their epochs once more:
+        `train_each`, which calls this method, remembers what was answered. Shared time is added to each task's clock by
+        the task's share of the arithmetic.
 
         Args:
             jobs: what to train.
@@ -297,7 +306,12 @@ def train_each(
     """
     if isinstance(trainer, BatchTrainer):
         once = [(task, replace(o, after_epoch=report_each_epoch_once(o.after_epoch))) for task, o in jobs]
-        yield from _train_in_halves(trainer, list(enumerate(once)), train, dev)
+
+        def train_some(part: Sequence[int], again: bool) -> Iterator[tuple[int, Outcome | Exception]]:
+            for place, outcome in trainer.train_batch([once[index] for index in part], train, dev):
+                yield part[place], outcome
+
+        yield from train_in_halves(range(len(jobs)), train_some)
         return
     for index, (task, options) in enumerate(jobs):
         outcome: Outcome | Exception
@@ -306,30 +320,6 @@ def train_each(
         except Exception as error:  # a library's own failure on one set must not halt the search
             outcome = error
         yield index, outcome
-
-
-def _train_in_halves(
-    trainer: BatchTrainer, numbered: list[tuple[int, TrainingJob]], train: Split, dev: Split
-) -> Iterator[tuple[int, Outcome | Exception]]:
-    """Train jobs as one batch; if the call itself fails, those that have not ended start again in two halves."""
-    waiting = dict(enumerate(numbered))
-    try:
-        for place, outcome in trainer.train_batch([job for _, job in numbered], train, dev):
-            yield waiting.pop(place)[0], outcome
-    except UserError:
-        raise
-    except Exception as error:  # of a single job, any error is its outcome
-        if len(numbered) == 1:
-            yield numbered[0][0], error
-            return
-    else:
-        for index, _ in waiting.values():
-            yield index, RuntimeError(f"{type(trainer).__name__} returned no outcome")
-        return
-    left = list(waiting.values())
-    half = -(-len(left) // 2)
-    for part in filter(None, (left[:half], left[half:])):
-        yield from _train_in_halves(trainer, part, train, dev)
 
 
 def report_each_epoch_once(after_epoch: AfterEpoch) -> AfterEpoch:

@@ -22,7 +22,7 @@ from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.models import pytorch as networks
-from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
     Arrays,
@@ -32,6 +32,7 @@ from blindtune.training.base import (
     TrainingOptions,
     TrainingTask,
     finite_or_none,
+    require_architecture,
 )
 from blindtune.training.devices import device_name, find_device
 from blindtune.training.state import pack, unpack
@@ -169,13 +170,6 @@ class PyTorchTrainer:
         gives_logits = require_architecture(task).gives_logits()
         model.to(self.device)
         return lambda x: compute_scores(model, to_tensor_or_view(x), gives_logits).argmax(dim=1).cpu().numpy()
-
-
-def require_architecture(task: TrainingTask) -> Architecture:
-    """Return the architecture of a task; raises TypeError if it has none."""
-    if task.architecture is None:
-        raise TypeError("the PyTorch trainer needs an architecture")
-    return task.architecture
 
 
 def to_samples(split: Split) -> Samples:

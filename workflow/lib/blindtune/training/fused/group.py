@@ -14,14 +14,14 @@ from torch import Tensor
 
 from blindtune.core.seeds import derive
 from blindtune.models import pytorch as networks
-from blindtune.training.base import Arrays, TrainingTask
+from blindtune.training.base import Arrays, TrainingTask, require_architecture
 from blindtune.training.fused.execution import CudaGraphStep, ExecutionPlan, run_concurrently
 from blindtune.training.fused.forward_backward import Batch, BatchPass, ModelSpec, create_blocks
 from blindtune.training.fused.layers import compute_widths, extract_layers, pad_rows
 from blindtune.training.fused.metrics import MetricAccumulator
 from blindtune.training.fused.ops import MOMENTS, one_hot
 from blindtune.training.fused.parameters import Parameters
-from blindtune.training.pytorch import flush_denormals, require_architecture
+from blindtune.training.pytorch import flush_denormals
 from blindtune.training.state import pack, unpack
 
 

@@ -1,11 +1,9 @@
 """The training loop of groups: epoch by epoch, each trial until it ends."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import torch
 
-from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
@@ -15,11 +13,12 @@ from blindtune.training.base import (
     TrainingOptions,
     TrainingTask,
     finite_or_none,
-    report_each_epoch_once,
+    require_architecture,
 )
 from blindtune.training.fused.execution import ExecutionPlan
 from blindtune.training.fused.group import FusedGroup, FusedModel
-from blindtune.training.pytorch import Samples, evaluate, require_architecture
+from blindtune.training.halves import train_in_halves
+from blindtune.training.pytorch import Samples, evaluate
 
 
 class FusedTrial:
@@ -51,7 +50,7 @@ class FusedTrial:
         self.clock = options.clock
         self.n_parameters = count_parameters(require_architecture(task))
         self._plan = plan
-        self._options = replace(options, after_epoch=report_each_epoch_once(options.after_epoch))
+        self._options = options
         self.start()
 
     def start(self) -> None:
@@ -86,31 +85,17 @@ class FusedTrainingLoop:
         Yields:
             The index of a trial and its outcome or error, as soon as it ends.
         """
-        yield from self._run_in_halves(trials, again=False)
+        by_index = {trial.index: trial for trial in trials}
 
-    def _run_in_halves(self, trials: Sequence[FusedTrial], again: bool) -> Iterator[tuple[int, Outcome | Exception]]:
-        """Train a group, whose trials start again if ``again``."""
-        ended: set[int] = set()
-        try:
-            for trial in trials if again else ():
-                trial.start()
-            for index, outcome in self._run(trials):
-                ended.add(index)
-                yield index, outcome
-        except UserError:
-            raise
-        except Exception as error:  # of a single trial, any error is its outcome
-            if len(trials) == 1:
-                yield trials[0].index, error
-                return
-        else:
-            return
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        remaining = [trial for trial in trials if trial.index not in ended]
-        half = -(-len(remaining) // 2)
-        for part in filter(None, (remaining[:half], remaining[half:])):
-            yield from self._run_in_halves(part, again=True)
+        def train(part: Sequence[int], again: bool) -> Iterator[tuple[int, Outcome]]:
+            if again:
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+                for index in part:
+                    by_index[index].start()
+            yield from self._run([by_index[index] for index in part])
+
+        yield from train_in_halves(list(by_index), train)
 
     def _run(self, trials: Sequence[FusedTrial]) -> Iterator[tuple[int, Outcome]]:
         group: FusedGroup | None = None

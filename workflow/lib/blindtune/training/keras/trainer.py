@@ -27,6 +27,7 @@ from blindtune.training.base import (
     TrainingOptions,
     TrainingTask,
     finite_or_none,
+    require_architecture,
 )
 from blindtune.training.keras.model_cache import ModelCache, ModelKey
 from blindtune.views.base import SampleView
@@ -60,7 +61,7 @@ class FitTrainer:
 
     def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
         """Train one model and score dev after each epoch; see `blindtune.training.base.Trainer.train`."""
-        architecture, clock = _require_architecture(task), options.clock
+        architecture, clock = require_architecture(task), options.clock
         with clock.measure("build"):
             # A trial's outcome must not depend on the trials before it: drop their graphs and names.
             keras.backend.clear_session(free_memory=False)
@@ -117,13 +118,13 @@ class FitTrainer:
         Raises:
             UserError: the weights do not fit the architecture.
         """
-        model = networks.build(_require_architecture(task))
+        model = networks.build(require_architecture(task))
         try:
             networks.set_weights(model, weights)
         except (KeyError, ValueError) as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
 
-        gives_logits = _require_architecture(task).gives_logits()
+        gives_logits = require_architecture(task).gives_logits()
 
         def predict(x: NDArray[np.float32] | SampleView) -> NDArray[np.int64]:
             labels: NDArray[np.int64] = np.argmax(_compute_scores(model, x, gives_logits), axis=1).astype(np.int64)
@@ -140,7 +141,7 @@ def _create_scorer(task: TrainingTask, dev: Split) -> Scorer:
     """Return how dev is scored: by ``fit`` itself, or batch by batch if dev is a view."""
     if not isinstance(dev.x, SampleView):
         return lambda model, logs: (logs["val_loss"], _exact_error(logs["val_accuracy"], len(dev.y)))
-    architecture = _require_architecture(task)
+    architecture = require_architecture(task)
     loss = networks.create_loss(task.training.loss, architecture, task.classes)
 
     def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float]:
@@ -279,12 +280,6 @@ def _load_state(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
     networks.set_weights(model, arrays)
     for number, variable in enumerate(model.optimizer.variables):
         variable.assign(arrays[f"{_OPTIMIZER}{number}"])
-
-
-def _require_architecture(task: TrainingTask) -> Architecture:
-    if task.architecture is None:
-        raise TypeError("the Keras trainer needs an architecture")
-    return task.architecture
 
 
 def _exact_error(accuracy: float, n_samples: int) -> float:

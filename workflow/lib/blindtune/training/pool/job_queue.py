@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
-from blindtune.training.base import Outcome, TrainingJob, report_each_epoch_once, too_long
+from blindtune.training.base import Outcome, TrainingJob, too_long
+from blindtune.training.halves import halve
 from blindtune.training.pool.messages import EpochReport, Job, JobFinished
-from blindtune.training.pool.scheduling import halve
 
 
 class JobQueue:
@@ -31,8 +31,6 @@ class JobQueue:
         self.finished: deque[tuple[int, Outcome | Exception]] = deque()
         self._jobs = jobs
         self._unfinished = set(range(len(jobs)))
-        # A training that starts again must not report the same epochs twice.
-        self._after_epoch = [report_each_epoch_once(options.after_epoch) for _, options in jobs]
         self._retries: list[list[str]] = [[] for _ in jobs]
         self._started: dict[int, str] = {}
         self._died_alone: set[int] = set()
@@ -55,7 +53,7 @@ class JobQueue:
         """Report an epoch of a job to the search; returns why the job is pruned, or None."""
         self._curves[report.index].append(report.metrics)
         self._spent[report.index] = report.spent
-        return self._after_epoch[report.index](report.epoch, report.metrics)
+        return self._jobs[report.index][1].after_epoch(report.epoch, report.metrics)
 
     def seconds_left(self, part: list[int]) -> float | None:
         """Return the seconds that a worker may still take for jobs that it has not finished; None: no limit.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from blindtune.models.architecture import count_parameters
 from blindtune.training.base import TrainingOptions, TrainingTask
+from blindtune.training.halves import halve
 
 #: Factor by which the last worker may take longer than an even share, by the estimate.
 SLACK = 1.1
@@ -45,12 +46,6 @@ def balance(parts: Sequence[Sequence[int]], costs: Sequence[int], workers: int) 
         divided.remove(largest)
         divided = sorted([*divided, *halve(largest)], key=cost, reverse=True)
     return divided
-
-
-def halve(part: list[int]) -> list[list[int]]:
-    """Return the two halves of a part, or the whole if it is one job."""
-    half = -(-len(part) // 2)
-    return [piece for piece in (part[:half], part[half:]) if piece]
 
 
 def _makespan(costs: Sequence[int], workers: int) -> int:

@@ -69,6 +69,6 @@ class _Pickler(pickle.Pickler):
         except OSError as error:
             raise UserError(
                 f"{tempfile.gettempdir()}: {array.nbytes / 2**20:.0f} MiB that workers share cannot be written "
-                f"({error.strerror}). Set TMPDIR to a folder with room, or workers to 1."
+                f"({error.strerror}). Set TMPDIR to a folder with room."
             ) from error
         return f"/proc/{os.getpid()}/fd/{file.fileno()}"

@@ -11,6 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
+from blindtune.core.timing import AWAKE
 from blindtune.datasets.base import Split
 from blindtune.training.base import (
     BatchTrainer,
@@ -32,7 +33,7 @@ from blindtune.training.pool.messages import (
 )
 from blindtune.training.pool.scheduling import balance, estimate_cost
 from blindtune.training.pool.shared_arrays import SharedPickle
-from blindtune.training.pool.worker_process import WorkerProcess
+from blindtune.training.pool.worker_process import WorkerProcess, end_together
 
 #: Jobs in a batch for each worker, of a trainer that trains one at a time: at the end of a batch, workers wait.
 JOBS_PER_WORKER = 32
@@ -89,6 +90,7 @@ class Pool:
         self._splits: tuple[Split, Split] | None = None
         self._data: SharedPickle | None = None
         self._startup_failures = 0
+        AWAKE.watch()
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the trainer."""
@@ -149,14 +151,11 @@ class Pool:
                 if not self._poll(queue, block=not queue.finished) and queue.finished:
                     yield queue.finished.popleft()
         finally:
-            for process in self._processes.copy():
-                if process.part:
-                    self._end(process)
+            self._end_all([process for process in self._processes if process.part])
 
     def close(self) -> None:
         """End every worker."""
-        for process in self._processes.copy():
-            self._end(process)
+        self._end_all(self._processes.copy())
         if self._data is not None:
             self._data.close()
         self._splits = self._data = None
@@ -206,10 +205,7 @@ class Pool:
             state = "has not finished an epoch" if process.part else "is not ready"
             if process.is_stopped():
                 state = f"is stopped (kill -CONT {process.pid} lets it go on)"
-            self._notice(
-                f"worker {process.pid}{trains} {state} since {silent:.0f} s; budget.trial_seconds limits how long a "
-                "trial is waited for"
-            )
+            self._notice(f"worker {process.pid}{trains} {state} since {silent:.0f} s.{_advise(process)}")
 
     def _handle(self, process: WorkerProcess, queue: JobQueue) -> None:
         try:
@@ -238,12 +234,28 @@ class Pool:
             return
         queue.requeue(process.part)
         self._startup_failures += 1
+        fewer = f", or set workers to less than {self._workers}" if self._workers > 1 else ""
         if self._startup_failures == MAX_STARTUP_FAILURES * self._workers:
             raise UserError(
                 f"a worker {how} before it could train, as {self._startup_failures - 1} others did before it. What "
-                "they printed says why; if nothing does, give them more memory, or set workers to 1."
+                f"they printed says why; if nothing does, give them more memory{fewer}."
             )
 
     def _end(self, process: WorkerProcess) -> str:
         self._processes.remove(process)
         return process.end()
+
+    def _end_all(self, processes: list[WorkerProcess]) -> None:
+        end_together(processes)
+        self._processes = [process for process in self._processes if process not in processes]
+
+
+def _advise(process: WorkerProcess) -> str:
+    """Return what a user can do about a worker that is silent."""
+    if not process.part:
+        return ""
+    return (
+        f" kill -KILL {process.pid} ends it: what it trains is trained once more, and has failed if that is ended too. "
+        "budget.trial_seconds would limit each trial, but it is part of the study: with another limit its search "
+        "begins again, and its records are moved aside."
+    )

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any
 
 from blindtune.core.errors import UserError
-from blindtune.core.timing import Stopwatch
+from blindtune.core.timing import AWAKE, Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
@@ -78,6 +78,7 @@ def main(descriptor: int) -> None:
     """Train jobs until the other end of the socket is closed."""
     # Ctrl-C reaches every process of a terminal; the pool decides what it means for a worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    AWAKE.watch()
     connection = WorkerConnection(descriptor)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END, encoding="ascii")

@@ -14,6 +14,7 @@ from typing import Any
 
 import blindtune
 from blindtune.core.threads import ONE_THREAD
+from blindtune.core.timing import AWAKE
 from blindtune.training.pool.messages import Data, Job, TrainerFactory
 from blindtune.training.pool.shared_arrays import SharedPickle
 
@@ -33,7 +34,8 @@ class WorkerProcess:
         part: indices of the jobs that were sent and have not finished.
         accepted: whether the worker has received the jobs that were sent last.
         trainings: number of jobs that were sent.
-        last_message: when it last sent or was sent something, by `time.monotonic`.
+        last_message: when it last sent or was sent something, by `AWAKE`: a worker is not late
+            because the pool was stopped.
         named: whether a message said that it has been silent since.
     """
 
@@ -54,7 +56,7 @@ class WorkerProcess:
         self.part: list[int] = []
         self.accepted = False
         self.trainings = 0
-        self.last_message = time.monotonic()
+        self.last_message = AWAKE.now()
         self.named = False
         self._data: SharedPickle | None = None
         self.send(factory)
@@ -67,11 +69,11 @@ class WorkerProcess:
     @property
     def silent(self) -> float:
         """Seconds since it last sent or was sent something."""
-        return time.monotonic() - self.last_message
+        return AWAKE.now() - self.last_message
 
     def touch(self) -> None:
         """Note that it is alive."""
-        self.last_message, self.named = time.monotonic(), False
+        self.last_message, self.named = AWAKE.now(), False
 
     def is_stopped(self) -> bool:
         """Return whether a signal has stopped the process, so that it waits to be continued."""
@@ -107,13 +109,23 @@ class WorkerProcess:
 
     def end(self) -> str:
         """End the worker, even while it trains, unless it has ended; returns how it ended, for records."""
-        self.connection.close()
-        try:
-            code = self._process.wait(_EXIT_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
+        end_together([self])
+        code = self._process.returncode
         return f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+
+
+def end_together(processes: Sequence[WorkerProcess]) -> None:
+    """End workers at the same time, even while they train; each is killed that does not end soon, as a stopped one."""
+    for process in processes:
+        process.connection.close()
+    deadline = time.monotonic() + _EXIT_TIMEOUT
+    for process in processes:
+        try:
+            process._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+    for process in processes:
+        process._process.wait()
 
 
 def _signal_name(number: int) -> str:
