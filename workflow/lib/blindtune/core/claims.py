@@ -436,9 +436,12 @@ def _touch(draft: Path) -> float:
 
 
 def _base(path: Path) -> Path:
-    """Return what the names of the claim files of a path begin with."""
-    absolute = path.absolute()
-    return absolute.with_name(f".{absolute.name}.claim")
+    """Return what the names of the claim files of a path begin with.
+
+    They are next to what is claimed, links resolved: a folder that is linked in two places has one claim.
+    """
+    real = Path(os.path.realpath(path))  # unlike Path.resolve, it takes a link that leads to itself
+    return real.with_name(f".{real.name}.claim")
 
 
 def _encode(owner: Owner) -> bytes:
