@@ -38,6 +38,7 @@ rule prepare:
         source=dataset_config,
         fingerprint=dataset_fingerprint,
         code=source_code(stages.PREPARE),
+        files=user_files_content,
     message:
         "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
     script:
