@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field, RootModel, StringConstraints
+from pydantic import AfterValidator, Field, RootModel, StringConstraints
 
 from blindtune.core.errors import UserError
 from blindtune.core.validation import NAME_PATTERN, Strict, load, parse, parse_json, suggest_name
@@ -324,3 +324,18 @@ def test_suggest_name_gives_one_word_or_all() -> None:
     assert suggest_name("UNITS", ["layers", "units"]) == "did you mean 'units'?"
     assert suggest_name("x" * 10**6, ["layers", "units"]) == "known: layers, units."
     assert suggest_name("xyz", ["layers", "units"]) == "known: layers, units."
+
+
+class Named(Strict):
+    name: Annotated[str, AfterValidator(lambda name: _refuse(name))]
+
+
+def _refuse(name: str) -> str:
+    raise ValueError(f"{name!r} is not known: take another name")
+
+
+def test_parse_shortens_a_long_value_in_a_message_of_our_own() -> None:
+    """A check that repeats what was written does not fill the screen with it, and still says what to do."""
+    with pytest.raises(UserError, match=r"  - name: 'xxx.* take another name$") as caught:
+        parse(Named, {"name": "x" * 100_000}, "a.yaml")
+    assert len(str(caught.value)) < 1200
