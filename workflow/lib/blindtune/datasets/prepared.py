@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from blindtune.core.arrays import digest_arrays, open_array
 from blindtune.core.errors import UserError
 from blindtune.core.files import FileTransaction, digest_file, json_writer
-from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split
+from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split, list_some
 from blindtune.datasets.channel_stats import ChannelStatistics
 from blindtune.datasets.content import digest_content
 from blindtune.datasets.leaks import Leaks, find_equal_samples, refuse_leaks, remove_leaks
@@ -298,7 +298,7 @@ def _check_split(where: str, split: Split | ChunkedSplit, classes: list[str]) ->
         raise UserError(f"{where}: label {wrong} is not one of the {len(classes)} classes 0 to {len(classes) - 1}.")
     counts = np.bincount(split.y, minlength=len(classes))
     if not counts.all():
-        absent = ", ".join(classes[label] for label in np.flatnonzero(counts == 0))
+        absent = list_some([classes[label] for label in np.flatnonzero(counts == 0)])
         raise UserError(f"{where}: class {absent} has no sample. Each split needs samples of every class.")
 
 
