@@ -1,6 +1,7 @@
 """Messages about wrong content: the key, its path and a suggestion."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -316,6 +317,26 @@ def test_check_duplicate_keys_names_file_and_lines(tmp_path: Path) -> None:
     bad.write_text('{"a": {"b": 1,\n"b": 2}}', encoding="utf-8")
     with pytest.raises(UserError, match=r"bad\.json: the key 'b' is in line 1 and in line 2\. Keep one of the two\."):
         check_duplicate_keys([good, bad])
+
+
+@pytest.mark.parametrize("text", ["010", "-042", "+0_17", "00010"])
+def test_octal_numbers_are_refused_with_both_readings(tmp_path: Path, text: str) -> None:
+    """YAML 1.1 reads 010 as 8, which nobody means who writes a seed or a number of samples."""
+    path = tmp_path / "my.yaml"
+    path.write_text(f"a: 1\nb: [7, {text}]\n", encoding="utf-8")
+    digits = text.replace("_", "")
+    message = re.escape(f"my.yaml: line 2: {text} begins with 0") + rf".*Write {int(digits)} or {int(digits, 8)}\."
+    for read in (read_yaml, lambda place: check_duplicate_keys([place])):
+        with pytest.raises(UserError, match=message):
+            read(path)
+
+
+def test_numbers_with_zeros_that_change_nothing_are_read(tmp_path: Path) -> None:
+    """Text, numbers below 8 and what is no octal number are left as they are."""
+    path = tmp_path / "my.yaml"
+    path.write_text("a: [0, 07, '010', 08, 0.10, 0x10, 00, 0b11]", encoding="utf-8")
+    check_duplicate_keys([path])
+    assert read_yaml(path) == {"a": [0, 7, "010", "08", 0.1, 16, 0, 3]}
 
 
 def test_suggest_name_gives_one_word_or_all() -> None:
