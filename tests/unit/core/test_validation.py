@@ -347,12 +347,12 @@ def test_suggest_name_gives_one_word_or_all() -> None:
     assert suggest_name("xyz", ["layers", "units"]) == "known: layers, units."
 
 
-class Named(Strict):
-    name: Annotated[str, AfterValidator(lambda name: _refuse(name))]
-
-
 def _refuse(name: str) -> str:
     raise ValueError(f"{name!r} is not known: take another name")
+
+
+class Named(Strict):
+    name: Annotated[str, AfterValidator(_refuse)]
 
 
 def test_parse_shortens_a_long_value_in_a_message_of_our_own() -> None:
