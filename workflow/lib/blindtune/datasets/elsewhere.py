@@ -44,7 +44,7 @@ def find_open_evals(
         eval_digests_name: name of the file of the digests of eval, next to each manifest.
     """
     own = {split: digest_content(digests[split]) for split in digests}
-    found = []
+    found: list[str] = []
     for path in sorted(results.glob("*/data/*/manifest.json")):
         if path.resolve() == manifest.resolve():
             continue
