@@ -176,7 +176,7 @@ FAMILY = Family(
             "It is another sample then. How near is too near depends on the data.",
         ),
         KnownLimit(
-            "The files of eval are read by other programs, or prepared again as train or dev of another dataset.",
+            "The files of eval are read by other programs, or prepared again as train or dev below other results.",
             "The seal is around what blindtune prepares; who has the raw files can score on them anywhere.",
         ),
     ],

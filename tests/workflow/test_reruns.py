@@ -1,9 +1,12 @@
 """Which jobs run again after a change, and which do not."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from blindtune.core import code_digest as code
-from support.builders import merged
+from support.builders import merged, write_csv_folder
 from support.dag import edit, plan, pretend, running
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
@@ -138,6 +141,33 @@ def test_code_edit_repeats_only_the_jobs_that_use_it(workdir, tmp_path, monkeypa
     assert changed - REPORT == users - REPORT
     assert users <= changed
     assert users <= running(after)
+
+
+def test_file_that_is_replaced_by_an_older_one_is_read_again(tmp_path, monkeypatch):
+    """A file of the user's that was unpacked or moved in with an old time repeats the jobs that read it."""
+    table = write_csv_folder(tmp_path / "mine")["eval"]
+    space = tmp_path / "space.yaml"
+    space.write_text("layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 4, high: 8, repeat: layers}\n")
+    config = CONFIG | {
+        "compare": [{"dataset": "three", "systems": ["near", "tuner"], "budget": {"trials": 2}}],
+        "datasets": {"three": {"source": "csv_folder", "folder": str(tmp_path / "mine")}},
+        "systems": merged(CONFIG["systems"], {"tuner": {"space": str(space)}}),
+    }
+    done = tmp_path / "done"
+    done.mkdir()
+    pretend(done, config, monkeypatch)
+    assert running(plan(done, config)) == set()
+    for file, old, new, users in (
+        (space, "high: 8", "high: 9", {"study three/tuner/42", "decode three/tuner"}),
+        (table, "0,", "1,", {"prepare three", "study three/near/42", "study three/tuner/42"}),
+    ):
+        text = Path(file).read_text(encoding="utf-8")
+        assert old in text
+        Path(file).write_text(text.replace(old, new, 1), encoding="utf-8")
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        found = running(plan(done, config))
+        assert users <= found
+        assert {name for name in found if name.startswith("study three/near")} <= users
 
 
 def test_digest_changes_with_an_imported_module(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.core.errors import UserError
+from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
 from blindtune.core.job_claims import refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.yaml_files import check_duplicate_keys
@@ -96,6 +97,21 @@ def extraction_config(wildcards):
 def source_code(stage):
     # A function that returns the digest of the code of a stage of the preparation.
     return lambda wildcards: stages.source_digest(stage, CONFIG.datasets[wildcards.dataset])
+
+
+def user_files_content(wildcards):
+    # Snakemake does not see that a file was replaced by an older one.
+    source = CONFIG.sources[wildcards.dataset]
+    return digest_inputs([] if wildcards.dataset in CONFIG.corpora() else source.user_files().values())
+
+
+def batch_content(wildcards):
+    simulated = CONFIG.sources[wildcards.dataset].is_simulated()
+    return digest_inputs([] if simulated else map(Path, batch_files(wildcards)), MAX_BATCH_BYTES)
+
+
+def system_files_content(wildcards):
+    return digest_inputs(system_of(wildcards).files().values())
 
 
 def system_files(wildcards):

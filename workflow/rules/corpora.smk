@@ -34,6 +34,7 @@ rule extract:
     params:
         source=extraction_config,
         code=source_code(stages.EXTRACT),
+        files=batch_content,
         folder=corpus_folder,
     message:
         "cutting samples from {wildcards.dataset}: {wildcards.batch}"

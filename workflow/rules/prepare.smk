@@ -38,6 +38,8 @@ rule prepare:
         source=dataset_config,
         fingerprint=dataset_fingerprint,
         code=source_code(stages.PREPARE),
+        files=user_files_content,
+        results="results",
     message:
         "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
     script:

@@ -18,6 +18,7 @@ rule study:
     threads: CONFIG.workers
     params:
         study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
+        files=system_files_content,
         code=lambda wildcards: stages.study_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
         # Not among the study's own code: if it alone changes, the card is written again and its trials are kept.
         model_code=lambda wildcards: stages.model_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),

@@ -18,5 +18,6 @@ with (
         {name: Path(path) for name, path in snakemake.input.items()},
         Path(snakemake.output.manifest),
         Path(snakemake.output.seal),
+        Path(snakemake.params.results),
     )
     job_log.info(summary)

@@ -92,6 +92,20 @@ def test_read_names_the_key_out_of_bounds(changes: dict[str, Any], key: str, tmp
     assert len(str(caught.value)) < 300
 
 
+def test_read_refuses_too_many_candidates_of_a_random_forest(tmp_path: Path) -> None:
+    """Lists of which each is short enough may give more candidates together than any memory holds."""
+    write_csv_folder(tmp_path / "csv")
+    content = config(str(tmp_path / "csv"))
+    for most, accepted in ((101, False), (100, True)):
+        lists = {name: list(range(1, most + 1)) for name in ("n_estimators", "max_depth", "min_samples_leaf")}
+        content["systems"]["knn"] = {"kind": "random_forest"} | lists
+        if accepted:
+            assert read(content, "my.yaml").studies()
+        else:
+            with pytest.raises(UserError, match=r"systems\.knn\S*: n_estimators, .* give 1,030,301 candidates"):
+                read(content, "my.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -61,6 +61,14 @@ def refusal(family: str, trainer: str, samples: int | None = None, **dimensions:
         ("mlp", "pytorch", {"output_activation": choice("softmax", "sigmoid") | {"repeat": "layers"}},
          "output_activation", "take `repeat: layers` out"),
         ("mlp", "keras", {"dropout": BOOL}, "dropout", "add the dimensions that it belongs to"),
+        ("mlp", "keras", {"batch_size": {"type": "int", "low": 1, "high": 100}, "dropout": BOOL | {
+            "when": {"batch_size": [77]}}}, "dropout", "add the dimensions that it belongs to"),
+        ("mlp", "keras", {"units": {"type": "int", "low": 1, "high": 999, "repeat": "layers"}, "dropout": BOOL | {
+            "repeat": "layers", "when": {"units": [77]}}}, "dropout", "add the dimensions that it belongs to"),
+        ("lstm", "keras", {"optimizer": choice("adam", "sgd") | {"when": {"batch_size": [8]}},
+                           "batch_size": choice(8, 16),
+                           "dropout_rate": RATE | {"when": {"batch_size": [16], "optimizer": ["sgd"]}}},
+         "dropout_rate", "is never active"),
         ("lstm", "skorch", {"dropout": BOOL, "dropout_rate": RATE}, "dropout_rate", "`when: {dropout: [true]}`"),
         ("mlp", "fused", {"dropout": BOOL | {"repeat": "layers"}, "dropout_rate": RATE | {"repeat": "layers"}},
          "dropout_rate", "`when: {dropout: [true]}`"),

@@ -77,6 +77,26 @@ def test_claim_is_released_at_the_end_and_after_an_error(path: Path) -> None:
     assert not path.exists(), "what is claimed is not touched"
 
 
+@pytest.mark.parametrize("linked", ["the folder", "a folder above"])
+def test_claim_is_one_for_all_paths_to_a_folder(tmp_path: Path, linked: str) -> None:
+    """Two runs that reach one folder by a link, even one in another place, do not both hold its claim."""
+    real = tmp_path / "disk" / "studies" / "42"
+    real.mkdir(parents=True)
+    other = tmp_path / "project"
+    other.mkdir()
+    if linked == "the folder":
+        other.joinpath("42").symlink_to(real)
+        path = other / "42"
+    else:
+        other.joinpath("studies").symlink_to(real.parent)
+        path = other / "studies" / "42"
+    for first, second in ((real, path), (path, real), (path, other / ".." / "disk" / "studies" / "42")):
+        with claim(first, "the study"), pytest.raises(ClaimedError), claim(second, "the study"):
+            pass
+    with claim(path, "the study") as held:
+        held.check()
+
+
 def test_claim_of_a_living_process_is_refused_and_names_it(path: Path) -> None:
     """One message names process, host, job and since when, and says what to do."""
     with child(path, SLURM_JOB_ID="77") as owner:

@@ -133,6 +133,49 @@ def test_closure_leaves_out_members_of_modules() -> None:
     assert closure("blindtune.core.seeds") == {"blindtune.core.seeds", "blindtune.core.files", "blindtune.core.errors"}
 
 
+#: Modules of another package, and what one of them imports of the others in each form.
+PACKAGE = {
+    "__init__": "",
+    "tuners/__init__": "",
+    "tuners/steps": "STEP = 1",
+    "tuners/sampling/__init__": "from . import draws",
+    "tuners/sampling/draws": "SEED = 1",
+    "shared": "RATE = 1",
+}
+RELATIVE_IMPORTS = {
+    "from .steps import STEP": {"tuners.steps"},
+    "from . import steps": {"tuners.steps"},
+    "from .sampling import draws as known": {"tuners.sampling", "tuners.sampling.draws"},
+    "from ..shared import RATE": {"shared"},
+    "from .. import shared": {"shared"},
+    "def late():\n    from .sampling.draws import SEED": {"tuners.sampling", "tuners.sampling.draws"},
+}
+
+
+@pytest.mark.parametrize("number", range(len(RELATIVE_IMPORTS)))
+def test_closure_follows_relative_imports_of_another_package(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module of another package that is imported by its place counts, and so does an edit of it."""
+    text, imported = list(RELATIVE_IMPORTS.items())[number]
+    name = f"lab_package_{number}"
+    for module, content in (PACKAGE | {"tuners/mine": text}).items():
+        path = tmp_path / name / f"{module}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{content}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = f"{name}.tuners.mine"
+    parents = {name, f"{name}.tuners"}
+    assert closure(entry) == {entry} | parents | {f"{name}.{module}" for module in imported}
+    for module in sorted(closure(entry)):
+        before = digest_of(entry)
+        path = tmp_path.joinpath(*module.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        path.write_text(path.read_text(encoding="utf-8") + "CHANGED = True\n", encoding="utf-8")
+        code_digest._parsed.cache_clear()
+        assert digest_of(entry) != before, module
+
+
 def test_library_has_only_imports_that_closure_follows() -> None:
     """A relative import would be missed."""
     for path in LIBRARY.rglob("*.py"):

@@ -1,11 +1,12 @@
 """Messages about wrong content: the key, its path and a suggestion."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field, RootModel, StringConstraints
+from pydantic import AfterValidator, Field, RootModel, StringConstraints
 
 from blindtune.core.errors import UserError
 from blindtune.core.validation import NAME_PATTERN, Strict, load, parse, parse_json, suggest_name
@@ -318,9 +319,44 @@ def test_check_duplicate_keys_names_file_and_lines(tmp_path: Path) -> None:
         check_duplicate_keys([good, bad])
 
 
+@pytest.mark.parametrize("text", ["010", "-042", "+0_17", "00010"])
+def test_octal_numbers_are_refused_with_both_readings(tmp_path: Path, text: str) -> None:
+    """YAML 1.1 reads 010 as 8, which nobody means who writes a seed or a number of samples."""
+    path = tmp_path / "my.yaml"
+    path.write_text(f"a: 1\nb: [7, {text}]\n", encoding="utf-8")
+    digits = text.replace("_", "")
+    message = re.escape(f"my.yaml: line 2: {text} begins with 0") + rf".*Write {int(digits)} or {int(digits, 8)}\."
+    for read in (read_yaml, lambda place: check_duplicate_keys([place])):
+        with pytest.raises(UserError, match=message):
+            read(path)
+
+
+def test_numbers_with_zeros_that_change_nothing_are_read(tmp_path: Path) -> None:
+    """Text, numbers below 8 and what is no octal number are left as they are."""
+    path = tmp_path / "my.yaml"
+    path.write_text("a: [0, 07, '010', 08, 0.10, 0x10, 00, 0b11]", encoding="utf-8")
+    check_duplicate_keys([path])
+    assert read_yaml(path) == {"a": [0, 7, "010", "08", 0.1, 16, 0, 3]}
+
+
 def test_suggest_name_gives_one_word_or_all() -> None:
     """The nearest known name is suggested, or all known names if none is near."""
     assert suggest_name("unit", ["layers", "units"]) == "did you mean 'units'?"
     assert suggest_name("UNITS", ["layers", "units"]) == "did you mean 'units'?"
     assert suggest_name("x" * 10**6, ["layers", "units"]) == "known: layers, units."
     assert suggest_name("xyz", ["layers", "units"]) == "known: layers, units."
+
+
+def _refuse(name: str) -> str:
+    raise ValueError(f"{name!r} is not known: take another name")
+
+
+class Named(Strict):
+    name: Annotated[str, AfterValidator(_refuse)]
+
+
+def test_parse_shortens_a_long_value_in_a_message_of_our_own() -> None:
+    """A check that repeats what was written does not fill the screen with it, and still says what to do."""
+    with pytest.raises(UserError, match=r"  - name: 'xxx.* take another name$") as caught:
+        parse(Named, {"name": "x" * 100_000}, "a.yaml")
+    assert len(str(caught.value)) < 1200

@@ -4,6 +4,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from blindtune.core.arrays import open_array, read_npz
+from blindtune.core.claims import claim
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, loads_json, read_json
 from blindtune.core.jsonl import read_lines
@@ -18,6 +20,7 @@ from blindtune.core.validation import parse
 from blindtune.core.weights import load_weights
 from blindtune.datasets.corpus.provenance import read_origins
 from blindtune.datasets.corpus.splits import read_extract
+from blindtune.datasets.verification import open_verified
 from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sealed_split import read_seal
@@ -25,6 +28,7 @@ from blindtune.exports.stored_study import read_study
 from blindtune.records.model_card import read_card
 from blindtune.records.trial import TrialLog
 from blindtune.report.manifests import ReportManifest
+from blindtune.study.attempts import Attempts
 from support.builders import trial
 
 #: Each kind of record in JSON: the name of its file, and what reads it.
@@ -249,3 +253,27 @@ def test_digest_file_and_read_lines_wait_for_nothing(tmp_path: Path) -> None:
     for read in (digest_file, read_lines):
         with pytest.raises(UserError, match="not a file"):
             read(tmp_path / "pipe")
+
+
+def _claim_again(path: Path) -> None:
+    with claim(path.with_name("study"), "the study"):
+        pass
+
+
+#: What reads files that a study writes beside its records; by the name of the file.
+SIDE_FILES: dict[str, Callable[[Path], Any]] = {
+    "trials.jsonl": lambda path: TrialLog(path).repair(),
+    "training.json": lambda path: Attempts(path.parent, 0),
+    "verified.json": lambda path: open_verified(path.with_name("manifest.json"), {"splits": {}}, ()),
+    ".study.claim-1": _claim_again,
+}
+
+
+@pytest.mark.parametrize("name", SIDE_FILES)
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_side_file_that_is_no_file_is_not_waited_for(name: str, put: Callable[[Path], Any], tmp_path: Path) -> None:
+    """A pipe or a device in the place of a file that a study writes ends in one message, or counts as unreadable."""
+    put(tmp_path / name)
+    with suppress(UserError):
+        SIDE_FILES[name](tmp_path / name)
+    assert not (tmp_path / name).is_file()

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from blindtune.config.systems import Knn, Manual, ManualModel
+from blindtune.config.systems import Knn, Manual, ManualModel, Tuned
 from blindtune.config.training import TrainingOverrides
+from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load
 from blindtune.datasets.prepared import Prepared
+from blindtune.study.context import StudyContext
+from blindtune.study.search import search_and_freeze
 from blindtune.study.setup import TaskBuilder, build_search_setup, training_hyperparameters
 from support import old_records
 from support.builders import prepared, study
@@ -49,3 +52,25 @@ def test_build_search_setup_has_the_layers_of_a_manual_model(data: Prepared, tmp
     assert setup.layers is not None and [layer.kind for layer in setup.layers] == ["dense"]
     near = build_search_setup(study(Knn(kind="knn", n_neighbors=[1])), data, {})
     assert near.layers is None
+
+
+def test_search_refuses_batches_that_are_all_of_train(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes of batches that train alike are not searched, whatever the source; a study that was begun goes on."""
+    space, folder, samples = tmp_path / "space.yaml", tmp_path / "study", len(data.train.y)
+    content = {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "space": str(space)}
+    settings = Tuned.model_validate(content | {"trainer": "fused", "training": {"epochs": 1}})
+    context = StudyContext(study=study(settings), data=data, folder=folder)
+
+    def run(largest: int) -> None:
+        layers = "layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: 2, high: 3}\n"
+        space.write_text(f"{layers}batch_size: {{type: choice, options: [{samples // 2}, {samples}, {largest}]}}\n")
+        search_and_freeze(context, {"space": space})
+
+    with pytest.raises(UserError, match=f"test/toy/it/42: .*batch_size .*Train has {samples} samples"):
+        run(2 * samples)
+    assert not (folder / "trials.jsonl").exists()
+    run(samples // 4)
+    monkeypatch.setattr("blindtune.study.search.check_batches", None)
+    run(samples // 4)

@@ -5,7 +5,7 @@ family may come from another package, so what it reads is found by trying: some 
 is changed, and the tasks are compared. The draws are fixed, so the same space always gets the same answer.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
@@ -25,6 +25,9 @@ _MAX_DRAWS, _MIN_DRAWS, _DRAWN_VALUES = 40, 12, 800
 
 #: Sets that are drawn at most for each that can be built.
 _TRIES = 4
+
+#: Sets that are tried of a dimension that no drawn set had: what it depends on is rare.
+_RARE_DRAWS = 8
 
 #: Completions that are tried if a change makes other dimensions active.
 _COMPLETIONS = 4
@@ -145,6 +148,7 @@ class _Probe:
         self._space = space
         self._read = read
         self._specs = space.hyperparameters()
+        self._by_name = {spec.name: spec for spec in self._specs}
         self._dimension_names = {spec.name: _dimension_name(space, spec) for spec in self._specs}
         self._random = np.random.default_rng(0)
 
@@ -163,15 +167,64 @@ class _Probe:
             except Exception as error:  # such a set is recorded as failed; the family chooses the exception
                 reasons.append(describe_error(error))
                 continue
-            for spec in self._chosen(values):
-                finding = findings[self._dimension_names[spec.name]]
-                for other in self._others(spec, values[spec.name], number):
-                    found = finding.read if self._differs(spec, values, task, other) else finding.unread
-                    found.append(_Change(values, spec.name, other))
+            self._try_changes(values, task, self._chosen(values), number, findings)
         if len(reasons) == n_sets:
             return f"none of {n_sets} sets of this space can be built, e.g. {reasons[0]}"
+        for name, finding in findings.items():
+            if not (finding.read or finding.unread) and not self._try_rare(name, findings):
+                return (
+                    f"{name}: is never active: no set has all the values that its `when` asks for. Change it, or take "
+                    "the dimension out."
+                )
         guilty = next((name for name, finding in findings.items() if finding.unread), None)
         return None if guilty is None else self._describe(guilty, findings[guilty])
+
+    def _try_changes(
+        self,
+        values: Hyperparameters,
+        task: _Task,
+        specs: Iterable[HyperparameterSpec],
+        number: int,
+        findings: Mapping[str, _Finding],
+    ) -> None:
+        """Change some hyperparameters of a set one by one, and note which changes change the task."""
+        for spec in specs:
+            finding = findings[self._dimension_names[spec.name]]
+            for other in self._others(spec, values[spec.name], number):
+                found = finding.read if self._differs(spec, values, task, other) else finding.unread
+                found.append(_Change(values, spec.name, other))
+
+    def _try_rare(self, name: str, findings: Mapping[str, _Finding]) -> bool:
+        """Try a dimension that no drawn set had, in sets that have what it depends on; return whether there are any."""
+        copies = [spec for spec in self._specs if self._dimension_names[spec.name] == name]
+        for number in range(_RARE_DRAWS):
+            spec = copies[number % len(copies)]
+            above = self._draw_above(spec)
+            if above is None:
+                continue
+            values = self._complete(above)
+            try:
+                task = self._read(values)
+            except Exception:  # such a set is recorded as failed  # noqa: S112
+                continue
+            self._try_changes(values, task, [spec], number, findings)
+        return any(self._draw_above(spec) is not None for spec in copies)
+
+    def _draw_above(self, spec: HyperparameterSpec) -> Hyperparameters | None:
+        """Draw a value for each hyperparameter on which one depends, so that it is active; None if it cannot be."""
+        allowed: dict[str, list[Value]] = {}
+        waiting, done = [spec.name], set()
+        while waiting:
+            name = waiting.pop()
+            if name in done:
+                continue
+            done.add(name)
+            for parent, values in self._by_name[name].conditions.items():
+                allowed[parent] = [value for value in values if value in allowed.get(parent, values)]
+                waiting.append(parent)
+        if not all(allowed.values()):
+            return None
+        return {name: values[int(self._random.integers(len(values)))] for name, values in allowed.items()}
 
     def _draws(self) -> Iterator[Hyperparameters]:
         """Yield sets without end: the lowest values, the highest ones, and random sets.

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from blindtune.config.training import Training, TrainingOverrides
-from blindtune.core.bounds import MAX_DEPTH, MAX_LAYERS, MAX_NEIGHBORS, MAX_SAMPLES, MAX_TREES, MAX_UNITS
+from blindtune.core.bounds import (
+    MAX_DEPTH,
+    MAX_LAYERS,
+    MAX_NEIGHBORS,
+    MAX_SAMPLES,
+    MAX_TREES,
+    MAX_TRIALS,
+    MAX_UNITS,
+)
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import Strict, UserPath, load, parse, suggest_name
 from blindtune.models.architecture import InvalidLayers
@@ -99,6 +107,16 @@ class RandomForest(_Reference):
     def trainer_name(self) -> str:
         """The trainer of random forests."""
         return self.kind
+
+    @model_validator(mode="after")
+    def _check_candidates(self) -> Self:
+        candidates = len(self.n_estimators) * len(self.max_depth) * len(self.min_samples_leaf)
+        if candidates > MAX_TRIALS:
+            raise ValueError(
+                f"n_estimators, max_depth and min_samples_leaf give {candidates:,} candidates, each value with each "
+                f"other; the most is {MAX_TRIALS:,}"
+            )
+        return self
 
 
 class ClosedLoop(Strict):

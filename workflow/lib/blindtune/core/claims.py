@@ -49,6 +49,9 @@ _DRAFT_LIMIT = 24 * 3600.0
 #: The name of a claim file, with the name of what is claimed.
 _CLAIM_NAME = re.compile(r"\.(.+)\.claim-[1-9]\d{0,17}")
 
+#: Bytes of a claim file that are read; no owner's description is as long.
+_LONGEST = 65_536
+
 #: By scheduler, the environment variable that holds the number of a job, and one that must exist too.
 _JOB_VARIABLES = {
     "Slurm": ("SLURM_JOB_ID", "SLURM_JOB_ID"),
@@ -401,8 +404,9 @@ def _read_entries(path: Path, now: float) -> list[_Entry]:
 def _read_entry(file: Path, number: int, now: float) -> _Entry | None:
     """Return what a claim file says; None if it is gone."""
     try:
-        with file.open("rb") as stream:
-            content, modified = stream.read(), os.fstat(stream.fileno()).st_mtime
+        # A pipe in its place is not waited for, nor a device read for ever; they name no owner.
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            content, modified = stream.read(_LONGEST), os.fstat(stream.fileno()).st_mtime
     except FileNotFoundError:
         return None
     except PermissionError:
@@ -436,9 +440,12 @@ def _touch(draft: Path) -> float:
 
 
 def _base(path: Path) -> Path:
-    """Return what the names of the claim files of a path begin with."""
-    absolute = path.absolute()
-    return absolute.with_name(f".{absolute.name}.claim")
+    """Return what the names of the claim files of a path begin with.
+
+    They are next to what is claimed, links resolved: a folder that is linked in two places has one claim.
+    """
+    real = Path(os.path.realpath(path))  # unlike Path.resolve, it takes a link that leads to itself
+    return real.with_name(f".{real.name}.claim")
 
 
 def _encode(owner: Owner) -> bytes:

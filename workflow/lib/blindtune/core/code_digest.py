@@ -81,16 +81,26 @@ def is_digested(module: str) -> bool:
 @cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     """Return the digest of a module, and the modules of its own package and of blindtune that it imports."""
-    digest, names = _parse(_path(module).read_text(encoding="utf-8"))
-    packages = {"blindtune", module.partition(".")[0]}
-    return digest, tuple(name for name in names if name.partition(".")[0] in packages and _exists(name))
+    path = _path(module)
+    folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    digest, names = _parse(path.read_text(encoding="utf-8"), folder)
+    package = module.partition(".")[0]
+    imported = _with_parents({module, *names}, package)
+    return digest, tuple(
+        sorted(name for name in imported if name.partition(".")[0] in {"blindtune", package} and _exists(name))
+    )
 
 
 @cache
-def _parse(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of a module's code and every name that it imports: a module, or a member of one."""
+def _parse(text: str, package: str) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of a module's code and every name that it imports: a module, or a member of one.
+
+    Args:
+        text: of the module.
+        package: the one that the module is in, from which relative imports start.
+    """
     tree = ast.parse(text)
-    names = {name for node in ast.walk(tree) for name in _names(node)}
+    names = {name for node in ast.walk(tree) for name in _names(node, package)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             _drop_docstring(node)
@@ -102,12 +112,32 @@ def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.Asyn
         node.body[0] = ast.Pass()
 
 
-def _names(node: ast.AST) -> list[str]:
+def _names(node: ast.AST, package: str) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module:
-        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return []
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    # One dot is the package of the module itself, each further one the package around it.
+    above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+    source = ".".join([*above, *([node.module] if node.module else [])])
+    return [source, *(f"{source}.{alias.name}" for alias in node.names)] if source else []
+
+
+def _with_parents(names: Iterable[str], package: str) -> set[str]:
+    """Return modules with the packages that they are in: Python runs the code of these too.
+
+    Not those of blindtune, whose ``__init__.py`` compute nothing.
+
+    Args:
+        names: dotted names.
+        package: whose modules get their parents.
+    """
+    found = set(names)
+    for name in names if package != "blindtune" else ():
+        parts = name.split(".")
+        if parts[0] == package:
+            found |= {".".join(parts[:count]) for count in range(1, len(parts))}
+    return found
 
 
 def _exists(name: str) -> bool:

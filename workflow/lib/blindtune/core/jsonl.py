@@ -48,7 +48,7 @@ def repair_last_line(path: Path, is_whole: Callable[[str], bool]) -> Path | None
     Returns:
         The file that an unfinished line was moved to; None if there was none.
     """
-    content = path.read_bytes() if path.exists() else b""
+    content = read_regular_file(path) if path.exists() else b""
     end = content.rfind(b"\n") + 1
     if end == len(content):
         return None
@@ -72,7 +72,7 @@ def move_lines(path: Path, rows: Collection[int], suffix: str) -> Path:
     Returns:
         The new file.
     """
-    lines = path.read_bytes().split(b"\n")
+    lines = read_regular_file(path).split(b"\n")
     target = next_free_path(path.with_name(f"{path.name}.{suffix}"))
     write_bytes(target, b"".join(line + b"\n" for row, line in enumerate(lines, 1) if row in rows))
     write_bytes(path, b"\n".join(line for row, line in enumerate(lines, 1) if row not in rows))

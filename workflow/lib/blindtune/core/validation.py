@@ -24,6 +24,7 @@ _DECIMAL = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re
 #: Problems that one message lists.
 _MAX_LISTED = 30
 _LONGEST_SHOWN = 80
+_LONGEST_MESSAGE = 1000
 
 
 class Strict(BaseModel):
@@ -171,7 +172,7 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
         return f"{path}: is missing."
     if kind.startswith("union_tag"):
         return _tag_sentence(kind, "" if path == "the whole" else f"{path}.", context)
-    message = problem["msg"].removeprefix("Value error, ")
+    message = _shortened(problem["msg"].removeprefix("Value error, "))
     if kind == "value_error":
         # A check of the whole names its own keys.
         return f"{path}: {message}" if loc else message
@@ -180,6 +181,12 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
     given = problem.get("input")
     shown = "" if isinstance(given, dict | list) else f" (got {show_value(given)})"
     return f"{path}: {message}{shown}{_hint(kind, loc, given, context)}"
+
+
+def _shortened(message: str) -> str:
+    """Return the message of a check of our own, of which a value that a user wrote may be a long part."""
+    half = _LONGEST_MESSAGE // 2
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:half]} ... {message[-half:]}"
 
 
 def _tag_sentence(kind: str, path: str, context: Any) -> str:

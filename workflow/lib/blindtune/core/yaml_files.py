@@ -17,8 +17,8 @@ _MAX_BYTES = 10_000_000
 _MAX_DEPTH = 100
 
 
-class _DuplicateKeyError(yaml.MarkedYAMLError):
-    """A mapping has a key twice."""
+class _MisreadError(yaml.MarkedYAMLError):
+    """What is valid YAML, but would be read as something else than was meant."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -50,19 +50,19 @@ def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file, read by a safe loader.
 
     Raises:
-        UserError: the file is missing, unreadable, not YAML, or has a key twice.
+        UserError: the file is missing, unreadable, not YAML, has a key twice, or an octal number.
     """
     return _guarded(path, _construct)
 
 
 def check_duplicate_keys(paths: Iterable[str | Path]) -> None:
-    """Refuse files that another loader read before, the last of two equal keys counting.
+    """Refuse files that another loader read before, the last of two equal keys counting and 010 being 8.
 
     Args:
         paths: files in YAML or JSON; one that is not a regular file is passed over, since it can be read only once.
 
     Raises:
-        UserError: a mapping of a file has a key twice; the message names both lines.
+        UserError: a mapping of a file has a key twice, or a number is octal; the message names the lines.
     """
     for path in map(Path, paths):
         if path.is_file():
@@ -73,8 +73,8 @@ def _guarded(path: Path, read: Callable[[str], Any], refuse_syntax: bool = True)
     content = read_regular_file(path, _MAX_BYTES)
     try:
         return read(content.decode("utf-8"))
-    except _DuplicateKeyError as error:
-        raise UserError(f"{path}: {error.problem} Keep one of the two.") from error
+    except _MisreadError as error:
+        raise UserError(f"{path}: {error.problem}") from error
     # PyYAML lets through what Python raises for a date that does not exist, a number of 5000 digits or `!!bool x`.
     except (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
         if refuse_syntax:
@@ -121,6 +121,8 @@ def _check_size(node: yaml.Node, sizes: dict[int, int], above: tuple[int, ...]) 
         parts = [part for pair in node.value for part in pair]
     elif isinstance(node, yaml.SequenceNode):
         parts = node.value
+    else:
+        _check_number(node)
     size = 1 + sum(_check_size(part, sizes, (*above, id(node))) for part in parts)
     if size > _MAX_NODES:
         raise yaml.YAMLError(f"line {node.start_mark.line + 1}: gives more than {_MAX_NODES:,} values")
@@ -128,10 +130,24 @@ def _check_size(node: yaml.Node, sizes: dict[int, int], above: tuple[int, ...]) 
     return size
 
 
+def _check_number(node: yaml.Node) -> None:
+    """Refuse a whole number such as 010, which YAML 1.1 takes for an octal one, 8."""
+    if node.tag == "tag:yaml.org,2002:int" and re.fullmatch(r"[-+]?0[0-7_]+", node.value):
+        digits = node.value.replace("_", "")
+        octal, decimal = int(digits, 8), int(digits)
+        if octal != decimal:
+            raise _MisreadError(
+                problem=f"line {node.start_mark.line + 1}: {node.value[:40]} begins with 0, so YAML reads it as the "
+                f"octal number {octal}. Write {decimal} or {octal}."
+            )
+
+
 def _check_keys(node: yaml.MappingNode) -> None:
     lines: dict[tuple[str, str], int] = {}
     for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
         name, line = (key.tag, key.value), key.start_mark.line + 1
         if name in lines:
-            raise _DuplicateKeyError(problem=f"the key {key.value[:80]!r} is in line {lines[name]} and in line {line}.")
+            raise _MisreadError(
+                problem=f"the key {key.value[:80]!r} is in line {lines[name]} and in line {line}. Keep one of the two."
+            )
         lines[name] = line

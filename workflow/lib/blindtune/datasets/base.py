@@ -71,6 +71,12 @@ def check_pattern(key: str, pattern: str | None) -> None:
         raise ValueError(f"{key}: must have exactly one group in brackets")
 
 
+def list_some(names: Sequence[str], most: int = 10) -> str:
+    """Return names for a message: all of them or, of many, the first and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 @dataclass(frozen=True)
 class Split:
     """One split of a dataset.

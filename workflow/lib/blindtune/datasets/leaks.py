@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Split, TsvTable
+from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Split, TsvTable, list_some
 from blindtune.datasets.content import digest_samples
 
 #: Number of equal samples that a message names for each pair of splits.
@@ -194,7 +194,7 @@ def remove_leaks(name: str, loaded: LoadedDataset, equal: EqualSamples) -> tuple
     for split, rows in leaked.items():
         left = np.bincount(loaded.splits[split].y[~rows], minlength=len(loaded.classes))
         if not left.all():
-            empty = ", ".join(loaded.classes[label] for label in np.flatnonzero(left == 0))
+            empty = list_some([loaded.classes[label] for label in np.flatnonzero(left == 0)])
             raise UserError(
                 f"dataset {name}, {split}: leaks: remove would remove {int(rows.sum()):,} of its {len(rows):,} samples "
                 f"and leave class {empty} without any. Give each split samples of its own."

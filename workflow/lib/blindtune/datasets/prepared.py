@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from blindtune.core.arrays import digest_arrays, open_array
 from blindtune.core.errors import UserError
 from blindtune.core.files import FileTransaction, digest_file, json_writer
-from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split
+from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split, list_some
 from blindtune.datasets.channel_stats import ChannelStatistics
 from blindtune.datasets.content import digest_content
+from blindtune.datasets.elsewhere import digest_open_splits, find_open_evals, refuse_open_evals
 from blindtune.datasets.leaks import Leaks, find_equal_samples, refuse_leaks, remove_leaks
 from blindtune.datasets.split_writer import WrittenSplit, write_split, write_table
 from blindtune.datasets.verification import (
@@ -105,7 +106,9 @@ class Prepared:
         return tuple(self.train.x.shape[1:])
 
 
-def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path) -> str:
+def prepare(
+    name: str, source: Source, files: dict[str, Path], manifest: Path, seal: Path, results: Path | None = None
+) -> str:
     """Load a dataset from its source, check it and write it; eval goes into the sealed folder.
 
     Samples are read, checked, hashed and written in chunks, so that a split need not fit into memory. They are read
@@ -117,14 +120,15 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
         files: the files that the source reads, by the names of `Source.inputs`.
         manifest: path of ``data/<dataset>/manifest.json``; train and dev are written next to it.
         seal: path of ``sealed/<dataset>/seal.json``; eval is written next to it.
+        results: folder that holds the results of all configs, whose datasets are compared; None: none are.
 
     Returns:
         A line about the prepared dataset, for the log.
 
     Raises:
         UserError: the data are wrong or cannot be written; nothing was changed. Data are wrong if `check` refuses them,
-            if a value is not finite, if two splits are the same, or if eval shares samples with another split and the
-            config neither removes nor reports them.
+            if a value is not finite, if two splits are the same, or if eval shares samples with another split, or
+            with an open one of another dataset, and the config neither removes nor reports them.
     """
     loaded = _load(name, source, files)
     check(name, loaded)
@@ -148,8 +152,11 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
         }
         _check_same_data(name, written)
         equal = equal or find_equal_samples(loaded, {split: one.digests for split, one in written.items()})
+        of_split = {split: one.digests for split, one in written.items()}
+        elsewhere = [] if results is None else find_open_evals(results, manifest, of_split, EVAL_DIGESTS)
         if rule == "refuse":
             refuse_leaks(name, loaded, equal)
+            refuse_open_evals(name, elsewhere)
         leaks = equal.count()
         write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
         digests = np.sort(written["eval"].digests)
@@ -169,13 +176,14 @@ def prepare(name: str, source: Source, files: dict[str, Path], manifest: Path, s
         moments = statistics.result() if statistics is not None else None
         more = {
             "statistics": moments,
-            "leaks": leaks.record(rule, removed),
+            "leaks": leaks.record(rule, removed) | ({"elsewhere": elsewhere} if elsewhere else {}),
+            "contents": digest_open_splits(of_split),
             "eval_content_sha256": content["content_sha256"],
             **({} if origins is None else {"eval_origins_sha256": digest_content(origins)}),
         }
         # The manifest comes last: where it is, everything that it describes is.
         transaction.write(manifest, json_writer(with_own_digest(_manifest(name, source, loaded, written) | more)))
-    return _summary(name, loaded, manifest.parent) + _describe_leaks(leaks, sizes, removed, loaded.notes)
+    return _summary(name, loaded, manifest.parent) + _describe_leaks(leaks, sizes, removed, [*loaded.notes, *elsewhere])
 
 
 def check(name: str, loaded: LoadedDataset) -> None:
@@ -298,7 +306,7 @@ def _check_split(where: str, split: Split | ChunkedSplit, classes: list[str]) ->
         raise UserError(f"{where}: label {wrong} is not one of the {len(classes)} classes 0 to {len(classes) - 1}.")
     counts = np.bincount(split.y, minlength=len(classes))
     if not counts.all():
-        absent = ", ".join(classes[label] for label in np.flatnonzero(counts == 0))
+        absent = list_some([classes[label] for label in np.flatnonzero(counts == 0)])
         raise UserError(f"{where}: class {absent} has no sample. Each split needs samples of every class.")
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.arrays import ArraysDigest, digest_arrays, open_array
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_json, read_json, write_json
+from blindtune.core.files import digest_json, read_json, read_regular_file, write_json
 from blindtune.datasets.base import Split
 from blindtune.datasets.chunked import iterate_chunks
 from blindtune.datasets.content import concatenate_digests, digest_samples
@@ -149,8 +149,8 @@ def _own_digest(content: dict[str, Any]) -> str:
 
 def _read_memory(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = json.loads(read_regular_file(path))
+    except (UserError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -24,6 +24,7 @@ class ReportLeaks(BaseModel):
     repeated: dict[str, int]
     repeated_in_class: dict[str, int]
     other_label: dict[str, int]
+    elsewhere: list[str] = Field(default=[], description="evals that are open in another dataset, one sentence each")
 
 
 class ReportManifest(BaseModel):

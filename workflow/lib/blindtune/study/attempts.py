@@ -17,6 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from blindtune.core.errors import UserError
+from blindtune.core.files import read_regular_file
+
 #: Deaths at one trial, when memory ran out, after which it is not trained again.
 MAX_DEATHS = 2
 
@@ -107,11 +110,11 @@ class Attempts:
     def _read(self) -> dict[str, Any]:
         nothing = {"first": -1, "last": -1, "deaths": 0, "memory_deaths": 0, "system": None}
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular_file(self._path))
             numbers = {key: int(content[key]) for key in ("first", "last", "deaths", "memory_deaths")}
             system = content["system"]
             return numbers | {"system": (str(system[0]), int(system[1])) if system else None}
-        except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
+        except (UserError, ValueError, TypeError, KeyError, IndexError, RecursionError):
             return nothing  # without it a trial is only tried once more
 
 

@@ -24,7 +24,7 @@ from blindtune.study.context import StudyContext
 from blindtune.study.freeze import freeze
 from blindtune.study.pending import PendingTrial, build_pending
 from blindtune.study.retrain import Retrainer
-from blindtune.study.setup import SearchSetup, build_search_setup
+from blindtune.study.setup import SearchSetup, build_search_setup, check_batches
 from blindtune.training.base import (
     BatchTrainer,
     Outcome,
@@ -99,6 +99,8 @@ def search_and_freeze(context: StudyContext, files: dict[str, Path]) -> ModelCar
             job_log.info(f"{study.id}: records that two runs wrote twice were set aside in {search.set_aside}")
         if search.recorded:
             job_log.info(f"{study.id}: goes on from {len(search.recorded)} recorded trials")
+        else:
+            check_batches(study, context.data, files)
         result = search.run()
         card = freeze(context, setup, store, result.trials, exhausted=result.exhausted)
         store.remove_states()

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from blindtune.config.space_check import check_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, Tuned, read_space
 from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.budget import Budget
+from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.validation import load
 from blindtune.datasets.prepared import Prepared
@@ -145,6 +147,32 @@ def build_search_setup(
             create_separate=None if n_workers else create_separate,
         )
     raise TypeError(f"{settings.kind} has no trials")
+
+
+def check_batches(study: Study, data: Prepared, files: dict[str, Path]) -> None:
+    """Refuse batches of different sizes that are all of train; few sources tell its size while the workflow is planned.
+
+    Called before the first trial alone: a study that was begun when nothing refused them goes on.
+
+    Args:
+        study: the study.
+        data: train and dev.
+        files: the data files of the system, by the names of its ``files()``.
+
+    Raises:
+        UserError: the space has such a size; the message names the dimension.
+    """
+    settings = study.settings
+    if not isinstance(settings, Tuned):
+        return
+    path = files["space"]
+    space = read_space(path, settings.family)
+    if "batch_size" not in space.root:
+        return
+    try:
+        check_dimensions(space, settings.family, settings.trainer, str(path), len(data.train.y), settings.training)
+    except ValueError as error:
+        raise UserError(f"{study.id}: {error}") from None
 
 
 def training_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Hyperparameters:

@@ -32,6 +32,12 @@ def build(records: ReportRecords) -> ReportTable:
     ]
     notes += [note for dataset in records.datasets for note in _file_notes(dataset)]
     notes += [
+        f"{dataset.title}: {sentence}. An error on it is not that of unseen data."
+        for dataset in records.datasets
+        if dataset.manifest.leaks is not None
+        for sentence in dataset.manifest.leaks.elsewhere
+    ]
+    notes += [
         f"{dataset.title}: {sentence}. They have nearly the same perceptual hash, which is no proof."
         for dataset in records.datasets
         for sentence in list_sentences(dataset.manifest.parameters.get("look_alikes", {}))
