@@ -229,12 +229,12 @@ ESTIMATE = DecodeResult(
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda lines: [lines[0].replace("c0", "c9"), *lines[1:]], 1),
+        (lambda lines: [lines[0].replace("/c0/", "/c9/"), *lines[1:]], 1),
         (lambda lines: [lines[0], lines[2]], 2),
         (lambda lines: [lines[1], lines[0], lines[2]], 1),
         (lambda lines: [*lines, lines[0]], 4),
         (lambda lines: lines[:2], 3),
-        (lambda lines: [*lines[:2], lines[2].replace("c2", "c9")], 3),
+        (lambda lines: [*lines[:2], lines[2].replace("/c2/", "/c9/")], 3),
     ],
     ids=["edited", "removed", "reordered", "doubled", "cut off", "last edited"],
 )
@@ -254,12 +254,12 @@ def test_ledger_works_again_as_its_message_says(tmp_path: Path) -> None:
     """With the backup, or without the folder, a ledger that was refused works again."""
     ledger, path = begin_three(tmp_path / "ledger")
     backup = path.read_text(encoding="utf-8")
-    path.write_text(backup.replace("c1", "c9"), encoding="utf-8")
+    path.write_text(backup.replace("/c1/", "/c9/"), encoding="utf-8")
     with pytest.raises(UserError):
         ledger.verify()
     path.write_text(backup, encoding="utf-8")
     assert ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False)
-    path.write_text(backup.replace("c1", "c9"), encoding="utf-8")
+    path.write_text(backup.replace("/c1/", "/c9/"), encoding="utf-8")
     (tmp_path / "ledger").rename(tmp_path / "away")
     assert ledger.begin("a/b/c/1", "f", EvalIdentity("e"), allow_repeats=False) and ledger.verify().entries == 1
 
@@ -414,5 +414,5 @@ def test_describe_head_names_the_head_or_the_fault(tmp_path: Path) -> None:
     assert describe_head(tmp_path / "none").endswith("ledger.jsonl has no entry.")
     ledger, path = begin_three(tmp_path)
     assert f"has 3 entries; the head of its chain is {ledger.verify().sha256}" in describe_head(tmp_path)
-    path.write_text(path.read_text(encoding="utf-8").replace("c1", "c9"), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace("/c1/", "/c9/"), encoding="utf-8")
     assert describe_head(tmp_path).startswith("blindtune: ") and "line 2" in describe_head(tmp_path)
