@@ -1,6 +1,9 @@
 """What all tests share."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -49,3 +52,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; called once all tests are collected."""
     places = {path: place for place, path in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unflushed() -> Iterator[None]:
+    """Do not wait until the disk has what is written: no test can see that, and there are tens of thousands of files.
+
+    Programs that tests start wait as ever.
+    """
+    with patch.object(os, "fsync", lambda descriptor: None):
+        yield
