@@ -29,7 +29,7 @@ from blindtune.models.architecture import count_parameters
 from blindtune.models.families import load_family
 from blindtune.records.agreement import digest_trials
 from blindtune.records.model_card import read_card, write_card
-from blindtune.records.trial import EpochMetrics, Trial, TrialLog, find_best
+from blindtune.records.trial import EpochMetrics, Trial, TrialLog, rank_on_dev
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.context import StudyContext
@@ -232,8 +232,7 @@ def _lengthen(root: Path, study: str, trials: int) -> None:
     path = card_path.with_name("trials.jsonl")
     recorded = [_record(path, number) for number in range(trials)]
     path.write_text("".join(f"{trial.model_dump_json()}\n" for trial in recorded), encoding="utf-8")
-    best = find_best(recorded)
-    assert best is not None
+    best = rank_on_dev(recorded)[0]
     card = read_card(card_path)
     card = card.model_copy(
         update={"trial": best.number, "dev_error": best.score, "hyperparameters": best.hyperparameters,
