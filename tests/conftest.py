@@ -19,9 +19,9 @@ HERE = Path(__file__).parent
 LONGEST = [
     HERE / name
     for name in (
+        "integration/test_keras_backends.py",
         "integration/test_faults_of_stages.py",
         "integration/test_kill_others.py",
-        "integration/test_keras_backends.py",
         "unit/test_identity_of_keys.py",
         "integration/test_kill_optuna.py",
         "integration/test_run.py",
