@@ -16,7 +16,7 @@ run: $(READY)
 	@$(BIN)/snakemake --quiet host reason --rerun-incomplete --cores $(CORES)
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/checks

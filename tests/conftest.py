@@ -1,7 +1,64 @@
 """What all tests share."""
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # No test is timed: a busy machine must not fail one.
 settings.register_profile("blindtune", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("blindtune")
+
+HERE = Path(__file__).parent
+
+#: The files that take longest, longest first. `make test` gives whole files to its two processes: one of these that
+#: began last would leave the other process without work.
+LONGEST = [
+    HERE / name
+    for name in (
+        "integration/test_keras_backends.py",
+        "integration/test_faults_of_stages.py",
+        "integration/test_kill_others.py",
+        "unit/test_identity_of_keys.py",
+        "integration/test_kill_optuna.py",
+        "integration/test_run.py",
+        "integration/test_workers.py",
+        "integration/test_advice.py",
+        "integration/test_kill.py",
+        "integration/test_kill_head.py",
+        "integration/test_rescoring.py",
+        "integration/test_blindness.py",
+        "integration/test_own_slides.py",
+        "integration/test_own_recordings.py",
+        "adversarial/test_attacks.py",
+        "integration/test_bad_trees.py",
+        "integration/test_changed_data.py",
+        "integration/test_full_disk.py",
+        "integration/test_bad_input.py",
+        "unit/test_stages.py",
+        "unit/training/test_every_trainer.py",
+        "unit/training/pool/test_trainer.py",
+        "unit/training/pool/test_limits.py",
+        "unit/tuners/test_every_tuner.py",
+        "unit/models/test_published_networks.py",
+    )
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; called once all tests are collected."""
+    places = {path: place for place, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unflushed() -> Iterator[None]:
+    """Do not wait until the disk has what is written: no test can see that, and there are tens of thousands of files.
+
+    Programs that tests start wait as ever.
+    """
+    with patch.object(os, "fsync", lambda descriptor: None):
+        yield

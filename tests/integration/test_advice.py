@@ -13,7 +13,7 @@ import pytest
 from blindtune import cli
 from blindtune.core.weights import write_weights
 from support.fault_studies import stage_config
-from support.stage_jobs import copy_tree, differences, run_needed, snapshot
+from support.stage_jobs import copy_tree, differences, import_of_jobs, run_needed, snapshot
 from support.workflow_runs import read_content
 
 pytestmark = pytest.mark.integration
@@ -236,8 +236,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     """Return the folder of a run that has ended, and its config."""
     folder = tmp_path_factory.mktemp("done")
     config = make_config(folder)
-    status, shown = run_needed(folder / "run", config, SKIPPED)
+    status, shown = run_needed(folder / "run", config, SKIPPED, folder / "imported")
     assert status == 0, shown
+    import_of_jobs(folder / "imported")
     return folder / "run", config
 
 

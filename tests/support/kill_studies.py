@@ -25,7 +25,7 @@ dropout_rate: {type: float, low: 0.0, high: 1.0, step: 0.5}
 learning_rate: {type: float, low: 0.005, high: 0.05, step: 0.005}
 """
 
-TRAINING = {"epochs": 9, "batch_size": 20}
+TRAINING = {"epochs": 9, "batch_size": 40}
 
 
 def _study(algorithm: str, budget: dict[str, int] | None = None, **arguments: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Run studies in child processes and kill them: children are forks, so that a kill hits the study, not imports."""
 
+import gc
 import json
 import mmap
 import os
@@ -87,6 +88,9 @@ def left(folder: Path) -> dict[str, Any]:
 
 def undisturbed(run: Run, folder: Path) -> tuple[dict[str, Any], float]:
     """Run a study without a kill; return what it leaves, and its seconds."""
+    # A fork need not look through what is there already, and copies fewer pages.
+    gc.collect()
+    gc.freeze()
     begun = time.monotonic()
     assert ended(child(run, folder))
     return left(folder), time.monotonic() - begun

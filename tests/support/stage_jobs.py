@@ -1,6 +1,7 @@
 """The jobs of a plan, run one by one without Snakemake: what a job is killed or runs out of space in."""
 
 import gc
+import importlib
 import os
 import runpy
 import shutil
@@ -75,13 +76,16 @@ def _stage_job(job: Any, runs: bool, settings: dict[str, Any]) -> StageJob:
     return StageJob(job.rule.name, name, handed, tuple(map(str, job.output)), runs)
 
 
-def run_needed(directory: Path, config: dict[str, Any], skipped: Container[str] = ()) -> tuple[int, str]:
+def run_needed(
+    directory: Path, config: dict[str, Any], skipped: Container[str] = (), imported: Path | None = None
+) -> tuple[int, str]:
     """Run what a plan says must run, each job in a fork, until one fails.
 
     Args:
         directory: the working directory.
         config: the config.
         skipped: rules that are not run.
+        imported: gets the names of all modules that the jobs imported, for `import_of_jobs`; None: not written.
 
     Returns:
         The exit status, and all that the jobs showed.
@@ -90,7 +94,7 @@ def run_needed(directory: Path, config: dict[str, Any], skipped: Container[str] 
     for job in plan_jobs(directory, config):
         if job.runs and job.rule not in skipped:
             said = directory / "said"
-            status = wait(start(job, directory, said))
+            status = wait(start(job, directory, said, imported=imported))
             shown += said.read_text(encoding="utf-8")
             said.unlink()
             if status != 0:
@@ -109,8 +113,24 @@ def warm(jobs: list[StageJob], folder: Path) -> None:
     gc.freeze()
 
 
+def import_of_jobs(imported: Path) -> None:
+    """Import in this process what jobs imported in theirs, so that later forks need not: it takes seconds."""
+    for name in dict.fromkeys(imported.read_text(encoding="utf-8").split()):
+        # Some names are none of a module that can be imported by it.
+        with suppress(ImportError):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
 def start(
-    job: StageJob, folder: Path, said: Path, before: Callable[[], None] = lambda: None, *, whole_exit: bool = False
+    job: StageJob,
+    folder: Path,
+    said: Path,
+    before: Callable[[], None] = lambda: None,
+    *,
+    whole_exit: bool = False,
+    imported: Path | None = None,
 ) -> int:
     """Start a job in a fork of this process, which leads a process group; returns its process id.
 
@@ -123,6 +143,7 @@ def start(
         before: called in the fork first.
         whole_exit: whether the fork ends as an interpreter does, with its hooks for errors and all that runs at its
             exit, which takes seconds; the caller must then hold no ``with`` or ``finally``, which would run in it too.
+        imported: gets the names of all modules that the job imported, after those of other jobs.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -141,8 +162,12 @@ def start(
     if whole_exit:
         job.start_here()
         sys.exit(0)
+    known = set(sys.modules)
     try:
         job.start_here()
+        if imported is not None:
+            with imported.open("a", encoding="utf-8") as stream:
+                stream.writelines(f"{name}\n" for name in list(sys.modules) if name not in known)
         os._exit(0)
     except SystemExit as ended:
         os._exit(int(ended.code or 0))

@@ -1,6 +1,7 @@
 """Files that once ended a reader badly, and some new ones: each is read, or refused in one message."""
 
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from blindtune.core.errors import UserError
 from fuzz import targets
-from fuzz.targets import TARGETS, Target, check, inputs
+from fuzz.targets import TARGETS, Target, TooSlowError, check, inputs
 
 FINDINGS = sorted((Path(targets.__file__).parent / "findings").iterdir())
 #: Changed files of each reader.
@@ -63,4 +64,21 @@ def test_check_raises_what_is_no_message(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(AssertionError):
         check("silent", b"", tmp_path)
     check("clear", b"", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_raises_what_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that computes too long, or waits, is a finding."""
+
+    def compute(path: Path) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(targets, "LIMIT", 0.05)
+    monkeypatch.setattr(targets, "_WAITING_LIMIT", 0.05)
+    monkeypatch.setitem(TARGETS, "computing", Target("x", compute, lambda: [b""]))
+    monkeypatch.setitem(TARGETS, "waiting", Target("x", lambda path: time.sleep(60), lambda: [b""]))
+    for name in ("computing", "waiting"):
+        with pytest.raises(TooSlowError):
+            check(name, b"", tmp_path)
     assert not list(tmp_path.iterdir())

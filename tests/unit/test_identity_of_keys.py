@@ -219,8 +219,10 @@ class Bench:
     def _extract(self, source: Any, place: Path) -> dict[str, Path]:
         corpus = self.folder / "corpora" / digest_json(source.config.simulate.model_dump(mode="json"))
         extracts = {}
-        for batch in source.batches():
-            simulate_batch(source, batch, corpus, place / "simulated" / f"{batch}.json")
+        for batch, files in source.batches().items():
+            # The simulator is given nothing but `simulate`, so the files of an equal one are the same.
+            if not all((corpus / raw.file).exists() for raw in files):
+                simulate_batch(source, batch, corpus, place / "simulated" / f"{batch}.json")
             extracts[batch] = place / "extracts" / f"{batch}.json"
             extract_batch(source, batch, corpus, extracts[batch])
         return extracts

@@ -16,6 +16,8 @@ MAX_TOTAL_EPOCHS = 1_000_000_000
 MAX_SECONDS = 1e9
 #: Samples of a split, of a batch, and of a leaf of a tree.
 MAX_SAMPLES = 100_000_000
+#: Dots of the pen of a drawing; all are drawn, even for few samples.
+MAX_DOTS = 1_000_000
 #: Neighbours that vote.
 MAX_NEIGHBORS = 1_000_000
 #: Trees of a forest.

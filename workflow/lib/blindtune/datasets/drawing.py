@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
-from blindtune.core.bounds import MAX_FLOAT, MAX_SAMPLES, MAX_SEED
+from blindtune.core.bounds import MAX_DOTS, MAX_FLOAT, MAX_SEED
 from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
@@ -46,7 +46,7 @@ class _Shape(Strict):
     dots: int | None = Field(
         default=None,
         gt=0,
-        le=MAX_SAMPLES,
+        le=MAX_DOTS,
         description="number of dots of the pen, which are sampled repeatedly; null: every point is a new one",
     )
 

@@ -4,15 +4,22 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json
+from blindtune.core.garbage import pause_collection
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import Trial, TrialLog
+
+#: All at once takes a third of the time of one after the other.
+_TRIALS = TypeAdapter(list[Trial])
 
 
 def digest_trials(trials: Sequence[Trial]) -> str:
     """Return what identifies the records of trials; a field that a later version adds does not count by default."""
-    return digest_json([trial.model_dump(mode="json", exclude_defaults=True) for trial in trials])
+    with pause_collection():
+        return digest_json(_TRIALS.dump_python(list(trials), mode="json", exclude_defaults=True))
 
 
 def check_agreement(card: ModelCard, trials: Sequence[Trial], where: Path) -> list[Trial]:

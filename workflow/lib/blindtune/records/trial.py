@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import loads_json
+from blindtune.core.garbage import pause_collection
 from blindtune.core.jsonl import append_line, move_lines, read_lines, repair_last_line
 from blindtune.core.timing import CpuWallTime
 from blindtune.models.layers import Layer
@@ -152,18 +153,19 @@ class TrialLog:
         records: list[tuple[int, Trial]] = []
         doubled: list[int] = []
         lines = read_lines(self.path) if self.path.exists() else []
-        for row, line in enumerate(lines, 1):
-            trial = self._parse(line, row)
-            if trial.number < len(records):
-                self._check_same(records[trial.number], row, trial)
-                doubled.append(row)
-            elif trial.number > len(records):
-                raise UserError(
-                    f"{self.path}: the trial numbers are not 0, 1, 2, ...: line {row} holds trial {trial.number}, not "
-                    f"{len(records)}. {_ADVICE}"
-                )
-            else:
-                records.append((row, trial))
+        with pause_collection():
+            for row, line in enumerate(lines, 1):
+                trial = self._parse(line, row)
+                if trial.number < len(records):
+                    self._check_same(records[trial.number], row, trial)
+                    doubled.append(row)
+                elif trial.number > len(records):
+                    raise UserError(
+                        f"{self.path}: the trial numbers are not 0, 1, 2, ...: line {row} holds trial {trial.number}, "
+                        f"not {len(records)}. {_ADVICE}"
+                    )
+                else:
+                    records.append((row, trial))
         return [trial for _, trial in records], doubled
 
     def repair(self) -> Path | None:

@@ -119,7 +119,7 @@ def _rows(lines: list[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             f"{path}: is empty. It needs a line of column names, {', '.join(COLUMNS)} among them."
         ) from None
     except (csv.Error, ValueError) as error:
-        raise UserError(f"{path}: is not valid CSV ({error}).") from error
+        raise UserError(f"{path}: is not valid CSV ({str(error)[:200]}).") from error
 
 
 def _parse_xml(content: bytes, path: Path) -> Annotation:
@@ -131,12 +131,12 @@ def _parse_xml(content: bytes, path: Path) -> Annotation:
     try:
         root = fromstring(content, forbid_dtd=True)
     except ParseError as error:
-        raise UserError(f"{path}: is not valid XML ({error}).") from error
+        raise UserError(f"{path}: is not valid XML ({str(error)[:200]}).") from error
     except DefusedXmlException as error:
         raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
     # An encoding that Python does not know is a LookupError, one that the parser does not take a ValueError.
     except (LookupError, ValueError) as error:
-        raise UserError(f"{path}: is not valid XML ({error}).") from error
+        raise UserError(f"{path}: is not valid XML ({str(error)[:200]}).") from error
     if root.tag != "Annotations":
         raise UserError(f"{path}: its root is {show_value(root.tag)}, not 'Annotations' as ImageScope writes.")
     attributes = {

@@ -144,8 +144,17 @@ def save_figure(figure: "Figure", folder: Path, stem: str) -> None:
     import matplotlib
 
     with matplotlib.rc_context(_SETTINGS):
+        _lay_out(figure)
         write_atomically(folder / f"{stem}.svg", lambda path: figure.savefig(path, metadata={"Date": None}))
         write_atomically(folder / f"{stem}.png", figure.savefig)
+
+
+def _lay_out(figure: "Figure") -> None:
+    """Place all parts of a figure once, for every file; Matplotlib would do so for each, a third of all time."""
+    engine = figure.get_layout_engine()
+    if engine is not None and figure.axes:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def draw_sentence(text: str) -> "Figure":

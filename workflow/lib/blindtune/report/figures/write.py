@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blindtune.core.garbage import pause_collection
 from blindtune.report import contents
 from blindtune.report.figures.style import SystemStyle, assign_styles, save_figure
 from blindtune.report.records import DatasetRecords, ReportRecords
@@ -32,4 +33,6 @@ def write_figures(records: ReportRecords, folder: Path) -> None:
     styles = assign_styles(records)
     for dataset in records.datasets:
         for kind in dataset.figure_kinds:
-            save_figure(DRAW[kind](dataset, styles), folder, f"{kind}_{dataset.name}")
+            # The garbage of a figure is collected after it.
+            with pause_collection():
+                save_figure(DRAW[kind](dataset, styles), folder, f"{kind}_{dataset.name}")

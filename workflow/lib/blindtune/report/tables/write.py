@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blindtune.core.files import write_text
+from blindtune.core.garbage import pause_collection
 from blindtune.report import contents
 from blindtune.report.records import ReportRecords
 from blindtune.report.table import ReportTable, to_csv, to_latex, to_markdown
@@ -24,7 +25,9 @@ def write_tables(records: ReportRecords, folder: Path) -> None:
     Raises:
         UserError: a published table is missing, or a file cannot be written.
     """
-    for name, build in BUILD.items():
-        table = build(records)
-        for suffix, form in FORMATS.items():
-            write_text(folder / f"{name}.{suffix}", form(table))
+    # Not to go through ten thousand records while scipy is imported.
+    with pause_collection():
+        for name, build in BUILD.items():
+            table = build(records)
+            for suffix, form in FORMATS.items():
+                write_text(folder / f"{name}.{suffix}", form(table))
