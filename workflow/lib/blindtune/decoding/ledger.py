@@ -280,10 +280,8 @@ class Ledger:
         evals = KnownEvals(self._folder, entries)
         return [
             entry
-            for entry in entries
-            if entry["event"] in ("begun", "done")
-            and _without_dataset(entry["study"]) == _without_dataset(study)
-            and not evals.is_same(entry["eval_sha256"], identity)
+            for entry in _decodes_of_study(study, entries)
+            if not evals.is_same(entry["eval_sha256"], identity)
             and evals.is_of_same_origin(entry["eval_sha256"], identity)
         ]
 
@@ -500,13 +498,7 @@ class Ledger:
     def _decodes_of_same_eval(self, study: str, identity: EvalIdentity, entries: list[Entry]) -> list[Entry]:
         """Return the entries of decodes of a study on an eval, under any name of the dataset."""
         evals = KnownEvals(self._folder, entries)
-        return [
-            entry
-            for entry in entries
-            if entry["event"] in ("begun", "done")
-            and _without_dataset(entry["study"]) == _without_dataset(study)
-            and evals.is_same(entry["eval_sha256"], identity)
-        ]
+        return [entry for entry in _decodes_of_study(study, entries) if evals.is_same(entry["eval_sha256"], identity)]
 
     def _agree(self, known: DecodeResult, result: DecodeResult) -> DecodeResult:
         """Return the known result of a decode that was made twice at once, if both are equal but for the time."""
@@ -795,6 +787,14 @@ def split_study(study: str) -> tuple[str, str, str, str]:
 
 def _key(entry: Entry) -> tuple[str, str, str]:
     return entry["study"], entry["frozen_sha256"], entry["eval_sha256"]
+
+
+def _decodes_of_study(study: str, entries: list[Entry]) -> list[Entry]:
+    """Return the entries of decodes of a study, under any name of its dataset."""
+    name = _without_dataset(study)
+    return [
+        entry for entry in entries if entry["event"] in ("begun", "done") and _without_dataset(entry["study"]) == name
+    ]
 
 
 def _without_dataset(study: str) -> tuple[str, str, str]:

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.core.errors import UserError
 from blindtune.views.base import Floats, Rows, SampleView, ViewFunction, ViewInputs
 from blindtune.views.colors import jitter_colors
 from blindtune.views.config import AugmentedView
-from blindtune.views.normalization import channel_statistics
+from blindtune.views.normalization import make_normalized
 
 
 class AugmentedPictures(SampleView):
@@ -70,12 +69,4 @@ def create(config: AugmentedView, inputs: ViewInputs) -> ViewFunction:
     Raises:
         UserError: raised by the function: the shift is too large.
     """
-    statistics = channel_statistics(inputs)
-
-    def augment(x: NDArray[Any]) -> AugmentedPictures:
-        try:
-            return AugmentedPictures(x, config, *statistics)
-        except ValueError as error:
-            raise UserError(f"dataset {inputs.dataset}: {error}.") from error
-
-    return augment
+    return make_normalized(lambda x, mean, deviation: AugmentedPictures(x, config, mean, deviation), inputs)

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.core.errors import UserError
 from blindtune.views.base import Floats, Rows, SampleView, ViewFunction, ViewInputs
 from blindtune.views.colors import jitter_colors
 from blindtune.views.config import CropsView
-from blindtune.views.normalization import channel_statistics
+from blindtune.views.normalization import make_normalized
 
 
 class ImageCrops(SampleView):
@@ -105,12 +104,4 @@ def create(config: CropsView, inputs: ViewInputs) -> ViewFunction:
     Raises:
         UserError: raised by the function: a crop is larger than the pictures.
     """
-    statistics = channel_statistics(inputs)
-
-    def crop(x: NDArray[Any]) -> ImageCrops:
-        try:
-            return ImageCrops(x, config, *statistics)
-        except ValueError as error:
-            raise UserError(f"dataset {inputs.dataset}: {error}.") from error
-
-    return crop
+    return make_normalized(lambda x, mean, deviation: ImageCrops(x, config, mean, deviation), inputs)

@@ -1,8 +1,13 @@
 """The statistics of train by which views normalise samples."""
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
-from blindtune.views.base import Floats, ViewInputs
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.errors import UserError
+from blindtune.views.base import Floats, SampleView, ViewFunction, ViewInputs
 
 
 def channel_statistics(inputs: ViewInputs) -> tuple[Floats, Floats]:
@@ -24,3 +29,24 @@ def channel_statistics(inputs: ViewInputs) -> tuple[Floats, Floats]:
     mean, deviation = (np.array(statistics[name], np.float32) for name in ("mean", "deviation"))
     # A channel that never changes has nothing to divide by.
     return mean, np.where(deviation > 0, deviation, np.float32(1))
+
+
+def make_normalized(create: Callable[[NDArray[Any], Floats, Floats], SampleView], inputs: ViewInputs) -> ViewFunction:
+    """Return the function that makes a view of pictures, normalised by train.
+
+    Args:
+        create: makes the view from stored samples, mean and deviation; raises ValueError if the samples do not fit.
+        inputs: the statistics of train, and the name for messages.
+
+    Raises:
+        UserError: raised by the function: the samples do not fit the view.
+    """
+    statistics = channel_statistics(inputs)
+
+    def make(x: NDArray[Any]) -> SampleView:
+        try:
+            return create(x, *statistics)
+        except ValueError as error:
+            raise UserError(f"dataset {inputs.dataset}: {error}.") from error
+
+    return make
