@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
-from blindtune.config.space_check import check_dimensions
+from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
     Bayes,
@@ -15,7 +15,7 @@ from blindtune.config.systems import (
     ManualModel,
     System,
     Tuned,
-    read_space,
+    read_model_space,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
 from blindtune.core.bounds import MAX_SEED, MAX_TRIALS, MAX_WORKERS
@@ -254,8 +254,10 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
         if isinstance(system, Tuned):
             check_family(system.trainer, system.family)
             path = system.files()["space"]
-            space = read_space(path, system.family)
-            check_dimensions(space, system.family, system.trainer, str(path), source.train_size(), system.training)
+            space = read_model_space(path, system.model_choice)
+            check_model_dimensions(
+                space, system.model_choice, system.trainer, str(path), source.train_size(), system.training
+            )
             system.tuner.check(space, budget, system.training.epochs)
         elif isinstance(system, Manual):
             check_layers(system.trainer, load(ManualModel, system.files()["model"]).layers)

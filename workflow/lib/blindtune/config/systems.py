@@ -1,6 +1,5 @@
 """The config of the systems that are compared: reference models, manual models and tuners."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -17,11 +16,12 @@ from blindtune.core.bounds import (
     MAX_UNITS,
 )
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import Strict, UserPath, load, parse, suggest_name
+from blindtune.core.validation import Strict, UserPath, load
 from blindtune.models.architecture import InvalidLayers
-from blindtune.models.families import FamilyName, load_family
-from blindtune.models.layers import Dense, Layer
-from blindtune.search_space import ChoiceDimension, FloatDimension, IntDimension, Space, Value
+from blindtune.models.families import FAMILIES, FamilyName
+from blindtune.models.forms import ModelChoice, create_form
+from blindtune.models.layers import Layer
+from blindtune.search_space import Space
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
 from blindtune.views.config import SamplesView
@@ -172,6 +172,12 @@ class Tuned(_Network):
         default=Training(), description="how each trial is trained; dimensions of the space take precedence"
     )
 
+    @property
+    def model_choice(self) -> ModelChoice:
+        """What is trained: the form of model and its name."""
+        skips = self.invalid_layers == "skip"
+        return ModelChoice("architecture", self.family, skips, (FAMILIES[self.family].module,))
+
     def files(self) -> dict[str, Path]:
         """Return the search space's file."""
         return {"space": find_resource("spaces", self.space)}
@@ -222,32 +228,23 @@ def read_space(path: Path, family: str) -> Space:
         ValueError: a dimension is not a hyperparameter of the family or of training, or has an option that is not a
             value of it.
     """
+    return read_model_space(path, ModelChoice("architecture", family))
+
+
+def read_model_space(path: Path, choice: ModelChoice) -> Space:
+    """Read a search space and check it against what its hyperparameters build.
+
+    Args:
+        path: of the YAML file.
+        choice: what a tuned system trains.
+
+    Returns:
+        The search space.
+
+    Raises:
+        UserError: the file is missing or not a search space.
+        ValueError: a dimension does not fit the model.
+    """
     space = load(Space, path)
-    known = load_family(family).hyperparameters | set(Training.model_fields)
-    for name, dimension in space.root.items():
-        if name not in known:
-            raise ValueError(f"{path}: {name} is not a hyperparameter of {family}: {suggest_name(name, sorted(known))}")
-        if isinstance(dimension, ChoiceDimension):
-            _check_options(f"{path}: {name}", name, dimension.options)
-            _check_layers(f"{path}: {name}", name, dimension.options)
-        elif isinstance(dimension, IntDimension | FloatDimension):
-            _check_layers(f"{path}: {name}", name, (dimension.low, dimension.high))
-    for name in sorted(load_family(family).required - set(space.root)):
-        raise ValueError(f"{path}: {family} needs the dimension {name}")
+    create_form(choice).check_space(space, str(path))
     return space
-
-
-def _check_layers(where: str, name: str, values: Iterable[Value]) -> None:
-    """Refuse numbers of layers that no memory holds."""
-    for value in values if name in ("layers", "blocks") else ():
-        if isinstance(value, int | float) and value > MAX_LAYERS:
-            raise ValueError(f"{where}: {value} is too many; the most is {MAX_LAYERS}")
-
-
-def _check_options(where: str, name: str, options: list[Value]) -> None:
-    """Refuse a word that would make every trial that draws it invalid, such as a misspelt activation."""
-    for option in options:
-        if name in Training.model_fields:
-            parse(Training, {name: option}, where)
-        elif name.endswith("activation"):
-            parse(Dense, {"kind": "dense", "units": 1, "activation": option}, where)

@@ -16,6 +16,7 @@ from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.core.timing import CpuWallTime
 from blindtune.core.validation import parse_json
 from blindtune.models.architecture import Architecture
+from blindtune.models.base import Blueprint
 from blindtune.records.schema import upgrade
 
 #: Fields that version 1 called otherwise.
@@ -89,6 +90,11 @@ class ModelCard(BaseModel):
             raise ValueError("preprocessing and code_sha256: are missing; version 3 has both")
         return self
 
+    @property
+    def blueprint(self) -> Blueprint | None:
+        """What was trained, in the form that it has; None for a reference model."""
+        return self.architecture
+
     def frozen_sha256(self) -> str:
         """Return what identifies the frozen model: all that its answers follow from, but not when it was trained.
 
@@ -124,6 +130,15 @@ class ModelCard(BaseModel):
             "preprocessing": self.preprocessing,
             "classes": self.classes,
         }
+
+
+def blueprint_fields(blueprint: Blueprint | None) -> dict[str, Blueprint | None]:
+    """Return the fields of a card that hold what was trained.
+
+    Args:
+        blueprint: what was trained; None for a reference model.
+    """
+    return {"architecture": None} | ({} if blueprint is None else {blueprint.form: blueprint})
 
 
 def write_card(path: Path, card: ModelCard) -> None:
