@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.config.systems import Knn, ManualModel, RandomForest
+from blindtune.config.systems import ManualModel
 from blindtune.core.errors import UserError
 from blindtune.core.files import write_json
 from blindtune.core.paths import ResultPaths, find_results
@@ -276,7 +276,7 @@ def _choose_kept(stored: StoredStudy, best: int | None) -> list[Trial]:
 
 def _load_weights(stored: StoredStudy, trial: Trial) -> dict[str, NDArray[Any]] | None:
     """Return the weights of a trial; empty for a reference model, which is fitted again; None if not kept."""
-    if isinstance(stored.study.settings, Knn | RandomForest):
+    if not stored.study.settings.has_weights:
         return {}
     return WeightStore(stored.folder, stored.study.keep_best).load_weights(trial)
 

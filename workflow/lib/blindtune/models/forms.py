@@ -17,7 +17,10 @@ FORMS = Registry(
     "blindtune.model_forms",
     "form of model",
     Entry,
-    {"architecture": Entry("blindtune.models.architecture_form:create_form")},
+    {
+        "architecture": Entry("blindtune.models.architecture_form:create_form"),
+        "estimator": Entry("blindtune.models.estimator_form:create_form"),
+    },
 )
 
 
@@ -27,14 +30,18 @@ class ModelChoice:
 
     Attributes:
         form: a key of `FORMS`.
-        name: a family of architectures, or what else the form takes.
-        skips_invalid_layers: whether layers that cannot be built are left out.
-        modules: modules of the library that determine what is built, besides that of the form.
+        name: of the family or the estimator, for messages.
+        skips_invalid_layers: of a family: whether layers that cannot be built are left out.
+        steps: of an estimator: names or import paths of its classes.
+        arguments: of an estimator: JSON of its fixed arguments.
+        modules: modules that determine what is built, besides that of the form.
     """
 
     form: str
     name: str
     skips_invalid_layers: bool = False
+    steps: tuple[str, ...] = ()
+    arguments: str = "{}"
     modules: tuple[str, ...] = ()
 
 

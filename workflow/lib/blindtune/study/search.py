@@ -436,7 +436,7 @@ class Search:
             status=outcome.status,
             reason=outcome.reason,
             retries=outcome.retries,
-            exceptions=list(task.model.parts_left_out()) if task and task.model else [],
+            exceptions=[*(task.model.parts_left_out() if task and task.model else ()), *outcome.warnings],
             score=score,
             epochs=len(outcome.curve),
             curve=outcome.curve,

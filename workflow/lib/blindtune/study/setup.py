@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from blindtune.config.space_check import check_dimensions
+from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, Tuned, read_model_space
 from blindtune.config.training import Training, TrainingOverrides
@@ -24,6 +24,7 @@ from blindtune.training.base import BatchTrainer, Trainer, TrainingTask
 from blindtune.training.pool.trainer import Pool
 from blindtune.training.registry import TRAINERS, create_trainer
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
+from blindtune.tuners.folds import FoldedTuner, FoldPlan, make_folds, plan_folds
 from blindtune.tuners.registry import create_tuner
 
 
@@ -139,16 +140,15 @@ def build_search_setup(
         return _setup_list(trainer, sets, build_task, create_separate)
     if isinstance(settings, Tuned) and study.budget is not None:
         space = read_model_space(files["space"], settings.model_choice)
-        context = TunerContext(
-            space, study.budget, study.seed, settings.training.epochs, data.train.y, data.train.group
-        )
+        plan = plan_folds(settings.tuner, space, study.budget, settings.folds, settings.epochs)
+        context = TunerContext(space, plan.budget, study.seed, settings.epochs, data.train.y, data.train.group)
         n_workers = count_workers(trainer, study.budget, workers, max_trainings)
         return SearchSetup(
-            create_tuner(settings.tuner, context),
+            _create_tuner(plan, context, settings.folds),
             create_pool(n_workers) if n_workers else trainer,
             build_task,
             study.budget,
-            settings.tuner.resumes_trials,
+            plan.config.resumes_trials,
             create_separate=None if n_workers else create_separate,
         )
     raise TypeError(f"{settings.kind} has no trials")
@@ -168,16 +168,23 @@ def check_batches(study: Study, data: Prepared, files: dict[str, Path]) -> None:
         UserError: the space has such a size; the message names the dimension.
     """
     settings = study.settings
-    if not isinstance(settings, Tuned):
+    if not isinstance(settings, Tuned) or settings.estimator is not None:
         return
-    path = files["space"]
-    space = read_space(path, settings.family)
+    path, choice = files["space"], settings.model_choice
+    space = read_model_space(path, choice)
     if "batch_size" not in space.root:
         return
     try:
-        check_dimensions(space, settings.family, settings.trainer, str(path), len(data.train.y), settings.training)
+        check_model_dimensions(space, choice, settings.trainer, str(path), len(data.train.y), settings.training)
     except ValueError as error:
         raise UserError(f"{study.id}: {error}") from None
+
+
+def _create_tuner(plan: FoldPlan, context: TunerContext, n_folds: int | None) -> Tuner:
+    tuner = create_tuner(plan.config, context)
+    if plan.n_sets is None or n_folds is None:
+        return tuner
+    return FoldedTuner(tuner, make_folds(context, n_folds, "folds"), plan.n_sets)
 
 
 def training_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Hyperparameters:

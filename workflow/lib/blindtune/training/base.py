@@ -136,6 +136,7 @@ class Outcome:
         state: state after the last epoch, if it was asked for.
         retries: one line for each time that the training was started again because its worker died.
         started: UTC, ISO 8601; None: when the call of the trainer began.
+        warnings: what a library warned of, one text per kind; the training went on.
     """
 
     status: Status
@@ -147,6 +148,7 @@ class Outcome:
     state: State | None = None
     retries: list[str] = field(default_factory=list)
     started: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 #: Parts of a clock that are not spent on the training itself: the tuner's answers, and the wait of a worker for them.

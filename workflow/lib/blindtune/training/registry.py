@@ -98,6 +98,9 @@ TRAINERS = Registry(
             layers=("dense", "dropout", "flatten"),
             random_crops=False,
         ),
+        "estimator": TrainerEntry(
+            create="blindtune.training.estimator:EstimatorTrainer", network=False, random_crops=False
+        ),
         "knn": TrainerEntry(create="blindtune.training.sklearn:knn", environment="scikit", network=False),
         "random_forest": TrainerEntry(
             create="blindtune.training.sklearn:random_forest", environment="scikit", network=False

@@ -191,6 +191,24 @@ class TunerConfig(Strict):
         """Whether trials are promoted, so that the study must keep the state of each training."""
         return False
 
+    @property
+    def epoch_allocator(self) -> str | None:
+        """What decides how many epochs a trial is trained, for messages; None: every training is complete."""
+        return None
+
+    @property
+    def minimizes_parameters(self) -> bool:
+        """Whether the number of parameters is minimised too, which only a network has."""
+        return False
+
+    def with_folds(self, n_folds: int) -> "TunerConfig | None":
+        """Return the config of the same tuner that divides train into folds itself; None: it does not.
+
+        Args:
+            n_folds: number of folds.
+        """
+        return None
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse what the library cannot express; called for every study while the workflow is planned.
 
