@@ -122,7 +122,8 @@ def _validate(estimator: Any, place: str) -> None:
     """Refuse values that scikit-learn's own declaration of the parameters excludes; other libraries have none."""
     for part in [estimator, *estimator.get_params(deep=True).values()]:
         check = getattr(part, "_validate_params", None)
-        if isinstance(part, type) or not callable(check):
+        # A class of another package inherits the check without a declaration to check against.
+        if isinstance(part, type) or not callable(check) or not hasattr(part, "_parameter_constraints"):
             continue
         try:
             check()

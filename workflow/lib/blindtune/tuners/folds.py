@@ -102,7 +102,9 @@ class FoldedTuner(Tuner):
     def replay(self, recorded: Trial) -> Proposal | None:
         """Return what was asked for when a trial was recorded; the inner tuner may adopt its set."""
         if not self._waiting:
-            proposal = self._inner.replay(recorded) if self._n_sets_left else None
+            # The best set at the end is not one of the inner tuner, which might adopt it.
+            is_set = self._n_sets_left > 0 and recorded.fold is not None
+            proposal = self._inner.replay(recorded) if is_set else None
             self._fill([] if proposal is None else [proposal])
         return self.ask()
 
