@@ -42,7 +42,7 @@ def compare(folder: str, *, overrides: Any = None, budget: Any = None, **systems
         ({"estimator": "svcc"}, "did you mean 'svc'?"),
         ({"arguments": {"toll": 0.1}}, "arguments.toll: is not a parameter of the estimator: did you mean 'tol'?"),
         ({"space": "mlp"}, "mlp.yaml: layers: is not a parameter of the estimator"),
-        ({"view": "crops"}, "view: crops are for networks"),
+        ({"view": "crops"}, "view: random views are for networks"),
         ({"folds": 1}, "folds: Input should be greater than or equal to 2"),
         ({"folds": 9}, "budget: the search of a single set on 9 folds and the whole of train takes 10 trials"),
         (

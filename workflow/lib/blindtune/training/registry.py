@@ -183,7 +183,9 @@ def check_random_crops(name: str) -> None:
         ValueError: the trainer takes whole arrays.
     """
     if not TRAINERS[name].network:
-        raise ValueError("view: crops are for networks, which draw new ones for each batch; use samples or features")
+        raise ValueError(
+            "view: random views are for networks, which draw new ones for each batch; use samples or features"
+        )
     if not TRAINERS[name].random_crops:
         raise ValueError(f"trainer: {name} takes whole arrays and draws no random views; use keras or pytorch")
 
