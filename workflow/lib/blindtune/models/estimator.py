@@ -6,7 +6,6 @@ trial and the number of cores are set here, so that a model is the same on any m
 
 import re
 import sys
-import sysconfig
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -38,10 +37,19 @@ _KNOWN_PACKAGES = ["sklearn", "xgboost", "lightgbm"]
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
+#: Folders into which packages are installed, for a user alone too.
+_INSTALLED = {"site-packages", "dist-packages"}
+
 #: Parameters that are set here, and why a config must not set them.
 MANAGED = {
     "random_state": "it derives from the seed of each trial",
     "n_jobs": "each trial is fitted on one core, and several cores fit several trials (`workers`)",
+}
+
+#: What else is set of the classes of a package. LightGBM measures two ways of summing and takes the faster one, so that
+#: two fits may differ.
+_LIBRARY_PARAMETERS: dict[str, dict[str, Any]] = {
+    "lightgbm": {"deterministic": True, "force_col_wise": True, "verbosity": -1}
 }
 
 #: The text in a search space that means Python's None, which YAML cannot mix with words.
@@ -107,8 +115,7 @@ def _is_own(module: str) -> bool:
         return False
     if spec is None or spec.origin is None or module.partition(".")[0] in sys.stdlib_module_names:
         return False
-    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
-    return not any(folder in Path(spec.origin).resolve().parents for folder in installed)
+    return not _INSTALLED & set(Path(spec.origin).parts)
 
 
 def load_class(path: str) -> type[Any]:
@@ -205,8 +212,9 @@ def create_estimator(steps: Sequence[str], parameters: Mapping[str, Any], seed: 
 def _create_step(found: type[Any], prefix: str, parameters: Mapping[str, Any]) -> Any:
     own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
     step = found(**{name: value for name, value in own.items() if "__" not in name})
+    others = _LIBRARY_PARAMETERS.get(found.__module__.partition(".")[0], {})
     nested = {name: value for name, value in own.items() if "__" in name}
-    return step.set_params(**nested) if nested else step
+    return step.set_params(**others, **nested) if others or nested else step
 
 
 def _prefixes(steps: Sequence[str]) -> list[str]:
