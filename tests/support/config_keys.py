@@ -120,10 +120,11 @@ BASE: dict[str, Any] = {
         },
         "vectors": {
             "kind": "tuner",
-            "tuner": {"library": "optuna", "algorithm": "tpe"},
+            "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"},
             "space": "svc",
             "estimator": ["svc"],
             "arguments": {"tol": 0.001},
+            "parts": 3,
         },
         "listener": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "features"}},
         "framer": {"kind": "manual", "model": "mlp_m1", "view": {"kind": "frames"}},
@@ -286,13 +287,13 @@ def belongs_to_other_model(base: dict[str, Any], leaf: Leaf) -> bool:
     for step in leaf.path[:3] if leaf.path[0] == "compare" else leaf.path[:2]:
         owner = (owner.get(step) if isinstance(owner, dict) else owner[step]) or {}
     trains_estimator = isinstance(owner, dict) and owner.get("estimator") is not None
-    return any(name in leaf.path for name in (NETWORK_KEYS if trains_estimator else ("estimator",)))
+    return any(name in leaf.path for name in (NETWORK_KEYS if trains_estimator else ("estimator", "parts")))
 
 
 def _is_varied(leaf: Leaf) -> bool:
     """Return whether a key is varied here: of what is here for one part alone, only that part is."""
     if leaf.path[:2] == ESTIMATORS or leaf.path[:2] == ("systems", "vectors"):
-        return any(name in leaf.path for name in ("estimator", "arguments", "folds"))
+        return any(name in leaf.path for name in ("estimator", "arguments", "parts", "folds"))
     return leaf.path[0] != "systems" or PARTS.get(str(leaf.path[1]), leaf.path[2]) in leaf.path
 
 

@@ -127,7 +127,7 @@ NOT_VARIED: dict[str, str] = {
     "systems.halving.folds": "a pruner compares trainings on dev; varied for a system without one",
     "systems.brackets.folds": "a pruner compares trainings on dev; varied for a system without one",
     "systems.vectors.space": "a single space of its estimator ships; varied for other systems",
-    "systems.vectors.tuner.objectives": "an estimator has no number of parameters; varied for other systems",
+    "systems.vectors.tuner.algorithm": "the first other algorithm takes no parts; varied for other systems",
     "systems.framer.model": "other models that ship do not take frames; varied for expert",
     "systems.cropper.model": "other models that ship do not take such crops; varied for expert",
     "systems.augmenter.model": "other models that ship do not take such pictures; varied for expert",

@@ -37,7 +37,9 @@ def compare(folder: str, *, overrides: Any = None, budget: Any = None, **systems
         ({"trainer": "keras"}, "trainer: belongs to a network"),
         ({"training": {"epochs": 3}}, "training: belongs to a network"),
         ({"invalid_layers": "skip"}, "invalid_layers: belongs to a network"),
-        ({"estimator": None, "space": "mlp", "arguments": {"tol": 0.1}}, "arguments: belong to an estimator"),
+        ({"estimator": None, "space": "mlp", "arguments": {"tol": 0.1}}, "arguments: belongs to an estimator"),
+        ({"estimator": None, "space": "mlp", "parts": 3}, "parts: belongs to an estimator"),
+        ({"parts": 3}, "parts: only Hyperband and halving allocate parts of train"),
         ({"estimator": []}, "estimator: List should have at least 1 item"),
         ({"estimator": "svcc"}, "did you mean 'svc'?"),
         ({"arguments": {"toll": 0.1}}, "arguments.toll: is not a parameter of the estimator: did you mean 'tol'?"),
@@ -47,13 +49,13 @@ def compare(folder: str, *, overrides: Any = None, budget: Any = None, **systems
         ({"folds": 9}, "budget: the search of a single set on 9 folds and the whole of train takes 10 trials"),
         (
             {"tuner": {"library": "keras-tuner", "algorithm": "hyperband"}},
-            "tuner: Keras Tuner's Hyperband allocates epochs, and an estimator is fitted in one step",
+            "tuner: Keras Tuner's Hyperband allocates epochs, and an estimator is fitted in one step; give `parts`",
         ),
         (
             {"tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"}},
             "tuner: scikit-learn's halving-random-search allocates epochs",
         ),
-        ({"tuner": RANDOM | {"pruner": {"algorithm": "median"}}}, "tuner: Optuna's median pruner allocates epochs"),
+        ({"tuner": RANDOM | {"pruner": {"algorithm": "median"}}}, "tuner: Optuna's median pruner compares epochs"),
         (
             {"tuner": {"library": "optuna", "algorithm": "tpe", "objectives": ["dev_error", "n_parameters"]}},
             "tuner.objectives: an estimator has no number of parameters",
@@ -98,7 +100,7 @@ def test_overrides_of_training_hold_for_networks(folder: str) -> None:
     ("overrides", "message"),
     [
         (FOREST | {"family": "mlp"}, "family: belongs to a network, and `estimator` is given"),
-        ({"arguments": {"tol": 0.1}}, "arguments: belong to an estimator; give `estimator`"),
+        ({"arguments": {"tol": 0.1}}, "arguments: belongs to an estimator; give `estimator`"),
     ],
 )
 def test_overrides_are_of_one_form(folder: str, overrides: dict[str, Any], message: str) -> None:

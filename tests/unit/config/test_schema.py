@@ -48,7 +48,7 @@ def test_default_config_matches_the_model() -> None:
         comparison["budget"]["trial_seconds"] = None
     for system in expected["systems"].values():
         if system["kind"] == "tuner":
-            system |= {"estimator": None, "arguments": {}, "folds": None}
+            system |= {"estimator": None, "arguments": {}, "parts": None, "folds": None}
     assert yaml.safe_load(document.default_config()) == expected
 
 

@@ -22,6 +22,8 @@ TUNERS: dict[str, dict[str, Any]] = {
     "optuna": {"library": "optuna", "algorithm": "tpe"},
     "keras-tuner": {"library": "keras-tuner", "algorithm": "bayesian"},
     "scikit-learn": {"library": "scikit-learn", "algorithm": "randomized-search"},
+    "hyperband": {"library": "keras-tuner", "algorithm": "hyperband"},
+    "halving": {"library": "scikit-learn", "algorithm": "halving-random-search"},
     "list": {"library": "scikit-learn", "algorithm": "parameter-sampler"},
 }
 
@@ -59,7 +61,7 @@ def records(folder: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("folds", [None, 2])
-@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize("tuner", ["optuna", "keras-tuner", "scikit-learn", "list"])
 def test_estimator_is_searched_and_frozen(data: Prepared, tmp_path: Path, tuner: str, folds: int | None) -> None:
     """Every library searches an estimator on dev or on folds; the recipe gives the frozen model again."""
     settings = tuned(tuner, folds=folds)
@@ -92,6 +94,36 @@ def test_resumed_search_ends_with_the_same_records(
         path.write_text("".join(lines[:kept]), encoding="utf-8")
         run(settings, data, tmp_path)
         assert records(tmp_path) == expected
+
+
+@pytest.mark.parametrize("tuner", ["hyperband", "halving"])
+def test_parts_of_train_are_allocated(data: Prepared, tmp_path: Path, tuner: str) -> None:
+    """Hyperband and halving fit many sets on a part of train and the better ones on more; each fit starts anew."""
+    settings = tuned(tuner, parts=9)
+    card = run(settings, data, tmp_path, 13)
+    trials = TrialLog(tmp_path / "trials.jsonl").read()
+    assert {trial.epochs for trial in trials} >= {1, 3}
+    assert all(trial.trained_before == 0 for trial in trials)
+    assert any(trial.parent is not None and trial.epochs > trials[trial.parent].epochs for trial in trials)
+    assert card.spent.epochs == sum(trial.epochs for trial in trials)
+    chosen = trials[card.trial or 0]
+    assert card.estimator is not None
+    assert (card.estimator.parts, card.estimator.fitted_parts) == (9, chosen.epochs)
+    model = FrozenModel(read_card(tmp_path / "card.json"), tmp_path, data)
+    assert np.mean(model.predict(data.dev.x) != data.dev.y) == card.dev_error
+    expected, path = records(tmp_path), tmp_path / "trials.jsonl"
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:10]), encoding="utf-8")
+    run(settings, data, tmp_path, 13)
+    assert records(tmp_path) == expected
+
+
+def test_halving_plans_what_it_spends(data: Prepared, tmp_path: Path) -> None:
+    """A budget in epochs, here parts of train, covers the whole search, though nothing is resumed."""
+    settings = tuned("halving", parts=9)
+    it = study(settings, budget={"epochs": 40})
+    card = run_study(it, data, files=settings.files(), code="code", folder=tmp_path, job_log=JobLog())
+    trials = TrialLog(tmp_path / "trials.jsonl").read()
+    assert card.spent.epochs <= 40 and trials[-1].epochs == 9
 
 
 def test_workers_change_no_record(data: Prepared, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from blindtune.datasets.base import Split
 from blindtune.models.estimator import SHIPPED, EstimatorBlueprint
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.training.base import Outcome, TrainingOptions, TrainingTask, outcome_from_error, train_each
-from blindtune.training.estimator import EstimatorTrainer
+from blindtune.training.estimator import EstimatorTrainer, select_part
 from support.builders import points
 
 TRAIN, DEV = Split(*points(60, 1)), Split(*points(30, 2))
@@ -65,6 +66,17 @@ def test_warnings_of_a_fit_are_recorded_once() -> None:
     assert train(create_task(OWN, warn=True)).warnings == ("ConvergenceWarning: 3 iterations were not enough",)
     lines = train(create_task("logistic_regression", max_iter=1)).warnings
     assert any(line.startswith("ConvergenceWarning: lbfgs failed to converge") for line in lines), lines
+
+
+def test_select_part_keeps_classes_even() -> None:
+    """Each part has the shares of the classes, at least one sample of each, and holds every smaller part."""
+    y = np.repeat([0, 1, 2], [60, 30, 3])
+    parts = [set(select_part(y, share / 9).tolist()) for share in range(1, 10)]
+    assert all(smaller < larger for smaller, larger in pairwise(parts))
+    assert parts[-1] == set(range(93))
+    for number, rows in enumerate(parts, 1):
+        counts = np.bincount(y[sorted(rows)], minlength=3)
+        assert counts.min() >= 1 and np.all(np.abs(counts - np.array([60, 30, 3]) * number / 9) <= 1)
 
 
 def test_failed_fit_is_the_outcome_of_its_trial() -> None:

@@ -19,6 +19,7 @@ from blindtune.config.systems import (
     System,
     Tuned,
     read_model_space,
+    refuse_estimator_keys,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
 from blindtune.core.bounds import MAX_FACTOR, MAX_SEED, MAX_TRIALS, MAX_WORKERS
@@ -34,7 +35,6 @@ from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
 from blindtune.training.registry import TrainerName, check_family, check_layers
-from blindtune.tuners.base import TunerConfig
 from blindtune.tuners.folds import plan_folds
 from blindtune.views.registry import NetworkView
 
@@ -56,6 +56,9 @@ class TunerOverrides(Strict):
     arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
         default={}, description="constructor arguments of the estimator that is given here"
     )
+    parts: int | None = Field(
+        default=None, ge=2, le=MAX_FACTOR, description="parts of train for the estimator that is given here"
+    )
     folds: int | None = Field(
         default=None, ge=2, le=MAX_FACTOR, description="folds of train on which sets are scored; null: as above"
     )
@@ -72,8 +75,8 @@ class TunerOverrides(Strict):
     def _check_model(self) -> Self:
         if self.estimator is not None and self.family is not None:
             raise ValueError("family: belongs to a network, and `estimator` is given; take one of the two out")
-        if self.estimator is None and self.arguments:
-            raise ValueError("arguments: belong to an estimator; give `estimator`, or take them out")
+        if self.estimator is None:
+            refuse_estimator_keys(self.model_dump())
         return self
 
     def apply(self, settings: Tuned) -> Tuned:
@@ -301,18 +304,25 @@ def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
     space = read_model_space(path, choice)
     check_model_dimensions(space, choice, system.trainer_name, str(path), source.train_size(), system.training)
     if system.estimator is not None:
-        _check_estimator_tuner(system.tuner)
-    plan = plan_folds(system.tuner, space, budget, system.folds, system.epochs)
+        _check_estimator_tuner(system)
+    plan = plan_folds(system.search_config, space, budget, system.folds, system.epochs)
     plan.config.check(space, plan.budget, system.epochs)
 
 
-def _check_estimator_tuner(tuner: TunerConfig) -> None:
+def _check_estimator_tuner(system: Tuned) -> None:
     """Refuse what needs the epochs or the weights of a network."""
-    if tuner.epoch_allocator is not None:
+    tuner = system.tuner
+    if tuner.promotes_trials and system.parts is None:
         raise ValueError(
-            f"tuner: {tuner.epoch_allocator} allocates epochs, and an estimator is fitted in one step; choose another "
-            "algorithm, or none in place of the pruner"
+            f"tuner: {tuner.epoch_allocator} allocates epochs, and an estimator is fitted in one step; give `parts`, "
+            "by which it allocates parts of train, or choose another algorithm"
         )
+    if tuner.epoch_allocator is not None and not tuner.promotes_trials:
+        raise ValueError(
+            f"tuner: {tuner.epoch_allocator} compares epochs, and an estimator is fitted in one step; take it out"
+        )
+    if system.parts is not None and not tuner.promotes_trials:
+        raise ValueError("parts: only Hyperband and halving allocate parts of train; take it out")
     if tuner.minimizes_parameters:
         raise ValueError("tuner.objectives: an estimator has no number of parameters; leave n_parameters out")
 

@@ -1,6 +1,7 @@
 """The config of the systems that are compared: reference models, manual models and tuners."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -181,7 +182,7 @@ class Manual(_Network):
 NETWORK_KEYS = ("family", "invalid_layers", "trainer", "training")
 
 #: Keys of a tuner that say what is trained.
-MODEL_KEYS = ("family", "estimator", "arguments")
+MODEL_KEYS = ("family", "estimator", "arguments", "parts")
 
 
 def _as_steps(value: Any) -> Any:
@@ -194,6 +195,20 @@ EstimatorSteps = Annotated[
     Field(min_length=1, max_length=20),
     BeforeValidator(_as_steps, json_schema_input_type=str | list[str]),
 ]
+
+
+def refuse_estimator_keys(content: Mapping[str, Any]) -> None:
+    """Refuse keys of an estimator where none is given.
+
+    Args:
+        content: keys of a tuner or of overrides.
+
+    Raises:
+        ValueError: the message names the key.
+    """
+    for name in ("arguments", "parts"):
+        if content.get(name):
+            raise ValueError(f"{name}: belongs to an estimator; give `estimator`, or take it out")
 
 
 class Tuned(_Network):
@@ -211,6 +226,13 @@ class Tuned(_Network):
     )
     arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
         default={}, description="estimator: constructor arguments that are not searched"
+    )
+    parts: int | None = Field(
+        default=None,
+        ge=2,
+        le=MAX_FACTOR,
+        description="estimator: equal parts of train, which Hyperband and halving allocate in place of epochs: at "
+        "epoch k it is fitted on k parts; null: an estimator has one epoch, on all of train",
     )
     folds: int | None = Field(
         default=None,
@@ -241,7 +263,12 @@ class Tuned(_Network):
     @property
     def epochs(self) -> int:
         """Epochs of one complete training."""
-        return self.training.epochs if self.estimator is None else 1
+        return self.training.epochs if self.estimator is None else self.parts or 1
+
+    @property
+    def search_config(self) -> AnyTunerConfig:
+        """The config of the tuner, which says whether its promoted trials resume: an estimator is fitted again."""
+        return self.tuner if self.estimator is None else self.tuner.without_resuming()
 
     @property
     def depends_on_budget(self) -> bool:
@@ -259,7 +286,12 @@ class Tuned(_Network):
         if self.estimator is not None:
             name, arguments = ", ".join(self.estimator), json.dumps(self.arguments, sort_keys=True)
             return ModelChoice(
-                "estimator", name, steps=tuple(self.estimator), arguments=arguments, modules=self.own_modules
+                "estimator",
+                name,
+                steps=tuple(self.estimator),
+                arguments=arguments,
+                parts=self.parts or 1,
+                modules=self.own_modules,
             )
         skips = self.invalid_layers == "skip"
         return ModelChoice("architecture", self.family, skips, (FAMILIES[self.family].module,))
@@ -274,8 +306,8 @@ class Tuned(_Network):
             given = [name for name in NETWORK_KEYS if name in content]
             if given:
                 raise ValueError(f"{given[0]}: belongs to a network, and `estimator` is given; take one of the two out")
-        elif content.get("arguments"):
-            raise ValueError("arguments: belong to an estimator; give `estimator`, or take them out")
+        else:
+            refuse_estimator_keys(content)
         return content
 
     @model_serializer(mode="wrap")
@@ -283,8 +315,7 @@ class Tuned(_Network):
         """Leave out the keys of the other form of model: records of before there were several stay what they are."""
         content: dict[str, Any] = serialize(self)
         unused = NETWORK_KEYS if self.estimator is not None else ("estimator", "arguments")
-        if self.folds is None:
-            unused = (*unused, "folds")
+        unused = (*unused, *(name for name in ("parts", "folds") if getattr(self, name) is None))
         return {name: value for name, value in content.items() if name not in unused}
 
     def files(self) -> dict[str, Path]:

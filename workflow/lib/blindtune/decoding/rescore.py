@@ -29,6 +29,7 @@ from blindtune.decoding.ledger import Ledger
 from blindtune.exports.stored_study import StoredStudy, check_unsealed
 from blindtune.records.trial import Trial, rank_on_dev
 from blindtune.study.checkpoints import WeightStore
+from blindtune.study.pending import with_epochs
 from blindtune.study.rebuild import rebuild_model
 from blindtune.study.setup import TaskBuilder
 from blindtune.training.base import Predict
@@ -289,7 +290,7 @@ def _rebuild_models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> 
     return [
         rebuild_model(
             trainer,
-            build_task(trial.hyperparameters),
+            with_epochs(build_task(trial.hyperparameters), trial.trained_before + trial.epochs),
             _load_weights(stored, trial) or {},
             train=own.train,
             dev=own.dev,

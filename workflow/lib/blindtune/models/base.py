@@ -9,7 +9,7 @@ A form has two parts:
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from blindtune.core.validation import Strict
 from blindtune.search_space import Hyperparameters, Space
@@ -27,6 +27,14 @@ class Blueprint(Strict):
 
     form: ClassVar[str]
     has_weights: ClassVar[bool]
+
+    def with_epochs(self, epochs: int) -> Self:
+        """Return the blueprint of a training that ends at another epoch; only a recipe depends on it.
+
+        Args:
+            epochs: counted from the start of the training.
+        """
+        return self
 
     def check_buildable(self, classes: int) -> None:
         """Refuse a blueprint of which nothing can be built; called before each training.

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from inspect import Parameter, signature
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, JsonValue
 
@@ -65,6 +65,13 @@ class EstimatorBlueprint(Blueprint):
     steps: tuple[str, ...] = Field(min_length=1, description="import paths; several make a pipeline")
     parameters: dict[str, JsonValue] = Field(description="constructor arguments, searched ones among them")
     libraries: dict[str, str] = Field(description="versions of the packages that hold the classes")
+
+    parts: int = Field(default=1, gt=0, description="number of parts of train")
+    fitted_parts: int = Field(default=1, gt=0, description="number of parts that the model is fitted on")
+
+    def with_epochs(self, epochs: int) -> Self:
+        """Return the recipe that is fitted on as many parts of train."""
+        return self.model_copy(update={"fitted_parts": min(epochs, self.parts)})
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that hold the classes."""

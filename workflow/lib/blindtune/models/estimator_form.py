@@ -28,11 +28,13 @@ class EstimatorForm:
     Attributes:
         steps: import paths; several make a pipeline.
         arguments: constructor arguments that are not searched.
+        parts: number of parts of train by which a tuner allocates.
     """
 
     trains_epochs = False
     steps: tuple[str, ...]
     arguments: Mapping[str, Any]
+    parts: int = 1
 
     def check_space(self, space: Space, where: str) -> None:
         """Refuse names that are not parameters of the estimator, and values that it does not take."""
@@ -73,7 +75,13 @@ class EstimatorForm:
     def build(self, values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> EstimatorBlueprint:
         """Return the recipe of a hyperparameter set; it depends on neither the shape nor the number of classes."""
         parameters = {**self.arguments, **to_parameters(values)}
-        return EstimatorBlueprint(steps=self.steps, parameters=parameters, libraries=library_versions(self.steps))
+        return EstimatorBlueprint(
+            steps=self.steps,
+            parameters=parameters,
+            libraries=library_versions(self.steps),
+            parts=self.parts,
+            fitted_parts=self.parts,
+        )
 
     def describe(self, values: Mapping[str, Any]) -> tuple[object, ...]:
         """Return the parameters of the estimator that a set builds."""
@@ -97,7 +105,7 @@ def create_form(choice: ModelChoice) -> EstimatorForm:
     Raises:
         ValueError: a step cannot be loaded, or an argument is not one of the estimator.
     """
-    form = EstimatorForm(tuple(map(resolve, choice.steps)), json.loads(choice.arguments))
+    form = EstimatorForm(tuple(map(resolve, choice.steps)), json.loads(choice.arguments), choice.parts)
     form.check_arguments()
     return form
 

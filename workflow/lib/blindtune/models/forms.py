@@ -34,6 +34,7 @@ class ModelChoice:
         skips_invalid_layers: of a family: whether layers that cannot be built are left out.
         steps: of an estimator: names or import paths of its classes.
         arguments: of an estimator: JSON of its fixed arguments.
+        parts: of an estimator: number of parts of train.
         modules: modules that determine what is built, besides that of the form.
     """
 
@@ -42,6 +43,7 @@ class ModelChoice:
     skips_invalid_layers: bool = False
     steps: tuple[str, ...] = ()
     arguments: str = "{}"
+    parts: int = 1
     modules: tuple[str, ...] = ()
 
 

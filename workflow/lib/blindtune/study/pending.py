@@ -82,4 +82,5 @@ def with_epochs(task: TrainingTask, epochs: int | None) -> TrainingTask:
     """
     if epochs is None or epochs == task.training.epochs:
         return task
-    return replace(task, training=task.training.model_copy(update={"epochs": epochs}))
+    model = None if task.model is None else task.model.with_epochs(epochs)
+    return replace(task, model=model, training=task.training.model_copy(update={"epochs": epochs}))

@@ -50,7 +50,7 @@ class TaskBuilder:
         """
         settings, classes = self.study.settings, len(self.data.classes)
         model: Blueprint | None = None
-        training = Training(epochs=1)
+        training = Training(epochs=settings.epochs if isinstance(settings, Tuned) else 1)
         seed_values: dict[str, object] = dict(values)
         if isinstance(settings, Tuned):
             model = self._form.build(values, self.data.sample_shape, classes)
@@ -140,7 +140,7 @@ def build_search_setup(
         return _setup_list(trainer, sets, build_task, create_separate)
     if isinstance(settings, Tuned) and study.budget is not None:
         space = read_model_space(files["space"], settings.model_choice)
-        plan = plan_folds(settings.tuner, space, study.budget, settings.folds, settings.epochs)
+        plan = plan_folds(settings.search_config, space, study.budget, settings.folds, settings.epochs)
         context = TunerContext(space, plan.budget, study.seed, settings.epochs, data.train.y, data.train.group)
         n_workers = count_workers(trainer, study.budget, workers, max_trainings)
         return SearchSetup(

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from blindtune.baselines.estimators import flatten
 from blindtune.core.errors import UserError
+from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
 from blindtune.models.estimator import EstimatorBlueprint, create_estimator, library_versions
 from blindtune.records.trial import EpochMetrics
@@ -53,10 +54,12 @@ class EstimatorTrainer:
             with options.clock.measure("evaluate"):
                 labels = _predict(model, dev.x)
         error = float(np.mean(labels != dev.y))
-        curve = [EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=error)]
+        n_parts = _blueprint(task).fitted_parts
+        # One epoch for each part: a budget counts what was fitted. Only the last one has a model.
+        curve = [_metrics(None)] * (n_parts - 1) + [_metrics(error)]
         # What the model answers identifies it, since its own state has no format.
         answers = {"dev_labels": labels}
-        return Outcome("completed", None, curve, 1, None, weights=answers, warnings=tuple(found))
+        return Outcome("completed", None, curve, n_parts, None, weights=answers, warnings=tuple(found))
 
     def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
         """Fit the model again on train; see `blindtune.training.base.Trainer.rebuild`.
@@ -84,7 +87,34 @@ def _blueprint(task: TrainingTask) -> EstimatorBlueprint:
 def _fit(task: TrainingTask, train: Split) -> Any:
     blueprint = _blueprint(task)
     model = create_estimator(blueprint.steps, blueprint.parameters, task.seed)
-    return model.fit(flatten(train.x), np.asarray(train.y))
+    x, y = flatten(train.x), np.asarray(train.y)
+    if blueprint.fitted_parts < blueprint.parts:
+        rows = select_part(y, blueprint.fitted_parts / blueprint.parts)
+        x, y = x[rows], y[rows]
+    return model.fit(x, y)
+
+
+def select_part(y: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """Return the rows of a part of train: each class has the same share, and a larger part holds a smaller one.
+
+    Args:
+        y: labels, (n_samples,).
+        share: of the samples, from 0 to 1.
+
+    Returns:
+        The rows, ascending; at least one of each class.
+    """
+    random = np.random.default_rng(derive("parts", len(y)))
+    place = np.empty(len(y))
+    for label in np.unique(y):
+        rows = np.flatnonzero(y == label)
+        place[random.permutation(rows)] = np.arange(len(rows)) / len(rows)
+    # The first of each class has place 0.
+    return np.flatnonzero(place < share)
+
+
+def _metrics(dev_error: float | None) -> EpochMetrics:
+    return EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=dev_error)
 
 
 def _predict(model: Any, x: Any) -> NDArray[np.int64]:

@@ -61,6 +61,11 @@ class KerasTunerConfig(TunerConfig):
         return self.algorithm == "hyperband"
 
     @property
+    def promotes_trials(self) -> bool:
+        """Whether good sets are tried again with more epochs."""
+        return self.algorithm == "hyperband"
+
+    @property
     def epoch_allocator(self) -> str | None:
         """Hyperband, if it is the algorithm."""
         return "Keras Tuner's Hyperband" if self.algorithm == "hyperband" else None
