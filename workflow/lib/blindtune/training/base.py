@@ -60,7 +60,7 @@ class TrainingTask:
     def architecture(self) -> Architecture:
         """The model as an architecture; raises TypeError if it has another form."""
         if not isinstance(self.model, Architecture):
-            raise TypeError("this trainer needs an architecture")
+            raise TypeError("a trainer of networks needs an architecture")
         return self.model
 
     @property
@@ -71,8 +71,6 @@ class TrainingTask:
 
 def require_architecture(task: TrainingTask) -> Architecture:
     """Return the architecture of a task; raises TypeError if it has none."""
-    if task.architecture is None:
-        raise TypeError("a trainer of networks needs an architecture")
     return task.architecture
 
 
