@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from blindtune.config.schema import Config
+from blindtune.config.systems import NETWORK_KEYS
 from support.config_models import collect_models
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
@@ -24,15 +25,15 @@ BASE: dict[str, Any] = {
     "compare": [
         {
             "dataset": "drawing",
-            "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit"],
+            "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit", "vectors"],
             "budget": {"trials": 20},
         },
-        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 2}},
-        {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 2}},
+        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 4}},
+        {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 4}},
         {
             "dataset": "written",
             "systems": ["near", "optuna"],
-            "budget": {"trials": 2},
+            "budget": {"trials": 4},
             "tuner_overrides": {
                 "space": "mlp",
                 "family": "mlp",
@@ -42,8 +43,13 @@ BASE: dict[str, Any] = {
                 "view": {"kind": "samples"},
             },
         },
-        {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 2}},
-        {"dataset": "tissues", "systems": ["near", "tuner"], "budget": {"trials": 2}},
+        {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 4}},
+        {
+            "dataset": "tissues",
+            "systems": ["near", "tuner"],
+            "budget": {"trials": 4},
+            "tuner_overrides": {"space": "svc", "estimator": ["svc"], "arguments": {"tol": 0.01}, "folds": 2},
+        },
         {
             "dataset": "pictures",
             "systems": ["near", "scikit", "median", "halving", "brackets", "cropper", "augmenter"],
@@ -112,6 +118,14 @@ BASE: dict[str, Any] = {
             "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}},
             "space": "mlp",
         },
+        "vectors": {
+            "kind": "tuner",
+            "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"},
+            "space": "svc",
+            "estimator": ["svc"],
+            "arguments": {"tol": 0.001},
+            "parts": 3,
+        },
         "listener": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "features"}},
         "framer": {"kind": "manual", "model": "mlp_m1", "view": {"kind": "frames"}},
         "cropper": {"kind": "manual", "model": "convnet_m", "view": {"kind": "crops"}},
@@ -155,6 +169,10 @@ OTHERS: dict[str, Any] = {
     "Manual.model": "mlp_m2",
     "TunerOverrides.space": "mlp_dropout",
     "Tuned.space": "mlp_dropout",
+    "Tuned.estimator": ["sklearn.svm.SVC"],
+    "TunerOverrides.estimator": ["sklearn.svm.SVC"],
+    "Tuned.folds": 2,
+    "TunerOverrides.folds": 3,
     "OptunaConfig.objectives": ["dev_error", "n_parameters"],
 }
 
@@ -177,6 +195,9 @@ PARTS = {
     "augmenter": "view",
 }
 
+
+#: The comparison whose tuners all train an estimator.
+ESTIMATORS = ("compare", 5)
 
 #: Keys on which no plan depends: the verbosity of the log, and how long a job waits for another run.
 UNPLANNED = {"Config.verbosity", "Config.wait_for_owner"}
@@ -260,11 +281,27 @@ def choose_other_value(leaf: Leaf, others: Mapping[str, Any] = OTHERS) -> Any:
     return literals[-1 if leaf.value is None else 0] if literals else None
 
 
+def belongs_to_other_model(base: dict[str, Any], leaf: Leaf) -> bool:
+    """Return whether a key belongs to networks, where an estimator is trained, or to estimators, where a network is."""
+    owner: Any = base
+    for step in leaf.path[:3] if leaf.path[0] == "compare" else leaf.path[:2]:
+        owner = (owner.get(step) if isinstance(owner, dict) else owner[step]) or {}
+    trains_estimator = isinstance(owner, dict) and owner.get("estimator") is not None
+    return any(name in leaf.path for name in (NETWORK_KEYS if trains_estimator else ("estimator", "parts")))
+
+
+def _is_varied(leaf: Leaf) -> bool:
+    """Return whether a key is varied here: of what is here for one part alone, only that part is."""
+    if leaf.path[:2] == ESTIMATORS or leaf.path[:2] == ("systems", "vectors"):
+        return any(name in leaf.path for name in ("estimator", "arguments", "parts", "folds"))
+    return leaf.path[0] != "systems" or PARTS.get(str(leaf.path[1]), leaf.path[2]) in leaf.path
+
+
 CONFIG = Config.model_validate(BASE)
 LEAVES = {
     ".".join(map(str, leaf.path)): leaf
     for leaf in list_leaves(CONFIG)
-    if not (leaf.path[0] == "systems" and PARTS.get(str(leaf.path[1]), leaf.path[2]) not in leaf.path)
+    if _is_varied(leaf) and not belongs_to_other_model(BASE, leaf)
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from blindtune.core.resources import RESOURCES
+from blindtune.models.estimator import SHIPPED as ESTIMATORS
 from blindtune.models.families import FAMILIES, load_family
 from blindtune.search_space import FloatDimension, Hyperparameters, Space
 from blindtune.training.registry import TRAINERS, network_trainers
@@ -46,10 +47,11 @@ _SAME = {"sparse_categorical_crossentropy": "cross_entropy", "sparse_categorical
 #: Shapes of one sample, by family; not those of the planning check.
 SHAPES = {"mlp": (5,), "convnet": (20, 24, 1), "lstm": (7, 3)}
 
-#: The family of each shipped space.
+#: The family of each shipped space of a family.
 SHIPPED = {
     path.stem: "lstm" if "lstm" in path.stem else "convnet" if "convnet" in path.stem else "mlp"
     for path in sorted((RESOURCES / "spaces").glob("*.yaml"))
+    if path.stem not in ESTIMATORS
 }
 
 

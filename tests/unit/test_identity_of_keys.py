@@ -31,7 +31,16 @@ from blindtune.records.trial import TrialLog
 from blindtune.study.estimate import estimate_eval
 from blindtune.study.run import run_study
 from support.builders import write_csv_folder, write_images, write_labels
-from support.config_keys import ALGORITHMS, BASE, OTHERS, Leaf, choose_other_value, list_leaves, replace_value
+from support.config_keys import (
+    ALGORITHMS,
+    BASE,
+    OTHERS,
+    Leaf,
+    belongs_to_other_model,
+    choose_other_value,
+    list_leaves,
+    replace_value,
+)
 
 #: What is small or quick here, or needs other values to run at all.
 CHANGES: dict[tuple[str | int, ...], Any] = {
@@ -114,6 +123,11 @@ NOT_VARIED: dict[str, str] = {
     "systems.median.tuner.batch": "a pruner takes no batches; varied for a system without one",
     "systems.halving.tuner.batch": "a pruner takes no batches; varied for a system without one",
     "systems.brackets.tuner.batch": "a pruner takes no batches; varied for a system without one",
+    "systems.median.folds": "a pruner compares trainings on dev; varied for a system without one",
+    "systems.halving.folds": "a pruner compares trainings on dev; varied for a system without one",
+    "systems.brackets.folds": "a pruner compares trainings on dev; varied for a system without one",
+    "systems.vectors.space": "a single space of its estimator ships; varied for other systems",
+    "systems.vectors.tuner.algorithm": "the first other algorithm takes no parts; varied for other systems",
     "systems.framer.model": "other models that ship do not take frames; varied for expert",
     "systems.cropper.model": "other models that ship do not take such crops; varied for expert",
     "systems.augmenter.model": "other models that ship do not take such pictures; varied for expert",
@@ -131,9 +145,11 @@ def small_config(folder: Path) -> dict[str, Any]:
         if value is not None:
             config = replace_value(config, path, value)
     for name, system in config["systems"].items():
-        if system["kind"] == "tuner":
+        if system["kind"] == "tuner" and "estimator" not in system:
             config["systems"][name] = system | {"trainer": "pytorch", "training": {"epochs": 2}}
     del config["datasets"]["fetched"]
+    # Varied for a system of its own; slides would take long.
+    del config["compare"][5]["tuner_overrides"]
     config["compare"] = [one for one in config["compare"] if one["dataset"] != "fetched"]
     config["datasets"]["labelled"]["labels"] = str(folder / "labels.csv")
     for name in ("files", "pictures", "labelled"):
@@ -256,7 +272,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("identity"))
 
 
-LEAVES = list(list_leaves(Config.model_validate(small_config(Path("/")))))
+SMALL = small_config(Path("/"))
+LEAVES = [leaf for leaf in list_leaves(Config.model_validate(SMALL)) if not belongs_to_other_model(SMALL, leaf)]
 
 
 def test_tables_name_keys_of_the_config() -> None:

@@ -36,6 +36,8 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "fused_random": TUNER | {"trainer": "fused", "tuner": {"library": "keras-tuner", "algorithm": "random"}},
     "pytorch_tpe": TUNER
     | {"trainer": "pytorch", "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}}},
+    "svc_folds": {"kind": "tuner", "space": "svc", "estimator": "svc", "folds": 2}
+    | {"tuner": {"library": "optuna", "algorithm": "tpe"}},
     "skorch_halving": TUNER
     | {"trainer": "skorch", "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"}},
 }

@@ -15,6 +15,7 @@ from blindtune.config import schema as config
 from blindtune.config.systems import read_space
 from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import load
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.optuna.sampler import suggest
 from support.builders import algorithms, build_tuner, check, finished_trial, tuner, write_csv_folder
@@ -369,9 +370,11 @@ def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> Non
     for spec in space.hyperparameters():
         samples = [[values.get(spec.name) for values in sample] for sample in (ours, theirs)]
         if spec.dimension.values() is None:
-            # Continuous ones are never conditional in these spaces; ten bins of equal share.
-            edges = np.quantile(np.array(samples, dtype=float), np.linspace(0, 1, 11))
-            samples = [list(np.clip(np.searchsorted(edges, sample, "right"), 1, 10)) for sample in samples]
+            # Ten bins of equal share; inactive ones, whose value is NaN here, are one more.
+            numbers = [np.array(sample, dtype=float) for sample in samples]
+            edges = np.nanquantile(np.array(numbers), np.linspace(0, 1, 11))
+            binned = [np.clip(np.searchsorted(edges, sample, "right"), 1, 10) for sample in numbers]
+            samples = [list(np.where(np.isnan(sample), 0, bins)) for sample, bins in zip(numbers, binned, strict=True)]
         tables = [Counter(sample) for sample in samples]
         # Values that are rare in both are pooled.
         rare = {value for value in tables[0] + tables[1] if tables[0][value] + tables[1][value] < 20}
@@ -387,6 +390,13 @@ def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> Non
 def test_shipped_spaces_draw_like_reference(library: str, name: str) -> None:
     """Every library draws the shipped spaces with the distribution of the reference sampler."""
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
+    assert_same_distribution(space, DRAWS[library](space, 2_000))
+
+
+@pytest.mark.parametrize("library", DRAWS)
+def test_space_of_estimator_draws_like_reference(library: str) -> None:
+    """Every library draws the space of an estimator, with its conditions, with the distribution of the reference."""
+    space = load(Space, RESOURCES / "spaces" / "svc.yaml")
     assert_same_distribution(space, DRAWS[library](space, 2_000))
 
 

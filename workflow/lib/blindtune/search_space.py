@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, RootModel, field_validator, model_validator
 
 from blindtune.core.bounds import MAX_FLOAT, MAX_HYPERPARAMETERS, MAX_INTEGER, MAX_LAYERS, MAX_VALUES
-from blindtune.core.validation import NAME_PATTERN, Strict, suggest_name
+from blindtune.core.validation import PARAMETER_PATTERN, Strict, suggest_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -248,7 +248,7 @@ class HyperparameterSpec:
         return all(parent in values and values[parent] in allowed for parent, allowed in self.conditions.items())
 
 
-class Space(RootModel[dict[Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)], Dimension]]):
+class Space(RootModel[dict[Annotated[str, Field(pattern=PARAMETER_PATTERN, max_length=60)], Dimension]]):
     """A search space; the module's docstring describes the language."""
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from blindtune.config.systems import Bayes, System, Tuned
 from blindtune.core.code_digest import digest_of
 from blindtune.datasets.base import DatasetConfig
 from blindtune.datasets.registry import source_modules
-from blindtune.models.families import FAMILIES
+from blindtune.models.forms import form_modules
 from blindtune.report import contents
 from blindtune.study.model_code import ESTIMATE, digest_model_code
 from blindtune.training.registry import TRAINERS
@@ -123,5 +123,5 @@ def _kind_modules(system: System, dataset: DatasetConfig) -> set[str]:
         return modules | {ESTIMATE}
     modules |= {SEARCH, TRAINERS[system.trainer_name].module}
     if isinstance(system, Tuned):
-        modules |= {TUNERS[system.tuner.library].module, FAMILIES[system.family].module}
+        modules |= {TUNERS[system.tuner.library].module, *form_modules(system.model_choice)}
     return modules

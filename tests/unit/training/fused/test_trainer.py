@@ -220,7 +220,7 @@ def test_train_is_close_to_pytorch_without_dropout(optimizer: str, loss: str, ou
 def test_cuda_plan_gives_the_same_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wider padding, masked gradients and sums per batch give the same models; here without CUDA graphs."""
     jobs = [
-        (replace(task, architecture=mlp.build_architecture(values, (3,), 2)), options)
+        (replace(task, model=mlp.build_architecture(values, (3,), 2)), options)
         for task, options in create_jobs(24, epochs=2, learning_rate=0.003)
         for values in [task.hyperparameters | {"activation": ACTIVATIONS[task.seed % 10]}]
     ]

@@ -4,21 +4,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, ValidationError, model_validator
 
-from blindtune.config.space_check import check_dimensions
+from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
+    MODEL_KEYS,
+    NETWORK_KEYS,
     Bayes,
+    EstimatorSteps,
     Knn,
     Manual,
     ManualModel,
     System,
     Tuned,
-    read_space,
+    read_model_space,
+    refuse_estimator_keys,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
-from blindtune.core.bounds import MAX_SEED, MAX_TRIALS, MAX_WORKERS
+from blindtune.core.bounds import MAX_FACTOR, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
@@ -31,6 +35,7 @@ from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
 from blindtune.training.registry import TrainerName, check_family, check_layers
+from blindtune.tuners.folds import plan_folds
 from blindtune.views.registry import NetworkView
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=60)]
@@ -45,6 +50,18 @@ class TunerOverrides(Strict):
 
     space: UserPath | None = Field(default=None, description="search space; null: that of each system's own entry")
     family: FamilyName | None = Field(default=None, description="what the hyperparameters build; null: as above")
+    estimator: EstimatorSteps | None = Field(
+        default=None, description="a classifier in place of a network; null: as above"
+    )
+    arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
+        default={}, description="constructor arguments of the estimator that is given here"
+    )
+    parts: int | None = Field(
+        default=None, ge=2, le=MAX_FACTOR, description="parts of train for the estimator that is given here"
+    )
+    folds: int | None = Field(
+        default=None, ge=2, le=MAX_FACTOR, description="folds of train on which sets are scored; null: as above"
+    )
     invalid_layers: InvalidLayers | None = Field(
         default=None, description="a layer that cannot be built; null: as above"
     )
@@ -53,6 +70,28 @@ class TunerOverrides(Strict):
         default=TrainingOverrides(), description="how each trial is trained, merged key by key over each system's own"
     )
     view: NetworkView | None = Field(default=None, description="what a network sees of a sample; null: as above")
+
+    @model_validator(mode="after")
+    def _check_model(self) -> Self:
+        if self.estimator is not None and self.family is not None:
+            raise ValueError("family: belongs to a network, and `estimator` is given; take one of the two out")
+        if self.estimator is None:
+            refuse_estimator_keys(self.model_dump())
+        return self
+
+    def apply(self, settings: Tuned) -> Tuned:
+        """Return a tuner's entry with what is replaced here; keys of a network hold for networks alone."""
+        content = settings.model_dump()
+        replaced = self.model_dump(exclude_none=True, exclude={"training", "arguments"})
+        if self.family is not None or self.estimator is not None:
+            content = {name: value for name, value in content.items() if name not in MODEL_KEYS}
+            replaced["arguments"] = self.arguments
+        content |= replaced
+        if content.get("estimator") is None:
+            content["training"] = self.training.apply(settings.training).model_dump()
+        else:
+            content = {name: value for name, value in content.items() if name not in NETWORK_KEYS}
+        return Tuned.model_validate(content)
 
 
 class Comparison(Strict):
@@ -63,8 +102,8 @@ class Comparison(Strict):
     budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
     tuner_overrides: TunerOverrides | None = Field(
         default=None,
-        description="space, family, invalid_layers, trainer, training and view for every tuner of this comparison; "
-        "null: each keeps those of its own entry",
+        description="space, family or estimator, folds and view for every tuner of this comparison, and "
+        "invalid_layers, trainer and training for every network; null: each keeps those of its own entry",
     )
 
 
@@ -180,9 +219,7 @@ class Config(Strict):
         shared = self.comparison(dataset).tuner_overrides
         if not isinstance(settings, Tuned) or shared is None:
             return settings
-        replaced = shared.model_dump(exclude_none=True, exclude={"training"})
-        training = shared.training.apply(settings.training)
-        return Tuned.model_validate({**settings.model_dump(), **replaced, "training": training.model_dump()})
+        return shared.apply(settings)
 
     def study(self, dataset: str, system: str, seed: int) -> Study:
         """Return the study of one system on one dataset with one seed.
@@ -252,15 +289,42 @@ def _check_system(where: str, system: System, source: Source, budget: Budget) ->
         source.check_view(system.view)
         _check_neighbors(system, source)
         if isinstance(system, Tuned):
-            check_family(system.trainer, system.family)
-            path = system.files()["space"]
-            space = read_space(path, system.family)
-            check_dimensions(space, system.family, system.trainer, str(path), source.train_size(), system.training)
-            system.tuner.check(space, budget, system.training.epochs)
+            _check_tuned(system, source, budget)
         elif isinstance(system, Manual):
             check_layers(system.trainer, load(ManualModel, system.files()["model"]).layers)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
+    """Refuse a space that does not fit what is trained, and what the tuner cannot express."""
+    if system.estimator is None:
+        check_family(system.trainer, system.family)
+    path, choice = system.files()["space"], system.model_choice
+    space = read_model_space(path, choice)
+    check_model_dimensions(space, choice, system.trainer_name, str(path), source.train_size(), system.training)
+    if system.estimator is not None:
+        _check_estimator_tuner(system)
+    plan = plan_folds(system.search_config, space, budget, system.folds, system.epochs)
+    plan.config.check(space, plan.budget, system.epochs)
+
+
+def _check_estimator_tuner(system: Tuned) -> None:
+    """Refuse what needs the epochs or the weights of a network."""
+    tuner = system.tuner
+    if tuner.promotes_trials and system.parts is None:
+        raise ValueError(
+            f"tuner: {tuner.epoch_allocator} allocates epochs, and an estimator is fitted in one step; give `parts`, "
+            "by which it allocates parts of train, or choose another algorithm"
+        )
+    if tuner.epoch_allocator is not None and not tuner.promotes_trials:
+        raise ValueError(
+            f"tuner: {tuner.epoch_allocator} compares epochs, and an estimator is fitted in one step; take it out"
+        )
+    if system.parts is not None and not tuner.promotes_trials:
+        raise ValueError("parts: only Hyperband and halving allocate parts of train; take it out")
+    if tuner.minimizes_parameters:
+        raise ValueError("tuner.objectives: an estimator has no number of parameters; leave n_parameters out")
 
 
 def _check_neighbors(system: System, source: Source) -> None:

@@ -1,7 +1,7 @@
 """Refuses a search space with a dimension that does not change what is trained.
 
-Such a dimension would be searched and recorded, and the record would state what the frozen model does not have. A
-family may come from another package, so what it reads is found by trying: some sets are drawn, one active value of each
+Such a dimension would be searched and recorded, and the record would state what the frozen model does not have. What
+a model reads is found by trying, since it may come from another package: some sets are drawn, one active value of each
 is changed, and the tasks are compared. The draws are fixed, so the same space always gets the same answer.
 """
 
@@ -13,9 +13,8 @@ from itertools import count
 import numpy as np
 
 from blindtune.config.training import Training
-from blindtune.models.architecture import ArchitectureFamily
-from blindtune.models.families import load_family
-from blindtune.models.layers import AnyLayer, Dropout, MaxPool1D, MaxPool2D
+from blindtune.models.base import ModelForm
+from blindtune.models.forms import ModelChoice, create_form
 from blindtune.search_space import Dimension, FloatDimension, Hyperparameters, HyperparameterSpec, Space, Value
 from blindtune.training.base import describe_error
 from blindtune.training.registry import TRAINERS
@@ -35,7 +34,6 @@ _COMPLETIONS = 4
 #: Largest number of values of a dimension that are all compared with each other.
 _FEW = 12
 
-_CLASSES = 3
 _DEFAULT_TRAINING = Training()
 
 
@@ -44,13 +42,13 @@ class TaskReader:
     """Reads what is trained from a hyperparameter set.
 
     Attributes:
-        family: what the hyperparameters build.
+        form: what the hyperparameters build.
         ignored: the settings of training that the trainer does not read.
         samples: number of samples in train; None: unknown.
         training: the settings of which a set has no value.
     """
 
-    family: ArchitectureFamily
+    form: ModelForm
     ignored: tuple[str, ...] = ()
     samples: int | None = None
     training: Training = _DEFAULT_TRAINING
@@ -58,15 +56,14 @@ class TaskReader:
     def __call__(self, values: Hyperparameters) -> tuple[object, ...]:
         """Return what a set trains; two sets that give equal results are trained in the same way.
 
-        Whether a layer can be built on the samples does not matter: the record of each set tells the invalid layers.
-
         Raises:
-            Exception: nothing can be made of the set; the family chooses the exception.
+            Exception: nothing can be made of the set; the form chooses the exception.
         """
-        architecture = self.family.build(dict(values), self.family.example_shape, _CLASSES)
+        built = self.form.describe(values)
+        if not self.form.trains_epochs:
+            return built
         settings = tuple((name, value) for name, value in values.items() if name in Training.model_fields)
-        training = _read_training(self.training, settings, self.ignored, self.samples)
-        return tuple(layer for layer in architecture.layers if not _passes_on(layer)), training
+        return *built, _read_training(self.training, settings, self.ignored, self.samples)
 
 
 #: What a set trains.
@@ -111,7 +108,7 @@ def check_dimensions(
     samples: int | None = None,
     training: Training = _DEFAULT_TRAINING,
 ) -> None:
-    """Refuse a space in which the change of an active dimension alone can leave the trained task as it was.
+    """Refuse a space of a family of architectures, as `check_model_dimensions` does.
 
     Args:
         space: a search space of the family.
@@ -124,20 +121,44 @@ def check_dimensions(
     Raises:
         ValueError: the message names the dimension and says what to do.
     """
+    check_model_dimensions(space, ModelChoice("architecture", family), trainer, where, samples, training)
+
+
+def check_model_dimensions(
+    space: Space,
+    choice: ModelChoice,
+    trainer: str,
+    where: str,
+    samples: int | None = None,
+    training: Training = _DEFAULT_TRAINING,
+) -> None:
+    """Refuse a space in which the change of an active dimension alone can leave the trained task as it was.
+
+    Args:
+        space: a search space that fits the model.
+        choice: what is trained.
+        trainer: name of the trainer.
+        where: the file of the space, for the message.
+        samples: number of samples in train, if it is known.
+        training: the settings of which a set may have no value.
+
+    Raises:
+        ValueError: the message names the dimension and says what to do.
+    """
     known = samples if "batch_size" in space.root else None  # else the datasets share the answer
     conditional = any(dimension.when for name, dimension in space.root.items() if name in Training.model_fields)
     base = training if conditional else _DEFAULT_TRAINING
-    problem = _find_problem(space.model_dump_json(), family, TRAINERS[trainer].ignored, known, base)
+    problem = _find_problem(space.model_dump_json(), choice, TRAINERS[trainer].ignored, known, base)
     if problem:
         raise ValueError(f"{where}: {problem}")
 
 
 @lru_cache(maxsize=64)
 def _find_problem(
-    content: str, family: str, ignored: tuple[str, ...], samples: int | None, training: Training
+    content: str, choice: ModelChoice, ignored: tuple[str, ...], samples: int | None, training: Training
 ) -> str | None:
     """Return what is wrong with a space, None if nothing is; the tuners of a comparison share the answer."""
-    probe = _Probe(Space.model_validate_json(content), TaskReader(load_family(family), ignored, samples, training))
+    probe = _Probe(Space.model_validate_json(content), TaskReader(create_form(choice), ignored, samples, training))
     return probe.problem()
 
 
@@ -164,7 +185,7 @@ class _Probe:
             n_sets += 1
             try:
                 task = self._read(values)
-            except Exception as error:  # such a set is recorded as failed; the family chooses the exception
+            except Exception as error:  # such a set is recorded as failed; the form chooses the exception
                 reasons.append(describe_error(error))
                 continue
             self._try_changes(values, task, self._chosen(values), number, findings)
@@ -372,17 +393,6 @@ def _outside(value: Value) -> Value:
     if isinstance(value, bool):
         return not value
     return value / 2 if isinstance(value, float) and value else f"not {value}" if isinstance(value, str) else value + 1
-
-
-def _passes_on(layer: AnyLayer) -> bool:
-    """Return whether a layer gives its inputs unchanged."""
-    match layer:
-        case Dropout():
-            return layer.rate == 0
-        case MaxPool1D() | MaxPool2D():
-            return layer.size == 1
-        case _:
-            return False
 
 
 def _yaml(value: Value) -> str:

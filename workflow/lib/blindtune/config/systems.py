@@ -1,14 +1,24 @@
 """The config of the systems that are compared: reference models, manual models and tuners."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.bounds import (
     MAX_DEPTH,
+    MAX_FACTOR,
     MAX_LAYERS,
     MAX_NEIGHBORS,
     MAX_SAMPLES,
@@ -17,11 +27,13 @@ from blindtune.core.bounds import (
     MAX_UNITS,
 )
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import Strict, UserPath, load, parse, suggest_name
+from blindtune.core.validation import Strict, UserPath, load
 from blindtune.models.architecture import InvalidLayers
-from blindtune.models.families import FamilyName, load_family
-from blindtune.models.layers import Dense, Layer
-from blindtune.search_space import ChoiceDimension, FloatDimension, IntDimension, Space, Value
+from blindtune.models.estimator import SHIPPED, own_modules, resolve
+from blindtune.models.families import FAMILIES, FamilyName
+from blindtune.models.forms import ModelChoice, create_form
+from blindtune.models.layers import Layer
+from blindtune.search_space import Space
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
 from blindtune.views.config import SamplesView
@@ -53,6 +65,11 @@ class _System(Strict):
         """The file of ``envs/``, without its suffix, in which the system runs: that of its trainer."""
         return TRAINERS[self.trainer_name].environment
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether a trained model is kept as weights; if not, it is fitted again on train."""
+        return False
+
     def files(self) -> dict[str, Path]:
         """Return the data files that define the system, by a short name."""
         return {}
@@ -76,10 +93,15 @@ class _Network(_System):
         """The trainer that the config names."""
         return self.trainer
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether a trained model is kept as weights: a network is."""
+        return True
+
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
         if self.view.is_random:
-            check_random_crops(self.trainer)
+            check_random_crops(self.trainer_name)
         return self
 
 
@@ -156,13 +178,69 @@ class Manual(_Network):
         return {"model": find_resource("models", self.model)}
 
 
+#: Keys of a tuner that say how a network is built and trained.
+NETWORK_KEYS = ("family", "invalid_layers", "trainer", "training")
+
+#: Keys of a tuner that say what is trained.
+MODEL_KEYS = ("family", "estimator", "arguments", "parts")
+
+
+def _as_steps(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+#: The type of a config key that takes an estimator: one name or import path, or a list of them.
+EstimatorSteps = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=200)]],
+    Field(min_length=1, max_length=20),
+    BeforeValidator(_as_steps, json_schema_input_type=str | list[str]),
+]
+
+
+def refuse_estimator_keys(content: Mapping[str, Any]) -> None:
+    """Refuse keys of an estimator where none is given.
+
+    Args:
+        content: keys of a tuner or of overrides.
+
+    Raises:
+        ValueError: the message names the key.
+    """
+    for name in ("arguments", "parts"):
+        if content.get(name):
+            raise ValueError(f"{name}: belongs to an estimator; give `estimator`, or take it out")
+
+
 class Tuned(_Network):
-    """A tuner, its search space and how its trials are trained."""
+    """A tuner, its search space, and what its trials train: a network of a family, or an estimator."""
 
     kind: Literal["tuner"]
     tuner: AnyTunerConfig = Field(description="library, algorithm and its arguments")
     space: UserPath = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
     family: FamilyName = Field(default="mlp", description="what the hyperparameters build")
+    estimator: EstimatorSteps | None = Field(
+        default=None,
+        description="a classifier in place of a network: "
+        f"{', '.join(sorted(SHIPPED))}, or the import path of a class with scikit-learn's interface, e.g. "
+        "sklearn.svm.SVC; a list of transformers and a classifier makes a pipeline; null: a network of the family",
+    )
+    arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
+        default={}, description="estimator: constructor arguments that are not searched"
+    )
+    parts: int | None = Field(
+        default=None,
+        ge=2,
+        le=MAX_FACTOR,
+        description="estimator: equal parts of train, which Hyperband and halving allocate in place of epochs: at "
+        "epoch k it is fitted on k parts; null: an estimator has one epoch, on all of train",
+    )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        le=MAX_FACTOR,
+        description="number of folds of a cross-validation on train, with even classes and whole groups, by which sets "
+        "are scored; the best set is then trained on all of train; null: sets are scored on dev",
+    )
     invalid_layers: InvalidLayers = Field(
         default="reject",
         description="a layer that cannot be built makes its set invalid (reject), or is left out (skip)",
@@ -171,6 +249,74 @@ class Tuned(_Network):
     training: Training = Field(
         default=Training(), description="how each trial is trained; dimensions of the space take precedence"
     )
+
+    @property
+    def trainer_name(self) -> str:
+        """The trainer that the config names, or that of estimators."""
+        return self.trainer if self.estimator is None else "estimator"
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a trained model is kept as weights; an estimator is fitted again."""
+        return self.estimator is None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one complete training."""
+        return self.training.epochs if self.estimator is None else self.parts or 1
+
+    @property
+    def search_config(self) -> AnyTunerConfig:
+        """The config of the tuner, which says whether its promoted trials resume: an estimator is fitted again."""
+        return self.tuner if self.estimator is None else self.tuner.without_resuming()
+
+    @property
+    def depends_on_budget(self) -> bool:
+        """Whether the proposals depend on the budget, so that another budget makes another study."""
+        return self.tuner.depends_on_budget or self.folds is not None
+
+    @property
+    def own_modules(self) -> tuple[str, ...]:
+        """Modules of the user that hold the estimator; their code is part of a model's identity."""
+        return own_modules([resolve(step) for step in self.estimator or []])
+
+    @property
+    def model_choice(self) -> ModelChoice:
+        """What is trained: the form of model and its name."""
+        if self.estimator is not None:
+            name, arguments = ", ".join(self.estimator), json.dumps(self.arguments, sort_keys=True)
+            return ModelChoice(
+                "estimator",
+                name,
+                steps=tuple(self.estimator),
+                arguments=arguments,
+                parts=self.parts or 1,
+                modules=self.own_modules,
+            )
+        skips = self.invalid_layers == "skip"
+        return ModelChoice("architecture", self.family, skips, (FAMILIES[self.family].module,))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_model_keys(cls, content: Any) -> Any:
+        """Refuse keys of a network for an estimator, and keys of an estimator for a network."""
+        if not isinstance(content, dict):
+            return content
+        if content.get("estimator") is not None:
+            given = [name for name in NETWORK_KEYS if name in content]
+            if given:
+                raise ValueError(f"{given[0]}: belongs to a network, and `estimator` is given; take one of the two out")
+        else:
+            refuse_estimator_keys(content)
+        return content
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the keys of the other form of model: records of before there were several stay what they are."""
+        content: dict[str, Any] = serialize(self)
+        unused = NETWORK_KEYS if self.estimator is not None else ("estimator", "arguments")
+        unused = (*unused, *(name for name in ("parts", "folds") if getattr(self, name) is None))
+        return {name: value for name, value in content.items() if name not in unused}
 
     def files(self) -> dict[str, Path]:
         """Return the search space's file."""
@@ -222,32 +368,23 @@ def read_space(path: Path, family: str) -> Space:
         ValueError: a dimension is not a hyperparameter of the family or of training, or has an option that is not a
             value of it.
     """
+    return read_model_space(path, ModelChoice("architecture", family))
+
+
+def read_model_space(path: Path, choice: ModelChoice) -> Space:
+    """Read a search space and check it against what its hyperparameters build.
+
+    Args:
+        path: of the YAML file.
+        choice: what a tuned system trains.
+
+    Returns:
+        The search space.
+
+    Raises:
+        UserError: the file is missing or not a search space.
+        ValueError: a dimension does not fit the model.
+    """
     space = load(Space, path)
-    known = load_family(family).hyperparameters | set(Training.model_fields)
-    for name, dimension in space.root.items():
-        if name not in known:
-            raise ValueError(f"{path}: {name} is not a hyperparameter of {family}: {suggest_name(name, sorted(known))}")
-        if isinstance(dimension, ChoiceDimension):
-            _check_options(f"{path}: {name}", name, dimension.options)
-            _check_layers(f"{path}: {name}", name, dimension.options)
-        elif isinstance(dimension, IntDimension | FloatDimension):
-            _check_layers(f"{path}: {name}", name, (dimension.low, dimension.high))
-    for name in sorted(load_family(family).required - set(space.root)):
-        raise ValueError(f"{path}: {family} needs the dimension {name}")
+    create_form(choice).check_space(space, str(path))
     return space
-
-
-def _check_layers(where: str, name: str, values: Iterable[Value]) -> None:
-    """Refuse numbers of layers that no memory holds."""
-    for value in values if name in ("layers", "blocks") else ():
-        if isinstance(value, int | float) and value > MAX_LAYERS:
-            raise ValueError(f"{where}: {value} is too many; the most is {MAX_LAYERS}")
-
-
-def _check_options(where: str, name: str, options: list[Value]) -> None:
-    """Refuse a word that would make every trial that draws it invalid, such as a misspelt activation."""
-    for option in options:
-        if name in Training.model_fields:
-            parse(Training, {name: option}, where)
-        elif name.endswith("activation"):
-            parse(Dense, {"kind": "dense", "units": 1, "activation": option}, where)

@@ -101,7 +101,7 @@ class FrozenModel:
         predict = rebuild_model(
             create_trainer(self.settings.trainer_name, self.workers),
             TrainingTask(
-                card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
+                card.blueprint, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
             ),
             weights,
             train=train,

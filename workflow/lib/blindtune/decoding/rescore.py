@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.config.systems import Knn, ManualModel, RandomForest
+from blindtune.config.systems import ManualModel
 from blindtune.core.errors import UserError
 from blindtune.core.files import write_json
 from blindtune.core.paths import ResultPaths, find_results
@@ -29,6 +29,7 @@ from blindtune.decoding.ledger import Ledger
 from blindtune.exports.stored_study import StoredStudy, check_unsealed
 from blindtune.records.trial import Trial, rank_on_dev
 from blindtune.study.checkpoints import WeightStore
+from blindtune.study.pending import with_epochs
 from blindtune.study.rebuild import rebuild_model
 from blindtune.study.setup import TaskBuilder
 from blindtune.training.base import Predict
@@ -276,7 +277,7 @@ def _choose_kept(stored: StoredStudy, best: int | None) -> list[Trial]:
 
 def _load_weights(stored: StoredStudy, trial: Trial) -> dict[str, NDArray[Any]] | None:
     """Return the weights of a trial; empty for a reference model, which is fitted again; None if not kept."""
-    if isinstance(stored.study.settings, Knn | RandomForest):
+    if not stored.study.settings.has_weights:
         return {}
     return WeightStore(stored.folder, stored.study.keep_best).load_weights(trial)
 
@@ -289,7 +290,7 @@ def _rebuild_models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> 
     return [
         rebuild_model(
             trainer,
-            build_task(trial.hyperparameters),
+            with_epochs(build_task(trial.hyperparameters), trial.trained_before + trial.epochs),
             _load_weights(stored, trial) or {},
             train=own.train,
             dev=own.dev,

@@ -70,7 +70,10 @@ class Trial(BaseModel):
     retries: list[str] = Field(
         default_factory=list, description="one line for each time that its worker process died and it was started again"
     )
-    exceptions: list[str] = Field(default_factory=list, description="layers that could not be built and were skipped")
+    exceptions: list[str] = Field(
+        default_factory=list,
+        description="layers that could not be built and were skipped; what an estimator's fit warned of",
+    )
     score: float | None = Field(description="dev error of the scored epoch; null unless completed")
     epochs: int = Field(ge=0, description="training epochs spent on this trial, without those of its parent")
     curve: list[EpochMetrics]

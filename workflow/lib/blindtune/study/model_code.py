@@ -1,6 +1,6 @@
 """The digest of the code that computes the answers of a frozen model: a part of the model's identity."""
 
-from blindtune.config.systems import Bayes, System
+from blindtune.config.systems import Bayes, System, Tuned
 from blindtune.core.code_digest import digest_of
 from blindtune.training.registry import TRAINERS
 from blindtune.views.registry import view_modules
@@ -18,7 +18,8 @@ def model_modules(system: System, source: str) -> set[str]:
         source: the kind of the dataset's source, such as ``eeg``.
     """
     computes = ESTIMATE if isinstance(system, Bayes) else TRAINERS[system.trainer_name].module
-    return {FROZEN_MODEL, computes, *view_modules(system.view.kind, source)}
+    own = system.own_modules if isinstance(system, Tuned) else ()
+    return {FROZEN_MODEL, computes, *own, *view_modules(system.view.kind, source)}
 
 
 def digest_model_code(system: System, source: str) -> str:

@@ -28,7 +28,7 @@ def build_protocol(
     # A label changes no record. After a larger budget the study goes on from its records, unless the tuner's proposals
     # depend on the budget.
     excluded: dict[str, Any] = {"keep_best": True, "settings": {"paper_row"}}
-    if not (isinstance(study.settings, Tuned) and study.settings.tuner.depends_on_budget):
+    if not (isinstance(study.settings, Tuned) and study.settings.depends_on_budget):
         excluded["budget"] = True
     described = study.model_dump(mode="json", exclude=excluded)
     # Unlike a larger budget, another limit of each trial gives the recorded trials other outcomes.

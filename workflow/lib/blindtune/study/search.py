@@ -1,6 +1,5 @@
 """The search loop: ask the tuner, train, record, tell; a search that was stopped goes on from its records."""
 
-import platform
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from blindtune.training.base import (
     TrainingJob,
     TrainingOptions,
     TrainingTask,
+    collect_versions,
     describe_error,
     divergence_reason,
     find_best_epoch,
@@ -436,7 +436,7 @@ class Search:
             status=outcome.status,
             reason=outcome.reason,
             retries=outcome.retries,
-            exceptions=list(task.architecture.exceptions) if task and task.architecture else [],
+            exceptions=[*(task.model.parts_left_out() if task and task.model else ()), *outcome.warnings],
             score=score,
             epochs=len(outcome.curve),
             curve=outcome.curve,
@@ -448,7 +448,7 @@ class Search:
             seconds=pending.clock.seconds,
             started=outcome.started or started,
             host=socket.gethostname(),
-            versions={"python": platform.python_version(), **self._setup.trainer.versions()},
+            versions=collect_versions(self._setup.trainer, task),
         )
 
 

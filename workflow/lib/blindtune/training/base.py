@@ -5,6 +5,7 @@ own loop or with a faster one; no other part of the system knows which.
 """
 
 import math
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -17,6 +18,7 @@ from blindtune.core.failures import explain, is_machine_error
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.models.architecture import Architecture
+from blindtune.models.base import Blueprint
 from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics, Status
 from blindtune.search_space import Hyperparameters
@@ -41,24 +43,34 @@ class TrainingTask:
     """One model to train.
 
     Attributes:
-        architecture: what to build; None for models that are not networks.
+        model: what to build; None for a reference model, which its trainer and the hyperparameters determine.
         training: how to train it.
-        hyperparameters: the set from which architecture and training were made.
+        hyperparameters: the set from which model and training were made.
         seed: seeds weights, order of samples and dropout.
         classes: number of classes.
     """
 
-    architecture: Architecture | None
+    model: Blueprint | None
     training: Training
     hyperparameters: Hyperparameters
     seed: int
     classes: int
 
+    @property
+    def architecture(self) -> Architecture:
+        """The model as an architecture; raises TypeError if it has another form."""
+        if not isinstance(self.model, Architecture):
+            raise TypeError("a trainer of networks needs an architecture")
+        return self.model
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the trained model is kept as weights; if not, it is fitted again on train."""
+        return self.model is not None and self.model.has_weights
+
 
 def require_architecture(task: TrainingTask) -> Architecture:
     """Return the architecture of a task; raises TypeError if it has none."""
-    if task.architecture is None:
-        raise TypeError("a trainer of networks needs an architecture")
     return task.architecture
 
 
@@ -122,6 +134,7 @@ class Outcome:
         state: state after the last epoch, if it was asked for.
         retries: one line for each time that the training was started again because its worker died.
         started: UTC, ISO 8601; None: when the call of the trainer began.
+        warnings: what a library warned of, one text per kind; the training went on.
     """
 
     status: Status
@@ -133,6 +146,7 @@ class Outcome:
     state: State | None = None
     retries: list[str] = field(default_factory=list)
     started: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 #: Parts of a clock that are not spent on the training itself: the tuner's answers, and the wait of a worker for them.
@@ -288,6 +302,17 @@ class BatchTrainer(Trainer, Protocol):
         Yields:
             The index of a job and its outcome or error, as soon as the job ends, in any order.
         """
+
+
+def collect_versions(trainer: Trainer, task: TrainingTask | None) -> dict[str, str]:
+    """Return the versions of all that determines a trained model, for its record.
+
+    Args:
+        trainer: trains it.
+        task: what is trained; None if nothing could be made of the hyperparameters.
+    """
+    built = task.model.versions() if task is not None and task.model is not None else {}
+    return {"python": platform.python_version(), **trainer.versions(), **built}
 
 
 def train_each(

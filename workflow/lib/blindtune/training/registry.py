@@ -98,6 +98,9 @@ TRAINERS = Registry(
             layers=("dense", "dropout", "flatten"),
             random_crops=False,
         ),
+        "estimator": TrainerEntry(
+            create="blindtune.training.estimator:EstimatorTrainer", network=False, random_crops=False
+        ),
         "knn": TrainerEntry(create="blindtune.training.sklearn:knn", environment="scikit", network=False),
         "random_forest": TrainerEntry(
             create="blindtune.training.sklearn:random_forest", environment="scikit", network=False
@@ -179,6 +182,10 @@ def check_random_crops(name: str) -> None:
     Raises:
         ValueError: the trainer takes whole arrays.
     """
+    if not TRAINERS[name].network:
+        raise ValueError(
+            "view: random views are for networks, which draw new ones for each batch; use samples or features"
+        )
     if not TRAINERS[name].random_crops:
         raise ValueError(f"trainer: {name} takes whole arrays and draws no random views; use keras or pytorch")
 

@@ -59,7 +59,7 @@ class _SkorchLoop:
         self._metrics = _EpochMetricsCallback()
         self._net = _Classifier(
             module=model,
-            criterion=_Loss(training.loss, bool(task.architecture and task.architecture.gives_logits())),
+            criterion=_Loss(training.loss, task.architecture.gives_logits()),
             optimizer=lambda parameters, lr: create_optimizer(training, parameters),
             batch_size=training.batch_size,
             iterator_train__shuffle=True,

@@ -8,7 +8,7 @@ a kill replays the recorded trials into a new tuner.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from blindtune.core.budget import Budget
 from blindtune.core.validation import Strict
@@ -190,6 +190,33 @@ class TunerConfig(Strict):
     def resumes_trials(self) -> bool:
         """Whether trials are promoted, so that the study must keep the state of each training."""
         return False
+
+    @property
+    def promotes_trials(self) -> bool:
+        """Whether good sets are tried again with more epochs, on folds too."""
+        return False
+
+    @property
+    def epoch_allocator(self) -> str | None:
+        """What decides how many epochs a trial is trained, for messages; None: every training is complete."""
+        return None
+
+    @property
+    def minimizes_parameters(self) -> bool:
+        """Whether the number of parameters is minimised too, which only a network has."""
+        return False
+
+    def without_resuming(self) -> Self:
+        """Return the config of the same tuner for models that are trained from the start when they are promoted."""
+        return self
+
+    def with_folds(self, n_folds: int) -> "TunerConfig | None":
+        """Return the config of the same tuner that divides train into folds itself; None: it does not.
+
+        Args:
+            n_folds: number of folds.
+        """
+        return None
 
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse what the library cannot express; called for every study while the workflow is planned.

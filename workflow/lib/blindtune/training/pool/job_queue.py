@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Outcome, TrainingJob, too_long
 from blindtune.training.halves import halve
@@ -117,7 +116,7 @@ class JobQueue:
             return
         [index] = part
         task, options = self._jobs[index]
-        n_parameters = count_parameters(task.architecture) if task.architecture else None
+        n_parameters = task.model.number_of_parameters() if task.model else None
         options.clock.add("train", self._spent[index] + seconds, 0.0)
         reason = too_long(options.limit or 0.0)
         self._finish(index, Outcome("failed", reason, self._curves[index], None, n_parameters))

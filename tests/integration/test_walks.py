@@ -1,0 +1,45 @@
+"""The short walks of the documents: what a reader types gives a report."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.workflow_runs import ROOT, ledger, snakemake
+
+pytestmark = pytest.mark.integration
+
+
+def read_walk(document: str, title: str) -> dict[str, Any]:
+    """Return the first YAML block of a section of a document."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    section = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    block = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert block is not None and len(block[1].splitlines()) <= 10
+    content: dict[str, Any] = yaml.safe_load(block[1])
+    return content
+
+
+def test_one_who_tunes_a_support_vector_machine_reaches_a_report(tmp_path: Path) -> None:
+    """A tuner of each library searches an SVC; each is frozen, decoded once, and in the tables."""
+    done = snakemake(tmp_path, read_walk("models.md", "Tune a support vector machine"))
+    assert done.returncode == 0, done.stdout[-3000:]
+    report = tmp_path / "results" / "svc" / "report"
+    assert (report / "report.html").is_file()
+    rows = {name: list(csv.DictReader((report / "tables" / f"{name}.csv").open(encoding="utf-8")))
+            for name in ("table3_errors", "table2_arguments", "table5_architectures")}  # fmt: skip
+    systems = {"svc_optuna", "svc_keras_tuner", "svc_sklearn"}
+    errors = {row["system"]: row for row in rows["table3_errors"]}
+    assert set(errors) == systems
+    assert any(row["argument"] == "estimator" and row["ours"] == "sklearn.svm.SVC" for row in rows["table2_arguments"])
+    assert any(row["argument"] == "C" for row in rows["table2_arguments"])
+    assert {row["network"] for row in rows["table5_architectures"]} == systems
+    assert len(ledger(tmp_path)) == 2 * len(systems)
+    for system in systems:
+        card = json.loads((tmp_path / f"results/svc/studies/digits/{system}/42/card.json").read_text(encoding="utf-8"))
+        assert card["estimator"]["steps"] == ["sklearn.svm.SVC"] and card["weights"] is None
+        assert card["dev_error"] < 0.2
