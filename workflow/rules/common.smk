@@ -58,6 +58,16 @@ def dataset_files(wildcards):
     return {name: shown(path) for name, path in found.items()}
 
 
+def results_root(wildcards):
+    # The folder of the results of this config.
+    return PATHS.root
+
+
+def all_results(wildcards):
+    # The folder of the results of all configs.
+    return str(Path(PATHS.root).parent)
+
+
 def dataset_fingerprint(wildcards):
     return CONFIG.sources[wildcards.dataset].fingerprint()
 

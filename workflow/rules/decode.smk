@@ -24,7 +24,7 @@ rule decode:
         allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
         points=CONFIG.report.surface,
         ledger=LEDGER,
-        root=PATHS.root,
+        root=results_root,
         code=lambda wildcards: stages.decode_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:
         "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}"

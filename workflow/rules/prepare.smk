@@ -39,7 +39,7 @@ rule prepare:
         fingerprint=dataset_fingerprint,
         code=source_code(stages.PREPARE),
         files=user_files_content,
-        results="results",
+        results=all_results,
     message:
         "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
     script:
