@@ -294,7 +294,8 @@ class Tuned(_Network):
                 modules=self.own_modules,
             )
         skips = self.invalid_layers == "skip"
-        return ModelChoice("architecture", self.family, skips, (FAMILIES[self.family].module,))
+        modules = (FAMILIES[self.family].module,)
+        return ModelChoice("architecture", self.family, skips_invalid_layers=skips, modules=modules)
 
     @model_validator(mode="before")
     @classmethod
