@@ -12,7 +12,7 @@ from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.systems import read_model_space
 from blindtune.core.code_digest import closure
 from blindtune.core.resources import RESOURCES
-from blindtune.models.estimator import SHIPPED, create_estimator, library_versions, own_modules, resolve
+from blindtune.models.estimator_classes import SHIPPED, create_estimator, library_versions, own_modules, resolve
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.search_space import Space
 

@@ -11,7 +11,8 @@ import pytest
 from blindtune.config.training import Training
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import Split
-from blindtune.models.estimator import SHIPPED, EstimatorBlueprint
+from blindtune.models.estimator import EstimatorBlueprint
+from blindtune.models.estimator_classes import SHIPPED
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.training.base import Outcome, TrainingOptions, TrainingTask, outcome_from_error, train_each
 from blindtune.training.estimator import EstimatorTrainer, select_part

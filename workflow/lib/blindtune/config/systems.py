@@ -29,7 +29,7 @@ from blindtune.core.bounds import (
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import Strict, UserPath, load
 from blindtune.models.architecture import InvalidLayers
-from blindtune.models.estimator import SHIPPED, own_modules, resolve
+from blindtune.models.estimator_classes import SHIPPED, own_modules, resolve
 from blindtune.models.families import FAMILIES, FamilyName
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.models.layers import Layer

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from blindtune.core.validation import suggest_name
-from blindtune.models.estimator import (
+from blindtune.models.estimator import EstimatorBlueprint
+from blindtune.models.estimator_classes import (
     MANAGED,
-    EstimatorBlueprint,
     create_estimator,
     is_managed,
     library_versions,
