@@ -46,9 +46,15 @@ BASE: dict[str, Any] = {
         {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 4}},
         {
             "dataset": "tissues",
-            "systems": ["near", "tuner"],
+            "systems": ["near", "vectors"],
             "budget": {"trials": 4},
-            "tuner_overrides": {"space": "svc", "estimator": ["svc"], "arguments": {"tol": 0.01}, "folds": 2},
+            "tuner_overrides": {
+                "space": "svc",
+                "estimator": ["svc"],
+                "arguments": {"tol": 0.01},
+                "parts": 3,
+                "folds": 2,
+            },
         },
         {
             "dataset": "pictures",
