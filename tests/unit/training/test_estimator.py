@@ -80,6 +80,15 @@ def test_select_part_keeps_classes_even() -> None:
         assert counts.min() >= 1 and np.all(np.abs(counts - np.array([60, 30, 3]) * number / 9) <= 1)
 
 
+def test_weights_of_classes_are_by_label() -> None:
+    """Labels that are texts in a config are labels of the classes."""
+    even, uneven = (
+        train(create_task("logistic_regression", class_weight=weights)).weights["dev_labels"]
+        for weights in ({"0": 1.0, "1": 1.0}, {"0": 0.01, "1": 1.0})
+    )
+    assert even.sum() < uneven.sum()
+
+
 def test_failed_fit_is_the_outcome_of_its_trial() -> None:
     """An error of the library on one set is recorded with its reason."""
     outcome = train(create_task(OWN, fail=True))

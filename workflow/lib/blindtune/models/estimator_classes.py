@@ -91,13 +91,19 @@ def _version(package: str) -> tuple[str, str] | None:
 @cache
 def _is_own(module: str) -> bool:
     """Return whether a module is outside of the folders into which packages are installed."""
+    if _is_standard(module):
+        return False  # never imported, not even to find it
     try:
         spec = find_spec(module)
     except (ImportError, ValueError):
         return False
-    if spec is None or spec.origin is None or module.partition(".")[0] in sys.stdlib_module_names:
+    if spec is None or spec.origin is None:
         return False
     return not _INSTALLED & set(Path(spec.origin).parts)
+
+
+def _is_standard(path: str) -> bool:
+    return path.partition(".")[0] in sys.stdlib_module_names
 
 
 def load_class(path: str) -> type[Any]:
@@ -113,6 +119,8 @@ def load_class(path: str) -> type[Any]:
         hint = suggest_name(path, sorted(SHIPPED))
         raise ValueError(f"estimator: {path!r} is neither an estimator that ships nor an import path: {hint}")
     module, _, name = path.rpartition(".")
+    if _is_standard(path):
+        raise ValueError(f"estimator: {path} is of Python's standard library, which has no estimators")
     try:
         found = getattr(import_module(module), name, None)
     except ModuleNotFoundError as error:
@@ -193,10 +201,17 @@ def create_estimator(steps: Sequence[str], parameters: Mapping[str, Any], seed: 
 
 def _create_step(found: type[Any], prefix: str, parameters: Mapping[str, Any]) -> Any:
     own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
-    step = found(**{name: value for name, value in own.items() if "__" not in name})
+    step = found(**{name: _with_labels(value) for name, value in own.items() if "__" not in name})
     others = _LIBRARY_PARAMETERS.get(found.__module__.partition(".")[0], {})
     nested = {name: value for name, value in own.items() if "__" in name}
     return step.set_params(**others, **nested) if others or nested else step
+
+
+def _with_labels(value: Any) -> Any:
+    """Return a value with whole numbers as the keys of a dict: labels, as in ``class_weight``, are texts in JSON."""
+    if not isinstance(value, dict):
+        return value
+    return {int(key) if key.isdecimal() else key: part for key, part in value.items()}
 
 
 def _prefixes(steps: Sequence[str]) -> list[str]:
