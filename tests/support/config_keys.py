@@ -46,9 +46,15 @@ BASE: dict[str, Any] = {
         {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 4}},
         {
             "dataset": "tissues",
-            "systems": ["near", "tuner"],
+            "systems": ["near", "vectors"],
             "budget": {"trials": 4},
-            "tuner_overrides": {"space": "svc", "estimator": ["svc"], "arguments": {"tol": 0.01}, "folds": 2},
+            "tuner_overrides": {
+                "space": "svc",
+                "estimator": ["svc"],
+                "arguments": {"tol": 0.01},
+                "parts": 3,
+                "folds": 2,
+            },
         },
         {
             "dataset": "pictures",
@@ -293,7 +299,8 @@ def belongs_to_other_model(base: dict[str, Any], leaf: Leaf) -> bool:
 def _is_varied(leaf: Leaf) -> bool:
     """Return whether a key is varied here: of what is here for one part alone, only that part is."""
     if leaf.path[:2] == ESTIMATORS or leaf.path[:2] == ("systems", "vectors"):
-        return any(name in leaf.path for name in ("estimator", "arguments", "parts", "folds"))
+        own = ("estimator", "arguments", "parts", "folds")
+        return "tuner" not in leaf.path and any(name in leaf.path for name in own)
     return leaf.path[0] != "systems" or PARTS.get(str(leaf.path[1]), leaf.path[2]) in leaf.path
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from blindtune.core.resources import RESOURCES
-from blindtune.models.estimator import SHIPPED as ESTIMATORS
+from blindtune.models.estimator_classes import SHIPPED as ESTIMATORS
 from blindtune.models.families import FAMILIES, load_family
 from blindtune.search_space import FloatDimension, Hyperparameters, Space
 from blindtune.training.registry import TRAINERS, network_trainers

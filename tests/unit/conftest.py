@@ -17,6 +17,7 @@ SLOW = [
         "records/test_schema.py",
         "report/test_tuners.py",
         "study/test_batches.py",
+        "study/test_estimators.py",
         "study/test_pruning_and_promotion.py",
         "study/test_run.py",
         "test_identity_of_keys.py",

@@ -12,7 +12,7 @@ from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.systems import read_model_space
 from blindtune.core.code_digest import closure
 from blindtune.core.resources import RESOURCES
-from blindtune.models.estimator import SHIPPED, create_estimator, library_versions, own_modules, resolve
+from blindtune.models.estimator_classes import SHIPPED, create_estimator, library_versions, own_modules, resolve
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.search_space import Space
 
@@ -46,8 +46,10 @@ def choose(*steps: str, **arguments: Any) -> ModelChoice:
         ("sklearn.svn.SVC", "there is no module sklearn.svn: did you mean 'svm'?"),
         ("sklearn.svm.SVCC", "sklearn.svm has no SVCC: did you mean 'SVC'?"),
         ("xgboost_is_missing.XGBClassifier", "xgboost_is_missing is not installed. Install it (pip install "),
-        ("os.system", "os.system is not a class with fit, get_params, set_params"),
-        ("subprocess.Popen", "subprocess.Popen is not a class with fit, get_params, set_params"),
+        ("os.system", "os.system is of Python's standard library, which has no estimators"),
+        ("antigravity.X", "antigravity.X is of Python's standard library"),
+        ("numpy.save", "numpy.save is not a class with fit, get_params, set_params"),
+        ("numpy.ndarray", "numpy.ndarray is not a class with fit, get_params, set_params"),
         ("sklearn.svm.SVR", "sklearn.svm.SVR is not a classifier"),
         ("sklearn.cluster.KMeans", "sklearn.cluster.KMeans is not a classifier"),
         ("sklearn.svm..SVC", "is neither an estimator that ships nor an import path"),

@@ -11,7 +11,8 @@ import pytest
 from blindtune.config.training import Training
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import Split
-from blindtune.models.estimator import SHIPPED, EstimatorBlueprint
+from blindtune.models.estimator import EstimatorBlueprint
+from blindtune.models.estimator_classes import SHIPPED
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.training.base import Outcome, TrainingOptions, TrainingTask, outcome_from_error, train_each
 from blindtune.training.estimator import EstimatorTrainer, select_part
@@ -77,6 +78,15 @@ def test_select_part_keeps_classes_even() -> None:
     for number, rows in enumerate(parts, 1):
         counts = np.bincount(y[sorted(rows)], minlength=3)
         assert counts.min() >= 1 and np.all(np.abs(counts - np.array([60, 30, 3]) * number / 9) <= 1)
+
+
+def test_weights_of_classes_are_by_label() -> None:
+    """Labels that are texts in a config are labels of the classes."""
+    even, uneven = (
+        train(create_task("logistic_regression", class_weight=weights)).weights["dev_labels"]
+        for weights in ({"0": 1.0, "1": 1.0}, {"0": 0.01, "1": 1.0})
+    )
+    assert even.sum() < uneven.sum()
 
 
 def test_failed_fit_is_the_outcome_of_its_trial() -> None:

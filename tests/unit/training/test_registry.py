@@ -65,7 +65,7 @@ def test_create_trainer_refuses_an_unknown_name() -> None:
     """No trainer is the default: an unknown name is refused, with the nearest known one."""
     with pytest.raises(UserError, match=r"^'kerras' is not a trainer: did you mean 'keras'\?$"):
         create_trainer("kerras")
-    with pytest.raises(UserError, match=r"^'xyz' is not a trainer: known: fused, keras, .*, skorch\.$"):
+    with pytest.raises(UserError, match=r"^'xyz' is not a trainer: known: estimator, fused, keras, .*, skorch\.$"):
         create_trainer("xyz")
 
 
@@ -88,6 +88,7 @@ def test_systems_name_their_trainer() -> None:
         RandomForest(kind="random_forest"),
         *(Manual(kind="manual", model="mlp_m", trainer=name) for name in network_trainers()),
         Tuned.model_validate({"kind": "tuner", "tuner": tuner, "space": "mlp", "trainer": "fused"}),
+        Tuned.model_validate({"kind": "tuner", "tuner": tuner, "space": "svc", "estimator": "svc"}),
     ]
     assert {system.trainer_name for system in systems} == set(TRAINERS.own)
     assert all(TRAINERS[system.trainer_name].environment == system.environment for system in systems)

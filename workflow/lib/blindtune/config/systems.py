@@ -29,7 +29,7 @@ from blindtune.core.bounds import (
 from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import Strict, UserPath, load
 from blindtune.models.architecture import InvalidLayers
-from blindtune.models.estimator import SHIPPED, own_modules, resolve
+from blindtune.models.estimator_classes import SHIPPED, own_modules, resolve
 from blindtune.models.families import FAMILIES, FamilyName
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.models.layers import Layer
@@ -294,7 +294,8 @@ class Tuned(_Network):
                 modules=self.own_modules,
             )
         skips = self.invalid_layers == "skip"
-        return ModelChoice("architecture", self.family, skips, (FAMILIES[self.family].module,))
+        modules = (FAMILIES[self.family].module,)
+        return ModelChoice("architecture", self.family, skips_invalid_layers=skips, modules=modules)
 
     @model_validator(mode="before")
     @classmethod

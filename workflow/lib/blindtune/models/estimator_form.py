@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from blindtune.core.validation import suggest_name
-from blindtune.models.estimator import (
+from blindtune.models.estimator import EstimatorBlueprint
+from blindtune.models.estimator_classes import (
     MANAGED,
-    EstimatorBlueprint,
     create_estimator,
     is_managed,
     library_versions,
@@ -114,7 +114,8 @@ def _check_name(place: str, name: str, known: list[str]) -> None:
     if is_managed(name):
         raise ValueError(f"{place}: cannot be set: {MANAGED[name.rpartition('__')[2]]}")
     if name not in known:
-        raise ValueError(f"{place}: is not a parameter of the estimator: {suggest_name(name, known)}")
+        hint = suggest_name(name, [one for one in known if not is_managed(one)])
+        raise ValueError(f"{place}: is not a parameter of the estimator: {hint}")
 
 
 def _ends(dimension: Dimension) -> Iterator[Value]:

@@ -5,7 +5,7 @@ To add one: write a module with a subclass of `blindtune.models.base.Blueprint` 
 `blindtune.records.model_card.ModelCard`, and a trainer to `blindtune.training.registry`.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 from blindtune.core.registry import Entry, Registry
@@ -40,6 +40,7 @@ class ModelChoice:
 
     form: str
     name: str
+    _: KW_ONLY
     skips_invalid_layers: bool = False
     steps: tuple[str, ...] = ()
     arguments: str = "{}"

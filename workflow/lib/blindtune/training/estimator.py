@@ -14,7 +14,8 @@ from blindtune.baselines.estimators import flatten
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
-from blindtune.models.estimator import EstimatorBlueprint, create_estimator, library_versions
+from blindtune.models.estimator import EstimatorBlueprint
+from blindtune.models.estimator_classes import create_estimator, library_versions
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Outcome, Predict, TrainingOptions, TrainingTask
 

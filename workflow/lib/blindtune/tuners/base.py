@@ -270,3 +270,17 @@ def check_fidelity(space: Space, allocator: str) -> None:
     """
     if "epochs" in space.root:
         raise ValueError(f"epochs: {allocator} allocates the epochs itself; take the dimension out of the space")
+
+
+def max_epochs(space: Space, epochs: int) -> int:
+    """Return the epochs of the longest training that a space allows.
+
+    Args:
+        space: the search space.
+        epochs: of a training whose set has no value of them.
+    """
+    if "epochs" not in space.root:
+        return epochs
+    dimension = space.root["epochs"]
+    searched = [value for value in dimension.values() or [] if isinstance(value, int)]
+    return max([*searched, epochs] if dimension.when or not searched else searched)

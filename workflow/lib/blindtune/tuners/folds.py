@@ -8,9 +8,7 @@ from blindtune.core.budget import UNLIMITED, Budget
 from blindtune.core.errors import UserError
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.tuners.base import Fold, Proposal, Tuner, TunerConfig, TunerContext
-from blindtune.tuners.sklearn.budget import Rung, max_affordable_sets
-from blindtune.tuners.sklearn.config import max_epochs
+from blindtune.tuners.base import Fold, Proposal, Tuner, TunerConfig, TunerContext, max_epochs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,8 +60,16 @@ def plan_folds(config: TunerConfig, space: Space, budget: Budget, n_folds: int |
             "folds: the cross-validation ends with the training of its best set, which budget.seconds could cut "
             "off; give trials or epochs instead"
         )
+    # Each set is trained on every fold, and the best one at the end on all of train.
     longest = max_epochs(space, epochs)
-    n_sets = max_affordable_sets(budget, n_folds, UNLIMITED, lambda count: [Rung(count, longest)])
+    affordable = min(budget.trials or UNLIMITED, (budget.epochs or UNLIMITED * longest) // longest)
+    n_sets = (affordable - 1) // n_folds
+    if n_sets < 1:
+        least = n_folds + 1
+        raise ValueError(
+            f"budget: the search of a single set on {n_folds} folds and the whole of train takes {least} trials and "
+            f"{least * longest} epochs; raise trials or epochs"
+        )
     return FoldPlan(config, Budget(trials=n_sets), n_sets)
 
 

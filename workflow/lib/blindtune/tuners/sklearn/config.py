@@ -7,7 +7,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from blindtune.core.bounds import MAX_EPOCHS, MAX_FACTOR
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
-from blindtune.tuners.base import TunerConfig, check_fidelity, check_grid
+from blindtune.tuners.base import TunerConfig, check_fidelity, check_grid, max_epochs
 from blindtune.tuners.sklearn.budget import Rung, halving_rungs, max_affordable_sets
 
 _LISTS = ("parameter-sampler", "parameter-grid")
@@ -150,17 +150,3 @@ class SklearnConfig(TunerConfig):
 
     def _rungs(self, n_sets: int, epochs: int) -> list[Rung]:
         return halving_rungs(n_sets, epochs, self.factor, self.min_epochs, self.aggressive_elimination)
-
-
-def max_epochs(space: Space, epochs: int) -> int:
-    """Return the epochs of the longest training that a space allows.
-
-    Args:
-        space: the search space.
-        epochs: of a training whose set has no value of them.
-    """
-    if "epochs" not in space.root:
-        return epochs
-    dimension = space.root["epochs"]
-    searched = [value for value in dimension.values() or [] if isinstance(value, int)]
-    return max([*searched, epochs] if dimension.when or not searched else searched)
