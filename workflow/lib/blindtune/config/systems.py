@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -36,7 +36,7 @@ from blindtune.models.layers import Layer
 from blindtune.search_space import Space
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
-from blindtune.views.config import SamplesView
+from blindtune.views.config import DefaultView
 from blindtune.views.registry import NetworkView, ReferenceView
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ LeafSize = Annotated[int, Field(gt=0, le=MAX_SAMPLES)]
 
 
 class _System(Strict):
+    #: Whether the unit of a feature matters to the system, so that a table is standardized for it by default.
+    depends_on_scale: ClassVar[bool] = True
+
     paper_row: str | None = Field(
         default=None, description="the row of the published Table 3 that this system reproduces, e.g. MLP-A1"
     )
@@ -77,14 +80,17 @@ class _System(Strict):
 
 class _Reference(_System):
     view: ReferenceView = Field(
-        default=SamplesView(kind="samples"), description="samples as stored, or features of them"
+        default=DefaultView(kind="default"),
+        description="default: standardized for a table (a random forest: samples), else samples; samples: as stored; "
+        "standardized: numbers of a table scaled by train; features: computed from them",
     )
 
 
 class _Network(_System):
     view: NetworkView = Field(
-        default=SamplesView(kind="samples"),
-        description="samples as stored, features of them, frames of a signal, or crops of a picture",
+        default=DefaultView(kind="default"),
+        description="default: standardized for a table, else samples; samples: as stored; standardized: numbers of a "
+        "table scaled by train; features of samples, frames of a signal, or crops of a picture",
     )
     trainer: TrainerName = Field(default="pytorch", description=describe_trainers())
 
@@ -119,6 +125,8 @@ class Knn(_Reference):
 
 class RandomForest(_Reference):
     """A random forest; of several candidates, the best on dev is chosen."""
+
+    depends_on_scale: ClassVar[bool] = False
 
     kind: Literal["random_forest"]
     n_estimators: list[Trees] = Field(default=[100], min_length=1, description="number of trees")
