@@ -197,8 +197,8 @@ class _Reader:
     def _mixed(self, path: Path, row: int, name: str, text: str) -> UserError:
         return UserError(
             f"{path}, row {row}, column {name!r}: {text.strip()[:40]!r} is not a number, but other values of the "
-            "column are. Fix it, add it to missing_values if it means that the value is missing, or list the column under "
-            "categorical if its values are names."
+            "column are. Fix it, add it to missing_values if it means that the value is missing, or list the column "
+            "under categorical if its values are names."
         )
 
     def _add(self, path: Path, roles: Roles, frame: "pd.DataFrame", rows: list[int]) -> None:
