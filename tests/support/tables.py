@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from blindtune.config.schema import read_dataset
-from blindtune.datasets.base import LoadedDataset
+from blindtune.datasets.base import SPLITS, LoadedDataset
 from blindtune.datasets.prepared import Prepared, open_prepared, open_split, prepare
 
 
@@ -23,6 +23,25 @@ def write_table(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def write_table_folder(folder: Path, seed: int = 0) -> Path:
+    """Write a table with columns of every role, ``rows.csv``, and a file of numbers for each split; return the folder.
+
+    In ``rows.csv``, size and day tell the classes apart; colour, patient and part are texts.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    rows = ["size,day,colour,patient,part,class"]
+    for number in range(60):
+        label = number % 2
+        size, day = random.normal() + 2 * label, random.integers(20) + 5 * label
+        colour, part = ("red", "blue")[int(random.integers(2))], ("train", "train", "dev", "eval")[number // 2 % 4]
+        rows.append(f"{size:.4f},{day},{colour},p{number // 5},{part},{('no', 'yes')[label]}")
+    (folder / "rows.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    for number, split in enumerate(SPLITS):
+        write_table(folder / f"{split}.csv", rows=30, seed=10 * seed + number)
+    return folder
 
 
 def load(**keys: Any) -> LoadedDataset:

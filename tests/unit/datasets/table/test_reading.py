@@ -249,6 +249,20 @@ def test_read_tables_refuses_other_formats(tmp_path: Path, name: str, content: b
         assert word in message
 
 
+@pytest.mark.parametrize(
+    ("name", "keys", "word"),
+    [
+        ("a.csv", {"sheet": "one"}, "sheet: is not used for a file of the format csv"),
+        ("a.parquet", {"separator": ","}, "separator: is not used for a file of the format parquet"),
+        ("a.feather", {"header": True}, "header: is not used for a file of the format feather"),
+        ("a.xlsx", {"decimal": ","}, "decimal: is not used for a file of the format excel"),
+    ],
+)
+def test_read_tables_refuses_keys_of_other_formats(tmp_path: Path, name: str, keys: dict[str, Any], word: str) -> None:
+    """A key that would not be used is named."""
+    assert word in refused(tmp_path, PLAIN, name, **keys)
+
+
 def test_read_tables_asks_for_the_sheet(tmp_path: Path) -> None:
     """Of several sheets, the config names one; blank rows are no samples, and rows keep their numbers."""
     path = tmp_path / "t.xlsx"
@@ -349,6 +363,8 @@ def test_read_tables_reads_what_pandas_writes(
         ({"file": "a", "time": "t", "group": "g", "splitting": {"by": "time"}}, "both sides of a time"),
         ({"file": "a", "splitting": {"dev": 0.6, "eval": 0.4}}, "leave nothing for train"),
         ({"file": "a", "splitting": {"by": "fold", "fold": 5}}, "there are folds 0 to 4"),
+        ({"file": "a", "splitting": {"fold": 1}}, "are not used where by is share"),
+        ({"file": "a", "splitting": {"by": "fold", "dev": 0.3}}, "are not used where by is fold"),
         ({"file": "a", "split_values": {"train": ["1"]}}, "no column split is given"),
         ({"file": "a", "split": "s", "split_values": {"train": ["TEST"]}}, "a value is there twice"),
         ({"file": "a", "encoding": "base64"}, "is not an encoding of text"),

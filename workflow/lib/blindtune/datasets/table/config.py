@@ -15,6 +15,8 @@ MAX_COLUMNS = 100_000
 #: Texts that mean that a value is missing.
 MISSING_VALUES = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?"]
 
+_SHARE = 0.2
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Place = Annotated[int, Field(ge=-MAX_COLUMNS, le=MAX_COLUMNS)]
 #: A column by its name, or by its place: 1 is the first, -1 the last.
@@ -81,20 +83,38 @@ class TableSplitting(Strict):
     stratified: bool = Field(
         default=True, description="share, fold: each split gets the same share of every class; time: without effect"
     )
-    dev: float = Field(default=0.2, gt=0, lt=1, description="share, time: share of the rows in dev")
-    eval: float = Field(default=0.2, gt=0, lt=1, description="share, time: share of the rows in eval")
-    folds: int = Field(default=5, ge=3, le=MAX_FACTOR, description="fold: number of folds")
-    fold: int = Field(
-        default=0, ge=0, lt=MAX_FACTOR, description="fold: the fold that is eval, from 0; one dataset for each fold"
+    dev: float = Field(default=_SHARE, gt=0, lt=1, description="share, time: share of the rows in dev")
+    eval: float = Field(default=_SHARE, gt=0, lt=1, description="share, time: share of the rows in eval")
+    folds: int | None = Field(default=None, ge=3, le=MAX_FACTOR, description="fold: number of folds; null: 5")
+    fold: int | None = Field(
+        default=None,
+        ge=0,
+        lt=MAX_FACTOR,
+        description="fold: the fold that is eval, from 0, so each fold is a dataset of its own; null: 0",
     )
     seed: int = Field(default=1, ge=0, le=MAX_SEED, description="share, fold: seed of the assignment")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_shares(self.dev, self.eval)
-        if self.fold >= self.folds:
-            raise ValueError(f"fold {self.fold}: there are folds 0 to {self.folds - 1}")
+        if self.by == "fold":
+            if (self.dev, self.eval) != (_SHARE, _SHARE):
+                raise ValueError("dev, eval: are not used where by is fold: both are one fold. Take them out")
+            if self.fold_of_eval >= self.n_folds:
+                raise ValueError(f"fold {self.fold}: there are folds 0 to {self.n_folds - 1}")
+        elif self.folds is not None or self.fold is not None:
+            raise ValueError(f"folds, fold: are not used where by is {self.by}. Take them out, or set by: fold")
         return self
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return 5 if self.folds is None else self.folds
+
+    @property
+    def fold_of_eval(self) -> int:
+        """The fold that is eval, from 0."""
+        return self.fold or 0
 
 
 class TableConfig(DatasetConfig):

@@ -98,4 +98,4 @@ def _as_names(content: TableContent, texts: list[str]) -> list[str]:
 
 def _sorted(names: list[str]) -> list[str]:
     is_whole = all(name.lstrip("-").isdigit() for name in names)
-    return sorted(names, key=int) if is_whole else sorted(names)
+    return sorted(names, key=lambda name: (int(name), name)) if is_whole else sorted(names)

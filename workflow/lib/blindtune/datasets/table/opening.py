@@ -69,6 +69,7 @@ def open_table(path: Path, config: TableConfig) -> RowTable:
         UserError: the file cannot be read as a table; the message says why and what to do.
     """
     file_format = config.format or _SUFFIXES.get(path.suffix.lower(), "csv")
+    _refuse_unused(path, file_format, config)
     if file_format == "excel":
         return ExcelTable(path, config)
     if file_format in ("parquet", "feather"):
@@ -82,3 +83,21 @@ def open_table(path: Path, config: TableConfig) -> RowTable:
         if head.startswith(mark):
             raise UserError(f"{path}: is a file of another format. Set format: {name}.")
     return TextTable(path, config)
+
+
+def _refuse_unused(path: Path, file_format: str, config: TableConfig) -> None:
+    """Refuse keys that say how a file of another format is written."""
+    of_text = {
+        "separator": config.separator,
+        "decimal": config.decimal,
+        "encoding": config.encoding,
+        "comment": config.comment,
+    }
+    given = {} if file_format == "csv" else of_text
+    if file_format != "excel":
+        given = given | {"sheet": config.sheet}
+    if file_format in ("parquet", "feather"):
+        given = given | {"header": config.header}
+    for key, value in given.items():
+        if value is not None:
+            raise UserError(f"{path}: {key}: is not used for a file of the format {file_format}. Take it out.")

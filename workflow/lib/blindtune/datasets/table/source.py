@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.base import SPLITS, LoadedDataset, Source, Split
+from blindtune.datasets.base import SPLITS, LoadedDataset, Source, Split, TsvTable
 from blindtune.datasets.table.bundled import load_bundled
 from blindtune.datasets.table.config import TableConfig
 from blindtune.datasets.table.content import TableContent, read_tables
@@ -80,7 +80,10 @@ class TableSource(Source):
         rows = self._rows_of(content, labels, part)
         splits = {
             split: Split(
-                content.values[chosen], labels[chosen], None if content.groups is None else content.groups[chosen]
+                content.values[chosen],
+                labels[chosen],
+                None if content.groups is None else content.groups[chosen],
+                _origins(content, classes, labels, chosen),
             )
             for split, chosen in rows.items()
         }
@@ -94,7 +97,6 @@ class TableSource(Source):
             parameters={"left_out_columns": content.unused}
             | ({} if content.groups is None else {"groups": content.group_texts}),
             notes=[*content.notes, *unused],
-            locate=partial(_locate, content, rows),
             fit=partial(_fit, self.config, replace(content, values=np.empty((0, len(content.columns)), np.float32))),
         )
 
@@ -171,8 +173,22 @@ class TableSource(Source):
         return {split: order[part[order] == number] for number, split in enumerate(SPLITS)}
 
 
-def _locate(content: TableContent, rows: Mapping[str, NDArray[np.int64]], split: str, row: int) -> str:
-    return content.locate(int(rows[split][row]))
+def _origins(
+    content: TableContent, classes: list[str], labels: NDArray[np.int64], chosen: NDArray[np.int64]
+) -> TsvTable:
+    """Return the file and the row of each sample of a split."""
+    names = [str(path) for path in content.paths]
+    group = [""] * len(chosen)
+    if content.groups is not None:
+        group = [content.group_texts[number] for number in content.groups[chosen]]
+    columns = (
+        range(len(chosen)),
+        [classes[label] for label in labels[chosen]],
+        group,
+        [names[number] for number in content.file[chosen]],
+        content.row[chosen].tolist(),
+    )
+    return TsvTable(("sample", "class", "group", "file", "row"), list(zip(*columns, strict=True)))
 
 
 def _select(content: TableContent, rows: NDArray[np.bool_]) -> TableContent:
@@ -195,7 +211,7 @@ def _fit(config: TableConfig, content: TableContent, loaded: LoadedDataset) -> L
     raw: dict[str, NDArray[np.float32]] = {split: np.asarray(part.x) for split, part in loaded.splits.items()}
     encoding = TableEncoding.fit(columns, raw["train"], config.missing, config.min_frequency)
     x = {split: encoding.apply(columns, values) for split, values in raw.items()}
-    splits = {split: Split(x[split], part.y, part.group) for split, part in loaded.splits.items()}
+    splits = {split: Split(x[split], part.y, part.group, part.origins) for split, part in loaded.splits.items()}
     scaling = Scaling.fit(x["train"], len(encoding.numbers))
     unknown = {split: encoding.count_unknown(columns, raw[split]) for split in ("dev", "eval")}
     absent = {split: _count_missing(content, values) for split, values in raw.items()}

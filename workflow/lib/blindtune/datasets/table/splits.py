@@ -112,9 +112,9 @@ def deal_folds(
     """
     units = _Units(splitting, content, digests, labels, classes)
     fold = np.zeros(units.count, np.int64)
-    for number, members in enumerate(units.strata(splitting.folds)):
-        fold[members] = (np.arange(len(members)) + number) % splitting.folds
-    is_eval, is_dev = fold == splitting.fold, fold == (splitting.fold + 1) % splitting.folds
+    for number, members in enumerate(units.strata(splitting.n_folds)):
+        fold[members] = (np.arange(len(members)) + number) % splitting.n_folds
+    is_eval, is_dev = fold == splitting.fold_of_eval, fold == (splitting.fold_of_eval + 1) % splitting.n_folds
     part = np.where(is_eval, 2, np.where(is_dev, 1, 0)).astype(np.int8)
     return part[units.of_row]
 
