@@ -87,17 +87,13 @@ def open_table(path: Path, config: TableConfig) -> RowTable:
 
 def _refuse_unused(path: Path, file_format: str, config: TableConfig) -> None:
     """Refuse keys that say how a file of another format is written."""
-    of_text = {
-        "separator": config.separator,
-        "decimal": config.decimal,
-        "encoding": config.encoding,
-        "comment": config.comment,
-    }
-    given = {} if file_format == "csv" else of_text
+    given: dict[str, object] = {}
+    if file_format != "csv":
+        given = {key: getattr(config, key) for key in ("separator", "decimal", "encoding", "comment")}
     if file_format != "excel":
-        given = given | {"sheet": config.sheet}
+        given["sheet"] = config.sheet
     if file_format in ("parquet", "feather"):
-        given = given | {"header": config.header}
+        given["header"] = config.header
     for key, value in given.items():
         if value is not None:
             raise UserError(f"{path}: {key}: is not used for a file of the format {file_format}. Take it out.")
