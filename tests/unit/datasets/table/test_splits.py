@@ -101,7 +101,7 @@ def test_deal_keeps_equal_rows_together() -> None:
 def test_deal_keeps_groups_together(by: str) -> None:
     """All rows of a group are in one split, and every class is in every split."""
     groups = [f"patient {number // 7}" for number in range(210)]
-    labels = [int(number // 7 % 10 == 0) for number in range(210)]
+    labels = [int(number // 7 % 5 == 0) for number in range(210)]
     part = deal(labels, groups=groups, by=by)
     for group in set(groups):
         assert len({part[row] for row in range(210) if groups[row] == group}) == 1
