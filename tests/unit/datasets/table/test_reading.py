@@ -375,3 +375,16 @@ def test_config_refuses_what_does_not_go_together(keys: dict[str, Any], words: s
     """Keys that exclude each other, or that would not be used, are refused by name."""
     with pytest.raises(ValueError, match=words):
         read_dataset({"source": "table", **keys})
+
+
+def test_read_tables_survives_wrong_offsets(tmp_path: Path) -> None:
+    """Texts that lie outside of their buffer, which would end the process, are refused as damage."""
+    import pyarrow as pa
+
+    offsets = pa.py_buffer(np.array([0, 3, 2**30], np.int32).tobytes())
+    wrong = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"abc"))
+    table = pa.record_batch([wrong, pa.array([1.0, 2.0])], names=["label", "x"])
+    with pa.OSFile(str(tmp_path / "t.feather"), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
+        writer.write_batch(table)
+    with pytest.raises(UserError, match=r"t.feather: cannot be read as feather"):
+        read_tables(config(), [tmp_path / "t.feather"])

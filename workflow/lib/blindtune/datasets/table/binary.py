@@ -49,7 +49,11 @@ class ArrowTable:
             raise UserError(f"{path}: has {len(schema):,} columns; from 1 to {MAX_COLUMNS:,} are read.")
         if n_rows > MAX_SAMPLES:
             raise UserError(f"{path}: has {n_rows:,} rows; at most {MAX_SAMPLES:,} are read.")
-        self.names = check_names(path, list(schema.names))
+        try:
+            names = list(schema.names)
+        except UnicodeDecodeError as error:
+            raise self._damaged(error) from error
+        self.names = check_names(path, names)
         self.n_columns = len(schema)
 
     def chunks(self, numbers: Sequence[int] = ()) -> "Iterator[tuple[pd.DataFrame, list[int]]]":
@@ -70,6 +74,9 @@ class ArrowTable:
             while True:
                 try:
                     batch = next(batches, None)
+                    if batch is not None:
+                        # A damaged file may have offsets outside of its buffers, which would end the process.
+                        batch.validate(full=True)
                 except (pa.ArrowException, OSError, ValueError) as error:
                     raise self._damaged(error) from error
                 if batch is None:

@@ -354,7 +354,7 @@ def _find_separator(path: Path, first: list[Record], quote: str) -> str:
         cells = [cell for row in rows[1:] or rows for cell in row]
         share = sum(is_number(cell) or is_number(cell, ",") for cell in cells) / len(cells)
         # White space last: it also separates where a tab does, and then loses empty fields.
-        found.append((separator != " ", round(regular, 1), round(share, 2), width, separator))
+        found.append((separator != " ", round(regular, 2), round(share, 2), width, separator))
     if not found:
         line, text = first[0]
         raise UserError(
