@@ -91,7 +91,7 @@ def test_source_fits_on_train_alone(tmp_path: Path) -> None:
     """Median, categories and scaling are those of train: other rows of dev and eval change none of them."""
     header = "x,colour,label"
     train = [f"{number if number % 5 else ''},{'red' if number % 2 else 'blue'},{number % 2}" for number in range(40)]
-    fitted = []
+    fitted, counted = [], []
     for shift, colour in ((0, "red"), (1000, "violet")):
         files = {"train": write(tmp_path / "train.csv", train, header)}
         for number, split in enumerate(("dev", "eval"), 1):
@@ -99,14 +99,16 @@ def test_source_fits_on_train_alone(tmp_path: Path) -> None:
             files[split] = write(tmp_path / f"{split}{shift}.csv", [*rows, f",{colour},1"], header)
         prepared, sealed = prepare_table(tmp_path / str(shift), files=files, missing="median", leaks="report")
         fitted.append(prepared.manifest["fitted"])
+        counted.append(prepared.manifest["parameters"])
     first, second = fitted
     assert first["encoding"] == second["encoding"]
     assert first["scaling"] == second["scaling"]
     present = [float(row.split(",")[0]) for row in train if row[0] != ","]
     assert first["encoding"]["fills"] == {"x": np.median(present)}
     assert first["features"] == ["x", "x is missing", "colour = blue", "colour = red"]
-    assert first["missing"] == {"train": {"x": 8}, "dev": {"x": 1}, "eval": {"x": 1}}
-    assert (first["unknown"], second["unknown"]) == ({}, {"dev": {"colour": 11}, "eval": {"colour": 11}})
+    assert counted[0]["missing_values"] == {"train": {"x": 8}, "dev": {"x": 1}, "eval": {"x": 1}}
+    unknown = [parameters["unknown_categories"] for parameters in counted]
+    assert unknown == [{}, {"dev": {"colour": 11}, "eval": {"colour": 11}}]
     assert sealed.x[-1].tolist() == [np.median(present), 1, 0, 0]
 
 

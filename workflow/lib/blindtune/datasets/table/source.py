@@ -94,7 +94,7 @@ class TableSource(Source):
             axes=["sample", "feature"],
             units="as in the table",
             files=list(files.values()),
-            parameters={"left_out_columns": content.unused}
+            parameters={"left_out_columns": content.unused, "written": content.notes}
             | ({} if content.groups is None else {"groups": content.group_texts}),
             notes=[*content.notes, *unused],
             fit=partial(_fit, self.config, replace(content, values=np.empty((0, len(content.columns)), np.float32))),
@@ -220,11 +220,16 @@ def _fit(config: TableConfig, content: TableContent, loaded: LoadedDataset) -> L
         "features": encoding.names,
         "encoding": encoding.to_plain(),
         "scaling": scaling.to_plain(),
-        "unknown": {split: counts for split, counts in unknown.items() if counts},
-        "missing": {split: counts for split, counts in absent.items() if counts},
+    }
+    # The report shows the parameters: what was filled in, merged or not known in train is no secret of the manifest.
+    counted = {
+        "missing_values": {split: counts for split, counts in absent.items() if counts},
+        "rare_categories": {name: list(one.rare) for name, one in encoding.categories.items() if one.rare},
+        "unknown_categories": {split: counts for split, counts in unknown.items() if counts},
     }
     notes = [*loaded.notes, *_sentences(config, encoding, unknown, absent)]
-    return replace(loaded, splits=dict(splits), fit=None, fitted=fitted, notes=notes)
+    parameters = loaded.parameters | counted
+    return replace(loaded, splits=dict(splits), fit=None, fitted=fitted, parameters=parameters, notes=notes)
 
 
 def _count_missing(content: TableContent, values: NDArray[np.float32]) -> dict[str, int]:
