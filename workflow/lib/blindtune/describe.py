@@ -197,9 +197,9 @@ def _summarize(table: RowTable, config: TableConfig) -> list[ColumnSummary]:
     columns = [ColumnSummary(name) for name in names]
     decimal = table.dialect.decimal if isinstance(table, TextTable) else "."
     missing = set(config.missing_values)
-    for frame, _ in table.chunks():
+    for chunk in table.chunks():
         for place, column in enumerate(columns):
-            column.add(frame[place], missing, decimal)
+            column.add(chunk.frame[place], missing, decimal)
     if columns[0].rows == 0:
         raise UserError(f"{table.path}: has no row. It must hold one row for each sample.")
     return columns

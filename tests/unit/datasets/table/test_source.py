@@ -122,6 +122,31 @@ def test_source_says_what_was_filled_and_unknown(tmp_path: Path) -> None:
     assert "kind: 1 rare categories are one feature together" in text or "with a category that train" in text
 
 
+def test_source_knows_rows_again_by_all_their_columns(tmp_path: Path) -> None:
+    """The same rows with other features, in another order or format have the same origins; eval's are written."""
+    rows = [f"{n / 4},{n % 7},{n % 2}" for n in range(40)]
+    path = write(tmp_path / "t.csv", rows, "x,z,label")
+    mixed = write(tmp_path / "mixed.csv", rows[::-1], "x,z,label")
+    (tmp_path / "t.tsv").write_text(Path(path).read_text().replace(",", "\t"))
+    digests = [
+        {split: sorted(found) for split, found in (load(**keys).origin_digests or {}).items()}
+        for keys in (
+            {"file": path},
+            {"file": path, "leave_out": ["z"]},
+            {"file": mixed},
+            {"file": str(tmp_path / "t.tsv")},
+        )
+    ]
+    assert digests[0] == digests[2] == digests[3]
+    everything = {digest for of_split in digests[0].values() for digest in of_split}
+    assert everything == {digest for of_split in digests[1].values() for digest in of_split}
+    assert len(everything) == 40
+    prepared, _ = prepare_table(tmp_path, file=path)
+    kept = prepared.eval_origins()
+    assert kept is not None
+    assert kept.tolist() == digests[0]["eval"]
+
+
 def test_preparation_removes_leaks_before_it_fits(tmp_path: Path) -> None:
     """Rows of train that eval has are removed first, so that eval has no part in what is fitted."""
     rows = [f"{number},{number % 2}" for number in range(20)]
@@ -164,12 +189,21 @@ def test_identity_holds_what_the_view_takes(tmp_path: Path) -> None:
 def test_default_view_suits_the_system() -> None:
     """A table is standardized for networks and neighbours, not for forests; other sources show samples as before."""
     content: dict[str, Any] = BASE | {
-        "datasets": BASE["datasets"] | {"tumours": {"source": "table", "bundled": "breast_cancer"}},
+        "datasets": BASE["datasets"]
+        | {
+            "tumours": {"source": "table", "bundled": "breast_cancer"},
+            "wines": {"source": "table", "bundled": "wine"},
+        },
         "compare": [
             {"dataset": "tumours", "systems": ["near", "trees", "expert", "limit", "raw"], "budget": {"trials": 1}},
+            {"dataset": "wines", "systems": ["vectors", "boosted"], "budget": {"trials": 20}},
             {"dataset": "written", "systems": ["near", "expert", "optuna"], "budget": {"trials": 1}},
         ],
-        "systems": BASE["systems"] | {"raw": {"kind": "knn", "n_neighbors": [1], "view": "samples"}},
+        "systems": BASE["systems"]
+        | {
+            "raw": {"kind": "knn", "n_neighbors": [1], "view": "samples"},
+            "boosted": BASE["systems"]["vectors"] | {"estimator": ["hist_gradient_boosting"], "arguments": {}},
+        },
     }
     config = Config.model_validate(content)
     kinds = {name: config.settings("tumours", name).view.kind for name in ("near", "trees", "expert", "limit", "raw")}
@@ -180,6 +214,8 @@ def test_default_view_suits_the_system() -> None:
         "limit": "standardized",
         "raw": "samples",
     }
+    assert config.settings("wines", "vectors").view.kind == "standardized"
+    assert config.settings("wines", "boosted").view.kind == "samples"
     assert {config.settings("written", name).view.kind for name in ("near", "expert", "optuna")} == {"samples"}
 
 

@@ -33,6 +33,7 @@ def content_of(values: Any, groups: Any = None, times: Any = None) -> TableConte
         split_texts=[],
         file=np.zeros(count, np.int8),
         row=np.arange(1, count + 1),
+        origins=np.zeros(count, "S16"),
         paths=[Path("t.csv")],
     )
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -51,9 +51,6 @@ LeafSize = Annotated[int, Field(gt=0, le=MAX_SAMPLES)]
 
 
 class _System(Strict):
-    #: Whether the unit of a feature matters to the system, so that a table is standardized for it by default.
-    depends_on_scale: ClassVar[bool] = True
-
     paper_row: str | None = Field(
         default=None, description="the row of the published Table 3 that this system reproduces, e.g. MLP-A1"
     )
@@ -67,6 +64,11 @@ class _System(Strict):
     def environment(self) -> str:
         """The file of ``envs/``, without its suffix, in which the system runs: that of its trainer."""
         return TRAINERS[self.trainer_name].environment
+
+    @property
+    def depends_on_scale(self) -> bool:
+        """Whether the unit of a feature matters to the system, so that a table is standardized for it by default."""
+        return True
 
     @property
     def has_weights(self) -> bool:
@@ -126,8 +128,6 @@ class Knn(_Reference):
 class RandomForest(_Reference):
     """A random forest; of several candidates, the best on dev is chosen."""
 
-    depends_on_scale: ClassVar[bool] = False
-
     kind: Literal["random_forest"]
     n_estimators: list[Trees] = Field(default=[100], min_length=1, description="number of trees")
     max_depth: list[Depth] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
@@ -137,6 +137,11 @@ class RandomForest(_Reference):
     def trainer_name(self) -> str:
         """The trainer of random forests."""
         return self.kind
+
+    @property
+    def depends_on_scale(self) -> bool:
+        """False: a tree splits a feature by its order."""
+        return False
 
     @model_validator(mode="after")
     def _check_candidates(self) -> Self:
@@ -188,6 +193,9 @@ class Manual(_Network):
 
 #: Keys of a tuner that say how a network is built and trained.
 NETWORK_KEYS = ("family", "invalid_layers", "trainer", "training")
+
+#: Words in the names of classes that are made of trees.
+_TREES = ("Tree", "Forest", "Boosting", "XGB", "LGBM", "CatBoost")
 
 #: Keys of a tuner that say what is trained.
 MODEL_KEYS = ("family", "estimator", "arguments", "parts")
@@ -262,6 +270,14 @@ class Tuned(_Network):
     def trainer_name(self) -> str:
         """The trainer that the config names, or that of estimators."""
         return self.trainer if self.estimator is None else "estimator"
+
+    @property
+    def depends_on_scale(self) -> bool:
+        """Whether the unit of a feature matters; it does not to trees, which the name of the class tells."""
+        if self.estimator is None:
+            return True
+        name = resolve(self.estimator[-1]).rpartition(".")[2]
+        return not any(word in name for word in _TREES)
 
     @property
     def has_weights(self) -> bool:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from blindtune.core.bounds import MAX_SAMPLES
 from blindtune.core.errors import UserError
 from blindtune.core.files import check_regular_file, open_regular_file
+from blindtune.datasets.content import digest_rows
 from blindtune.datasets.table.compressed import FREE_BYTES, MAX_RATIO
 from blindtune.datasets.table.config import MAX_COLUMNS, TableConfig
-from blindtune.datasets.table.text import CELLS_PER_CHUNK, check_names, has_header
+from blindtune.datasets.table.text import CELLS_PER_CHUNK, Chunk, check_names, has_header
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +57,8 @@ class ArrowTable:
         self.names = check_names(path, names)
         self.n_columns = len(schema)
 
-    def chunks(self, numbers: Sequence[int] = ()) -> "Iterator[tuple[pd.DataFrame, list[int]]]":
-        """Yield the rows in chunks: columns by their place from 0, and the number of each row from 1.
+    def chunks(self, numbers: Sequence[int] = ()) -> Iterator[Chunk]:
+        """Yield the rows in chunks, with the number of each row from 1.
 
         Args:
             numbers: columns that are read as float64, where they hold numbers; others are texts. They may change while
@@ -84,7 +85,9 @@ class ArrowTable:
                 if first + batch.num_rows > MAX_SAMPLES:
                     raise UserError(f"{self.path}: has more than {MAX_SAMPLES:,} rows, the most that are read.")
                 if batch.num_rows:
-                    yield self._frame(batch, set(numbers)), list(range(first, first + batch.num_rows))
+                    texts = [self._column(batch.column(place), place, False) for place in range(self.n_columns)]
+                    origins = digest_rows(zip(*texts, strict=True))
+                    yield Chunk(self._frame(batch, set(numbers)), list(range(first, first + batch.num_rows)), origins)
                 first += batch.num_rows
 
     def _open(self, stream: io.BufferedReader) -> Any:
@@ -172,15 +175,16 @@ class ExcelTable:
         if not self._rows:
             raise UserError(f"{path}: has a header and no row. It must hold one row for each sample.")
 
-    def chunks(self, numbers: Sequence[int] = ()) -> "Iterator[tuple[pd.DataFrame, list[int]]]":
-        """Yield all rows, as texts, in one chunk: columns by their place from 0, and the number of each row.
+    def chunks(self, numbers: Sequence[int] = ()) -> Iterator[Chunk]:
+        """Yield all rows, as texts, in one chunk.
 
         Args:
             numbers: not used; all cells are texts.
         """
         import pandas as pd
 
-        yield pd.DataFrame([row for _, row in self._rows], dtype="str"), [number for number, _ in self._rows]
+        texts = [row for _, row in self._rows]
+        yield Chunk(pd.DataFrame(texts, dtype="str"), [number for number, _ in self._rows], digest_rows(texts))
 
 
 def _read_sheet(path: Path, sheet: str | None) -> list[tuple[int, list[str]]]:

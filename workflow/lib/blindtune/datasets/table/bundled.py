@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from blindtune.datasets.content import digest_rows
 from blindtune.datasets.table.content import FeatureColumn, TableContent
 
 
@@ -31,5 +32,8 @@ def load_bundled(name: str) -> TableContent:
         split_texts=[],
         file=np.zeros(len(bunch.data), np.int8),
         row=np.arange(1, len(bunch.data) + 1),
+        origins=digest_rows(
+            [*map(repr, row), names[label]] for row, label in zip(bunch.data.tolist(), bunch.target, strict=True)
+        ),
         paths=[Path(name)],
     )

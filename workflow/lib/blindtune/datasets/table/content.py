@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
+from blindtune.datasets.content import concatenate_digests
 from blindtune.datasets.table.config import TableConfig
 from blindtune.datasets.table.opening import RowTable, open_table
 from blindtune.datasets.table.roles import Roles, column_names, find_roles
-from blindtune.datasets.table.text import TextTable, is_number
+from blindtune.datasets.table.text import Chunk, TextTable, is_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,7 @@ class TableContent:
         split_texts: the different splits, sorted.
         file: number of the file of each row, (n_rows,) int8.
         row: number of the row in its file, (n_rows,) int64.
+        origins: a digest of each row as its file has it, all columns, (n_rows,) of dtype S16.
         paths: the files.
         classes: the classes that a file names in a comment, or None.
         unused: names of columns that are not used.
@@ -75,6 +77,7 @@ class TableContent:
     split_texts: list[str]
     file: NDArray[np.int8]
     row: NDArray[np.int64]
+    origins: NDArray[np.bytes_]
     paths: list[Path]
     classes: list[str] | None = None
     unused: list[str] = field(default_factory=list)
@@ -127,6 +130,7 @@ class _Reader:
         self.times: list[str] = []
         self.rows: list[NDArray[np.int64]] = []
         self.files: list[NDArray[np.int8]] = []
+        self.origins: list[NDArray[np.bytes_]] = []
         #: How files are written: the names of the files by the sentence that says it.
         self.written: dict[str, list[str]] = {}
         self.classes: list[str] | None = None
@@ -141,15 +145,16 @@ class _Reader:
         first = next(iter(table.chunks()), None)
         if first is None:
             raise UserError(f"{path}: has no row. It must hold one row for each sample.")
-        roles = self._find_roles(table, first[0])
+        roles = self._find_roles(table, first.frame)
         if not self.kinds:
             self.roles = roles
-            self.kinds = [self._find_kind(path, roles, place, *first) for place in roles.features]
+            self.kinds = [self._find_kind(path, roles, place, first) for place in roles.features]
         numbers = [place for place, kind in zip(roles.features, self.kinds, strict=True) if kind == "number"]
         del first
-        for frame, rows in table.chunks(numbers):
-            self._add(path, roles, frame, rows)
-            self.files.append(np.full(len(rows), number, np.int8))
+        for chunk in table.chunks(numbers):
+            self._add(path, roles, chunk.frame, chunk.rows)
+            self.files.append(np.full(len(chunk.rows), number, np.int8))
+            self.origins.append(chunk.origins)
         self._note(table)
 
     def _find_roles(self, table: RowTable, frame: "pd.DataFrame") -> Roles:
@@ -177,21 +182,20 @@ class _Reader:
             )
         return _moved(first, own)
 
-    def _find_kind(self, path: Path, roles: Roles, place: int, frame: "pd.DataFrame", rows: list[int]) -> ColumnKind:
+    def _find_kind(self, path: Path, roles: Roles, place: int, chunk: Chunk) -> ColumnKind:
         if place in roles.categorical:
             return "category"
-        texts = {text for text in map(str.strip, map(str, frame[place].unique())) if text not in self.missing}
+        column = chunk.frame[place]
+        texts = {text for text in map(str.strip, map(str, column.unique())) if text not in self.missing}
         decimal = self._decimal
         if all(is_number(text, decimal) for text in texts):
             return "number"
         if all(text.casefold() in _BOOLEANS for text in texts):
             return "boolean"
         if any(is_number(text, decimal) for text in texts):
-            is_text = [
-                not is_number(text.strip(), decimal) and text.strip() not in self.missing for text in frame[place]
-            ]
+            is_text = [not is_number(text, decimal) and text not in self.missing for text in column.str.strip()]
             at = int(np.argmax(is_text))
-            raise self._mixed(path, rows[at], roles.names[place], str(frame[place].iloc[at]))
+            raise self._mixed(path, chunk.rows[at], roles.names[place], str(column.iloc[at]))
         return "category"
 
     def _mixed(self, path: Path, row: int, name: str, text: str) -> UserError:
@@ -311,6 +315,7 @@ class _Reader:
             split_texts=coded["split"][1],
             file=np.concatenate(self.files),
             row=np.concatenate(self.rows),
+            origins=concatenate_digests(self.origins),
             paths=self.paths,
             classes=self.classes,
             unused=[roles.names[place] for place in roles.unused],

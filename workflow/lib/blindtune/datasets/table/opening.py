@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import open_regular_file
 from blindtune.datasets.table.binary import ArrowTable, ExcelTable
 from blindtune.datasets.table.config import TableConfig
-from blindtune.datasets.table.text import TextTable
-
-if TYPE_CHECKING:
-    import pandas as pd
+from blindtune.datasets.table.text import Chunk, TextTable
 
 _SUFFIXES = {
     ".parquet": "parquet",
@@ -50,8 +47,8 @@ class RowTable(Protocol):
     def n_columns(self) -> int:
         """Number of columns."""
 
-    def chunks(self, numbers: Sequence[int] = ()) -> "Iterator[tuple[pd.DataFrame, list[int]]]":
-        """Yield the rows in chunks: columns by their place from 0, and the number of each row in the file.
+    def chunks(self, numbers: Sequence[int] = ()) -> Iterator[Chunk]:
+        """Yield the rows in chunks.
 
         Args:
             numbers: columns that are float64 where all their values in a chunk are numbers; others are texts.

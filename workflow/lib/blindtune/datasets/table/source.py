@@ -97,6 +97,7 @@ class TableSource(Source):
             parameters={"left_out_columns": content.unused, "written": content.notes}
             | ({} if content.groups is None else {"groups": content.group_texts}),
             notes=[*content.notes, *unused],
+            origin_digests={split: content.origins[chosen] for split, chosen in rows.items()},
             fit=partial(_fit, self.config, replace(content, values=np.empty((0, len(content.columns)), np.float32))),
         )
 
@@ -202,6 +203,7 @@ def _select(content: TableContent, rows: NDArray[np.bool_]) -> TableContent:
         times=None if content.times is None else [content.times[row] for row in chosen],
         file=content.file[rows],
         row=content.row[rows],
+        origins=content.origins[rows],
     )
 
 

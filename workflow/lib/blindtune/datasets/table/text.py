@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindtune.core.errors import UserError
+from blindtune.datasets.content import digest_rows
 from blindtune.datasets.table.compressed import open_bytes
 from blindtune.datasets.table.config import MAX_COLUMNS, TableConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 #: The longest row, in letters.
 MAX_RECORD = 2**24
@@ -45,6 +48,21 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+", re.ASCII)
 _CLASSES = re.compile(r"^#\s*classes\s*:\s*\[(.*)\]\s*$")
 
 Record = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a file.
+
+    Attributes:
+        frame: columns by their place from 0.
+        rows: the number of each row in the file.
+        origins: a digest of each row as the file has it, all columns, (n_rows,) of dtype S16.
+    """
+
+    frame: "pd.DataFrame"
+    rows: list[int]
+    origins: "NDArray[np.bytes_]"
 
 
 @dataclass(frozen=True)
@@ -132,8 +150,8 @@ class TextTable:
         """Number of columns."""
         return self.dialect.n_columns
 
-    def chunks(self, numbers: Sequence[int] = ()) -> "Iterator[tuple[pd.DataFrame, list[int]]]":
-        """Yield the rows in chunks: columns by their place from 0, and the line of each row.
+    def chunks(self, numbers: Sequence[int] = ()) -> Iterator[Chunk]:
+        """Yield the rows in chunks.
 
         Args:
             numbers: columns that are parsed as float64, where all their values are numbers; others are texts. They may
@@ -152,7 +170,10 @@ class TextTable:
                 chunk = list(islice(records, size))
                 if not chunk:
                     return
-                yield self._parse([text for _, text in chunk], list(numbers)), [line for line, _ in chunk]
+                separator, quote = self.dialect.separator, self._config.quote
+                cells = (split_fields(self.path, line, text, separator, quote) for line, text in chunk)
+                frame = self._parse([text for _, text in chunk], list(numbers))
+                yield Chunk(frame, [line for line, _ in chunk], digest_rows(cells))
 
     def _parse(self, texts: list[str], numbers: list[int]) -> "pd.DataFrame":
         import pandas as pd
