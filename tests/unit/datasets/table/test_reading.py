@@ -308,6 +308,13 @@ def test_read_tables_matches_columns_of_files_by_name(tmp_path: Path) -> None:
         read_tables(config(), [tmp_path / "a.csv", tmp_path / "b.csv"])
 
 
+def test_read_tables_says_where_32_bits_are_too_few(tmp_path: Path) -> None:
+    """Different large numbers that become equal are named; large numbers that stay different are not."""
+    rows = "".join(f"{n % 2},{1_700_000_000 + n},{2**24 * n}\n" for n in range(9))
+    notes = read_bytes(tmp_path, rows.encode()).notes
+    assert notes[1:] == ["column_2: some different numbers are equal in 32 bits; subtract an offset"]
+
+
 def test_read_tables_reads_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of many chunks loses no row, and a fault of a late chunk has its row."""
     from blindtune.datasets.table import text

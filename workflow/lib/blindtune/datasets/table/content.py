@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ColumnKind = Literal["number", "boolean", "category"]
 
 _MAX_VALUE = float(np.finfo(np.float32).max)
+#: Whole numbers up to here are exact in 32 bits.
+_EXACT = 2.0**24
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 
 
@@ -133,6 +135,8 @@ class _Reader:
         self.origins: list[NDArray[np.bytes_]] = []
         #: How files are written: the names of the files by the sentence that says it.
         self.written: dict[str, list[str]] = {}
+        #: Columns of which 32 bits make different numbers equal.
+        self.rounded: list[str] = []
         self.classes: list[str] | None = None
         self.roles: Roles | None = None
         self._decimal = "."
@@ -253,7 +257,15 @@ class _Reader:
                 f"{path}, row {rows[at]}, column {name!r}: {values[at]} is not finite or too large for 32 bits. Fix or "
                 "remove the row."
             )
+        self._note_rounding(values, name)
         return values
+
+    def _note_rounding(self, values: NDArray[np.float64], name: str) -> None:
+        """Remember a column of large numbers of which 32 bits make different ones equal, such as times in seconds."""
+        if name in self.rounded or not np.nanmax(np.abs(values), initial=0) >= _EXACT:
+            return
+        if len(np.unique(values.astype(np.float32))) < len(np.unique(values)):
+            self.rounded.append(name)
 
     def _booleans(self, path: Path, column: "pd.Series[Any]", rows: list[int], name: str) -> NDArray[np.float64]:
         values = np.empty(len(column))
@@ -319,7 +331,10 @@ class _Reader:
             paths=self.paths,
             classes=self.classes,
             unused=[roles.names[place] for place in roles.unused],
-            notes=[f"{', '.join(names)}: {written}" for written, names in self.written.items()],
+            notes=[
+                *(f"{', '.join(names)}: {written}" for written, names in self.written.items()),
+                *(f"{name}: some different numbers are equal in 32 bits; subtract an offset" for name in self.rounded),
+            ],
         )
 
     def _coded(self, key: str) -> tuple[NDArray[np.int64] | None, list[str]]:
