@@ -77,7 +77,7 @@ def test_describe_avoids_leaks_of_rare_categories(tmp_path: Path) -> None:
 
 
 def test_write_config_replaces_nothing_silently(tmp_path: Path) -> None:
-    """A file that is there is left as it is, unless the user says so."""
+    """A file that is there is left as it is, unless the user asks for it."""
     path = tmp_path / "mine.yaml"
     path.write_text("precious")
     with pytest.raises(UserError, match=r"mine.yaml: exists and is left as it is.*--replace"):
@@ -88,7 +88,7 @@ def test_write_config_replaces_nothing_silently(tmp_path: Path) -> None:
 
 
 def test_command_describes_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command shows the table, writes the config where it is told to, and says how to run it."""
+    """The command shows the table, writes the config where it is told to, and tells how to run it."""
     table, target = write_table(tmp_path / "t.csv"), tmp_path / "t.yaml"
     assert main(["describe", str(table)]) == 0
     assert "Add --to FILE.yaml" in capsys.readouterr().out

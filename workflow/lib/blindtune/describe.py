@@ -309,7 +309,7 @@ def _count_repeated(loaded: LoadedDataset) -> int:
 
 
 def _config(path: Path, settings: Mapping[str, Any], loaded: LoadedDataset) -> dict[str, Any]:
-    """Return the config that lies over config.yaml."""
+    """Return the config that is merged into config.yaml."""
     name, n_train = _name(path), len(loaded.splits["train"].y)
     comparison: dict[str, Any] = {
         "dataset": name,
@@ -330,7 +330,7 @@ def _as_yaml(path: Path, content: Mapping[str, Any], left_out: Mapping[int, str]
         "compare": lambda: "# Two reference models, an expert's network and a tuner; config.yaml has more systems.",
         "datasets": lambda: "# docs/tables.md describes every key.",
     }
-    lines = [f"# Written by `blindtune describe {path}`.", "# It lies over config.yaml; change it as you like."]
+    lines = [f"# Written by `blindtune describe {path}`.", "# It is merged into config.yaml. Change it as you like."]
     for key, value in content.items():
         if key in why:
             lines.append(why[key]())

@@ -107,7 +107,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
 
 
 def test_read_tables_reads_the_only_file_of_a_zip(tmp_path: Path) -> None:
-    """A zip of one file is that file, whatever its name; one of several files is refused with their names."""
+    """A zip of one file is that file, under any name; one of several files is refused with their names."""
     content = read_bytes(tmp_path, zipped({"../../evil.csv": PLAIN.encode(), "__MACOSX/x": b"1"}), "table.zip")
     assert content.values.shape == (6, 2)
     message = refused(tmp_path, zipped({"a.csv": b"1", "b.csv": b"2"}), "two.zip")
@@ -385,7 +385,7 @@ def test_config_refuses_what_does_not_go_together(keys: dict[str, Any], words: s
 
 
 def test_read_tables_survives_wrong_offsets(tmp_path: Path) -> None:
-    """Texts that lie outside of their buffer, which would end the process, are refused as damage."""
+    """Texts that are outside of their buffer, which would end the process, are refused as damage."""
     import pyarrow as pa
 
     offsets = pa.py_buffer(np.array([0, 2**30, 3], np.int32).tobytes())

@@ -90,7 +90,7 @@ def test_deal_depends_on_the_seed() -> None:
 
 
 def test_deal_keeps_equal_rows_together() -> None:
-    """Rows that hold the same, -0.0 and 0.0 or missing values too, are in one split, whatever their labels."""
+    """Rows that hold the same, -0.0 and 0.0 or missing values too, are in one split, with any labels."""
     values = [[0.0, 1], [-0.0, 1], [np.nan, 1], [-np.nan, 1]] + [[number, 2] for number in range(30)]
     for seed in range(10):
         part = deal([0, 1] * 17, values, seed=seed)
@@ -176,7 +176,7 @@ def test_source_gives_the_same_data_for_any_order_of_rows(tmp_path: Path) -> Non
 
 
 def test_source_takes_splits_from_a_column(tmp_path: Path) -> None:
-    """A column says the split; its values may be the config's own; other values are refused with their row."""
+    """A column gives the split; its values may be the config's own; other values are refused with their row."""
     rows = [f"{number},{number % 2},{name}" for number, name in enumerate(["train"] * 6 + ["Val"] * 4 + ["TEST"] * 4)]
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["x,label,part", *rows]) + "\n")

@@ -155,7 +155,7 @@ class ExcelTable:
 
         Args:
             path: of the file.
-            config: names the sheet, and says whether there is a header.
+            config: the sheet, and whether there is a header.
 
         Raises:
             UserError: the file cannot be read, or which sheet is meant is not clear.

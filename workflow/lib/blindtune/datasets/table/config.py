@@ -54,7 +54,7 @@ class TableFiles(Strict):
 
 
 class SplitValues(Strict):
-    """The values of the column that says the split; upper and lower case are the same."""
+    """The values of the column of the split; upper and lower case are the same."""
 
     train: list[Text] = Field(default=["train", "training"], min_length=1, description="values of rows of train")
     dev: list[Text] = Field(
@@ -166,13 +166,13 @@ class TableConfig(DatasetConfig):
         default=None, description="column of numbers or dates for splitting by time; null: none"
     )
     split: ColumnKey | None = Field(
-        default=None, description="column that says the split of a row; null: by files or splitting"
+        default=None, description="column of the split of each row; null: by files or splitting"
     )
     split_values: SplitValues = Field(default=SplitValues(), description="the values of the column split")
     missing: Literal["refuse", "median", "most_frequent"] = Field(
         default="refuse",
         description="missing values of features: refuse: the run stops and names row and column; median: the median of "
-        "train (of categories the most frequent) and a feature that says so; most_frequent: the same for all",
+        "train (of categories the most frequent) and one more feature that marks it; most_frequent: the same for all",
     )
     missing_values: list[Annotated[str, StringConstraints(max_length=200)]] = Field(
         default=MISSING_VALUES, description="texts that mean that a value is missing"
@@ -190,7 +190,7 @@ class TableConfig(DatasetConfig):
         description="a feature with more different texts than this is refused: it is rather a name than a category",
     )
     splitting: TableSplitting = Field(
-        default=TableSplitting(), description="how rows are dealt to splits that neither files nor a column says"
+        default=TableSplitting(), description="how rows are dealt to splits that neither files nor a column give"
     )
 
     @model_validator(mode="after")
@@ -218,7 +218,7 @@ class TableConfig(DatasetConfig):
         if (self.splitting.by == "time") != (self.time is not None):
             raise ValueError("time, splitting.by: a split by time needs both: time: <column> and by: time")
         if self.splitting.by == "time" and self.group is not None:
-            raise ValueError("group, splitting.by: a group may lie on both sides of a time; leave out one of the two")
+            raise ValueError("group, splitting.by: a group may be on both sides of a time; leave out one of the two")
 
     def _refuse_unused(self, defaults: dict[str, Any], reason: str) -> None:
         for key, default in defaults.items():

@@ -133,7 +133,7 @@ class _Reader:
         self.rows: list[NDArray[np.int64]] = []
         self.files: list[NDArray[np.int8]] = []
         self.origins: list[NDArray[np.bytes_]] = []
-        #: How files are written: the names of the files by the sentence that says it.
+        #: How files are written: the names of the files by a sentence.
         self.written: dict[str, list[str]] = {}
         #: Columns of which 32 bits make different numbers equal.
         self.rounded: list[str] = []

@@ -63,7 +63,7 @@ def open_table(path: Path, config: TableConfig) -> RowTable:
         config: what is given of the way it is written.
 
     Raises:
-        UserError: the file cannot be read as a table; the message says why and what to do.
+        UserError: the file cannot be read as a table; the message has the reason and what to do.
     """
     file_format = config.format or _SUFFIXES.get(path.suffix.lower(), "csv")
     _refuse_unused(path, file_format, config)

@@ -24,7 +24,7 @@ class Roles:
         categorical: places of the features that are categories in any case.
         group: place of the group, or None.
         time: place of the time, or None.
-        split: place of the column that says the split, or None.
+        split: place of the column of the split, or None.
         unused: places of the columns that the config leaves out.
     """
 
@@ -57,7 +57,7 @@ def find_roles(
         names: of the columns; None without a header.
         n_columns: number of columns.
         config: names columns.
-        label: place of the label from 0, if the file itself says it and the config does not.
+        label: place of the label from 0, if the file itself tells it and the config does not.
 
     Raises:
         UserError: the config names a column that is not there or has two roles, or the label is not clear.
