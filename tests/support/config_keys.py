@@ -62,6 +62,10 @@ BASE: dict[str, Any] = {
             "budget": {"trials": 20},
         },
         {"dataset": "labelled", "systems": ["near"], "budget": {"trials": 2}},
+        {"dataset": "rows", "systems": ["near", "scaled"], "budget": {"trials": 2}},
+        {"dataset": "parted", "systems": ["near"], "budget": {"trials": 2}},
+        {"dataset": "marked", "systems": ["near"], "budget": {"trials": 2}},
+        {"dataset": "folded", "systems": ["near"], "budget": {"trials": 2}},
     ],
     "report": {"points": 40, "surface": 20},
     "datasets": {
@@ -81,6 +85,13 @@ BASE: dict[str, Any] = {
             "labels": "labels.csv",
             "label_columns": {"file": "picture", "label": "kind"},
         },
+        "rows": {"source": "table", "file": "five/rows.csv", "label": "class"},
+        "parted": {
+            "source": "table",
+            "files": {"train": "five/train.csv", "dev": "five/dev.csv", "eval": "five/eval.csv"},
+        },
+        "marked": {"source": "table", "file": "five/rows.csv", "label": "class", "split": "part"},
+        "folded": {"source": "table", "bundled": "wine", "splitting": {"by": "fold", "folds": 5, "fold": 1}},
         "brains": {
             "source": "eeg",
             "stand_in": True,
@@ -133,6 +144,7 @@ BASE: dict[str, Any] = {
             "parts": 3,
         },
         "listener": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "features"}},
+        "scaled": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "standardized"}},
         "framer": {"kind": "manual", "model": "mlp_m1", "view": {"kind": "frames"}},
         "cropper": {"kind": "manual", "model": "convnet_m", "view": {"kind": "crops"}},
         "augmenter": {"kind": "manual", "model": "convnet_m", "view": {"kind": "augmented"}},
@@ -155,6 +167,27 @@ OTHERS: dict[str, Any] = {
     "DrawingConfig.drawing": "set_09",
     "CsvFolderConfig.folder": "two",
     "CsvFolderConfig.fetch": "set_09",
+    "TableConfig.file": "six/rows.csv",
+    "TableConfig.format": "csv",
+    "TableConfig.separator": ",",
+    "TableConfig.decimal": ".",
+    "TableConfig.encoding": "latin-1",
+    "TableConfig.comment": "%",
+    "TableConfig.header": True,
+    "TableConfig.label": "colour",
+    "TableConfig.features": ["size", "day"],
+    "TableConfig.leave_out": ["day"],
+    "TableConfig.categorical": ["day"],
+    "TableConfig.group": "patient",
+    "TableConfig.split": "part",
+    "TableConfig.missing_values": ["gone"],
+    "TableFiles.train": "six/train.csv",
+    "TableFiles.dev": "six/dev.csv",
+    "TableFiles.eval": "six/eval.csv",
+    "SplitValues.train": ["train", "more"],
+    "SplitValues.dev": ["dev", "more"],
+    "SplitValues.eval": ["eval", "more"],
+    "TableSplitting.by": "fold",
     "ImagesConfig.folder": "four",
     "ImagesConfig.channels": 1,
     "ImagesConfig.group": "^(.)",
@@ -196,10 +229,17 @@ PARTS = {
     "halving": "pruner",
     "brackets": "pruner",
     "listener": "view",
+    "scaled": "view",
     "framer": "view",
     "cropper": "view",
     "augmenter": "view",
 }
+
+#: Datasets that are here for some keys alone; another dataset has their other keys.
+DATASET_PARTS = {"parted": {"files"}, "marked": {"split_values"}, "folded": {"folds", "fold"}}
+
+#: Datasets that cannot take some keys, which other datasets have.
+DATASET_LACKS = {"rows": {"split_values", "folds", "fold"}}
 
 
 #: The comparison whose tuners all train an estimator.
@@ -304,11 +344,20 @@ def _is_varied(leaf: Leaf) -> bool:
     return leaf.path[0] != "systems" or PARTS.get(str(leaf.path[1]), leaf.path[2]) in leaf.path
 
 
+def is_varied_elsewhere(leaf: Leaf) -> bool:
+    """Return whether a key of a dataset that is here for other keys alone is varied for another dataset."""
+    if leaf.path[0] != "datasets":
+        return False
+    dataset, steps = str(leaf.path[1]), set(leaf.path)
+    parts = DATASET_PARTS.get(dataset)
+    return bool(DATASET_LACKS.get(dataset, set()) & steps) or (parts is not None and not parts & steps)
+
+
 CONFIG = Config.model_validate(BASE)
 LEAVES = {
     ".".join(map(str, leaf.path)): leaf
     for leaf in list_leaves(CONFIG)
-    if _is_varied(leaf) and not belongs_to_other_model(BASE, leaf)
+    if _is_varied(leaf) and not belongs_to_other_model(BASE, leaf) and not is_varied_elsewhere(leaf)
 }
 
 

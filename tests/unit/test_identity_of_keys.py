@@ -38,9 +38,11 @@ from support.config_keys import (
     Leaf,
     belongs_to_other_model,
     choose_other_value,
+    is_varied_elsewhere,
     list_leaves,
     replace_value,
 )
+from support.tables import write_table_folder
 
 #: What is small or quick here, or needs other values to run at all.
 CHANGES: dict[tuple[str | int, ...], Any] = {
@@ -133,6 +135,13 @@ NOT_VARIED: dict[str, str] = {
     "systems.augmenter.model": "other models that ship do not take such pictures; varied for expert",
     "systems.augmenter.trainer": "the other trainers of random views are those of Keras; varied for expert",
     "systems.cropper.trainer": "the other trainers of crops are those of Keras, slow to import; varied for expert",
+    "*.bundled": "excludes the file",
+    "TableConfig.file": "other files are other data, which is tested for their content",
+    "TableFiles.train": "other files are other data, which is tested for their content",
+    "TableFiles.dev": "other files are other data, which is tested for their content",
+    "TableFiles.eval": "other files are other data, which is tested for their content",
+    "*.time": "goes with splitting by time",
+    "*.sheet": "goes with an Excel file",
     "SplittingConfig.file": "goes with splitting by list",
     "SplittingConfig.by": "list needs a file; seed is varied by its shares",
 }
@@ -156,6 +165,10 @@ def small_config(folder: Path) -> dict[str, Any]:
         config["datasets"][name]["folder"] = str(folder / config["datasets"][name]["folder"])
     for name in ("cropper", "augmenter"):
         config["systems"][name]["model"] = str(folder / "tiny.yaml")
+    for name, key in (("rows", "file"), ("marked", "file")):
+        config["datasets"][name][key] = str(folder / config["datasets"][name][key])
+    files = config["datasets"]["parted"]["files"]
+    config["datasets"]["parted"]["files"] = {split: str(folder / path) for split, path in files.items()}
     return config
 
 
@@ -186,6 +199,8 @@ class Bench:
         write_images(folder / "three", classes=2, count=12, size=12)
         write_images(folder / "four", classes=3, count=12, size=12)
         write_labels(folder / "three", "labels.csv")
+        write_table_folder(folder / "five")
+        write_table_folder(folder / "six", seed=1)
         layers = [{"kind": "conv2d", "filters": 2, "kernel": 3, "activation": "relu"}, {"kind": "flatten"}]
         (folder / "tiny.yaml").write_text(json.dumps({"layers": layers, "training": {"epochs": 1}}), encoding="utf-8")
         self.base = small_config(folder)
@@ -273,7 +288,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 SMALL = small_config(Path("/"))
-LEAVES = [leaf for leaf in list_leaves(Config.model_validate(SMALL)) if not belongs_to_other_model(SMALL, leaf)]
+LEAVES = [
+    leaf
+    for leaf in list_leaves(Config.model_validate(SMALL))
+    if not belongs_to_other_model(SMALL, leaf) and not is_varied_elsewhere(leaf)
+]
 
 
 def test_tables_name_keys_of_the_config() -> None:

@@ -91,7 +91,7 @@ def test_overrides_of_training_hold_for_networks(folder: str) -> None:
     parsed = compare(folder, overrides={"trainer": "pytorch", "training": {"epochs": 3}}, one=NETWORK, two=SVC)
     one, two = (parsed.settings("toy", name) for name in ("one", "two"))
     assert isinstance(one, Tuned) and (one.trainer, one.training.epochs) == ("pytorch", 3)
-    assert two == Tuned.model_validate(SVC)
+    assert two == Tuned.model_validate(SVC | {"view": "samples"})
     three = compare(folder, overrides={"space": "mlp", "family": "mlp"}, three=SVC).settings("toy", "three")
     assert isinstance(three, Tuned) and three.estimator is None and three.family == "mlp"
 

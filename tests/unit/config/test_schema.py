@@ -17,6 +17,7 @@ from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json
+from blindtune.views.config import SamplesView
 from support.builders import OVERLAYS, ROOT, config, merged, write_csv_folder
 
 SPACE = "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 2}\n"
@@ -341,7 +342,8 @@ def test_settings_share_overrides_among_tuners(folder: str) -> None:
     assert (one.training, two.training) == (Training(epochs=7), Training(epochs=7, batch_size=9))
     assert (one.trainer, two.trainer) == ("keras", "pytorch")
     assert [study.settings for study in parsed.studies()][1:] == [one, two]
-    assert parsed.settings("toy", "knn") == parsed.systems["knn"]
+    view = SamplesView(kind="samples")
+    assert parsed.settings("toy", "knn") == parsed.systems["knn"].model_copy(update={"view": view})
     with pytest.raises(UserError, match=r"systems\.one on toy: .*nowhere\.yaml does not exist"):
         lost = compared | {"systems": ["one"], "tuner_overrides": {"space": "nowhere.yaml"}}
         read(config(folder, systems={"one": TUNER}, compare=[lost]), "x")

@@ -1,4 +1,4 @@
-"""The command line: ``blindtune export``, ``blindtune rescore`` and ``blindtune ledger``."""
+"""The command line: ``blindtune describe``, ``blindtune export``, ``blindtune rescore`` and ``blindtune ledger``."""
 
 import argparse
 import sys
@@ -38,10 +38,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="blindtune", description="Work with the recorded studies of a Snakemake run.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_describe(commands.add_parser("describe", help="look at a table, and write a config that runs it"))
     _add_export(commands.add_parser("export", help="export the trials of studies to a format of another program"))
     _add_rescore(commands.add_parser("rescore", help="score the saved models of a study on another prepared dataset"))
     _add_ledger(commands.add_parser("ledger", help="check or show the record of every decode of sealed data"))
     return parser
+
+
+def _add_describe(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show the columns, the classes and the missing values of a table (CSV, TSV, Parquet, Feather or Excel), and "
+        "what a config for it looks like. With --to, the config is written; it runs as it is."
+    )
+    parser.add_argument("table", type=Path, metavar="FILE", help="file of the table")
+    parser.add_argument("--label", metavar="COLUMN", help="column of the class: its name, or its place (1: first)")
+    parser.add_argument("--group", metavar="COLUMN", help="column of the patient or subject, never in two splits")
+    parser.add_argument("--leave-out", nargs="+", metavar="COLUMN", help="columns that are no features")
+    parser.add_argument("--separator", help="sign between the fields (default: found)")
+    parser.add_argument("--decimal", choices=(".", ","), help="decimal sign (default: found)")
+    parser.add_argument("--encoding", help="encoding of the text, such as latin-1 (default: utf-8)")
+    parser.add_argument("--sheet", help="sheet of an Excel file")
+    parser.add_argument("--to", type=Path, metavar="CONFIG", help="write the config to this file, such as mine.yaml")
+    parser.add_argument("--replace", action="store_true", help="replace the file of --to if it is there")
+    parser.set_defaults(run=_describe)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +168,26 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def _column(text: str) -> str | int:
+    """Return a column as the config takes it: its place if it is a whole number, else its name."""
+    return int(text) if text.lstrip("-").isdecimal() and text.isascii() else text
+
+
+def _describe(given: argparse.Namespace) -> None:
+    from blindtune.describe import describe, write_config
+
+    keys = {key: getattr(given, key) for key in ("separator", "decimal", "encoding", "sheet")}
+    keys |= {key: None if getattr(given, key) is None else _column(getattr(given, key)) for key in ("label", "group")}
+    keys["leave_out"] = [_column(text) for text in given.leave_out] if given.leave_out else None
+    found = describe(given.table, {key: value for key, value in keys.items() if value is not None})
+    print("\n".join([*found.lines, ""]))
+    if given.to is None:
+        print(f"{found.config}\nAdd --to FILE.yaml to write this config.")
+        return
+    write_config(given.to, found.config, replace=given.replace)
+    print(f"{given.to}: written. Run it: snakemake --cores all --configfile {given.to}")
 
 
 def _export(given: argparse.Namespace) -> None:

@@ -209,7 +209,7 @@ class Config(Strict):
         return [one.dataset for one in self.compare if one.dataset not in self.corpora()]
 
     def settings(self, dataset: str, system: str) -> System:
-        """Return a system as it competes on a dataset: a tuner with the overrides of the comparison.
+        """Return a system as it competes on a dataset: with the overrides of the comparison and the source's view.
 
         Args:
             dataset: name of the dataset.
@@ -217,9 +217,12 @@ class Config(Strict):
         """
         settings = self.systems[system]
         shared = self.comparison(dataset).tuner_overrides
-        if not isinstance(settings, Tuned) or shared is None:
+        if isinstance(settings, Tuned) and shared is not None:
+            settings = shared.apply(settings)
+        if settings.view.kind != "default":
             return settings
-        return shared.apply(settings)
+        view = self.sources[dataset].default_view(depends_on_scale=settings.depends_on_scale)
+        return settings.model_copy(update={"view": view})
 
     def study(self, dataset: str, system: str, seed: int) -> Study:
         """Return the study of one system on one dataset with one seed.

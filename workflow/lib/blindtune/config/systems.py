@@ -36,7 +36,7 @@ from blindtune.models.layers import Layer
 from blindtune.search_space import Space
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
-from blindtune.views.config import SamplesView
+from blindtune.views.config import DefaultView
 from blindtune.views.registry import NetworkView, ReferenceView
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ class _System(Strict):
         return TRAINERS[self.trainer_name].environment
 
     @property
+    def depends_on_scale(self) -> bool:
+        """Whether the unit of a feature matters to the system, so that a table is standardized for it by default."""
+        return True
+
+    @property
     def has_weights(self) -> bool:
         """Whether a trained model is kept as weights; if not, it is fitted again on train."""
         return False
@@ -77,14 +82,17 @@ class _System(Strict):
 
 class _Reference(_System):
     view: ReferenceView = Field(
-        default=SamplesView(kind="samples"), description="samples as stored, or features of them"
+        default=DefaultView(kind="default"),
+        description="default: standardized for a table (a random forest: samples), else samples; samples: as stored; "
+        "standardized: numbers of a table scaled by train; features: computed from them",
     )
 
 
 class _Network(_System):
     view: NetworkView = Field(
-        default=SamplesView(kind="samples"),
-        description="samples as stored, features of them, frames of a signal, or crops of a picture",
+        default=DefaultView(kind="default"),
+        description="default: standardized for a table, else samples; samples: as stored; standardized: numbers of a "
+        "table scaled by train; features of samples, frames of a signal, or crops of a picture",
     )
     trainer: TrainerName = Field(default="pytorch", description=describe_trainers())
 
@@ -129,6 +137,11 @@ class RandomForest(_Reference):
     def trainer_name(self) -> str:
         """The trainer of random forests."""
         return self.kind
+
+    @property
+    def depends_on_scale(self) -> bool:
+        """False: a tree splits a feature by its order."""
+        return False
 
     @model_validator(mode="after")
     def _check_candidates(self) -> Self:
@@ -180,6 +193,9 @@ class Manual(_Network):
 
 #: Keys of a tuner that say how a network is built and trained.
 NETWORK_KEYS = ("family", "invalid_layers", "trainer", "training")
+
+#: Words in the names of classes that are made of trees.
+_TREES = ("Tree", "Forest", "Boosting", "XGB", "LGBM", "CatBoost")
 
 #: Keys of a tuner that say what is trained.
 MODEL_KEYS = ("family", "estimator", "arguments", "parts")
@@ -254,6 +270,14 @@ class Tuned(_Network):
     def trainer_name(self) -> str:
         """The trainer that the config names, or that of estimators."""
         return self.trainer if self.estimator is None else "estimator"
+
+    @property
+    def depends_on_scale(self) -> bool:
+        """Whether the unit of a feature matters; it does not to trees, which the name of the class tells."""
+        if self.estimator is None:
+            return True
+        name = resolve(self.estimator[-1]).rpartition(".")[2]
+        return not any(word in name for word in _TREES)
 
     @property
     def has_weights(self) -> bool:

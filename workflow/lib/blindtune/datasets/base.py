@@ -144,6 +144,9 @@ class LoadedDataset:
             their first size). (n_pieces,) of dtype S16, in any order, as `blindtune.datasets.content` makes them; a
             piece may give several samples or none. By those of eval the ledger knows the raw material again when it is
             prepared in another way. A split that is left out is not known; None: none is.
+        fit: fits preprocessing on train and applies it to all splits; called once, after leaks were removed; None:
+            the samples are final.
+        fitted: what was fitted on train, as plain data; the manifest stores it and views may take it.
     """
 
     splits: Mapping[str, Split | ChunkedSplit]
@@ -156,6 +159,8 @@ class LoadedDataset:
     notes: Sequence[str] = ()
     locate: Callable[[str, int], str] | None = None
     origin_digests: "Mapping[str, NDArray[np.bytes_]] | None" = None
+    fit: "Callable[[LoadedDataset], LoadedDataset] | None" = None
+    fitted: dict[str, Any] | None = None
 
 
 class DatasetConfig(Strict):
@@ -231,6 +236,19 @@ class Source:
         """
         if view.kind not in self.views:
             raise ValueError(f"view: there is no view {view.kind!r} of this dataset, but {', '.join(self.views)}")
+
+    def default_view(self, *, depends_on_scale: bool) -> "ViewConfig":
+        """Return the view of a system whose config names none; called while the workflow is planned.
+
+        Args:
+            depends_on_scale: whether the unit of a feature matters to the system; false for forests.
+
+        Returns:
+            Samples as they are stored, unless a source overrides this method.
+        """
+        from blindtune.views.config import SamplesView
+
+        return SamplesView(kind="samples")
 
     def train_size(self) -> int | None:
         """Return the number of samples in train if the config says it, else None; called while planning."""
