@@ -1,1 +1,1 @@
-"""TODO."""
+"""The config: what is valid in it, its schema and its commented default."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What every package uses: files, errors, validation, registries, claims, logs and seeds."""
