@@ -263,6 +263,14 @@ class Source:
         """
         raise NotImplementedError
 
+    def is_other_fold(self, source: Mapping[str, Any]) -> bool:
+        """Return whether another dataset is another fold of the same samples, so that its eval may be open in this one.
+
+        Args:
+            source: the config of the other dataset, as its manifest holds it.
+        """
+        return False
+
     def fingerprint(self) -> str | None:
         """Return what changes if a file changes that `user_files` cannot name, because Snakemake would expand its name.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,13 @@ class TableSource(Source):
         if depends_on_scale:
             return StandardizedView(kind="standardized")
         return super().default_view(depends_on_scale=depends_on_scale)
+
+    def is_other_fold(self, source: Mapping[str, Any]) -> bool:
+        """Return whether another dataset is another fold of this table: nothing but the number of the fold differs."""
+        own = self.config.model_dump(mode="json")
+        if own["splitting"]["by"] != "fold" or source.get("source") != own["source"]:
+            return False
+        return _without_fold(own) == _without_fold(source)
 
     def load(self, files: dict[str, Path]) -> LoadedDataset:
         """Return the rows of each split; categories are still numbers of texts, and missing values NaN.
@@ -262,3 +269,8 @@ def _sentences(
 def _list(counts: Mapping[str, int]) -> str:
     shown = [f"{count:,} values of {name}" for name, count in list(counts.items())[:5]]
     return ", ".join(shown) + (f" and {len(counts) - 5} more columns" if len(counts) > 5 else "")
+
+
+def _without_fold(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of a table without the number of its fold."""
+    return {**source, "splitting": {**source.get("splitting", {}), "fold": None}}
