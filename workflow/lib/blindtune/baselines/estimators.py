@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blindtune.baselines.knn import KnnClassifier, NeighborIndex, leave_one_out
 from blindtune.baselines.random_forest import ForestClassifier
+from blindtune.metrics.base import Answers
 
 
 class Classifier(Protocol):
@@ -24,6 +25,14 @@ class Classifier(Protocol):
 
         Returns:
             Labels, (n_samples,).
+        """
+
+    def answer(self, x: NDArray[np.float32], classes: int) -> Answers:
+        """Return the same labels with the probability of each class, as scikit-learn's ``predict_proba``.
+
+        Args:
+            x: samples, (n_samples, n_features).
+            classes: number of classes.
         """
 
     def arrays(self) -> dict[str, NDArray[Any]]:

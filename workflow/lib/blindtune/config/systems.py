@@ -75,6 +75,11 @@ class _System(Strict):
         """Whether a trained model is kept as weights; if not, it is fitted again on train."""
         return False
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether its models give the probabilities of the classes."""
+        return True
+
     def files(self) -> dict[str, Path]:
         """Return the data files that define the system, by a short name."""
         return {}

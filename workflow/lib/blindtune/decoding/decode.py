@@ -197,7 +197,7 @@ def _verify(model: FrozenModel, seal: Seal) -> EvalIdentity:
     """
     model.check_data()
     if model.card.kind != "bayes":
-        _ = model.predict  # rebuilt and verified on dev here, once
+        _ = model.model  # rebuilt and verified on dev here, once
         check_agreement_of(model.card, model.folder)
     return replace(seal.identity, origins=model.data.eval_origins())
 

@@ -21,14 +21,17 @@ from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers, as_probabilities
+from blindtune.metrics.compute import measure_on_dev
+from blindtune.metrics.registry import ERROR
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
     Arrays,
     EpochTracker,
+    Model,
     Outcome,
-    Predict,
     TrainingOptions,
     TrainingTask,
     finite_or_none,
@@ -123,7 +126,7 @@ class PyTorchTrainer:
             torch.manual_seed(task.seed)
             model = networks.build(architecture, task.training.initial_weights == "keras").to(self.device)
             train_samples, dev_samples = self._to_device(train), self._to_device(dev)
-            loop = self._create_loop(model, task, train_samples, dev_samples, options.trained_before)
+            loop = self._create_loop(model, task, train_samples, dev_samples, options)
             if options.state:
                 _load_state(model, loop.optimizer, options.state.arrays)
         tracker = EpochTracker(task.training.epochs, options)
@@ -146,11 +149,11 @@ class PyTorchTrainer:
         return self._on_device[-1][1]
 
     def _create_loop(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> TrainingLoop:
-        return _EagerLoop(model, task, train, dev, epochs_before)
+        return _EagerLoop(model, task, train, dev, options)
 
-    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model:
         """Rebuild a trained model; see `blindtune.training.base.Trainer.rebuild`.
 
         Args:
@@ -169,7 +172,7 @@ class PyTorchTrainer:
         model.eval()
         gives_logits = require_architecture(task).gives_logits()
         model.to(self.device)
-        return lambda x: compute_scores(model, to_tensor_or_view(x), gives_logits).argmax(dim=1).cpu().numpy()
+        return Model(lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), gives_logits), gives_logits))
 
 
 def to_samples(split: Split) -> Samples:
@@ -221,14 +224,15 @@ class _EagerLoop:
     """The eager loop over shuffled batches."""
 
     def __init__(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> None:
         self.optimizer = create_optimizer(task.training, model.parameters())
         self._model = model
         self._task = task
         self._train = train
         self._dev = dev
-        self._epochs_done = epochs_before
+        self._metric = options.metric
+        self._epochs_done = options.trained_before
 
     def train_epoch(self, clock: Stopwatch) -> EpochMetrics:
         with clock.measure("train"):
@@ -236,12 +240,13 @@ class _EagerLoop:
             train_loss, train_error = _train_epoch(self._model, self.optimizer, self._train, self._task, random)
             self._epochs_done += 1
         with clock.measure("evaluate"):
-            dev_loss, dev_error = evaluate(self._model, self._dev, self._task)
+            dev_loss, dev_error, dev_metric = evaluate(self._model, self._dev, self._task, self._metric)
         return EpochMetrics(
             train_loss=finite_or_none(train_loss),
             train_error=train_error,
             dev_loss=finite_or_none(dev_loss),
             dev_error=dev_error,
+            dev_metric=dev_metric,
         )
 
 
@@ -283,20 +288,35 @@ def _train_epoch(
     return float(total_loss) / len(samples.y), int(n_wrong) / len(samples.y)
 
 
-def evaluate(model: nn.Module, samples: Samples, task: TrainingTask) -> tuple[float, float]:
-    """Return loss and error of a model on a split.
+def evaluate(
+    model: nn.Module, samples: Samples, task: TrainingTask, metric: str = ERROR
+) -> tuple[float, float, float | None]:
+    """Return loss and error of a model on a split, and a metric of the same answers unless it is the error.
 
     Args:
         model: what was built for the task.
         samples: on the model's device.
         task: names the loss.
+        metric: a key of `blindtune.metrics.registry.METRICS`.
     """
     y, gives_logits = samples.y, require_architecture(task).gives_logits()
     model.eval()
     scores = compute_scores(model, samples.x, gives_logits)
     with torch.no_grad():
         loss = networks.compute_loss(task.training.loss, scores, y, gives_logits)
-    return float(loss), int((scores.argmax(dim=1) != y).sum()) / len(y)
+    value = measure_on_dev(metric, y.cpu().numpy(), lambda: to_answers(scores, gives_logits), task.classes)
+    return float(loss), int((scores.argmax(dim=1) != y).sum()) / len(y), value
+
+
+def to_answers(scores: Tensor, gives_logits: bool) -> Answers:
+    """Return the labels and the probabilities of scores.
+
+    Args:
+        scores: (n_samples, n_classes), as `compute_scores` returns them.
+        gives_logits: whether they are logits; others are normalised as the cross-entropy takes them.
+    """
+    probabilities = networks.to_logits(scores, gives_logits).softmax(dim=1)
+    return Answers(scores.argmax(dim=1).cpu().numpy(), as_probabilities(probabilities.cpu().numpy()))
 
 
 def _evaluation_batch(x: Tensor, device: torch.device) -> int:
