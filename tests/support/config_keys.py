@@ -164,6 +164,7 @@ OTHERS: dict[str, Any] = {
     "Comparison.dataset": "set_09",
     "Budget.epochs": 200,
     "Comparison.systems": ["trees", "near"],
+    "Comparison.metric": "log_loss",
     "DrawingConfig.drawing": "set_09",
     "CsvFolderConfig.folder": "two",
     "CsvFolderConfig.fetch": "set_09",

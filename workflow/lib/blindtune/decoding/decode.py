@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.files import write_json
+from blindtune.datasets.origins import MAX_PLACE
 from blindtune.datasets.prepared import open_prepared
 from blindtune.decoding.frozen_model import FrozenModel
 from blindtune.decoding.known_evals import EvalIdentity
@@ -17,8 +18,9 @@ from blindtune.decoding.known_heads import keep_head, read_heads, refuse_lost
 from blindtune.decoding.ledger import Ledger, LedgerContent, now
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
+from blindtune.metrics.compute import compute_metric
 from blindtune.records.agreement import check_agreement_of
-from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions
+from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions, is_same_answer
 from blindtune.records.model_card import read_card, read_card_digest
 from blindtune.study.estimate import estimate_eval
 
@@ -184,7 +186,7 @@ def _compare(
     ledger.note_comparison(similar, frozen_sha256, identity)
     result, _ = _score(model, seal, similar.blind)
     own = {"frozen_sha256": similar.frozen_sha256, "decoded": similar.decoded, "groups": similar.groups}
-    if result.model_copy(update=own) != similar:
+    if not is_same_answer(result.model_copy(update=own), similar):
         return None
     return ledger.confirm(similar, frozen_sha256, recorded, identity, _digests_of_records(model)), recorded
 
@@ -224,9 +226,16 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
             predictions_sha256=None,
         )
         return result, None
-    predicted = model.predict(split.x).astype(np.int16)
+    answers = model.model.answer(split.x)
+    predicted = answers.labels.astype(np.int16)
     predictions = {"predicted": predicted, "wrong": predicted != split.y}
     wrong = int(predictions["wrong"].sum())
+    details: Predictions = {"true": np.asarray(split.y).astype(np.int16)}
+    if answers.probabilities is not None:
+        details["probabilities"] = answers.probabilities
+    origins = seal.find_origins(np.flatnonzero(predictions["wrong"]))
+    if origins is not None:
+        details["origin"] = np.array([place.encode()[:MAX_PLACE] for place in origins], dtype=np.bytes_)
     confusion = np.zeros((card.classes, card.classes), dtype=np.int64)
     np.add.at(confusion, (split.y, predicted), 1)
     result = DecodeResult(
@@ -235,9 +244,12 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
         wrong=wrong,
         confusion=confusion.tolist(),
         groups=None if split.group is None else _count_by_group(split.group, predictions["wrong"]),
+        metric=card.metric,
+        metric_value=None if card.metric is None else compute_metric(card.metric, split.y, answers, card.classes),
         predictions_sha256=digest_arrays(predictions),
+        details_sha256=digest_arrays(details),
     )
-    return result, predictions
+    return result, predictions | details
 
 
 def _count_by_group(group: NDArray[np.int64], wrong: NDArray[np.bool_]) -> list[GroupErrors]:

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import Split
 from blindtune.metrics.compute import compute_metric
+from blindtune.records.decode_result import METRIC_TOLERANCE
 from blindtune.training.base import Model, Predict, Trainer, TrainingTask, as_model
-
-#: Largest difference of a metric that rounding explains. Errors are counted, and have none.
-METRIC_TOLERANCE = 1e-4
 
 
 def rebuild_model(
@@ -60,9 +58,9 @@ def rebuild_model(
 
 def _explain(what: str, quantity: str, rebuilt: str, recorded: str) -> str:
     return (
-        f"{what}, rebuilt from its record, has a {quantity} of {rebuilt}, but {recorded} was recorded. Its study cannot "
-        "be trusted: the code, the libraries or the records have changed since. Restore them, or move the study's "
-        "folder away and run again."
+        f"{what}, rebuilt from its record, has a {quantity} of {rebuilt}, but {recorded} was recorded. Its study "
+        "cannot be trusted: the code, the libraries or the records have changed since. Restore them, or move the "
+        "study's folder away and run again."
     )
 
 
