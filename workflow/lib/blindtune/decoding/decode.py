@@ -233,6 +233,8 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
     details: Predictions = {"true": np.asarray(split.y).astype(np.int16)}
     if answers.probabilities is not None:
         details["probabilities"] = answers.probabilities
+    if split.group is not None:
+        details["group"] = np.asarray(split.group).astype(np.int32)
     origins = seal.find_origins(np.flatnonzero(predictions["wrong"]))
     if origins is not None:
         details["origin"] = np.array([place.encode()[:MAX_PLACE] for place in origins], dtype=np.bytes_)

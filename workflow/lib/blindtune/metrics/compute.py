@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blindtune.core.errors import UserError
+from blindtune.core.validation import suggest_name
 from blindtune.metrics.base import Answers
 from blindtune.metrics.registry import METRICS, is_error
 
@@ -28,6 +29,8 @@ def compute_metric(name: str, y: "NDArray[Any]", answers: Answers, classes: int)
     """
     import numpy as np
 
+    if name not in METRICS.entries:
+        raise UserError(f"metric: {name!r} is not a metric: {suggest_name(name, METRICS.names())}")
     entry = METRICS[name]
     counts = np.bincount(y, minlength=classes)
     if not is_error(name):

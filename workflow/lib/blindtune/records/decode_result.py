@@ -20,8 +20,8 @@ _RENAMED = {"looked": "decoded", "answers_sha256": "predictions_sha256"}
 
 #: What a model predicted: ``predicted`` labels int16 and ``wrong`` bool, both (n_samples,). Since results have
 #: ``details_sha256`` also the details: ``true`` labels int16, (n_samples,); ``probabilities`` float32,
-#: (n_samples, n_classes), if the model gives them; ``origin``, (n_wrong,), UTF-8, if it is known from where each wrong
-#: sample comes.
+#: (n_samples, n_classes), if the model gives them; ``group`` int32, (n_samples,), if samples belong to groups such as
+#: patients; ``origin``, (n_wrong,), UTF-8, if it is known from where each wrong sample comes.
 Predictions = dict[str, "NDArray[Any]"]
 
 #: The arrays that ``predictions_sha256`` identifies; it identified all of them before there were details.
@@ -197,8 +197,8 @@ def details_of(predictions: Predictions) -> Predictions:
 
 def _are_details(details: Predictions, wrong: "NDArray[Any]") -> bool:
     """Return whether the details have the types and shapes that they must have."""
-    kinds = {"true": ("i", 1), "probabilities": ("f", 2), "origin": ("S", 1)}
-    lengths = {"true": len(wrong), "probabilities": len(wrong), "origin": int(wrong.sum())}
+    kinds = {"true": ("i", 1), "probabilities": ("f", 2), "group": ("i", 1), "origin": ("S", 1)}
+    lengths = dict.fromkeys(kinds, len(wrong)) | {"origin": int(wrong.sum())}
     return "true" in details and all(
         name in kinds and (array.dtype.kind, array.ndim) == kinds[name] and len(array) == lengths[name]
         for name, array in details.items()
@@ -243,6 +243,9 @@ def _metric(result: DecodeResult, predictions: Predictions) -> Iterator[_Contrad
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (true, predicted), 1)
     yield "confusion", result.confusion, counts.tolist()
+    if result.groups is not None and "group" in predictions:
+        counted = [(one.group, one.samples, one.wrong) for one in result.groups]
+        yield "groups", counted, _count_by_group(predictions["group"], predictions["wrong"])
     probabilities = predictions.get("probabilities")
     if probabilities is not None and probabilities.shape[1] != classes:
         yield "probabilities, classes", probabilities.shape[1], classes
@@ -253,6 +256,15 @@ def _metric(result: DecodeResult, predictions: Predictions) -> Iterator[_Contrad
     value = compute_metric(result.metric, true, Answers(predicted, probabilities), classes)
     if result.metric_value is None or abs(value - result.metric_value) > METRIC_ROUNDING:
         yield "metric_value", result.metric_value, value
+
+
+def _count_by_group(group: "NDArray[Any]", wrong: "NDArray[Any]") -> list[tuple[int, int, int]]:
+    """Return number, samples and wrong samples of each group."""
+    import numpy as np
+
+    numbers, index = np.unique(group, return_inverse=True)
+    columns = (numbers, np.bincount(index), np.bincount(index, wrong).astype(np.int64))
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _groups(result: DecodeResult) -> Iterator[_Contradiction]:
