@@ -148,7 +148,7 @@ def _estimate(value: float, parts: Sequence[VarianceComponent], metric: str) -> 
 
 def _over_samples(first: MetricSample, second: MetricSample) -> VarianceComponent:
     """Return the variance over the samples, with two imaginary samples as in `statistics.sample_component`."""
-    if first.without is None or second.without is None:
+    if first.without is None or second.without is None or first.without.shape[1] != second.without.shape[1]:
         return VarianceComponent(math.inf, 1)
     without = first.without.mean(axis=0) - second.without.mean(axis=0)
     n_parts, samples = len(without), first.samples
