@@ -35,7 +35,7 @@ from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.metrics.registry import ERROR, METRICS, MetricName, describe_metrics
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
-from blindtune.training.registry import TrainerName, check_family, check_layers, check_metric
+from blindtune.training.registry import TrainerName, check_class_weights, check_family, check_layers, check_metric
 from blindtune.tuners.folds import plan_folds
 from blindtune.views.registry import NetworkView
 
@@ -299,6 +299,7 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
         source.check_view(system.view)
         _check_neighbors(system, source)
         _check_metric(system, comparison.metric)
+        _check_class_weights(system)
         if isinstance(system, Tuned):
             _check_tuned(system, source, comparison.budget)
         elif isinstance(system, Manual):
@@ -345,6 +346,17 @@ def _check_metric(system: System, metric: str) -> None:
     check_metric(system.trainer_name, metric)
     if METRICS[metric].needs_probabilities and not system.gives_probabilities:
         raise ValueError(f"metric: {metric} needs class probabilities, which this model does not give")
+
+
+def _check_class_weights(system: System) -> None:
+    if isinstance(system, Tuned):
+        given = system.training.class_weight
+    elif isinstance(system, Manual):
+        given = system.training.class_weight or load(ManualModel, system.files()["model"]).training.class_weight
+    else:
+        return
+    if given is not None:
+        check_class_weights(system.trainer_name)
 
 
 def _check_neighbors(system: System, source: Source) -> None:

@@ -67,7 +67,7 @@ def freeze(
         trial=chosen.number,
         hyperparameters=dict(chosen.hyperparameters),
         **blueprint_fields(task.model),
-        training=task.training if task.has_weights else None,
+        training=task.training if task.has_weights or task.training.class_weight is not None else None,
         model_seed=task.seed,
         n_parameters=chosen.n_parameters,
         train_error=train_error,

@@ -37,6 +37,7 @@ from blindtune.training.base import (
     finite_or_none,
     require_architecture,
 )
+from blindtune.training.class_weights import compute_class_weights
 from blindtune.training.devices import device_name, find_device
 from blindtune.training.state import pack, unpack
 from blindtune.views.base import SampleView
@@ -186,6 +187,17 @@ def to_tensor_or_view(x: NDArray[np.float32] | SampleView) -> Tensor | SampleVie
     return x if isinstance(x, SampleView) else torch.from_numpy(np.array(x))
 
 
+def class_weights_of(task: TrainingTask, y: Tensor) -> Tensor | None:
+    """Return the weight of each class in the loss, (n_classes,) float32 on the device of the labels; None: all are 1.
+
+    Args:
+        task: what is trained.
+        y: labels of train.
+    """
+    weights = compute_class_weights(task.training, y.cpu().numpy(), task.classes)
+    return None if weights is None else torch.from_numpy(weights).to(y.device, torch.float32)
+
+
 def create_optimizer(training: Training, parameters: Any) -> torch.optim.Optimizer:
     """Create an optimizer.
 
@@ -231,13 +243,16 @@ class _EagerLoop:
         self._task = task
         self._train = train
         self._dev = dev
+        self._class_weights = class_weights_of(task, train.y)
         self._metric = options.metric
         self._epochs_done = options.trained_before
 
     def train_epoch(self, clock: Stopwatch) -> EpochMetrics:
         with clock.measure("train"):
             random = np.random.default_rng(derive("drawn", self._task.seed, self._epochs_done))
-            train_loss, train_error = _train_epoch(self._model, self.optimizer, self._train, self._task, random)
+            train_loss, train_error = _train_epoch(
+                self._model, self.optimizer, self._train, self._task, random, self._class_weights
+            )
             self._epochs_done += 1
         with clock.measure("evaluate"):
             dev_loss, dev_error, dev_metric = evaluate(self._model, self._dev, self._task, self._metric)
@@ -271,6 +286,7 @@ def _train_epoch(
     samples: Samples,
     task: TrainingTask,
     random: np.random.Generator,
+    class_weights: Tensor | None,
 ) -> tuple[float, float]:
     """Return mean loss and error over train, while the weights change."""
     model.train()
@@ -279,7 +295,7 @@ def _train_epoch(
     n_wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
     for batch_x, batch_y in samples.shuffled_batches(training.batch_size, random):
         scores = model(batch_x)
-        loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits)
+        loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -36,6 +36,7 @@ class TrainerEntry(Entry):
         random_crops: whether it trains on new random crops in each batch; if not, it takes whole arrays.
         ignored: the settings of training that it does not read; a search space must not hold them.
         metrics: whether it computes the metrics of `blindtune.metrics.registry`; if not, it gives the error alone.
+        class_weights: whether it multiplies the loss by the weights of classes.
         max_trainings: trainings after which its process is replaced by a new one, since its library does not give all
             memory back (docs/measured.md); None: never.
     """
@@ -48,6 +49,7 @@ class TrainerEntry(Entry):
     random_crops: bool = True
     ignored: tuple[str, ...] = ()
     metrics: bool = False
+    class_weights: bool = False
     max_trainings: int | None = None
 
 
@@ -62,6 +64,7 @@ TRAINERS = Registry(
         "keras": TrainerEntry(
             create="blindtune.training.keras.tensorflow:KerasTrainer",
             metrics=True,
+            class_weights=True,
             ignored=_KERAS_IGNORES,
             description="Keras's compile and fit, on TensorFlow",
             max_trainings=100,
@@ -69,6 +72,7 @@ TRAINERS = Registry(
         "keras-jax": TrainerEntry(
             create="blindtune.training.keras.jax:KerasJaxTrainer",
             metrics=True,
+            class_weights=True,
             ignored=_KERAS_IGNORES,
             environment="keras-jax",
             description="the same on JAX",
@@ -77,6 +81,7 @@ TRAINERS = Registry(
         "keras-torch": TrainerEntry(
             create="blindtune.training.keras.torch:KerasTorchTrainer",
             metrics=True,
+            class_weights=True,
             ignored=_KERAS_IGNORES,
             environment="keras-torch",
             description="the same on PyTorch",
@@ -84,11 +89,13 @@ TRAINERS = Registry(
         "pytorch": TrainerEntry(
             create="blindtune.training.pytorch:PyTorchTrainer",
             metrics=True,
+            class_weights=True,
             description="an eager PyTorch loop",
         ),
         "scikeras": TrainerEntry(
             create="blindtune.training.scikeras:SciKerasTrainer",
             metrics=True,
+            class_weights=True,
             ignored=_KERAS_IGNORES,
             description="Keras models through SciKeras",
             max_trainings=100,
@@ -97,12 +104,14 @@ TRAINERS = Registry(
         "skorch": TrainerEntry(
             create="blindtune.training.skorch:SkorchTrainer",
             metrics=True,
+            class_weights=True,
             description="PyTorch models through skorch",
             random_crops=False,
         ),
         "fused": TrainerEntry(
             create="blindtune.training.fused.trainer:FusedTrainer",
             metrics=True,
+            class_weights=True,
             description="many multilayer perceptrons as one PyTorch model",
             families=("mlp",),
             layers=("dense", "dropout", "flatten"),
@@ -212,6 +221,19 @@ def check_metric(name: str, metric: str) -> None:
     """
     if not is_error(metric) and not TRAINERS[name].metrics:
         raise ValueError(f"metric: {metric} is not computed by trainer {name}, which gives the error alone")
+
+
+def check_class_weights(name: str) -> None:
+    """Refuse class weights for a trainer that does not have them.
+
+    Args:
+        name: of the trainer.
+
+    Raises:
+        ValueError: the trainer has none.
+    """
+    if not TRAINERS[name].class_weights:
+        raise ValueError(f"class_weight: trainer {name} has no class weights; remove the key or take another trainer")
 
 
 def _list_names(singular: str, plural: str, names: tuple[str, ...]) -> str:

@@ -20,6 +20,7 @@ from blindtune.metrics.registry import is_error
 from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Model, Outcome, TrainingOptions, TrainingTask
+from blindtune.training.class_weights import weights_by_label
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,14 @@ def random_forest(workers: int = 1) -> SklearnTrainer:
     def fit(x: NDArray[np.float32], y: NDArray[np.int64], task: TrainingTask) -> baselines.Classifier:
         trees, depth, leaf = (int(task.hyperparameters[name]) for name in ("trees", "max_depth", "min_samples_leaf"))
         return baselines.fit_forest(
-            x, y, n_estimators=trees, max_depth=depth, min_samples_leaf=leaf, seed=task.seed, jobs=workers
+            x,
+            y,
+            n_estimators=trees,
+            max_depth=depth,
+            min_samples_leaf=leaf,
+            seed=task.seed,
+            jobs=workers,
+            class_weight=weights_by_label(task.training, y, task.classes),
         )
 
     return SklearnTrainer(fit)

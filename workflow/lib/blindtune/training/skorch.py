@@ -19,6 +19,7 @@ from blindtune.training.pytorch import (
     PyTorchTrainer,
     Samples,
     TrainingLoop,
+    class_weights_of,
     create_optimizer,
     evaluate,
 )
@@ -70,7 +71,11 @@ class _SkorchLoop:
         self._metrics = _EpochMetricsCallback()
         self._net = _Classifier(
             module=model,
-            criterion=_Loss(training.loss, task.architecture.gives_logits()),
+            criterion=_Loss(
+                training.loss,
+                task.architecture.gives_logits(),
+                class_weights_of(task, train[1]),
+            ),
             optimizer=lambda parameters, lr: create_optimizer(training, parameters),
             batch_size=training.batch_size,
             iterator_train__shuffle=True,
@@ -116,15 +121,17 @@ class _Classifier(skorch.NeuralNetClassifier):  # type: ignore[misc]
 
 
 class _Loss(nn.Module):
-    """The loss of `blindtune.models.pytorch` as a criterion of skorch."""
+    """The loss of `blindtune.models.pytorch` as a criterion of skorch, which says whether it scores train or dev."""
 
-    def __init__(self, name: str, gives_logits: bool) -> None:
+    def __init__(self, name: str, gives_logits: bool, class_weights: Tensor | None) -> None:
         super().__init__()
         self._name = name
         self._gives_logits = gives_logits
+        self._class_weights = class_weights
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
-        return networks.compute_loss(self._name, scores, labels, self._gives_logits)
+        weights = self._class_weights if self.training else None
+        return networks.compute_loss(self._name, scores, labels, self._gives_logits, weights)
 
 
 class _EpochMetricsCallback(skorch.callbacks.Callback):  # type: ignore[misc]

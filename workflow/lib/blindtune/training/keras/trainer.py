@@ -32,6 +32,7 @@ from blindtune.training.base import (
     finite_or_none,
     require_architecture,
 )
+from blindtune.training.class_weights import weights_by_label
 from blindtune.training.keras.model_cache import ModelCache, ModelKey
 from blindtune.views.base import SampleView
 
@@ -106,6 +107,7 @@ class FitTrainer:
     ) -> None:
         model.fit(
             **_train_arguments(task, train, epochs_before),
+            class_weight=weights_by_label(task.training, train.y, task.classes),
             epochs=task.training.epochs,
             initial_epoch=epochs_before,
             callbacks=[callback],
