@@ -10,7 +10,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import open_regular_file
 
 #: Columns that say what a sample is, not where it comes from.
-_WHAT = ("sample", "class", "group", "patient", "file")
+_WHAT = ("sample", "class", "group", "file")
 
 #: Bytes of the longest place that is kept; a longer one is cut.
 MAX_PLACE = 300

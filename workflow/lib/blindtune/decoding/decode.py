@@ -118,7 +118,7 @@ def _decode(
     if known is not None:
         predictions = ledger.read_predictions(known)
         ledger.note_records(known, _digests_of_records(model), content)
-        report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; not decoded again")
+        report(f"{card.study}: answered from the ledger, {_describe(known)}; not decoded again")
         return known, predictions
     similar = ledger.find_similar(card.study, card.model_sha256(), card.former_sha256(), seal.sha256, content)
     if similar is not None:
@@ -149,8 +149,14 @@ def _decode(
     )
     result, predictions = _score(model, seal, blind)
     result = ledger.finish(result, predictions)
-    report(f"{card.study}: decoded once, eval error {result.error:.2%} on {result.samples} samples")
+    report(f"{card.study}: decoded once, {_describe(result)} on {result.samples} samples")
     return result, predictions
+
+
+def _describe(result: DecodeResult) -> str:
+    """Return the error of a result, and its metric if it has one, as a phrase."""
+    metric = "" if result.metric_value is None else f", {result.metric} {result.metric_value:.4f}"
+    return f"eval error {result.error:.2%}{metric}"
 
 
 def _digests_of_records(model: FrozenModel) -> dict[str, str]:

@@ -70,7 +70,8 @@ def run_study(
         card = estimate(context, settings) if isinstance(settings, Bayes) else search_and_freeze(context, files)
         held.check()
         write_card(folder / "card.json", card)
-    job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
+    metric = "" if card.dev_metric is None else f", dev {card.metric} {card.dev_metric:.4f}"
+    job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}{metric}")
     return card
 
 
