@@ -81,6 +81,7 @@ def change(predictions: Any, **arrays: Any) -> tuple[Any, dict[str, Any]]:
         ("probabilities", "'metric_value' is"),
         ("true", "'samples marked wrong' is"),
         ("length", "does not hold one true label"),
+        ("beyond", "does not hold one true label"),
         ("columns", "'probabilities, classes' is 3, but the file gives 2"),
         ("outside", "'confusion, classes' is 2, but the file gives at least 8"),
     ],
@@ -93,12 +94,27 @@ def test_what_contradicts_the_answers_is_refused(lab: DecodeLab, name: str, mess
         "probabilities": {"probabilities": probabilities[:, ::-1].copy()},
         "true": {"true": 1 - true},
         "length": {"true": true[1:]},
+        "beyond": {"probabilities": probabilities * 2},
         "columns": {"probabilities": np.hstack([probabilities, probabilities[:, :1]])},
         "outside": {"true": np.full_like(true, 7), "wrong": np.ones_like(predictions["wrong"])},
     }[name]
     changed, digests = change(predictions, **arrays)
     with pytest.raises(UserError, match=message):
         check(result.model_copy(update=digests), changed)
+
+
+def test_probabilities_that_are_not_finite_have_the_worst_metric(lab: DecodeLab) -> None:
+    """A network may overflow on a sample of eval; its decode has a value all the same."""
+    result, predictions = lab.decode(lab.freeze(metric="log_loss"))
+    broken, digests = change(predictions, probabilities=np.full_like(predictions["probabilities"], np.nan))
+    assert check(result.model_copy(update=digests | {"metric_value": 16.0}), broken).metric_value == 16
+
+
+def test_an_unknown_metric_is_refused(lab: DecodeLab) -> None:
+    """A result with the metric of a package that is not installed names it."""
+    result, predictions = lab.decode(lab.freeze(metric="log_loss"))
+    with pytest.raises(UserError, match=r"metric: 'logloss' is not a metric: did you mean 'log_loss'"):
+        check(result.model_copy(update={"metric": "logloss"}), predictions)
 
 
 def test_a_metric_that_was_changed_is_refused(lab: DecodeLab) -> None:

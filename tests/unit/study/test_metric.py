@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune import stages
 from blindtune.config.schema import Config, read
 from blindtune.config.systems import Knn, Tuned
 from blindtune.core.errors import UserError
@@ -15,6 +16,7 @@ from blindtune.core.job_log import JobLog
 from blindtune.datasets.base import Split
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
 from blindtune.datasets.prepared import Prepared, prepare
+from blindtune.metrics.registry import METRICS
 from blindtune.records.model_card import read_card
 from blindtune.records.trial import TrialLog, find_best, rank_on_dev
 from blindtune.study.protocol import build_protocol
@@ -168,3 +170,13 @@ def test_config_refuses_metrics_by_name(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(TRAINERS.entries, "knn", plain)
     with pytest.raises(UserError, match=r"systems.knn on toy: metric: roc_auc is not computed by trainer knn"):
         read(merged(base, {"compare": [entry | {"metric": "roc_auc"}]}), "it")
+
+
+def test_the_code_of_a_metric_is_in_the_digests() -> None:
+    """A change of a metric's module runs the studies and decodes of that metric again, and no others."""
+    knn, dataset = Knn(kind="knn", n_neighbors=[1]), CsvFolderConfig(source="csv_folder", folder="csv")
+    for modules in (stages.study_modules, stages.decode_modules):
+        assert "blindtune.metrics.roc_auc" in modules(knn, dataset, "roc_auc")
+        assert not [name for name in modules(knn, dataset) if name.startswith("blindtune.metrics")]
+    assert len({stages.study_digest(knn, dataset, name) for name in METRICS.own}) == len(METRICS.own)
+    assert stages.study_digest(knn, dataset) == stages.study_digest(knn, dataset, "error")

@@ -182,7 +182,10 @@ def _check_arrays(result: DecodeResult, predictions: Predictions, where: str, so
     ):
         raise UserError(f"{where}: {source} does not hold one label and one mark for each sample. {advice}")
     if details and not _are_details(details, predictions["wrong"]):
-        raise UserError(f"{where}: {source} does not hold one true label for each sample. {advice}")
+        raise UserError(
+            f"{where}: {source} does not hold one true label and, if any, one probability of each class for each "
+            f"sample. {advice}"
+        )
 
 
 def labels_of(predictions: Predictions) -> Predictions:
@@ -199,6 +202,10 @@ def _are_details(details: Predictions, wrong: "NDArray[Any]") -> bool:
     """Return whether the details have the types and shapes that they must have."""
     kinds = {"true": ("i", 1), "probabilities": ("f", 2), "group": ("i", 1), "origin": ("S", 1)}
     lengths = dict.fromkeys(kinds, len(wrong)) | {"origin": int(wrong.sum())}
+    probabilities = details.get("probabilities")
+    # NaN is allowed: what a network gives for a sample that overflows.
+    if probabilities is not None and ((probabilities < 0) | (probabilities > 1)).any():
+        return False
     return "true" in details and all(
         name in kinds and (array.dtype.kind, array.ndim) == kinds[name] and len(array) == lengths[name]
         for name, array in details.items()
