@@ -151,7 +151,7 @@ def _create_scorer(task: TrainingTask, dev: Split, metric: str) -> Scorer:
     if not isinstance(dev.x, SampleView):
 
         def read(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
-            value = None if is_error(metric) else measure(_compute_scores(model, dev.x, gives_logits))
+            value = None if is_error(metric) else measure(_score_batches(model, dev.x))
             return logs["val_loss"], _exact_error(logs["val_accuracy"], len(dev.y)), value
 
         return read
@@ -169,6 +169,14 @@ def _to_answers(scores: NDArray[np.float32], gives_logits: bool) -> Answers:
     logits = scores if gives_logits else np.log(np.clip(scores, EPSILON, 1 - EPSILON))
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     return Answers(np.argmax(scores, axis=1).astype(np.int64), as_probabilities(probabilities))
+
+
+def _score_batches(model: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return scores (n_samples, n_classes) while ``fit`` runs; unlike ``predict`` it draws no random numbers."""
+    size = _equal_batch_size(len(x))
+    return np.concatenate(
+        [model.predict_on_batch(np.asarray(x[first : first + size])) for first in range(0, len(x), size)]
+    )
 
 
 def _compute_scores(model: keras.Model, x: NDArray[np.float32] | SampleView, gives_logits: bool) -> NDArray[np.float32]:
