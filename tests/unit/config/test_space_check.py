@@ -272,6 +272,7 @@ OTHER = {
     "batch_size": [60],
     "epochs": [2],
     "loss": ["sparse_categorical_crossentropy", "mean_squared_error"],
+    "class_weight": [{"0": 3.0}],
     "initial_weights": ["keras"],
     "metric": ["sparse_categorical_accuracy"],
 }

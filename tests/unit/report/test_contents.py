@@ -12,7 +12,7 @@ from support.builders import ROOT
 FOLDER = Path(contents.__file__).parent
 #: Modules of the two folders that are not a table or a figure.
 HELPERS = {
-    "tables": {"__init__", "write"},
+    "tables": {"__init__", "write", "decode_cells"},
     "figures": {"__init__", "write", "style", "example_patches", "example_signals"},
 }
 

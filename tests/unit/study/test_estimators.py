@@ -174,7 +174,7 @@ def test_other_version_is_refused_by_decode(data: Prepared, tmp_path: Path) -> N
     other = card.estimator.model_copy(update={"libraries": {"scikit-learn": "1.0"}})
     write_card(tmp_path / "card.json", card.model_copy(update={"estimator": other}))
     with pytest.raises(UserError, match=r"was fitted with scikit-learn 1\.0"):
-        _ = FrozenModel(read_card(tmp_path / "card.json"), tmp_path, data).predict
+        _ = FrozenModel(read_card(tmp_path / "card.json"), tmp_path, data).model
 
 
 def test_network_records_have_no_new_fields(data: Prepared, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from blindtune.config.training import Training
 from blindtune.core.errors import UserError
@@ -14,7 +15,14 @@ from blindtune.datasets.base import Split
 from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.estimator_classes import SHIPPED
 from blindtune.models.forms import ModelChoice, create_form
-from blindtune.training.base import Outcome, TrainingOptions, TrainingTask, outcome_from_error, train_each
+from blindtune.training.base import (
+    Outcome,
+    TrainingOptions,
+    TrainingTask,
+    as_model,
+    outcome_from_error,
+    train_each,
+)
 from blindtune.training.estimator import EstimatorTrainer, select_part
 from support.builders import points
 
@@ -108,3 +116,19 @@ def test_other_version_of_the_library_is_refused() -> None:
     old = task.model.model_copy(update={"libraries": {"scikit-learn": "0.1"}})
     with pytest.raises(UserError, match=r"fitted with scikit-learn 0\.1, and .*pip install scikit-learn==0\.1"):
         EstimatorTrainer().rebuild(replace(task, model=old), {}, TRAIN)
+
+
+def test_estimators_have_metrics_and_probabilities() -> None:
+    """An estimator with ``predict_proba`` has every metric; one without has those of labels, and others are refused."""
+    task, trainer = create_task("logistic_regression"), EstimatorTrainer()
+    outcome = trainer.train(task, TRAIN, DEV, TrainingOptions("last", metric="log_loss"))
+    answers = as_model(trainer.rebuild(task, {}, TRAIN)).answer(DEV.x)
+    assert answers.probabilities is not None and answers.probabilities.shape == (30, 2)
+    np.testing.assert_array_equal(answers.labels, outcome.weights["dev_labels"])
+    np.testing.assert_array_equal(answers.probabilities.argmax(axis=1), answers.labels)
+    assert outcome.curve[0].dev_metric == pytest.approx(log_loss(DEV.y, answers.probabilities))
+    bare = create_task("sklearn.svm.LinearSVC")
+    found = trainer.train(bare, TRAIN, DEV, TrainingOptions("last", metric="balanced_error"))
+    assert found.curve[0].dev_metric == pytest.approx(1 - balanced_accuracy_score(DEV.y, found.weights["dev_labels"]))
+    with pytest.raises(UserError, match="roc_auc needs class probabilities, and this model gives labels alone"):
+        trainer.train(bare, TRAIN, DEV, TrainingOptions("last", metric="roc_auc"))

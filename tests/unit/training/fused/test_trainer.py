@@ -165,10 +165,10 @@ def test_train_batch_isolates_a_failing_trial(monkeypatch: pytest.MonkeyPatch) -
     jobs = create_jobs(epochs=2)
     whole, evaluate = train_together(jobs), fused_loop.evaluate
 
-    def fail(model: Any, samples: Any, task: TrainingTask) -> Any:
+    def fail(model: Any, samples: Any, task: TrainingTask, metric: str) -> Any:
         if task.seed == 3:
             raise RuntimeError("no luck")
-        return evaluate(model, samples, task)
+        return evaluate(model, samples, task, metric)
 
     monkeypatch.setattr(fused_loop, "evaluate", fail)
     for number, (one, other) in enumerate(zip(train_together(jobs), whole, strict=True), 1):

@@ -32,9 +32,10 @@ from blindtune.core.validation import NAME_PATTERN, Strict, UserPath, load, pars
 from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, Source
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.registry import SOURCES, create_source
+from blindtune.metrics.registry import ERROR, METRICS, MetricName, describe_metrics
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
-from blindtune.training.registry import TrainerName, check_family, check_layers
+from blindtune.training.registry import TrainerName, check_class_weights, check_family, check_layers, check_metric
 from blindtune.tuners.folds import plan_folds
 from blindtune.views.registry import NetworkView
 
@@ -100,6 +101,11 @@ class Comparison(Strict):
     dataset: Name = Field(description="a name from datasets")
     systems: list[Name] = Field(min_length=1, description="names from systems, in the order of the tables")
     budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
+    metric: MetricName = Field(
+        default=ERROR,
+        description=f"what every tuner minimises on dev, and what ranks epochs and trials; {describe_metrics()}. The "
+        "report shows it next to the error",
+    )
     tuner_overrides: TunerOverrides | None = Field(
         default=None,
         description="space, family or estimator, folds and view for every tuner of this comparison, and "
@@ -241,6 +247,7 @@ class Config(Strict):
             settings=settings,
             budget=self.comparison(dataset).budget if isinstance(settings, Tuned) else None,
             score_epoch=self.score_epoch,
+            metric=self.comparison(dataset).metric,
             keep_best=self.keep_best,
         )
 
@@ -274,7 +281,7 @@ def read(content: dict[str, Any], where: str) -> Config:
             except ValidationError as error:
                 # Overrides that suit most tuners of a comparison may not suit one of them.
                 raise UserError(f"{place}: {error.errors(include_url=False)[0]['ctx']['error']}") from error
-            _check_system(place, settings, config.sources[comparison.dataset], comparison.budget)
+            _check_system(place, settings, config.sources[comparison.dataset], comparison)
     return config
 
 
@@ -286,13 +293,15 @@ def _check_dataset(where: str, source: Source) -> None:
     _check_files(where, files)
 
 
-def _check_system(where: str, system: System, source: Source, budget: Budget) -> None:
+def _check_system(where: str, system: System, source: Source, comparison: Comparison) -> None:
     _check_files(where, system.files())
     try:
         source.check_view(system.view)
         _check_neighbors(system, source)
+        _check_metric(system, comparison.metric)
+        _check_class_weights(system)
         if isinstance(system, Tuned):
-            _check_tuned(system, source, budget)
+            _check_tuned(system, source, comparison.budget)
         elif isinstance(system, Manual):
             check_layers(system.trainer, load(ManualModel, system.files()["model"]).layers)
     except ValueError as error:
@@ -328,6 +337,26 @@ def _check_estimator_tuner(system: Tuned) -> None:
         raise ValueError("parts: only Hyperband and halving allocate parts of train; take it out")
     if tuner.minimizes_parameters:
         raise ValueError("tuner.objectives: an estimator has no number of parameters; leave n_parameters out")
+
+
+def _check_metric(system: System, metric: str) -> None:
+    """Refuse a metric that a system does not have; an estimate of the Bayes error has the error alone, as always."""
+    if isinstance(system, Bayes):
+        return
+    check_metric(system.trainer_name, metric)
+    if METRICS[metric].needs_probabilities and not system.gives_probabilities:
+        raise ValueError(f"metric: {metric} needs class probabilities, which this model does not give")
+
+
+def _check_class_weights(system: System) -> None:
+    if isinstance(system, Tuned):
+        given = system.training.class_weight
+    elif isinstance(system, Manual):
+        given = system.training.class_weight or load(ManualModel, system.files()["model"]).training.class_weight
+    else:
+        return
+    if given is not None:
+        check_class_weights(system.trainer_name)
 
 
 def _check_neighbors(system: System, source: Source) -> None:

@@ -63,7 +63,9 @@ class TaskReader:
         if not self.form.trains_epochs:
             return built
         settings = tuple((name, value) for name, value in values.items() if name in Training.model_fields)
-        return *built, _read_training(self.training, settings, self.ignored, self.samples)
+        # Class weights are the same for all sets, and a dictionary is no key of a cache.
+        shared = self.training.model_copy(update={"class_weight": None})
+        return *built, _read_training(shared, settings, self.ignored, self.samples)
 
 
 #: What a set trains.

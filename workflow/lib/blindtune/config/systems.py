@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from blindtune.config.training import Training, TrainingOverrides
+from blindtune.config.training import ClassWeight, Training, TrainingOverrides
 from blindtune.core.bounds import (
     MAX_DEPTH,
     MAX_FACTOR,
@@ -27,7 +27,7 @@ from blindtune.core.bounds import (
     MAX_UNITS,
 )
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import Strict, UserPath, load
+from blindtune.core.validation import Strict, UserPath, is_none, load
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.estimator_classes import SHIPPED, own_modules, resolve
 from blindtune.models.families import FAMILIES, FamilyName
@@ -75,6 +75,11 @@ class _System(Strict):
         """Whether a trained model is kept as weights; if not, it is fitted again on train."""
         return False
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether its models give the probabilities of the classes."""
+        return True
+
     def files(self) -> dict[str, Path]:
         """Return the data files that define the system, by a short name."""
         return {}
@@ -119,6 +124,13 @@ class Knn(_Reference):
     kind: Literal["knn"]
     n_neighbors: list[Neighbors] = Field(min_length=1, description="k; of several, the best on dev is chosen")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_class_weight(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "class_weight" in content:
+            raise ValueError("class_weight: k-nearest neighbors have no class weights; remove the key")
+        return content
+
     @property
     def trainer_name(self) -> str:
         """The trainer of k-nearest neighbours."""
@@ -132,6 +144,11 @@ class RandomForest(_Reference):
     n_estimators: list[Trees] = Field(default=[100], min_length=1, description="number of trees")
     max_depth: list[Depth] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
     min_samples_leaf: list[LeafSize] = Field(default=[1], min_length=1, description="fewest samples in a leaf")
+    class_weight: ClassWeight | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="weight of the samples by their class, as in training; null: 1",
+    )
 
     @property
     def trainer_name(self) -> str:

@@ -1,12 +1,12 @@
 """The config of training: how a network is trained, and which epoch is scored."""
 
 from collections.abc import Collection, Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from blindtune.core.bounds import MAX_EPOCHS, MAX_LEARNING_RATE, MAX_SAMPLES
-from blindtune.core.validation import Strict
+from blindtune.core.bounds import MAX_CLASS_WEIGHT, MAX_EPOCHS, MAX_LEARNING_RATE, MAX_SAMPLES
+from blindtune.core.validation import Strict, is_none
 
 ScoreEpoch = Literal["last", "best"]
 Optimizer = Literal["adam", "adamw", "sgd", "rmsprop"]
@@ -14,6 +14,16 @@ Loss = Literal["cross_entropy", "sparse_categorical_crossentropy", "mean_squared
 InitialWeights = Literal["framework", "keras"]
 Metric = Literal["accuracy", "sparse_categorical_accuracy"]
 
+
+def _name_of_class(name: object) -> object:
+    """Return the name of a class that YAML reads as a whole number as text."""
+    return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+
+
+_ClassName = Annotated[str, BeforeValidator(_name_of_class)]
+_Weight = Annotated[float, Field(gt=0, le=MAX_CLASS_WEIGHT)]
+#: The weight of each class in the loss; a class that is not named has 1. ``balanced``: scikit-learn's.
+ClassWeight = Literal["balanced"] | dict[_ClassName, _Weight]
 
 #: Values that mean the same, each with the one that takes its place.
 _SYNONYMS: dict[str, dict[str, str]] = {
@@ -35,6 +45,12 @@ class Training(Strict):
         default="cross_entropy",
         description="what is minimised; cross_entropy (PyTorch's name) and sparse_categorical_crossentropy (Keras's) "
         "are the same",
+    )
+    class_weight: ClassWeight | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="factor of each sample's loss by its class; balanced: number of samples / (number of classes * "
+        "samples of the class), as scikit-learn's; or the factor of each class by its name, 1 for the others; null: 1",
     )
     initial_weights: InitialWeights = Field(
         default="framework",
@@ -76,6 +92,9 @@ class TrainingOverrides(Strict):
     )
     epochs: int | None = Field(default=None, gt=0, le=MAX_EPOCHS, description="passes over train; null: not replaced")
     loss: Loss | None = Field(default=None, description="what is minimised; null: not replaced")
+    class_weight: ClassWeight | None = Field(
+        default=None, exclude_if=is_none, description="factor of the loss by class; null: not replaced"
+    )
     initial_weights: InitialWeights | None = Field(
         default=None, description="how initial weights are drawn; null: not replaced"
     )

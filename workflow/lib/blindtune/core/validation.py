@@ -278,3 +278,8 @@ def _children(node: Any, part: Any) -> list[Any]:
     # A dict whose keys must match a pattern is under patternProperties.
     values = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
     return [value for value in values if isinstance(value, dict)]
+
+
+def is_none(value: object) -> bool:
+    """Return whether a field has no value: a field that older records lack is left out if it says nothing."""
+    return value is None

@@ -27,12 +27,12 @@ from blindtune.datasets.verification import read_manifest
 from blindtune.decoding.known_evals import KnownEvals
 from blindtune.decoding.ledger import Ledger
 from blindtune.exports.stored_study import StoredStudy, check_unsealed
-from blindtune.records.trial import Trial, rank_on_dev
+from blindtune.records.trial import WORST_ERROR, Trial, rank_on_dev
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.pending import with_epochs
 from blindtune.study.rebuild import rebuild_model
 from blindtune.study.setup import TaskBuilder
-from blindtune.training.base import Predict
+from blindtune.training.base import Model
 from blindtune.training.registry import create_trainer
 from blindtune.views.apply import apply_view, make_view
 
@@ -282,7 +282,12 @@ def _load_weights(stored: StoredStudy, trial: Trial) -> dict[str, NDArray[Any]] 
     return WeightStore(stored.folder, stored.study.keep_best).load_weights(trial)
 
 
-def _rebuild_models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> list[Predict]:
+def _dev_error(trial: Trial) -> float:
+    """Return the dev error of a trial, by which it need not have been ranked."""
+    return WORST_ERROR if trial.score is None else trial.score
+
+
+def _rebuild_models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> list[Model]:
     study = stored.study
     trainer = create_trainer(study.settings.trainer_name)
     model = parse_json(ManualModel, stored.files["model"], str(stored.folder)) if "model" in stored.files else None
@@ -294,23 +299,25 @@ def _rebuild_models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> 
             _load_weights(stored, trial) or {},
             train=own.train,
             dev=own.dev,
-            dev_error=trial.objective_value(),
+            dev_error=_dev_error(trial),
             what=f"{study.id}: trial {trial.number}",
+            metric=trial.metric,
+            dev_metric=trial.metric_value,
         )
         for trial in trials
     ]
 
 
 def _rank(trials: list[Trial], wrong: list[int], samples: int) -> list[RescoredTrial]:
-    dev_errors = [trial.objective_value() for trial in trials]
+    dev_errors = [_dev_error(trial) for trial in trials]
     rows = [
         RescoredTrial(
             trial=trial.number,
-            dev_error=trial.objective_value(),
+            dev_error=_dev_error(trial),
             error=count / samples,
             wrong=count,
             samples=samples,
-            dev_rank=1 + sum(other < trial.objective_value() for other in dev_errors),
+            dev_rank=1 + sum(other < _dev_error(trial) for other in dev_errors),
             rank=1 + sum(other < count for other in wrong),
         )
         for trial, count in zip(trials, wrong, strict=True)

@@ -34,7 +34,8 @@ class ArchitectureForm:
 
     def check_space(self, space: Space, where: str) -> None:
         """Refuse names that neither the family nor training has, and options that are not values of them."""
-        known = self.family.hyperparameters | set(Training.model_fields)
+        # A trial records single values; class weights are the same for all trials of a search.
+        known = self.family.hyperparameters | set(Training.model_fields) - {"class_weight"}
         for name, dimension in space.root.items():
             if name not in known:
                 hint = suggest_name(name, sorted(known))

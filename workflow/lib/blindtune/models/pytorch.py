@@ -77,7 +77,9 @@ def to_logits(scores: Tensor, gives_logits: bool) -> Tensor:
     return scores if gives_logits else scores.clamp(EPSILON, 1 - EPSILON).log()
 
 
-def compute_loss(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tensor:
+def compute_loss(
+    name: str, scores: Tensor, labels: Tensor, gives_logits: bool, class_weights: Tensor | None = None
+) -> Tensor:
     """Return the mean loss of a batch.
 
     Args:
@@ -85,11 +87,24 @@ def compute_loss(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) 
         scores: (n_samples, n_classes) of the model's last layer.
         labels: (n_samples,) int64.
         gives_logits: whether the scores are logits.
+        class_weights: factor of the loss of the samples of each class, (n_classes,) float32; None: 1.
     """
+    if class_weights is not None:
+        # The mean over the samples, as Keras takes it; PyTorch's own weights divide by their sum.
+        return (_sample_losses(name, scores, labels, gives_logits) * class_weights[labels]).mean()
     if name == "mean_squared_error":
         probabilities = scores.softmax(dim=1) if gives_logits else scores
         return functional.mse_loss(probabilities, functional.one_hot(labels, scores.shape[1]).to(scores.dtype))
     return functional.cross_entropy(to_logits(scores, gives_logits), labels)
+
+
+def _sample_losses(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tensor:
+    """Return the loss of each sample, (n_samples,)."""
+    if name == "mean_squared_error":
+        probabilities = scores.softmax(dim=1) if gives_logits else scores
+        targets = functional.one_hot(labels, scores.shape[1]).to(scores.dtype)
+        return functional.mse_loss(probabilities, targets, reduction="none").mean(dim=1)
+    return functional.cross_entropy(to_logits(scores, gives_logits), labels, reduction="none")
 
 
 def _modules(layer: AnyLayer, shape: tuple[int, ...]) -> list[nn.Module]:

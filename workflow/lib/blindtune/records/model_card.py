@@ -21,7 +21,7 @@ from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.core.timing import CpuWallTime
-from blindtune.core.validation import parse_json
+from blindtune.core.validation import is_none, parse_json
 from blindtune.models.architecture import Architecture
 from blindtune.models.base import Blueprint
 from blindtune.models.estimator import EstimatorBlueprint
@@ -80,6 +80,15 @@ class ModelCard(BaseModel):
     n_parameters: int | None = Field(description="number of trainable parameters; null: not a network")
     train_error: float = Field(description="share of wrong samples of the whole train split")
     dev_error: float
+    metric: str | None = Field(
+        default=None, exclude_if=is_none, description="what the tuner minimised; left out for the error"
+    )
+    train_metric: float | None = Field(
+        default=None, exclude_if=is_none, description="the metric on the whole train split; left out for the error"
+    )
+    dev_metric: float | None = Field(
+        default=None, exclude_if=is_none, description="the metric on dev; left out for the error"
+    )
     estimates: dict[str, dict[str, float]] = Field(
         default_factory=dict, description="for bayes: every estimate, for train and dev"
     )
@@ -149,6 +158,8 @@ class ModelCard(BaseModel):
             "trainer": self.settings.get("trainer"),
             "preprocessing": self.preprocessing,
             "classes": self.classes,
+            # Chosen by another metric, it is another model, even if it has the same weights.
+            **({} if self.metric is None else {"metric": self.metric}),
         }
 
 

@@ -10,11 +10,11 @@ from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.records.agreement import digest_trials
 from blindtune.records.model_card import ModelCard, Spent, blueprint_fields
-from blindtune.records.trial import Trial, find_best, rank_on_dev
+from blindtune.records.trial import WORST_ERROR, Trial, find_best, rank_on_dev
 from blindtune.study.checkpoints import WeightStore, file_name
 from blindtune.study.context import StudyContext
 from blindtune.study.identity import card_identity
-from blindtune.study.rebuild import compute_error, rebuild_model
+from blindtune.study.rebuild import rebuild_model, score_split
 from blindtune.study.retrain import Retrainer
 from blindtune.study.setup import SearchSetup
 from blindtune.training.base import TrainingTask, collect_versions
@@ -49,26 +49,32 @@ def freeze(
     task = retrainer.build_task(chosen)
     if task.has_weights:
         _restore_damaged(context, retrainer, store, rank_on_dev(trials)[: study.keep_best])
-    predict = rebuild_model(
+    model = rebuild_model(
         setup.trainer,
         task,
         _restore_weights(retrainer, store, chosen, task),
         train=data.train,
         dev=data.dev,
-        dev_error=chosen.objective_value(),
+        dev_error=WORST_ERROR if chosen.score is None else chosen.score,
         what=f"{study.id}: trial {chosen.number}",
+        metric=chosen.metric,
+        dev_metric=chosen.metric_value,
     )
+    train_error, train_metric = score_split(model, data.train, chosen.metric, task.classes)
     return ModelCard(
         **card_identity(study, data),
         budget=study.budget if isinstance(study.settings, Tuned) else None,
         trial=chosen.number,
         hyperparameters=dict(chosen.hyperparameters),
         **blueprint_fields(task.model),
-        training=task.training if task.has_weights else None,
+        training=task.training if task.has_weights or task.training.class_weight is not None else None,
         model_seed=task.seed,
         n_parameters=chosen.n_parameters,
-        train_error=compute_error(predict, data.train),
-        dev_error=chosen.objective_value(),
+        train_error=train_error,
+        dev_error=WORST_ERROR if chosen.score is None else chosen.score,
+        metric=chosen.metric,
+        train_metric=train_metric,
+        dev_metric=chosen.metric_value,
         weights=f"weights/{file_name(chosen.number)}" if task.has_weights else None,
         weights_sha256=chosen.weights_sha256,
         statuses=dict(Counter(trial.status for trial in trials)),

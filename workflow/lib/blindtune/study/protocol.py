@@ -30,6 +30,7 @@ def build_protocol(
     excluded: dict[str, Any] = {"keep_best": True, "settings": {"paper_row"}}
     if not (isinstance(study.settings, Tuned) and study.settings.depends_on_budget):
         excluded["budget"] = True
+    # The metric is left out if it is the error, as in studies of before.
     described = study.model_dump(mode="json", exclude=excluded)
     # Unlike a larger budget, another limit of each trial gives the recorded trials other outcomes.
     if study.budget is not None and study.budget.trial_seconds is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, Tuned, read_model_space
-from blindtune.config.training import Training, TrainingOverrides
+from blindtune.config.training import ClassWeight, Training, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
@@ -21,6 +21,7 @@ from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import Hyperparameters
 from blindtune.study.candidates import list_candidates
 from blindtune.training.base import BatchTrainer, Trainer, TrainingTask
+from blindtune.training.class_weights import number_classes
 from blindtune.training.pool.trainer import Pool
 from blindtune.training.registry import TRAINERS, create_trainer
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
@@ -51,17 +52,26 @@ class TaskBuilder:
         settings, classes = self.study.settings, len(self.data.classes)
         model: Blueprint | None = None
         training = Training(epochs=settings.epochs if isinstance(settings, Tuned) else 1)
+        given: ClassWeight | None = None
         seed_values: dict[str, object] = dict(values)
         if isinstance(settings, Tuned):
             model = self._form.build(values, self.data.sample_shape, classes)
             if self._form.trains_epochs:
                 training = settings.training.with_hyperparameters(values)
+                given = settings.training.class_weight
         elif self.model is not None:
             layers = add_output_layer(self.model.layers, classes)
             model = Architecture(input_shape=self.data.sample_shape, layers=layers)
             training = self.model.training.with_hyperparameters(values)
+            given = self.model.training.class_weight
+            if isinstance(settings, Manual) and settings.training.class_weight is not None:
+                given = settings.training.class_weight
             # Part of the seed, though the record has a separate field for them.
             seed_values["layers"] = [layer.model_dump() for layer in self.model.layers]
+        elif isinstance(settings, RandomForest):
+            given = settings.class_weight
+        weights = number_classes(given, self.data.classes, f"{self.study.system} on {self.study.dataset}")
+        training = training.model_copy(update={"class_weight": weights})
         seed = derive("trial", self.study.dataset, self.study.seed, seed_values)
         return TrainingTask(model, training, values, seed, classes)
 
@@ -194,7 +204,9 @@ def training_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -
         model: the file of the model.
         overrides: settings of the config that replace those of the file.
     """
-    return {**model.training.model_dump(), **overrides.model_dump(exclude_none=True)}
+    # Class weights are not single values, and change no seed; the card has them under training.
+    settings = {**model.training.model_dump(), **overrides.model_dump(exclude_none=True)}
+    return {name: value for name, value in settings.items() if name != "class_weight"}
 
 
 def add_output_layer(layers: Sequence[Layer], classes: int) -> tuple[Layer, ...]:

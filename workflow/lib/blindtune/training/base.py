@@ -17,6 +17,8 @@ from blindtune.core.errors import UserError
 from blindtune.core.failures import explain, is_machine_error
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers
+from blindtune.metrics.registry import ERROR, is_error
 from blindtune.models.architecture import Architecture
 from blindtune.models.base import Blueprint
 from blindtune.models.layers import InvalidModelError
@@ -33,9 +35,41 @@ if TYPE_CHECKING:
 
 #: From samples, in the form in which the trainer got them, to their labels, (n_samples,) int64.
 Predict = Callable[["NDArray[np.float32] | SampleView"], "NDArray[np.int64]"]
+#: From samples, as above, to their labels and, if the model has them, the probabilities of the classes.
+Answer = Callable[["NDArray[np.float32] | SampleView"], Answers]
 Arrays = dict[str, "NDArray[Any]"]
 #: Called with the number of an epoch and its metrics; returns the reason to prune the trial, or None.
 AfterEpoch = Callable[[int, EpochMetrics], str | None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A rebuilt model: a function from samples to labels that may know the probabilities of the classes too.
+
+    Attributes:
+        answer: returns labels and probabilities of samples in one pass.
+        labels: returns the same labels alone, where that costs less; None: `answer` is asked.
+    """
+
+    answer: Answer
+    labels: Predict | None = None
+
+    def predict(self, x: "NDArray[np.float32] | SampleView") -> "NDArray[np.int64]":
+        """Return the label of each sample, (n_samples,) int64."""
+        return self.answer(x).labels if self.labels is None else self.labels(x)
+
+    def probabilities(self, x: "NDArray[np.float32] | SampleView") -> "NDArray[np.float32] | None":
+        """Return the probability of each class, (n_samples, n_classes) float32; None if the model gives none."""
+        return self.answer(x).probabilities
+
+    def __call__(self, x: "NDArray[np.float32] | SampleView") -> "NDArray[np.int64]":
+        """Return the label of each sample, as `predict`."""
+        return self.predict(x)
+
+
+def as_model(rebuilt: "Model | Predict") -> Model:
+    """Return what a trainer rebuilt as a model; a plain function from samples to labels gives no probabilities."""
+    return rebuilt if isinstance(rebuilt, Model) else Model(lambda x: Answers(rebuilt(x)), rebuilt)
 
 
 @dataclass(frozen=True)
@@ -104,6 +138,8 @@ class TrainingOptions:
         keep_state: whether the outcome holds the state after the last epoch.
         limit: seconds of building, training and scoring after which the training has failed; None: no limit.
         name: what is trained, for messages, such as ``trial 12``.
+        metric: what dev is ranked by, a key of `blindtune.metrics.registry.METRICS`; unless it is the error, the
+            trainer sets ``dev_metric`` of each epoch's metrics.
     """
 
     score_epoch: ScoreEpoch
@@ -113,6 +149,7 @@ class TrainingOptions:
     keep_state: bool = False
     limit: float | None = None
     name: str = ""
+    metric: str = ERROR
 
     @property
     def trained_before(self) -> int:
@@ -216,7 +253,7 @@ class Trainer(Protocol):
             The outcome. A diverged model is an outcome, not an error.
         """
 
-    def rebuild(self, task: TrainingTask, weights: "Mapping[str, NDArray[Any]]", train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: "Mapping[str, NDArray[Any]]", train: Split) -> Model | Predict:
         """Rebuild a trained model; called when a model is frozen, rescored or decoded.
 
         Args:
@@ -225,7 +262,7 @@ class Trainer(Protocol):
             train: the samples that it was trained on.
 
         Returns:
-            A function from samples to class labels.
+            The model, or a function from samples to class labels if it gives no probabilities.
         """
 
     def versions(self) -> dict[str, str]:
@@ -402,6 +439,11 @@ class EpochTracker:
         if self._reason:
             self._status = "diverged"
             return False
+        if metrics.objective(self._options.metric) is None and not is_error(self._options.metric):
+            raise UserError(
+                f"metric: {self._options.metric} is not computed by this trainer. Take the metric error, or another "
+                "trainer."
+            )
         limit = self._options.limit
         if limit is not None and self._options.clock.spent(without=WAITING_PARTS) > limit:
             self._status, self._reason = "failed", too_long(limit)
@@ -411,7 +453,7 @@ class EpochTracker:
         if pruned and not last:
             self._status, self._reason = "pruned", pruned
             return False
-        if self._options.score_epoch == "best" and find_best_epoch(self.curve) == len(self.curve):
+        if self._options.score_epoch == "best" and find_best_epoch(self.curve, self._options.metric) == len(self.curve):
             self._best_weights = weights()
         return not last
 
@@ -427,7 +469,7 @@ class EpochTracker:
         """
         if self._status != "completed":
             return Outcome(self._status, self._reason, self.curve, None, n_parameters)
-        scored = find_scored_epoch(self.curve, self._options.score_epoch)
+        scored = find_scored_epoch(self.curve, self._options.score_epoch, self._options.metric)
         return Outcome(
             status="completed",
             reason=None,
@@ -439,25 +481,33 @@ class EpochTracker:
         )
 
 
-def find_scored_epoch(curve: list[EpochMetrics], score_epoch: ScoreEpoch) -> int | None:
+def find_scored_epoch(curve: list[EpochMetrics], score_epoch: ScoreEpoch, metric: str = ERROR) -> int | None:
     """Return the number of the epoch that is scored.
 
     Args:
         curve: metrics of each epoch.
         score_epoch: the rule.
+        metric: what epochs are ranked by.
 
     Returns:
         The number, from 1; None if the curve is empty.
     """
     if not curve:
         return None
-    return len(curve) if score_epoch == "last" else find_best_epoch(curve)
+    return len(curve) if score_epoch == "last" else find_best_epoch(curve, metric)
 
 
-def find_best_epoch(curve: list[EpochMetrics]) -> int | None:
-    """Return the number, from 1, of the first epoch with the lowest dev error; None if no epoch has a dev error."""
-    errors = [(metrics.dev_error, number) for number, metrics in enumerate(curve, 1) if metrics.dev_error is not None]
-    return min(errors)[1] if errors else None
+def find_best_epoch(curve: list[EpochMetrics], metric: str = ERROR) -> int | None:
+    """Return the number, from 1, of the first epoch with the lowest metric on dev; None if no epoch has one.
+
+    Args:
+        curve: metrics of each epoch.
+        metric: what epochs are ranked by.
+    """
+    values = [
+        (value, number) for number, metrics in enumerate(curve, 1) if (value := metrics.objective(metric)) is not None
+    ]
+    return min(values)[1] if values else None
 
 
 def finite_or_none(value: float) -> float | None:

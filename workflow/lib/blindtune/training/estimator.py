@@ -14,10 +14,12 @@ from blindtune.baselines.estimators import flatten
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers, as_probabilities
+from blindtune.metrics.compute import measure_on_dev
 from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.estimator_classes import create_estimator, library_versions
 from blindtune.records.trial import EpochMetrics
-from blindtune.training.base import Outcome, Predict, TrainingOptions, TrainingTask
+from blindtune.training.base import Model, Outcome, TrainingOptions, TrainingTask
 
 #: Kinds of warnings that a record keeps. Deprecations depend on what the process has imported before.
 _KEPT = (UserWarning, RuntimeWarning, FutureWarning)
@@ -54,15 +56,16 @@ class EstimatorTrainer:
                 model = _fit(task, train)
             with options.clock.measure("evaluate"):
                 labels = _predict(model, dev.x)
+            value = measure_on_dev(options.metric, dev.y, lambda: _answer(model, dev.x, task.classes), task.classes)
         error = float(np.mean(labels != dev.y))
         n_parts = _blueprint(task).fitted_parts
         # One epoch for each part: a budget counts what was fitted. Only the last one has a model.
-        curve = [_metrics(None)] * (n_parts - 1) + [_metrics(error)]
+        curve = [_metrics(None)] * (n_parts - 1) + [_metrics(error, value)]
         # What the model answers identifies it, since its own state has no format.
         answers = {"dev_labels": labels}
         return Outcome("completed", None, curve, n_parts, None, weights=answers, warnings=tuple(found))
 
-    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model:
         """Fit the model again on train; see `blindtune.training.base.Trainer.rebuild`.
 
         Raises:
@@ -76,7 +79,11 @@ class EstimatorTrainer:
             with threadpool_limits(1), _collect_warnings([]):
                 return _predict(model, x)
 
-        return predict
+        def answer(x: Any) -> Answers:
+            with threadpool_limits(1), _collect_warnings([]):
+                return _answer(model, x, task.classes)
+
+        return Model(answer, predict)
 
 
 def _blueprint(task: TrainingTask) -> EstimatorBlueprint:
@@ -114,8 +121,19 @@ def select_part(y: NDArray[np.int64], share: float) -> NDArray[np.int64]:
     return np.flatnonzero(place < share)
 
 
-def _metrics(dev_error: float | None) -> EpochMetrics:
-    return EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=dev_error)
+def _metrics(dev_error: float | None, value: float | None = None) -> EpochMetrics:
+    return EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=dev_error, dev_metric=value)
+
+
+def _answer(model: Any, x: Any, classes: int) -> Answers:
+    """Return the labels and, if the estimator has ``predict_proba``, the probability of each class."""
+    labels = _predict(model, x)
+    if not hasattr(model, "predict_proba"):
+        return Answers(labels)
+    known = np.asarray(model.predict_proba(flatten(x)))
+    probabilities = np.zeros((len(labels), classes))
+    probabilities[:, np.asarray(model.classes_).astype(np.int64)] = known
+    return Answers(labels, as_probabilities(probabilities))
 
 
 def _predict(model: Any, x: Any) -> NDArray[np.int64]:

@@ -21,19 +21,23 @@ from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers, as_probabilities
+from blindtune.metrics.compute import measure_on_dev
+from blindtune.metrics.registry import ERROR
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
     Arrays,
     EpochTracker,
+    Model,
     Outcome,
-    Predict,
     TrainingOptions,
     TrainingTask,
     finite_or_none,
     require_architecture,
 )
+from blindtune.training.class_weights import compute_class_weights
 from blindtune.training.devices import device_name, find_device
 from blindtune.training.state import pack, unpack
 from blindtune.views.base import SampleView
@@ -123,7 +127,7 @@ class PyTorchTrainer:
             torch.manual_seed(task.seed)
             model = networks.build(architecture, task.training.initial_weights == "keras").to(self.device)
             train_samples, dev_samples = self._to_device(train), self._to_device(dev)
-            loop = self._create_loop(model, task, train_samples, dev_samples, options.trained_before)
+            loop = self._create_loop(model, task, train_samples, dev_samples, options)
             if options.state:
                 _load_state(model, loop.optimizer, options.state.arrays)
         tracker = EpochTracker(task.training.epochs, options)
@@ -146,11 +150,11 @@ class PyTorchTrainer:
         return self._on_device[-1][1]
 
     def _create_loop(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> TrainingLoop:
-        return _EagerLoop(model, task, train, dev, epochs_before)
+        return _EagerLoop(model, task, train, dev, options)
 
-    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model:
         """Rebuild a trained model; see `blindtune.training.base.Trainer.rebuild`.
 
         Args:
@@ -169,7 +173,7 @@ class PyTorchTrainer:
         model.eval()
         gives_logits = require_architecture(task).gives_logits()
         model.to(self.device)
-        return lambda x: compute_scores(model, to_tensor_or_view(x), gives_logits).argmax(dim=1).cpu().numpy()
+        return Model(lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), gives_logits), gives_logits))
 
 
 def to_samples(split: Split) -> Samples:
@@ -181,6 +185,17 @@ def to_tensor_or_view(x: NDArray[np.float32] | SampleView) -> Tensor | SampleVie
     """Return an array as a tensor, and a view unchanged."""
     # A copy: the arrays on disk are mapped read-only, which PyTorch refuses to share.
     return x if isinstance(x, SampleView) else torch.from_numpy(np.array(x))
+
+
+def class_weights_of(task: TrainingTask, y: Tensor) -> Tensor | None:
+    """Return the weight of each class in the loss, (n_classes,) float32 on the device of the labels; None: all are 1.
+
+    Args:
+        task: what is trained.
+        y: labels of train.
+    """
+    weights = compute_class_weights(task.training, y.cpu().numpy(), task.classes)
+    return None if weights is None else torch.from_numpy(weights).to(y.device, torch.float32)
 
 
 def create_optimizer(training: Training, parameters: Any) -> torch.optim.Optimizer:
@@ -221,27 +236,32 @@ class _EagerLoop:
     """The eager loop over shuffled batches."""
 
     def __init__(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> None:
         self.optimizer = create_optimizer(task.training, model.parameters())
         self._model = model
         self._task = task
         self._train = train
         self._dev = dev
-        self._epochs_done = epochs_before
+        self._class_weights = class_weights_of(task, train.y)
+        self._metric = options.metric
+        self._epochs_done = options.trained_before
 
     def train_epoch(self, clock: Stopwatch) -> EpochMetrics:
         with clock.measure("train"):
             random = np.random.default_rng(derive("drawn", self._task.seed, self._epochs_done))
-            train_loss, train_error = _train_epoch(self._model, self.optimizer, self._train, self._task, random)
+            train_loss, train_error = _train_epoch(
+                self._model, self.optimizer, self._train, self._task, random, self._class_weights
+            )
             self._epochs_done += 1
         with clock.measure("evaluate"):
-            dev_loss, dev_error = evaluate(self._model, self._dev, self._task)
+            dev_loss, dev_error, dev_metric = evaluate(self._model, self._dev, self._task, self._metric)
         return EpochMetrics(
             train_loss=finite_or_none(train_loss),
             train_error=train_error,
             dev_loss=finite_or_none(dev_loss),
             dev_error=dev_error,
+            dev_metric=dev_metric,
         )
 
 
@@ -266,6 +286,7 @@ def _train_epoch(
     samples: Samples,
     task: TrainingTask,
     random: np.random.Generator,
+    class_weights: Tensor | None,
 ) -> tuple[float, float]:
     """Return mean loss and error over train, while the weights change."""
     model.train()
@@ -274,7 +295,7 @@ def _train_epoch(
     n_wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
     for batch_x, batch_y in samples.shuffled_batches(training.batch_size, random):
         scores = model(batch_x)
-        loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits)
+        loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -283,20 +304,35 @@ def _train_epoch(
     return float(total_loss) / len(samples.y), int(n_wrong) / len(samples.y)
 
 
-def evaluate(model: nn.Module, samples: Samples, task: TrainingTask) -> tuple[float, float]:
-    """Return loss and error of a model on a split.
+def evaluate(
+    model: nn.Module, samples: Samples, task: TrainingTask, metric: str = ERROR
+) -> tuple[float, float, float | None]:
+    """Return loss and error of a model on a split, and a metric of the same answers unless it is the error.
 
     Args:
         model: what was built for the task.
         samples: on the model's device.
         task: names the loss.
+        metric: a key of `blindtune.metrics.registry.METRICS`.
     """
     y, gives_logits = samples.y, require_architecture(task).gives_logits()
     model.eval()
     scores = compute_scores(model, samples.x, gives_logits)
     with torch.no_grad():
         loss = networks.compute_loss(task.training.loss, scores, y, gives_logits)
-    return float(loss), int((scores.argmax(dim=1) != y).sum()) / len(y)
+    value = measure_on_dev(metric, y.cpu().numpy(), lambda: to_answers(scores, gives_logits), task.classes)
+    return float(loss), int((scores.argmax(dim=1) != y).sum()) / len(y), value
+
+
+def to_answers(scores: Tensor, gives_logits: bool) -> Answers:
+    """Return the labels and the probabilities of scores.
+
+    Args:
+        scores: (n_samples, n_classes), as `compute_scores` returns them.
+        gives_logits: whether they are logits; others are normalised as the cross-entropy takes them.
+    """
+    probabilities = networks.to_logits(scores, gives_logits).softmax(dim=1)
+    return Answers(scores.argmax(dim=1).cpu().numpy(), as_probabilities(probabilities.cpu().numpy()))
 
 
 def _evaluation_batch(x: Tensor, device: torch.device) -> int:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, WithJsonSchema
 from blindtune.core.errors import UserError
 from blindtune.core.registry import Entry, Registry
 from blindtune.core.validation import suggest_name
+from blindtune.metrics.registry import is_error
 
 if TYPE_CHECKING:
     from blindtune.models.layers import AnyLayer
@@ -34,6 +35,8 @@ class TrainerEntry(Entry):
         layers: the only kinds of layers that it trains; None: all.
         random_crops: whether it trains on new random crops in each batch; if not, it takes whole arrays.
         ignored: the settings of training that it does not read; a search space must not hold them.
+        metrics: whether it computes the metrics of `blindtune.metrics.registry`; if not, it gives the error alone.
+        class_weights: whether it multiplies the loss by the weights of classes.
         max_trainings: trainings after which its process is replaced by a new one, since its library does not give all
             memory back (docs/measured.md); None: never.
     """
@@ -45,6 +48,8 @@ class TrainerEntry(Entry):
     layers: tuple[str, ...] | None = None
     random_crops: bool = True
     ignored: tuple[str, ...] = ()
+    metrics: bool = False
+    class_weights: bool = False
     max_trainings: int | None = None
 
 
@@ -58,12 +63,16 @@ TRAINERS = Registry(
     {
         "keras": TrainerEntry(
             create="blindtune.training.keras.tensorflow:KerasTrainer",
+            metrics=True,
+            class_weights=True,
             ignored=_KERAS_IGNORES,
             description="Keras's compile and fit, on TensorFlow",
             max_trainings=100,
         ),
         "keras-jax": TrainerEntry(
             create="blindtune.training.keras.jax:KerasJaxTrainer",
+            metrics=True,
+            class_weights=True,
             ignored=_KERAS_IGNORES,
             environment="keras-jax",
             description="the same on JAX",
@@ -71,16 +80,22 @@ TRAINERS = Registry(
         ),
         "keras-torch": TrainerEntry(
             create="blindtune.training.keras.torch:KerasTorchTrainer",
+            metrics=True,
+            class_weights=True,
             ignored=_KERAS_IGNORES,
             environment="keras-torch",
             description="the same on PyTorch",
         ),
         "pytorch": TrainerEntry(
             create="blindtune.training.pytorch:PyTorchTrainer",
+            metrics=True,
+            class_weights=True,
             description="an eager PyTorch loop",
         ),
         "scikeras": TrainerEntry(
             create="blindtune.training.scikeras:SciKerasTrainer",
+            metrics=True,
+            class_weights=True,
             ignored=_KERAS_IGNORES,
             description="Keras models through SciKeras",
             max_trainings=100,
@@ -88,22 +103,26 @@ TRAINERS = Registry(
         ),
         "skorch": TrainerEntry(
             create="blindtune.training.skorch:SkorchTrainer",
+            metrics=True,
+            class_weights=True,
             description="PyTorch models through skorch",
             random_crops=False,
         ),
         "fused": TrainerEntry(
             create="blindtune.training.fused.trainer:FusedTrainer",
+            metrics=True,
+            class_weights=True,
             description="many multilayer perceptrons as one PyTorch model",
             families=("mlp",),
             layers=("dense", "dropout", "flatten"),
             random_crops=False,
         ),
         "estimator": TrainerEntry(
-            create="blindtune.training.estimator:EstimatorTrainer", network=False, random_crops=False
+            create="blindtune.training.estimator:EstimatorTrainer", metrics=True, network=False, random_crops=False
         ),
-        "knn": TrainerEntry(create="blindtune.training.sklearn:knn", environment="scikit", network=False),
+        "knn": TrainerEntry(create="blindtune.training.sklearn:knn", metrics=True, environment="scikit", network=False),
         "random_forest": TrainerEntry(
-            create="blindtune.training.sklearn:random_forest", environment="scikit", network=False
+            create="blindtune.training.sklearn:random_forest", metrics=True, environment="scikit", network=False
         ),
     },
 )
@@ -188,6 +207,33 @@ def check_random_crops(name: str) -> None:
         )
     if not TRAINERS[name].random_crops:
         raise ValueError(f"trainer: {name} takes whole arrays and draws no random views; use keras or pytorch")
+
+
+def check_metric(name: str, metric: str) -> None:
+    """Refuse a metric that a trainer does not compute.
+
+    Args:
+        name: of the trainer.
+        metric: of a comparison.
+
+    Raises:
+        ValueError: the trainer gives the error alone.
+    """
+    if not is_error(metric) and not TRAINERS[name].metrics:
+        raise ValueError(f"metric: {metric} is not computed by trainer {name}, which gives the error alone")
+
+
+def check_class_weights(name: str) -> None:
+    """Refuse class weights for a trainer that does not have them.
+
+    Args:
+        name: of the trainer.
+
+    Raises:
+        ValueError: the trainer has none.
+    """
+    if not TRAINERS[name].class_weights:
+        raise ValueError(f"class_weight: trainer {name} has no class weights; remove the key or take another trainer")
 
 
 def _list_names(singular: str, plural: str, names: tuple[str, ...]) -> str:

@@ -129,7 +129,7 @@ class FoldedTuner(Tuner):
             return
         if self._best is None or mean < self._best[0]:
             self._best = mean, scored.hyperparameters
-        self._inner.tell(scored.model_copy(update={"score": mean}))
+        self._inner.tell(scored.model_copy(update={"score" if scored.metric is None else "metric_value": mean}))
 
     def _fill(self, proposals: list[Proposal]) -> None:
         """Queue sets, each with every fold; without any, the best set for all of train, once."""

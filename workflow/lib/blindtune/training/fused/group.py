@@ -21,7 +21,7 @@ from blindtune.training.fused.layers import compute_widths, extract_layers, pad_
 from blindtune.training.fused.metrics import MetricAccumulator
 from blindtune.training.fused.ops import MOMENTS, one_hot
 from blindtune.training.fused.parameters import Parameters
-from blindtune.training.pytorch import flush_denormals
+from blindtune.training.pytorch import class_weights_of, flush_denormals
 from blindtune.training.state import pack, unpack
 
 
@@ -133,7 +133,7 @@ def group_key(model: ModelOutline) -> tuple[object, ...]:
     """Return what the trials of a group have in common; their numbers of epochs may differ."""
     training, layers = model.task.training, model.spec.layers
     has_dropout = tuple(bool(layer.dropout_rates) for layer in layers)
-    return training.batch_size, training.optimizer, model.epochs, has_dropout
+    return training.batch_size, training.optimizer, model.epochs, has_dropout, training.class_weight is not None
 
 
 def sort_key(model: ModelOutline) -> tuple[object, ...]:
@@ -141,6 +141,13 @@ def sort_key(model: ModelOutline) -> tuple[object, ...]:
     spec = model.spec
     activations = [layer.activation for layer in spec.layers]
     return activations[-1], spec.loss, spec.widths, activations
+
+
+def _stack_class_weights(models: Sequence[FusedModel], y: Tensor) -> Tensor | None:
+    """Return the class weights of each model, (n_trials, n_classes); None if they have none."""
+    rows = [class_weights_of(model.task, y) for model in models]
+    known = [row for row in rows if row is not None]
+    return torch.stack(known) if known else None
 
 
 @dataclass(frozen=True)
@@ -187,7 +194,8 @@ class FusedGroup:
             plan.mask_gradients,
             x.device,
         )
-        self._metrics = MetricAccumulator(specs, n_rows, plan.metric_slots, x.device)
+        self._class_weights = _stack_class_weights(self.models, y)
+        self._metrics = MetricAccumulator(specs, n_rows, plan.metric_slots, x.device, self._class_weights)
         blocks = create_blocks(specs, n_rows, plan, x.device)
         inputs, targets = (
             torch.zeros(len(specs) * n_rows * width, device=x.device)
@@ -259,6 +267,8 @@ class FusedGroup:
         torch.index_select(self._x, 0, flat, out=batch.inputs.view(len(flat), -1))
         labels = self._y.index_select(0, flat).view(rows.shape)
         batch.targets.copy_(one_hot(labels, batch.targets.shape[1]))
+        if batch.sample_weights is not None and self._class_weights is not None:
+            torch.gather(self._class_weights, 1, labels, out=batch.sample_weights)
         run_concurrently([partial(batch_pass.run, self._metrics.slot) for batch_pass in passes], self._x.device)
         self._metrics.add(labels, samples)
         self._parameters.step()

@@ -29,6 +29,7 @@ class FusedTrial:
         task: what is trained.
         clock: of the job.
         n_parameters: number of trainable parameters.
+        metric: what dev is ranked by.
         model: the model, in its current state.
         tracker: its epochs.
     """
@@ -49,6 +50,7 @@ class FusedTrial:
         self.task = task
         self.clock = options.clock
         self.n_parameters = count_parameters(require_architecture(task))
+        self.metric = options.metric
         self._plan = plan
         self._options = options
         self.start()
@@ -119,13 +121,16 @@ class FusedTrainingLoop:
     def _score(self, trial: FusedTrial, train_loss: float, train_error: float) -> EpochMetrics:
         module = trial.model.module
         with trial.clock.measure("evaluate"):
-            dev_loss, dev_error = evaluate(module.to(self._dev.y.device), self._dev, trial.task)
+            dev_loss, dev_error, dev_metric = evaluate(
+                module.to(self._dev.y.device), self._dev, trial.task, trial.metric
+            )
             module.to("cpu")
         return EpochMetrics(
             train_loss=finite_or_none(train_loss),
             train_error=train_error,
             dev_loss=finite_or_none(dev_loss),
             dev_error=dev_error,
+            dev_metric=dev_metric,
         )
 
 

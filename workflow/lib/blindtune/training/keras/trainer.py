@@ -16,23 +16,30 @@ from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers, as_probabilities
+from blindtune.metrics.compute import measure_on_dev
+from blindtune.metrics.registry import is_error
 from blindtune.models import keras as networks
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
     Arrays,
     EpochTracker,
+    Model,
     Outcome,
-    Predict,
     TrainingOptions,
     TrainingTask,
     finite_or_none,
     require_architecture,
 )
+from blindtune.training.class_weights import weights_by_label
 from blindtune.training.keras.model_cache import ModelCache, ModelKey
 from blindtune.views.base import SampleView
 
 _EVALUATION_BATCH = 8_192
+
+#: Keras's bound on probabilities before their logarithm.
+EPSILON = keras.config.epsilon()
 
 
 class FitTrainer:
@@ -73,7 +80,7 @@ class FitTrainer:
                 _load_state(model, options.state.arrays)
         seed = derive("fit", task.seed, before)
         tracker = EpochTracker(task.training.epochs, options)
-        callback = EpochCallback(tracker, clock, len(train.y), _create_scorer(task, dev), seed)
+        callback = EpochCallback(tracker, clock, len(train.y), _create_scorer(task, dev, options.metric), seed)
         with clock.measure("train"):
             self._fit(model, task, train, dev, callback, before)
         outcome = tracker.outcome(
@@ -100,6 +107,7 @@ class FitTrainer:
     ) -> None:
         model.fit(
             **_train_arguments(task, train, epochs_before),
+            class_weight=weights_by_label(task.training, train.y, task.classes),
             epochs=task.training.epochs,
             initial_epoch=epochs_before,
             callbacks=[callback],
@@ -107,7 +115,7 @@ class FitTrainer:
             **validation_arguments(dev),
         )
 
-    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model:
         """Rebuild a trained model; see `blindtune.training.base.Trainer.rebuild`.
 
         Args:
@@ -125,30 +133,50 @@ class FitTrainer:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
 
         gives_logits = require_architecture(task).gives_logits()
-
-        def predict(x: NDArray[np.float32] | SampleView) -> NDArray[np.int64]:
-            labels: NDArray[np.int64] = np.argmax(_compute_scores(model, x, gives_logits), axis=1).astype(np.int64)
-            return labels
-
-        return predict
+        return Model(lambda x: _to_answers(_compute_scores(model, x, gives_logits), gives_logits))
 
 
-#: From a model and what ``fit`` measured in an epoch to loss and error of dev.
-Scorer = Callable[[keras.Model, Mapping[str, float]], tuple[float, float]]
+#: From a model and what ``fit`` measured in an epoch to loss, error and metric of dev; no metric for the error.
+Scorer = Callable[[keras.Model, Mapping[str, float]], tuple[float, float, float | None]]
 
 
-def _create_scorer(task: TrainingTask, dev: Split) -> Scorer:
-    """Return how dev is scored: by ``fit`` itself, or batch by batch if dev is a view."""
-    if not isinstance(dev.x, SampleView):
-        return lambda model, logs: (logs["val_loss"], _exact_error(logs["val_accuracy"], len(dev.y)))
+def _create_scorer(task: TrainingTask, dev: Split, metric: str) -> Scorer:
+    """Return how dev is scored: by ``fit`` itself, or batch by batch if dev is a view or has another metric."""
     architecture = require_architecture(task)
+    gives_logits = architecture.gives_logits()
+
+    def measure(scores: NDArray[np.float32]) -> float | None:
+        return measure_on_dev(metric, dev.y, lambda: _to_answers(scores, gives_logits), task.classes)
+
+    if not isinstance(dev.x, SampleView):
+
+        def read(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
+            value = None if is_error(metric) else measure(_score_batches(model, dev.x))
+            return logs["val_loss"], _exact_error(logs["val_accuracy"], len(dev.y)), value
+
+        return read
     loss = networks.create_loss(task.training.loss, architecture, task.classes)
 
-    def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float]:
-        scores = _compute_scores(model, dev.x, architecture.gives_logits())
-        return float(loss(dev.y, scores)), int((scores.argmax(axis=1) != dev.y).sum()) / len(dev.y)
+    def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
+        scores = _compute_scores(model, dev.x, gives_logits)
+        return float(loss(dev.y, scores)), int((scores.argmax(axis=1) != dev.y).sum()) / len(dev.y), measure(scores)
 
     return score
+
+
+def _to_answers(scores: NDArray[np.float32], gives_logits: bool) -> Answers:
+    """Return the labels and the probabilities of scores; those that are no logits as the cross-entropy takes them."""
+    logits = scores if gives_logits else np.log(np.clip(scores, EPSILON, 1 - EPSILON))
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    return Answers(np.argmax(scores, axis=1).astype(np.int64), as_probabilities(probabilities))
+
+
+def _score_batches(model: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return scores (n_samples, n_classes) while ``fit`` runs; unlike ``predict`` it draws no random numbers."""
+    size = _equal_batch_size(len(x))
+    return np.concatenate(
+        [model.predict_on_batch(np.asarray(x[first : first + size])) for first in range(0, len(x), size)]
+    )
 
 
 def _compute_scores(model: keras.Model, x: NDArray[np.float32] | SampleView, gives_logits: bool) -> NDArray[np.float32]:
@@ -226,7 +254,7 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
             tracker: gets the metrics of each epoch.
             clock: measures training while ``fit`` runs; scoring is measured here.
             n_train_samples: number of samples in train.
-            score: returns loss and error of dev.
+            score: returns loss, error and metric of dev.
             seed: for the order of samples and dropout.
         """
         super().__init__()
@@ -257,12 +285,13 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
             logs: what Keras measured.
         """
         with self._clock.measure("evaluate"):
-            dev_loss, dev_error = self._score(self.model, logs)
+            dev_loss, dev_error, dev_metric = self._score(self.model, logs)
         metrics = EpochMetrics(
             train_loss=finite_or_none(logs["loss"]),
             train_error=_exact_error(logs["accuracy"], self._n_train_samples),
             dev_loss=finite_or_none(dev_loss),
             dev_error=dev_error,
+            dev_metric=dev_metric,
         )
         if not self._tracker.add(metrics, lambda: networks.get_weights(self.model)):
             self.model.stop_training = True

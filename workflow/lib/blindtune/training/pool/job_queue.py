@@ -123,7 +123,7 @@ class JobQueue:
 
     def _job(self, index: int) -> Job:
         task, options = self._jobs[index]
-        return Job(index, task, options.score_epoch, options.state, options.keep_state, options.limit)
+        return Job(index, task, options.score_epoch, options.state, options.keep_state, options.limit, options.metric)
 
     def _finish(self, index: int, outcome: Outcome | Exception) -> None:
         self._unfinished.remove(index)
