@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="blindtune", description="Work with the recorded studies of a Snakemake run.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_describe(commands.add_parser("describe", help="look at a table, and write a config that runs it"))
+    _add_run(commands.add_parser("run", help="run a config: snakemake with the Snakefile found and --cores all"))
     _add_export(commands.add_parser("export", help="export the trials of studies to a format of another program"))
     _add_rescore(commands.add_parser("rescore", help="score the saved models of a study on another prepared dataset"))
     _add_ledger(commands.add_parser("ledger", help="check or show the record of every decode of sealed data"))
@@ -61,6 +62,17 @@ def _add_describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, metavar="CONFIG", help="write the config to this file, such as mine.yaml")
     parser.add_argument("--replace", action="store_true", help="replace the file of --to if it is there")
     parser.set_defaults(run=_describe)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "blindtune run [-h] CONFIG [ARGUMENT OF SNAKEMAKE ...]"
+    parser.description = (
+        "Run a config in the current folder: snakemake -s <the clone's Snakefile> --configfile CONFIG --cores all. All "
+        "arguments after CONFIG are Snakemake's own, such as -n (show what would run) or --cores 2."
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="config file; the clone's config.yaml has all keys")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="passed on to snakemake")
+    parser.set_defaults(run=_run)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -188,6 +200,12 @@ def _describe(given: argparse.Namespace) -> None:
         return
     write_config(given.to, found.config, replace=given.replace)
     print(f"{given.to}: written. Run it: snakemake --cores all --configfile {given.to}")
+
+
+def _run(given: argparse.Namespace) -> None:
+    from blindtune.start import start
+
+    start(given.config, given.arguments)
 
 
 def _export(given: argparse.Namespace) -> None:
