@@ -132,8 +132,7 @@ class StudyResults:
         names = dict.fromkeys(name for trial in self.stored.trials for name in trial.hyperparameters)
         for name in names:
             columns[f"params_{name}"] = [trial.hyperparameters.get(name) for trial in self.stored.trials]
-        # Whole numbers stay whole where some are missing.
-        return pd.DataFrame(columns).convert_dtypes(convert_string=False, convert_floating=False)
+        return pd.DataFrame({name: pd.Series(values, dtype=_find_dtype(values)) for name, values in columns.items()})
 
     def best(self) -> Trial | None:
         """Return the trial that is frozen: the best on dev, the earliest of equal ones; None if none completed."""
@@ -173,6 +172,16 @@ class StudyResults:
         return check_result(result, read_npz(source, _AGAIN), str(path), str(source), _AGAIN)
 
 
+def _find_dtype(values: list[Any]) -> str | None:
+    """Return the type of a column of pandas: whole numbers and booleans stay what they are where some are missing."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int}:
+        return "Int64"
+    if kinds == {bool}:
+        return "boolean"
+    return "float64" if kinds and kinds <= {int, float} else "object"
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """A frozen model that answers new samples.
@@ -193,7 +202,10 @@ class TrainedModel:
 
     @property
     def network(self) -> Any:
-        """The module of PyTorch, the model of Keras or the estimator of scikit-learn; it takes what `view` returns."""
+        """The module of PyTorch, the model of Keras or the estimator of scikit-learn; it takes what `view` returns.
+
+        A network gives probabilities if its last layer is a softmax, else logits.
+        """
         get_network = self.frozen.model.get_network
         return None if get_network is None else get_network()
 
