@@ -1,7 +1,8 @@
-"""The command line: ``blindtune describe``, ``blindtune export``, ``blindtune rescore`` and ``blindtune ledger``."""
+"""The command line: ``blindtune describe``, ``run``, ``predict``, ``export``, ``rescore`` and ``ledger``."""
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_describe(commands.add_parser("describe", help="look at a table, and write a config that runs it"))
     _add_run(commands.add_parser("run", help="run a config: snakemake with the Snakefile found and --cores all"))
     _add_export(commands.add_parser("export", help="export the trials of studies to a format of another program"))
+    _add_predict(commands.add_parser("predict", help="answer new data with the frozen model of a study"))
     _add_rescore(commands.add_parser("rescore", help="score the saved models of a study on another prepared dataset"))
     _add_ledger(commands.add_parser("ledger", help="check or show the record of every decode of sealed data"))
     return parser
@@ -99,6 +101,30 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="folder of a study, results/<name>/studies/<dataset>/<system>/<seed>, or any folder above it",
     )
     parser.set_defaults(run=_export)
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Answer new data with the frozen model of a study: a class and the probability of each class for every row or "
+        "picture. The data have the format of the study's dataset, with labels, which are not used, or without, and "
+        "are preprocessed as train was. Sealed data are refused."
+    )
+    parser.add_argument(
+        "study",
+        type=Path,
+        metavar="STUDY",
+        help="folder of the study, results/<name>/studies/<dataset>/<system>/<seed>, or its card.json",
+    )
+    parser.add_argument("--on", required=True, type=Path, metavar="DATA", help="the new data: a table or a folder")
+    parser.add_argument("--to", required=True, type=Path, metavar="CSV", help="file that the answers are written to")
+    parser.add_argument("--force", action="store_true", help="replace the file of --to if it is there")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="MANIFEST",
+        help="manifest of the study's own dataset (default: found from its config)",
+    )
+    parser.set_defaults(run=_predict)
 
 
 def _add_rescore(parser: argparse.ArgumentParser) -> None:
@@ -224,6 +250,15 @@ def _warn_of_doubled(stored: StoredStudy) -> None:
             "record. Two runs wrote at once; the next run of the study moves these lines to a file of their own.",
             file=sys.stderr,
         )
+
+
+def _predict(given: argparse.Namespace) -> None:
+    from blindtune.decoding.predict import predict_to_file
+
+    found = predict_to_file(given.study, given.on, given.to, manifest=given.data, force=given.force, report=print)
+    counts = Counter(found.classes[label] for label in found.answers.labels)
+    shares = ", ".join(f"{name}: {count:,}" for name, count in counts.most_common(10))
+    print(f"{given.to}: {len(found.answers.labels):,} answers ({shares})")
 
 
 def _rescore(given: argparse.Namespace) -> None:
