@@ -8,11 +8,18 @@ from pathlib import Path
 
 from blindtune.core.errors import UserError
 from blindtune.core.failures import show_last_word
-from blindtune.exports import guide, optuna, tensorboard
+from blindtune.exports import guide, networks, optuna, tensorboard
 from blindtune.exports.folders import WriteFunction, export
 from blindtune.exports.stored_study import StoredStudy, find_studies, read_study
 
-FORMS: dict[str, WriteFunction] = {"guide": guide.write, "tensorboard": tensorboard.write, "optuna": optuna.write}
+FORMS: dict[str, WriteFunction] = {
+    "guide": guide.write,
+    "tensorboard": tensorboard.write,
+    "optuna": optuna.write,
+    "torch": networks.write_torch,
+    "keras": networks.write_keras,
+    "onnx": networks.write_onnx,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_describe(commands.add_parser("describe", help="look at a table, and write a config that runs it"))
     _add_run(commands.add_parser("run", help="run a config: snakemake with the Snakefile found and --cores all"))
-    _add_export(commands.add_parser("export", help="export the trials of studies to a format of another program"))
+    _add_export(commands.add_parser("export", help="export trials or frozen networks to a format of another program"))
     _add_predict(commands.add_parser("predict", help="answer new data with the frozen model of a study"))
     _add_rescore(commands.add_parser("rescore", help="score the saved models of a study on another prepared dataset"))
     _add_ledger(commands.add_parser("ledger", help="check or show the record of every decode of sealed data"))
@@ -78,13 +85,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Export the trials of studies to a format of another program. The studies are not changed."
+    parser.description = (
+        "Export the trials, or the frozen networks, of studies to a format of another program. The studies are not "
+        "changed."
+    )
     parser.add_argument(
         "--form",
         required=True,
         choices=FORMS,
         help="guide: one JSON file per trial; tensorboard: event files with curves and hyperparameters; "
-        "optuna: a database, optuna.db, for optuna-dashboard",
+        "optuna: a database, optuna.db, for optuna-dashboard; torch, keras, onnx: the frozen network, as code with "
+        "weights, as a .keras file, or as ONNX",
     )
     parser.add_argument(
         "--to",
