@@ -32,6 +32,12 @@ NETWORK = Tuned(
     trainer="pytorch",
     training=Training(epochs=2, batch_size=20, learning_rate=0.02),
 )
+LOGISTIC = Tuned(
+    kind="tuner",
+    tuner=OptunaConfig(library="optuna", algorithm="random"),
+    estimator="logistic_regression",
+    space="space.yaml",
+)
 
 
 class Run:
@@ -74,6 +80,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return results with a network, nearest neighbours and a forest; the neighbours are decoded."""
     it = Run(tmp_path_factory.mktemp("results"))
     it.run("net", NETWORK, space=SPACE)
+    it.run("logistic", LOGISTIC, space="C: {type: float, low: 0.1, high: 10, log: true}\n")
     it.run("near", Knn(kind="knn", n_neighbors=[3]))
     it.run("forest", RandomForest(kind="random_forest", n_estimators=[5], max_depth=[2]))
     it.decode("near")
@@ -88,9 +95,9 @@ def opened(run: Run) -> Results:
 
 def test_open_results_lists_studies(opened: Results) -> None:
     """Studies are sorted, and found by the last parts of their id; another name is refused."""
-    assert [study.id for study in opened] == [f"test/toy/{name}/42" for name in ("forest", "near", "net")]
-    assert len(opened) == 3 and opened["net/42"] == opened["test/toy/net/42"] == opened.studies[2]
-    with pytest.raises(KeyError, match="the name of 3 studies; take one of test/toy/forest/42, "):
+    assert [study.id for study in opened] == [f"test/toy/{name}/42" for name in ("forest", "logistic", "near", "net")]
+    assert len(opened) == 4 and opened["net/42"] == opened["test/toy/net/42"] == opened.studies[3]
+    with pytest.raises(KeyError, match="the name of 4 studies; take one of test/toy/forest/42, "):
         opened["42"]
     with pytest.raises(KeyError, match="the name of 0 studies"):
         opened["et/42"]
@@ -127,7 +134,8 @@ def test_best_is_the_frozen_trial(opened: Results) -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "kind"), [("net", "Sequential"), ("near", "KNeighbors"), ("forest", "RandomForest")]
+    ("system", "kind"),
+    [("net", "Sequential"), ("near", "KNeighbors"), ("forest", "RandomForest"), ("logistic", "LogisticRegression")],
 )
 def test_model_answers_as_its_network(opened: Results, system: str, kind: str) -> None:
     """The model gives labels and probabilities, and the network behind it the same."""

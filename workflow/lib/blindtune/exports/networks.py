@@ -107,7 +107,7 @@ def _check_form(frozen: "FrozenModel", form: str) -> None:
     """Refuse a model that has no such form."""
     card, trainer = frozen.card, frozen.settings.trainer_name
     if not TRAINERS[trainer].network:
-        raise UserError(f"{card.study}: is not a network ({card.kind}), so it has no form {form}.")
+        raise UserError(f"{card.study}: is not a network ({trainer}), so it has no form {form}.")
     is_keras = "keras" in trainer
     if is_keras != (form == "keras"):
         own = "keras" if is_keras else "torch"
