@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from blindtune.cli import main
+from blindtune.config.schema import read_dataset
 from blindtune.config.systems import Bayes, ClosedLoop, Knn
 from blindtune.core.errors import UserError
 from blindtune.core.job_log import JobLog
@@ -22,26 +23,31 @@ from blindtune.decoding.decode import decode_to_files
 from blindtune.decoding.predict import predict, predict_to_file
 from blindtune.results import open_results
 from blindtune.study.run import run_study
+from blindtune.views.config import StandardizedView
 from support.builders import Places, points, prepare_toy, study, write_images
+from support.tables import write_table
+
+KNN = Knn(kind="knn", n_neighbors=[3])
+VIEWED = Knn(kind="knn", n_neighbors=[3], view=StandardizedView(kind="standardized"))
 
 
 class Project:
     """The results of one config with one dataset and a frozen model of nearest neighbours."""
 
-    def __init__(self, folder: Path, places: Places | None = None) -> None:
+    def __init__(self, folder: Path, places: Places | None = None, settings: Knn = KNN) -> None:
         self.root = folder / "results" / "test"
         self.places = places or prepare_toy(self.root)
         self.study = self.root / "studies" / "toy" / "near" / "42"
         self.lines: list[str] = []
-        self.run(Knn(kind="knn", n_neighbors=[3]), self.study)
+        self.run(settings, self.study)
 
     @classmethod
-    def of(cls, folder: Path, source: Source) -> "Project":
+    def of(cls, folder: Path, source: Source, settings: Knn = KNN) -> "Project":
         """Return a project on the data of a source."""
         root = folder / "results" / "test"
         places = Places(root / "data" / "toy" / "manifest.json", root / "sealed" / "toy" / "seal.json")
         prepare("toy", source, source.user_files(), places.manifest, places.seal)
-        return cls(folder, places)
+        return cls(folder, places, settings)
 
     def run(self, settings: Any, folder: Path) -> None:
         """Run a study in a folder."""
@@ -245,6 +251,21 @@ def test_predict_knows_pictures_of_eval_in_another_size(tmp_path: Path) -> None:
     prepare("small", small, small.user_files(), manifest, project.root / "sealed" / "small" / "seal.json")
     with pytest.raises(UserError, match="4 of 18 samples are in the raw material of an eval of small"):
         project.predict(others, tmp_path / "out.csv")
+
+
+def test_predict_answers_rows_of_a_table_as_train_was_prepared(tmp_path: Path) -> None:
+    """New rows get the encoding and the scaling that were fitted on train; eval of the table is known."""
+    table = write_table(tmp_path / "rows.csv", rows=90)
+    project = Project.of(tmp_path, read_dataset({"source": "table", "file": str(table)}), VIEWED)
+    new = tmp_path / "new.csv"
+    write_table(new, rows=12, seed=9)
+    rows = project.predict(new, tmp_path / "out.csv")
+    assert list(rows[0]) == ["row", "class", "probability_no", "probability_yes"]
+    assert [row["row"] for row in rows] == [str(number) for number in range(2, 14)]
+    assert sum(row["class"] == ("no", "yes")[number % 2] for number, row in enumerate(rows)) > 9
+    assert any("not used: the columns class" in line for line in project.lines)
+    with pytest.raises(UserError, match="of 90 samples are in the eval split of toy"):
+        project.predict(table, tmp_path / "all.csv")
 
 
 @pytest.mark.parametrize("kind", ["drawing", "digits"])
