@@ -38,7 +38,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_build_command_passes_arguments_on(config: Path, arguments: list[str], cores: bool) -> None:
     """All cores are the default only where nothing else says how many jobs run."""
-    own = [sys.executable, "-m", "snakemake", "--configfile", "my.yaml", "-s", SNAKEFILE]
+    own = [sys.executable, "-P", "-m", "snakemake", "--configfile", "my.yaml", "-s", SNAKEFILE]
     chosen = ["--cores", "all"] if cores else []
     assert start.build_command(config, arguments, {}) == [*own, *chosen, *arguments]
 

@@ -52,8 +52,9 @@ def build_command(config: Path, arguments: Sequence[str], environment: Mapping[s
             f"{sys.executable}: has no Snakemake. Run `make environment` in {snakefile.parent}, then "
             f"`. {snakefile.parent}/.venv/bin/activate`."
         )
-    # --configfile takes several files, so that an argument with a dash must follow it.
-    command = [sys.executable, "-m", "snakemake", "--configfile", str(config), "-s", str(snakefile)]
+    # -P: files of the current folder, such as a random.py of the user, are no modules of Snakemake. --configfile takes
+    # several files, so that an argument with a dash must follow it.
+    command = [sys.executable, "-P", "-m", "snakemake", "--configfile", str(config), "-s", str(snakefile)]
     if not _says_where(arguments, environment):
         command += ["--cores", "all"]
     return [*command, *arguments]

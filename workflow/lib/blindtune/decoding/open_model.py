@@ -40,7 +40,7 @@ def open_frozen(place: Path, manifest: Path | None = None, workers: int = 1) -> 
     for path in (manifest, manifest.parent / "train", manifest.parent / "dev"):
         check_unsealed(path)
     if not manifest.exists():
-        raise UserError(f"{manifest}: the data of {card.study} are not there. Give their manifest with --data.")
+        raise UserError(f"{manifest}: the data of {card.study} are not there. Give their manifest (--data).")
     return FrozenModel(card, folder, open_prepared(manifest), workers)
 
 
@@ -52,6 +52,6 @@ def _find_manifest(card: ModelCard, folder: Path) -> Path:
     if paths is None:
         raise UserError(
             f"{folder}: is not below results/<name>/studies, so that the study's own data are not found. Give their "
-            "manifest with --data."
+            "manifest (--data)."
         )
     return Path(paths.manifest(card.dataset))
