@@ -13,6 +13,7 @@ import pytest
 from blindtune.cli import FORMS, main
 from blindtune.config.systems import Knn, Manual
 from blindtune.core.job_log import JobLog
+from blindtune.decoding.frozen_model import FrozenModel
 from blindtune.exports import networks
 from blindtune.models import pytorch
 from blindtune.models.architecture import Architecture
@@ -29,6 +30,7 @@ from blindtune.models.layers import (
 )
 from blindtune.results import TrainedModel, open_results
 from blindtune.study.run import run_study
+from blindtune.training.base import Model
 from support.builders import points, prepare_toy, study
 
 MODEL = "layers: [{kind: dense, units: 4, activation: relu}, {kind: dropout, rate: 0.1}]\n"
@@ -98,6 +100,27 @@ def test_export_keras_gives_the_same_probabilities(tmp_path: Path) -> None:
     loaded = keras.saving.load_model(out / "model.keras", safe_mode=True)
     scores = keras.ops.softmax(loaded.predict(x, verbose=0))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(scores), probabilities, atol=1e-5)
+
+
+def test_export_keras_says_that_code_of_the_user_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network with a layer that Keras does not know cannot be loaded by others, and is refused."""
+    keras = pytest.importorskip("keras")
+
+    class Own(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        """A layer that Keras knows in this process alone."""
+
+        def call(self, x: Any) -> Any:
+            return x
+
+    folder = freeze(tmp_path, manual("keras"), "net")
+    model = open_results(folder).studies[0].model().frozen.model
+    network = keras.Sequential([keras.Input((2,)), Own(), *model.get_network().layers])  # type: ignore[misc]
+    monkeypatch.setattr(FrozenModel, "model", Model(model.answer, get_network=lambda: network))
+    assert main(["export", "--form", "keras", "--to", str(tmp_path / "out"), str(folder)]) == 1
+    assert "Keras cannot load its network without the code that builds it" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_export_onnx_gives_the_same_probabilities(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from blindtune.core.files import write_json
 from blindtune.core.weights import write_weights
 from blindtune.exports.folders import make_study_folder
 from blindtune.exports.stored_study import StoredStudy
+from blindtune.training.base import describe_error
 from blindtune.training.registry import TRAINERS
 from blindtune.views.base import SampleView
 
@@ -162,8 +163,15 @@ def _write_torch(frozen: "FrozenModel", network: Any, folder: Path) -> tuple[Sco
 def _write_keras(frozen: "FrozenModel", network: Any, folder: Path) -> tuple[Scores, str]:
     import keras
 
-    network.save(folder / "model.keras")
-    loaded = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
+    try:
+        network.save(folder / "model.keras")
+        loaded = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"{frozen.card.study}: Keras cannot load its network without the code that builds it "
+            f"({describe_error(error)}). Load its weights, weights/*.safetensors in the folder of the study, into what "
+            "your own code builds."
+        ) from error
     return lambda x: np.asarray(
         loaded.predict(x, verbose=0)
     ), "import keras; network = keras.saving.load_model('model.keras')"
