@@ -35,6 +35,9 @@ class Classifier(Protocol):
             classes: number of classes.
         """
 
+    def estimator(self) -> Any:
+        """Return a fitted classifier of scikit-learn that predicts the same."""
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what determines the predictions together with the fitted samples; for the digest of the model."""
 

@@ -164,6 +164,12 @@ class KnnClassifier:
         self._index.find_neighbors(x, self._k, keep)
         return Answers(labels, as_probabilities(shares))
 
+    def estimator(self) -> Any:
+        """Return scikit-learn's own classifier, fitted on the same samples."""
+        from sklearn.neighbors import KNeighborsClassifier
+
+        return KNeighborsClassifier(n_neighbors=self._k).fit(self._index.x, self._y)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return k, which determines the predictions together with the samples."""
         return {"neighbours": np.array([self._k])}

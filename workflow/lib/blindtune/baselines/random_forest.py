@@ -76,6 +76,10 @@ class ForestClassifier:
 
         run_in_chunks(process, len(x), CHUNK, self._jobs)
 
+    def estimator(self) -> "RandomForestClassifier":
+        """Return the forest of scikit-learn."""
+        return self._fitted
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the nodes of every tree, which determine what the forest predicts."""
         arrays: dict[str, NDArray[Any]] = {}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from blindtune.core.bounds import MAX_SAMPLES
+from blindtune.core.errors import UserError
 from blindtune.core.validation import Strict
 
 if TYPE_CHECKING:
@@ -163,6 +164,25 @@ class LoadedDataset:
     fitted: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class NewSamples:
+    """Samples without a split, which a frozen model is to answer.
+
+    Attributes:
+        x: samples as the dataset stores them, (n_samples, ...).
+        column: what `places` are: ``row`` or ``file``.
+        places: where each sample comes from: the number of a row, or the path of a file below the folder.
+        notes: sentences about how they were read, such as that a column of labels is not used.
+        origin_digests: digests of their raw material, as those of `LoadedDataset`; None: not known.
+    """
+
+    x: "NDArray[Any]"
+    column: Literal["row", "file"]
+    places: Sequence[int | str]
+    notes: Sequence[str] = ()
+    origin_digests: "NDArray[np.bytes_] | None" = None
+
+
 class DatasetConfig(Strict):
     """The config of a dataset: the keys that all sources have in common."""
 
@@ -194,6 +214,8 @@ class Source:
     3. `inputs` names every file that the preparation reads. Snakemake prepares the dataset again if one changes.
     4. The prepare job calls `load` once, with the paths of `inputs`. `blindtune.datasets.prepared.prepare` checks and
        writes what it returns.
+
+    5. ``blindtune predict`` calls `read_new` with a file or folder of new samples, long after the preparation.
 
     A subclass overrides `user_files` and `load`, and sets `views` if its samples have other views. A new source is one
     module and one entry of the registry:
@@ -301,3 +323,18 @@ class Source:
             UserError: a file is missing or wrong; the message names the file, and the row if there is one.
         """
         raise NotImplementedError
+
+    def read_new(self, path: Path, manifest: Mapping[str, Any]) -> NewSamples:
+        """Return new samples, read and preprocessed exactly as train was; called by ``blindtune predict``.
+
+        Args:
+            path: a file or a folder in the format of the source. Labels in it are not used.
+            manifest: of the prepared dataset: its config, and what was found or fitted on train.
+
+        Raises:
+            UserError: the source has no such format, or the samples are wrong; the message names file and row.
+        """
+        raise UserError(
+            f"{path}: new data of the source {self.config.source} cannot be read. Prepare them as a dataset and use "
+            "`blindtune rescore`."
+        )

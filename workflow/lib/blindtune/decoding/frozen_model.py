@@ -122,4 +122,6 @@ class FrozenModel:
             dev_metric=card.dev_metric,
         )
         labels, answer = model.predict, model.answer
-        return Model(lambda x: answer(view(np.asarray(x))), lambda x: labels(view(np.asarray(x))))
+        return Model(
+            lambda x: answer(view(np.asarray(x))), lambda x: labels(view(np.asarray(x))), get_network=model.get_network
+        )

@@ -49,10 +49,13 @@ class Model:
     Attributes:
         answer: returns labels and probabilities of samples in one pass.
         labels: returns the same labels alone, where that costs less; None: `answer` is asked.
+        get_network: returns what is behind it: the module of PyTorch, the model of Keras or the fitted estimator of
+            scikit-learn, which takes samples with the view applied; None: the trainer does not give it away.
     """
 
     answer: Answer
     labels: Predict | None = None
+    get_network: Callable[[], Any] | None = None
 
     def predict(self, x: "NDArray[np.float32] | SampleView") -> "NDArray[np.int64]":
         """Return the label of each sample, (n_samples,) int64."""

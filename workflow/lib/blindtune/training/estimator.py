@@ -83,7 +83,7 @@ class EstimatorTrainer:
             with threadpool_limits(1), _collect_warnings([]):
                 return _answer(model, x, task.classes)
 
-        return Model(answer, predict)
+        return Model(answer, predict, get_network=lambda: model)
 
 
 def _blueprint(task: TrainingTask) -> EstimatorBlueprint:

@@ -173,7 +173,10 @@ class PyTorchTrainer:
         model.eval()
         gives_logits = require_architecture(task).gives_logits()
         model.to(self.device)
-        return Model(lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), gives_logits), gives_logits))
+        return Model(
+            lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), gives_logits), gives_logits),
+            get_network=lambda: model,
+        )
 
 
 def to_samples(split: Split) -> Samples:

@@ -55,7 +55,9 @@ class SklearnTrainer:
         """Fit the model again on train; see `blindtune.training.base.Trainer.rebuild`."""
         model = self.fit(train.x, train.y, task)
         return Model(
-            lambda x: model.answer(baselines.flatten(x), task.classes), lambda x: model.predict(baselines.flatten(x))
+            lambda x: model.answer(baselines.flatten(x), task.classes),
+            lambda x: model.predict(baselines.flatten(x)),
+            get_network=model.estimator,
         )
 
 

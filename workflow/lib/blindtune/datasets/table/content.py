@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
+from blindtune.core.validation import suggest_name
 from blindtune.datasets.content import concatenate_digests
 from blindtune.datasets.table.config import TableConfig
 from blindtune.datasets.table.opening import RowTable, open_table
@@ -223,7 +224,7 @@ class _Reader:
                 self._refuse_missing(path, column, rows, name)
             values[:, at] = column
         self.values.append(values)
-        for key, other in (("label", roles.label), ("group", roles.group), ("split", roles.split)):
+        for key, other in self._coded_roles(roles):
             if other is not None:
                 codes = self.texts.setdefault(key, _Texts()).add(frame[other], self.missing)
                 absent = np.isnan(codes)
@@ -236,6 +237,10 @@ class _Reader:
         if roles.time is not None:
             self.times += [str(text).strip() for text in frame[roles.time]]
         self.rows.append(np.asarray(rows, np.int64))
+
+    def _coded_roles(self, roles: Roles) -> "list[tuple[str, int | None]]":
+        """Return the columns that become places in lists of texts, and where they are."""
+        return [("label", roles.label), ("group", roles.group), ("split", roles.split)]
 
     def _numbers(self, path: Path, column: "pd.Series[Any]", rows: list[int], name: str) -> NDArray[np.float64]:
         if column.dtype == np.float64:
@@ -373,6 +378,115 @@ def read_tables(config: TableConfig, paths: Iterable[Path]) -> TableContent:
     for number in range(len(reader.paths)):
         reader.read(number)
     return reader.content()
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Rows without a split, of which the features of a table are known already.
+
+    Attributes:
+        columns: the features, as they were given.
+        values: (n_rows, n_columns) as in `TableContent`.
+        row: number of each row in its file.
+        origins: as in `TableContent`.
+        unused: names of the other columns, such as the label.
+        notes: sentences on how the file was read.
+    """
+
+    columns: list[FeatureColumn]
+    values: NDArray[np.float32]
+    row: list[int]
+    origins: NDArray[np.bytes_]
+    unused: list[str]
+    notes: list[str]
+
+
+def read_new_rows(
+    config: TableConfig, path: Path, features: Sequence[tuple[str, ColumnKind]], n_columns: int
+) -> NewRows:
+    """Return new rows of a table whose features are known; labels and other columns may be missing.
+
+    Args:
+        config: how the file is read.
+        path: of the file.
+        features: name and kind of each feature of the table.
+        n_columns: number of columns of the table.
+
+    Raises:
+        UserError: the file cannot be read, lacks a feature, or a value is wrong; the message names row and column.
+    """
+    reader = _NewReader(config, path, features, n_columns)
+    try:
+        reader.read(0)
+    except _NamesInRowsError:
+        reader = _NewReader(config.model_copy(update={"header": True}), path, features, n_columns)
+        reader.read(0)
+    return reader.new_rows()
+
+
+class _NamesInRowsError(Exception):
+    """The first row has the names of all features, though it does not look like a header."""
+
+
+class _NewReader(_Reader):
+    """Collects new rows of a table whose features are known."""
+
+    def __init__(
+        self, config: TableConfig, path: Path, features: Sequence[tuple[str, ColumnKind]], n_columns: int
+    ) -> None:
+        super().__init__(config, [path])
+        self.kinds = [kind for _, kind in features]
+        self._names = [name for name, _ in features]
+        self._n_columns = n_columns
+        self._unused: list[str] = []
+
+    def new_rows(self) -> NewRows:
+        """Return all that was read."""
+        values, columns = np.concatenate(self.values), []
+        for at, (name, kind) in enumerate(zip(self._names, self.kinds, strict=True)):
+            texts = list(self.texts[str(at)].codes) if kind == "category" else []
+            columns.append(FeatureColumn(name, kind, tuple(texts)))
+        written = [f"{', '.join(names)}: {how}" for how, names in self.written.items()]
+        row = np.concatenate(self.rows).tolist()
+        return NewRows(columns, values, row, concatenate_digests(self.origins), self._unused, written)
+
+    def _find_roles(self, table: RowTable, frame: "pd.DataFrame") -> Roles:
+        if table.names is None and {*self._names} <= {str(text).strip() for text in frame.iloc[0]}:
+            raise _NamesInRowsError
+        names = column_names(table.names, table.n_columns)
+        places = self._find_places(table, names)
+        others = [place for place in range(table.n_columns) if place not in places]
+        self._unused = [names[place] for place in others]
+        categorical = [place for place, kind in zip(places, self.kinds, strict=True) if kind == "category"]
+        self.roles = Roles(names, -1, places, categorical, None, None, None, others)
+        return self.roles
+
+    def _find_places(self, table: RowTable, names: list[str]) -> list[int]:
+        """Return where each feature is: by its name or, if neither file has names, by its place."""
+        places = [names.index(name) for name in self._names if name in names]
+        by_place = self._names == [name for name in self._names if name.removeprefix("column_").isdecimal()]
+        if table.names is None and not by_place:
+            raise UserError(
+                f"{table.path}: has no names of columns, but the table of the dataset has. Begin with a row of them: "
+                f"{', '.join(self._names[:10])}{', ...' if len(self._names) > 10 else ''}."
+            )
+        if table.names is None and table.n_columns == len(self._names) != self._n_columns:
+            return list(range(table.n_columns))  # the features alone, in their order
+        if table.names is None and table.n_columns != self._n_columns:
+            raise UserError(
+                f"{table.path}: has {table.n_columns} columns, but the table of the dataset has {self._n_columns}, of "
+                f"which {len(self._names)} are features. Give all of them or the features alone."
+            )
+        for name in self._names:
+            if name not in names:
+                raise UserError(
+                    f"{table.path}: has no column {name!r}, which the table of the dataset has: "
+                    f"{suggest_name(name, names)}"
+                )
+        return places
+
+    def _coded_roles(self, roles: Roles) -> "list[tuple[str, int | None]]":
+        return []
 
 
 def _find_named_label(classes: list[str], frame: "pd.DataFrame", missing: set[str]) -> int | None:

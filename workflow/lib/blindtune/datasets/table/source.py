@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.base import SPLITS, LoadedDataset, Source, Split, TsvTable
+from blindtune.datasets.base import SPLITS, LoadedDataset, NewSamples, Source, Split, TsvTable, list_some
 from blindtune.datasets.table.bundled import load_bundled
 from blindtune.datasets.table.config import TableConfig
-from blindtune.datasets.table.content import TableContent, read_tables
+from blindtune.datasets.table.content import TableContent, read_new_rows, read_tables
 from blindtune.datasets.table.encoding import TableEncoding
 from blindtune.datasets.table.labels import find_classes, refuse_absent_classes
 from blindtune.datasets.table.scaling import Scaling
@@ -107,6 +107,34 @@ class TableSource(Source):
             origin_digests={split: content.origins[chosen] for split, chosen in rows.items()},
             fit=partial(_fit, self.config, replace(content, values=np.empty((0, len(content.columns)), np.float32))),
         )
+
+    def read_new(self, path: Path, manifest: Mapping[str, Any]) -> NewSamples:
+        """Return new rows with the imputation and the encoding that were fitted on train.
+
+        Columns are found by their names; where the table has none, all columns or the features alone are in its order.
+
+        Args:
+            path: the file, of any format that the config can read.
+            manifest: has what was fitted.
+
+        Raises:
+            UserError: the file cannot be read, lacks a feature, or a value is wrong.
+        """
+        config, fitted = self.config, manifest["fitted"]
+        features = [(one["name"], one["kind"]) for one in fitted["columns"]]
+        others = [key for key in (config.group, config.time, config.split) if key is not None]
+        # The label is one column more.
+        width = len(features) + 1 + len(others) + len(manifest["parameters"]["left_out_columns"])
+        new = read_new_rows(config, path, features, width)
+        encoding = TableEncoding.from_plain(fitted["encoding"])
+        notes = [f"not used: the columns {list_some(new.unused)}"] if new.unused else []
+        filled = int(np.isnan(new.values).sum())
+        if filled:
+            notes.append(f"{filled:,} missing values, filled in by train ({config.missing})")
+        unknown = encoding.count_unknown(new.columns, new.values)
+        if unknown:
+            notes.append(f"{_list(unknown)} with a category that train does not have")
+        return NewSamples(encoding.apply(new.columns, new.values), "row", new.row, notes, new.origins)
 
     def _deal(self, content: TableContent, classes: list[str], labels: NDArray[np.int64], names: list[str]) -> Part:
         """Return the split of each row: 0 for train, 1 for dev, 2 for eval."""

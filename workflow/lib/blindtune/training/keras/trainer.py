@@ -133,7 +133,9 @@ class FitTrainer:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
 
         gives_logits = require_architecture(task).gives_logits()
-        return Model(lambda x: _to_answers(_compute_scores(model, x, gives_logits), gives_logits))
+        return Model(
+            lambda x: _to_answers(_compute_scores(model, x, gives_logits), gives_logits), get_network=lambda: model
+        )
 
 
 #: From a model and what ``fit`` measured in an epoch to loss, error and metric of dev; no metric for the error.
