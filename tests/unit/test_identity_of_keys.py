@@ -269,7 +269,9 @@ class Bench:
                 return [pair for pair in pairs if pair[0] == dataset and pair[1] not in tuned]
             case ("compare", int(number), "budget" | "tuner_overrides", *_):
                 dataset = self.base["compare"][number]["dataset"]
-                return [next(pair for pair in pairs if pair[0] == dataset and pair[1] in tuned)]
+                own = [pair for pair in pairs if pair[0] == dataset]
+                # Without a tuner there, the key changes no study.
+                return [next((pair for pair in own if pair[1] in tuned), own[0])]
             case ("compare", int(number), *_):
                 return [(self.base["compare"][number]["dataset"], "near")]
         return [("drawing", "near"), ("drawing", "expert")]

@@ -160,8 +160,8 @@ def prepare(
         _check_same_data(name, written)
         equal = equal or find_equal_samples(loaded, {split: one.digests for split, one in written.items()})
         of_split = {split: one.digests for split, one in written.items()}
-        elsewhere = [] if results is None else find_open_evals(
-            results, manifest, of_split, EVAL_DIGESTS, source.is_other_fold
+        elsewhere = (
+            [] if results is None else find_open_evals(results, manifest, of_split, EVAL_DIGESTS, source.is_other_fold)
         )
         if rule == "refuse":
             refuse_leaks(name, loaded, equal)
