@@ -70,7 +70,7 @@ def test_check_usable_names_unreadable_files(tmp_path: Path, monkeypatch: pytest
 def test_check_usable_refuses_names(tmp_path: Path, name: str) -> None:
     """Names that Snakemake cannot handle are refused."""
     touch(tmp_path, name)
-    with pytest.raises(UserError, match="has a (brace, < or >|control character)") as caught:
+    with pytest.raises(UserError, match=r"has a (brace, < or >|control character)") as caught:
         check_usable(tmp_path, [name])
     assert str(caught.value).isprintable()
 

@@ -319,7 +319,8 @@ class Tuned(_Network):
     @property
     def own_modules(self) -> tuple[str, ...]:
         """Modules of the user that hold the estimator; their code is part of a model's identity."""
-        return own_modules([resolve(step) for step in self.estimator or []])
+        # Without an estimator its code must not run: it is in no digest of a network.
+        return () if self.estimator is None else own_modules([resolve(step) for step in self.estimator])
 
     @property
     def model_choice(self) -> ModelChoice:
