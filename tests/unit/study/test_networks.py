@@ -126,7 +126,7 @@ def test_code_is_part_of_the_identity(data: Prepared, tmp_path: Path) -> None:
     blocks.write_text(blocks.read_text(encoding="utf-8").replace("ReLU", "ELU"), encoding="utf-8")
     folder = tmp_path / "one" / "study"
     with pytest.raises(UserError, match="was frozen with other code than runs now"):
-        _ = FrozenModel(read_card(folder / "card.json"), folder, data).predict
+        FrozenModel(read_card(folder / "card.json"), folder, data).predict(data.dev.x)
 
 
 def test_changed_code_begins_another_study(data: Prepared, tmp_path: Path) -> None:
