@@ -179,7 +179,7 @@ class PyTorchTrainer:
         model.to(self.device)
         return Model(
             lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), gives_logits), gives_logits),
-            get_network=lambda: model,
+            get_network=lambda: model.network if isinstance(model, OwnModule) else model,
         )
 
 
