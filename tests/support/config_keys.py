@@ -249,6 +249,10 @@ DATASET_LACKS = {"rows": {"split_values", "folds", "fold"}}
 #: The comparison whose tuners all train an estimator.
 ESTIMATORS = ("compare", 5)
 
+#: Keys that have tests of their own, since their code needs a process for each plan:
+#: tests/unit/study/test_networks.py and tests/unit/config/test_network_keys.py vary the code, its place and its space.
+ELSEWHERE = {"Tuned.model", "TunerOverrides.model"}
+
 #: Keys on which no plan depends: the verbosity of the log, and how long a job waits for another run.
 UNPLANNED = {"Config.verbosity", "Config.wait_for_owner"}
 
@@ -337,6 +341,8 @@ def belongs_to_other_model(base: dict[str, Any], leaf: Leaf) -> bool:
     for step in leaf.path[:3] if leaf.path[0] == "compare" else leaf.path[:2]:
         owner = (owner.get(step) if isinstance(owner, dict) else owner[step]) or {}
     trains_estimator = isinstance(owner, dict) and owner.get("estimator") is not None
+    if leaf.key in ELSEWHERE:
+        return True
     return any(name in leaf.path for name in (NETWORK_KEYS if trains_estimator else ("estimator", "parts")))
 
 

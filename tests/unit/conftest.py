@@ -19,6 +19,7 @@ SLOW = [
         "report/test_tuners.py",
         "study/test_batches.py",
         "study/test_estimators.py",
+        "study/test_networks.py",
         "study/test_pruning_and_promotion.py",
         "study/test_run.py",
         "test_identity_of_keys.py",

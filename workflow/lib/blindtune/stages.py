@@ -12,7 +12,7 @@ from blindtune.datasets.registry import source_modules
 from blindtune.metrics.registry import ERROR, METRICS, is_error
 from blindtune.models.forms import form_modules
 from blindtune.report import contents
-from blindtune.study.model_code import ESTIMATE, digest_model_code
+from blindtune.study.model_code import ESTIMATE, digest_model_code, with_own_code
 from blindtune.training.registry import TRAINERS
 from blindtune.tuners.registry import TUNERS
 from blindtune.views.registry import view_modules
@@ -62,7 +62,8 @@ def study_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) ->
         dataset: what it is studied on.
         metric: what is minimised.
     """
-    return digest_of(*study_modules(system, dataset, metric), without=other_modules(system))
+    modules = study_modules(system, dataset, metric)
+    return with_own_code(digest_of(*modules, without=other_modules(system)), system)
 
 
 def decode_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
@@ -73,7 +74,8 @@ def decode_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -
         dataset: what it is decoded on.
         metric: what was minimised.
     """
-    return digest_of(*decode_modules(system, dataset, metric), without=other_modules(system))
+    modules = decode_modules(system, dataset, metric)
+    return with_own_code(digest_of(*modules, without=other_modules(system)), system)
 
 
 def model_digest(system: System, dataset: DatasetConfig) -> str:

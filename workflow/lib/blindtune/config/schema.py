@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from blindtune.config.network_plan import check_code
 from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
+    FAMILY_KEYS,
     MODEL_KEYS,
     NETWORK_KEYS,
     Bayes,
@@ -16,6 +18,7 @@ from blindtune.config.systems import (
     Knn,
     Manual,
     ManualModel,
+    ModelSource,
     System,
     Tuned,
     read_model_space,
@@ -35,7 +38,14 @@ from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.metrics.registry import ERROR, METRICS, MetricName, describe_metrics
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
-from blindtune.training.registry import TrainerName, check_class_weights, check_family, check_layers, check_metric
+from blindtune.training.registry import (
+    TrainerName,
+    check_class_weights,
+    check_family,
+    check_layers,
+    check_metric,
+    check_own_network,
+)
 from blindtune.tuners.folds import plan_folds
 from blindtune.views.registry import NetworkView
 
@@ -54,8 +64,11 @@ class TunerOverrides(Strict):
     estimator: EstimatorSteps | None = Field(
         default=None, description="a classifier in place of a network; null: as above"
     )
+    model: ModelSource | None = Field(
+        default=None, description="a network in code, with its space unless one is given here; null: as above"
+    )
     arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
-        default={}, description="constructor arguments of the estimator that is given here"
+        default={}, description="constructor arguments of the estimator or the HyperModel that is given here"
     )
     parts: int | None = Field(
         default=None, ge=2, le=MAX_FACTOR, description="parts of train for the estimator that is given here"
@@ -76,22 +89,28 @@ class TunerOverrides(Strict):
     def _check_model(self) -> Self:
         if self.estimator is not None and self.family is not None:
             raise ValueError("family: belongs to a network, and `estimator` is given; take one of the two out")
+        if self.model is not None and (self.family is not None or self.estimator is not None):
+            other = "family" if self.family is not None else "estimator"
+            raise ValueError(f"{other}: is another model than `model`, which is given; take one of the two out")
         if self.estimator is None:
-            refuse_estimator_keys(self.model_dump())
+            refuse_estimator_keys(self.model_dump(), is_network_in_code=self.model is not None)
         return self
 
     def apply(self, settings: Tuned) -> Tuned:
         """Return a tuner's entry with what is replaced here; keys of a network hold for networks alone."""
         content = settings.model_dump()
         replaced = self.model_dump(exclude_none=True, exclude={"training", "arguments"})
-        if self.family is not None or self.estimator is not None:
-            content = {name: value for name, value in content.items() if name not in MODEL_KEYS}
+        if self.family is not None or self.estimator is not None or self.model is not None:
+            kept = (*MODEL_KEYS, "space") if self.model is not None else MODEL_KEYS
+            content = {name: value for name, value in content.items() if name not in kept}
             replaced["arguments"] = self.arguments
         content |= replaced
         if content.get("estimator") is None:
             content["training"] = self.training.apply(settings.training).model_dump()
         else:
             content = {name: value for name, value in content.items() if name not in NETWORK_KEYS}
+        if content.get("model") is not None:
+            content = {name: value for name, value in content.items() if name not in FAMILY_KEYS}
         return Tuned.model_validate(content)
 
 
@@ -310,11 +329,17 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
 
 def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
     """Refuse a space that does not fit what is trained, and what the tuner cannot express."""
-    if system.estimator is None:
+    if system.model is not None:
+        check_own_network(system.trainer)
+    elif system.estimator is None:
         check_family(system.trainer, system.family)
-    path, choice = system.files()["space"], system.model_choice
-    space = read_model_space(path, choice)
-    check_model_dimensions(space, choice, system.trainer_name, str(path), source.train_size(), system.training)
+    path, choice = system.files().get("space"), system.model_choice
+    if system.model is not None:
+        given = None if path is None else read_model_space(path, choice)
+        space = check_code(choice, given, str(path or system.model), source.train_size(), system.training)
+    else:
+        space = read_model_space(path, choice)
+        check_model_dimensions(space, choice, system.trainer_name, str(path), source.train_size(), system.training)
     if system.estimator is not None:
         _check_estimator_tuner(system)
     plan = plan_folds(system.search_config, space, budget, system.folds, system.epochs)

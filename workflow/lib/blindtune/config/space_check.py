@@ -62,7 +62,8 @@ class TaskReader:
         built = self.form.describe(values)
         if not self.form.trains_epochs:
             return built
-        settings = tuple((name, value) for name, value in values.items() if name in Training.model_fields)
+        read = self.form.training_values(values)
+        settings = tuple((name, value) for name, value in read.items() if name in Training.model_fields)
         # Class weights are the same for all sets, and a dictionary is no key of a cache.
         shared = self.training.model_copy(update={"class_weight": None})
         return *built, _read_training(shared, settings, self.ignored, self.samples)
@@ -179,6 +180,9 @@ class _Probe:
         """Return a sentence on the first dimension that can be changed without effect, None if there is none."""
         findings = {name: _Finding() for name in self._space.root}
         wanted = min(_MAX_DRAWS, max(_MIN_DRAWS, _DRAWN_VALUES // len(self._specs)))
+        wanted = min(wanted, getattr(self._read.form, "max_draws", wanted))
+        if not wanted:
+            return None
         reasons: list[str] = []
         n_sets = 0
         for number, values in enumerate(self._draws()):

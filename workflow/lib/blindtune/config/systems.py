@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     JsonValue,
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from blindtune.config.network_plan import read_code_space
 from blindtune.config.training import ClassWeight, Training, TrainingOverrides
 from blindtune.core.bounds import (
     MAX_DEPTH,
@@ -33,6 +35,7 @@ from blindtune.models.estimator_classes import SHIPPED, own_modules, resolve
 from blindtune.models.families import FAMILIES, FamilyName
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.models.layers import Layer
+from blindtune.models.network import check_source, code_files, is_file, read_model_code
 from blindtune.search_space import Space
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
@@ -214,8 +217,11 @@ NETWORK_KEYS = ("family", "invalid_layers", "trainer", "training")
 #: Words in the names of classes that are made of trees.
 _TREES = ("Tree", "Forest", "Boosting", "XGB", "LGBM", "CatBoost")
 
+#: Those of a network of a family, which code does not read.
+FAMILY_KEYS = ("family", "invalid_layers")
+
 #: Keys of a tuner that say what is trained.
-MODEL_KEYS = ("family", "estimator", "arguments", "parts")
+MODEL_KEYS = ("family", "estimator", "model", "arguments", "parts")
 
 
 def _as_steps(value: Any) -> Any:
@@ -230,26 +236,35 @@ EstimatorSteps = Annotated[
 ]
 
 
-def refuse_estimator_keys(content: Mapping[str, Any]) -> None:
+def refuse_estimator_keys(content: Mapping[str, Any], is_network_in_code: bool = False) -> None:
     """Refuse keys of an estimator where none is given.
 
     Args:
         content: keys of a tuner or of overrides.
+        is_network_in_code: whether a network in code is given, whose HyperModel may take arguments.
 
     Raises:
         ValueError: the message names the key.
     """
-    for name in ("arguments", "parts"):
+    for name in ("parts",) if is_network_in_code else ("arguments", "parts"):
         if content.get(name):
             raise ValueError(f"{name}: belongs to an estimator; give `estimator`, or take it out")
 
 
+#: The type of a config key that takes a network in code: a file, or an import path.
+ModelSource = Annotated[UserPath, StringConstraints(min_length=1, max_length=1000), AfterValidator(check_source)]
+
+
 class Tuned(_Network):
-    """A tuner, its search space, and what its trials train: a network of a family, or an estimator."""
+    """A tuner, its search space, and what its trials train: a network of a family or of your code, or an estimator."""
 
     kind: Literal["tuner"]
     tuner: AnyTunerConfig = Field(description="library, algorithm and its arguments")
-    space: UserPath = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
+    space: UserPath | None = Field(
+        default=None,
+        description="a file of resources/spaces without its .yaml, or the path of your own; null: the one that the "
+        "code of `model` asks for",
+    )
     family: FamilyName = Field(default="mlp", description="what the hyperparameters build")
     estimator: EstimatorSteps | None = Field(
         default=None,
@@ -257,8 +272,14 @@ class Tuned(_Network):
         f"{', '.join(sorted(SHIPPED))}, or the import path of a class with scikit-learn's interface, e.g. "
         "sklearn.svm.SVC; a list of transformers and a classifier makes a pipeline; null: a network of the family",
     )
+    model: ModelSource | None = Field(
+        default=None,
+        description="a network in code: a file that ends in .py with build(hyperparameters, input_shape, n_classes), "
+        "build_model(hp) or define_model(trial), or the import path of a HyperModel, e.g. "
+        "keras_tuner.applications.HyperResNet; null: a network of the family",
+    )
     arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
-        default={}, description="estimator: constructor arguments that are not searched"
+        default={}, description="estimator or HyperModel: constructor arguments that are not searched"
     )
     parts: int | None = Field(
         default=None,
@@ -319,8 +340,15 @@ class Tuned(_Network):
     @property
     def own_modules(self) -> tuple[str, ...]:
         """Modules of the user that hold the estimator; their code is part of a model's identity."""
-        # Without an estimator its code must not run: it is in no digest of a network.
-        return () if self.estimator is None else own_modules([resolve(step) for step in self.estimator])
+        installed = [self.model] if self.model is not None and not is_file(self.model) else []
+        paths = [*(resolve(step) for step in self.estimator or []), *installed]
+        # Without such a module the code of estimators must not run: it is in no digest of a network.
+        return own_modules(paths) if paths else ()
+
+    @property
+    def own_code(self) -> str | None:
+        """What identifies the file of a network in code; None if there is none."""
+        return read_model_code(self.model).sha256 if self.model is not None and is_file(self.model) else None
 
     @property
     def model_choice(self) -> ModelChoice:
@@ -335,6 +363,16 @@ class Tuned(_Network):
                 parts=self.parts or 1,
                 modules=self.own_modules,
             )
+        if self.model is not None:
+            arguments = json.dumps(self.arguments, sort_keys=True)
+            return ModelChoice(
+                "network",
+                self.model,
+                arguments=arguments,
+                modules=self.own_modules,
+                trainer=self.trainer,
+                defines_space=self.space is None,
+            )
         skips = self.invalid_layers == "skip"
         modules = (FAMILIES[self.family].module,)
         return ModelChoice("architecture", self.family, skips_invalid_layers=skips, modules=modules)
@@ -342,28 +380,41 @@ class Tuned(_Network):
     @model_validator(mode="before")
     @classmethod
     def _check_model_keys(cls, content: Any) -> Any:
-        """Refuse keys of a network for an estimator, and keys of an estimator for a network."""
+        """Refuse keys of another form of model than the one that is given."""
         if not isinstance(content, dict):
             return content
-        if content.get("estimator") is not None:
-            given = [name for name in NETWORK_KEYS if name in content]
-            if given:
-                raise ValueError(f"{given[0]}: belongs to a network, and `estimator` is given; take one of the two out")
-        else:
-            refuse_estimator_keys(content)
+        given = {name: content.get(name) is not None for name in ("estimator", "model")}
+        if all(given.values()):
+            raise ValueError("model: a network in code, and `estimator` is given; take one of the two out")
+        for form, excluded, what in (
+            ("estimator", NETWORK_KEYS, "a network"),
+            ("model", FAMILY_KEYS, "a network of a family"),
+        ):
+            wrong = [name for name in excluded if name in content] if given[form] else []
+            if wrong:
+                raise ValueError(f"{wrong[0]}: belongs to {what}, and `{form}` is given; take one of the two out")
+        if not given["estimator"]:
+            refuse_estimator_keys(content, is_network_in_code=given["model"])
+        if not given["model"] and content.get("space") is None:
+            raise ValueError("space: is missing; only the code of a `model` can define the search space itself")
         return content
 
     @model_serializer(mode="wrap")
     def _serialize(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the keys of the other form of model: records of before there were several stay what they are."""
         content: dict[str, Any] = serialize(self)
-        unused = NETWORK_KEYS if self.estimator is not None else ("estimator", "arguments")
+        unused: tuple[str, ...] = ("estimator", "model", "arguments")
+        if self.estimator is not None:
+            unused = (*NETWORK_KEYS, "model")
+        elif self.model is not None:
+            unused = (*FAMILY_KEYS, "estimator")
         unused = (*unused, *(name for name in ("parts", "folds") if getattr(self, name) is None))
         return {name: value for name, value in content.items() if name not in unused}
 
     def files(self) -> dict[str, Path]:
-        """Return the search space's file."""
-        return {"space": find_resource("spaces", self.space)}
+        """Return the search space's file, and those of the code of a network."""
+        space = {} if self.space is None else {"space": find_resource("spaces", self.space)}
+        return space | ({} if self.model is None else code_files(self.model))
 
 
 System = Annotated[Knn | RandomForest | Bayes | Manual | Tuned, Field(discriminator="kind")]
@@ -414,11 +465,11 @@ def read_space(path: Path, family: str) -> Space:
     return read_model_space(path, ModelChoice("architecture", family))
 
 
-def read_model_space(path: Path, choice: ModelChoice) -> Space:
+def read_model_space(path: Path | None, choice: ModelChoice) -> Space:
     """Read a search space and check it against what its hyperparameters build.
 
     Args:
-        path: of the YAML file.
+        path: of the YAML file; None: the space that a network in code asks for.
         choice: what a tuned system trains.
 
     Returns:
@@ -428,6 +479,8 @@ def read_model_space(path: Path, choice: ModelChoice) -> Space:
         UserError: the file is missing or not a search space.
         ValueError: a dimension does not fit the model.
     """
+    if path is None:
+        return read_code_space(choice)
     space = load(Space, path)
     create_form(choice).check_space(space, str(path))
     return space

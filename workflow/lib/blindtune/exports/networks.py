@@ -120,7 +120,10 @@ def _describe(frozen: "FrozenModel", load: str) -> dict[str, Any]:
     card = frozen.card
     architecture = card.architecture
     x = _shown(frozen, 1)
-    gives_logits = architecture is None or architecture.gives_logits()
+    if architecture is None:
+        output = "scores, one for each class, as the code of the network returns them"
+    else:
+        output = "logits: a softmax gives probabilities" if architecture.gives_logits() else "probabilities"
     return {
         "study": card.study,
         "frozen_sha256": card.frozen_sha256(),
@@ -128,7 +131,7 @@ def _describe(frozen: "FrozenModel", load: str) -> dict[str, Any]:
         "input": {"shape": ["n_samples", *x.shape[1:]], "dtype": "float32"},
         "view": card.settings.get("view"),
         "preprocessing": card.preprocessing,
-        "output": "logits: a softmax gives probabilities" if gives_logits else "probabilities",
+        "output": output,
         "classes": frozen.data.classes,
         "dev_error": card.dev_error,
         "hyperparameters": card.hyperparameters,

@@ -8,6 +8,7 @@ from blindtune.config.training import Training
 from blindtune.core.bounds import MAX_LAYERS
 from blindtune.core.validation import parse, suggest_name
 from blindtune.models.architecture import Architecture, ArchitectureFamily, skip_invalid_layers
+from blindtune.models.base import ModelForm
 from blindtune.models.families import load_family
 from blindtune.models.forms import ModelChoice
 from blindtune.models.layers import AnyLayer, Dense, Dropout, MaxPool1D, MaxPool2D
@@ -18,7 +19,7 @@ _CLASSES = 3
 
 
 @dataclass(frozen=True)
-class ArchitectureForm:
+class ArchitectureForm(ModelForm):
     """Makes architectures of one family.
 
     Attributes:

@@ -9,7 +9,7 @@ A form has two parts:
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from blindtune.core.validation import Strict
 from blindtune.search_space import Hyperparameters, Space
@@ -92,6 +92,14 @@ class ModelForm(Protocol):
         Raises:
             ValueError: nothing can be made of the set.
         """
+
+    def training_values(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the hyperparameters that replace settings of training of the same name.
+
+        Args:
+            values: the active hyperparameters.
+        """
+        return values
 
     def describe(self, values: Mapping[str, object]) -> tuple[object, ...]:
         """Return what a set builds, so that two sets are equal if they build the same; no data are needed.

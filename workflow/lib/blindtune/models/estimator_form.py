@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blindtune.core.validation import suggest_name
+from blindtune.models.base import ModelForm
 from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.estimator_classes import (
     MANAGED,
@@ -22,7 +23,7 @@ from blindtune.search_space import Dimension, FloatDimension, Hyperparameters, S
 
 
 @dataclass(frozen=True)
-class EstimatorForm:
+class EstimatorForm(ModelForm):
     """Makes blueprints of one estimator.
 
     Attributes:

@@ -20,6 +20,7 @@ FORMS = Registry(
     {
         "architecture": Entry("blindtune.models.architecture_form:create_form"),
         "estimator": Entry("blindtune.models.estimator_form:create_form"),
+        "network": Entry("blindtune.models.network_form:create_form"),
     },
 )
 
@@ -30,12 +31,14 @@ class ModelChoice:
 
     Attributes:
         form: a key of `FORMS`.
-        name: of the family or the estimator, for messages.
+        name: of the family or the estimator, for messages; of a network in code its file or import path.
         skips_invalid_layers: of a family: whether layers that cannot be built are left out.
         steps: of an estimator: names or import paths of its classes.
-        arguments: of an estimator: JSON of its fixed arguments.
+        arguments: of an estimator or a HyperModel: JSON of its fixed arguments.
         parts: of an estimator: number of parts of train.
         modules: modules that determine what is built, besides that of the form.
+        trainer: of a network in code: name of its trainer.
+        defines_space: of a network in code: whether it asks for its hyperparameters, and there is no other space.
     """
 
     form: str
@@ -46,6 +49,8 @@ class ModelChoice:
     arguments: str = "{}"
     parts: int = 1
     modules: tuple[str, ...] = ()
+    trainer: str = ""
+    defines_space: bool = False
 
 
 def create_form(choice: ModelChoice) -> "ModelForm":

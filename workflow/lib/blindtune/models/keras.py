@@ -1,7 +1,7 @@
 """Architectures as Keras models."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -37,7 +37,14 @@ def _layer(layer: AnyLayer) -> keras.layers.Layer:
             return keras.layers.Flatten()
 
 
-def create_loss(name: str, architecture: Architecture, classes: int) -> keras.losses.Loss:
+class GivesScores(Protocol):
+    """What an architecture says of its scores."""
+
+    def gives_logits(self) -> bool:
+        """Return whether the scores are logits."""
+
+
+def create_loss(name: str, architecture: GivesScores, classes: int) -> keras.losses.Loss:
     """Return the Keras loss for integer labels.
 
     Args:

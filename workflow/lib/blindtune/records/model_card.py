@@ -25,6 +25,7 @@ from blindtune.core.validation import is_none, parse_json
 from blindtune.models.architecture import Architecture
 from blindtune.models.base import Blueprint
 from blindtune.models.estimator import EstimatorBlueprint
+from blindtune.models.network import NetworkBlueprint
 from blindtune.records.schema import upgrade
 
 #: Fields that version 1 called otherwise.
@@ -76,6 +77,7 @@ class ModelCard(BaseModel):
     estimator: EstimatorBlueprint | None = Field(
         default=None, description="the recipe of an estimator, which is fitted again on train; null: another model"
     )
+    network: NetworkBlueprint | None = Field(default=None, description="a network in code; null: another model")
     model_seed: int = Field(description="the seed with which the chosen model was trained")
     n_parameters: int | None = Field(description="number of trainable parameters; null: not a network")
     train_error: float = Field(description="share of wrong samples of the whole train split")
@@ -113,7 +115,7 @@ class ModelCard(BaseModel):
     @property
     def blueprint(self) -> Blueprint | None:
         """What was trained, in the form that it has; None for a reference model."""
-        return self.architecture or self.estimator
+        return self.architecture or self.estimator or self.network
 
     def frozen_sha256(self) -> str:
         """Return what identifies the frozen model: all that its answers follow from, but not when it was trained.
@@ -148,10 +150,14 @@ class ModelCard(BaseModel):
         content: dict[str, Any] = serialize(self)
         if self.estimator is None:
             content.pop("estimator", None)
+        if self.network is None:
+            content.pop("network", None)
         return content
 
     def _model_identity(self) -> dict[str, Any]:
         recipe = {} if self.estimator is None else {"estimator": self.estimator.model_dump(mode="json")}
+        if self.network is not None:
+            recipe = {"network": self.network.identity()}
         return recipe | {
             "former": self.former_sha256(),
             "view": self.settings.get("view"),

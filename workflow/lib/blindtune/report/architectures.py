@@ -1,6 +1,7 @@
 """Build the rows of Tables 4 and 5: architectures, published and ours."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.estimator import EstimatorBlueprint
@@ -17,8 +18,8 @@ TRAINING = ("optimizer", "learning_rate", "epochs", "batch_size")
 HEAD = ("dataset", "data", "network", "origin", "input")
 
 _NOTES = [
-    "With several seeds, the network with the lowest dev error is shown. An estimator has no layers: it is listed as "
-    "an output layer, with the arguments that were set.",
+    "With several seeds, the network with the lowest dev error is shown. A network in code is listed by its file. An "
+    "estimator has no layers: it is listed as an output layer, with the arguments that were set.",
     "As in the published table, the 'input layer' is the first one with weights; 'linear' means that no activation "
     "follows the weighted sum.",
 ]
@@ -68,6 +69,9 @@ def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_NetworkRow]:
             found += [_published_row(dataset, layout, table)] if layout else []
             described = _describe_input(card, card.architecture.input_shape)
             found.append((_our_row(dataset, system, run, described), _blocks(card.architecture.layers)))
+        elif card.network is not None:
+            described = _describe_input(card, card.network.input_shape)
+            found.append((_our_row(dataset, system, run, described), [Path(card.network.source).name]))
         elif card.estimator is not None:
             described = _describe_input(card, dataset.manifest.sample_shape)
             found.append((_our_row(dataset, system, run, described), [_describe_estimator(card.estimator)]))

@@ -9,6 +9,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json, next_free_path, read_json, write_json
 from blindtune.core.job_log import JobLog
 from blindtune.core.yaml_files import read_yaml
+from blindtune.models.own_code import digest_code
 
 _ADVICE = "Restore it, or move the study's folder away and run again."
 
@@ -39,9 +40,14 @@ def build_protocol(
         "study": described,
         "data_sha256": data_sha256,
         "preprocessing": preprocessing,
-        "files": {name: read_yaml(path) for name, path in files.items()},
+        "files": {name: _read_file(path) for name, path in files.items()},
         "code": code,
     }
+
+
+def _read_file(path: Path) -> Any:
+    """Return the content of a file of data, or what identifies a file of code."""
+    return digest_code(path) if path.suffix == ".py" else read_yaml(path)
 
 
 def prepare_folder(folder: Path, protocol: dict[str, Any], study_id: str, job_log: JobLog) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
+from blindtune.config.network_plan import check_code
 from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, Tuned, read_model_space
@@ -57,7 +58,7 @@ class TaskBuilder:
         if isinstance(settings, Tuned):
             model = self._form.build(values, self.data.sample_shape, classes)
             if self._form.trains_epochs:
-                training = settings.training.with_hyperparameters(values)
+                training = settings.training.with_hyperparameters(self._form.training_values(values))
                 given = settings.training.class_weight
         elif self.model is not None:
             layers = add_output_layer(self.model.layers, classes)
@@ -149,7 +150,7 @@ def build_search_setup(
         sets = [training_hyperparameters(model, settings.training)]
         return _setup_list(trainer, sets, build_task, create_separate)
     if isinstance(settings, Tuned) and study.budget is not None:
-        space = read_model_space(files["space"], settings.model_choice)
+        space = read_model_space(files.get("space"), settings.model_choice)
         plan = plan_folds(settings.search_config, space, study.budget, settings.folds, settings.epochs)
         context = TunerContext(space, plan.budget, study.seed, settings.epochs, data.train.y, data.train.group)
         n_workers = count_workers(trainer, study.budget, workers, max_trainings)
@@ -180,12 +181,16 @@ def check_batches(study: Study, data: Prepared, files: dict[str, Path]) -> None:
     settings = study.settings
     if not isinstance(settings, Tuned) or settings.estimator is not None:
         return
-    path, choice = files["space"], settings.model_choice
+    path, choice = files.get("space"), settings.model_choice
     space = read_model_space(path, choice)
     if "batch_size" not in space.root:
         return
+    where, n_samples = str(path or settings.model), len(data.train.y)
     try:
-        check_model_dimensions(space, choice, settings.trainer, str(path), len(data.train.y), settings.training)
+        if settings.model is not None:
+            check_code(choice, None if path is None else space, where, n_samples, settings.training)
+        else:
+            check_model_dimensions(space, choice, settings.trainer, where, n_samples, settings.training)
     except ValueError as error:
         raise UserError(f"{study.id}: {error}") from None
 

@@ -25,7 +25,11 @@ from blindtune.metrics.base import Answers, as_probabilities
 from blindtune.metrics.compute import measure_on_dev
 from blindtune.metrics.registry import ERROR
 from blindtune.models import pytorch as networks
+from blindtune.models import pytorch_network
 from blindtune.models.architecture import count_parameters
+from blindtune.models.network import NetworkBlueprint
+from blindtune.models.own_code import OwnCodeError
+from blindtune.models.pytorch_network import OwnModule
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
     Arrays,
@@ -122,10 +126,10 @@ class PyTorchTrainer:
 
     def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
         """Train one model and score dev after each epoch; see `blindtune.training.base.Trainer.train`."""
-        architecture, clock = require_architecture(task), options.clock
+        clock = options.clock
         with clock.measure("build"):
             torch.manual_seed(task.seed)
-            model = networks.build(architecture, task.training.initial_weights == "keras").to(self.device)
+            model = build_model(task).to(self.device)
             train_samples, dev_samples = self._to_device(train), self._to_device(dev)
             loop = self._create_loop(model, task, train_samples, dev_samples, options)
             if options.state:
@@ -134,7 +138,7 @@ class PyTorchTrainer:
         while tracker.add(loop.train_epoch(clock), lambda: networks.get_weights(model)):
             pass
         return tracker.outcome(
-            count_parameters(architecture),
+            _count_parameters(task, model),
             lambda: networks.get_weights(model),
             lambda: _save_state(model, loop.optimizer),
         )
@@ -150,7 +154,7 @@ class PyTorchTrainer:
         return self._on_device[-1][1]
 
     def _create_loop(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
+        self, model: nn.Module, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> TrainingLoop:
         return _EagerLoop(model, task, train, dev, options)
 
@@ -165,18 +169,45 @@ class PyTorchTrainer:
         Raises:
             UserError: the weights do not fit the architecture.
         """
-        model = networks.build(require_architecture(task))
+        model = build_model(task)
         try:
             networks.set_weights(model, weights)
         except RuntimeError as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
         model.eval()
-        gives_logits = require_architecture(task).gives_logits()
+        gives_logits = returns_logits(task, model)
         model.to(self.device)
         return Model(
             lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), gives_logits), gives_logits),
-            get_network=lambda: model,
+            get_network=lambda: model.network if isinstance(model, OwnModule) else model,
         )
+
+
+def build_model(task: TrainingTask) -> nn.Module:
+    """Return the model of a task, with initial weights drawn from the global generator.
+
+    Args:
+        task: an architecture, or a network in a user's code.
+    """
+    if isinstance(task.model, NetworkBlueprint):
+        return pytorch_network.build(task.model, task.seed)
+    return networks.build(require_architecture(task), task.training.initial_weights == "keras")
+
+
+def returns_logits(task: TrainingTask, model: nn.Module) -> bool:
+    """Return whether a model gives logits, not probabilities.
+
+    Args:
+        task: what was built.
+        model: as `build_model` returns it.
+    """
+    return model.gives_logits if isinstance(model, OwnModule) else require_architecture(task).gives_logits()
+
+
+def _count_parameters(task: TrainingTask, model: nn.Module) -> int:
+    if isinstance(model, OwnModule):
+        return pytorch_network.count_parameters(model)
+    return count_parameters(require_architecture(task))
 
 
 def to_samples(split: Split) -> Samples:
@@ -239,9 +270,10 @@ class _EagerLoop:
     """The eager loop over shuffled batches."""
 
     def __init__(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
+        self, model: nn.Module, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> None:
-        self.optimizer = create_optimizer(task.training, model.parameters())
+        own = model.create_optimizer() if isinstance(model, OwnModule) else None
+        self.optimizer = own or create_optimizer(task.training, model.parameters())
         self._model = model
         self._task = task
         self._train = train
@@ -290,21 +322,31 @@ def _train_epoch(
     task: TrainingTask,
     random: np.random.Generator,
     class_weights: Tensor | None,
-) -> tuple[float, float]:
-    """Return mean loss and error over train, while the weights change."""
+) -> tuple[float, float | None]:
+    """Return mean loss and error over train, while the weights change; no error if a step of one's own gives none."""
     model.train()
-    training, gives_logits = task.training, require_architecture(task).gives_logits()
+    training, gives_logits = task.training, returns_logits(task, model)
     total_loss = torch.zeros((), dtype=torch.float64, device=samples.y.device)
     n_wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
+    is_scored = True
     for batch_x, batch_y in samples.shuffled_batches(training.batch_size, random):
-        scores = model(batch_x)
-        loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights)
+        own = model.loss_and_scores(batch_x, batch_y) if isinstance(model, OwnModule) else None
+        if own is None:
+            scores = model(batch_x)
+            loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights)
+        elif class_weights is not None:
+            raise OwnCodeError("training.class_weight: the training_step of the code gets no weights; take one out")
+        else:
+            loss, scores = own
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total_loss += loss.detach() * len(batch_y)
-        n_wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
-    return float(total_loss) / len(samples.y), int(n_wrong) / len(samples.y)
+        if scores is None:
+            is_scored = False
+        else:
+            n_wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
+    return float(total_loss) / len(samples.y), int(n_wrong) / len(samples.y) if is_scored else None
 
 
 def evaluate(
@@ -318,7 +360,7 @@ def evaluate(
         task: names the loss.
         metric: a key of `blindtune.metrics.registry.METRICS`.
     """
-    y, gives_logits = samples.y, require_architecture(task).gives_logits()
+    y, gives_logits = samples.y, returns_logits(task, model)
     model.eval()
     scores = compute_scores(model, samples.x, gives_logits)
     with torch.no_grad():

@@ -33,6 +33,7 @@ class TrainerEntry(Entry):
         network: whether it trains networks; if not, it fits one kind of reference model.
         families: the only families that it trains; None: all.
         layers: the only kinds of layers that it trains; None: all.
+        own_networks: whether it trains networks in a user's code.
         random_crops: whether it trains on new random crops in each batch; if not, it takes whole arrays.
         ignored: the settings of training that it does not read; a search space must not hold them.
         metrics: whether it computes the metrics of `blindtune.metrics.registry`; if not, it gives the error alone.
@@ -46,6 +47,7 @@ class TrainerEntry(Entry):
     network: bool = True
     families: tuple[str, ...] | None = None
     layers: tuple[str, ...] | None = None
+    own_networks: bool = False
     random_crops: bool = True
     ignored: tuple[str, ...] = ()
     metrics: bool = False
@@ -65,6 +67,7 @@ TRAINERS = Registry(
             create="blindtune.training.keras.tensorflow:KerasTrainer",
             metrics=True,
             class_weights=True,
+            own_networks=True,
             ignored=_KERAS_IGNORES,
             description="Keras's compile and fit, on TensorFlow",
             max_trainings=100,
@@ -73,6 +76,7 @@ TRAINERS = Registry(
             create="blindtune.training.keras.jax:KerasJaxTrainer",
             metrics=True,
             class_weights=True,
+            own_networks=True,
             ignored=_KERAS_IGNORES,
             environment="keras-jax",
             description="the same on JAX",
@@ -82,6 +86,7 @@ TRAINERS = Registry(
             create="blindtune.training.keras.torch:KerasTorchTrainer",
             metrics=True,
             class_weights=True,
+            own_networks=True,
             ignored=_KERAS_IGNORES,
             environment="keras-torch",
             description="the same on PyTorch",
@@ -90,6 +95,7 @@ TRAINERS = Registry(
             create="blindtune.training.pytorch:PyTorchTrainer",
             metrics=True,
             class_weights=True,
+            own_networks=True,
             description="an eager PyTorch loop",
         ),
         "scikeras": TrainerEntry(
@@ -171,6 +177,20 @@ def check_family(name: str, family: str) -> None:
     if families is not None and family not in families:
         known = _list_names("family", "families", families)
         raise ValueError(f"trainer: {name} trains the {known} alone, not {family}; use keras or pytorch")
+
+
+def check_own_network(name: str) -> None:
+    """Refuse a trainer that does not train networks in a user's code.
+
+    Args:
+        name: of the trainer.
+
+    Raises:
+        ValueError: the trainer does not train them.
+    """
+    if not TRAINERS[name].own_networks:
+        known = ", ".join(other for other in network_trainers() if TRAINERS[other].own_networks)
+        raise ValueError(f"trainer: {name} trains no network in code (`model`); use one of {known}")
 
 
 def check_layers(name: str, layers: "Sequence[AnyLayer]") -> None:

@@ -41,7 +41,7 @@ class SkorchTrainer(PyTorchTrainer):
         return super().versions() | {"skorch": skorch.__version__}
 
     def _create_loop(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
+        self, model: nn.Module, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> TrainingLoop:
         return _SkorchLoop(model, task, _to_tensors(train), _to_tensors(dev), options.metric)
 
@@ -62,9 +62,7 @@ class _SkorchLoop:
     a user who wants to stop the program.
     """
 
-    def __init__(
-        self, model: nn.Sequential, task: TrainingTask, train: TensorPair, dev: TensorPair, metric: str
-    ) -> None:
+    def __init__(self, model: nn.Module, task: TrainingTask, train: TensorPair, dev: TensorPair, metric: str) -> None:
         training = task.training
         self._samples = train
         self._task, self._model, self._dev, self._metric = task, model, Samples(*dev), metric

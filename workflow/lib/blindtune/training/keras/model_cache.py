@@ -8,7 +8,8 @@ import keras
 from blindtune.models import keras as networks
 from blindtune.models.architecture import Architecture
 
-_OPTIMIZERS = {
+#: The optimizers that a config can name.
+OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "sgd": keras.optimizers.SGD,
@@ -42,7 +43,7 @@ class ModelKey:
     def compile_model(self, learning_rate: float) -> keras.Model:
         """Return a new model, whose weights Keras's global seed determines."""
         model = networks.build(self.architecture)
-        optimizer = _OPTIMIZERS[self.optimizer](learning_rate=learning_rate)
+        optimizer = OPTIMIZERS[self.optimizer](learning_rate=learning_rate)
         # Otherwise the first step would create its variables, and TensorFlow would trace that step twice.
         optimizer.build(model.trainable_variables)
         model.compile(

@@ -20,7 +20,9 @@ from blindtune.metrics.base import Answers, as_probabilities
 from blindtune.metrics.compute import measure_on_dev
 from blindtune.metrics.registry import is_error
 from blindtune.models import keras as networks
+from blindtune.models import keras_network
 from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.network import NetworkBlueprint
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
     Arrays,
@@ -33,7 +35,7 @@ from blindtune.training.base import (
     require_architecture,
 )
 from blindtune.training.class_weights import weights_by_label
-from blindtune.training.keras.model_cache import ModelCache, ModelKey
+from blindtune.training.keras.model_cache import OPTIMIZERS, ModelCache, ModelKey
 from blindtune.views.base import SampleView
 
 _EVALUATION_BATCH = 8_192
@@ -68,26 +70,45 @@ class FitTrainer:
 
     def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
         """Train one model and score dev after each epoch; see `blindtune.training.base.Trainer.train`."""
-        architecture, clock = require_architecture(task), options.clock
+        clock = options.clock
         with clock.measure("build"):
             # A trial's outcome must not depend on the trials before it: drop their graphs and names.
             keras.backend.clear_session(free_memory=False)
             before = options.trained_before
             keras.utils.set_random_seed(derive("continued", task.seed, before) if before else task.seed)
-            key = self._model_key(task, architecture, len(train.y))
-            model = self._cache.take(key, task.training.learning_rate)
+            key = None
+            if isinstance(task.model, NetworkBlueprint):
+                model = self._compile_network(task, task.model, len(train.y))
+            else:
+                key = self._model_key(task, require_architecture(task), len(train.y))
+                model = self._cache.take(key, task.training.learning_rate)
             if options.state:
-                _load_state(model, options.state.arrays)
+                _load_state(task, model, options.state.arrays)
         seed = derive("fit", task.seed, before)
         tracker = EpochTracker(task.training.epochs, options)
-        callback = EpochCallback(tracker, clock, len(train.y), _create_scorer(task, dev, options.metric), seed)
+        score = _create_scorer(task, dev, options.metric)
+        callback = EpochCallback(tracker, clock, len(train.y), score, seed, lambda: get_weights(task, model))
         with clock.measure("train"):
             self._fit(model, task, train, dev, callback, before)
-        outcome = tracker.outcome(
-            count_parameters(architecture), lambda: networks.get_weights(model), lambda: _save_state(model)
-        )
-        self._cache.put(key, model)
+        n_parameters = keras_network.count_parameters(model) if key is None else count_parameters(key.architecture)
+        outcome = tracker.outcome(n_parameters, lambda: get_weights(task, model), lambda: _save_state(task, model))
+        if key is not None:
+            self._cache.put(key, model)
         return outcome
+
+    def _compile_network(self, task: TrainingTask, blueprint: NetworkBlueprint, n_samples: int) -> keras.Model:
+        """Return a new model of a user's code; the models of two sets share nothing."""
+        model = keras_network.build(blueprint, task.seed)
+        training = task.training
+        keras_network.compile_model(
+            model,
+            blueprint,
+            lambda: OPTIMIZERS[training.optimizer](learning_rate=training.learning_rate),
+            lambda gives_logits: networks.create_loss(training.loss, _Scores(gives_logits), task.classes),
+            steps_per_execution=self.steps_per_execution(math.ceil(n_samples / training.batch_size)),
+            jit_compile=keras.backend.backend() == "jax",
+        )
+        return model
 
     def _model_key(self, task: TrainingTask, architecture: Architecture, n_samples: int) -> ModelKey:
         steps = math.ceil(n_samples / task.training.batch_size)
@@ -126,13 +147,17 @@ class FitTrainer:
         Raises:
             UserError: the weights do not fit the architecture.
         """
-        model = networks.build(require_architecture(task))
+        if isinstance(task.model, NetworkBlueprint):
+            keras.utils.set_random_seed(task.seed)
+            model = keras_network.build(task.model, task.seed)
+        else:
+            model = networks.build(require_architecture(task))
         try:
-            networks.set_weights(model, weights)
+            set_weights(task, model, weights)
         except (KeyError, ValueError) as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
 
-        gives_logits = require_architecture(task).gives_logits()
+        gives_logits = returns_logits(task, model)
         return Model(
             lambda x: _to_answers(_compute_scores(model, x, gives_logits), gives_logits), get_network=lambda: model
         )
@@ -144,24 +169,25 @@ Scorer = Callable[[keras.Model, Mapping[str, float]], tuple[float, float, float 
 
 def _create_scorer(task: TrainingTask, dev: Split, metric: str) -> Scorer:
     """Return how dev is scored: by ``fit`` itself, or batch by batch if dev is a view or has another metric."""
-    architecture = require_architecture(task)
-    gives_logits = architecture.gives_logits()
 
-    def measure(scores: NDArray[np.float32]) -> float | None:
+    def measure(model: keras.Model, scores: NDArray[np.float32]) -> float | None:
+        gives_logits = returns_logits(task, model)
         return measure_on_dev(metric, dev.y, lambda: _to_answers(scores, gives_logits), task.classes)
 
     if not isinstance(dev.x, SampleView):
 
         def read(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
-            value = None if is_error(metric) else measure(_score_batches(model, dev.x))
+            value = None if is_error(metric) else measure(model, _score_batches(model, dev.x))
             return logs["val_loss"], _exact_error(logs["val_accuracy"], len(dev.y)), value
 
         return read
-    loss = networks.create_loss(task.training.loss, architecture, task.classes)
 
     def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
-        scores = _compute_scores(model, dev.x, gives_logits)
-        return float(loss(dev.y, scores)), int((scores.argmax(axis=1) != dev.y).sum()) / len(dev.y), measure(scores)
+        own = isinstance(task.model, NetworkBlueprint)
+        loss = model.loss if own else networks.create_loss(task.training.loss, task.architecture, task.classes)
+        scores = _compute_scores(model, dev.x, returns_logits(task, model))
+        n_wrong = int((scores.argmax(axis=1) != dev.y).sum())
+        return float(loss(dev.y, scores)), n_wrong / len(dev.y), measure(model, scores)
 
     return score
 
@@ -249,7 +275,15 @@ def _equal_batch_size(n_samples: int) -> int:
 class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Tracks each epoch, stops a pruned or diverged model, and measures training and scoring separately."""
 
-    def __init__(self, tracker: EpochTracker, clock: Stopwatch, n_train_samples: int, score: Scorer, seed: int) -> None:
+    def __init__(
+        self,
+        tracker: EpochTracker,
+        clock: Stopwatch,
+        n_train_samples: int,
+        score: Scorer,
+        seed: int,
+        weights: Callable[[], Arrays] | None = None,
+    ) -> None:
         """Prepare for one call of ``fit``.
 
         Args:
@@ -258,6 +292,7 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
             n_train_samples: number of samples in train.
             score: returns loss, error and metric of dev.
             seed: for the order of samples and dropout.
+            weights: returns a copy of the weights; None: those of an architecture.
         """
         super().__init__()
         self._tracker = tracker
@@ -265,6 +300,7 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._n_train_samples = n_train_samples
         self._score = score
         self._seed = seed
+        self._weights = weights or (lambda: networks.get_weights(self.model))
         self._evaluation = ExitStack()
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -295,22 +331,70 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
             dev_error=dev_error,
             dev_metric=dev_metric,
         )
-        if not self._tracker.add(metrics, lambda: networks.get_weights(self.model)):
+        if not self._tracker.add(metrics, self._weights):
             self.model.stop_training = True
 
 
 _OPTIMIZER = "optimizer."
 
 
-def _save_state(model: keras.Model) -> Arrays:
+def _save_state(task: TrainingTask, model: keras.Model) -> Arrays:
     variables = enumerate(model.optimizer.variables)
-    return networks.get_weights(model) | {f"{_OPTIMIZER}{number}": networks.to_numpy(v) for number, v in variables}
+    return get_weights(task, model) | {f"{_OPTIMIZER}{number}": networks.to_numpy(v) for number, v in variables}
 
 
-def _load_state(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
-    networks.set_weights(model, arrays)
+def _load_state(task: TrainingTask, model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
+    set_weights(task, model, arrays)
     for number, variable in enumerate(model.optimizer.variables):
         variable.assign(arrays[f"{_OPTIMIZER}{number}"])
+
+
+def get_weights(task: TrainingTask, model: keras.Model) -> Arrays:
+    """Return copies of the weights of a model by name; of a user's code those that are not trained too.
+
+    Args:
+        task: what was built.
+        model: of the task.
+    """
+    own = isinstance(task.model, NetworkBlueprint)
+    return keras_network.get_weights(model) if own else networks.get_weights(model)
+
+
+def set_weights(task: TrainingTask, model: keras.Model, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Set the weights of a model.
+
+    Args:
+        task: what was built.
+        model: of the task.
+        weights: as `get_weights` returns them.
+
+    Raises:
+        KeyError: a name does not fit.
+        ValueError: a shape does not fit.
+    """
+    own = isinstance(task.model, NetworkBlueprint)
+    (keras_network if own else networks).set_weights(model, weights)
+
+
+def returns_logits(task: TrainingTask, model: keras.Model) -> bool:
+    """Return whether a model gives logits, not probabilities.
+
+    Args:
+        task: what was built.
+        model: of the task.
+    """
+    own = isinstance(task.model, NetworkBlueprint)
+    return keras_network.gives_logits(model) if own else require_architecture(task).gives_logits()
+
+
+class _Scores:
+    """Says of a network in code what an architecture says of itself."""
+
+    def __init__(self, logits: bool) -> None:
+        self._logits = logits
+
+    def gives_logits(self) -> bool:
+        return self._logits
 
 
 def _exact_error(accuracy: float, n_samples: int) -> float:
