@@ -42,6 +42,10 @@ def choice(*options: Any) -> dict[str, Any]:
     return {"type": "choice", "options": list(options)}
 
 
+def fixed(value: Any) -> dict[str, Any]:
+    return {"type": "fixed", "value": value}
+
+
 def refusal(family: str, trainer: str, samples: int | None = None, **dimensions: Any) -> str | None:
     """Return why a space is refused, None if it is accepted."""
     space = Space.model_validate((CONVNET if family == "convnet" else MLP) | dimensions)
@@ -90,6 +94,14 @@ def refusal(family: str, trainer: str, samples: int | None = None, **dimensions:
         ("mlp", "keras", {"metric": choice("accuracy", "sparse_categorical_accuracy")}, "metric", "leave one"),
         ("mlp", "scikeras", {"initial_weights": choice("framework", "keras")}, "initial_weights", "trainer"),
         ("mlp", "keras", {"batch_size": choice(32, 100, 200)}, "batch_size", "Train has 100 samples"),
+        ("mlp", "pytorch", {"dropout": fixed(True)}, "dropout", "add the dimensions that it belongs"),
+        ("mlp", "keras", {"initial_weights": fixed("keras")}, "initial_weights", "does not read it"),
+        ("mlp", "pytorch", {"dropout": fixed(False), "dropout_rate": RATE}, "dropout_rate", "Take the dimension out"),
+        ("mlp", "fused", {"learning_rate": RATE | {"low": [0.1, 0.2, 0.3], "repeat": "layers"}}, "learning_rate",
+         "take `repeat: layers` out"),
+        ("convnet", "pytorch", {"units": {"type": "int", "low": [1, 2], "high": 9, "repeat": "blocks"},
+                                "layers": {"type": "int", "low": 1, "high": 1}},
+         "units", "repeat it over another dimension"),
     ],
 )  # fmt: skip
 def test_check_refuses_a_dimension_that_changes_nothing(
@@ -112,6 +124,10 @@ def test_check_refuses_a_dimension_that_changes_nothing(
         ("mlp", "pytorch", {"initial_weights": choice("framework", "keras")}),
         ("mlp", "keras", {"batch_size": choice(32, 64, 128)}),
         ("mlp", "keras", {"metric": choice("accuracy"), "loss": choice("cross_entropy"), "activation": choice("relu")}),
+        ("mlp", "fused", {"metric": fixed("accuracy"), "activation": fixed("relu"), "batch_size": fixed(32)}),
+        ("mlp", "pytorch", {"layers": fixed(3), "units": {"type": "int", "low": 4, "high": [5, 9, 4],
+                                                          "repeat": "layers"}}),
+        ("convnet", "keras", {"filters": {"type": "int", "low": [1, 2], "high": [10, 20], "repeat": "blocks"}}),
     ],
 )  # fmt: skip
 def test_check_accepts_what_counts(family: str, trainer: str, dimensions: dict[str, Any]) -> None:
@@ -162,7 +178,8 @@ def test_every_dimension_of_a_shipped_space_counts(name: str, family: str, train
     assert list(unread_dimensions(space, family, trainer)) == []
     changed = {dimension for dimension, _, _ in changes(space, seed=1, sets=30)}
     several = {name for name, one in space.root.items() if one.values() is None or len(one.values() or []) > 1}
-    assert changed == several, "each dimension that has another value must have been changed"
+    several |= {name for name, one in space.root.items() if one.type == "fixed"}
+    assert changed == several, "each dimension that has another value, or is fixed, must have been changed"
 
 
 @pytest.mark.parametrize("family", SHAPES)
