@@ -12,6 +12,9 @@ from blindtune.config.schema import Config
 from blindtune.config.systems import NETWORK_KEYS
 from support.config_models import collect_models
 
+#: Without these, other settings of training do nothing and are refused.
+OPTIONAL: dict[str, Any] = {"early_stopping": 3, "schedule": "step"}
+
 # Names that are not in config.yaml, so that nothing of it is merged into them.
 BASE: dict[str, Any] = {
     "name": "keys",
@@ -39,7 +42,7 @@ BASE: dict[str, Any] = {
                 "family": "mlp",
                 "invalid_layers": "reject",
                 "trainer": "pytorch",
-                "training": {"epochs": 3},
+                "training": {"epochs": 3, **OPTIONAL},
                 "view": {"kind": "samples"},
             },
         },
@@ -113,13 +116,19 @@ BASE: dict[str, Any] = {
         "near": {"kind": "knn", "n_neighbors": [3]},
         "trees": {"kind": "random_forest"},
         "limit": {"kind": "bayes", "train": {"n_neighbors": 9}, "dev": {"n_neighbors": 5}, "eval": {"n_neighbors": 7}},
-        "expert": {"kind": "manual", "model": "mlp_m1"},
+        "expert": {"kind": "manual", "model": "mlp_m1", "training": OPTIONAL},
         "tuner": {
             "kind": "tuner",
             "tuner": {"library": "keras-tuner", "algorithm": "random"},
             "space": "mlp",
+            "training": OPTIONAL,
         },
-        "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe"}, "space": "mlp"},
+        "optuna": {
+            "kind": "tuner",
+            "tuner": {"library": "optuna", "algorithm": "tpe"},
+            "space": "mlp",
+            "training": OPTIONAL,
+        },
         "median": {
             "kind": "tuner",
             "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}},
@@ -153,6 +162,7 @@ BASE: dict[str, Any] = {
             # Halving, which takes every key; it plans by a budget that pays for seven folds.
             "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"},
             "space": "mlp",
+            "training": OPTIONAL,
         },
     },
 }

@@ -1,11 +1,13 @@
 """Search spaces of the families for hypothesis, and what a hyperparameter set builds, computed without the library."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from blindtune.config.training import Training
 from blindtune.core.resources import RESOURCES
 from blindtune.models.estimator_classes import SHIPPED as ESTIMATORS
 from blindtune.models.families import FAMILIES, load_family
@@ -47,8 +49,19 @@ _KINDS: dict[str, list[dict[str, Any]]] = {
     ],
     "initial_weights": [{"type": "choice", "options": ["framework", "keras"]}],
     "metric": [{"type": "choice", "options": ["accuracy", "sparse_categorical_accuracy"]}],
+    "early_stopping": [{"type": "int", "low": 1, "high": 3}],
+    "min_delta": [{"type": "float", "low": 0.0, "high": 0.1}],
+    "schedule": [
+        {"type": "choice", "options": ["constant", "cosine"]},
+        {"type": "choice", "options": ["constant", "step", "plateau"]},
+        {"type": "choice", "options": ["step", "plateau"]},
+    ],
+    "schedule_factor": [{"type": "float", "low": 0.1, "high": 0.9}],
+    "schedule_epochs": [{"type": "int", "low": 1, "high": 4}],
+    "weight_decay": [{"type": "float", "low": 0.0, "high": 0.4, "step": 0.2}],
+    "clip_norm": [{"type": "float", "low": 0.1, "high": 2.0, "log": True}],
 }
-_TRAINING = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "initial_weights", "metric")
+_TRAINING = tuple(Training.model_fields)
 
 #: Names by which two libraries call the same.
 _SAME = {"sparse_categorical_crossentropy": "cross_entropy", "sparse_categorical_accuracy": "accuracy"}
@@ -124,9 +137,30 @@ def build(values: Hyperparameters, family: str, trainer: str) -> Any:
     unread = {"metric"} | ({"initial_weights"} if "keras" in trainer else set())
     settings = {name: _SAME.get(str(values[name]), values[name]) for name in _TRAINING if name in values}
     defaults = {"loss": "cross_entropy", "optimizer": "adam", "initial_weights": "framework", "learning_rate": 0.001}
-    defaults |= {"batch_size": 512, "epochs": 10}
+    defaults |= {"batch_size": 512, "epochs": 10, "weight_decay": None, "early_stopping": None, "clip_norm": None}
     settings = {**defaults, **settings}
+    settings["schedule"] = _learning_rates(settings)
+    if settings["weight_decay"] is not None and settings["optimizer"] == "adamw":
+        settings["optimizer"] = "adam"
+    if settings["weight_decay"] is None and settings["optimizer"] != "adamw":
+        settings["weight_decay"] = 0.0
+    unread |= {"schedule_factor", "schedule_epochs"} | ({"min_delta"} if settings["early_stopping"] is None else set())
     return layers, {name: value for name, value in settings.items() if name not in unread}
+
+
+def _learning_rates(settings: dict[str, Any]) -> Any:
+    """Return what multiplies the learning rate in each epoch; of a plateau what decides it, if it can be reduced."""
+    factor, epochs = settings.get("schedule_factor", 0.1), settings["epochs"]
+    match settings.get("schedule", "constant"):
+        case "cosine":
+            end = settings.get("schedule_epochs", epochs)
+            return [1 + math.cos(math.pi * min(done / end, 1)) for done in range(epochs)] if epochs > 1 else [1.0]
+        case "step":
+            return [factor ** (done // settings.get("schedule_epochs", 10)) for done in range(epochs)]
+        case "plateau" if settings.get("schedule_epochs", 10) + 2 <= epochs:
+            return "plateau", factor, settings.get("schedule_epochs", 10)
+        case _:
+            return [1.0] * epochs
 
 
 def changes(space: Space, seed: int, sets: int) -> Iterator[tuple[str, Hyperparameters, Iterator[Hyperparameters]]]:

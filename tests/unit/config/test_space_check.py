@@ -99,6 +99,10 @@ def refusal(family: str, trainer: str, samples: int | None = None, **dimensions:
         ("mlp", "pytorch", {"dropout": fixed(False), "dropout_rate": RATE}, "dropout_rate", "Take the dimension out"),
         ("mlp", "fused", {"learning_rate": RATE | {"low": [0.1, 0.2, 0.3], "repeat": "layers"}}, "learning_rate",
          "take `repeat: layers` out"),
+        ("mlp", "pytorch", {"schedule": choice("constant", "plateau"), "schedule_epochs": fixed(2),
+                            "schedule_factor": RATE}, "schedule_epochs", "`when: {schedule: [plateau]}`"),
+        ("mlp", "keras", {"min_delta": RATE}, "min_delta", "add the dimensions that it belongs to"),
+        ("mlp", "fused", {"optimizer": choice("adam", "adamw"), "weight_decay": RATE}, "optimizer", "leave one"),
         ("convnet", "pytorch", {"units": {"type": "int", "low": [1, 2], "high": 9, "repeat": "blocks"},
                                 "layers": {"type": "int", "low": 1, "high": 1}},
          "units", "repeat it over another dimension"),
@@ -124,6 +128,10 @@ def test_check_refuses_a_dimension_that_changes_nothing(
         ("mlp", "pytorch", {"initial_weights": choice("framework", "keras")}),
         ("mlp", "keras", {"batch_size": choice(32, 64, 128)}),
         ("mlp", "keras", {"metric": choice("accuracy"), "loss": choice("cross_entropy"), "activation": choice("relu")}),
+        ("mlp", "fused", {"schedule": choice("constant", "plateau", "cosine"), "clip_norm": RATE, "weight_decay": RATE,
+                          "schedule_factor": RATE | {"when": {"schedule": ["plateau"]}},
+                          "schedule_epochs": {"type": "int", "low": 1, "high": 5, "when": {"schedule": ["plateau"]}}}),
+        ("mlp", "keras", {"early_stopping": {"type": "int", "low": 1, "high": 5}, "min_delta": RATE}),
         ("mlp", "fused", {"metric": fixed("accuracy"), "activation": fixed("relu"), "batch_size": fixed(32)}),
         ("mlp", "pytorch", {"layers": fixed(3), "units": {"type": "int", "low": 4, "high": [5, 9, 4],
                                                           "repeat": "layers"}}),
@@ -292,15 +300,30 @@ OTHER = {
     "class_weight": [{"0": 3.0}],
     "initial_weights": ["keras"],
     "metric": ["sparse_categorical_accuracy"],
+    # Alone it does nothing: no loss of this task rises.
+    "early_stopping": [],
+    "min_delta": [0.5],
+    "schedule": ["cosine", "step", "plateau"],
+    "schedule_factor": [0.5],
+    "schedule_epochs": [2],
+    "weight_decay": [0.1, 0.0],
+    "clip_norm": [0.01],
 }
+#: Settings that change the meaning of others.
+MORE: list[dict[str, Any]] = [
+    {"schedule": "step", "schedule_epochs": 1},
+    {"schedule": "cosine"},
+    {"optimizer": "adamw", "weight_decay": 0.1},
+]
 
 
 @pytest.mark.parametrize("name", TRAINERS)
-def test_trainer_reads_what_planning_says(name: str, frameworks: None) -> None:
+@pytest.mark.parametrize("base", [{}, *MORE], ids=str)
+def test_trainer_reads_what_planning_says(name: str, base: dict[str, Any], frameworks: None) -> None:
     """A setting changes the trained weights exactly if planning takes the two settings for different ones."""
     assert OTHER.keys() == Training.model_fields.keys(), "a new setting needs another value here"
-    trainer, ignored = create_trainer(name), ENTRIES[name].ignored
-    task = create_task()
+    trainer, ignored = create_trainer(name), ENTRIES[name].unread_settings()
+    task = create_task(**base)
     weights = digest_arrays(train_task(trainer, task).weights)
     for key, others in OTHER.items():
         for other in others:

@@ -12,7 +12,7 @@ from itertools import count
 
 import numpy as np
 
-from blindtune.config.training import Training
+from blindtune.config.training import OPTIONAL_SETTINGS, Training
 from blindtune.models.base import ModelForm
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.search_space import (
@@ -156,14 +156,18 @@ def check_model_dimensions(
     Raises:
         ValueError: the message names the dimension and says what to do.
     """
-    ignored = TRAINERS[trainer].ignored if create_form(choice).trains_epochs else ()
+    ignored = TRAINERS[trainer].unread_settings()
     for name, dimension in space.root.items():
         # Its only value cannot be changed to another one, which would show whether it is read.
-        if isinstance(dimension, FixedDimension) and name in ignored:
+        if choice.form == "architecture" and isinstance(dimension, FixedDimension) and name in ignored:
             raise ValueError(f"{where}: {name}: {trainer} does not read it; take the dimension out.")
     known = samples if "batch_size" in space.root else None  # else the datasets share the answer
     conditional = any(dimension.when for name, dimension in space.root.items() if name in Training.model_fields)
-    base = training if conditional else _DEFAULT_TRAINING
+    # What an optional setting does depends on others, and so may what another one does.
+    optional = any(name in space.root or training.given(name) for name in OPTIONAL_SETTINGS)
+    # Class weights are the same for all sets, and a dictionary is no key of a cache.
+    shared = training.model_copy(update={"class_weight": None})
+    base = shared if conditional or optional else _DEFAULT_TRAINING
     problem = _find_problem(space.model_dump_json(), choice, ignored, known, base)
     if problem:
         raise ValueError(f"{where}: {problem}")
