@@ -309,27 +309,31 @@ OTHER = {
     "weight_decay": [0.1, 0.0],
     "clip_norm": [0.01],
 }
-#: Settings that change the meaning of others.
-MORE: list[dict[str, Any]] = [
-    {"schedule": "step", "schedule_epochs": 1},
-    {"schedule": "cosine"},
-    {"optimizer": "adamw", "weight_decay": 0.1},
+#: Settings that change the meaning of others, and other values of those.
+MORE: list[tuple[dict[str, Any], dict[str, list[Any]]]] = [
+    ({}, OTHER),
+    ({"schedule": "step", "schedule_epochs": 1}, {"schedule_factor": [0.5], "schedule_epochs": [2, 3]}),
+    ({"schedule": "cosine"}, {"schedule_factor": [0.5], "schedule_epochs": [2, 3]}),
+    ({"optimizer": "adamw", "weight_decay": 0.1}, {"optimizer": ["adam", "sgd"], "weight_decay": [0.2]}),
+    ({"weight_decay": 0.0}, {"optimizer": ["adamw"]}),
 ]
 
 
 @pytest.mark.parametrize("name", TRAINERS)
-@pytest.mark.parametrize("base", [{}, *MORE], ids=str)
-def test_trainer_reads_what_planning_says(name: str, base: dict[str, Any], frameworks: None) -> None:
+@pytest.mark.parametrize(("base", "changed"), MORE, ids=lambda given: str(given) if given is not OTHER else "")
+def test_trainer_reads_what_planning_says(
+    name: str, base: dict[str, Any], changed: dict[str, list[Any]], frameworks: None
+) -> None:
     """A setting changes the trained weights exactly if planning takes the two settings for different ones."""
     assert OTHER.keys() == Training.model_fields.keys(), "a new setting needs another value here"
     trainer, ignored = create_trainer(name), ENTRIES[name].unread_settings()
     task = create_task(**base)
     weights = digest_arrays(train_task(trainer, task).weights)
-    for key, others in OTHER.items():
+    for key, others in changed.items():
         for other in others:
-            changed = replace(task, training=task.training.with_hyperparameters({key: other}))
-            differs = changed.training.as_read(ignored) != task.training.as_read(ignored)
-            assert (digest_arrays(train_task(trainer, changed).weights) != weights) == differs, (key, other)
+            it = replace(task, training=task.training.with_hyperparameters({key: other}))
+            differs = it.training.as_read(ignored) != task.training.as_read(ignored)
+            assert (digest_arrays(train_task(trainer, it).weights) != weights) == differs, (key, other)
 
 
 def test_batches_larger_than_train_are_one_batch(frameworks: None) -> None:
