@@ -101,7 +101,7 @@ def refusal(family: str, trainer: str, samples: int | None = None, **dimensions:
          "take `repeat: layers` out"),
         ("mlp", "pytorch", {"schedule": choice("constant", "plateau"), "schedule_epochs": fixed(2),
                             "schedule_factor": RATE}, "schedule_epochs", "`when: {schedule: [plateau]}`"),
-        ("mlp", "keras", {"min_delta": RATE}, "min_delta", "add the dimensions that it belongs to"),
+        ("mlp", "keras", {"min_delta": RATE}, "min_delta", "add what it belongs to"),
         ("mlp", "fused", {"optimizer": choice("adam", "adamw"), "weight_decay": RATE}, "optimizer", "leave one"),
         ("convnet", "pytorch", {"units": {"type": "int", "low": [1, 2], "high": 9, "repeat": "blocks"},
                                 "layers": {"type": "int", "low": 1, "high": 1}},

@@ -24,7 +24,8 @@ DEEP = Architecture(
 )
 MLP = Architecture(input_shape=(2,), layers=(dense(8, "tanh"), dense(2, "linear")))
 ADAM = {"optimizer": "adam", "learning_rate": 0.05}
-KERAS = [name for name in TRAINERS if "keras" in name]
+#: SciKeras fits the same compiled models.
+KERAS = [name for name in TRAINERS if name.startswith("keras")]
 #: Of arrays with so many axes, the order of the axes in the other framework.
 TURNED = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
 
@@ -87,7 +88,7 @@ def assert_same_training(one: Outcome, other: Outcome, tolerance: float = 2e-4) 
         {"early_stopping": 1, "learning_rate": 30.0},
         ADAM,
         ADAM | {"weight_decay": 0.5},
-        ADAM | {"optimizer": "adamw", "weight_decay": 0.5, "clip_norm": 0.05},
+        ADAM | {"optimizer": "adamw", "weight_decay": 0.3},
     ],
     ids=str,
 )

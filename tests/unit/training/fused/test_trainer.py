@@ -230,7 +230,7 @@ def test_train_is_close_to_pytorch_without_dropout(optimizer: str, loss: str, ou
         {"clip_norm": 0.05},
         {"schedule": "cosine"},
         {"schedule": "step", "schedule_epochs": 1, "weight_decay": 0.5, "clip_norm": 0.1},
-        {"schedule": "plateau", "schedule_epochs": 1, "learning_rate": 0.2, "early_stopping": 3},
+        {"schedule": "plateau", "schedule_epochs": 1, "learning_rate": 0.03, "early_stopping": 3},
     ],
     ids=str,
 )

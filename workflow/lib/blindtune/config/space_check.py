@@ -350,6 +350,8 @@ class _Probe:
             return "The trainer does not read it; take the dimension out."
         if repeat and self._is_read_without_copies(name, change.values):
             return f"One value of it holds for all {repeat}; take `repeat: {repeat}` out."
+        if name in OPTIONAL_SETTINGS:
+            return "It does nothing with the other settings; take the dimension out, or add what it belongs to."
         if name in Training.model_fields and not repeat:
             return "They all mean the same to the trainer; leave one of them."
         return "Take the dimension out, or add the dimensions that it belongs to."
