@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from blindtune.config.schema import Config
 from blindtune.config.systems import NETWORK_KEYS
+from blindtune.config.training import OPTIONAL_SETTINGS
 from support.config_models import collect_models
 
 #: Without these, other settings of training do nothing and are refused.
@@ -123,12 +124,7 @@ BASE: dict[str, Any] = {
             "space": "mlp",
             "training": OPTIONAL,
         },
-        "optuna": {
-            "kind": "tuner",
-            "tuner": {"library": "optuna", "algorithm": "tpe"},
-            "space": "mlp",
-            "training": OPTIONAL,
-        },
+        "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe"}, "space": "mlp"},
         "median": {
             "kind": "tuner",
             "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}},
@@ -162,7 +158,6 @@ BASE: dict[str, Any] = {
             # Halving, which takes every key; it plans by a budget that pays for seven folds.
             "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"},
             "space": "mlp",
-            "training": OPTIONAL,
         },
     },
 }
@@ -356,8 +351,16 @@ def belongs_to_other_model(base: dict[str, Any], leaf: Leaf) -> bool:
     return any(name in leaf.path for name in (NETWORK_KEYS if trains_estimator else ("estimator", "parts")))
 
 
+def is_optional_setting_elsewhere(leaf: Leaf) -> bool:
+    """Return whether a key is an optional setting of training of a system other than those that have `OPTIONAL`."""
+    has_them = leaf.path[0] != "systems" or leaf.path[1] in ("tuner", "expert")
+    return not has_them and "training" in leaf.path and leaf.path[-1] in OPTIONAL_SETTINGS
+
+
 def _is_varied(leaf: Leaf) -> bool:
     """Return whether a key is varied here: of what is here for one part alone, only that part is."""
+    if is_optional_setting_elsewhere(leaf):
+        return False
     if leaf.path[:2] == ESTIMATORS or leaf.path[:2] == ("systems", "vectors"):
         own = ("estimator", "arguments", "parts", "folds")
         return "tuner" not in leaf.path and any(name in leaf.path for name in own)
