@@ -126,7 +126,7 @@ CHOICE = {"type": "choice", "options": ["relu", "tanh"]}
         ({"a": {"type": "fixed"}}, ["a.value", "missing"]),
         ({"a": {"type": "fixed", "value": math.inf}}, ["a", "finite"]),
         ({"a": INT | {"when": {"b": [2]}}, "b": {"type": "fixed", "value": 1}}, ["a", "b", "2 is not one of [1]"]),
-        ({"Units": INT}, ["Units"]),
+        ({"9units": INT}, ["9units"]),
         ({"a": {"type": "integer"}}, ["a", "integer"]),
         ({"a": INT | {"setp": 2}}, ["a", "setp", "'step'?"]),
     ],

@@ -268,7 +268,7 @@ def test_train_takes_any_shape_and_views(shape: tuple[int, ...]) -> None:
     train, dev = (stored(clouds(count, int(np.prod(shape)), 2, count)) for count in (80, 40))
     views = [Split(StoredSamples(split.x, shape), split.y) for split in (train, dev)]
     plain = [Split(split.x.astype(np.float32), split.y) for split in (train, dev)]
-    task = replace(create_task(), architecture=mlp.build_architecture({"layers": 1, "units": 8}, shape, 2))
+    task = replace(create_task(), model=mlp.build_architecture({"layers": 1, "units": 8}, shape, 2))
     outcome = FusedTrainer().train(task, *views, TrainingOptions("last"))
     assert_same(outcome, FusedTrainer().train(task, *plain, TrainingOptions("last")))
     eager = PyTorchTrainer().train(task, *plain, TrainingOptions("last"))
