@@ -9,7 +9,7 @@ import pytest
 
 from blindtune.config.study import Study
 from blindtune.config.systems import Manual, ManualModel, Tuned
-from blindtune.config.training import OPTIONAL_SETTINGS, Training, TrainingOverrides
+from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.files import digest_json
 from blindtune.core.resources import RESOURCES
@@ -21,10 +21,12 @@ from blindtune.records.model_card import ModelCard, Spent
 from blindtune.study.protocol import build_protocol
 from blindtune.study.setup import training_hyperparameters
 from blindtune.tuners.optuna.config import OptunaConfig
+from blindtune.views.config import SamplesView
 from support.networks import conv, dense, dropout, pool
 
-TUNED = Tuned(kind="tuner", tuner=OptunaConfig(library="optuna", algorithm="tpe"), space="mlp")
-MANUAL = Manual(kind="manual", model="convnet_m")
+VIEW = SamplesView(kind="samples")
+TUNED = Tuned(kind="tuner", tuner=OptunaConfig(library="optuna", algorithm="tpe"), space="mlp", view=VIEW)
+MANUAL = Manual(kind="manual", model="convnet_m", view=VIEW)
 MODEL = RESOURCES / "models" / "convnet_m.yaml"
 LAYERS = (conv(4, 3), pool(2), dropout(0.1), Flatten(kind="flatten"), dense(2))
 
@@ -98,7 +100,8 @@ def test_card_of_before_is_the_same() -> None:
     assert card.model_sha256() == "6851780352e5a53aa787be4c3a2e12e8a0a2e340299536f5f9c619c7a164be9f"
     assert card.frozen_sha256() == "52de25c099905b3249a531e9803f5a48baf9d9f5aed0c0c31486f1699e9d5244"
     content = card.model_dump(mode="json")
-    assert set(content["training"]) == set(Training.model_fields) - set(OPTIONAL_SETTINGS)
+    before = {"optimizer", "learning_rate", "batch_size", "epochs", "loss", "initial_weights", "metric"}
+    assert set(content["training"]) == before
     assert ModelCard.model_validate_json(card.model_dump_json()) == card
 
 
