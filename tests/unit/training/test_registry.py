@@ -207,3 +207,11 @@ def test_check_settings_refuses_what_does_nothing(
         return
     with pytest.raises(ValueError, match=f"^{message}"):
         check_settings("pytorch", training, searched)
+
+
+def test_check_settings_of_a_network_in_code() -> None:
+    """A network in a user's code may have its own optimizer: of the optional settings it has early stopping alone."""
+    check_settings("pytorch", Training(early_stopping=2, min_delta=0.1), own_network=True)
+    for given in ({"schedule": "cosine"}, {"weight_decay": 0.1}, {"clip_norm": 1.0}):
+        with pytest.raises(ValueError, match=rf"^training\.{next(iter(given))}: belongs to networks of a family"):
+            check_settings("keras", Training.model_validate(given), own_network=True)
