@@ -61,7 +61,7 @@ _KINDS: dict[str, list[dict[str, Any]]] = {
     "weight_decay": [{"type": "float", "low": 0.0, "high": 0.4, "step": 0.2}],
     "clip_norm": [{"type": "float", "low": 0.1, "high": 2.0, "log": True}],
 }
-_TRAINING = tuple(Training.model_fields)
+_TRAINING = tuple(name for name in _KINDS if name in Training.model_fields)
 
 #: Names by which two libraries call the same.
 _SAME = {"sparse_categorical_crossentropy": "cross_entropy", "sparse_categorical_accuracy": "accuracy"}
