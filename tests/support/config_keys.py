@@ -10,7 +10,11 @@ from pydantic import BaseModel
 
 from blindtune.config.schema import Config
 from blindtune.config.systems import NETWORK_KEYS
+from blindtune.config.training import OPTIONAL_SETTINGS
 from support.config_models import collect_models
+
+#: Without these, other settings of training do nothing and are refused.
+OPTIONAL: dict[str, Any] = {"early_stopping": 3, "schedule": "step"}
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
 BASE: dict[str, Any] = {
@@ -39,7 +43,7 @@ BASE: dict[str, Any] = {
                 "family": "mlp",
                 "invalid_layers": "reject",
                 "trainer": "pytorch",
-                "training": {"epochs": 3},
+                "training": {"epochs": 3, **OPTIONAL},
                 "view": {"kind": "samples"},
             },
         },
@@ -113,11 +117,12 @@ BASE: dict[str, Any] = {
         "near": {"kind": "knn", "n_neighbors": [3]},
         "trees": {"kind": "random_forest"},
         "limit": {"kind": "bayes", "train": {"n_neighbors": 9}, "dev": {"n_neighbors": 5}, "eval": {"n_neighbors": 7}},
-        "expert": {"kind": "manual", "model": "mlp_m1"},
+        "expert": {"kind": "manual", "model": "mlp_m1", "training": OPTIONAL},
         "tuner": {
             "kind": "tuner",
             "tuner": {"library": "keras-tuner", "algorithm": "random"},
             "space": "mlp",
+            "training": OPTIONAL,
         },
         "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe"}, "space": "mlp"},
         "median": {
@@ -346,8 +351,16 @@ def belongs_to_other_model(base: dict[str, Any], leaf: Leaf) -> bool:
     return any(name in leaf.path for name in (NETWORK_KEYS if trains_estimator else ("estimator", "parts")))
 
 
+def is_optional_setting_elsewhere(leaf: Leaf) -> bool:
+    """Return whether a key is an optional setting of training of a system other than those that have `OPTIONAL`."""
+    has_them = leaf.path[0] != "systems" or leaf.path[1] in ("tuner", "expert")
+    return not has_them and "training" in leaf.path and leaf.path[-1] in OPTIONAL_SETTINGS
+
+
 def _is_varied(leaf: Leaf) -> bool:
     """Return whether a key is varied here: of what is here for one part alone, only that part is."""
+    if is_optional_setting_elsewhere(leaf):
+        return False
     if leaf.path[:2] == ESTIMATORS or leaf.path[:2] == ("systems", "vectors"):
         own = ("estimator", "arguments", "parts", "folds")
         return "tuner" not in leaf.path and any(name in leaf.path for name in own)

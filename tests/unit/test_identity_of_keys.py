@@ -34,10 +34,12 @@ from support.builders import write_csv_folder, write_images, write_labels
 from support.config_keys import (
     ALGORITHMS,
     BASE,
+    OPTIONAL,
     OTHERS,
     Leaf,
     belongs_to_other_model,
     choose_other_value,
+    is_optional_setting_elsewhere,
     is_varied_elsewhere,
     list_leaves,
     replace_value,
@@ -53,7 +55,7 @@ CHANGES: dict[tuple[str | int, ...], Any] = {
     ("datasets", "tissues", "simulate"): {"patients": {"train": 2, "dev": 2, "eval": 2}, "side": 1024, "faults": []},
     ("datasets", "tissues", "patch"): 64,
     ("systems", "trees", "n_estimators"): [3],
-    ("systems", "expert", "training"): {"epochs": 1},
+    ("systems", "expert", "training"): {"epochs": 1, **OPTIONAL},
     ("systems", "framer", "model"): "hybrid_12",
     ("systems", "framer", "training"): {"epochs": 1},
     ("systems", "cropper", "training"): {"epochs": 1},
@@ -155,7 +157,8 @@ def small_config(folder: Path) -> dict[str, Any]:
             config = replace_value(config, path, value)
     for name, system in config["systems"].items():
         if system["kind"] == "tuner" and "estimator" not in system:
-            config["systems"][name] = system | {"trainer": "pytorch", "training": {"epochs": 2}}
+            optional = OPTIONAL if name == "tuner" else {}
+            config["systems"][name] = system | {"trainer": "pytorch", "training": {"epochs": 2, **optional}}
     del config["datasets"]["fetched"]
     # Varied for a system of its own; slides would take long.
     del config["compare"][5]["tuner_overrides"]
@@ -293,7 +296,9 @@ SMALL = small_config(Path("/"))
 LEAVES = [
     leaf
     for leaf in list_leaves(Config.model_validate(SMALL))
-    if not belongs_to_other_model(SMALL, leaf) and not is_varied_elsewhere(leaf)
+    if not belongs_to_other_model(SMALL, leaf)
+    and not is_varied_elsewhere(leaf)
+    and not is_optional_setting_elsewhere(leaf)
 ]
 
 

@@ -45,6 +45,7 @@ from blindtune.training.registry import (
     check_layers,
     check_metric,
     check_own_network,
+    check_settings,
 )
 from blindtune.tuners.folds import plan_folds
 from blindtune.views.registry import NetworkView
@@ -322,7 +323,9 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
         if isinstance(system, Tuned):
             _check_tuned(system, source, comparison.budget)
         elif isinstance(system, Manual):
-            check_layers(system.trainer, load(ManualModel, system.files()["model"]).layers)
+            model = load(ManualModel, system.files()["model"])
+            check_layers(system.trainer, model.layers)
+            check_settings(system.trainer, system.training.apply(model.training))
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
 
@@ -335,10 +338,13 @@ def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
         check_family(system.trainer, system.family)
     path, choice = system.files().get("space"), system.model_choice
     if system.model is not None:
+        check_settings(system.trainer, system.training, own_network=True)
         given = None if path is None else read_model_space(path, choice)
         space = check_code(choice, given, str(path or system.model), source.train_size(), system.training)
     else:
         space = read_model_space(path, choice)
+        if system.estimator is None:
+            check_settings(system.trainer, system.training, space.root)
         check_model_dimensions(space, choice, system.trainer_name, str(path), source.train_size(), system.training)
     if system.estimator is not None:
         _check_estimator_tuner(system)

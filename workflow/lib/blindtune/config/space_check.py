@@ -12,10 +12,18 @@ from itertools import count
 
 import numpy as np
 
-from blindtune.config.training import Training
+from blindtune.config.training import OPTIONAL_SETTINGS, Training
 from blindtune.models.base import ModelForm
 from blindtune.models.forms import ModelChoice, create_form
-from blindtune.search_space import Dimension, FloatDimension, Hyperparameters, HyperparameterSpec, Space, Value
+from blindtune.search_space import (
+    Dimension,
+    FixedDimension,
+    FloatDimension,
+    Hyperparameters,
+    HyperparameterSpec,
+    Space,
+    Value,
+)
 from blindtune.training.base import describe_error
 from blindtune.training.registry import TRAINERS
 
@@ -148,10 +156,19 @@ def check_model_dimensions(
     Raises:
         ValueError: the message names the dimension and says what to do.
     """
+    ignored = TRAINERS[trainer].unread_settings()
+    for name, dimension in space.root.items():
+        # Its only value cannot be changed to another one, which would show whether it is read.
+        if choice.form == "architecture" and isinstance(dimension, FixedDimension) and name in ignored:
+            raise ValueError(f"{where}: {name}: {trainer} does not read it; take the dimension out.")
     known = samples if "batch_size" in space.root else None  # else the datasets share the answer
     conditional = any(dimension.when for name, dimension in space.root.items() if name in Training.model_fields)
-    base = training if conditional else _DEFAULT_TRAINING
-    problem = _find_problem(space.model_dump_json(), choice, TRAINERS[trainer].ignored, known, base)
+    # What an optional setting does depends on others, and so may what another one does.
+    optional = any(name in space.root or training.given(name) for name in OPTIONAL_SETTINGS)
+    # Class weights are the same for all sets, and a dictionary is no key of a cache.
+    shared = training.model_copy(update={"class_weight": None})
+    base = shared if conditional or optional else _DEFAULT_TRAINING
+    problem = _find_problem(space.model_dump_json(), choice, ignored, known, base)
     if problem:
         raise ValueError(f"{where}: {problem}")
 
@@ -256,7 +273,7 @@ class _Probe:
     def _draws(self) -> Iterator[Hyperparameters]:
         """Yield sets without end: the lowest values, the highest ones, and random sets.
 
-        Of the random sets half give all copies of a dimension one value.
+        Of the random sets half give all copies of a dimension one value, unless its copies have other bounds.
         """
         yield self._complete({}, lambda spec: _some_values(spec.dimension)[0])
         yield self._complete({}, lambda spec: _some_values(spec.dimension)[-1])
@@ -264,8 +281,10 @@ class _Probe:
             if number % 2:
                 yield self._complete({})
                 continue
-            shared = {name: dimension.draw(self._random) for name, dimension in self._space.root.items()}
-            yield self._complete({spec.name: shared[self._dimension_names[spec.name]] for spec in self._specs})
+            alike = {name: one for name, one in self._space.root.items() if one.n_bounds is None}
+            shared = {name: dimension.draw(self._random) for name, dimension in alike.items()}
+            names = {spec.name: self._dimension_names[spec.name] for spec in self._specs}
+            yield self._complete({copy: shared[name] for copy, name in names.items() if name in shared})
 
     def _draw(self, spec: HyperparameterSpec) -> Value:
         return spec.dimension.draw(self._random)
@@ -331,6 +350,8 @@ class _Probe:
             return "The trainer does not read it; take the dimension out."
         if repeat and self._is_read_without_copies(name, change.values):
             return f"One value of it holds for all {repeat}; take `repeat: {repeat}` out."
+        if name in OPTIONAL_SETTINGS:
+            return "It does nothing with the other settings; take the dimension out, or add what it belongs to."
         if name in Training.model_fields and not repeat:
             return "They all mean the same to the trainer; leave one of them."
         return "Take the dimension out, or add the dimensions that it belongs to."
@@ -350,7 +371,9 @@ class _Probe:
             return f"Train has {samples} samples; let the largest batch size be at most that."
         for parent, dimension in self._space.root.items():
             known = _some_values(dimension)
-            if parent == name or dimension.values() is None or len(known) < len(dimension.values() or []):
+            if parent == name or dimension.n_bounds is not None:
+                continue
+            if dimension.values() is None or len(known) < len(dimension.values() or []):
                 continue
             unread = {value for change in finding.unread for value in self._seen(parent, change)}
             read = [set(self._seen(parent, change)) for change in finding.read]
@@ -387,7 +410,7 @@ def _dimension_name(space: Space, spec: HyperparameterSpec) -> str:
 def _some_values(dimension: Dimension) -> list[Value]:
     """Return all values of a dimension, or some of many, the lowest first and the highest last."""
     if isinstance(dimension, FloatDimension) and dimension.step is None:
-        return list(dict.fromkeys([dimension.low, (dimension.low + dimension.high) / 2, dimension.high]))
+        return list(dict.fromkeys([dimension.lowest, (dimension.lowest + dimension.highest) / 2, dimension.highest]))
     values = dimension.values() or []
     if len(values) <= _FEW:
         return list(values)

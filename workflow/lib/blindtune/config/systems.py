@@ -34,7 +34,7 @@ from blindtune.models.architecture import InvalidLayers
 from blindtune.models.estimator_classes import SHIPPED, own_modules, resolve
 from blindtune.models.families import FAMILIES, FamilyName
 from blindtune.models.forms import ModelChoice, create_form
-from blindtune.models.layers import Layer
+from blindtune.models.layers import AnyLayer, Layer, Residual
 from blindtune.models.network import check_source, code_files, is_file, read_model_code
 from blindtune.search_space import Space
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
@@ -429,12 +429,18 @@ class ManualModel(Strict):
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
         for number, layer in enumerate(self.layers):
-            for name, value in layer:
-                if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= MAX_UNITS:
-                    raise ValueError(f"layers.{number}.{name}: must be from 1 to {MAX_UNITS:,} (got {value})")
-                if isinstance(value, float) and not 0 <= value < 1:
-                    raise ValueError(f"layers.{number}.{name}: must be from 0 to below 1 (got {value})")
+            _check_layer_sizes(f"layers.{number}", layer)
+            for inside, inner in enumerate(layer.layers if isinstance(layer, Residual) else ()):
+                _check_layer_sizes(f"layers.{number}.layers.{inside}", inner)
         return self
+
+
+def _check_layer_sizes(where: str, layer: AnyLayer) -> None:
+    for name, value in layer:
+        if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= MAX_UNITS:
+            raise ValueError(f"{where}.{name}: must be from 1 to {MAX_UNITS:,} (got {value})")
+        if isinstance(value, float) and not 0 <= value < 1:
+            raise ValueError(f"{where}.{name}: must be from 0 to below 1 (got {value})")
 
 
 def find_resource(folder: str, name: str) -> Path:

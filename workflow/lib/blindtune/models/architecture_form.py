@@ -12,7 +12,15 @@ from blindtune.models.base import ModelForm
 from blindtune.models.families import load_family
 from blindtune.models.forms import ModelChoice
 from blindtune.models.layers import AnyLayer, Dense, Dropout, MaxPool1D, MaxPool2D
-from blindtune.search_space import ChoiceDimension, FloatDimension, Hyperparameters, IntDimension, Space, Value
+from blindtune.search_space import (
+    ChoiceDimension,
+    FixedDimension,
+    FloatDimension,
+    Hyperparameters,
+    IntDimension,
+    Space,
+    Value,
+)
 
 #: Classes of the architectures that planning builds.
 _CLASSES = 3
@@ -41,11 +49,11 @@ class ArchitectureForm(ModelForm):
             if name not in known:
                 hint = suggest_name(name, sorted(known))
                 raise ValueError(f"{where}: {name} is not a hyperparameter of {self.name}: {hint}")
-            if isinstance(dimension, ChoiceDimension):
-                _check_options(f"{where}: {name}", name, dimension.options)
-                _check_layers(f"{where}: {name}", name, dimension.options)
+            if isinstance(dimension, ChoiceDimension | FixedDimension):
+                _check_options(f"{where}: {name}", name, dimension.values())
+                _check_layers(f"{where}: {name}", name, dimension.values())
             elif isinstance(dimension, IntDimension | FloatDimension):
-                _check_layers(f"{where}: {name}", name, (dimension.low, dimension.high))
+                _check_layers(f"{where}: {name}", name, (dimension.lowest, dimension.highest))
         for name in sorted(self.family.required - set(space.root)):
             raise ValueError(f"{where}: {self.name} needs the dimension {name}")
 

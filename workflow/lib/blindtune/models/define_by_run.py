@@ -475,15 +475,15 @@ class _Explorer:
                 count += 1
             for counter, known in self._known.items():
                 dimension = known.dimension
-                if not isinstance(dimension, IntDimension) or dimension.low < 0 or known.when:
+                if not isinstance(dimension, IntDimension) or dimension.lowest < 0 or known.when:
                     continue
-                if dimension.high == count <= MAX_LAYERS and self._are_copies(stem, counter, dimension):
+                if dimension.highest == count <= MAX_LAYERS and self._are_copies(stem, counter, dimension):
                     found[stem] = (counter, {})
         return found
 
     def _are_copies(self, stem: str, counter: str, dimension: IntDimension) -> bool:
         first = self._known[f"{stem}_1"].dimension
-        for number in range(1, dimension.high + 1):
+        for number in range(1, dimension.highest + 1):
             known = self._known[f"{stem}_{number}"]
             wanted = [value for value in dimension.values() if value >= number]
             if len(wanted) == len(dimension.values()):
@@ -533,7 +533,7 @@ def _holds(dimension: Dimension, value: Value) -> bool:
 def _some_values(dimension: Dimension) -> list[Value]:
     """Return all values of a dimension, or some of many."""
     if isinstance(dimension, FloatDimension) and dimension.values() is None:
-        return [dimension.low, (dimension.low + dimension.high) / 2, dimension.high]
+        return [dimension.lowest, (dimension.lowest + dimension.highest) / 2, dimension.highest]
     values = list(dimension.values() or [])
     if isinstance(dimension, ChoiceDimension | BoolDimension) or len(values) <= _FEW:
         return values

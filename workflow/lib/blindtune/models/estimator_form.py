@@ -123,7 +123,7 @@ def _ends(dimension: Dimension) -> Iterator[Value]:
     """Yield the values of a dimension that may be refused: every word, and the ends of a range."""
     values = dimension.values()
     if values is None:
-        yield from (dimension.low, dimension.high) if isinstance(dimension, FloatDimension) else ()
+        yield from (dimension.lowest, dimension.highest) if isinstance(dimension, FloatDimension) else ()
         return
     yield from values if isinstance(values[0], str) else dict.fromkeys([values[0], values[-1]])
 

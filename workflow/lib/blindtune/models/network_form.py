@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from blindtune.config.training import Training
+from blindtune.config.training import OPTIONAL_SETTINGS, Training
 from blindtune.core.errors import UserError
 from blindtune.core.validation import parse
 from blindtune.models.base import ModelForm
@@ -76,9 +76,13 @@ class NetworkForm(ModelForm):
         """Return the hyperparameters that are settings of training too.
 
         Code that defines its space reads what it asks for: a name such as ``optimizer`` may have values of the code's
-        own, which are then no settings.
+        own, which are then no settings. Names of optional settings, such as ``weight_decay``, are always the code's.
         """
-        return {name: value for name, value in values.items() if not self.defines_space or _is_setting(name, value)}
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in OPTIONAL_SETTINGS and (not self.defines_space or _is_setting(name, value))
+        }
 
     def check_space(self, space: Space, where: str) -> None:
         """Refuse options of training settings that are not values of them; other names are the code's own."""

@@ -83,4 +83,4 @@ def with_epochs(task: TrainingTask, epochs: int | None) -> TrainingTask:
     if epochs is None or epochs == task.training.epochs:
         return task
     model = None if task.model is None else task.model.with_epochs(epochs)
-    return replace(task, model=model, training=task.training.model_copy(update={"epochs": epochs}))
+    return replace(task, model=model, training=task.training.until(epochs))

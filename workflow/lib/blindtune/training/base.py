@@ -25,6 +25,7 @@ from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics, Status
 from blindtune.search_space import Hyperparameters
 from blindtune.training.halves import train_in_halves
+from blindtune.training.progress import Progress, resume_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -408,14 +409,18 @@ class EpochTracker:
         curve: metrics of the epochs since the start or the state.
     """
 
-    def __init__(self, epochs: int, options: TrainingOptions) -> None:
+    def __init__(self, epochs: int, options: TrainingOptions, training: Training | None = None) -> None:
         """Track a training that has trained no epoch yet.
 
         Args:
             epochs: number of the last epoch, counted from the start of the training.
             options: which epoch is scored, and what is called after each.
+            training: the settings, for early stopping and `learning_rate`; None: a trainer that has neither.
         """
         self.curve: list[EpochMetrics] = []
+        self._progress: Progress | None = None
+        if training is not None:
+            self._progress = resume_progress(training, options.state.arrays if options.state else {})
         self._epochs = epochs
         self._options = options
         self._status: Status = "completed"
@@ -452,13 +457,28 @@ class EpochTracker:
             self._status, self._reason = "failed", too_long(limit)
             return False
         pruned = self._options.after_epoch(self.epochs_done, metrics)
-        last = self.epochs_done >= self._epochs
+        # The last epoch counts too: a training that resumes after it depends on its loss.
+        last = self._ends_early(metrics) or self.epochs_done >= self._epochs
         if pruned and not last:
             self._status, self._reason = "pruned", pruned
             return False
         if self._options.score_epoch == "best" and find_best_epoch(self.curve, self._options.metric) == len(self.curve):
             self._best_weights = weights()
         return not last
+
+    def learning_rate(self) -> float | None:
+        """Return the learning rate of the next epoch; None if it never changes."""
+        return None if self._progress is None else self._progress.learning_rate(self.epochs_done)
+
+    def _ends_early(self, metrics: EpochMetrics) -> bool:
+        if self._progress is None or metrics.dev_loss is None:
+            return False
+        self._progress.add(metrics.dev_loss)
+        return self._progress.ends_early()
+
+    def _state(self, arrays: "Arrays") -> State:
+        more = {} if self._progress is None else self._progress.arrays()
+        return State(self.epochs_done, {**arrays, **more})
 
     def outcome(
         self, n_parameters: int | None, weights: "Callable[[], Arrays]", state: "Callable[[], Arrays]"
@@ -480,7 +500,7 @@ class EpochTracker:
             scored_epoch=None if scored is None else self._options.trained_before + scored,
             n_parameters=n_parameters,
             weights=self._best_weights or weights(),
-            state=State(self.epochs_done, state()) if self._options.keep_state else None,
+            state=self._state(state()) if self._options.keep_state else None,
         )
 
 

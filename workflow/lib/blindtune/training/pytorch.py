@@ -134,9 +134,10 @@ class PyTorchTrainer:
             loop = self._create_loop(model, task, train_samples, dev_samples, options)
             if options.state:
                 _load_state(model, loop.optimizer, options.state.arrays)
-        tracker = EpochTracker(task.training.epochs, options)
+        tracker = EpochTracker(task.training.epochs, options, task.training)
+        set_learning_rate(loop.optimizer, tracker.learning_rate())
         while tracker.add(loop.train_epoch(clock), lambda: networks.get_weights(model)):
-            pass
+            set_learning_rate(loop.optimizer, tracker.learning_rate())
         return tracker.outcome(
             _count_parameters(task, model),
             lambda: networks.get_weights(model),
@@ -239,16 +240,52 @@ def create_optimizer(training: Training, parameters: Any) -> torch.optim.Optimiz
         training: names it and its step size.
         parameters: parameters of a model, or groups of them, as PyTorch's optimizers take them.
     """
-    rate = training.learning_rate
+    rate, decay = training.learning_rate, training.weight_decay
     match training.optimizer:
-        case "adam":
-            return torch.optim.Adam(parameters, lr=rate, fused=True)
-        case "adamw":
+        case "adam" | "adamw" if decay:
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        case "adamw" if decay is None:
             return torch.optim.AdamW(parameters, lr=rate, fused=True)
+        case "adam" | "adamw":
+            return torch.optim.Adam(parameters, lr=rate, fused=True)
         case "sgd":
             return torch.optim.SGD(parameters, lr=rate, fused=True)
         case "rmsprop":
             return torch.optim.RMSprop(parameters, lr=rate)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float | None) -> None:
+    """Set the step size of an optimizer; None: leave it as it is."""
+    if rate is not None:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+
+@torch.no_grad()
+def prepare_step(optimizer: torch.optim.Optimizer, training: Training) -> None:
+    """Cut gradients and reduce weights, where the optimizer does not; called before each of its steps.
+
+    Args:
+        optimizer: as `create_optimizer` returns it; its gradients are computed.
+        training: the settings.
+    """
+    if training.clip_norm is not None:
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        clip([weight.grad for weight in weights if weight.grad is not None], training.clip_norm)
+    if training.weight_decay and training.optimizer in ("sgd", "rmsprop"):
+        for group in optimizer.param_groups:
+            torch._foreach_mul_(group["params"], 1 - group["lr"] * training.weight_decay)
+
+
+def clip(gradients: list[Tensor], clip_norm: float) -> None:
+    """Cut gradients to a norm, in place, as Keras's ``global_clipnorm`` does.
+
+    Args:
+        gradients: of all weights of a model.
+        clip_norm: the largest norm of all of them together.
+    """
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    torch._foreach_mul_(gradients, clip_norm / norm.clamp(min=clip_norm))
 
 
 def _save_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
@@ -340,6 +377,7 @@ def _train_epoch(
             loss, scores = own
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        prepare_step(optimizer, training)
         optimizer.step()
         total_loss += loss.detach() * len(batch_y)
         if scores is None:

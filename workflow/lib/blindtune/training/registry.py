@@ -5,12 +5,13 @@ Another package adds a trainer through an entry point of the group ``blindtune.t
 ``trainer`` and whose object is a `TrainerEntry`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from blindtune.config.training import OPTIONAL_SETTINGS, Training
 from blindtune.core.errors import UserError
 from blindtune.core.registry import Entry, Registry
 from blindtune.core.validation import suggest_name
@@ -38,6 +39,8 @@ class TrainerEntry(Entry):
         ignored: the settings of training that it does not read; a search space must not hold them.
         metrics: whether it computes the metrics of `blindtune.metrics.registry`; if not, it gives the error alone.
         class_weights: whether it multiplies the loss by the weights of classes.
+        optional_settings: those of `blindtune.config.training.OPTIONAL_SETTINGS` that it has; a config that gives
+            another one is refused.
         max_trainings: trainings after which its process is replaced by a new one, since its library does not give all
             memory back (docs/measured.md); None: never.
     """
@@ -52,7 +55,12 @@ class TrainerEntry(Entry):
     ignored: tuple[str, ...] = ()
     metrics: bool = False
     class_weights: bool = False
+    optional_settings: tuple[str, ...] = ()
     max_trainings: int | None = None
+
+    def unread_settings(self) -> tuple[str, ...]:
+        """Return the settings of training that it does not read, those included that a config must not give."""
+        return (*self.ignored, *(name for name in OPTIONAL_SETTINGS if name not in self.optional_settings))
 
 
 #: A Keras model always gets Keras's initial weights.
@@ -68,6 +76,7 @@ TRAINERS = Registry(
             metrics=True,
             class_weights=True,
             own_networks=True,
+            optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             description="Keras's compile and fit, on TensorFlow",
             max_trainings=100,
@@ -77,6 +86,7 @@ TRAINERS = Registry(
             metrics=True,
             class_weights=True,
             own_networks=True,
+            optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             environment="keras-jax",
             description="the same on JAX",
@@ -87,6 +97,7 @@ TRAINERS = Registry(
             metrics=True,
             class_weights=True,
             own_networks=True,
+            optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             environment="keras-torch",
             description="the same on PyTorch",
@@ -96,12 +107,14 @@ TRAINERS = Registry(
             metrics=True,
             class_weights=True,
             own_networks=True,
+            optional_settings=OPTIONAL_SETTINGS,
             description="an eager PyTorch loop",
         ),
         "scikeras": TrainerEntry(
             create="blindtune.training.scikeras:SciKerasTrainer",
             metrics=True,
             class_weights=True,
+            optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             description="Keras models through SciKeras",
             max_trainings=100,
@@ -111,6 +124,7 @@ TRAINERS = Registry(
             create="blindtune.training.skorch:SkorchTrainer",
             metrics=True,
             class_weights=True,
+            optional_settings=OPTIONAL_SETTINGS,
             description="PyTorch models through skorch",
             random_crops=False,
         ),
@@ -118,6 +132,7 @@ TRAINERS = Registry(
             create="blindtune.training.fused.trainer:FusedTrainer",
             metrics=True,
             class_weights=True,
+            optional_settings=OPTIONAL_SETTINGS,
             description="many multilayer perceptrons as one PyTorch model",
             families=("mlp",),
             layers=("dense", "dropout", "flatten"),
@@ -210,6 +225,41 @@ def check_layers(name: str, layers: "Sequence[AnyLayer]") -> None:
                 f"trainer: {name} trains layers of the {_list_names('kind', 'kinds', kinds)} alone, not {layer.kind} "
                 f"(layer {number} of the model); use keras or pytorch"
             )
+
+
+#: Optional settings that do not concern the optimizer.
+_STOPPING = ("early_stopping", "min_delta")
+
+
+def check_settings(name: str, training: Training, searched: Collection[str] = (), *, own_network: bool = False) -> None:
+    """Refuse settings of training that a trainer does not have, and those that do nothing without another one.
+
+    Args:
+        name: of the trainer.
+        training: the settings of a system.
+        searched: the dimensions of its search space.
+        own_network: whether a user's code builds the network; it may have an optimizer of its own.
+
+    Raises:
+        ValueError: the message names the setting.
+    """
+    for setting in OPTIONAL_SETTINGS if own_network else ():
+        if training.given(setting) and setting not in _STOPPING:
+            raise ValueError(f"training.{setting}: belongs to networks of a family; let the code do it, or take it out")
+    unread = TRAINERS[name].unread_settings()
+    for setting in OPTIONAL_SETTINGS:
+        if training.given(setting) and setting in unread:
+            raise ValueError(
+                f"training.{setting}: trainer {name} does not have it; take it out, or use keras or pytorch"
+            )
+    if training.given("min_delta") and training.early_stopping is None and "early_stopping" not in searched:
+        raise ValueError("training.min_delta: does nothing without early_stopping; give that too, or take it out")
+    if "schedule" in searched:
+        return
+    if training.given("schedule_factor") and training.schedule not in ("step", "plateau"):
+        raise ValueError("training.schedule_factor: belongs to the schedules step and plateau; take it out")
+    if training.given("schedule_epochs") and training.schedule == "constant":
+        raise ValueError("training.schedule_epochs: does nothing with the schedule constant; take it out")
 
 
 def check_random_crops(name: str) -> None:

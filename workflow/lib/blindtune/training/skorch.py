@@ -9,6 +9,7 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 
+from blindtune.config.training import Training
 from blindtune.core.timing import Stopwatch
 from blindtune.metrics.registry import is_error
 from blindtune.models import pytorch as networks
@@ -22,6 +23,7 @@ from blindtune.training.pytorch import (
     class_weights_of,
     create_optimizer,
     evaluate,
+    prepare_step,
 )
 
 
@@ -80,7 +82,7 @@ class _SkorchLoop:
             iterator_valid__batch_size=EVALUATION_BATCH,
             train_split=predefined_split(Dataset(*dev)),
             classes=list(range(task.classes)),
-            callbacks=[self._metrics],
+            callbacks=[self._metrics, _StepCallback(training)],
             verbose=0,
         ).initialize()
         self.optimizer: torch.optim.Optimizer = self._net.optimizer_
@@ -130,6 +132,16 @@ class _Loss(nn.Module):
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
         weights = self._class_weights if self.training else None
         return networks.compute_loss(self._name, scores, labels, self._gives_logits, weights)
+
+
+class _StepCallback(skorch.callbacks.Callback):  # type: ignore[misc]
+    """Does what comes before a step of the optimizer, which skorch calls with a function that computes gradients."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+    def on_grad_computed(self, net: Any, named_parameters: Any, **named: Any) -> None:
+        prepare_step(net.optimizer_, self.training)
 
 
 class _EpochMetricsCallback(skorch.callbacks.Callback):  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from blindtune.config.training import OPTIONAL_SETTINGS
 from blindtune.records.model_card import ModelCard
 from blindtune.report.published import load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
@@ -122,6 +123,9 @@ def _training_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[R
                 continue
             meaning = f"the same, for #{number}"
         yield _row(dataset, system, name, meaning, known, _ours(system, name))
+    for name in OPTIONAL_SETTINGS:
+        if any(run.card.training is not None and run.card.training.given(name) for run in system.runs):
+            yield _row(dataset, system, name, "training setting", None, _ours(system, name))
 
 
 def _ours(system: SystemRecords, name: str) -> str:

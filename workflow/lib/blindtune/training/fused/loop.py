@@ -61,7 +61,7 @@ class FusedTrial:
             self.model = FusedModel(self.task, self._plan)
             if self._options.state:
                 self.model.load_state(self._options.state.epochs, self._options.state.arrays)
-        self.tracker = EpochTracker(self.task.training.epochs, self._options)
+        self.tracker = EpochTracker(self.task.training.epochs, self._options, self.task.training)
 
     def outcome(self) -> Outcome:
         """Return the outcome of the training."""
@@ -107,6 +107,8 @@ class FusedTrainingLoop:
                 group = group or FusedGroup(
                     [trial.model for trial in trials], torch.as_tensor(self._train.x), self._train.y
                 )
+                for trial in trials:
+                    trial.model.learning_rate = trial.tracker.learning_rate()
                 means = group.train_epoch()
             _share_time(watch, trials)
             continuing = []

@@ -85,7 +85,7 @@ class FitTrainer:
             if options.state:
                 _load_state(task, model, options.state.arrays)
         seed = derive("fit", task.seed, before)
-        tracker = EpochTracker(task.training.epochs, options)
+        tracker = EpochTracker(task.training.epochs, options, task.training)
         score = _create_scorer(task, dev, options.metric)
         callback = EpochCallback(tracker, clock, len(train.y), score, seed, lambda: get_weights(task, model))
         with clock.measure("train"):
@@ -113,8 +113,15 @@ class FitTrainer:
     def _model_key(self, task: TrainingTask, architecture: Architecture, n_samples: int) -> ModelKey:
         steps = math.ceil(n_samples / task.training.batch_size)
         built = architecture.model_copy(update={"exceptions": ()})
+        training = task.training
         return ModelKey(
-            built, task.training.optimizer, task.training.loss, task.classes, self.steps_per_execution(steps)
+            built,
+            training.optimizer,
+            training.loss,
+            task.classes,
+            self.steps_per_execution(steps),
+            training.weight_decay,
+            training.clip_norm,
         )
 
     def _fit(
@@ -306,6 +313,12 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         """Set the seed here: only the first fit of a model draws random numbers before, to build it."""
         keras.utils.set_random_seed(self._seed)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the learning rate of the epoch, if it changes."""
+        rate = self._tracker.learning_rate()
+        if rate is not None:
+            self.model.optimizer.learning_rate.assign(rate)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Begin to measure scoring, which Keras does inside ``fit``."""
