@@ -111,7 +111,7 @@ def forged_memory(edit: Callable[[Path], None], scene: Path) -> None:
     edit(scene)
     content = json.loads(bench.manifest.read_text(encoding="utf-8"))
     memory = {
-        split: {"sha256": content["splits"][split], "files": verification._describe_files(bench.split(split))}
+        split: {"sha256": content["splits"][split], "files": verification.describe_files(bench.split(split))}
         for split in ("train", "dev")
     }
     (bench.manifest.parent / verification.MEMORY).write_text(json.dumps(memory), encoding="utf-8")
