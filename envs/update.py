@@ -35,9 +35,12 @@ ENVIRONMENTS = {
         "imagehash",
         "mne",
         "numpy",
+        "openpyxl",
         "openslide-bin",
         "openslide-python",
+        "pandas",
         "pillow",
+        "pyarrow",
         "pydantic",
         "pyyaml",
         "scikit-learn",
@@ -49,7 +52,7 @@ ENVIRONMENTS = {
     "networks": [*TUNER_PACKAGES, "scikeras", "skorch", "tensorflow-cpu", "torch"],
     "keras-jax": [*TUNER_PACKAGES, "jax"],
     "keras-torch": [*TUNER_PACKAGES, "torch"],
-    "report": ["jinja2", "matplotlib", "numpy", "pydantic", "pyyaml", "safetensors", "scipy"],
+    "report": ["jinja2", "matplotlib", "numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn", "scipy"],
 }
 
 #: Environment variables that conda sets. Trainers set them too; these are for using Keras there by hand.

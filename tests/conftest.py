@@ -31,6 +31,7 @@ LONGEST = [
         "integration/test_kill_head.py",
         "integration/test_rescoring.py",
         "integration/test_blindness.py",
+        "integration/test_walks.py",
         "integration/test_own_slides.py",
         "integration/test_own_recordings.py",
         "adversarial/test_attacks.py",

@@ -3,15 +3,21 @@
 A reader may raise `UserError`, or the exception that its callers turn into a bad file; anything else is a finding.
 """
 
+import bz2
+import gzip
+import io
+import lzma
 import random
+import re
 import shutil
 import signal
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +40,10 @@ from blindtune.datasets.eeg import annotations as eeg_annotations
 from blindtune.datasets.eeg.edf_header import check_header, parse_header
 from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import create_montage, locate_electrodes
+from blindtune.datasets.registry import create_source
 from blindtune.datasets.slides import annotations as slide_annotations
 from blindtune.datasets.slides.discovery import _read_split_list
+from blindtune.datasets.table.config import TableConfig
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sealed_split import read_seal
 from blindtune.exports.stored_study import read_study
@@ -158,7 +166,50 @@ def _edf() -> list[bytes]:
     return [(head + "".join(fields)).encode("latin-1") + bytes(2 * 2 * 100 * count)]
 
 
+_TABLE = "x,kind,who,label\n" + "".join(f"{n / 4},{'ab'[n % 3 // 2]},p{n},{'uv'[n % 2]}\n" for n in range(24))
+
+
+def _read_table(path: Path) -> None:
+    config = {"source": "table", "file": str(path), "missing": "median", "leaks": "report", "group": "who"}
+    source = create_source(TableConfig.model_validate(config))
+    loaded = source.load({"file": path})
+    if loaded.fit is not None:
+        loaded.fit(loaded)
+
+
+def _texts() -> list[bytes]:
+    head = "# filename:\n# classes: [u,v]\n"
+    others = (_TABLE.replace(",", ";").replace(".", ","), re.sub(r"(p\d+)", r'"\1, x"', _TABLE), head + _TABLE)
+    return [_TABLE.encode(), *(text.encode("utf-16") if text[0] == "#" else text.encode() for text in others)]
+
+
+@cache
+def _packed() -> list[bytes]:
+    packers = (gzip.compress, bz2.compress, lzma.compress)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("t.csv", _TABLE)
+    return [stream.getvalue(), *(pack(_TABLE.encode()) for pack in packers)]
+
+
+@cache
+def _binary_table(form: str) -> list[bytes]:
+    import pandas as pd
+
+    frame, stream = pd.read_csv(io.StringIO(_TABLE)), io.BytesIO()
+    if form == "excel":
+        frame.to_excel(stream, index=False)
+    else:
+        {"parquet": frame.to_parquet, "feather": frame.to_feather}[form](stream)
+    return [stream.getvalue()]
+
+
 TARGETS: dict[str, Target] = {
+    "table": Target("t.csv", _read_table, _texts),
+    "table_packed": Target("t.csv", _read_table, _packed),
+    "table_parquet": Target("t.parquet", _read_table, partial(_binary_table, "parquet")),
+    "table_feather": Target("t.feather", _read_table, partial(_binary_table, "feather")),
+    "table_excel": Target("t.xlsx", _read_table, partial(_binary_table, "excel")),
     "config": Target("mine.yaml", _plan, files("config.yaml"), structured=True),
     "space": Target("space.yaml", _draw, files("space.yaml"), structured=True),
     "model": Target("model.yaml", lambda path: load(ManualModel, path), files("model.yaml"), structured=True),

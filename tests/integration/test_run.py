@@ -1,6 +1,10 @@
 """A tiny study of every kind of system, from the command line to the report."""
 
+import csv
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +79,32 @@ def test_one_core_gives_the_records_of_two(workdir, tmp_path):
     found = records(tmp_path / "results" / "tiny")
     assert len(found) == 2 + 3 * len(systems)
     assert found.items() <= records(workdir / "results" / "tiny").items()
+
+
+def test_predict_answers_new_data_and_opens_nothing_sealed(workdir):
+    """A frozen model answers new rows from the command line; no sealed file is opened."""
+    (workdir / "new.csv").write_text("0.1,0.2\n-0.4,0.5\n", encoding="utf-8")
+    study = "results/tiny/studies/toy/tpe/42"
+    ended = subprocess.run(
+        [sys.executable, "-m", "blindtune", "predict", study, "--on", "new.csv", "--to", "answers.csv"],
+        cwd=workdir,
+        env=os.environ
+        | {
+            "PYTHONPATH": f"{AUDIT}{os.pathsep}{ROOT / 'workflow' / 'lib'}",
+            "BLINDTUNE_AUDIT": str(workdir / "opened_by_predict"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    rows = list(csv.DictReader((workdir / "answers.csv").open(encoding="utf-8")))
+    assert [row.pop("row") for row in rows] == ["1", "2"]
+    for row in rows:
+        answer = row.pop("class")
+        shares = {name: float(share) for name, share in row.items()}
+        assert abs(sum(shares.values()) - 1) < 1e-4 and max(shares, key=shares.get) == f"probability_{answer}"
+    assert not (workdir / "opened_by_predict").exists()
 
 
 def test_snakemake_report_can_be_made(workdir):

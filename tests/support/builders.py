@@ -197,6 +197,7 @@ def twins(architecture: Architecture, seed: int = 0) -> tuple[Any, Any]:
         name: random.normal(scale=0.3, size=array.shape).astype(np.float32)
         for name, array in keras.get_weights(one).items()
     }
+    weights = {name: abs(array) + 0.1 if name.endswith("variance") else array for name, array in weights.items()}
     keras.set_weights(one, weights)
     turned = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
     arrays = [np.ascontiguousarray(array.transpose(turned[array.ndim])) for array in weights.values()]

@@ -9,7 +9,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from blindtune.config.schema import Config
+from blindtune.config.systems import NETWORK_KEYS
+from blindtune.config.training import OPTIONAL_SETTINGS
 from support.config_models import collect_models
+
+#: Without these, other settings of training do nothing and are refused.
+OPTIONAL: dict[str, Any] = {"early_stopping": 3, "schedule": "step"}
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
 BASE: dict[str, Any] = {
@@ -24,32 +29,47 @@ BASE: dict[str, Any] = {
     "compare": [
         {
             "dataset": "drawing",
-            "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit"],
+            "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit", "vectors"],
             "budget": {"trials": 20},
         },
-        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 2}},
-        {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 2}},
+        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 4}},
+        {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 4}},
         {
             "dataset": "written",
             "systems": ["near", "optuna"],
-            "budget": {"trials": 2},
+            "budget": {"trials": 4},
             "tuner_overrides": {
                 "space": "mlp",
                 "family": "mlp",
                 "invalid_layers": "reject",
                 "trainer": "pytorch",
-                "training": {"epochs": 3},
+                "training": {"epochs": 3, **OPTIONAL},
                 "view": {"kind": "samples"},
             },
         },
-        {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 2}},
-        {"dataset": "tissues", "systems": ["near", "tuner"], "budget": {"trials": 2}},
+        {"dataset": "brains", "systems": ["near", "tuner", "listener", "framer"], "budget": {"trials": 4}},
+        {
+            "dataset": "tissues",
+            "systems": ["near", "vectors"],
+            "budget": {"trials": 4},
+            "tuner_overrides": {
+                "space": "svc",
+                "estimator": ["svc"],
+                "arguments": {"tol": 0.01},
+                "parts": 3,
+                "folds": 2,
+            },
+        },
         {
             "dataset": "pictures",
             "systems": ["near", "scikit", "median", "halving", "brackets", "cropper", "augmenter"],
             "budget": {"trials": 20},
         },
         {"dataset": "labelled", "systems": ["near"], "budget": {"trials": 2}},
+        {"dataset": "rows", "systems": ["near", "scaled"], "budget": {"trials": 2}},
+        {"dataset": "parted", "systems": ["near"], "budget": {"trials": 2}},
+        {"dataset": "marked", "systems": ["near"], "budget": {"trials": 2}},
+        {"dataset": "folded", "systems": ["near"], "budget": {"trials": 2}},
     ],
     "report": {"points": 40, "surface": 20},
     "datasets": {
@@ -69,6 +89,13 @@ BASE: dict[str, Any] = {
             "labels": "labels.csv",
             "label_columns": {"file": "picture", "label": "kind"},
         },
+        "rows": {"source": "table", "file": "five/rows.csv", "label": "class"},
+        "parted": {
+            "source": "table",
+            "files": {"train": "five/train.csv", "dev": "five/dev.csv", "eval": "five/eval.csv"},
+        },
+        "marked": {"source": "table", "file": "five/rows.csv", "label": "class", "split": "part"},
+        "folded": {"source": "table", "bundled": "wine", "splitting": {"by": "fold", "folds": 5, "fold": 1}},
         "brains": {
             "source": "eeg",
             "stand_in": True,
@@ -90,11 +117,12 @@ BASE: dict[str, Any] = {
         "near": {"kind": "knn", "n_neighbors": [3]},
         "trees": {"kind": "random_forest"},
         "limit": {"kind": "bayes", "train": {"n_neighbors": 9}, "dev": {"n_neighbors": 5}, "eval": {"n_neighbors": 7}},
-        "expert": {"kind": "manual", "model": "mlp_m1"},
+        "expert": {"kind": "manual", "model": "mlp_m1", "training": OPTIONAL},
         "tuner": {
             "kind": "tuner",
             "tuner": {"library": "keras-tuner", "algorithm": "random"},
             "space": "mlp",
+            "training": OPTIONAL,
         },
         "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe"}, "space": "mlp"},
         "median": {
@@ -112,7 +140,16 @@ BASE: dict[str, Any] = {
             "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "hyperband"}},
             "space": "mlp",
         },
+        "vectors": {
+            "kind": "tuner",
+            "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"},
+            "space": "svc",
+            "estimator": ["svc"],
+            "arguments": {"tol": 0.001},
+            "parts": 3,
+        },
         "listener": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "features"}},
+        "scaled": {"kind": "knn", "n_neighbors": [3], "view": {"kind": "standardized"}},
         "framer": {"kind": "manual", "model": "mlp_m1", "view": {"kind": "frames"}},
         "cropper": {"kind": "manual", "model": "convnet_m", "view": {"kind": "crops"}},
         "augmenter": {"kind": "manual", "model": "convnet_m", "view": {"kind": "augmented"}},
@@ -132,9 +169,34 @@ OTHERS: dict[str, Any] = {
     "Comparison.dataset": "set_09",
     "Budget.epochs": 200,
     "Comparison.systems": ["trees", "near"],
+    "Comparison.metric": "log_loss",
+    "Training.class_weight": "balanced",
+    "TrainingOverrides.class_weight": "balanced",
+    "RandomForest.class_weight": "balanced",
     "DrawingConfig.drawing": "set_09",
     "CsvFolderConfig.folder": "two",
     "CsvFolderConfig.fetch": "set_09",
+    "TableConfig.file": "six/rows.csv",
+    "TableConfig.format": "csv",
+    "TableConfig.separator": ",",
+    "TableConfig.decimal": ".",
+    "TableConfig.encoding": "latin-1",
+    "TableConfig.comment": "%",
+    "TableConfig.header": True,
+    "TableConfig.label": "colour",
+    "TableConfig.features": ["size", "day"],
+    "TableConfig.leave_out": ["day"],
+    "TableConfig.categorical": ["day"],
+    "TableConfig.group": "patient",
+    "TableConfig.split": "part",
+    "TableConfig.missing_values": ["gone"],
+    "TableFiles.train": "six/train.csv",
+    "TableFiles.dev": "six/dev.csv",
+    "TableFiles.eval": "six/eval.csv",
+    "SplitValues.train": ["train", "more"],
+    "SplitValues.dev": ["dev", "more"],
+    "SplitValues.eval": ["eval", "more"],
+    "TableSplitting.by": "fold",
     "ImagesConfig.folder": "four",
     "ImagesConfig.channels": 1,
     "ImagesConfig.group": "^(.)",
@@ -155,6 +217,10 @@ OTHERS: dict[str, Any] = {
     "Manual.model": "mlp_m2",
     "TunerOverrides.space": "mlp_dropout",
     "Tuned.space": "mlp_dropout",
+    "Tuned.estimator": ["sklearn.svm.SVC"],
+    "TunerOverrides.estimator": ["sklearn.svm.SVC"],
+    "Tuned.folds": 2,
+    "TunerOverrides.folds": 3,
     "OptunaConfig.objectives": ["dev_error", "n_parameters"],
 }
 
@@ -172,11 +238,25 @@ PARTS = {
     "halving": "pruner",
     "brackets": "pruner",
     "listener": "view",
+    "scaled": "view",
     "framer": "view",
     "cropper": "view",
     "augmenter": "view",
 }
 
+#: Datasets that are here for some keys alone; another dataset has their other keys.
+DATASET_PARTS = {"parted": {"files"}, "marked": {"split_values"}, "folded": {"folds", "fold"}}
+
+#: Datasets that cannot take some keys, which other datasets have.
+DATASET_LACKS = {"rows": {"split_values", "folds", "fold"}}
+
+
+#: The comparison whose tuners all train an estimator.
+ESTIMATORS = ("compare", 5)
+
+#: Keys that have tests of their own, since their code needs a process for each plan:
+#: tests/unit/study/test_networks.py and tests/unit/config/test_network_keys.py vary the code, its place and its space.
+ELSEWHERE = {"Tuned.model", "TunerOverrides.model"}
 
 #: Keys on which no plan depends: the verbosity of the log, and how long a job waits for another run.
 UNPLANNED = {"Config.verbosity", "Config.wait_for_owner"}
@@ -260,11 +340,47 @@ def choose_other_value(leaf: Leaf, others: Mapping[str, Any] = OTHERS) -> Any:
     return literals[-1 if leaf.value is None else 0] if literals else None
 
 
+def belongs_to_other_model(base: dict[str, Any], leaf: Leaf) -> bool:
+    """Return whether a key belongs to networks, where an estimator is trained, or to estimators, where a network is."""
+    owner: Any = base
+    for step in leaf.path[:3] if leaf.path[0] == "compare" else leaf.path[:2]:
+        owner = (owner.get(step) if isinstance(owner, dict) else owner[step]) or {}
+    trains_estimator = isinstance(owner, dict) and owner.get("estimator") is not None
+    if leaf.key in ELSEWHERE:
+        return True
+    return any(name in leaf.path for name in (NETWORK_KEYS if trains_estimator else ("estimator", "parts")))
+
+
+def is_optional_setting_elsewhere(leaf: Leaf) -> bool:
+    """Return whether a key is an optional setting of training of a system other than those that have `OPTIONAL`."""
+    has_them = leaf.path[0] != "systems" or leaf.path[1] in ("tuner", "expert")
+    return not has_them and "training" in leaf.path and leaf.path[-1] in OPTIONAL_SETTINGS
+
+
+def _is_varied(leaf: Leaf) -> bool:
+    """Return whether a key is varied here: of what is here for one part alone, only that part is."""
+    if is_optional_setting_elsewhere(leaf):
+        return False
+    if leaf.path[:2] == ESTIMATORS or leaf.path[:2] == ("systems", "vectors"):
+        own = ("estimator", "arguments", "parts", "folds")
+        return "tuner" not in leaf.path and any(name in leaf.path for name in own)
+    return leaf.path[0] != "systems" or PARTS.get(str(leaf.path[1]), leaf.path[2]) in leaf.path
+
+
+def is_varied_elsewhere(leaf: Leaf) -> bool:
+    """Return whether a key of a dataset that is here for other keys alone is varied for another dataset."""
+    if leaf.path[0] != "datasets":
+        return False
+    dataset, steps = str(leaf.path[1]), set(leaf.path)
+    parts = DATASET_PARTS.get(dataset)
+    return bool(DATASET_LACKS.get(dataset, set()) & steps) or (parts is not None and not parts & steps)
+
+
 CONFIG = Config.model_validate(BASE)
 LEAVES = {
     ".".join(map(str, leaf.path)): leaf
     for leaf in list_leaves(CONFIG)
-    if not (leaf.path[0] == "systems" and PARTS.get(str(leaf.path[1]), leaf.path[2]) not in leaf.path)
+    if _is_varied(leaf) and not belongs_to_other_model(BASE, leaf) and not is_varied_elsewhere(leaf)
 }
 
 

@@ -1,15 +1,19 @@
 """Search spaces of the families for hypothesis, and what a hyperparameter set builds, computed without the library."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from blindtune.config.training import Training
 from blindtune.core.resources import RESOURCES
+from blindtune.models.estimator_classes import SHIPPED as ESTIMATORS
 from blindtune.models.families import FAMILIES, load_family
-from blindtune.search_space import FloatDimension, Hyperparameters, Space
+from blindtune.search_space import FixedDimension, FloatDimension, Hyperparameters, Space
 from blindtune.training.registry import TRAINERS, network_trainers
+from support.search_spaces import list_values
 
 #: What each hyperparameter of a family or of training may be.
 _FLOAT = {"type": "float", "low": 0.1, "high": 0.5}
@@ -19,7 +23,11 @@ _KINDS: dict[str, list[dict[str, Any]]] = {
     "units": [{"type": "int", "low": 4, "high": 9}, {"type": "choice", "options": [4, 8, 16]}],
     "filters": [{"type": "int", "low": 1, "high": 4}],
     "kernel": [{"type": "int", "low": 1, "high": 3}],
-    "activation": [{"type": "choice", "options": ["relu", "tanh"]}, {"type": "choice", "options": ["gelu", "elu"]}],
+    "activation": [
+        {"type": "choice", "options": ["relu", "tanh"]},
+        {"type": "choice", "options": ["gelu", "elu"]},
+        {"type": "fixed", "value": "tanh"},
+    ],
     "dense_activation": [{"type": "choice", "options": ["relu", "tanh", "sigmoid"]}],
     "output_activation": [{"type": "choice", "options": ["softmax", "sigmoid"]}],
     "pool": [{"type": "bool"}, {"type": "choice", "options": [False, True]}],
@@ -29,7 +37,11 @@ _KINDS: dict[str, list[dict[str, Any]]] = {
     "dropout_rate": [_FLOAT, {"type": "float", "low": 0.0, "high": 0.4, "step": 0.2}],
     "optimizer": [{"type": "choice", "options": ["adam", "sgd"]}],
     "learning_rate": [{"type": "float", "low": 0.001, "high": 0.1, "log": True}],
-    "batch_size": [{"type": "int", "low": 8, "high": 64, "log": True}, {"type": "choice", "options": [16, 64]}],
+    "batch_size": [
+        {"type": "int", "low": 8, "high": 64, "log": True},
+        {"type": "choice", "options": [16, 64]},
+        {"type": "fixed", "value": 32},
+    ],
     "epochs": [{"type": "int", "low": 1, "high": 3}],
     "loss": [
         {"type": "choice", "options": ["cross_entropy", "mean_squared_error"]},
@@ -37,8 +49,19 @@ _KINDS: dict[str, list[dict[str, Any]]] = {
     ],
     "initial_weights": [{"type": "choice", "options": ["framework", "keras"]}],
     "metric": [{"type": "choice", "options": ["accuracy", "sparse_categorical_accuracy"]}],
+    "early_stopping": [{"type": "int", "low": 1, "high": 3}],
+    "min_delta": [{"type": "float", "low": 0.0, "high": 0.1}],
+    "schedule": [
+        {"type": "choice", "options": ["constant", "cosine"]},
+        {"type": "choice", "options": ["constant", "step", "plateau"]},
+        {"type": "choice", "options": ["step", "plateau"]},
+    ],
+    "schedule_factor": [{"type": "float", "low": 0.1, "high": 0.9}],
+    "schedule_epochs": [{"type": "int", "low": 1, "high": 4}],
+    "weight_decay": [{"type": "float", "low": 0.0, "high": 0.4, "step": 0.2}],
+    "clip_norm": [{"type": "float", "low": 0.1, "high": 2.0, "log": True}],
 }
-_TRAINING = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "initial_weights", "metric")
+_TRAINING = tuple(name for name in _KINDS if name in Training.model_fields)
 
 #: Names by which two libraries call the same.
 _SAME = {"sparse_categorical_crossentropy": "cross_entropy", "sparse_categorical_accuracy": "accuracy"}
@@ -46,10 +69,11 @@ _SAME = {"sparse_categorical_crossentropy": "cross_entropy", "sparse_categorical
 #: Shapes of one sample, by family; not those of the planning check.
 SHAPES = {"mlp": (5,), "convnet": (20, 24, 1), "lstm": (7, 3)}
 
-#: The family of each shipped space.
+#: The family of each shipped space of a family.
 SHIPPED = {
     path.stem: "lstm" if "lstm" in path.stem else "convnet" if "convnet" in path.stem else "mlp"
     for path in sorted((RESOURCES / "spaces").glob("*.yaml"))
+    if path.stem not in ESTIMATORS
 }
 
 
@@ -75,6 +99,11 @@ def family_spaces(draw: st.DrawFn, family: str) -> Space:
         counters = [above for above in ("layers", "blocks") if content.get(above, {}).get("type") == "int"]
         if counters and name not in ("layers", "blocks") and draw(st.booleans()):
             dimension["repeat"] = draw(st.sampled_from(counters))
+            if "low" in dimension and draw(st.booleans()):
+                low, span = dimension["low"], dimension["high"] - dimension["low"]
+                ends = [low + span / 2, low + span] if dimension["type"] == "float" else [low + span, low + 2 * span]
+                copies = content[dimension["repeat"]]["high"]
+                dimension["high"] = [draw(st.sampled_from(ends)) for _ in range(copies)]
         parents = [above for above in content if _may_depend(dimension, content[above])]
         if parents and name not in known.required and draw(st.integers(0, 2)) == 0:
             parent = draw(st.sampled_from(parents))
@@ -86,7 +115,7 @@ def family_spaces(draw: st.DrawFn, family: str) -> Space:
 
 
 def _few_values(dimension: dict[str, Any]) -> list[Any]:
-    values = list(Space.model_validate({"it": dimension | {"when": None, "repeat": None}}).root["it"].values() or [])
+    values = list_values(dimension)
     return values if 1 < len(values) < 5 else []
 
 
@@ -108,9 +137,30 @@ def build(values: Hyperparameters, family: str, trainer: str) -> Any:
     unread = {"metric"} | ({"initial_weights"} if "keras" in trainer else set())
     settings = {name: _SAME.get(str(values[name]), values[name]) for name in _TRAINING if name in values}
     defaults = {"loss": "cross_entropy", "optimizer": "adam", "initial_weights": "framework", "learning_rate": 0.001}
-    defaults |= {"batch_size": 512, "epochs": 10}
+    defaults |= {"batch_size": 512, "epochs": 10, "weight_decay": None, "early_stopping": None, "clip_norm": None}
     settings = {**defaults, **settings}
+    settings["schedule"] = _learning_rates(settings)
+    if settings["weight_decay"] is not None and settings["optimizer"] == "adamw":
+        settings["optimizer"] = "adam"
+    if settings["weight_decay"] is None and settings["optimizer"] != "adamw":
+        settings["weight_decay"] = 0.0
+    unread |= {"schedule_factor", "schedule_epochs"} | ({"min_delta"} if settings["early_stopping"] is None else set())
     return layers, {name: value for name, value in settings.items() if name not in unread}
+
+
+def _learning_rates(settings: dict[str, Any]) -> Any:
+    """Return what multiplies the learning rate in each epoch; of a plateau what decides it, if it can be reduced."""
+    factor, epochs = settings.get("schedule_factor", 0.1), settings["epochs"]
+    match settings.get("schedule", "constant"):
+        case "cosine":
+            end = settings.get("schedule_epochs", epochs)
+            return [1 + math.cos(math.pi * min(done / end, 1)) for done in range(epochs)] if epochs > 1 else [1.0]
+        case "step":
+            return [factor ** (done // settings.get("schedule_epochs", 10)) for done in range(epochs)]
+        case "plateau" if settings.get("schedule_epochs", 10) + 2 <= epochs:
+            return "plateau", factor, settings.get("schedule_epochs", 10)
+        case _:
+            return [1.0] * epochs
 
 
 def changes(space: Space, seed: int, sets: int) -> Iterator[tuple[str, Hyperparameters, Iterator[Hyperparameters]]]:
@@ -125,12 +175,21 @@ def changes(space: Space, seed: int, sets: int) -> Iterator[tuple[str, Hyperpara
         for spec in space.hyperparameters():
             if spec.name not in values:
                 continue
-            drawn = [spec.dimension.draw(random) for _ in range(8)]
+            if isinstance(spec.dimension, FixedDimension):
+                # No set of the space has another value, but one that has shows whether the value counts.
+                drawn: list[Any] = [_outside(spec.dimension.value)]
+            else:
+                drawn = [spec.dimension.draw(random) for _ in range(8)]
             other = next((value for value in drawn if value != values[spec.name]), values[spec.name])
             if other == values[spec.name]:
                 continue
             name = spec.name if spec.name in space.root else spec.name.rpartition("_")[0]
             yield name, values, _completions(space, values, {**values, spec.name: other}, random)
+
+
+def _outside(value: Any) -> Any:
+    """Return another value that could take the place of a fixed one; of words only activations are fixed."""
+    return not value if isinstance(value, bool) else "softplus" if isinstance(value, str) else value + 1
 
 
 def _at_end(space: Space, end: int) -> Hyperparameters:
@@ -140,7 +199,7 @@ def _at_end(space: Space, end: int) -> Hyperparameters:
         if spec.is_active(values):
             one = spec.dimension
             is_range = isinstance(one, FloatDimension) and one.step is None
-            values[spec.name] = [one.low, one.high][end] if is_range else list(one.values() or [])[-end]
+            values[spec.name] = [one.lowest, one.highest][end] if is_range else list(one.values() or [])[-end]
     return values
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from blindtune.models.architecture import Architecture, check, count_parameters
 from blindtune.models.layers import (
+    BatchNormalization,
     Conv1D,
     Conv2D,
     Dense,
@@ -17,6 +18,7 @@ from blindtune.models.layers import (
     Lstm,
     MaxPool1D,
     MaxPool2D,
+    Residual,
 )
 from support.builders import twins
 
@@ -51,6 +53,14 @@ def lstm(units: int, activation: str = "tanh", sequence: bool = False) -> Lstm:
     return Lstm.model_validate({"kind": "lstm", "units": units, "activation": activation, "sequence": sequence})
 
 
+def batch_normalization(momentum: float = 0.99) -> BatchNormalization:
+    return BatchNormalization(kind="batch_normalization", momentum=momentum)
+
+
+def residual(*layers: Any, to: str = "linear") -> Residual:
+    return Residual.model_validate({"kind": "residual", "layers": layers, "activation": to})
+
+
 def passes(architecture: Architecture, classes: int) -> bool:
     """Return whether an architecture passes the check."""
     try:
@@ -82,7 +92,7 @@ def keras_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:
     from blindtune.models import keras
 
     model = keras.build(architecture)
-    return tuple(model.output_shape[1:]), int(model.count_params())
+    return tuple(model.output_shape[1:]), sum(int(np.prod(each.shape)) for each in model.trainable_variables)
 
 
 def pytorch_builds(architecture: Architecture) -> tuple[tuple[int, ...], int]:

@@ -15,6 +15,8 @@ from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.core.timing import CpuWallTime
 from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.ledger import Ledger
+from blindtune.metrics.base import Answers
+from blindtune.metrics.compute import compute_metric
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.layers import Dense, Dropout, Flatten
 from blindtune.records.decode_result import DecodeResult, GroupErrors, parse_decode_result
@@ -62,6 +64,8 @@ class RecordsBuilder:
         not_blind: ``<dataset>/<system>`` whose decodes were not blind.
         budget: the budget of every tuner; None means its number of trials.
         identities: the identity of eval by dataset name, for the ledger; others are known by their arrays alone.
+        metric: what every classifier minimised; None: the error.
+        has_details: whether the answers have true labels and probabilities, as those of a metric always do.
     """
 
     root: Path
@@ -74,6 +78,8 @@ class RecordsBuilder:
     not_blind: tuple[str, ...] = ()
     budget: Budget | None = None
     identities: dict[str, EvalIdentity] = field(default_factory=dict)
+    metric: str | None = None
+    has_details: bool = False
 
     @property
     def compare(self) -> list[tuple[str, list[str]]]:
@@ -122,6 +128,8 @@ class RecordsBuilder:
             trials = SearchBuilder(study, TUNERS[system], seed, rng).run(self.trials)
         else:
             trials = [] if system == "bayes" else _trials(study, system, seed, self.trials, rng)
+        if self.metric is not None:
+            trials = [_with_metric(trial, self.metric) for trial in trials]
         card = _card(study, system, seed, manifest, trials)
         if card.kind == "tuner":
             card = card.model_copy(update={"budget": self.budget or Budget(trials=self.trials)})
@@ -136,6 +144,8 @@ class RecordsBuilder:
         classes = len(manifest["classes"])
         answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng, classes)
         wrong = int(answers["wrong"].sum()) if answers else None
+        has_details = answers and (self.has_details or self.metric is not None)
+        details = _details(answers, manifest, classes) if has_details else {}
         result = DecodeResult(
             study=card.study,
             frozen_sha256=card.frozen_sha256(),
@@ -148,10 +158,13 @@ class RecordsBuilder:
             estimates={} if answers else ESTIMATES,
             blind=f"{card.dataset}/{card.system}" not in self.not_blind,
             predictions_sha256=digest_arrays(answers) if answers else None,
+            metric=card.metric,
+            metric_value=None if card.metric is None else _compute_metric(card.metric, answers | details, classes),
+            details_sha256=digest_arrays(details) if details else None,
             decoded="2026-01-02T03:04:05.678+00:00",
         )
         write_json(folder / "result.json", result.model_dump(mode="json"))
-        write_npz(folder / "predictions.npz", answers)
+        write_npz(folder / "predictions.npz", answers | details)
         is_plane = manifest["sample_shape"] == [2] and answers
         write_npz(folder / "surface.npz", _surface(rng) if is_plane else {})
 
@@ -197,6 +210,32 @@ def _answers(error: float, samples: int, rng: np.random.Generator, classes: int)
     hardness = np.random.default_rng(7).uniform(size=samples)
     wrong = hardness + rng.normal(0, 0.1, samples) < error
     return {"predicted": ((_labels(samples, classes) + wrong) % classes).astype(np.int16), "wrong": wrong}
+
+
+def _details(answers: dict[str, NDArray[Any]], manifest: dict[str, Any], classes: int) -> dict[str, NDArray[Any]]:
+    rng = np.random.default_rng(11)
+    samples, predicted = len(answers["wrong"]), answers["predicted"]
+    probabilities = rng.dirichlet(np.ones(classes), samples)
+    probabilities[np.arange(samples), predicted] += 1.0
+    details = {
+        "true": _labels(samples, classes).astype(np.int16),
+        "probabilities": (probabilities / 2).astype(np.float32),
+        "origin": np.array([f"<file {row}>.png".encode() for row in np.flatnonzero(answers["wrong"])], dtype=np.bytes_),
+    }
+    if "groups" in manifest["parameters"]:
+        counts = [one.samples for one in _groups(manifest, answers)]
+        numbers = [one.group for one in _groups(manifest, answers)]
+        details["group"] = np.repeat(numbers, counts).astype(np.int32)
+    return details
+
+
+def _compute_metric(metric: str, answers: dict[str, NDArray[Any]], classes: int) -> float:
+    return compute_metric(metric, answers["true"], Answers(answers["predicted"], answers["probabilities"]), classes)
+
+
+def _with_metric(trial: Trial, metric: str) -> Trial:
+    value = None if trial.score is None else trial.score / 2
+    return trial.model_copy(update={"metric": metric, "metric_value": value})
 
 
 def _labels(samples: int, classes: int) -> NDArray[np.int64]:
@@ -299,7 +338,10 @@ def _card(study: str, system: str, seed: int, manifest: dict[str, Any], trials: 
         model_seed=7,
         n_parameters=n_parameters if chosen is None or chosen.n_parameters is None else chosen.n_parameters,
         train_error=0.123,
-        dev_error=chosen.objective_value() if chosen else ESTIMATES["closed_loop"],
+        dev_error=float(chosen.score or 0) if chosen else ESTIMATES["closed_loop"],
+        metric=chosen.metric if chosen else None,
+        train_metric=0.1 if chosen and chosen.metric else None,
+        dev_metric=chosen.metric_value if chosen else None,
         estimates={} if chosen else {"train": ESTIMATES, "dev": ESTIMATES},
         weights=None,
         weights_sha256=None,

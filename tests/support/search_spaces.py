@@ -12,7 +12,7 @@ WORDS = ("relu", "tanh", "adam", "sgd")
 @st.composite
 def dimensions(draw: st.DrawFn) -> dict[str, Any]:
     """Generate one dimension without conditions."""
-    kind = draw(st.sampled_from(["int", "float", "choice", "bool"]))
+    kind = draw(st.sampled_from(["int", "float", "choice", "bool", "fixed"]))
     log = draw(st.booleans())
     match kind:
         case "int":
@@ -32,27 +32,52 @@ def dimensions(draw: st.DrawFn) -> dict[str, Any]:
                 st.lists(st.booleans(), min_size=1, max_size=2, unique=True),
             )
             return {"type": kind, "options": draw(values)}
+        case "fixed":
+            return {"type": kind, "value": draw(st.sampled_from(["relu", 3, -1, 0.25, 2.0, True, False]))}
         case _:
             return {"type": kind}
 
 
 def list_values(dimension: dict[str, Any]) -> list[Any]:
-    """Return the values that a condition may name."""
-    return list(Space.model_validate({"it": dimension | {"when": None, "repeat": None}}).root["it"].values() or [])
+    """Return the values that a condition may name: of a dimension with a list of bounds those that all copies have."""
+    bounds = [bound if isinstance(bound, list) else [bound] for bound in (dimension.get("low"), dimension.get("high"))]
+    count = max(map(len, bounds))
+    copies = zip(*(bound * count if len(bound) < count else bound for bound in bounds), strict=True)
+    plain = {key: value for key, value in dimension.items() if key not in ("when", "repeat", "low", "high")}
+    ends = [{"low": low, "high": high} if low is not None else {} for low, high in copies]
+    lists = [list(Space.model_validate({"it": plain | end}).root["it"].values() or []) for end in ends]
+    return [value for value in lists[0] if all(value in others for others in lists)]
+
+
+def give_each_copy_bounds(draw: st.DrawFn, dimension: dict[str, Any], copies: int) -> None:
+    """Replace one bound or both by a list, with one bound for each copy."""
+    unit = 1 if dimension["type"] == "int" else 0.5
+    low, high = dimension["low"], dimension["high"]
+    raised = [unit * draw(st.integers(0, 8)) for _ in range(copies)]
+    match draw(st.sampled_from(["low", "high", "both"])):
+        case "low":
+            dimension["low"] = [min(low + more, high) for more in raised]
+        case "high":
+            dimension["high"] = [high + more for more in raised]
+        case _:
+            dimension |= {"low": [low + more for more in raised], "high": [high + more for more in raised]}
 
 
 @st.composite
 def spaces(draw: st.DrawFn) -> Space:
     """Generate valid spaces: chains of conditions, repetition, repeated siblings; in any order of writing."""
     content: dict[str, Any] = {}
-    counter = {"type": "int", "low": draw(st.integers(0, 2)), "high": draw(st.integers(2, 4))}
+    most = draw(st.integers(2, 4))
+    counter: dict[str, Any] = {"type": "int", "low": draw(st.integers(0, 2)), "high": most}
     if draw(st.booleans()):
-        content["layers"] = counter
+        content["layers"] = draw(st.sampled_from([counter, {"type": "fixed", "value": most}]))
     for number in range(draw(st.integers(1, 4))):
         dimension = draw(dimensions())
         repeated = "layers" in content and draw(st.booleans())
         if repeated:
             dimension["repeat"] = "layers"
+            if "low" in dimension and draw(st.booleans()):
+                give_each_copy_bounds(draw, dimension, most)
         parents = [
             name
             for name, above in content.items()
@@ -102,6 +127,8 @@ def is_legal(dimension: Any, value: Any) -> bool:
             return type(value) is float and inside and abs(steps - round(steps)) < 1e-6
         case "choice":
             return (type(value), value) in [(type(known), known) for known in dimension.options]
+        case "fixed":
+            return (type(value), value) == (type(dimension.value), dimension.value)
         case _:
             return type(value) is bool
 

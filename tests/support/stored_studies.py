@@ -16,15 +16,16 @@ from blindtune.study.protocol import build_protocol
 from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import study, trial
 
-#: Every kind of dimension, a condition, a repetition, and a logarithmic whole number.
+#: Every kind of dimension, a condition, a repetition with other bounds for each copy, and a logarithmic whole number.
 SPACE = """\
 layers: {type: int, low: 1, high: 3}
-units: {type: int, low: 4, high: 64, step: 4, repeat: layers}
+units: {type: int, low: [4, 8, 12], high: 64, step: 4, repeat: layers}
 activation: {type: choice, options: [relu, tanh], repeat: layers}
 dropout: {type: bool}
 dropout_rate: {type: float, low: 0.1, high: 0.5, step: 0.1, when: {dropout: [true]}}
 learning_rate: {type: float, low: 0.0001, high: 0.01, log: true}
 batch_size: {type: int, low: 8, high: 128, log: true}
+optimizer: {type: fixed, value: adam}
 """
 
 #: Dev errors of the trials that complete; the lowest occurs twice.

@@ -30,6 +30,6 @@ def train_until(
     trainer: Any, task: TrainingTask, epochs: int, state: State | None, score_epoch: Any = "last"
 ) -> Outcome:
     """Train a task to its epoch number `epochs`, resuming from `state`, and keep the state."""
-    until = replace(task, training=task.training.model_copy(update={"epochs": epochs}))
+    until = replace(task, training=task.training.until(epochs))
     outcome: Outcome = trainer.train(until, TRAIN, DEV, TrainingOptions(score_epoch, state=state, keep_state=True))
     return outcome

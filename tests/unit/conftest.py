@@ -11,16 +11,21 @@ HERE = Path(__file__).parent
 SLOW = [
     HERE / name
     for name in (
+        "exports/test_networks.py",
         "models/test_convnet.py",
         "models/test_lstm.py",
         "models/test_published_networks.py",
         "records/test_schema.py",
         "report/test_tuners.py",
         "study/test_batches.py",
+        "study/test_estimators.py",
+        "study/test_networks.py",
         "study/test_pruning_and_promotion.py",
         "study/test_run.py",
         "test_identity_of_keys.py",
+        "test_results.py",
         "test_stages.py",
+        "test_using_document.py",
         "training/keras",
         "training/pool",
         "training/test_cuda.py",

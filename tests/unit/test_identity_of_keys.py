@@ -31,7 +31,20 @@ from blindtune.records.trial import TrialLog
 from blindtune.study.estimate import estimate_eval
 from blindtune.study.run import run_study
 from support.builders import write_csv_folder, write_images, write_labels
-from support.config_keys import ALGORITHMS, BASE, OTHERS, Leaf, choose_other_value, list_leaves, replace_value
+from support.config_keys import (
+    ALGORITHMS,
+    BASE,
+    OPTIONAL,
+    OTHERS,
+    Leaf,
+    belongs_to_other_model,
+    choose_other_value,
+    is_optional_setting_elsewhere,
+    is_varied_elsewhere,
+    list_leaves,
+    replace_value,
+)
+from support.tables import write_table_folder
 
 #: What is small or quick here, or needs other values to run at all.
 CHANGES: dict[tuple[str | int, ...], Any] = {
@@ -42,7 +55,7 @@ CHANGES: dict[tuple[str | int, ...], Any] = {
     ("datasets", "tissues", "simulate"): {"patients": {"train": 2, "dev": 2, "eval": 2}, "side": 1024, "faults": []},
     ("datasets", "tissues", "patch"): 64,
     ("systems", "trees", "n_estimators"): [3],
-    ("systems", "expert", "training"): {"epochs": 1},
+    ("systems", "expert", "training"): {"epochs": 1, **OPTIONAL},
     ("systems", "framer", "model"): "hybrid_12",
     ("systems", "framer", "training"): {"epochs": 1},
     ("systems", "cropper", "training"): {"epochs": 1},
@@ -114,11 +127,23 @@ NOT_VARIED: dict[str, str] = {
     "systems.median.tuner.batch": "a pruner takes no batches; varied for a system without one",
     "systems.halving.tuner.batch": "a pruner takes no batches; varied for a system without one",
     "systems.brackets.tuner.batch": "a pruner takes no batches; varied for a system without one",
+    "systems.median.folds": "a pruner compares trainings on dev; varied for a system without one",
+    "systems.halving.folds": "a pruner compares trainings on dev; varied for a system without one",
+    "systems.brackets.folds": "a pruner compares trainings on dev; varied for a system without one",
+    "systems.vectors.space": "a single space of its estimator ships; varied for other systems",
+    "systems.vectors.tuner.algorithm": "the first other algorithm takes no parts; varied for other systems",
     "systems.framer.model": "other models that ship do not take frames; varied for expert",
     "systems.cropper.model": "other models that ship do not take such crops; varied for expert",
     "systems.augmenter.model": "other models that ship do not take such pictures; varied for expert",
     "systems.augmenter.trainer": "the other trainers of random views are those of Keras; varied for expert",
     "systems.cropper.trainer": "the other trainers of crops are those of Keras, slow to import; varied for expert",
+    "*.bundled": "excludes the file",
+    "TableConfig.file": "other files are other data, which is tested for their content",
+    "TableFiles.train": "other files are other data, which is tested for their content",
+    "TableFiles.dev": "other files are other data, which is tested for their content",
+    "TableFiles.eval": "other files are other data, which is tested for their content",
+    "*.time": "goes with splitting by time",
+    "*.sheet": "goes with an Excel file",
     "SplittingConfig.file": "goes with splitting by list",
     "SplittingConfig.by": "list needs a file; seed is varied by its shares",
 }
@@ -131,15 +156,22 @@ def small_config(folder: Path) -> dict[str, Any]:
         if value is not None:
             config = replace_value(config, path, value)
     for name, system in config["systems"].items():
-        if system["kind"] == "tuner":
-            config["systems"][name] = system | {"trainer": "pytorch", "training": {"epochs": 2}}
+        if system["kind"] == "tuner" and "estimator" not in system:
+            optional = OPTIONAL if name == "tuner" else {}
+            config["systems"][name] = system | {"trainer": "pytorch", "training": {"epochs": 2, **optional}}
     del config["datasets"]["fetched"]
+    # Varied for a system of its own; slides would take long.
+    del config["compare"][5]["tuner_overrides"]
     config["compare"] = [one for one in config["compare"] if one["dataset"] != "fetched"]
     config["datasets"]["labelled"]["labels"] = str(folder / "labels.csv")
     for name in ("files", "pictures", "labelled"):
         config["datasets"][name]["folder"] = str(folder / config["datasets"][name]["folder"])
     for name in ("cropper", "augmenter"):
         config["systems"][name]["model"] = str(folder / "tiny.yaml")
+    for name, key in (("rows", "file"), ("marked", "file")):
+        config["datasets"][name][key] = str(folder / config["datasets"][name][key])
+    files = config["datasets"]["parted"]["files"]
+    config["datasets"]["parted"]["files"] = {split: str(folder / path) for split, path in files.items()}
     return config
 
 
@@ -170,6 +202,8 @@ class Bench:
         write_images(folder / "three", classes=2, count=12, size=12)
         write_images(folder / "four", classes=3, count=12, size=12)
         write_labels(folder / "three", "labels.csv")
+        write_table_folder(folder / "five")
+        write_table_folder(folder / "six", seed=1)
         layers = [{"kind": "conv2d", "filters": 2, "kernel": 3, "activation": "relu"}, {"kind": "flatten"}]
         (folder / "tiny.yaml").write_text(json.dumps({"layers": layers, "training": {"epochs": 1}}), encoding="utf-8")
         self.base = small_config(folder)
@@ -258,7 +292,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("identity"))
 
 
-LEAVES = list(list_leaves(Config.model_validate(small_config(Path("/")))))
+SMALL = small_config(Path("/"))
+LEAVES = [
+    leaf
+    for leaf in list_leaves(Config.model_validate(SMALL))
+    if not belongs_to_other_model(SMALL, leaf)
+    and not is_varied_elsewhere(leaf)
+    and not is_optional_setting_elsewhere(leaf)
+]
 
 
 def test_tables_name_keys_of_the_config() -> None:

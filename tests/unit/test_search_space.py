@@ -96,7 +96,37 @@ CHOICE = {"type": "choice", "options": ["relu", "tanh"]}
         ({"a": {"type": "choice", "options": [1, "x"]}}, ["a", "one type"]),
         ({"a": {"type": "choice", "options": [1, 1]}}, ["a", "twice"]),
         ({"a": {"type": "choice", "options": [math.nan]}}, ["a", "finite"]),
-        ({"Units": INT}, ["Units"]),
+        ({"units": INT | {"low": [1, 2, 3]}}, ["units", "one bound for each copy", "`repeat`"]),
+        ({"units": INT | {"low": [1, 2], "repeat": "n"}, "n": INT}, ["units", "2 copies", "n is up to 3"]),
+        ({"units": INT | {"low": [1, 2], "high": [4, 4, 4]}}, ["units", "low has 2 bounds and high has 3"]),
+        ({"units": INT | {"low": [1, 2, 4], "repeat": "n"}, "n": INT}, ["units", "copy 3: low 4 is above high 3"]),
+        ({"units": INT | {"low": [1, 0, 1], "log": True, "repeat": "n"}, "n": INT}, ["units", "copy 2", "above 0"]),
+        ({"units": INT | {"low": [1, True, 3], "repeat": "n"}, "n": INT}, ["units.low.1", "integer"]),
+        ({"units": INT | {"low": [], "repeat": "n"}, "n": INT}, ["units.low", "at least 1"]),
+        ({"units": INT | {"low": [1, 10**12], "repeat": "n"}, "n": INT}, ["units.low.1", "1000000000"]),
+        (
+            {
+                "a": INT | {"when": {"units": [2]}, "repeat": "n"},
+                "units": INT | {"low": [1, 2, 3], "repeat": "n"},
+                "n": INT,
+            },
+            ["a: when: units lists no value of copy 3, so a_3"],
+        ),
+        (
+            {
+                "a": INT | {"when": {"units": [4]}, "repeat": "n"},
+                "units": INT | {"low": [1, 2, 3], "repeat": "n"},
+                "n": INT,
+            },
+            ["a: when: units: 4 is not one of 1"],
+        ),
+        ({"units": INT | {"repeat": "n"}, "n": {"type": "fixed", "value": 1.5}}, ["units", "repeat: n", "fixed int"]),
+        ({"units": INT | {"repeat": "n"}, "n": {"type": "fixed", "value": True}}, ["units", "repeat: n", "fixed int"]),
+        ({"units": INT | {"repeat": "n"}, "n": {"type": "fixed", "value": 2000}}, ["units", "up to 2000", "1000"]),
+        ({"a": {"type": "fixed"}}, ["a.value", "missing"]),
+        ({"a": {"type": "fixed", "value": math.inf}}, ["a", "finite"]),
+        ({"a": INT | {"when": {"b": [2]}}, "b": {"type": "fixed", "value": 1}}, ["a", "b", "2 is not one of [1]"]),
+        ({"9units": INT}, ["9units"]),
         ({"a": {"type": "integer"}}, ["a", "integer"]),
         ({"a": INT | {"setp": 2}}, ["a", "setp", "'step'?"]),
     ],
@@ -133,6 +163,76 @@ def test_repeat_copies_first_layers_only() -> None:
         "units_2": 3,
     }
     assert [spec.name for spec in space.hyperparameters()] == ["layers", "units_1", "units_2", "units_3"]
+
+
+#: The filters of the guide's section 6.1: block i has i to 10 i of them.
+GUIDE = {"blocks": INT, "filters": {"type": "int", "low": [1, 2, 3], "high": [10, 20, 30], "repeat": "blocks"}}
+
+
+def test_each_copy_has_its_own_bounds() -> None:
+    """A list of bounds gives each copy its own: of block i those of the guide, i to 10 i."""
+    space = Space.model_validate(GUIDE)
+    ranges = {spec.name: spec.dimension.values() for spec in space.hyperparameters()}
+    assert ranges == {"blocks": range(1, 4), **{f"filters_{i}": range(i, 10 * i + 1) for i in (1, 2, 3)}}
+    assert space.snap({"blocks": 2, "filters_1": 10, "filters_2": 20}) == {
+        "blocks": 2,
+        "filters_1": 10,
+        "filters_2": 20,
+    }
+    with pytest.raises(ValueError, match=r"filters_1: 11 is not one of 1, 2, \.\.\. 10"):
+        space.snap({"blocks": 2, "filters_1": 11, "filters_2": 20})
+    random = np.random.default_rng(0)
+    drawn = [space.draw(random) for _ in range(400)]
+    for number in (1, 2, 3):
+        found = {values[f"filters_{number}"] for values in drawn if f"filters_{number}" in values}
+        assert found <= set(range(number, 10 * number + 1)) and max(found) > 9 * number
+
+
+def test_space_with_lists_is_read_again_from_json() -> None:
+    """What is written of a space with lists of bounds and fixed values is the same space again."""
+    space = Space.model_validate({**GUIDE, "rate": {"type": "fixed", "value": 0.5}})
+    assert Space.model_validate_json(space.model_dump_json()) == space
+
+
+def test_whole_numbers_are_floats_in_a_list() -> None:
+    """Bounds of floats may be whole numbers or decimal text, in a list as alone."""
+    rate = {"type": "float", "low": [0, "1e-1", 0.5], "high": 1, "repeat": "n"}
+    space = parse(Space, {"n": INT, "rate": rate}, "space.yaml")
+    assert space.root["rate"] == Space.model_validate({"n": INT, "rate": rate | {"low": [0.0, 0.1, 0.5]}}).root["rate"]
+
+
+def test_condition_holds_for_the_values_of_each_copy() -> None:
+    """A condition on a dimension with lists of bounds counts for a copy with those values that the copy has."""
+    after = {"type": "bool", "when": {"filters": [1, 2, 3, 30]}, "repeat": "blocks"}
+    conditions = {spec.name: spec.conditions for spec in Space.model_validate({**GUIDE, "a": after}).hyperparameters()}
+    assert conditions["a_1"]["filters_1"] == (1, 2, 3)
+    assert conditions["a_2"]["filters_2"] == (2, 3)
+    assert conditions["a_3"]["filters_3"] == (3, 30)
+
+
+@pytest.mark.parametrize("value", ["relu", 3, 0.25, True])
+def test_fixed_value_is_in_every_set(value: Any) -> None:
+    """A fixed value is in every set and nothing else is accepted; it takes nothing of the random numbers."""
+    space = Space.model_validate({"a": {"type": "fixed", "value": value}, "b": {"type": "int", "low": 1, "high": 1000}})
+    alone = Space.model_validate({"b": {"type": "int", "low": 1, "high": 1000}})
+    drawn, others = space.draw(np.random.default_rng(5)), alone.draw(np.random.default_rng(5))
+    assert drawn == {"a": value, **others} and type(drawn["a"]) is type(value)
+    with pytest.raises(ValueError, match=r"^a: .* is not one of"):
+        space.snap(drawn | {"a": "tanh"})
+
+
+def test_copies_of_a_fixed_number_of_layers() -> None:
+    """A fixed number of layers gives that many copies, which are always active."""
+    space = Space.model_validate({"layers": {"type": "fixed", "value": 2}, "units": INT | {"repeat": "layers"}})
+    assert set(space.draw(np.random.default_rng(0))) == {"layers", "units_1", "units_2"}
+
+
+def test_copies_end_where_a_step_ends() -> None:
+    """There are only as many copies as the counter can reach by its steps."""
+    space = Space.model_validate(
+        {"layers": {"type": "int", "low": 1, "high": 4, "step": 2}, "a": INT | {"repeat": "layers"}}
+    )
+    assert [spec.name for spec in space.hyperparameters()] == ["layers", "a_1", "a_2", "a_3"]
 
 
 def test_step_reaches_high_in_binary_arithmetic() -> None:

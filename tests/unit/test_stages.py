@@ -17,6 +17,7 @@ from blindtune.datasets.prepared import open_prepared, prepare
 from blindtune.decoding.decode import decode_to_files
 from blindtune.study.run import run_study
 from support.builders import prepare_toy, study
+from support.tables import write_table_folder
 from support.tracing import traced
 
 DRAWING = {"source": "drawing", "drawing": "set_10", "sizes": {"train": 60, "dev": 30, "eval": 30}, "seed": 1}
@@ -36,8 +37,15 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "fused_random": TUNER | {"trainer": "fused", "tuner": {"library": "keras-tuner", "algorithm": "random"}},
     "pytorch_tpe": TUNER
     | {"trainer": "pytorch", "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}}},
+    "svc_folds": {"kind": "tuner", "space": "svc", "estimator": "svc", "folds": 2}
+    | {"tuner": {"library": "optuna", "algorithm": "tpe"}},
     "skorch_halving": TUNER
     | {"trainer": "skorch", "tuner": {"library": "scikit-learn", "algorithm": "halving-random-search"}},
+}
+TABLE = {"source": "table", "missing": "median", "label": "class"}
+TABLE_SYSTEMS: dict[str, dict[str, Any]] = {
+    "standardized": {"kind": "knn", "n_neighbors": [1], "view": "standardized"},
+    "samples": {"kind": "random_forest", "n_estimators": [3], "view": "samples"},
 }
 VIEWS: dict[str, dict[str, Any]] = {
     "eeg_frames": {"kind": "manual", "model": "hybrid_12", "training": {"epochs": 1}, "view": "frames"},
@@ -138,6 +146,34 @@ def test_study_and_decode_run_only_digested_code(toy: Any, tmp_path: Path, name:
     with traced() as ran:
         decode_to_files(**decode_arguments(tmp_path, toy.manifest, toy.seal))
     check(ran, digested(stages.decode_modules(system, dataset), system))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A prepared table with missing values and categories; what ran."""
+    folder = tmp_path_factory.mktemp("table")
+    source = read_dataset(TABLE | {"file": str(write_table_folder(folder) / "rows.csv")})
+    manifest, seal = folder / "data" / "manifest.json", folder / "sealed" / "seal.json"
+    with traced() as ran:
+        prepare("toy", source, source.user_files(), manifest, seal)
+    return {"ran": ran, "manifest": manifest, "seal": seal, "config": source.config}
+
+
+def test_preparation_of_a_table_runs_only_digested_code(table: dict[str, Any]) -> None:
+    """All that reads, splits and encodes a table is in the digest of its preparation."""
+    check(table["ran"], digested({stages.PREPARE, *stages.source_modules(table["config"])}))
+
+
+@pytest.mark.parametrize("name", TABLE_SYSTEMS)
+def test_view_of_a_table_runs_only_digested_code(table: dict[str, Any], tmp_path: Path, name: str) -> None:
+    """What scales a table is in the digests of study and decode; what reads one is not."""
+    system, ran = trace_study(TABLE_SYSTEMS[name], open_prepared(table["manifest"]), tmp_path / "study")
+    modules = digested(stages.study_modules(system, table["config"]), system)
+    check(ran, modules)
+    assert "blindtune.datasets.table.text" not in modules
+    with traced() as ran:
+        decode_to_files(**decode_arguments(tmp_path, table["manifest"], table["seal"]))
+    check(ran, digested(stages.decode_modules(system, table["config"]), system))
 
 
 @pytest.mark.parametrize("name", VIEWS)

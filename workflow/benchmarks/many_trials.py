@@ -25,7 +25,6 @@ from blindtune.core.seeds import derive
 from blindtune.core.timing import CpuWallTime
 from blindtune.core.validation import load
 from blindtune.datasets.base import Split
-from blindtune.models.architecture import count_parameters
 from blindtune.models.families import load_family
 from blindtune.records.agreement import digest_trials
 from blindtune.records.model_card import read_card, write_card
@@ -64,7 +63,7 @@ class IdleTrainer:
         metrics = EpochMetrics(train_loss=error, train_error=error, dev_loss=error, dev_error=error)
         arrays = {"weights": np.array([error])}
         tracker.add(metrics, lambda: arrays)
-        n_parameters = count_parameters(task.architecture) if task.architecture else 1
+        n_parameters = (task.model.number_of_parameters() if task.model else None) or 1
         return tracker.outcome(n_parameters, lambda: arrays, lambda: arrays)
 
     def rebuild(self, task: TrainingTask, weights: Any, train: Split) -> Predict:

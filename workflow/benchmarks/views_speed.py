@@ -96,7 +96,7 @@ def _training_rate(view: SampleView, model: ManualModel) -> float:
     x = view.train_batch(np.arange(TRAINED) % len(view), random)
     split = Split(x, (np.arange(TRAINED) % 2).astype(np.int64))
     task = TrainingTask(
-        architecture=Architecture(input_shape=x.shape[1:], layers=add_output_layer(model.layers, 2)),
+        model=Architecture(input_shape=x.shape[1:], layers=add_output_layer(model.layers, 2)),
         training=model.training.model_copy(update={"epochs": 1}),
         hyperparameters={},
         seed=1,

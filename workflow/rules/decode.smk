@@ -25,7 +25,9 @@ rule decode:
         points=CONFIG.report.surface,
         ledger=LEDGER,
         root=results_root,
-        code=lambda wildcards: stages.decode_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
+        code=lambda wildcards: stages.decode_digest(
+            system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
+        ),
     message:
         "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}"
     script:

@@ -19,7 +19,9 @@ rule study:
     params:
         study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
         files=system_files_content,
-        code=lambda wildcards: stages.study_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
+        code=lambda wildcards: stages.study_digest(
+            system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
+        ),
         # Not among the study's own code: if it alone changes, the card is written again and its trials are kept.
         model_code=lambda wildcards: stages.model_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:

@@ -42,6 +42,10 @@ def choice(*options: Any) -> dict[str, Any]:
     return {"type": "choice", "options": list(options)}
 
 
+def fixed(value: Any) -> dict[str, Any]:
+    return {"type": "fixed", "value": value}
+
+
 def refusal(family: str, trainer: str, samples: int | None = None, **dimensions: Any) -> str | None:
     """Return why a space is refused, None if it is accepted."""
     space = Space.model_validate((CONVNET if family == "convnet" else MLP) | dimensions)
@@ -90,6 +94,18 @@ def refusal(family: str, trainer: str, samples: int | None = None, **dimensions:
         ("mlp", "keras", {"metric": choice("accuracy", "sparse_categorical_accuracy")}, "metric", "leave one"),
         ("mlp", "scikeras", {"initial_weights": choice("framework", "keras")}, "initial_weights", "trainer"),
         ("mlp", "keras", {"batch_size": choice(32, 100, 200)}, "batch_size", "Train has 100 samples"),
+        ("mlp", "pytorch", {"dropout": fixed(True)}, "dropout", "add the dimensions that it belongs"),
+        ("mlp", "keras", {"initial_weights": fixed("keras")}, "initial_weights", "does not read it"),
+        ("mlp", "pytorch", {"dropout": fixed(False), "dropout_rate": RATE}, "dropout_rate", "Take the dimension out"),
+        ("mlp", "fused", {"learning_rate": RATE | {"low": [0.1, 0.2, 0.3], "repeat": "layers"}}, "learning_rate",
+         "take `repeat: layers` out"),
+        ("mlp", "pytorch", {"schedule": choice("constant", "plateau"), "schedule_epochs": fixed(2),
+                            "schedule_factor": RATE}, "schedule_epochs", "`when: {schedule: [plateau]}`"),
+        ("mlp", "keras", {"min_delta": RATE}, "min_delta", "add what it belongs to"),
+        ("mlp", "fused", {"optimizer": choice("adam", "adamw"), "weight_decay": RATE}, "optimizer", "leave one"),
+        ("convnet", "pytorch", {"units": {"type": "int", "low": [1, 2], "high": 9, "repeat": "blocks"},
+                                "layers": {"type": "int", "low": 1, "high": 1}},
+         "units", "repeat it over another dimension"),
     ],
 )  # fmt: skip
 def test_check_refuses_a_dimension_that_changes_nothing(
@@ -112,6 +128,14 @@ def test_check_refuses_a_dimension_that_changes_nothing(
         ("mlp", "pytorch", {"initial_weights": choice("framework", "keras")}),
         ("mlp", "keras", {"batch_size": choice(32, 64, 128)}),
         ("mlp", "keras", {"metric": choice("accuracy"), "loss": choice("cross_entropy"), "activation": choice("relu")}),
+        ("mlp", "fused", {"schedule": choice("constant", "plateau", "cosine"), "clip_norm": RATE, "weight_decay": RATE,
+                          "schedule_factor": RATE | {"when": {"schedule": ["plateau"]}},
+                          "schedule_epochs": {"type": "int", "low": 1, "high": 5, "when": {"schedule": ["plateau"]}}}),
+        ("mlp", "keras", {"early_stopping": {"type": "int", "low": 1, "high": 5}, "min_delta": RATE}),
+        ("mlp", "fused", {"metric": fixed("accuracy"), "activation": fixed("relu"), "batch_size": fixed(32)}),
+        ("mlp", "pytorch", {"layers": fixed(3), "units": {"type": "int", "low": 4, "high": [5, 9, 4],
+                                                          "repeat": "layers"}}),
+        ("convnet", "keras", {"filters": {"type": "int", "low": [1, 2], "high": [10, 20], "repeat": "blocks"}}),
     ],
 )  # fmt: skip
 def test_check_accepts_what_counts(family: str, trainer: str, dimensions: dict[str, Any]) -> None:
@@ -162,7 +186,8 @@ def test_every_dimension_of_a_shipped_space_counts(name: str, family: str, train
     assert list(unread_dimensions(space, family, trainer)) == []
     changed = {dimension for dimension, _, _ in changes(space, seed=1, sets=30)}
     several = {name for name, one in space.root.items() if one.values() is None or len(one.values() or []) > 1}
-    assert changed == several, "each dimension that has another value must have been changed"
+    several |= {name for name, one in space.root.items() if one.type == "fixed"}
+    assert changed == several, "each dimension that has another value, or is fixed, must have been changed"
 
 
 @pytest.mark.parametrize("family", SHAPES)
@@ -272,23 +297,43 @@ OTHER = {
     "batch_size": [60],
     "epochs": [2],
     "loss": ["sparse_categorical_crossentropy", "mean_squared_error"],
+    "class_weight": [{"0": 3.0}],
     "initial_weights": ["keras"],
     "metric": ["sparse_categorical_accuracy"],
+    # Alone it does nothing: no loss of this task rises.
+    "early_stopping": [],
+    "min_delta": [0.5],
+    "schedule": ["cosine", "step", "plateau"],
+    "schedule_factor": [0.5],
+    "schedule_epochs": [2],
+    "weight_decay": [0.1, 0.0],
+    "clip_norm": [0.01],
 }
+#: Settings that change the meaning of others, and other values of those.
+MORE: list[tuple[dict[str, Any], dict[str, list[Any]]]] = [
+    ({}, OTHER),
+    ({"schedule": "step", "schedule_epochs": 1}, {"schedule_factor": [0.5], "schedule_epochs": [2, 3]}),
+    ({"schedule": "cosine"}, {"schedule_factor": [0.5], "schedule_epochs": [2, 3]}),
+    ({"optimizer": "adamw", "weight_decay": 0.1}, {"optimizer": ["adam", "sgd"], "weight_decay": [0.2]}),
+    ({"weight_decay": 0.0}, {"optimizer": ["adamw"]}),
+]
 
 
 @pytest.mark.parametrize("name", TRAINERS)
-def test_trainer_reads_what_planning_says(name: str, frameworks: None) -> None:
+@pytest.mark.parametrize(("base", "changed"), MORE, ids=lambda given: str(given) if given is not OTHER else "")
+def test_trainer_reads_what_planning_says(
+    name: str, base: dict[str, Any], changed: dict[str, list[Any]], frameworks: None
+) -> None:
     """A setting changes the trained weights exactly if planning takes the two settings for different ones."""
     assert OTHER.keys() == Training.model_fields.keys(), "a new setting needs another value here"
-    trainer, ignored = create_trainer(name), ENTRIES[name].ignored
-    task = create_task()
+    trainer, ignored = create_trainer(name), ENTRIES[name].unread_settings()
+    task = create_task(**base)
     weights = digest_arrays(train_task(trainer, task).weights)
-    for key, others in OTHER.items():
+    for key, others in changed.items():
         for other in others:
-            changed = replace(task, training=task.training.with_hyperparameters({key: other}))
-            differs = changed.training.as_read(ignored) != task.training.as_read(ignored)
-            assert (digest_arrays(train_task(trainer, changed).weights) != weights) == differs, (key, other)
+            it = replace(task, training=task.training.with_hyperparameters({key: other}))
+            differs = it.training.as_read(ignored) != task.training.as_read(ignored)
+            assert (digest_arrays(train_task(trainer, it).weights) != weights) == differs, (key, other)
 
 
 def test_batches_larger_than_train_are_one_batch(frameworks: None) -> None:

@@ -15,6 +15,7 @@ from blindtune.config.systems import Bayes, Knn, Manual, RandomForest, Tuned
 from blindtune.core import code_digest
 from blindtune.core.code_digest import NOT_DIGESTED, closure, digest_of, is_digested
 from blindtune.datasets.base import DatasetConfig
+from blindtune.study.model_code import model_modules
 from blindtune.training.registry import TRAINERS, network_trainers
 from blindtune.tuners.registry import TUNERS
 from blindtune.views.registry import VIEWS
@@ -270,3 +271,17 @@ def test_closure_of_a_study_holds_neither_decoding_nor_report() -> None:
     """A change of decode or of the report voids no record."""
     for system in SYSTEMS.values():
         assert not any("report" in module or "decoding" in module for module in study_closure(system))
+
+
+def test_closure_of_a_network_holds_no_code_of_estimators() -> None:
+    """How estimators are loaded and fitted voids no record and no frozen model of a network, nor the other way."""
+    estimator = Tuned.model_validate(
+        {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe"}, "space": "svc", "estimator": "svc"}
+    )
+    code = {"blindtune.models.estimator_classes", "blindtune.models.estimator_form", "blindtune.training.estimator"}
+    assert code <= study_closure(estimator)
+    assert not code & study_closure(tuned("pytorch", "optuna"))
+    assert not {"blindtune.training.pytorch", "blindtune.models.mlp"} & study_closure(estimator)
+    frozen = closure(*model_modules(estimator, "drawing"))
+    assert {"blindtune.models.estimator_classes", "blindtune.training.estimator"} <= frozen
+    assert not code & closure(*model_modules(tuned("pytorch", "optuna"), "drawing"))

@@ -9,6 +9,8 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
 from blindtune.datasets.prepared import prepare
+from blindtune.datasets.table.config import TableConfig
+from blindtune.datasets.table.source import TableSource
 from support.builders import write_csv_folder
 
 
@@ -68,3 +70,22 @@ def test_damaged_manifest_of_another_dataset_is_not_the_fault_of_this_one(tmp_pa
     for damage in ("{", "[]"):
         (results / "a" / "data" / "one" / "manifest.json").write_text(damage, encoding="utf-8")
         run(results, "b", "other", other)
+
+
+def test_folds_of_one_table_may_open_the_evals_of_each_other(tmp_path: Path) -> None:
+    """The eval of a fold is in train of the next fold by design; not so for other splits of the table."""
+    path = tmp_path / "t.csv"
+    rows = [f"{number},{number % 2}" for number in range(60)]
+    path.write_text("\n".join(["x,label", *rows]) + "\n", encoding="utf-8")
+
+    def run_fold(name: str, splitting: dict[str, Any]) -> None:
+        config = TableConfig.model_validate({"source": "table", "file": str(path), "splitting": splitting})
+        source, root = TableSource(config), tmp_path / "results" / "a"
+        manifest, seal = root / "data" / name / "manifest.json", root / "sealed" / name / "seal.json"
+        prepare(name, source, source.user_files(), manifest, seal, tmp_path / "results")
+        assert "elsewhere" not in read_json(manifest)["leaks"]
+
+    for fold in range(3):
+        run_fold(f"fold_{fold}", {"by": "fold", "folds": 3, "fold": fold})
+    with pytest.raises(UserError, match="samples of eval of dataset fold_"):
+        run_fold("other", {"dev": 0.04, "eval": 0.04})

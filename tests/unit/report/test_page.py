@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune.config.training import OPTIONAL_SETTINGS, Training
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.report import contents
@@ -15,6 +16,7 @@ from blindtune.report.figures import write as figures
 from blindtune.report.figures.style import assign_styles, save_figure
 from blindtune.report.page import write_page
 from blindtune.report.stats import comparisons
+from blindtune.report.tables import arguments
 from blindtune.report.tables import write as tables
 from support.report_records import ESTIMATES, RecordsBuilder
 
@@ -196,6 +198,21 @@ def test_arguments_show_published_and_ours(report: tuple[RecordsBuilder, Path]) 
     assert tuner["allow_new_entries"]["ours"] == "True"
     assert tuner["loss"]["ours"] == "sparse_categorical_crossentropy (in the search space)"
     assert "drawn_10 (stand-in data): mlp_a1, mlp_a2" in tuner["max_trials"]["systems"]
+
+
+def test_arguments_show_optional_settings_that_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Table 2 has a row for early stopping and the like only if a system has it."""
+    records = RecordsBuilder(tmp_path / "tiny", systems=["knn", "mlp_m1"], seeds=[42]).write().read()
+    assert not {row["argument"] for row in arguments.build(records).rows} & set(OPTIONAL_SETTINGS)
+    card = next(run.card for run in records.datasets[0].systems[1].runs)
+    monkeypatch.setattr(card, "training", Training(early_stopping=4, schedule="cosine"))
+    rows = {row["argument"]: row for row in arguments.build(records).rows}
+    assert (rows["early_stopping"]["ours"], rows["schedule"]["ours"], rows["schedule"]["published"]) == (
+        "4",
+        "cosine",
+        None,
+    )
+    assert not {"clip_norm", "weight_decay", "schedule_epochs"} & set(rows)
 
 
 def test_costs_count_trials_with_and_without_invalid(report: tuple[RecordsBuilder, Path]) -> None:

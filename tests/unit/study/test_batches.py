@@ -1,5 +1,6 @@
 """Searches whose trials are trained in batches: the same trials with the same numbers for any batch size."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -288,3 +289,38 @@ def shape_of(trial: Trial) -> dict[str, Any]:
     names = {"seconds": sorted(content["seconds"]), "seeds": sorted(content["seeds"]), "epochs": len(content["curve"])}
     fields = ("status", "n_parameters", "exceptions", "scored_epoch")
     return {name: type(value).__name__ for name, value in content.items()} | names | {n: content[n] for n in fields}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        (("keras-tuner", "hyperband"), {}),
+        (("scikit-learn", "halving-random-search"), {}),
+        (("optuna", "random"), {"pruner": {"algorithm": "median", "n_startup_trials": 2}}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_trials_that_end_early_are_the_same_after_a_kill(
+    run: StudyFactory, name: tuple[str, str], keys: dict[str, Any]
+) -> None:
+    """With early stopping and a plateau, promoted and pruned trials are the same in a study that was killed."""
+    space = "layers: {type: int, low: 1, high: 2}\nunits: {type: int, low: 1, high: 20, repeat: layers}\n"
+    run.space.write_text(space + "learning_rate: {type: float, low: 0.01, high: 3.0, log: true}\n", encoding="utf-8")
+    settings = {"epochs": 9, "batch_size": 20, "schedule": "plateau", "schedule_epochs": 1, "schedule_factor": 0.5}
+    system, plain = (
+        tuned(name, keys, trainer="fused", training=Training.model_validate(settings | more))
+        for more in ({"early_stopping": 1}, {})
+    )
+    budget = {"trials": 18}
+    whole = run(FusedTrainer(), system, budget=budget)
+    expected, trials = whole.outcomes(), whole.trials()
+    longer = run(FusedTrainer(), plain, budget=budget).trials()
+    assert sum(trial.epochs for trial in trials) < sum(trial.epochs for trial in longer)
+    assert any(trial.trained_before for trial in trials) == (name[0] != "optuna")
+    assert any(trial.status == "pruned" for trial in trials) == (name[0] == "optuna")
+    ends = whole.ends()
+    for number in (4, len(ends) // 2, len(ends) - 2):
+        whole.cut(ends[number])
+        # The states are lost too: each is trained again from the records.
+        shutil.rmtree(whole.folder / "states", ignore_errors=True)
+        assert run(FusedTrainer(), system, folder=whole.folder.name, budget=budget).outcomes() == expected

@@ -26,7 +26,7 @@ from blindtune.datasets.base import Split
 from blindtune.decoding.decode import decode_to_files
 from blindtune.models import mlp
 from blindtune.models.architecture import Architecture
-from blindtune.models.layers import Conv2D, Dense, Flatten, Layer, Lstm, MaxPool2D
+from blindtune.models.layers import BatchNormalization, Conv2D, Dense, Flatten, Layer, Lstm, MaxPool2D, Residual
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run_study
 from blindtune.training.base import BatchTrainer, Outcome, State, TrainingOptions, TrainingTask
@@ -114,6 +114,26 @@ def test_few_steps_give_the_weights_of_the_cpu(kind: type[PyTorchTrainer], optim
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"clip_norm": 0.05},
+        {"weight_decay": 0.5},
+        {"weight_decay": 0.5, "optimizer": "sgd", "clip_norm": 0.05},
+        {"schedule": "step", "schedule_epochs": 1, "schedule_factor": 0.5},
+        {"schedule": "plateau", "schedule_epochs": 1, "early_stopping": 1},
+    ],
+    ids=str,
+)
+def test_settings_give_the_weights_of_the_cpu(kind: type[PyTorchTrainer], more: dict[str, Any]) -> None:
+    """Clipping, weight decay and schedules do on a device what they do on the CPU."""
+    jobs = [(create_task(number + 1, {"units": 9 + 20 * number}, **more), create_options()) for number in range(4)]
+    for one, other in zip(train_together(kind(), jobs), train_together(create_on_cpu(kind), jobs), strict=True):
+        assert len(one.curve) == len(other.curve)
+        assert_close(one.weights, other.weights)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_whole_training_gives_the_error_of_the_cpu(kind: type[PyTorchTrainer]) -> None:
     """After a whole training, dev errors agree with those of the CPU."""
     jobs = [(create_task(number + 1, {"units": 16 + number}, epochs=12), create_options()) for number in range(8)]
@@ -141,6 +161,20 @@ NETWORKS = {
         MaxPool2D(kind="max_pool2d", size=2),
         Flatten(kind="flatten"),
         Dense(kind="dense", units=16, activation="tanh"),
+    ),
+    "residual": create_network_task(
+        (12, 12, 3),
+        Conv2D(kind="conv2d", filters=8, kernel=3, activation="relu"),
+        BatchNormalization(kind="batch_normalization"),
+        Residual(
+            kind="residual",
+            layers=(
+                Conv2D(kind="conv2d", filters=8, kernel=3, activation="relu"),
+                BatchNormalization(kind="batch_normalization"),
+            ),
+            activation="relu",
+        ),
+        Flatten(kind="flatten"),
     ),
     "lstm": create_network_task(
         (10, 4),
@@ -178,7 +212,7 @@ def test_same_jobs_give_the_same_models(kind: type[PyTorchTrainer], rate: float)
 
 
 def train_until(trainer: PyTorchTrainer, it: TrainingTask, epochs: int, state: State | None) -> Outcome:
-    until = replace(it, training=it.training.model_copy(update={"epochs": epochs}))
+    until = replace(it, training=it.training.until(epochs))
     return trainer.train(until, TRAIN, DEV, create_options(state))
 
 

@@ -127,6 +127,48 @@ def test_train_resumes_from_a_state(trainer: Any, optimizer: str, tmp_path: Path
         assert digest_arrays(then.weights) == digest_arrays(whole.weights)
 
 
+#: Settings with which the next epoch depends on the losses so far.
+STATEFUL = {"early_stopping": 3, "schedule": "plateau", "schedule_epochs": 1, "learning_rate": 0.3, "epochs": 8}
+
+
+def test_train_ends_early(trainer: Any) -> None:
+    """Early stopping ends a training as completed, after so many epochs without a lower loss on dev."""
+    task = create_task(early_stopping=2, learning_rate=0.3, epochs=30)
+    outcome = train_task(trainer, task)
+    losses = [float(epoch.dev_loss or 0) for epoch in outcome.curve]
+    assert (outcome.status, outcome.reason, outcome.scored_epoch) == ("completed", None, len(losses))
+    assert len(losses) < 30 and min(losses) == losses[-3] and outcome.weights
+    whole = train_task(trainer, create_task(learning_rate=0.3, epochs=len(losses)))
+    assert whole.curve == outcome.curve and digest_arrays(whole.weights) == digest_arrays(outcome.weights)
+
+
+@pytest.mark.parametrize("settings", [STATEFUL, {"schedule": "cosine", "epochs": 8}, {"clip_norm": 0.1, "epochs": 5}])
+def test_train_resumes_what_losses_decide(trainer: Any, settings: dict[str, Any], tmp_path: Path) -> None:
+    """A resumed training has the learning rates and the end of one without a break; without Keras, bit by bit."""
+    task = create_task(**settings)
+    whole = train_until(trainer, task, task.training.epochs, None)
+    first = train_until(trainer, task, 3, None)
+    assert first.state is not None and first.curve == whole.curve[:3]
+    then = train_until(trainer, task, task.training.epochs, reload(first.state, tmp_path))
+    again = train_until(trainer, task, task.training.epochs, first.state)
+    assert digest_arrays(again.weights) == digest_arrays(then.weights) and again.curve == then.curve
+    if "keras" not in trainer.versions():
+        assert first.curve + then.curve == whole.curve, "bit by bit, as if it had never stopped"
+        assert digest_arrays(then.weights) == digest_arrays(whole.weights)
+
+
+def test_promoted_training_that_ended_early_goes_on(trainer: Any) -> None:
+    """A training that ended early and is promoted trains one epoch, and more only while the loss falls."""
+    task = create_task(early_stopping=1, learning_rate=0.3, epochs=30)
+    first = train_until(trainer, task, 30, None)
+    assert first.state is not None and len(first.curve) == first.state.epochs < 30
+    then = train_until(trainer, task, 40, first.state)
+    losses = [float(epoch.dev_loss or 0) for epoch in first.curve + then.curve]
+    before = len(first.curve)
+    falls = [number for number in range(before, len(losses)) if losses[number] < min(losses[:number])]
+    assert len(losses) == before + len(falls) + 1
+
+
 def test_versions_name_every_library() -> None:
     """Versions name every library, and the device, that determines the outcome."""
     from blindtune.training.devices import find_device

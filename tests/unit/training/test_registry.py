@@ -9,6 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from blindtune.config.systems import Knn, Manual, RandomForest, Tuned
+from blindtune.config.training import Training
 from blindtune.core.code_digest import closure
 from blindtune.core.errors import UserError
 from blindtune.core.registry import Registry
@@ -20,6 +21,7 @@ from blindtune.training.registry import (
     check_family,
     check_layers,
     check_random_crops,
+    check_settings,
     create_trainer,
     describe_trainers,
     network_trainers,
@@ -65,7 +67,7 @@ def test_create_trainer_refuses_an_unknown_name() -> None:
     """No trainer is the default: an unknown name is refused, with the nearest known one."""
     with pytest.raises(UserError, match=r"^'kerras' is not a trainer: did you mean 'keras'\?$"):
         create_trainer("kerras")
-    with pytest.raises(UserError, match=r"^'xyz' is not a trainer: known: fused, keras, .*, skorch\.$"):
+    with pytest.raises(UserError, match=r"^'xyz' is not a trainer: known: estimator, fused, keras, .*, skorch\.$"):
         create_trainer("xyz")
 
 
@@ -88,6 +90,7 @@ def test_systems_name_their_trainer() -> None:
         RandomForest(kind="random_forest"),
         *(Manual(kind="manual", model="mlp_m", trainer=name) for name in network_trainers()),
         Tuned.model_validate({"kind": "tuner", "tuner": tuner, "space": "mlp", "trainer": "fused"}),
+        Tuned.model_validate({"kind": "tuner", "tuner": tuner, "space": "svc", "estimator": "svc"}),
     ]
     assert {system.trainer_name for system in systems} == set(TRAINERS.own)
     assert all(TRAINERS[system.trainer_name].environment == system.environment for system in systems)
@@ -161,3 +164,54 @@ def test_wrong_entry_point_gives_one_message(
     registry = Registry(TRAINERS.group, TRAINERS.noun, TrainerEntry, TRAINERS.own)
     with pytest.raises(UserError, match=rf"^entry point {name} = {value} of blindtune\.trainers: {message}"):
         registry.names()
+
+
+@pytest.mark.parametrize("name", network_trainers())
+def test_shipped_trainers_have_every_setting(name: str) -> None:
+    """Every trainer that ships has early stopping, schedules, weight decay and clipping."""
+    check_settings(name, Training(early_stopping=2, min_delta=0.1, schedule="plateau", weight_decay=0.1, clip_norm=1.0))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"early_stopping": 3}, {"schedule": "cosine"}, {"weight_decay": 0.0}, {"clip_norm": 1.0}],
+    ids=lambda given: next(iter(given)),
+)
+def test_check_settings_refuses_what_a_trainer_does_not_have(given: dict[str, Any]) -> None:
+    """A setting that a trainer does not have is refused by its name, not ignored; without it nothing is refused."""
+    (name,) = given
+    check_settings("knn", Training())
+    with pytest.raises(ValueError, match=rf"^training\.{name}: trainer knn does not have it; take it out"):
+        check_settings("knn", Training.model_validate(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "searched", "message"),
+    [
+        ({"min_delta": 0.1}, [], r"training\.min_delta: does nothing without early_stopping"),
+        ({"min_delta": 0.1}, ["early_stopping"], None),
+        ({"schedule_factor": 0.5}, [], r"training\.schedule_factor: belongs to the schedules step and plateau"),
+        ({"schedule_factor": 0.5, "schedule": "cosine"}, [], r"training\.schedule_factor: belongs"),
+        ({"schedule_factor": 0.5, "schedule_epochs": 3}, ["schedule"], None),
+        ({"schedule_epochs": 3}, [], r"training\.schedule_epochs: does nothing with the schedule constant"),
+        ({"schedule_epochs": 3, "schedule": "cosine"}, [], None),
+    ],
+)
+def test_check_settings_refuses_what_does_nothing(
+    given: dict[str, Any], searched: list[str], message: str | None
+) -> None:
+    """A setting that does nothing without another one is refused, unless a search space has the other one."""
+    training = Training.model_validate(given)
+    if message is None:
+        check_settings("pytorch", training, searched)
+        return
+    with pytest.raises(ValueError, match=f"^{message}"):
+        check_settings("pytorch", training, searched)
+
+
+def test_check_settings_of_a_network_in_code() -> None:
+    """A network in a user's code may have its own optimizer: of the optional settings it has early stopping alone."""
+    check_settings("pytorch", Training(early_stopping=2, min_delta=0.1), own_network=True)
+    for given in ({"schedule": "cosine"}, {"weight_decay": 0.1}, {"clip_norm": 1.0}):
+        with pytest.raises(ValueError, match=rf"^training\.{next(iter(given))}: belongs to networks of a family"):
+            check_settings("keras", Training.model_validate(given), own_network=True)

@@ -15,6 +15,7 @@ from blindtune.config import schema as config
 from blindtune.config.systems import read_space
 from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
+from blindtune.core.validation import load
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.optuna.sampler import suggest
 from support.builders import algorithms, build_tuner, check, finished_trial, tuner, write_csv_folder
@@ -109,7 +110,11 @@ def numeric_spaces(draw: st.DrawFn) -> Space:
     content["b"] = {"type": "int", "low": draw(st.integers(1, 4)), "high": 40, "log": draw(st.booleans())}
     content["c"] = {"type": "float", "low": 0.1, "high": 0.9, "step": draw(st.sampled_from([0.1, 0.25]))}
     content["d"] = {"type": "float", "low": 0.001, "high": 1.0, "log": True}
-    return Space.model_validate(dict(itertools.islice(content.items(), draw(st.integers(2, 4)))))
+    chosen = dict(itertools.islice(content.items(), draw(st.integers(2, 4))))
+    fixed = draw(
+        st.sampled_from([{}, {"e": {"type": "fixed", "value": "relu"}}, {"e": {"type": "fixed", "value": 0.5}}])
+    )
+    return Space.model_validate(chosen | fixed)
 
 
 @st.composite
@@ -121,11 +126,13 @@ def grid_spaces(draw: st.DrawFn, conditions: bool = True) -> Space:
         "rate": {"type": "float", "low": 0.05, "high": draw(st.sampled_from([0.05, 0.3, 0.45])), "step": 0.05},
         "word": {"type": "choice", "options": draw(st.sampled_from([["relu"], ["relu", "tanh"]]))},
         "one": {"type": "float", "low": 0.5, "high": 0.5},
+        "fixed": {"type": "fixed", "value": draw(st.sampled_from(["relu", 3, 0.5, False]))},
     }
     if conditions:
         content["rate"]["when"] = {"flag": [draw(st.booleans())]}
         content["layers"] = {"type": "int", "low": low, "high": 2}
-        content["units"] = {"type": "int", "low": 4, "high": draw(st.integers(4, 9)), "step": 3, "repeat": "layers"}
+        high = draw(st.one_of(st.integers(4, 9), st.lists(st.integers(4, 9), min_size=2, max_size=2)))
+        content["units"] = {"type": "int", "low": 4, "high": high, "step": 3, "repeat": "layers"}
         content["deep"] = {"type": "choice", "options": [1, 2], "when": {"rate": [0.05]}}
     names = draw(st.lists(st.sampled_from(sorted(content)), min_size=1, unique=True))
     for name in list(names):
@@ -328,13 +335,32 @@ def test_choice_of_one_suits_every_algorithm(pair: tuple[str, str]) -> None:
 
 # --- distributions
 
-SHIPPED = {"mlp": "mlp", "mlp_dropout": "mlp", "convnet": "convnet", "convnet_11": "convnet", "lstm_12": "lstm"}
+SHIPPED = {
+    "mlp": "mlp",
+    "mlp_dropout": "mlp",
+    "convnet": "convnet",
+    "convnet_11": "convnet",
+    "guide_convnet_blocks": "convnet",
+    "lstm_12": "lstm",
+}
 SCALES = {
     "int_log": {"type": "int", "low": 1, "high": 100, "log": True},
     "float_log": {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
     "float": {"type": "float", "low": -1.0, "high": 3.0},
     "float_step": {"type": "float", "low": 0.05, "high": 0.5, "step": 0.05},
     "int_step": {"type": "int", "low": 3, "high": 20, "step": 4},
+}
+#: Bounds of each copy, on every scale, and fixed values.
+COPY_SCALES = {
+    "copies": {"type": "fixed", "value": 3},
+    "int_list": {"type": "int", "low": [1, 2, 3], "high": [10, 20, 30], "repeat": "copies"},
+    "int_log_list": {"type": "int", "low": 1, "high": [4, 16, 100], "log": True, "repeat": "copies"},
+    "int_step_list": {"type": "int", "low": [3, 5, 7], "high": 20, "step": 4, "repeat": "copies"},
+    "float_list": {"type": "float", "low": [-1.0, 0.0, 2.0], "high": [0.0, 5.0, 3.0], "repeat": "copies"},
+    "float_log_list": {"type": "float", "low": [0.001, 0.01, 0.1], "high": 1.0, "log": True, "repeat": "copies"},
+    "float_step_list": {"type": "float", "low": 0.05, "high": [0.2, 0.5, 0.1], "step": 0.05, "repeat": "copies"},
+    "rate": {"type": "fixed", "value": 0.1},
+    "word": {"type": "fixed", "value": "relu"},
 }
 
 
@@ -369,9 +395,11 @@ def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> Non
     for spec in space.hyperparameters():
         samples = [[values.get(spec.name) for values in sample] for sample in (ours, theirs)]
         if spec.dimension.values() is None:
-            # Continuous ones are never conditional in these spaces; ten bins of equal share.
-            edges = np.quantile(np.array(samples, dtype=float), np.linspace(0, 1, 11))
-            samples = [list(np.clip(np.searchsorted(edges, sample, "right"), 1, 10)) for sample in samples]
+            # Ten bins of equal share; inactive ones, whose value is NaN here, are one more.
+            numbers = [np.array(sample, dtype=float) for sample in samples]
+            edges = np.nanquantile(np.array(numbers), np.linspace(0, 1, 11))
+            binned = [np.clip(np.searchsorted(edges, sample, "right"), 1, 10) for sample in numbers]
+            samples = [list(np.where(np.isnan(sample), 0, bins)) for sample, bins in zip(numbers, binned, strict=True)]
         tables = [Counter(sample) for sample in samples]
         # Values that are rare in both are pooled.
         rare = {value for value in tables[0] + tables[1] if tables[0][value] + tables[1][value] < 20}
@@ -387,6 +415,13 @@ def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> Non
 def test_shipped_spaces_draw_like_reference(library: str, name: str) -> None:
     """Every library draws the shipped spaces with the distribution of the reference sampler."""
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
+    assert_same_distribution(space, DRAWS[library](space, 2_000))
+
+
+@pytest.mark.parametrize("library", DRAWS)
+def test_space_of_estimator_draws_like_reference(library: str) -> None:
+    """Every library draws the space of an estimator, with its conditions, with the distribution of the reference."""
+    space = load(Space, RESOURCES / "spaces" / "svc.yaml")
     assert_same_distribution(space, DRAWS[library](space, 2_000))
 
 
@@ -412,9 +447,10 @@ def test_guide_spaces_suit_every_algorithm(name: str, family: Any) -> None:
 
 
 @pytest.mark.parametrize("library", DRAWS)
-def test_scales_draw_like_reference(library: str) -> None:
-    """Every library draws logarithmic and stepped scales with the distribution of the reference sampler."""
-    space = Space.model_validate(SCALES)
+@pytest.mark.parametrize("scales", [SCALES, COPY_SCALES], ids=["one", "copies"])
+def test_scales_draw_like_reference(library: str, scales: dict[str, Any]) -> None:
+    """Every library draws logarithmic, stepped and fixed scales with the distribution of the reference sampler."""
+    space = Space.model_validate(scales)
     assert_same_distribution(space, DRAWS[library](space, 2_000))
 
 

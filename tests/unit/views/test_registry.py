@@ -75,5 +75,5 @@ def test_reference_views_are_vectors() -> None:
 def test_view_schema_allows_the_shorthand() -> None:
     """The JSON schema, which editors use, takes the name of a view as well as a mapping."""
     options = TypeAdapter(ReferenceView).json_schema()["anyOf"]
-    assert {"enum": ["samples", "features"], "type": "string"} in options
+    assert {"enum": ["default", "samples", "standardized", "features"], "type": "string"} in options
     assert any("oneOf" in option or "discriminator" in option for option in options)

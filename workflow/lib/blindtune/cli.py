@@ -1,17 +1,25 @@
-"""The command line: ``blindtune export``, ``blindtune rescore`` and ``blindtune ledger``."""
+"""The command line: ``blindtune describe``, ``run``, ``predict``, ``export``, ``rescore`` and ``ledger``."""
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from blindtune.core.errors import UserError
 from blindtune.core.failures import show_last_word
-from blindtune.exports import guide, optuna, tensorboard
+from blindtune.exports import guide, networks, optuna, tensorboard
 from blindtune.exports.folders import WriteFunction, export
 from blindtune.exports.stored_study import StoredStudy, find_studies, read_study
 
-FORMS: dict[str, WriteFunction] = {"guide": guide.write, "tensorboard": tensorboard.write, "optuna": optuna.write}
+FORMS: dict[str, WriteFunction] = {
+    "guide": guide.write,
+    "tensorboard": tensorboard.write,
+    "optuna": optuna.write,
+    "torch": networks.write_torch,
+    "keras": networks.write_keras,
+    "onnx": networks.write_onnx,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,20 +46,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="blindtune", description="Work with the recorded studies of a Snakemake run.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_export(commands.add_parser("export", help="export the trials of studies to a format of another program"))
+    _add_describe(commands.add_parser("describe", help="look at a table, and write a config that runs it"))
+    _add_run(commands.add_parser("run", help="run a config: snakemake with the Snakefile found and --cores all"))
+    _add_export(commands.add_parser("export", help="export trials or frozen networks to a format of another program"))
+    _add_predict(commands.add_parser("predict", help="answer new data with the frozen model of a study"))
     _add_rescore(commands.add_parser("rescore", help="score the saved models of a study on another prepared dataset"))
     _add_ledger(commands.add_parser("ledger", help="check or show the record of every decode of sealed data"))
     return parser
 
 
+def _add_describe(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show the columns, the classes and the missing values of a table (CSV, TSV, Parquet, Feather or Excel), and "
+        "what a config for it looks like. With --to, the config is written; it runs as it is."
+    )
+    parser.add_argument("table", type=Path, metavar="FILE", help="file of the table")
+    parser.add_argument("--label", metavar="COLUMN", help="column of the class: its name, or its place (1: first)")
+    parser.add_argument("--group", metavar="COLUMN", help="column of the patient or subject, never in two splits")
+    parser.add_argument("--leave-out", nargs="+", metavar="COLUMN", help="columns that are no features")
+    parser.add_argument("--separator", help="sign between the fields (default: found)")
+    parser.add_argument("--decimal", choices=(".", ","), help="decimal sign (default: found)")
+    parser.add_argument("--encoding", help="encoding of the text, such as latin-1 (default: utf-8)")
+    parser.add_argument("--sheet", help="sheet of an Excel file")
+    parser.add_argument("--to", type=Path, metavar="CONFIG", help="write the config to this file, such as mine.yaml")
+    parser.add_argument("--replace", action="store_true", help="replace the file of --to if it is there")
+    parser.set_defaults(run=_describe)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "blindtune run [-h] CONFIG [ARGUMENT OF SNAKEMAKE ...]"
+    parser.description = (
+        "Run a config in the current folder: snakemake -s <the clone's Snakefile> --configfile CONFIG --cores all. All "
+        "arguments after CONFIG are Snakemake's own, such as -n (show what would run) or --cores 2."
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="config file; the clone's config.yaml has all keys")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="passed on to snakemake")
+    parser.set_defaults(run=_run)
+
+
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Export the trials of studies to a format of another program. The studies are not changed."
+    parser.description = (
+        "Export the trials, or the frozen networks, of studies to a format of another program. The studies are not "
+        "changed."
+    )
     parser.add_argument(
         "--form",
         required=True,
         choices=FORMS,
         help="guide: one JSON file per trial; tensorboard: event files with curves and hyperparameters; "
-        "optuna: a database, optuna.db, for optuna-dashboard",
+        "optuna: a database, optuna.db, for optuna-dashboard; torch, keras, onnx: the frozen network, as code with "
+        "weights, as a .keras file, or as ONNX",
     )
     parser.add_argument(
         "--to",
@@ -68,6 +112,30 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="folder of a study, results/<name>/studies/<dataset>/<system>/<seed>, or any folder above it",
     )
     parser.set_defaults(run=_export)
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Answer new data with the frozen model of a study: a class and the probability of each class for every row or "
+        "picture. The data have the format of the study's dataset, with labels, which are not used, or without, and "
+        "are preprocessed as train was. Sealed data are refused."
+    )
+    parser.add_argument(
+        "study",
+        type=Path,
+        metavar="STUDY",
+        help="folder of the study, results/<name>/studies/<dataset>/<system>/<seed>, or its card.json",
+    )
+    parser.add_argument("--on", required=True, type=Path, metavar="DATA", help="the new data: a table or a folder")
+    parser.add_argument("--to", required=True, type=Path, metavar="CSV", help="file that the answers are written to")
+    parser.add_argument("--force", action="store_true", help="replace the file of --to if it is there")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="MANIFEST",
+        help="manifest of the study's own dataset (default: found from its config)",
+    )
+    parser.set_defaults(run=_predict)
 
 
 def _add_rescore(parser: argparse.ArgumentParser) -> None:
@@ -151,6 +219,32 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _column(text: str) -> str | int:
+    """Return a column as the config takes it: its place if it is a whole number, else its name."""
+    return int(text) if text.lstrip("-").isdecimal() and text.isascii() else text
+
+
+def _describe(given: argparse.Namespace) -> None:
+    from blindtune.describe import describe, write_config
+
+    keys = {key: getattr(given, key) for key in ("separator", "decimal", "encoding", "sheet")}
+    keys |= {key: None if getattr(given, key) is None else _column(getattr(given, key)) for key in ("label", "group")}
+    keys["leave_out"] = [_column(text) for text in given.leave_out] if given.leave_out else None
+    found = describe(given.table, {key: value for key, value in keys.items() if value is not None})
+    print("\n".join([*found.lines, ""]))
+    if given.to is None:
+        print(f"{found.config}\nAdd --to FILE.yaml to write this config.")
+        return
+    write_config(given.to, found.config, replace=given.replace)
+    print(f"{given.to}: written. Run it: snakemake --cores all --configfile {given.to}")
+
+
+def _run(given: argparse.Namespace) -> None:
+    from blindtune.start import start
+
+    start(given.config, given.arguments)
+
+
 def _export(given: argparse.Namespace) -> None:
     studies = find_studies(given.studies)
     for study in studies:
@@ -167,6 +261,15 @@ def _warn_of_doubled(stored: StoredStudy) -> None:
             "record. Two runs wrote at once; the next run of the study moves these lines to a file of their own.",
             file=sys.stderr,
         )
+
+
+def _predict(given: argparse.Namespace) -> None:
+    from blindtune.decoding.predict import predict_to_file
+
+    found = predict_to_file(given.study, given.on, given.to, manifest=given.data, force=given.force, report=print)
+    counts = Counter(found.classes[label] for label in found.answers.labels)
+    shares = ", ".join(f"{name}: {count:,}" for name, count in counts.most_common(10))
+    print(f"{given.to}: {len(found.answers.labels):,} answers ({shares})")
 
 
 def _rescore(given: argparse.Namespace) -> None:

@@ -9,9 +9,10 @@ from blindtune.config.systems import Bayes, System, Tuned
 from blindtune.core.code_digest import digest_of
 from blindtune.datasets.base import DatasetConfig
 from blindtune.datasets.registry import source_modules
-from blindtune.models.families import FAMILIES
+from blindtune.metrics.registry import ERROR, METRICS, is_error
+from blindtune.models.forms import form_modules
 from blindtune.report import contents
-from blindtune.study.model_code import ESTIMATE, digest_model_code
+from blindtune.study.model_code import ESTIMATE, digest_model_code, with_own_code
 from blindtune.training.registry import TRAINERS
 from blindtune.tuners.registry import TUNERS
 from blindtune.views.registry import view_modules
@@ -31,44 +32,50 @@ PAGE = "blindtune.report.page"
 SEARCH = "blindtune.study.search"
 
 
-def study_modules(system: System, dataset: DatasetConfig) -> set[str]:
+def study_modules(system: System, dataset: DatasetConfig, metric: str = ERROR) -> set[str]:
     """Return the modules from which a study starts.
 
     Args:
         system: what is studied.
         dataset: what it is studied on.
+        metric: what is minimised.
     """
-    return {STUDY, *_kind_modules(system, dataset)}
+    return {STUDY, *_kind_modules(system, dataset), *_metric_modules(metric)}
 
 
-def decode_modules(system: System, dataset: DatasetConfig) -> set[str]:
+def decode_modules(system: System, dataset: DatasetConfig, metric: str = ERROR) -> set[str]:
     """Return the modules from which the decode of a system's frozen models starts.
 
     Args:
         system: what was frozen.
         dataset: what it is decoded on.
+        metric: what was minimised.
     """
-    return {DECODE, *_kind_modules(system, dataset)}
+    return {DECODE, *_kind_modules(system, dataset), *_metric_modules(metric)}
 
 
-def study_digest(system: System, dataset: DatasetConfig) -> str:
+def study_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines the records of a system's studies on a dataset.
 
     Args:
         system: what is studied.
         dataset: what it is studied on.
+        metric: what is minimised.
     """
-    return digest_of(*study_modules(system, dataset), without=other_modules(system))
+    modules = study_modules(system, dataset, metric)
+    return with_own_code(digest_of(*modules, without=other_modules(system)), system)
 
 
-def decode_digest(system: System, dataset: DatasetConfig) -> str:
+def decode_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines what a system's frozen models answer on eval.
 
     Args:
         system: what was frozen.
         dataset: what it is decoded on.
+        metric: what was minimised.
     """
-    return digest_of(*decode_modules(system, dataset), without=other_modules(system))
+    modules = decode_modules(system, dataset, metric)
+    return with_own_code(digest_of(*modules, without=other_modules(system)), system)
 
 
 def model_digest(system: System, dataset: DatasetConfig) -> str:
@@ -98,22 +105,32 @@ def sample_splits_digest() -> str:
 
 def tables_digest() -> str:
     """Identify the code that writes the tables."""
-    return digest_of(TABLES, *contents.TABLES.values())
+    return digest_of(TABLES, *contents.TABLES.values(), *_all_metrics())
 
 
 def figures_digest() -> str:
     """Identify the code that draws the figures."""
-    return digest_of(FIGURES, *contents.FIGURE_MODULES.values())
+    return digest_of(FIGURES, *contents.FIGURE_MODULES.values(), *_all_metrics())
 
 
 def page_digest() -> str:
     """Identify the code that writes the page."""
-    return digest_of(PAGE, *contents.TABLES.values(), *contents.FIGURE_MODULES.values())
+    return digest_of(PAGE, *contents.TABLES.values(), *contents.FIGURE_MODULES.values(), *_all_metrics())
 
 
 def other_modules(system: System) -> set[str]:
     """Return the modules that only systems of other kinds run, though a shared module imports them."""
     return {SEARCH} if isinstance(system, Bayes) else {ESTIMATE}
+
+
+def _all_metrics() -> list[str]:
+    """Return the modules of all metrics: the report computes scores again from the answers."""
+    return [entry.module for entry in METRICS.entries.values()]
+
+
+def _metric_modules(metric: str) -> set[str]:
+    """Return the module of a metric; the error is counted by the code that trains and scores."""
+    return set() if is_error(metric) else {METRICS[metric].module}
 
 
 def _kind_modules(system: System, dataset: DatasetConfig) -> set[str]:
@@ -123,5 +140,5 @@ def _kind_modules(system: System, dataset: DatasetConfig) -> set[str]:
         return modules | {ESTIMATE}
     modules |= {SEARCH, TRAINERS[system.trainer_name].module}
     if isinstance(system, Tuned):
-        modules |= {TUNERS[system.tuner.library].module, FAMILIES[system.family].module}
+        modules |= {TUNERS[system.tuner.library].module, *form_modules(system.model_choice)}
     return modules

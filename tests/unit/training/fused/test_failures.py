@@ -62,7 +62,7 @@ def fail_at(patch: pytest.MonkeyPatch, stage: str, seeds: set[int], create: Call
         case "first epoch":
             wrap(FusedGroup, "train_epoch", lambda self: {model.task.seed for model in self.models})
         case "score":
-            wrap(fused_loop, "evaluate", lambda module, samples, task: {task.seed})
+            wrap(fused_loop, "evaluate", lambda module, samples, task, metric: {task.seed})
         case "copy weights":
             wrap(FusedModel, "get_weights", lambda self: {self.task.seed})
         case "save state":

@@ -16,7 +16,7 @@ from blindtune.training.fused.ops import (
     softmax_backward,
     update,
 )
-from blindtune.training.pytorch import create_optimizer
+from blindtune.training.pytorch import create_optimizer, prepare_step
 
 pytestmark = pytest.mark.slow
 
@@ -79,17 +79,20 @@ def test_sample_losses_of_equal_scores_take_the_first() -> None:
 
 
 @pytest.mark.parametrize("optimizer", list(MOMENTS))
-def test_update_is_the_step_of_pytorch(optimizer: str) -> None:
-    """Each optimizer does the steps of PyTorch's."""
+@pytest.mark.parametrize("decay", [None, 0.0, 0.3])
+def test_update_is_the_step_of_pytorch(optimizer: str, decay: float | None) -> None:
+    """Each optimizer does the steps of PyTorch's, with any weight decay."""
     random = torch.Generator().manual_seed(3)
     weights = torch.randn(64, generator=random)
     theirs = torch.nn.Parameter(weights.clone())
-    step = create_optimizer(Training(optimizer=optimizer, learning_rate=0.01), [theirs])  # type: ignore[arg-type]
+    training = Training.model_validate({"optimizer": optimizer, "learning_rate": 0.01, "weight_decay": decay})
+    step = create_optimizer(training, [theirs])
     gradient, moments = torch.zeros(64), [[torch.zeros(64)] for _ in MOMENTS[optimizer]]
-    values = ParamGroup(0.01, [weights], [gradient], moments, [torch.tensor(0.0)])
+    values = ParamGroup(0.01, decay, None, [weights], [gradient], moments, [torch.tensor(0.0)])
     for number in range(1, 30):
         gradient.copy_(torch.randn(64, generator=random) * 10 ** (-number / 5))
         theirs.grad = gradient.clone()
+        prepare_step(step, training)
         step.step()
         update(optimizer, values)
         torch.testing.assert_close(weights, theirs.detach(), rtol=1e-6, atol=1e-7)

@@ -59,6 +59,11 @@ def job_batches(draw: st.DrawFn) -> tuple[list[tuple[TrainingTask, TrainingOptio
             learning_rate=draw(st.sampled_from([1e-4, 0.01, 0.3, 1e6])),
             optimizer=draw(st.sampled_from(["adam", "adam", "adamw", "sgd", "rmsprop"])),
             loss=draw(st.sampled_from(LOSSES)),
+            early_stopping=draw(st.sampled_from([None, None, 1])),
+            schedule=draw(st.sampled_from(["constant", "constant", "cosine", "step", "plateau"])),
+            schedule_epochs=draw(st.sampled_from([None, 1])),
+            weight_decay=draw(st.sampled_from([None, None, 0.0, 0.1])),
+            clip_norm=draw(st.sampled_from([None, None, 0.01, 1.0])),
         )
         seed = draw(st.integers(1, 10**6))
         task = TrainingTask(mlp.build_architecture(content, (values,), classes), training, content, seed, classes)
@@ -165,10 +170,10 @@ def test_train_batch_isolates_a_failing_trial(monkeypatch: pytest.MonkeyPatch) -
     jobs = create_jobs(epochs=2)
     whole, evaluate = train_together(jobs), fused_loop.evaluate
 
-    def fail(model: Any, samples: Any, task: TrainingTask) -> Any:
+    def fail(model: Any, samples: Any, task: TrainingTask, metric: str) -> Any:
         if task.seed == 3:
             raise RuntimeError("no luck")
-        return evaluate(model, samples, task)
+        return evaluate(model, samples, task, metric)
 
     monkeypatch.setattr(fused_loop, "evaluate", fail)
     for number, (one, other) in enumerate(zip(train_together(jobs), whole, strict=True), 1):
@@ -217,10 +222,30 @@ def test_train_is_close_to_pytorch_without_dropout(optimizer: str, loss: str, ou
         assert_close(one, other)
 
 
+@pytest.mark.parametrize("optimizer", list(MOMENTS))
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"weight_decay": 0.5},
+        {"clip_norm": 0.05},
+        {"schedule": "cosine"},
+        {"schedule": "step", "schedule_epochs": 1, "weight_decay": 0.5, "clip_norm": 0.1},
+        {"schedule": "plateau", "schedule_epochs": 1, "learning_rate": 0.03, "early_stopping": 3},
+    ],
+    ids=str,
+)
+def test_settings_are_close_to_pytorch(optimizer: str, more: dict[str, Any]) -> None:
+    """Schedules, weight decay, clipping and early stopping are those of the PyTorch trainer up to rounding."""
+    content = {"layers": 2, "units_1": 13, "units_2": 6, "activation": "tanh"}
+    task = create_task(values=content, **({"optimizer": optimizer, "learning_rate": 0.003, "epochs": 6} | more))
+    one, other = (kind.train(task, TRAIN, DEV, TrainingOptions("last")) for kind in (FusedTrainer(), PyTorchTrainer()))
+    assert_close(one, other)
+
+
 def test_cuda_plan_gives_the_same_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wider padding, masked gradients and sums per batch give the same models; here without CUDA graphs."""
     jobs = [
-        (replace(task, architecture=mlp.build_architecture(values, (3,), 2)), options)
+        (replace(task, model=mlp.build_architecture(values, (3,), 2)), options)
         for task, options in create_jobs(24, epochs=2, learning_rate=0.003)
         for values in [task.hyperparameters | {"activation": ACTIVATIONS[task.seed % 10]}]
     ]
@@ -243,7 +268,7 @@ def test_train_takes_any_shape_and_views(shape: tuple[int, ...]) -> None:
     train, dev = (stored(clouds(count, int(np.prod(shape)), 2, count)) for count in (80, 40))
     views = [Split(StoredSamples(split.x, shape), split.y) for split in (train, dev)]
     plain = [Split(split.x.astype(np.float32), split.y) for split in (train, dev)]
-    task = replace(create_task(), architecture=mlp.build_architecture({"layers": 1, "units": 8}, shape, 2))
+    task = replace(create_task(), model=mlp.build_architecture({"layers": 1, "units": 8}, shape, 2))
     outcome = FusedTrainer().train(task, *views, TrainingOptions("last"))
     assert_same(outcome, FusedTrainer().train(task, *plain, TrainingOptions("last")))
     eager = PyTorchTrainer().train(task, *plain, TrainingOptions("last"))

@@ -186,7 +186,7 @@ def test_model_key_ignores_skipped_layers() -> None:
     trainer, task = create_trainer(NAME), create_task(epochs=1)
     architecture: Any = task.architecture
     train(trainer, task)
-    train(trainer, replace(task, architecture=architecture.model_copy(update={"exceptions": ("layer 9",)})))
+    train(trainer, replace(task, model=architecture.model_copy(update={"exceptions": ("layer 9",)})))
     train(trainer, create_task(epochs=1, optimizer="sgd"))
     assert len(trainer._cache._models) == 2
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blindtune.baselines.knn import KnnClassifier, NeighborIndex, leave_one_out
 from blindtune.baselines.random_forest import ForestClassifier
+from blindtune.metrics.base import Answers
 
 
 class Classifier(Protocol):
@@ -25,6 +26,17 @@ class Classifier(Protocol):
         Returns:
             Labels, (n_samples,).
         """
+
+    def answer(self, x: NDArray[np.float32], classes: int) -> Answers:
+        """Return the same labels with the probability of each class, as scikit-learn's ``predict_proba``.
+
+        Args:
+            x: samples, (n_samples, n_features).
+            classes: number of classes.
+        """
+
+    def estimator(self) -> Any:
+        """Return a fitted classifier of scikit-learn that predicts the same."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what determines the predictions together with the fitted samples; for the digest of the model."""
@@ -51,6 +63,7 @@ def fit_forest(
     min_samples_leaf: int,
     seed: int,
     jobs: int = 1,
+    class_weight: Mapping[int, float] | None = None,
 ) -> Classifier:
     """Return a random forest; it is the same for any number of jobs, since each tree has a seed.
 
@@ -62,6 +75,7 @@ def fit_forest(
         min_samples_leaf: smallest number of samples in a leaf.
         seed: the seed of each tree derives from it.
         jobs: number of trees that are fitted at the same time, and of cores to predict on.
+        class_weight: factor of the samples of each class, by label; None: 1.
     """
     from sklearn.ensemble import RandomForestClassifier
 
@@ -71,6 +85,8 @@ def fit_forest(
         min_samples_leaf=min_samples_leaf,
         random_state=seed,
         n_jobs=jobs,
+        # Of the classes that are there alone, as scikit-learn demands.
+        class_weight=None if class_weight is None else {label: class_weight[label] for label in np.unique(y).tolist()},
     )
     return ForestClassifier(forest.fit(flatten(x), y), jobs)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.baselines.parallel import run_in_chunks
+from blindtune.metrics.base import Answers, as_probabilities
 
 Rows = NDArray[np.int64]
 Labels = NDArray[np.int64]
@@ -57,6 +58,16 @@ class NeighborIndex:
         """
         return self._label(x, self._order(x, k), self._query(k, k), vote)
 
+    def find_neighbors(self, x: NDArray[np.float32], k: int, receive: Callable[[Rows, Rows], None]) -> None:
+        """Find the nearest neighbours of samples, chunk by chunk.
+
+        Args:
+            x: samples, (n_samples, n_features).
+            k: number of neighbours, at most the number of indexed samples.
+            receive: gets the rows of the neighbours in any order, (n_chunk, k), and the rows of the chunk, (n_chunk,).
+        """
+        self._visit(x, self._order(x, k), self._query(k, k), receive)
+
     def label_own(self, vote: Vote) -> Labels:
         """Return a label for each indexed sample, by its two nearest indexed samples, the nearer one first.
 
@@ -70,12 +81,18 @@ class NeighborIndex:
     def _label(self, x: NDArray[np.float32], order: Rows, query: Query, vote: Vote) -> Labels:
         labels = np.empty(len(x), np.int64)
 
+        def keep(nearest: Rows, rows: Rows) -> None:
+            labels[rows] = vote(nearest, rows)
+
+        self._visit(x, order, query, keep)
+        return labels
+
+    def _visit(self, x: NDArray[np.float32], order: Rows, query: Query, receive: Callable[[Rows, Rows], None]) -> None:
         def process(chunk: slice) -> None:
             rows = order[chunk]
-            labels[rows] = vote(query(x[rows]), rows)
+            receive(query(x[rows]), rows)
 
         run_in_chunks(process, len(x), CHUNK, self._jobs)
-        return labels
 
     def _query(self, k: int, n_found: int, nearest_first: bool = False) -> Query:
         """Return a query for ``n_found`` neighbours that searches as scikit-learn does for ``k``."""
@@ -129,15 +146,43 @@ class KnnClassifier:
         """
         return self._index.label(x, self._k, self._majority)
 
+    def answer(self, x: NDArray[np.float32], classes: int) -> Answers:
+        """Return the label of each sample and the share of the votes of each class.
+
+        Args:
+            x: samples, (n_samples, n_features).
+            classes: number of classes.
+        """
+        labels = np.empty(len(x), np.int64)
+        shares = np.zeros((len(x), classes))
+
+        def keep(nearest: Rows, rows: Rows) -> None:
+            votes = self._count_votes(nearest)
+            labels[rows] = votes.argmax(axis=1)
+            shares[rows, : self._classes] = votes / self._k
+
+        self._index.find_neighbors(x, self._k, keep)
+        return Answers(labels, as_probabilities(shares))
+
+    def estimator(self) -> Any:
+        """Return scikit-learn's own classifier, fitted on the same samples."""
+        from sklearn.neighbors import KNeighborsClassifier
+
+        return KNeighborsClassifier(n_neighbors=self._k).fit(self._index.x, self._y)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return k, which determines the predictions together with the samples."""
         return {"neighbours": np.array([self._k])}
 
     def _majority(self, nearest: Rows, _: Rows) -> Labels:
+        labels: Labels = self._count_votes(nearest).argmax(axis=1)
+        return labels
+
+    def _count_votes(self, nearest: Rows) -> NDArray[np.int64]:
+        """Return the number of neighbours of each class, (n_chunk, n_classes)."""
         ballots = self._y[nearest] + self._classes * np.arange(len(nearest))[:, None]
         votes = np.bincount(ballots.ravel(), minlength=self._classes * len(nearest))
-        labels: Labels = votes.reshape(-1, self._classes).argmax(axis=1)
-        return labels
+        return votes.reshape(-1, self._classes)
 
 
 def leave_one_out(index: NeighborIndex, y: Labels) -> Labels:

@@ -1,11 +1,13 @@
 """Random forests of scikit-learn that predict the same on any number of cores."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.baselines.parallel import run_in_chunks
+from blindtune.metrics.base import Answers, as_probabilities
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
@@ -39,15 +41,44 @@ class ForestClassifier:
         Returns:
             Labels, (n_samples,).
         """
-        samples = np.ascontiguousarray(x, np.float32)
         labels = np.empty(len(x), np.int64)
+
+        def keep(means: NDArray[np.float64], rows: slice) -> None:
+            labels[rows] = self._fitted.classes_[means.argmax(axis=1)]
+
+        self._visit(x, keep)
+        return labels
+
+    def answer(self, x: NDArray[np.float32], classes: int) -> Answers:
+        """Return the label of each sample and the mean of the probabilities of all trees.
+
+        Args:
+            x: samples, (n_samples, n_features).
+            classes: number of classes.
+        """
+        labels = np.empty(len(x), np.int64)
+        probabilities = np.zeros((len(x), classes))
+
+        def keep(means: NDArray[np.float64], rows: slice) -> None:
+            labels[rows] = self._fitted.classes_[means.argmax(axis=1)]
+            probabilities[rows, self._fitted.classes_] = means
+
+        self._visit(x, keep)
+        return Answers(labels, as_probabilities(probabilities))
+
+    def _visit(self, x: NDArray[np.float32], receive: Callable[[NDArray[np.float64], slice], None]) -> None:
+        """Call a function with the mean of the trees, (n_chunk, n_known_classes), and the rows of each chunk."""
+        samples = np.ascontiguousarray(x, np.float32)
 
         def process(rows: slice) -> None:
             trees = (tree.predict_proba(samples[rows], check_input=False) for tree in self._fitted.estimators_)
-            labels[rows] = self._fitted.classes_[(sum(trees) / len(self._fitted.estimators_)).argmax(axis=1)]
+            receive(sum(trees) / len(self._fitted.estimators_), rows)
 
         run_in_chunks(process, len(x), CHUNK, self._jobs)
-        return labels
+
+    def estimator(self) -> "RandomForestClassifier":
+        """Return the forest of scikit-learn."""
+        return self._fitted
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the nodes of every tree, which determine what the forest predicts."""

@@ -4,21 +4,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, ValidationError, model_validator
 
-from blindtune.config.space_check import check_dimensions
+from blindtune.config.network_plan import check_code
+from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
+    FAMILY_KEYS,
+    MODEL_KEYS,
+    NETWORK_KEYS,
     Bayes,
+    EstimatorSteps,
     Knn,
     Manual,
     ManualModel,
+    ModelSource,
     System,
     Tuned,
-    read_space,
+    read_model_space,
+    refuse_estimator_keys,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
-from blindtune.core.bounds import MAX_SEED, MAX_TRIALS, MAX_WORKERS
+from blindtune.core.bounds import MAX_FACTOR, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
@@ -28,9 +35,19 @@ from blindtune.core.validation import NAME_PATTERN, Strict, UserPath, load, pars
 from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, Source
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.registry import SOURCES, create_source
+from blindtune.metrics.registry import ERROR, METRICS, MetricName, describe_metrics
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
-from blindtune.training.registry import TrainerName, check_family, check_layers
+from blindtune.training.registry import (
+    TrainerName,
+    check_class_weights,
+    check_family,
+    check_layers,
+    check_metric,
+    check_own_network,
+    check_settings,
+)
+from blindtune.tuners.folds import plan_folds
 from blindtune.views.registry import NetworkView
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=60)]
@@ -45,6 +62,21 @@ class TunerOverrides(Strict):
 
     space: UserPath | None = Field(default=None, description="search space; null: that of each system's own entry")
     family: FamilyName | None = Field(default=None, description="what the hyperparameters build; null: as above")
+    estimator: EstimatorSteps | None = Field(
+        default=None, description="a classifier in place of a network; null: as above"
+    )
+    model: ModelSource | None = Field(
+        default=None, description="a network in code, with its space unless one is given here; null: as above"
+    )
+    arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
+        default={}, description="constructor arguments of the estimator or the HyperModel that is given here"
+    )
+    parts: int | None = Field(
+        default=None, ge=2, le=MAX_FACTOR, description="parts of train for the estimator that is given here"
+    )
+    folds: int | None = Field(
+        default=None, ge=2, le=MAX_FACTOR, description="folds of train on which sets are scored; null: as above"
+    )
     invalid_layers: InvalidLayers | None = Field(
         default=None, description="a layer that cannot be built; null: as above"
     )
@@ -54,6 +86,34 @@ class TunerOverrides(Strict):
     )
     view: NetworkView | None = Field(default=None, description="what a network sees of a sample; null: as above")
 
+    @model_validator(mode="after")
+    def _check_model(self) -> Self:
+        if self.estimator is not None and self.family is not None:
+            raise ValueError("family: belongs to a network, and `estimator` is given; take one of the two out")
+        if self.model is not None and (self.family is not None or self.estimator is not None):
+            other = "family" if self.family is not None else "estimator"
+            raise ValueError(f"{other}: is another model than `model`, which is given; take one of the two out")
+        if self.estimator is None:
+            refuse_estimator_keys(self.model_dump(), is_network_in_code=self.model is not None)
+        return self
+
+    def apply(self, settings: Tuned) -> Tuned:
+        """Return a tuner's entry with what is replaced here; keys of a network hold for networks alone."""
+        content = settings.model_dump()
+        replaced = self.model_dump(exclude_none=True, exclude={"training", "arguments"})
+        if self.family is not None or self.estimator is not None or self.model is not None:
+            kept = (*MODEL_KEYS, "space") if self.model is not None else MODEL_KEYS
+            content = {name: value for name, value in content.items() if name not in kept}
+            replaced["arguments"] = self.arguments
+        content |= replaced
+        if content.get("estimator") is None:
+            content["training"] = self.training.apply(settings.training).model_dump()
+        else:
+            content = {name: value for name, value in content.items() if name not in NETWORK_KEYS}
+        if content.get("model") is not None:
+            content = {name: value for name, value in content.items() if name not in FAMILY_KEYS}
+        return Tuned.model_validate(content)
+
 
 class Comparison(Strict):
     """One dataset and the systems that compete on it."""
@@ -61,10 +121,15 @@ class Comparison(Strict):
     dataset: Name = Field(description="a name from datasets")
     systems: list[Name] = Field(min_length=1, description="names from systems, in the order of the tables")
     budget: Budget = Field(description="what every tuner of this comparison may spend, the same for all")
+    metric: MetricName = Field(
+        default=ERROR,
+        description=f"what every tuner minimises on dev, and what ranks epochs and trials; {describe_metrics()}. The "
+        "report shows it next to the error",
+    )
     tuner_overrides: TunerOverrides | None = Field(
         default=None,
-        description="space, family, invalid_layers, trainer, training and view for every tuner of this comparison; "
-        "null: each keeps those of its own entry",
+        description="space, family or estimator, folds and view for every tuner of this comparison, and "
+        "invalid_layers, trainer and training for every network; null: each keeps those of its own entry",
     )
 
 
@@ -170,7 +235,7 @@ class Config(Strict):
         return [one.dataset for one in self.compare if one.dataset not in self.corpora()]
 
     def settings(self, dataset: str, system: str) -> System:
-        """Return a system as it competes on a dataset: a tuner with the overrides of the comparison.
+        """Return a system as it competes on a dataset: with the overrides of the comparison and the source's view.
 
         Args:
             dataset: name of the dataset.
@@ -178,11 +243,12 @@ class Config(Strict):
         """
         settings = self.systems[system]
         shared = self.comparison(dataset).tuner_overrides
-        if not isinstance(settings, Tuned) or shared is None:
+        if isinstance(settings, Tuned) and shared is not None:
+            settings = shared.apply(settings)
+        if settings.view.kind != "default":
             return settings
-        replaced = shared.model_dump(exclude_none=True, exclude={"training"})
-        training = shared.training.apply(settings.training)
-        return Tuned.model_validate({**settings.model_dump(), **replaced, "training": training.model_dump()})
+        view = self.sources[dataset].default_view(depends_on_scale=settings.depends_on_scale)
+        return settings.model_copy(update={"view": view})
 
     def study(self, dataset: str, system: str, seed: int) -> Study:
         """Return the study of one system on one dataset with one seed.
@@ -201,6 +267,7 @@ class Config(Strict):
             settings=settings,
             budget=self.comparison(dataset).budget if isinstance(settings, Tuned) else None,
             score_epoch=self.score_epoch,
+            metric=self.comparison(dataset).metric,
             keep_best=self.keep_best,
         )
 
@@ -234,7 +301,7 @@ def read(content: dict[str, Any], where: str) -> Config:
             except ValidationError as error:
                 # Overrides that suit most tuners of a comparison may not suit one of them.
                 raise UserError(f"{place}: {error.errors(include_url=False)[0]['ctx']['error']}") from error
-            _check_system(place, settings, config.sources[comparison.dataset], comparison.budget)
+            _check_system(place, settings, config.sources[comparison.dataset], comparison)
     return config
 
 
@@ -246,21 +313,81 @@ def _check_dataset(where: str, source: Source) -> None:
     _check_files(where, files)
 
 
-def _check_system(where: str, system: System, source: Source, budget: Budget) -> None:
+def _check_system(where: str, system: System, source: Source, comparison: Comparison) -> None:
     _check_files(where, system.files())
     try:
         source.check_view(system.view)
         _check_neighbors(system, source)
+        _check_metric(system, comparison.metric)
+        _check_class_weights(system)
         if isinstance(system, Tuned):
-            check_family(system.trainer, system.family)
-            path = system.files()["space"]
-            space = read_space(path, system.family)
-            check_dimensions(space, system.family, system.trainer, str(path), source.train_size(), system.training)
-            system.tuner.check(space, budget, system.training.epochs)
+            _check_tuned(system, source, comparison.budget)
         elif isinstance(system, Manual):
-            check_layers(system.trainer, load(ManualModel, system.files()["model"]).layers)
+            model = load(ManualModel, system.files()["model"])
+            check_layers(system.trainer, model.layers)
+            check_settings(system.trainer, system.training.apply(model.training))
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
+    """Refuse a space that does not fit what is trained, and what the tuner cannot express."""
+    if system.model is not None:
+        check_own_network(system.trainer)
+    elif system.estimator is None:
+        check_family(system.trainer, system.family)
+    path, choice = system.files().get("space"), system.model_choice
+    if system.model is not None:
+        check_settings(system.trainer, system.training, own_network=True)
+        given = None if path is None else read_model_space(path, choice)
+        space = check_code(choice, given, str(path or system.model), source.train_size(), system.training)
+    else:
+        space = read_model_space(path, choice)
+        if system.estimator is None:
+            check_settings(system.trainer, system.training, space.root)
+        check_model_dimensions(space, choice, system.trainer_name, str(path), source.train_size(), system.training)
+    if system.estimator is not None:
+        _check_estimator_tuner(system)
+    plan = plan_folds(system.search_config, space, budget, system.folds, system.epochs)
+    plan.config.check(space, plan.budget, system.epochs)
+
+
+def _check_estimator_tuner(system: Tuned) -> None:
+    """Refuse what needs the epochs or the weights of a network."""
+    tuner = system.tuner
+    if tuner.promotes_trials and system.parts is None:
+        raise ValueError(
+            f"tuner: {tuner.epoch_allocator} allocates epochs, and an estimator is fitted in one step; give `parts`, "
+            "by which it allocates parts of train, or choose another algorithm"
+        )
+    if tuner.epoch_allocator is not None and not tuner.promotes_trials:
+        raise ValueError(
+            f"tuner: {tuner.epoch_allocator} compares epochs, and an estimator is fitted in one step; take it out"
+        )
+    if system.parts is not None and not tuner.promotes_trials:
+        raise ValueError("parts: only Hyperband and halving allocate parts of train; take it out")
+    if tuner.minimizes_parameters:
+        raise ValueError("tuner.objectives: an estimator has no number of parameters; leave n_parameters out")
+
+
+def _check_metric(system: System, metric: str) -> None:
+    """Refuse a metric that a system does not have; an estimate of the Bayes error has the error alone, as always."""
+    if isinstance(system, Bayes):
+        return
+    check_metric(system.trainer_name, metric)
+    if METRICS[metric].needs_probabilities and not system.gives_probabilities:
+        raise ValueError(f"metric: {metric} needs class probabilities, which this model does not give")
+
+
+def _check_class_weights(system: System) -> None:
+    if isinstance(system, Tuned):
+        given = system.training.class_weight
+    elif isinstance(system, Manual):
+        given = system.training.class_weight or load(ManualModel, system.files()["model"]).training.class_weight
+    else:
+        return
+    if given is not None:
+        check_class_weights(system.trainer_name)
 
 
 def _check_neighbors(system: System, source: Source) -> None:

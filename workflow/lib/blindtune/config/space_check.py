@@ -1,7 +1,7 @@
 """Refuses a search space with a dimension that does not change what is trained.
 
-Such a dimension would be searched and recorded, and the record would state what the frozen model does not have. A
-family may come from another package, so what it reads is found by trying: some sets are drawn, one active value of each
+Such a dimension would be searched and recorded, and the record would state what the frozen model does not have. What
+a model reads is found by trying, since it may come from another package: some sets are drawn, one active value of each
 is changed, and the tasks are compared. The draws are fixed, so the same space always gets the same answer.
 """
 
@@ -12,11 +12,18 @@ from itertools import count
 
 import numpy as np
 
-from blindtune.config.training import Training
-from blindtune.models.architecture import ArchitectureFamily
-from blindtune.models.families import load_family
-from blindtune.models.layers import AnyLayer, Dropout, MaxPool1D, MaxPool2D
-from blindtune.search_space import Dimension, FloatDimension, Hyperparameters, HyperparameterSpec, Space, Value
+from blindtune.config.training import OPTIONAL_SETTINGS, Training
+from blindtune.models.base import ModelForm
+from blindtune.models.forms import ModelChoice, create_form
+from blindtune.search_space import (
+    Dimension,
+    FixedDimension,
+    FloatDimension,
+    Hyperparameters,
+    HyperparameterSpec,
+    Space,
+    Value,
+)
 from blindtune.training.base import describe_error
 from blindtune.training.registry import TRAINERS
 
@@ -35,7 +42,6 @@ _COMPLETIONS = 4
 #: Largest number of values of a dimension that are all compared with each other.
 _FEW = 12
 
-_CLASSES = 3
 _DEFAULT_TRAINING = Training()
 
 
@@ -44,13 +50,13 @@ class TaskReader:
     """Reads what is trained from a hyperparameter set.
 
     Attributes:
-        family: what the hyperparameters build.
+        form: what the hyperparameters build.
         ignored: the settings of training that the trainer does not read.
         samples: number of samples in train; None: unknown.
         training: the settings of which a set has no value.
     """
 
-    family: ArchitectureFamily
+    form: ModelForm
     ignored: tuple[str, ...] = ()
     samples: int | None = None
     training: Training = _DEFAULT_TRAINING
@@ -58,15 +64,17 @@ class TaskReader:
     def __call__(self, values: Hyperparameters) -> tuple[object, ...]:
         """Return what a set trains; two sets that give equal results are trained in the same way.
 
-        Whether a layer can be built on the samples does not matter: the record of each set tells the invalid layers.
-
         Raises:
-            Exception: nothing can be made of the set; the family chooses the exception.
+            Exception: nothing can be made of the set; the form chooses the exception.
         """
-        architecture = self.family.build(dict(values), self.family.example_shape, _CLASSES)
-        settings = tuple((name, value) for name, value in values.items() if name in Training.model_fields)
-        training = _read_training(self.training, settings, self.ignored, self.samples)
-        return tuple(layer for layer in architecture.layers if not _passes_on(layer)), training
+        built = self.form.describe(values)
+        if not self.form.trains_epochs:
+            return built
+        read = self.form.training_values(values)
+        settings = tuple((name, value) for name, value in read.items() if name in Training.model_fields)
+        # Class weights are the same for all sets, and a dictionary is no key of a cache.
+        shared = self.training.model_copy(update={"class_weight": None})
+        return *built, _read_training(shared, settings, self.ignored, self.samples)
 
 
 #: What a set trains.
@@ -111,7 +119,7 @@ def check_dimensions(
     samples: int | None = None,
     training: Training = _DEFAULT_TRAINING,
 ) -> None:
-    """Refuse a space in which the change of an active dimension alone can leave the trained task as it was.
+    """Refuse a space of a family of architectures, as `check_model_dimensions` does.
 
     Args:
         space: a search space of the family.
@@ -124,20 +132,53 @@ def check_dimensions(
     Raises:
         ValueError: the message names the dimension and says what to do.
     """
+    check_model_dimensions(space, ModelChoice("architecture", family), trainer, where, samples, training)
+
+
+def check_model_dimensions(
+    space: Space,
+    choice: ModelChoice,
+    trainer: str,
+    where: str,
+    samples: int | None = None,
+    training: Training = _DEFAULT_TRAINING,
+) -> None:
+    """Refuse a space in which the change of an active dimension alone can leave the trained task as it was.
+
+    Args:
+        space: a search space that fits the model.
+        choice: what is trained.
+        trainer: name of the trainer.
+        where: the file of the space, for the message.
+        samples: number of samples in train, if it is known.
+        training: the settings of which a set may have no value.
+
+    Raises:
+        ValueError: the message names the dimension and says what to do.
+    """
+    ignored = TRAINERS[trainer].unread_settings()
+    for name, dimension in space.root.items():
+        # Its only value cannot be changed to another one, which would show whether it is read.
+        if choice.form == "architecture" and isinstance(dimension, FixedDimension) and name in ignored:
+            raise ValueError(f"{where}: {name}: {trainer} does not read it; take the dimension out.")
     known = samples if "batch_size" in space.root else None  # else the datasets share the answer
     conditional = any(dimension.when for name, dimension in space.root.items() if name in Training.model_fields)
-    base = training if conditional else _DEFAULT_TRAINING
-    problem = _find_problem(space.model_dump_json(), family, TRAINERS[trainer].ignored, known, base)
+    # What an optional setting does depends on others, and so may what another one does.
+    optional = any(name in space.root or training.given(name) for name in OPTIONAL_SETTINGS)
+    # Class weights are the same for all sets, and a dictionary is no key of a cache.
+    shared = training.model_copy(update={"class_weight": None})
+    base = shared if conditional or optional else _DEFAULT_TRAINING
+    problem = _find_problem(space.model_dump_json(), choice, ignored, known, base)
     if problem:
         raise ValueError(f"{where}: {problem}")
 
 
 @lru_cache(maxsize=64)
 def _find_problem(
-    content: str, family: str, ignored: tuple[str, ...], samples: int | None, training: Training
+    content: str, choice: ModelChoice, ignored: tuple[str, ...], samples: int | None, training: Training
 ) -> str | None:
     """Return what is wrong with a space, None if nothing is; the tuners of a comparison share the answer."""
-    probe = _Probe(Space.model_validate_json(content), TaskReader(load_family(family), ignored, samples, training))
+    probe = _Probe(Space.model_validate_json(content), TaskReader(create_form(choice), ignored, samples, training))
     return probe.problem()
 
 
@@ -156,6 +197,9 @@ class _Probe:
         """Return a sentence on the first dimension that can be changed without effect, None if there is none."""
         findings = {name: _Finding() for name in self._space.root}
         wanted = min(_MAX_DRAWS, max(_MIN_DRAWS, _DRAWN_VALUES // len(self._specs)))
+        wanted = min(wanted, getattr(self._read.form, "max_draws", wanted))
+        if not wanted:
+            return None
         reasons: list[str] = []
         n_sets = 0
         for number, values in enumerate(self._draws()):
@@ -164,7 +208,7 @@ class _Probe:
             n_sets += 1
             try:
                 task = self._read(values)
-            except Exception as error:  # such a set is recorded as failed; the family chooses the exception
+            except Exception as error:  # such a set is recorded as failed; the form chooses the exception
                 reasons.append(describe_error(error))
                 continue
             self._try_changes(values, task, self._chosen(values), number, findings)
@@ -229,7 +273,7 @@ class _Probe:
     def _draws(self) -> Iterator[Hyperparameters]:
         """Yield sets without end: the lowest values, the highest ones, and random sets.
 
-        Of the random sets half give all copies of a dimension one value.
+        Of the random sets half give all copies of a dimension one value, unless its copies have other bounds.
         """
         yield self._complete({}, lambda spec: _some_values(spec.dimension)[0])
         yield self._complete({}, lambda spec: _some_values(spec.dimension)[-1])
@@ -237,8 +281,10 @@ class _Probe:
             if number % 2:
                 yield self._complete({})
                 continue
-            shared = {name: dimension.draw(self._random) for name, dimension in self._space.root.items()}
-            yield self._complete({spec.name: shared[self._dimension_names[spec.name]] for spec in self._specs})
+            alike = {name: one for name, one in self._space.root.items() if one.n_bounds is None}
+            shared = {name: dimension.draw(self._random) for name, dimension in alike.items()}
+            names = {spec.name: self._dimension_names[spec.name] for spec in self._specs}
+            yield self._complete({copy: shared[name] for copy, name in names.items() if name in shared})
 
     def _draw(self, spec: HyperparameterSpec) -> Value:
         return spec.dimension.draw(self._random)
@@ -304,6 +350,8 @@ class _Probe:
             return "The trainer does not read it; take the dimension out."
         if repeat and self._is_read_without_copies(name, change.values):
             return f"One value of it holds for all {repeat}; take `repeat: {repeat}` out."
+        if name in OPTIONAL_SETTINGS:
+            return "It does nothing with the other settings; take the dimension out, or add what it belongs to."
         if name in Training.model_fields and not repeat:
             return "They all mean the same to the trainer; leave one of them."
         return "Take the dimension out, or add the dimensions that it belongs to."
@@ -323,7 +371,9 @@ class _Probe:
             return f"Train has {samples} samples; let the largest batch size be at most that."
         for parent, dimension in self._space.root.items():
             known = _some_values(dimension)
-            if parent == name or dimension.values() is None or len(known) < len(dimension.values() or []):
+            if parent == name or dimension.n_bounds is not None:
+                continue
+            if dimension.values() is None or len(known) < len(dimension.values() or []):
                 continue
             unread = {value for change in finding.unread for value in self._seen(parent, change)}
             read = [set(self._seen(parent, change)) for change in finding.read]
@@ -360,7 +410,7 @@ def _dimension_name(space: Space, spec: HyperparameterSpec) -> str:
 def _some_values(dimension: Dimension) -> list[Value]:
     """Return all values of a dimension, or some of many, the lowest first and the highest last."""
     if isinstance(dimension, FloatDimension) and dimension.step is None:
-        return list(dict.fromkeys([dimension.low, (dimension.low + dimension.high) / 2, dimension.high]))
+        return list(dict.fromkeys([dimension.lowest, (dimension.lowest + dimension.highest) / 2, dimension.highest]))
     values = dimension.values() or []
     if len(values) <= _FEW:
         return list(values)
@@ -372,17 +422,6 @@ def _outside(value: Value) -> Value:
     if isinstance(value, bool):
         return not value
     return value / 2 if isinstance(value, float) and value else f"not {value}" if isinstance(value, str) else value + 1
-
-
-def _passes_on(layer: AnyLayer) -> bool:
-    """Return whether a layer gives its inputs unchanged."""
-    match layer:
-        case Dropout():
-            return layer.rate == 0
-        case MaxPool1D() | MaxPool2D():
-            return layer.size == 1
-        case _:
-            return False
 
 
 def _yaml(value: Value) -> str:

@@ -7,6 +7,7 @@ from blindtune.config.training import ScoreEpoch
 from blindtune.core.bounds import MAX_SEED, MAX_TRIALS
 from blindtune.core.budget import Budget
 from blindtune.core.validation import Strict
+from blindtune.metrics.registry import ERROR, MetricName, is_error
 
 
 class Study(Strict):
@@ -19,6 +20,9 @@ class Study(Strict):
     settings: System
     budget: Budget | None = Field(description="what a tuner may spend; null where nothing is tuned")
     score_epoch: ScoreEpoch
+    metric: MetricName = Field(
+        default=ERROR, exclude_if=is_error, description="what is minimised on dev; left out if it is the error"
+    )
     keep_best: int = Field(gt=0, le=MAX_TRIALS, description="trials whose weights are kept")
 
     @property

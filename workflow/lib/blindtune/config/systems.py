@@ -1,14 +1,26 @@
 """The config of the systems that are compared: reference models, manual models and tuners."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
-from blindtune.config.training import Training, TrainingOverrides
+from blindtune.config.network_plan import read_code_space
+from blindtune.config.training import ClassWeight, Training, TrainingOverrides
 from blindtune.core.bounds import (
     MAX_DEPTH,
+    MAX_FACTOR,
     MAX_LAYERS,
     MAX_NEIGHBORS,
     MAX_SAMPLES,
@@ -17,14 +29,17 @@ from blindtune.core.bounds import (
     MAX_UNITS,
 )
 from blindtune.core.resources import RESOURCES
-from blindtune.core.validation import Strict, UserPath, load, parse, suggest_name
+from blindtune.core.validation import Strict, UserPath, is_none, load
 from blindtune.models.architecture import InvalidLayers
-from blindtune.models.families import FamilyName, load_family
-from blindtune.models.layers import Dense, Layer
-from blindtune.search_space import ChoiceDimension, FloatDimension, IntDimension, Space, Value
+from blindtune.models.estimator_classes import SHIPPED, own_modules, resolve
+from blindtune.models.families import FAMILIES, FamilyName
+from blindtune.models.forms import ModelChoice, create_form
+from blindtune.models.layers import AnyLayer, Layer, Residual
+from blindtune.models.network import check_source, code_files, is_file, read_model_code
+from blindtune.search_space import Space
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
-from blindtune.views.config import SamplesView
+from blindtune.views.config import DefaultView
 from blindtune.views.registry import NetworkView, ReferenceView
 
 if TYPE_CHECKING:
@@ -53,6 +68,21 @@ class _System(Strict):
         """The file of ``envs/``, without its suffix, in which the system runs: that of its trainer."""
         return TRAINERS[self.trainer_name].environment
 
+    @property
+    def depends_on_scale(self) -> bool:
+        """Whether the unit of a feature matters to the system, so that a table is standardized for it by default."""
+        return True
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a trained model is kept as weights; if not, it is fitted again on train."""
+        return False
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether its models give the probabilities of the classes."""
+        return True
+
     def files(self) -> dict[str, Path]:
         """Return the data files that define the system, by a short name."""
         return {}
@@ -60,14 +90,17 @@ class _System(Strict):
 
 class _Reference(_System):
     view: ReferenceView = Field(
-        default=SamplesView(kind="samples"), description="samples as stored, or features of them"
+        default=DefaultView(kind="default"),
+        description="default: standardized for a table (a random forest: samples), else samples; samples: as stored; "
+        "standardized: numbers of a table scaled by train; features: computed from them",
     )
 
 
 class _Network(_System):
     view: NetworkView = Field(
-        default=SamplesView(kind="samples"),
-        description="samples as stored, features of them, frames of a signal, or crops of a picture",
+        default=DefaultView(kind="default"),
+        description="default: standardized for a table, else samples; samples: as stored; standardized: numbers of a "
+        "table scaled by train; features of samples, frames of a signal, or crops of a picture",
     )
     trainer: TrainerName = Field(default="pytorch", description=describe_trainers())
 
@@ -76,10 +109,15 @@ class _Network(_System):
         """The trainer that the config names."""
         return self.trainer
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether a trained model is kept as weights: a network is."""
+        return True
+
     @model_validator(mode="after")
     def _check_trainer(self) -> Self:
         if self.view.is_random:
-            check_random_crops(self.trainer)
+            check_random_crops(self.trainer_name)
         return self
 
 
@@ -88,6 +126,13 @@ class Knn(_Reference):
 
     kind: Literal["knn"]
     n_neighbors: list[Neighbors] = Field(min_length=1, description="k; of several, the best on dev is chosen")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_class_weight(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "class_weight" in content:
+            raise ValueError("class_weight: k-nearest neighbors have no class weights; remove the key")
+        return content
 
     @property
     def trainer_name(self) -> str:
@@ -102,11 +147,21 @@ class RandomForest(_Reference):
     n_estimators: list[Trees] = Field(default=[100], min_length=1, description="number of trees")
     max_depth: list[Depth] = Field(default=[0], min_length=1, description="levels of a tree; 0: no limit")
     min_samples_leaf: list[LeafSize] = Field(default=[1], min_length=1, description="fewest samples in a leaf")
+    class_weight: ClassWeight | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="weight of the samples by their class, as in training; null: 1",
+    )
 
     @property
     def trainer_name(self) -> str:
         """The trainer of random forests."""
         return self.kind
+
+    @property
+    def depends_on_scale(self) -> bool:
+        """False: a tree splits a feature by its order."""
+        return False
 
     @model_validator(mode="after")
     def _check_candidates(self) -> Self:
@@ -156,13 +211,90 @@ class Manual(_Network):
         return {"model": find_resource("models", self.model)}
 
 
+#: Keys of a tuner that say how a network is built and trained.
+NETWORK_KEYS = ("family", "invalid_layers", "trainer", "training")
+
+#: Words in the names of classes that are made of trees.
+_TREES = ("Tree", "Forest", "Boosting", "XGB", "LGBM", "CatBoost")
+
+#: Those of a network of a family, which code does not read.
+FAMILY_KEYS = ("family", "invalid_layers")
+
+#: Keys of a tuner that say what is trained.
+MODEL_KEYS = ("family", "estimator", "model", "arguments", "parts")
+
+
+def _as_steps(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+#: The type of a config key that takes an estimator: one name or import path, or a list of them.
+EstimatorSteps = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=200)]],
+    Field(min_length=1, max_length=20),
+    BeforeValidator(_as_steps, json_schema_input_type=str | list[str]),
+]
+
+
+def refuse_estimator_keys(content: Mapping[str, Any], is_network_in_code: bool = False) -> None:
+    """Refuse keys of an estimator where none is given.
+
+    Args:
+        content: keys of a tuner or of overrides.
+        is_network_in_code: whether a network in code is given, whose HyperModel may take arguments.
+
+    Raises:
+        ValueError: the message names the key.
+    """
+    for name in ("parts",) if is_network_in_code else ("arguments", "parts"):
+        if content.get(name):
+            raise ValueError(f"{name}: belongs to an estimator; give `estimator`, or take it out")
+
+
+#: The type of a config key that takes a network in code: a file, or an import path.
+ModelSource = Annotated[UserPath, StringConstraints(min_length=1, max_length=1000), AfterValidator(check_source)]
+
+
 class Tuned(_Network):
-    """A tuner, its search space and how its trials are trained."""
+    """A tuner, its search space, and what its trials train: a network of a family or of your code, or an estimator."""
 
     kind: Literal["tuner"]
     tuner: AnyTunerConfig = Field(description="library, algorithm and its arguments")
-    space: UserPath = Field(description="a file of resources/spaces without its .yaml, or the path of your own")
+    space: UserPath | None = Field(
+        default=None,
+        description="a file of resources/spaces without its .yaml, or the path of your own; null: the one that the "
+        "code of `model` asks for",
+    )
     family: FamilyName = Field(default="mlp", description="what the hyperparameters build")
+    estimator: EstimatorSteps | None = Field(
+        default=None,
+        description="a classifier in place of a network: "
+        f"{', '.join(sorted(SHIPPED))}, or the import path of a class with scikit-learn's interface, e.g. "
+        "sklearn.svm.SVC; a list of transformers and a classifier makes a pipeline; null: a network of the family",
+    )
+    model: ModelSource | None = Field(
+        default=None,
+        description="a network in code: a file that ends in .py with build(hyperparameters, input_shape, n_classes), "
+        "build_model(hp) or define_model(trial), or the import path of a HyperModel, e.g. "
+        "keras_tuner.applications.HyperResNet; null: a network of the family",
+    )
+    arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
+        default={}, description="estimator or HyperModel: constructor arguments that are not searched"
+    )
+    parts: int | None = Field(
+        default=None,
+        ge=2,
+        le=MAX_FACTOR,
+        description="estimator: equal parts of train, which Hyperband and halving allocate in place of epochs: at "
+        "epoch k it is fitted on k parts; null: an estimator has one epoch, on all of train",
+    )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        le=MAX_FACTOR,
+        description="number of folds of a cross-validation on train, with even classes and whole groups, by which sets "
+        "are scored; the best set is then trained on all of train; null: sets are scored on dev",
+    )
     invalid_layers: InvalidLayers = Field(
         default="reject",
         description="a layer that cannot be built makes its set invalid (reject), or is left out (skip)",
@@ -172,9 +304,117 @@ class Tuned(_Network):
         default=Training(), description="how each trial is trained; dimensions of the space take precedence"
     )
 
+    @property
+    def trainer_name(self) -> str:
+        """The trainer that the config names, or that of estimators."""
+        return self.trainer if self.estimator is None else "estimator"
+
+    @property
+    def depends_on_scale(self) -> bool:
+        """Whether the unit of a feature matters; it does not to trees, which the name of the class tells."""
+        if self.estimator is None:
+            return True
+        name = resolve(self.estimator[-1]).rpartition(".")[2]
+        return not any(word in name for word in _TREES)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a trained model is kept as weights; an estimator is fitted again."""
+        return self.estimator is None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one complete training."""
+        return self.training.epochs if self.estimator is None else self.parts or 1
+
+    @property
+    def search_config(self) -> AnyTunerConfig:
+        """The config of the tuner, which says whether its promoted trials resume: an estimator is fitted again."""
+        return self.tuner if self.estimator is None else self.tuner.without_resuming()
+
+    @property
+    def depends_on_budget(self) -> bool:
+        """Whether the proposals depend on the budget, so that another budget makes another study."""
+        return self.tuner.depends_on_budget or self.folds is not None
+
+    @property
+    def own_modules(self) -> tuple[str, ...]:
+        """Modules of the user that hold the estimator; their code is part of a model's identity."""
+        installed = [self.model] if self.model is not None and not is_file(self.model) else []
+        paths = [*(resolve(step) for step in self.estimator or []), *installed]
+        # Without such a module the code of estimators must not run: it is in no digest of a network.
+        return own_modules(paths) if paths else ()
+
+    @property
+    def own_code(self) -> str | None:
+        """What identifies the file of a network in code; None if there is none."""
+        return read_model_code(self.model).sha256 if self.model is not None and is_file(self.model) else None
+
+    @property
+    def model_choice(self) -> ModelChoice:
+        """What is trained: the form of model and its name."""
+        if self.estimator is not None:
+            name, arguments = ", ".join(self.estimator), json.dumps(self.arguments, sort_keys=True)
+            return ModelChoice(
+                "estimator",
+                name,
+                steps=tuple(self.estimator),
+                arguments=arguments,
+                parts=self.parts or 1,
+                modules=self.own_modules,
+            )
+        if self.model is not None:
+            arguments = json.dumps(self.arguments, sort_keys=True)
+            return ModelChoice(
+                "network",
+                self.model,
+                arguments=arguments,
+                modules=self.own_modules,
+                trainer=self.trainer,
+                defines_space=self.space is None,
+            )
+        skips = self.invalid_layers == "skip"
+        modules = (FAMILIES[self.family].module,)
+        return ModelChoice("architecture", self.family, skips_invalid_layers=skips, modules=modules)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_model_keys(cls, content: Any) -> Any:
+        """Refuse keys of another form of model than the one that is given."""
+        if not isinstance(content, dict):
+            return content
+        given = {name: content.get(name) is not None for name in ("estimator", "model")}
+        if all(given.values()):
+            raise ValueError("model: a network in code, and `estimator` is given; take one of the two out")
+        for form, excluded, what in (
+            ("estimator", NETWORK_KEYS, "a network"),
+            ("model", FAMILY_KEYS, "a network of a family"),
+        ):
+            wrong = [name for name in excluded if name in content] if given[form] else []
+            if wrong:
+                raise ValueError(f"{wrong[0]}: belongs to {what}, and `{form}` is given; take one of the two out")
+        if not given["estimator"]:
+            refuse_estimator_keys(content, is_network_in_code=given["model"])
+        if not given["model"] and content.get("space") is None:
+            raise ValueError("space: is missing; only the code of a `model` can define the search space itself")
+        return content
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the keys of the other form of model: records of before there were several stay what they are."""
+        content: dict[str, Any] = serialize(self)
+        unused: tuple[str, ...] = ("estimator", "model", "arguments")
+        if self.estimator is not None:
+            unused = (*NETWORK_KEYS, "model")
+        elif self.model is not None:
+            unused = (*FAMILY_KEYS, "estimator")
+        unused = (*unused, *(name for name in ("parts", "folds") if getattr(self, name) is None))
+        return {name: value for name, value in content.items() if name not in unused}
+
     def files(self) -> dict[str, Path]:
-        """Return the search space's file."""
-        return {"space": find_resource("spaces", self.space)}
+        """Return the search space's file, and those of the code of a network."""
+        space = {} if self.space is None else {"space": find_resource("spaces", self.space)}
+        return space | ({} if self.model is None else code_files(self.model))
 
 
 System = Annotated[Knn | RandomForest | Bayes | Manual | Tuned, Field(discriminator="kind")]
@@ -189,12 +429,18 @@ class ManualModel(Strict):
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
         for number, layer in enumerate(self.layers):
-            for name, value in layer:
-                if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= MAX_UNITS:
-                    raise ValueError(f"layers.{number}.{name}: must be from 1 to {MAX_UNITS:,} (got {value})")
-                if isinstance(value, float) and not 0 <= value < 1:
-                    raise ValueError(f"layers.{number}.{name}: must be from 0 to below 1 (got {value})")
+            _check_layer_sizes(f"layers.{number}", layer)
+            for inside, inner in enumerate(layer.layers if isinstance(layer, Residual) else ()):
+                _check_layer_sizes(f"layers.{number}.layers.{inside}", inner)
         return self
+
+
+def _check_layer_sizes(where: str, layer: AnyLayer) -> None:
+    for name, value in layer:
+        if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= MAX_UNITS:
+            raise ValueError(f"{where}.{name}: must be from 1 to {MAX_UNITS:,} (got {value})")
+        if isinstance(value, float) and not 0 <= value < 1:
+            raise ValueError(f"{where}.{name}: must be from 0 to below 1 (got {value})")
 
 
 def find_resource(folder: str, name: str) -> Path:
@@ -222,32 +468,25 @@ def read_space(path: Path, family: str) -> Space:
         ValueError: a dimension is not a hyperparameter of the family or of training, or has an option that is not a
             value of it.
     """
+    return read_model_space(path, ModelChoice("architecture", family))
+
+
+def read_model_space(path: Path | None, choice: ModelChoice) -> Space:
+    """Read a search space and check it against what its hyperparameters build.
+
+    Args:
+        path: of the YAML file; None: the space that a network in code asks for.
+        choice: what a tuned system trains.
+
+    Returns:
+        The search space.
+
+    Raises:
+        UserError: the file is missing or not a search space.
+        ValueError: a dimension does not fit the model.
+    """
+    if path is None:
+        return read_code_space(choice)
     space = load(Space, path)
-    known = load_family(family).hyperparameters | set(Training.model_fields)
-    for name, dimension in space.root.items():
-        if name not in known:
-            raise ValueError(f"{path}: {name} is not a hyperparameter of {family}: {suggest_name(name, sorted(known))}")
-        if isinstance(dimension, ChoiceDimension):
-            _check_options(f"{path}: {name}", name, dimension.options)
-            _check_layers(f"{path}: {name}", name, dimension.options)
-        elif isinstance(dimension, IntDimension | FloatDimension):
-            _check_layers(f"{path}: {name}", name, (dimension.low, dimension.high))
-    for name in sorted(load_family(family).required - set(space.root)):
-        raise ValueError(f"{path}: {family} needs the dimension {name}")
+    create_form(choice).check_space(space, str(path))
     return space
-
-
-def _check_layers(where: str, name: str, values: Iterable[Value]) -> None:
-    """Refuse numbers of layers that no memory holds."""
-    for value in values if name in ("layers", "blocks") else ():
-        if isinstance(value, int | float) and value > MAX_LAYERS:
-            raise ValueError(f"{where}: {value} is too many; the most is {MAX_LAYERS}")
-
-
-def _check_options(where: str, name: str, options: list[Value]) -> None:
-    """Refuse a word that would make every trial that draws it invalid, such as a misspelt activation."""
-    for option in options:
-        if name in Training.model_fields:
-            parse(Training, {name: option}, where)
-        elif name.endswith("activation"):
-            parse(Dense, {"kind": "dense", "units": 1, "activation": option}, where)

@@ -54,3 +54,5 @@ MAX_LAYERS = 1000
 MAX_VALUES = 100_000
 #: Hyperparameters of a search space, each copy of a repeated dimension counted.
 MAX_HYPERPARAMETERS = 10_000
+#: of the weight of a class
+MAX_CLASS_WEIGHT = 1e6

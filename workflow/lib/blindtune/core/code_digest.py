@@ -28,6 +28,7 @@ NOT_DIGESTED = {
     "blindtune.core.registry": "finds modules; the modules that it finds are digested",
     "blindtune.datasets.registry": "names the sources; the module of the source in use is digested",
     "blindtune.models.families": "names the families; the module of the family in use is digested",
+    "blindtune.models.forms": "names the forms of models; the module of the form in use is digested",
     "blindtune.training.pool": "decides where a trial is trained; tests prove that its record does not depend on it",
     "blindtune.training.registry": "names the trainers; the module of the trainer in use is digested",
     "blindtune.tuners.registry": "names the tuners; the module of the tuner in use is digested",

@@ -15,10 +15,15 @@ from blindtune.core.errors import UserError
 from blindtune.core.renamed import KEYS, VALUES
 from blindtune.core.yaml_files import read_yaml
 
-#: Names of everything that a config names: datasets, systems, dimensions.
+#: Names of everything that a config names: datasets and systems.
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+#: Names of dimensions, which are parameters of Python objects.
+PARAMETER_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
 #: What a pattern asks for, in words.
-_IN_WORDS = {NAME_PATTERN: "a name: lower-case letters, digits and _, beginning with a letter"}
+_IN_WORDS = {
+    NAME_PATTERN: "a name: lower-case letters, digits and _, beginning with a letter",
+    PARAMETER_PATTERN: "a name: letters, digits and _, beginning with a letter",
+}
 #: What people write for a number and YAML 1.1 reads as text, such as 1e-3.
 _DECIMAL = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
 #: Problems that one message lists.
@@ -273,3 +278,8 @@ def _children(node: Any, part: Any) -> list[Any]:
     # A dict whose keys must match a pattern is under patternProperties.
     values = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
     return [value for value in values if isinstance(value, dict)]
+
+
+def is_none(value: object) -> bool:
+    """Return whether a field has no value: a field that older records lack is left out if it says nothing."""
+    return value is None

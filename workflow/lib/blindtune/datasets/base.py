@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from blindtune.core.bounds import MAX_SAMPLES
+from blindtune.core.errors import UserError
 from blindtune.core.validation import Strict
 
 if TYPE_CHECKING:
@@ -144,6 +145,9 @@ class LoadedDataset:
             their first size). (n_pieces,) of dtype S16, in any order, as `blindtune.datasets.content` makes them; a
             piece may give several samples or none. By those of eval the ledger knows the raw material again when it is
             prepared in another way. A split that is left out is not known; None: none is.
+        fit: fits preprocessing on train and applies it to all splits; called once, after leaks were removed; None:
+            the samples are final.
+        fitted: what was fitted on train, as plain data; the manifest stores it and views may take it.
     """
 
     splits: Mapping[str, Split | ChunkedSplit]
@@ -156,6 +160,27 @@ class LoadedDataset:
     notes: Sequence[str] = ()
     locate: Callable[[str, int], str] | None = None
     origin_digests: "Mapping[str, NDArray[np.bytes_]] | None" = None
+    fit: "Callable[[LoadedDataset], LoadedDataset] | None" = None
+    fitted: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class NewSamples:
+    """Samples without a split, which a frozen model is to answer.
+
+    Attributes:
+        x: samples as the dataset stores them, (n_samples, ...).
+        column: what `places` are: ``row`` or ``file``.
+        places: where each sample comes from: the number of a row, or the path of a file below the folder.
+        notes: sentences about how they were read, such as that a column of labels is not used.
+        origin_digests: digests of their raw material, as those of `LoadedDataset`; None: not known.
+    """
+
+    x: "NDArray[Any]"
+    column: Literal["row", "file"]
+    places: Sequence[int | str]
+    notes: Sequence[str] = ()
+    origin_digests: "NDArray[np.bytes_] | None" = None
 
 
 class DatasetConfig(Strict):
@@ -189,6 +214,8 @@ class Source:
     3. `inputs` names every file that the preparation reads. Snakemake prepares the dataset again if one changes.
     4. The prepare job calls `load` once, with the paths of `inputs`. `blindtune.datasets.prepared.prepare` checks and
        writes what it returns.
+
+    5. ``blindtune predict`` calls `read_new` with a file or folder of new samples, long after the preparation.
 
     A subclass overrides `user_files` and `load`, and sets `views` if its samples have other views. A new source is one
     module and one entry of the registry:
@@ -232,6 +259,19 @@ class Source:
         if view.kind not in self.views:
             raise ValueError(f"view: there is no view {view.kind!r} of this dataset, but {', '.join(self.views)}")
 
+    def default_view(self, *, depends_on_scale: bool) -> "ViewConfig":
+        """Return the view of a system whose config names none; called while the workflow is planned.
+
+        Args:
+            depends_on_scale: whether the unit of a feature matters to the system; false for forests.
+
+        Returns:
+            Samples as they are stored, unless a source overrides this method.
+        """
+        from blindtune.views.config import SamplesView
+
+        return SamplesView(kind="samples")
+
     def train_size(self) -> int | None:
         """Return the number of samples in train if the config says it, else None; called while planning."""
         sizes = getattr(self.config, "sizes", None)
@@ -244,6 +284,14 @@ class Source:
             UserError: a file or folder is missing, or the files cannot be used.
         """
         raise NotImplementedError
+
+    def is_other_fold(self, source: Mapping[str, Any]) -> bool:
+        """Return whether another dataset is another fold of the same samples, so that its eval may be open in this one.
+
+        Args:
+            source: the config of the other dataset, as its manifest holds it.
+        """
+        return False
 
     def fingerprint(self) -> str | None:
         """Return what changes if a file changes that `user_files` cannot name, because Snakemake would expand its name.
@@ -275,3 +323,18 @@ class Source:
             UserError: a file is missing or wrong; the message names the file, and the row if there is one.
         """
         raise NotImplementedError
+
+    def read_new(self, path: Path, manifest: Mapping[str, Any]) -> NewSamples:
+        """Return new samples, read and preprocessed exactly as train was; called by ``blindtune predict``.
+
+        Args:
+            path: a file or a folder in the format of the source. Labels in it are not used.
+            manifest: of the prepared dataset: its config, and what was found or fitted on train.
+
+        Raises:
+            UserError: the source has no such format, or the samples are wrong; the message names file and row.
+        """
+        raise UserError(
+            f"{path}: new data of the source {self.config.source} cannot be read. Prepare them as a dataset and use "
+            "`blindtune rescore`."
+        )

@@ -4,8 +4,9 @@ The files have no header and one sample per row, ``label,x,y`` with labels from 
 such files. They are public (Shawki et al. 2021, section III); `blindtune.datasets.downloads` has their addresses.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,11 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import read_regular_file
 from blindtune.core.paths import ResultPaths
 from blindtune.core.validation import UserPath
-from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split
+from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, NewSamples, Source, Split
 from blindtune.datasets.content import digest_rows
 from blindtune.datasets.downloads import get_download
 
-COLUMNS = 3
+COLUMNS = ("label", "x", "y")
 
 #: Predictions are stored as 16-bit labels; a larger one is a mistake in the file.
 MAX_LABEL = 2**15 - 1
@@ -81,7 +82,7 @@ class CsvFolderSource(Source):
             UserError: a file is wrong; the message names the file and the row of the first fault.
         """
         lines = {split: _read_lines(files[split]) for split in SPLITS}
-        splits = {split: Split(*_parse(files[split], found)) for split, found in lines.items()}
+        splits = {split: Split(*_to_samples(files[split], found)) for split, found in lines.items()}
         labels = max(int(part.y.max()) for part in splits.values())
         return LoadedDataset(
             splits=splits,
@@ -93,6 +94,15 @@ class CsvFolderSource(Source):
                 split: digest_rows(line.split(",") for line in found if line.strip()) for split, found in lines.items()
             },
         )
+
+    def read_new(self, path: Path, manifest: Mapping[str, Any]) -> NewSamples:
+        """Return the samples of a CSV file of rows ``label,x,y``, whose label is not used, or ``x,y``.
+
+        Args:
+            path: the file.
+            manifest: not used: nothing is fitted on train.
+        """
+        return read_new_rows(path)
 
 
 def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -108,21 +118,50 @@ def read_csv(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         UserError: the file is missing, unreadable or empty, or a row is wrong: it has not three fields, a field is
             missing, not a number or not finite, or the label is not a whole number from 0.
     """
-    return _parse(path, _read_lines(path))
+    return _to_samples(path, _read_lines(path))
 
 
-def _parse(path: Path, lines: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def read_new_rows(path: Path) -> NewSamples:
+    """Return new samples from rows ``label,x,y``, whose label is not used, or ``x,y``.
+
+    Args:
+        path: the CSV file.
+
+    Raises:
+        UserError: the file is missing, unreadable or empty, or a row is wrong.
+    """
+    lines = _read_lines(path)
+    fields = next((line.count(",") + 1 for line in lines if line.strip()), 0)
+    notes = []
+    if fields == len(COLUMNS):
+        for row, line in enumerate(lines, 1):
+            if line.strip() and line.count(",") + 1 != fields:
+                raise UserError(_describe_length(path, row, line, COLUMNS))
+        lines = [line.partition(",")[2] for line in lines]
+        notes.append("the first column is taken for the label, which is not used")
+    table = _parse(path, lines, COLUMNS[1:])
+    rows = [row for row, line in enumerate(lines, 1) if line.strip()]
+    return NewSamples(table.astype(np.float32), "row", rows, notes)
+
+
+def _to_samples(path: Path, lines: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    table = _parse(path, lines, COLUMNS)
+    return table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64)
+
+
+def _parse(path: Path, lines: list[str], columns: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the numbers of all rows, (n_rows, n_columns); a column ``label`` holds labels."""
     if not any(line.strip() for line in lines):
-        raise UserError(f"{path}: is empty. It must hold rows label,x,y.")
+        raise UserError(f"{path}: is empty. It must hold rows {','.join(columns)}.")
     try:
         table = np.loadtxt(
             [line for line in lines if line.strip()], delimiter=",", dtype=np.float64, comments=None, ndmin=2
         )
     except ValueError:
         table = None
-    if table is None or table.shape[1] != COLUMNS or not _is_clean(table):
-        raise UserError(_describe_first_fault(path, lines))
-    return table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64)
+    if table is None or table.shape[1] != len(columns) or not _is_clean(table, columns):
+        raise UserError(_describe_first_fault(path, lines, columns))
+    return table
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -134,24 +173,29 @@ def _read_lines(path: Path) -> list[str]:
         ) from error
 
 
-def _is_clean(table: NDArray[np.float64]) -> bool:
-    label = table[:, 0]
+def _is_clean(table: NDArray[np.float64], columns: tuple[str, ...]) -> bool:
+    label = table[:, 0] if columns[0] == "label" else np.zeros(len(table))
     whole = (label >= 0) & (label <= MAX_LABEL) & (label == np.floor(label))
     return bool((np.abs(table) <= _MAX_VALUE).all() and whole.all())
 
 
-def _describe_first_fault(path: Path, lines: list[str]) -> str:
+def _describe_first_fault(path: Path, lines: list[str], columns: tuple[str, ...]) -> str:
     for row, line in enumerate(lines, 1):
         if not line.strip():
             continue
         fields = line.split(",")
-        if len(fields) != COLUMNS:
-            return f"{path}, row {row}: has {len(fields)} fields, not the 3 of label,x,y: {line[:60]!r}."
-        for name, field in zip(("label", "x", "y"), fields, strict=True):
+        if len(fields) != len(columns):
+            return _describe_length(path, row, line, columns)
+        for name, field in zip(columns, fields, strict=True):
             fault = _find_fault(name, field)
             if fault:
                 return f"{path}, row {row}: {name} {fault}. Fix or remove the row."
-    return f"{path}: cannot be parsed as rows label,x,y."
+    return f"{path}: cannot be parsed as rows {','.join(columns)}."
+
+
+def _describe_length(path: Path, row: int, line: str, columns: tuple[str, ...]) -> str:
+    names = ",".join(columns)
+    return f"{path}, row {row}: has {line.count(',') + 1} fields, not the {len(columns)} of {names}: {line[:60]!r}."
 
 
 def _find_fault(name: str, field: str) -> str | None:

@@ -5,8 +5,9 @@ blurred with Gaussian noise. Here a drawing is a YAML file that lists the shapes
 samples any number of points from it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -18,7 +19,8 @@ from blindtune.core.errors import UserError
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
 from blindtune.core.validation import Strict, UserPath, load, suggest_name
-from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Sizes, Source, Split
+from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, NewSamples, Sizes, Source, Split
+from blindtune.datasets.csv_folder import read_new_rows
 
 DRAWINGS = RESOURCES / "drawings"
 
@@ -255,6 +257,15 @@ class DrawingSource(Source):
             files=[files["drawing"]],
             parameters={"drawing": drawing.name, "seed": self.config.seed, "scale": self.config.scale},
         )
+
+    def read_new(self, path: Path, manifest: Mapping[str, Any]) -> NewSamples:
+        """Return the points of a CSV file of rows ``label,x,y``, whose label is not used, or ``x,y``.
+
+        Args:
+            path: the file.
+            manifest: not used: nothing is fitted on train.
+        """
+        return read_new_rows(path)
 
 
 def sample(

@@ -3,7 +3,7 @@
 A test set that was dev of a first dataset is no unseen data in a second one, and the ledger holds no decode of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,11 @@ def digest_open_splits(digests: Mapping[str, NDArray[np.bytes_]]) -> dict[str, s
 
 
 def find_open_evals(
-    results: Path, manifest: Path, digests: Mapping[str, NDArray[np.bytes_]], eval_digests_name: str
+    results: Path,
+    manifest: Path,
+    digests: Mapping[str, NDArray[np.bytes_]],
+    eval_digests_name: str,
+    is_other_fold: Callable[[Mapping[str, Any]], bool] = lambda source: False,
 ) -> list[str]:
     """Return a sentence for each eval that another dataset opens, or of another dataset that this one opens.
 
@@ -42,6 +46,8 @@ def find_open_evals(
         manifest: of the dataset, which need not exist.
         digests: of the samples of each of its splits.
         eval_digests_name: name of the file of the digests of eval, next to each manifest.
+        is_other_fold: whether a dataset, by the config in its manifest, is another fold of the same samples; the evals
+            of such folds are open in each other by design.
     """
     own = {split: digest_content(digests[split]) for split in digests}
     found: list[str] = []
@@ -49,7 +55,9 @@ def find_open_evals(
         if path.resolve() == manifest.resolve():
             continue
         with suppress(UserError):  # of another dataset, whose own jobs say what is wrong with it
-            found += _compare(path, read_manifest(path), own, digests, eval_digests_name)
+            other = read_manifest(path)
+            if not is_other_fold(other["source"]):
+                found += _compare(path, other, own, digests, eval_digests_name)
     return found
 
 

@@ -22,17 +22,20 @@ from blindtune.datasets.base import (
     SPLITS,
     DatasetConfig,
     LoadedDataset,
+    NewSamples,
     Source,
     Split,
     TsvTable,
     check_pattern,
     check_shares,
+    list_some,
 )
 from blindtune.datasets.content import concatenate_digests, digest_pieces
 from blindtune.datasets.look_alikes import describe_look_alikes, hash_picture, list_sentences
 from blindtune.datasets.picture_files import (
     FoundPictures,
     PictureFile,
+    find_any,
     find_in_folders,
     find_in_table,
     readable_formats,
@@ -187,6 +190,43 @@ class ImagesSource(Source):
             },
         )
 
+    def read_new(self, path: Path, manifest: Mapping[str, Any]) -> NewSamples:
+        """Return new pictures in the size, the channels and the brightness of the dataset.
+
+        Args:
+            path: folder of pictures, in folders of any names or not; or one picture.
+            manifest: its parameters have the full brightness of each kind of deep pictures.
+
+        Raises:
+            UserError: there is no picture, one cannot be read (unless these are left out), or train has no picture of
+                its kind, so that its full brightness is not known.
+        """
+        paths, unused = find_any(path)
+        folder = path if path.is_dir() else path.parent
+        pictures, unreadable = self._read_pictures([PictureFile(one, "", group="") for one in paths])
+        if not pictures:
+            raise UserError(f"{path}: none of its {len(unreadable)} pictures can be read.")
+        brightness = dict(manifest["parameters"].get("brightness", {}))
+        for picture in pictures:
+            if picture.is_deep and picture.mode not in brightness:
+                if self.config.brightest is None and not picture.mode.startswith("I;16"):
+                    raise UserError(
+                        f"{picture.path}: is of the kind {picture.mode}, but the dataset has no picture of this kind, "
+                        "so that full brightness is not known. Convert it to the kind of the others."
+                    )
+                brightness[picture.mode] = self.config.brightest or _BRIGHTEST_16_BIT
+        left_out = sorted(one.relative_to(folder).as_posix() for one in (*unused, *unreadable))
+        notes = [f"files that are not used: {len(left_out):,} ({list_some(left_out)})"] if left_out else []
+        if any(one.parent != folder for one in paths):
+            notes.append("the names of folders are not used")
+        return NewSamples(
+            self._stack(pictures, brightness),
+            "file",
+            [picture.path.relative_to(folder).as_posix() for picture in pictures],
+            notes,
+            concatenate_digests([picture.origin for picture in pictures]),
+        )
+
     @cached_property
     def _found(self) -> FoundPictures:
         """What the folder holds, listed once."""
@@ -339,7 +379,6 @@ class ImagesSource(Source):
         self, pictures: "list[_Picture]", classes: list[str], groups: dict[str, int], brightness: Mapping[str, float]
     ) -> Split:
         folder, has_groups = Path(self.config.folder), self._has_groups(pictures)
-        x = np.stack([one.pixels / np.float32(brightness[one.mode]) if one.is_deep else one.pixels for one in pictures])
         rows: list[tuple[Any, ...]] = [
             (
                 number,
@@ -350,11 +389,16 @@ class ImagesSource(Source):
             for number, picture in enumerate(pictures)
         ]
         return Split(
-            x=x,
+            x=self._stack(pictures, brightness),
             y=np.array([classes.index(picture.label) for picture in pictures], dtype=np.int64),
             group=np.array([groups[picture.group] for picture in pictures], dtype=np.int64) if has_groups else None,
             origins=TsvTable(("sample", "class", "group", "file"), rows),
         )
+
+    def _stack(self, pictures: "list[_Picture]", brightness: Mapping[str, float]) -> NDArray[np.float32]:
+        """Return the pixels of pictures as shares of full brightness, (n_samples, n_rows, n_columns, n_channels)."""
+        shares = [one.pixels / np.float32(brightness[one.mode]) if one.is_deep else one.pixels for one in pictures]
+        return np.stack(shares)
 
 
 #: What a class needs, by the number of splits that are drawn.

@@ -160,6 +160,28 @@ def find_in_table(folder: Path, table: Path, columns: Mapping[Any, str]) -> Foun
     return FoundPictures([found[path] for path in sorted(found)], unused)
 
 
+def find_any(place: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Find pictures in any folders, or one picture.
+
+    Args:
+        place: folder of pictures, in folders of any names or not; or a picture.
+
+    Returns:
+        The pictures, sorted, and for each other file the reason why it is not used.
+
+    Raises:
+        UserError: there is no such folder, or it holds no picture.
+    """
+    if place.is_file() and place.suffix.lower() in readable_formats():
+        return [place], {}
+    if not place.is_dir():
+        raise UserError(f"{place}: is neither a folder of pictures nor a picture in {_FORMATS}.")
+    pictures, unused = _sort_out(place)
+    if not pictures:
+        raise UserError(f"{place}: holds no picture in {_FORMATS}.")
+    return pictures, unused
+
+
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"{folder}: is not a folder. Give the folder that holds one folder of pictures per class.")

@@ -6,7 +6,7 @@ which can be memory-mapped, and a small JSON of hashes. Later stages depend on t
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -132,11 +132,18 @@ def prepare(
     """
     loaded = _load(name, source, files)
     check(name, loaded)
-    rule, removed, equal = source.config.leaks, {"train": 0, "dev": 0}, None
+    rule, equal = source.config.leaks, None
+    removed: dict[str, int] = {"train": 0, "dev": 0}
     sizes = {split: len(part.y) for split, part in loaded.splits.items()}
     if rule == "remove":
         equal = find_equal_samples(loaded)
         loaded, removed = remove_leaks(name, loaded, equal)
+    if loaded.fit is not None:
+        loaded = _fit(name, loaded.fit, loaded)
+        if rule == "remove":
+            # Rows that differ in rare categories alone are equal only now.
+            loaded, again = remove_leaks(name, loaded, find_equal_samples(loaded))
+            removed = {split: count + again[split] for split, count in removed.items()}
     folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
     statistics = ChannelStatistics(loaded.axes.index("channel")) if "channel" in loaded.axes else None
     with FileTransaction() as transaction:
@@ -153,7 +160,9 @@ def prepare(
         _check_same_data(name, written)
         equal = equal or find_equal_samples(loaded, {split: one.digests for split, one in written.items()})
         of_split = {split: one.digests for split, one in written.items()}
-        elsewhere = [] if results is None else find_open_evals(results, manifest, of_split, EVAL_DIGESTS)
+        elsewhere = (
+            [] if results is None else find_open_evals(results, manifest, of_split, EVAL_DIGESTS, source.is_other_fold)
+        )
         if rule == "refuse":
             refuse_leaks(name, loaded, equal)
             refuse_open_evals(name, elsewhere)
@@ -174,12 +183,13 @@ def prepare(
         else:
             transaction.write(manifest.parent / EVAL_ORIGINS, partial(_save, np.sort(origins)))
         moments = statistics.result() if statistics is not None else None
-        more = {
+        more: dict[str, Any] = {
             "statistics": moments,
             "leaks": leaks.record(rule, removed) | ({"elsewhere": elsewhere} if elsewhere else {}),
             "contents": digest_open_splits(of_split),
             "eval_content_sha256": content["content_sha256"],
             **({} if origins is None else {"eval_origins_sha256": digest_content(origins)}),
+            **({} if loaded.fitted is None else {"fitted": loaded.fitted}),
         }
         # The manifest comes last: where it is, everything that it describes is.
         transaction.write(manifest, json_writer(with_own_digest(_manifest(name, source, loaded, written) | more)))
@@ -332,6 +342,14 @@ def _check_same_data(name: str, written: dict[str, WrittenSplit]) -> None:
 def _load(name: str, source: Source, files: dict[str, Path]) -> LoadedDataset:
     try:
         return source.load(files)
+    except UserError as error:
+        raise UserError(f"dataset {name}: {error}") from error
+
+
+def _fit(name: str, fit: Callable[[LoadedDataset], LoadedDataset], loaded: LoadedDataset) -> LoadedDataset:
+    """Return the data with what is fitted on train applied."""
+    try:
+        return fit(loaded)
     except UserError as error:
         raise UserError(f"dataset {name}: {error}") from error
 

@@ -40,6 +40,9 @@ SOURCES = Registry(
         "csv_folder": SourceEntry(
             "blindtune.datasets.csv_folder:CsvFolderSource", "blindtune.datasets.csv_folder:CsvFolderConfig"
         ),
+        "table": SourceEntry(
+            "blindtune.datasets.table.source:TableSource", "blindtune.datasets.table.config:TableConfig"
+        ),
         "digits": SourceEntry("blindtune.datasets.digits:DigitsSource", "blindtune.datasets.digits:DigitsConfig"),
         "images": SourceEntry("blindtune.datasets.images:ImagesSource", "blindtune.datasets.images:ImagesConfig"),
         "eeg": SourceEntry(

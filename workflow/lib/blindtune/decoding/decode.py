@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.files import write_json
+from blindtune.datasets.origins import MAX_PLACE
 from blindtune.datasets.prepared import open_prepared
 from blindtune.decoding.frozen_model import FrozenModel
 from blindtune.decoding.known_evals import EvalIdentity
@@ -17,8 +18,9 @@ from blindtune.decoding.known_heads import keep_head, read_heads, refuse_lost
 from blindtune.decoding.ledger import Ledger, LedgerContent, now
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
+from blindtune.metrics.compute import compute_metric
 from blindtune.records.agreement import check_agreement_of
-from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions
+from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions, is_same_answer
 from blindtune.records.model_card import read_card, read_card_digest
 from blindtune.study.estimate import estimate_eval
 
@@ -116,7 +118,7 @@ def _decode(
     if known is not None:
         predictions = ledger.read_predictions(known)
         ledger.note_records(known, _digests_of_records(model), content)
-        report(f"{card.study}: answered from the ledger, eval error {known.error:.2%}; not decoded again")
+        report(f"{card.study}: answered from the ledger, {_describe(known)}; not decoded again")
         return known, predictions
     similar = ledger.find_similar(card.study, card.model_sha256(), card.former_sha256(), seal.sha256, content)
     if similar is not None:
@@ -147,8 +149,14 @@ def _decode(
     )
     result, predictions = _score(model, seal, blind)
     result = ledger.finish(result, predictions)
-    report(f"{card.study}: decoded once, eval error {result.error:.2%} on {result.samples} samples")
+    report(f"{card.study}: decoded once, {_describe(result)} on {result.samples} samples")
     return result, predictions
+
+
+def _describe(result: DecodeResult) -> str:
+    """Return the error of a result, and its metric if it has one, as a phrase."""
+    metric = "" if result.metric_value is None else f", {result.metric} {result.metric_value:.4f}"
+    return f"eval error {result.error:.2%}{metric}"
 
 
 def _digests_of_records(model: FrozenModel) -> dict[str, str]:
@@ -184,7 +192,7 @@ def _compare(
     ledger.note_comparison(similar, frozen_sha256, identity)
     result, _ = _score(model, seal, similar.blind)
     own = {"frozen_sha256": similar.frozen_sha256, "decoded": similar.decoded, "groups": similar.groups}
-    if result.model_copy(update=own) != similar:
+    if not is_same_answer(result.model_copy(update=own), similar):
         return None
     return ledger.confirm(similar, frozen_sha256, recorded, identity, _digests_of_records(model)), recorded
 
@@ -197,7 +205,7 @@ def _verify(model: FrozenModel, seal: Seal) -> EvalIdentity:
     """
     model.check_data()
     if model.card.kind != "bayes":
-        _ = model.predict  # rebuilt and verified on dev here, once
+        _ = model.model  # rebuilt and verified on dev here, once
         check_agreement_of(model.card, model.folder)
     return replace(seal.identity, origins=model.data.eval_origins())
 
@@ -224,9 +232,18 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
             predictions_sha256=None,
         )
         return result, None
-    predicted = model.predict(split.x).astype(np.int16)
+    answers = model.model.answer(split.x)
+    predicted = answers.labels.astype(np.int16)
     predictions = {"predicted": predicted, "wrong": predicted != split.y}
     wrong = int(predictions["wrong"].sum())
+    details: Predictions = {"true": np.asarray(split.y).astype(np.int16)}
+    if answers.probabilities is not None:
+        details["probabilities"] = answers.probabilities
+    if split.group is not None:
+        details["group"] = np.asarray(split.group).astype(np.int32)
+    origins = seal.find_origins(np.flatnonzero(predictions["wrong"]))
+    if origins is not None:
+        details["origin"] = np.array([place.encode()[:MAX_PLACE] for place in origins], dtype=np.bytes_)
     confusion = np.zeros((card.classes, card.classes), dtype=np.int64)
     np.add.at(confusion, (split.y, predicted), 1)
     result = DecodeResult(
@@ -235,9 +252,12 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
         wrong=wrong,
         confusion=confusion.tolist(),
         groups=None if split.group is None else _count_by_group(split.group, predictions["wrong"]),
+        metric=card.metric,
+        metric_value=None if card.metric is None else compute_metric(card.metric, split.y, answers, card.classes),
         predictions_sha256=digest_arrays(predictions),
+        details_sha256=digest_arrays(details),
     )
-    return result, predictions
+    return result, predictions | details
 
 
 def _count_by_group(group: NDArray[np.int64], wrong: NDArray[np.bool_]) -> list[GroupErrors]:

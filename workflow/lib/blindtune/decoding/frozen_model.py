@@ -1,6 +1,5 @@
 """A frozen model: its card, its weights, and the data that it was made with, from which it is rebuilt."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from blindtune.datasets.prepared import Prepared
 from blindtune.records.model_card import ModelCard
 from blindtune.study.model_code import digest_model_code
 from blindtune.study.rebuild import rebuild_model
-from blindtune.training.base import TrainingTask
+from blindtune.training.base import Model, TrainingTask
 from blindtune.training.registry import create_trainer
 from blindtune.views.apply import collect_inputs, make_view
 from blindtune.views.base import ViewFunction
@@ -77,14 +76,25 @@ class FrozenModel:
                 f"{self.card.study}: was frozen with other code than runs now. Remove its card and run again."
             )
 
+    def predict(self, x: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the labels of stored samples, (n_samples,).
+
+        Args:
+            x: samples as they are stored, (n_samples, ...).
+
+        Raises:
+            UserError: as `model`.
+        """
+        return self.model.predict(x)
+
     @cached_property
     def view(self) -> ViewFunction:
         """The view of its system, from stored samples to what the model gets."""
         return make_view(self.settings.view, self.data)
 
     @cached_property
-    def predict(self) -> Callable[[NDArray[Any]], NDArray[np.int64]]:
-        """The model as a function from stored samples to labels; rebuilt and verified on dev when it is first used.
+    def model(self) -> Model:
+        """The model, which takes stored samples; rebuilt and verified on dev when it is first used.
 
         Raises:
             UserError: the data or the weights are not those of the card, or the rebuilt model has another dev error.
@@ -98,15 +108,20 @@ class FrozenModel:
         else:
             # A reference model is fitted again; only then is it worth the time to apply the view to all of train.
             train = replace(train, x=view(train.x))
-        predict = rebuild_model(
+        model = rebuild_model(
             create_trainer(self.settings.trainer_name, self.workers),
             TrainingTask(
-                card.architecture, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
+                card.blueprint, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
             ),
             weights,
             train=train,
             dev=replace(dev, x=view(dev.x)),
             dev_error=card.dev_error,
             what=f"{card.study}: the frozen model",
+            metric=card.metric,
+            dev_metric=card.dev_metric,
         )
-        return lambda x: predict(view(np.asarray(x)))
+        labels, answer = model.predict, model.answer
+        return Model(
+            lambda x: answer(view(np.asarray(x))), lambda x: labels(view(np.asarray(x))), get_network=model.get_network
+        )

@@ -83,6 +83,10 @@ class KnownEvals:
         """Return the digest of the content of each eval that has one, each once."""
         return list(dict.fromkeys(self._contents.values()))
 
+    def origins(self) -> list[str]:
+        """Return the digest of the raw material of each eval that has one, each once."""
+        return list(dict.fromkeys(self._origins.values()))
+
     def content_of(self, eval_sha256: str) -> str | None:
         """Return the digest of the content of an eval; None if no entry has it."""
         return self._contents.get(eval_sha256)

@@ -26,6 +26,7 @@ from blindtune.records.decode_result import (
     Predictions,
     check_result,
     differing_fields,
+    is_same_answer,
     parse_decode_result,
 )
 
@@ -502,9 +503,8 @@ class Ledger:
 
     def _agree(self, known: DecodeResult, result: DecodeResult) -> DecodeResult:
         """Return the known result of a decode that was made twice at once, if both are equal but for the time."""
-        if known.model_copy(update={"decoded": "", "blind": True}) != result.model_copy(
-            update={"decoded": "", "blind": True}
-        ):
+        same = {"decoded": "", "blind": True}
+        if not is_same_answer(known.model_copy(update=same), result.model_copy(update=same)):
             raise UserError(
                 f"{result.study}: another process has decoded the same model at {known.decoded} with another result. "
                 f"The first one counts, it is in {self._path}; run again to use it, and one run of a study at a time."

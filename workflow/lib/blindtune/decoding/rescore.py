@@ -9,29 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.config.systems import Knn, ManualModel, RandomForest
+from blindtune.config.systems import ManualModel
 from blindtune.core.errors import UserError
 from blindtune.core.files import write_json
 from blindtune.core.paths import ResultPaths, find_results
 from blindtune.core.validation import NAME_PATTERN, parse_json
-from blindtune.datasets.chunked import iterate_chunks
-from blindtune.datasets.content import concatenate_digests, digest_content, digest_samples, find_among
 from blindtune.datasets.prepared import (
     Prepared,
     digest_of_split,
     open_prepared,
     open_unverified,
-    read_eval_digests,
 )
 from blindtune.datasets.verification import read_manifest
-from blindtune.decoding.known_evals import KnownEvals
-from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.sealed_samples import (
+    CheckedSamples,
+    read_evals,
+    refuse_samples_of_ledger,
+    refuse_sealed_samples,
+)
 from blindtune.exports.stored_study import StoredStudy, check_unsealed
-from blindtune.records.trial import Trial, rank_on_dev
+from blindtune.records.trial import WORST_ERROR, Trial, rank_on_dev
 from blindtune.study.checkpoints import WeightStore
+from blindtune.study.pending import with_epochs
 from blindtune.study.rebuild import rebuild_model
 from blindtune.study.setup import TaskBuilder
-from blindtune.training.base import Predict
+from blindtune.training.base import Model
 from blindtune.training.registry import create_trainer
 from blindtune.views.apply import apply_view, make_view
 
@@ -102,10 +104,10 @@ def rescore(
     results = {Path(root.root): root for root in roots if root is not None}
     # The study's own data first; then every dataset whose eval is known by the same results.
     known = [own_manifest, *(found for root in results for found in sorted(root.glob("data/*/manifest.json")))]
-    scored = _ScoredSamples(on, split, scored_split.x)
-    ledgers = [_read_evals(Path(root.ledger())) for root in results.values()]
-    checked = _refuse_sealed_samples(scored, known, ledgers, report)
-    _refuse_samples_of_ledger(scored, own, ledgers, checked)
+    scored = CheckedSamples(on, scored_split.x, f"samples of its {split}", "prepare it again and rescore")
+    ledgers = [read_evals(Path(root.ledger())) for root in results.values()]
+    checked = refuse_sealed_samples(scored, known, ledgers, report)
+    refuse_samples_of_ledger(scored, own, ledgers, checked)
     open_prepared(on)  # verified only now: what is said above says more than that the data have changed
     view = study.settings.view
     x = make_view(view, own)(scored_split.x)
@@ -147,109 +149,8 @@ def _open(manifest: Path) -> Prepared:
     return open_unverified(manifest)
 
 
-class _ScoredSamples:
-    """The samples to score on, with their digests by the type in which a dataset stores its samples."""
-
-    def __init__(self, on: Path, split: str, x: NDArray[Any]) -> None:
-        self.on, self.split = on, split
-        self._x = x
-        self._digests: dict[np.dtype[Any], NDArray[np.bytes_]] = {}
-
-    def digests(self, dtype: np.dtype[Any] | None = None) -> NDArray[np.bytes_]:
-        """Return the digests that the samples have as a type; None: their own."""
-        dtype = self._x.dtype if dtype is None else dtype
-        if dtype not in self._digests:
-            self._digests[dtype] = _digest_as(self._x, dtype)
-        return self._digests[dtype]
-
-    def refuse(self, shared: NDArray[np.bool_], whose: str) -> None:
-        """Refuse the set if some of its samples are sealed.
-
-        Raises:
-            UserError: there are any; the message says how many.
-        """
-        if shared.any():
-            raise UserError(
-                f"{self.on}: {int(shared.sum()):,} of {len(shared):,} samples of its {self.split} are in {whose}. Only "
-                "decode scores on that. Take them out of the set, prepare it again and rescore."
-            )
-
-
 def _results_of(manifest: Path) -> ResultPaths | None:
     return find_results(manifest, ResultPaths("").manifest(manifest.resolve().parent.name))
-
-
-def _read_evals(folder: Path) -> KnownEvals:
-    """Return the evals that a ledger knows; none if there is no ledger."""
-    return Ledger(folder).evals()
-
-
-def _refuse_sealed_samples(
-    scored: _ScoredSamples, manifests: list[Path], ledgers: list[KnownEvals], report: Callable[[str], None]
-) -> set[str]:
-    """Refuse samples that are sealed in a dataset: in its eval, and in neither its train nor its dev.
-
-    Args:
-        scored: the samples.
-        manifests: of the datasets.
-        ledgers: what ledgers know of evals, for a dataset that does not say what is in its own.
-        report: takes a line about a dataset of whose eval nothing is known.
-
-    Returns:
-        The digest of the content of each eval that was compared.
-    """
-    checked: set[str] = set()
-    for manifest in dict.fromkeys(path.resolve() for path in manifests):
-        content = read_manifest(manifest)
-        name, sealed = content["dataset"], read_eval_digests(manifest, content)
-        if sealed is None:
-            sealed = next(
-                (evals.read(known) for evals in ledgers if (known := evals.content_of(content["splits"].get("eval")))),
-                None,
-            )
-        if sealed is None:
-            report(
-                f"{name}: was prepared by an older version, so single samples of its eval are not recognised. Remove "
-                f"{manifest} and run again to have them recognised."
-            )
-            continue
-        checked.add(digest_content(sealed))
-        digests = scored.digests(np.dtype(content["dtype"]) if "dtype" in content else None)
-        shared = find_among(digests, sealed)
-        if shared.any():
-            # Real data may have samples of eval in train or dev. These are no secret, and the report counts them.
-            data = open_prepared(manifest)
-            for part in (data.train, data.dev):
-                shared &= ~find_among(digests, np.sort(digest_samples(part.x)))
-        scored.refuse(shared, f"the eval split of {name}")
-    return checked
-
-
-def _refuse_samples_of_ledger(
-    scored: _ScoredSamples, own: Prepared, ledgers: list[KnownEvals], checked: set[str]
-) -> None:
-    """Refuse samples of any eval that a ledger knows, of whatever config; those of the study's train and dev may stay.
-
-    Args:
-        scored: the samples.
-        own: the data of the study, from which it has learned already.
-        ledgers: what ledgers know of evals.
-        checked: the digest of the content of each eval that was compared already.
-    """
-    sealed = {content: evals for evals in ledgers for content in evals.contents() if content not in checked}
-    # The ledger does not say how an eval was stored; floats of any precision have the same digests.
-    for dtype in (None, np.dtype(np.float32)):
-        digests = scored.digests(dtype)
-        for content, evals in sealed.items():
-            shared = find_among(digests, evals.read(content))
-            for part in (own.train, own.dev) if shared.any() else ():
-                shared &= ~find_among(digests, np.sort(digest_samples(part.x)))
-            scored.refuse(shared, f"an eval that the ledger holds (evals/{content}.npy)")
-
-
-def _digest_as(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bytes_]:
-    """Return the digests that samples have where they are stored as another type."""
-    return concatenate_digests([digest_samples(chunk.astype(dtype)) for chunk in iterate_chunks(x)])
 
 
 def _check_fit(own: Prepared, other: Prepared, on: Path) -> None:
@@ -276,12 +177,17 @@ def _choose_kept(stored: StoredStudy, best: int | None) -> list[Trial]:
 
 def _load_weights(stored: StoredStudy, trial: Trial) -> dict[str, NDArray[Any]] | None:
     """Return the weights of a trial; empty for a reference model, which is fitted again; None if not kept."""
-    if isinstance(stored.study.settings, Knn | RandomForest):
+    if not stored.study.settings.has_weights:
         return {}
     return WeightStore(stored.folder, stored.study.keep_best).load_weights(trial)
 
 
-def _rebuild_models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> list[Predict]:
+def _dev_error(trial: Trial) -> float:
+    """Return the dev error of a trial, by which it need not have been ranked."""
+    return WORST_ERROR if trial.score is None else trial.score
+
+
+def _rebuild_models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> list[Model]:
     study = stored.study
     trainer = create_trainer(study.settings.trainer_name)
     model = parse_json(ManualModel, stored.files["model"], str(stored.folder)) if "model" in stored.files else None
@@ -289,27 +195,29 @@ def _rebuild_models(stored: StoredStudy, own: Prepared, trials: list[Trial]) -> 
     return [
         rebuild_model(
             trainer,
-            build_task(trial.hyperparameters),
+            with_epochs(build_task(trial.hyperparameters), trial.trained_before + trial.epochs),
             _load_weights(stored, trial) or {},
             train=own.train,
             dev=own.dev,
-            dev_error=trial.objective_value(),
+            dev_error=_dev_error(trial),
             what=f"{study.id}: trial {trial.number}",
+            metric=trial.metric,
+            dev_metric=trial.metric_value,
         )
         for trial in trials
     ]
 
 
 def _rank(trials: list[Trial], wrong: list[int], samples: int) -> list[RescoredTrial]:
-    dev_errors = [trial.objective_value() for trial in trials]
+    dev_errors = [_dev_error(trial) for trial in trials]
     rows = [
         RescoredTrial(
             trial=trial.number,
-            dev_error=trial.objective_value(),
+            dev_error=_dev_error(trial),
             error=count / samples,
             wrong=count,
             samples=samples,
-            dev_rank=1 + sum(other < trial.objective_value() for other in dev_errors),
+            dev_rank=1 + sum(other < _dev_error(trial) for other in dev_errors),
             rank=1 + sum(other < count for other in wrong),
         )
         for trial, count in zip(trials, wrong, strict=True)

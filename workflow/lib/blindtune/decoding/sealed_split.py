@@ -5,11 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object
 from blindtune.datasets.base import Split
 from blindtune.datasets.content import digest_content, digest_labelled
+from blindtune.datasets.origins import read_places
 from blindtune.datasets.prepared import digest_of_split, open_split
 from blindtune.datasets.verification import describe_files, digest_with_samples, is_settled
 from blindtune.decoding.known_evals import EvalIdentity
@@ -42,6 +44,19 @@ class Seal:
         if not is_known and digest_of_split(split) != self.sha256:
             raise self._refusal()
         return split
+
+    def find_origins(self, rows: NDArray[np.int64]) -> list[str] | None:
+        """Return where samples come from, such as their file and the place in it; None if it is not known.
+
+        Called after a decode has begun, for samples that were answered wrongly.
+
+        Args:
+            rows: of the samples, ascending.
+
+        Raises:
+            UserError: the table of the origins is unreadable.
+        """
+        return read_places(self.folder / "eval" / "origins.tsv", rows)
 
     def verify(self) -> None:
         """Read eval and check that it is what was sealed; called before a use begins, and gives nothing of it away.

@@ -9,6 +9,7 @@ from blindtune.core.timing import total_wall_seconds
 from blindtune.core.validation import parse_json
 from blindtune.exports.guide import compute_end_time
 from blindtune.exports.stored_study import StoredStudy
+from blindtune.metrics.registry import ERROR
 from blindtune.records.trial import Trial
 from blindtune.search_space import Space, Value
 from blindtune.tuners.optuna.sampler import suggest
@@ -62,14 +63,14 @@ def _trial(
     state = _state(trial)
     frozen = optuna.trial.create_trial(
         state=state,
-        value=trial.score if state == optuna.trial.TrialState.COMPLETE else None,
+        value=trial.objective_value() if state == optuna.trial.TrialState.COMPLETE else None,
         params={name: trial.hyperparameters[name] for name in distributions},
         distributions=distributions,
         user_attrs=_attributes(trial, set(distributions)),
         intermediate_values={
-            number: epoch.dev_error
+            number: value
             for number, epoch in enumerate(trial.curve, trial.trained_before + 1)
-            if epoch.dev_error is not None
+            if (value := epoch.objective(trial.metric or ERROR)) is not None
         },
     )
     frozen.datetime_start = _local(datetime.fromisoformat(trial.started))
@@ -122,6 +123,8 @@ def _attributes(trial: Trial, params: set[str]) -> dict[str, Any]:
         "retries": trial.retries or None,
         "told": trial.objective_value(),
         "score": trial.score,
+        "metric": trial.metric,
+        "metric_value": trial.metric_value,
         "fold": trial.fold,
         "parent": trial.parent,
         "epochs": trial.epochs,

@@ -61,6 +61,7 @@ def _scalars(epoch: EpochMetrics) -> dict[str, float | None]:
         "train/error": epoch.train_error,
         "dev/loss": epoch.dev_loss,
         "dev/error": epoch.dev_error,
+        "dev/metric": epoch.dev_metric,
     }
 
 

@@ -1,1 +1,1 @@
-"""Architectures as data: families that make them from hyperparameters, and builders for Keras and PyTorch."""
+"""What is trained: architectures as data, estimators, and how hyperparameters become them."""

@@ -6,11 +6,11 @@ hyperparameter set by a family such as `blindtune.models.mlp`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from blindtune.core.validation import Strict
+from blindtune.models.base import Blueprint
 from blindtune.models.layers import AnyLayer, Dense, InvalidModelError, Layer, count_weights, infer_shape
 from blindtune.search_space import Hyperparameters
 
@@ -19,11 +19,14 @@ from blindtune.search_space import Hyperparameters
 InvalidLayers = Literal["reject", "skip"]
 
 
-class Architecture(Strict):
+class Architecture(Blueprint):
     """A feed-forward stack of layers whose last one gives one score per class.
 
     Scores are logits if the last activation is linear, and unnormalised probabilities otherwise.
     """
+
+    form: ClassVar[str] = "architecture"
+    has_weights: ClassVar[bool] = True
 
     input_shape: tuple[int, ...] = Field(description="shape of one sample")
     layers: tuple[Layer, ...] = Field(description="from input to output")
@@ -33,6 +36,18 @@ class Architecture(Strict):
         """Return whether the scores are logits, which is so if the last layer has no activation."""
         last = self.layers[-1]
         return isinstance(last, Dense) and last.activation == "linear"
+
+    def check_buildable(self, classes: int) -> None:
+        """Refuse layers that cannot be built; see `check`."""
+        check(self, classes)
+
+    def parts_left_out(self) -> tuple[str, ...]:
+        """Return why layers were left out, one text per layer."""
+        return self.exceptions
+
+    def number_of_parameters(self) -> int:
+        """Return the number of trainable weights and biases."""
+        return count_parameters(self)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,26 @@
 """Architectures as Keras models."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.models.architecture import Architecture
-from blindtune.models.layers import AnyLayer, Conv1D, Conv2D, Dense, Dropout, Flatten, Lstm, MaxPool1D, MaxPool2D
+from blindtune.models.layers import (
+    AnyLayer,
+    BatchNormalization,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Lstm,
+    MaxPool1D,
+    MaxPool2D,
+    Residual,
+)
 
 
 def build(architecture: Architecture) -> keras.Sequential:
@@ -16,18 +28,45 @@ def build(architecture: Architecture) -> keras.Sequential:
     return keras.Sequential([keras.Input(architecture.input_shape), *(_layer(layer) for layer in architecture.layers)])
 
 
-def _layer(layer: AnyLayer) -> keras.layers.Layer:
+class ResidualLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Adds the input of some layers to their output."""
+
+    def __init__(self, layers: list[keras.layers.Layer], activation: str) -> None:
+        super().__init__()
+        self.inner = layers
+        self._activation = keras.activations.get(activation)
+
+    def build(self, input_shape: Any) -> None:
+        """Build the layers; called by Keras."""
+        shape = input_shape
+        for layer in self.inner:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+
+    def call(self, inputs: Any) -> Any:
+        """Return the activation of the sum; called by Keras, which tells each layer whether it is trained."""
+        outputs = inputs
+        for layer in self.inner:
+            outputs = layer(outputs)
+        return self._activation(inputs + outputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the input; called by Keras."""
+        return input_shape
+
+
+def _layer(layer: AnyLayer, padding: str = "valid") -> keras.layers.Layer:
     match layer:
         case Dense():
             return keras.layers.Dense(layer.units, activation=layer.activation)
         case Dropout():
             return keras.layers.Dropout(layer.rate)
         case Conv2D():
-            return keras.layers.Conv2D(layer.filters, layer.kernel, activation=layer.activation)
+            return keras.layers.Conv2D(layer.filters, layer.kernel, padding=padding, activation=layer.activation)
         case MaxPool2D():
             return keras.layers.MaxPooling2D(layer.size)
         case Conv1D():
-            return keras.layers.Conv1D(layer.filters, layer.kernel, activation=layer.activation)
+            return keras.layers.Conv1D(layer.filters, layer.kernel, padding=padding, activation=layer.activation)
         case MaxPool1D():
             return keras.layers.MaxPooling1D(layer.size)
         case Lstm():
@@ -35,9 +74,20 @@ def _layer(layer: AnyLayer) -> keras.layers.Layer:
             return keras.layers.LSTM(layer.units, activation=layer.activation, return_sequences=layer.sequence)
         case Flatten():
             return keras.layers.Flatten()
+        case BatchNormalization():
+            return keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon)
+        case Residual():
+            return ResidualLayer([_layer(inner, "same") for inner in layer.layers], layer.activation)
 
 
-def create_loss(name: str, architecture: Architecture, classes: int) -> keras.losses.Loss:
+class GivesScores(Protocol):
+    """What an architecture says of its scores."""
+
+    def gives_logits(self) -> bool:
+        """Return whether the scores are logits."""
+
+
+def create_loss(name: str, architecture: GivesScores, classes: int) -> keras.losses.Loss:
     """Return the Keras loss for integer labels.
 
     Args:
@@ -51,12 +101,16 @@ def create_loss(name: str, architecture: Architecture, classes: int) -> keras.lo
 
 
 def get_weights(model: keras.Model) -> dict[str, NDArray[Any]]:
-    """Return copies of the model's variables, named by layer and variable, e.g. ``1.kernel``."""
-    return {
-        f"{number}.{variable.name}": to_numpy(variable)
-        for number, layer in enumerate(model.layers, 1)
-        for variable in layer.trainable_variables
-    }
+    """Return copies of the model's weights and running statistics, named by layer and variable, e.g. ``1.kernel``."""
+    return {name: to_numpy(variable) for name, variable in _named_weights(model.layers)}
+
+
+def _named_weights(layers: list[keras.layers.Layer]) -> Iterator[tuple[str, keras.Variable]]:
+    for number, layer in enumerate(layers, 1):
+        if isinstance(layer, ResidualLayer):
+            yield from ((f"{number}.{name}", variable) for name, variable in _named_weights(layer.inner))
+        else:
+            yield from ((f"{number}.{variable.name}", variable) for variable in layer.weights)
 
 
 def to_numpy(variable: keras.Variable) -> NDArray[Any]:
@@ -75,9 +129,8 @@ def set_weights(model: keras.Model, weights: Mapping[str, NDArray[Any]]) -> None
         KeyError: a name does not fit.
         ValueError: a shape does not fit.
     """
-    for number, layer in enumerate(model.layers, 1):
-        for variable in layer.trainable_variables:
-            variable.assign(weights[f"{number}.{variable.name}"])
+    for name, variable in _named_weights(model.layers):
+        variable.assign(weights[name])
 
 
 class _MeanSquaredError(keras.losses.Loss):  # type: ignore[misc]

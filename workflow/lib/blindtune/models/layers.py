@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from blindtune.core.bounds import MAX_FLOAT, MAX_INTEGER
+from blindtune.core.bounds import MAX_FLOAT, MAX_INTEGER, MAX_LAYERS
 from blindtune.core.validation import Strict
 
 # A size that cannot be built makes a hyperparameter set invalid: `infer_shape` refuses it and names the layer.
@@ -77,7 +77,40 @@ class Flatten(Strict):
     kind: Literal["flatten"]
 
 
-AnyLayer = Dense | Dropout | Conv2D | MaxPool2D | Conv1D | MaxPool1D | Lstm | Flatten
+class BatchNormalization(Strict):
+    """Normalizes each channel (or value of a vector) by the batch in training, by running statistics otherwise.
+
+    Then it is scaled and shifted by two weights. The defaults are Keras's.
+    """
+
+    kind: Literal["batch_normalization"]
+    momentum: float = Field(
+        default=0.99, ge=0, lt=1, description="share of the running statistics that a batch leaves as it was"
+    )
+    epsilon: float = Field(default=0.001, gt=0, lt=1, description="added to the variance")
+
+
+PlainLayer = Dense | Dropout | Conv2D | MaxPool2D | Conv1D | MaxPool1D | Lstm | Flatten | BatchNormalization
+
+
+class Residual(Strict):
+    """Adds the input of its layers to their output, which must have the same shape, and applies an activation.
+
+    Inside, convolutions keep the size of their input: its border is padded with zeros.
+    """
+
+    kind: Literal["residual"]
+    layers: tuple[Annotated[PlainLayer, Field(discriminator="kind")], ...] = Field(
+        # A list of YAML becomes a tuple, so that the layer can be a key.
+        strict=False,
+        min_length=1,
+        max_length=MAX_LAYERS,
+        description="from the input of the block to what is added to it",
+    )
+    activation: Activation = Field(default="linear", description="activation of the sum")
+
+
+AnyLayer = PlainLayer | Residual
 Layer = Annotated[AnyLayer, Field(discriminator="kind")]
 
 
@@ -85,13 +118,14 @@ class InvalidModelError(ValueError):
     """No model can be built from a hyperparameter set; the message gives the reason."""
 
 
-def infer_shape(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -> tuple[int, ...]:
+def infer_shape(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer", padded: bool = False) -> tuple[int, ...]:
     """Return the shape of one sample after a layer.
 
     Args:
         layer: any layer.
         shape: of one sample before the layer.
         where: name of the layer for messages.
+        padded: whether convolutions keep the size of their input, as in a residual block.
 
     Raises:
         Invalid: the layer cannot be built on ``shape``; the message begins with ``where``.
@@ -112,7 +146,8 @@ def infer_shape(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -
             rows, columns, _ = _check_picture(shape, where)
             _check_size(layer.filters, "filters", where)
             _check_square(layer.kernel, rows, columns, "kernel", where)
-            return (rows - layer.kernel + 1, columns - layer.kernel + 1, layer.filters)
+            lost = 0 if padded else layer.kernel - 1
+            return (rows - lost, columns - lost, layer.filters)
         case MaxPool2D():
             rows, columns, channels = _check_picture(shape, where)
             _check_square(layer.size, rows, columns, "window", where)
@@ -121,7 +156,7 @@ def infer_shape(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -
             steps, _ = _check_sequence(shape, where)
             _check_size(layer.filters, "filters", where)
             _check_length(layer.kernel, steps, "kernel", where)
-            return (steps - layer.kernel + 1, layer.filters)
+            return (steps if padded else steps - layer.kernel + 1, layer.filters)
         case MaxPool1D():
             steps, channels = _check_sequence(shape, where)
             _check_length(layer.size, steps, "window", where)
@@ -130,6 +165,19 @@ def infer_shape(layer: AnyLayer, shape: tuple[int, ...], where: str = "layer") -
             steps, _ = _check_sequence(shape, where)
             _check_size(layer.units, "units", where)
             return (steps, layer.units) if layer.sequence else (layer.units,)
+        case BatchNormalization():
+            return shape
+        case Residual():
+            return _infer_residual(layer, shape, where)
+
+
+def _infer_residual(block: Residual, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
+    after = shape
+    for number, layer in enumerate(block.layers, 1):
+        after = infer_shape(layer, after, f"{where}: layer {number} ({layer.kind})", padded=True)
+    if after != shape:
+        raise InvalidModelError(f"{where}: its layers make {after} of {shape}; they must keep the shape")
+    return shape
 
 
 def count_weights(layer: AnyLayer, shape: tuple[int, ...]) -> int:
@@ -148,6 +196,14 @@ def count_weights(layer: AnyLayer, shape: tuple[int, ...]) -> int:
             return (shape[1] * layer.kernel + 1) * layer.filters
         case Lstm():
             return 4 * (shape[1] + layer.units + 1) * layer.units
+        case BatchNormalization():
+            return 2 * shape[-1]
+        case Residual():
+            total = 0
+            for inner in layer.layers:
+                total += count_weights(inner, shape)
+                shape = infer_shape(inner, shape, padded=True)
+            return total
         case _:
             return 0
 
@@ -171,6 +227,11 @@ def describe(layer: AnyLayer) -> str:
             return f"LSTM ({layer.units}), {layer.activation}" + (", all steps" if layer.sequence else "")
         case Flatten():
             return "flatten"
+        case BatchNormalization():
+            return "batch normalization"
+        case Residual():
+            activation = "" if layer.activation == "linear" else f", {layer.activation}"
+            return f"residual [{'; '.join(describe(inner) for inner in layer.layers)}]{activation}"
 
 
 def _check_picture(shape: tuple[int, ...], where: str) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from blindtune.models import pytorch_modules as modules
 from blindtune.models.architecture import Architecture
 from blindtune.models.layers import (
     AnyLayer,
+    BatchNormalization,
     Conv1D,
     Conv2D,
     Dense,
@@ -20,6 +21,7 @@ from blindtune.models.layers import (
     Lstm,
     MaxPool1D,
     MaxPool2D,
+    Residual,
     infer_shape,
 )
 from blindtune.models.pytorch_initial import initialize_like_keras
@@ -77,7 +79,9 @@ def to_logits(scores: Tensor, gives_logits: bool) -> Tensor:
     return scores if gives_logits else scores.clamp(EPSILON, 1 - EPSILON).log()
 
 
-def compute_loss(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tensor:
+def compute_loss(
+    name: str, scores: Tensor, labels: Tensor, gives_logits: bool, class_weights: Tensor | None = None
+) -> Tensor:
     """Return the mean loss of a batch.
 
     Args:
@@ -85,25 +89,43 @@ def compute_loss(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) 
         scores: (n_samples, n_classes) of the model's last layer.
         labels: (n_samples,) int64.
         gives_logits: whether the scores are logits.
+        class_weights: factor of the loss of the samples of each class, (n_classes,) float32; None: 1.
     """
+    if class_weights is not None:
+        # The mean over the samples, as Keras takes it; PyTorch's own weights divide by their sum.
+        return (_sample_losses(name, scores, labels, gives_logits) * class_weights[labels]).mean()
     if name == "mean_squared_error":
         probabilities = scores.softmax(dim=1) if gives_logits else scores
         return functional.mse_loss(probabilities, functional.one_hot(labels, scores.shape[1]).to(scores.dtype))
     return functional.cross_entropy(to_logits(scores, gives_logits), labels)
 
 
-def _modules(layer: AnyLayer, shape: tuple[int, ...]) -> list[nn.Module]:
+def _sample_losses(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tensor:
+    """Return the loss of each sample, (n_samples,)."""
+    if name == "mean_squared_error":
+        probabilities = scores.softmax(dim=1) if gives_logits else scores
+        targets = functional.one_hot(labels, scores.shape[1]).to(scores.dtype)
+        return functional.mse_loss(probabilities, targets, reduction="none").mean(dim=1)
+    return functional.cross_entropy(to_logits(scores, gives_logits), labels, reduction="none")
+
+
+def _modules(layer: AnyLayer, shape: tuple[int, ...], padded: bool = False) -> list[nn.Module]:
     match layer:
         case Dense():
             return [nn.Linear(shape[0], layer.units), *_activation_modules(layer.activation, 1)]
         case Dropout():
             return [nn.Dropout(layer.rate)]
         case Conv2D():
-            return [nn.Conv2d(shape[2], layer.filters, layer.kernel), *_activation_modules(layer.activation, 1)]
+            around = [nn.ZeroPad2d((*_margins(layer.kernel), *_margins(layer.kernel)))] if padded else []
+            plane = nn.Conv2d(shape[2], layer.filters, layer.kernel)
+            return [*around, plane, *_activation_modules(layer.activation, 1)]
         case MaxPool2D():
             return [nn.MaxPool2d(layer.size)]
         case Conv1D():
-            return [modules.Conv1d(shape[1], layer.filters, layer.kernel), *_activation_modules(layer.activation, 2)]
+            # Over (step, channel), so that the steps are padded.
+            around = [nn.ZeroPad2d((0, 0, *_margins(layer.kernel)))] if padded else []
+            line = modules.Conv1d(shape[1], layer.filters, layer.kernel)
+            return [*around, line, *_activation_modules(layer.activation, 2)]
         case MaxPool1D():
             return [modules.MaxPool1d(layer.size)]
         case Lstm():
@@ -114,6 +136,26 @@ def _modules(layer: AnyLayer, shape: tuple[int, ...]) -> list[nn.Module]:
             ]
         case Flatten():
             return [modules.FlattenModule()]
+        case BatchNormalization():
+            return [modules.BatchNormalizationModule(shape[-1], _channels(shape), layer.momentum, layer.epsilon)]
+        case Residual():
+            inner: list[nn.Module] = []
+            before = shape
+            for each in layer.layers:
+                inner += _modules(each, before, padded=True)
+                before = infer_shape(each, before, padded=True)
+            activation = modules.create_activation(layer.activation, _channels(shape))
+            return [modules.ResidualModule(inner, activation)]
+
+
+def _margins(kernel: int) -> tuple[int, int]:
+    """Return the zeros before and after the values of one axis with which a convolution keeps its size."""
+    return (kernel - 1) // 2, kernel // 2
+
+
+def _channels(shape: tuple[int, ...]) -> int:
+    """Return the axis of the channels inside a model, for samples of a shape: pictures have them first."""
+    return 1 if len(shape) == 3 else len(shape)
 
 
 def _activation_modules(activation: str, channels: int) -> list[nn.Module]:

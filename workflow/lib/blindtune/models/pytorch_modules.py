@@ -72,6 +72,52 @@ class MaxPool1d(nn.MaxPool1d):
         return pooled.transpose(1, 2)
 
 
+class BatchNormalizationModule(nn.Module):
+    """Batch normalization as Keras computes it: the running variance is that of the batch, without a correction."""
+
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(self, channels: int, axis: int, momentum: float, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_variance", torch.ones(channels))
+        self._axis = axis
+        self._momentum = momentum
+        self._epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalized samples; in training, update the running statistics."""
+        if self.training:
+            axes = [axis for axis in range(x.dim()) if axis != self._axis]
+            variance, mean = torch.var_mean(x, axes, correction=0)
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, 1 - self._momentum)
+                self.running_variance.lerp_(variance, 1 - self._momentum)
+        else:
+            mean, variance = self.running_mean, self.running_variance
+        shape = [1] * x.dim()
+        shape[self._axis] = -1
+        scale = self.weight * torch.rsqrt(variance + self._epsilon)
+        return x * scale.view(shape) + (self.bias - mean * scale).view(shape)
+
+
+class ResidualModule(nn.Module):
+    """Adds the input of some modules to their output."""
+
+    def __init__(self, inner: list[nn.Module], activation: nn.Module) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(*inner)
+        self._activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the activation of the sum."""
+        y: Tensor = self._activation(x + self.inner(x))
+        return y
+
+
 class LstmModule(nn.Module):
     """One LSTM layer as Keras builds it: with one bias, where ``nn.LSTM`` has two, and with any activation.
 

@@ -45,8 +45,8 @@ def check_agreement(card: ModelCard, trials: Sequence[Trial], where: Path) -> li
         "epochs": sum(trial.epochs for trial in counted) == card.spent.epochs,
         "chosen trial": chosen is not None
         and chosen.n_parameters in (None, card.n_parameters)
-        and (chosen.score, chosen.hyperparameters, chosen.weights_sha256)
-        == (card.dev_error, card.hyperparameters, card.weights_sha256),
+        and (chosen.score, chosen.metric, chosen.metric_value, chosen.hyperparameters, chosen.weights_sha256)
+        == (card.dev_error, card.metric, card.dev_metric, card.hyperparameters, card.weights_sha256),
         "records": card.trials_sha256 in (None, digest_trials(counted)),
     }
     wrong = [name for name, agrees in agreeing.items() if not agrees]

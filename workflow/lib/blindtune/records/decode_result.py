@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
-from blindtune.core.validation import parse_json
+from blindtune.core.validation import is_none, parse_json
+from blindtune.metrics.base import Answers
+from blindtune.metrics.compute import compute_metric
 from blindtune.records.schema import SCHEMA_VERSION, upgrade
 
 if TYPE_CHECKING:
@@ -16,8 +18,20 @@ if TYPE_CHECKING:
 #: Fields that version 1 called otherwise.
 _RENAMED = {"looked": "decoded", "answers_sha256": "predictions_sha256"}
 
-#: What a model predicted: ``predicted`` labels int16 and ``wrong`` bool, both (n_samples,).
+#: What a model predicted: ``predicted`` labels int16 and ``wrong`` bool, both (n_samples,). Since results have
+#: ``details_sha256`` also the details: ``true`` labels int16, (n_samples,); ``probabilities`` float32,
+#: (n_samples, n_classes), if the model gives them; ``group`` int32, (n_samples,), if samples belong to groups such as
+#: patients; ``origin``, (n_wrong,), UTF-8, if it is known from where each wrong sample comes.
 Predictions = dict[str, "NDArray[Any]"]
+
+#: The arrays that ``predictions_sha256`` identifies; it identified all of them before there were details.
+_LABELS = ("predicted", "wrong")
+
+#: Largest difference of a metric that is computed again from the same answers, perhaps by another version of a library.
+METRIC_ROUNDING = 1e-6
+
+#: Largest difference of a metric that the rounding of another machine explains.
+METRIC_TOLERANCE = 1e-4
 
 #: A contradiction: the field, what it says, and what it must be.
 _Contradiction = tuple[str, Any, Any]
@@ -54,7 +68,20 @@ class DecodeResult(BaseModel):
     )
     estimates: dict[str, float] = Field(default_factory=dict, description="for bayes: every estimate")
     blind: bool = Field(description="false if another model of the study had been decoded on these data before")
-    predictions_sha256: str | None = Field(description="identifies the predictions; null for an estimate")
+    metric: str | None = Field(
+        default=None, exclude_if=is_none, description="what the tuner minimised; left out for the error"
+    )
+    metric_value: float | None = Field(
+        default=None, exclude_if=is_none, description="the metric on eval; left out for the error"
+    )
+    predictions_sha256: str | None = Field(
+        description="identifies the predicted labels and which are wrong; null for an estimate"
+    )
+    details_sha256: str | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="identifies true labels, probabilities and origins; left out in results without them",
+    )
     decoded: str = Field(description="UTC, ISO 8601")
 
 
@@ -108,6 +135,7 @@ def check_result(
         found = [(field, getattr(result, field), value) for field, value in computed.items()]
         found += [("estimates", result.estimates, {}), *_groups(result)]
         found += _confusion(result, predictions)
+        found += _metric(result, predictions)
     else:
         found = list(_estimate(result))
     wrong = [
@@ -120,22 +148,68 @@ def check_result(
     return result.model_copy(update=computed)
 
 
+def is_same_answer(first: DecodeResult, second: DecodeResult) -> bool:
+    """Return whether two results say the same, but for the last digits of probabilities.
+
+    Labels are compared one by one, by their digest. Probabilities are rounded in another way on another machine, and
+    results of before have none; so of them only the metric counts.
+    """
+    one, other = first.metric_value, second.metric_value
+    if (one is None) != (other is None) or abs((one or 0.0) - (other or 0.0)) > METRIC_TOLERANCE:
+        return False
+    same = {"metric_value": None, "details_sha256": None}
+    return first.model_copy(update=same) == second.model_copy(update=same)
+
+
 def differing_fields(first: DecodeResult, second: DecodeResult) -> list[str]:
     """Return a description of each field in which two results differ, with both values."""
     one, other = first.model_dump(mode="json"), second.model_dump(mode="json")
     return [
-        f"'{field}' is {_short(one[field])}, not {_short(other[field])}" for field in one if one[field] != other[field]
+        f"'{field}' is {_short(one.get(field))}, not {_short(other.get(field))}"
+        for field in one | other
+        if one.get(field) != other.get(field)
     ]
 
 
 def _check_arrays(result: DecodeResult, predictions: Predictions, where: str, source: str, advice: str) -> None:
-    if digest_arrays(predictions) != result.predictions_sha256:
+    details = details_of(predictions)
+    same = digest_arrays(labels_of(predictions)) == result.predictions_sha256
+    if not same or (digest_arrays(details) if details else None) != result.details_sha256:
         raise UserError(f"{where}: {source} is not what was recorded, it does not match the decode result. {advice}")
-    kinds = {name: (array.dtype.kind, array.ndim) for name, array in predictions.items()}
+    kinds = {name: (array.dtype.kind, array.ndim) for name, array in labels_of(predictions).items()}
     if kinds != {"predicted": ("i", 1), "wrong": ("b", 1)} or not (
         0 < len(predictions["wrong"]) == len(predictions["predicted"])
     ):
         raise UserError(f"{where}: {source} does not hold one label and one mark for each sample. {advice}")
+    if details and not _are_details(details, predictions["wrong"]):
+        raise UserError(
+            f"{where}: {source} does not hold one true label and, if any, one probability of each class for each "
+            f"sample. {advice}"
+        )
+
+
+def labels_of(predictions: Predictions) -> Predictions:
+    """Return the arrays that ``predictions_sha256`` identifies."""
+    return {name: array for name, array in predictions.items() if name in _LABELS}
+
+
+def details_of(predictions: Predictions) -> Predictions:
+    """Return the arrays that ``details_sha256`` identifies; empty in results without them."""
+    return {name: array for name, array in predictions.items() if name not in _LABELS}
+
+
+def _are_details(details: Predictions, wrong: "NDArray[Any]") -> bool:
+    """Return whether the details have the types and shapes that they must have."""
+    kinds = {"true": ("i", 1), "probabilities": ("f", 2), "group": ("i", 1), "origin": ("S", 1)}
+    lengths = dict.fromkeys(kinds, len(wrong)) | {"origin": int(wrong.sum())}
+    probabilities = details.get("probabilities")
+    # NaN is allowed: what a network gives for a sample that overflows.
+    if probabilities is not None and ((probabilities < 0) | (probabilities > 1)).any():
+        return False
+    return "true" in details and all(
+        name in kinds and (array.dtype.kind, array.ndim) == kinds[name] and len(array) == lengths[name]
+        for name, array in details.items()
+    )
 
 
 def _confusion(result: DecodeResult, predictions: Predictions) -> Iterator[_Contradiction]:
@@ -158,6 +232,46 @@ def _confusion(result: DecodeResult, predictions: Predictions) -> Iterator[_Cont
     )
     right = np.bincount(predicted[~wrong], minlength=classes).tolist()
     yield "confusion, right of each class", array.diagonal().tolist(), right
+
+
+def _metric(result: DecodeResult, predictions: Predictions) -> Iterator[_Contradiction]:
+    """Compare what follows of the true labels: which samples are wrong, the confusion matrix, and the metric."""
+    import numpy as np
+
+    true, predicted = predictions.get("true"), predictions["predicted"]
+    if true is None:
+        yield "metric, without true labels", result.metric, None
+        return
+    yield "samples marked wrong", int((predictions["wrong"] != (true != predicted)).sum()), 0
+    classes = len(result.confusion or [])
+    if not classes or not 0 <= true.min() <= true.max() < classes:
+        yield "confusion, classes", classes, f"at least {int(true.max()) + 1}"
+        return
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (true, predicted), 1)
+    yield "confusion", result.confusion, counts.tolist()
+    if result.groups is not None and "group" in predictions:
+        counted = [(one.group, one.samples, one.wrong) for one in result.groups]
+        yield "groups", counted, _count_by_group(predictions["group"], predictions["wrong"])
+    probabilities = predictions.get("probabilities")
+    if probabilities is not None and probabilities.shape[1] != classes:
+        yield "probabilities, classes", probabilities.shape[1], classes
+        return
+    if result.metric is None:
+        yield "metric_value", result.metric_value, None
+        return
+    value = compute_metric(result.metric, true, Answers(predicted, probabilities), classes)
+    if result.metric_value is None or abs(value - result.metric_value) > METRIC_ROUNDING:
+        yield "metric_value", result.metric_value, value
+
+
+def _count_by_group(group: "NDArray[Any]", wrong: "NDArray[Any]") -> list[tuple[int, int, int]]:
+    """Return number, samples and wrong samples of each group."""
+    import numpy as np
+
+    numbers, index = np.unique(group, return_inverse=True)
+    columns = (numbers, np.bincount(index), np.bincount(index, wrong).astype(np.int64))
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _groups(result: DecodeResult) -> Iterator[_Contradiction]:

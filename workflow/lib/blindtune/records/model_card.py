@@ -7,15 +7,25 @@ view takes of the dataset, the trainer and the code.
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.core.timing import CpuWallTime
-from blindtune.core.validation import parse_json
+from blindtune.core.validation import is_none, parse_json
 from blindtune.models.architecture import Architecture
+from blindtune.models.base import Blueprint
+from blindtune.models.estimator import EstimatorBlueprint
+from blindtune.models.network import NetworkBlueprint
 from blindtune.records.schema import upgrade
 
 #: Fields that version 1 called otherwise.
@@ -64,10 +74,23 @@ class ModelCard(BaseModel):
     hyperparameters: dict[str, Any] = Field(description="of the chosen trial; for bayes the arguments by split")
     architecture: Architecture | None
     training: Training | None
+    estimator: EstimatorBlueprint | None = Field(
+        default=None, description="the recipe of an estimator, which is fitted again on train; null: another model"
+    )
+    network: NetworkBlueprint | None = Field(default=None, description="a network in code; null: another model")
     model_seed: int = Field(description="the seed with which the chosen model was trained")
     n_parameters: int | None = Field(description="number of trainable parameters; null: not a network")
     train_error: float = Field(description="share of wrong samples of the whole train split")
     dev_error: float
+    metric: str | None = Field(
+        default=None, exclude_if=is_none, description="what the tuner minimised; left out for the error"
+    )
+    train_metric: float | None = Field(
+        default=None, exclude_if=is_none, description="the metric on the whole train split; left out for the error"
+    )
+    dev_metric: float | None = Field(
+        default=None, exclude_if=is_none, description="the metric on dev; left out for the error"
+    )
     estimates: dict[str, dict[str, float]] = Field(
         default_factory=dict, description="for bayes: every estimate, for train and dev"
     )
@@ -88,6 +111,11 @@ class ModelCard(BaseModel):
         if self.schema_version == CARD_VERSION and (self.preprocessing is None or self.code_sha256 is None):
             raise ValueError("preprocessing and code_sha256: are missing; version 3 has both")
         return self
+
+    @property
+    def blueprint(self) -> Blueprint | None:
+        """What was trained, in the form that it has; None for a reference model."""
+        return self.architecture or self.estimator or self.network
 
     def frozen_sha256(self) -> str:
         """Return what identifies the frozen model: all that its answers follow from, but not when it was trained.
@@ -116,14 +144,38 @@ class ModelCard(BaseModel):
             identity["hyperparameters"]["layers"] = identity["architecture"]["layers"][:-1]
         return digest_json(identity)
 
+    @model_serializer(mode="wrap")
+    def _serialize(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the form of model that it does not have: cards of other models stay what they are."""
+        content: dict[str, Any] = serialize(self)
+        if self.estimator is None:
+            content.pop("estimator", None)
+        if self.network is None:
+            content.pop("network", None)
+        return content
+
     def _model_identity(self) -> dict[str, Any]:
-        return {
+        recipe = {} if self.estimator is None else {"estimator": self.estimator.model_dump(mode="json")}
+        if self.network is not None:
+            recipe = {"network": self.network.identity()}
+        return recipe | {
             "former": self.former_sha256(),
             "view": self.settings.get("view"),
             "trainer": self.settings.get("trainer"),
             "preprocessing": self.preprocessing,
             "classes": self.classes,
+            # Chosen by another metric, it is another model, even if it has the same weights.
+            **({} if self.metric is None else {"metric": self.metric}),
         }
+
+
+def blueprint_fields(blueprint: Blueprint | None) -> dict[str, Blueprint | None]:
+    """Return the fields of a card that hold what was trained.
+
+    Args:
+        blueprint: what was trained; None for a reference model.
+    """
+    return {"architecture": None} | ({} if blueprint is None else {blueprint.form: blueprint})
 
 
 def write_card(path: Path, card: ModelCard) -> None:

@@ -17,6 +17,8 @@ from blindtune.core.files import loads_json
 from blindtune.core.garbage import pause_collection
 from blindtune.core.jsonl import append_line, move_lines, read_lines, repair_last_line
 from blindtune.core.timing import CpuWallTime
+from blindtune.core.validation import is_none
+from blindtune.metrics.registry import is_error, worst_value
 from blindtune.models.layers import Layer
 from blindtune.records.schema import SCHEMA_VERSION, upgrade
 from blindtune.search_space import Hyperparameters
@@ -44,6 +46,17 @@ class EpochMetrics(BaseModel):
     train_error: float | None
     dev_loss: float | None
     dev_error: float | None
+    dev_metric: float | None = Field(
+        default=None, exclude_if=is_none, description="the metric of the comparison on dev; left out for the error"
+    )
+
+    def objective(self, metric: str) -> float | None:
+        """Return what an epoch is ranked by, lower is better; None if it is not known.
+
+        Args:
+            metric: of the comparison, a key of `blindtune.metrics.registry.METRICS`.
+        """
+        return self.dev_error if is_error(metric) else self.dev_metric
 
 
 class Trial(BaseModel):
@@ -70,11 +83,24 @@ class Trial(BaseModel):
     retries: list[str] = Field(
         default_factory=list, description="one line for each time that its worker process died and it was started again"
     )
-    exceptions: list[str] = Field(default_factory=list, description="layers that could not be built and were skipped")
+    exceptions: list[str] = Field(
+        default_factory=list,
+        description="layers that could not be built and were skipped; what an estimator's fit warned of",
+    )
     score: float | None = Field(description="dev error of the scored epoch; null unless completed")
+    metric: str | None = Field(
+        default=None, exclude_if=is_none, description="what the tuner minimises; left out for the error"
+    )
+    metric_value: float | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="the metric on dev in the scored epoch; left out for the error and unless completed",
+    )
     epochs: int = Field(ge=0, description="training epochs spent on this trial, without those of its parent")
     curve: list[EpochMetrics]
-    best_epoch: int | None = Field(description="epoch of the lowest dev error, counted from the start of the training")
+    best_epoch: int | None = Field(
+        description="epoch of the lowest dev error, or of the lowest metric, counted from the start of the training"
+    )
     scored_epoch: int | None = Field(
         description="epoch whose weights were scored and kept, counted from the start of the training"
     )
@@ -89,7 +115,9 @@ class Trial(BaseModel):
     versions: dict[str, str]
 
     def objective_value(self) -> float:
-        """Return the error that the tuner minimises: the score, or the worst error if there is none."""
+        """Return what the tuner minimises: the score or the metric, and the worst value if there is none."""
+        if self.metric is not None:
+            return worst_value(self.metric) if self.metric_value is None else self.metric_value
         return WORST_ERROR if self.score is None else self.score
 
     def reproducible_fields(self) -> dict[str, object]:
@@ -103,7 +131,7 @@ class Trial(BaseModel):
 
 
 def find_best(trials: list[Trial]) -> Trial | None:
-    """Return the completed trial with the lowest dev error, the earliest of equal ones; None if none completed.
+    """Return the completed trial with the lowest objective on dev, the earliest of equal ones; None if none completed.
 
     Trials that were scored on a fold of a cross-validation do not count.
     """
@@ -111,7 +139,7 @@ def find_best(trials: list[Trial]) -> Trial | None:
 
 
 def rank_on_dev(trials: list[Trial]) -> list[Trial]:
-    """Return the completed trials that were scored on dev, by error, and equal ones by number."""
+    """Return the completed trials that were scored on dev, by objective, and equal ones by number."""
     scored = [trial for trial in trials if trial.score is not None and trial.fold is None]
     return sorted(scored, key=lambda trial: (trial.objective_value(), trial.number))
 
@@ -206,7 +234,7 @@ class TrialLog:
         """Refuse a second record of a number unless it is the same but for times and machine."""
         first, recorded = earlier
         own, other = recorded.reproducible_fields(), trial.reproducible_fields()
-        differing = [name for name in own if own[name] != other[name]]
+        differing = [name for name in own | other if own.get(name) != other.get(name)]
         if differing:
             raise UserError(
                 f"{self.path}: lines {first} and {row} are different records of trial {trial.number}: they differ in "

@@ -1,8 +1,10 @@
 """Build the rows of Tables 4 and 5: architectures, published and ours."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.layers import Layer, describe
 from blindtune.records.model_card import ModelCard
 from blindtune.report.published import PublishedNetwork, load_published
@@ -16,7 +18,8 @@ TRAINING = ("optimizer", "learning_rate", "epochs", "batch_size")
 HEAD = ("dataset", "data", "network", "origin", "input")
 
 _NOTES = [
-    "With several seeds, the network with the lowest dev error is shown.",
+    "With several seeds, the network with the lowest dev error is shown. A network in code is listed by its file. An "
+    "estimator has no layers: it is listed as an output layer, with the arguments that were set.",
     "As in the published table, the 'input layer' is the first one with weights; 'linear' means that no activation "
     "follows the weighted sum.",
 ]
@@ -60,11 +63,18 @@ def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_NetworkRow]:
     found: list[_NetworkRow] = []
     for system in dataset.systems:
         run = system.best_on_dev()
-        if run.card.architecture is None:
-            continue
-        layout = known.pop(system.paper_row or "", None)
-        found += [_published_row(dataset, layout, table)] if layout else []
-        found.append(_our_row(dataset, system, run, run.card.architecture))
+        card = run.card
+        if card.architecture is not None:
+            layout = known.pop(system.paper_row or "", None)
+            found += [_published_row(dataset, layout, table)] if layout else []
+            described = _describe_input(card, card.architecture.input_shape)
+            found.append((_our_row(dataset, system, run, described), _blocks(card.architecture.layers)))
+        elif card.network is not None:
+            described = _describe_input(card, card.network.input_shape)
+            found.append((_our_row(dataset, system, run, described), [Path(card.network.source).name]))
+        elif card.estimator is not None:
+            described = _describe_input(card, dataset.manifest.sample_shape)
+            found.append((_our_row(dataset, system, run, described), [_describe_estimator(card.estimator)]))
     return found + [_published_row(dataset, layout, table) for layout in known.values()]
 
 
@@ -88,27 +98,34 @@ def _network(layout: PublishedNetwork, shape: list[int]) -> Architecture:
     return Architecture(input_shape=tuple(shape), layers=tuple(layout.layers))
 
 
-def _our_row(
-    dataset: DatasetRecords, system: SystemRecords, run: RunRecords, architecture: Architecture
-) -> _NetworkRow:
-    row: Row = {
+def _our_row(dataset: DatasetRecords, system: SystemRecords, run: RunRecords, described_input: str) -> Row:
+    return {
         "dataset": dataset.name,
         "data": dataset.data,
         "network": f"{system.name}, seed {run.card.seed}" if len(system.runs) > 1 else system.name,
         "origin": "ours, stand-in data" if dataset.stand_in else "ours",
-        "input": _describe_input(run.card, architecture),
+        "input": described_input,
         "parameters": run.card.n_parameters,
         **_training(run.card),
         "dev": to_percent(run.card.dev_error),
         "records": join_paths([run.paths[0]]),
     }
-    return row, _blocks(architecture.layers)
 
 
-def _describe_input(card: ModelCard, architecture: Architecture) -> str:
-    """Return the input shape of a network, and the view that makes it from a stored sample."""
-    shape, view = _shape(architecture.input_shape), describe_view(card)
+def _describe_input(card: ModelCard, input_shape: Iterable[int]) -> str:
+    """Return the shape of one sample, and the view that makes the input of the model from it."""
+    shape, view = _shape(input_shape), describe_view(card)
     return f"{shape}: {view}" if view else shape
+
+
+def _describe_estimator(estimator: EstimatorBlueprint) -> str:
+    """Return the classes of an estimator with the arguments that were set, in the place of an output layer."""
+    values = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in estimator.parameters.items()
+    )
+    classes = " + ".join(step.rpartition(".")[2] for step in estimator.steps)
+    return f"{classes} ({values})" if values else classes
 
 
 def _training(card: ModelCard) -> Row:

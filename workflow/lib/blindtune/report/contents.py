@@ -69,9 +69,11 @@ SECTIONS = (
         "chance; and the errors by patient and by class.",
         {
             "table3_errors": "blindtune.report.tables.errors",
+            "metrics": "blindtune.report.tables.metrics",
             "comparisons": "blindtune.report.tables.comparisons",
             "patients": "blindtune.report.tables.patients",
             "confusion": "blindtune.report.tables.confusion",
+            "wrong_answers": "blindtune.report.tables.wrong_answers",
         },
     ),
     Section(

@@ -99,7 +99,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
 def _rows(records: ReportRecords, table: ReportTable) -> list[PageRow]:
     return [
         PageRow([column.text(row) for column in table.columns], _mark(row), _link_records(records, row))
-        for row in table.rows
+        for row in table.displayed
     ]
 
 

@@ -1,6 +1,7 @@
 """Read all records of a report and check that they belong together."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
 from blindtune.decoding.chain import Head
 from blindtune.decoding.known_heads import read_heads
+from blindtune.metrics.registry import ERROR, is_error
 from blindtune.records.agreement import check_agreement
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card, read_card_digest
@@ -21,6 +23,7 @@ from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.contents import list_figure_kinds
 from blindtune.report.decodes import EvalUses, LedgerReader, Precedents
 from blindtune.report.manifests import ReportManifest
+from blindtune.report.stats.metric_samples import MetricSample, leave_parts_out
 from blindtune.report.stats.statistics import (
     PairedGroups,
     VarianceComponent,
@@ -45,6 +48,8 @@ class RunRecords:
             for data without exactly two features.
         paths: the paths of the card and of the decode result, relative to the root.
         doubled: number of lines of the trial log that repeat an earlier record and were left out.
+        answers: ``predicted`` labels and the details of the answers on eval, see
+            `blindtune.records.decode_result.Predictions`; empty for an estimate.
     """
 
     card: ModelCard
@@ -54,6 +59,12 @@ class RunRecords:
     surface: Arrays | None
     paths: tuple[str, str]
     doubled: int = 0
+    answers: Arrays = field(default_factory=dict)
+
+    @property
+    def dev_objective(self) -> float:
+        """What the model was chosen by on dev: the metric of the comparison, lower is better."""
+        return self.card.dev_error if self.card.dev_metric is None else self.card.dev_metric
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,33 @@ class SystemRecords:
         """Return the mean error over the seeds on train, dev or eval, from 0 to 1."""
         return mean(self.errors(split))
 
+    @property
+    def metric(self) -> str:
+        """What its tuner minimised, a key of `blindtune.metrics.registry.METRICS`."""
+        return self.runs[0].card.metric or ERROR
+
+    def metric_values(self, split: str) -> list[float]:
+        """Return the metric of each seed on train, dev or eval; empty for the error, and where it is not recorded."""
+        by_split = {
+            "train": [run.card.train_metric for run in self.runs],
+            "dev": [run.card.dev_metric for run in self.runs],
+            "eval": [run.decode.metric_value for run in self.runs],
+        }
+        known = [value for value in by_split[split] if value is not None]
+        return known if len(known) == len(self.runs) else []
+
+    def objective(self, split: str) -> float:
+        """Return the mean over the seeds of what was minimised, on train, dev or eval."""
+        return mean(self.metric_values(split) or self.errors(split))
+
+    @cached_property
+    def metric_sample(self) -> MetricSample | None:
+        """The metric on eval with what it is without parts of the samples; None for the error."""
+        answers = [run.answers for run in self.runs]
+        if is_error(self.metric) or not self.metric_values("eval") or not all("true" in one for one in answers):
+            return None
+        return leave_parts_out(self.metric, answers, self.runs[0].card.classes)
+
     def wrong(self) -> NDArray[np.bool_]:
         """Return whether each eval sample is misclassified, ``(n_seeds, n_samples)`` bool."""
         return np.stack([run.wrong for run in self.runs if run.wrong is not None])
@@ -136,8 +174,8 @@ class SystemRecords:
         )
 
     def best_on_dev(self) -> RunRecords:
-        """Return the run with the lowest dev error, the first of equals."""
-        return min(self.runs, key=lambda run: run.card.dev_error)
+        """Return the run with the lowest dev error, or metric of the comparison, the first of equals."""
+        return min(self.runs, key=lambda run: run.dev_objective)
 
 
 @dataclass(frozen=True)
@@ -201,6 +239,11 @@ class DatasetRecords:
     def classifiers(self) -> list[SystemRecords]:
         """The systems that classify samples: all but the estimates of the Bayes error."""
         return [system for system in self.systems if system.kind != "bayes"]
+
+    @property
+    def metric(self) -> str:
+        """What the systems of the dataset minimise on dev, a key of `blindtune.metrics.registry.METRICS`."""
+        return next((system.metric for system in self.classifiers if not is_error(system.metric)), ERROR)
 
     def systems_of_kind(self, kind: str) -> list[SystemRecords]:
         """Return the systems of one kind."""
@@ -324,6 +367,11 @@ class _Reader:
                     f"{self._root / place}: is of the study {study}, in the place of {dataset}/{system}/{seed}. Put "
                     "back what was moved, or remove it and run again."
                 )
+        if decode.metric != card.metric:
+            raise UserError(
+                f"{where}: has the metric {decode.metric or ERROR}, but {card_path} was chosen by "
+                f"{card.metric or ERROR}. Remove it and run again."
+            )
         if decode.frozen_sha256 != card.frozen_sha256():
             raise UserError(f"{where}: belongs to another frozen model than {card_path}. Remove it and run again.")
         if decode.eval_sha256 != manifest.splits["eval"]:
@@ -351,7 +399,8 @@ class _Reader:
         trials = check_agreement(card, trials, log)
         surface = self._arrays(f"{decodes}/surface.npz")
         shown = surface if "label" in surface else None
-        return RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled))
+        answers = {name: array for name, array in predictions.items() if name != "wrong"}
+        return RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled), answers)
 
     def _uses(self, manifest: ReportManifest, runs: list[RunRecords]) -> EvalUses:
         """Compare the decodes of a dataset with the ledger, and return all uses of its eval."""

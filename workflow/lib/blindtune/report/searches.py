@@ -32,13 +32,27 @@ def get_library(system: SystemRecords) -> str:
     return str(get_tuner_settings(system)["library"])
 
 
+def get_folds(system: SystemRecords) -> int | None:
+    """Return the number of folds on which a tuner scores its sets; None: it scores them on dev."""
+    return system.runs[0].card.settings.get("folds") or get_tuner_settings(system).get("folds")
+
+
+def describe_trainer(card: ModelCard) -> str | None:
+    """Return what trained a model: the trainer of a network, or the estimator; None for a reference model."""
+    steps = card.settings.get("estimator")
+    trainer = f"estimator {', '.join(steps)}" if steps else card.settings.get("trainer")
+    return None if trainer is None else str(trainer)
+
+
 def describe_tuner(system: SystemRecords) -> str:
-    """Return library, algorithm, pruner, folds and objectives of a tuner as text."""
+    """Return library, algorithm, pruner, folds, objectives and estimator of a tuner as text."""
     tuner = get_tuner_settings(system)
     pruner = f" + {tuner['pruner']['algorithm']}" if _prunes(tuner) else ""
-    folds = f", {tuner['folds']} folds" if tuner.get("folds") else ""
+    folds = f", {get_folds(system)} folds" if get_folds(system) else ""
     objectives = f", {len(tuner['objectives'])} objectives" if has_several_objectives(system) else ""
-    return f"{tuner['library']} {tuner['algorithm']}{pruner}{folds}{objectives}"
+    steps = system.runs[0].card.settings.get("estimator")
+    estimator = f", {' + '.join(steps)}" if steps else ""
+    return f"{tuner['library']} {tuner['algorithm']}{pruner}{folds}{objectives}{estimator}"
 
 
 def is_adaptive(system: SystemRecords) -> bool:
@@ -65,7 +79,7 @@ def find_random_searches(dataset: DatasetRecords) -> list[SystemRecords]:
     Random searches that score on cross-validation folds are returned only if there is no other.
     """
     found = [system for system in dataset.systems_of_kind("tuner") if _is_plain_random(system)]
-    return [system for system in found if not get_tuner_settings(system).get("folds")] or found
+    return [system for system in found if not get_folds(system)] or found
 
 
 def compare_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:

@@ -51,6 +51,7 @@ class ReportTable:
         columns: the displayed columns.
         notes: sentences under the table on how to read it.
         findings: sentences under the table on what follows from it.
+        shown: the rows that are displayed, if there are too many for that; None: all. The CSV has all rows.
     """
 
     name: str
@@ -59,6 +60,12 @@ class ReportTable:
     columns: list[Column]
     notes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    shown: list[Row] | None = None
+
+    @property
+    def displayed(self) -> list[Row]:
+        """The rows that are displayed."""
+        return self.rows if self.shown is None else self.shown
 
     def groups(self) -> list[tuple[str, int]]:
         """Return the headings over the columns, each with the number of columns below it."""
@@ -135,7 +142,7 @@ def to_markdown(table: ReportTable) -> str:
     """Format a table as GitHub Markdown; markup in texts is escaped."""
     headings = " | ".join(_markdown(column.heading) for column in table.columns)
     rule = " | ".join("---:" if column.numeric else "---" for column in table.columns)
-    body = [" | ".join(_markdown(column.text(row)) for column in table.columns) for row in table.rows]
+    body = [" | ".join(_markdown(column.text(row)) for column in table.columns) for row in table.displayed]
     lines = [f"| {line} |" for line in (headings, rule, *body)]
     notes = [f"- {_markdown(note)}" for note in _below(table)]
     return "\n".join([f"### {_markdown(table.title)}", "", *lines, "", *notes, ""])
@@ -146,7 +153,7 @@ def to_latex(table: ReportTable) -> str:
     form = "".join("r" if column.numeric else "p{3.4cm}" if column.wide else "l" for column in table.columns)
     headings = " & ".join(_latex(column.title) for column in table.columns)
     groups = " & ".join(rf"\multicolumn{{{span}}}{{c}}{{{_latex(group)}}}" for group, span in table.groups())
-    body = [" & ".join(_latex_cell(column, row) for column in table.columns) for row in table.rows]
+    body = [" & ".join(_latex_cell(column, row) for column in table.columns) for row in table.displayed]
     notes = [rf"\item {_latex(note)}" for note in _below(table)]
     lines = [
         "% Written by blindtune from its records. Needs \\usepackage{graphicx}.",

@@ -1,6 +1,5 @@
 """Freeze the best trial of a finished search: rebuild it, verify it, and describe it in a card."""
 
-import platform
 from collections import Counter
 from typing import Any
 
@@ -10,15 +9,15 @@ from blindtune.config.systems import Tuned
 from blindtune.core.errors import UserError
 from blindtune.core.timing import Stopwatch
 from blindtune.records.agreement import digest_trials
-from blindtune.records.model_card import ModelCard, Spent
-from blindtune.records.trial import Trial, find_best, rank_on_dev
+from blindtune.records.model_card import ModelCard, Spent, blueprint_fields
+from blindtune.records.trial import WORST_ERROR, Trial, find_best, rank_on_dev
 from blindtune.study.checkpoints import WeightStore, file_name
 from blindtune.study.context import StudyContext
 from blindtune.study.identity import card_identity
-from blindtune.study.rebuild import compute_error, rebuild_model
+from blindtune.study.rebuild import rebuild_model, score_split
 from blindtune.study.retrain import Retrainer
 from blindtune.study.setup import SearchSetup
-from blindtune.training.base import TrainingTask
+from blindtune.training.base import TrainingTask, collect_versions
 
 
 def freeze(
@@ -48,36 +47,41 @@ def freeze(
         )
     retrainer = Retrainer(context, setup, store, trials)
     task = retrainer.build_task(chosen)
-    if task.architecture is not None:
+    if task.has_weights:
         _restore_damaged(context, retrainer, store, rank_on_dev(trials)[: study.keep_best])
-    predict = rebuild_model(
+    model = rebuild_model(
         setup.trainer,
         task,
         _restore_weights(retrainer, store, chosen, task),
         train=data.train,
         dev=data.dev,
-        dev_error=chosen.objective_value(),
+        dev_error=WORST_ERROR if chosen.score is None else chosen.score,
         what=f"{study.id}: trial {chosen.number}",
+        metric=chosen.metric,
+        dev_metric=chosen.metric_value,
     )
-    is_network = task.architecture is not None
+    train_error, train_metric = score_split(model, data.train, chosen.metric, task.classes)
     return ModelCard(
         **card_identity(study, data),
         budget=study.budget if isinstance(study.settings, Tuned) else None,
         trial=chosen.number,
         hyperparameters=dict(chosen.hyperparameters),
-        architecture=task.architecture,
-        training=task.training if is_network else None,
+        **blueprint_fields(task.model),
+        training=task.training if task.has_weights or task.training.class_weight is not None else None,
         model_seed=task.seed,
         n_parameters=chosen.n_parameters,
-        train_error=compute_error(predict, data.train),
-        dev_error=chosen.objective_value(),
-        weights=f"weights/{file_name(chosen.number)}" if is_network else None,
+        train_error=train_error,
+        dev_error=WORST_ERROR if chosen.score is None else chosen.score,
+        metric=chosen.metric,
+        train_metric=train_metric,
+        dev_metric=chosen.metric_value,
+        weights=f"weights/{file_name(chosen.number)}" if task.has_weights else None,
         weights_sha256=chosen.weights_sha256,
         statuses=dict(Counter(trial.status for trial in trials)),
         spent=_sum_spent(trials),
         trials_sha256=digest_trials(trials),
         exhausted=exhausted,
-        versions={"python": platform.python_version(), **setup.trainer.versions()},
+        versions=collect_versions(setup.trainer, task),
     )
 
 
@@ -85,7 +89,7 @@ def _restore_weights(
     retrainer: Retrainer, store: WeightStore, chosen: Trial, task: TrainingTask
 ) -> dict[str, NDArray[Any]]:
     """Return the weights of a trial by name; the trial is trained again if they were not kept."""
-    if task.architecture is None:
+    if not task.has_weights:
         return {}
     weights = store.load_weights(chosen)
     if weights is None:

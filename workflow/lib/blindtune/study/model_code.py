@@ -1,7 +1,8 @@
 """The digest of the code that computes the answers of a frozen model: a part of the model's identity."""
 
-from blindtune.config.systems import Bayes, System
+from blindtune.config.systems import Bayes, System, Tuned
 from blindtune.core.code_digest import digest_of
+from blindtune.core.files import digest_json
 from blindtune.training.registry import TRAINERS
 from blindtune.views.registry import view_modules
 
@@ -18,7 +19,8 @@ def model_modules(system: System, source: str) -> set[str]:
         source: the kind of the dataset's source, such as ``eeg``.
     """
     computes = ESTIMATE if isinstance(system, Bayes) else TRAINERS[system.trainer_name].module
-    return {FROZEN_MODEL, computes, *view_modules(system.view.kind, source)}
+    own = system.own_modules if isinstance(system, Tuned) else ()
+    return {FROZEN_MODEL, computes, *own, *view_modules(system.view.kind, source)}
 
 
 def digest_model_code(system: System, source: str) -> str:
@@ -28,4 +30,15 @@ def digest_model_code(system: System, source: str) -> str:
         system: what is frozen.
         source: the kind of the dataset's source, such as ``eeg``.
     """
-    return digest_of(*model_modules(system, source))
+    return with_own_code(digest_of(*model_modules(system, source)), system)
+
+
+def with_own_code(digest: str, system: System) -> str:
+    """Return a digest of code with that of the file of a network in code; unchanged for all other systems.
+
+    Args:
+        digest: of modules.
+        system: what they compute.
+    """
+    own = system.own_code if isinstance(system, Tuned) else None
+    return digest if own is None else digest_json([digest, own])

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from blindtune.core.timing import Stopwatch
-from blindtune.models.architecture import check
 from blindtune.models.layers import InvalidModelError
 from blindtune.search_space import Hyperparameters
 from blindtune.training.base import Outcome, TrainingTask, describe_error, outcome_from_error
@@ -60,8 +59,8 @@ def build_pending(
     task = None
     try:
         task = with_epochs(build_task(proposal.hyperparameters), proposal.epochs)
-        if task.architecture is not None:
-            check(task.architecture, task.classes)
+        if task.model is not None:
+            task.model.check_buildable(task.classes)
     except InvalidModelError as error:
         return PendingTrial(number, proposal, task, _invalid(error), clock)
     except Exception as error:  # of a library, or no memory, on this set: the search goes on
@@ -83,4 +82,5 @@ def with_epochs(task: TrainingTask, epochs: int | None) -> TrainingTask:
     """
     if epochs is None or epochs == task.training.epochs:
         return task
-    return replace(task, training=task.training.model_copy(update={"epochs": epochs}))
+    model = None if task.model is None else task.model.with_epochs(epochs)
+    return replace(task, model=model, training=task.training.until(epochs))

@@ -9,6 +9,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json, next_free_path, read_json, write_json
 from blindtune.core.job_log import JobLog
 from blindtune.core.yaml_files import read_yaml
+from blindtune.models.own_code import digest_code
 
 _ADVICE = "Restore it, or move the study's folder away and run again."
 
@@ -28,8 +29,9 @@ def build_protocol(
     # A label changes no record. After a larger budget the study goes on from its records, unless the tuner's proposals
     # depend on the budget.
     excluded: dict[str, Any] = {"keep_best": True, "settings": {"paper_row"}}
-    if not (isinstance(study.settings, Tuned) and study.settings.tuner.depends_on_budget):
+    if not (isinstance(study.settings, Tuned) and study.settings.depends_on_budget):
         excluded["budget"] = True
+    # The metric is left out if it is the error, as in studies of before.
     described = study.model_dump(mode="json", exclude=excluded)
     # Unlike a larger budget, another limit of each trial gives the recorded trials other outcomes.
     if study.budget is not None and study.budget.trial_seconds is not None:
@@ -38,9 +40,14 @@ def build_protocol(
         "study": described,
         "data_sha256": data_sha256,
         "preprocessing": preprocessing,
-        "files": {name: read_yaml(path) for name, path in files.items()},
+        "files": {name: _read_file(path) for name, path in files.items()},
         "code": code,
     }
+
+
+def _read_file(path: Path) -> Any:
+    """Return the content of a file of data, or what identifies a file of code."""
+    return digest_code(path) if path.suffix == ".py" else read_yaml(path)
 
 
 def prepare_folder(folder: Path, protocol: dict[str, Any], study_id: str, job_log: JobLog) -> None:

@@ -44,7 +44,9 @@ class Retrainer:
             UserError: it gives other weights than were recorded.
         """
         data, study = self._context.data, self._context.study
-        options = TrainingOptions(study.score_epoch, state=self._state_before(trial), keep_state=keep_state)
+        options = TrainingOptions(
+            study.score_epoch, state=self._state_before(trial), keep_state=keep_state, metric=study.metric
+        )
         outcome = self._setup.trainer.train(self.build_task(trial), data.train, data.dev, options)
         if digest_arrays(outcome.weights) != trial.weights_sha256:
             raise UserError(

@@ -13,6 +13,7 @@ from blindtune.config.systems import Bayes
 from blindtune.core.claims import claim
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
+from blindtune.metrics.compute import check_classes
 from blindtune.records.model_card import ModelCard, write_card
 from blindtune.study.context import StudyContext
 from blindtune.study.estimate import estimate
@@ -50,8 +51,10 @@ def run_study(
     Raises:
         ClaimedError: another process runs this study.
         LostClaimError: another process has taken over this study meanwhile.
-        UserError: no trial completed, a record cannot be read or written, or a file of the system is wrong.
+        UserError: no trial completed, a record cannot be read or written, a file of the system is wrong, or a class
+            without which the metric is not defined has no sample.
     """
+    check_defined(study, data)
     preprocessing = collect_inputs(study.settings.view, data).identity()
     with claim(folder, f"the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
         prepare_folder(folder, build_protocol(study, data.sha256, preprocessing, files, code), study.id, job_log)
@@ -67,5 +70,20 @@ def run_study(
         card = estimate(context, settings) if isinstance(settings, Bayes) else search_and_freeze(context, files)
         held.check()
         write_card(folder / "card.json", card)
-    job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}")
+    metric = "" if card.dev_metric is None else f", dev {card.metric} {card.dev_metric:.4f}"
+    job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}{metric}")
     return card
+
+
+def check_defined(study: Study, data: Prepared) -> None:
+    """Refuse a metric that is not defined on dev or on eval, before anything is trained.
+
+    Args:
+        study: names the metric.
+        data: its manifest counts the samples of each class; eval is not opened.
+
+    Raises:
+        UserError: a class has no sample; the message names it.
+    """
+    for split in ("dev", "eval"):
+        check_classes(study.metric, data.manifest["counts"][split], f"{split} of {study.dataset}")

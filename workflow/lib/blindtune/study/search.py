@@ -1,6 +1,5 @@
 """The search loop: ask the tuner, train, record, tell; a search that was stopped goes on from its records."""
 
-import platform
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,11 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
+from blindtune.metrics.compute import check_classes
+from blindtune.metrics.registry import is_error
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import EpochMetrics, Trial, TrialLog, find_best
 from blindtune.study.attempts import Attempts
@@ -32,6 +35,7 @@ from blindtune.training.base import (
     TrainingJob,
     TrainingOptions,
     TrainingTask,
+    collect_versions,
     describe_error,
     divergence_reason,
     find_best_epoch,
@@ -301,9 +305,10 @@ class Search:
 
     def _report(self, epoch: int, metrics: EpochMetrics) -> str | None:
         """Report an epoch to the tuner; returns its reason to prune the trial."""
-        if divergence_reason(metrics, epoch) or metrics.dev_error is None:
+        value = metrics.objective(self._study.metric)
+        if divergence_reason(metrics, epoch) or value is None:
             return None
-        return self._setup.tuner.report(epoch, metrics.dev_error)
+        return self._setup.tuner.report(epoch, value)
 
     def _add(self, trial: Trial) -> None:
         """Add a recorded trial to the search."""
@@ -391,6 +396,7 @@ class Search:
             keep_state,
             limit=self._setup.budget.trial_seconds,
             name=f"trial {pending.number + 1}",
+            metric=self._study.metric,
         )
 
     def _splits(self, proposal: Proposal) -> tuple[Split, Split]:
@@ -400,31 +406,48 @@ class Search:
             return train, self._data.dev
         indices = (proposal.fold.train_indices, proposal.fold.held_out_indices)
         trained, held_out = (Split(train.x[rows], train.y[rows]) for rows in indices)
+        counts = np.bincount(held_out.y, minlength=len(self._data.classes))
+        check_classes(
+            self._study.metric,
+            dict(zip(self._data.classes, counts.tolist(), strict=True)),
+            f"fold {proposal.fold.number + 1} of train of {self._study.dataset}",
+        )
         return trained, held_out
 
     def _record(self, pending: PendingTrial, outcome: Outcome, started: str) -> None:
         """Save the weights of a trial, then write its record, then remove weights that are no longer among the best."""
-        score = self._score(pending.proposal, outcome)
+        scored = self._scored_metrics(pending.proposal, outcome)
+        score = None if scored is None else scored.dev_error
         scored_on_dev = score is not None and pending.proposal.fold is None
         with pending.clock.measure("save"):
             self._store.save(pending.number, outcome, scored_on_dev=scored_on_dev)
-        trial = self._build_record(pending, outcome, score, started)
+        trial = self._build_record(pending, outcome, scored, started)
         self._log.append(trial)
         self._add(trial)
         self._store.prune_after(trial)
         self._callbacks.after_trial(self.trials)
         self._setup.tuner.tell(trial)
 
-    def _score(self, proposal: Proposal, outcome: Outcome) -> float | None:
-        """Return the dev error of the scored epoch."""
+    def _scored_metrics(self, proposal: Proposal, outcome: Outcome) -> EpochMetrics | None:
+        """Return the metrics of the scored epoch; None if the trial has none.
+
+        Raises:
+            UserError: the trainer does not compute the metric of the comparison.
+        """
         if not outcome.scored_epoch:
             return None
-        return outcome.curve[outcome.scored_epoch - self._trained_before(proposal) - 1].dev_error
+        scored = outcome.curve[outcome.scored_epoch - self._trained_before(proposal) - 1]
+        if scored.objective(self._study.metric) is None and not is_error(self._study.metric):
+            raise UserError(f"{self._study.id}: metric: {self._study.metric} is not computed by its trainer.")
+        return scored
 
-    def _build_record(self, pending: PendingTrial, outcome: Outcome, score: float | None, started: str) -> Trial:
+    def _build_record(
+        self, pending: PendingTrial, outcome: Outcome, scored: EpochMetrics | None, started: str
+    ) -> Trial:
         proposal, task = pending.proposal, pending.task
         before = self._trained_before(proposal)
-        best_epoch = find_best_epoch(outcome.curve)
+        metric = self._study.metric
+        best_epoch = find_best_epoch(outcome.curve, metric)
         return Trial(
             study=self._study.id,
             number=pending.number,
@@ -436,8 +459,10 @@ class Search:
             status=outcome.status,
             reason=outcome.reason,
             retries=outcome.retries,
-            exceptions=list(task.architecture.exceptions) if task and task.architecture else [],
-            score=score,
+            exceptions=[*(task.model.parts_left_out() if task and task.model else ()), *outcome.warnings],
+            score=None if scored is None else scored.dev_error,
+            metric=None if is_error(metric) else metric,
+            metric_value=None if scored is None else scored.dev_metric,
             epochs=len(outcome.curve),
             curve=outcome.curve,
             best_epoch=None if best_epoch is None else before + best_epoch,
@@ -448,7 +473,7 @@ class Search:
             seconds=pending.clock.seconds,
             started=outcome.started or started,
             host=socket.gethostname(),
-            versions={"python": platform.python_version(), **self._setup.trainer.versions()},
+            versions=collect_versions(self._setup.trainer, task),
         )
 
 
@@ -460,6 +485,12 @@ def describe_trial(last: Trial, best: Trial | None = None) -> str:
         best: the best trial so far; None: none has completed.
     """
     where = "dev error" if last.fold is None else f"error on fold {last.fold + 1}"
-    result = f"{where} {last.score:.2%}" if last.score is not None else f"{last.status} ({last.reason})"
-    lead = f", best {best.score:.2%}" if best and best.score is not None else ""
+    result = f"{where} {_describe_score(last)}" if last.score is not None else f"{last.status} ({last.reason})"
+    lead = f", best {_describe_score(best)}" if best and best.score is not None else ""
     return f"{result}{lead}"
+
+
+def _describe_score(trial: Trial) -> str:
+    """Return the error of a trial and, if the tuner minimises another metric, its value."""
+    value = "" if trial.metric_value is None else f" ({trial.metric} {trial.metric_value:.4f})"
+    return f"{trial.score or 0.0:.2%}{value}"

@@ -2,27 +2,31 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
-from blindtune.config.space_check import check_dimensions
+from blindtune.config.network_plan import check_code
+from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
-from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, Tuned, read_space
-from blindtune.config.training import Training, TrainingOverrides
+from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, Tuned, read_model_space
+from blindtune.config.training import ClassWeight, Training, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.validation import load
 from blindtune.datasets.prepared import Prepared
-from blindtune.models.architecture import Architecture, skip_invalid_layers
-from blindtune.models.families import load_family
+from blindtune.models.architecture import Architecture
+from blindtune.models.base import Blueprint, ModelForm
+from blindtune.models.forms import create_form
 from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import Hyperparameters
 from blindtune.study.candidates import list_candidates
 from blindtune.training.base import BatchTrainer, Trainer, TrainingTask
+from blindtune.training.class_weights import number_classes
 from blindtune.training.pool.trainer import Pool
 from blindtune.training.registry import TRAINERS, create_trainer
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
+from blindtune.tuners.folds import FoldedTuner, FoldPlan, make_folds, plan_folds
 from blindtune.tuners.registry import create_tuner
 
 
@@ -47,23 +51,36 @@ class TaskBuilder:
             ValueError: nothing can be made of the set.
         """
         settings, classes = self.study.settings, len(self.data.classes)
-        architecture, training = None, Training(epochs=1)
+        model: Blueprint | None = None
+        training = Training(epochs=settings.epochs if isinstance(settings, Tuned) else 1)
+        given: ClassWeight | None = None
         seed_values: dict[str, object] = dict(values)
         if isinstance(settings, Tuned):
-            architecture = self._build_architecture(settings, values)
-            training = settings.training.with_hyperparameters(values)
+            model = self._form.build(values, self.data.sample_shape, classes)
+            if self._form.trains_epochs:
+                training = settings.training.with_hyperparameters(self._form.training_values(values))
+                given = settings.training.class_weight
         elif self.model is not None:
             layers = add_output_layer(self.model.layers, classes)
-            architecture = Architecture(input_shape=self.data.sample_shape, layers=layers)
+            model = Architecture(input_shape=self.data.sample_shape, layers=layers)
             training = self.model.training.with_hyperparameters(values)
+            given = self.model.training.class_weight
+            if isinstance(settings, Manual) and settings.training.class_weight is not None:
+                given = settings.training.class_weight
             # Part of the seed, though the record has a separate field for them.
             seed_values["layers"] = [layer.model_dump() for layer in self.model.layers]
+        elif isinstance(settings, RandomForest):
+            given = settings.class_weight
+        weights = number_classes(given, self.data.classes, f"{self.study.system} on {self.study.dataset}")
+        training = training.model_copy(update={"class_weight": weights})
         seed = derive("trial", self.study.dataset, self.study.seed, seed_values)
-        return TrainingTask(architecture, training, values, seed, classes)
+        return TrainingTask(model, training, values, seed, classes)
 
-    def _build_architecture(self, settings: Tuned, values: Hyperparameters) -> Architecture:
-        built = load_family(settings.family).build(values, self.data.sample_shape, len(self.data.classes))
-        return skip_invalid_layers(built) if settings.invalid_layers == "skip" else built
+    @cached_property
+    def _form(self) -> ModelForm:
+        if not isinstance(self.study.settings, Tuned):
+            raise TypeError(f"{self.study.settings.kind} has no form of model")
+        return create_form(self.study.settings.model_choice)
 
 
 @dataclass(frozen=True)
@@ -133,17 +150,16 @@ def build_search_setup(
         sets = [training_hyperparameters(model, settings.training)]
         return _setup_list(trainer, sets, build_task, create_separate)
     if isinstance(settings, Tuned) and study.budget is not None:
-        space = read_space(files["space"], settings.family)
-        context = TunerContext(
-            space, study.budget, study.seed, settings.training.epochs, data.train.y, data.train.group
-        )
+        space = read_model_space(files.get("space"), settings.model_choice)
+        plan = plan_folds(settings.search_config, space, study.budget, settings.folds, settings.epochs)
+        context = TunerContext(space, plan.budget, study.seed, settings.epochs, data.train.y, data.train.group)
         n_workers = count_workers(trainer, study.budget, workers, max_trainings)
         return SearchSetup(
-            create_tuner(settings.tuner, context),
+            _create_tuner(plan, context, settings.folds),
             create_pool(n_workers) if n_workers else trainer,
             build_task,
             study.budget,
-            settings.tuner.resumes_trials,
+            plan.config.resumes_trials,
             create_separate=None if n_workers else create_separate,
         )
     raise TypeError(f"{settings.kind} has no trials")
@@ -163,16 +179,27 @@ def check_batches(study: Study, data: Prepared, files: dict[str, Path]) -> None:
         UserError: the space has such a size; the message names the dimension.
     """
     settings = study.settings
-    if not isinstance(settings, Tuned):
+    if not isinstance(settings, Tuned) or settings.estimator is not None:
         return
-    path = files["space"]
-    space = read_space(path, settings.family)
+    path, choice = files.get("space"), settings.model_choice
+    space = read_model_space(path, choice)
     if "batch_size" not in space.root:
         return
+    where, n_samples = str(path or settings.model), len(data.train.y)
     try:
-        check_dimensions(space, settings.family, settings.trainer, str(path), len(data.train.y), settings.training)
+        if settings.model is not None:
+            check_code(choice, None if path is None else space, where, n_samples, settings.training)
+        else:
+            check_model_dimensions(space, choice, settings.trainer, where, n_samples, settings.training)
     except ValueError as error:
         raise UserError(f"{study.id}: {error}") from None
+
+
+def _create_tuner(plan: FoldPlan, context: TunerContext, n_folds: int | None) -> Tuner:
+    tuner = create_tuner(plan.config, context)
+    if plan.n_sets is None or n_folds is None:
+        return tuner
+    return FoldedTuner(tuner, make_folds(context, n_folds, "folds"), plan.n_sets)
 
 
 def training_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -> Hyperparameters:
@@ -182,7 +209,9 @@ def training_hyperparameters(model: ManualModel, overrides: TrainingOverrides) -
         model: the file of the model.
         overrides: settings of the config that replace those of the file.
     """
-    return {**model.training.model_dump(), **overrides.model_dump(exclude_none=True)}
+    # Class weights are not single values, and change no seed; the card has them under training.
+    settings = {**model.training.model_dump(), **overrides.model_dump(exclude_none=True)}
+    return {name: value for name, value in settings.items() if name != "class_weight"}
 
 
 def add_output_layer(layers: Sequence[Layer], classes: int) -> tuple[Layer, ...]:

@@ -5,6 +5,7 @@ own loop or with a faster one; no other part of the system knows which.
 """
 
 import math
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -16,11 +17,15 @@ from blindtune.core.errors import UserError
 from blindtune.core.failures import explain, is_machine_error
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers
+from blindtune.metrics.registry import ERROR, is_error
 from blindtune.models.architecture import Architecture
+from blindtune.models.base import Blueprint
 from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics, Status
 from blindtune.search_space import Hyperparameters
 from blindtune.training.halves import train_in_halves
+from blindtune.training.progress import Progress, resume_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,9 +36,44 @@ if TYPE_CHECKING:
 
 #: From samples, in the form in which the trainer got them, to their labels, (n_samples,) int64.
 Predict = Callable[["NDArray[np.float32] | SampleView"], "NDArray[np.int64]"]
+#: From samples, as above, to their labels and, if the model has them, the probabilities of the classes.
+Answer = Callable[["NDArray[np.float32] | SampleView"], Answers]
 Arrays = dict[str, "NDArray[Any]"]
 #: Called with the number of an epoch and its metrics; returns the reason to prune the trial, or None.
 AfterEpoch = Callable[[int, EpochMetrics], str | None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A rebuilt model: a function from samples to labels that may know the probabilities of the classes too.
+
+    Attributes:
+        answer: returns labels and probabilities of samples in one pass.
+        labels: returns the same labels alone, where that costs less; None: `answer` is asked.
+        get_network: returns what is behind it: the module of PyTorch, the model of Keras or the fitted estimator of
+            scikit-learn, which takes samples with the view applied; None: the trainer does not give it away.
+    """
+
+    answer: Answer
+    labels: Predict | None = None
+    get_network: Callable[[], Any] | None = None
+
+    def predict(self, x: "NDArray[np.float32] | SampleView") -> "NDArray[np.int64]":
+        """Return the label of each sample, (n_samples,) int64."""
+        return self.answer(x).labels if self.labels is None else self.labels(x)
+
+    def probabilities(self, x: "NDArray[np.float32] | SampleView") -> "NDArray[np.float32] | None":
+        """Return the probability of each class, (n_samples, n_classes) float32; None if the model gives none."""
+        return self.answer(x).probabilities
+
+    def __call__(self, x: "NDArray[np.float32] | SampleView") -> "NDArray[np.int64]":
+        """Return the label of each sample, as `predict`."""
+        return self.predict(x)
+
+
+def as_model(rebuilt: "Model | Predict") -> Model:
+    """Return what a trainer rebuilt as a model; a plain function from samples to labels gives no probabilities."""
+    return rebuilt if isinstance(rebuilt, Model) else Model(lambda x: Answers(rebuilt(x)), rebuilt)
 
 
 @dataclass(frozen=True)
@@ -41,24 +81,34 @@ class TrainingTask:
     """One model to train.
 
     Attributes:
-        architecture: what to build; None for models that are not networks.
+        model: what to build; None for a reference model, which its trainer and the hyperparameters determine.
         training: how to train it.
-        hyperparameters: the set from which architecture and training were made.
+        hyperparameters: the set from which model and training were made.
         seed: seeds weights, order of samples and dropout.
         classes: number of classes.
     """
 
-    architecture: Architecture | None
+    model: Blueprint | None
     training: Training
     hyperparameters: Hyperparameters
     seed: int
     classes: int
 
+    @property
+    def architecture(self) -> Architecture:
+        """The model as an architecture; raises TypeError if it has another form."""
+        if not isinstance(self.model, Architecture):
+            raise TypeError("a trainer of networks needs an architecture")
+        return self.model
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the trained model is kept as weights; if not, it is fitted again on train."""
+        return self.model is not None and self.model.has_weights
+
 
 def require_architecture(task: TrainingTask) -> Architecture:
     """Return the architecture of a task; raises TypeError if it has none."""
-    if task.architecture is None:
-        raise TypeError("a trainer of networks needs an architecture")
     return task.architecture
 
 
@@ -92,6 +142,8 @@ class TrainingOptions:
         keep_state: whether the outcome holds the state after the last epoch.
         limit: seconds of building, training and scoring after which the training has failed; None: no limit.
         name: what is trained, for messages, such as ``trial 12``.
+        metric: what dev is ranked by, a key of `blindtune.metrics.registry.METRICS`; unless it is the error, the
+            trainer sets ``dev_metric`` of each epoch's metrics.
     """
 
     score_epoch: ScoreEpoch
@@ -101,6 +153,7 @@ class TrainingOptions:
     keep_state: bool = False
     limit: float | None = None
     name: str = ""
+    metric: str = ERROR
 
     @property
     def trained_before(self) -> int:
@@ -122,6 +175,7 @@ class Outcome:
         state: state after the last epoch, if it was asked for.
         retries: one line for each time that the training was started again because its worker died.
         started: UTC, ISO 8601; None: when the call of the trainer began.
+        warnings: what a library warned of, one text per kind; the training went on.
     """
 
     status: Status
@@ -133,6 +187,7 @@ class Outcome:
     state: State | None = None
     retries: list[str] = field(default_factory=list)
     started: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 #: Parts of a clock that are not spent on the training itself: the tuner's answers, and the wait of a worker for them.
@@ -202,7 +257,7 @@ class Trainer(Protocol):
             The outcome. A diverged model is an outcome, not an error.
         """
 
-    def rebuild(self, task: TrainingTask, weights: "Mapping[str, NDArray[Any]]", train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: "Mapping[str, NDArray[Any]]", train: Split) -> Model | Predict:
         """Rebuild a trained model; called when a model is frozen, rescored or decoded.
 
         Args:
@@ -211,7 +266,7 @@ class Trainer(Protocol):
             train: the samples that it was trained on.
 
         Returns:
-            A function from samples to class labels.
+            The model, or a function from samples to class labels if it gives no probabilities.
         """
 
     def versions(self) -> dict[str, str]:
@@ -290,6 +345,17 @@ class BatchTrainer(Trainer, Protocol):
         """
 
 
+def collect_versions(trainer: Trainer, task: TrainingTask | None) -> dict[str, str]:
+    """Return the versions of all that determines a trained model, for its record.
+
+    Args:
+        trainer: trains it.
+        task: what is trained; None if nothing could be made of the hyperparameters.
+    """
+    built = task.model.versions() if task is not None and task.model is not None else {}
+    return {"python": platform.python_version(), **trainer.versions(), **built}
+
+
 def train_each(
     trainer: Trainer, jobs: Sequence[TrainingJob], train: Split, dev: Split
 ) -> Iterator[tuple[int, Outcome | Exception]]:
@@ -343,14 +409,18 @@ class EpochTracker:
         curve: metrics of the epochs since the start or the state.
     """
 
-    def __init__(self, epochs: int, options: TrainingOptions) -> None:
+    def __init__(self, epochs: int, options: TrainingOptions, training: Training | None = None) -> None:
         """Track a training that has trained no epoch yet.
 
         Args:
             epochs: number of the last epoch, counted from the start of the training.
             options: which epoch is scored, and what is called after each.
+            training: the settings, for early stopping and `learning_rate`; None: a trainer that has neither.
         """
         self.curve: list[EpochMetrics] = []
+        self._progress: Progress | None = None
+        if training is not None:
+            self._progress = resume_progress(training, options.state.arrays if options.state else {})
         self._epochs = epochs
         self._options = options
         self._status: Status = "completed"
@@ -377,18 +447,38 @@ class EpochTracker:
         if self._reason:
             self._status = "diverged"
             return False
+        if metrics.objective(self._options.metric) is None and not is_error(self._options.metric):
+            raise UserError(
+                f"metric: {self._options.metric} is not computed by this trainer. Take the metric error, or another "
+                "trainer."
+            )
         limit = self._options.limit
         if limit is not None and self._options.clock.spent(without=WAITING_PARTS) > limit:
             self._status, self._reason = "failed", too_long(limit)
             return False
         pruned = self._options.after_epoch(self.epochs_done, metrics)
-        last = self.epochs_done >= self._epochs
+        # The last epoch counts too: a training that resumes after it depends on its loss.
+        last = self._ends_early(metrics) or self.epochs_done >= self._epochs
         if pruned and not last:
             self._status, self._reason = "pruned", pruned
             return False
-        if self._options.score_epoch == "best" and find_best_epoch(self.curve) == len(self.curve):
+        if self._options.score_epoch == "best" and find_best_epoch(self.curve, self._options.metric) == len(self.curve):
             self._best_weights = weights()
         return not last
+
+    def learning_rate(self) -> float | None:
+        """Return the learning rate of the next epoch; None if it never changes."""
+        return None if self._progress is None else self._progress.learning_rate(self.epochs_done)
+
+    def _ends_early(self, metrics: EpochMetrics) -> bool:
+        if self._progress is None or metrics.dev_loss is None:
+            return False
+        self._progress.add(metrics.dev_loss)
+        return self._progress.ends_early()
+
+    def _state(self, arrays: "Arrays") -> State:
+        more = {} if self._progress is None else self._progress.arrays()
+        return State(self.epochs_done, {**arrays, **more})
 
     def outcome(
         self, n_parameters: int | None, weights: "Callable[[], Arrays]", state: "Callable[[], Arrays]"
@@ -402,7 +492,7 @@ class EpochTracker:
         """
         if self._status != "completed":
             return Outcome(self._status, self._reason, self.curve, None, n_parameters)
-        scored = find_scored_epoch(self.curve, self._options.score_epoch)
+        scored = find_scored_epoch(self.curve, self._options.score_epoch, self._options.metric)
         return Outcome(
             status="completed",
             reason=None,
@@ -410,29 +500,37 @@ class EpochTracker:
             scored_epoch=None if scored is None else self._options.trained_before + scored,
             n_parameters=n_parameters,
             weights=self._best_weights or weights(),
-            state=State(self.epochs_done, state()) if self._options.keep_state else None,
+            state=self._state(state()) if self._options.keep_state else None,
         )
 
 
-def find_scored_epoch(curve: list[EpochMetrics], score_epoch: ScoreEpoch) -> int | None:
+def find_scored_epoch(curve: list[EpochMetrics], score_epoch: ScoreEpoch, metric: str = ERROR) -> int | None:
     """Return the number of the epoch that is scored.
 
     Args:
         curve: metrics of each epoch.
         score_epoch: the rule.
+        metric: what epochs are ranked by.
 
     Returns:
         The number, from 1; None if the curve is empty.
     """
     if not curve:
         return None
-    return len(curve) if score_epoch == "last" else find_best_epoch(curve)
+    return len(curve) if score_epoch == "last" else find_best_epoch(curve, metric)
 
 
-def find_best_epoch(curve: list[EpochMetrics]) -> int | None:
-    """Return the number, from 1, of the first epoch with the lowest dev error; None if no epoch has a dev error."""
-    errors = [(metrics.dev_error, number) for number, metrics in enumerate(curve, 1) if metrics.dev_error is not None]
-    return min(errors)[1] if errors else None
+def find_best_epoch(curve: list[EpochMetrics], metric: str = ERROR) -> int | None:
+    """Return the number, from 1, of the first epoch with the lowest metric on dev; None if no epoch has one.
+
+    Args:
+        curve: metrics of each epoch.
+        metric: what epochs are ranked by.
+    """
+    values = [
+        (value, number) for number, metrics in enumerate(curve, 1) if (value := metrics.objective(metric)) is not None
+    ]
+    return min(values)[1] if values else None
 
 
 def finite_or_none(value: float) -> float | None:

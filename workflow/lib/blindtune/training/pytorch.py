@@ -21,19 +21,27 @@ from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers, as_probabilities
+from blindtune.metrics.compute import measure_on_dev
+from blindtune.metrics.registry import ERROR
 from blindtune.models import pytorch as networks
+from blindtune.models import pytorch_network
 from blindtune.models.architecture import count_parameters
+from blindtune.models.network import NetworkBlueprint
+from blindtune.models.own_code import OwnCodeError
+from blindtune.models.pytorch_network import OwnModule
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
     Arrays,
     EpochTracker,
+    Model,
     Outcome,
-    Predict,
     TrainingOptions,
     TrainingTask,
     finite_or_none,
     require_architecture,
 )
+from blindtune.training.class_weights import compute_class_weights
 from blindtune.training.devices import device_name, find_device
 from blindtune.training.state import pack, unpack
 from blindtune.views.base import SampleView
@@ -118,19 +126,20 @@ class PyTorchTrainer:
 
     def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
         """Train one model and score dev after each epoch; see `blindtune.training.base.Trainer.train`."""
-        architecture, clock = require_architecture(task), options.clock
+        clock = options.clock
         with clock.measure("build"):
             torch.manual_seed(task.seed)
-            model = networks.build(architecture, task.training.initial_weights == "keras").to(self.device)
+            model = build_model(task).to(self.device)
             train_samples, dev_samples = self._to_device(train), self._to_device(dev)
-            loop = self._create_loop(model, task, train_samples, dev_samples, options.trained_before)
+            loop = self._create_loop(model, task, train_samples, dev_samples, options)
             if options.state:
                 _load_state(model, loop.optimizer, options.state.arrays)
-        tracker = EpochTracker(task.training.epochs, options)
+        tracker = EpochTracker(task.training.epochs, options, task.training)
+        set_learning_rate(loop.optimizer, tracker.learning_rate())
         while tracker.add(loop.train_epoch(clock), lambda: networks.get_weights(model)):
-            pass
+            set_learning_rate(loop.optimizer, tracker.learning_rate())
         return tracker.outcome(
-            count_parameters(architecture),
+            _count_parameters(task, model),
             lambda: networks.get_weights(model),
             lambda: _save_state(model, loop.optimizer),
         )
@@ -146,11 +155,11 @@ class PyTorchTrainer:
         return self._on_device[-1][1]
 
     def _create_loop(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+        self, model: nn.Module, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> TrainingLoop:
-        return _EagerLoop(model, task, train, dev, epochs_before)
+        return _EagerLoop(model, task, train, dev, options)
 
-    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model:
         """Rebuild a trained model; see `blindtune.training.base.Trainer.rebuild`.
 
         Args:
@@ -161,15 +170,45 @@ class PyTorchTrainer:
         Raises:
             UserError: the weights do not fit the architecture.
         """
-        model = networks.build(require_architecture(task))
+        model = build_model(task)
         try:
             networks.set_weights(model, weights)
         except RuntimeError as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
         model.eval()
-        gives_logits = require_architecture(task).gives_logits()
+        gives_logits = returns_logits(task, model)
         model.to(self.device)
-        return lambda x: compute_scores(model, to_tensor_or_view(x), gives_logits).argmax(dim=1).cpu().numpy()
+        return Model(
+            lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), gives_logits), gives_logits),
+            get_network=lambda: model.network if isinstance(model, OwnModule) else model,
+        )
+
+
+def build_model(task: TrainingTask) -> nn.Module:
+    """Return the model of a task, with initial weights drawn from the global generator.
+
+    Args:
+        task: an architecture, or a network in a user's code.
+    """
+    if isinstance(task.model, NetworkBlueprint):
+        return pytorch_network.build(task.model, task.seed)
+    return networks.build(require_architecture(task), task.training.initial_weights == "keras")
+
+
+def returns_logits(task: TrainingTask, model: nn.Module) -> bool:
+    """Return whether a model gives logits, not probabilities.
+
+    Args:
+        task: what was built.
+        model: as `build_model` returns it.
+    """
+    return model.gives_logits if isinstance(model, OwnModule) else require_architecture(task).gives_logits()
+
+
+def _count_parameters(task: TrainingTask, model: nn.Module) -> int:
+    if isinstance(model, OwnModule):
+        return pytorch_network.count_parameters(model)
+    return count_parameters(require_architecture(task))
 
 
 def to_samples(split: Split) -> Samples:
@@ -183,6 +222,17 @@ def to_tensor_or_view(x: NDArray[np.float32] | SampleView) -> Tensor | SampleVie
     return x if isinstance(x, SampleView) else torch.from_numpy(np.array(x))
 
 
+def class_weights_of(task: TrainingTask, y: Tensor) -> Tensor | None:
+    """Return the weight of each class in the loss, (n_classes,) float32 on the device of the labels; None: all are 1.
+
+    Args:
+        task: what is trained.
+        y: labels of train.
+    """
+    weights = compute_class_weights(task.training, y.cpu().numpy(), task.classes)
+    return None if weights is None else torch.from_numpy(weights).to(y.device, torch.float32)
+
+
 def create_optimizer(training: Training, parameters: Any) -> torch.optim.Optimizer:
     """Create an optimizer.
 
@@ -190,16 +240,52 @@ def create_optimizer(training: Training, parameters: Any) -> torch.optim.Optimiz
         training: names it and its step size.
         parameters: parameters of a model, or groups of them, as PyTorch's optimizers take them.
     """
-    rate = training.learning_rate
+    rate, decay = training.learning_rate, training.weight_decay
     match training.optimizer:
-        case "adam":
-            return torch.optim.Adam(parameters, lr=rate, fused=True)
-        case "adamw":
+        case "adam" | "adamw" if decay:
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        case "adamw" if decay is None:
             return torch.optim.AdamW(parameters, lr=rate, fused=True)
+        case "adam" | "adamw":
+            return torch.optim.Adam(parameters, lr=rate, fused=True)
         case "sgd":
             return torch.optim.SGD(parameters, lr=rate, fused=True)
         case "rmsprop":
             return torch.optim.RMSprop(parameters, lr=rate)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float | None) -> None:
+    """Set the step size of an optimizer; None: leave it as it is."""
+    if rate is not None:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+
+@torch.no_grad()
+def prepare_step(optimizer: torch.optim.Optimizer, training: Training) -> None:
+    """Cut gradients and reduce weights, where the optimizer does not; called before each of its steps.
+
+    Args:
+        optimizer: as `create_optimizer` returns it; its gradients are computed.
+        training: the settings.
+    """
+    if training.clip_norm is not None:
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        clip([weight.grad for weight in weights if weight.grad is not None], training.clip_norm)
+    if training.weight_decay and training.optimizer in ("sgd", "rmsprop"):
+        for group in optimizer.param_groups:
+            torch._foreach_mul_(group["params"], 1 - group["lr"] * training.weight_decay)
+
+
+def clip(gradients: list[Tensor], clip_norm: float) -> None:
+    """Cut gradients to a norm, in place, as Keras's ``global_clipnorm`` does.
+
+    Args:
+        gradients: of all weights of a model.
+        clip_norm: the largest norm of all of them together.
+    """
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    torch._foreach_mul_(gradients, clip_norm / norm.clamp(min=clip_norm))
 
 
 def _save_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Arrays:
@@ -221,27 +307,33 @@ class _EagerLoop:
     """The eager loop over shuffled batches."""
 
     def __init__(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+        self, model: nn.Module, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> None:
-        self.optimizer = create_optimizer(task.training, model.parameters())
+        own = model.create_optimizer() if isinstance(model, OwnModule) else None
+        self.optimizer = own or create_optimizer(task.training, model.parameters())
         self._model = model
         self._task = task
         self._train = train
         self._dev = dev
-        self._epochs_done = epochs_before
+        self._class_weights = class_weights_of(task, train.y)
+        self._metric = options.metric
+        self._epochs_done = options.trained_before
 
     def train_epoch(self, clock: Stopwatch) -> EpochMetrics:
         with clock.measure("train"):
             random = np.random.default_rng(derive("drawn", self._task.seed, self._epochs_done))
-            train_loss, train_error = _train_epoch(self._model, self.optimizer, self._train, self._task, random)
+            train_loss, train_error = _train_epoch(
+                self._model, self.optimizer, self._train, self._task, random, self._class_weights
+            )
             self._epochs_done += 1
         with clock.measure("evaluate"):
-            dev_loss, dev_error = evaluate(self._model, self._dev, self._task)
+            dev_loss, dev_error, dev_metric = evaluate(self._model, self._dev, self._task, self._metric)
         return EpochMetrics(
             train_loss=finite_or_none(train_loss),
             train_error=train_error,
             dev_loss=finite_or_none(dev_loss),
             dev_error=dev_error,
+            dev_metric=dev_metric,
         )
 
 
@@ -266,37 +358,64 @@ def _train_epoch(
     samples: Samples,
     task: TrainingTask,
     random: np.random.Generator,
-) -> tuple[float, float]:
-    """Return mean loss and error over train, while the weights change."""
+    class_weights: Tensor | None,
+) -> tuple[float, float | None]:
+    """Return mean loss and error over train, while the weights change; no error if a step of one's own gives none."""
     model.train()
-    training, gives_logits = task.training, require_architecture(task).gives_logits()
+    training, gives_logits = task.training, returns_logits(task, model)
     total_loss = torch.zeros((), dtype=torch.float64, device=samples.y.device)
     n_wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
+    is_scored = True
     for batch_x, batch_y in samples.shuffled_batches(training.batch_size, random):
-        scores = model(batch_x)
-        loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits)
+        own = model.loss_and_scores(batch_x, batch_y) if isinstance(model, OwnModule) else None
+        if own is None:
+            scores = model(batch_x)
+            loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights)
+        elif class_weights is not None:
+            raise OwnCodeError("training.class_weight: the training_step of the code gets no weights; take one out")
+        else:
+            loss, scores = own
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        prepare_step(optimizer, training)
         optimizer.step()
         total_loss += loss.detach() * len(batch_y)
-        n_wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
-    return float(total_loss) / len(samples.y), int(n_wrong) / len(samples.y)
+        if scores is None:
+            is_scored = False
+        else:
+            n_wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
+    return float(total_loss) / len(samples.y), int(n_wrong) / len(samples.y) if is_scored else None
 
 
-def evaluate(model: nn.Module, samples: Samples, task: TrainingTask) -> tuple[float, float]:
-    """Return loss and error of a model on a split.
+def evaluate(
+    model: nn.Module, samples: Samples, task: TrainingTask, metric: str = ERROR
+) -> tuple[float, float, float | None]:
+    """Return loss and error of a model on a split, and a metric of the same answers unless it is the error.
 
     Args:
         model: what was built for the task.
         samples: on the model's device.
         task: names the loss.
+        metric: a key of `blindtune.metrics.registry.METRICS`.
     """
-    y, gives_logits = samples.y, require_architecture(task).gives_logits()
+    y, gives_logits = samples.y, returns_logits(task, model)
     model.eval()
     scores = compute_scores(model, samples.x, gives_logits)
     with torch.no_grad():
         loss = networks.compute_loss(task.training.loss, scores, y, gives_logits)
-    return float(loss), int((scores.argmax(dim=1) != y).sum()) / len(y)
+    value = measure_on_dev(metric, y.cpu().numpy(), lambda: to_answers(scores, gives_logits), task.classes)
+    return float(loss), int((scores.argmax(dim=1) != y).sum()) / len(y), value
+
+
+def to_answers(scores: Tensor, gives_logits: bool) -> Answers:
+    """Return the labels and the probabilities of scores.
+
+    Args:
+        scores: (n_samples, n_classes), as `compute_scores` returns them.
+        gives_logits: whether they are logits; others are normalised as the cross-entropy takes them.
+    """
+    probabilities = networks.to_logits(scores, gives_logits).softmax(dim=1)
+    return Answers(scores.argmax(dim=1).cpu().numpy(), as_probabilities(probabilities.cpu().numpy()))
 
 
 def _evaluation_batch(x: Tensor, device: torch.device) -> int:

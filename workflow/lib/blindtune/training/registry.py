@@ -5,15 +5,17 @@ Another package adds a trainer through an entry point of the group ``blindtune.t
 ``trainer`` and whose object is a `TrainerEntry`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from blindtune.config.training import OPTIONAL_SETTINGS, Training
 from blindtune.core.errors import UserError
 from blindtune.core.registry import Entry, Registry
 from blindtune.core.validation import suggest_name
+from blindtune.metrics.registry import is_error
 
 if TYPE_CHECKING:
     from blindtune.models.layers import AnyLayer
@@ -32,8 +34,13 @@ class TrainerEntry(Entry):
         network: whether it trains networks; if not, it fits one kind of reference model.
         families: the only families that it trains; None: all.
         layers: the only kinds of layers that it trains; None: all.
+        own_networks: whether it trains networks in a user's code.
         random_crops: whether it trains on new random crops in each batch; if not, it takes whole arrays.
         ignored: the settings of training that it does not read; a search space must not hold them.
+        metrics: whether it computes the metrics of `blindtune.metrics.registry`; if not, it gives the error alone.
+        class_weights: whether it multiplies the loss by the weights of classes.
+        optional_settings: those of `blindtune.config.training.OPTIONAL_SETTINGS` that it has; a config that gives
+            another one is refused.
         max_trainings: trainings after which its process is replaced by a new one, since its library does not give all
             memory back (docs/measured.md); None: never.
     """
@@ -43,9 +50,17 @@ class TrainerEntry(Entry):
     network: bool = True
     families: tuple[str, ...] | None = None
     layers: tuple[str, ...] | None = None
+    own_networks: bool = False
     random_crops: bool = True
     ignored: tuple[str, ...] = ()
+    metrics: bool = False
+    class_weights: bool = False
+    optional_settings: tuple[str, ...] = ()
     max_trainings: int | None = None
+
+    def unread_settings(self) -> tuple[str, ...]:
+        """Return the settings of training that it does not read, those included that a config must not give."""
+        return (*self.ignored, *(name for name in OPTIONAL_SETTINGS if name not in self.optional_settings))
 
 
 #: A Keras model always gets Keras's initial weights.
@@ -58,12 +73,20 @@ TRAINERS = Registry(
     {
         "keras": TrainerEntry(
             create="blindtune.training.keras.tensorflow:KerasTrainer",
+            metrics=True,
+            class_weights=True,
+            own_networks=True,
+            optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             description="Keras's compile and fit, on TensorFlow",
             max_trainings=100,
         ),
         "keras-jax": TrainerEntry(
             create="blindtune.training.keras.jax:KerasJaxTrainer",
+            metrics=True,
+            class_weights=True,
+            own_networks=True,
+            optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             environment="keras-jax",
             description="the same on JAX",
@@ -71,16 +94,27 @@ TRAINERS = Registry(
         ),
         "keras-torch": TrainerEntry(
             create="blindtune.training.keras.torch:KerasTorchTrainer",
+            metrics=True,
+            class_weights=True,
+            own_networks=True,
+            optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             environment="keras-torch",
             description="the same on PyTorch",
         ),
         "pytorch": TrainerEntry(
             create="blindtune.training.pytorch:PyTorchTrainer",
+            metrics=True,
+            class_weights=True,
+            own_networks=True,
+            optional_settings=OPTIONAL_SETTINGS,
             description="an eager PyTorch loop",
         ),
         "scikeras": TrainerEntry(
             create="blindtune.training.scikeras:SciKerasTrainer",
+            metrics=True,
+            class_weights=True,
+            optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             description="Keras models through SciKeras",
             max_trainings=100,
@@ -88,19 +122,28 @@ TRAINERS = Registry(
         ),
         "skorch": TrainerEntry(
             create="blindtune.training.skorch:SkorchTrainer",
+            metrics=True,
+            class_weights=True,
+            optional_settings=OPTIONAL_SETTINGS,
             description="PyTorch models through skorch",
             random_crops=False,
         ),
         "fused": TrainerEntry(
             create="blindtune.training.fused.trainer:FusedTrainer",
+            metrics=True,
+            class_weights=True,
+            optional_settings=OPTIONAL_SETTINGS,
             description="many multilayer perceptrons as one PyTorch model",
             families=("mlp",),
             layers=("dense", "dropout", "flatten"),
             random_crops=False,
         ),
-        "knn": TrainerEntry(create="blindtune.training.sklearn:knn", environment="scikit", network=False),
+        "estimator": TrainerEntry(
+            create="blindtune.training.estimator:EstimatorTrainer", metrics=True, network=False, random_crops=False
+        ),
+        "knn": TrainerEntry(create="blindtune.training.sklearn:knn", metrics=True, environment="scikit", network=False),
         "random_forest": TrainerEntry(
-            create="blindtune.training.sklearn:random_forest", environment="scikit", network=False
+            create="blindtune.training.sklearn:random_forest", metrics=True, environment="scikit", network=False
         ),
     },
 )
@@ -151,6 +194,20 @@ def check_family(name: str, family: str) -> None:
         raise ValueError(f"trainer: {name} trains the {known} alone, not {family}; use keras or pytorch")
 
 
+def check_own_network(name: str) -> None:
+    """Refuse a trainer that does not train networks in a user's code.
+
+    Args:
+        name: of the trainer.
+
+    Raises:
+        ValueError: the trainer does not train them.
+    """
+    if not TRAINERS[name].own_networks:
+        known = ", ".join(other for other in network_trainers() if TRAINERS[other].own_networks)
+        raise ValueError(f"trainer: {name} trains no network in code (`model`); use one of {known}")
+
+
 def check_layers(name: str, layers: "Sequence[AnyLayer]") -> None:
     """Refuse layers of a manual model that a trainer does not train.
 
@@ -170,6 +227,41 @@ def check_layers(name: str, layers: "Sequence[AnyLayer]") -> None:
             )
 
 
+#: Optional settings that do not concern the optimizer.
+_STOPPING = ("early_stopping", "min_delta")
+
+
+def check_settings(name: str, training: Training, searched: Collection[str] = (), *, own_network: bool = False) -> None:
+    """Refuse settings of training that a trainer does not have, and those that do nothing without another one.
+
+    Args:
+        name: of the trainer.
+        training: the settings of a system.
+        searched: the dimensions of its search space.
+        own_network: whether a user's code builds the network; it may have an optimizer of its own.
+
+    Raises:
+        ValueError: the message names the setting.
+    """
+    for setting in OPTIONAL_SETTINGS if own_network else ():
+        if training.given(setting) and setting not in _STOPPING:
+            raise ValueError(f"training.{setting}: belongs to networks of a family; let the code do it, or take it out")
+    unread = TRAINERS[name].unread_settings()
+    for setting in OPTIONAL_SETTINGS:
+        if training.given(setting) and setting in unread:
+            raise ValueError(
+                f"training.{setting}: trainer {name} does not have it; take it out, or use keras or pytorch"
+            )
+    if training.given("min_delta") and training.early_stopping is None and "early_stopping" not in searched:
+        raise ValueError("training.min_delta: does nothing without early_stopping; give that too, or take it out")
+    if "schedule" in searched:
+        return
+    if training.given("schedule_factor") and training.schedule not in ("step", "plateau"):
+        raise ValueError("training.schedule_factor: belongs to the schedules step and plateau; take it out")
+    if training.given("schedule_epochs") and training.schedule == "constant":
+        raise ValueError("training.schedule_epochs: does nothing with the schedule constant; take it out")
+
+
 def check_random_crops(name: str) -> None:
     """Refuse a trainer that cannot draw new crops, or change pictures at random, for each batch.
 
@@ -179,8 +271,39 @@ def check_random_crops(name: str) -> None:
     Raises:
         ValueError: the trainer takes whole arrays.
     """
+    if not TRAINERS[name].network:
+        raise ValueError(
+            "view: random views are for networks, which draw new ones for each batch; use samples or features"
+        )
     if not TRAINERS[name].random_crops:
         raise ValueError(f"trainer: {name} takes whole arrays and draws no random views; use keras or pytorch")
+
+
+def check_metric(name: str, metric: str) -> None:
+    """Refuse a metric that a trainer does not compute.
+
+    Args:
+        name: of the trainer.
+        metric: of a comparison.
+
+    Raises:
+        ValueError: the trainer gives the error alone.
+    """
+    if not is_error(metric) and not TRAINERS[name].metrics:
+        raise ValueError(f"metric: {metric} is not computed by trainer {name}, which gives the error alone")
+
+
+def check_class_weights(name: str) -> None:
+    """Refuse class weights for a trainer that does not have them.
+
+    Args:
+        name: of the trainer.
+
+    Raises:
+        ValueError: the trainer has none.
+    """
+    if not TRAINERS[name].class_weights:
+        raise ValueError(f"class_weight: trainer {name} has no class weights; remove the key or take another trainer")
 
 
 def _list_names(singular: str, plural: str, names: tuple[str, ...]) -> str:

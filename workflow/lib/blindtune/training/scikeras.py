@@ -16,6 +16,7 @@ from sklearn.utils import ClassifierTags
 
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, TrainingOptions, TrainingTask
+from blindtune.training.class_weights import weights_by_label
 from blindtune.training.keras.tensorflow import KerasTrainer
 from blindtune.training.keras.trainer import EpochCallback, validation_arguments
 
@@ -45,7 +46,12 @@ class SciKerasTrainer(KerasTrainer):
         epochs_before: int,
     ) -> None:
         classifier = FixedLabelsClassifier(
-            lambda: model, task.classes, batch_size=task.training.batch_size, callbacks=[callback], verbose=0
+            lambda: model,
+            task.classes,
+            batch_size=task.training.batch_size,
+            callbacks=[callback],
+            verbose=0,
+            class_weight=weights_by_label(task.training, train.y, task.classes),
         )
         classifier.fit(
             train.x,

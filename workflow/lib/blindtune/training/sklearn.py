@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from blindtune.baselines import estimators as baselines
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers
+from blindtune.metrics.compute import measure_on_dev
+from blindtune.metrics.registry import is_error
 from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics
-from blindtune.training.base import Outcome, Predict, TrainingOptions, TrainingTask
+from blindtune.training.base import Model, Outcome, TrainingOptions, TrainingTask
+from blindtune.training.class_weights import weights_by_label
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,26 @@ class SklearnTrainer:
         with options.clock.measure("train"):
             model = self.fit(train.x, train.y, task)
         with options.clock.measure("evaluate"):
-            error = baselines.compute_error(model, dev.x, dev.y)
-        curve = [EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=error)]
+            error, value = _score(model, dev, options.metric, task.classes)
+        curve = [EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=error, dev_metric=value)]
         return Outcome("completed", None, curve, scored_epoch=1, n_parameters=None, weights=model.arrays())
 
-    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model:
         """Fit the model again on train; see `blindtune.training.base.Trainer.rebuild`."""
         model = self.fit(train.x, train.y, task)
-        return lambda x: model.predict(baselines.flatten(x))
+        return Model(
+            lambda x: model.answer(baselines.flatten(x), task.classes),
+            lambda x: model.predict(baselines.flatten(x)),
+            get_network=model.estimator,
+        )
+
+
+def _score(model: baselines.Classifier, dev: Split, metric: str, classes: int) -> tuple[float, float | None]:
+    """Return the error on dev, and the metric unless it is the error."""
+    if is_error(metric):
+        return baselines.compute_error(model, dev.x, dev.y), None
+    answers: Answers = model.answer(baselines.flatten(dev.x), classes)
+    return int((answers.labels != dev.y).sum()) / len(dev.y), measure_on_dev(metric, dev.y, lambda: answers, classes)
 
 
 def knn(workers: int = 1) -> SklearnTrainer:
@@ -81,7 +97,14 @@ def random_forest(workers: int = 1) -> SklearnTrainer:
     def fit(x: NDArray[np.float32], y: NDArray[np.int64], task: TrainingTask) -> baselines.Classifier:
         trees, depth, leaf = (int(task.hyperparameters[name]) for name in ("trees", "max_depth", "min_samples_leaf"))
         return baselines.fit_forest(
-            x, y, n_estimators=trees, max_depth=depth, min_samples_leaf=leaf, seed=task.seed, jobs=workers
+            x,
+            y,
+            n_estimators=trees,
+            max_depth=depth,
+            min_samples_leaf=leaf,
+            seed=task.seed,
+            jobs=workers,
+            class_weight=weights_by_label(task.training, y, task.classes),
         )
 
     return SklearnTrainer(fit)

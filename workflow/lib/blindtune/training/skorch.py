@@ -9,11 +9,22 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 
+from blindtune.config.training import Training
 from blindtune.core.timing import Stopwatch
+from blindtune.metrics.registry import is_error
 from blindtune.models import pytorch as networks
 from blindtune.records.trial import EpochMetrics
-from blindtune.training.base import TrainingTask, finite_or_none
-from blindtune.training.pytorch import EVALUATION_BATCH, PyTorchTrainer, Samples, TrainingLoop, create_optimizer
+from blindtune.training.base import TrainingOptions, TrainingTask, finite_or_none
+from blindtune.training.pytorch import (
+    EVALUATION_BATCH,
+    PyTorchTrainer,
+    Samples,
+    TrainingLoop,
+    class_weights_of,
+    create_optimizer,
+    evaluate,
+    prepare_step,
+)
 
 
 class SkorchTrainer(PyTorchTrainer):
@@ -32,9 +43,9 @@ class SkorchTrainer(PyTorchTrainer):
         return super().versions() | {"skorch": skorch.__version__}
 
     def _create_loop(
-        self, model: nn.Sequential, task: TrainingTask, train: Samples, dev: Samples, epochs_before: int
+        self, model: nn.Module, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> TrainingLoop:
-        return _SkorchLoop(model, task, _to_tensors(train), _to_tensors(dev))
+        return _SkorchLoop(model, task, _to_tensors(train), _to_tensors(dev), options.metric)
 
 
 #: Samples and labels, as skorch takes them.
@@ -53,20 +64,25 @@ class _SkorchLoop:
     a user who wants to stop the program.
     """
 
-    def __init__(self, model: nn.Sequential, task: TrainingTask, train: TensorPair, dev: TensorPair) -> None:
+    def __init__(self, model: nn.Module, task: TrainingTask, train: TensorPair, dev: TensorPair, metric: str) -> None:
         training = task.training
         self._samples = train
+        self._task, self._model, self._dev, self._metric = task, model, Samples(*dev), metric
         self._metrics = _EpochMetricsCallback()
         self._net = _Classifier(
             module=model,
-            criterion=_Loss(training.loss, bool(task.architecture and task.architecture.gives_logits())),
+            criterion=_Loss(
+                training.loss,
+                task.architecture.gives_logits(),
+                class_weights_of(task, train[1]),
+            ),
             optimizer=lambda parameters, lr: create_optimizer(training, parameters),
             batch_size=training.batch_size,
             iterator_train__shuffle=True,
             iterator_valid__batch_size=EVALUATION_BATCH,
             train_split=predefined_split(Dataset(*dev)),
             classes=list(range(task.classes)),
-            callbacks=[self._metrics],
+            callbacks=[self._metrics, _StepCallback(training)],
             verbose=0,
         ).initialize()
         self.optimizer: torch.optim.Optimizer = self._net.optimizer_
@@ -76,11 +92,17 @@ class _SkorchLoop:
         self._net.clock = clock
         self._net.fit_loop(*self._samples, epochs=1)
         (train_loss, train_error), (dev_loss, dev_error) = self._metrics.means(True), self._metrics.means(False)
+        dev_metric = None
+        if not is_error(self._metric):
+            # Once more: skorch's loop keeps no scores of whole splits.
+            with clock.measure("evaluate"):
+                dev_metric = evaluate(self._model, self._dev, self._task, self._metric)[2]
         return EpochMetrics(
             train_loss=finite_or_none(train_loss),
             train_error=train_error,
             dev_loss=finite_or_none(dev_loss),
             dev_error=dev_error,
+            dev_metric=dev_metric,
         )
 
 
@@ -99,15 +121,27 @@ class _Classifier(skorch.NeuralNetClassifier):  # type: ignore[misc]
 
 
 class _Loss(nn.Module):
-    """The loss of `blindtune.models.pytorch` as a criterion of skorch."""
+    """The loss of `blindtune.models.pytorch` as a criterion of skorch, which says whether it scores train or dev."""
 
-    def __init__(self, name: str, gives_logits: bool) -> None:
+    def __init__(self, name: str, gives_logits: bool, class_weights: Tensor | None) -> None:
         super().__init__()
         self._name = name
         self._gives_logits = gives_logits
+        self._class_weights = class_weights
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
-        return networks.compute_loss(self._name, scores, labels, self._gives_logits)
+        weights = self._class_weights if self.training else None
+        return networks.compute_loss(self._name, scores, labels, self._gives_logits, weights)
+
+
+class _StepCallback(skorch.callbacks.Callback):  # type: ignore[misc]
+    """Does what comes before a step of the optimizer, which skorch calls with a function that computes gradients."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+    def on_grad_computed(self, net: Any, named_parameters: Any, **named: Any) -> None:
+        prepare_step(net.optimizer_, self.training)
 
 
 class _EpochMetricsCallback(skorch.callbacks.Callback):  # type: ignore[misc]

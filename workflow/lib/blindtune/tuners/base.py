@@ -8,7 +8,7 @@ a kill replays the recorded trials into a new tuner.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from blindtune.core.budget import Budget
 from blindtune.core.validation import Strict
@@ -191,6 +191,33 @@ class TunerConfig(Strict):
         """Whether trials are promoted, so that the study must keep the state of each training."""
         return False
 
+    @property
+    def promotes_trials(self) -> bool:
+        """Whether good sets are tried again with more epochs, on folds too."""
+        return False
+
+    @property
+    def epoch_allocator(self) -> str | None:
+        """What decides how many epochs a trial is trained, for messages; None: every training is complete."""
+        return None
+
+    @property
+    def minimizes_parameters(self) -> bool:
+        """Whether the number of parameters is minimised too, which only a network has."""
+        return False
+
+    def without_resuming(self) -> Self:
+        """Return the config of the same tuner for models that are trained from the start when they are promoted."""
+        return self
+
+    def with_folds(self, n_folds: int) -> "TunerConfig | None":
+        """Return the config of the same tuner that divides train into folds itself; None: it does not.
+
+        Args:
+            n_folds: number of folds.
+        """
+        return None
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse what the library cannot express; called for every study while the workflow is planned.
 
@@ -243,3 +270,17 @@ def check_fidelity(space: Space, allocator: str) -> None:
     """
     if "epochs" in space.root:
         raise ValueError(f"epochs: {allocator} allocates the epochs itself; take the dimension out of the space")
+
+
+def max_epochs(space: Space, epochs: int) -> int:
+    """Return the epochs of the longest training that a space allows.
+
+    Args:
+        space: the search space.
+        epochs: of a training whose set has no value of them.
+    """
+    if "epochs" not in space.root:
+        return epochs
+    dimension = space.root["epochs"]
+    searched = [value for value in dimension.values() or [] if isinstance(value, int)]
+    return max([*searched, epochs] if dimension.when or not searched else searched)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from blindtune.core.errors import UserError
 from blindtune.core.registry import load_object
 from blindtune.datasets.prepared import Prepared
 from blindtune.views.base import ViewFunction, ViewInputs
@@ -31,15 +32,25 @@ def collect_inputs(config: ViewConfig, data: Prepared) -> ViewInputs:
     Args:
         config: of the view.
         data: the dataset.
+
+    Raises:
+        UserError: the view takes what was not fitted on train.
     """
     source = data.manifest["source"]
     entries = view_entries(config.kind, source["source"])
     keys = {key for entry in entries for key in entry.source_keys}
     uses_statistics = any(entry.uses_statistics for entry in entries)
+    fitted_keys = {key for entry in entries for key in entry.fitted_keys}
+    fitted = data.manifest.get("fitted") or {}
+    if not fitted_keys <= fitted.keys():
+        raise UserError(
+            f"{data.name}: the view {config.kind} needs what only a table has fitted on train. Take view: samples."
+        )
     return ViewInputs(
         data.name,
         {key: source[key] for key in sorted(keys)},
         data.manifest["statistics"] if uses_statistics else None,
+        {key: fitted[key] for key in sorted(fitted_keys)},
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -23,16 +23,20 @@ class ViewInputs:
         dataset: name of the dataset, for messages.
         source: the keys of the dataset's config that the view declares in `blindtune.views.registry`, and no others.
         statistics: mean and deviation of each channel over train; None unless the view declares that it uses them.
+        fitted: what the source fitted on train, by the keys that the view declares, and no others.
     """
 
     dataset: str
     source: Mapping[str, Any]
     statistics: Mapping[str, list[float]] | None
+    fitted: Mapping[str, Any] = field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
         """Return all that can change what the view gives for a sample, as plain data."""
         statistics = None if self.statistics is None else dict(self.statistics)
-        return {"source": dict(self.source), "statistics": statistics}
+        identity: dict[str, Any] = {"source": dict(self.source), "statistics": statistics}
+        # Left out where nothing is fitted: models that were frozen before keep their identity.
+        return identity | ({"fitted": dict(self.fitted)} if self.fitted else {})
 
 
 class SampleView:

@@ -21,10 +21,22 @@ class ViewConfig(Strict):
     is_random: ClassVar[bool] = False
 
 
+class DefaultView(ViewConfig):
+    """The view that the dataset's source prefers for a system; the config puts that view in its place."""
+
+    kind: Literal["default"]
+
+
 class SamplesView(ViewConfig):
     """Samples as they are stored."""
 
     kind: Literal["samples"]
+
+
+class StandardizedView(ViewConfig):
+    """Samples of a table with each number scaled to zero mean and unit deviation over train."""
+
+    kind: Literal["standardized"]
 
 
 class FeaturesView(ViewConfig):

@@ -21,10 +21,12 @@ class ViewEntry(Entry):
     Attributes:
         source_keys: keys of the dataset's config.
         uses_statistics: whether it takes the mean and deviation of each channel over train.
+        fitted_keys: keys of what the dataset's source fitted on train.
     """
 
     source_keys: tuple[str, ...] = ()
     uses_statistics: bool = False
+    fitted_keys: tuple[str, ...] = ()
 
 
 VIEWS = Registry(
@@ -32,7 +34,14 @@ VIEWS = Registry(
     "view",
     ViewEntry,
     {
+        # A source that prefers no view shows samples as they are stored.
+        "default": ViewEntry("blindtune.views.samples:create", "blindtune.views.config:DefaultView"),
         "samples": ViewEntry("blindtune.views.samples:create", "blindtune.views.config:SamplesView"),
+        "standardized": ViewEntry(
+            "blindtune.views.standardized:create",
+            "blindtune.views.config:StandardizedView",
+            fitted_keys=("scaling",),
+        ),
         "features": ViewEntry("blindtune.views.features:create", "blindtune.views.config:FeaturesView"),
         "frames": ViewEntry(
             "blindtune.views.frames:create",
@@ -101,6 +110,6 @@ if TYPE_CHECKING:
     NetworkView = ViewConfig
 else:
     #: The views that a reference model takes: one vector per sample.
-    ReferenceView = _view_type("samples", "features")
+    ReferenceView = _view_type("default", "samples", "standardized", "features")
     #: The views that a network takes: all.
     NetworkView = _view_type()

@@ -6,7 +6,7 @@ from numpy import float32
 from numpy.typing import NDArray
 
 from blindtune.views.base import Floats, Rows, SampleView, ViewFunction, ViewInputs
-from blindtune.views.config import SamplesView
+from blindtune.views.config import ViewConfig
 
 
 class StoredSamples(SampleView):
@@ -17,7 +17,7 @@ class StoredSamples(SampleView):
         return self.stored[self.selected[rows]].astype(float32)
 
 
-def create(config: SamplesView, inputs: ViewInputs) -> ViewFunction:
+def create(config: ViewConfig, inputs: ViewInputs) -> ViewFunction:
     """Return the function that shows samples as they are stored.
 
     Args:

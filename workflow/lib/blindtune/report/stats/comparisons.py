@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import combinations
 
+from blindtune.metrics.registry import METRICS
 from blindtune.report.published import load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords, pair_by_group
 from blindtune.report.stats.statistics import (
@@ -132,10 +133,10 @@ def describe_manual_and_tuned(dataset: DatasetRecords, found: list[PairCompariso
     if not manual or not tuned:
         absent = "manual model" if not manual else "tuner"
         return f"Manual and tuned models cannot be compared: no {absent} was run."
-    expert, search = (min(systems, key=lambda system: system.error("dev")) for systems in (manual, tuned))
+    expert, search = (min(systems, key=lambda system: system.objective("dev")) for systems in (manual, tuned))
     pair = next(pair for pair in found if pair.includes(expert) and pair.includes(search))
     return (
-        f"Chosen by dev error, as in a blind study, the manual model is {expert.name} "
+        f"Chosen by dev {METRICS[dataset.metric].title}, as in a blind study, the manual model is {expert.name} "
         f"({_error(expert, ' on eval')}) and the tuned one {search.name} ({_error(search)}). {_outcome(pair)} "
         f"{_tally(select_manual_tuned_pairs(found))}{_caution(dataset)}"
     ).strip()

@@ -81,13 +81,16 @@ def compute_sd(values: Sequence[float]) -> float | None:
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def estimate_difference(value: float, parts: Sequence[VarianceComponent], lowest: float = -1.0) -> Difference:
+def estimate_difference(
+    value: float, parts: Sequence[VarianceComponent], lowest: float = -1.0, highest: float = 1.0
+) -> Difference:
     """Attach the confidence interval to a difference of error rates.
 
     Args:
         value: the difference.
         parts: the independent components of its variance.
-        lowest: the lowest value that there is; 0 for an error rate instead of a difference. The highest one is 1.
+        lowest: the lowest value that there is; 0 for an error rate instead of a difference.
+        highest: the highest value that there is.
 
     Returns:
         The difference with its standard error, its 95% interval and its p value.
@@ -98,11 +101,11 @@ def estimate_difference(value: float, parts: Sequence[VarianceComponent], lowest
     if error == 0:
         return Difference(value, 0.0, value, value, float(value == 0))
     if not math.isfinite(error):
-        return Difference(value, error, lowest, 1.0, 1.0)
+        return Difference(value, error, lowest, highest, 1.0)
     freedom = welch_satterthwaite(parts)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
     # The t distribution knows no bounds: with few samples or seeds it reaches what no error rate can be.
-    low, high = min(value, max(lowest, value - half)), max(value, min(1.0, value + half))
+    low, high = min(value, max(lowest, value - half)), max(value, min(highest, value + half))
     return Difference(value, error, low, high, float(2 * stats.t.sf(abs(value) / error, freedom)))
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from blindtune.config.training import OPTIONAL_SETTINGS
 from blindtune.records.model_card import ModelCard
 from blindtune.report.published import load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import describe_view
-from blindtune.report.table import Cell, ReportTable, Row, join_paths, text_column
+from blindtune.report.table import ABSENT, Cell, ReportTable, Row, join_paths, text_column
 
 _SAME = ("kind", "argument", "meaning", "published", "ours")
 _KINDS = ("tuner", "manual", "knn", "random_forest", "bayes")
@@ -76,17 +77,39 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
         library = ", ".join(_distinct(_library(run.card) for run in system.runs))
         yield _row(dataset, system, "library", "library and algorithm", "Keras Tuner, random search", library)
         for argument in load_published().arguments.arguments:
+            if argument.name in TRAINING and system.runs[0].card.estimator is not None:
+                continue
             ours = _ours(system, argument.name)
             yield _row(dataset, system, argument.name, argument.meaning, argument.published, ours)
     if describe_view(system.runs[0].card) is not None:
         yield _row(dataset, system, "view", "view of a sample", None, str(describe_view(system.runs[0].card)))
-    if system.kind in ("tuner", "manual"):
+    if system.runs[0].card.estimator is not None:
+        yield from _estimator_rows(dataset, system)
+    elif system.kind in ("tuner", "manual"):
         yield from _training_rows(dataset, system)
     else:
         for name in system.runs[0].card.hyperparameters:
             chosen = _distinct(_text(run.card.hyperparameters.get(name)) for run in system.runs)
             meaning = "setting of the estimate" if system.kind == "bayes" else "chosen on dev"
             yield _row(dataset, system, name, meaning, None, ", ".join(chosen))
+
+
+def _estimator_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
+    recipes = [recipe for run in system.runs if (recipe := run.card.estimator) is not None]
+    classes = ", ".join(_distinct(", ".join(recipe.steps) for recipe in recipes))
+    versions = ", ".join(
+        _distinct(", ".join(f"{name} {version}" for name, version in recipe.libraries.items()) for recipe in recipes)
+    )
+    yield _row(dataset, system, "estimator", f"class that is fitted ({versions})", None, classes)
+    searched = {name for run in system.runs for name in run.card.hyperparameters}
+    for name in dict.fromkeys(name for recipe in recipes for name in recipe.parameters):
+        values = ", ".join(_distinct(_number(recipe.parameters.get(name, ABSENT)) for recipe in recipes))
+        meaning = "chosen by the tuner" if name in searched else "fixed argument"
+        yield _row(dataset, system, name, meaning, None, values)
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _training_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
@@ -100,6 +123,9 @@ def _training_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[R
                 continue
             meaning = f"the same, for #{number}"
         yield _row(dataset, system, name, meaning, known, _ours(system, name))
+    for name in OPTIONAL_SETTINGS:
+        if any(run.card.training is not None and run.card.training.given(name) for run in system.runs):
+            yield _row(dataset, system, name, "training setting", None, _ours(system, name))
 
 
 def _ours(system: SystemRecords, name: str) -> str:

@@ -5,7 +5,7 @@ from functools import partial
 
 from blindtune.report.library_verdicts import ComparedDataset, best_on_dev, compare_datasets
 from blindtune.report.records import ReportRecords, SystemRecords
-from blindtune.report.searches import get_library
+from blindtune.report.searches import describe_trainer, get_library
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
 from blindtune.report.tables.tuner_ranks import label_data
 from blindtune.report.verdict import Fact, Verdict, render_verdicts
@@ -118,7 +118,7 @@ def _best_by_choice(choice: Choice, each: ComparedDataset) -> dict[str, SystemRe
 
 
 def _trained_by_keras(system: SystemRecords) -> str:
-    return "Yes" if "keras" in system.runs[0].card.settings["trainer"] else "No"
+    return "Yes" if "keras" in (describe_trainer(system.runs[0].card) or "") else "No"
 
 
 def _judge(choice: Choice, each: ComparedDataset, systems: dict[str, SystemRecords]) -> Verdict:

@@ -24,6 +24,7 @@ from blindtune.report.table import (
     to_percent,
 )
 from blindtune.report.tables.decode_cells import decode_cells, decode_column
+from blindtune.report.tables.metrics import describe_lowest
 
 RULE = (
     "Method: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The variance of "
@@ -91,7 +92,11 @@ def answer_questions(records: ReportRecords) -> list[DatasetAnswers]:
     for dataset in records.datasets:
         found = compare_all_pairs(dataset)
         answers.append(
-            DatasetAnswers(dataset.title, describe_winner(dataset, found), describe_manual_and_tuned(dataset, found))
+            DatasetAnswers(
+                dataset.title,
+                " ".join(filter(None, [describe_winner(dataset, found), describe_lowest(dataset)])),
+                describe_manual_and_tuned(dataset, found),
+            )
         )
     return answers
 

@@ -1,5 +1,6 @@
 """The table of costs: the budget of each system, what it spent, and the outcomes of its trials."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import get_args
 
@@ -79,7 +80,19 @@ def _notes(records: ReportRecords) -> list[str]:
         notes.append(RANDOM_KERAS_TUNER)
     if len({card.budget.model_dump_json() for card in cards if card.budget}) > 1:
         notes.append("Not all tuners had the same budget: compare only those that had.")
-    return notes
+    return [*notes, *filter(None, map(_describe_warnings, records.datasets))]
+
+
+def _describe_warnings(dataset: DatasetRecords) -> str | None:
+    """Return a sentence on what the fits of estimators warned of; None if there was nothing."""
+    found: list[str] = []
+    for system in dataset.systems:
+        trials = [trial for run in system.runs if run.card.estimator is not None for trial in run.trials]
+        warned = [trial.exceptions[0] for trial in trials if trial.exceptions]
+        if warned:
+            [(text, count)] = Counter(warned).most_common(1)
+            found.append(f"{system.name} in {len(warned)} of {len(trials)} trials (most often, {count}: {text})")
+    return f"Fits on {dataset.title} gave warnings, which the records hold: {'; '.join(found)}." if found else None
 
 
 def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:

@@ -2,6 +2,7 @@
 
 from blindtune.core.timing import CpuWallTime
 from blindtune.report.records import ReportRecords, SystemRecords
+from blindtune.report.searches import describe_trainer
 from blindtune.report.stats.statistics import mean
 from blindtune.report.table import ABSENT, Cell, Column, ReportTable, Row, format_number, join_paths, text_column
 
@@ -21,7 +22,7 @@ def build(records: ReportRecords) -> ReportTable:
             "dataset": dataset.name,
             "data": dataset.data,
             "system": system.name,
-            "trainer": system.runs[0].card.settings.get("trainer"),
+            "trainer": describe_trainer(system.runs[0].card),
             "seeds": len(system.runs),
             **_parts(system),
             "records": join_paths(system.paths),

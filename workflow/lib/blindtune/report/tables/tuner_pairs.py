@@ -2,9 +2,11 @@
 
 from itertools import combinations
 
+from blindtune.metrics.registry import METRICS, is_error
 from blindtune.report.intervals import format_interval, interval_cells, note_missing_intervals
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import compare_by_seed
+from blindtune.report.stats.metric_samples import compare_by_seed as compare_metric_by_seed
 from blindtune.report.stats.seed_statistics import (
     MEANINGFUL_PROBABILITY,
     MIN_PAIRS,
@@ -24,6 +26,7 @@ from blindtune.report.table import (
     to_percent,
 )
 from blindtune.report.tables.decode_cells import decode_cells, decode_column
+from blindtune.report.tables.metrics import to_cell
 
 
 def build(records: ReportRecords) -> ReportTable:
@@ -43,6 +46,19 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("verdict", "Verdict", wide=True),
         decode_column("Decodes"),
     ]
+    if any(not is_error(dataset.metric) for dataset in records.datasets):
+        columns[-1:-1] = [
+            text_column("metric", "which", "by the metric"),
+            Column("B − A", lambda row: _by_metric(row, "metric_difference"), "by the metric", numeric=True),
+            Column("95% interval", _metric_interval, "by the metric", numeric=True),
+            number_column("metric_outperforms", "P(A > B)", 2, "by the metric"),
+        ]
+        notes.append(
+            "By the metric: the same for the metric that was minimised. A and B are as named, so a difference below 0 "
+            "says that B has the lower metric."
+        )
+    else:
+        rows = [{key: cell for key, cell in row.items() if not key.startswith("metric")} for row in rows]
     return ReportTable("tuner_pairs", "Pairs of tuners, paired by seed", rows, columns, notes)
 
 
@@ -102,10 +118,44 @@ def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -
         "outperforms_low": found.low,
         "outperforms_high": found.high,
         "sign_test_p": found.p,
+        **_metric_cells(dataset, better, other),
         "verdict": _verdict(found),
         **decode_cells(better, other),
         "records": join_paths([*better.paths, *other.paths]),
     }
+
+
+def _metric_cells(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -> Row:
+    """Return the same comparison by the metric that was minimised; without values if that is the error."""
+    names = ("metric", "metric_unit", "metric_difference", "metric_low", "metric_high", "metric_outperforms")
+    empty: Row = dict.fromkeys(names)
+    first, second = better.metric_sample, other.metric_sample
+    if first is None or second is None:
+        return empty
+    metric, entry = dataset.metric, METRICS[dataset.metric]
+    difference = compare_metric_by_seed(second, first)
+    found = estimate_outperformance(
+        first.values.tolist(), second.values.tolist(), (dataset.name, better.name, other.name, metric)
+    )
+    known = difference if difference.has_interval else None
+    return {
+        "metric": entry.title,
+        "metric_unit": "%" if entry.is_share else None,
+        "metric_difference": to_cell(metric, difference.value),
+        "metric_low": to_cell(metric, known.low) if known else None,
+        "metric_high": to_cell(metric, known.high) if known else None,
+        "metric_outperforms": found.share,
+    }
+
+
+def _by_metric(row: Row, key: str) -> str:
+    return format_number(row[key], 2 if row["metric_unit"] else 4)
+
+
+def _metric_interval(row: Row) -> str:
+    if row["metric_low"] is None:
+        return ABSENT
+    return f"{_by_metric(row, 'metric_low')} to {_by_metric(row, 'metric_high')}"
 
 
 def _verdict(found: Outperformance) -> str:

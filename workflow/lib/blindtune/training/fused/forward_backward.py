@@ -46,12 +46,14 @@ class Batch:
         targets: (n_trials, n_classes, n_rows), 1 for the label and else 0.
         row_weights: (n_rows,), weight of each row in the mean loss; 0 for padding.
         scores: for each slot of the metrics, (n_trials, n_classes, n_rows), the output of the models.
+        sample_weights: (n_trials, n_rows), factor of the loss of each sample by its class; None: 1.
     """
 
     inputs: Tensor
     targets: Tensor
     row_weights: Tensor
     scores: Sequence[Tensor]
+    sample_weights: Tensor | None = None
 
     @property
     def n_rows(self) -> int:
@@ -387,6 +389,9 @@ class BatchPass:
             backward.append(
                 partial(loss_gradient, scores, gradient, sums, targets, batch.row_weights, activation, loss)
             )
+            if batch.sample_weights is not None:
+                weights = batch.sample_weights[block_first + span.start : block_first + span.stop]
+                backward.append(partial(gradient.mul_, weights.unsqueeze(1)))
         return backward
 
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from blindtune.config.training import Training
 from blindtune.core.seeds import derive
 from blindtune.models import pytorch as networks
 from blindtune.training.base import Arrays, TrainingTask, require_architecture
@@ -20,8 +21,8 @@ from blindtune.training.fused.forward_backward import Batch, BatchPass, ModelSpe
 from blindtune.training.fused.layers import compute_widths, extract_layers, pad_rows
 from blindtune.training.fused.metrics import MetricAccumulator
 from blindtune.training.fused.ops import MOMENTS, one_hot
-from blindtune.training.fused.parameters import Parameters
-from blindtune.training.pytorch import flush_denormals
+from blindtune.training.fused.parameters import Parameters, StepSettings
+from blindtune.training.pytorch import class_weights_of, flush_denormals
 from blindtune.training.state import pack, unpack
 
 
@@ -59,6 +60,7 @@ class FusedModel(ModelOutline):
     Attributes:
         module: the weights, between the epochs of a group; at first PyTorch's default ones.
         moments: of the optimizer, those of `MOMENTS` for each parameter of the module.
+        learning_rate: of the next epoch; None: it never changes.
     """
 
     def __init__(self, task: TrainingTask, plan: ExecutionPlan) -> None:
@@ -76,6 +78,7 @@ class FusedModel(ModelOutline):
         # The same draws as in the PyTorch trainer: first the weights, then an order for each epoch.
         torch.manual_seed(task.seed)
         self.module = networks.build(architecture, task.training.initial_weights == "keras")
+        self.learning_rate: float | None = None
         names = MOMENTS[task.training.optimizer]
         self.moments = [{name: torch.zeros_like(p) for name in names} for p in self.module.parameters()]
         self._random = torch.Generator()
@@ -133,7 +136,16 @@ def group_key(model: ModelOutline) -> tuple[object, ...]:
     """Return what the trials of a group have in common; their numbers of epochs may differ."""
     training, layers = model.task.training, model.spec.layers
     has_dropout = tuple(bool(layer.dropout_rates) for layer in layers)
-    return training.batch_size, training.optimizer, model.epochs, has_dropout
+    # A CUDA graph holds the learning rates.
+    has_schedule = training.schedule != "constant"
+    has_weights = training.class_weight is not None
+    return training.batch_size, training.optimizer, model.epochs, has_dropout, has_schedule, has_weights
+
+
+def step_settings(training: Training) -> StepSettings:
+    """Return how the weights of a trial are updated."""
+    has_schedule = training.schedule != "constant"
+    return StepSettings(training.learning_rate, training.weight_decay, training.clip_norm, has_schedule)
 
 
 def sort_key(model: ModelOutline) -> tuple[object, ...]:
@@ -141,6 +153,13 @@ def sort_key(model: ModelOutline) -> tuple[object, ...]:
     spec = model.spec
     activations = [layer.activation for layer in spec.layers]
     return activations[-1], spec.loss, spec.widths, activations
+
+
+def _stack_class_weights(models: Sequence[FusedModel], y: Tensor) -> Tensor | None:
+    """Return the class weights of each model, (n_trials, n_classes); None if they have none."""
+    rows = [class_weights_of(model.task, y) for model in models]
+    known = [row for row in rows if row is not None]
+    return torch.stack(known) if known else None
 
 
 @dataclass(frozen=True)
@@ -182,12 +201,13 @@ class FusedGroup:
             [spec.widths for spec in specs],
             [spec.layers for spec in specs],
             training.optimizer,
-            [model.task.training.learning_rate for model in self.models],
+            [step_settings(model.task.training) for model in self.models],
             first.epochs * -(-len(y) // training.batch_size),
             plan.mask_gradients,
             x.device,
         )
-        self._metrics = MetricAccumulator(specs, n_rows, plan.metric_slots, x.device)
+        self._class_weights = _stack_class_weights(self.models, y)
+        self._metrics = MetricAccumulator(specs, n_rows, plan.metric_slots, x.device, self._class_weights)
         blocks = create_blocks(specs, n_rows, plan, x.device)
         inputs, targets = (
             torch.zeros(len(specs) * n_rows * width, device=x.device)
@@ -199,8 +219,9 @@ class FusedGroup:
             passes = [BatchPass(block, self._parameters, batch) for block in blocks]
             self._sized[size] = SizedPasses(batch, passes)
         has_dropout = any(layer.dropout_rates for layer in specs[0].layers)
-        # Dropout is drawn on the CPU, which a graph cannot do.
-        self._graph_step = CudaGraphStep() if plan.use_cuda_graph and not has_dropout else None
+        # Dropout is drawn on the CPU and learning rates are set there, which a graph cannot do.
+        changes = has_dropout or training.schedule != "constant"
+        self._graph_step = CudaGraphStep() if plan.use_cuda_graph and not changes else None
         self._host_views = [
             [self._parameters.trial_views(trial, flat) for flat in self._parameters.host] for trial in range(len(specs))
         ]
@@ -215,6 +236,7 @@ class FusedGroup:
             For each model its mean loss and its error over train, while the weights changed.
         """
         samples = len(self._y)
+        self._parameters.set_learning_rates([model.learning_rate for model in self.models])
         order = self._draw_orders(samples)
         streams = [model.dropout_stream() for model in self.models]
         for sized in self._sized.values():
@@ -259,6 +281,8 @@ class FusedGroup:
         torch.index_select(self._x, 0, flat, out=batch.inputs.view(len(flat), -1))
         labels = self._y.index_select(0, flat).view(rows.shape)
         batch.targets.copy_(one_hot(labels, batch.targets.shape[1]))
+        if batch.sample_weights is not None and self._class_weights is not None:
+            torch.gather(self._class_weights, 1, labels, out=batch.sample_weights)
         run_concurrently([partial(batch_pass.run, self._metrics.slot) for batch_pass in passes], self._x.device)
         self._metrics.add(labels, samples)
         self._parameters.step()

@@ -29,6 +29,7 @@ class FusedTrial:
         task: what is trained.
         clock: of the job.
         n_parameters: number of trainable parameters.
+        metric: what dev is ranked by.
         model: the model, in its current state.
         tracker: its epochs.
     """
@@ -49,6 +50,7 @@ class FusedTrial:
         self.task = task
         self.clock = options.clock
         self.n_parameters = count_parameters(require_architecture(task))
+        self.metric = options.metric
         self._plan = plan
         self._options = options
         self.start()
@@ -59,7 +61,7 @@ class FusedTrial:
             self.model = FusedModel(self.task, self._plan)
             if self._options.state:
                 self.model.load_state(self._options.state.epochs, self._options.state.arrays)
-        self.tracker = EpochTracker(self.task.training.epochs, self._options)
+        self.tracker = EpochTracker(self.task.training.epochs, self._options, self.task.training)
 
     def outcome(self) -> Outcome:
         """Return the outcome of the training."""
@@ -105,6 +107,8 @@ class FusedTrainingLoop:
                 group = group or FusedGroup(
                     [trial.model for trial in trials], torch.as_tensor(self._train.x), self._train.y
                 )
+                for trial in trials:
+                    trial.model.learning_rate = trial.tracker.learning_rate()
                 means = group.train_epoch()
             _share_time(watch, trials)
             continuing = []
@@ -119,13 +123,16 @@ class FusedTrainingLoop:
     def _score(self, trial: FusedTrial, train_loss: float, train_error: float) -> EpochMetrics:
         module = trial.model.module
         with trial.clock.measure("evaluate"):
-            dev_loss, dev_error = evaluate(module.to(self._dev.y.device), self._dev, trial.task)
+            dev_loss, dev_error, dev_metric = evaluate(
+                module.to(self._dev.y.device), self._dev, trial.task, trial.metric
+            )
             module.to("cpu")
         return EpochMetrics(
             train_loss=finite_or_none(train_loss),
             train_error=train_error,
             dev_loss=finite_or_none(dev_loss),
             dev_error=dev_error,
+            dev_metric=dev_metric,
         )
 
 

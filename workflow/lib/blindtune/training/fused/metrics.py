@@ -16,7 +16,14 @@ class MetricAccumulator:
     Scores are kept in slots, one for each batch; when all slots are used, all their losses are computed.
     """
 
-    def __init__(self, models: Sequence[ModelSpec], n_rows: int, slots: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        models: Sequence[ModelSpec],
+        n_rows: int,
+        slots: int,
+        device: torch.device,
+        class_weights: Tensor | None = None,
+    ) -> None:
         """Allocate the slots.
 
         Args:
@@ -24,7 +31,9 @@ class MetricAccumulator:
             n_rows: rows in memory of the largest batch.
             slots: batches whose scores are kept.
             device: where.
+            class_weights: (n_trials, n_classes), factor of the loss of the samples of each class; None: 1.
         """
+        self._class_weights = class_weights
         self._n_inputs = models[0].widths[0]
         self._spans = find_spans(models, output_key)
         self._slots = slots
@@ -54,6 +63,7 @@ class MetricAccumulator:
             targets[: trials * classes * n_rows].view(trials, classes, n_rows),
             row_weights,
             [self._scores[:, :, slot, :n_rows] for slot in range(self._slots)],
+            None if self._class_weights is None else torch.zeros(trials, n_rows, device=targets.device),
         )
 
     @property
@@ -96,6 +106,8 @@ class MetricAccumulator:
             trials = slice(span.start, span.stop)
             scores, labels = self._scores[trials].flatten(2), self._labels[trials].flatten(1)
             losses, wrong = sample_losses(scores, labels, activation, loss)
+            if self._class_weights is not None:
+                losses = losses.mul_(self._class_weights[trials].gather(1, labels))
             self._loss[trials] += losses.mul_(counts).sum(1, dtype=torch.float64)
             self._n_wrong[trials] += (wrong & (counts > 0)).sum(1)
         self._used = 0

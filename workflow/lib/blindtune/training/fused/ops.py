@@ -184,12 +184,14 @@ MOMENTS: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class ParamGroup:
     """Weights that are updated with one learning rate.
 
     Attributes:
-        learning_rate: the step size.
+        learning_rate: the step size; of a trial whose rate changes, that of the epoch.
+        weight_decay: as `blindtune.config.training.Training` gives it.
+        trial: index of the only trial, if its learning rate changes; None: trials with one rate.
         weights: one or more pieces.
         gradients: of each piece.
         moments: pieces of each array of `MOMENTS`.
@@ -197,6 +199,8 @@ class ParamGroup:
     """
 
     learning_rate: float
+    weight_decay: float | None
+    trial: int | None
     weights: list[Tensor]
     gradients: list[Tensor]
     moments: list[list[Tensor]]
@@ -204,13 +208,15 @@ class ParamGroup:
 
 
 def update(optimizer: str, group: ParamGroup) -> None:
-    """Do one step of an optimizer with PyTorch's default arguments, in place; overwrites the gradient.
+    """Do one step of an optimizer as the PyTorch trainer does, in place; overwrites the gradient.
 
     Args:
         optimizer: a key of `MOMENTS`.
         group: what to update.
     """
     weights, gradients, rate = group.weights, group.gradients, group.learning_rate
+    if group.weight_decay and optimizer in ("sgd", "rmsprop"):
+        torch._foreach_mul_(weights, 1 - rate * group.weight_decay)
     match optimizer:
         case "sgd":
             torch._foreach_add_(weights, gradients, alpha=-rate)
@@ -219,7 +225,10 @@ def update(optimizer: str, group: ParamGroup) -> None:
                 square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
                 weight.addcdiv_(gradient, square.sqrt().add_(1e-8), value=-rate)
         case _:
-            step, decay = (adam, 0.0) if optimizer == "adam" else (adamw, 0.01)
+            decay = group.weight_decay
+            if decay is None:
+                decay = 0.0 if optimizer == "adam" else 0.01
+            step = adamw if decay else adam
             mean, square = group.moments
             step(
                 weights,

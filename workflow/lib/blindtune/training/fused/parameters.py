@@ -8,6 +8,24 @@ from torch import Tensor
 
 from blindtune.training.fused.layers import ALIGNMENT, DenseLayer
 from blindtune.training.fused.ops import MOMENTS, ParamGroup, update
+from blindtune.training.pytorch import clip
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """How the weights of one trial are updated.
+
+    Attributes:
+        learning_rate: the step size, at first.
+        weight_decay: as `blindtune.config.training.Training` gives it.
+        clip_norm: as `blindtune.config.training.Training` gives it.
+        has_schedule: whether the learning rate changes between epochs.
+    """
+
+    learning_rate: float
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+    has_schedule: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,7 @@ class Parameters:
         widths: Sequence[tuple[int, ...]],
         layers: Sequence[tuple[DenseLayer, ...]],
         optimizer: str,
-        learning_rates: Sequence[float],
+        settings: Sequence[StepSettings],
         steps: int,
         mask_gradients: bool,
         device: torch.device,
@@ -101,7 +119,7 @@ class Parameters:
             widths: of each trial, in memory.
             layers: of each trial.
             optimizer: of all trials.
-            learning_rates: of each trial.
+            settings: of each trial.
             steps: steps of the optimizer that all trials have done.
             mask_gradients: whether `step` masks padding in the gradient, so that it may have any finite value there.
             device: where the trials are trained.
@@ -123,10 +141,16 @@ class Parameters:
         self.host = [each if each.is_cpu else torch.zeros_like(each, device="cpu") for each in flats]
         self._copies = list(zip(flats, self.host, strict=True))
         self._mask = self._create_mask() if mask_gradients else None
-        self._groups = [
-            self._create_group(rate, [each == rate for each in learning_rates], steps)
-            for rate in dict.fromkeys(learning_rates)
+        self._clipped = [
+            (self.trial_views(trial, self.gradient), each.clip_norm)
+            for trial, each in enumerate(settings)
+            if each.clip_norm is not None
         ]
+        keys = [
+            (each.learning_rate, each.weight_decay, trial if each.has_schedule else None)
+            for trial, each in enumerate(settings)
+        ]
+        self._groups = [self._create_group(*key, [each == key for each in keys], steps) for key in dict.fromkeys(keys)]
 
     def _create_mask(self) -> Tensor:
         """Return a tensor that is 0 for padding and else 1."""
@@ -136,7 +160,9 @@ class Parameters:
                 view.fill_(1)
         return mask.to(self.weights.device)
 
-    def _create_group(self, learning_rate: float, selected: Sequence[bool], steps: int) -> ParamGroup:
+    def _create_group(
+        self, learning_rate: float, weight_decay: float | None, trial: int | None, selected: Sequence[bool], steps: int
+    ) -> ParamGroup:
         """Return the parameters of the selected trials, in as few pieces as possible."""
         pieces: list[list[int]] = []
         for span in (span for layer in self.spans for span in layer):
@@ -155,7 +181,9 @@ class Parameters:
 
         step_counts = [torch.tensor(float(steps), device=self.weights.device) for _ in pieces]
         moments = [cut(flat) for flat in self.moments]
-        return ParamGroup(learning_rate, cut(self.weights), cut(self.gradient), moments, step_counts)
+        return ParamGroup(
+            learning_rate, weight_decay, trial, cut(self.weights), cut(self.gradient), moments, step_counts
+        )
 
     def _allocate(self, layer: int, shapes: list[tuple[int, int]], size: int) -> int:
         """Lay out a layer after the first ``size`` values, and return the new size."""
@@ -213,10 +241,19 @@ class Parameters:
         for on_device, on_host in self._copies:
             on_host.copy_(on_device)
 
+    def set_learning_rates(self, rates: Sequence[float | None]) -> None:
+        """Set the learning rates of the next epoch, for each trial; None: as it was."""
+        for group in self._groups:
+            rate = None if group.trial is None else rates[group.trial]
+            if rate is not None:
+                group.learning_rate = rate
+
     def step(self) -> None:
         """Do one step of the optimizer."""
         if self._mask is not None:
             self.gradient.mul_(self._mask)
+        for gradients, clip_norm in self._clipped:
+            clip(gradients, clip_norm)
         for group in self._groups:
             update(self._optimizer, group)
 

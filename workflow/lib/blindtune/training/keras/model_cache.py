@@ -8,7 +8,8 @@ import keras
 from blindtune.models import keras as networks
 from blindtune.models.architecture import Architecture
 
-_OPTIMIZERS = {
+#: The optimizers that a config can name.
+OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "sgd": keras.optimizers.SGD,
@@ -31,6 +32,8 @@ class ModelKey:
         loss: as `blindtune.config.training.Training` names it.
         classes: number of classes.
         steps_per_execution: as Keras's ``compile`` takes it.
+        weight_decay: as `blindtune.config.training.Training` gives it.
+        clip_norm: as `blindtune.config.training.Training` gives it.
     """
 
     architecture: Architecture
@@ -38,11 +41,13 @@ class ModelKey:
     loss: str
     classes: int
     steps_per_execution: int
+    weight_decay: float | None = None
+    clip_norm: float | None = None
 
     def compile_model(self, learning_rate: float) -> keras.Model:
         """Return a new model, whose weights Keras's global seed determines."""
         model = networks.build(self.architecture)
-        optimizer = _OPTIMIZERS[self.optimizer](learning_rate=learning_rate)
+        optimizer = self._create_optimizer(learning_rate)
         # Otherwise the first step would create its variables, and TensorFlow would trace that step twice.
         optimizer.build(model.trainable_variables)
         model.compile(
@@ -53,6 +58,15 @@ class ModelKey:
             jit_compile=keras.backend.backend() == "jax",
         )
         return model
+
+    def _create_optimizer(self, learning_rate: float) -> keras.optimizers.Optimizer:
+        more: dict[str, float] = {} if self.clip_norm is None else {"global_clipnorm": self.clip_norm}
+        name = self.optimizer
+        if self.weight_decay is not None:
+            # Keras's Adam takes a weight decay too, and is then its AdamW.
+            name = "adam" if name == "adamw" else name
+            more |= {"weight_decay": self.weight_decay} if self.weight_decay else {}
+        return OPTIMIZERS[name](learning_rate=learning_rate, **more)
 
 
 class ModelCache:

@@ -16,23 +16,32 @@ from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
+from blindtune.metrics.base import Answers, as_probabilities
+from blindtune.metrics.compute import measure_on_dev
+from blindtune.metrics.registry import is_error
 from blindtune.models import keras as networks
+from blindtune.models import keras_network
 from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.network import NetworkBlueprint
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
     Arrays,
     EpochTracker,
+    Model,
     Outcome,
-    Predict,
     TrainingOptions,
     TrainingTask,
     finite_or_none,
     require_architecture,
 )
-from blindtune.training.keras.model_cache import ModelCache, ModelKey
+from blindtune.training.class_weights import weights_by_label
+from blindtune.training.keras.model_cache import OPTIMIZERS, ModelCache, ModelKey
 from blindtune.views.base import SampleView
 
 _EVALUATION_BATCH = 8_192
+
+#: Keras's bound on probabilities before their logarithm.
+EPSILON = keras.config.epsilon()
 
 
 class FitTrainer:
@@ -61,32 +70,58 @@ class FitTrainer:
 
     def train(self, task: TrainingTask, train: Split, dev: Split, options: TrainingOptions) -> Outcome:
         """Train one model and score dev after each epoch; see `blindtune.training.base.Trainer.train`."""
-        architecture, clock = require_architecture(task), options.clock
+        clock = options.clock
         with clock.measure("build"):
             # A trial's outcome must not depend on the trials before it: drop their graphs and names.
             keras.backend.clear_session(free_memory=False)
             before = options.trained_before
             keras.utils.set_random_seed(derive("continued", task.seed, before) if before else task.seed)
-            key = self._model_key(task, architecture, len(train.y))
-            model = self._cache.take(key, task.training.learning_rate)
+            key = None
+            if isinstance(task.model, NetworkBlueprint):
+                model = self._compile_network(task, task.model, len(train.y))
+            else:
+                key = self._model_key(task, require_architecture(task), len(train.y))
+                model = self._cache.take(key, task.training.learning_rate)
             if options.state:
-                _load_state(model, options.state.arrays)
+                _load_state(task, model, options.state.arrays)
         seed = derive("fit", task.seed, before)
-        tracker = EpochTracker(task.training.epochs, options)
-        callback = EpochCallback(tracker, clock, len(train.y), _create_scorer(task, dev), seed)
+        tracker = EpochTracker(task.training.epochs, options, task.training)
+        score = _create_scorer(task, dev, options.metric)
+        callback = EpochCallback(tracker, clock, len(train.y), score, seed, lambda: get_weights(task, model))
         with clock.measure("train"):
             self._fit(model, task, train, dev, callback, before)
-        outcome = tracker.outcome(
-            count_parameters(architecture), lambda: networks.get_weights(model), lambda: _save_state(model)
-        )
-        self._cache.put(key, model)
+        n_parameters = keras_network.count_parameters(model) if key is None else count_parameters(key.architecture)
+        outcome = tracker.outcome(n_parameters, lambda: get_weights(task, model), lambda: _save_state(task, model))
+        if key is not None:
+            self._cache.put(key, model)
         return outcome
+
+    def _compile_network(self, task: TrainingTask, blueprint: NetworkBlueprint, n_samples: int) -> keras.Model:
+        """Return a new model of a user's code; the models of two sets share nothing."""
+        model = keras_network.build(blueprint, task.seed)
+        training = task.training
+        keras_network.compile_model(
+            model,
+            blueprint,
+            lambda: OPTIMIZERS[training.optimizer](learning_rate=training.learning_rate),
+            lambda gives_logits: networks.create_loss(training.loss, _Scores(gives_logits), task.classes),
+            steps_per_execution=self.steps_per_execution(math.ceil(n_samples / training.batch_size)),
+            jit_compile=keras.backend.backend() == "jax",
+        )
+        return model
 
     def _model_key(self, task: TrainingTask, architecture: Architecture, n_samples: int) -> ModelKey:
         steps = math.ceil(n_samples / task.training.batch_size)
         built = architecture.model_copy(update={"exceptions": ()})
+        training = task.training
         return ModelKey(
-            built, task.training.optimizer, task.training.loss, task.classes, self.steps_per_execution(steps)
+            built,
+            training.optimizer,
+            training.loss,
+            task.classes,
+            self.steps_per_execution(steps),
+            training.weight_decay,
+            training.clip_norm,
         )
 
     def _fit(
@@ -100,6 +135,7 @@ class FitTrainer:
     ) -> None:
         model.fit(
             **_train_arguments(task, train, epochs_before),
+            class_weight=weights_by_label(task.training, train.y, task.classes),
             epochs=task.training.epochs,
             initial_epoch=epochs_before,
             callbacks=[callback],
@@ -107,7 +143,7 @@ class FitTrainer:
             **validation_arguments(dev),
         )
 
-    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model:
         """Rebuild a trained model; see `blindtune.training.base.Trainer.rebuild`.
 
         Args:
@@ -118,37 +154,64 @@ class FitTrainer:
         Raises:
             UserError: the weights do not fit the architecture.
         """
-        model = networks.build(require_architecture(task))
+        if isinstance(task.model, NetworkBlueprint):
+            keras.utils.set_random_seed(task.seed)
+            model = keras_network.build(task.model, task.seed)
+        else:
+            model = networks.build(require_architecture(task))
         try:
-            networks.set_weights(model, weights)
+            set_weights(task, model, weights)
         except (KeyError, ValueError) as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
 
-        gives_logits = require_architecture(task).gives_logits()
-
-        def predict(x: NDArray[np.float32] | SampleView) -> NDArray[np.int64]:
-            labels: NDArray[np.int64] = np.argmax(_compute_scores(model, x, gives_logits), axis=1).astype(np.int64)
-            return labels
-
-        return predict
+        gives_logits = returns_logits(task, model)
+        return Model(
+            lambda x: _to_answers(_compute_scores(model, x, gives_logits), gives_logits), get_network=lambda: model
+        )
 
 
-#: From a model and what ``fit`` measured in an epoch to loss and error of dev.
-Scorer = Callable[[keras.Model, Mapping[str, float]], tuple[float, float]]
+#: From a model and what ``fit`` measured in an epoch to loss, error and metric of dev; no metric for the error.
+Scorer = Callable[[keras.Model, Mapping[str, float]], tuple[float, float, float | None]]
 
 
-def _create_scorer(task: TrainingTask, dev: Split) -> Scorer:
-    """Return how dev is scored: by ``fit`` itself, or batch by batch if dev is a view."""
+def _create_scorer(task: TrainingTask, dev: Split, metric: str) -> Scorer:
+    """Return how dev is scored: by ``fit`` itself, or batch by batch if dev is a view or has another metric."""
+
+    def measure(model: keras.Model, scores: NDArray[np.float32]) -> float | None:
+        gives_logits = returns_logits(task, model)
+        return measure_on_dev(metric, dev.y, lambda: _to_answers(scores, gives_logits), task.classes)
+
     if not isinstance(dev.x, SampleView):
-        return lambda model, logs: (logs["val_loss"], _exact_error(logs["val_accuracy"], len(dev.y)))
-    architecture = require_architecture(task)
-    loss = networks.create_loss(task.training.loss, architecture, task.classes)
 
-    def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float]:
-        scores = _compute_scores(model, dev.x, architecture.gives_logits())
-        return float(loss(dev.y, scores)), int((scores.argmax(axis=1) != dev.y).sum()) / len(dev.y)
+        def read(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
+            value = None if is_error(metric) else measure(model, _score_batches(model, dev.x))
+            return logs["val_loss"], _exact_error(logs["val_accuracy"], len(dev.y)), value
+
+        return read
+
+    def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
+        own = isinstance(task.model, NetworkBlueprint)
+        loss = model.loss if own else networks.create_loss(task.training.loss, task.architecture, task.classes)
+        scores = _compute_scores(model, dev.x, returns_logits(task, model))
+        n_wrong = int((scores.argmax(axis=1) != dev.y).sum())
+        return float(loss(dev.y, scores)), n_wrong / len(dev.y), measure(model, scores)
 
     return score
+
+
+def _to_answers(scores: NDArray[np.float32], gives_logits: bool) -> Answers:
+    """Return the labels and the probabilities of scores; those that are no logits as the cross-entropy takes them."""
+    logits = scores if gives_logits else np.log(np.clip(scores, EPSILON, 1 - EPSILON))
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    return Answers(np.argmax(scores, axis=1).astype(np.int64), as_probabilities(probabilities))
+
+
+def _score_batches(model: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return scores (n_samples, n_classes) while ``fit`` runs; unlike ``predict`` it draws no random numbers."""
+    size = _equal_batch_size(len(x))
+    return np.concatenate(
+        [model.predict_on_batch(np.asarray(x[first : first + size])) for first in range(0, len(x), size)]
+    )
 
 
 def _compute_scores(model: keras.Model, x: NDArray[np.float32] | SampleView, gives_logits: bool) -> NDArray[np.float32]:
@@ -219,15 +282,24 @@ def _equal_batch_size(n_samples: int) -> int:
 class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Tracks each epoch, stops a pruned or diverged model, and measures training and scoring separately."""
 
-    def __init__(self, tracker: EpochTracker, clock: Stopwatch, n_train_samples: int, score: Scorer, seed: int) -> None:
+    def __init__(
+        self,
+        tracker: EpochTracker,
+        clock: Stopwatch,
+        n_train_samples: int,
+        score: Scorer,
+        seed: int,
+        weights: Callable[[], Arrays] | None = None,
+    ) -> None:
         """Prepare for one call of ``fit``.
 
         Args:
             tracker: gets the metrics of each epoch.
             clock: measures training while ``fit`` runs; scoring is measured here.
             n_train_samples: number of samples in train.
-            score: returns loss and error of dev.
+            score: returns loss, error and metric of dev.
             seed: for the order of samples and dropout.
+            weights: returns a copy of the weights; None: those of an architecture.
         """
         super().__init__()
         self._tracker = tracker
@@ -235,11 +307,18 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._n_train_samples = n_train_samples
         self._score = score
         self._seed = seed
+        self._weights = weights or (lambda: networks.get_weights(self.model))
         self._evaluation = ExitStack()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Set the seed here: only the first fit of a model draws random numbers before, to build it."""
         keras.utils.set_random_seed(self._seed)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the learning rate of the epoch, if it changes."""
+        rate = self._tracker.learning_rate()
+        if rate is not None:
+            self.model.optimizer.learning_rate.assign(rate)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Begin to measure scoring, which Keras does inside ``fit``."""
@@ -257,29 +336,78 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
             logs: what Keras measured.
         """
         with self._clock.measure("evaluate"):
-            dev_loss, dev_error = self._score(self.model, logs)
+            dev_loss, dev_error, dev_metric = self._score(self.model, logs)
         metrics = EpochMetrics(
             train_loss=finite_or_none(logs["loss"]),
             train_error=_exact_error(logs["accuracy"], self._n_train_samples),
             dev_loss=finite_or_none(dev_loss),
             dev_error=dev_error,
+            dev_metric=dev_metric,
         )
-        if not self._tracker.add(metrics, lambda: networks.get_weights(self.model)):
+        if not self._tracker.add(metrics, self._weights):
             self.model.stop_training = True
 
 
 _OPTIMIZER = "optimizer."
 
 
-def _save_state(model: keras.Model) -> Arrays:
+def _save_state(task: TrainingTask, model: keras.Model) -> Arrays:
     variables = enumerate(model.optimizer.variables)
-    return networks.get_weights(model) | {f"{_OPTIMIZER}{number}": networks.to_numpy(v) for number, v in variables}
+    return get_weights(task, model) | {f"{_OPTIMIZER}{number}": networks.to_numpy(v) for number, v in variables}
 
 
-def _load_state(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
-    networks.set_weights(model, arrays)
+def _load_state(task: TrainingTask, model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
+    set_weights(task, model, arrays)
     for number, variable in enumerate(model.optimizer.variables):
         variable.assign(arrays[f"{_OPTIMIZER}{number}"])
+
+
+def get_weights(task: TrainingTask, model: keras.Model) -> Arrays:
+    """Return copies of the weights of a model by name; of a user's code those that are not trained too.
+
+    Args:
+        task: what was built.
+        model: of the task.
+    """
+    own = isinstance(task.model, NetworkBlueprint)
+    return keras_network.get_weights(model) if own else networks.get_weights(model)
+
+
+def set_weights(task: TrainingTask, model: keras.Model, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Set the weights of a model.
+
+    Args:
+        task: what was built.
+        model: of the task.
+        weights: as `get_weights` returns them.
+
+    Raises:
+        KeyError: a name does not fit.
+        ValueError: a shape does not fit.
+    """
+    own = isinstance(task.model, NetworkBlueprint)
+    (keras_network if own else networks).set_weights(model, weights)
+
+
+def returns_logits(task: TrainingTask, model: keras.Model) -> bool:
+    """Return whether a model gives logits, not probabilities.
+
+    Args:
+        task: what was built.
+        model: of the task.
+    """
+    own = isinstance(task.model, NetworkBlueprint)
+    return keras_network.gives_logits(model) if own else require_architecture(task).gives_logits()
+
+
+class _Scores:
+    """Says of a network in code what an architecture says of itself."""
+
+    def __init__(self, logits: bool) -> None:
+        self._logits = logits
+
+    def gives_logits(self) -> bool:
+        return self._logits
 
 
 def _exact_error(accuracy: float, n_samples: int) -> float:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from blindtune.models.architecture import count_parameters
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Outcome, TrainingJob, too_long
 from blindtune.training.halves import halve
@@ -117,14 +116,14 @@ class JobQueue:
             return
         [index] = part
         task, options = self._jobs[index]
-        n_parameters = count_parameters(task.architecture) if task.architecture else None
+        n_parameters = task.model.number_of_parameters() if task.model else None
         options.clock.add("train", self._spent[index] + seconds, 0.0)
         reason = too_long(options.limit or 0.0)
         self._finish(index, Outcome("failed", reason, self._curves[index], None, n_parameters))
 
     def _job(self, index: int) -> Job:
         task, options = self._jobs[index]
-        return Job(index, task, options.score_epoch, options.state, options.keep_state, options.limit)
+        return Job(index, task, options.score_epoch, options.state, options.keep_state, options.limit, options.metric)
 
     def _finish(self, index: int, outcome: Outcome | Exception) -> None:
         self._unfinished.remove(index)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from blindtune.config.training import ScoreEpoch
 from blindtune.core.timing import CpuWallTime
+from blindtune.metrics.registry import ERROR
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Outcome, State, Trainer, TrainingTask
 
@@ -39,6 +40,7 @@ class Job:
         state: where to resume; None: train from the start.
         keep_state: whether the outcome holds the state after the last epoch.
         limit: seconds after which the training has failed; None: no limit.
+        metric: what dev is ranked by.
     """
 
     index: int
@@ -47,6 +49,7 @@ class Job:
     state: State | None
     keep_state: bool
     limit: float | None = None
+    metric: str = ERROR
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from blindtune.models.architecture import count_parameters
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.halves import halve
 
@@ -18,7 +17,7 @@ def estimate_cost(task: TrainingTask, options: TrainingOptions) -> int:
         options: tell how many epochs were trained before.
     """
     epochs = task.training.epochs - options.trained_before
-    return epochs * (count_parameters(task.architecture) if task.architecture else 1)
+    return epochs * ((task.model.number_of_parameters() if task.model else None) or 1)
 
 
 def balance(parts: Sequence[Sequence[int]], costs: Sequence[int], workers: int) -> list[list[int]]:

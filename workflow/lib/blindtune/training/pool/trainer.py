@@ -15,6 +15,7 @@ from blindtune.core.timing import AWAKE
 from blindtune.datasets.base import Split
 from blindtune.training.base import (
     BatchTrainer,
+    Model,
     Outcome,
     Predict,
     Trainer,
@@ -100,7 +101,7 @@ class Pool:
         """Train a single task in this process; see `blindtune.training.base.Trainer.train`."""
         return self._trainer.train(task, train, dev, options)
 
-    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Predict:
+    def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model | Predict:
         """Rebuild a trained model in this process; see `blindtune.training.base.Trainer.rebuild`."""
         return self._trainer.rebuild(task, weights, train)
 

@@ -107,7 +107,7 @@ def _train(trainer: Trainer, jobs: Sequence[Job], splits: tuple[Split, Split], c
 def _options(job: Job, connection: WorkerConnection) -> TrainingOptions:
     clock = Stopwatch()
     after_epoch = _reporter(job.index, clock, connection)
-    return TrainingOptions(job.score_epoch, clock, after_epoch, job.state, job.keep_state, job.limit)
+    return TrainingOptions(job.score_epoch, clock, after_epoch, job.state, job.keep_state, job.limit, metric=job.metric)
 
 
 def _reporter(index: int, clock: Stopwatch, connection: WorkerConnection) -> AfterEpoch:

@@ -60,6 +60,16 @@ class KerasTunerConfig(TunerConfig):
         """Whether trials are promoted: with Hyperband."""
         return self.algorithm == "hyperband"
 
+    @property
+    def promotes_trials(self) -> bool:
+        """Whether good sets are tried again with more epochs."""
+        return self.algorithm == "hyperband"
+
+    @property
+    def epoch_allocator(self) -> str | None:
+        """Hyperband, if it is the algorithm."""
+        return "Keras Tuner's Hyperband" if self.algorithm == "hyperband" else None
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse keys of another algorithm, grids without lists of values, and searched epochs under Hyperband."""
         for key, algorithm in _ALGORITHM_OF_KEY.items():

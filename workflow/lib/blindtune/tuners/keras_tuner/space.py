@@ -8,6 +8,7 @@ from blindtune.search_space import (
     BoolDimension,
     ChoiceDimension,
     Dimension,
+    FixedDimension,
     FloatDimension,
     Hyperparameters,
     HyperparameterSpec,
@@ -86,12 +87,12 @@ def _declare(spec: HyperparameterSpec, dimensions: Mapping[str, Dimension]) -> A
     match dimension:
         case IntDimension(log=True):
             continuous = dimension.to_continuous()
-            return entries.Float(name, continuous.low, continuous.high, sampling="log", conditions=conditions)
+            return entries.Float(name, continuous.lowest, continuous.highest, sampling="log", conditions=conditions)
         case IntDimension():
-            return entries.Int(name, dimension.low, dimension.high, dimension.step, conditions=conditions)
-        case FloatDimension(step=None) if dimension.low < dimension.high:
+            return entries.Int(name, dimension.lowest, dimension.highest, dimension.step, conditions=conditions)
+        case FloatDimension(step=None) if dimension.lowest < dimension.highest:
             sampling = "log" if dimension.log else "linear"
-            return entries.Float(name, dimension.low, dimension.high, sampling=sampling, conditions=conditions)
+            return entries.Float(name, dimension.lowest, dimension.highest, sampling=sampling, conditions=conditions)
         case FloatDimension():
             # Keras Tuner's Float would miss the last value where (high - low) / step rounds down, as 0.45 / 0.05 does.
             return entries.Choice(name, dimension.values(), ordered=True, conditions=conditions)
@@ -106,3 +107,5 @@ def _declare(spec: HyperparameterSpec, dimensions: Mapping[str, Dimension]) -> A
             return entries.Choice(name, dimension.options, conditions=conditions)
         case BoolDimension():
             return entries.Boolean(name, conditions=conditions)
+        case FixedDimension():
+            return entries.Fixed(name, dimension.value, conditions=conditions)

@@ -45,6 +45,16 @@ class OptunaConfig(TunerConfig):
             raise ValueError("must be [dev_error] or [dev_error, n_parameters]")
         return value
 
+    @property
+    def minimizes_parameters(self) -> bool:
+        """Whether the number of parameters is the second objective."""
+        return len(self.objectives) > 1
+
+    @property
+    def epoch_allocator(self) -> str | None:
+        """The pruner, if there is one."""
+        return None if self.pruner.algorithm == "none" else f"Optuna's {self.pruner.algorithm} pruner"
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse what Optuna cannot express.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from blindtune.search_space import (
     BoolDimension,
     ChoiceDimension,
+    FixedDimension,
     FloatDimension,
     Hyperparameters,
     HyperparameterSpec,
@@ -114,13 +115,13 @@ def _suggest_value(trial: "optuna.Trial", spec: HyperparameterSpec) -> Any:
     match dimension:
         case IntDimension(log=True):
             continuous = dimension.to_continuous()
-            return trial.suggest_float(name, continuous.low, continuous.high, log=True)
+            return trial.suggest_float(name, continuous.lowest, continuous.highest, log=True)
         case IntDimension():
             # Optuna warns if the step does not divide the range: give it the last value that is reached.
-            return trial.suggest_int(name, dimension.low, max(dimension.values()), step=dimension.step)
+            return trial.suggest_int(name, dimension.lowest, max(dimension.values()), step=dimension.step)
         case FloatDimension(step=None):
-            return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+            return trial.suggest_float(name, dimension.lowest, dimension.highest, log=dimension.log)
         case FloatDimension():
-            return trial.suggest_float(name, dimension.low, max(dimension.values() or []), step=dimension.step)
-        case ChoiceDimension() | BoolDimension():
+            return trial.suggest_float(name, dimension.lowest, max(dimension.values() or []), step=dimension.step)
+        case ChoiceDimension() | BoolDimension() | FixedDimension():
             return trial.suggest_categorical(name, dimension.values())

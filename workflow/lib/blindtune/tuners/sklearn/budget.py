@@ -61,7 +61,7 @@ class SearchCost:
         )
 
 
-def search_cost(rungs: list[Rung], folds: int | None) -> SearchCost:
+def search_cost(rungs: list[Rung], folds: int | None, *, resumes: bool = True) -> SearchCost:
     """Return what a search costs.
 
     A rung that repeats the epochs of the one before costs nothing.
@@ -70,19 +70,22 @@ def search_cost(rungs: list[Rung], folds: int | None) -> SearchCost:
         rungs: its rungs.
         folds: number of folds of the cross-validation, on which each rung trains from the start and after which the
             best set is trained once more, on all of train. None: without folds a promoted training is resumed.
+        resumes: whether it can be; an estimator is fitted again in each rung.
     """
     trials, epochs, before = 0, 0, 0
     for rung in rungs:
         if rung.epochs > before:
             trials += rung.n_sets
-            epochs += rung.n_sets * (rung.epochs if folds else rung.epochs - before)
+            epochs += rung.n_sets * (rung.epochs if folds or not resumes else rung.epochs - before)
             before = rung.epochs
     if folds is None:
         return SearchCost(trials, epochs)
     return SearchCost(trials * folds + 1, epochs * folds + before)
 
 
-def max_affordable_sets(budget: Budget, folds: int | None, limit: int, rungs: Callable[[int], list[Rung]]) -> int:
+def max_affordable_sets(
+    budget: Budget, folds: int | None, limit: int, rungs: Callable[[int], list[Rung]], *, resumes: bool = True
+) -> int:
     """Return the largest number of sets whose search the budget covers.
 
     Args:
@@ -90,15 +93,16 @@ def max_affordable_sets(budget: Budget, folds: int | None, limit: int, rungs: Ca
         folds: number of folds of the cross-validation; None: dev is the single one.
         limit: number of sets that there are.
         rungs: from a number of sets to the rungs of its search.
+        resumes: whether a promoted training is resumed where that is possible.
 
     Raises:
         ValueError: it does not cover one set.
     """
     # More sets do not always cost more: with one more rung the first begins with fewer epochs. So from above.
     for n_sets in range(min(limit, budget.max_trials() // (folds or 1)), 0, -1):
-        if search_cost(rungs(n_sets), folds).is_within(budget):
+        if search_cost(rungs(n_sets), folds, resumes=resumes).is_within(budget):
             return n_sets
-    least = search_cost(rungs(1), folds)
+    least = search_cost(rungs(1), folds, resumes=resumes)
     with_folds = f" on {folds} folds and the whole of train" if folds else ""
     raise ValueError(
         f"budget: the search of a single set{with_folds} takes {least.trials} trials and {least.epochs} epochs; "

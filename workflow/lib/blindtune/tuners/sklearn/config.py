@@ -2,12 +2,12 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from blindtune.core.bounds import MAX_EPOCHS, MAX_FACTOR
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
-from blindtune.tuners.base import TunerConfig, check_fidelity, check_grid
+from blindtune.tuners.base import TunerConfig, check_fidelity, check_grid, max_epochs
 from blindtune.tuners.sklearn.budget import Rung, halving_rungs, max_affordable_sets
 
 _LISTS = ("parameter-sampler", "parameter-grid")
@@ -54,6 +54,8 @@ class SklearnConfig(TunerConfig):
         description="halving: repeat the epochs of the first rung until few enough sets are left for the last one",
     )
 
+    _resumes: bool = PrivateAttr(default=True)
+
     @model_validator(mode="after")
     def _check_keys(self) -> Self:
         if self.algorithm in _LISTS:
@@ -80,9 +82,19 @@ class SklearnConfig(TunerConfig):
         return self._is_halving or self.folds is not None
 
     @property
+    def promotes_trials(self) -> bool:
+        """Whether good sets are tried again with more epochs."""
+        return self._is_halving
+
+    @property
+    def epoch_allocator(self) -> str | None:
+        """Halving, if it is the algorithm."""
+        return f"scikit-learn's {self.algorithm}" if self._is_halving else None
+
+    @property
     def resumes_trials(self) -> bool:
         """Whether trials are promoted: with halving; on folds every rung trains from the start."""
-        return self._is_halving and self.folds is None
+        return self._is_halving and self.folds is None and self._resumes
 
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse grids without lists of values, halving over searched epochs, and budgets that plan no search."""
@@ -105,6 +117,16 @@ class SklearnConfig(TunerConfig):
             raise ValueError(f"min_epochs: {self.min_epochs} is above the {epochs} epochs of a complete training")
         self.count_sets(space, budget, epochs, limit=1)
 
+    def without_resuming(self) -> Self:
+        """Return the same config for models that are trained from the start in each rung."""
+        copy = self.model_copy()
+        copy._resumes = False
+        return copy
+
+    def with_folds(self, n_folds: int) -> "SklearnConfig | None":
+        """Return the config of a searcher that divides train into folds itself; a list of sets does not."""
+        return None if self.algorithm in _LISTS else self.model_copy(update={"folds": n_folds})
+
     def count_sets(self, space: Space, budget: Budget, epochs: int, limit: int) -> int:
         """Return how many sets a searcher tries; without halving and folds the budget itself ends the search.
 
@@ -120,18 +142,11 @@ class SklearnConfig(TunerConfig):
         if not self.depends_on_budget:
             return min(limit, budget.max_trials())
         if self._is_halving:
-            return max_affordable_sets(budget, self.folds, limit, lambda n_sets: self._rungs(n_sets, epochs))
-        longest = _max_epochs(space, epochs)
+            return max_affordable_sets(
+                budget, self.folds, limit, lambda n_sets: self._rungs(n_sets, epochs), resumes=self._resumes
+            )
+        longest = max_epochs(space, epochs)
         return max_affordable_sets(budget, self.folds, limit, lambda n_sets: [Rung(n_sets, longest)])
 
     def _rungs(self, n_sets: int, epochs: int) -> list[Rung]:
         return halving_rungs(n_sets, epochs, self.factor, self.min_epochs, self.aggressive_elimination)
-
-
-def _max_epochs(space: Space, epochs: int) -> int:
-    """Return the epochs of the longest training that a space allows."""
-    if "epochs" not in space.root:
-        return epochs
-    dimension = space.root["epochs"]
-    searched = [value for value in dimension.values() or [] if isinstance(value, int)]
-    return max([*searched, epochs] if dimension.when or not searched else searched)

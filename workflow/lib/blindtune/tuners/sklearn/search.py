@@ -28,14 +28,12 @@ from sklearn.model_selection import (
     HalvingGridSearchCV,
     HalvingRandomSearchCV,
     RandomizedSearchCV,
-    StratifiedGroupKFold,
-    StratifiedKFold,
 )
 
-from blindtune.core.errors import UserError
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Fold, Proposal, Tuner, TunerContext
+from blindtune.tuners.folds import make_folds
 from blindtune.tuners.sklearn.config import SklearnConfig
 from blindtune.tuners.sklearn.grid import SpaceDistribution, list_grid
 
@@ -394,37 +392,3 @@ def _list_candidates(config: SklearnConfig, context: TunerContext) -> list[Searc
 
 def _count_sets(config: SklearnConfig, context: TunerContext, limit: int) -> int:
     return config.count_sets(context.space, context.budget, context.epochs, limit)
-
-
-def make_folds(context: TunerContext, n_folds: int) -> list[Fold]:
-    """Divide train into folds: classes as even as possible, no group in two folds.
-
-    Args:
-        context: train's labels and groups, and the seed.
-        n_folds: number of folds.
-
-    Raises:
-        UserError: a class or the groups are too few, or a fold would leave a class without a sample to train on.
-    """
-    labels, groups = context.labels, context.groups
-    _check_count(np.bincount(labels), n_folds, "samples of a class")
-    if groups is not None:
-        _check_count(np.array([len(np.unique(groups))]), n_folds, "groups")
-    splitter_class = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splitter = splitter_class(n_splits=n_folds, shuffle=True, random_state=context.seed)
-    splits = splitter.split(np.zeros(len(labels)), labels, groups)
-    folds = [Fold(number, train, held_out) for number, (train, held_out) in enumerate(splits)]
-    for fold in folds:
-        if len(fold.held_out_indices) == 0 or len(np.unique(labels[fold.train_indices])) < len(np.unique(labels)):
-            raise UserError(
-                f"tuner.folds: {n_folds} folds that keep groups together leave fold {fold.number + 1} without samples "
-                "or without a class to train on. Give fewer folds, or null to score on dev."
-            )
-    return folds
-
-
-def _check_count(counts: NDArray[np.int64], n_folds: int, what: str) -> None:
-    if counts.min() < n_folds:
-        raise UserError(
-            f"tuner.folds: train has only {counts.min()} {what}, too few for {n_folds} folds. Give fewer folds."
-        )

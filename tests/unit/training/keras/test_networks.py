@@ -1,0 +1,119 @@
+"""Keras models of a user's code: equal to the library's own fit, with all their state, and their losses."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.config.training import Training
+from blindtune.core.seeds import derive
+from blindtune.models.forms import ModelChoice, create_form
+from blindtune.models.layers import InvalidModelError
+from blindtune.models.network_program import open_program
+from blindtune.models.own_code import OwnCodeError
+from blindtune.training.base import TrainingOptions, TrainingTask
+from blindtune.training.registry import create_trainer
+from support.builders import TRAINERS
+from support.fused_tasks import DEV, TRAIN
+
+FIRST = Path(__file__).parents[3] / "support" / "own_networks" / "keras_tuner_first.py"
+FIRST_SET = {"num_layers": 2, "units_0": 32, "units_1": 64, "activation": "tanh", "dropout": True, "lr": 0.003}
+
+#: The native trainer of this process.
+NAME = next(name for name in TRAINERS if name.startswith("keras"))
+
+BATCH_NORM = """import keras
+
+def build(hyperparameters, input_shape, n_classes):
+    return keras.Sequential([
+        keras.Input(input_shape),
+        keras.layers.Dense(hyperparameters["units"]),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.2),
+        keras.layers.Dense(n_classes),
+    ])
+"""
+
+
+def task_of(path: Path, values: dict[str, Any], epochs: int = 2) -> TrainingTask:
+    """Return the training of a set by the code of a file."""
+    form = create_form(ModelChoice("network", str(path), trainer="keras", defines_space=True))
+    return TrainingTask(form.build(values, (3,), 2), Training(epochs=epochs, batch_size=32), values, 7, 2)
+
+
+def test_first_example_of_keras_tuner_gives_the_result_of_its_own_fit() -> None:
+    """Loss and error of dev in every epoch are those of Keras Tuner's own object and the model's own fit, exactly."""
+    import keras
+    import keras_tuner
+
+    outcome = create_trainer(NAME).train(task_of(FIRST, FIRST_SET), TRAIN, DEV, TrainingOptions("last"))
+    example = open_program(str(FIRST), {}, (3,), 2).loaded
+    assert example is not None
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(FIRST_SET)
+    keras.utils.set_random_seed(7)
+    model = example.module.build_model(hp)
+    model.build((None, 3))
+    again = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: keras.utils.set_random_seed(derive("fit", 7, 0)))
+    one_hot = [keras.utils.to_categorical(split.y, 2) for split in (TRAIN, DEV)]
+    history = model.fit(
+        TRAIN.x, one_hot[0], epochs=2, batch_size=32, verbose=0, callbacks=[again], validation_data=(DEV.x, one_hot[1]),
+        validation_batch_size=len(DEV.y),
+    ).history  # fmt: skip
+    for metrics, loss, accuracy in zip(outcome.curve, history["val_loss"], history["val_accuracy"], strict=True):
+        assert metrics.dev_error == round((1 - accuracy) * len(DEV.y)) / len(DEV.y)
+        assert metrics.dev_loss == pytest.approx(loss, rel=1e-6)
+
+
+def test_state_that_is_not_trained_is_kept(tmp_path: Path) -> None:
+    """Means and variances of batch normalisation are among the weights, and the rebuilt model answers as before."""
+    (tmp_path / "net.py").write_text(BATCH_NORM, encoding="utf-8")
+    task = task_of(tmp_path / "net.py", {"units": 5})
+    trainer = create_trainer(NAME)
+    outcome = trainer.train(task, TRAIN, DEV, TrainingOptions("last"))
+    assert outcome.status == "completed" and outcome.n_parameters == 3 * 5 + 5 + 2 * 5 + 5 * 2 + 2
+    names = {name.partition(".")[2] for name in outcome.weights}
+    assert {"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"} <= names
+    error = np.mean(trainer.rebuild(task, outcome.weights, TRAIN)(DEV.x) != DEV.y)
+    assert error == outcome.curve[-1].dev_error
+    assert trainer.train(task, TRAIN, DEV, TrainingOptions("last")).curve == outcome.curve
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (("Dense(n_classes)", "Dense(7)"), InvalidModelError, r"returns shape \(2, 7\) for 2 samples of 2 classes"),
+        (
+            ("keras.Input(input_shape)", "keras.Input((9,))"),
+            InvalidModelError,
+            r"does not take samples of shape \(3,\)",
+        ),
+        (("return keras", "keras"), OwnCodeError, "build returned nothing"),
+    ],
+)
+def test_wrong_model_is_refused(tmp_path: Path, change: tuple[str, str], error: type[Exception], message: str) -> None:
+    """A model of another shape is refused with a message that names the file."""
+    (tmp_path / "net.py").write_text(BATCH_NORM.replace(*change), encoding="utf-8")
+    with pytest.raises(error, match=message) as found:
+        create_trainer(NAME).train(task_of(tmp_path / "net.py", {"units": 5}), TRAIN, DEV, TrainingOptions("last"))
+    assert "net.py" in str(found.value)
+
+
+def test_loss_that_is_not_of_classes_is_refused(tmp_path: Path) -> None:
+    """A model that its code compiles with a binary loss is refused by name."""
+    code = BATCH_NORM.replace("    return keras", "    model = keras") + (
+        "    model.compile(optimizer='sgd', loss='binary_crossentropy')\n    return model\n"
+    )
+    (tmp_path / "net.py").write_text(code, encoding="utf-8")
+    with pytest.raises(OwnCodeError, match="binary_crossentropy is not one of classes"):
+        create_trainer(NAME).train(task_of(tmp_path / "net.py", {"units": 5}), TRAIN, DEV, TrainingOptions("last"))
+
+
+def test_resumed_training_has_its_optimizer(tmp_path: Path) -> None:
+    """A training goes on from its state, with the moments of the optimizer that the code compiled."""
+    trainer = create_trainer(NAME)
+    half = trainer.train(task_of(FIRST, FIRST_SET, 1), TRAIN, DEV, TrainingOptions("last", keep_state=True))
+    rest = trainer.train(task_of(FIRST, FIRST_SET, 2), TRAIN, DEV, TrainingOptions("last", state=half.state))
+    assert rest.scored_epoch == 2 and len(rest.curve) == 1
+    assert half.state is not None and any(name.startswith("optimizer.") for name in half.state.arrays)

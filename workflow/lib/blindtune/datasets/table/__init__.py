@@ -1,0 +1,1 @@
+"""Tables: CSV, TSV, Parquet, Feather and Excel files with one sample per row."""

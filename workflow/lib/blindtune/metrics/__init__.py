@@ -1,0 +1,1 @@
+"""Metrics: what a comparison minimises on dev, and shows next to the error; `registry` lists them."""

@@ -1,0 +1,148 @@
+"""PyTorch modules of a user's code: built, checked on samples, and asked what their scores are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blindtune.models.define_by_run import SetAnswers
+from blindtune.models.network import NetworkBlueprint
+from blindtune.models.network_program import Program, build_network, check_scores, find_library
+from blindtune.models.own_code import OwnCodeError
+
+#: Samples of the batch on which a module is checked.
+_CHECKED = 2
+
+
+class OwnModule(nn.Module):
+    """A module of a user's code with the program that built it.
+
+    Attributes:
+        network: the module.
+        program: built it.
+        blueprint: what was built.
+        gives_logits: whether it returns logits, not probabilities.
+    """
+
+    def __init__(self, network: nn.Module, program: Program, blueprint: NetworkBlueprint) -> None:
+        super().__init__()
+        self.network = network
+        self.program = program
+        self.blueprint = blueprint
+        self.gives_logits = _gives_logits(network)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores of samples, (n_samples, n_classes)."""
+        with self.program.running():
+            scores: Tensor = self.network(x)
+        shape = tuple(scores.shape) if isinstance(scores, Tensor) else (type(scores).__name__,)
+        check_scores(shape, len(x), self.blueprint.classes, self.blueprint.source)
+        return scores
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the state of the user's module, under its own names."""
+        return self.network.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Set the state of the user's module."""
+        return self.network.load_state_dict(state_dict, *args, **kwargs)
+
+    def loss_and_scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None] | None:
+        """Return the loss of a batch by the code's own ``training_step``, and its scores if it returns them.
+
+        None if the code has no training_step.
+        """
+        step = self.program.hook("training_step")
+        if step is None:
+            return None
+        with self.program.running():
+            found = step(self.network, (x, y))
+        loss, scores = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+        if not isinstance(loss, Tensor) or loss.dim() != 0:
+            raise OwnCodeError(
+                f"{self.blueprint.source}: training_step must return the loss of the batch as a tensor of one number, "
+                "or (loss, scores)"
+            )
+        return loss, scores
+
+    def create_optimizer(self) -> torch.optim.Optimizer | None:
+        """Return the optimizer of the code's own ``configure_optimizers``; None if it has none."""
+        configure = self.program.hook("configure_optimizers")
+        if configure is None:
+            return None
+        with self.program.running():
+            found = configure(self.network, self.program.parameters(SetAnswers(self.blueprint.hyperparameters)))
+        if not isinstance(found, torch.optim.Optimizer):
+            raise OwnCodeError(
+                f"{self.blueprint.source}: configure_optimizers must return one optimizer of torch.optim, not "
+                f"{type(found).__name__}"
+            )
+        return found
+
+
+def build(blueprint: NetworkBlueprint, seed: int) -> OwnModule:
+    """Return the module of a blueprint.
+
+    Args:
+        blueprint: what to build.
+        seed: for the global generators of PyTorch, Python and NumPy.
+
+    Raises:
+        UserError: the file is missing or has changed.
+        OwnCodeError: its code failed.
+        InvalidModelError: the module does not return one score for each class.
+    """
+    torch.manual_seed(seed)
+    program, network = build_network(blueprint, seed)
+    if find_library(network) != "pytorch":
+        raise OwnCodeError(f"{blueprint.source}: returns a Keras model; give `trainer: keras`")
+    module = OwnModule(network, program, blueprint)
+    call(module, blueprint.input_shape)
+    if not count_parameters(module):
+        raise OwnCodeError(f"{blueprint.source}: the network has no parameters to train")
+    return module
+
+
+@torch.no_grad()
+def call(module: nn.Module, shape: tuple[int, ...]) -> None:
+    """Call a module on samples of zeros; modules that learn their shapes from the first batch get it here.
+
+    The state of PyTorch's generator afterwards is that of before.
+
+    Args:
+        module: to call.
+        shape: of one sample.
+    """
+    state = torch.get_rng_state()
+    module.eval()
+    module(torch.zeros(_CHECKED, *shape))
+    torch.set_rng_state(state)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def describe(network: Any) -> tuple[object, ...]:
+    """Return what tells two modules apart: their parts with their arguments, and the shapes of their state."""
+    shapes = tuple((name, tuple(array.shape), str(array.dtype)) for name, array in network.state_dict().items())
+    plain = tuple(
+        (name, key, value)
+        for name, part in network.named_modules()
+        for key, value in sorted(vars(part).items())
+        if isinstance(value, bool | int | float | str) and key != "training"
+    )
+    return repr(network), shapes, plain
+
+
+def _gives_logits(network: nn.Module) -> bool:
+    """Return whether a module gives logits: as its attribute says, else unless its last part is a softmax."""
+    said = getattr(network, "gives_logits", None)
+    if isinstance(said, bool):
+        return said
+    last: nn.Module = network
+    while isinstance(last, nn.Sequential) and len(last):
+        last = last[-1]
+    return not isinstance(last, nn.Softmax)

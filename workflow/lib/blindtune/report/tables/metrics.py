@@ -1,0 +1,157 @@
+"""The table of the metric that a comparison minimises, next to the error."""
+
+from blindtune.metrics.registry import METRICS, is_error
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
+from blindtune.report.stats.metric_samples import MAX_PARTS, MetricPair, compare_pairs
+from blindtune.report.stats.statistics import CONFIDENCE, compute_sd
+from blindtune.report.table import (
+    ABSENT,
+    Cell,
+    Column,
+    ReportTable,
+    Row,
+    format_number,
+    join_paths,
+    number_column,
+    text_column,
+    to_percent,
+)
+from blindtune.report.tables.datasets import SPLITS
+from blindtune.report.tables.decode_cells import decode_cells, decode_column
+
+_GAP = "difference from the lowest"
+
+
+def build(records: ReportRecords) -> ReportTable:
+    """Build the table: one row per classifier of each dataset whose comparison has another metric than the error."""
+    datasets = [dataset for dataset in records.datasets if not is_error(dataset.metric)]
+    rows = [row for dataset in datasets for row in _rows(dataset)]
+    columns = [
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("system", "System"),
+        text_column("metric", "Metric"),
+        *(_measured(split) for split in SPLITS),
+        number_column("error_dev", "dev", 2, "error %"),
+        number_column("error_eval", "eval", 2, "error %"),
+        Column("eval", lambda row: _value(row, "difference"), _GAP, numeric=True),
+        Column("95% interval", _interval, _GAP, numeric=True),
+        Column("adjusted p", lambda row: format_number(row["adjusted_p"], 3), _GAP, numeric=True),
+        text_column("verdict", "verdict", _GAP),
+        decode_column("Decodes"),
+    ]
+    return ReportTable("metrics", "The metric that was minimised, next to the error", rows, columns, _notes(datasets))
+
+
+def describe_lowest(dataset: DatasetRecords) -> str:
+    """Return a sentence about the system with the lowest metric on eval; empty if the error was minimised."""
+    if is_error(dataset.metric):
+        return ""
+    known = {system.name: system for system in dataset.classifiers if system.metric_values("eval")}
+    if not known:
+        return ""
+    best = min(known.values(), key=lambda system: system.objective("eval"))
+    value = format_metric(dataset.metric, best.objective("eval"))
+    against = [pair for pair in _compare(dataset) if pair.better == best.name]
+    equal = [pair.other for pair in against if not _differs(pair)]
+    rest = f" and is not distinguishable from {', '.join(equal)}" if equal else ", and is better than all others"
+    return (
+        f"By {METRICS[dataset.metric].title}, which was minimised on dev, {best.name} is lowest on eval ({value})"
+        f"{rest if against else ''}."
+    )
+
+
+def format_metric(metric: str, value: float) -> str:
+    """Return a value of a metric as text, in % if it is a share."""
+    return f"{100 * value:.2f}%" if METRICS[metric].is_share else f"{value:.4f}"
+
+
+def to_cell(metric: str, value: float | None) -> float | None:
+    """Return a value of a metric for the cell of a table: in % if it is a share."""
+    return to_percent(value) if METRICS[metric].is_share else value
+
+
+def _rows(dataset: DatasetRecords) -> list[Row]:
+    pairs = _compare(dataset)
+    best = pairs[0].better if pairs else None
+    from_best = {pair.other: pair for pair in pairs if pair.better == best}
+    return [_row(dataset, system, from_best.get(system.name), system.name == best) for system in dataset.classifiers]
+
+
+def _compare(dataset: DatasetRecords) -> list[MetricPair]:
+    """Compare all pairs of classifiers whose answers are known; the pairs of the best one come first."""
+    found = {system.name: system.metric_sample for system in dataset.classifiers}
+    return compare_pairs({name: sample for name, sample in found.items() if sample is not None})
+
+
+def _row(dataset: DatasetRecords, system: SystemRecords, pair: MetricPair | None, is_best: bool) -> Row:
+    metric = dataset.metric
+    entry = METRICS[metric]
+    row: Row = {
+        "dataset": dataset.name,
+        "data": dataset.data,
+        "system": system.name,
+        "kind": system.kind,
+        "metric": entry.title,
+        "unit": "%" if entry.is_share else None,
+        "seeds": len(system.runs),
+    }
+    for split in SPLITS:
+        values = system.metric_values(split)
+        row[split] = to_cell(metric, sum(values) / len(values)) if values else None
+        row[f"{split}_sd"] = to_cell(metric, compute_sd(values)) if values else None
+    for split in SPLITS:
+        row[f"error_{split}"] = to_percent(system.error(split))
+    known = pair.difference if pair and pair.difference.has_interval else None
+    verdict = None if pair is None else "distinguishable" if _differs(pair) else "not distinguishable"
+    return row | {
+        "difference": to_cell(metric, pair.difference.value) if pair else None,
+        "low": to_cell(metric, known.low) if known else None,
+        "high": to_cell(metric, known.high) if known else None,
+        "p": pair.difference.p if pair else None,
+        "adjusted_p": pair.adjusted_p if pair else None,
+        "verdict": "lowest" if is_best else verdict,
+        **decode_cells(system),
+        "records": join_paths(system.paths),
+    }
+
+
+def _differs(pair: MetricPair) -> bool:
+    return pair.adjusted_p < 1 - CONFIDENCE
+
+
+def _measured(split: str) -> Column:
+    def text(row: Row) -> str:
+        spread = row[f"{split}_sd"]
+        return _value(row, split) + ("" if spread is None else f" ± {_number(row, spread)}")
+
+    return Column(split, text, "metric", numeric=True)
+
+
+def _value(row: Row, key: str) -> str:
+    return ABSENT if row[key] is None else _number(row, row[key]) + (" %" if row["unit"] else "")
+
+
+def _number(row: Row, value: Cell) -> str:
+    return format_number(value, 2 if row["unit"] else 4)
+
+
+def _interval(row: Row) -> str:
+    return ABSENT if row["low"] is None else f"{_number(row, row['low'])} to {_number(row, row['high'])}"
+
+
+def _notes(datasets: list[DatasetRecords]) -> list[str]:
+    if not datasets:
+        return ["Every comparison of this report minimises the error, so there is no other metric."]
+    entries = [f"{METRICS[name].title}: {METRICS[name].description}" for name in sorted({d.metric for d in datasets})]
+    return [
+        f"{'; '.join(entries)}. All are scikit-learn's, turned so that lower is better. Means over the seeds, ± their "
+        "standard deviation.",
+        "Tuners minimised the metric on dev; epochs, trials and pruning were ranked by it. The value on eval is "
+        "computed from the recorded answers of the one decode.",
+        "Difference: from the system with the lowest mean on eval. The variance over the eval samples is that of a "
+        f"jackknife that leaves out one of {MAX_PARTS} parts of the samples at a time, or of the patients if samples "
+        "belong to patients; with several seeds, the variance over the seeds of each system is added. No interval: "
+        "without one of the parts, a class has no sample. p is adjusted by Holm's method over all pairs of the "
+        "dataset; the verdict uses it at 5%.",
+    ]
