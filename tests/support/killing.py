@@ -103,25 +103,39 @@ def at_random(run: Run, root: Path, seconds: float) -> dict[str, Any]:
         ``kills``: for each kill, the number of trials recorded before it and the part that it hit. ``rounds``: what
         each study left.
     """
-    moments, window = np.random.default_rng(7), 0.6 * seconds
+    moments, attempts = np.random.default_rng(7), 0
     kills: list[tuple[int, str]] = []
     rounds: list[dict[str, Any]] = []
     while len(kills) < KILLS:
         folder = root / f"random-{len(rounds)}"
+        log = folder / "trials.jsonl"
         while True:
+            before = _count_lines(log)
             process = child(run, folder)
             if len(kills) < KILLS:
-                time.sleep(moments.uniform(0, window))
+                attempts += 1
+                # Every other kill follows a further record: on a busy machine all may else fall into one trial.
+                if attempts % 2 == 0:
+                    _wait_for(process, lambda log=log, before=before: _count_lines(log) > before)
+                    time.sleep(moments.uniform(0, 0.1 * seconds))
+                else:
+                    time.sleep(moments.uniform(0, 0.6 * seconds))
                 os.kill(process, signal.SIGKILL)
             if ended(process):
                 break
-            log = folder / "trials.jsonl"
-            kills.append((log.read_bytes().count(b"\n") if log.exists() else 0, PARTS[_CURRENT_PART[0]]))
-            # The machine may be slower now than when the time was taken: later kills then hit later trials.
-            if len(kills) >= KILLS // 2 and len({trials for trials, _ in kills}) == 1:
-                window = min(1.5 * window, 1.5 * seconds)
+            kills.append((_count_lines(log), PARTS[_CURRENT_PART[0]]))
         rounds.append(left(folder))
     return {"kills": kills, "rounds": rounds}
+
+
+def _count_lines(log: Path) -> int:
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def _wait_for(process: int, condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds or a child has ended, which is not collected."""
+    while not condition() and os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.001)
 
 
 def die(*_: Any) -> None:
