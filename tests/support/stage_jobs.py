@@ -224,7 +224,7 @@ def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
 
 
 #: Parts of the names of files that depend on when jobs ran: torn records, claims, and what was verified when.
-_PASSING = (".torn-", ".claim", "verified.json", "head.json")
+_PASSING = (".torn-", ".claim", "verified.json", "head.json", "head.part.json")
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -44,8 +44,9 @@ def run_search(trainer: str, data: Prepared, folder: Path) -> list[dict[str, Any
         folder=folder,
         job_log=RecordingConsole(),
     )
-    # The recipe of an estimator is left out of the cards of other models, and a metric of those chosen by the error.
-    left_out = {"estimator", "metric", "train_metric", "dev_metric"}
+    # Recipes of estimators and of networks in code are left out of the cards of other models, and a metric of those
+    # chosen by the error.
+    left_out = {"estimator", "network", "metric", "train_metric", "dev_metric"}
     assert set(card.model_dump()) == set(type(card).model_fields) - left_out
     return [json.loads(line) for line in read_lines(folder / "trials.jsonl")]
 
