@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from blindtune.core import code_digest as code
-from support.builders import merged, write_csv_folder
+from support.builders import merged, write_csv_folder, write_images
 from support.dag import edit, plan, pretend, running
 
 # Names that are not in config.yaml, so that nothing of it is merged into them.
@@ -168,6 +168,30 @@ def test_file_that_is_replaced_by_an_older_one_is_read_again(tmp_path, monkeypat
         found = running(plan(done, config))
         assert users <= found
         assert {name for name in found if name.startswith("study three/near")} <= users
+
+
+@pytest.mark.parametrize("change", ["content", "name"])
+def test_picture_that_snakemake_cannot_watch_is_read_again(tmp_path, monkeypatch, change):
+    """A picture whose path Snakemake would expand repeats the preparation if its content or its name changes."""
+    write_images(tmp_path / "pictures")
+    folder = (tmp_path / "pictures" / "class_0").rename(tmp_path / "pictures" / "a{b}")
+    config = CONFIG | {
+        "compare": [{"dataset": "three", "systems": ["near"], "budget": {"trials": 2}}],
+        "datasets": {"three": {"source": "images", "folder": str(tmp_path / "pictures"), "rows": 6, "columns": 6}},
+    }
+    done = tmp_path / "done"
+    done.mkdir()
+    pretend(done, config, monkeypatch)
+    assert running(plan(done, config)) == set()
+    picture = folder / "0.png"
+    if change == "name":
+        folder.rename(tmp_path / "pictures" / "a{c}")
+    else:
+        times = picture.stat()
+        content = picture.read_bytes()
+        picture.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        os.utime(picture, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "prepare three" in running(plan(done, config))
 
 
 def test_digest_changes_with_an_imported_module(tmp_path, monkeypatch):

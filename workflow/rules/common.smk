@@ -68,10 +68,6 @@ def all_results(wildcards):
     return str(Path(PATHS.root).parent)
 
 
-def dataset_fingerprint(wildcards):
-    return CONFIG.sources[wildcards.dataset].fingerprint()
-
-
 def corpus_folder(wildcards):
     return shown(CONFIG.sources[wildcards.dataset].find_folder(PATHS, wildcards.dataset))
 
@@ -110,9 +106,11 @@ def source_code(stage):
 
 
 def user_files_content(wildcards):
-    # Snakemake does not see that a file was replaced by an older one.
-    source = CONFIG.sources[wildcards.dataset]
-    return digest_inputs([] if wildcards.dataset in CONFIG.corpora() else source.user_files().values())
+    # Snakemake does not see that a file was replaced by an older one, nor files with names that it would expand.
+    source, is_corpus = CONFIG.sources[wildcards.dataset], wildcards.dataset in CONFIG.corpora()
+    unwatched = source.unwatched_files()
+    files = [] if is_corpus else [*source.user_files().values(), *unwatched.values()]
+    return digest_inputs(files, names=unwatched)
 
 
 def batch_content(wildcards):

@@ -36,7 +36,6 @@ rule prepare:
         "../../envs/data.yaml"
     params:
         source=dataset_config,
-        fingerprint=dataset_fingerprint,
         code=source_code(stages.PREPARE),
         files=user_files_content,
         results=all_results,

@@ -212,6 +212,7 @@ class Source:
     2. While the workflow is planned, `check_view` is called for each system that is compared on the dataset, and
        `user_files` for the files that the user must provide.
     3. `inputs` names every file that the preparation reads. Snakemake prepares the dataset again if one changes.
+       `unwatched_files` names those whose paths Snakemake would expand; a digest of them does the same.
     4. The prepare job calls `load` once, with the paths of `inputs`. `blindtune.datasets.prepared.prepare` checks and
        writes what it returns.
 
@@ -293,13 +294,13 @@ class Source:
         """
         return False
 
-    def fingerprint(self) -> str | None:
-        """Return what changes if a file changes that `user_files` cannot name, because Snakemake would expand its name.
+    def unwatched_files(self) -> dict[str, Path]:
+        """Return the files that Snakemake cannot watch, since it would expand their paths; called while planning.
 
         Returns:
-            A digest, or None if there is no such file.
+            The files by name; if a name or the content of a file changes, the dataset is prepared again.
         """
-        return None
+        return {}
 
     def inputs(self, paths: "ResultPaths", dataset: str) -> dict[str, Path]:
         """Return every file that `load` reads, by a short name; other rules create those that are not the user's.

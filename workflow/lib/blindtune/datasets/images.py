@@ -14,7 +14,6 @@ from pydantic import Field, model_validator
 from blindtune.core.arrays import UNREADABLE
 from blindtune.core.bounds import MAX_FLOAT, MAX_PIXELS, MAX_SEED
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_json
 from blindtune.core.paths import check_letters, is_expanded
 from blindtune.core.seeds import derive
 from blindtune.core.validation import UserPath
@@ -121,23 +120,23 @@ class ImagesSource(Source):
     def user_files(self) -> dict[str, Path]:
         """Return the pictures that are not hidden, so that any change of one prepares the dataset again.
 
-        Pictures with names that Snakemake would expand are not among them; `fingerprint` watches these.
+        Pictures with names that Snakemake would expand are not among them, see `unwatched_files`.
 
         Raises:
             UserError: there is no such folder, it has no pictures, a class has none, or the table of labels is wrong.
         """
         listed = {} if self.config.labels is None else {"labels": Path(self.config.labels)}
-        for path in self._expanded():
+        for path in self.unwatched_files().values():
             check_letters("folder", path)
             if not path.is_file():
                 raise UserError(f"{path}: is not a file. Remove it, or put a picture there.")
         paths = [one.path for one in self._found.pictures if not is_expanded(one.path)]
         return listed | {f"picture_{number}": path for number, path in enumerate(paths)}
 
-    def fingerprint(self) -> str | None:
-        """Return the digest of names, sizes and times of the pictures that `user_files` cannot name; None: of none."""
-        states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self._expanded()]
-        return digest_json(states) if states else None
+    def unwatched_files(self) -> dict[str, Path]:
+        """Return the pictures with paths that Snakemake would expand, by their names in the folder."""
+        paths = [one.path for one in self._found.pictures if is_expanded(one.path)]
+        return {path.relative_to(self.config.folder).as_posix(): path for path in paths}
 
     def load(self, files: dict[str, Path]) -> LoadedDataset:
         """Return the pictures, (n_samples, n_rows, n_columns, n_channels) float32, and their labels.
@@ -235,9 +234,6 @@ class ImagesSource(Source):
             return find_in_folders(folder, self.config.layout)
         return find_in_table(folder, Path(labels), dict(self.config.label_columns))
 
-    def _expanded(self) -> list[Path]:
-        return [one.path for one in self._found.pictures if is_expanded(one.path)]
-
     def _read_pictures(self, files: list[PictureFile]) -> "tuple[list[_Picture], dict[Path, str]]":
         pictures: list[_Picture] = []
         unreadable: dict[Path, str] = {}
@@ -268,7 +264,7 @@ class ImagesSource(Source):
             stored = image.convert("RGBA") if mode == "P" else image
             origin = digest_pieces([f"{mode}|{image.size}|".encode() + stored.tobytes()])
             upright = ImageOps.exif_transpose(image)
-            if mode.startswith(("I", "F")):
+            if _is_deep(mode):
                 # Deep grey pictures keep their values; a conversion to 8 bits would clip them at 255.
                 deep = Image.fromarray(np.asarray(upright, dtype=np.float32))
                 if not np.isfinite(np.asarray(deep)).all():
@@ -434,7 +430,12 @@ class _Picture:
     @property
     def is_deep(self) -> bool:
         """Whether it has more than 8 bits a pixel."""
-        return self.mode.startswith(("I", "F"))
+        return _is_deep(self.mode)
+
+
+def _is_deep(mode: str) -> bool:
+    """Return whether pictures of a kind, in Pillow's terms, have more than 8 bits a pixel."""
+    return mode.startswith(("I", "F"))
 
 
 def _eight_bits(image: "Image.Image") -> "Image.Image":
