@@ -31,9 +31,9 @@ from blindtune.core.files import read_json
 from blindtune.core.validation import load, parse
 from blindtune.core.weights import load_weights
 from blindtune.core.yaml_files import check_duplicate_keys, read_yaml
-from blindtune.datasets import csv_folder
 from blindtune.datasets.corpus.provenance import read_origins
 from blindtune.datasets.corpus.splits import read_extract
+from blindtune.datasets.csv_rows import read_csv
 from blindtune.datasets.drawing import Drawing
 from blindtune.datasets.drawing import sample as sample_drawing
 from blindtune.datasets.eeg import annotations as eeg_annotations
@@ -214,7 +214,7 @@ TARGETS: dict[str, Target] = {
     "space": Target("space.yaml", _draw, files("space.yaml"), structured=True),
     "model": Target("model.yaml", lambda path: load(ManualModel, path), files("model.yaml"), structured=True),
     "drawing": Target("drawing.yaml", _sample, files("drawing.yaml"), structured=True),
-    "points": Target("train.csv", csv_folder.read_csv, files("points.csv")),
+    "points": Target("train.csv", read_csv, files("points.csv")),
     "split_list": Target("splits.csv", _read_split_list, files("splits.csv")),
     "origins": Target("origins.tsv", read_origins, files("origins.tsv")),
     "edf": Target("a.edf", _header, _edf),

@@ -12,7 +12,8 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.content import digest_rows
-from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource, read_csv
+from blindtune.datasets.csv_folder import CsvFolderConfig, CsvFolderSource
+from blindtune.datasets.csv_rows import read_csv
 from blindtune.datasets.downloads import get_download
 from support.builders import ROOT, write_csv_folder
 

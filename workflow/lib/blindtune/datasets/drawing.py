@@ -20,7 +20,7 @@ from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
 from blindtune.core.validation import Strict, UserPath, load, suggest_name
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, NewSamples, Sizes, Source, Split
-from blindtune.datasets.csv_folder import read_new_rows
+from blindtune.datasets.csv_rows import read_new_rows
 
 DRAWINGS = RESOURCES / "drawings"
 
