@@ -16,6 +16,7 @@ from blindtune.decoding import decode as decode_module
 from blindtune.decoding import frozen_model
 from blindtune.decoding.history import read_history
 from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.recorded_results import parse_result
 from blindtune.records.model_card import read_card
 from blindtune.study import identity
 from support.decode_lab import DecodeLab
@@ -71,7 +72,7 @@ def write_ledger_of_before(lab: DecodeLab, card: Any, wrong: bool = False) -> No
                     (a, b), (c, d) = result["confusion"]
                     result |= {"wrong": count, "error": count / result["samples"], "confusion": [[b, a], [d, c]]}
                     result["predictions_sha256"] = digest_arrays(predictions)
-                parsed = ledger.parse_result(entry | {"result": entry["result"]}, 2).model_copy(
+                parsed = parse_result(ledger.path, entry | {"result": entry["result"]}, 2).model_copy(
                     update={"frozen_sha256": card.former_sha256()}
                 )
                 write_npz(ledger.predictions_path(parsed), predictions)

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.decoding.chain import Head
+from blindtune.decoding.entries import Entry, split_study
 from blindtune.decoding.history import EvalHistory, RecordedDecode, read_history
 from blindtune.decoding.known_evals import KnownEvals
 from blindtune.decoding.known_heads import explain_lost, find_lost, read_heads
-from blindtune.decoding.ledger import Entry, Ledger, LedgerContent, RecordedResults, split_study
+from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.ledger_file import LedgerContent
+from blindtune.decoding.recorded_results import RecordedResults
 from blindtune.records.decode_result import parse_decode_result
 
 #: Number of evals, the last ones, whose samples `show` compares with each other, and of those that it names for one.
@@ -39,7 +42,7 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
     content = ledger.read(without_head=True)
     head, entries = content.head, content.entries
     line = None if known_head is None else ledger.find_line(known_head)
-    recorded = RecordedResults(ledger, entries)
+    recorded = RecordedResults(ledger.path, entries)
     files = sorted(_results(folder, results).glob("*/decodes/*/*/*/result.json"))
     faults = _missing_head(ledger, content)
     faults += [explain_lost(path, lost, ledger.path) for path, lost in find_lost(heads, content)]

@@ -12,10 +12,12 @@ from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.files import write_json
 from blindtune.datasets.origins import MAX_PLACE
 from blindtune.datasets.prepared import open_prepared
+from blindtune.decoding.entries import now
 from blindtune.decoding.frozen_model import FrozenModel
 from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.known_heads import keep_head, read_heads, refuse_lost
-from blindtune.decoding.ledger import Ledger, LedgerContent, now
+from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.ledger_file import LedgerContent
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
 from blindtune.metrics.compute import compute_metric

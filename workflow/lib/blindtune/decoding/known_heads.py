@@ -10,7 +10,7 @@ from pathlib import Path
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object, write_json
 from blindtune.decoding.chain import Head
-from blindtune.decoding.ledger import LedgerContent
+from blindtune.decoding.ledger_file import LedgerContent
 
 #: The file of a head, in the folder of a decode or of the report.
 FILE = "ledger_head.json"

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.decoding.chain import Head
+from blindtune.decoding.entries import find_records, split_study
 from blindtune.decoding.history import EvalHistory, RecordedDecode, RecordedSampling, read_history
 from blindtune.decoding.known_evals import SAME_SHARE, KnownEvals, Overlap, compare_evals
 from blindtune.decoding.known_heads import explain_lost, find_lost
-from blindtune.decoding.ledger import Ledger, RecordedResults, find_records, split_study
+from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.recorded_results import RecordedResults
 from blindtune.records.decode_result import DecodeResult
 
 #: The part of the samples that an eval must share with another one, so that uses of that one are listed with it: a few
@@ -149,7 +151,7 @@ class LedgerReader:
         self._content = content
         self._entries = entries = content.entries
         self._evals = KnownEvals(folder, entries)
-        self._results = RecordedResults(ledger, entries)
+        self._results = RecordedResults(ledger.path, entries)
         self._histories = read_history(entries, self._evals)
 
     def describe(self) -> str:

@@ -1,6 +1,6 @@
 """The table that counts the decodes of each eval by system: best of several seeds, configs or repeats is visible."""
 
-from blindtune.decoding.ledger import split_study
+from blindtune.decoding.entries import split_study
 from blindtune.report.decodes import EvalDecode
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
