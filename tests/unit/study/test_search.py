@@ -1,6 +1,7 @@
 """The search loop: promotion, pruning, folds and budgets, and the same records wherever it was interrupted."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from blindtune.config.training import Training
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
+from blindtune.core.job_log import JobLog
 from blindtune.core.seeds import derive
+from blindtune.core.weights import load_weights, load_with_metadata, write_weights
 from blindtune.datasets.prepared import Prepared
 from blindtune.models import mlp
 from blindtune.records.trial import Trial, TrialLog, find_best
@@ -30,6 +33,16 @@ from support.curve_trainer import KNN
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepared(tmp_path_factory.mktemp("toy"))
+
+
+class ListLog(JobLog):
+    """Keeps every message."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, line: str) -> None:
+        self.lines.append(line)
 
 
 def build_task(values: Hyperparameters) -> TrainingTask:
@@ -68,10 +81,11 @@ def run_search(
     budget: Budget | None = None,
     keep_best: int = 1,
     callbacks: SearchCallbacks | None = None,
+    job_log: JobLog | None = None,
 ) -> Search:
     setup = SearchSetup(tuner, PyTorchTrainer(), build_task, budget or Budget(trials=99), resumes_trials=True)
     log, weights = TrialLog(folder / "trials.jsonl"), WeightStore(folder, keep_best)
-    context = StudyContext(study=study(KNN), data=data, folder=folder)
+    context = StudyContext(study=study(KNN), data=data, folder=folder, job_log=job_log or JobLog())
     search = Search(context, setup, log, weights, callbacks)
     search.run()
     return search
@@ -112,6 +126,42 @@ def test_search_cut_anywhere_ends_the_same(data: Prepared, tmp_path: Path, state
         if states == "kept":
             (folder / "states").symlink_to(tmp_path / "whole" / "states")
         assert outcomes(run_search(data, folder, HalvingTuner())) == outcomes(whole)
+
+
+def damage(path: Path, how: str, other: Path) -> None:
+    """Damage the file of a state in one of the ways that a disk or a person can."""
+    content = path.read_bytes()
+    if how == "a bit of its arrays":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif how == "cut off":
+        path.write_bytes(content[:-5])
+    elif how == "that of another trial":
+        path.write_bytes(other.read_bytes())
+    elif how == "without a digest":
+        write_weights(path, load_weights(path, ""))
+    else:
+        arrays, described = load_with_metadata(path, "")
+        write_weights(path, load_weights(other, ""), described)
+        assert arrays.keys() == load_weights(other, "").keys()
+
+
+@pytest.mark.parametrize(
+    "how", ["a bit of its arrays", "cut off", "that of another trial", "without a digest", "other arrays"]
+)
+def test_search_never_resumes_from_a_damaged_state(data: Prepared, tmp_path: Path, how: str) -> None:
+    """A state that is not the recorded trial's is named and not used; the records are those of an undisturbed run."""
+    whole = run_search(data, tmp_path / "whole", HalvingTuner())
+    lines = (tmp_path / "whole" / "trials.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    parent = int(str(whole.trials[3].parent))
+    folder = tmp_path / "cut"
+    shutil.copytree(tmp_path / "whole" / "states", folder / "states")
+    (folder / "trials.jsonl").write_text("".join(lines[:3]), encoding="utf-8")
+    path = folder / "states" / f"{parent:05d}.safetensors"
+    damage(path, how, folder / "states" / f"{(parent + 1) % 3:05d}.safetensors")
+    log = ListLog()
+    assert outcomes(run_search(data, folder, HalvingTuner(), job_log=log)) == outcomes(whole)
+    (line,) = [line for line in log.lines if str(path) in line]
+    assert line.endswith("It is not used: the trial is trained again")
 
 
 def test_train_again_repeats_the_ancestors_first(data: Prepared, tmp_path: Path) -> None:

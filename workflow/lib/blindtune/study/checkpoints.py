@@ -6,8 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
-from blindtune.core.weights import load_weights, read_weights, write_weights
+from blindtune.core.weights import load_with_metadata, read_weights, write_weights
 from blindtune.records.trial import Trial, rank_on_dev
 from blindtune.training.base import Outcome, State
 
@@ -48,7 +49,8 @@ class WeightStore:
             write_weights(self._weights / file_name(number), outcome.weights)
         if outcome.state is not None:
             self._check_claim()
-            write_weights(self._states / file_name(number), outcome.state.arrays)
+            described = _describe_state(number, digest_arrays(outcome.weights), outcome.state)
+            write_weights(self._states / file_name(number), outcome.state.arrays, described)
 
     def prune(self, trials: list[Trial]) -> None:
         """Remove the weights of all recorded trials but the best.
@@ -78,12 +80,19 @@ class WeightStore:
         return read_weights(path, str(trial.weights_sha256)) if path.exists() else None
 
     def load_state(self, trial: Trial) -> State | None:
-        """Return the state at the end of a trial's training, or None if it was not kept."""
-        try:
-            arrays = load_weights(self._states / file_name(trial.number), "")
-        except UserError:
-            return None  # the trial is trained again, which costs time and nothing else
-        return State(trial.trained_before + trial.epochs, arrays)
+        """Return the state at the end of a trial's training, or None if it was not kept.
+
+        Raises:
+            UserError: its file is damaged, or holds another state.
+        """
+        path = self._states / file_name(trial.number)
+        if not path.exists():
+            return None
+        arrays, described = load_with_metadata(path, "")
+        state = State(trial.trained_before + trial.epochs, arrays)
+        if described != _describe_state(trial.number, str(trial.weights_sha256), state):
+            raise UserError(f"{path}: was damaged, or is not the state of trial {trial.number}.")
+        return state
 
     def remove_states(self) -> None:
         """Remove every state; called when the search is over."""
@@ -93,6 +102,22 @@ class WeightStore:
                 self._check_claim()
                 path.unlink()
             self._states.rmdir()
+
+
+def _describe_state(number: int, weights_sha256: str, state: State) -> dict[str, str]:
+    """Return what the file of a state says of it: whose it is, and a digest by which any change is found.
+
+    Args:
+        number: of the trial.
+        weights_sha256: digest of the weights that its record names.
+        state: after its last epoch.
+    """
+    return {
+        "trial": str(number),
+        "weights_sha256": weights_sha256,
+        "epochs": str(state.epochs),
+        "state_sha256": digest_arrays(state.arrays),
+    }
 
 
 def file_name(number: int) -> str:

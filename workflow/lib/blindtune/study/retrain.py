@@ -57,8 +57,12 @@ class Retrainer:
         return outcome
 
     def state_after(self, trial: Trial) -> State:
-        """Return the state at the end of a recorded trial; the trial is trained again if it was not kept."""
-        kept = self._store.load_state(trial)
+        """Return the state at the end of a recorded trial; the trial is trained again if it was not kept whole."""
+        try:
+            kept = self._store.load_state(trial)
+        except UserError as error:
+            self._context.job_log.info(f"{self._context.study.id}: {error} It is not used: the trial is trained again")
+            kept = None
         if kept is not None:
             return kept
         outcome = self.train_again(trial, keep_state=True)
