@@ -34,7 +34,7 @@ def test_export_prints_what_it_wrote(folder: Path, tmp_path: Path, capsys: pytes
     [
         (["export", "--form", "guide", "--to", "out", "nothing"], "nothing: holds no study"),
         (["export", "--form", "guide", "--to", "{results}", "{results}"], "is not empty"),
-        (["rescore", "nothing", "--on", "x"], "nothing/protocol.json: cannot be read"),
+        (["rescore", "nothing", "--on", "x"], "nothing: holds no study. Give the folder of a study"),
         (["rescore", "{study}", "--on", "results/test/sealed/toy/seal.json"], "below a folder sealed"),
         (["rescore", "{study}", "--on", "{study}", "--dev", "sealed/x"], "below a folder sealed"),
         (["rescore", "{study}", "--on", "nowhere.json"], "own data are not there. Give their manifest with --dev"),

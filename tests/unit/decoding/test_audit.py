@@ -14,6 +14,7 @@ from blindtune.core.files import write_json
 from blindtune.datasets.content import digest_content
 from blindtune.decoding.chain import digest_line
 from blindtune.decoding.known_evals import EvalIdentity
+from blindtune.decoding.known_heads import keep_head
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sample_splits import sample_splits
 from support.decode_lab import DecodeLab
@@ -102,7 +103,38 @@ def test_verify_names_what_is_not_as_it_was_recorded(
     status, out, err = run(capsys, "verify", decoded.ledger)
     assert (status, out) == (1, "") and err.startswith("blindtune: ") and message in err
     if damage in ("result", "other", "json"):
-        assert run(capsys, "verify", decoded.ledger, "--results", decoded.folder / "studies")[0] == 0
+        elsewhere = decoded.folder / "elsewhere"
+        keep_head(elsewhere / "other" / "report", Ledger(decoded.ledger).verify())
+        assert run(capsys, "verify", decoded.ledger, "--results", elsewhere)[0] == 0
+
+
+@pytest.mark.parametrize("command", ["verify", "adopt"])
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [("none", "does not exist"), ("file", "is not a folder"), ("empty", "holds no result of a decode, and no report")],
+)
+def test_ledger_commands_need_the_results_that_are_given(
+    decoded: DecodeLab, capsys: pytest.CaptureFixture[str], command: str, results: str, message: str
+) -> None:
+    """A folder of results without results is an error: nothing would be compared with the ledger."""
+    (decoded.folder / "file").write_text("", encoding="utf-8")
+    (decoded.folder / "empty").mkdir()
+    path = decoded.folder / results
+    status, out, err = run(capsys, command, decoded.ledger, "--results", path)
+    assert (status, out) == (1, "")
+    advice = "Give the folder of the results of all configs, such as results."
+    assert err.startswith(f"blindtune: {path}: {message}") and advice in err
+
+
+@pytest.mark.parametrize(("ledger", "message"), [("none/ledger.jsonl", "does not exist"), ("file", "is not a folder")])
+def test_adopt_needs_a_ledger_unless_results_have_seen_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ledger: str, message: str
+) -> None:
+    """What is not a ledger is not adopted, and no folder is made for it."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    status, out, err = run(capsys, "adopt", tmp_path / ledger.partition("/")[0])
+    assert (status, out) == (1, "") and f"{tmp_path / ledger}: {message}. Give the folder of a ledger" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_verify_says_what_it_cannot_see(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:

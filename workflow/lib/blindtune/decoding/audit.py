@@ -19,6 +19,9 @@ from blindtune.decoding.ledger_file import LedgerContent
 from blindtune.decoding.recorded_results import RecordedResults
 from blindtune.records.decode_result import parse_decode_result
 
+_GIVE_LEDGER = "Give the folder of a ledger, such as results/ledger."
+_GIVE_RESULTS = "Give the folder of the results of all configs, such as results."
+
 #: Number of evals, the last ones, whose samples `show` compares with each other, and of those that it names for one.
 MAX_COMPARED, MAX_OVERLAPS = 200, 5
 
@@ -35,15 +38,15 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
         Lines that say what was checked.
 
     Raises:
-        UserError: there is no ledger, or something is not as it was recorded; the message names all of it, but only
-            the first broken line of the chain.
+        UserError: there is no ledger, the given folder has no results, or something is not as it was recorded; the
+            message names all of it, but only the first broken line of the chain.
     """
-    ledger, heads = _open(folder), _read_all_heads(folder, results)
+    ledger = _open(folder)
+    heads, files = _find_records(folder, results)
     content = ledger.read(without_head=True)
     head, entries = content.head, content.entries
     line = None if known_head is None else ledger.find_line(known_head)
     recorded = RecordedResults(ledger.path, entries)
-    files = sorted(_results(folder, results).glob("*/decodes/*/*/*/result.json"))
     faults = _missing_head(ledger, content)
     faults += [explain_lost(path, lost, ledger.path) for path, lost in find_lost(heads, content)]
     faults += [*_faulty_predictions(ledger, recorded), *_faulty_evals(KnownEvals(folder, entries), entries)]
@@ -70,24 +73,35 @@ def adopt(folder: Path, results: Path | None) -> list[str]:
         Lines that say what was written.
 
     Raises:
-        UserError: nothing is missing, or the ledger is damaged otherwise.
+        UserError: there is no ledger, the given folder has no results, nothing is missing, or the ledger is damaged
+            otherwise.
     """
-    ledger = Ledger(folder)
-    head = ledger.adopt(_read_all_heads(folder, results).values())
+    heads, _ = _find_records(folder, results)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is not a folder. {_GIVE_LEDGER}")
+    ledger = Ledger(folder) if heads else _open(folder)
+    head = ledger.adopt(heads.values())
     return [
         f"{ledger.path}: taken over as it is by entry {head.entries}, which every later report shows",
         f"head of the chain: {head.sha256}",
     ]
 
 
-def _read_all_heads(folder: Path, results: Path | None) -> dict[Path, Head]:
-    """Return the heads that results of any config have seen, by their files."""
-    roots = sorted(path for path in _results(folder, results).glob("*") if path.is_dir())
-    return {path: head for root in roots for path, head in read_heads(root).items()}
+def _find_records(folder: Path, results: Path | None) -> tuple[dict[Path, Head], list[Path]]:
+    """Return the heads that results of any config have seen, by their files, and the files of results.
 
-
-def _results(folder: Path, results: Path | None) -> Path:
-    return folder.resolve().parent if results is None else results
+    Args:
+        folder: of the ledger.
+        results: as for `audit`. If it is given, there must be something in it to compare with the ledger.
+    """
+    given = folder.resolve().parent if results is None else results
+    if not given.is_dir() and results is not None:
+        raise UserError(f"{given}: {'is not a folder' if given.exists() else 'does not exist'}. {_GIVE_RESULTS}")
+    heads = {path: head for root in sorted(given.glob("*")) if root.is_dir() for path, head in read_heads(root).items()}
+    files = sorted(given.glob("*/decodes/*/*/*/result.json"))
+    if not (heads or files or results is None):
+        raise UserError(f"{given}: holds no result of a decode, and no report, of any config. {_GIVE_RESULTS}")
+    return heads, files
 
 
 def _compare_with_ledger(recorded: RecordedResults, file: Path) -> str | None:
@@ -135,7 +149,7 @@ def _open(folder: Path) -> Ledger:
     """Return the ledger of a folder, which must be there."""
     ledger = Ledger(folder)
     if not ledger.path.exists():
-        raise UserError(f"{ledger.path}: does not exist. Give the folder of a ledger, such as results/ledger.")
+        raise UserError(f"{ledger.path}: does not exist. {_GIVE_LEDGER}")
     return ledger
 
 

@@ -77,6 +77,10 @@ def read_study(folder: Path) -> StoredStudy:
         UserError: the folder is sealed, holds no study, or holds a damaged one.
     """
     path = check_unsealed(folder) / "protocol.json"
+    if not path.exists() and not (folder / "trials.jsonl").exists():
+        raise UserError(
+            f"{folder}: holds no study. Give the folder of a study, results/<name>/studies/<dataset>/<system>/<seed>."
+        )
     try:
         protocol = read_json(path)
     except UserError as error:
