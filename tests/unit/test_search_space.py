@@ -244,6 +244,34 @@ def test_step_reaches_high_in_binary_arithmetic() -> None:
         space.snap({"a": 0.35})
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "step", "values"),
+    [
+        (1e-13, 5e-13, 1e-13, [1e-13, 2e-13, 3e-13, 4e-13, 5e-13]),
+        (0.0, 3e-11, 1e-11, [0.0, 1e-11, 2e-11, 3e-11]),
+        (1e-10, 0.9, 0.5, [1e-10, 0.5000000001]),
+        (1_000_000.0, 1_000_000.3, 0.1, [1_000_000.0, 1_000_000.1, 1_000_000.2, 1_000_000.3]),
+        (1e-300, 3e-300, 1e-300, [1e-300, 2e-300, 3e-300]),
+    ],
+)
+def test_values_of_a_step_are_those_that_are_written(low: float, high: float, step: float, values: list[float]) -> None:
+    """Tiny and large numbers are counted and listed as in decimals, and each draw and value is one of the list."""
+    dimension = FloatDimension(type="float", low=low, high=high, step=step)
+    assert dimension.values() == values
+    random = np.random.default_rng(0)
+    assert {dimension.draw(random) for _ in range(100)} == set(values)
+    assert [dimension.snap(low + index * step) for index in range(len(values))] == values
+    if step < 1e-9:
+        with pytest.raises(ValueError, match="is not one of"):
+            dimension.snap(low + 1.4 * step)
+
+
+def test_step_that_changes_no_number_is_refused() -> None:
+    """A step below the precision of the bounds would list one number many times."""
+    with pytest.raises(ValidationError, match="step: 1e-09 is too small to tell numbers near"):
+        FloatDimension(type="float", low=1e9, high=1e9, step=1e-9)
+
+
 def test_space_is_frozen_in_its_parts() -> None:
     """A space and its dimensions cannot be changed."""
     space = Space.model_validate({"a": INT})

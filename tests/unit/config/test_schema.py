@@ -208,6 +208,18 @@ def make_system_config(folder: str, **settings: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"kind": "knn", "n_neighbors": [2, 3, 2]}, "systems.it on toy: n_neighbors: lists 2 twice"),
+        ({"kind": "random_forest", "n_estimators": [5], "max_depth": [0, 0]}, "max_depth: lists 0 twice"),
+    ],
+)
+def test_read_refuses_a_candidate_that_is_listed_twice(folder: str, settings: dict[str, Any], words: str) -> None:
+    """A candidate is trained once."""
+    assert words in catch_message(make_system_config(folder, **settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
         ({"kind": "manual", "model": "convnet_m"}, ["fused", "dense, dropout, flatten alone", "conv2d (layer 1"]),
         (TUNER | {"space": "convnet", "family": "convnet"}, ["fused", "the family mlp alone, not convnet"]),
     ],

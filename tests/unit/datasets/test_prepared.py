@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune.core.bounds import MAX_CLASSES
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets import chunked, prepared
@@ -100,6 +101,18 @@ def test_check_refuses_one_class() -> None:
     alone = {name: split(seed=number, y=np.zeros(8, np.int64)) for number, name in enumerate(SPLITS)}
     data = LoadedDataset(splits=alone, classes=["a"], axes=["sample", "feature"], units="none")
     with pytest.raises(UserError, match="dataset toy: has one class"):
+        check("toy", data)
+
+
+def test_check_refuses_more_classes_than_a_decode_can_keep() -> None:
+    """The classes are bounded, since the answers of a decode by class grow with their square."""
+    names = [str(number) for number in range(MAX_CLASSES + 1)]
+    parts = {
+        name: Split(np.arange(len(names), dtype=np.float32)[:, None] + number / 4, np.arange(len(names)))
+        for number, name in enumerate(SPLITS)
+    }
+    data = LoadedDataset(splits=parts, classes=names, axes=["sample", "feature"], units="none")
+    with pytest.raises(UserError, match=r"dataset toy: has 1,001 classes; the most is 1,000, .* Merge classes"):
         check("toy", data)
 
 

@@ -21,6 +21,7 @@ A hyperparameter set is a flat dict of the active values: ``{"layers": 2, "units
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 Value = int | float | str | bool
 #: Values of a dimension that a message lists one by one.
 _MOST_SHOWN = 20
+
+#: Below this, values are computed in decimals and not rounded to 12 of them.
+_TINY = 1e-9
 
 #: One hyperparameter set: the active values by name.
 Hyperparameters = dict[str, Value]
@@ -174,6 +178,9 @@ class FloatDimension(_Dimension):
         _check_bounds(bounds, self.log, self.step is not None)
         if self.step is not None and (self.highest - self.lowest) / self.step >= MAX_VALUES:
             raise ValueError(f"step: {self.step} gives more than {MAX_VALUES:,} values; take a larger one or none")
+        if self.step is not None and self.step < 2 * math.ulp(max(abs(self.lowest), abs(self.highest))):
+            largest = max(abs(self.lowest), abs(self.highest))
+            raise ValueError(f"step: {self.step} is too small to tell numbers near {largest} apart; take a larger one")
         return self
 
     @property
@@ -209,8 +216,7 @@ class FloatDimension(_Dimension):
         """Return the number of values of a dimension with a step."""
         if self.step is None:
             raise TypeError("without a step there is no list of values")
-        # The small excess lets 0.1 .. 0.5 by 0.1 reach 0.5 in binary arithmetic.
-        return int((self.highest - self.lowest) / self.step + 1e-9) + 1
+        return _count_values(self.lowest, self.highest, self.step)
 
     def draw(self, random: "np.random.Generator") -> float:
         """Draw one value, uniformly over the range (or its values) or over the logarithms."""
@@ -236,7 +242,10 @@ class FloatDimension(_Dimension):
                 raise ValueError(f"{value!r} is not between {self.lowest} and {self.highest}")
             return float(value)
         close = min(self._values_near(value), key=lambda known: abs(known - value))
-        if not abs(close - value) <= 1e-9 * max(1.0, abs(close)):
+        tolerance = 1e-9 * max(1.0, abs(close))
+        if self.step is not None and self.step < _TINY:
+            tolerance = min(tolerance, max(self.step / 1000, 4 * math.ulp(close)))
+        if not abs(close - value) <= tolerance:
             raise ValueError(f"{value!r} is not one of {_describe_values(self.values() or [])}")
         return close
 
@@ -537,7 +546,21 @@ def layer_value(values: Mapping[str, Value], name: str, number: int, default: Va
     return values.get(f"{name}_{number}", values.get(name, default))
 
 
+@lru_cache(maxsize=256)
+def _count_values(low: float, high: float, step: float) -> int:
+    # In decimals, as they were written: in binary ones (1000000.3 - 1000000) / 0.1 is less than 3. The small excess is
+    # for bounds that a program computed.
+    return int((Decimal(repr(high)) - Decimal(repr(low))) / Decimal(repr(step)) + Decimal("1e-9")) + 1
+
+
+def _is_tiny(low: float, step: float) -> bool:
+    """Return whether values that are rounded to 12 decimals would be equal, or below their lower bound."""
+    return step < _TINY or 0 < abs(low) < _TINY
+
+
 def _value_at(low: float, step: float, index: int) -> float:
+    if _is_tiny(low, step):
+        return float(Decimal(repr(low)) + index * Decimal(repr(step)))
     return round(low + index * step, 12)
 
 

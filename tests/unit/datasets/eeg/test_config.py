@@ -31,6 +31,7 @@ from support.eeg_files import eeg_config
         ({"lower": 0.5}, "lower: unknown key"),
         ({"low": 0.5}, "low: unknown key: it is called 'l_freq' now"),
         ({"folder": None, "stand_in": True, "simulate": {"faults": ["fire"]}}, "simulate.faults.0: .*'truncated'"),
+        ({"folder": None, "stand_in": True, "simulate": {"faults": ["no_unit"] * 2}}, "faults: names one twice"),
         (
             {"folder": None, "stand_in": True, "simulate": {"patients": 3}},
             "simulate.patients: .*greater than or equal to 6",

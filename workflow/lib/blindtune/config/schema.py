@@ -318,6 +318,7 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
     try:
         source.check_view(system.view)
         _check_neighbors(system, source)
+        _check_candidates(system)
         _check_metric(system, comparison.metric)
         _check_class_weights(system)
         if isinstance(system, Tuned):
@@ -401,6 +402,18 @@ def _check_neighbors(system: System, source: Source) -> None:
         k, n_samples = getattr(system, split).n_neighbors, getattr(sizes, split)
         if k > n_samples:
             raise ValueError(f"{split}.n_neighbors: {k} is more than the {n_samples} samples of {split}")
+
+
+def _check_candidates(system: System) -> None:
+    """Refuse a candidate that is listed twice: it would be trained twice, and shown as two trials.
+
+    Here and not in the model, so that records of before are still read.
+    """
+    for key in ("n_neighbors", "n_estimators", "max_depth", "min_samples_leaf"):
+        values = getattr(system, key, None)
+        if isinstance(values, list) and len(set(values)) < len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            raise ValueError(f"{key}: lists {twice} twice; list each candidate once")
 
 
 def _check_files(where: str, files: dict[str, Path]) -> None:

@@ -54,5 +54,8 @@ MAX_LAYERS = 1000
 MAX_VALUES = 100_000
 #: Hyperparameters of a search space, each copy of a repeated dimension counted.
 MAX_HYPERPARAMETERS = 10_000
+#: Classes of a dataset: a decode keeps the answers of each class by class, so they grow with the square. A table for a
+#: thousand has 2 MB in the ledger, which is read whole at each use.
+MAX_CLASSES = 1000
 #: of the weight of a class
 MAX_CLASS_WEIGHT = 1e6

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.arrays import digest_arrays, open_array
+from blindtune.core.bounds import MAX_CLASSES
 from blindtune.core.errors import UserError
 from blindtune.core.files import FileTransaction, digest_file, json_writer
 from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split, list_some
@@ -204,11 +205,16 @@ def check(name: str, loaded: LoadedDataset) -> None:
         loaded: the data.
 
     Raises:
-        UserError: there are fewer than two classes, an empty split, a class without samples, a label outside the
-            classes, or a group in two splits.
+        UserError: there are fewer than two classes or too many, an empty split, a class without samples, a label
+            outside the classes, or a group in two splits.
     """
     if len(loaded.classes) < 2:
         raise UserError(f"dataset {name}: has one class. A classifier needs samples of two or more.")
+    if len(loaded.classes) > MAX_CLASSES:
+        raise UserError(
+            f"dataset {name}: has {len(loaded.classes):,} classes; the most is {MAX_CLASSES:,}, since each decode "
+            "keeps a table of them all by all. Merge classes, or leave out the rare ones."
+        )
     for split in SPLITS:
         _check_split(f"dataset {name}, {split}", loaded.splits[split], loaded.classes)
     _check_groups(name, loaded)

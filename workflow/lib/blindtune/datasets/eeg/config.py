@@ -64,6 +64,12 @@ class SimulatedEegConfig(Strict):
         description="faults that real corpora have; one more recording is written for each",
     )
 
+    @model_validator(mode="after")
+    def _check_faults(self) -> Self:
+        if len(set(self.faults)) < len(self.faults):
+            raise ValueError("faults: names one twice")
+        return self
+
 
 class EegConfig(CorpusConfig):
     """Segments of EEG recordings, seizure against background, as in dataset #12 of Shawki et al. 2021."""
