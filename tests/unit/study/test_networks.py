@@ -149,8 +149,16 @@ ERRORS = {
         "invalid",
         r"net\.py: the network returns shape \(2, \d+\) for 2 samples of 2 classes; it must return one score for each",
     ),
+    "    return Net(hyperparameters['units'], 'softmax')": (
+        "invalid",
+        r"net\.py: the network returns probabilities .* taken for logits; return what the network has before",
+    ),
+    "    return Net(hyperparameters['units'], 'says')": (
+        "invalid",
+        r"net\.py: the network returns numbers below 0, which would be taken for probabilities; set its attribute",
+    ),
     "    raise SystemExit(3)": ("failed", r"net\.py:5: SystemExit: 3"),
-    "    return Net(hyperparameters['units'])": ("failed", r"net\.py:10: KeyError: 'in the forward pass'"),
+    "    return Net(hyperparameters['units'])": ("failed", r"net\.py:12: KeyError: 'in the forward pass'"),
 }
 
 
@@ -166,9 +174,14 @@ def build(hyperparameters, input_shape, n_classes):
 
 class Net(nn.Linear):
     def forward(self, x):
+        if self.how:
+            return super().forward(x).softmax(dim=1) if self.how == "softmax" else super().forward(x) - 9
         raise KeyError("in the forward pass")
-    def __init__(self, units):
+    def __init__(self, units, how=""):
         super().__init__(2, 2)
+        self.how = how
+        if how == "says":
+            self.gives_logits = False
 """
     settings = write(tmp_path, code, "units: {type: choice, options: [2, 3, 1]}\n")
     settings = settings.model_copy(update={"tuner": type(settings.tuner).model_validate(

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blindtune.core.validation import suggest_name
 from blindtune.models.define_by_run import Asker, KerasTunerParameters, OptunaTrial, SetAnswers
@@ -186,6 +187,32 @@ def check_scores(shape: tuple[int, ...], n_samples: int, classes: int, source: s
         raise InvalidModelError(
             f"{source}: the network returns shape {shape} for {n_samples} samples of {classes} classes; it must return "
             f"one score for each class, ({n_samples}, {classes})"
+        )
+
+
+def check_meaning(scores: NDArray[Any], gives_logits: bool, source: str) -> None:
+    """Refuse probabilities that would be taken for logits, and numbers below 0 that would be taken for probabilities.
+
+    Training would run with either, on another loss than the code means, and its probabilities would be wrong.
+
+    Args:
+        scores: (n_samples, n_classes) of any samples.
+        gives_logits: what they are taken for.
+        source: the file of the code, for the message.
+
+    Raises:
+        InvalidModelError: they are the other.
+    """
+    advice = "return what the network has before its softmax"
+    if gives_logits and (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, rtol=0, atol=1e-5):
+        raise InvalidModelError(
+            f"{source}: the network returns probabilities (the scores of each sample are from 0 to 1 and their sum is "
+            f"1), which would be taken for logits; {advice}, or set its attribute gives_logits = False"
+        )
+    if not gives_logits and (scores < 0).any():
+        raise InvalidModelError(
+            f"{source}: the network returns numbers below 0, which would be taken for probabilities; set its attribute "
+            "gives_logits = True if they are logits"
         )
 
 
