@@ -195,9 +195,20 @@ class Net(nn.Linear):
     assert re.search(message, str(reason)), reason
 
 
+LOST = """def define_model(trial):
+    return trial.suggest_int('n', 1, 2)
+def objective(trial):
+    define_model(trial)
+    trial.suggest_categorical('optimizer', ['Adam', 'SGD'])
+    trial.suggest_int('n', 1, 2)
+    trial.suggest_float(name='lr', low=1e-5, high=1e-1)
+"""
+
 PLANNING = {
-    "def make():\n    pass\n": r"net\.py: has none \(it has make\); it must hold one function that returns",
+    "def make():\n    pass\n": r"net\.py: has no function that builds a network \(it has make\); it must hold one",
     "def objective(trial):\n    return 1\n": r"move what builds the network into define_model\(trial\)",
+    "def objective(trial):\n    return 2\n": r"a classifier of scikit-learn, name that as `estimator` and write its",
+    LOST: r"objective is not run, and it asks for optimizer, lr, which would not be searched\. Move what creates",
     "import nothing_like_this\n": r"net\.py:1: ModuleNotFoundError: No module named 'nothing_like_this'",
     "def build(h, s, n):\n    return 1\ndef build_model(hp):\n    return 1\n": "has build and build_model",
     "from torch import nn\ndef build(h, s, n):\n    return nn.Linear(2, n)\n": "units: no value of it changes anything",
