@@ -93,7 +93,7 @@ def test_command_describes_and_writes(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["describe", str(table)]) == 0
     assert "Add --to FILE.yaml" in capsys.readouterr().out
     assert main(["describe", str(table), "--label", "class", "--leave-out", "1", "--to", str(target)]) == 0
-    assert f"snakemake --cores all --configfile {target}" in capsys.readouterr().out
+    assert f"Run it: blindtune run {target}\n" in capsys.readouterr().out
     assert config_of(target.read_text()).datasets["t"].model_dump()["leave_out"] == ["feature_1"]
     assert main(["describe", str(table), "--to", str(target)]) == 1
     assert "--replace" in capsys.readouterr().err
@@ -101,7 +101,7 @@ def test_command_describes_and_writes(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "none.csv: cannot be read" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["patient", "Patient_ID", "subject no", "batch"])
+@pytest.mark.parametrize("name", ["patient", "Patient_ID", "subject_no", "batch"])
 def test_command_leaves_out_whose_rows_these_are(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A column of patients is no feature, though it has numbers, and --group keeps their rows together."""
     path = tmp_path / "ward.csv"
