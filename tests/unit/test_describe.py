@@ -93,9 +93,23 @@ def test_command_describes_and_writes(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["describe", str(table)]) == 0
     assert "Add --to FILE.yaml" in capsys.readouterr().out
     assert main(["describe", str(table), "--label", "class", "--leave-out", "1", "--to", str(target)]) == 0
-    assert f"snakemake --cores all --configfile {target}" in capsys.readouterr().out
+    assert f"Run it: blindtune run {target}\n" in capsys.readouterr().out
     assert config_of(target.read_text()).datasets["t"].model_dump()["leave_out"] == ["feature_1"]
     assert main(["describe", str(table), "--to", str(target)]) == 1
     assert "--replace" in capsys.readouterr().err
     assert main(["describe", str(tmp_path / "none.csv")]) == 1
     assert "none.csv: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["patient", "Patient_ID", "subject_no", "batch"])
+def test_command_leaves_out_whose_rows_these_are(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A column of patients is no feature, though it has numbers, and --group keeps their rows together."""
+    path = tmp_path / "ward.csv"
+    rows = [f"{10 + 7 * (number // 3)},{number % 11},{number % 2}" for number in range(90)]
+    path.write_text("\n".join([f"{name},size,label", *rows]) + "\n")
+    assert main(["describe", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "<- left out: tells which rows belong together: --group keeps those in one split" in shown
+    assert f"leave_out: [{name}]" in shown
+    assert main(["describe", str(path), "--group", name]) == 0
+    assert f"group: {name}" in (shown := capsys.readouterr().out) and "left out" not in shown

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from blindtune.config import generate as document
 from blindtune.config.defaults import DEFAULT
-from blindtune.config.schema import Config, read
+from blindtune.config.schema import Config, merge, read
 from blindtune.config.training import Training, TrainingOverrides
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
@@ -37,6 +37,23 @@ def catch_message(content: dict[str, Any]) -> str:
     with pytest.raises(UserError) as caught:
         read(content, "my.yaml")
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "entry"),
+    [
+        ("systems", "knn", {"kind": "tuner", "estimator": "knn", "space": "knn"}),
+        ("systems", "mlp_a1", {"estimator": "svc", "space": "svc"}),
+        ("datasets", "digits", {"source": "table", "file": "digits.csv"}),
+    ],
+)
+def test_read_names_keys_that_came_from_the_default(section: str, name: str, entry: dict[str, Any]) -> None:
+    """An entry of another kind with the name of one in config.yaml gets the keys of that one; the message says so."""
+    if "kind" in entry:
+        entry = entry | {"tuner": {"library": "optuna", "algorithm": "tpe"}}
+    hint = f"{section}.{name}: config.yaml has one of this name, of which all keys remain"
+    assert hint in catch_message(merge(DEFAULT, {section: {name: entry}}))
+    assert "config.yaml" not in catch_message(merge(DEFAULT, {section: {name: {"no_key": 1}}}))
 
 
 def test_default_config_matches_the_model() -> None:

@@ -125,6 +125,21 @@ def test_check_refuses_a_group_in_two_splits(first: str, second: str) -> None:
         check("toy", loaded(**groups))
 
 
+def test_check_names_a_group_and_its_samples() -> None:
+    """The message has the group as the user knows it, and where its samples come from."""
+    data = loaded(
+        train=grouped([0, 0, 1]),
+        dev=grouped([2, 2]),
+        eval=grouped([3, 1]),
+        parameters={"groups": ["ann", "bo", "cy", "di"]},
+        locate=lambda split, row: f"{split}/{row}.png",
+    )
+    with pytest.raises(
+        UserError, match=r"group 'bo' is in train \(train/2\.png\) and in eval \(eval/1\.png\)\. .* move"
+    ):
+        check("toy", data)
+
+
 @pytest.mark.parametrize(("first", "second"), [("train", "dev"), ("train", "eval"), ("dev", "eval")])
 def test_prepare_refuses_the_same_data_in_two_splits(tmp_path: Path, first: str, second: str) -> None:
     """Two splits with the same data are refused."""

@@ -152,7 +152,10 @@ def test_a_fold_without_a_class_is_refused_by_name(tmp_path: Path) -> None:
     y = (group < 2).astype(np.int64)  # two groups for three folds
     rare = Prepared(toy.name, Split(toy.train.x, y, group), toy.dev, toy.classes, toy.sha256, toy.manifest)
     settings = tuned({"library": "scikit-learn", "algorithm": "randomized-search", "folds": 3})
-    with pytest.raises(UserError, match=r"roc_auc is not defined on fold . of train of toy: class 1 has no sample"):
+    with pytest.raises(
+        UserError,
+        match=r"roc_auc is not defined on fold . of train of toy: class 1 has no sample there\. Give fewer folds",
+    ):
         run(rare, tmp_path / "it", settings, metric="roc_auc", budget={"trials": 4})
 
 

@@ -149,8 +149,16 @@ ERRORS = {
         "invalid",
         r"net\.py: the network returns shape \(2, \d+\) for 2 samples of 2 classes; it must return one score for each",
     ),
+    "    return Net(hyperparameters['units'], 'softmax')": (
+        "invalid",
+        r"net\.py: the network returns probabilities .* taken for logits; return what the network has before",
+    ),
+    "    return Net(hyperparameters['units'], 'says')": (
+        "invalid",
+        r"net\.py: the network returns numbers below 0, which would be taken for probabilities; set its attribute",
+    ),
     "    raise SystemExit(3)": ("failed", r"net\.py:5: SystemExit: 3"),
-    "    return Net(hyperparameters['units'])": ("failed", r"net\.py:10: KeyError: 'in the forward pass'"),
+    "    return Net(hyperparameters['units'])": ("failed", r"net\.py:12: KeyError: 'in the forward pass'"),
 }
 
 
@@ -166,9 +174,14 @@ def build(hyperparameters, input_shape, n_classes):
 
 class Net(nn.Linear):
     def forward(self, x):
+        if self.how:
+            return super().forward(x).softmax(dim=1) if self.how == "softmax" else super().forward(x) - 9
         raise KeyError("in the forward pass")
-    def __init__(self, units):
+    def __init__(self, units, how=""):
         super().__init__(2, 2)
+        self.how = how
+        if how == "says":
+            self.gives_logits = False
 """
     settings = write(tmp_path, code, "units: {type: choice, options: [2, 3, 1]}\n")
     settings = settings.model_copy(update={"tuner": type(settings.tuner).model_validate(
@@ -182,9 +195,20 @@ class Net(nn.Linear):
     assert re.search(message, str(reason)), reason
 
 
+LOST = """def define_model(trial):
+    return trial.suggest_int('n', 1, 2)
+def objective(trial):
+    define_model(trial)
+    trial.suggest_categorical('optimizer', ['Adam', 'SGD'])
+    trial.suggest_int('n', 1, 2)
+    trial.suggest_float(name='lr', low=1e-5, high=1e-1)
+"""
+
 PLANNING = {
-    "def make():\n    pass\n": r"net\.py: has none \(it has make\); it must hold one function that returns",
+    "def make():\n    pass\n": r"net\.py: has no function that builds a network \(it has make\); it must hold one",
     "def objective(trial):\n    return 1\n": r"move what builds the network into define_model\(trial\)",
+    "def objective(trial):\n    return 2\n": r"a classifier of scikit-learn, name that as `estimator` and write its",
+    LOST: r"objective is not run, and it asks for optimizer, lr, which would not be searched\. Move what creates",
     "import nothing_like_this\n": r"net\.py:1: ModuleNotFoundError: No module named 'nothing_like_this'",
     "def build(h, s, n):\n    return 1\ndef build_model(hp):\n    return 1\n": "has build and build_model",
     "from torch import nn\ndef build(h, s, n):\n    return nn.Linear(2, n)\n": "units: no value of it changes anything",

@@ -1,6 +1,7 @@
 """The command line: ``blindtune describe``, ``run``, ``predict``, ``export``, ``rescore`` and ``ledger``."""
 
 import argparse
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -236,7 +237,7 @@ def _describe(given: argparse.Namespace) -> None:
         print(f"{found.config}\nAdd --to FILE.yaml to write this config.")
         return
     write_config(given.to, found.config, replace=given.replace)
-    print(f"{given.to}: written. Run it: snakemake --cores all --configfile {given.to}")
+    print(f"{given.to}: written. Run it: blindtune run {shlex.quote(str(given.to))}")
 
 
 def _run(given: argparse.Namespace) -> None:

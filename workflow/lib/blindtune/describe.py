@@ -40,6 +40,11 @@ FEW_ROWS = 5000
 FEW_NUMBERS = 20
 
 _BOOLEANS = {"true", "false"}
+#: Names of columns that say which rows belong together.
+_OWNER = re.compile(
+    r"(patient|subject|participant|person|specimen|donor|animal|batch)s?[_\W]*(id|no|nr|num|number|name|code)?",
+    re.IGNORECASE,
+)
 _ID = re.compile(r"(^|[_\W])id$|^(id|index|row|unnamed: 0)$", re.IGNORECASE)
 
 
@@ -242,6 +247,8 @@ def _choose_left_out(roles: Roles, columns: list[ColumnSummary], config: TableCo
             left_out[place] = "has no value"
         elif kind == "date":
             left_out[place] = "dates; for a split by time see docs/tables.md"
+        elif _OWNER.fullmatch(column.name.strip()) and n_values < column.rows - column.missing:
+            left_out[place] = "tells which rows belong together: --group keeps those in one split"
         elif column.steps_by_one and column.rows >= FEW_NUMBERS:
             left_out[place] = "counts the rows"
         elif _ID.search(column.name) and n_values >= FEW_NUMBERS and (column.is_cut or n_values == column.rows):

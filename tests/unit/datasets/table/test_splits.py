@@ -1,5 +1,6 @@
 """Rows are dealt by what they hold: in shares of each class, by groups, by time, and in folds."""
 
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,24 @@ def test_deal_by_time_keeps_a_time_together() -> None:
     wrong = content_of(np.zeros((3, 1)), times=["2021-01-01", "2021-01-02", "noon"])
     with pytest.raises(UserError, match=r"t.csv, row 3: the time 'noon' is neither a number"):
         deal_by_time(TableSplitting(by="time"), wrong)
+
+
+def test_deal_by_time_orders_instants_of_several_time_zones() -> None:
+    """A clock that is ahead is no later instant."""
+    east, west = timezone(timedelta(hours=9)), timezone(timedelta(hours=-8))
+    instants = [datetime(2021, 3, 1, tzinfo=UTC) + timedelta(hours=number) for number in range(30)]
+    times = [moment.astimezone((east, west, UTC)[number % 3]).isoformat() for number, moment in enumerate(instants)]
+    part = deal_by_time(TableSplitting(by="time"), content_of(np.zeros((30, 1)), times=times))
+    assert part.tolist() == [0] * 18 + [1] * 6 + [2] * 6
+
+
+def test_deal_by_time_refuses_zones_of_some_times_alone() -> None:
+    """A time without a zone has no place among times with one."""
+    content = content_of(np.zeros((3, 1)), times=["2021-01-01T10:00+09:00", "2021-01-01T09:00", "2021-01-02"])
+    with pytest.raises(
+        UserError, match=r"row 1: the time '2021-01-01T10:00\+09:00' has a time zone, but .*row 2.* has none"
+    ):
+        deal_by_time(TableSplitting(by="time"), content)
 
 
 def same(one: LoadedDataset, other: LoadedDataset) -> bool:

@@ -89,6 +89,11 @@ def test_state_that_is_not_trained_is_kept(tmp_path: Path) -> None:
             InvalidModelError,
             r"does not take samples of shape \(3,\)",
         ),
+        (
+            ("Dense(n_classes)", "Dense(n_classes), keras.layers.Lambda(keras.ops.softmax)"),
+            InvalidModelError,
+            "the network returns probabilities .* would be taken for logits",
+        ),
         (("return keras", "keras"), OwnCodeError, "build returned nothing"),
     ],
 )

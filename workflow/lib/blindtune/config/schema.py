@@ -1,11 +1,14 @@
 """The config: what is valid; the JSON schema and the commented default are generated from it."""
 
+import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from blindtune.config.defaults import DEFAULT
 from blindtune.config.network_plan import check_code
 from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
@@ -291,7 +294,10 @@ def read(content: dict[str, Any], where: str) -> Config:
     Raises:
         UserError: something is wrong; one message names every wrong key by its path.
     """
-    config = parse(Config, content, where)
+    try:
+        config = parse(Config, content, where)
+    except UserError as error:
+        raise UserError(f"{error}{_explain_merged(content, str(error))}") from error
     for comparison in config.compare:
         _check_dataset(f"{where}: datasets.{comparison.dataset}", config.sources[comparison.dataset])
         for name in comparison.systems:
@@ -303,6 +309,28 @@ def read(content: dict[str, Any], where: str) -> Config:
                 raise UserError(f"{place}: {error.errors(include_url=False)[0]['ctx']['error']}") from error
             _check_system(place, settings, config.sources[comparison.dataset], comparison)
     return config
+
+
+def _explain_merged(content: Mapping[str, Any], message: str) -> str:
+    """Return a line for each wrong entry that has the name of another one in config.yaml, whose keys it got too."""
+    lines = []
+    for section, name in dict.fromkeys(_ENTRY.findall(message)):
+        entry, known = content[section][name], DEFAULT[section].get(name)
+        if known is not None and isinstance(entry, Mapping):
+            changed = [key for key in _KINDS if entry.get(key) != known.get(key)]
+            if changed:
+                lines.append(
+                    f"\n  {section}.{name}: config.yaml has one of this name, of which all keys remain that yours does "
+                    "not give. Give yours another name."
+                )
+    return "".join(lines)
+
+
+#: A wrong key of a dataset or of a system, in a message.
+_ENTRY = re.compile(r"^  - (datasets|systems)\.(\w+)[.:]", re.MULTILINE)
+
+#: Keys that say what an entry is.
+_KINDS = ("source", "kind", "estimator", "model")
 
 
 def _check_dataset(where: str, source: Source) -> None:

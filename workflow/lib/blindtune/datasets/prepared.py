@@ -328,13 +328,20 @@ def _check_split(where: str, split: Split | ChunkedSplit, classes: list[str]) ->
 
 def _check_groups(name: str, loaded: LoadedDataset) -> None:
     split_of: dict[int, str] = {}
+    names = loaded.parameters.get("groups")
     for split in SPLITS:
         group = loaded.splits[split].group
         for value in () if group is None else np.unique(group):
             if int(value) in split_of:
+                places = []
+                for one in (split_of[int(value)], split):
+                    rows = np.flatnonzero(np.asarray(loaded.splits[one].group) == value)
+                    where = f" ({loaded.locate(one, int(rows[0]))})" if loaded.locate is not None else ""
+                    places.append(f"in {one}{where}")
+                shown = int(value) if names is None else repr(str(names[int(value)]))
                 raise UserError(
-                    f"dataset {name}: group {int(value)} is in {split_of[int(value)]} and in {split}. "
-                    "A group (patient, slide) belongs to one split only."
+                    f"dataset {name}: group {shown} is {' and '.join(places)}. A group (patient, slide) belongs to one "
+                    "split only: move its samples, or let the splits be drawn."
                 )
             split_of[int(value)] = split
 

@@ -61,13 +61,16 @@ def measure_on_dev(name: str, y: "NDArray[Any]", answer: Callable[[], Answers], 
     return None if is_error(name) else compute_metric(name, y, answer(), classes)
 
 
-def check_classes(name: str, counts: Mapping[str, int], where: str) -> None:
+def check_classes(
+    name: str, counts: Mapping[str, int], where: str, advice: str = "Give each split samples of every class"
+) -> None:
     """Refuse samples on which a metric is not defined, because a class has none.
 
     Args:
         name: a key of `METRICS`.
         counts: number of samples of each class.
         where: what the samples are, for the message.
+        advice: what to do about it.
 
     Raises:
         UserError: a class has no sample; the message names each such class.
@@ -75,8 +78,8 @@ def check_classes(name: str, counts: Mapping[str, int], where: str) -> None:
     absent = [label for label, count in counts.items() if not count]
     if absent and not is_error(name):
         raise UserError(
-            f"metric: {name} is not defined on {where}: class {_listed(absent)} has no sample there. Give each split "
-            "samples of every class, or take the metric error."
+            f"metric: {name} is not defined on {where}: class {_listed(absent)} has no sample there. {advice}, or take "
+            "the metric error."
         )
 
 

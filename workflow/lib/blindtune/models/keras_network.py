@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from blindtune.models.keras import to_numpy
 from blindtune.models.layers import InvalidModelError
 from blindtune.models.network import NetworkBlueprint
-from blindtune.models.network_program import build_network, check_scores, find_library
+from blindtune.models.network_program import build_network, check_meaning, check_scores, find_library
 from blindtune.models.own_code import OwnCodeError
 
 #: Samples of the batch on which a model is checked.
@@ -36,7 +36,7 @@ def build(blueprint: NetworkBlueprint, seed: int) -> keras.Model:
     Raises:
         UserError: the file is missing or has changed.
         OwnCodeError: its code failed.
-        InvalidModelError: the model does not return one score for each class.
+        InvalidModelError: the model does not return one score for each class, or probabilities in place of logits.
     """
     program, model = build_network(blueprint, seed)
     if find_library(model) != "keras":
@@ -51,6 +51,7 @@ def build(blueprint: NetworkBlueprint, seed: int) -> keras.Model:
             ) from error
     shape = tuple(scores.shape) if hasattr(scores, "shape") else (type(scores).__name__,)
     check_scores(shape, _CHECKED, blueprint.classes, blueprint.source)
+    check_meaning(to_numpy(scores), gives_logits(model), blueprint.source)
     return model
 
 

@@ -3,6 +3,7 @@
 This module imports neither PyTorch nor Keras; the user's code does.
 """
 
+import ast
 import inspect
 import random
 import sys
@@ -14,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blindtune.core.validation import suggest_name
 from blindtune.models.define_by_run import Asker, KerasTunerParameters, OptunaTrial, SetAnswers
@@ -189,6 +191,32 @@ def check_scores(shape: tuple[int, ...], n_samples: int, classes: int, source: s
         )
 
 
+def check_meaning(scores: NDArray[Any], gives_logits: bool, source: str) -> None:
+    """Refuse probabilities that would be taken for logits, and numbers below 0 that would be taken for probabilities.
+
+    Training would run with either, on another loss than the code means, and its probabilities would be wrong.
+
+    Args:
+        scores: (n_samples, n_classes) of any samples.
+        gives_logits: what they are taken for.
+        source: the file of the code, for the message.
+
+    Raises:
+        InvalidModelError: they are the other.
+    """
+    advice = "return what the network has before its softmax"
+    if gives_logits and (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, rtol=0, atol=1e-5):
+        raise InvalidModelError(
+            f"{source}: the network returns probabilities (the scores of each sample are from 0 to 1 and their sum is "
+            f"1), which would be taken for logits; {advice}, or set its attribute gives_logits = False"
+        )
+    if not gives_logits and (scores < 0).any():
+        raise InvalidModelError(
+            f"{source}: the network returns numbers below 0, which would be taken for probabilities; set its attribute "
+            "gives_logits = True if they are logits"
+        )
+
+
 def _open_file(code: OwnCode, arguments: Mapping[str, Any], input_shape: tuple[int, ...], classes: int) -> Program:
     source = str(code.path)
     with naming_lines(code.path, code.paths.values()):
@@ -197,19 +225,47 @@ def _open_file(code: OwnCode, arguments: Mapping[str, Any], input_shape: tuple[i
     models = _find_hypermodels(loaded)
     if len(found) + len(models) != 1:
         have = [*found, *models]
-        trouble = f"has {' and '.join(have)}" if have else "has none"
+        trouble = f"has {' and '.join(have)}" if have else "has no function that builds a network"
         hint = ""
         if not have:
             names = [name for name, value in vars(loaded.module).items() if inspect.isfunction(value)]
             hint = f" (it has {', '.join(names)})" if names else ""
             if "objective" in names:
-                hint += "; of an objective(trial), move what builds the network into define_model(trial)"
+                hint += (
+                    "; of an objective(trial), move what builds the network into define_model(trial); if it fits a "
+                    "classifier of scikit-learn, name that as `estimator` and write its `space`"
+                )
         raise OwnCodeError(f"{source}: {trouble}{hint}; it must hold {WANTED}")
+    if found == ["define_model"]:
+        _refuse_lost_calls(source, code.texts[""])
     if not found:
         return _create_hypermodel(source, getattr(loaded.module, models[0]), loaded, arguments, input_shape, classes)
     if arguments:
         raise OwnCodeError(f"{source}: arguments are for a HyperModel, and {found[0]} takes none; take them out")
     return Program(source, found[0], getattr(loaded.module, found[0]), loaded)
+
+
+def _refuse_lost_calls(source: str, text: str) -> None:
+    """Refuse a script whose objective asks for hyperparameters: it is never run, so they would not be searched."""
+    asked = {part.name: _asked_names(part) for part in ast.walk(ast.parse(text)) if isinstance(part, ast.FunctionDef)}
+    others = {name for function, names in asked.items() if function != "objective" for name in names}
+    lost = [name for name in asked.get("objective", []) if name not in others]
+    if lost:
+        raise OwnCodeError(
+            f"{source}: objective is not run, and it asks for {', '.join(lost)}, which would not be searched. Move "
+            "what creates the optimizer into configure_optimizers(network, trial) and what builds the network into "
+            "define_model(trial), or take these calls out of objective"
+        )
+
+
+def _asked_names(function: ast.FunctionDef) -> list[str]:
+    """Return the names of hyperparameters that a function asks Optuna's trial for, as far as they are written out."""
+    names = []
+    for part in ast.walk(function):
+        if isinstance(part, ast.Call) and getattr(part.func, "attr", "").startswith("suggest_"):
+            given = [*part.args[:1], *(one.value for one in part.keywords if one.arg == "name")]
+            names += [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return list(dict.fromkeys(names))
 
 
 def _find_hypermodels(loaded: LoadedCode) -> list[str]:

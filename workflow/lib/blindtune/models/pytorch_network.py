@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from blindtune.models.define_by_run import SetAnswers
 from blindtune.models.network import NetworkBlueprint
-from blindtune.models.network_program import Program, build_network, check_scores, find_library
+from blindtune.models.network_program import Program, build_network, check_meaning, check_scores, find_library
 from blindtune.models.own_code import OwnCodeError
 
 #: Samples of the batch on which a module is checked.
@@ -91,22 +91,23 @@ def build(blueprint: NetworkBlueprint, seed: int) -> OwnModule:
     Raises:
         UserError: the file is missing or has changed.
         OwnCodeError: its code failed.
-        InvalidModelError: the module does not return one score for each class.
+        InvalidModelError: the module does not return one score for each class, or probabilities in place of logits.
     """
     torch.manual_seed(seed)
     program, network = build_network(blueprint, seed)
     if find_library(network) != "pytorch":
         raise OwnCodeError(f"{blueprint.source}: returns a Keras model; give `trainer: keras`")
     module = OwnModule(network, program, blueprint)
-    call(module, blueprint.input_shape)
+    scores = call(module, blueprint.input_shape)
+    check_meaning(scores.numpy(), module.gives_logits, blueprint.source)
     if not count_parameters(module):
         raise OwnCodeError(f"{blueprint.source}: the network has no parameters to train")
     return module
 
 
 @torch.no_grad()
-def call(module: nn.Module, shape: tuple[int, ...]) -> None:
-    """Call a module on samples of zeros; modules that learn their shapes from the first batch get it here.
+def call(module: nn.Module, shape: tuple[int, ...]) -> Any:
+    """Return what a module gives for samples of zeros; one that learns its shapes from the first batch gets it here.
 
     The state of PyTorch's generator afterwards is that of before.
 
@@ -116,8 +117,9 @@ def call(module: nn.Module, shape: tuple[int, ...]) -> None:
     """
     state = torch.get_rng_state()
     module.eval()
-    module(torch.zeros(_CHECKED, *shape))
+    scores = module(torch.zeros(_CHECKED, *shape))
     torch.set_rng_state(state)
+    return scores
 
 
 def count_parameters(model: nn.Module) -> int:

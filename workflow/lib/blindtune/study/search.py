@@ -411,6 +411,7 @@ class Search:
             self._study.metric,
             dict(zip(self._data.classes, counts.tolist(), strict=True)),
             f"fold {proposal.fold.number + 1} of train of {self._study.dataset}",
+            "Give fewer folds, or null to score on dev",
         )
         return trained, held_out
 

@@ -5,7 +5,7 @@ Rows that hold the same stay together, and so do rows of a group.
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from blindtune.datasets.table.text import is_number
 
 #: Number of values of which digests are computed at once.
 _CHUNK = 2**22
+
+#: From which times with a date are counted.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Part = NDArray[np.int8]
 
@@ -154,30 +157,38 @@ def read_times(content: TableContent) -> NDArray[np.float64]:
     """Return the time of each row as a number: as it is, or seconds of a date in ISO form.
 
     Raises:
-        UserError: a time is neither.
+        UserError: a time is neither, or only some dates have a time zone.
     """
     texts = content.times or []
+    if all(is_number(text) for text in set(texts)):
+        return np.array([float(text) for text in texts])
     found: dict[str, float] = {}
-    all_numbers = all(is_number(text) for text in set(texts))
+    first_with_zone: dict[bool, int] = {}
     for index, text in enumerate(texts):
         if text not in found:
-            found[text] = _read_time(text, all_numbers, content, index)
+            moment = _read_moment(text, content, index)
+            first_with_zone.setdefault(moment.tzinfo is not None, index)
+            # Without a zone the clock counts as it is: the order within one table is all that matters.
+            aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+            found[text] = (aware - _EPOCH).total_seconds()
+    if len(first_with_zone) == 2:
+        with_zone, without = first_with_zone[True], first_with_zone[False]
+        raise UserError(
+            f"{content.locate(with_zone)}: the time {texts[with_zone][:40]!r} has a time zone, but "
+            f"{texts[without][:40]!r} ({content.locate(without)}) has none, so their order is not known. Give all "
+            "times a zone, or none."
+        )
     return np.array([found[text] for text in texts])
 
 
-def _read_time(text: str, as_number: bool, content: TableContent, index: int) -> float:
-    if as_number:
-        return float(text)
+def _read_moment(text: str, content: TableContent, index: int) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError as error:
         raise UserError(
             f"{content.locate(index)}: the time {text[:40]!r} is neither a number, as all others are, nor a date in "
             "ISO form such as 2021-03-25 or 2021-03-25T14:30. Fix it."
         ) from error
-    # Without a zone the clock counts as it is: the order within one table is all that matters.
-    epoch = datetime(1970, 1, 1, tzinfo=moment.tzinfo)
-    return (moment - epoch).total_seconds()
 
 
 class _Units:
