@@ -128,6 +128,18 @@ def compare_means(first: MetricSample, second: MetricSample) -> Difference:
     return _estimate(float(first.values.mean() - second.values.mean()), parts, first.metric)
 
 
+def estimate_over_samples(sample: MetricSample) -> Difference:
+    """Estimate the mean of a metric, with an interval that covers the sampling of eval alone.
+
+    Args:
+        sample: of one system.
+    """
+    without = None if sample.without is None else np.zeros_like(sample.without)
+    nothing = MetricSample(sample.metric, np.zeros(1), without, sample.samples)
+    value = float(sample.values.mean())
+    return estimate_difference(value, [_over_samples(sample, nothing)], 0.0, worst_value(sample.metric))
+
+
 def compare_by_seed(first: MetricSample, second: MetricSample) -> Difference:
     """Estimate the same difference, for runs that are paired by their seeds.
 
