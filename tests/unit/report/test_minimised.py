@@ -244,3 +244,19 @@ def test_systems_of_different_metrics_are_refused(tmp_path: Path) -> None:
         build_records(tmp_path / "it", metric, systems=[system], seeds=[1])
     with pytest.raises(UserError, match=r"set_10: .* different metrics: error \(.*/knn/1/card.json\), log_loss \(.*"):
         read_records(tmp_path / "it", [("set_10", ["knn", "kt_random"])], [1])
+
+
+def test_a_metric_without_an_interval_says_why(tmp_path: Path) -> None:
+    """If a class has a single sample, no part can be left out: no interval, no verdict, and the reason in words."""
+    tuners = ["kt_random", "kt_bayes"]
+    records = build_records(tmp_path / "it", "balanced_error", systems=["knn", *tuners], seeds=[1, 2], rare=400).read()
+    reason = "a class has no sample"
+    table = comparisons.build(records)
+    for row in table.rows:
+        assert (row["metric_low"], row["metric_high"], row["metric_p"]) == (None, None, 1.0)
+        assert row["verdict"] == "not distinguishable" and row["low"] is not None, "the error has its interval"
+    assert any(note.startswith("set_10, by the metric: no interval") and reason in note for note in table.notes)
+    assert reason in comparisons.answer_questions(records)[0].winner
+    pair = tuner_pairs.build(records)
+    assert pair.rows[0]["metric_low"] is None and any(reason in note for note in pair.notes)
+    assert cost._bar(records.datasets[0].classifiers[0].runs[0]) == (0.0, 0.0)
