@@ -156,7 +156,7 @@ class RecordsBuilder:
         has_details = answers and (self.has_details or self.metric is not None)
         details = _details(answers, manifest, labels, classes) if has_details else {}
         if details and card.system in self.majority:
-            details["probabilities"] = np.tile(np.float32([0.999, 0.001]), (self.samples, 1))
+            details["probabilities"] = np.tile(np.array([0.9999, 0.0001], np.float32), (self.samples, 1))
         result = DecodeResult(
             study=card.study,
             frozen_sha256=card.frozen_sha256(),

@@ -16,7 +16,7 @@ from blindtune.report.minimised import get_scale, get_title, label_axis
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
 from blindtune.report.searches import sum_study_seconds
 from blindtune.report.stats.metric_samples import estimate_over_samples
-from blindtune.report.stats.statistics import binomial_component, estimate_difference
+from blindtune.report.stats.statistics import Difference, binomial_component, estimate_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ def _describe_bars(dataset: DatasetRecords) -> str:
 def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     scale = get_scale(system.metric)
     values = [scale * value for value in system.objectives("eval")]
-    bars = list(zip(*map(_bar, system.runs), strict=True))
+    bars = list(zip(*_bars(system), strict=True))
     parameters = [run.card.n_parameters for run in system.runs]
     seconds = [sum_study_seconds(run) for run in system.runs]
     style: dict[str, Any] = {
@@ -83,17 +83,22 @@ def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     panels[1].errorbar(seconds, values, yerr=bars, label=escape_dollars(system.name), **style)
 
 
-def _bar(run: RunRecords) -> tuple[float, float]:
-    """Return the 95% interval of sampling eval below and above the value, as shown; of no length if it is unknown."""
-    alone = SystemRecords(run.card.system, [run])
-    scale = get_scale(alone.metric)
-    if is_error(alone.metric):
-        part = alone.clustered_variance() or binomial_component(run.decode.error, run.decode.samples)
-        found = estimate_difference(run.decode.error, [part], lowest=0.0)
-    elif alone.metric_sample is None:
-        return 0.0, 0.0
+def _bars(system: SystemRecords) -> list[tuple[float, float]]:
+    """Return the 95% interval of sampling eval below and above the value of each run, as shown; 0 if it is unknown."""
+    scale, sample = get_scale(system.metric), system.metric_sample
+    if is_error(system.metric):
+        found = [_error_interval(run) for run in system.runs]
+    elif sample is None:
+        return [(0.0, 0.0)] * len(system.runs)
     else:
-        found = estimate_over_samples(alone.metric_sample)
-    if not found.has_interval:
-        return 0.0, 0.0
-    return scale * (found.value - found.low), scale * (found.high - found.value)
+        found = [estimate_over_samples(sample, seed) for seed in range(len(system.runs))]
+    return [
+        (scale * (one.value - one.low), scale * (one.high - one.value)) if one.has_interval else (0.0, 0.0)
+        for one in found
+    ]
+
+
+def _error_interval(run: RunRecords) -> Difference:
+    alone = SystemRecords(run.card.system, [run])
+    part = alone.clustered_variance() or binomial_component(run.decode.error, run.decode.samples)
+    return estimate_difference(run.decode.error, [part], lowest=0.0)
