@@ -1,6 +1,6 @@
 """Build the records of a small study with the models that write the real ones."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -66,6 +66,9 @@ class RecordsBuilder:
         identities: the identity of eval by dataset name, for the ledger; others are known by their arrays alone.
         metric: what every classifier minimised; None: the error.
         has_details: whether the answers have true labels and probabilities, as those of a metric always do.
+        rare: every so many eval samples are of the second class, all others of the first; None: classes of one size.
+        majority: the systems that are nearly sure of the first of two classes for every sample.
+        dev_metric: returns the metric of a trial on dev from its error.
     """
 
     root: Path
@@ -80,6 +83,9 @@ class RecordsBuilder:
     identities: dict[str, EvalIdentity] = field(default_factory=dict)
     metric: str | None = None
     has_details: bool = False
+    rare: int | None = None
+    majority: tuple[str, ...] = ()
+    dev_metric: Callable[[float], float] = lambda error: error / 2
 
     @property
     def compare(self) -> list[tuple[str, list[str]]]:
@@ -129,7 +135,7 @@ class RecordsBuilder:
         else:
             trials = [] if system == "bayes" else _trials(study, system, seed, self.trials, rng)
         if self.metric is not None:
-            trials = [_with_metric(trial, self.metric) for trial in trials]
+            trials = [self._with_metric(trial) for trial in trials]
         card = _card(study, system, seed, manifest, trials)
         if card.kind == "tuner":
             card = card.model_copy(update={"budget": self.budget or Budget(trials=self.trials)})
@@ -142,10 +148,15 @@ class RecordsBuilder:
     def _decode(self, card: ModelCard, manifest: dict[str, Any], folder: Path, rng: np.random.Generator) -> None:
         error = self._error(card.system) + (rng.normal(0, 0.02) if card.system in TUNERS else 0)
         classes = len(manifest["classes"])
-        answers = {} if card.kind == "bayes" else _answers(error, self.samples, rng, classes)
+        labels = _labels(self.samples, classes, self.rare)
+        answers = {} if card.kind == "bayes" else _answers(error, labels, rng, classes)
+        if card.system in self.majority:
+            answers = {"predicted": np.zeros(self.samples, np.int16), "wrong": labels != 0}
         wrong = int(answers["wrong"].sum()) if answers else None
         has_details = answers and (self.has_details or self.metric is not None)
-        details = _details(answers, manifest, classes) if has_details else {}
+        details = _details(answers, manifest, labels, classes) if has_details else {}
+        if details and card.system in self.majority:
+            details["probabilities"] = np.tile(np.array([0.9999, 0.0001], np.float32), (self.samples, 1))
         result = DecodeResult(
             study=card.study,
             frozen_sha256=card.frozen_sha256(),
@@ -153,7 +164,7 @@ class RecordsBuilder:
             samples=self.samples,
             error=ESTIMATES["closed_loop"] if wrong is None else wrong / self.samples,
             wrong=wrong,
-            confusion=_confusion(answers, classes) if answers else None,
+            confusion=_confusion(answers, labels, classes) if answers else None,
             groups=_groups(manifest, answers) if answers and "groups" in manifest["parameters"] else None,
             estimates={} if answers else ESTIMATES,
             blind=f"{card.dataset}/{card.system}" not in self.not_blind,
@@ -167,6 +178,10 @@ class RecordsBuilder:
         write_npz(folder / "predictions.npz", answers | details)
         is_plane = manifest["sample_shape"] == [2] and answers
         write_npz(folder / "surface.npz", _surface(rng) if is_plane else {})
+
+    def _with_metric(self, trial: Trial) -> Trial:
+        value = None if trial.score is None else self.dev_metric(trial.score)
+        return trial.model_copy(update={"metric": self.metric, "metric_value": value})
 
     def _error(self, system: str) -> float:
         default = 0.2 + (0.015 * list(TUNERS).index(system) if system in TUNERS else 0.03 * list(_ALL).index(system))
@@ -205,20 +220,23 @@ def _picture(manifest: dict[str, Any], samples: int) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _answers(error: float, samples: int, rng: np.random.Generator, classes: int) -> dict[str, NDArray[Any]]:
+def _answers(error: float, labels: NDArray[Any], rng: np.random.Generator, classes: int) -> dict[str, NDArray[Any]]:
+    samples = len(labels)
     # The same samples are hard for every system, as in real data.
     hardness = np.random.default_rng(7).uniform(size=samples)
     wrong = hardness + rng.normal(0, 0.1, samples) < error
-    return {"predicted": ((_labels(samples, classes) + wrong) % classes).astype(np.int16), "wrong": wrong}
+    return {"predicted": ((labels + wrong) % classes).astype(np.int16), "wrong": wrong}
 
 
-def _details(answers: dict[str, NDArray[Any]], manifest: dict[str, Any], classes: int) -> dict[str, NDArray[Any]]:
+def _details(
+    answers: dict[str, NDArray[Any]], manifest: dict[str, Any], labels: NDArray[Any], classes: int
+) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(11)
     samples, predicted = len(answers["wrong"]), answers["predicted"]
     probabilities = rng.dirichlet(np.ones(classes), samples)
     probabilities[np.arange(samples), predicted] += 1.0
     details = {
-        "true": _labels(samples, classes).astype(np.int16),
+        "true": labels.astype(np.int16),
         "probabilities": (probabilities / 2).astype(np.float32),
         "origin": np.array([f"<file {row}>.png".encode() for row in np.flatnonzero(answers["wrong"])], dtype=np.bytes_),
     }
@@ -233,18 +251,14 @@ def _compute_metric(metric: str, answers: dict[str, NDArray[Any]], classes: int)
     return compute_metric(metric, answers["true"], Answers(answers["predicted"], answers["probabilities"]), classes)
 
 
-def _with_metric(trial: Trial, metric: str) -> Trial:
-    value = None if trial.score is None else trial.score / 2
-    return trial.model_copy(update={"metric": metric, "metric_value": value})
+def _labels(samples: int, classes: int, rare: int | None) -> NDArray[np.int64]:
+    numbers = np.arange(samples)
+    return numbers % classes if rare is None else (numbers % rare == 0).astype(np.int64)
 
 
-def _labels(samples: int, classes: int) -> NDArray[np.int64]:
-    return np.arange(samples) % classes
-
-
-def _confusion(answers: dict[str, NDArray[Any]], classes: int) -> list[list[int]]:
+def _confusion(answers: dict[str, NDArray[Any]], labels: NDArray[Any], classes: int) -> list[list[int]]:
     counts = np.zeros((classes, classes), dtype=int)
-    np.add.at(counts, (_labels(len(answers["wrong"]), classes), answers["predicted"]), 1)
+    np.add.at(counts, (labels, answers["predicted"]), 1)
     return [[int(count) for count in row] for row in counts]
 
 

@@ -12,7 +12,7 @@ from blindtune.core.files import read_json, write_json
 from blindtune.report.stats.metric_samples import compare_by_seed, compare_means, compare_pairs, leave_parts_out
 from blindtune.report.stats.statistics import sample_component
 from blindtune.report.table import to_csv, to_latex, to_markdown
-from blindtune.report.tables import comparisons, errors, metrics, tuner_pairs, wrong_answers
+from blindtune.report.tables import comparisons, errors, metrics, scores, tuner_pairs, wrong_answers
 from support.report_records import RecordsBuilder
 
 SYSTEMS = ["knn", "rnf", "mlp_m1", "mlp_a1", "mlp_a2", "bayes"]
@@ -43,8 +43,9 @@ def test_metrics_table_has_metric_and_error(tmp_path: Path) -> None:
     assert best["verdict"] == "lowest" and best["difference"] is None
     others = [row for row in table.rows if row is not best]
     assert all(float(row["low"]) < float(row["difference"]) < float(row["high"]) for row in others)  # type: ignore[arg-type]
-    sentence = comparisons.answer_questions(records)[0].winner
-    assert f"By balanced error, which was minimised on dev, {best['system']} is lowest on eval" in sentence
+    answer = comparisons.answer_questions(records)[0]
+    assert answer.winner.startswith(f"{best['system']} has the lowest mean eval balanced error (")
+    assert answer.lowest == "Lowest balanced error" and "The error was not minimised" in answer.winner
     assert "Chosen by dev balanced error" in comparisons.answer_questions(records)[0].headline
 
 
@@ -53,8 +54,10 @@ def test_reports_of_the_error_have_no_metric(tmp_path: Path) -> None:
     records = RecordsBuilder(tmp_path / "it", systems=SYSTEMS).write().record().read()
     table = metrics.build(records)
     assert table.rows == [] and "minimises the error" in table.notes[0]
-    assert not [key for key in tuner_pairs.build(records).rows[0] if "metric" in key]
-    assert "By " not in comparisons.answer_questions(records)[0].winner
+    for build in (tuner_pairs.build, comparisons.build, scores.build):
+        assert not [key for key in build(records).rows[0] if "metric" in key]
+    answer = comparisons.answer_questions(records)[0]
+    assert answer.lowest == "Lowest error" and "minimised" not in answer.winner
     assert "Chosen by dev error" in comparisons.answer_questions(records)[0].headline
     assert errors.build(records).rows
 

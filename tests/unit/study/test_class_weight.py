@@ -1,6 +1,7 @@
 """Studies with class weights: in protocol and identity, by the names of classes, refused where there are none."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from blindtune.decoding.frozen_model import FrozenModel
 from blindtune.records.model_card import read_card
 from blindtune.records.trial import TrialLog
 from blindtune.study.run import run_study
+from blindtune.study.setup import TaskBuilder
 from blindtune.training.registry import TRAINERS, TrainerEntry
 from support.builders import config, merged, prepared, study
 
@@ -103,3 +105,20 @@ def test_class_weights_are_no_dimension(tmp_path: Path) -> None:
     space.write_text(space.read_text() + "class_weight: {type: choice, options: [balanced]}\n")
     with pytest.raises(ValueError, match="class_weight is not a hyperparameter of mlp"):
         read_space(space, "mlp")
+
+
+def test_estimators_take_the_names_of_classes() -> None:
+    """An argument ``class_weight`` of an estimator has the names of classes, or labels; another name is refused."""
+    data: Any = SimpleNamespace(classes=["healthy", "tumour"], sample_shape=(2,))
+
+    def recipe(weights: Any, **more: Any) -> dict[str, Any]:
+        content = {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "space": "svc"}
+        settings = Tuned.model_validate(content | {"estimator": "svc", "arguments": {"class_weight": weights}} | more)
+        model: Any = TaskBuilder(study(settings), data)({"C": 1.0}).model
+        return dict(model.parameters)
+
+    assert recipe({"tumour": 5.0, "healthy": 1.0})["class_weight"] == {"1": 5.0, "0": 1.0}
+    for same in ("balanced", {"0": 1.0, "1": 5.0}):
+        assert recipe(same)["class_weight"] == same
+    with pytest.raises(UserError, match="class_weight: 'tumor' is not a class: did you mean 'tumour'"):
+        recipe({"tumor": 5.0, "healthy": 1.0})

@@ -162,7 +162,7 @@ def _add_rescore(parser: argparse.ArgumentParser) -> None:
         "--best",
         type=_positive,
         metavar="N",
-        help="score the N models with the lowest dev error (default: all saved models)",
+        help="score the N models that are best on dev, by the metric of the study (default: all saved models)",
     )
     parser.add_argument(
         "--dev",

@@ -153,7 +153,7 @@ class Config(Strict):
         min_length=1, description="every system runs once with each; also the seed that its tuner gets"
     )
     score_epoch: ScoreEpoch = Field(
-        default="last", description="last: dev error after the last epoch; best: the lowest of all epochs"
+        default="last", description="last: the metric on dev after the last epoch; best: the lowest of all epochs"
     )
     keep_best: int = Field(
         default=1, gt=0, le=MAX_TRIALS, description="trials of a study whose weights are kept, the best first"

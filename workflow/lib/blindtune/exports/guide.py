@@ -8,6 +8,7 @@ from typing import Any
 from blindtune.core.timing import total_wall_seconds
 from blindtune.exports.folders import make_study_folder
 from blindtune.exports.stored_study import StoredStudy
+from blindtune.metrics.registry import ERROR, METRICS
 from blindtune.records.trial import Trial
 from blindtune.study.checkpoints import file_name
 
@@ -29,8 +30,9 @@ def write(studies: list[StoredStudy], folder: Path) -> None:
 def build_content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
     """Return the content of a trial's file: the guide's fields first, then the other fields of the record.
 
-    The guide maximizes its objective, so ``val_accuracy`` and ``value`` are 1 minus the dev error. Both are null for a
-    trial without a score.
+    The guide maximizes its objective, so ``val_accuracy`` is 1 minus the dev error, and ``value`` is the same of what
+    the study minimised: 1 minus a share, such as the area under the ROC curve, or minus the log loss. Both are null for
+    a trial without a score.
 
     Args:
         stored: the study of the trial.
@@ -44,7 +46,7 @@ def build_content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
     weights = Path("weights") / file_name(trial.number)
     return {
         "trial_number": trial.number,
-        "value": accuracy,
+        "value": _maximized(trial),
         "val_accuracy": accuracy,
         "val_loss": scored.dev_loss if scored else None,
         "params": trial.configuration(),
@@ -63,7 +65,15 @@ def build_content(stored: StoredStudy, trial: Trial) -> dict[str, Any]:
         "weights": weights.as_posix() if (stored.folder / weights).exists() else None,
         "weights_sha256": trial.weights_sha256,
         "study": trial.study,
+        **({} if trial.metric is None else {"metric": trial.metric, "metric_value": trial.metric_value}),
     }
+
+
+def _maximized(trial: Trial) -> float | None:
+    """Return what a maximizer would have been told of a trial; None without a score."""
+    if trial.score is None:
+        return None
+    return 1 - trial.objective_value() if METRICS[trial.metric or ERROR].is_share else -trial.objective_value()
 
 
 def compute_end_time(trial: Trial) -> datetime:

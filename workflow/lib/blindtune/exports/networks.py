@@ -134,6 +134,7 @@ def _describe(frozen: "FrozenModel", load: str) -> dict[str, Any]:
         "output": output,
         "classes": frozen.data.classes,
         "dev_error": card.dev_error,
+        **({} if card.metric is None else {"metric": card.metric, "dev_metric": card.dev_metric}),
         "hyperparameters": card.hyperparameters,
         "versions": card.versions,
     }

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from blindtune.metrics.registry import is_error
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.layers import Layer, describe
 from blindtune.records.model_card import ModelCard
+from blindtune.report.minimised import list_metrics
 from blindtune.report.published import PublishedNetwork, load_published
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
 from blindtune.report.searches import describe_view
@@ -29,7 +31,7 @@ _STAND_IN = "Networks of origin 'ours, stand-in data' were found on simulated da
 _NetworkRow = tuple[Row, list[str]]
 
 
-def build_rows(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row], list[Column], list[str]]:
+def build_rows(datasets: list[DatasetRecords], table: int) -> tuple[list[Row], list[Column], list[str]]:
     """Build one row per dataset and network, each below the published one that it reproduces.
 
     Args:
@@ -54,7 +56,11 @@ def build_rows(datasets: Iterable[DatasetRecords], table: int) -> tuple[list[Row
         number_column("dev", "Dev error %", 2),
     ]
     rows = [_with_layers(row, layers, depth) for row, layers in found]
-    return rows, columns, _NOTES + ([_STAND_IN] if any(row["data"] == "stand-in" for row in rows) else [])
+    notes = _NOTES + ([_STAND_IN] if any(row["data"] == "stand-in" for row in rows) else [])
+    others = [dataset for dataset in datasets if not is_error(dataset.metric)]
+    if others:
+        notes.append(f"With several seeds, the network lowest on dev by the metric is shown: {list_metrics(others)}.")
+    return rows, columns, notes
 
 
 def _dataset_rows(dataset: DatasetRecords, table: int) -> list[_NetworkRow]:

@@ -46,7 +46,7 @@ class ComparedDataset:
         return [system for system in self.dataset.systems_of_kind("tuner") if get_library(system) == library]
 
     def differs(self, first: SystemRecords, second: SystemRecords) -> bool:
-        """Return whether the eval errors of two systems are distinguishable; never with a single seed."""
+        """Return whether two systems are distinguishable on eval by what was minimised; never with a single seed."""
         pair = next(pair for pair in self.pairs if pair.includes(first) and pair.includes(second))
         return pair.differs and not self.single_seed
 
@@ -83,8 +83,12 @@ def list_libraries(records: ReportRecords) -> list[str]:
 
 
 def best_on_dev(systems: list[SystemRecords]) -> SystemRecords:
-    """Return the system with the lowest mean dev error, the first of equals: the choice of a blind user."""
-    return min(systems, key=lambda system: system.error("dev"))
+    """Return the system with the lowest mean on dev of what was minimised: the choice of a blind user.
+
+    Args:
+        systems: on one dataset; the first of equal ones is returned.
+    """
+    return min(systems, key=lambda system: system.objective("dev"))
 
 
 def judge_error(datasets: list[ComparedDataset], library: str) -> list[Verdict]:
@@ -317,7 +321,7 @@ def _why_undecided(each: ComparedDataset) -> str:
 
 
 def _is_lower(first: SystemRecords, second: SystemRecords) -> bool:
-    return first.error("eval") < second.error("eval")
+    return first.objective("eval") < second.objective("eval")
 
 
 def _budget(system: SystemRecords) -> object:

@@ -11,7 +11,7 @@ from blindtune.core.files import digest_file, write_text
 from blindtune.decoding.known_heads import keep_head
 from blindtune.report.contents import SECTIONS
 from blindtune.report.decodes import describe_uses
-from blindtune.report.figures.write import CAPTIONS
+from blindtune.report.figures.write import describe_figure
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
 from blindtune.report.table import ReportTable, Row
@@ -141,7 +141,7 @@ def _link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
 
 def _figures(dataset: DatasetRecords, folder: Path) -> list[Figure]:
     return [
-        Figure(f"{dataset.title}: {kind}", CAPTIONS[kind], _uri(folder / f"{kind}_{dataset.name}.svg"))
+        Figure(f"{dataset.title}: {kind}", describe_figure(kind, dataset), _uri(folder / f"{kind}_{dataset.name}.svg"))
         for kind in dataset.figure_kinds
     ]
 

@@ -134,9 +134,13 @@ class SystemRecords:
         known = [value for value in by_split[split] if value is not None]
         return known if len(known) == len(self.runs) else []
 
+    def objectives(self, split: str) -> list[float]:
+        """Return what was minimised of each seed, the metric or the error, on train, dev or eval."""
+        return self.metric_values(split) or self.errors(split)
+
     def objective(self, split: str) -> float:
         """Return the mean over the seeds of what was minimised, on train, dev or eval."""
-        return mean(self.metric_values(split) or self.errors(split))
+        return mean(self.objectives(split))
 
     @cached_property
     def metric_sample(self) -> MetricSample | None:
@@ -331,6 +335,22 @@ def read_records(
 _DECODE_AGAIN = "Remove result.json next to it and run again."
 
 
+def _check_one_metric(name: str, systems: list[SystemRecords]) -> None:
+    """Refuse systems that were chosen by different metrics: their numbers cannot be ranked together."""
+    found = {
+        run.card.metric or ERROR: path
+        for system in systems
+        if system.kind != "bayes"
+        for run, path in zip(system.runs, system.paths[::2], strict=True)
+    }
+    if len(found) > 1:
+        listed = ", ".join(f"{metric} ({path})" for metric, path in found.items())
+        raise UserError(
+            f"{name}: its systems were chosen by different metrics: {listed}. Remove the cards that do not have the "
+            "metric of the config and run again."
+        )
+
+
 class _Reader:
     """Reads records below one root and lists every file that it read."""
 
@@ -353,6 +373,7 @@ class _Reader:
             SystemRecords(system, runs[system], uses.before(run.card.study for run in runs[system]))
             for system in systems
         ]
+        _check_one_metric(name, found)
         return DatasetRecords(name, manifest, path, picture, examples, found, uses)
 
     def _run(self, manifest: ReportManifest, path: str, dataset: str, system: str, seed: int) -> RunRecords:

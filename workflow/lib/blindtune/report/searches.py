@@ -1,4 +1,4 @@
-"""Describe searches: which tuner, what it spent up to each trial, and the best error by then."""
+"""Describe searches: which tuner, what it spent up to each trial, and the best value by then."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.timing import total_wall_seconds
+from blindtune.metrics.registry import ERROR
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import Trial
+from blindtune.report.minimised import get_scale
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords, pair_by_group
+from blindtune.report.stats import metric_samples
 from blindtune.report.stats.seed_statistics import compare_paired_by_seed
 from blindtune.report.stats.statistics import Difference
 
@@ -69,7 +72,7 @@ def describe_view(card: ModelCard) -> str | None:
 
 
 def has_several_objectives(system: SystemRecords) -> bool:
-    """Return whether the tuner minimized more than the dev error."""
+    """Return whether the tuner minimized more than one value of a trial."""
     return system.kind == "tuner" and len(get_tuner_settings(system).get("objectives") or []) > 1
 
 
@@ -95,15 +98,36 @@ def compare_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:
     return compare_paired_by_seed(first.wrong(), second.wrong(), pair_by_group(first, second))
 
 
+def compare_minimised_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:
+    """Estimate the difference of what two systems minimised, on eval and paired by seed; see `compare_by_seed`.
+
+    Args:
+        first: a system.
+        second: another system on the same dataset with the same seeds.
+    """
+    one, other = first.metric_sample, second.metric_sample
+    return (
+        compare_by_seed(first, second) if one is None or other is None else metric_samples.compare_by_seed(one, other)
+    )
+
+
 def select_scored_on_dev(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials with a dev error; scores on cross-validation folds are not dev errors."""
+    """Return the trials that were scored on dev; scores on cross-validation folds are not dev errors."""
     return [trial for trial in trials if trial.score is not None and trial.fold is None]
 
 
 def accumulate_best(trials: Sequence[Trial]) -> Floats:
-    """Return the lowest dev error up to each trial in %, ``(n_trials,)``; NaN before the first one."""
-    known = [trial.score if trial.fold is None else None for trial in trials]
-    scores = np.array([np.nan if score is None else 100 * score for score in known], dtype=float)
+    """Return the lowest value on dev up to each trial, ``(n_trials,)``; NaN before the first one.
+
+    It is what the tuner minimised, the error or the metric of the comparison; a share is in %.
+
+    Args:
+        trials: of one study.
+    """
+    scale = get_scale((trials[0].metric if trials else None) or ERROR)
+    scored = [trial.score is not None and trial.fold is None for trial in trials]
+    values = [scale * trial.objective_value() if known else np.nan for trial, known in zip(trials, scored, strict=True)]
+    scores = np.array(values, dtype=float)
     return np.fmin.accumulate(scores) if len(scores) else scores
 
 

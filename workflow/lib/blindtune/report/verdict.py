@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from blindtune.metrics.registry import is_error
+from blindtune.report.minimised import describe_value, get_title
 from blindtune.report.records import SystemRecords
 from blindtune.report.tables.times import format_seconds
 
@@ -31,7 +33,7 @@ class Span:
     digits: int = 0
 
 
-#: A number or text; systems with their eval errors; seconds by algorithm; a range of shares.
+#: A number or text; systems with what they reached on eval; seconds by algorithm; a range of shares.
 Fact = int | str | SystemRecords | Sequence[SystemRecords] | Mapping[str, SystemRecords] | Mapping[str, float] | Span
 
 
@@ -116,9 +118,10 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> str:
 
 
 def format_system(system: SystemRecords) -> str:
-    """Return the name of a system and its mean eval error, with what qualifies it."""
+    """Return the name of a system and its mean on eval of what was minimised, with what qualifies it."""
+    title = "" if is_error(system.metric) else f"{get_title(system.metric)} "
     qualified = f" ({system.qualification})" if system.qualification else ""
-    return f"{system.name}, {100 * system.error('eval'):.2f}%{qualified}"
+    return f"{system.name}, {title}{describe_value(system)}{qualified}"
 
 
 def _render(verdict: Verdict) -> str:

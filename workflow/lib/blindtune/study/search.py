@@ -132,7 +132,7 @@ def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
     return SearchCallbacks(
         after_epoch=lambda trial, epoch, metrics: job_log.detail(
             f"{study.id}: trial {trial + 1}, epoch {epoch}, train loss {metrics.train_loss}, "
-            f"dev error {metrics.dev_error}"
+            f"dev error {metrics.dev_error}{_describe_metric(metrics)}"
         ),
         after_trial=after_trial,
         notice=lambda line: job_log.info(f"{study.id}: {line}"),
@@ -476,6 +476,10 @@ class Search:
             host=socket.gethostname(),
             versions=collect_versions(self._setup.trainer, task),
         )
+
+
+def _describe_metric(metrics: EpochMetrics) -> str:
+    return "" if metrics.dev_metric is None else f", dev metric {metrics.dev_metric}"
 
 
 def describe_trial(last: Trial, best: Trial | None = None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import cast
 
 from blindtune.config.network_plan import check_code
 from blindtune.config.space_check import check_model_dimensions
@@ -17,6 +18,7 @@ from blindtune.core.validation import load
 from blindtune.datasets.prepared import Prepared
 from blindtune.models.architecture import Architecture
 from blindtune.models.base import Blueprint, ModelForm
+from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.forms import create_form
 from blindtune.models.layers import Dense, Layer
 from blindtune.search_space import Hyperparameters
@@ -57,6 +59,8 @@ class TaskBuilder:
         seed_values: dict[str, object] = dict(values)
         if isinstance(settings, Tuned):
             model = self._form.build(values, self.data.sample_shape, classes)
+            if isinstance(model, EstimatorBlueprint):
+                model = self._number_classes(model)
             if self._form.trains_epochs:
                 training = settings.training.with_hyperparameters(self._form.training_values(values))
                 given = settings.training.class_weight
@@ -75,6 +79,21 @@ class TaskBuilder:
         training = training.model_copy(update={"class_weight": weights})
         seed = derive("trial", self.study.dataset, self.study.seed, seed_values)
         return TrainingTask(model, training, values, seed, classes)
+
+    def _number_classes(self, estimator: EstimatorBlueprint) -> EstimatorBlueprint:
+        """Return a recipe whose class weights are by label, where its arguments have them by the names of classes."""
+        named = {
+            name: cast("dict[str, float]", weights)
+            for name, weights in estimator.parameters.items()
+            if name.rpartition("__")[2] == "class_weight"
+            and isinstance(weights, dict)
+            and not all(key.isdecimal() for key in weights)
+        }
+        if not named:
+            return estimator
+        where = f"{self.study.system} on {self.study.dataset}"
+        numbered = {name: number_classes(weights, self.data.classes, where) for name, weights in named.items()}
+        return estimator.model_copy(update={"parameters": {**estimator.parameters, **numbered}})
 
     @cached_property
     def _form(self) -> ModelForm:

@@ -131,7 +131,8 @@ class Tuner:
 
         Args:
             epoch: counted from 1, from the start of the training.
-            dev_error: share of wrong samples of dev after this epoch, from 0 to 1.
+            dev_error: what is minimised on dev after this epoch: the share of wrong samples, from 0 to 1, or the
+                value of another `metric` of the comparison.
 
         Returns:
             The reason, which goes into the trial's record; None: the training goes on.

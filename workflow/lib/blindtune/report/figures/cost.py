@@ -1,7 +1,8 @@
-"""The figure of costs: eval error against parameters and against seconds."""
+"""The figure of costs: eval error, or metric, against parameters and against seconds."""
 
 from typing import TYPE_CHECKING, Any
 
+from blindtune.metrics.registry import is_error
 from blindtune.report.figures.style import (
     WIDTH,
     SystemStyle,
@@ -11,15 +12,17 @@ from blindtune.report.figures.style import (
     new_figure,
     set_log_axis,
 )
+from blindtune.report.minimised import get_scale, get_title, label_axis
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
 from blindtune.report.searches import sum_study_seconds
-from blindtune.report.stats.statistics import binomial_component, estimate_difference
+from blindtune.report.stats.metric_samples import estimate_over_samples
+from blindtune.report.stats.statistics import Difference, binomial_component, estimate_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Error on eval against the parameters of the frozen model and against the wall seconds of its study; one point "
+    "{Metric} on eval against the parameters of the frozen model and against the wall seconds of its study; one point "
     "per seed."
 )
 
@@ -41,7 +44,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         for system in dataset.classifiers:
             _points(panels, system, styles[system.name])
         panels[0].set_xlabel("trainable parameters")
-        panels[0].set_ylabel("eval error (%)")
+        panels[0].set_ylabel(label_axis("eval", dataset.metric))
         panels[1].set_xlabel("wall seconds of the study")
         for axes in panels:
             axes.set_xscale("log")
@@ -49,7 +52,8 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
             set_log_axis(axes.xaxis, *axes.get_xlim())
         handles, labels = panels[1].get_legend_handles_labels()
         add_legend_below(figure, handles, labels)
-        figure.suptitle(f"{escape_dollars(dataset.title)}: eval error and cost; {_describe_bars(dataset)}", fontsize=10)
+        title = f"eval {get_title(dataset.metric)} and cost; {_describe_bars(dataset)}"
+        figure.suptitle(f"{escape_dollars(dataset.title)}: {title}", fontsize=10)
         return figure
 
 
@@ -66,23 +70,35 @@ def _describe_bars(dataset: DatasetRecords) -> str:
 
 
 def _points(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
-    errors = [100 * error for error in system.errors("eval")]
-    bars = list(zip(*map(_bar, system.runs), strict=True))
+    scale = get_scale(system.metric)
+    values = [scale * value for value in system.objectives("eval")]
+    bars = list(zip(*_bars(system), strict=True))
     parameters = [run.card.n_parameters for run in system.runs]
     seconds = [sum_study_seconds(run) for run in system.runs]
     style: dict[str, Any] = {
         "fmt": mark.marker, "color": mark.color, "markersize": 6, "elinewidth": 1, "alpha": 0.9,
     }  # fmt: skip
     if all(parameters):
-        panels[0].errorbar(parameters, errors, yerr=bars, **style)
-    panels[1].errorbar(seconds, errors, yerr=bars, label=escape_dollars(system.name), **style)
+        panels[0].errorbar(parameters, values, yerr=bars, **style)
+    panels[1].errorbar(seconds, values, yerr=bars, label=escape_dollars(system.name), **style)
 
 
-def _bar(run: RunRecords) -> tuple[float, float]:
-    """Return the 95% interval of sampling eval below and above the error, in %; of no length if it is unknown."""
+def _bars(system: SystemRecords) -> list[tuple[float, float]]:
+    """Return the 95% interval of sampling eval below and above the value of each run, as shown; 0 if it is unknown."""
+    scale, sample = get_scale(system.metric), system.metric_sample
+    if is_error(system.metric):
+        found = [_error_interval(run) for run in system.runs]
+    elif sample is None:
+        return [(0.0, 0.0)] * len(system.runs)
+    else:
+        found = [estimate_over_samples(sample, seed) for seed in range(len(system.runs))]
+    return [
+        (scale * (one.value - one.low), scale * (one.high - one.value)) if one.has_interval else (0.0, 0.0)
+        for one in found
+    ]
+
+
+def _error_interval(run: RunRecords) -> Difference:
     alone = SystemRecords(run.card.system, [run])
     part = alone.clustered_variance() or binomial_component(run.decode.error, run.decode.samples)
-    found = estimate_difference(run.decode.error, [part], lowest=0.0)
-    if not found.has_interval:
-        return 0.0, 0.0
-    return 100 * (found.value - found.low), 100 * (found.high - found.value)
+    return estimate_difference(run.decode.error, [part], lowest=0.0)

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindtune.report.figures.style import WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
+from blindtune.report.minimised import format_change, format_metric, get_scale, get_title
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.searches import Floats, compare_by_seed
+from blindtune.report.searches import Floats, compare_minimised_by_seed
 from blindtune.report.stats.statistics import Difference
-from blindtune.report.table import format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Mean eval error of the row's tuner minus that of the column's, in points, paired by seed. The tuners are sorted "
-    "by error, the lowest first. Framed: the 95% interval, not adjusted for the number of pairs, excludes 0."
+    "Mean eval {metric} of the row's tuner minus that of the column's{points}, paired by seed. The tuners are sorted "
+    "by {metric}, the lowest first. Framed: the 95% interval, not adjusted for the number of pairs, excludes 0."
 )
 
 
@@ -30,31 +30,30 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     Returns:
         The figure.
     """
-    tuners = sorted(dataset.systems_of_kind("tuner"), key=lambda system: system.error("eval"))
+    tuners = sorted(dataset.systems_of_kind("tuner"), key=lambda system: system.objective("eval"))
     if len(tuners) < 2:
         return draw_sentence(f"Fewer than two tuners were run on {dataset.name}: there is no pair to compare.")
     found = {
-        (row, column): compare_by_seed(tuners[row], tuners[column])
+        (row, column): compare_minimised_by_seed(tuners[row], tuners[column])
         for row in range(1, len(tuners))
         for column in range(row)
     }
     with new_figure(WIDTH, 1.6 + 0.36 * len(tuners)) as figure:
         axes: Any = figure.subplots()
-        _colors(axes, _matrix(found, len(tuners)))
+        _colors(axes, _matrix(found, len(tuners), get_scale(dataset.metric)))
         for place, difference in found.items():
-            _square(axes, place, difference)
+            _square(axes, place, difference, dataset.metric)
         _label(axes, tuners)
-        figure.suptitle(
-            f"{escape_dollars(dataset.title)}: eval error of the row minus that of the column", fontsize=10.5
-        )
+        title = f"eval {get_title(dataset.metric)} of the row minus that of the column"
+        figure.suptitle(f"{escape_dollars(dataset.title)}: {title}", fontsize=10.5)
         return figure
 
 
-def _matrix(found: dict[tuple[int, int], Difference], tuners: int) -> Floats:
-    """Return the differences in points, ``(n_tuners - 1, n_tuners - 1)``: rows from the second, columns to the last."""
+def _matrix(found: dict[tuple[int, int], Difference], tuners: int, scale: float) -> Floats:
+    """Return the differences as shown, ``(n_tuners - 1, n_tuners - 1)``: rows from the second, columns to the last."""
     matrix = np.full((tuners, tuners), np.nan)
     for place, difference in found.items():
-        matrix[place] = 100 * difference.value
+        matrix[place] = scale * difference.value
     return matrix[1:, :-1]
 
 
@@ -67,12 +66,12 @@ def _colors(axes: "Axes", matrix: Floats) -> None:
         side.set_visible(False)
 
 
-def _square(axes: "Axes", place: tuple[int, int], difference: Difference) -> None:
+def _square(axes: "Axes", place: tuple[int, int], difference: Difference, metric: str) -> None:
     from matplotlib.patches import Rectangle
 
     row, column = place[0] - 1, place[1]
     differs = difference.excludes_zero()
-    text = format_number(100 * difference.value, 2)
+    text = format_change(metric, difference.value)
     axes.text(column, row, text, ha="center", va="center", fontsize=8, weight="bold" if differs else "normal")
     if differs:
         frame = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor="#222222", linewidth=1.2)
@@ -80,7 +79,9 @@ def _square(axes: "Axes", place: tuple[int, int], difference: Difference) -> Non
 
 
 def _label(axes: "Axes", tuners: list[SystemRecords]) -> None:
-    names = [f"{escape_dollars(system.name)} ({100 * system.error('eval'):.2f}%)" for system in tuners]
+    names = [
+        f"{escape_dollars(system.name)} ({format_metric(system.metric, system.objective('eval'))})" for system in tuners
+    ]
     axes.set_yticks(range(len(tuners) - 1), names[1:])
     columns = [escape_dollars(system.name) for system in tuners[:-1]]
     axes.set_xticks(range(len(tuners) - 1), columns, rotation=35, ha="right", rotation_mode="anchor")

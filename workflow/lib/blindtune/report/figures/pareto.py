@@ -1,4 +1,4 @@
-"""The figure of Pareto fronts: dev error against parameters of every trial."""
+"""The figure of Pareto fronts: dev error, or metric, against parameters of every trial."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from blindtune.report.figures.style import (
     set_error_axis,
     set_log_axis,
 )
+from blindtune.report.minimised import get_scale, get_title, label_axis
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import Floats, has_several_objectives, select_scored_on_dev
 
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Every completed trial of every tuner and seed: dev error and trainable parameters. The black line is the Pareto "
-    "front of all tuners: no trial is both smaller and better than a trial on it. Each corner has the marker of the "
-    "tuner that found it. Tuners that minimize both objectives have their own fronts; the others are faint."
+    "Every completed trial of every tuner and seed: dev {metric} and trainable parameters. The black line is the "
+    "Pareto front of all tuners: no trial is both smaller and better than a trial on it. Each corner has the marker of "
+    "the tuner that found it. Tuners that minimize both objectives have their own fronts; the others are faint."
 )
 
-#: Parameters and dev error in % of each trial, ``(n_trials, 2)``, by tuner.
+#: Parameters and the value on dev of each trial, ``(n_trials, 2)``, by tuner.
 Points = dict[str, Floats]
 
 
@@ -60,16 +61,22 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         axes.set_xlabel("trainable parameters")
         errors = np.concatenate(list(points.values()))[:, 1]
         set_error_axis(axes, float(errors.min()), float(errors.max()))
-        axes.set_ylabel("dev error (%)")
+        axes.set_ylabel(label_axis("dev", dataset.metric))
         add_legend_below(figure, *axes.get_legend_handles_labels())
-        figure.suptitle(f"{escape_dollars(dataset.title)}: dev error and size of every completed trial", fontsize=10.5)
+        title = f"dev {get_title(dataset.metric)} and size of every completed trial"
+        figure.suptitle(f"{escape_dollars(dataset.title)}: {title}", fontsize=10.5)
         return figure
 
 
 def collect_points(system: SystemRecords) -> Floats:
-    """Return parameters and dev error in % of each completed trial of all seeds, ``(n_trials, 2)``."""
+    """Return parameters and what was minimised on dev of each completed trial of all seeds, ``(n_trials, 2)``.
+
+    Args:
+        system: a tuner; a share is in %.
+    """
+    scale = get_scale(system.metric)
     trials = [trial for run in system.runs for trial in select_scored_on_dev(run.trials)]
-    pairs = [(trial.n_parameters, 100 * trial.objective_value()) for trial in trials if trial.n_parameters]
+    pairs = [(trial.n_parameters, scale * trial.objective_value()) for trial in trials if trial.n_parameters]
     return np.array(pairs, dtype=float).reshape(-1, 2)
 
 

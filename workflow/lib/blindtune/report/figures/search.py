@@ -1,4 +1,4 @@
-"""The figure of searches: best dev error so far against epochs and against seconds."""
+"""The figure of searches: the lowest value on dev so far, the error or the metric, against epochs and seconds."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from blindtune.report.figures.style import (
     set_error_axis,
     set_log_axis,
 )
+from blindtune.report.minimised import get_scale, get_title, label_axis
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import Floats, accumulate_best, accumulate_epochs, accumulate_seconds, sum_study_seconds
 
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Dev error of the best trial so far, against the epochs of all trials of any status and against the wall seconds "
-    "of all parts. With several seeds, the line is the median and the band is the range; a search that has ended keeps "
-    "its best error. The worst first trials are above the frame. For a tuner that scores on folds, only trials trained "
-    "on all of train are shown. The legend is sorted by dev error. Systems without a search are a dotted level on the "
-    "left and one point per seed on the right."
+    "Dev {metric} of the best trial so far, against the epochs of all trials of any status and against the wall "
+    "seconds of all parts. With several seeds, the line is the median and the band is the range; a search that has "
+    "ended keeps its best {metric}. The worst first trials are above the frame. For a tuner that scores on folds, only "
+    "trials trained on all of train are shown. The legend is sorted by dev {metric}. Systems without a search are a "
+    "dotted level on the left and one point per seed on the right."
 )
 
 #: The x axes of the two panels: the function that returns what was spent up to each trial, and the label.
@@ -56,14 +57,14 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         others = [system for system in dataset.classifiers if system.kind != "tuner"]
         # The more bands overlap, the fainter each.
         shade = min(0.14, 0.7 / len(tuners))
-        for system in sorted(tuners, key=lambda system: system.error("dev")):
+        for system in sorted(tuners, key=lambda system: system.objective("dev")):
             _curves(panels, system, styles[system.name], shade)
         for system in others:
             _level(panels, system, styles[system.name])
         _finish(panels, dataset)
         handles, labels = panels[0].get_legend_handles_labels()
         add_legend_below(figure, handles, labels)
-        figure.suptitle(f"{escape_dollars(dataset.title)}: best dev error so far", fontsize=10.5)
+        figure.suptitle(f"{escape_dollars(dataset.title)}: best dev {get_title(dataset.metric)} so far", fontsize=10.5)
         return figure
 
 
@@ -111,16 +112,20 @@ def _curves(panels: Any, system: SystemRecords, mark: SystemStyle, shade: float)
 
 def _level(panels: Any, system: SystemRecords, mark: SystemStyle) -> None:
     dots = (0, (1, 2))
-    panels[0].axhline(100 * system.error("dev"), color=mark.color, linestyle=dots, linewidth=1.1, zorder=1)
+    scale = get_scale(system.metric)
+    panels[0].axhline(scale * system.objective("dev"), color=mark.color, linestyle=dots, linewidth=1.1, zorder=1)
     style: dict[str, Any] = {"marker": mark.marker, "markersize": 5, "color": mark.color, "markerfacecolor": "white"}
     panels[0].plot([], [], linestyle=dots, label=escape_dollars(system.name), **style)
-    seconds, errors = [sum_study_seconds(run) for run in system.runs], [100 * run.card.dev_error for run in system.runs]
-    panels[1].plot(seconds, errors, linestyle="", **style)
+    seconds, values = (
+        [sum_study_seconds(run) for run in system.runs],
+        [scale * run.dev_objective for run in system.runs],
+    )
+    panels[1].plot(seconds, values, linestyle="", **style)
 
 
 def _finish(panels: "list[Axes]", dataset: DatasetRecords) -> None:
     set_error_axis(panels[0], *_frame(dataset))
-    panels[0].set_ylabel("dev error (%)")
+    panels[0].set_ylabel(label_axis("dev", dataset.metric))
     for axes, (_, what) in zip(panels, AXES, strict=True):
         axes.set_xlabel(what)
         axes.set_xscale("log")
@@ -128,12 +133,13 @@ def _finish(panels: "list[Axes]", dataset: DatasetRecords) -> None:
 
 
 def _frame(dataset: DatasetRecords) -> tuple[float, float]:
-    """Return the range of errors shown, in %: all final errors, and early ones up to their median."""
-    last = [100 * run.card.dev_error for system in dataset.classifiers for run in system.runs]
+    """Return the range of values shown: all final ones, and early ones up to their median; shares are in %."""
+    scale = get_scale(dataset.metric)
+    last = [scale * run.dev_objective for system in dataset.classifiers for run in system.runs]
     early = [_after(run.trials, 0.1) for system in dataset.systems_of_kind("tuner") for run in system.runs]
     return min(last), max([*last, float(np.nanmedian([*early, max(last)]))])
 
 
 def _after(trials: list[Trial], share: float) -> float:
-    """Return the best dev error in % after this share of the trials; NaN if there is none yet."""
+    """Return the lowest value on dev after this share of the trials; NaN if there is none yet."""
     return float(accumulate_best(trials)[int(share * (len(trials) - 1))])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "The decision surface of each system (as in the published Figure 5 for #10). With several seeds, the one with the "
-    "lowest dev error is shown. The background is the predicted class; the dots are eval samples in the color of "
+    "lowest dev {metric} is shown. The background is the predicted class; the dots are eval samples in the color of "
     "their true class."
 )
 

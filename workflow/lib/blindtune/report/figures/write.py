@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from blindtune.core.garbage import pause_collection
 from blindtune.report import contents
 from blindtune.report.figures.style import SystemStyle, assign_styles, save_figure
+from blindtune.report.minimised import get_title, get_unit
 from blindtune.report.records import DatasetRecords, ReportRecords
 
 if TYPE_CHECKING:
@@ -16,8 +17,29 @@ if TYPE_CHECKING:
 DRAW: dict[str, Callable[[DatasetRecords, dict[str, SystemStyle]], "Figure"]] = contents.load_members(
     contents.FIGURE_MODULES, "draw"
 )
-#: The caption of each kind of figure.
-CAPTIONS: dict[str, str] = contents.load_members(contents.FIGURE_MODULES, "CAPTION")
+_CAPTIONS: dict[str, str] = contents.load_members(contents.FIGURE_MODULES, "CAPTION")
+
+
+def describe_figure(kind: str, dataset: DatasetRecords) -> str:
+    """Return the caption of a figure.
+
+    In the text of ``CAPTION``, ``{metric}`` is what the comparison minimised, ``{Metric}`` begins a sentence with it,
+    and ``{points}`` is the unit of its differences.
+
+    Args:
+        kind: of the figure.
+        dataset: that it shows.
+    """
+    title = get_title(dataset.metric)
+    words = {
+        "{metric}": title,
+        "{Metric}": title[0].upper() + title[1:],
+        "{points}": ", in points" if get_unit(dataset.metric) else "",
+    }
+    caption = _CAPTIONS[kind]
+    for name, word in words.items():
+        caption = caption.replace(name, word)
+    return caption
 
 
 def write_figures(records: ReportRecords, folder: Path) -> None:

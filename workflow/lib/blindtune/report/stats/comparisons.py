@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from itertools import combinations
 
-from blindtune.metrics.registry import METRICS
+from blindtune.metrics.registry import ERROR, is_error, worst_value
+from blindtune.report.minimised import describe_value, format_change, format_metric, get_title, get_unit
 from blindtune.report.published import load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords, pair_by_group
+from blindtune.report.stats.metric_samples import compare_means
 from blindtune.report.stats.statistics import (
     CONFIDENCE,
     Difference,
@@ -22,23 +24,30 @@ PUBLISHED = {"10": ("MLP-M2", "MLP-A2"), "11": ("Manual", "Auto"), "12": ("Manua
 MAX_SPELLED_OUT = 3
 #: Why there is no interval.
 NO_INTERVAL = "no interval: all eval samples belong to one patient, so nothing is known of how patients differ"
+#: Why a metric has none.
+NO_METRIC_INTERVAL = "no interval: without a part of the eval samples, or without a patient, a class has no sample"
 
 
 @dataclass(frozen=True)
 class PairComparison:
-    """The comparison of two systems on the same eval samples.
+    """The comparison of two systems on the same eval samples, by what the comparison minimised.
 
     Attributes:
-        better: the system with the lower mean eval error.
+        better: the system with the lower mean on eval.
         other: the other system.
-        difference: the error of ``other`` minus that of ``better``, from 0 to 1, with its interval.
+        difference: the value of ``other`` minus that of ``better``, with its interval.
         adjusted_p: the p value, adjusted for all pairs of the dataset.
+        error_difference: the error of ``other`` minus that of ``better``, from 0 to 1; below 0 if the system that is
+            better by the metric has the higher error.
+        adjusted_error_p: the p value of that, adjusted in the same way.
     """
 
     better: SystemRecords
     other: SystemRecords
     difference: Difference
     adjusted_p: float
+    error_difference: Difference
+    adjusted_error_p: float
 
     @property
     def differs(self) -> bool:
@@ -51,25 +60,41 @@ class PairComparison:
 
 
 def compare_all_pairs(dataset: DatasetRecords) -> list[PairComparison]:
-    """Compare every pair of classifiers of a dataset.
+    """Compare every pair of classifiers of a dataset, by what was minimised and by the error.
 
     The p values are adjusted over all pairs, not only over those with the best system, because the best system is
     selected on the same data.
     """
-    ordered = sorted(dataset.classifiers, key=lambda system: system.error("eval"))
+    ordered = sorted(dataset.classifiers, key=lambda system: system.objective("eval"))
     wrong = {system.name: system.wrong() for system in ordered}
     both = list(combinations(ordered, 2))
     found = [
         compare_paired(wrong[other.name], wrong[better.name], pair_by_group(other, better)) for better, other in both
     ]
-    adjusted = adjust_holm([each.p for each in found])
+    by_error = list(zip(found, adjust_holm([each.p for each in found]), strict=True))
+    by_metric = by_error if is_error(dataset.metric) else _compare_by_metric(both)
     return [
-        PairComparison(better, other, each, p) for (better, other), each, p in zip(both, found, adjusted, strict=True)
+        PairComparison(*pair, *minimised, *error)
+        for pair, minimised, error in zip(both, by_metric, by_error, strict=True)
     ]
 
 
+def _compare_by_metric(both: list[tuple[SystemRecords, SystemRecords]]) -> list[tuple[Difference, float]]:
+    """Return the difference of each pair by the metric that was minimised, and its adjusted p value."""
+    found = [_estimate_by_metric(other, better) for better, other in both]
+    return list(zip(found, adjust_holm([each.p for each in found]), strict=True))
+
+
+def _estimate_by_metric(first: SystemRecords, second: SystemRecords) -> Difference:
+    one, other = first.metric_sample, second.metric_sample
+    if one is None or other is None:
+        worst = worst_value(first.metric)
+        return Difference(first.objective("eval") - second.objective("eval"), float("inf"), -worst, worst, 1.0)
+    return compare_means(one, other)
+
+
 def select_pairs_with_best(dataset: DatasetRecords, found: list[PairComparison]) -> list[PairComparison]:
-    """Select the pairs with the system that has the lowest mean eval error.
+    """Select the pairs with the system that has the lowest mean on eval, of what was minimised.
 
     Args:
         dataset: the dataset.
@@ -80,7 +105,7 @@ def select_pairs_with_best(dataset: DatasetRecords, found: list[PairComparison])
     """
     if not dataset.classifiers:
         return []
-    best = min(dataset.classifiers, key=lambda system: system.error("eval"))
+    best = min(dataset.classifiers, key=lambda system: system.objective("eval"))
     return [pair for pair in found if pair.better.name == best.name]
 
 
@@ -90,7 +115,7 @@ def select_manual_tuned_pairs(found: list[PairComparison]) -> list[PairCompariso
 
 
 def describe_winner(dataset: DatasetRecords, found: list[PairComparison]) -> str:
-    """Describe which system has the lowest eval error, and from which others it is distinguishable.
+    """Describe which system is lowest on eval, by what was minimised, and from which others it is distinguishable.
 
     Args:
         dataset: the dataset.
@@ -101,9 +126,9 @@ def describe_winner(dataset: DatasetRecords, found: list[PairComparison]) -> str
     """
     if not dataset.classifiers:
         return "No classifier was compared."
-    best = min(dataset.classifiers, key=lambda system: system.error("eval"))
+    best = min(dataset.classifiers, key=lambda system: system.objective("eval"))
     against = select_pairs_with_best(dataset, found)
-    start = f"{best.name} has the lowest mean eval error ({_error(best)})."
+    start = f"{best.name} has the lowest mean eval {get_title(dataset.metric)} ({_value(best)})."
     if not against:
         return f"{start} No other system was compared with it. {_caution(dataset)}".strip()
     equal = [pair for pair in against if not pair.differs]
@@ -136,8 +161,8 @@ def describe_manual_and_tuned(dataset: DatasetRecords, found: list[PairCompariso
     expert, search = (min(systems, key=lambda system: system.objective("dev")) for systems in (manual, tuned))
     pair = next(pair for pair in found if pair.includes(expert) and pair.includes(search))
     return (
-        f"Chosen by dev {METRICS[dataset.metric].title}, as in a blind study, the manual model is {expert.name} "
-        f"({_error(expert, ' on eval')}) and the tuned one {search.name} ({_error(search)}). {_outcome(pair)} "
+        f"Chosen by dev {get_title(dataset.metric)}, as in a blind study, the manual model is {expert.name} "
+        f"({_value(expert, ' on eval')}) and the tuned one {search.name} ({_value(search)}). {_outcome(pair)} "
         f"{_tally(select_manual_tuned_pairs(found))}{_caution(dataset)}"
     ).strip()
 
@@ -211,12 +236,13 @@ def _word(system: SystemRecords) -> str:
 
 
 def _interval(pair: PairComparison) -> str:
-    found = pair.difference
+    found, metric = pair.difference, pair.better.metric
+    value = f"{100 * found.value:.2f} points" if get_unit(metric) else f"{found.value:.4f}"
     if not found.has_interval:
-        return f"difference {_points(found.value)}; {NO_INTERVAL}"
+        return f"difference {value}; {NO_INTERVAL if is_error(metric) else NO_METRIC_INTERVAL}"
     return (
-        f"difference {_points(found.value)}, 95% interval without adjustment {_signed(found.low)} to "
-        f"{_signed(found.high)}; p adjusted for all pairs {format_p(pair.adjusted_p)}"
+        f"difference {value}, 95% interval without adjustment {format_change(metric, found.low)} to "
+        f"{format_change(metric, found.high)}; p adjusted for all pairs {format_p(pair.adjusted_p)}"
     )
 
 
@@ -225,21 +251,28 @@ def format_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _error(system: SystemRecords, of: str = "") -> str:
-    """Return the mean eval error of a system for a sentence, with what qualifies it."""
-    return "; ".join(filter(None, [_percent(system.error("eval")) + of, system.qualification]))
+def describe_lowest_error(dataset: DatasetRecords) -> str:
+    """Return a sentence about the lowest error where another metric was minimised; empty if it was the error.
+
+    Args:
+        dataset: the dataset.
+    """
+    if is_error(dataset.metric) or not dataset.classifiers:
+        return ""
+    lowest = min(dataset.classifiers, key=lambda system: system.error("eval"))
+    return (
+        f"The error was not minimised; the lowest mean eval error is that of {lowest.name} "
+        f"({format_metric(ERROR, lowest.error('eval'))})."
+    )
 
 
-def _percent(error: float) -> str:
-    return f"{100 * error:.2f}%"
+def _value(system: SystemRecords, of: str = "") -> str:
+    """Return the mean on eval of what a system minimised for a sentence, with what qualifies it."""
+    return "; ".join(filter(None, [describe_value(system, of), system.qualification]))
 
 
 def _points(value: float) -> str:
     return f"{100 * value:.2f} points"
-
-
-def _signed(value: float) -> str:
-    return f"{100 * value:.2f}".replace("-", "−")
 
 
 def _listed(names: list[str]) -> str:

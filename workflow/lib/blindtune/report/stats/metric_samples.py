@@ -8,7 +8,7 @@ class shares of the whole.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -126,6 +126,19 @@ def compare_means(first: MetricSample, second: MetricSample) -> Difference:
     for one in (first, second):
         parts += seed_components(one.values.tolist())
     return _estimate(float(first.values.mean() - second.values.mean()), parts, first.metric)
+
+
+def estimate_over_samples(sample: MetricSample, seed: int) -> Difference:
+    """Estimate the metric of one run, with an interval that covers the sampling of eval alone.
+
+    Args:
+        sample: of its system.
+        seed: place of the run among the seeds.
+    """
+    without = None if sample.without is None else sample.without[seed : seed + 1]
+    alone = MetricSample(sample.metric, sample.values[seed : seed + 1], without, sample.samples)
+    nothing = replace(alone, without=None if without is None else np.zeros_like(without))
+    return estimate_difference(float(alone.values[0]), [_over_samples(alone, nothing)], 0.0, worst_value(sample.metric))
 
 
 def compare_by_seed(first: MetricSample, second: MetricSample) -> Difference:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from blindtune.config.training import OPTIONAL_SETTINGS
+from blindtune.metrics.registry import ERROR
 from blindtune.records.model_card import ModelCard
+from blindtune.report.minimised import get_title, has_other_metric
 from blindtune.report.published import load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import describe_view
@@ -16,7 +18,7 @@ _KINDS = ("tuner", "manual", "knn", "random_forest", "bayes")
 TRAINING = ("optimizer", "learning_rate", "batch_size", "epochs", "loss")
 
 _OURS: dict[str, Callable[[ModelCard], object]] = {
-    "objective": lambda card: f"dev error, {card.score_epoch} epoch",
+    "objective": lambda card: f"dev {get_title(card.metric or ERROR)}, {card.score_epoch} epoch",
     "max_trials": lambda card: card.budget and card.budget.trials,
     "seed": lambda card: card.seed,
     "allow_new_entries": lambda card: card.settings["tuner"].get("allow_new_entries"),
@@ -45,6 +47,11 @@ def build(records: ReportRecords) -> ReportTable:
         "Our tuners minimize the dev error, which ranks trials as the published val_accuracy does. 'last' or 'best' "
         "names the epoch whose dev error counts.",
     ]
+    if has_other_metric(records):
+        notes[-1] = (
+            "Our tuners minimize what 'objective' names, the metric of their comparison, in the place of the dev "
+            "error; the published ones maximize val_accuracy. 'last' or 'best' names the epoch whose value counts."
+        )
     return ReportTable("table2_arguments", "Table 2. The arguments of the tuners and of training", rows, columns, notes)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from blindtune.report.library_verdicts import ComparedDataset, best_on_dev, compare_datasets
+from blindtune.report.minimised import has_other_metric, list_metrics
 from blindtune.report.records import ReportRecords, SystemRecords
 from blindtune.report.searches import describe_trainer, get_library
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
@@ -69,6 +70,8 @@ def build(records: ReportRecords) -> ReportTable:
         "The records do not tell whether a proof of concept or irregular attributes are wanted: rows that differ in "
         "these columns only have the same measurements.",
     ]
+    if has_other_metric(records):
+        notes.append(f"By what each comparison minimised, in the place of the error: {list_metrics(records.datasets)}.")
     return ReportTable("choices", "Which library to use when: the guide's choices", rows, columns, notes)
 
 
@@ -78,7 +81,7 @@ def classify_complexity(each: ComparedDataset) -> str | None:
     if not untuned or each.single_seed:
         return None
     simple, tuned = best_on_dev(untuned), best_on_dev(each.dataset.systems_of_kind("tuner"))
-    search_helps = each.differs(simple, tuned) and tuned.error("eval") < simple.error("eval")
+    search_helps = each.differs(simple, tuned) and tuned.objective("eval") < simple.objective("eval")
     return "medium or high" if search_helps else "low"
 
 
@@ -122,7 +125,7 @@ def _trained_by_keras(system: SystemRecords) -> str:
 
 
 def _judge(choice: Choice, each: ComparedDataset, systems: dict[str, SystemRecords]) -> Verdict:
-    lowest = min(systems, key=lambda name: systems[name].error("eval"))
+    lowest = min(systems, key=lambda name: systems[name].objective("eval"))
     chosen = [name for name in choice.names if name in systems]
     verdict = partial(Verdict, "choice", dataset=each.dataset.title)
     facts: dict[str, Fact] = {"lowest": {lowest: systems[lowest]}}

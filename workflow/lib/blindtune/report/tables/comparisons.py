@@ -2,11 +2,20 @@
 
 from dataclasses import dataclass
 
-from blindtune.report.intervals import format_interval, interval_cells, note_missing_intervals
+from blindtune.report.intervals import (
+    format_interval,
+    format_metric_interval,
+    format_value,
+    interval_cells,
+    metric_interval_cells,
+    note_missing_intervals,
+)
+from blindtune.report.minimised import get_title, get_unit, has_other_metric, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import (
     PairComparison,
     compare_all_pairs,
+    describe_lowest_error,
     describe_manual_and_tuned,
     describe_published_gaps,
     describe_winner,
@@ -15,6 +24,7 @@ from blindtune.report.stats.comparisons import (
     select_pairs_with_best,
 )
 from blindtune.report.table import (
+    Cell,
     Column,
     ReportTable,
     Row,
@@ -24,7 +34,6 @@ from blindtune.report.table import (
     to_percent,
 )
 from blindtune.report.tables.decode_cells import decode_cells, decode_column
-from blindtune.report.tables.metrics import describe_lowest
 
 RULE = (
     "Method: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The variance of "
@@ -34,6 +43,13 @@ RULE = (
     "interval uses the t quantile with Welch-Satterthwaite degrees of freedom and is not adjusted for several pairs; "
     "with two or three seeds that differ much it is very wide. The verdict uses the p value, adjusted by Holm's method "
     "over all pairs of the dataset, at 5%. So a pair whose interval excludes 0 may still be not distinguishable."
+)
+
+METRIC_RULE = (
+    "Which of two systems is lower, and the verdict, are by the metric that the comparison minimised; where that is "
+    "the error, the columns agree. The variance of another metric over the samples is that of a jackknife, as in the "
+    "table of metrics; the seeds and the p value are treated in the same way. A difference in error below 0 says that "
+    "B, which is higher by the metric, has the lower error."
 )
 
 
@@ -47,10 +63,25 @@ def build(records: ReportRecords) -> ReportTable:
             "manual against tuned": select_manual_tuned_pairs(found),
         }
         rows += [_row(dataset, question, pair) for question, asked_of in asked.items() for pair in asked_of]
+    by_metric = has_other_metric(records)
     columns = [
         text_column("dataset", "Dataset"),
         text_column("data", "Data"),
         text_column("question", "Question"),
+        *(_metric_columns() if by_metric else _error_columns()),
+        text_column("verdict", "Verdict"),
+        decode_column("Decodes"),
+    ]
+    if not by_metric:
+        rows = [{key: cell for key, cell in row.items() if not key.startswith("metric")} for row in rows]
+    notes = [RULE, *([METRIC_RULE] if by_metric else []), *note_missing_intervals(rows)]
+    return ReportTable(
+        "comparisons", "Comparisons on the same eval samples", rows, columns, notes, list_findings(records)
+    )
+
+
+def _error_columns() -> list[Column]:
+    return [
         text_column("better", "lower error"),
         number_column("better_eval", "eval %", 2),
         text_column("other", "higher error"),
@@ -58,17 +89,27 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("difference", "Difference", 2),
         Column("95% interval", format_interval, numeric=True),
         Column("adjusted p", _p, numeric=True),
-        text_column("verdict", "Verdict"),
-        decode_column("Decodes"),
     ]
-    return ReportTable(
-        "comparisons",
-        "Comparisons on the same eval samples",
-        rows,
-        columns,
-        [RULE, *note_missing_intervals(rows)],
-        list_findings(records),
-    )
+
+
+def _metric_columns() -> list[Column]:
+    """Return the columns of a report in which a comparison minimised another metric: it, and the error next to it."""
+    group, error = "by the metric", "error %"
+    return [
+        text_column("metric", "Metric"),
+        text_column("better", "A: lower"),
+        text_column("other", "B: higher"),
+        Column("A", lambda row: format_value(row, "metric_better"), group, numeric=True),
+        Column("B", lambda row: format_value(row, "metric_other"), group, numeric=True),
+        Column("B − A", lambda row: format_value(row, "metric_difference"), group, numeric=True),
+        Column("95% interval", format_metric_interval, group, numeric=True),
+        Column("adjusted p", lambda row: _format_p(row["metric_adjusted_p"]), group, numeric=True),
+        number_column("better_eval", "A", 2, error),
+        number_column("other_eval", "B", 2, error),
+        number_column("difference", "B − A", 2, error),
+        Column("95% interval", format_interval, error, numeric=True),
+        Column("adjusted p", _p, error, numeric=True),
+    ]
 
 
 @dataclass(frozen=True)
@@ -77,11 +118,13 @@ class DatasetAnswers:
 
     Attributes:
         title: the title of the dataset.
-        winner: which system has the lowest eval error.
+        lowest: the heading of the next sentences, such as "Lowest error".
+        winner: which system is lowest on eval by what was minimised.
         headline: manual against tuned models.
     """
 
     title: str
+    lowest: str
     winner: str
     headline: str
 
@@ -94,7 +137,8 @@ def answer_questions(records: ReportRecords) -> list[DatasetAnswers]:
         answers.append(
             DatasetAnswers(
                 dataset.title,
-                " ".join(filter(None, [describe_winner(dataset, found), describe_lowest(dataset)])),
+                f"Lowest {get_title(dataset.metric)}",
+                " ".join(filter(None, [describe_winner(dataset, found), describe_lowest_error(dataset)])),
                 describe_manual_and_tuned(dataset, found),
             )
         )
@@ -108,6 +152,7 @@ def list_findings(records: ReportRecords) -> list[str]:
 
 
 def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:
+    metric = dataset.metric
     return {
         "dataset": dataset.name,
         "data": dataset.data,
@@ -118,10 +163,18 @@ def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:
         "other_eval": to_percent(pair.other.error("eval")),
         "eval_samples": dataset.samples,
         "seeds": len(pair.better.runs),
-        "difference": to_percent(pair.difference.value),
-        **interval_cells(pair.difference),
-        "p": pair.difference.p,
-        "adjusted_p": pair.adjusted_p,
+        "difference": to_percent(pair.error_difference.value),
+        **interval_cells(pair.error_difference),
+        "p": pair.error_difference.p,
+        "adjusted_p": pair.adjusted_error_p,
+        "metric": get_title(metric),
+        "metric_unit": get_unit(metric),
+        "metric_better": to_cell(metric, pair.better.objective("eval")),
+        "metric_other": to_cell(metric, pair.other.objective("eval")),
+        "metric_difference": to_cell(metric, pair.difference.value),
+        **metric_interval_cells(metric, pair.difference),
+        "metric_p": pair.difference.p,
+        "metric_adjusted_p": pair.adjusted_p,
         "verdict": "distinguishable" if pair.differs else "not distinguishable",
         **decode_cells(pair.better, pair.other),
         "records": join_paths([*pair.better.paths, *pair.other.paths]),
@@ -129,4 +182,8 @@ def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:
 
 
 def _p(row: Row) -> str:
-    return format_p(float(row["adjusted_p"] or 0)).removeprefix("= ")
+    return _format_p(row["adjusted_p"])
+
+
+def _format_p(p: Cell) -> str:
+    return format_p(float(p or 0)).removeprefix("= ")

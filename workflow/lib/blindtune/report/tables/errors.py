@@ -2,6 +2,8 @@
 
 from math import isinf
 
+from blindtune.metrics.registry import is_error
+from blindtune.report.minimised import list_metrics
 from blindtune.report.published import PublishedErrors, load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.settings import compare_settings
@@ -82,6 +84,12 @@ def _notes(records: ReportRecords) -> list[str]:
             "If eval samples belong to patients, the patients are the sampling units: the sampling error is that over "
             "patients. The published samples are assumed to be clustered as much; the published patients are unknown "
             "and differ from ours."
+        )
+    others = [dataset for dataset in records.datasets if not is_error(dataset.metric)]
+    if others:
+        notes.append(
+            f"Not chosen by the error: the models of {list_metrics(others)}. Their errors are shown here, and what "
+            "was minimised in the table of metrics."
         )
     alone = [
         dataset.title

@@ -2,6 +2,7 @@
 
 from blindtune.report.library_facts import FACTS
 from blindtune.report.library_verdicts import CRITERIA, compare_datasets, list_libraries
+from blindtune.report.minimised import has_other_metric, list_metrics
 from blindtune.report.records import ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
 from blindtune.report.tables.tuner_ranks import label_data
@@ -30,6 +31,8 @@ def build(records: ReportRecords) -> ReportTable:
         "Not measured: how easy a library is to install and to learn, its documentation, its plots, and how it scales "
         "over several machines.",
     ]
+    if has_other_metric(records):
+        notes.append(f"By what each comparison minimised, in the place of the error: {list_metrics(records.datasets)}.")
     return ReportTable("libraries", "Which library to use when: what was measured", rows, columns, notes)
 
 

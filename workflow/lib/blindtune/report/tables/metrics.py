@@ -1,6 +1,7 @@
 """The table of the metric that a comparison minimises, next to the error."""
 
 from blindtune.metrics.registry import METRICS, is_error
+from blindtune.report.minimised import format_cell, get_unit, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.stats.metric_samples import MAX_PARTS, MetricPair, compare_pairs
 from blindtune.report.stats.statistics import CONFIDENCE, compute_sd
@@ -43,34 +44,6 @@ def build(records: ReportRecords) -> ReportTable:
     return ReportTable("metrics", "The metric that was minimised, next to the error", rows, columns, _notes(datasets))
 
 
-def describe_lowest(dataset: DatasetRecords) -> str:
-    """Return a sentence about the system with the lowest metric on eval; empty if the error was minimised."""
-    if is_error(dataset.metric):
-        return ""
-    known = {system.name: system for system in dataset.classifiers if system.metric_values("eval")}
-    if not known:
-        return ""
-    best = min(known.values(), key=lambda system: system.objective("eval"))
-    value = format_metric(dataset.metric, best.objective("eval"))
-    against = [pair for pair in _compare(dataset) if pair.better == best.name]
-    equal = [pair.other for pair in against if not _differs(pair)]
-    rest = f" and is not distinguishable from {', '.join(equal)}" if equal else ", and is better than all others"
-    return (
-        f"By {METRICS[dataset.metric].title}, which was minimised on dev, {best.name} is lowest on eval ({value})"
-        f"{rest if against else ''}."
-    )
-
-
-def format_metric(metric: str, value: float) -> str:
-    """Return a value of a metric as text, in % if it is a share."""
-    return f"{100 * value:.2f}%" if METRICS[metric].is_share else f"{value:.4f}"
-
-
-def to_cell(metric: str, value: float | None) -> float | None:
-    """Return a value of a metric for the cell of a table: in % if it is a share."""
-    return to_percent(value) if METRICS[metric].is_share else value
-
-
 def _rows(dataset: DatasetRecords) -> list[Row]:
     pairs = _compare(dataset)
     best = pairs[0].better if pairs else None
@@ -93,7 +66,7 @@ def _row(dataset: DatasetRecords, system: SystemRecords, pair: MetricPair | None
         "system": system.name,
         "kind": system.kind,
         "metric": entry.title,
-        "unit": "%" if entry.is_share else None,
+        "unit": get_unit(metric),
         "seeds": len(system.runs),
     }
     for split in SPLITS:
@@ -133,7 +106,7 @@ def _value(row: Row, key: str) -> str:
 
 
 def _number(row: Row, value: Cell) -> str:
-    return format_number(value, 2 if row["unit"] else 4)
+    return format_cell(row["unit"], value)
 
 
 def _interval(row: Row) -> str:

@@ -1,7 +1,10 @@
-"""The table of scores: dev and eval errors, on a scale from random search to the best system."""
+"""The table of scores: dev and eval errors, and what was minimised on a scale from random search to the best system."""
 
 from dataclasses import dataclass
 
+from blindtune.metrics.registry import is_error
+from blindtune.report.intervals import format_value
+from blindtune.report.minimised import format_metric, get_title, get_unit, has_other_metric, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import describe_tuner, find_random_searches
 from blindtune.report.stats.seed_statistics import compute_rank_correlation
@@ -23,8 +26,8 @@ class ScoreScale:
     """The scale of scores of a dataset: 0 is random search, 1 the best system.
 
     Attributes:
-        zero: the random searches; their mean eval error has score 0.
-        best: the system with the lowest mean eval error; it has score 1.
+        zero: the random searches; their mean on eval, of what was minimised, has score 0.
+        best: the system with the lowest mean on eval; it has score 1.
     """
 
     zero: list[SystemRecords]
@@ -32,15 +35,15 @@ class ScoreScale:
 
     @property
     def floor(self) -> float:
-        """The mean eval error of random search, from 0 to 1."""
-        return sum(system.error("eval") for system in self.zero) / len(self.zero)
+        """The mean on eval of random search, of what was minimised."""
+        return sum(system.objective("eval") for system in self.zero) / len(self.zero)
 
     def score(self, system: SystemRecords) -> float | None:
         """Return the score of a system; None if random search is the best or has another budget."""
-        length = self.floor - self.best.error("eval")
+        length = self.floor - self.best.objective("eval")
         if length <= 0 or (system.kind == "tuner" and not self._same_budget(system)):
             return None
-        return (self.floor - system.error("eval")) / length
+        return (self.floor - system.objective("eval")) / length
 
     def _same_budget(self, system: SystemRecords) -> bool:
         return all(system.runs[0].card.budget == random.runs[0].card.budget for random in self.zero)
@@ -49,7 +52,7 @@ class ScoreScale:
 def build_scale(dataset: DatasetRecords) -> ScoreScale | None:
     """Return the scale of a dataset; None if no random search was run."""
     zero = find_random_searches(dataset)
-    return ScoreScale(zero, min(dataset.classifiers, key=lambda system: system.error("eval"))) if zero else None
+    return ScoreScale(zero, min(dataset.classifiers, key=lambda system: system.objective("eval"))) if zero else None
 
 
 def build(records: ReportRecords) -> ReportTable:
@@ -83,6 +86,17 @@ def build(records: ReportRecords) -> ReportTable:
         "How often the selected configuration is worse on eval than the tuner's first one (overtuning; Schneider et "
         "al. 2025, arXiv 2506.19540) is unknown: only the selected model is decoded on eval.",
     ]
+    if has_other_metric(records):
+        columns[-2:-2] = [
+            text_column("metric", "which", "metric"),
+            *map(_metric_column, ("dev", "eval", "gap"), ("dev", "eval", "eval − dev")),
+        ]
+        notes.append(
+            "Metric: what the comparison minimised, lower is better. Models were selected, and scores are computed, by "
+            "it in the place of the error."
+        )
+    else:
+        rows = [{key: cell for key, cell in row.items() if not key.startswith("metric")} for row in rows]
     return ReportTable("scores", "Scores from random search to the best system", rows, columns, notes)
 
 
@@ -101,9 +115,25 @@ def _row(dataset: DatasetRecords, system: SystemRecords, scale: ScoreScale | Non
         "dev": to_percent(dev),
         "eval": to_percent(held_out),
         "gap": to_percent(held_out - dev),
+        **_metric_cells(dataset.metric, system),
         "score": scale.score(system) if scale else None,
         **decode_cells(system),
         "records": join_paths(system.paths),
+    }
+
+
+def _metric_column(key: str, title: str) -> Column:
+    return Column(title, lambda row: format_value(row, f"metric_{key}"), "metric", numeric=True)
+
+
+def _metric_cells(metric: str, system: SystemRecords) -> Row:
+    on_dev, on_eval = system.objective("dev"), system.objective("eval")
+    return {
+        "metric": get_title(metric),
+        "metric_unit": get_unit(metric),
+        "metric_dev": to_cell(metric, on_dev),
+        "metric_eval": to_cell(metric, on_eval),
+        "metric_gap": to_cell(metric, on_eval - on_dev),
     }
 
 
@@ -113,21 +143,24 @@ def _scale_note(dataset: DatasetRecords) -> str:
         return f"{dataset.title}: no scores, since no random search was run."
     names = ", ".join(f"{system.name} ({describe_tuner(system)})" for system in scale.zero)
     mean = "the mean of " if len(scale.zero) > 1 else ""
-    zero = f"0 is {mean}{names}, {100 * scale.floor:.2f}% on eval"
-    if scale.floor <= scale.best.error("eval"):
-        return f"{dataset.title}: no scores, since no system has a lower eval error than random search ({names})."
-    return f"{dataset.title}: {zero}; 1 is {scale.best.name}, {100 * scale.best.error('eval'):.2f}%."
+    best, title = scale.best.objective("eval"), get_title(dataset.metric)
+    if scale.floor <= best:
+        return f"{dataset.title}: no scores, since no system has a lower eval {title} than random search ({names})."
+    of = "" if is_error(dataset.metric) else f" {title}"
+    floor, lowest = (format_metric(dataset.metric, value) for value in (scale.floor, best))
+    return f"{dataset.title}: 0 is {mean}{names}, {floor}{of} on eval; 1 is {scale.best.name}, {lowest}{of}."
 
 
 def _correlation_note(dataset: DatasetRecords) -> str:
     systems = dataset.classifiers
     found = compute_rank_correlation(
-        [system.error("dev") for system in systems], [system.error("eval") for system in systems]
+        [system.objective("dev") for system in systems], [system.objective("eval") for system in systems]
     )
     if found is None:
         return f"{dataset.title}: too few systems to tell whether dev ranks them as eval does."
     text = f"{found:.2f}".replace("-", "−")
-    return f"{dataset.title}: the rank correlation of dev and eval error over the {len(systems)} systems is {text}."
+    title = get_title(dataset.metric)
+    return f"{dataset.title}: the rank correlation of dev and eval {title} over the {len(systems)} systems is {text}."
 
 
 def _parameters(row: Row) -> str:

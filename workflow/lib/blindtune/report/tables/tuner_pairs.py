@@ -2,11 +2,18 @@
 
 from itertools import combinations
 
-from blindtune.metrics.registry import METRICS, is_error
-from blindtune.report.intervals import format_interval, interval_cells, note_missing_intervals
+from blindtune.metrics.registry import is_error
+from blindtune.report.intervals import (
+    format_interval,
+    format_metric_interval,
+    format_value,
+    interval_cells,
+    metric_interval_cells,
+    note_missing_intervals,
+)
+from blindtune.report.minimised import get_title, get_unit, has_other_metric, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
-from blindtune.report.searches import compare_by_seed
-from blindtune.report.stats.metric_samples import compare_by_seed as compare_metric_by_seed
+from blindtune.report.searches import compare_by_seed, compare_minimised_by_seed
 from blindtune.report.stats.seed_statistics import (
     MEANINGFUL_PROBABILITY,
     MIN_PAIRS,
@@ -26,11 +33,22 @@ from blindtune.report.table import (
     to_percent,
 )
 from blindtune.report.tables.decode_cells import decode_cells, decode_column
-from blindtune.report.tables.metrics import to_cell
+
+_METRIC_KEYS = (
+    "metric",
+    "metric_unit",
+    "metric_difference",
+    "metric_low",
+    "metric_high",
+    "metric_outperforms",
+    "metric_outperforms_low",
+    "metric_outperforms_high",
+    "metric_sign_test_p",
+)
 
 
 def build(records: ReportRecords) -> ReportTable:
-    """Build the table: one row per dataset and pair of tuners, the lower mean eval error first."""
+    """Build the table: one row per dataset and pair of tuners, the lower on eval first, by what was minimised."""
     rows = [_row(dataset, better, other) for dataset in records.datasets for better, other in list_tuner_pairs(dataset)]
     notes = [*_notes(records), *note_missing_intervals(rows)]
     columns = [
@@ -46,16 +64,19 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("verdict", "Verdict", wide=True),
         decode_column("Decodes"),
     ]
-    if any(not is_error(dataset.metric) for dataset in records.datasets):
-        columns[-1:-1] = [
+    if has_other_metric(records):
+        columns[2] = text_column("better", "A: lower on eval")
+        columns[-2:-2] = [
             text_column("metric", "which", "by the metric"),
-            Column("B − A", lambda row: _by_metric(row, "metric_difference"), "by the metric", numeric=True),
-            Column("95% interval", _metric_interval, "by the metric", numeric=True),
+            Column("B − A", lambda row: format_value(row, "metric_difference"), "by the metric", numeric=True),
+            Column("95% interval", format_metric_interval, "by the metric", numeric=True),
             number_column("metric_outperforms", "P(A > B)", 2, "by the metric"),
+            Column("95% interval of it", _metric_outperforms_interval, "by the metric", numeric=True),
         ]
         notes.append(
-            "By the metric: the same for the metric that was minimised. A and B are as named, so a difference below 0 "
-            "says that B has the lower metric."
+            "By the metric: the same for the metric that was minimised, where that is not the error. A is the tuner "
+            "that is lower by it, and the verdict is by it. A difference in error below 0 says that B, which is higher "
+            "by the metric, has the lower error."
         )
     else:
         rows = [{key: cell for key, cell in row.items() if not key.startswith("metric")} for row in rows]
@@ -63,8 +84,8 @@ def build(records: ReportRecords) -> ReportTable:
 
 
 def list_tuner_pairs(dataset: DatasetRecords) -> list[tuple[SystemRecords, SystemRecords]]:
-    """Return every pair of tuners of a dataset, the lower mean eval error first."""
-    return list(combinations(sorted(dataset.systems_of_kind("tuner"), key=lambda system: system.error("eval")), 2))
+    """Return every pair of tuners of a dataset, the lower mean on eval first, by what was minimised."""
+    return list(combinations(sorted(dataset.systems_of_kind("tuner"), key=lambda system: system.objective("eval")), 2))
 
 
 def estimate_pair(dataset: DatasetRecords, first: SystemRecords, second: SystemRecords) -> Outperformance:
@@ -79,6 +100,20 @@ def estimate_pair(dataset: DatasetRecords, first: SystemRecords, second: SystemR
         The estimate with its interval and the sign test.
     """
     return estimate_outperformance(first.errors("eval"), second.errors("eval"), (dataset.name, first.name, second.name))
+
+
+def estimate_pair_by_metric(dataset: DatasetRecords, first: SystemRecords, second: SystemRecords) -> Outperformance:
+    """Estimate the same by the metric that was minimised, if that is not the error.
+
+    Args:
+        dataset: the dataset.
+        first: the tuner that may be better.
+        second: the other tuner.
+    """
+    return estimate_outperformance(
+        first.metric_values("eval"), second.metric_values("eval"),
+        (dataset.name, first.name, second.name, dataset.metric),
+    )  # fmt: skip
 
 
 def _notes(records: ReportRecords) -> list[str]:
@@ -106,6 +141,7 @@ def _notes(records: ReportRecords) -> list[str]:
 def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -> Row:
     difference = compare_by_seed(other, better)
     found = estimate_pair(dataset, better, other)
+    by_metric = None if is_error(dataset.metric) else estimate_pair_by_metric(dataset, better, other)
     return {
         "dataset": dataset.name,
         "data": dataset.data,
@@ -118,44 +154,31 @@ def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -
         "outperforms_low": found.low,
         "outperforms_high": found.high,
         "sign_test_p": found.p,
-        **_metric_cells(dataset, better, other),
-        "verdict": _verdict(found),
+        **_metric_cells(dataset, better, other, by_metric),
+        "verdict": _verdict(by_metric or found),
         **decode_cells(better, other),
         "records": join_paths([*better.paths, *other.paths]),
     }
 
 
-def _metric_cells(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -> Row:
+def _metric_cells(
+    dataset: DatasetRecords, better: SystemRecords, other: SystemRecords, found: Outperformance | None
+) -> Row:
     """Return the same comparison by the metric that was minimised; without values if that is the error."""
-    names = ("metric", "metric_unit", "metric_difference", "metric_low", "metric_high", "metric_outperforms")
-    empty: Row = dict.fromkeys(names)
-    first, second = better.metric_sample, other.metric_sample
-    if first is None or second is None:
-        return empty
-    metric, entry = dataset.metric, METRICS[dataset.metric]
-    difference = compare_metric_by_seed(second, first)
-    found = estimate_outperformance(
-        first.values.tolist(), second.values.tolist(), (dataset.name, better.name, other.name, metric)
-    )
-    known = difference if difference.has_interval else None
-    return {
-        "metric": entry.title,
-        "metric_unit": "%" if entry.is_share else None,
+    if found is None:
+        return dict.fromkeys(_METRIC_KEYS)
+    metric, difference = dataset.metric, compare_minimised_by_seed(other, better)
+    cells: Row = {
+        "metric": get_title(metric),
+        "metric_unit": get_unit(metric),
         "metric_difference": to_cell(metric, difference.value),
-        "metric_low": to_cell(metric, known.low) if known else None,
-        "metric_high": to_cell(metric, known.high) if known else None,
+        **metric_interval_cells(metric, difference),
         "metric_outperforms": found.share,
+        "metric_outperforms_low": found.low,
+        "metric_outperforms_high": found.high,
+        "metric_sign_test_p": found.p,
     }
-
-
-def _by_metric(row: Row, key: str) -> str:
-    return format_number(row[key], 2 if row["metric_unit"] else 4)
-
-
-def _metric_interval(row: Row) -> str:
-    if row["metric_low"] is None:
-        return ABSENT
-    return f"{_by_metric(row, 'metric_low')} to {_by_metric(row, 'metric_high')}"
+    return cells
 
 
 def _verdict(found: Outperformance) -> str:
@@ -168,7 +191,12 @@ def _verdict(found: Outperformance) -> str:
     return "not decided: may be chance"
 
 
-def _outperforms_interval(row: Row) -> str:
-    if int(row["seeds"] or 0) < MIN_PAIRS:
+def _outperforms_interval(row: Row, prefix: str = "") -> str:
+    low, high = (row[f"{prefix}outperforms_{end}"] for end in ("low", "high"))
+    if int(row["seeds"] or 0) < MIN_PAIRS or low is None:
         return ABSENT
-    return f"{format_number(row['outperforms_low'], 2)} to {format_number(row['outperforms_high'], 2)}"
+    return f"{format_number(low, 2)} to {format_number(high, 2)}"
+
+
+def _metric_outperforms_interval(row: Row) -> str:
+    return _outperforms_interval(row, "metric_")

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from blindtune.metrics.registry import is_error
+from blindtune.report.minimised import format_change, get_title, get_unit, has_other_metric, list_metrics
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import describe_tuner
 from blindtune.report.stats.seed_statistics import MIN_DATASETS, Floats, RankTest, fit_mixed_model, rank_systems
@@ -33,6 +35,7 @@ def build(records: ReportRecords) -> ReportTable:
     notes = [
         "Ranks by mean eval error: 1 is the lowest, ties share their rank. Only tuners that were run on every "
         "dataset are ranked. Mean score: the mean over the datasets that have one in the table of scores.",
+        *(_minimised(records)),
         *(_left_out(records.datasets, tuners)),
         *(_warnings(found, tuners) if found else ["There are fewer than two tuners to rank."]),
     ]
@@ -46,12 +49,12 @@ def _everywhere(datasets: list[DatasetRecords]) -> TunersByDataset:
 
 
 def _ranks(tuners: TunersByDataset) -> RankTest | None:
-    return rank_systems(_errors(tuners)) if len(tuners) > 1 else None
+    return rank_systems(_means(tuners)) if len(tuners) > 1 else None
 
 
-def _errors(tuners: TunersByDataset) -> Floats:
-    """Return the mean eval errors, ``(n_datasets, n_tuners)``."""
-    return np.array([[system.error("eval") for system in systems] for systems in tuners]).T
+def _means(tuners: TunersByDataset) -> Floats:
+    """Return the means on eval of what was minimised, ``(n_datasets, n_tuners)``."""
+    return np.array([[system.objective("eval") for system in systems] for systems in tuners]).T
 
 
 def _row(records: ReportRecords, systems: list[SystemRecords], rank: float) -> Row:
@@ -73,6 +76,17 @@ def label_data(datasets: list[DatasetRecords]) -> str:
     """Return the mark of a row from several datasets: "real", "stand-in" or "partly stand-in"."""
     stand_in = [dataset.stand_in for dataset in datasets]
     return "stand-in" if all(stand_in) else "partly stand-in" if any(stand_in) else "real"
+
+
+def _minimised(records: ReportRecords) -> list[str]:
+    """Return a note on what was minimised in the place of the error; nothing if it was the error everywhere."""
+    if not has_other_metric(records):
+        return []
+    return [f"By what each comparison minimised, in the place of the error: {list_metrics(records.datasets)}."]
+
+
+def _name_values(metric: str) -> str:
+    return "errors" if is_error(metric) else f"values of {get_title(metric)}"
 
 
 def _left_out(datasets: list[DatasetRecords], tuners: TunersByDataset) -> list[str]:
@@ -101,17 +115,24 @@ def _reading(found: RankTest, widest: int) -> str:
 
 
 def _mixed_sentence(tuners: TunersByDataset) -> str:
-    errors = _errors(tuners)
-    if len(errors) < MIN_DATASETS:
+    means = _means(tuners)
+    if len(means) < MIN_DATASETS:
         return (
             f"A linear mixed model (tuner fixed; dataset and seed random) needs {MIN_DATASETS} datasets; "
-            f"here are {len(errors)}, too few to estimate the variance between datasets."
+            f"here are {len(means)}, too few to estimate the variance between datasets."
         )
-    found = fit_mixed_model(errors)
+    metrics = sorted({system.metric for systems in tuners for system in systems})
+    if len(metrics) > 1:
+        return (
+            "A linear mixed model cannot be fitted: the comparisons minimised different metrics, "
+            f"{', '.join(map(get_title, metrics))}, whose values cannot be averaged. Ranks can."
+        )
+    found = fit_mixed_model(means)
     if found is None:
         return "A linear mixed model cannot be fitted: the residual is 0."
     return (
         f"Linear mixed model (tuner fixed; dataset, seed and tuner by dataset random): p = {found.p:.3f} for no "
-        f"difference between tuners; two mean eval errors must differ by {100 * found.half:.2f} points for a 95% "
-        "interval to exclude 0, not adjusted for the number of pairs."
+        f"difference between tuners; two mean eval {_name_values(metrics[0])} must differ by "
+        f"{format_change(metrics[0], found.half)}{' points' if get_unit(metrics[0]) else ''} for a 95% interval to "
+        "exclude 0, not adjusted for the number of pairs."
     )

@@ -35,7 +35,8 @@ class OptunaConfig(TunerConfig):
     objectives: list[Literal["dev_error", "n_parameters"]] = Field(
         default=["dev_error"],
         description="what the sampler minimises: [dev_error], or [dev_error, n_parameters] together (n_parameters: "
-        "number of trainable weights); the dev error alone decides which trial is frozen",
+        "number of trainable weights); with a 'metric' of the comparison, dev_error means that metric on dev, which "
+        "alone decides which trial is frozen",
     )
 
     @field_validator("objectives")
