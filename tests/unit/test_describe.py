@@ -9,8 +9,14 @@ from blindtune.cli import main
 from blindtune.config.defaults import DEFAULT
 from blindtune.config.schema import Config, merge, read
 from blindtune.core.errors import UserError
-from blindtune.describe import describe, write_config
+from blindtune.describe.config import Description, write_config
+from blindtune.describe.inputs import describe as describe_all
 from support.tables import prepare_table, write_table
+
+
+def describe(path: Path, keys: dict[str, object]) -> Description:
+    """Return the description of one file or folder."""
+    return describe_all([path], keys)
 
 
 def config_of(text: str) -> Config:

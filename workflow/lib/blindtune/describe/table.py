@@ -1,29 +1,32 @@
-"""``blindtune describe``: a first look at a table before any job, and a config that runs it."""
+"""What a table holds, column by column, and the config that runs it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import yaml
-
 from blindtune.config.defaults import DEFAULT
 from blindtune.config.schema import merge, read
 from blindtune.core.errors import UserError
-from blindtune.core.files import write_text
-from blindtune.core.paths import RESERVED_NAMES
 from blindtune.core.validation import parse
 from blindtune.datasets.base import SPLITS, LoadedDataset
-from blindtune.datasets.content import digest_samples
 from blindtune.datasets.leaks import find_equal_samples
-from blindtune.datasets.table.config import TableConfig
+from blindtune.datasets.picture_files import COLUMN_NAMES
+from blindtune.datasets.table.config import SplitValues, TableConfig
 from blindtune.datasets.table.opening import RowTable, open_table
 from blindtune.datasets.table.roles import Roles, column_names, find_roles
 from blindtune.datasets.table.source import TableSource
 from blindtune.datasets.table.text import TextTable, is_number
+from blindtune.describe.config import (
+    Description,
+    choose_neighbors,
+    count_repeated,
+    name_study,
+    show_classes,
+    write_as_yaml,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +48,7 @@ _OWNER = re.compile(
     r"(patient|subject|participant|person|specimen|donor|animal|batch)s?[_\W]*(id|no|nr|num|number|name|code)?",
     re.IGNORECASE,
 )
+_SPLITS = {value for _, known in SplitValues() for value in known}
 _ID = re.compile(r"(^|[_\W])id$|^(id|index|row|unnamed: 0)$", re.IGNORECASE)
 
 
@@ -137,81 +141,105 @@ class ColumnSummary:
             self.last = value
 
 
-@dataclass(frozen=True)
-class TableDescription:
-    """What a table holds, and the config that runs it.
-
-    Attributes:
-        lines: what is shown, for people.
-        config: the config as YAML with comments.
-    """
-
-    lines: list[str]
-    config: str
-
-
-def describe(path: Path, keys: Mapping[str, Any]) -> TableDescription:
+def describe(files: Mapping[str, Path], keys: Mapping[str, Any], named: Path) -> Description:
     """Return what a table holds, and a config that runs it.
 
     Args:
-        path: of the table.
-        keys: keys of the dataset that are given: the label, and how the file is read.
+        files: the file of all rows, ``file``, or a file for each split.
+        keys: keys of the dataset that are given: the label, and how the files are read.
+        named: the file or folder that names the config.
 
     Raises:
-        UserError: the file cannot be read, the label is not clear, or the table cannot be split.
+        UserError: a file cannot be read, the label is not clear, or the table cannot be split.
     """
-    given = parse(TableConfig, {"source": "table", "file": str(path), **keys}, str(path))
-    table = open_table(path, given)
-    columns = _summarize(table, given)
-    lines = [f"{path}: {_written(table)}", f"{columns[0].rows:,} rows, {len(columns):,} columns", ""]
-    roles = _find_roles(table, given, columns)
+    place: dict[str, Any] = {split: str(path) for split, path in files.items()}
+    place = place if "file" in files else {"files": place}
+    where = list(files.values())[0]
+    given = parse(TableConfig, {"source": "table", **place, **keys}, str(where))
+    tables = [open_table(path, given) for path in files.values()]
+    columns = _summarize(tables, given)
+    first = tables[0]
+    lines = [f"{table.path}: {_written(table)}" for table in tables]
+    lines += [f"{columns[0].rows:,} rows, {len(columns):,} columns", ""]
+    split = _find_split(columns, given)
+    if split is not None:
+        given = given.model_copy(update={"split": split + 1})
+    roles = _find_roles(first, given, columns)
     left_out = _choose_left_out(roles, columns, given)
     lines += _show_columns(roles, columns, left_out)
-    settings = _settings(path, keys, roles, columns, left_out, given)
-    config = parse(TableConfig, {"source": "table", **settings}, str(path))
-    loaded = TableSource(config).load({"file": path})
-    lines += ["", *_show_classes(roles, loaded)]
+    settings = {**place, **_settings(where, keys, roles, columns, left_out, given)}
+    config = parse(TableConfig, {"source": "table", **settings}, str(where))
+    loaded = TableSource(config).load(dict(files))
+    lines += ["", f"label {roles.names[roles.label]!r}: {len(loaded.classes)} classes", *show_classes(loaded, "rows")]
+    repeated = count_repeated(loaded)
+    if repeated:
+        lines.append(f"{repeated:,} rows repeat the features of another row")
     final = loaded if loaded.fit is None else loaded.fit(loaded)
     lines += [note for note in final.notes if note not in loaded.notes]
     if find_equal_samples(final).shared("eval", "train", "dev").any():
-        # Rows that differ in rare categories alone, or in digits that 32 bits do not hold.
+        # Rows that differ in rare categories alone, or in digits that 32 bits do not hold, or that two files share.
         settings["leaks"] = "remove"
-    content = _config(path, settings, loaded)
+        lines.append("rows of eval are equal to others of train or dev: leaks: remove takes them out of these")
+    content = _config(name_study(named, "table"), settings, loaded)
     read(merge(DEFAULT, content), "the config")
-    return TableDescription(lines, _as_yaml(path, content, left_out))
+    head = [
+        f"Written by `blindtune describe {' '.join(map(str, files.values()))}`.",
+        "It is merged into config.yaml. Change it as you like.",
+    ]
+    comments = {
+        "compare": "Two reference models, an expert's network and a tuner; config.yaml has more systems.",
+        "datasets": "docs/tables.md describes every key.",
+    }
+    return Description(lines, write_as_yaml(content, head, comments))
 
 
-def write_config(path: Path, text: str, *, replace: bool) -> None:
-    """Write a config.
-
-    Args:
-        path: of the config.
-        text: the config.
-        replace: whether a file that is there is replaced.
-
-    Raises:
-        UserError: there is a file, or it cannot be written.
-    """
-    if path.exists() and not replace:
-        raise UserError(f"{path}: exists and is left as it is. Give another name, or add --replace.")
-    write_text(path, text)
-
-
-def _summarize(table: RowTable, config: TableConfig) -> list[ColumnSummary]:
-    names = column_names(table.names, table.n_columns)
+def _summarize(tables: Sequence[RowTable], config: TableConfig) -> list[ColumnSummary]:
+    """Return what each column holds, over all files."""
+    names = column_names(tables[0].names, tables[0].n_columns)
     columns = [ColumnSummary(name) for name in names]
-    decimal = table.dialect.decimal if isinstance(table, TextTable) else "."
     missing = set(config.missing_values)
-    for chunk in table.chunks():
-        for place, column in enumerate(columns):
-            column.add(chunk.frame[place], missing, decimal)
-    if columns[0].rows == 0:
-        raise UserError(f"{table.path}: has no row. It must hold one row for each sample.")
+    for table in tables:
+        own = column_names(table.names, table.n_columns)
+        if len(own) != len(names) or (table.names is not None and set(own) != set(names)):
+            _refuse_other_columns(table, tables[0], own, names)
+        decimal = table.dialect.decimal if isinstance(table, TextTable) else "."
+        rows = 0
+        for column in columns:
+            column.last = None
+        for chunk in table.chunks():
+            rows += len(chunk.rows)
+            for place, name in enumerate(own):
+                at = place if table.names is None else names.index(name)
+                columns[at].add(chunk.frame[place], missing, decimal)
+        if rows == 0:
+            raise UserError(f"{table.path}: has no row. It must hold one row for each sample.")
     return columns
+
+
+def _refuse_other_columns(table: RowTable, first: RowTable, own: list[str], names: list[str]) -> None:
+    lacking, more = [name for name in names if name not in own], [name for name in own if name not in names]
+    parts = [f"no column {name!r}" for name in lacking[:3]] + [f"a column {name!r} more" for name in more[:3]]
+    raise UserError(
+        f"{table.path}: has {' and '.join(parts)}, other than {first.path}. All files must have the same columns. If "
+        f"it has no labels, it cannot be used here: describe {first.path} alone, from which eval is taken then."
+    )
 
 
 def _written(table: RowTable) -> str:
     return table.dialect.describe() if isinstance(table, TextTable) else "columns with types"
+
+
+def _find_split(columns: list[ColumnSummary], config: TableConfig) -> int | None:
+    """Return the place of a column that says the split of each row, if it names all three."""
+    if config.files is not None:
+        return None
+    values = {value: split for split, known in SplitValues() for value in known}
+    for place, column in enumerate(columns):
+        if column.name.casefold() in COLUMN_NAMES["split"] and not column.is_cut and not column.missing:
+            found = {values.get(text.casefold()) for text in column.counts}
+            if found == set(SPLITS):
+                return place
+    return None
 
 
 def _find_roles(table: RowTable, config: TableConfig, columns: list[ColumnSummary]) -> Roles:
@@ -245,6 +273,8 @@ def _choose_left_out(roles: Roles, columns: list[ColumnSummary], config: TableCo
         n_values = len(column.counts)
         if kind == "empty":
             left_out[place] = "has no value"
+        elif column.name.casefold() in COLUMN_NAMES["split"] and {text.casefold() for text in column.counts} <= _SPLITS:
+            left_out[place] = "names splits, but not all of train, dev and eval"
         elif kind == "date":
             left_out[place] = "dates; for a split by time see docs/tables.md"
         elif _OWNER.fullmatch(column.name.strip()) and n_values < column.rows - column.missing:
@@ -281,11 +311,17 @@ def _settings(
 ) -> dict[str, Any]:
     """Return the keys of the dataset."""
     has_names = columns[roles.label].name != f"column_{roles.label + 1}"
-    settings: dict[str, Any] = {"file": str(path), **keys}
+    settings: dict[str, Any] = dict(keys)
     settings["label"] = columns[roles.label].name if has_names else roles.label + 1
+    if given.split is not None:
+        settings["split"] = roles.names[roles.split or 0] if has_names else given.split
     features = [place for place in roles.features if place not in left_out]
     if not features:
-        raise UserError(f"{path}: has no column left that could be a feature. Name some: --features.")
+        why = "; ".join(f"{columns[place].name!r}: {reason}" for place, reason in list(left_out.items())[:5])
+        raise UserError(
+            f"{path}: has no column left that could be a feature ({why}). Give a table with features, or write the "
+            "config yourself: docs/tables.md."
+        )
     if given.features is None and left_out:
         settings["leave_out"] = [columns[place].name if has_names else place + 1 for place in sorted(left_out)]
     mixed = [place for place in features if columns[place].kind == "mixed"]
@@ -296,28 +332,9 @@ def _settings(
     return settings
 
 
-def _show_classes(roles: Roles, loaded: LoadedDataset) -> list[str]:
-    counts = np.stack([np.bincount(loaded.splits[split].y, minlength=len(loaded.classes)) for split in SPLITS])
-    lines = [f"label {roles.names[roles.label]!r}: {len(loaded.classes)} classes"]
-    for number, name in enumerate(loaded.classes[:MAX_SHOWN]):
-        parts = " / ".join(f"{int(count):,}" for count in counts[:, number])
-        lines.append(f"  {name}: {int(counts[:, number].sum()):,} rows, {parts} in train / dev / eval")
-    if len(loaded.classes) > MAX_SHOWN:
-        lines.append(f"  ... and {len(loaded.classes) - MAX_SHOWN:,} more classes")
-    repeated = _count_repeated(loaded)
-    if repeated:
-        lines.append(f"{repeated:,} rows repeat the features of another row; equal rows stay in one split")
-    return lines
-
-
-def _count_repeated(loaded: LoadedDataset) -> int:
-    digests = np.concatenate([digest_samples(part.x) for part in loaded.splits.values()])
-    return len(digests) - len(np.unique(digests))
-
-
-def _config(path: Path, settings: Mapping[str, Any], loaded: LoadedDataset) -> dict[str, Any]:
+def _config(name: str, settings: Mapping[str, Any], loaded: LoadedDataset) -> dict[str, Any]:
     """Return the config that is merged into config.yaml."""
-    name, n_train = _name(path), len(loaded.splits["train"].y)
+    n_train = len(loaded.splits["train"].y)
     comparison: dict[str, Any] = {
         "dataset": name,
         "systems": ["knn", "rnf", "mlp_m1", "mlp_a1"],
@@ -327,33 +344,8 @@ def _config(path: Path, settings: Mapping[str, Any], loaded: LoadedDataset) -> d
     content["datasets"] = {name: {"source": "table", **settings}}
     if n_train < FEW_ROWS:
         comparison["tuner_overrides"] = {"training": {"batch_size": 32, "epochs": 30}}
-        neighbors = [k for k in (1, 5, 20, 100) if k <= n_train]
-        content["systems"] = {"knn": {"n_neighbors": neighbors}}
+        content["systems"] = {"knn": {"n_neighbors": choose_neighbors(n_train)}}
     return content
-
-
-def _as_yaml(path: Path, content: Mapping[str, Any], left_out: Mapping[int, str]) -> str:
-    why: dict[str, Callable[[], str]] = {
-        "compare": lambda: "# Two reference models, an expert's network and a tuner; config.yaml has more systems.",
-        "datasets": lambda: "# docs/tables.md describes every key.",
-    }
-    lines = [f"# Written by `blindtune describe {path}`.", "# It is merged into config.yaml. Change it as you like."]
-    for key, value in content.items():
-        if key in why:
-            lines.append(why[key]())
-        style = None if isinstance(value, dict | list) else False
-        dumped = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, default_flow_style=style, width=110)
-        lines.append(dumped.rstrip())
-    return "\n".join(lines) + "\n"
-
-
-def _name(path: Path) -> str:
-    """Return a name for config and dataset from that of the file."""
-    stem = path.name.split(".")[0].lower()
-    name = re.sub(r"[^a-z0-9_]+", "_", stem).strip("_")[:40]
-    if not name or not name[0].isalpha() or name in RESERVED_NAMES or name in DEFAULT["datasets"]:
-        name = f"table_{name}".rstrip("_")
-    return name
 
 
 def _is_date(text: str) -> bool:
