@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from blindtune.core.errors import UserError
 from blindtune.core.failures import show_last_word
@@ -76,7 +77,14 @@ def _add_describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--separator", help="sign between the fields (default: found)")
     parser.add_argument("--decimal", choices=(".", ","), help="decimal sign (default: found)")
     parser.add_argument("--encoding", help="encoding of the text, such as latin-1 (default: utf-8)")
+    parser.add_argument("--quote", choices=('"', "'"), help="sign around fields (default: \")")
+    parser.add_argument("--comment", metavar="SIGN", help="beginning of lines that are comments anywhere")
+    parser.add_argument("--header", choices=("true", "false"), help="whether the first row names the columns")
     parser.add_argument("--sheet", help="sheet of an Excel file")
+    parser.add_argument("--format", choices=("csv", "parquet", "feather", "excel"), help="default: by the suffix")
+    parser.add_argument(
+        "--missing-values", nargs="+", metavar="TEXT", help="more texts that mean that a value is missing, such as -999"
+    )
     parser.add_argument("--to", type=Path, metavar="CONFIG", help="write the config to this file, such as mine.yaml")
     parser.add_argument("--replace", action="store_true", help="replace the file of --to if it is there")
     parser.set_defaults(run=_describe)
@@ -234,10 +242,14 @@ def _column(text: str) -> str | int:
 
 
 def _describe(given: argparse.Namespace) -> None:
+    from blindtune.datasets.table.config import MISSING_VALUES
     from blindtune.describe.config import write_config
     from blindtune.describe.inputs import describe
 
-    keys = {key: getattr(given, key) for key in ("separator", "decimal", "encoding", "sheet")}
+    reading = ("separator", "decimal", "encoding", "quote", "comment", "sheet", "format")
+    keys: dict[str, Any] = {key: getattr(given, key) for key in reading}
+    keys["header"] = None if given.header is None else given.header == "true"
+    keys["missing_values"] = given.missing_values and [*MISSING_VALUES, *given.missing_values]
     keys |= {key: None if getattr(given, key) is None else _column(getattr(given, key)) for key in ("label", "group")}
     keys["leave_out"] = [_column(text) for text in given.leave_out] if given.leave_out else None
     found = describe(given.data, {key: value for key, value in keys.items() if value is not None})

@@ -20,6 +20,10 @@ _PACKED = frozenset({".gz", ".bz2", ".xz", ".zip"})
 _RECORDINGS = {".edf": "EEG recordings", ".bdf": "EEG recordings", ".svs": "slides", ".ndpi": "slides"}
 
 
+#: Keys of a table that are options of the command, as messages name them.
+_OPTIONS = re.compile(r"\b(encoding|separator|decimal|quote|comment|header|sheet|format): ")
+
+
 def describe(paths: Sequence[Path], keys: Mapping[str, Any]) -> Description:
     """Return what data hold, and a config that runs them.
 
@@ -30,6 +34,16 @@ def describe(paths: Sequence[Path], keys: Mapping[str, Any]) -> Description:
     Raises:
         UserError: the data cannot be read, which file is what is not clear, or the label is not.
     """
+    try:
+        return _describe(paths, keys)
+    except UserError as error:
+        named = dict.fromkeys(_OPTIONS.findall(str(error)))
+        if not named:
+            raise
+        raise UserError(f"{error} With describe, give {' and '.join(f'--{key}' for key in named)}.") from error
+
+
+def _describe(paths: Sequence[Path], keys: Mapping[str, Any]) -> Description:
     first = paths[0]
     if len(paths) == 1 and first.is_dir():
         return _describe_folder(first, keys)
@@ -55,6 +69,8 @@ def _describe_folder(folder: Path, keys: Mapping[str, Any]) -> Description:
             f"{folder}: holds {_RECORDINGS[suffix]} ({suffix}), which are not described here. docs/real_files.md has a "
             "config for them."
         )
+    if not suffixes.intersection(readable_formats()):
+        raise UserError(f"{folder}: holds neither a table ({', '.join(sorted(TABLE_SUFFIXES))}) nor pictures.")
     found, _ = find_any(folder)
     if len(tables) == 1 and all(len(path.relative_to(folder).parts) <= 2 for path in found):
         in_one = {path.parent for path in found}

@@ -42,6 +42,21 @@ FEW_ROWS = 5000
 #: Fewest rows at which a column of different whole numbers is taken for a number of the row.
 FEW_NUMBERS = 20
 
+#: A column of texts and of more different numbers than this holds numbers, not categories.
+FEW_DIFFERENT = 10
+#: Texts other than numbers that are counted for each column.
+MAX_ODD = 100
+
+#: Texts that people and programs write where a value is missing, in lower case; more than the config takes by default.
+_MARKERS = frozenset(
+    ["-", "--", "---", ".", "..", "*", "none", "nil", "na", "n/a", "n.a.", "nan", "-nan", "<na>", "nat", "null", "#n/a"]
+    + ["#na", "#null!", "#div/0!", "#num!", "#value!", "#ref!", "missing", "unknown", "n/d", "nd", "-1.#ind", "1.#qnan"]
+)
+_GROUPED = re.compile(r"[+-]?\d{1,3}([ ,.'\u2019\u00a0\u202f]\d{3})+([.,]\d+)?")
+_SIGNED = re.compile(r"[^\w.,+-]*[+-]?\d[\d.,]*\s*([^\w\s]|[A-Za-z]{1,4})?|[<>~=]+\s*[+-]?\d[\d.,]*")
+_OTHER_DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?")
+#: Numbers that stand for a missing value in some files.
+_SENTINELS = re.compile(r"-?9{3,5}(\.0*)?")
 _BOOLEANS = {"true", "false"}
 #: Names of columns that say which rows belong together.
 _OWNER = re.compile(
@@ -49,7 +64,7 @@ _OWNER = re.compile(
     re.IGNORECASE,
 )
 _SPLITS = {value for _, known in SplitValues() for value in known}
-_ID = re.compile(r"(^|[_\W])id$|^(id|index|row|unnamed: 0)$", re.IGNORECASE)
+_ID = re.compile(r"(?i:(^|[_\W])(id|uuid|guid|identifier)$|^(index|row|unnamed: 0|no\.?|nr\.?)$)|[a-z](Id|ID)$")
 
 
 @dataclass
@@ -62,6 +77,7 @@ class ColumnSummary:
         missing: number of missing values.
         numbers: number of values that are numbers.
         counts: rows by value; not all if there are more than `MAX_COUNTED`.
+        odd: rows by value that is not a number; at most `MAX_ODD` of them.
         is_cut: whether there are more values than are counted.
         low: the smallest number.
         high: the largest number.
@@ -74,6 +90,7 @@ class ColumnSummary:
     missing: int = 0
     numbers: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    odd: dict[str, int] = field(default_factory=dict)
     is_cut: bool = False
     low: float = float("inf")
     high: float = float("-inf")
@@ -108,6 +125,45 @@ class ColumnSummary:
         return "text"
 
     @property
+    def holds_numbers(self) -> bool:
+        """Whether it is mixed, but holds numbers with some other texts rather than names of categories."""
+        return self.kind == "mixed" and (self.is_cut or len(self.counts) - len(self.odd) >= FEW_DIFFERENT)
+
+    def markers(self) -> list[str]:
+        """Return its texts if all of them commonly mean that a number is missing, else none."""
+        if self.holds_numbers and all(text.casefold() in _MARKERS for text in self.odd):
+            return sorted(self.odd)
+        return []
+
+    def strange_numbers(self) -> str | None:
+        """Return why its values are numbers that cannot be read; None if they are none, or all can."""
+        if self.kind == "text":
+            if len(self.odd) < FEW_DIFFERENT or not all(map(_looks_like_number, self.odd)):
+                return None
+        elif not self.holds_numbers:
+            return None
+        text, count = next(iter(self.odd.items()))
+        if _GROUPED.fullmatch(text):
+            return f"numbers, but thousands are separated, as in {text!r}"
+        if "\u2212" in text:
+            return f"numbers, but with another sign than - for minus, as in {text!r}"
+        if self.kind == "text":
+            return f"numbers with other signs, as in {text!r}"
+        return f"numbers, but also {text[:30]!r} in {count:,} {'row' if count == 1 else 'rows'}"
+
+    def sentinel(self) -> str | None:
+        """Return a number such as -999 that is far from all others, several times there, and may mean a missing one."""
+        if self.kind != "number" or self.is_cut:
+            return None
+        for text, count in self.counts.items():
+            value = float(text.replace(",", "."))
+            if count > 1 and _SENTINELS.fullmatch(text.replace(",", ".")):
+                others = [abs(float(other.replace(",", "."))) for other in self.counts if other != text]
+                if others and max(others) < abs(value) / 2:
+                    return text
+        return None
+
+    @property
     def n_values(self) -> str:
         """Number of different values, as text."""
         return f"over {MAX_COUNTED:,}" if self.is_cut else f"{len(self.counts):,}"
@@ -127,6 +183,8 @@ class ColumnSummary:
             self.numbers += count
             value = float(text.replace(",", "."))
             self.low, self.high = min(self.low, value), max(self.high, value)
+        elif text in self.odd or len(self.odd) < MAX_ODD:
+            self.odd[text] = self.odd.get(text, 0) + count
         if text in self.counts or len(self.counts) < MAX_COUNTED:
             self.counts[text] = self.counts.get(text, 0) + count
         else:
@@ -174,6 +232,7 @@ def describe(files: Mapping[str, Path], keys: Mapping[str, Any], named: Path) ->
     repeated = count_repeated(loaded)
     if repeated:
         lines.append(f"{repeated:,} rows repeat the features of another row")
+    lines += _advise(roles, columns, left_out)
     final = loaded if loaded.fit is None else loaded.fit(loaded)
     lines += [note for note in final.notes if note not in loaded.notes]
     if find_equal_samples(final).shared("eval", "train", "dev").any():
@@ -259,6 +318,9 @@ def _find_roles(table: RowTable, config: TableConfig, columns: list[ColumnSummar
             if 2 <= len(column.counts) <= MAX_PROPOSED_CLASSES
         ]
         hint = f" Columns of few values: {', '.join(near[:8])}." if near else ""
+        if table.names is None and isinstance(table, TextTable) and table.dialect.comments:
+            last = table.dialect.comments[-1]
+            hint += f" If the comment {last[:60]!r} is the header, remove the sign before it."
         message = str(error).replace("Set label: to its name, or to its place", "Give --label NAME, or its place")
         raise UserError(f"{message}{hint}") from error
 
@@ -283,9 +345,18 @@ def _choose_left_out(roles: Roles, columns: list[ColumnSummary], config: TableCo
             left_out[place] = "counts the rows"
         elif _ID.search(column.name) and n_values >= FEW_NUMBERS and (column.is_cut or n_values == column.rows):
             left_out[place] = "a number of the row, by its name"
-        elif kind in ("text", "mixed") and (column.is_cut or n_values > config.max_categories):
+        elif (strange := column.strange_numbers()) and not column.markers():
+            left_out[place] = strange
+        elif kind in ("text", "mixed") and not column.holds_numbers and _is_name(column, config.max_categories):
             left_out[place] = "a name or a free text"
     return left_out
+
+
+def _is_name(column: ColumnSummary, max_categories: int) -> bool:
+    """Return whether a column of texts has too many different ones to be categories."""
+    n_values = len(column.counts)
+    is_own = n_values >= FEW_NUMBERS and 2 * n_values > column.rows - column.missing
+    return column.is_cut or n_values > max_categories or is_own
 
 
 def _show_columns(roles: Roles, columns: list[ColumnSummary], left_out: Mapping[int, str]) -> list[str]:
@@ -298,7 +369,7 @@ def _show_columns(roles: Roles, columns: list[ColumnSummary], left_out: Mapping[
         lines.append(f"{shown}  {column.example()}{f'  <- {role}' if role else ''}")
     if len(columns) > MAX_SHOWN:
         lines.append(f"... and {len(columns) - MAX_SHOWN:,} more columns")
-    return [line.encode("ascii", "backslashreplace").decode() if not line.isprintable() else line for line in lines]
+    return ["".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line) for line in lines]
 
 
 def _settings(
@@ -324,7 +395,11 @@ def _settings(
         )
     if given.features is None and left_out:
         settings["leave_out"] = [columns[place].name if has_names else place + 1 for place in sorted(left_out)]
-    mixed = [place for place in features if columns[place].kind == "mixed"]
+    markers = sorted({text for place in features for text in columns[place].markers()})
+    if markers:
+        settings["missing_values"] = list(dict.fromkeys([*given.missing_values, *markers]))
+        settings["missing"] = given.missing if given.missing != "refuse" else "median"
+    mixed = [place for place in features if columns[place].kind == "mixed" and not columns[place].markers()]
     if mixed:
         settings["categorical"] = [columns[place].name if has_names else place + 1 for place in mixed]
     if any(columns[place].missing for place in features):
@@ -348,7 +423,34 @@ def _config(name: str, settings: Mapping[str, Any], loaded: LoadedDataset) -> di
     return content
 
 
+def _advise(roles: Roles, columns: list[ColumnSummary], left_out: Mapping[int, str]) -> list[str]:
+    """Return what to look at: columns of numbers that cannot be used, or that may hold missing values."""
+    lines = []
+    for place in roles.features:
+        column = columns[place]
+        if place in left_out and column.strange_numbers() == left_out[place]:
+            lines.append(
+                f"column {column.name!r} is left out: {left_out[place]}. To use it, write plain numbers; if the text "
+                "means that a value is missing, add --missing-values TEXT."
+            )
+        elif place not in left_out and column.markers():
+            lines.append(f"column {column.name!r}: {', '.join(map(repr, column.markers()))} taken for missing values")
+        elif place not in left_out and (text := column.sentinel()) is not None:
+            lines.append(
+                f"column {column.name!r}: {text} is there {column.counts[text]:,} times and far from all others. If it "
+                f"means that a value is missing, add --missing-values {text}."
+            )
+    return lines
+
+
+def _looks_like_number(text: str) -> bool:
+    plain = text.replace("\u2212", "-")
+    return bool(_GROUPED.fullmatch(plain) or _SIGNED.fullmatch(plain))
+
+
 def _is_date(text: str) -> bool:
+    if _OTHER_DATE.fullmatch(text):
+        return True
     try:
         datetime.fromisoformat(text)
     except ValueError:
