@@ -1,5 +1,6 @@
 """``blindtune describe``: what a table holds, and a config that the workflow takes as it is."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from blindtune.config.schema import Config, merge, read
 from blindtune.core.errors import UserError
 from blindtune.describe.config import Description, write_config
 from blindtune.describe.inputs import describe as describe_all
+from support.builders import ROOT
 from support.tables import prepare_table, write_table
 
 
@@ -217,6 +219,19 @@ def test_describe_refuses_tables_of_other_columns(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text("feature_1,feature_2,feature_3\n1,2,3\n")
     with pytest.raises(UserError, match=r"test.csv: has no column 'class'.*If it has no labels.*train.csv alone"):
         describe_all([tmp_path], {})
+
+
+def test_page_of_tables_shows_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of docs/tables.md write the config that the page shows."""
+    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    table = write_table(Path("tumours.csv"), rows=200, features=30)
+    table.write_text(table.read_text().replace(",class\n", ",diagnosis\n", 1))
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    commands = [line.split()[1:] for line in blocks.splitlines() if line.startswith("blindtune describe")]
+    assert len(commands) == 2 and all(main(arguments) == 0 for arguments in commands)
+    shown = yaml.safe_load(re.findall(r"```yaml\n(name: tumours\n.*?)```", page, re.DOTALL)[0])
+    assert yaml.safe_load(Path("tumours.yaml").read_text(encoding="utf-8")) == shown
 
 
 def test_write_config_replaces_nothing_silently(tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ def _describe_folder(folder: Path, keys: Mapping[str, Any]) -> Description:
     if len(tables) == 1 and all(len(path.relative_to(folder).parts) <= 2 for path in found):
         in_one = {path.parent for path in found}
         if len(in_one) == 1:
-            return pictures.describe(in_one.pop(), keys, labels=tables[0])
-    return pictures.describe(folder, keys)
+            return pictures.describe(in_one.pop(), keys, folder, tables[0])
+    return pictures.describe(folder, keys, folder)
 
 
 def _is_table(path: Path) -> bool:

@@ -10,6 +10,7 @@ from blindtune.config.schema import merge, read
 from blindtune.core.arrays import UNREADABLE
 from blindtune.core.errors import UserError
 from blindtune.core.validation import parse
+from blindtune.datasets.base import SPLITS
 from blindtune.datasets.images import ImagesConfig, ImagesSource
 from blindtune.datasets.leaks import find_equal_samples
 from blindtune.datasets.picture_files import FoundPictures, find_in_folders, find_in_table
@@ -28,12 +29,13 @@ MAX_SIDE = 32
 _GREY = frozenset({"1", "L", "LA", "F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
-def describe(folder: Path, keys: Mapping[str, Any], labels: Path | None = None) -> Description:
+def describe(folder: Path, keys: Mapping[str, Any], named: Path, labels: Path | None = None) -> Description:
     """Return what a folder of pictures holds, and a config that runs it.
 
     Args:
         folder: of pictures: a folder for each class, or train, val and test with such folders in them.
         keys: keys of a table that are given; none of them is used for pictures.
+        named: the folder that names the config.
         labels: table of the files and their labels, if the folders do not say them.
 
     Raises:
@@ -60,9 +62,9 @@ def describe(folder: Path, keys: Mapping[str, Any], labels: Path | None = None) 
     if find_equal_samples(loaded).shared("eval", "train", "dev").any():
         settings["leaks"] = "remove"
         lines.append("pictures of eval are equal to others of train or dev: leaks: remove takes them out of these")
-    content = _config(name_study(folder, "pictures"), settings, len(loaded.splits["train"].y))
+    content = _config(name_study(named, "pictures"), settings, len(loaded.splits["train"].y))
     read(merge(DEFAULT, content), "the config")
-    head = [f"Written by `blindtune describe {folder}`.", "It is merged into config.yaml. Change it as you like."]
+    head = [f"Written by `blindtune describe {named}`.", "It is merged into config.yaml. Change it as you like."]
     comments = {
         "compare": "Two reference models, an expert's network and a tuner; config.yaml has more systems.",
         "datasets": "rows, columns: size that pictures are scaled to; docs/extending.md describes every key.",
@@ -85,7 +87,8 @@ def _look(folder: Path, found: FoundPictures, labels: Path | None) -> tuple[list
                 modes[image.mode] += 1
         except (*UNREADABLE, Image.DecompressionBombError):
             continue
-    splits = sorted({picture.split for picture in found.pictures if picture.split})
+    named = {picture.split for picture in found.pictures}
+    splits = [split for split in SPLITS if split in named]
     how = f"labels in {labels.name}" if labels is not None else "in folders of their class"
     how += f", splits {', '.join(splits)}" if splits else ""
     lines = [f"{folder}: {len(found.pictures):,} pictures, {how}"]
@@ -100,7 +103,8 @@ def _look(folder: Path, found: FoundPictures, labels: Path | None) -> tuple[list
     span = f"{width} x {height} pixels" if len(sizes) == 1 else f"{low} to {high} pixels, half of them to {width} x {height}"
     lines.append(f"{span}; {_list(formats)}; kinds of pixels {_list(modes)}")
     size = {"rows": min(MAX_SIDE, height), "columns": min(MAX_SIDE, width), "channels": 1 if set(modes) <= _GREY else 3}
-    lines.append(f"in the config: scaled to {size['columns']} x {size['rows']}, {size['channels']} channels")
+    colours = "grey" if size["channels"] == 1 else "in colours"
+    lines.append(f"in the config: scaled to {size['columns']} x {size['rows']}, {colours}")
     return lines, size
 
 
