@@ -84,7 +84,9 @@ def test_one_with_folders_of_pictures_reaches_a_report(place: Path) -> None:
             folder = place / "pets" / split / name
             folder.mkdir(parents=True)
             for number in range(count):
-                pixels = random.integers(0, 100, (10, 8, 3), np.uint8) + np.uint8(120) * np.eye(3, dtype=np.uint8)[label]
+                pixels = (
+                    random.integers(0, 100, (10, 8, 3), np.uint8) + np.uint8(120) * np.eye(3, dtype=np.uint8)[label]
+                )
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     take(short_walk("Folders of pictures"), place, smaller)
     report = place / "results" / "pets" / "report"

@@ -16,7 +16,8 @@ from support.builders import ROOT
 
 #: A fenced block of the page, with its language and the text before it.
 _BLOCK = re.compile(r"(.*?)```(\w+)\n(.*?)```", re.DOTALL)
-_NAME = re.compile(r"`(\w+\.\w+)`")
+#: A file that the reader writes, in `code` or **bold** letters.
+_NAME = re.compile(r"(?:`|\*\*)(\w+\.(?:yaml|py))(?:`|\*\*)")
 
 
 @dataclass

@@ -99,7 +99,7 @@ def test_describe_refuses_pictures_without_classes(tmp_path: Path, capsys: pytes
         describe([tmp_path / "loose"], {})
     for number in range(5):
         write_picture(tmp_path / "one" / "cats" / f"{number}.png", number)
-    with pytest.raises(UserError, match="all pictures are of the class cats.*two classes or more"):
+    with pytest.raises(UserError, match=r"all pictures are of the class cats.*two classes or more"):
         describe([tmp_path / "one"], {})
     with pytest.raises(UserError, match=r"1.png: is a picture. Give the folder"):
         describe([tmp_path / "loose" / "1.png"], {})

@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="blindtune", description="Work with the recorded studies of a Snakemake run.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_describe(commands.add_parser("describe", help="look at a table or at pictures, and write a config that runs them"))
+    _add_describe(
+        commands.add_parser("describe", help="look at a table or at pictures, and write a config that runs them")
+    )
     _add_run(commands.add_parser("run", help="run a config: snakemake with the Snakefile found and --cores all"))
     _add_export(commands.add_parser("export", help="export trials or frozen networks to a format of another program"))
     _add_predict(commands.add_parser("predict", help="answer new data with the frozen model of a study"))
@@ -68,7 +70,7 @@ def _add_describe(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="DATA",
-        help="a table; a table for each split (train.csv val.csv test.csv); or a folder of such tables, or of pictures: "
+        help="a table; a table for each split (train.csv val.csv test.csv); or a folder of such tables, or of pictures "
         "a folder for each class, or train, val and test with such folders in them",
     )
     parser.add_argument("--label", metavar="COLUMN", help="column of the class: its name, or its place (1: first)")
@@ -77,7 +79,7 @@ def _add_describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--separator", help="sign between the fields (default: found)")
     parser.add_argument("--decimal", choices=(".", ","), help="decimal sign (default: found)")
     parser.add_argument("--encoding", help="encoding of the text, such as latin-1 (default: utf-8)")
-    parser.add_argument("--quote", choices=('"', "'"), help="sign around fields (default: \")")
+    parser.add_argument("--quote", choices=('"', "'"), help='sign around fields (default: ")')
     parser.add_argument("--comment", metavar="SIGN", help="beginning of lines that are comments anywhere")
     parser.add_argument("--header", choices=("true", "false"), help="whether the first row names the columns")
     parser.add_argument("--sheet", help="sheet of an Excel file")

@@ -43,7 +43,9 @@ def describe(folder: Path, keys: Mapping[str, Any], named: Path, labels: Path | 
     """
     if keys:
         named = ", ".join(f"--{key.replace('_', '-')}" for key in keys)
-        raise UserError(f"{folder}: holds pictures; {named} is for tables. Leave it out; docs/extending.md has the keys.")
+        raise UserError(
+            f"{folder}: holds pictures; {named} is for tables. Leave it out; docs/extending.md has the keys."
+        )
     found = find_in_folders(folder, "auto") if labels is None else find_in_table(folder, labels, {})
     settings: dict[str, Any] = {"folder": str(folder)} | ({} if labels is None else {"labels": str(labels)})
     lines, size = _look(folder, found, labels)
@@ -100,7 +102,11 @@ def _look(folder: Path, found: FoundPictures, labels: Path | None) -> tuple[list
     width, height = _middle([size[0] for size in sizes.elements()]), _middle([size[1] for size in sizes.elements()])
     low = " x ".join(str(min(size[axis] for size in sizes)) for axis in (0, 1))
     high = " x ".join(str(max(size[axis] for size in sizes)) for axis in (0, 1))
-    span = f"{width} x {height} pixels" if len(sizes) == 1 else f"{low} to {high} pixels, half of them to {width} x {height}"
+    span = (
+        f"{width} x {height} pixels"
+        if len(sizes) == 1
+        else f"{low} to {high} pixels, half of them to {width} x {height}"
+    )
     lines.append(f"{span}; {_list(formats)}; kinds of pixels {_list(modes)}")
     size = {"rows": min(MAX_SIDE, height), "columns": min(MAX_SIDE, width), "channels": 1 if set(modes) <= _GREY else 3}
     colours = "grey" if size["channels"] == 1 else "in colours"

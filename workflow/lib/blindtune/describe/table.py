@@ -49,13 +49,28 @@ MAX_ODD = 100
 
 #: Texts that people and programs write where a value is missing, in lower case; more than the config takes by default.
 _MARKERS = frozenset(
-    ["-", "--", "---", ".", "..", "*", "none", "nil", "na", "n/a", "n.a.", "nan", "-nan", "<na>", "nat", "null", "#n/a"]
-    + ["#na", "#null!", "#div/0!", "#num!", "#value!", "#ref!", "missing", "unknown", "n/d", "nd", "-1.#ind", "1.#qnan"]
+    {"-", "--", "---", ".", "..", "*", "none", "nil", "na", "n/a", "n.a.", "nan", "-nan", "<na>", "nat", "null", "nd"}
+    | {
+        "#n/a",
+        "#na",
+        "#null!",
+        "#div/0!",
+        "#num!",
+        "#value!",
+        "#ref!",
+        "missing",
+        "unknown",
+        "n/d",
+        "1.#qnan",
+        "-1.#ind",
+    }
 )
 _GROUPED = re.compile(r"[+-]?\d{1,3}([ ,.'\u2019\u00a0\u202f]\d{3})+([.,]\d+)?")
 _SIGNED = re.compile(r"[^\w.,+-]*[+-]?\d[\d.,]*\s*([^\w\s]|[A-Za-z]{1,4})?|[<>~=]+\s*[+-]?\d[\d.,]*")
-_OTHER_DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?")
-#: Numbers that stand for a missing value in some files.
+_OTHER_DATE = re.compile(
+    r"\d{1,4}([./-])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?"
+)
+#: Numbers that mean a missing value in some files.
 _SENTINELS = re.compile(r"-?9{3,5}(\.0*)?")
 _BOOLEANS = {"true", "false"}
 #: Names of columns that say which rows belong together.
@@ -212,7 +227,7 @@ def describe(files: Mapping[str, Path], keys: Mapping[str, Any], named: Path) ->
     """
     place: dict[str, Any] = {split: str(path) for split, path in files.items()}
     place = place if "file" in files else {"files": place}
-    where = list(files.values())[0]
+    where = next(iter(files.values()))
     given = parse(TableConfig, {"source": "table", **place, **keys}, str(where))
     tables = [open_table(path, given) for path in files.values()]
     columns = _summarize(tables, given)

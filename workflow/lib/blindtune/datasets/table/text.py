@@ -53,7 +53,7 @@ _SEP_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 _COMMENT_SIGNS = ("//", "--", "#", "%", "!")
 #: Quotes that are not the one of the config, and what to do.
 _OTHER_QUOTES = {
-    "'": "Set quote: \"'\".",
+    "'": 'Set quote: "\'".',
     "\u201c\u201d\u201e\u00ab\u00bb": "Replace these typographic quotes by plain ones.",
 }
 #: The line of an IMLD export that names the classes.
@@ -354,8 +354,8 @@ class TextTable:
             return UserError(f"{message}Fix or remove the row; if it is a comment, set comment: '{sign}'.")
         if is_first and n_fields == expected - 1:
             return UserError(
-                f"{message}If it names the columns, one name is missing: of a column of row names, as R writes them, or "
-                "of the empty column that a separator at the end of each row makes. Add the name to the row."
+                f"{message}If it names the columns, one name is missing: of a column of row names, as R writes them, "
+                "or of the empty column that a separator at the end of each row makes. Add the name to the row."
             )
         if is_first:
             return UserError(f"{message}If it is a title, remove it; the first row names the columns or is a sample.")
@@ -467,7 +467,7 @@ def has_header(path: Path, rows: list[list[str]], decimal: str, missing: set[str
     ]
     texts = [place for place in numeric if not is_number(first[place], decimal) and first[place] not in missing]
     if numeric and not texts:
-        if len(first) >= FEW_COUNTED and _is_counted(first) and all(map(is_number, first)):
+        if len(first) >= FEW_COUNTED and all(map(str.isdecimal, first)) and _is_counted(first):
             raise UserError(
                 f"{path}: it is not clear whether the first row names the columns: it counts them ({first[0]}, "
                 f"{first[1]}, {first[2]}, ...). Set header: true or header: false."
