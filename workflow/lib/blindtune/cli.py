@@ -70,8 +70,8 @@ def _add_describe(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="DATA",
-        help="a table; a table for each split (train.csv val.csv test.csv); or a folder of such tables, or of pictures "
-        "a folder for each class, or train, val and test with such folders in them",
+        help="a table; a table for each split (train.csv val.csv test.csv); or a folder of such tables, or of "
+        "pictures: a folder for each class, or train, val and test with such folders in them",
     )
     parser.add_argument("--label", metavar="COLUMN", help="column of the class: its name, or its place (1: first)")
     parser.add_argument("--group", metavar="COLUMN", help="column of the patient or subject, never in two splits")
