@@ -42,9 +42,9 @@ def describe(folder: Path, keys: Mapping[str, Any], named: Path, labels: Path | 
         UserError: a key is given, or the pictures cannot be read or split.
     """
     if keys:
-        named = ", ".join(f"--{key.replace('_', '-')}" for key in keys)
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in keys)
         raise UserError(
-            f"{folder}: holds pictures; {named} is for tables. Leave it out; docs/extending.md has the keys."
+            f"{folder}: holds pictures; {options} is for tables. Leave it out; docs/extending.md has the keys."
         )
     found = find_in_folders(folder, "auto") if labels is None else find_in_table(folder, labels, {})
     settings: dict[str, Any] = {"folder": str(folder)} | ({} if labels is None else {"labels": str(labels)})
