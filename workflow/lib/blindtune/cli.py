@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from blindtune.core.errors import UserError
 from blindtune.core.failures import show_last_word
@@ -47,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="blindtune", description="Work with the recorded studies of a Snakemake run.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_describe(commands.add_parser("describe", help="look at a table, and write a config that runs it"))
+    _add_describe(
+        commands.add_parser("describe", help="look at a table or at pictures, and write a config that runs them")
+    )
     _add_run(commands.add_parser("run", help="run a config: snakemake with the Snakefile found and --cores all"))
     _add_export(commands.add_parser("export", help="export trials or frozen networks to a format of another program"))
     _add_predict(commands.add_parser("predict", help="answer new data with the frozen model of a study"))
@@ -58,17 +61,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_describe(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Show the columns, the classes and the missing values of a table (CSV, TSV, Parquet, Feather or Excel), and "
-        "what a config for it looks like. With --to, the config is written; it runs as it is."
+        "Show the columns, the classes and the missing values of a table (CSV, TSV, Parquet, Feather or Excel), or the "
+        "classes and sizes of a folder of pictures, and what a config for them looks like. With --to, the config is "
+        "written; it runs as it is."
     )
-    parser.add_argument("table", type=Path, metavar="FILE", help="file of the table")
+    parser.add_argument(
+        "data",
+        type=Path,
+        nargs="+",
+        metavar="DATA",
+        help="a table; a table for each split (train.csv val.csv test.csv); or a folder of such tables, or of "
+        "pictures: a folder for each class, or train, val and test with such folders in them",
+    )
     parser.add_argument("--label", metavar="COLUMN", help="column of the class: its name, or its place (1: first)")
     parser.add_argument("--group", metavar="COLUMN", help="column of the patient or subject, never in two splits")
     parser.add_argument("--leave-out", nargs="+", metavar="COLUMN", help="columns that are no features")
     parser.add_argument("--separator", help="sign between the fields (default: found)")
     parser.add_argument("--decimal", choices=(".", ","), help="decimal sign (default: found)")
     parser.add_argument("--encoding", help="encoding of the text, such as latin-1 (default: utf-8)")
+    parser.add_argument("--quote", choices=('"', "'"), help='sign around fields (default: ")')
+    parser.add_argument("--comment", metavar="SIGN", help="beginning of lines that are comments anywhere")
+    parser.add_argument("--header", choices=("true", "false"), help="whether the first row names the columns")
     parser.add_argument("--sheet", help="sheet of an Excel file")
+    parser.add_argument("--format", choices=("csv", "parquet", "feather", "excel"), help="default: by the suffix")
+    parser.add_argument(
+        "--missing-values", nargs="+", metavar="TEXT", help="more texts that mean that a value is missing, such as -999"
+    )
     parser.add_argument("--to", type=Path, metavar="CONFIG", help="write the config to this file, such as mine.yaml")
     parser.add_argument("--replace", action="store_true", help="replace the file of --to if it is there")
     parser.set_defaults(run=_describe)
@@ -226,12 +244,17 @@ def _column(text: str) -> str | int:
 
 
 def _describe(given: argparse.Namespace) -> None:
-    from blindtune.describe import describe, write_config
+    from blindtune.datasets.table.config import MISSING_VALUES
+    from blindtune.describe.config import write_config
+    from blindtune.describe.inputs import describe
 
-    keys = {key: getattr(given, key) for key in ("separator", "decimal", "encoding", "sheet")}
+    reading = ("separator", "decimal", "encoding", "quote", "comment", "sheet", "format")
+    keys: dict[str, Any] = {key: getattr(given, key) for key in reading}
+    keys["header"] = None if given.header is None else given.header == "true"
+    keys["missing_values"] = given.missing_values and [*MISSING_VALUES, *given.missing_values]
     keys |= {key: None if getattr(given, key) is None else _column(getattr(given, key)) for key in ("label", "group")}
     keys["leave_out"] = [_column(text) for text in given.leave_out] if given.leave_out else None
-    found = describe(given.table, {key: value for key, value in keys.items() if value is not None})
+    found = describe(given.data, {key: value for key, value in keys.items() if value is not None})
     print("\n".join([*found.lines, ""]))
     if given.to is None:
         print(f"{found.config}\nAdd --to FILE.yaml to write this config.")

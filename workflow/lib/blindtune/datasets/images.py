@@ -156,6 +156,11 @@ class ImagesSource(Source):
             raise UserError(f"{self.config.folder}: none of its {len(unreadable)} pictures can be read.")
         classes = sorted({picture.label for picture in pictures})
         self._check_vanished(found, classes)
+        if len(classes) < 2:
+            raise UserError(
+                f"{self.config.folder}: all pictures are of the class {classes[0]}. A classifier needs two classes or "
+                "more: give the folder that holds a folder for each class."
+            )
         part = self._assign_splits(pictures, classes)
         groups = {group: number for number, group in enumerate(sorted({picture.group for picture in pictures}))}
         members = {

@@ -112,6 +112,11 @@ def find_in_folders(folder: Path, layout: str) -> FoundPictures:
             unused[path] = "is not in a folder of a class, so it has no label"
             continue
         found.append(PictureFile(path, place[0], _split_of(folders[0]) if by_split else None))
+    if not found:
+        raise UserError(
+            f"{folder}: holds pictures, such as {pictures[0].relative_to(folder)}, but not in folders of their class. "
+            "Put those of each class into a folder, or give a table of files and labels (labels: labels.csv)."
+        )
     _check_classes(folder, found, by_split)
     return FoundPictures(found, unused)
 

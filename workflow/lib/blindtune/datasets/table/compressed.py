@@ -133,6 +133,8 @@ def _open_member(path: Path, stream: IO[bytes]) -> IO[bytes]:
     except _DAMAGED as error:
         raise UserError(f"{path}: cannot be unpacked ({error}). It is damaged; give the unpacked file.") from error
     members = [member for member in members if not member.filename.startswith("__MACOSX/")]
+    if any(member.filename == "xl/workbook.xml" for member in members):
+        raise UserError(f"{path}: is an Excel file. Set format: excel, or call it .xlsx.")
     if len(members) != 1:
         names = ", ".join(repr(member.filename[:60]) for member in members[:5])
         raise UserError(

@@ -1,5 +1,7 @@
 """Opens a file of any format as a table of rows."""
 
+import codecs
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -26,8 +28,13 @@ _OTHERS = (
     (b"\x93NUMPY", "is a NumPy array. Save it as CSV or Parquet, with the label as a column"),
     (b"SQLite format 3", "is a database. Export the table as CSV"),
     (b"%PDF", "is a PDF. Give the table as CSV"),
+    (b"{", "is JSON. Save the table as CSV, with one row for each sample"),
+    (b"[{", "is JSON. Save the table as CSV, with one row for each sample"),
+    (b"<", "is HTML or XML. Save the table as CSV"),
+    (b"@relation", "is an ARFF file of Weka. Save it as CSV"),
     (b"\x80", "is not a text; if it is a pickle, it is never opened, since it may run code. Save the table as CSV"),
 )
+_LIBSVM = re.compile(rb"[+-]?[\d.]+(\s+\d+:[-+.\deE]+)+")
 
 
 class RowTable(Protocol):
@@ -67,15 +74,20 @@ def open_table(path: Path, config: TableConfig) -> RowTable:
     """
     file_format = config.format or _SUFFIXES.get(path.suffix.lower(), "csv")
     _refuse_unused(path, file_format, config)
+    if path.name.lower().endswith((".tgz", ".tar")) or ".tar." in path.name.lower():
+        raise UserError(f"{path}: is a tar archive. Unpack it and give the file of the table.")
     if file_format == "excel":
         return ExcelTable(path, config)
     if file_format in ("parquet", "feather"):
         return ArrowTable(path, file_format)
     with open_regular_file(path) as stream:
-        head = stream.peek(16)[:16]
+        head = stream.peek(512)[:512]
+    begin = head.removeprefix(codecs.BOM_UTF8).lstrip()
     for mark, what in _OTHERS:
-        if head.startswith(mark):
+        if head.startswith(mark) or begin.lower().startswith(mark):
             raise UserError(f"{path}: {what}.")
+    if _LIBSVM.fullmatch(begin.partition(b"\n")[0].strip()):
+        raise UserError(f"{path}: is in the format of LIBSVM (label index:value ...). Save it as CSV.")
     for mark, name in ((b"PAR1", "parquet"), (b"ARROW1", "feather")):
         if head.startswith(mark):
             raise UserError(f"{path}: is a file of another format. Set format: {name}.")

@@ -136,7 +136,7 @@ def _find_label(path: Path, names: list[str] | None, n_columns: int) -> int:
     if names is None:
         raise UserError(f"{path}: has {n_columns} columns without names; which one is the label? {advice}")
     found = [place for place, name in enumerate(names) if name.casefold() in LABEL_NAMES]
-    if names[-1].casefold() == LAST_LABEL_NAME:
+    if not found and names[-1].casefold() == LAST_LABEL_NAME:
         found.append(len(names) - 1)
     if len(found) == 1:
         return found[0]

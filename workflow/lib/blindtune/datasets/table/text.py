@@ -30,6 +30,9 @@ N_SNIFFED = 200
 #: Number of cells that are parsed at once.
 CELLS_PER_CHUNK = 2_000_000
 
+#: A first row that counts at least so many columns is rather their names than a sample.
+FEW_COUNTED = 4
+
 SEPARATORS = (",", ";", "\t", "|", ":", " ")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", ":": "colon", " ": "white space"}
 
@@ -44,6 +47,15 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?", re.ASCII)
 #: A comma and three digits, which a reader may take for a thousand or for a fraction.
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+", re.ASCII)
+#: The first line by which Excel is told the separator.
+_SEP_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
+#: What comments begin with, longer ones first.
+_COMMENT_SIGNS = ("//", "--", "#", "%", "!")
+#: Quotes that are not the one of the config, and what to do.
+_OTHER_QUOTES = {
+    "'": 'Set quote: "\'".',
+    "\u201c\u201d\u201e\u00ab\u00bb": "Replace these typographic quotes by plain ones.",
+}
 #: The line of an IMLD export that names the classes.
 _CLASSES = re.compile(r"^#\s*classes\s*:\s*\[(.*)\]\s*$")
 
@@ -207,6 +219,8 @@ class TextTable:
         for line, text in self._joined(binary, quote):
             if not text.strip():
                 continue
+            if not begun and line == 1 and _SEP_LINE.fullmatch(text.strip()):
+                continue
             is_comment = text.startswith(comment or "#") and (comment is not None or not begun)
             if is_comment:
                 self.n_comments += 1
@@ -287,9 +301,12 @@ class TextTable:
         missing = set(config.missing_values)
         width = max(set(lengths), key=lengths.count)
         same = [row for row in rows if len(row) == width]
+        self._refuse_other_quotes(rows[0])
         header = config.header
         if header is None:
-            header = len(rows[0]) == width and has_header(self.path, same, decimal, missing)
+            if len(rows[0]) != width:
+                raise self._uneven(first[0][0], len(rows[0]), width, first[0][1], is_first=True)
+            header = has_header(self.path, same, decimal, missing)
         dialect = Dialect(
             self._encoding,
             separator,
@@ -303,6 +320,14 @@ class TextTable:
             raise UserError(f"{self.path}: has a header and no row. It must hold one row for each sample.")
         return replace(dialect, header=check_names(self.path, rows[0])) if header else dialect
 
+    def _refuse_other_quotes(self, fields: list[str]) -> None:
+        filled = [text for text in fields if text]
+        for signs, advice in _OTHER_QUOTES.items():
+            if self._config.quote not in signs and all(
+                len(text) > 1 and text[0] in signs and text[-1] in signs for text in filled
+            ):
+                raise UserError(f"{self.path}: its fields are in other quotes, such as {filled[0][:60]}. {advice}")
+
     def _split(self, record: Record, separator: str) -> list[str]:
         line, text = record
         return split_fields(self.path, line, text, separator, self._config.quote)
@@ -311,21 +336,30 @@ class TextTable:
         """Yield records after a check of their number of fields."""
         dialect = self.dialect
         separator, quote, expected = dialect.separator, dialect.quote, dialect.n_columns
-        for line, text in records:
+        for place, (line, text) in enumerate(records):
             if quote in text:
                 n_fields = len(self._split((line, text), separator))
             else:
                 n_fields = len(text.split()) if separator == " " else text.count(separator) + 1
             if n_fields != expected:
-                raise UserError(
-                    f"{self.path}, row {line}: has {n_fields} fields, the other rows have {expected}: "
-                    f"{text[:60]!r}. Fix or remove the row{self._advise_comment(text)}."
-                )
+                raise self._uneven(line, n_fields, expected, text, is_first=place == 0)
             yield line, text
 
-    def _advise_comment(self, text: str) -> str:
-        is_like = text.startswith("#") and self._config.comment is None
-        return "; if it is a comment, set comment: '#'" if is_like else ""
+    def _uneven(self, line: int, n_fields: int, expected: int, text: str, *, is_first: bool = False) -> UserError:
+        """Return the error for a row with another number of fields than the others."""
+        fields = "field" if n_fields == 1 else "fields"
+        message = f"{self.path}, row {line}: has {n_fields} {fields}, the other rows have {expected}: {text[:60]!r}. "
+        sign = next((sign for sign in _COMMENT_SIGNS if text.startswith(sign)), None)
+        if sign is not None and self._config.comment is None:
+            return UserError(f"{message}Fix or remove the row; if it is a comment, set comment: '{sign}'.")
+        if is_first and n_fields == expected - 1:
+            return UserError(
+                f"{message}If it names the columns, one name is missing: of a column of row names, as R writes them, "
+                "or of the empty column that a separator at the end of each row makes. Add the name to the row."
+            )
+        if is_first:
+            return UserError(f"{message}If it is a title, remove it; the first row names the columns or is a sample.")
+        return UserError(f"{message}Fix or remove the row.")
 
 
 def split_fields(path: Path, line: int, text: str, separator: str, quote: str) -> list[str]:
@@ -424,7 +458,8 @@ def has_header(path: Path, rows: list[list[str]], decimal: str, missing: set[str
     """
     first, others = rows[0], rows[1:]
     if not others:
-        return False
+        # A row of names alone; a sample of texts alone is no table to learn from.
+        return all(text and text not in missing and not is_number(text, decimal) for text in first)
     numeric = [
         place
         for place in range(len(first))
@@ -432,6 +467,11 @@ def has_header(path: Path, rows: list[list[str]], decimal: str, missing: set[str
     ]
     texts = [place for place in numeric if not is_number(first[place], decimal) and first[place] not in missing]
     if numeric and not texts:
+        if len(first) >= FEW_COUNTED and all(map(str.isdecimal, first)) and _is_counted(first):
+            raise UserError(
+                f"{path}: it is not clear whether the first row names the columns: it counts them ({first[0]}, "
+                f"{first[1]}, {first[2]}, ...). Set header: true or header: false."
+            )
         return False
     if numeric and (len(texts) == len(numeric) or _is_counted(first)):
         return True
