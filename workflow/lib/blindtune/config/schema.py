@@ -41,6 +41,7 @@ from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.metrics.registry import ERROR, METRICS, MetricName, describe_metrics
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
+from blindtune.models.forms import create_form
 from blindtune.training.registry import (
     TrainerName,
     check_class_weights,
@@ -350,7 +351,7 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
         _check_metric(system, comparison.metric)
         _check_class_weights(system)
         if isinstance(system, Tuned):
-            _check_tuned(system, source, comparison.budget)
+            _check_tuned(system, source, comparison)
         elif isinstance(system, Manual):
             model = load(ManualModel, system.files()["model"])
             check_layers(system.trainer, model.layers)
@@ -359,7 +360,7 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
         raise UserError(f"{where}: {error}") from error
 
 
-def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
+def _check_tuned(system: Tuned, source: Source, comparison: Comparison) -> None:
     """Refuse a space that does not fit what is trained, and what the tuner cannot express."""
     if system.model is not None:
         check_own_network(system.trainer)
@@ -377,7 +378,9 @@ def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
         check_model_dimensions(space, choice, system.trainer_name, str(path), source.train_size(), system.training)
     if system.estimator is not None:
         _check_estimator_tuner(system)
-    plan = plan_folds(system.search_config, space, budget, system.folds, system.epochs)
+    if METRICS[comparison.metric].needs_probabilities:
+        create_form(choice).check_probabilities(space, comparison.metric)
+    plan = plan_folds(system.search_config, space, comparison.budget, system.folds, system.epochs)
     plan.config.check(space, plan.budget, system.epochs)
 
 
