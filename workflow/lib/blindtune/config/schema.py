@@ -111,7 +111,7 @@ class TunerOverrides(Strict):
             replaced["arguments"] = self.arguments
         content |= replaced
         if content.get("estimator") is None:
-            content["training"] = self.training.apply(settings.training).model_dump()
+            content["training"] = self.training.apply(settings.training).model_dump(exclude_unset=True)
         else:
             content = {name: value for name, value in content.items() if name not in NETWORK_KEYS}
         if content.get("model") is not None:
@@ -368,9 +368,10 @@ def _check_tuned(system: Tuned, source: Source, comparison: Comparison) -> None:
         check_family(system.trainer, system.family)
     path, choice = system.files().get("space"), system.model_choice
     if system.model is not None:
-        check_settings(system.trainer, system.training, own_network=True)
+        check_settings(system.trainer, system.training)
         given = None if path is None else read_model_space(path, choice)
-        space = check_code(choice, given, str(path or system.model), source.train_size(), system.training)
+        settings, where = system.training, str(path or system.model)
+        space = check_code(choice, given, where, source.train_size(), settings, settings.model_fields_set)
     else:
         space = read_model_space(path, choice)
         if system.estimator is None:

@@ -91,6 +91,7 @@ class ModelForm(Protocol):
         Raises:
             ValueError: a set gives a model without probabilities; the message says what to do.
         """
+        return None
 
     def build(self, values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Blueprint:
         """Return the blueprint that a hyperparameter set describes; called for each trial.
