@@ -1,4 +1,4 @@
-"""Estimators of a user: one that ignores its parameter, and ones that warn or fail."""
+"""Estimators of a user: one that ignores its parameter, ones that warn or fail, and ones that are no classifiers."""
 
 import warnings
 from typing import Any, Self
@@ -43,3 +43,49 @@ class Deaf(Majority):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return nothing of what was set."""
         return {}
+
+
+class Plain(BaseEstimator):  # type: ignore[misc]
+    """Does not say that it is a classifier."""
+
+    def __init__(self, degree: int = 1) -> None:
+        self.degree = degree
+
+    def fit(self, x: Any, y: Any) -> Self:
+        """Do nothing."""
+        return self
+
+    def predict(self, x: Any) -> Any:
+        """Return the first label."""
+        return np.zeros(len(x), int)
+
+
+class Untagged:
+    """Has the methods of an estimator and no tags."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return no parameters."""
+        return {}
+
+    def set_params(self, **values: Any) -> Self:
+        """Set nothing."""
+        return self
+
+    def fit(self, x: Any, y: Any) -> Self:
+        """Do nothing."""
+        return self
+
+    predict = Plain.predict
+
+
+class NoPredict(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Cannot answer."""
+
+    fit = Plain.fit
+
+
+class Exits(Plain):
+    """Ends the process when it is created."""
+
+    def __init__(self) -> None:
+        raise SystemExit(3)

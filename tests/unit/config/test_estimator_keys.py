@@ -23,9 +23,9 @@ def folder(tmp_path: Path) -> str:
     return str(tmp_path / "csv")
 
 
-def compare(folder: str, *, overrides: Any = None, budget: Any = None, **systems: Any) -> Config:
+def compare(folder: str, *, overrides: Any = None, budget: Any = None, metric: str = "error", **systems: Any) -> Config:
     """Return a config that compares systems."""
-    compared = {"dataset": "toy", "systems": list(systems), "budget": budget or {"trials": 9}}
+    compared = {"dataset": "toy", "systems": list(systems), "budget": budget or {"trials": 9}, "metric": metric}
     content = config(folder, systems=systems, compare=[compared | {"tuner_overrides": overrides}])
     return read(content, "my.yaml")
 
@@ -67,6 +67,17 @@ def test_read_refuses_keys_that_exclude_each_other(folder: str, changes: dict[st
     with pytest.raises(UserError) as caught:
         compare(folder, it=SVC | changes)
     assert "systems.it" in str(caught.value) and message in str(caught.value)
+
+
+def test_metric_without_probabilities_is_refused_while_planning(folder: str) -> None:
+    """The key and the cure are named before a trial runs; the cure works."""
+    with pytest.raises(
+        UserError, match=r"systems\.it on toy: metric: log_loss needs class probabilities, and sk"
+    ) as caught:
+        compare(folder, metric="log_loss", it=SVC)
+    assert "Give `arguments: {probability: true}`, or take the metric error" in str(caught.value)
+    compare(folder, metric="log_loss", it=SVC | {"arguments": {"probability": True}})
+    compare(folder, metric="macro_f1", it=SVC)
 
 
 def test_estimator_may_be_a_name_a_path_or_a_list(folder: str) -> None:

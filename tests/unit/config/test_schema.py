@@ -51,7 +51,7 @@ def test_read_names_keys_that_came_from_the_default(section: str, name: str, ent
     """An entry of another kind with the name of one in config.yaml gets the keys of that one; the message says so."""
     if "kind" in entry:
         entry = entry | {"tuner": {"library": "optuna", "algorithm": "tpe"}}
-    hint = f"{section}.{name}: config.yaml has one of this name, of which all keys remain"
+    hint = f"{section}.{name}: got the keys of its namesake in config.yaml too"
     assert hint in catch_message(merge(DEFAULT, {section: {name: entry}}))
     assert "config.yaml" not in catch_message(merge(DEFAULT, {section: {name: {"no_key": 1}}}))
 

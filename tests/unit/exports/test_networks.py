@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from blindtune.cli import FORMS, main
-from blindtune.config.systems import Knn, Manual
+from blindtune.config.systems import Knn, Manual, Tuned
 from blindtune.core.job_log import JobLog
 from blindtune.decoding.frozen_model import FrozenModel
 from blindtune.exports import networks
@@ -41,7 +42,7 @@ def freeze(root: Path, settings: Any, system: str) -> Path:
     """Run a study below ``root`` and return its folder."""
     root = root / "results" / "test"
     data = prepare_toy(root).open()
-    files = {}
+    files = settings.files() if isinstance(settings, Tuned) else {}
     if isinstance(settings, Manual):
         files["model"] = root / "model.yaml"
         files["model"].write_text(MODEL, encoding="utf-8")
@@ -131,6 +132,22 @@ def test_export_onnx_gives_the_same_probabilities(tmp_path: Path) -> None:
     out = export("onnx", folder, tmp_path / "out")
     _, x, probabilities = expected(folder)
     scores = reference.ReferenceEvaluator(str(out / "model.onnx")).run(None, {"x": x})[0]
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares, probabilities, atol=1e-5)
+
+
+def test_export_onnx_of_keras_gives_the_same_probabilities(tmp_path: Path) -> None:
+    """A network of Keras has the form too; its input is named in model.json."""
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("tf2onnx")
+    reference = pytest.importorskip("onnx.reference")
+    folder = freeze(tmp_path, manual("keras"), "net")
+    out = export("onnx", folder, tmp_path / "out")
+    _, x, probabilities = expected(folder)
+    session = reference.ReferenceEvaluator(str(out / "model.onnx"))
+    about = json.loads((out / "model.json").read_text(encoding="utf-8"))
+    assert f"{{{session.input_names[0]!r}: x}}" in about["load"]
+    scores = session.run(None, {session.input_names[0]: x})[0]
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(shares, probabilities, atol=1e-5)
 
@@ -233,3 +250,75 @@ def test_code_builds_every_layer(tmp_path: Path, shape: tuple[int, ...], layers:
     built.load_state_dict(network.state_dict())
     x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(1))
     assert torch.equal(built(x), network(x))
+
+
+OWN = Path(__file__).parents[2] / "support" / "own_networks"
+
+
+@pytest.mark.parametrize(
+    ("files", "keys", "output"),
+    [
+        (("plain.py", "blocks.py"), {"space": str(OWN / "plain.yaml")}, "logits"),
+        (("optuna_first.py",), {}, "logits"),
+        (("ends.py",), {"space": str(OWN / "plain.yaml")}, "probabilities"),
+    ],
+)
+def test_export_torch_copies_the_code_of_the_user(
+    tmp_path: Path, files: tuple[str, ...], keys: dict[str, str], output: str
+) -> None:
+    """The copies build the frozen network without blindtune, after the user's own files are gone."""
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in files:
+        text = (OWN / name).read_text(encoding="utf-8") if (OWN / name).is_file() else ENDS
+        (own / name).write_text(text, encoding="utf-8")
+    settings = Tuned.model_validate(
+        {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "model": str(own / files[0])}
+        | {"trainer": "pytorch", "training": {"epochs": 2, "batch_size": 16}, **keys}
+    )
+    folder = freeze(tmp_path, settings, "net")
+    out = export("torch", folder, tmp_path / "out")
+    _, x, probabilities = expected(folder)
+    shutil.rmtree(own)
+    about = json.loads((out / "model.json").read_text(encoding="utf-8"))
+    assert about["output"].startswith(output)
+    np.save(tmp_path / "x.npy", x)
+    code = f"""
+import sys, numpy, torch
+{about["load"]}
+with torch.no_grad():
+    scores = network(torch.from_numpy(numpy.load({str(tmp_path / "x.npy")!r})))
+numpy.save({str(tmp_path / "found.npy")!r}, scores.numpy())
+print("blindtune" in sys.modules, "optuna" in sys.modules)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=out, env={}, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.returncode) == ("False False\n", 0), ended.stderr
+    found = np.load(tmp_path / "found.npy")
+    if output == "logits":
+        found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, probabilities, atol=1e-6)
+
+
+#: Ends with a softmax.
+ENDS = """from torch import nn
+
+def build(hyperparameters, input_shape, n_classes):
+    width = hyperparameters["units"] + hyperparameters["depth"]
+    return nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, n_classes), nn.Softmax(dim=1))
+"""
+
+
+def test_export_torch_refuses_code_that_reads_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A copy that cannot run by itself is refused with the reason, and nothing is written."""
+    (tmp_path / "width.txt").write_text("5", encoding="utf-8")
+    reads = "int((Path(__file__).parent / 'width.txt').read_text())"
+    code = ENDS.replace("width = ", f"width = {reads} + ").replace("from torch", "from pathlib import Path\nfrom torch")
+    (tmp_path / "net.py").write_text(code, encoding="utf-8")
+    settings = Tuned.model_validate(
+        {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "model": str(tmp_path / "net.py")}
+        | {"trainer": "pytorch", "training": {"epochs": 1}, "space": str(OWN / "plain.yaml")}
+    )
+    folder = freeze(tmp_path, settings, "net")
+    assert main(["export", "--form", "torch", "--to", str(tmp_path / "out"), str(folder)]) == 1
+    assert "the copy of its code does not run by itself (FileNotFoundError" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

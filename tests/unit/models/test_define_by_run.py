@@ -108,14 +108,19 @@ def test_numbered_names_become_copies() -> None:
 
 
 def test_bounds_of_each_copy_may_differ() -> None:
-    """The bounds of a layer may depend on its number, since each layer has a name."""
+    """The bounds of a layer may depend on its number: they are lists with one bound for each copy."""
 
     def build(hp: Any) -> None:
         for i in range(1, hp.Int("layers", 1, 3) + 1):
             hp.Int(f"filters_{i}", i, 10 * i)
+            hp.Float(f"rate_{i}", 0.1, 0.1 * (i + 1), sampling="log")
+            hp.Int(f"units_{i}", 8, 64, step=8 * i)
 
     found = space_of(build, KerasTunerParameters)
-    assert found["filters_3"] == {"type": "int", "low": 3, "high": 30, "step": 1, "log": False, "when": {"layers": [3]}}
+    filters = {"type": "int", "low": [1, 2, 3], "high": [10, 20, 30], "step": 1, "log": False, "repeat": "layers"}
+    assert found["filters"] == filters
+    assert found["rate"]["low"] == 0.1 and len(found["rate"]["high"]) == 3 and found["rate"]["repeat"] == "layers"
+    assert found["units_3"] == {"type": "int", "low": 8, "high": 64, "step": 24, "log": False, "when": {"layers": [3]}}
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 4])

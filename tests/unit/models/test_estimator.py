@@ -52,13 +52,17 @@ def choose(*steps: str, **arguments: Any) -> ModelChoice:
         ("numpy.ndarray", "numpy.ndarray is not a class with fit, get_params, set_params"),
         ("sklearn.svm.SVR", "sklearn.svm.SVR is not a classifier"),
         ("sklearn.cluster.KMeans", "sklearn.cluster.KMeans is not a classifier"),
+        ("support.own_estimators.Plain", "declare it as one: class Plain(ClassifierMixin, BaseEstimator)"),
+        ("support.own_estimators.Untagged", "declare it as one: class Untagged(ClassifierMixin, BaseEstimator)"),
+        ("support.own_estimators.NoPredict", "has no method predict; add it, or give another classifier"),
+        ("support.own_estimators.Exits", "arguments: support.own_estimators.Exits does not take them: 3"),
         ("sklearn.svm..SVC", "is neither an estimator that ships nor an import path"),
-        ("sklearn.ensemble.VotingClassifier", "does not take them"),
+        ("sklearn.ensemble.VotingClassifier", "arguments.estimators: is missing: sklearn.ensemble.VotingClassifier"),
     ],
 )
 def test_create_form_refuses_what_is_no_classifier(step: str, message: str) -> None:
     """What is not a classifier is refused with what is wrong and what to do; nothing is called before that is known."""
-    with pytest.raises(ValueError, match=r"^(estimator|arguments): ") as caught:
+    with pytest.raises(ValueError, match=r"^(estimator|arguments)") as caught:
         create_form(choose(step))
     assert message in str(caught.value)
 
@@ -216,6 +220,43 @@ def test_error_in_own_module_is_one_message(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ValueError, match=r"my_broken_module cannot be imported \(RuntimeError: no licence\)"):
         create_form(choose("my_broken_module.Majority"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "dimension", "message"),
+    [
+        (choose("svc"), {"type": "float", "low": 1, "high": 2}, "Give `arguments: {probability: true}`, or take the"),
+        (choose(*SCALED), None, "Give `arguments: {svc__probability: true}`, or take the metric error"),
+        (
+            choose("sklearn.svm.LinearSVC"),
+            {"type": "float", "low": 1, "high": 2},
+            "LinearSVC gives labels alone with {",
+        ),
+        (
+            choose("sklearn.linear_model.SGDClassifier"),
+            {"type": "choice", "options": ["hinge", "log_loss"]},
+            "gives labels alone with {loss: hinge}. If loss hinge is the cause, take it out",
+        ),
+    ],
+)
+def test_metric_of_probabilities_needs_them_for_every_set(
+    choice: ModelChoice, dimension: dict[str, Any] | None, message: str
+) -> None:
+    """A set without probabilities is found while planning; the advice works, and models that have them are taken."""
+    name = "svc__C" if dimension is None else "loss" if dimension["type"] == "choice" else "C"
+    space = Space.model_validate({name: dimension or {"type": "float", "low": 1, "high": 2}})
+    with pytest.raises(ValueError, match=r"^metric: log_loss needs class probabilities") as caught:
+        create_form(choice).check_probabilities(space, "log_loss")
+    assert message in str(caught.value)
+
+
+def test_estimators_with_probabilities_are_taken_for_any_metric() -> None:
+    """What the advice names, and an estimator that always has probabilities, pass."""
+    space = Space.model_validate({"C": {"type": "float", "low": 1, "high": 2}})
+    for choice in (choose("svc", probability=True), choose("logistic_regression")):
+        create_form(choice).check_probabilities(space, "roc_auc")
+    losses = Space.model_validate({"loss": {"type": "choice", "options": ["log_loss", "modified_huber"]}})
+    create_form(choose("sklearn.linear_model.SGDClassifier")).check_probabilities(losses, "roc_auc")
 
 
 def test_text_none_is_none() -> None:

@@ -20,6 +20,7 @@ from blindtune.training.registry import (
     TrainerName,
     check_family,
     check_layers,
+    check_own_settings,
     check_random_crops,
     check_settings,
     create_trainer,
@@ -209,9 +210,28 @@ def test_check_settings_refuses_what_does_nothing(
         check_settings("pytorch", training, searched)
 
 
-def test_check_settings_of_a_network_in_code() -> None:
-    """A network in a user's code may have its own optimizer: of the optional settings it has early stopping alone."""
-    check_settings("pytorch", Training(early_stopping=2, min_delta=0.1), own_network=True)
-    for given in ({"schedule": "cosine"}, {"weight_decay": 0.1}, {"clip_norm": 1.0}):
-        with pytest.raises(ValueError, match=rf"^training\.{next(iter(given))}: belongs to networks of a family"):
-            check_settings("keras", Training.model_validate(given), own_network=True)
+@pytest.mark.parametrize(
+    ("parts", "setting", "refused"),
+    [
+        ((), "schedule", False),
+        ((), "initial_weights", True),
+        (("configure_optimizers",), "optimizer", True),
+        (("configure_optimizers",), "weight_decay", True),
+        (("configure_optimizers",), "clip_norm", False),
+        (("configure_optimizers",), "class_weight", False),
+        (("training_step",), "class_weight", True),
+        (("compile",), "loss", True),
+        (("compile",), "schedule", True),
+        (("compile",), "clip_norm", True),
+        (("compile",), "early_stopping", False),
+    ],
+)
+def test_check_own_settings_refuses_what_the_code_does_itself(
+    parts: tuple[str, ...], setting: str, refused: bool
+) -> None:
+    """A setting that the code of a network has in place of the trainer is refused by name."""
+    if not refused:
+        check_own_settings("net.py", parts, [setting, "epochs"])
+        return
+    with pytest.raises(ValueError, match=rf"^training\.{setting}: does nothing, since net\.py "):
+        check_own_settings("net.py", parts, [setting, "epochs"])

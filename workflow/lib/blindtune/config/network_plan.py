@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from blindtune.models.forms import ModelChoice, create_form
 from blindtune.models.network import is_file, read_model_code
 from blindtune.models.network_form import library_versions_of
 from blindtune.search_space import Space
+from blindtune.training.registry import REPLACED_SETTINGS, check_own_settings
 
 #: Seconds after which the code of a user is ended while a study is planned.
 TIME_LIMIT = 300
@@ -46,7 +47,14 @@ def read_code_space(choice: ModelChoice) -> Space:
     return Space.model_validate(_ask(choice, {"check": False})["space"])
 
 
-def check_code(choice: ModelChoice, space: Space | None, where: str, samples: int | None, training: Training) -> Space:
+def check_code(
+    choice: ModelChoice,
+    space: Space | None,
+    where: str,
+    samples: int | None,
+    training: Training,
+    given: Collection[str] = (),
+) -> Space:
     """Check that code builds networks, and that each dimension of the space changes them.
 
     Args:
@@ -55,12 +63,13 @@ def check_code(choice: ModelChoice, space: Space | None, where: str, samples: in
         where: the file of the space, for the message.
         samples: number of samples in train, if it is known.
         training: the settings of which a set may have no value.
+        given: the names of those that the config gives; one that does nothing is refused.
 
     Returns:
         The search space.
 
     Raises:
-        ValueError: the code failed, or a dimension changes nothing.
+        ValueError: the code failed, or a dimension or a setting of training changes nothing.
         UserError: the code cannot be read, or takes too long.
     """
     question = {
@@ -70,7 +79,9 @@ def check_code(choice: ModelChoice, space: Space | None, where: str, samples: in
         "samples": samples,
         "training": training.model_dump(mode="json"),
     }
-    return Space.model_validate(_ask(choice, question)["space"])
+    answer = _ask(choice, question)
+    check_own_settings(choice.name, answer["parts"], given)
+    return Space.model_validate(answer["space"])
 
 
 def _ask(choice: ModelChoice, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,10 +197,16 @@ def main(question_file: str, answer_file: str) -> None:
             raise TypeError("the form of code is another")
         content = question.get("space")
         space = form.read_space() if content is None else Space.model_validate(content)
+        answer: dict[str, Any] = {"space": space.model_dump(mode="json", exclude_none=True)}
         if question["check"]:
             training = Training.model_validate(question["training"])
-            check_model_dimensions(space, choice, choice.trainer, question["where"], question["samples"], training)
-        answer = {"space": space.model_dump(mode="json", exclude_none=True)}
+            found = form.find_parts(space)
+            answer["parts"] = sorted(frozenset().union(*found))
+            # What the code does itself with every set changes nothing as a setting of training.
+            always = frozenset.intersection(*found) if found else frozenset()
+            replaced = [name for part in sorted(always) for name in REPLACED_SETTINGS[part]]
+            where, samples = question["where"], question["samples"]
+            check_model_dimensions(space, choice, choice.trainer, where, samples, training, replaced)
     except Exception as error:
         answer = {"error": describe_error(error)}
     Path(answer_file).write_text(json.dumps(answer), encoding="utf-8")

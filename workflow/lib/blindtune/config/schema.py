@@ -41,6 +41,7 @@ from blindtune.datasets.registry import SOURCES, create_source
 from blindtune.metrics.registry import ERROR, METRICS, MetricName, describe_metrics
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
+from blindtune.models.forms import create_form
 from blindtune.training.registry import (
     TrainerName,
     check_class_weights,
@@ -110,7 +111,7 @@ class TunerOverrides(Strict):
             replaced["arguments"] = self.arguments
         content |= replaced
         if content.get("estimator") is None:
-            content["training"] = self.training.apply(settings.training).model_dump()
+            content["training"] = self.training.apply(settings.training).model_dump(exclude_unset=True)
         else:
             content = {name: value for name, value in content.items() if name not in NETWORK_KEYS}
         if content.get("model") is not None:
@@ -320,8 +321,7 @@ def _explain_merged(content: Mapping[str, Any], message: str) -> str:
             changed = [key for key in _KINDS if entry.get(key) != known.get(key)]
             if changed:
                 lines.append(
-                    f"\n  {section}.{name}: config.yaml has one of this name, of which all keys remain that yours does "
-                    "not give. Give yours another name."
+                    f"\n  {section}.{name}: got the keys of its namesake in config.yaml too; give yours another name."
                 )
     return "".join(lines)
 
@@ -350,7 +350,7 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
         _check_metric(system, comparison.metric)
         _check_class_weights(system)
         if isinstance(system, Tuned):
-            _check_tuned(system, source, comparison.budget)
+            _check_tuned(system, source, comparison)
         elif isinstance(system, Manual):
             model = load(ManualModel, system.files()["model"])
             check_layers(system.trainer, model.layers)
@@ -359,7 +359,7 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
         raise UserError(f"{where}: {error}") from error
 
 
-def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
+def _check_tuned(system: Tuned, source: Source, comparison: Comparison) -> None:
     """Refuse a space that does not fit what is trained, and what the tuner cannot express."""
     if system.model is not None:
         check_own_network(system.trainer)
@@ -367,9 +367,10 @@ def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
         check_family(system.trainer, system.family)
     path, choice = system.files().get("space"), system.model_choice
     if system.model is not None:
-        check_settings(system.trainer, system.training, own_network=True)
+        check_settings(system.trainer, system.training)
         given = None if path is None else read_model_space(path, choice)
-        space = check_code(choice, given, str(path or system.model), source.train_size(), system.training)
+        settings, where = system.training, str(path or system.model)
+        space = check_code(choice, given, where, source.train_size(), settings, settings.model_fields_set)
     else:
         space = read_model_space(path, choice)
         if system.estimator is None:
@@ -377,7 +378,9 @@ def _check_tuned(system: Tuned, source: Source, budget: Budget) -> None:
         check_model_dimensions(space, choice, system.trainer_name, str(path), source.train_size(), system.training)
     if system.estimator is not None:
         _check_estimator_tuner(system)
-    plan = plan_folds(system.search_config, space, budget, system.folds, system.epochs)
+    if METRICS[comparison.metric].needs_probabilities:
+        create_form(choice).check_probabilities(space, comparison.metric)
+    plan = plan_folds(system.search_config, space, comparison.budget, system.folds, system.epochs)
     plan.config.check(space, plan.budget, system.epochs)
 
 

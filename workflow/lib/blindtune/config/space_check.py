@@ -5,7 +5,7 @@ a model reads is found by trying, since it may come from another package: some s
 is changed, and the tasks are compared. The draws are fixed, so the same space always gets the same answer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
@@ -142,6 +142,7 @@ def check_model_dimensions(
     where: str,
     samples: int | None = None,
     training: Training = _DEFAULT_TRAINING,
+    replaced: Collection[str] = (),
 ) -> None:
     """Refuse a space in which the change of an active dimension alone can leave the trained task as it was.
 
@@ -152,11 +153,12 @@ def check_model_dimensions(
         where: the file of the space, for the message.
         samples: number of samples in train, if it is known.
         training: the settings of which a set may have no value.
+        replaced: settings that the code of a network has in place of the trainer.
 
     Raises:
         ValueError: the message names the dimension and says what to do.
     """
-    ignored = TRAINERS[trainer].unread_settings()
+    ignored = (*TRAINERS[trainer].unread_settings(), *replaced)
     for name, dimension in space.root.items():
         # Its only value cannot be changed to another one, which would show whether it is read.
         if choice.form == "architecture" and isinstance(dimension, FixedDimension) and name in ignored:

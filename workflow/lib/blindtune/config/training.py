@@ -120,9 +120,12 @@ class Training(Strict):
     )
 
     def with_hyperparameters(self, values: Mapping[str, object]) -> Self:
-        """Return these settings with those of ``values`` that have the name of a setting."""
+        """Return these settings with those of ``values`` that have the name of a setting.
+
+        ``model_fields_set`` of the result holds what was given here or there.
+        """
         known = {name: value for name, value in values.items() if name in type(self).model_fields}
-        return type(self).model_validate({**self.model_dump(), **known})
+        return type(self).model_validate({**self.model_dump(exclude_unset=True), **known})
 
     def as_read(self, ignored: Collection[str] = (), samples: int | None = None) -> dict[str, object]:
         """Return these settings so that two of them are equal if they train in the same way.

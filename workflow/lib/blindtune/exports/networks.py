@@ -7,7 +7,11 @@ written is loaded again and must answer dev as the frozen model does.
 import importlib.util
 import inspect
 import runpy
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +22,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import write_json
 from blindtune.core.weights import write_weights
 from blindtune.exports.folders import make_study_folder
+from blindtune.exports.own_code import write_own_code
 from blindtune.exports.stored_study import StoredStudy
 from blindtune.training.base import describe_error
 from blindtune.training.registry import TRAINERS
@@ -75,17 +80,18 @@ def write_onnx(studies: list[StoredStudy], folder: Path) -> None:
         folder: the folder of the export.
 
     Raises:
-        UserError: the packages of ONNX are not installed, a study is not finished, or its model is not a network of
-            PyTorch.
+        UserError: the packages of ONNX are not installed, a study is not finished, or its model is not a network.
     """
-    absent = [name for name in _ONNX_PACKAGES if importlib.util.find_spec(name) is None]
+    needed = {name: None for stored in studies for name in _onnx_packages(stored.study.settings.trainer_name)}
+    absent = [name for name in needed if importlib.util.find_spec(name) is None]
     if absent:
         raise UserError(f"--form onnx: needs {' and '.join(absent)}. Install it: pip install {' '.join(absent)}")
     _write(studies, folder, "onnx", _write_onnx)
 
 
-#: What ``torch.onnx`` needs besides PyTorch.
-_ONNX_PACKAGES = ("onnx", "onnxscript")
+def _onnx_packages(trainer: str) -> tuple[str, str]:
+    """Return what PyTorch or Keras needs to write ONNX; Keras on PyTorch needs what PyTorch does."""
+    return ("onnx", "tf2onnx") if trainer in ("keras", "keras-jax", "scikeras") else ("onnx", "onnxscript")
 
 
 def _write(studies: list[StoredStudy], folder: Path, form: str, write: Writer) -> None:
@@ -100,7 +106,7 @@ def _write(studies: list[StoredStudy], folder: Path, form: str, write: Writer) -
         network = get_network()
         place = make_study_folder(stored, folder)
         scores, load = write(frozen, network, place)
-        write_json(place / "model.json", _describe(frozen, load))
+        write_json(place / "model.json", _describe(frozen, load, _describe_output(frozen, network)))
         _check_scores(frozen, network, scores)
 
 
@@ -110,20 +116,35 @@ def _check_form(frozen: "FrozenModel", form: str) -> None:
     if not TRAINERS[trainer].network:
         raise UserError(f"{card.study}: is not a network ({trainer}), so it has no form {form}.")
     is_keras = "keras" in trainer
-    if is_keras != (form == "keras"):
+    if form != "onnx" and is_keras != (form == "keras"):
         own = "keras" if is_keras else "torch"
         raise UserError(f"{card.study}: was trained by {trainer}, so it has no form {form}. Take --form {own}.")
 
 
-def _describe(frozen: "FrozenModel", load: str) -> dict[str, Any]:
+def _describe_output(frozen: "FrozenModel", network: Any) -> str:
+    """Return what a network gives; a network in code is taken as its trainer took it."""
+    if frozen.card.architecture is not None:
+        is_logits = frozen.card.architecture.gives_logits()
+    elif "keras" in frozen.settings.trainer_name:
+        from blindtune.models import keras_network
+
+        is_logits = keras_network.gives_logits(network)
+    else:
+        from blindtune.models import pytorch_network
+
+        is_logits = pytorch_network.gives_logits(network)
+    if is_logits:
+        return "logits: a softmax gives probabilities"
+    sums = _scores_of(network, _shown(frozen, _CHECKED)).sum(axis=1)
+    if np.allclose(sums, 1, atol=_TOLERANCE):
+        return "probabilities"
+    return "scores from 0 to 1: those of a sample, divided by their sum, are probabilities"
+
+
+def _describe(frozen: "FrozenModel", load: str, output: str) -> dict[str, Any]:
     """Return what a user must know of an exported network, as plain data."""
     card = frozen.card
-    architecture = card.architecture
     x = _shown(frozen, 1)
-    if architecture is None:
-        output = "scores, one for each class, as the code of the network returns them"
-    else:
-        output = "logits: a softmax gives probabilities" if architecture.gives_logits() else "probabilities"
     return {
         "study": card.study,
         "frozen_sha256": card.frozen_sha256(),
@@ -146,8 +167,11 @@ def _write_torch(frozen: "FrozenModel", network: Any, folder: Path) -> tuple[Sco
 
     from blindtune.models import pytorch as networks
 
-    (folder / "model.py").write_text(_write_code(frozen.card.study, network), encoding="utf-8")
     write_weights(folder / "model.safetensors", networks.get_weights(network))
+    if frozen.card.network is not None:
+        write_own_code(frozen.card.study, frozen.card.network, folder)
+        return partial(_run_own_code, frozen.card.study, folder), _LOAD_TORCH
+    (folder / "model.py").write_text(_write_code(frozen.card.study, network), encoding="utf-8")
     # Our own file, written one line above: what it builds must answer as the frozen model.
     built = runpy.run_path(str(folder / "model.py"))["build"]()
     built.load_state_dict(load_file(folder / "model.safetensors"))
@@ -157,11 +181,55 @@ def _write_torch(frozen: "FrozenModel", network: Any, folder: Path) -> tuple[Sco
         with torch.no_grad():
             return np.asarray(built(torch.from_numpy(x)).numpy())
 
-    load = (
-        "import model, safetensors.torch; network = model.build().eval(); "
-        "network.load_state_dict(safetensors.torch.load_file('model.safetensors'))"
-    )
-    return scores, load
+    return scores, _LOAD_TORCH
+
+
+#: How the form ``torch`` is loaded.
+_LOAD_TORCH = (
+    "import model, safetensors.torch; network = model.build().eval(); "
+    "network.load_state_dict(safetensors.torch.load_file('model.safetensors'))"
+)
+
+#: Seconds in which the code of a user must answer some samples.
+_TIME_LIMIT = 300
+
+#: Answers samples by what was exported, in a process without anything of ours.
+_ANSWER = """
+import runpy, sys
+import numpy, torch
+from safetensors.torch import load_file
+
+network = runpy.run_path("model.py")["build"]()
+network.load_state_dict(load_file("model.safetensors"))
+network.eval()
+with torch.no_grad():
+    numpy.save(sys.argv[2], network(torch.from_numpy(numpy.load(sys.argv[1]))).numpy())
+"""
+
+
+def _run_own_code(study: str, folder: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the exported code of a user answers, in a process of its own.
+
+    Raises:
+        UserError: the copied files are not enough to run.
+    """
+    with tempfile.TemporaryDirectory(prefix="blindtune-export-") as made:
+        samples, answers = Path(made, "x.npy"), Path(made, "scores.npy")
+        np.save(samples, x)
+        command = [sys.executable, "-P", "-B", "-c", _ANSWER, str(samples), str(answers)]
+        try:
+            done = subprocess.run(  # noqa: S603  the user's own code, which built the frozen model too
+                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIME_LIMIT, check=False
+            )
+            reason = (done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        except subprocess.TimeoutExpired:
+            reason = f"it took more than {_TIME_LIMIT} s"
+        if not answers.is_file():
+            raise UserError(
+                f"{study}: the copy of its code does not run by itself ({reason[:300]}). Let it read no other files "
+                "than modules next to it. Nothing was exported."
+            )
+        return np.asarray(np.load(answers))
 
 
 def _write_keras(frozen: "FrozenModel", network: Any, folder: Path) -> tuple[Scores, str]:
@@ -182,26 +250,53 @@ def _write_keras(frozen: "FrozenModel", network: Any, folder: Path) -> tuple[Sco
 
 
 def _write_onnx(frozen: "FrozenModel", network: Any, folder: Path) -> tuple[Scores, str]:
+    path = folder / "model.onnx"
+    try:
+        if "keras" in frozen.settings.trainer_name:
+            network.export(path, format="onnx", verbose=False)
+        else:
+            _export_torch(network, _shown(frozen, 2), path)
+    except UserError:
+        raise
+    except Exception as error:  # of the libraries, or of the user's code that they trace
+        raise UserError(
+            f"{frozen.card.study}: its network cannot be written as ONNX ({type(error).__name__}: "
+            f"{describe_error(error)}). Take --form torch or keras."
+        ) from error
+    run, name = _open_onnx(path)
+    load = "import onnxruntime; network = onnxruntime.InferenceSession('model.onnx')"
+    return run, f"{load}; network.run(None, {{{name!r}: x}})[0]"
+
+
+def _export_torch(network: Any, example: NDArray[np.float32], path: Path) -> None:
     import torch
 
-    example = torch.from_numpy(_shown(frozen, 2))
-    batch = torch.export.Dim("n_samples", min=1)
     torch.onnx.export(
         network,
-        (example,),
-        folder / "model.onnx",
+        (torch.from_numpy(example),),
+        path,
         input_names=["x"],
         output_names=["scores"],
-        dynamic_shapes=({0: batch},),
+        dynamic_shapes=({0: torch.export.Dim("n_samples", min=1)},),
         dynamo=True,
         external_data=False,
         verbose=False,
     )
-    from onnx.reference import ReferenceEvaluator
 
-    session = ReferenceEvaluator(str(folder / "model.onnx"))
-    load = "import onnxruntime; network = onnxruntime.InferenceSession('model.onnx'); network.run(None, {'x': x})[0]"
-    return lambda x: np.asarray(session.run(None, {"x": x})[0]), load
+
+def _open_onnx(path: Path) -> tuple[Scores, str]:
+    """Return what an ONNX file answers, by onnxruntime if it is installed, and the name of its input."""
+    if importlib.util.find_spec("onnxruntime") is not None:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+    else:
+        from onnx.reference import ReferenceEvaluator
+
+        session = ReferenceEvaluator(str(path))
+        name = session.input_names[0]
+    return lambda x: np.asarray(session.run(None, {name: x})[0]), name
 
 
 def _shown(frozen: "FrozenModel", count: int) -> NDArray[np.float32]:
@@ -238,10 +333,7 @@ def _write_code(study: str, network: "nn.Sequential") -> str:
     from blindtune.models import pytorch_modules
 
     if not isinstance(network, nn.Sequential):
-        raise UserError(
-            f"{study}: its network is of a class of your own, {type(network).__name__}. Load its weights, "
-            "weights/*.safetensors in the folder of the study, into what your own code builds."
-        )
+        raise UserError(f"{study}: {type(network).__name__}: no code is known that builds this network.")
     lines = "".join(f"        {_constructor(module, pytorch_modules)},\n" for module in network)
     source = inspect.getsource(pytorch_modules)
     _, _, body = source.partition('"""\n')  # after the docstring of the module

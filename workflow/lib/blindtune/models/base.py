@@ -81,6 +81,18 @@ class ModelForm(Protocol):
             ValueError: the message names the dimension.
         """
 
+    def check_probabilities(self, space: Space, metric: str) -> None:
+        """Refuse a model without class probabilities; called while the workflow is planned, for a metric of them.
+
+        Args:
+            space: the search space.
+            metric: the name of the metric.
+
+        Raises:
+            ValueError: a set gives a model without probabilities; the message says what to do.
+        """
+        return None
+
     def build(self, values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Blueprint:
         """Return the blueprint that a hyperparameter set describes; called for each trial.
 

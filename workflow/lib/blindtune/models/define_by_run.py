@@ -455,7 +455,8 @@ class _Explorer:
             if stem in copies:
                 if stem not in content:
                     counter, shared = copies[stem]
-                    content[stem] = entry | {"repeat": counter} | ({"when": shared} if shared else {})
+                    bounds = self._bounds_of_copies(stem)
+                    content[stem] = entry | bounds | {"repeat": counter} | ({"when": shared} if shared else {})
                 continue
             content[name] = entry | ({"when": known.when} if known.when else {})
         try:
@@ -481,8 +482,18 @@ class _Explorer:
                     found[stem] = (counter, {})
         return found
 
+    def _bounds_of_copies(self, stem: str) -> dict[str, list[float]]:
+        """Return the bounds that are not the same for all copies, a list with one for each."""
+        copies: list[Dimension] = []
+        while f"{stem}_{len(copies) + 1}" in self._known:
+            copies.append(self._known[f"{stem}_{len(copies) + 1}"].dimension)
+        if not isinstance(copies[0], IntDimension | FloatDimension):
+            return {}
+        bounds = {name: [getattr(copy, name) for copy in copies] for name in ("low", "high")}
+        return {name: values for name, values in bounds.items() if len(set(values)) > 1}
+
     def _are_copies(self, stem: str, counter: str, dimension: IntDimension) -> bool:
-        first = self._known[f"{stem}_1"].dimension
+        first = _without_bounds(self._known[f"{stem}_1"].dimension)
         for number in range(1, dimension.highest + 1):
             known = self._known[f"{stem}_{number}"]
             wanted = [value for value in dimension.values() if value >= number]
@@ -490,9 +501,16 @@ class _Explorer:
                 matches = not known.when
             else:
                 matches = set(known.when) == {counter} and known.when[counter] == wanted
-            if not matches or known.dimension != first:
+            if not matches or _without_bounds(known.dimension) != first:
                 return False
         return True
+
+
+def _without_bounds(dimension: Dimension) -> Dimension:
+    """Return a dimension with the same bounds for all of its kind, to compare copies that have bounds of their own."""
+    if isinstance(dimension, IntDimension | FloatDimension):
+        return dimension.model_copy(update={"low": 1, "high": 1})
+    return dimension
 
 
 def _ask(ask: Asker, name: str, content: dict[str, Any], default: Value, is_active: bool) -> Value:

@@ -125,7 +125,7 @@ def load_class(path: str) -> type[Any]:
         found = getattr(import_module(module), name, None)
     except ModuleNotFoundError as error:
         raise ValueError(f"estimator: {path}: {_describe_missing(module, str(error.name))}") from error
-    except Exception as error:  # of the imported code
+    except (Exception, SystemExit) as error:  # of the imported code
         raise ValueError(f"estimator: {path}: {module} cannot be imported ({type(error).__name__}: {error})") from error
     if found is None:
         public = [other for other, value in vars(sys.modules[module]).items() if isinstance(value, type)]
@@ -165,12 +165,29 @@ def parameter_names(steps: Sequence[str]) -> list[str]:
     return sorted(names)
 
 
+def missing_arguments(steps: Sequence[str], arguments: Mapping[str, Any]) -> list[str]:
+    """Return the names of constructor arguments that have no default and are not given.
+
+    Args:
+        steps: import paths.
+        arguments: constructor arguments that are given.
+    """
+    kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    needed = [
+        f"{prefix}{name}"
+        for prefix, path in zip(_prefixes(steps), steps, strict=True)
+        for name, one in signature(load_class(path)).parameters.items()
+        if one.kind in kinds and one.default is Parameter.empty
+    ]
+    return [name for name in needed if name not in arguments]
+
+
 def _own_parameters(found: type[Any]) -> set[str]:
     kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     named = {name for name, one in signature(found).parameters.items() if one.kind in kinds}
     try:
         return named | set(found().get_params(deep=True))
-    except Exception:  # a class that must be given an argument
+    except (Exception, SystemExit):  # a class that must be given an argument
         return named
 
 

@@ -14,12 +14,22 @@ from blindtune.models.estimator_classes import (
     is_managed,
     library_versions,
     load_class,
+    missing_arguments,
+    own_modules,
     parameter_names,
     resolve,
     to_parameters,
 )
 from blindtune.models.forms import ModelChoice
-from blindtune.search_space import Dimension, FloatDimension, Hyperparameters, Space, Value
+from blindtune.search_space import (
+    BoolDimension,
+    ChoiceDimension,
+    Dimension,
+    FloatDimension,
+    Hyperparameters,
+    Space,
+    Value,
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,6 @@ class EstimatorForm(ModelForm):
         Raises:
             ValueError: the message names the step or the argument.
         """
-        from sklearn.base import is_classifier
-
         for path in self.steps[:-1]:
             if not callable(getattr(load_class(path), "transform", None)):
                 raise ValueError(f"estimator: {path} cannot be a step before the last: it has no transform")
@@ -65,13 +73,50 @@ class EstimatorForm(ModelForm):
         known = parameter_names(self.steps)
         for name in self.arguments:
             _check_name(f"arguments.{name}", name, known)
+        for name in missing_arguments(self.steps, self.arguments):
+            raise ValueError(
+                f"arguments.{name}: is missing: {self.steps[-1]} has no default for it; give it here, or a default in "
+                "the class if it is searched"
+            )
         try:
             estimator = create_estimator(self.steps, self.arguments)
-        except Exception as error:  # of the estimator's own constructor
+        except (Exception, SystemExit) as error:  # of the estimator's own constructor
             raise ValueError(f"arguments: {self.steps[-1]} does not take them: {error}") from error
-        if not is_classifier(estimator) or not callable(getattr(estimator, "predict", None)):
-            raise ValueError(f"estimator: {self.steps[-1]} is not a classifier")
+        _check_is_classifier(estimator, self.steps[-1])
         _validate(estimator, "arguments")
+
+    def check_probabilities(self, space: Space, metric: str) -> None:
+        """Refuse an estimator that gives labels alone with some set of a space, for a metric that needs more.
+
+        Args:
+            space: the search space.
+            metric: the name of the metric.
+
+        Raises:
+            ValueError: the message names the metric, the set and what to do.
+        """
+        for values in _some_sets(space):
+            try:
+                estimator = create_estimator(self.steps, {**self.arguments, **to_parameters(values)})
+            except Exception:  # such a set is recorded as failed  # noqa: S112
+                continue
+            if callable(getattr(estimator, "predict_proba", None)):
+                continue
+            raise ValueError(
+                f"metric: {metric} needs class probabilities, and {self.steps[-1]} gives labels alone with "
+                f"{_describe_set(values)}. {self._advise_probabilities(values)}take the metric error, balanced_error "
+                "or macro_f1, or another estimator."
+            )
+
+    def _advise_probabilities(self, values: Mapping[str, Value]) -> str:
+        """Return the argument, or the values of the set, by which the estimator gives probabilities."""
+        for name in parameter_names(self.steps):
+            if name.rpartition("__")[2] == "probability":
+                return f"Give `arguments: {{{name}: true}}`, or "
+        for name, value in values.items():
+            if isinstance(value, str):
+                return f"If {name} {value} is the cause, take it out; or "
+        return "Give an argument under which it has predict_proba; or "
 
     def build(self, values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> EstimatorBlueprint:
         """Return the recipe of a hyperparameter set; it depends on neither the shape nor the number of classes."""
@@ -117,6 +162,47 @@ def _check_name(place: str, name: str, known: list[str]) -> None:
     if name not in known:
         hint = suggest_name(name, [one for one in known if not is_managed(one)])
         raise ValueError(f"{place}: is not a parameter of the estimator: {hint}")
+
+
+def _check_is_classifier(estimator: Any, path: str) -> None:
+    """Refuse what is not a classifier by scikit-learn's own test, which reads the tags of a class."""
+    from sklearn.base import is_classifier
+
+    try:
+        found = is_classifier(estimator)
+    except Exception:  # a class without tags
+        found = False
+    if not found:
+        advice = "give a classifier"
+        if own_modules([path]):
+            name = path.rpartition(".")[2]
+            advice = f"declare it as one: class {name}(ClassifierMixin, BaseEstimator), of sklearn.base in this order"
+        raise ValueError(f"estimator: {path} is not a classifier; {advice}")
+    if not callable(getattr(estimator, "predict", None)):
+        raise ValueError(f"estimator: {path} has no method predict; add it, or give another classifier")
+
+
+#: Sets that are drawn to find one with which an estimator gives no probabilities.
+_DRAWN = 32
+
+
+def _some_sets(space: Space) -> Iterator[Mapping[str, Value]]:
+    """Yield drawn sets of a space, the same each time, then one for each word of a choice."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    for _ in range(_DRAWN):
+        yield space.draw(random)
+    for name, dimension in space.root.items():
+        for value in dimension.values() or () if isinstance(dimension, BoolDimension | ChoiceDimension) else ():
+            drawn = {spec.name: spec.dimension.draw(random) for spec in space.hyperparameters()}
+            yield space.snap({**drawn, name: value})
+
+
+def _describe_set(values: Mapping[str, Value]) -> str:
+    """Return the words of a set, which decide what an estimator can do; without any, all of the set."""
+    words = {name: value for name, value in values.items() if isinstance(value, str | bool)}
+    return f"{{{', '.join(f'{name}: {value}' for name, value in (words or values).items())}}}"
 
 
 def _ends(dimension: Dimension) -> Iterator[Value]:

@@ -83,6 +83,11 @@ def gives_logits(model: keras.Model) -> bool:
     return not (isinstance(last, keras.layers.Softmax) or name in ("softmax", "sigmoid"))
 
 
+def is_compiled(model: keras.Model) -> bool:
+    """Return whether the code of a model has compiled it, with an optimizer and a loss of its own."""
+    return bool(getattr(model, "compiled", False)) and model.optimizer is not None
+
+
 def compile_model(
     model: keras.Model,
     blueprint: NetworkBlueprint,
@@ -102,7 +107,7 @@ def compile_model(
     Returns:
         The loss, of integer labels.
     """
-    if getattr(model, "compiled", False) and model.optimizer is not None:
+    if is_compiled(model):
         optimizer, loss = model.optimizer, _of_integers(model.loss, blueprint)
     else:
         optimizer, loss = create_optimizer(), create_loss(gives_logits(model))

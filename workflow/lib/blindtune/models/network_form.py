@@ -6,9 +6,11 @@ planned, they are called in a process of their own (`blindtune.config.network_pl
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from blindtune.config.training import OPTIONAL_SETTINGS, Training
@@ -32,6 +34,9 @@ _CLASSES = 3
 
 #: Sets that planning draws to find dimensions that change nothing.
 _MAX_DRAWS: dict[NetworkLibrary, int] = {"pytorch": 16, "keras": 6}
+
+#: Sets that are drawn to find what the code has in place of settings of training.
+_DRAWN = 8
 
 #: What is wrong with a network, by its library.
 _ADVICE = {
@@ -61,6 +66,7 @@ class NetworkForm(ModelForm):
     library: NetworkLibrary
     defines_space: bool
     _worked: list[tuple[tuple[int, ...], bool]] = field(default_factory=list, compare=False)
+    _parts: set[frozenset[str]] = field(default_factory=set, compare=False)
 
     @property
     def max_draws(self) -> int:
@@ -128,6 +134,22 @@ class NetworkForm(ModelForm):
             raise OwnCodeError(f"{self.source}: {error}") from error
         return space
 
+    def find_parts(self, space: Space) -> set[frozenset[str]]:
+        """Return what the code has in place of settings of training, for each kind of network that it builds.
+
+        Args:
+            space: from which sets are drawn, unless networks were built before.
+
+        Returns:
+            Sets of ``configure_optimizers``, ``training_step`` and ``compile``; no set if no network can be built.
+        """
+        random = np.random.default_rng(0)
+        n_drawn = _DRAWN if self.code_sha256 else 1
+        for _ in range(0 if self._parts else n_drawn):
+            with suppress(Exception):  # such a set is recorded as failed
+                self.describe(space.draw(random))
+        return set(self._parts)
+
     def _run(self, recorder: Recorder) -> None:
         """Call the code with a recorder; what it asks for before it fails is not enough."""
 
@@ -164,9 +186,12 @@ class NetworkForm(ModelForm):
         if find_library(network) != self.library:
             raise OwnCodeError(f"{self.source}: {_ADVICE[str(find_library(network))]}")
         if self.library == "pytorch":
+            hooks = ("configure_optimizers", "training_step")
+            self._parts.add(frozenset(name for name in hooks if program.hook(name)))
             return self._describe_pytorch(program, network, ask, shape, is_run)
         from blindtune.models import keras_network
 
+        self._parts.add(frozenset({"compile"} if keras_network.is_compiled(network) else ()))
         if is_run:
             keras_network.call(network, shape)
         return keras_network.describe(network)

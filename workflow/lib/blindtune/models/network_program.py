@@ -38,6 +38,10 @@ WANTED = (
 )
 
 
+#: The class of Keras Tuner's applications that is no classifier.
+_AUGMENTS = "HyperImageAugment"
+
+
 @dataclass(frozen=True)
 class Program:
     """Code that builds networks.
@@ -296,6 +300,11 @@ def _import_class(path: str) -> type[Any]:
             one for one, value in vars(sys.modules[module]).items() if isinstance(value, type) and _is_hypermodel(value)
         ]
         raise OwnCodeError(f"model: {path} is not a HyperModel of Keras Tuner: {suggest_name(name, known)}")
+    if found.__name__ == _AUGMENTS and found.__module__.startswith("keras_tuner"):
+        raise OwnCodeError(
+            f"model: {path} changes pictures and gives no classes. Give HyperResNet, HyperXception or "
+            "HyperEfficientNet, or another network in code, and change pictures by a view"
+        )
     return found
 
 

@@ -30,7 +30,7 @@ class OwnModule(nn.Module):
         self.network = network
         self.program = program
         self.blueprint = blueprint
-        self.gives_logits = _gives_logits(network)
+        self.gives_logits = gives_logits(network)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores of samples, (n_samples, n_classes)."""
@@ -139,8 +139,12 @@ def describe(network: Any) -> tuple[object, ...]:
     return repr(network), shapes, plain
 
 
-def _gives_logits(network: nn.Module) -> bool:
-    """Return whether a module gives logits: as its attribute says, else unless its last part is a softmax."""
+def gives_logits(network: nn.Module) -> bool:
+    """Return whether a module gives logits: as its attribute says, else unless its last part is a softmax.
+
+    Args:
+        network: of a user's code.
+    """
     said = getattr(network, "gives_logits", None)
     if isinstance(said, bool):
         return said

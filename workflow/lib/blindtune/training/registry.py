@@ -227,25 +227,17 @@ def check_layers(name: str, layers: "Sequence[AnyLayer]") -> None:
             )
 
 
-#: Optional settings that do not concern the optimizer.
-_STOPPING = ("early_stopping", "min_delta")
-
-
-def check_settings(name: str, training: Training, searched: Collection[str] = (), *, own_network: bool = False) -> None:
+def check_settings(name: str, training: Training, searched: Collection[str] = ()) -> None:
     """Refuse settings of training that a trainer does not have, and those that do nothing without another one.
 
     Args:
         name: of the trainer.
         training: the settings of a system.
         searched: the dimensions of its search space.
-        own_network: whether a user's code builds the network; it may have an optimizer of its own.
 
     Raises:
         ValueError: the message names the setting.
     """
-    for setting in OPTIONAL_SETTINGS if own_network else ():
-        if training.given(setting) and setting not in _STOPPING:
-            raise ValueError(f"training.{setting}: belongs to networks of a family; let the code do it, or take it out")
     unread = TRAINERS[name].unread_settings()
     for setting in OPTIONAL_SETTINGS:
         if training.given(setting) and setting in unread:
@@ -260,6 +252,41 @@ def check_settings(name: str, training: Training, searched: Collection[str] = ()
         raise ValueError("training.schedule_factor: belongs to the schedules step and plateau; take it out")
     if training.given("schedule_epochs") and training.schedule == "constant":
         raise ValueError("training.schedule_epochs: does nothing with the schedule constant; take it out")
+
+
+#: Settings of an optimizer.
+_OPTIMIZER = (
+    "optimizer", "learning_rate", "weight_decay", "schedule", "schedule_factor", "schedule_epochs"
+)  # fmt: skip
+
+#: Settings that do nothing for a network whose code has a part of its own, by the name of that part.
+REPLACED_SETTINGS: dict[str, tuple[str, ...]] = {
+    "configure_optimizers": _OPTIMIZER,
+    "compile": (*_OPTIMIZER, "clip_norm", "loss"),
+    "training_step": ("class_weight",),
+}
+
+
+def check_own_settings(source: str, parts: Collection[str], given: Collection[str]) -> None:
+    """Refuse settings of training that a config gives and that do nothing for a network in code.
+
+    Args:
+        source: the file of the code, or its import path.
+        parts: what the code has of its own, keys of `REPLACED_SETTINGS`.
+        given: the names of the settings that the config gives.
+
+    Raises:
+        ValueError: the message names the setting.
+    """
+    for part, settings in REPLACED_SETTINGS.items():
+        for setting in settings if part in parts else ():
+            if setting in given:
+                raise ValueError(
+                    f"training.{setting}: does nothing, since {source} does this itself ({part}); take it out here, or "
+                    f"{part} out of the code"
+                )
+    if "initial_weights" in given:
+        raise ValueError(f"training.initial_weights: does nothing, since {source} builds the network; take it out")
 
 
 def check_random_crops(name: str) -> None:

@@ -47,7 +47,7 @@ class ModelKey:
     def compile_model(self, learning_rate: float) -> keras.Model:
         """Return a new model, whose weights Keras's global seed determines."""
         model = networks.build(self.architecture)
-        optimizer = self._create_optimizer(learning_rate)
+        optimizer = create_optimizer(self.optimizer, learning_rate, self.weight_decay, self.clip_norm)
         # Otherwise the first step would create its variables, and TensorFlow would trace that step twice.
         optimizer.build(model.trainable_variables)
         model.compile(
@@ -59,14 +59,24 @@ class ModelKey:
         )
         return model
 
-    def _create_optimizer(self, learning_rate: float) -> keras.optimizers.Optimizer:
-        more: dict[str, float] = {} if self.clip_norm is None else {"global_clipnorm": self.clip_norm}
-        name = self.optimizer
-        if self.weight_decay is not None:
-            # Keras's Adam takes a weight decay too, and is then its AdamW.
-            name = "adam" if name == "adamw" else name
-            more |= {"weight_decay": self.weight_decay} if self.weight_decay else {}
-        return OPTIMIZERS[name](learning_rate=learning_rate, **more)
+
+def create_optimizer(
+    name: str, learning_rate: float, weight_decay: float | None, clip_norm: float | None
+) -> keras.optimizers.Optimizer:
+    """Create an optimizer.
+
+    Args:
+        name: a key of `OPTIMIZERS`.
+        learning_rate: step size.
+        weight_decay: as `blindtune.config.training.Training` gives it.
+        clip_norm: as `blindtune.config.training.Training` gives it.
+    """
+    more: dict[str, float] = {} if clip_norm is None else {"global_clipnorm": clip_norm}
+    if weight_decay is not None:
+        # Keras's Adam takes a weight decay too, and is then its AdamW.
+        name = "adam" if name == "adamw" else name
+        more |= {"weight_decay": weight_decay} if weight_decay else {}
+    return OPTIMIZERS[name](learning_rate=learning_rate, **more)
 
 
 class ModelCache:

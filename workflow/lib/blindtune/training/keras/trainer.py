@@ -35,7 +35,7 @@ from blindtune.training.base import (
     require_architecture,
 )
 from blindtune.training.class_weights import weights_by_label
-from blindtune.training.keras.model_cache import OPTIMIZERS, ModelCache, ModelKey
+from blindtune.training.keras.model_cache import ModelCache, ModelKey, create_optimizer
 from blindtune.views.base import SampleView
 
 _EVALUATION_BATCH = 8_192
@@ -103,7 +103,9 @@ class FitTrainer:
         keras_network.compile_model(
             model,
             blueprint,
-            lambda: OPTIMIZERS[training.optimizer](learning_rate=training.learning_rate),
+            lambda: create_optimizer(
+                training.optimizer, training.learning_rate, training.weight_decay, training.clip_norm
+            ),
             lambda gives_logits: networks.create_loss(training.loss, _Scores(gives_logits), task.classes),
             steps_per_execution=self.steps_per_execution(math.ceil(n_samples / training.batch_size)),
             jit_compile=keras.backend.backend() == "jax",
