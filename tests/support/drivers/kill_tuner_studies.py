@@ -48,7 +48,7 @@ def _while_a_state_is_written() -> None:
 
 def _between_weights_and_state() -> None:
     write = weights.write_weights
-    weights.write_weights = lambda path, arrays: die() if path.parent.name == "states" else write(path, arrays)
+    weights.write_weights = lambda path, *content: die() if path.parent.name == "states" else write(path, *content)
 
 
 def _between_state_and_record() -> None:
