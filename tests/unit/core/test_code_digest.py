@@ -177,6 +177,20 @@ def test_closure_follows_relative_imports_of_another_package(
         assert digest_of(entry) != before, module
 
 
+@pytest.mark.parametrize(
+    "text", ["import blindtune", "from blindtune import __version__", "from blindtune import stages"]
+)
+def test_closure_holds_no_version(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new version is no other code: neither for the library nor for a package that imports it by its name."""
+    (tmp_path / "lab_version.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "blindtune" in closure("lab_version")
+    assert "blindtune.version" not in closure("lab_version")
+    assert "version" not in vars(blindtune)
+    for system in SYSTEMS.values():
+        assert not {"blindtune", "blindtune.version"} & study_closure(system)
+
+
 def test_library_has_only_imports_that_closure_follows() -> None:
     """A relative import would be missed."""
     for path in LIBRARY.rglob("*.py"):
