@@ -277,6 +277,7 @@ def _reached(graph: Mapping[str, set[str]], start: str) -> set[str]:
 def _texts(root: Path) -> list[Path]:
     patterns = [
         "*.md",
+        ".github/**/*.md",
         "Makefile",
         "pyproject.toml",
         "config.yaml",
