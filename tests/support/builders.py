@@ -142,13 +142,13 @@ def study(settings: Any, **changes: Any) -> Study:
 
 def algorithms() -> set[tuple[str, str]]:
     """Return library and algorithm of every tuner that a config can name."""
-    schema = _TUNER.json_schema()
-    return {
-        (part["properties"]["library"]["const"], algorithm)
-        for part in schema["$defs"].values()
-        if "library" in part["properties"]
-        for algorithm in part["properties"]["algorithm"]["enum"]
-    }
+    found = set()
+    for part in _TUNER.json_schema()["$defs"].values():
+        if "library" in part["properties"]:
+            algorithm = part["properties"]["algorithm"]
+            names = algorithm.get("enum") or [algorithm["const"]]
+            found |= {(part["properties"]["library"]["const"], name) for name in names}
+    return found
 
 
 def tuner(library: str, algorithm: str) -> TunerConfig:

@@ -90,7 +90,7 @@ def proposals(
         if proposal is None:
             return
         yield proposal.hyperparameters
-        made.tell(finished_trial(score(proposal.hyperparameters)))
+        made.tell(finished_trial(score(proposal.hyperparameters), hyperparameters=proposal.hyperparameters))
 
 
 def count_for(pair: tuple[str, str]) -> int:
