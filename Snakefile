@@ -11,18 +11,26 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.27.1")
-sys.path.insert(0, f"{workflow.basedir}/workflow/lib")
+
+# The folder of this file, also where workflow/Snakefile or the module of another workflow includes it.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
+if not ROOT.is_dir():
+    raise WorkflowError(
+        f"{workflow.current_basedir}: Snakemake fetches the rules of a hosted workflow, but not blindtune's library next "
+        "to them. Clone the repository, and name the Snakefile of the clone instead."
+    )
+sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
 from blindtune.core import library_copy
 from blindtune.core.errors import UserError
 
 try:
-    COPY = library_copy.pin(Path(workflow.basedir) / "workflow" / "lib")
+    COPY = library_copy.pin(ROOT / "workflow" / "lib")
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: ROOT / "config.yaml"
 
 
 include: "workflow/rules/common.smk"

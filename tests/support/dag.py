@@ -54,15 +54,21 @@ class Job:
         return " ".join([self.rule, "/".join(self.wildcards)]).strip()
 
 
-def plan(directory: Path, config: dict[str, Any] | None = None, overlays: Iterable[Path] = ()) -> list[Job]:
+def plan(
+    directory: Path,
+    config: dict[str, Any] | None = None,
+    overlays: Iterable[Path] = (),
+    snakefile: Path = ROOT / "Snakefile",
+) -> list[Job]:
     """Every job of the report, needed or not, in a fixed order.
 
     Args:
         directory: the working directory.
         config: laid over config.yaml; a key that is a dict is merged, all else replaced.
         overlays: config files, laid over config.yaml first.
+        snakefile: through which the workflow is entered.
     """
-    return _jobs(directory, config or {}, list(overlays), "dryrun")
+    return _jobs(directory, config or {}, list(overlays), "dryrun", snakefile)
 
 
 def pretend(directory: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,18 +97,30 @@ def plan_in_order(directory: Path, config: dict[str, Any]) -> list[tuple[Any, bo
         return [(job, workflow.dag.needrun(job), dict(workflow.config)) for job in jobs]
 
 
-def _jobs(directory: Path, config: dict[str, Any], overlays: list[Path], executor: str) -> list[Job]:
-    with _planned(directory, config, overlays, executor) as workflow:
+def _jobs(
+    directory: Path,
+    config: dict[str, Any],
+    overlays: list[Path],
+    executor: str,
+    snakefile: Path = ROOT / "Snakefile",
+) -> list[Job]:
+    with _planned(directory, config, overlays, executor, snakefile) as workflow:
         return sorted((_job(workflow.dag, job) for job in workflow.dag.jobs), key=lambda job: job.name)
 
 
 @contextmanager
-def _planned(directory: Path, config: dict[str, Any], overlays: list[Path], executor: str) -> Iterator[Any]:
+def _planned(
+    directory: Path,
+    config: dict[str, Any],
+    overlays: list[Path],
+    executor: str,
+    snakefile: Path = ROOT / "Snakefile",
+) -> Iterator[Any]:
     with SnakemakeApi(OutputSettings(dryrun=executor == "dryrun", quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=2),
             config_settings=ConfigSettings(config=config, configfiles=overlays),
-            snakefile=ROOT / "Snakefile",
+            snakefile=snakefile,
             workdir=directory,
         )
         workflow.dag(DAGSettings()).execute_workflow(

@@ -70,7 +70,7 @@ rule page:
     input:
         rules.tables.output,
         rules.figures.output,
-        f"{workflow.basedir}/workflow/report/page.html.j2",
+        f"{ROOT}/workflow/report/page.html.j2",
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),
