@@ -24,7 +24,7 @@ test-fast: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/mypy
 	MYPYPATH=workflow/benchmarks $(BIN)/mypy workflow/benchmarks
 	$(BIN)/python envs/update.py --check

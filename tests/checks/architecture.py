@@ -70,6 +70,8 @@ SHARED_CLASS_NAMES: dict[str, str] = {}
 _DOTTED = re.compile(r"(?<![\w./-])blindtune(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?")
 _PATH = re.compile(r"(?<![\w./{}*<>-])((?:[\w.-]+/)+[\w.-]+\.(?:py|smk))(?![\w*])")
 _FILE = re.compile(r"`([\w-]+\.(?:py|smk))`")
+#: The first line of a block of code that a document tells its reader to write into a file.
+_WRITTEN = re.compile(r"^```\w+\n# (\S+/\S+\.py)$", re.MULTILINE)
 
 
 @dataclass
@@ -191,20 +193,32 @@ def unknown_names(root: Path, modules: Mapping[str, Module]) -> Iterator[str]:
     file_names = {path.name for folder in ("workflow", "tests", "envs") for path in (root / folder).rglob("*.*")}
     for path in _texts(root):
         in_code = False
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        text = path.read_text()
+        files, written = _written(text) if path.suffix == ".md" else (set[str](), set[str]())
+        for number, line in enumerate(text.splitlines(), 1):
             in_code ^= path.suffix == ".md" and line.startswith("```")
             # Code of a document may define modules of the reader; what it imports must exist.
             if in_code and "import" not in line:
                 continue
             where = f"document: {path.relative_to(root)}:{number}"
             for name in _DOTTED.findall(line):
-                if name not in groups and not _is_known(name.replace(":", "."), modules):
+                if name not in groups | written and not _is_known(name.replace(":", "."), modules):
                     yield f"{where}: {name} does not exist"
             # Tests make files of their own.
             if path.suffix in (".md", ".yaml") or path.name in ("Makefile", "pyproject.toml"):
                 for name in [*_PATH.findall(line), *(_FILE.findall(line) if path.suffix == ".md" else [])]:
-                    if name not in file_names and not any((folder / name).exists() for folder in [path.parent, *below]):
+                    folders = [] if name in files | file_names else [path.parent, *below]
+                    if folders and not any((folder / name).exists() for folder in folders):
                         yield f"{where}: {name} does not exist"
+
+
+def _written(text: str) -> tuple[set[str], set[str]]:
+    """Return the files that a document tells its reader to write, with those of their packages, and their modules."""
+    files = set(_WRITTEN.findall(text))
+    own = [name.partition("workflow/lib/")[2] for name in files if name.startswith("workflow/lib/")]
+    return files | {f"{name.rpartition('/')[0]}/__init__.py" for name in files}, {
+        name.removesuffix(".py").replace("/", ".") for name in own
+    }
 
 
 def _imported(tree: ast.Module, package: str, modules: Iterable[str]) -> Iterator[tuple[str, int]]:

@@ -92,6 +92,10 @@ def write_tree(root: Path, files: dict[str, str]) -> Path:
             {"/docs/design.md": "\nRead `training/worker.py`."},
             "document: docs/design.md:2: training/worker.py does not exist",
         ),
+        (
+            {"/README.md": "```python\n# workflow/lib/blindtune/a/b.py\nimport blindtune.a.c\n```"},
+            "document: README.md:3: blindtune.a.c does not exist",
+        ),
         ({"/README.md": "Read `behind.py`."}, "document: README.md:1: behind.py does not exist"),
         (
             {"/README.md": "```python\nfrom blindtune.old import Tuner\n```\n", "new.py": ""},
@@ -108,7 +112,7 @@ def test_faults_of_a_bad_tree(tmp_path: Path, files: dict[str, str], fault: str)
 
 
 def test_faults_of_a_good_tree(tmp_path: Path) -> None:
-    """Imports of types alone, of a simulator from elsewhere, private classes and names that exist are no faults."""
+    """Imports of types, a simulator from elsewhere, private classes, names that exist or are made: no faults."""
     files = {
         "a.py": (
             '"""See `blindtune.b.Work.run`, blindtune.things and `b.py`."""\n'
@@ -126,6 +130,10 @@ def test_faults_of_a_good_tree(tmp_path: Path) -> None:
         "datasets/eeg/simulated/signals.py": "",
         "datasets/registry.py": "import blindtune.datasets.eeg.simulated.corpus",
         "/docs/design.md": "See `b.py`, `core/files.py` and `workflow/lib/blindtune/a.py`.",
+        "/README.md": (
+            "Make `workflow/lib/blindtune/own/__init__.py`:\n```python\n# workflow/lib/blindtune/own/tuner.py\n"
+            "import blindtune.own.tuner\n```\n"
+        ),
         "/docs/extending.md": "```python\nimport blindtune.a\nEntry('blindtune.mine:create')  # mine/it.py\n```\n",
     }
     assert list(architecture.faults(write_tree(tmp_path, files))) == []
