@@ -317,9 +317,9 @@ def test_read_refuses_a_wrong_manual_model(folder: str, tmp_path: Path, model: s
 def test_read_is_pure_and_fast() -> None:
     """Reading a config twice gives equal results, does not change the content and is fast."""
     before = canonical_json(DEFAULT)
-    started = time.perf_counter()
+    started = time.process_time()  # of this process alone: other work of the machine does not count
     assert read(DEFAULT, "default") == read(DEFAULT, "default")
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0
     assert canonical_json(DEFAULT) == before
 
 

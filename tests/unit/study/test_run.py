@@ -191,6 +191,15 @@ def test_run_study_refuses_trials_without_a_protocol(runner: StudyRunner) -> Non
         runner()
 
 
+def test_run_study_uses_no_record_that_the_tuner_does_not_propose(runner: StudyRunner) -> None:
+    """A record after the last proposal stays in the log and is no trial of the study."""
+    card = runner()
+    lines = runner.log().decode().splitlines()
+    better = json.loads(lines[-1]) | {"number": len(lines), "score": 0.0}
+    (runner.folder / "trials.jsonl").write_text("\n".join([*lines, json.dumps(better), ""]), encoding="utf-8")
+    assert runner().trial == card.trial
+
+
 def test_run_study_refuses_records_of_another_tuner(runner: StudyRunner) -> None:
     """Recorded sets that the tuner does not propose are refused."""
     runner()
