@@ -440,3 +440,15 @@ def test_decode_without_groups_reads_older_results(patients: DecodeLab, tmp_path
     assert old.groups is None and old == result.model_copy(update={"groups": None})
     plain = DecodeLab(tmp_path / "plain")
     assert plain.decode(plain.freeze())[0].groups is None
+
+
+def test_frozen_model_names_a_card_with_old_keys(lab: DecodeLab) -> None:
+    """A card whose settings have keys of another version cannot say what its model was; the file is named."""
+    folder = lab.freeze()
+    model = lab.model(folder)
+    old = dataclasses.replace(
+        model, card=model.card.model_copy(update={"settings": {"kind": "knn", "neighbours": [3]}})
+    )
+    with pytest.raises(UserError, match=r"card\.json: was written by another version of blindtune.*Remove it"):
+        _ = old.settings
+    assert model.settings.kind == "knn"
