@@ -186,7 +186,6 @@ def test_closure_holds_no_version(text: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.syspath_prepend(tmp_path)
     assert "blindtune" in closure("lab_version")
     assert "blindtune.version" not in closure("lab_version")
-    assert "version" not in vars(blindtune)
     for system in SYSTEMS.values():
         assert not {"blindtune", "blindtune.version"} & study_closure(system)
 
