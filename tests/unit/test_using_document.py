@@ -1,4 +1,4 @@
-"""The examples of docs/using.md do what the document says."""
+"""The examples of docs/report/using.md do what the document says."""
 
 import os
 import re
@@ -27,7 +27,7 @@ SPACE = (
 
 def blocks(kind: str) -> list[str]:
     """Return the code blocks of a kind, in their order."""
-    text = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "report" / "using.md").read_text(encoding="utf-8")
     return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
 
 

@@ -66,7 +66,7 @@ def _describe_folder(folder: Path, keys: Mapping[str, Any]) -> Description:
         return table.describe(_find_splits(tables), keys, folder)
     for suffix in sorted(suffixes.intersection(_RECORDINGS)):
         raise UserError(
-            f"{folder}: holds {_RECORDINGS[suffix]} ({suffix}), which are not described here. docs/real_files.md has a "
+            f"{folder}: holds {_RECORDINGS[suffix]} ({suffix}), which are not described here. docs/data/real_files.md has a "
             "config for them."
         )
     if not suffixes.intersection(readable_formats()):
