@@ -39,7 +39,7 @@ def main(config: Path, folder: Path) -> None:
         "statuses": [trial.status for trial in trials],
         "metric": trials[0].metric,
         "values": [trial.metric_value for trial in trials],
-        "view": read_card(folder / "study" / "card.json").view,
+        "view": read_card(folder / "study" / "card.json").settings["view"],
         "modules": sorted(name for name in closure(*study_modules(study.settings, dataset)) if "my_package" in name),
     }
     print(json.dumps(found))

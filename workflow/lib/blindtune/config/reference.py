@@ -126,10 +126,10 @@ def _render_section(
     for key, node in section.keys.items():
         paths = [_join(path, key) for path in section.paths]
         default = "required" if key in required else _default(node)
-        kind = _type(node, definitions, sections)
-        yield f"- {_make_anchors(paths)}[`{key}`](#{paths[0]}): {kind}; {default}."
-        if "description" in node:
-            yield f"  {_escape(node['description'])}"
+        kind = f"{_type(node, definitions, sections)}; {default}."
+        described = f"{_escape(node['description'])}<br>" if "description" in node else ""
+        yield f"- {_make_anchors(paths)}[`{key}`](#{paths[0]}): {described}"
+        yield f"  Value: {kind}"
 
 
 def _is_key(path: str, sections: dict[str, _Section]) -> bool:
