@@ -127,9 +127,8 @@ def _render_section(
         paths = [_join(path, key) for path in section.paths]
         default = "required" if key in required else _default(node)
         kind = f"{_type(node, definitions, sections)}; {default}."
-        described = f"{_escape(node['description'])}<br>" if "description" in node else ""
-        yield f"- {_make_anchors(paths)}[`{key}`](#{paths[0]}): {described}"
-        yield f"  Value: {kind}"
+        described = f"{_escape(node['description'])}<br>\n  Value: " if "description" in node else ""
+        yield f"- {_make_anchors(paths)}[`{key}`](#{paths[0]}): {described}{kind}"
 
 
 def _is_key(path: str, sections: dict[str, _Section]) -> bool:
