@@ -44,6 +44,7 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_package_of_the_pages_runs(package: Path, tmp_path: Path) -> None:
     """A source, a view, a tuner, a trainer and a metric work together in one study, and count in its digest."""
     [block] = read_blocks(DOCS / "extending" / "package.md", "yaml")
