@@ -37,7 +37,7 @@ class Walk:
 
 def read_walk(title: str) -> Walk:
     """Return the walk of a section of docs/start/walks.md."""
-    text = (ROOT / "docs" / "walks.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "start" / "walks.md").read_text(encoding="utf-8")
     section = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
     walk = Walk()
     for before, language, content in _BLOCK.findall(section):
