@@ -1,6 +1,7 @@
 # make run: the environment from the lock file, then the default study.
 # make test: the same environment, then every check and test.
 # make test-fast: the unit tests that train no network with a framework and run no study, in under two minutes.
+# make docs: the site of the documents, in .site; open .site/index.html.
 # make environment: the environment alone; `. .venv/bin/activate` to work in it by hand.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-fast check environment documents
+.PHONY: run test test-fast check docs environment documents
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -30,6 +31,13 @@ check: $(READY)
 	$(BIN)/python envs/update.py --check
 	$(BIN)/python tests/checks/architecture.py
 	$(BIN)/snakemake --lint
+	@$(MAKE) --no-print-directory docs
+
+# A page of the site cannot link to a file outside of docs, so the changelog is copied into it.
+docs: $(READY)
+	@sed 's#](docs/#](../#g' CHANGELOG.md > docs/project/changelog.md
+	$(BIN)/zensical build --strict --clean
+	$(BIN)/python tests/checks/site.py .site
 
 environment: $(READY)
 

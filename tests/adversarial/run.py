@@ -1,6 +1,7 @@
 """Play every attack and write the tally: ``python tests/adversarial/run.py``.
 
-Prints the attacks that were lost, with their names, and a table for docs/reliability.md. Ends with 1 if one was lost.
+Prints the attacks that were lost, with their names, and a table for docs/project/reliability.md. Ends with 1 if one was
+lost.
 """
 
 import argparse

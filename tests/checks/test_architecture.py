@@ -90,7 +90,7 @@ def write_tree(root: Path, files: dict[str, str]) -> Path:
         ),
         (
             {"/docs/design.md": "\nRead `training/worker.py`."},
-            "document: docs/design.md:2: training/worker.py does not exist",
+            "document: docs/project/design.md:2: training/worker.py does not exist",
         ),
         (
             {"/README.md": "```python\n# workflow/lib/blindtune/a/b.py\nimport blindtune.a.c\n```"},

@@ -1,4 +1,4 @@
-"""The walks of docs/walks.md: what a reader types and writes gives a report."""
+"""The walks of docs/start/walks.md: what a reader types and writes gives a report."""
 
 import csv
 import json

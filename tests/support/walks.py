@@ -1,4 +1,4 @@
-"""The walks of docs/walks.md, as the page has them."""
+"""The walks of docs/start/walks.md, as the page has them."""
 
 import os
 import re
@@ -36,8 +36,8 @@ class Walk:
 
 
 def read_walk(title: str) -> Walk:
-    """Return the walk of a section of docs/walks.md."""
-    text = (ROOT / "docs" / "walks.md").read_text(encoding="utf-8")
+    """Return the walk of a section of docs/start/walks.md."""
+    text = (ROOT / "docs" / "start" / "walks.md").read_text(encoding="utf-8")
     section = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
     walk = Walk()
     for before, language, content in _BLOCK.findall(section):

@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 SLOW = [
     HERE / name
     for name in (
+        "documents/test_using.py",
         "exports/test_networks.py",
         "models/test_convnet.py",
         "models/test_lstm.py",
@@ -25,7 +26,6 @@ SLOW = [
         "test_identity_of_keys.py",
         "test_results.py",
         "test_stages.py",
-        "test_using_document.py",
         "training/keras",
         "training/pool",
         "training/test_cuda.py",

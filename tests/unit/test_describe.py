@@ -222,8 +222,8 @@ def test_describe_refuses_tables_of_other_columns(tmp_path: Path) -> None:
 
 
 def test_page_of_tables_shows_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands of docs/tables.md write the config that the page shows."""
-    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    """The commands of docs/data/tables.md write the config that the page shows."""
+    page = (ROOT / "docs" / "data" / "tables.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     table = write_table(Path("tumours.csv"), rows=200, features=30)
     table.write_text(table.read_text().replace(",class\n", ",diagnosis\n", 1))

@@ -110,5 +110,5 @@ def test_describe_refuses_pictures_without_classes(tmp_path: Path, capsys: pytes
 def test_describe_names_recordings(tmp_path: Path) -> None:
     """A folder of recordings or slides is not described, and the message says where their config is."""
     (tmp_path / "a.edf").write_bytes(b"0")
-    with pytest.raises(UserError, match=r"holds EEG recordings \(.edf\).*docs/real_files.md"):
+    with pytest.raises(UserError, match=r"holds EEG recordings \(.edf\).*docs/data/recordings.md"):
         describe([tmp_path], {})

@@ -1,4 +1,4 @@
-"""A real recording and a real slide, from the file to samples; `pytest -s` prints what docs/real_files.md quotes."""
+"""A real recording and a real slide, to samples; `pytest -s` prints what docs/measured/real_files.md quotes."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Generates the commented ``config.yaml`` and the JSON schema from the models of the config.
+"""Generates the commented ``config.yaml``, the JSON schema and the page of all keys from the models of the config.
 
 ``python -m blindtune.config.generate`` from the repository's root; a test fails when the files drift.
 """
@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel
 
 from blindtune.config.defaults import DEFAULT
-from blindtune.config.schema import Config, read
+from blindtune.config.reference import render_reference
+from blindtune.config.schema import REFERENCE_PAGE, Config, read
 from blindtune.core.files import write_text
 
 _HEAD = """\
@@ -39,9 +40,10 @@ def schema() -> str:
 
 
 def write(root: Path) -> None:
-    """Write both files below ``root``."""
+    """Write the three files below ``root``."""
     write_text(root / "config.yaml", default_config())
     write_text(root / "workflow" / "schemas" / "config.schema.json", schema())
+    write_text(root / REFERENCE_PAGE, render_reference())
 
 
 def _model(model: BaseModel, given: dict[str, Any], depth: int, explained: set[str]) -> list[str]:

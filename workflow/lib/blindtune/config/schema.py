@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, ValidationError, model_validator
 
@@ -53,6 +53,9 @@ from blindtune.training.registry import (
 )
 from blindtune.tuners.folds import plan_folds
 from blindtune.views.registry import NetworkView
+
+#: The generated page of all keys, from the root of the repository.
+REFERENCE_PAGE = "docs/reference/config.md"
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=60)]
 if TYPE_CHECKING:
@@ -148,6 +151,8 @@ class ReportConfig(Strict):
 
 class Config(Strict):
     """All studies of one run. An overlay (--configfile) replaces keys; lists are replaced as a whole."""
+
+    reference_page: ClassVar[str] = REFERENCE_PAGE
 
     name: Name = Field(description="name of this config; everything goes to results/<name>")
     seeds: list[Annotated[int, Field(gt=0, le=MAX_SEED)]] = Field(

@@ -45,7 +45,7 @@ class FileTransaction:
     Each file is first written under a temporary name in the same folder. A reader sees the old file or the complete
     new one. On an error the temporary files are removed, and so are the folders that were created for them.
 
-    Example:
+    Examples:
         >>> with FileTransaction() as transaction:
         ...     transaction.write(folder / "x.npy", lambda part: np.save(part, x))
         ...     transaction.write(folder / "y.npy", lambda part: np.save(part, y))

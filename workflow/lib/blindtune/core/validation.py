@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -28,6 +28,8 @@ _IN_WORDS = {
 _DECIMAL = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
 #: Problems that one message lists.
 _MAX_LISTED = 30
+#: Descriptions of keys that one message names.
+_MAX_REFERENCES = 3
 _LONGEST_SHOWN = 80
 _LONGEST_MESSAGE = 1000
 
@@ -36,6 +38,9 @@ class Strict(BaseModel):
     """A model that refuses unknown keys, silent conversions between types, and numbers that are not finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    #: The page that describes every key, under the anchors that messages name; empty if there is none.
+    reference_page: ClassVar[str] = ""
 
 
 def expand_home(path: str) -> str:
@@ -92,7 +97,15 @@ def _checked(model: type[Model], validate: Callable[[Any], Model], content: Any,
     found = list(dict.fromkeys(_sentence(problem, model) for problem in problems[: 10 * _MAX_LISTED]))
     listed = "\n".join(f"  - {sentence}" for sentence in found[:_MAX_LISTED])
     more = f"\n  and {len(problems) - _MAX_LISTED:,} more" if len(found) > _MAX_LISTED else ""
-    raise UserError(f"{where} does not fit:\n{listed}{more}")
+    raise UserError(f"{where} does not fit:\n{listed}{more}{_refer(problems, model)}")
+
+
+def _refer(problems: list[Any], model: type[BaseModel]) -> str:
+    """Return a line that names where the keys of the first problems are described; nothing without such a page."""
+    page = getattr(model, "reference_page", "")
+    anchors = dict.fromkeys(".".join(_follow(problem["loc"], model)[2]) for problem in problems[:_MAX_LISTED])
+    named = [f"#{anchor}" for anchor in anchors if anchor][:_MAX_REFERENCES]
+    return f"\n  See {page}{', '.join(named)}." if page and named else ""
 
 
 def _with_numbers(content: Any, problems: list[Any], model: type[BaseModel]) -> Any:
@@ -166,7 +179,7 @@ def _nearest(name: str, known: list[str]) -> str | None:
 def _sentence(problem: Any, model: type[BaseModel]) -> str:
     """Describe one problem that pydantic found, with the path of the key and what to do."""
     kind, loc, context = problem["type"], problem["loc"], problem.get("ctx", {})
-    parts, known = _follow(loc, model)
+    parts, known, _ = _follow(loc, model)
     path = ".".join(map(_show_key, parts)) or "the whole"
     if kind == "extra_forbidden":
         if KEYS.get(str(loc[-1])) in known:
@@ -228,20 +241,24 @@ def _show_key(key: str | int) -> str:
     return text if text.isprintable() and len(text) <= _LONGEST_SHOWN else show_value(text)
 
 
-def _follow(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[list[str | int], list[str]]:
-    """Return the keys of ``loc`` that the user wrote, and the names that are known where the last one is.
+def _follow(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[list[str | int], list[str], list[str]]:
+    """Return the keys of ``loc`` that the user wrote, the names that are known where the last is, and their anchor.
+
+    The anchor is the path without names of the user and places in lists, but with the tags of unions.
 
     pydantic puts the tag of each union's member after its key, and a tag may have the name of a key (``tuner``). The
     schema says which is which.
     """
-    definitions, nodes = _schema(model)
+    definitions, nodes = read_schema(model)
     path: list[str | int] = []
     known: list[str] = []
+    anchor: list[str] = []
     for number, part in enumerate(loc):
         nodes = [option for node in nodes for option in _options(node, definitions)]
         members = [node["discriminator"]["mapping"].get(part) for node in nodes if "discriminator" in node]
         if any(members):
             nodes = [{"$ref": member} for member in members if member]
+            anchor.append(str(part))
             continue
         known = sorted({name for node in nodes for name in node.get("properties", {})})
         children = [child for node in nodes for child in _children(node, part)]
@@ -250,11 +267,14 @@ def _follow(loc: tuple[Any, ...], model: type[BaseModel]) -> tuple[list[str | in
         if children or is_key:
             path.append(part)
             nodes = children
-    return path, known
+        if part in known:
+            anchor.append(part)
+    return path, known, anchor
 
 
 @lru_cache(maxsize=32)
-def _schema(model: type[BaseModel]) -> tuple[dict[str, Any], list[Any]]:
+def read_schema(model: type[BaseModel]) -> tuple[dict[str, Any], list[Any]]:
+    """Return the definitions of a model's JSON schema, and a list of its root alone."""
     schema = model.model_json_schema()
     return schema.get("$defs", {}), [schema]
 

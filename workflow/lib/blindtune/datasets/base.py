@@ -221,7 +221,7 @@ class Source:
     A subclass overrides `user_files` and `load`, and sets `views` if its samples have other views. A new source is one
     module and one entry of the registry:
 
-    Example:
+    Examples:
         >>> from typing import Literal
         >>> import numpy as np
         >>> class CoinsConfig(DatasetConfig):

@@ -66,8 +66,8 @@ def _describe_folder(folder: Path, keys: Mapping[str, Any]) -> Description:
         return table.describe(_find_splits(tables), keys, folder)
     for suffix in sorted(suffixes.intersection(_RECORDINGS)):
         raise UserError(
-            f"{folder}: holds {_RECORDINGS[suffix]} ({suffix}), which are not described here. docs/real_files.md has a "
-            "config for them."
+            f"{folder}: holds {_RECORDINGS[suffix]} ({suffix}), which are not described here. "
+            "docs/data/recordings.md and docs/data/slides.md have a config for them."
         )
     if not suffixes.intersection(readable_formats()):
         raise UserError(f"{folder}: holds neither a table ({', '.join(sorted(TABLE_SUFFIXES))}) nor pictures.")

@@ -262,7 +262,7 @@ def describe(files: Mapping[str, Path], keys: Mapping[str, Any], named: Path) ->
     ]
     comments = {
         "compare": "Two reference models, an expert's network and a tuner; config.yaml has more systems.",
-        "datasets": "docs/tables.md describes every key.",
+        "datasets": "docs/data/tables.md describes every key.",
     }
     return Description(lines, write_as_yaml(content, head, comments))
 
@@ -353,7 +353,7 @@ def _choose_left_out(roles: Roles, columns: list[ColumnSummary], config: TableCo
         elif column.name.casefold() in COLUMN_NAMES["split"] and {text.casefold() for text in column.counts} <= _SPLITS:
             left_out[place] = "names splits, but not all of train, dev and eval"
         elif kind == "date":
-            left_out[place] = "dates; for a split by time see docs/tables.md"
+            left_out[place] = "dates; for a split by time see docs/data/tables.md"
         elif _OWNER.fullmatch(column.name.strip()) and n_values < column.rows - column.missing:
             left_out[place] = "tells which rows belong together: --group keeps those in one split"
         elif column.steps_by_one and column.rows >= FEW_NUMBERS:
@@ -406,7 +406,7 @@ def _settings(
         why = "; ".join(f"{columns[place].name!r}: {reason}" for place, reason in list(left_out.items())[:5])
         raise UserError(
             f"{path}: has no column left that could be a feature ({why}). Give a table with features, or write the "
-            "config yourself: docs/tables.md."
+            "config yourself: docs/data/tables.md."
         )
     if given.features is None and left_out:
         settings["leave_out"] = [columns[place].name if has_names else place + 1 for place in sorted(left_out)]

@@ -215,7 +215,7 @@ class Trainer(Protocol):
     4. Freezing, rescoring and decoding call `rebuild` with the recorded weights, mostly in another process.
     5. `versions` is written to every record.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from blindtune.config.training import Training
         >>> class MajorityTrainer:
@@ -285,7 +285,7 @@ class BatchTrainer(Trainer, Protocol):
        place of the trainer. It calls `partition` to learn which jobs are trained as one model, divides them among its
        workers, and each worker calls `train_batch` with its part.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from blindtune.config.training import Training
         >>> class ConstantTrainer:

@@ -42,7 +42,7 @@ class TrainerEntry(Entry):
         optional_settings: those of `blindtune.config.training.OPTIONAL_SETTINGS` that it has; a config that gives
             another one is refused.
         max_trainings: trainings after which its process is replaced by a new one, since its library does not give all
-            memory back (docs/measured.md); None: never.
+            memory back (docs/measured/index.md); None: never.
     """
 
     environment: str = "networks"

@@ -67,7 +67,7 @@ class Tuner:
     A tuner must be deterministic: given the same `TunerContext` and told the same trials, it proposes the same sets.
     A tuner needs `ask`; one that learns from scores needs `tell` too.
 
-    Example:
+    Examples:
         >>> class Climber(Tuner):
         ...     def __init__(self) -> None:
         ...         self.units, self.best_units, self.best_error = 8, 8, 1.0

@@ -55,7 +55,7 @@ class SampleView:
 
     A subclass implements `eval_batch`; one with random crops also implements `train_batch` and sets `is_random`.
 
-    Example:
+    Examples:
         >>> class Halves(SampleView):
         ...     def eval_batch(self, rows):
         ...         return (self.stored[self.selected[rows]] / 2).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The config of a table: pure data. docs/tables.md describes every key."""
+"""The config of a table: pure data. docs/data/tables.md describes every key."""
 
 import codecs
 from typing import Annotated, Any, Literal, Self

@@ -10,7 +10,7 @@ import tensorflow
 from blindtune.training.keras.trainer import FitTrainer
 
 #: Steps of an epoch from which one execution for all of them pays: it takes 0.2 to 0.4 s longer to trace and saves
-#: about 1 ms a step, so that ten epochs of 32 steps about compensate (docs/measured.md).
+#: about 1 ms a step, so that ten epochs of 32 steps about compensate (docs/measured/index.md).
 _MANY_STEPS = 32
 
 
@@ -18,7 +18,7 @@ class KerasTrainer(FitTrainer):
     """Trains an `Architecture` with Keras on TensorFlow.
 
     XLA (``jit_compile``) is off. On a CPU, the first epoch takes 3 to 6 s with it, instead of 1 to 2. Later epochs are
-    no faster with dense layers, slower with convolutions, and a third faster with an LSTM (docs/measured.md).
+    no faster with dense layers, slower with convolutions, and a third faster with an LSTM (docs/measured/index.md).
     """
 
     def __init__(self) -> None:
