@@ -57,7 +57,11 @@ VOLATILE_FIELDS = {
     "card_sha256",
     "code_sha256",
     "frozen_sha256",
+    "trials_sha256",
 }
+
+#: Files that hold nothing but such fields.
+VOLATILE_FILES = {"ledger_head.json"}
 
 #: Fields of the card that repeat the config, whose keys were renamed.
 CONFIG_FIELDS = {"settings", "training"}
@@ -164,7 +168,8 @@ def comparable_files(folder: Path) -> Files:
         "sealed/**/seal.json",
         "report/**/*.csv",
     ]
-    return {_new_name(path.relative_to(folder)): path for pattern in patterns for path in folder.glob(pattern)}
+    found = [path for pattern in patterns for path in folder.glob(pattern) if path.name not in VOLATILE_FILES]
+    return {_new_name(path.relative_to(folder)): path for path in found}
 
 
 def read(name: str, path: Path) -> Any:
