@@ -25,7 +25,7 @@ def dump_syntax(node: object) -> str:
         if (value is None and getattr(type(node), name, ...) is None) or (name == "type_params" and not value):
             continue
         if isinstance(node, ast.JoinedStr):
-            value = [part for part in value if not _is_empty_text(part)]
+            value = [part for part in node.values if not _is_empty_text(part)]
         parts.append(f"{name}={dump_syntax(value)}")
     return f"{type(node).__name__}({', '.join(parts)})"
 
