@@ -51,7 +51,7 @@ def main(folder: Path, torch: str = "auto") -> int:
             if not _is_ready(folder, torch):
                 _say(f"Making the environment in {folder} with Python {_version()}; this takes a few minutes.")
                 if _version() not in _known_versions():
-                    _say(f"Nobody has tried Python {_version()} yet; {', '.join(_known_versions())} work.")
+                    _say(f"requirements.lock is for Python {', '.join(_known_versions())}; {_version()} was not tried.")
                 _make(folder, torch)
     except UserError as error:
         print(error, file=sys.stderr)
