@@ -3,8 +3,13 @@
 # make test-fast: the unit tests that train no network with a framework and run no study, in under two minutes.
 # make docs: the site of the documents, in .site; open .site/index.html.
 # make environment: the environment alone; `. .venv/bin/activate` to work in it by hand.
+#
+# PYTHON=python3.13: the Python to use, 3.11 or later; 3.11 is tested, 3.13 was tried.
+# TORCH=cpu or TORCH=cuda: the build of PyTorch, a download of 0.2 or 2.8 GB. The default, auto, is the CUDA build where
+# there is an NVIDIA driver, and otherwise the CPU build if there is one for this Python. The choice is printed first.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
+TORCH ?= auto
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,5 +51,11 @@ documents: $(READY)
 
 # Two makes at once do not install into one folder: the second waits for the first.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("blindtune needs Python 3.11; say where it is: make PYTHON=/path/to/python3.11")'
-	@$(PYTHON) envs/make.py $(VENV)
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("blindtune needs Python 3.11 or later; say where it is: make PYTHON=/path/to/python3.13")'
+	@$(PYTHON) envs/make.py $(VENV) --torch $(TORCH)
+
+# Asked for by name, another Python or another build of PyTorch is a reason to make the environment again.
+ifneq ($(filter-out file undefined,$(firstword $(origin PYTHON)) $(firstword $(origin TORCH))),)
+$(READY): FORCE
+FORCE:
+endif

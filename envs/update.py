@@ -1,9 +1,12 @@
 """Write requirements.lock and envs/*.yaml from requirements.in and the environment that runs this script.
 
-Run ``python envs/update.py`` after installing new versions; ``--check`` only reports files that differ.
+Run ``python envs/update.py`` after installing new versions; ``--check`` only reports files that differ, and
+``--list darwin 3.13`` prints the pins of one platform and Python, for pip's option ``--platform``.
 """
 
+import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -11,6 +14,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
+
+#: The Pythons and platforms that the lock is for: a pin that only some need has a marker.
+PYTHONS = (ROOT / ".python-version").read_text(encoding="utf-8").split()
+PLATFORMS = {"linux": "Linux", "darwin": "Darwin"}
+TARGETS = [(platform, python) for platform in PLATFORMS for python in PYTHONS]
+
+#: Packages that are not installed here, by the one that has their version and their requirements.
+STAND_INS = {"tensorflow": "tensorflow-cpu"}
+
+#: Packages of PyTorch's CUDA build, which pins them itself; the CPU build has none of them.
+CUDA_PACKAGE = re.compile(r"(nvidia|cuda|triton)(-|$)")
 
 #: Packages that every environment for networks needs, in addition to the libraries that train.
 TUNER_PACKAGES = [
@@ -49,7 +63,7 @@ ENVIRONMENTS = {
         "tifffile",
     ],
     "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn"],
-    "networks": [*TUNER_PACKAGES, "scikeras", "skorch", "tensorflow-cpu", "torch"],
+    "networks": [*TUNER_PACKAGES, "scikeras", "skorch", "tensorflow", "tensorflow-cpu", "torch"],
     "keras-jax": [*TUNER_PACKAGES, "jax"],
     "keras-torch": [*TUNER_PACKAGES, "torch"],
     "report": ["jinja2", "matplotlib", "numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn", "scipy"],
@@ -59,7 +73,8 @@ ENVIRONMENTS = {
 VARIABLES = {"keras-jax": {"KERAS_BACKEND": "jax"}, "keras-torch": {"KERAS_BACKEND": "torch"}}
 
 LOCK_HEAD = """\
-# Exact versions of everything, for Python 3.11 on Linux; written by envs/update.py.
+# Exact versions of everything, for Python 3.11, 3.12 and 3.13 on Linux and macOS (macOS is not tested); written by
+# envs/update.py. A pin that not all of them need ends with a marker.
 # torch has builds for many devices under one version, so there are no hashes here. Where pip finds the
 # CUDA build, that build brings CUDA packages of its own, pinned by itself.
 """
@@ -70,44 +85,102 @@ channels:
   - conda-forge
   - nodefaults
 dependencies:
-  - python=3.11
+  - python={python}
   - pip=25.3
   - pip:
 """
 
 
-def list_pins(names: list[str]) -> list[str]:
-    """Return ``name==version`` of each package and of all packages that it requires, as installed here."""
+def read_direct_requirements() -> dict[str, Requirement]:
+    """Return the requirements of requirements.in by their name."""
+    lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def list_versions(names: Iterable[str], platform: str, python: str) -> dict[str, str]:
+    """Return the version of each package, and of all packages that it requires, as installed here.
+
+    Args:
+        names: of packages of requirements.in.
+        platform: as in `sys.platform`; packages that it does not need are left out.
+        python: such as ``3.13``; in the same way.
+    """
+    target = {
+        "sys_platform": platform,
+        "platform_system": PLATFORMS[platform],
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+    }
+    direct = read_direct_requirements()
     found: dict[str, str] = {}
-    waiting = [(name, ("",)) for name in names]
+    waiting = [(direct.get(canonicalize_name(name), Requirement(name)), ("",)) for name in names]
     while waiting:
-        name, extras = waiting.pop()
-        installed = distribution(name)
-        if canonicalize_name(name) in found and extras == ("",):
+        needed, extras = waiting.pop()
+        name = canonicalize_name(needed.name)
+        if needed.marker is not None and not any(needed.marker.evaluate(target | {"extra": one}) for one in extras):
             continue
+        asked = ("", *sorted(needed.extras)) if needed.extras else ("",)
+        if CUDA_PACKAGE.match(name) or (name in found and asked == ("",)):
+            continue
+        installed = distribution(STAND_INS.get(name, name))
         # The part after a + names a build, which the index of another machine may not have.
-        found[canonicalize_name(name)] = installed.version.split("+")[0]
-        for line in installed.requires or []:
-            needed = Requirement(line)
-            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
-                waiting.append((needed.name, ("", *sorted(needed.extras)) if needed.extras else ("",)))
-    return [f"{name}=={version}" for name, version in sorted(found.items())]
+        found[name] = installed.version.split("+")[0]
+        waiting += [(Requirement(line), asked) for line in installed.requires or []]
+    return found
+
+
+def list_pins(names: list[str]) -> list[str]:
+    """Return ``name==version`` of each package and of all that it requires, with a marker if not all targets need it.
+
+    Args:
+        names: of packages of requirements.in.
+    """
+    targets: dict[str, list[tuple[str, str]]] = {}
+    for target in TARGETS:
+        for name, version in list_versions(names, *target).items():
+            targets.setdefault(f"{name}=={version}", []).append(target)
+    return [pin + render_marker(targets[pin]) for pin in sorted(targets, key=lambda pin: pin.partition("==")[0])]
+
+
+def render_marker(targets: list[tuple[str, str]]) -> str:
+    """Return the marker of a pin that some targets need, with its semicolon; nothing if all do.
+
+    Args:
+        targets: platforms and Pythons.
+    """
+    if targets == TARGETS:
+        return ""
+    terms = []
+    for platform in PLATFORMS:
+        pythons = [python for other, python in targets if other == platform]
+        term = f'sys_platform == "{platform}"' if platform != "linux" else 'sys_platform != "darwin"'
+        if pythons and pythons != PYTHONS:
+            term += " and (" + " or ".join(f'python_version == "{python}"' for python in pythons) + ")"
+        if pythons:
+            terms.append(term)
+    return "; " + " or ".join(terms)
 
 
 def render_files() -> dict[Path, str]:
     """Return the text of every file that this script writes."""
-    lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
-    direct = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    texts = {ROOT / "requirements.lock": LOCK_HEAD + "\n".join(list_pins(direct)) + "\n"}
+    texts = {ROOT / "requirements.lock": LOCK_HEAD + "\n".join(list_pins(list(read_direct_requirements()))) + "\n"}
     for environment, names in ENVIRONMENTS.items():
         body = "".join(f"      - {pin}\n" for pin in list_pins(names))
         body += "".join(f"variables:\n  {name}: {value}\n" for name, value in VARIABLES.get(environment, {}).items())
-        texts[ROOT / "envs" / f"{environment}.yaml"] = ENVIRONMENT_HEAD.format(environment=environment) + body
+        texts[ROOT / "envs" / f"{environment}.yaml"] = (
+            ENVIRONMENT_HEAD.format(environment=environment, python=PYTHONS[0]) + body
+        )
     return texts
 
 
 def main() -> int:
     """Write the files, or with ``--check`` report those that differ; return the exit status."""
+    if "--list" in sys.argv:
+        platform, python = sys.argv[-2:]
+        versions = list_versions(read_direct_requirements(), platform, python)
+        print("\n".join(f"{name}=={version}" for name, version in sorted(versions.items())))
+        return 0
     if "--check" not in sys.argv:
         for path, text in render_files().items():
             path.write_text(text, encoding="utf-8")

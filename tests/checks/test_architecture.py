@@ -89,7 +89,7 @@ def write_tree(root: Path, files: dict[str, str]) -> Path:
             "document: workflow/lib/blindtune/a.py:1: blindtune.b:create does not exist",
         ),
         (
-            {"/docs/design.md": "\nRead `training/worker.py`."},
+            {"/docs/project/design.md": "\nRead `training/worker.py`."},
             "document: docs/project/design.md:2: training/worker.py does not exist",
         ),
         (

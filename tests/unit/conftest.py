@@ -1,10 +1,20 @@
 """What several unit tests need, and which of them are slow."""
 
+import re
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 HERE = Path(__file__).parent
+
+#: Libraries that no fast test may import: each takes seconds. PyTorch is not among them, since the fused trainer is
+#: tested with tiny networks.
+HEAVY = ("tensorflow", "keras", "keras_tuner", "jax")
 
 #: Test files, and folders of them, that train with TensorFlow, Keras Tuner or PyTorch, or run whole studies.
 #: They get the marker ``slow``, and ``make test-fast`` does not even import them.
@@ -56,7 +66,54 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Skip slow files where no slow test is wanted: importing them takes longer than the other tests."""
-    return True if config.getoption("markexpr") == "not slow" and is_slow(collection_path) else None
+    return True if is_fast_run(config) and is_slow(collection_path) else None
+
+
+def is_fast_run(config: pytest.Config) -> bool:
+    """Return whether only the tests that are not slow are wanted, as by ``make test-fast``."""
+    return bool(config.getoption("markexpr") == "not slow")
+
+
+class NoHeavyLibraries(MetaPathFinder, Loader):
+    """Refuses to import a heavy library; whether it is installed can be asked."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where a heavy library is, with this loader; called by Python's import."""
+        spec = PathFinder.find_spec(fullname, path, target) if fullname in HEAVY else None
+        if spec is not None:
+            spec.loader = self
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Refuse; called by Python's import."""
+        raise AssertionError(f"a fast test imports {spec.name}: mark it slow, or add its file to SLOW in {__file__}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep heavy libraries out of a fast run."""
+    if is_fast_run(config):
+        sys.meta_path.insert(0, NoHeavyLibraries())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what a fast run left out."""
+    if not is_fast_run(terminalreporter.config):
+        return
+    files = [file for path in SLOW for file in ([path] if path.is_file() else sorted(path.rglob("test_*.py")))]
+    others = [file for file in sorted(HERE.rglob("test_*.py")) if not is_slow(file)]
+    n_tests = sum(len(re.findall(r"^def test_", file.read_text(encoding="utf-8"), re.MULTILINE)) for file in files)
+    n_marked = sum(
+        len(re.findall(r"^@pytest\.mark\.slow|^def test_.*frameworks", file.read_text(encoding="utf-8"), re.MULTILINE))
+        for file in others
+    )
+    terminalreporter.section("left out")
+    terminalreporter.line(
+        f"{n_tests} slow unit tests of {len(files)} files and {n_marked} others, which train with TensorFlow, Keras, "
+        "JAX or PyTorch, or run studies; and the tests of the workflow. `make test` runs all."
+    )
+    terminalreporter.line(" ".join(path.relative_to(HERE).as_posix() for path in SLOW))
 
 
 @pytest.fixture(scope="session")

@@ -163,6 +163,28 @@ def test_compare_changed_record(tmp_path: Path, name: str, change: dict[str, Any
     assert line is None or lines == [f"{name}: {line}"]
 
 
+def test_compare_leaves_out_digests_of_times(tmp_path: Path) -> None:
+    """The digest of the trials' file, and the head of the ledger, differ in every run: both depend on times."""
+    old, new = new_records(), new_records()
+    for side, digest in ((old, "t1"), (new, "t2")):
+        side["studies/set/mlp/1/card.json"] = side["studies/set/mlp/1/card.json"] | {"trials_sha256": digest}
+        side["decodes/set/mlp/1/ledger_head.json"] = {"entries": 2, "sha256": digest}
+    assert compare(write_records(tmp_path / "a", old), write_records(tmp_path / "b", new)) == (0, [])
+
+
+def test_compare_finds_decodes_by_study(tmp_path: Path) -> None:
+    """Decodes are compared in any order and without their dates; one more, or another kind of one, is a difference."""
+    old, new = new_records(), new_records()
+    rows = ["a,1,2026-01-01,blind", "b,2,2026-01-02,blind", "b,3,2026-01-03,repeated"]
+    for side, order in ((old, rows), (new, [rows[1].replace("02", "09"), rows[2], rows[0]])):
+        side["report/tables/all_decodes.csv"] = "\n".join(["study,entry,begun,decode", *order, ""])
+    before = write_records(tmp_path / "a", old)
+    assert compare(before, write_records(tmp_path / "b", new)) == (0, [])
+    new["report/tables/all_decodes.csv"] = new["report/tables/all_decodes.csv"].replace("repeated", "blind")
+    lines = ['report/tables/all_decodes.csv: b again.decode: "repeated" -> "blind"']
+    assert compare(before, write_records(tmp_path / "c", new)) == (1, lines)
+
+
 def test_compare_changed_arrays(tmp_path: Path) -> None:
     """Changed weights and predictions are named by their tensor."""
     new = new_records()

@@ -6,12 +6,14 @@ Under conda a script can still import the host's packages, so only this test fin
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from blindtune import stages
@@ -27,6 +29,8 @@ from blindtune.views.registry import FEATURES, VIEWS, view_modules
 from checks.architecture import read_modules
 from support.dag import ROOT
 
+PYTHONS = (ROOT / ".python-version").read_text(encoding="utf-8").split()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 DISTRIBUTIONS = packages_distributions()
 LIBRARY = read_modules(ROOT / "workflow" / "lib")
@@ -50,7 +54,7 @@ def read_pins(environment: Path) -> dict[str, str]:
     lines: list[str] = []
     for entry in content["dependencies"]:
         lines += entry["pip"] if isinstance(entry, dict) else [re.sub("=+", "==", entry)]
-    found = dict(line.split("==") for line in lines)
+    found = dict(line.partition(";")[0].split("==") for line in lines)
     return {canonicalize_name(name): version for name, version in found.items() if name not in ("python", "pip")}
 
 
@@ -60,6 +64,14 @@ def read_lock() -> dict[str, str]:
     lines = [line.split("#")[0].split(";")[0].strip() for line in text.splitlines()]
     found = dict(line.split("==") for line in lines if "==" in line)
     return {canonicalize_name(name): version for name, version in found.items()}
+
+
+def read_names(file: str, platform: str, python: str) -> set[str]:
+    """Return the packages that a file of requirements lists for a platform and a Python."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    target = {"sys_platform": platform, "python_version": python}
+    listed = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(one.name) for one in listed if one.marker is None or one.marker.evaluate(target)}
 
 
 def collect_start_packages(script: str) -> set[str]:
@@ -106,8 +118,7 @@ def find_packages(modules: Iterable[str]) -> set[str]:
 
 def read_packages(environment: str) -> set[str]:
     """Return the packages of an environment."""
-    names = set(read_pins(ROOT / "envs" / f"{environment}.yaml"))
-    return names | ({"tensorflow-cpu"} if "tensorflow" in names else set())
+    return set(read_pins(ROOT / "envs" / f"{environment}.yaml"))
 
 
 def list_entries() -> list:
@@ -152,18 +163,38 @@ def test_environment_versions_are_those_of_the_lock(environment):
     """An environment pins the versions of requirements.lock."""
     pinned, versions = read_pins(environment), read_lock()
     assert pinned
-    # TensorFlow for the CPU alone has another name on PyPI than on conda-forge.
-    renamed = {"tensorflow": "tensorflow-cpu"}
-    assert {name: versions.get(renamed.get(name, name)) for name in pinned} == pinned
+    assert {name: versions.get(name) for name in pinned} == pinned
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
 def test_environment_channel_is_free(environment):
-    """An environment uses the free channel, and the Python version of the project."""
+    """An environment uses the free channel, and the first Python of the project."""
     content = yaml.safe_load(environment.read_text(encoding="utf-8"))
     assert content["channels"][0] == "conda-forge"
     assert "defaults" not in content["channels"]
-    assert any(str(entry).startswith("python=3.11") for entry in content["dependencies"])
+    assert f"python={PYTHONS[0]}" in content["dependencies"]
+
+
+def test_pythons_are_the_same_everywhere():
+    """The Pythons of .python-version are those of the package, of the lock's head and of the Makefile, oldest first."""
+    assert PROJECT["project"]["requires-python"] == f">={PYTHONS[0]}"
+    assert PROJECT["tool"]["mypy"]["python_version"] == PYTHONS[0]
+    assert PROJECT["tool"]["ruff"]["target-version"] == f"py{PYTHONS[0].replace('.', '')}"
+    named = [one.removeprefix("Programming Language :: Python :: ") for one in PROJECT["project"]["classifiers"]]
+    assert named[1:] == PYTHONS
+    assert f"{', '.join(PYTHONS[:-1])} and {PYTHONS[-1]}" in (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    tried = " ".join(f"python{python}" for python in PYTHONS)
+    assert f"for p in {tried} python3;" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("platform", "tensorflow"), [("linux", {"tensorflow-cpu"}), ("darwin", {"tensorflow"})])
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("path", [ROOT / "requirements.lock", ROOT / "requirements.in"], ids=lambda path: path.name)
+def test_tensorflow_is_the_package_of_the_platform(path, python, platform, tensorflow):
+    """On macOS TensorFlow has another name; every direct requirement is pinned on both platforms."""
+    direct, pinned = read_names("requirements.in", platform, python), read_names("requirements.lock", platform, python)
+    assert direct <= pinned
+    assert {"tensorflow", "tensorflow-cpu"} & read_names(path.name, platform, python) == tensorflow
 
 
 @pytest.mark.parametrize(("script", "stage"), [("study", stages.STUDY), ("decode", stages.DECODE)])

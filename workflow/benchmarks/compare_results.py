@@ -57,7 +57,11 @@ VOLATILE_FIELDS = {
     "card_sha256",
     "code_sha256",
     "frozen_sha256",
+    "trials_sha256",
 }
+
+#: Files that hold nothing but such fields.
+VOLATILE_FILES = {"ledger_head.json"}
 
 #: Fields of the card that repeat the config, whose keys were renamed.
 CONFIG_FIELDS = {"settings", "training"}
@@ -74,6 +78,12 @@ HEADERS = {
 
 #: Columns of the report's tables, by their new header, that hold times, dates or digests of code.
 VOLATILE_COLUMN = re.compile(r"(^|_)(wall|cpu)_seconds$|^(started|decoded|date|code)$")
+
+#: Columns that depend on when and in which order jobs ended, by table and new header.
+VOLATILE_COLUMNS = {
+    *(("all_decodes.csv", column) for column in ("entry", "begun", "done", "model", "frozen_sha256")),
+    ("decode_counts.csv", "first"),
+}
 
 #: Rows of the report's tables that hold measured times: table, first cell.
 VOLATILE_ROWS = {("libraries.csv", "Overhead")}
@@ -107,7 +117,12 @@ PROSE_COLUMNS = {
 }
 
 #: Columns that identify a row; of other tables it is the number of the row.
-KEY_COLUMNS = {"preparation.csv": ("dataset", "given", "parameter"), "left_out.csv": ("dataset", "rule", "class")}
+KEY_COLUMNS = {
+    "preparation.csv": ("dataset", "given", "parameter"),
+    "left_out.csv": ("dataset", "rule", "class"),
+    "all_decodes.csv": ("study",),
+    "decode_counts.csv": ("dataset", "system"),
+}
 
 #: Old to new names of config keys and values, wherever they are; both results are translated in the same way.
 CONFIG_WORDS = {**renamed.KEYS, **{old: new for (_, old), new in renamed.VALUES.items()}}
@@ -164,7 +179,8 @@ def comparable_files(folder: Path) -> Files:
         "sealed/**/seal.json",
         "report/**/*.csv",
     ]
-    return {_new_name(path.relative_to(folder)): path for pattern in patterns for path in folder.glob(pattern)}
+    found = [path for pattern in patterns for path in folder.glob(pattern) if path.name not in VOLATILE_FILES]
+    return {_new_name(path.relative_to(folder)): path for path in found}
 
 
 def read(name: str, path: Path) -> Any:
@@ -209,7 +225,13 @@ def read_table(table: str, path: Path) -> dict[str, dict[str, str]]:
             continue
         named = {column: _new_cell(table, column, cell) for column, cell in zip(header, row, strict=True)}
         key = ", ".join(named[column] for column in KEY_COLUMNS[table]) if table in KEY_COLUMNS else f"row {number}"
-        cells[key] = {column: cell for column, cell in named.items() if not VOLATILE_COLUMN.search(column)}
+        while key in cells:
+            key += " again"
+        cells[key] = {
+            column: cell
+            for column, cell in named.items()
+            if not VOLATILE_COLUMN.search(column) and (table, column) not in VOLATILE_COLUMNS
+        }
     return {"header": {column: column for column in header}, **cells}
 
 

@@ -12,6 +12,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from blindtune.core.syntax import dump_syntax
+
 _ROOT = Path(__file__).parents[1]
 
 #: Modules and packages that are in no digest and are not followed, and why.
@@ -25,6 +27,7 @@ NOT_DIGESTED = {
     "blindtune.study.attempts": "remembers deaths of the process; a set that kills it has no other record",
     "blindtune.core.job_log": "writes logs; no record depends on them",
     "blindtune.core.progress": "shows progress; no record depends on it",
+    "blindtune.core.syntax": "writes code as text for digests; no record depends on it",
     "blindtune.core.registry": "finds modules; the modules that it finds are digested",
     "blindtune.datasets.registry": "names the sources; the module of the source in use is digested",
     "blindtune.models.families": "names the families; the module of the family in use is digested",
@@ -105,7 +108,7 @@ def _parse(text: str, package: str) -> tuple[str, tuple[str, ...]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             _drop_docstring(node)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(names))
+    return hashlib.sha256(dump_syntax(tree).encode()).hexdigest(), tuple(sorted(names))
 
 
 def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from blindtune.core import library_copy
 from blindtune.core.errors import UserError
 from blindtune.core.failures import describe_bug, explain
-from blindtune.core.progress import Screen, flush_stdout, open_screen
+from blindtune.core.progress import Screen, flush_streams, open_screen
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 
@@ -154,7 +154,7 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
     finally:
         stream.close()
         screen.close()
-        flush_stdout()
+        flush_streams()
 
 
 def _explain(error: Exception, log: _LogFile, screen: Screen) -> str:

@@ -115,12 +115,17 @@ def replace_stderr() -> None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for the rest of the process
 
 
-def flush_stdout() -> None:
-    """Write what standard output still holds, or drop it: at the exit it would be the last word of the process."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for the rest of the process
+def flush_streams() -> None:
+    """Write what standard output and error still hold, or drop it: at the exit it would be the process's last word.
+
+    A stream that cannot be written would also end the process with status 120. From Python 3.13 on, standard error may
+    hold a line of Python itself: that a stream which it replaced could not be written.
+    """
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except (OSError, ValueError, AttributeError):
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  for the rest of the process
 
 
 def open_screen() -> Screen:

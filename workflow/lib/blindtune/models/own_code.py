@@ -20,6 +20,7 @@ from typing import Any
 
 from blindtune.core.errors import UserError
 from blindtune.core.failures import is_machine_error
+from blindtune.core.syntax import dump_syntax
 
 #: Largest number of letters of a file of code.
 _MAX_LETTERS = 2_000_000
@@ -68,7 +69,7 @@ def digest_code(path: Path) -> str:
 
 
 def _digest_text(text: str) -> str:
-    return hashlib.sha256(ast.dump(ast.parse(text)).encode()).hexdigest()
+    return hashlib.sha256(dump_syntax(ast.parse(text)).encode()).hexdigest()
 
 
 def read_code(path: Path) -> OwnCode:

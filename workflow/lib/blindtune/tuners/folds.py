@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from blindtune.core.budget import UNLIMITED, Budget
 from blindtune.core.errors import UserError
+from blindtune.core.sums import add_in_order
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import Fold, Proposal, Tuner, TunerConfig, TunerContext, max_epochs
@@ -122,7 +123,7 @@ class FoldedTuner(Tuner):
         if len(self._told) < len(self._folds):
             return
         told, self._told = self._told, []
-        mean = sum(one.objective_value() for one in told) / len(told)
+        mean = add_in_order(one.objective_value() for one in told) / len(told)
         scored = next((one for one in told if one.score is not None), None)
         if scored is None:
             self._inner.tell(told[-1])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_regular_file
+from blindtune.core.sums import add_in_order
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.eeg import annotations, edf_header, montages, preprocessing, segments
@@ -201,7 +202,7 @@ def _count_left_out(
 
 
 def _total_length(intervals: Sequence[annotations.Interval]) -> float:
-    return sum(stop - start for start, stop in intervals)
+    return add_in_order(stop - start for start, stop in intervals)
 
 
 def _clipping_limits(header: Header, number: int) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from math import isinf
 
+from blindtune.core.sums import add_in_order
 from blindtune.metrics.registry import is_error
 from blindtune.report.minimised import list_metrics
 from blindtune.report.published import PublishedErrors, load_published
@@ -159,7 +160,7 @@ def _row(
     for split in SPLITS:
         row[f"published_{split}"] = getattr(known, split, None)
     for split in SPLITS:
-        row[split] = to_percent(sum(errors[split]) / len(errors[split]))
+        row[split] = to_percent(add_in_order(errors[split]) / len(errors[split]))
         row[f"{split}_sd"] = to_percent(compute_sd(errors[split]))
     row |= {
         "seeds": len(system.runs),

@@ -1,5 +1,6 @@
 """The table of the metric that a comparison minimises, next to the error."""
 
+from blindtune.core.sums import add_in_order
 from blindtune.metrics.registry import METRICS, is_error
 from blindtune.report.minimised import format_cell, get_unit, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
@@ -71,7 +72,7 @@ def _row(dataset: DatasetRecords, system: SystemRecords, pair: MetricPair | None
     }
     for split in SPLITS:
         values = system.metric_values(split)
-        row[split] = to_cell(metric, sum(values) / len(values)) if values else None
+        row[split] = to_cell(metric, add_in_order(values) / len(values)) if values else None
         row[f"{split}_sd"] = to_cell(metric, compute_sd(values)) if values else None
     for split in SPLITS:
         row[f"error_{split}"] = to_percent(system.error(split))

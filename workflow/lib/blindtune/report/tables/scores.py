@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from blindtune.core.sums import add_in_order
 from blindtune.metrics.registry import is_error
 from blindtune.report.intervals import format_value
 from blindtune.report.minimised import format_metric, get_title, get_unit, has_other_metric, to_cell
@@ -36,7 +37,7 @@ class ScoreScale:
     @property
     def floor(self) -> float:
         """The mean on eval of random search, of what was minimised."""
-        return sum(system.objective("eval") for system in self.zero) / len(self.zero)
+        return add_in_order(system.objective("eval") for system in self.zero) / len(self.zero)
 
     def score(self, system: SystemRecords) -> float | None:
         """Return the score of a system; None if random search is the best or has another budget."""
