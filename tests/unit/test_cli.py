@@ -29,6 +29,16 @@ def test_export_prints_what_it_wrote(folder: Path, tmp_path: Path, capsys: pytes
     assert len(list(target.rglob("trial_*.json"))) == 11
 
 
+def test_export_of_a_network_counts_no_trials(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form that holds the frozen network alone is not said to hold the trials."""
+    monkeypatch.setitem(cli.FORMS, "torch", lambda studies, to: (to / "model.py").write_text("", encoding="utf-8"))
+    target = tmp_path / "out"
+    assert main(["export", "--form", "torch", "--to", str(target), str(folder)]) == 0
+    assert capsys.readouterr().out == f"{target}: the frozen network of 1 study\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

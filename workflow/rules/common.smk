@@ -5,6 +5,8 @@ In: the merged config. Out: CONFIG (its pydantic model), PATHS (the tree of resu
 
 from pathlib import Path
 
+from snakemake.logging import logger
+
 from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.core.errors import UserError
@@ -20,6 +22,9 @@ try:
     CONFIG = configs.read(dict(config), " + ".join(map(str, workflow.configfiles)))
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+for note in configs.list_notes(CONFIG) if workflow.is_main_process else []:
+    logger.warning(note)
 
 PATHS = ResultPaths(f"results/{CONFIG.name}")
 LEDGER = "results/ledger"

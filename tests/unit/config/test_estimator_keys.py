@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from blindtune.config.schema import Config, read
+from blindtune.config.schema import Config, list_notes, read
 from blindtune.config.systems import Tuned
 from blindtune.core.errors import UserError
 from support.builders import config, write_csv_folder
@@ -105,6 +105,17 @@ def test_overrides_of_training_hold_for_networks(folder: str) -> None:
     assert two == Tuned.model_validate(SVC | {"view": "samples"})
     three = compare(folder, overrides={"space": "mlp", "family": "mlp"}, three=SVC).settings("toy", "three")
     assert isinstance(three, Tuned) and three.estimator is None and three.family == "mlp"
+
+
+def test_class_weights_that_an_estimator_does_not_get_are_noted(folder: str) -> None:
+    """A line names the estimator and the argument that gives it the weights; with that there is no line."""
+    shared = {"training": {"class_weight": "balanced"}}
+    [note] = list_notes(compare(folder, overrides=shared, one=NETWORK, two=SVC))
+    assert "compare on toy: tuner_overrides.training.class_weight is for networks; two is an estimator" in note
+    assert note.endswith("give systems.two arguments: {class_weight: balanced}")
+    cured = SVC | {"arguments": {"class_weight": "balanced"}}
+    assert list_notes(compare(folder, overrides=shared, one=NETWORK, two=cured)) == []
+    assert list_notes(compare(folder, overrides={"training": {"epochs": 3}}, one=NETWORK, two=SVC)) == []
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,25 @@ def test_every_call_of_optuna_is_a_dimension() -> None:
     assert found["f"] == {"type": "bool"}
 
 
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (
+            [1, None],
+            r"^a: None is among its choices, which must be texts, numbers, or true and false; give each a name",
+        ),
+        ([(1, 2), (3, 4)], r"^a: \(1, 2\) is among its choices"),
+        ([], r"^a: has no choices; give one at least"),
+        ([1, "x"], r"^a: options must be of one type"),
+    ],
+)
+@pytest.mark.parametrize(("facade", "call"), [(OptunaTrial, "suggest_categorical"), (KerasTunerParameters, "Choice")])
+def test_choices_that_no_space_can_hold_are_refused(choices: list[Any], message: str, facade: Any, call: str) -> None:
+    """The message names the hyperparameter and the choice, and says what to do."""
+    with pytest.raises(SpaceError, match=message):
+        space_of(lambda ask: getattr(ask, call)("a", choices), facade)
+
+
 def test_every_call_of_keras_tuner_is_a_dimension() -> None:
     """Int, Float, Choice and Boolean are dimensions; what is fixed, or has one value, is none."""
 

@@ -233,6 +233,8 @@ def test_planning_reads_the_space_once(data: Prepared, tmp_path: Path, monkeypat
         "n_layers", "n_units_l0", "dropout_l0", "optimizer", "lr",
         "n_units_l1", "dropout_l1", "n_units_l2", "dropout_l2",
     ]  # fmt: skip
+    # Asks another question, on the samples.
+    monkeypatch.setattr("blindtune.study.setup.check_code_on_samples", lambda *args: None)
     monkeypatch.setattr("subprocess.run", lambda *args, **kwargs: pytest.fail("the code was asked again"))
     card = run(settings, data, tmp_path, 3)
     assert {trial.status for trial in read_trials(tmp_path)} == {"completed"}

@@ -23,6 +23,9 @@ FORMS: dict[str, WriteFunction] = {
     "onnx": networks.write_onnx,
 }
 
+#: Forms of the frozen network of a study, not of its trials.
+_NETWORK_FORMS = ("torch", "keras", "onnx")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -274,8 +277,12 @@ def _export(given: argparse.Namespace) -> None:
     for study in studies:
         _warn_of_doubled(study)
     export(given.form, studies, given.to, FORMS[given.form])
+    count = f"{len(studies)} {'study' if len(studies) == 1 else 'studies'}"
+    if given.form in _NETWORK_FORMS:
+        print(f"{given.to}: the frozen network of {count}")
+        return
     trials = sum(len(study.trials) for study in studies)
-    print(f"{given.to}: {trials} trials of {len(studies)} {'study' if len(studies) == 1 else 'studies'}")
+    print(f"{given.to}: {trials} trials of {count}")
 
 
 def _warn_of_doubled(stored: StoredStudy) -> None:

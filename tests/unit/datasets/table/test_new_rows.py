@@ -54,7 +54,10 @@ def test_read_new_finds_columns_by_name(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("size,colour\n1,red\n", "has no column 'day', which the table of the dataset has"),
-        ("size,day,colour\n1,2,red\n1,tall,red\n", "row 3, column 'day': 'tall' is not a number"),
+        (
+            "size,day,colour\n1,2,red\n1,tall,red\n",
+            r"row 3, column 'day': 'tall' is not a number, .* Fix the cell, or leave the row out; the model knows",
+        ),
         ("1,2,red\n2,3,blue\n", "has no names of columns, but the table of the dataset has"),
         ("size,day,colour\n", "has a header and no row"),
     ],
@@ -73,7 +76,7 @@ def test_read_new_refuses_missing_values_as_train(tmp_path: Path) -> None:
     table = write_table(tmp_path / "rows.csv")
     path = tmp_path / "new.csv"
     path.write_text("feature_1,feature_2,feature_3\n1,2,3\n1,,3\n", encoding="utf-8")
-    with pytest.raises(UserError, match="row 3, column 'feature_2': the value is missing"):
+    with pytest.raises(UserError, match=r"row 3, column 'feature_2': the value is missing\. Fill the cell"):
         read(tmp_path, path, file=str(table))
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from blindtune.core.files import digest_json
 from blindtune.core.threads import ONE_THREAD
 from blindtune.models.forms import ModelChoice, create_form
 from blindtune.models.network import is_file, read_model_code
-from blindtune.models.network_form import library_versions_of
+from blindtune.models.network_form import SampleFacts, library_versions_of
 from blindtune.search_space import Space
 from blindtune.training.registry import REPLACED_SETTINGS, check_own_settings
 
@@ -82,6 +83,22 @@ def check_code(
     answer = _ask(choice, question)
     check_own_settings(choice.name, answer["parts"], given)
     return Space.model_validate(answer["space"])
+
+
+def check_code_on_samples(choice: ModelChoice, space: Space | None, data: SampleFacts) -> None:
+    """Check that code builds networks for the samples of a dataset, once they are known.
+
+    Args:
+        choice: names the code and its trainer.
+        space: the search space; None: the one that the code asks for.
+        data: the samples.
+
+    Raises:
+        ValueError: no network fits them, or none can be trained on their batches.
+        UserError: the code cannot be read, or takes too long.
+    """
+    asked = {"check": False, "space": None if space is None else space.model_dump(mode="json"), "data": asdict(data)}
+    _ask(choice, asked)
 
 
 def _ask(choice: ModelChoice, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,6 +215,10 @@ def main(question_file: str, answer_file: str) -> None:
         content = question.get("space")
         space = form.read_space() if content is None else Space.model_validate(content)
         answer: dict[str, Any] = {"space": space.model_dump(mode="json", exclude_none=True)}
+        if "data" in question:
+            data = question["data"]
+            lists = {name: tuple(data[name]) for name in ("input_shape", "batch_sizes")}
+            form.check_samples(space, SampleFacts(**{**data, **lists}))
         if question["check"]:
             training = Training.model_validate(question["training"])
             found = form.find_parts(space)

@@ -317,6 +317,31 @@ def read(content: dict[str, Any], where: str) -> Config:
     return config
 
 
+def list_notes(config: Config) -> list[str]:
+    """Return what a user should know of a valid config: settings of a comparison that some of its tuners do not get.
+
+    Args:
+        config: as `read` returns it.
+    """
+    notes = []
+    for comparison in config.compare:
+        shared = comparison.tuner_overrides
+        weights = None if shared is None else shared.training.class_weight
+        for name in comparison.systems if weights is not None else ():
+            settings = config.settings(comparison.dataset, name)
+            if not isinstance(settings, Tuned) or settings.estimator is None:
+                continue
+            space = read_model_space(settings.files().get("space"), settings.model_choice)
+            if any(key.rpartition("__")[2] == "class_weight" for key in (*settings.arguments, *space.root)):
+                continue
+            notes.append(
+                f"compare on {comparison.dataset}: tuner_overrides.training.class_weight is for networks; {name} is an "
+                f"estimator, and its classes have equal weights. If its class has the parameter, give systems.{name} "
+                f"arguments: {{class_weight: {weights if isinstance(weights, str) else '{...}'}}}"
+            )
+    return notes
+
+
 def _explain_merged(content: Mapping[str, Any], message: str) -> str:
     """Return a line for each wrong entry that has the name of another one in config.yaml, whose keys it got too."""
     lines = []

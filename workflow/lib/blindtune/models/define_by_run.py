@@ -202,6 +202,7 @@ class KerasTunerParameters:
         parent_name: str | None = None,
         parent_values: Any = None,
     ) -> Any:
+        _check_choices(name, values)
         content = {"type": "choice", "options": list(values)}
         first = values[0] if default is None else default
         return self._answer(name, content, first, parent_name, parent_values)
@@ -275,6 +276,7 @@ class OptunaTrial:
 
     def suggest_categorical(self, name: str, choices: Sequence[Value]) -> Any:
         """Return one of the choices."""
+        _check_choices(name, choices)
         content: dict[str, Any] = {"type": "choice", "options": list(choices)}
         if all(isinstance(choice, bool) for choice in choices) and len(set(choices)) == 2:
             content = {"type": "bool"}
@@ -522,13 +524,25 @@ def _ask(ask: Asker, name: str, content: dict[str, Any], default: Value, is_acti
         space = Space.model_validate({name: content})
     except Exception as error:
         problem = error.errors(include_url=False)[0]["msg"] if hasattr(error, "errors") else str(error)
-        raise SpaceError(f"{name}: {problem}") from error
+        raise SpaceError(f"{name}: {problem.removeprefix('Value error, ')}") from error
     dimension = space.root[name]
     values = dimension.values()
     if values is not None and len(values) == 1:  # nothing to search
         ask.constants[name] = values[0]
         return values[0]
     return ask.ask(name, dimension, default, is_active)
+
+
+def _check_choices(name: str, choices: Sequence[Any]) -> None:
+    """Refuse choices that no search space can hold, such as None, tuples and classes."""
+    if not choices:
+        raise SpaceError(f"{name}: has no choices; give one at least")
+    wrong = [choice for choice in choices if not isinstance(choice, bool | int | float | str)]
+    if wrong:
+        raise SpaceError(
+            f"{name}: {wrong[0]!r} is among its choices, which must be texts, numbers, or true and false; give each a "
+            "name as a text, and look up in the code what it means"
+        )
 
 
 def _is_log(name: str, sampling: str | None, step: object) -> bool:

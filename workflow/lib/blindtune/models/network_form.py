@@ -21,7 +21,7 @@ from blindtune.models.define_by_run import CHECKS, Asker, Recorder, SetAnswers, 
 from blindtune.models.estimator_classes import library_versions
 from blindtune.models.forms import ModelChoice
 from blindtune.models.network import NetworkBlueprint, NetworkLibrary, is_file, read_model_code
-from blindtune.models.network_program import Program, find_library, open_program
+from blindtune.models.network_program import Program, describe_single_samples, find_library, open_program
 from blindtune.models.own_code import OwnCodeError
 from blindtune.search_space import ChoiceDimension, Hyperparameters, Space
 
@@ -38,11 +38,31 @@ _MAX_DRAWS: dict[NetworkLibrary, int] = {"pytorch": 16, "keras": 6}
 #: Sets that are drawn to find what the code has in place of settings of training.
 _DRAWN = 8
 
+#: Sets that are drawn at most until one fits the samples of a dataset.
+_TRIED = 64
+
 #: What is wrong with a network, by its library.
 _ADVICE = {
     "pytorch": "returns a PyTorch module; give `trainer: pytorch`",
     "keras": "returns a Keras model; give `trainer: keras`",
 }
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """What a network in code must fit.
+
+    Attributes:
+        input_shape: of one sample.
+        classes: number of classes.
+        samples: number of samples of one training.
+        batch_sizes: all that a training may have; none: not known.
+    """
+
+    input_shape: tuple[int, ...]
+    classes: int
+    samples: int
+    batch_sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -149,6 +169,56 @@ class NetworkForm(ModelForm):
             with suppress(Exception):  # such a set is recorded as failed
                 self.describe(space.draw(random))
         return set(self._parts)
+
+    def check_samples(self, space: Space, data: SampleFacts) -> None:
+        """Refuse code of which no drawn set can be built for the samples of a dataset, or trained on its batches.
+
+        Args:
+            space: from which sets are drawn, until one can be built.
+            data: the samples.
+
+        Raises:
+            OwnCodeError: the message names the shape or the batch size.
+        """
+        random = np.random.default_rng(0)
+        errors: list[Exception] = []
+        for _ in range(_TRIED if self.code_sha256 else 0):
+            try:
+                module = self._build_blueprint(self.build(space.draw(random), data.input_shape, data.classes))
+            except UserError:
+                raise
+            except Exception as error:
+                errors.append(error)
+                continue
+            self._check_batches(module, data)
+            return
+        if errors:
+            raise OwnCodeError(
+                f"none of {len(errors)} drawn sets gives a network for samples of the dataset, which have the shape "
+                f"{data.input_shape}, and its {data.classes} classes; e.g. {errors[0]}"
+            ) from errors[0]
+
+    def _build_blueprint(self, blueprint: NetworkBlueprint) -> Any:
+        if self.library == "keras":
+            from blindtune.models import keras_network
+
+            return keras_network.build(blueprint, 0)
+        from blindtune.models import pytorch_network
+
+        return pytorch_network.build(blueprint, 0)
+
+    def _check_batches(self, module: Any, data: SampleFacts) -> None:
+        """Refuse a module of PyTorch that fails on the last batch, if all batch sizes leave one sample to it."""
+        if self.library != "pytorch" or any(data.samples % size != 1 and size > 1 for size in data.batch_sizes):
+            return
+        from blindtune.models import pytorch_network
+
+        if module.program.hook("training_step"):
+            return
+        reason = pytorch_network.why_not_one_sample(module, data.input_shape)
+        if reason and data.batch_sizes:
+            said = describe_single_samples(data.samples, data.batch_sizes[-1], reason)
+            raise OwnCodeError(f"{self.source}: {said}")
 
     def _run(self, recorder: Recorder) -> None:
         """Call the code with a recorder; what it asks for before it fails is not enough."""

@@ -5,6 +5,7 @@ This module imports neither PyTorch nor Keras; the user's code does.
 
 import ast
 import inspect
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,6 +149,35 @@ def open_blueprint(blueprint: NetworkBlueprint) -> Program:
     return open_program(blueprint.source, blueprint.arguments, shape, classes)
 
 
+def load_blueprint(blueprint: NetworkBlueprint) -> None:
+    """Import the code of a blueprint, once in a process; called before generators get their seed.
+
+    An import that draws random numbers would give the first network of a process other ones than later networks.
+
+    Args:
+        blueprint: of the code.
+
+    Raises:
+        UserError: the file is missing or has changed.
+        OwnCodeError: its code cannot be imported.
+    """
+    code = blueprint.read_code()
+    if code is not None:
+        with _keeping_folder(), naming_lines(code.path, code.paths.values()):
+            load_code(code)
+
+
+@contextmanager
+def _keeping_folder() -> Iterator[None]:
+    """Go back to the working folder, which code may change: paths of the study are relative to it."""
+    folder = Path.cwd()
+    try:
+        yield
+    finally:
+        if Path.cwd() != folder:
+            os.chdir(folder)
+
+
 def build_network(blueprint: NetworkBlueprint, seed: int) -> tuple[Program, Any]:
     """Return a blueprint's program and its network, with initial weights.
 
@@ -160,10 +191,12 @@ def build_network(blueprint: NetworkBlueprint, seed: int) -> tuple[Program, Any]
         UserError: the file is missing or has changed.
         OwnCodeError: its code failed.
     """
+    load_blueprint(blueprint)
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    program = open_blueprint(blueprint)
-    return program, program.build(SetAnswers(blueprint.hyperparameters), blueprint.input_shape, blueprint.classes)
+    with _keeping_folder():
+        program = open_blueprint(blueprint)
+        return program, program.build(SetAnswers(blueprint.hyperparameters), blueprint.input_shape, blueprint.classes)
 
 
 def find_library(built: Any) -> NetworkLibrary | None:
@@ -193,6 +226,22 @@ def check_scores(shape: tuple[int, ...], n_samples: int, classes: int, source: s
             f"{source}: the network returns shape {shape} for {n_samples} samples of {classes} classes; it must return "
             f"one score for each class, ({n_samples}, {classes})"
         )
+
+
+def describe_single_samples(n_samples: int, batch_size: int, reason: str) -> str:
+    """Return that a network fails on a batch of one sample, and which batch size helps.
+
+    Args:
+        n_samples: number of samples that it is trained on.
+        batch_size: samples per batch.
+        reason: why it fails.
+    """
+    better = next(size for size in range(max(batch_size, 1) + 1, n_samples + batch_size + 2) if n_samples % size != 1)
+    which = "each batch" if batch_size == 1 else "the last batch of each epoch"
+    return (
+        f"cannot be trained on a batch of one sample, as {which} is: {n_samples} samples in batches of {batch_size} "
+        f"({reason}). Give another batch_size, such as {better}; batch normalization needs two samples"
+    )
 
 
 def check_meaning(scores: NDArray[Any], gives_logits: bool, source: str) -> None:

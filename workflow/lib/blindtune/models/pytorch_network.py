@@ -1,14 +1,25 @@
 """PyTorch modules of a user's code: built, checked on samples, and asked what their scores are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from blindtune.core.errors import UserError
+from blindtune.core.failures import is_machine_error
 from blindtune.models.define_by_run import SetAnswers
+from blindtune.models.layers import InvalidModelError
 from blindtune.models.network import NetworkBlueprint
-from blindtune.models.network_program import Program, build_network, check_meaning, check_scores, find_library
+from blindtune.models.network_program import (
+    Program,
+    build_network,
+    check_meaning,
+    check_scores,
+    find_library,
+    load_blueprint,
+)
 from blindtune.models.own_code import OwnCodeError
 
 #: Samples of the batch on which a module is checked.
@@ -90,19 +101,49 @@ def build(blueprint: NetworkBlueprint, seed: int) -> OwnModule:
 
     Raises:
         UserError: the file is missing or has changed.
-        OwnCodeError: its code failed.
+        OwnCodeError: its code failed, or the module does not take samples of the shape.
         InvalidModelError: the module does not return one score for each class, or probabilities in place of logits.
     """
-    torch.manual_seed(seed)
-    program, network = build_network(blueprint, seed)
+    with _keeping_settings():
+        load_blueprint(blueprint)
+        torch.manual_seed(seed)
+        program, network = build_network(blueprint, seed)
     if find_library(network) != "pytorch":
         raise OwnCodeError(f"{blueprint.source}: returns a Keras model; give `trainer: keras`")
     module = OwnModule(network, program, blueprint)
-    scores = call(module, blueprint.input_shape)
+    try:
+        scores = call(module, blueprint.input_shape)
+    except (UserError, InvalidModelError, MemoryError):
+        raise
+    except Exception as error:
+        if is_machine_error(error):
+            raise
+        raise OwnCodeError(
+            f"{blueprint.source}: the network does not take samples of shape {blueprint.input_shape}: "
+            f"{first_line(error)}"
+        ) from error
     check_meaning(scores.numpy(), module.gives_logits, blueprint.source)
     if not count_parameters(module):
         raise OwnCodeError(f"{blueprint.source}: the network has no parameters to train")
     return module
+
+
+@contextmanager
+def _keeping_settings() -> Iterator[None]:
+    """Restore settings of PyTorch that code may change: they hold for the whole process, and so for other trials."""
+    dtype, threads, grad = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, its type if it has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @torch.no_grad()
@@ -120,6 +161,22 @@ def call(module: nn.Module, shape: tuple[int, ...]) -> Any:
     scores = module(torch.zeros(_CHECKED, *shape))
     torch.set_rng_state(state)
     return scores
+
+
+@torch.no_grad()
+def why_not_one_sample(module: nn.Module, shape: tuple[int, ...]) -> str | None:
+    """Return why a module takes no batch of one sample in training mode, as batch normalization; None if it does.
+
+    Args:
+        module: that takes two samples.
+        shape: of one sample.
+    """
+    module.train()
+    try:
+        module(torch.zeros(1, *shape))
+    except Exception as error:
+        return first_line(error)
+    return None
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -40,10 +40,12 @@ def freeze(
     chosen = find_best(trials)
     if chosen is None:
         reasons = Counter(f"{trial.status}: {trial.reason}" for trial in trials)
+        advice = "Change the system or its search space, or give it a larger budget."
+        if len(reasons) == 1 and len(trials) > 1 and all(trial.status in ("failed", "invalid") for trial in trials):
+            advice = "All have this reason, so remove its cause; a larger budget does not help."
         raise UserError(
             f"{study.id}: none of its {len(trials)} trials completed "
-            f"({reasons.most_common(1)[0][0] if reasons else 'none was proposed'}). "
-            "Change the system or its search space, or give it a larger budget."
+            f"({reasons.most_common(1)[0][0] if reasons else 'none was proposed'}). {advice}"
         )
     retrainer = Retrainer(context, setup, store, trials)
     task = retrainer.build_task(chosen)

@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import cast
 
-from blindtune.config.network_plan import check_code
+from blindtune.config.network_plan import check_code, check_code_on_samples
 from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import Knn, Manual, ManualModel, RandomForest, Tuned, read_model_space
@@ -21,7 +21,8 @@ from blindtune.models.base import Blueprint, ModelForm
 from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.forms import create_form
 from blindtune.models.layers import Dense, Layer
-from blindtune.search_space import Hyperparameters
+from blindtune.models.network_form import SampleFacts
+from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.candidates import list_candidates
 from blindtune.training.base import BatchTrainer, Trainer, TrainingTask
 from blindtune.training.class_weights import number_classes
@@ -185,7 +186,10 @@ def build_search_setup(
 
 
 def check_batches(study: Study, data: Prepared, files: dict[str, Path]) -> None:
-    """Refuse batches of different sizes that are all of train; few sources tell its size while the workflow is planned.
+    """Refuse what the samples do not fit; few sources tell of them while the workflow is planned.
+
+    That is a network in code that takes no samples of this shape or no last batch of one sample, and batches of
+    different sizes that are all of train.
 
     Called before the first trial alone: a study that was begun when nothing refused them goes on.
 
@@ -195,13 +199,15 @@ def check_batches(study: Study, data: Prepared, files: dict[str, Path]) -> None:
         files: the data files of the system, by the names of its ``files()``.
 
     Raises:
-        UserError: the space has such a size; the message names the dimension.
+        UserError: the message names the shape, or the dimension.
     """
     settings = study.settings
     if not isinstance(settings, Tuned) or settings.estimator is not None:
         return
     path, choice = files.get("space"), settings.model_choice
     space = read_model_space(path, choice)
+    if settings.model is not None:
+        _check_code_on_samples(study, data, space, None if path is None else space)
     if "batch_size" not in space.root:
         return
     where, n_samples = str(path or settings.model), len(data.train.y)
@@ -212,6 +218,25 @@ def check_batches(study: Study, data: Prepared, files: dict[str, Path]) -> None:
             check_model_dimensions(space, choice, settings.trainer, where, n_samples, settings.training)
     except ValueError as error:
         raise UserError(f"{study.id}: {error}") from None
+
+
+def _check_code_on_samples(study: Study, data: Prepared, space: Space, given: Space | None) -> None:
+    """Refuse a network in code that takes no samples of the dataset, or cannot be trained on their last batch."""
+    settings = study.settings
+    if not isinstance(settings, Tuned):
+        return
+    sizes: Sequence[object] = [settings.training.batch_size]
+    if "batch_size" in space.root:
+        sizes = space.root["batch_size"].values() or []
+    # Folds are of other sizes.
+    known = [] if settings.folds is not None else [size for size in sizes if isinstance(size, int)]
+    facts = SampleFacts(data.sample_shape, len(data.classes), len(data.train.y), tuple(known))
+    try:
+        check_code_on_samples(settings.model_choice, given, facts)
+    except ValueError as error:
+        raise UserError(f"{study.id}: {error}") from None
+    except UserError:  # one set that needs too much memory or time is a trial's failure
+        return
 
 
 def _create_tuner(plan: FoldPlan, context: TunerContext, n_folds: int | None) -> Tuner:

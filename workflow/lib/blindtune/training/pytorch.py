@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from blindtune.config.training import Training
 from blindtune.core.errors import UserError
+from blindtune.core.failures import is_machine_error
 from blindtune.core.seeds import derive
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
@@ -28,6 +29,7 @@ from blindtune.models import pytorch as networks
 from blindtune.models import pytorch_network
 from blindtune.models.architecture import count_parameters
 from blindtune.models.network import NetworkBlueprint
+from blindtune.models.network_program import describe_single_samples
 from blindtune.models.own_code import OwnCodeError
 from blindtune.models.pytorch_network import OwnModule
 from blindtune.records.trial import EpochMetrics
@@ -367,14 +369,15 @@ def _train_epoch(
     n_wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
     is_scored = True
     for batch_x, batch_y in samples.shuffled_batches(training.batch_size, random):
-        own = model.loss_and_scores(batch_x, batch_y) if isinstance(model, OwnModule) else None
-        if own is None:
-            scores = model(batch_x)
-            loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights)
-        elif class_weights is not None:
-            raise OwnCodeError("training.class_weight: the training_step of the code gets no weights; take one out")
-        else:
-            loss, scores = own
+        with _naming_single_samples(model, len(batch_y), len(samples.y), training.batch_size):
+            own = model.loss_and_scores(batch_x, batch_y) if isinstance(model, OwnModule) else None
+            if own is None:
+                scores = model(batch_x)
+                loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights)
+            elif class_weights is not None:
+                raise OwnCodeError("training.class_weight: the training_step of the code gets no weights; take one out")
+            else:
+                loss, scores = own
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         prepare_step(optimizer, training)
@@ -385,6 +388,23 @@ def _train_epoch(
         else:
             n_wrong += (scores.detach().argmax(dim=1) != batch_y).sum()
     return float(total_loss) / len(samples.y), int(n_wrong) / len(samples.y) if is_scored else None
+
+
+@contextmanager
+def _naming_single_samples(model: nn.Module, size: int, n_samples: int, batch_size: int) -> Iterator[None]:
+    """Say of a network in code that fails on a batch of one sample that the size of the batch is the cause.
+
+    Batch normalization cannot train on one sample, and code may lose the first axis of such a batch.
+    """
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if size > 1 or not isinstance(model, OwnModule) or is_machine_error(error):
+            raise
+        reason = describe_single_samples(n_samples, batch_size, pytorch_network.first_line(error))
+        raise OwnCodeError(f"{model.blueprint.source}: {reason}") from error
 
 
 def evaluate(

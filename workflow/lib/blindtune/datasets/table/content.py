@@ -203,11 +203,20 @@ class _Reader:
             raise self._mixed(path, chunk.rows[at], roles.names[place], str(column.iloc[at]))
         return "category"
 
+    #: What can be done about a value that is not of its column's kind, and about a missing one.
+    _FIX_NUMBER = (
+        "Fix it, add it to missing_values if it means that the value is missing, or list the column under categorical "
+        "if its values are names."
+    )
+    _FIX_BOOLEAN = "Fix it, add it to missing_values, or list the column under categorical."
+    _FIX_MISSING = (
+        "Fix or remove the row, leave the column out (leave_out), or set missing: median or missing: most_frequent."
+    )
+
     def _mixed(self, path: Path, row: int, name: str, text: str) -> UserError:
         return UserError(
             f"{path}, row {row}, column {name!r}: {text.strip()[:40]!r} is not a number, but other values of the "
-            "column are. Fix it, add it to missing_values if it means that the value is missing, or list the column "
-            "under categorical if its values are names."
+            f"column are. {self._FIX_NUMBER}"
         )
 
     def _add(self, path: Path, roles: Roles, frame: "pd.DataFrame", rows: list[int]) -> None:
@@ -280,7 +289,7 @@ class _Reader:
             if known is None and text not in self.missing:
                 raise UserError(
                     f"{path}, row {rows[at]}, column {name!r}: {text[:40]!r} is not true or false, as other values of "
-                    "the column are. Fix it, add it to missing_values, or list the column under categorical."
+                    f"the column are. {self._FIX_BOOLEAN}"
                 )
             values[at] = math.nan if known is None else known
         return values
@@ -289,8 +298,8 @@ class _Reader:
         absent = np.isnan(column)
         if absent.any():
             raise UserError(
-                f"{path}, row {rows[int(np.argmax(absent))]}, column {name!r}: the value is missing. Fix or remove the "
-                "row, leave the column out (leave_out), or set missing: median or missing: most_frequent."
+                f"{path}, row {rows[int(np.argmax(absent))]}, column {name!r}: the value is missing. "
+                f"{self._FIX_MISSING}"
             )
 
     def _note(self, table: RowTable) -> None:
@@ -429,7 +438,11 @@ class _NamesInRowsError(Exception):
 
 
 class _NewReader(_Reader):
-    """Collects new rows of a table whose features are known."""
+    """Collects new rows of a table whose features are known; a frozen model takes no other kinds of columns."""
+
+    _FIX_NUMBER = "Fix the cell, or leave the row out; the model knows this column as numbers."
+    _FIX_BOOLEAN = "Fix the cell, or leave the row out; the model knows this column as true and false."
+    _FIX_MISSING = "Fill the cell, or leave the row out; the model was trained without missing values."
 
     def __init__(
         self, config: TableConfig, path: Path, features: Sequence[tuple[str, ColumnKind]], n_columns: int
