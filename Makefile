@@ -27,7 +27,7 @@ test: check
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/checks
 
-check: $(READY)
+check: $(READY) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
@@ -36,7 +36,6 @@ check: $(READY)
 	$(BIN)/python envs/update.py --check
 	$(BIN)/python tests/checks/architecture.py
 	$(BIN)/snakemake --lint
-	@$(MAKE) --no-print-directory docs
 
 # A page of the site cannot link to a file outside of docs, so the changelog is copied into it.
 docs: $(READY)

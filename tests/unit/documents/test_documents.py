@@ -28,7 +28,21 @@ COPY = "docs/project/changelog.md"
 #: Sources and kinds that the pages on extending add.
 ADDED = {"moons", "climber", "nearest-mean", "scaled", "worst_class"}
 #: Programs that a reader installs, and parts of the shell.
-PROGRAMS = {"git", "cd", ".", "make", "pip", "uv", "export", "pytest", "python", "pre-commit", "bash"}
+PROGRAMS = {
+    "git",
+    "cd",
+    ".",
+    "make",
+    "pip",
+    "pipx",
+    "uv",
+    "export",
+    "pytest",
+    "python",
+    "python3.13",
+    "pre-commit",
+    "bash",
+}
 
 
 def test_links_lead_to_files_and_anchors() -> None:
