@@ -169,7 +169,7 @@ OTHERS: dict[str, Any] = {
     "Comparison.dataset": "set_09",
     "Budget.epochs": 200,
     "Comparison.systems": ["trees", "near"],
-    "Comparison.metric": "log_loss",
+    "Comparison.metric": "balanced_error",
     "Training.class_weight": "balanced",
     "TrainingOverrides.class_weight": "balanced",
     "RandomForest.class_weight": "balanced",

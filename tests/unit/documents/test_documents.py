@@ -39,6 +39,7 @@ PROGRAMS = {
     "export",
     "pytest",
     "python",
+    "python3.11",
     "python3.13",
     "pre-commit",
     "bash",

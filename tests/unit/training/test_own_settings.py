@@ -70,7 +70,7 @@ def test_setting_does_what_it_does_for_a_family(name: str, setting: str, tmp_pat
     plain = {"epochs": 4} | {key: SETTINGS[setting][key] for key in ("learning_rate",) if key in SETTINGS[setting]}
     without = replace(task, training=create_task(**plain).training)
     plainly = [epoch.dev_loss for epoch in train(name, path, without.training).curve]
-    assert plainly != pytest.approx(losses[0], rel=1e-3)
+    assert plainly != pytest.approx(losses[0], rel=2e-4)
 
 
 def write(folder: Path, code: str, trainer: str, training: dict[str, Any]) -> Tuned:
