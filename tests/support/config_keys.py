@@ -189,6 +189,7 @@ OTHERS: dict[str, Any] = {
     "TableConfig.categorical": ["day"],
     "TableConfig.group": "patient",
     "TableConfig.split": "part",
+    "TableConfig.weight": "day",
     "TableConfig.missing_values": ["gone"],
     "TableFiles.train": "six/train.csv",
     "TableFiles.dev": "six/dev.csv",

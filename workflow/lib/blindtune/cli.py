@@ -78,6 +78,7 @@ def _add_describe(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--label", metavar="COLUMN", help="column of the class: its name, or its place (1: first)")
     parser.add_argument("--group", metavar="COLUMN", help="column of the patient or subject, never in two splits")
+    parser.add_argument("--weight", metavar="COLUMN", help="column of the weights of the rows in training")
     parser.add_argument("--leave-out", nargs="+", metavar="COLUMN", help="columns that are no features")
     parser.add_argument("--separator", help="sign between the fields (default: found)")
     parser.add_argument("--decimal", choices=(".", ","), help="decimal sign (default: found)")
@@ -255,7 +256,8 @@ def _describe(given: argparse.Namespace) -> None:
     keys: dict[str, Any] = {key: getattr(given, key) for key in reading}
     keys["header"] = None if given.header is None else given.header == "true"
     keys["missing_values"] = given.missing_values and [*MISSING_VALUES, *given.missing_values]
-    keys |= {key: None if getattr(given, key) is None else _column(getattr(given, key)) for key in ("label", "group")}
+    columns = {key: getattr(given, key) for key in ("label", "group", "weight")}
+    keys |= {key: None if text is None else _column(text) for key, text in columns.items()}
     keys["leave_out"] = [_column(text) for text in given.leave_out] if given.leave_out else None
     found = describe(given.data, {key: value for key, value in keys.items() if value is not None})
     print("\n".join([*found.lines, ""]))

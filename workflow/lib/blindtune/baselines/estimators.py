@@ -64,6 +64,7 @@ def fit_forest(
     seed: int,
     jobs: int = 1,
     class_weight: Mapping[int, float] | None = None,
+    sample_weight: NDArray[np.float64] | None = None,
 ) -> Classifier:
     """Return a random forest; it is the same for any number of jobs, since each tree has a seed.
 
@@ -76,6 +77,7 @@ def fit_forest(
         seed: the seed of each tree derives from it.
         jobs: number of trees that are fitted at the same time, and of cores to predict on.
         class_weight: factor of the samples of each class, by label; None: 1.
+        sample_weight: factor of each sample, (n_samples,); None: 1.
     """
     from sklearn.ensemble import RandomForestClassifier
 
@@ -88,7 +90,7 @@ def fit_forest(
         # Of the classes that are there alone, as scikit-learn demands.
         class_weight=None if class_weight is None else {label: class_weight[label] for label in np.unique(y).tolist()},
     )
-    return ForestClassifier(forest.fit(flatten(x), y), jobs)
+    return ForestClassifier(forest.fit(flatten(x), y, sample_weight), jobs)
 
 
 def compute_error(model: Classifier, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:

@@ -26,7 +26,7 @@ from blindtune.models.forms import ModelChoice, create_form
 from blindtune.models.network import is_file, read_model_code
 from blindtune.models.network_form import SampleFacts, library_versions_of
 from blindtune.search_space import Space
-from blindtune.training.registry import REPLACED_SETTINGS, check_own_settings
+from blindtune.training.registry import REPLACED_SETTINGS, check_own_settings, check_own_weights
 
 #: Seconds after which the code of a user is ended while a study is planned.
 TIME_LIMIT = 300
@@ -55,6 +55,7 @@ def check_code(
     samples: int | None,
     training: Training,
     given: Collection[str] = (),
+    has_weights: bool = False,
 ) -> Space:
     """Check that code builds networks, and that each dimension of the space changes them.
 
@@ -65,6 +66,7 @@ def check_code(
         samples: number of samples in train, if it is known.
         training: the settings of which a set may have no value.
         given: the names of those that the config gives; one that does nothing is refused.
+        has_weights: whether the samples of train have weights.
 
     Returns:
         The search space.
@@ -82,6 +84,8 @@ def check_code(
     }
     answer = _ask(choice, question)
     check_own_settings(choice.name, answer["parts"], given)
+    if has_weights:
+        check_own_weights(choice.name, answer["parts"])
     return Space.model_validate(answer["space"])
 
 

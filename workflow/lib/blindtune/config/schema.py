@@ -49,6 +49,7 @@ from blindtune.training.registry import (
     check_layers,
     check_metric,
     check_own_network,
+    check_sample_weights,
     check_settings,
 )
 from blindtune.tuners.folds import plan_folds
@@ -379,6 +380,7 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
         _check_candidates(system)
         _check_metric(system, comparison.metric)
         _check_class_weights(system)
+        _check_sample_weights(system, source)
         if isinstance(system, Tuned):
             _check_tuned(system, source, comparison)
         elif isinstance(system, Manual):
@@ -399,8 +401,8 @@ def _check_tuned(system: Tuned, source: Source, comparison: Comparison) -> None:
     if system.model is not None:
         check_settings(system.trainer, system.training)
         given = None if path is None else read_model_space(path, choice)
-        settings, where = system.training, str(path or system.model)
-        space = check_code(choice, given, where, source.train_size(), settings, settings.model_fields_set)
+        settings, where, size = system.training, str(path or system.model), source.train_size()
+        space = check_code(choice, given, where, size, settings, settings.model_fields_set, source.has_weights)
     else:
         space = read_model_space(path, choice)
         if system.estimator is None:
@@ -450,6 +452,15 @@ def _check_class_weights(system: System) -> None:
         return
     if given is not None:
         check_class_weights(system.trainer_name)
+
+
+def _check_sample_weights(system: System, source: Source) -> None:
+    """Refuse a system that takes no weights of samples; an estimate of the Bayes error counts each sample once."""
+    if not source.has_weights or isinstance(system, Bayes):
+        return
+    check_sample_weights(system.trainer_name)
+    if isinstance(system, Tuned) and system.estimator is not None:
+        create_form(system.model_choice).check_weights()
 
 
 def _check_neighbors(system: System, source: Source) -> None:

@@ -88,12 +88,15 @@ class Split:
         group: a number for each sample that names its group, such as its patient, (n_samples,) int64; or None.
         origins: a row for each sample that says where it comes from, written as ``origins.tsv``; None: not known. Its
             first columns are ``sample`` (the number from 0), ``class``, ``group`` and ``file``.
+        weight: of each sample in training, (n_samples,) float64, finite and not negative; None: all are equal. Train
+            alone has weights: dev and eval count every sample once.
     """
 
     x: Any
     y: "NDArray[np.int64]"
     group: "NDArray[np.int64] | None" = None
     origins: "TsvTable | None" = None
+    weight: "NDArray[np.float64] | None" = None
 
 
 @dataclass(frozen=True)
@@ -277,6 +280,11 @@ class Source:
         """Return the number of samples in train if the config says it, else None; called while planning."""
         sizes = getattr(self.config, "sizes", None)
         return sizes.train if isinstance(sizes, Sizes) else None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the samples of train have weights; a system that cannot take them is refused while planning."""
+        return False
 
     def user_files(self) -> dict[str, Path]:
         """Return the files that the user provides, by a short name; called while the workflow is planned.

@@ -209,7 +209,9 @@ def _keep(part: Split | ChunkedSplit, rows: NDArray[np.bool_]) -> Split | Chunke
     if isinstance(part, ChunkedSplit):
         return ChunkedSplit(part.x.select(rows), part.y[rows], part.group[rows], _keep_rows(part.origins, rows))
     group = None if part.group is None else part.group[rows]
-    return Split(part.x[rows], part.y[rows], group, None if part.origins is None else _keep_rows(part.origins, rows))
+    weight = None if part.weight is None else part.weight[rows]
+    origins = None if part.origins is None else _keep_rows(part.origins, rows)
+    return Split(part.x[rows], part.y[rows], group, origins, weight)
 
 
 def _keep_rows(origins: TsvTable, rows: NDArray[np.bool_]) -> TsvTable:

@@ -145,6 +145,8 @@ def prepare(
             # Rows that differ in rare categories alone are equal only now.
             loaded, again = remove_leaks(name, loaded, find_equal_samples(loaded))
             removed = {split: count + again[split] for split, count in removed.items()}
+    if rule == "remove":
+        _check_weights(name, loaded)
     folders = dict(zip(SPLITS, (manifest.parent, manifest.parent, seal.parent), strict=True))
     statistics = ChannelStatistics(loaded.axes.index("channel")) if "channel" in loaded.axes else None
     with FileTransaction() as transaction:
@@ -206,7 +208,7 @@ def check(name: str, loaded: LoadedDataset) -> None:
 
     Raises:
         UserError: there are fewer than two classes or too many, an empty split, a class without samples, a label
-            outside the classes, or a group in two splits.
+            outside the classes, a group in two splits, or weights with which a class of train counts for nothing.
     """
     if len(loaded.classes) < 2:
         raise UserError(f"dataset {name}: has one class. A classifier needs samples of two or more.")
@@ -218,6 +220,7 @@ def check(name: str, loaded: LoadedDataset) -> None:
     for split in SPLITS:
         _check_split(f"dataset {name}, {split}", loaded.splits[split], loaded.classes)
     _check_groups(name, loaded)
+    _check_weights(name, loaded)
 
 
 def open_prepared(manifest: Path, *, in_full: bool = False) -> Prepared:
@@ -344,6 +347,25 @@ def _check_groups(name: str, loaded: LoadedDataset) -> None:
                     "split only: move its samples, or let the splits be drawn."
                 )
             split_of[int(value)] = split
+
+
+def _check_weights(name: str, loaded: LoadedDataset) -> None:
+    """Refuse weights that are no weights, and a class of train that has none above 0."""
+    for split in SPLITS:
+        part = loaded.splits[split]
+        weight = part.weight if isinstance(part, Split) else None
+        if weight is None:
+            continue
+        where = f"dataset {name}, {split}"
+        if split != "train" or weight.shape != part.y.shape or not np.all(np.isfinite(weight) & (weight >= 0)):
+            raise UserError(f"{where}: weights belong to train, one finite number of 0 or more for each sample.")
+        present = np.bincount(part.y[weight > 0], minlength=len(loaded.classes))
+        if not present.all():
+            absent = list_some([loaded.classes[label] for label in np.flatnonzero(present == 0)])
+            raise UserError(
+                f"{where}: class {absent} has no sample with a weight above 0, so it would not be learned. Give some "
+                "of its rows a weight, or leave its rows out of the table."
+            )
 
 
 def _check_same_data(name: str, written: dict[str, WrittenSplit]) -> None:

@@ -62,12 +62,14 @@ def write_split(
     digests: list[NDArray[np.bytes_]] = []
     callbacks: dict[str, list[ChunkCallback]] = {
         "group": [],
+        "weight": [],
         "x": [_finite_check(where), lambda samples: digests.append(digest_samples(samples))],
         "y": [],
     }
     if statistics is not None:
         callbacks["x"].append(statistics.add)
-    arrays = {"group": split.group, "x": split.x, "y": split.y}
+    weight = split.weight if isinstance(split, Split) else None
+    arrays = {"group": split.group, "weight": weight, "x": split.x, "y": split.y}
     for name, array in sorted(arrays.items()):
         path = folder / f"{name}.npy"
         if array is None:

@@ -30,8 +30,8 @@ OWN_DIGEST = "manifest_sha256"
 #: Keys without which a file is no manifest.
 _REQUIRED = {"dataset", "classes", "sha256", "splits"}
 
-#: The arrays of a split; the last is missing where samples have no groups.
-_ARRAYS = ("x", "y", "group")
+#: The arrays of a split; the last two are missing where samples have no groups, or no weights.
+_ARRAYS = ("x", "y", "group", "weight")
 
 #: An array that changed in the last seconds is not remembered: a file system may give the same time to two changes.
 _CLOCK_SECONDS = 2.0
@@ -95,11 +95,12 @@ def open_split(folder: Path) -> Split:
     Raises:
         UserError: an array of the split is missing or unreadable.
     """
-    group = folder / "group.npy"
     record = "manifest.json" if (folder.parent / "manifest.json").exists() else "seal.json"
     remedy = f"Remove {folder.parent / record} and run again."
     x, y = (open_array(folder / f"{name}.npy", remedy) for name in ("x", "y"))
-    return Split(x, y, open_array(group, remedy) if group.exists() else None)
+    paths = (folder / f"{name}.npy" for name in ("group", "weight"))
+    group, weight = (open_array(path, remedy) if path.exists() else None for path in paths)
+    return Split(x, y, group, weight=weight)
 
 
 def open_verified(

@@ -261,7 +261,7 @@ def describe(files: Mapping[str, Path], keys: Mapping[str, Any], named: Path) ->
         "It is merged into config.yaml. Change it as you like.",
     ]
     comments = {
-        "compare": "Two reference models, an expert's network and a tuner; config.yaml has more systems.",
+        "compare": "Reference models, an expert's network and a tuner; config.yaml has more systems.",
         "datasets": "docs/data/tables.md describes every key.",
     }
     return Description(lines, write_as_yaml(content, head, comments))
@@ -376,6 +376,7 @@ def _is_name(column: ColumnSummary, max_categories: int) -> bool:
 
 def _show_columns(roles: Roles, columns: list[ColumnSummary], left_out: Mapping[int, str]) -> list[str]:
     special = {roles.label: "label", roles.group: "group", roles.time: "time", roles.split: "split"}
+    special[roles.weight] = "weight"
     width = min(40, max(len(column.name) for column in columns))
     lines = [f"{'column':{width}}  kind      different  missing  values"]
     for place, column in enumerate(columns[:MAX_SHOWN]):
@@ -427,14 +428,16 @@ def _config(name: str, settings: Mapping[str, Any], loaded: LoadedDataset) -> di
     n_train = len(loaded.splits["train"].y)
     comparison: dict[str, Any] = {
         "dataset": name,
-        "systems": ["knn", "rnf", "mlp_m1", "mlp_a1"],
+        # Nearest neighbours take no weights of rows.
+        "systems": [*([] if "weight" in settings else ["knn"]), "rnf", "mlp_m1", "mlp_a1"],
         "budget": {"trials": 20},
     }
     content: dict[str, Any] = {"name": name, "seeds": [1, 2, 3], "compare": [comparison]}
     content["datasets"] = {name: {"source": "table", **settings}}
     if n_train < FEW_ROWS:
         comparison["tuner_overrides"] = {"training": {"batch_size": 32, "epochs": 30}}
-        content["systems"] = {"knn": {"n_neighbors": choose_neighbors(n_train)}}
+        if "weight" not in settings:
+            content["systems"] = {"knn": {"n_neighbors": choose_neighbors(n_train)}}
     return content
 
 

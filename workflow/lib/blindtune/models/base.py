@@ -93,6 +93,14 @@ class ModelForm(Protocol):
         """
         return None
 
+    def check_weights(self) -> None:
+        """Refuse a model that takes no weights of samples; called while the workflow is planned, for data with them.
+
+        Raises:
+            ValueError: the message names what takes none, and says what to do.
+        """
+        return None
+
     def build(self, values: Hyperparameters, input_shape: tuple[int, ...], classes: int) -> Blueprint:
         """Return the blueprint that a hyperparameter set describes; called for each trial.
 

@@ -49,6 +49,9 @@ _LIBRARY_PARAMETERS: dict[str, dict[str, Any]] = {
     "lightgbm": {"deterministic": True, "force_col_wise": True, "verbosity": -1}
 }
 
+#: The argument of ``fit`` with the weights of samples, by scikit-learn's convention.
+_WEIGHTS = "sample_weight"
+
 #: The text in a search space that means Python's None, which YAML cannot mix with words.
 _NONE = "none"
 
@@ -239,6 +242,24 @@ def _prefixes(steps: Sequence[str]) -> list[str]:
     if len(set(names)) < len(names):
         raise ValueError("estimator: two steps have the same class; a pipeline takes each once")
     return [f"{name}__" for name in names]
+
+
+def weight_argument(steps: Sequence[str]) -> str:
+    """Return the argument of ``fit`` that takes the weights of samples: that of the last step.
+
+    Args:
+        steps: import paths.
+    """
+    return f"{_prefixes(steps)[-1]}{_WEIGHTS}"
+
+
+def takes_weights(path: str) -> bool:
+    """Return whether the ``fit`` of a class takes the weights of samples.
+
+    Args:
+        path: its import path.
+    """
+    return _WEIGHTS in signature(load_class(path).fit).parameters
 
 
 def _last(name: str) -> str:

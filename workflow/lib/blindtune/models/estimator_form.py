@@ -18,6 +18,7 @@ from blindtune.models.estimator_classes import (
     own_modules,
     parameter_names,
     resolve,
+    takes_weights,
     to_parameters,
 )
 from blindtune.models.forms import ModelChoice
@@ -106,6 +107,15 @@ class EstimatorForm(ModelForm):
                 f"metric: {metric} needs class probabilities, and {self.steps[-1]} gives labels alone with "
                 f"{_describe_set(values)}. {self._advise_probabilities(values)}take the metric error, balanced_error "
                 "or macro_f1, or another estimator."
+            )
+
+    def check_weights(self) -> None:
+        """Refuse an estimator whose last step takes no weights of samples."""
+        path = self.steps[-1]
+        if not takes_weights(path):
+            raise ValueError(
+                f"weight: the fit of {path} has no sample_weight; leave weight out of the dataset, or take another "
+                "estimator"
             )
 
     def _advise_probabilities(self, values: Mapping[str, Value]) -> str:

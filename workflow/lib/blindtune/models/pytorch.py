@@ -80,7 +80,12 @@ def to_logits(scores: Tensor, gives_logits: bool) -> Tensor:
 
 
 def compute_loss(
-    name: str, scores: Tensor, labels: Tensor, gives_logits: bool, class_weights: Tensor | None = None
+    name: str,
+    scores: Tensor,
+    labels: Tensor,
+    gives_logits: bool,
+    class_weights: Tensor | None = None,
+    sample_weights: Tensor | None = None,
 ) -> Tensor:
     """Return the mean loss of a batch.
 
@@ -90,10 +95,16 @@ def compute_loss(
         labels: (n_samples,) int64.
         gives_logits: whether the scores are logits.
         class_weights: factor of the loss of the samples of each class, (n_classes,) float32; None: 1.
+        sample_weights: factor of the loss of each sample, (n_samples,) float32; None: 1.
     """
-    if class_weights is not None:
+    if class_weights is not None or sample_weights is not None:
+        losses = _sample_losses(name, scores, labels, gives_logits)
+        if class_weights is not None:
+            losses = losses * class_weights[labels]
+        if sample_weights is not None:
+            losses = losses * sample_weights
         # The mean over the samples, as Keras takes it; PyTorch's own weights divide by their sum.
-        return (_sample_losses(name, scores, labels, gives_logits) * class_weights[labels]).mean()
+        return losses.mean()
     if name == "mean_squared_error":
         probabilities = scores.softmax(dim=1) if gives_logits else scores
         return functional.mse_loss(probabilities, functional.one_hot(labels, scores.shape[1]).to(scores.dtype))

@@ -4,7 +4,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -406,6 +406,8 @@ class Search:
             return train, self._data.dev
         indices = (proposal.fold.train_indices, proposal.fold.held_out_indices)
         trained, held_out = (Split(train.x[rows], train.y[rows]) for rows in indices)
+        if train.weight is not None:
+            trained = replace(trained, weight=train.weight[proposal.fold.train_indices])
         counts = np.bincount(held_out.y, minlength=len(self._data.classes))
         check_classes(
             self._study.metric,

@@ -17,9 +17,10 @@ from blindtune.datasets.base import Split
 from blindtune.metrics.base import Answers, as_probabilities
 from blindtune.metrics.compute import measure_on_dev
 from blindtune.models.estimator import EstimatorBlueprint
-from blindtune.models.estimator_classes import create_estimator, library_versions
+from blindtune.models.estimator_classes import create_estimator, library_versions, weight_argument
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Model, Outcome, TrainingOptions, TrainingTask
+from blindtune.training.class_weights import given_weights
 
 #: Kinds of warnings that a record keeps. Deprecations depend on what the process has imported before.
 _KEPT = (UserWarning, RuntimeWarning, FutureWarning)
@@ -95,11 +96,12 @@ def _blueprint(task: TrainingTask) -> EstimatorBlueprint:
 def _fit(task: TrainingTask, train: Split) -> Any:
     blueprint = _blueprint(task)
     model = create_estimator(blueprint.steps, blueprint.parameters, task.seed)
-    x, y = flatten(train.x), np.asarray(train.y)
+    x, y, weights = flatten(train.x), np.asarray(train.y), given_weights(train)
     if blueprint.fitted_parts < blueprint.parts:
         rows = select_part(y, blueprint.fitted_parts / blueprint.parts)
         x, y = x[rows], y[rows]
-    return model.fit(x, y)
+        weights = None if weights is None else weights[rows]
+    return model.fit(x, y) if weights is None else model.fit(x, y, **{weight_argument(blueprint.steps): weights})
 
 
 def select_part(y: NDArray[np.int64], share: float) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ gives the model of the CPU up to rounding; dropout is drawn on the device that c
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -43,7 +43,7 @@ from blindtune.training.base import (
     finite_or_none,
     require_architecture,
 )
-from blindtune.training.class_weights import compute_class_weights
+from blindtune.training.class_weights import compute_class_weights, relative_weights
 from blindtune.training.devices import device_name, find_device
 from blindtune.training.state import pack, unpack
 from blindtune.views.base import SampleView
@@ -63,17 +63,21 @@ class Samples:
     Attributes:
         x: (n_samples, ...) float32, or a view that computes batches of it.
         y: (n_samples,) int64.
+        weights: factor of the loss of each sample, (n_samples,) float32; None: 1.
     """
 
     x: Tensor | SampleView
     y: Tensor
+    weights: Tensor | None = None
 
     def to(self, device: torch.device) -> Self:
         """Return the samples on a device; a view stays on the CPU, and its batches are moved one by one."""
         x = self.x.to(device) if isinstance(self.x, Tensor) else self.x
-        return type(self)(x, self.y.to(device))
+        return type(self)(x, self.y.to(device), None if self.weights is None else self.weights.to(device))
 
-    def shuffled_batches(self, size: int, random: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled_batches(
+        self, size: int, random: np.random.Generator
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         """Yield all samples in a new order, which PyTorch's random generator of the CPU draws.
 
         Args:
@@ -81,16 +85,19 @@ class Samples:
             random: what a view draws random crops from.
 
         Yields:
-            Samples (size, ...) and their labels (size,); the last batch may be smaller.
+            Samples (size, ...), their labels and their weights (size,); the last batch may be smaller.
         """
         device = self.y.device
         order = torch.randperm(len(self.y))
-        y = self.y[order.to(device)]
+        y = torch.split(self.y[order.to(device)], size)
+        weights: Sequence[Tensor | None] = [None] * len(y)
+        if self.weights is not None:
+            weights = torch.split(self.weights[order.to(device)], size)
         if isinstance(self.x, Tensor):
-            yield from zip(torch.split(self.x[order.to(device)], size), torch.split(y, size), strict=True)
+            yield from zip(torch.split(self.x[order.to(device)], size), y, weights, strict=True)
             return
-        for rows, labels in zip(torch.split(order, size), torch.split(y, size), strict=True):
-            yield torch.from_numpy(self.x.train_batch(rows.numpy(), random)).to(device), labels
+        for rows, labels, factors in zip(torch.split(order, size), y, weights, strict=True):
+            yield torch.from_numpy(self.x.train_batch(rows.numpy(), random)).to(device), labels, factors
 
 
 class TrainingLoop(Protocol):
@@ -215,7 +222,9 @@ def _count_parameters(task: TrainingTask, model: nn.Module) -> int:
 
 def to_samples(split: Split) -> Samples:
     """Return a split as tensors."""
-    return Samples(to_tensor_or_view(split.x), torch.from_numpy(np.array(split.y)))
+    weights = relative_weights(split)
+    factors = None if weights is None else torch.from_numpy(weights.astype(np.float32))
+    return Samples(to_tensor_or_view(split.x), torch.from_numpy(np.array(split.y)), factors)
 
 
 def to_tensor_or_view(x: NDArray[np.float32] | SampleView) -> Tensor | SampleView:
@@ -368,14 +377,16 @@ def _train_epoch(
     total_loss = torch.zeros((), dtype=torch.float64, device=samples.y.device)
     n_wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
     is_scored = True
-    for batch_x, batch_y in samples.shuffled_batches(training.batch_size, random):
+    for batch_x, batch_y, weights in samples.shuffled_batches(training.batch_size, random):
         with _naming_single_samples(model, len(batch_y), len(samples.y), training.batch_size):
             own = model.loss_and_scores(batch_x, batch_y) if isinstance(model, OwnModule) else None
             if own is None:
                 scores = model(batch_x)
-                loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights)
+                loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights, weights)
             elif class_weights is not None:
                 raise OwnCodeError("training.class_weight: the training_step of the code gets no weights; take one out")
+            elif weights is not None:
+                raise OwnCodeError("weight: the training_step of the code gets no weights of samples; take one out")
             else:
                 loss, scores = own
         optimizer.zero_grad(set_to_none=True)

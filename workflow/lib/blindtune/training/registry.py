@@ -39,6 +39,7 @@ class TrainerEntry(Entry):
         ignored: the settings of training that it does not read; a search space must not hold them.
         metrics: whether it computes the metrics of `blindtune.metrics.registry`; if not, it gives the error alone.
         class_weights: whether it multiplies the loss by the weights of classes.
+        sample_weights: whether it multiplies the loss by the weights of the samples of train (``Split.weight``).
         optional_settings: those of `blindtune.config.training.OPTIONAL_SETTINGS` that it has; a config that gives
             another one is refused.
         max_trainings: trainings after which its process is replaced by a new one, since its library does not give all
@@ -55,6 +56,7 @@ class TrainerEntry(Entry):
     ignored: tuple[str, ...] = ()
     metrics: bool = False
     class_weights: bool = False
+    sample_weights: bool = False
     optional_settings: tuple[str, ...] = ()
     max_trainings: int | None = None
 
@@ -75,6 +77,7 @@ TRAINERS = Registry(
             create="blindtune.training.keras.tensorflow:KerasTrainer",
             metrics=True,
             class_weights=True,
+            sample_weights=True,
             own_networks=True,
             optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
@@ -85,6 +88,7 @@ TRAINERS = Registry(
             create="blindtune.training.keras.jax:KerasJaxTrainer",
             metrics=True,
             class_weights=True,
+            sample_weights=True,
             own_networks=True,
             optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
@@ -96,6 +100,7 @@ TRAINERS = Registry(
             create="blindtune.training.keras.torch:KerasTorchTrainer",
             metrics=True,
             class_weights=True,
+            sample_weights=True,
             own_networks=True,
             optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
@@ -106,6 +111,7 @@ TRAINERS = Registry(
             create="blindtune.training.pytorch:PyTorchTrainer",
             metrics=True,
             class_weights=True,
+            sample_weights=True,
             own_networks=True,
             optional_settings=OPTIONAL_SETTINGS,
             description="an eager PyTorch loop",
@@ -114,6 +120,7 @@ TRAINERS = Registry(
             create="blindtune.training.scikeras:SciKerasTrainer",
             metrics=True,
             class_weights=True,
+            sample_weights=True,
             optional_settings=OPTIONAL_SETTINGS,
             ignored=_KERAS_IGNORES,
             description="Keras models through SciKeras",
@@ -124,6 +131,7 @@ TRAINERS = Registry(
             create="blindtune.training.skorch:SkorchTrainer",
             metrics=True,
             class_weights=True,
+            sample_weights=True,
             optional_settings=OPTIONAL_SETTINGS,
             description="PyTorch models through skorch",
             random_crops=False,
@@ -132,6 +140,7 @@ TRAINERS = Registry(
             create="blindtune.training.fused.trainer:FusedTrainer",
             metrics=True,
             class_weights=True,
+            sample_weights=True,
             optional_settings=OPTIONAL_SETTINGS,
             description="many multilayer perceptrons as one PyTorch model",
             families=("mlp",),
@@ -139,11 +148,19 @@ TRAINERS = Registry(
             random_crops=False,
         ),
         "estimator": TrainerEntry(
-            create="blindtune.training.estimator:EstimatorTrainer", metrics=True, network=False, random_crops=False
+            create="blindtune.training.estimator:EstimatorTrainer",
+            metrics=True,
+            sample_weights=True,
+            network=False,
+            random_crops=False,
         ),
         "knn": TrainerEntry(create="blindtune.training.sklearn:knn", metrics=True, environment="scikit", network=False),
         "random_forest": TrainerEntry(
-            create="blindtune.training.sklearn:random_forest", metrics=True, environment="scikit", network=False
+            create="blindtune.training.sklearn:random_forest",
+            metrics=True,
+            sample_weights=True,
+            environment="scikit",
+            network=False,
         ),
     },
 )
@@ -289,6 +306,23 @@ def check_own_settings(source: str, parts: Collection[str], given: Collection[st
         raise ValueError(f"training.initial_weights: does nothing, since {source} builds the network; take it out")
 
 
+def check_own_weights(source: str, parts: Collection[str]) -> None:
+    """Refuse weights of samples for a network whose code computes its loss itself.
+
+    Args:
+        source: the file of the code, or its import path.
+        parts: what the code has of its own, keys of `REPLACED_SETTINGS`.
+
+    Raises:
+        ValueError: it does.
+    """
+    if "training_step" in parts:
+        raise ValueError(
+            f"weight: the training_step of {source} gets no weights of samples; leave weight out of the dataset, or "
+            "training_step out of the code"
+        )
+
+
 def check_random_crops(name: str) -> None:
     """Refuse a trainer that cannot draw new crops, or change pictures at random, for each batch.
 
@@ -331,6 +365,22 @@ def check_class_weights(name: str) -> None:
     """
     if not TRAINERS[name].class_weights:
         raise ValueError(f"class_weight: trainer {name} has no class weights; remove the key or take another trainer")
+
+
+def check_sample_weights(name: str) -> None:
+    """Refuse weights of samples for a trainer that does not take them.
+
+    Args:
+        name: of the trainer.
+
+    Raises:
+        ValueError: it takes none.
+    """
+    if not TRAINERS[name].sample_weights:
+        raise ValueError(
+            f"weight: trainer {name} takes no weights of samples; leave weight out of the dataset, or compare another "
+            "system"
+        )
 
 
 def _list_names(singular: str, plural: str, names: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ from sklearn.utils import ClassifierTags
 
 from blindtune.datasets.base import Split
 from blindtune.training.base import Outcome, TrainingOptions, TrainingTask
-from blindtune.training.class_weights import weights_by_label
+from blindtune.training.class_weights import sample_factors, weights_by_label
 from blindtune.training.keras.tensorflow import KerasTrainer
 from blindtune.training.keras.trainer import EpochCallback, validation_arguments
 
@@ -45,17 +45,19 @@ class SciKerasTrainer(KerasTrainer):
         callback: EpochCallback,
         epochs_before: int,
     ) -> None:
+        factors = sample_factors(task.training, train, task.classes)
         classifier = FixedLabelsClassifier(
             lambda: model,
             task.classes,
             batch_size=task.training.batch_size,
             callbacks=[callback],
             verbose=0,
-            class_weight=weights_by_label(task.training, train.y, task.classes),
+            class_weight=weights_by_label(task.training, train.y, task.classes) if factors is None else None,
         )
         classifier.fit(
             train.x,
             train.y,
+            sample_weight=factors,
             # SciKeras counts the epochs of this fit, Keras those of the whole training.
             epochs=task.training.epochs - epochs_before,
             initial_epoch=epochs_before,
@@ -85,6 +87,10 @@ class FixedLabelsClassifier(KerasClassifier):  # type: ignore[misc]
         tags.target_tags.required = True
         tags.non_deterministic = True
         return tags
+
+    def _validate_sample_weight(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:  # noqa: N803
+        """Return the samples as they are: SciKeras's own method leaves out those of weight 0, which changes batches."""
+        return X, y, sample_weight
 
     @property
     def target_encoder(self) -> ClassifierLabelEncoder:

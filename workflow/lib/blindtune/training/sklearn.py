@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import sklearn
 from numpy.typing import NDArray
 
@@ -20,7 +19,7 @@ from blindtune.metrics.registry import is_error
 from blindtune.models.layers import InvalidModelError
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import Model, Outcome, TrainingOptions, TrainingTask
-from blindtune.training.class_weights import weights_by_label
+from blindtune.training.class_weights import given_weights, weights_by_label
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,13 @@ class SklearnTrainer:
     """Fits one kind of reference model.
 
     Attributes:
-        fit: from samples, labels and task to a fitted classifier.
+        fit: from train and task to a fitted classifier.
         check: raises InvalidModelError if the task cannot be fitted on that many samples. A model of before that was
             fitted all the same is rebuilt without it.
     """
 
     supports_resume = False
-    fit: Callable[[NDArray[np.float32], NDArray[np.int64], TrainingTask], baselines.Classifier]
+    fit: Callable[[Split, TrainingTask], baselines.Classifier]
     check: Callable[[TrainingTask, int], None] = lambda task, n_samples: None
 
     def versions(self) -> dict[str, str]:
@@ -45,7 +44,7 @@ class SklearnTrainer:
         """Fit on train and score dev, as one epoch without losses; see `blindtune.training.base.Trainer.train`."""
         self.check(task, len(train.y))
         with options.clock.measure("train"):
-            model = self.fit(train.x, train.y, task)
+            model = self.fit(train, task)
         with options.clock.measure("evaluate"):
             error, value = _score(model, dev, options.metric, task.classes)
         curve = [EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=error, dev_metric=value)]
@@ -53,7 +52,7 @@ class SklearnTrainer:
 
     def rebuild(self, task: TrainingTask, weights: Mapping[str, NDArray[Any]], train: Split) -> Model:
         """Fit the model again on train; see `blindtune.training.base.Trainer.rebuild`."""
-        model = self.fit(train.x, train.y, task)
+        model = self.fit(train, task)
         return Model(
             lambda x: model.answer(baselines.flatten(x), task.classes),
             lambda x: model.predict(baselines.flatten(x)),
@@ -76,8 +75,8 @@ def knn(workers: int = 1) -> SklearnTrainer:
         workers: cores to compute on.
     """
 
-    def fit(x: NDArray[np.float32], y: NDArray[np.int64], task: TrainingTask) -> baselines.Classifier:
-        return baselines.fit_knn(x, y, int(task.hyperparameters["neighbours"]), workers)
+    def fit(train: Split, task: TrainingTask) -> baselines.Classifier:
+        return baselines.fit_knn(train.x, train.y, int(task.hyperparameters["neighbours"]), workers)
 
     def check(task: TrainingTask, n_samples: int) -> None:
         k = int(task.hyperparameters["neighbours"])
@@ -94,17 +93,18 @@ def random_forest(workers: int = 1) -> SklearnTrainer:
         workers: cores to compute on.
     """
 
-    def fit(x: NDArray[np.float32], y: NDArray[np.int64], task: TrainingTask) -> baselines.Classifier:
+    def fit(train: Split, task: TrainingTask) -> baselines.Classifier:
         trees, depth, leaf = (int(task.hyperparameters[name]) for name in ("trees", "max_depth", "min_samples_leaf"))
         return baselines.fit_forest(
-            x,
-            y,
+            train.x,
+            train.y,
             n_estimators=trees,
             max_depth=depth,
             min_samples_leaf=leaf,
             seed=task.seed,
             jobs=workers,
-            class_weight=weights_by_label(task.training, y, task.classes),
+            class_weight=weights_by_label(task.training, train.y, task.classes),
+            sample_weight=given_weights(train),
         )
 
     return SklearnTrainer(fit)

@@ -1,5 +1,6 @@
 """PyTorch models trained by skorch, which wraps them as scikit-learn classifiers with its own loop and data loaders."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,16 +46,25 @@ class SkorchTrainer(PyTorchTrainer):
     def _create_loop(
         self, model: nn.Module, task: TrainingTask, train: Samples, dev: Samples, options: TrainingOptions
     ) -> TrainingLoop:
-        return _SkorchLoop(model, task, _to_tensors(train), _to_tensors(dev), options.metric)
+        return _SkorchLoop(model, task, _as_arrays(train), _as_arrays(dev), options.metric)
 
 
 #: Samples and labels, as skorch takes them.
-TensorPair = tuple[Tensor, Tensor]
+TensorPair = tuple[Any, Tensor]
+
+#: The samples and their weights, where a loader takes both: it draws the same samples of all tensors.
+_X, _WEIGHT = "x", "weight"
 
 
 def _to_tensors(samples: Samples) -> TensorPair:
-    x = samples.x
-    return (x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x))), samples.y
+    """Return what the loader takes; with weights, a dict of two tensors as the samples."""
+    return (samples.x if samples.weights is None else {_X: samples.x, _WEIGHT: samples.weights}), samples.y
+
+
+def _as_arrays(samples: Samples) -> Samples:
+    """Return samples with a view as one tensor."""
+    x = samples.x if isinstance(samples.x, Tensor) else torch.from_numpy(np.asarray(samples.x))
+    return replace(samples, x=x)
 
 
 class _SkorchLoop:
@@ -64,29 +74,29 @@ class _SkorchLoop:
     a user who wants to stop the program.
     """
 
-    def __init__(self, model: nn.Module, task: TrainingTask, train: TensorPair, dev: TensorPair, metric: str) -> None:
+    def __init__(self, model: nn.Module, task: TrainingTask, train: Samples, dev: Samples, metric: str) -> None:
         training = task.training
-        self._samples = train
-        self._task, self._model, self._dev, self._metric = task, model, Samples(*dev), metric
+        self._samples = _to_tensors(train)
+        self._task, self._model, self._dev, self._metric = task, model, dev, metric
         self._metrics = _EpochMetricsCallback()
         self._net = _Classifier(
             module=model,
             criterion=_Loss(
                 training.loss,
                 task.architecture.gives_logits(),
-                class_weights_of(task, train[1]),
+                class_weights_of(task, train.y),
             ),
             optimizer=lambda parameters, lr: create_optimizer(training, parameters),
             batch_size=training.batch_size,
             iterator_train__shuffle=True,
             iterator_valid__batch_size=EVALUATION_BATCH,
-            train_split=predefined_split(Dataset(*dev)),
+            train_split=predefined_split(Dataset(dev.x, dev.y)),
             classes=list(range(task.classes)),
             callbacks=[self._metrics, _StepCallback(training)],
             verbose=0,
         ).initialize()
         self.optimizer: torch.optim.Optimizer = self._net.optimizer_
-        self._net.notify("on_train_begin", X=train[0], y=train[1])
+        self._net.notify("on_train_begin", X=self._samples[0], y=self._samples[1])
 
     def train_epoch(self, clock: Stopwatch) -> EpochMetrics:
         self._net.clock = clock
@@ -115,6 +125,16 @@ class _Classifier(skorch.NeuralNetClassifier):  # type: ignore[misc]
     def _default_callbacks(self) -> list[Any]:
         return []
 
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Return the scores of a batch, whose weights are no input of the model."""
+        return super().infer(x[_X] if isinstance(x, dict) else x, **fit_params)
+
+    def get_loss(self, y_pred: Tensor, y_true: Tensor, X: Any = None, *arguments: Any, **named: Any) -> Tensor:  # noqa: N803  skorch's name
+        """Return the loss of a batch; the criterion gets the weights of its samples."""
+        self.criterion_.sample_weights = X[_WEIGHT] if isinstance(X, dict) else None
+        loss: Tensor = super().get_loss(y_pred, y_true, X, *arguments, **named)
+        return loss
+
     def run_single_epoch(self, iterator: Any, training: bool, *arguments: Any, **named: Any) -> None:
         with self.clock.measure("train" if training else "evaluate"):
             super().run_single_epoch(iterator, training, *arguments, **named)
@@ -128,10 +148,11 @@ class _Loss(nn.Module):
         self._name = name
         self._gives_logits = gives_logits
         self._class_weights = class_weights
+        self.sample_weights: Tensor | None = None
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
         weights = self._class_weights if self.training else None
-        return networks.compute_loss(self._name, scores, labels, self._gives_logits, weights)
+        return networks.compute_loss(self._name, scores, labels, self._gives_logits, weights, self.sample_weights)
 
 
 class _StepCallback(skorch.callbacks.Callback):  # type: ignore[misc]

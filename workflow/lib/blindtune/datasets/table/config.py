@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from blindtune.core.bounds import MAX_FACTOR, MAX_SAMPLES, MAX_SEED
-from blindtune.core.validation import Strict, UserPath
+from blindtune.core.validation import Strict, UserPath, is_none
 from blindtune.datasets.base import DatasetConfig, check_shares
 
 #: Columns of a table; samples of more features do not fit into memory in useful numbers.
@@ -165,6 +165,11 @@ class TableConfig(DatasetConfig):
     time: ColumnKey | None = Field(
         default=None, description="column of numbers or dates for splitting by time; null: none"
     )
+    weight: ColumnKey | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="column of the weight of each row in training, 0 or more; errors count every row once; null: none",
+    )
     split: ColumnKey | None = Field(
         default=None, description="column of the split of each row; null: by files or splitting"
     )
@@ -240,4 +245,5 @@ _READING: dict[str, Any] = {
     "split": None,
     "group": None,
     "time": None,
+    "weight": None,
 }

@@ -67,6 +67,7 @@ class TableContent:
         classes: the classes that a file names in a comment, or None.
         unused: names of columns that are not used.
         notes: sentences on how the files were read.
+        weights: the weight of each row, (n_rows,) float64, or None.
     """
 
     columns: list[FeatureColumn]
@@ -85,6 +86,7 @@ class TableContent:
     classes: list[str] | None = None
     unused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    weights: NDArray[np.float64] | None = None
 
     def locate(self, index: int) -> str:
         """Return where a row comes from, for messages."""
@@ -131,6 +133,7 @@ class _Reader:
         self.values: list[NDArray[np.float32]] = []
         self.codes: dict[str, list[NDArray[np.float64]]] = {"label": [], "group": [], "split": []}
         self.times: list[str] = []
+        self.weights: list[NDArray[np.float64]] = []
         self.rows: list[NDArray[np.int64]] = []
         self.files: list[NDArray[np.int8]] = []
         self.origins: list[NDArray[np.bytes_]] = []
@@ -155,6 +158,7 @@ class _Reader:
             self.roles = roles
             self.kinds = [self._find_kind(path, roles, place, first) for place in roles.features]
         numbers = [place for place, kind in zip(roles.features, self.kinds, strict=True) if kind == "number"]
+        numbers += [] if roles.weight is None else [roles.weight]
         del first
         for chunk in table.chunks(numbers):
             self._add(path, roles, chunk.frame, chunk.rows)
@@ -245,6 +249,8 @@ class _Reader:
                 self.codes[key].append(codes)
         if roles.time is not None:
             self.times += [str(text).strip() for text in frame[roles.time]]
+        if roles.weight is not None:
+            self.weights.append(self._read_weights(path, frame[roles.weight], rows, roles.names[roles.weight]))
         self.rows.append(np.asarray(rows, np.int64))
 
     def _coded_roles(self, roles: Roles) -> "list[tuple[str, int | None]]":
@@ -273,6 +279,29 @@ class _Reader:
             )
         self._note_rounding(values, name)
         return values
+
+    def _read_weights(self, path: Path, column: "pd.Series[Any]", rows: list[int], name: str) -> NDArray[np.float64]:
+        """Return the weights of some rows; none is filled in, for that would be a choice of the user."""
+        is_read = column.dtype == np.float64
+        values = np.array(column, np.float64) if is_read else np.empty(len(column))
+        for at, cell in enumerate(() if is_read else column):
+            text = str(cell).strip()
+            if text not in self.missing and not is_number(text, self._decimal):
+                raise self._wrong_weight(path, rows[at], name, f"{text[:40]!r} is not a number")
+            values[at] = math.nan if text in self.missing else float(text.replace(",", "."))
+        wrong = ~(np.isfinite(values) & (values >= 0))
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            value = values[at]
+            what = "is missing" if np.isnan(value) else f"{value:g} is {'negative' if value < 0 else 'not finite'}"
+            raise self._wrong_weight(path, rows[at], name, what)
+        return values
+
+    def _wrong_weight(self, path: Path, row: int, name: str, what: str) -> UserError:
+        return UserError(
+            f"{path}, row {row}, column {name!r}: the weight {what}. A weight is a finite number of 0 or more. Fix or "
+            "remove the row, or leave weight out."
+        )
 
     def _note_rounding(self, values: NDArray[np.float64], name: str) -> None:
         """Remember a column of large numbers of which 32 bits make different ones equal, such as times in seconds."""
@@ -347,9 +376,18 @@ class _Reader:
             unused=[roles.names[place] for place in roles.unused],
             notes=[
                 *(f"{', '.join(names)}: {written}" for written, names in self.written.items()),
+                *self._describe_weights(roles),
                 *(f"{name}: some different numbers are equal in 32 bits; subtract an offset" for name in self.rounded),
             ],
+            weights=np.concatenate(self.weights) if self.weights else None,
         )
+
+    def _describe_weights(self, roles: Roles) -> list[str]:
+        if roles.weight is None:
+            return []
+        weights = np.concatenate(self.weights)
+        name = roles.names[roles.weight]
+        return [f"weights in training: column {name}, {weights.min():g} to {weights.max():g}; errors have none"]
 
     def _coded(self, key: str) -> tuple[NDArray[np.int64] | None, list[str]]:
         if not self.codes[key]:
@@ -512,7 +550,9 @@ def _find_named_label(classes: list[str], frame: "pd.DataFrame", missing: set[st
 def _moved(roles: Roles, names: list[str]) -> Roles:
     """Return the same roles for a file whose columns are in another order."""
     places = [names.index(name) for name in roles.names]
-    group, time, split = (None if place is None else places[place] for place in (roles.group, roles.time, roles.split))
+    group, time, split, weight = (
+        None if place is None else places[place] for place in (roles.group, roles.time, roles.split, roles.weight)
+    )
     return Roles(
         names=names,
         label=places[roles.label],
@@ -522,4 +562,5 @@ def _moved(roles: Roles, names: list[str]) -> Roles:
         time=time,
         split=split,
         unused=[places[place] for place in roles.unused],
+        weight=weight,
     )

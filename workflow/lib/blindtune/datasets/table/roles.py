@@ -1,4 +1,4 @@
-"""Finds out which column of a table is what: the label, the features, the group, the time and the split."""
+"""Finds out which column of a table is what: the label, the features, the group, the time, the split and the weight."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ class Roles:
         time: place of the time, or None.
         split: place of the column of the split, or None.
         unused: places of the columns that the config leaves out.
+        weight: place of the weight, or None.
     """
 
     names: list[str]
@@ -36,10 +37,12 @@ class Roles:
     time: int | None
     split: int | None
     unused: list[int]
+    weight: int | None = None
 
     def others(self) -> list[int]:
-        """Return the places of label, group, time and split."""
-        return [place for place in (self.label, self.group, self.time, self.split) if place is not None]
+        """Return the places of label, group, time, split and weight."""
+        places = (self.label, self.group, self.time, self.split, self.weight)
+        return [place for place in places if place is not None]
 
 
 def column_names(names: list[str] | None, n_columns: int) -> list[str]:
@@ -74,12 +77,17 @@ def find_roles(
         label = find(config.label, "label")
     elif label is None:
         label = _find_label(path, names, n_columns)
-    group, time, split = (
+    group, time, split, weight = (
         None if key is None else find(key, what)
-        for key, what in ((config.group, "group"), (config.time, "time"), (config.split, "split"))
+        for key, what in (
+            (config.group, "group"),
+            (config.time, "time"),
+            (config.split, "split"),
+            (config.weight, "weight"),
+        )
     )
     leave_out = find_all(config.leave_out, "leave_out")
-    taken = [place for place in (label, group, time, split, *leave_out) if place is not None]
+    taken = [place for place in (label, group, time, split, weight, *leave_out) if place is not None]
     for place in taken:
         if taken.count(place) > 1:
             raise UserError(f"{path}: the column {shown[place]!r} has two roles in the config. Give it one.")
@@ -96,7 +104,7 @@ def find_roles(
         if place not in features:
             raise UserError(f"{path}: categorical names {shown[place]!r}, which is not a feature. Take it out.")
     unused = [place for place in range(n_columns) if place not in {*features, *taken} or place in leave_out]
-    return Roles(shown, label, features, categorical, group, time, split, unused)
+    return Roles(shown, label, features, categorical, group, time, split, unused, weight)
 
 
 def find_column(path: Path, names: list[str] | None, n_columns: int, key: ColumnKey, what: str) -> int:

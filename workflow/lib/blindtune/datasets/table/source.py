@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,11 @@ class TableSource(Source):
 
     config: TableConfig
     views: ClassVar[tuple[str, ...]] = ("samples", "standardized")
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a column has the weights of the rows."""
+        return self.config.weight is not None
 
     def user_files(self) -> dict[str, Path]:
         """Return the file, or the file of each split; nothing for a bundled table."""
@@ -91,6 +96,7 @@ class TableSource(Source):
                 labels[chosen],
                 None if content.groups is None else content.groups[chosen],
                 _origins(content, classes, labels, chosen),
+                None if content.weights is None or split != "train" else content.weights[chosen],
             )
             for split, chosen in rows.items()
         }
@@ -122,7 +128,7 @@ class TableSource(Source):
         """
         config, fitted = self.config, manifest["fitted"]
         features = [(one["name"], one["kind"]) for one in fitted["columns"]]
-        others = [key for key in (config.group, config.time, config.split) if key is not None]
+        others = [key for key in (config.group, config.time, config.split, config.weight) if key is not None]
         # The label is one column more.
         width = len(features) + 1 + len(others) + len(manifest["parameters"]["left_out_columns"])
         new = read_new_rows(config, path, features, width)
@@ -205,7 +211,7 @@ class TableSource(Source):
         """Return the rows of each split: as in the files that say the splits, else by what they hold."""
         order = np.arange(len(labels))
         if content.splits is None and (self.config.files is None or self.config.files.dev is None):
-            order = order_rows(digest_rows(content.values, content.columns), labels)
+            order = order_rows(digest_rows(content.values, content.columns), labels, content.weights)
         return {split: order[part[order] == number] for number, split in enumerate(SPLITS)}
 
 
@@ -239,6 +245,7 @@ def _select(content: TableContent, rows: NDArray[np.bool_]) -> TableContent:
         file=content.file[rows],
         row=content.row[rows],
         origins=content.origins[rows],
+        weights=None if content.weights is None else content.weights[rows],
     )
 
 
@@ -248,7 +255,7 @@ def _fit(config: TableConfig, content: TableContent, loaded: LoadedDataset) -> L
     raw: dict[str, NDArray[np.float32]] = {split: np.asarray(part.x) for split, part in loaded.splits.items()}
     encoding = TableEncoding.fit(columns, raw["train"], config.missing, config.min_frequency)
     x = {split: encoding.apply(columns, values) for split, values in raw.items()}
-    splits = {split: Split(x[split], part.y, part.group, part.origins) for split, part in loaded.splits.items()}
+    splits = {split: replace(cast("Split", part), x=x[split]) for split, part in loaded.splits.items()}
     scaling = Scaling.fit(x["train"], len(encoding.numbers))
     unknown = {split: encoding.count_unknown(columns, raw[split]) for split in ("dev", "eval")}
     absent = {split: _count_missing(content, values) for split, values in raw.items()}

@@ -56,9 +56,11 @@ def digest_rows(values: NDArray[np.float32], columns: Sequence[FeatureColumn]) -
     return np.frombuffer(b"".join(parts), f"S{DIGEST_SIZE}")
 
 
-def order_rows(digests: NDArray[np.bytes_], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the order of rows by what they hold, features first, (n_rows,)."""
-    order: NDArray[np.int64] = np.lexsort((labels, digests))
+def order_rows(
+    digests: NDArray[np.bytes_], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
+    """Return the order of rows by what they hold, features first, then label and weight, (n_rows,)."""
+    order: NDArray[np.int64] = np.lexsort((labels, digests) if weights is None else (weights, labels, digests))
     return order
 
 

@@ -46,7 +46,7 @@ class Batch:
         targets: (n_trials, n_classes, n_rows), 1 for the label and else 0.
         row_weights: (n_rows,), weight of each row in the mean loss; 0 for padding.
         scores: for each slot of the metrics, (n_trials, n_classes, n_rows), the output of the models.
-        sample_weights: (n_trials, n_rows), factor of the loss of each sample by its class; None: 1.
+        sample_weights: (n_trials, n_rows), factor of the loss of each sample; None: 1.
     """
 
     inputs: Tensor

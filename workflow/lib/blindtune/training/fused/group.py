@@ -182,13 +182,16 @@ class FusedGroup:
         models: of the trials.
     """
 
-    def __init__(self, models: Sequence[FusedModel], x: Tensor, y: Tensor) -> None:
+    def __init__(
+        self, models: Sequence[FusedModel], x: Tensor, y: Tensor, sample_weights: Tensor | None = None
+    ) -> None:
         """Allocate the memory, and copy weights and moments into it.
 
         Args:
             models: with the same `group_key`.
             x: (n_samples, n_values), samples of train.
             y: (n_samples,), their labels.
+            sample_weights: (n_samples,), factor of the loss of each; None: 1.
         """
         self.models = list(models)
         self._x, self._y = x, y
@@ -207,7 +210,9 @@ class FusedGroup:
             x.device,
         )
         self._class_weights = _stack_class_weights(self.models, y)
-        self._metrics = MetricAccumulator(specs, n_rows, plan.metric_slots, x.device, self._class_weights)
+        self._sample_weights = sample_weights
+        is_weighted = self._class_weights is not None or sample_weights is not None
+        self._metrics = MetricAccumulator(specs, n_rows, plan.metric_slots, x.device, is_weighted=is_weighted)
         blocks = create_blocks(specs, n_rows, plan, x.device)
         inputs, targets = (
             torch.zeros(len(specs) * n_rows * width, device=x.device)
@@ -281,11 +286,23 @@ class FusedGroup:
         torch.index_select(self._x, 0, flat, out=batch.inputs.view(len(flat), -1))
         labels = self._y.index_select(0, flat).view(rows.shape)
         batch.targets.copy_(one_hot(labels, batch.targets.shape[1]))
-        if batch.sample_weights is not None and self._class_weights is not None:
-            torch.gather(self._class_weights, 1, labels, out=batch.sample_weights)
+        if batch.sample_weights is not None:
+            self._fill_weights(batch.sample_weights, labels, flat)
         run_concurrently([partial(batch_pass.run, self._metrics.slot) for batch_pass in passes], self._x.device)
-        self._metrics.add(labels, samples)
+        self._metrics.add(labels, samples, batch.sample_weights)
         self._parameters.step()
+
+    def _fill_weights(self, factors: Tensor, labels: Tensor, flat: Tensor) -> None:
+        """Write the product of both weights of the samples of a batch into its memory."""
+        if self._class_weights is not None:
+            torch.gather(self._class_weights, 1, labels, out=factors)
+        if self._sample_weights is None:
+            return
+        own = self._sample_weights.index_select(0, flat).view(labels.shape)
+        if self._class_weights is None:
+            factors.copy_(own)
+        else:
+            factors.mul_(own)
 
     def _exchange(self, copy: Callable[[Tensor, Tensor], object]) -> None:
         """Copy between the memory of the group and that of each model, in the direction of ``copy``."""

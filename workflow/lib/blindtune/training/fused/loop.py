@@ -105,7 +105,10 @@ class FusedTrainingLoop:
             watch = Stopwatch()
             with watch.measure("train"):
                 group = group or FusedGroup(
-                    [trial.model for trial in trials], torch.as_tensor(self._train.x), self._train.y
+                    [trial.model for trial in trials],
+                    torch.as_tensor(self._train.x),
+                    self._train.y,
+                    self._train.weights,
                 )
                 for trial in trials:
                     trial.model.learning_rate = trial.tracker.learning_rate()

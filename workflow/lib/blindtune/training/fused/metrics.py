@@ -22,7 +22,8 @@ class MetricAccumulator:
         n_rows: int,
         slots: int,
         device: torch.device,
-        class_weights: Tensor | None = None,
+        *,
+        is_weighted: bool = False,
     ) -> None:
         """Allocate the slots.
 
@@ -31,15 +32,15 @@ class MetricAccumulator:
             n_rows: rows in memory of the largest batch.
             slots: batches whose scores are kept.
             device: where.
-            class_weights: (n_trials, n_classes), factor of the loss of the samples of each class; None: 1.
+            is_weighted: whether the loss of each sample has a factor.
         """
-        self._class_weights = class_weights
         self._n_inputs = models[0].widths[0]
         self._spans = find_spans(models, output_key)
         self._slots = slots
         shape = (len(models), slots, n_rows)
         self._scores = torch.zeros(len(models), models[0].widths[-1], *shape[1:], device=device)
         self._labels = torch.zeros(shape, dtype=torch.int64, device=device)
+        self._factors = torch.zeros(shape, device=device) if is_weighted else None
         self._counts = torch.zeros(shape[1:], dtype=torch.float32, device=device)
         self._used = 0
         self._loss = torch.zeros(len(models), dtype=torch.float64, device=device)
@@ -63,7 +64,7 @@ class MetricAccumulator:
             targets[: trials * classes * n_rows].view(trials, classes, n_rows),
             row_weights,
             [self._scores[:, :, slot, :n_rows] for slot in range(self._slots)],
-            None if self._class_weights is None else torch.zeros(trials, n_rows, device=targets.device),
+            None if self._factors is None else torch.zeros(trials, n_rows, device=targets.device),
         )
 
     @property
@@ -71,13 +72,16 @@ class MetricAccumulator:
         """The slot for the scores of the next batch."""
         return self._used
 
-    def add(self, labels: Tensor, samples: int) -> None:
+    def add(self, labels: Tensor, samples: int, factors: Tensor | None = None) -> None:
         """Count a batch whose scores have been written to its slot.
 
         Args:
             labels: (n_trials, n_rows) int64.
             samples: number of rows before the padding.
+            factors: (n_trials, n_rows) of the losses; given if they are weighted.
         """
+        if self._factors is not None and factors is not None:
+            self._factors[:, self._used, : labels.shape[1]] = factors
         self._labels[:, self._used, : labels.shape[1]] = labels
         self._counts[self._used] = 0
         self._counts[self._used, :samples] = 1
@@ -106,8 +110,8 @@ class MetricAccumulator:
             trials = slice(span.start, span.stop)
             scores, labels = self._scores[trials].flatten(2), self._labels[trials].flatten(1)
             losses, wrong = sample_losses(scores, labels, activation, loss)
-            if self._class_weights is not None:
-                losses = losses.mul_(self._class_weights[trials].gather(1, labels))
+            if self._factors is not None:
+                losses = losses.mul_(self._factors[trials].flatten(1))
             self._loss[trials] += losses.mul_(counts).sum(1, dtype=torch.float64)
             self._n_wrong[trials] += (wrong & (counts > 0)).sum(1)
         self._used = 0

@@ -123,7 +123,8 @@ class FusedTrainer(PyTorchTrainer):
         """Return a split on the device; if ``flat``, every sample is one vector, the last axis running fastest."""
         samples = to_samples(replace(split, x=np.asarray(split.x).reshape(len(split.y), -1)) if flat else split)
         x = samples.x.to(self.device) if isinstance(samples.x, Tensor) else samples.x
-        return Samples(x, samples.y.to(self.device))
+        weights = None if samples.weights is None else samples.weights.to(self.device)
+        return Samples(x, samples.y.to(self.device), weights)
 
     def _create_groups(self, trials: list[Grouped], samples: int) -> list[list[Grouped]]:
         """Divide the trials into groups that fit into memory, in the order of their first trials."""

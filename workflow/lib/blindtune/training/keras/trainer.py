@@ -34,7 +34,7 @@ from blindtune.training.base import (
     finite_or_none,
     require_architecture,
 )
-from blindtune.training.class_weights import weights_by_label
+from blindtune.training.class_weights import sample_factors, weights_by_label
 from blindtune.training.keras.model_cache import ModelCache, ModelKey, create_optimizer
 from blindtune.views.base import SampleView
 
@@ -135,9 +135,11 @@ class FitTrainer:
         callback: "EpochCallback",
         epochs_before: int,
     ) -> None:
+        factors = sample_factors(task.training, train, task.classes)
         model.fit(
-            **_train_arguments(task, train, epochs_before),
-            class_weight=weights_by_label(task.training, train.y, task.classes),
+            **_train_arguments(task, train, epochs_before, factors),
+            # Keras takes one of the two.
+            class_weight=weights_by_label(task.training, train.y, task.classes) if factors is None else None,
             epochs=task.training.epochs,
             initial_epoch=epochs_before,
             callbacks=[callback],
@@ -228,19 +230,29 @@ def _compute_scores(model: keras.Model, x: NDArray[np.float32] | SampleView, giv
     return np.asarray(np.log(mean) if gives_logits else mean)
 
 
-def _train_arguments(task: TrainingTask, train: Split, epochs_before: int) -> dict[str, Any]:
+def _train_arguments(
+    task: TrainingTask, train: Split, epochs_before: int, factors: NDArray[np.float32] | None
+) -> dict[str, Any]:
     """Return the arguments of ``fit`` for train: whole arrays, or a data set of batches if train is a view."""
     if isinstance(train.x, SampleView):
-        return {"x": _ViewBatches(train.x, train.y, task, epochs_before), "shuffle": False}
-    return {"x": train.x, "y": train.y, "batch_size": task.training.batch_size}
+        return {"x": _ViewBatches(train.x, train.y, task, epochs_before, factors), "shuffle": False}
+    weights = {} if factors is None else {"sample_weight": factors}
+    return {"x": train.x, "y": train.y, "batch_size": task.training.batch_size, **weights}
 
 
 class _ViewBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of a view, in another order each epoch."""
 
-    def __init__(self, x: SampleView, y: NDArray[np.int64], task: TrainingTask, epochs_before: int) -> None:
+    def __init__(
+        self,
+        x: SampleView,
+        y: NDArray[np.int64],
+        task: TrainingTask,
+        epochs_before: int,
+        factors: NDArray[np.float32] | None,
+    ) -> None:
         super().__init__()
-        self._x, self._y = x, y
+        self._x, self._y, self._factors = x, y, factors
         self._task = task
         self._epoch = epochs_before
         self._shuffle()
@@ -249,12 +261,13 @@ class _ViewBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """Return the number of batches in an epoch."""
         return math.ceil(len(self._y) / self._task.training.batch_size)
 
-    def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def __getitem__(self, number: int) -> tuple[NDArray[Any], ...]:
         size = self._task.training.batch_size
         rows = self._order[number * size : (number + 1) * size]
         # Keras gets the first batch once more than it trains on it: random crops must not depend on that.
         random = np.random.default_rng(derive("drawn", self._task.seed, self._epoch, number))
-        return self._x.train_batch(rows, random), self._y[rows]
+        weights = () if self._factors is None else (self._factors[rows],)
+        return self._x.train_batch(rows, random), self._y[rows], *weights
 
     def on_epoch_end(self) -> None:
         """Begin the next epoch; called by Keras."""
