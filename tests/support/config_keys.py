@@ -70,6 +70,7 @@ BASE: dict[str, Any] = {
         {"dataset": "parted", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "marked", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "folded", "systems": ["near"], "budget": {"trials": 2}},
+        {"dataset": "weighed", "systems": ["trees"], "budget": {"trials": 2}},
     ],
     "report": {"points": 40, "surface": 20},
     "datasets": {
@@ -95,6 +96,7 @@ BASE: dict[str, Any] = {
             "files": {"train": "five/train.csv", "dev": "five/dev.csv", "eval": "five/eval.csv"},
         },
         "marked": {"source": "table", "file": "five/rows.csv", "label": "class", "split": "part"},
+        "weighed": {"source": "table", "file": "five/rows.csv", "label": "class"},
         "folded": {"source": "table", "bundled": "wine", "splitting": {"by": "fold", "folds": 5, "fold": 1}},
         "brains": {
             "source": "eeg",
@@ -246,10 +248,10 @@ PARTS = {
 }
 
 #: Datasets that are here for some keys alone; another dataset has their other keys.
-DATASET_PARTS = {"parted": {"files"}, "marked": {"split_values"}, "folded": {"folds", "fold"}}
+DATASET_PARTS = {"parted": {"files"}, "marked": {"split_values"}, "folded": {"folds", "fold"}, "weighed": {"weight"}}
 
 #: Datasets that cannot take some keys, which other datasets have.
-DATASET_LACKS = {"rows": {"split_values", "folds", "fold"}}
+DATASET_LACKS = {"rows": {"split_values", "folds", "fold", "weight"}}
 
 
 #: The comparison whose tuners all train an estimator.

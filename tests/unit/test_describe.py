@@ -271,3 +271,15 @@ def test_command_leaves_out_whose_rows_these_are(name: str, tmp_path: Path, caps
     assert f"leave_out: [{name}]" in shown
     assert main(["describe", str(path), "--group", name]) == 0
     assert f"group: {name}" in (shown := capsys.readouterr().out) and "left out" not in shown
+
+
+def test_describe_takes_a_column_of_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The column is no feature, and the config has no system that takes no weights, so it runs as it is."""
+    path = write_table(tmp_path / "t.csv", rows=90)
+    text = path.read_text().splitlines()
+    path.write_text("\n".join([f"{text[0]},times", *(f"{row},{1 + at % 3}" for at, row in enumerate(text[1:]))]) + "\n")
+    assert main(["describe", str(path), "--weight", "times", "--to", str(tmp_path / "mine.yaml")]) == 0
+    assert re.search(r"times .*<- weight", capsys.readouterr().out)
+    config = config_of((tmp_path / "mine.yaml").read_text())
+    assert config.datasets["t"].model_dump()["weight"] == "times"
+    assert config.compare[0].systems == ["rnf", "mlp_m1", "mlp_a1"]

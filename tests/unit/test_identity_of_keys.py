@@ -168,7 +168,7 @@ def small_config(folder: Path) -> dict[str, Any]:
         config["datasets"][name]["folder"] = str(folder / config["datasets"][name]["folder"])
     for name in ("cropper", "augmenter"):
         config["systems"][name]["model"] = str(folder / "tiny.yaml")
-    for name, key in (("rows", "file"), ("marked", "file")):
+    for name, key in (("rows", "file"), ("marked", "file"), ("weighed", "file")):
         config["datasets"][name][key] = str(folder / config["datasets"][name][key])
     files = config["datasets"]["parted"]["files"]
     config["datasets"]["parted"]["files"] = {split: str(folder / path) for split, path in files.items()}
