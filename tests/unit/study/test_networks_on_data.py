@@ -11,6 +11,7 @@ from blindtune.models import pytorch_network
 from blindtune.models.forms import create_form
 from blindtune.models.network import NetworkBlueprint
 from blindtune.models.network_program import describe_single_samples
+from blindtune.models.own_code import OwnCodeError
 from support.builders import prepared
 from unit.study.test_networks import read_trials, run, write
 
@@ -51,6 +52,16 @@ def test_network_of_other_inputs_is_refused_before_the_first_trial(tmp_path: Pat
     assert all("the network does not take samples of shape (2,): mat1 and mat2" in reason for reason in failed)
 
 
+@pytest.mark.parametrize("options", ["[batch, none]", "[none, batch]"])
+def test_space_in_which_some_sets_take_one_sample_is_run(tmp_path: Path, options: str) -> None:
+    """Sets that fail on a last batch of one sample refuse no study of which others are trained, in any order."""
+    code = NORMALIZED.replace("nn.BatchNorm1d(4)", "*[nn.BatchNorm1d(4)][: hyperparameters['norm'] == 'batch']")
+    settings = write(tmp_path, code, f"norm: {{type: choice, options: {options}}}\n")
+    run(settings, prepared(tmp_path / "toy", train=65, dev=30), tmp_path / "study", 6)
+    statuses = {trial.hyperparameters["norm"]: trial.status for trial in read_trials(tmp_path / "study")}
+    assert statuses == {"batch": "failed", "none": "completed"}
+
+
 @pytest.mark.parametrize(("n_samples", "batch_size"), [(65, 16), (17, 16), (7, 1), (7, 2), (5041, 70)])
 def test_advised_batch_size_leaves_no_single_sample(n_samples: int, batch_size: int) -> None:
     """The advice is a larger batch size whose last batch has more than one sample."""
@@ -65,12 +76,12 @@ import torch
 from torch import nn
 
 NUMBER = torch.rand(3)
-torch.set_grad_enabled(False)
 
 def build(hyperparameters, input_shape, n_classes):
     os.chdir("/")
     torch.set_num_threads(torch.get_num_threads() + 1)
     network = nn.Linear(2, n_classes)
+    torch.set_grad_enabled(False)
     torch.set_default_dtype(torch.float64)
     return network
 """
@@ -88,3 +99,15 @@ def test_code_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     first, second = (pytorch_network.build(blueprint, 7).state_dict() for _ in range(2))
     assert state() == before
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("call", ["torch.set_default_dtype(torch.float64)", "torch.set_grad_enabled(False)"])
+def test_settings_changed_by_an_import_are_refused_for_each_build(tmp_path: Path, call: str) -> None:
+    """They would hold for the first network of a process alone; the message says where to call the function."""
+    code = CHANGES.replace("NUMBER = torch.rand(3)", call)
+    blueprint = create_form(write(tmp_path, code).model_choice).build({"units": 3}, (2,), 2)
+    assert isinstance(blueprint, NetworkBlueprint)
+    for _ in range(2):
+        with pytest.raises(OwnCodeError, match=rf"{call.partition('(')[0]} while it is imported.*inside the function"):
+            pytorch_network.build(blueprint, 7)
+        assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled()

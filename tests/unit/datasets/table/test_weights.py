@@ -50,6 +50,14 @@ def test_leaks_that_are_removed_take_their_weights_along(tmp_path: Path) -> None
     np.testing.assert_array_equal(train.weight, 1000 + train.x[:, 0])
 
 
+def test_train_as_dev_is_refused_with_weights_too(tmp_path: Path) -> None:
+    """Train has weights and dev has none; their samples are compared."""
+    files = {"train": write(tmp_path / "a.csv", of_rows()), "dev": write(tmp_path / "b.csv", of_rows())}
+    (tmp_path / "eval.csv").write_text("x,w,label\n200,5,a\n201,5,b\n", encoding="utf-8")
+    with pytest.raises(UserError, match="train and dev hold the same samples"):
+        prepare_table(tmp_path, files={**files, "eval": str(tmp_path / "eval.csv")}, weight="w")
+
+
 def test_files_may_have_their_columns_in_another_order(tmp_path: Path) -> None:
     """The weight is found by its name in each file, also where dev is a share of train."""
     write(tmp_path / "train.csv", of_rows())

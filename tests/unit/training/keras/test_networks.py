@@ -3,17 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from blindtune.config.training import Training
 from blindtune.core.seeds import derive
 from blindtune.models.forms import ModelChoice, create_form
+from blindtune.models.keras_network import _OneHotLoss
 from blindtune.models.layers import InvalidModelError
 from blindtune.models.network_program import open_program
 from blindtune.models.own_code import OwnCodeError
+from blindtune.search_space import Space
 from blindtune.training.base import TrainingOptions, TrainingTask
-from blindtune.training.registry import create_trainer
+from blindtune.training.registry import check_own_settings, check_own_weights, create_trainer
 from support.builders import TRAINERS
 from support.fused_tasks import DEV, TRAIN
 
@@ -122,3 +125,69 @@ def test_resumed_training_has_its_optimizer(tmp_path: Path) -> None:
     rest = trainer.train(task_of(FIRST, FIRST_SET, 2), TRAIN, DEV, TrainingOptions("last", state=half.state))
     assert rest.scored_epoch == 2 and len(rest.curve) == 1
     assert half.state is not None and any(name.startswith("optimizer.") for name in half.state.arrays)
+
+
+POLICY = """import keras
+
+def build(hyperparameters, input_shape, n_classes):
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Dense(n_classes)])
+"""
+
+
+def test_settings_of_keras_do_not_outlast_a_build(tmp_path: Path) -> None:
+    """The type of numbers that code sets holds for its own network; a trial leaves the next one as it was."""
+    path = tmp_path / "net.py"
+    path.write_text(POLICY, encoding="utf-8")
+    curves = [
+        create_trainer(NAME).train(task_of(path, {}), TRAIN, DEV, TrainingOptions("last")).curve for _ in range(2)
+    ]
+    assert curves[0] == curves[1]
+    assert keras.config.floatx() == "float32" and keras.config.dtype_policy().name == "float32"
+
+
+def test_settings_changed_by_an_import_are_refused(tmp_path: Path) -> None:
+    """A policy that is set while the file is imported would hold for some trials only."""
+    path = tmp_path / "net.py"
+    line = 'keras.config.set_dtype_policy("mixed_bfloat16")\n'
+    path.write_text(BATCH_NORM.replace("import keras\n", f"import keras\n{line}"), encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(OwnCodeError, match=r"set_dtype_policy while it is imported.*inside the function"):
+            create_trainer(NAME).train(task_of(path, {"units": 3}), TRAIN, DEV, TrainingOptions("last"))
+        assert keras.config.dtype_policy().name == "float32"
+
+
+OWN_STEP = """import keras
+
+class Net(keras.Sequential):
+    def train_step(self, *arguments):
+        return super().train_step(*arguments)
+
+def build(hyperparameters, input_shape, n_classes):
+    return Net([keras.Input(input_shape), keras.layers.Dense(n_classes)])
+"""
+
+
+def test_own_train_step_takes_no_weights(tmp_path: Path) -> None:
+    """Weights of classes and of samples are refused for a model that computes its loss itself."""
+    path = tmp_path / "net.py"
+    path.write_text(OWN_STEP, encoding="utf-8")
+    parts = create_form(ModelChoice("network", str(path), trainer=NAME)).find_parts(
+        Space.model_validate({"units": {"type": "int", "low": 1, "high": 2}})
+    )
+    assert parts == {frozenset({"train_step"})}
+    with pytest.raises(ValueError, match=r"weight: the train_step of net\.py gets no weights"):
+        check_own_weights("net.py", *parts)
+    with pytest.raises(ValueError, match=r"training\.class_weight: does nothing"):
+        check_own_settings("net.py", *parts, {"class_weight"})
+
+
+@pytest.mark.parametrize("weights", [[2.0, 0.0], [0.0, 2.0]])
+def test_loss_of_one_number_takes_no_weights(weights: list[float]) -> None:
+    """A loss that returns one number for a batch cannot weigh its samples, and is refused."""
+    loss = _OneHotLoss(lambda true, scores: keras.ops.mean(keras.losses.categorical_crossentropy(true, scores)), 2)
+    labels, scores = np.array([1, 1]), np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    assert float(loss(labels, scores)) > 0
+    with pytest.raises(OwnCodeError, match="one number for a batch"):
+        loss(labels, scores, np.array(weights, np.float32))

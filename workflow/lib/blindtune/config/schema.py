@@ -402,7 +402,7 @@ def _check_tuned(system: Tuned, source: Source, comparison: Comparison) -> None:
         check_settings(system.trainer, system.training)
         given = None if path is None else read_model_space(path, choice)
         settings, where, size = system.training, str(path or system.model), source.train_size()
-        space = check_code(choice, given, where, size, settings, settings.model_fields_set, source.has_weights)
+        space = check_code(choice, given, where, size, settings, settings.model_fields_set, source.has_sample_weights)
     else:
         space = read_model_space(path, choice)
         if system.estimator is None:
@@ -456,7 +456,7 @@ def _check_class_weights(system: System) -> None:
 
 def _check_sample_weights(system: System, source: Source) -> None:
     """Refuse a system that takes no weights of samples; an estimate of the Bayes error counts each sample once."""
-    if not source.has_weights or isinstance(system, Bayes):
+    if not source.has_sample_weights or isinstance(system, Bayes):
         return
     check_sample_weights(system.trainer_name)
     if isinstance(system, Tuned) and system.estimator is not None:

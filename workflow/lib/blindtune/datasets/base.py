@@ -282,7 +282,7 @@ class Source:
         return sizes.train if isinstance(sizes, Sizes) else None
 
     @property
-    def has_weights(self) -> bool:
+    def has_sample_weights(self) -> bool:
         """Whether the samples of train have weights; a system that cannot take them is refused while planning."""
         return False
 

@@ -133,6 +133,11 @@ def prepare(
     """
     loaded = _load(name, source, files)
     check(name, loaded)
+    if getattr(loaded.splits["train"], "weight", None) is not None and not source.has_sample_weights:
+        raise UserError(
+            f"dataset {name}: its source {source.config.source} gives weights of samples and does not declare them; "
+            "return True from `has_sample_weights` in the source."
+        )
     rule, equal = source.config.leaks, None
     removed: dict[str, int] = {"train": 0, "dev": 0}
     sizes = {split: len(part.y) for split, part in loaded.splits.items()}
@@ -334,6 +339,8 @@ def _check_groups(name: str, loaded: LoadedDataset) -> None:
     names = loaded.parameters.get("groups")
     for split in SPLITS:
         group = loaded.splits[split].group
+        if group is not None and int(np.max(group)) > np.iinfo(np.int32).max:
+            raise UserError(f"dataset {name}, {split}: numbers of groups are 0 to 2,147,483,647; count them from 0.")
         for value in () if group is None else np.unique(group):
             if int(value) in split_of:
                 places = []
@@ -370,8 +377,13 @@ def _check_weights(name: str, loaded: LoadedDataset) -> None:
 
 def _check_same_data(name: str, written: dict[str, WrittenSplit]) -> None:
     for first, second in (("train", "dev"), ("train", "eval"), ("dev", "eval")):
-        if written[first].sha256 == written[second].sha256:
+        if _digest_samples_of(written[first]) == _digest_samples_of(written[second]):
             raise UserError(f"dataset {name}: {first} and {second} hold the same samples. Give each split its own.")
+
+
+def _digest_samples_of(split: WrittenSplit) -> dict[str, str]:
+    """Return the digests of a split's arrays but the weights, which only train has."""
+    return {array: digest for array, digest in split.arrays.items() if array != "weight"}
 
 
 def _load(name: str, source: Source, files: dict[str, Path]) -> LoadedDataset:

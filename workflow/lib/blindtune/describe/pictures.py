@@ -44,7 +44,7 @@ def describe(folder: Path, keys: Mapping[str, Any], named: Path, labels: Path | 
     if keys:
         options = ", ".join(f"--{key.replace('_', '-')}" for key in keys)
         raise UserError(
-            f"{folder}: holds pictures; {options} is for tables. Leave it out; docs/extending/index.md has the keys."
+            f"{folder}: holds pictures; {options} is for tables. Leave it out; docs/data/pictures.md has the keys."
         )
     found = find_in_folders(folder, "auto") if labels is None else find_in_table(folder, labels, {})
     settings: dict[str, Any] = {"folder": str(folder)} | ({} if labels is None else {"labels": str(labels)})
@@ -69,7 +69,7 @@ def describe(folder: Path, keys: Mapping[str, Any], named: Path, labels: Path | 
     head = [f"Written by `blindtune describe {named}`.", "It is merged into config.yaml. Change it as you like."]
     comments = {
         "compare": "Two reference models, an expert's network and a tuner; config.yaml has more systems.",
-        "datasets": "rows, columns: size that pictures are scaled to; docs/extending/index.md describes every key.",
+        "datasets": "rows, columns: size that pictures are scaled to; docs/data/pictures.md describes every key.",
     }
     return Description(lines, write_as_yaml(content, head, comments))
 

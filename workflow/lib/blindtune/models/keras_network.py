@@ -3,7 +3,8 @@
 The backend must be chosen before this module is imported (`blindtune.training.keras.backend`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -38,7 +39,8 @@ def build(blueprint: NetworkBlueprint, seed: int) -> keras.Model:
         OwnCodeError: its code failed.
         InvalidModelError: the model does not return one score for each class, or probabilities in place of logits.
     """
-    program, model = build_network(blueprint, seed)
+    with _keeping_settings():
+        program, model = build_network(blueprint, seed)
     if find_library(model) != "keras":
         raise OwnCodeError(f"{blueprint.source}: returns a PyTorch module; give `trainer: pytorch`")
     with program.running():
@@ -53,6 +55,17 @@ def build(blueprint: NetworkBlueprint, seed: int) -> keras.Model:
     check_scores(shape, _CHECKED, blueprint.classes, blueprint.source)
     check_meaning(to_numpy(scores), gives_logits(model), blueprint.source)
     return model
+
+
+@contextmanager
+def _keeping_settings() -> Iterator[None]:
+    """Restore settings of Keras that code may change: they hold for the whole process, and so for other trials."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 def call(model: keras.Model, shape: tuple[int, ...]) -> Any:
@@ -81,6 +94,12 @@ def gives_logits(model: keras.Model) -> bool:
         last = last.layers[-1]
     name = getattr(getattr(last, "activation", None), "__name__", "")
     return not (isinstance(last, keras.layers.Softmax) or name in ("softmax", "sigmoid"))
+
+
+def has_train_step(model: keras.Model) -> bool:
+    """Return whether the class of a model has a ``train_step`` of its own."""
+    owner = next(cls for cls in type(model).__mro__ if "train_step" in vars(cls))
+    return not owner.__module__.startswith("keras.")
 
 
 def is_compiled(model: keras.Model) -> bool:
@@ -203,4 +222,9 @@ class _OneHotLoss(keras.losses.Loss):  # type: ignore[misc]
         if isinstance(self._loss, keras.losses.Loss):
             return self._loss(labels, y_pred, sample_weight=sample_weight)
         values = self._loss(labels, y_pred)
+        if sample_weight is not None and not len(values.shape):
+            raise OwnCodeError(
+                "the loss returns one number for a batch, so samples and classes cannot have weights; return one "
+                "number for each sample, or leave weight and class_weight out"
+            )
         return keras.ops.mean(values if sample_weight is None else values * keras.ops.reshape(sample_weight, (-1,)))

@@ -161,7 +161,7 @@ class NetworkForm(ModelForm):
             space: from which sets are drawn, unless networks were built before.
 
         Returns:
-            Sets of ``configure_optimizers``, ``training_step`` and ``compile``; no set if no network can be built.
+            Sets of keys of `REPLACED_SETTINGS` of `blindtune.training.registry`; no set if no network can be built.
         """
         random = np.random.default_rng(0)
         n_drawn = _DRAWN if self.code_sha256 else 1
@@ -182,6 +182,7 @@ class NetworkForm(ModelForm):
         """
         random = np.random.default_rng(0)
         errors: list[Exception] = []
+        reasons: list[str] = []
         for _ in range(_TRIED if self.code_sha256 else 0):
             try:
                 module = self._build_blueprint(self.build(space.draw(random), data.input_shape, data.classes))
@@ -190,8 +191,14 @@ class NetworkForm(ModelForm):
             except Exception as error:
                 errors.append(error)
                 continue
-            self._check_batches(module, data)
-            return
+            reason = self._why_not_batches(module, data)
+            if reason is None:
+                return
+            reasons.append(reason)
+            if len(reasons) == _DRAWN:
+                break
+        if reasons:
+            raise OwnCodeError(f"{self.source}: {reasons[0]}")
         if errors:
             raise OwnCodeError(
                 f"none of {len(errors)} drawn sets gives a network for samples of the dataset, which have the shape "
@@ -207,18 +214,18 @@ class NetworkForm(ModelForm):
 
         return pytorch_network.build(blueprint, 0)
 
-    def _check_batches(self, module: Any, data: SampleFacts) -> None:
-        """Refuse a module of PyTorch that fails on the last batch, if all batch sizes leave one sample to it."""
+    def _why_not_batches(self, module: Any, data: SampleFacts) -> str | None:
+        """Return why a module of PyTorch fails on its last batch, if all batch sizes leave one sample to it."""
         if self.library != "pytorch" or any(data.samples % size != 1 and size > 1 for size in data.batch_sizes):
-            return
+            return None
         from blindtune.models import pytorch_network
 
         if module.program.hook("training_step"):
-            return
+            return None
         reason = pytorch_network.why_not_one_sample(module, data.input_shape)
-        if reason and data.batch_sizes:
-            said = describe_single_samples(data.samples, data.batch_sizes[-1], reason)
-            raise OwnCodeError(f"{self.source}: {said}")
+        if not reason or not data.batch_sizes:
+            return None
+        return describe_single_samples(data.samples, data.batch_sizes[-1], reason)
 
     def _run(self, recorder: Recorder) -> None:
         """Call the code with a recorder; what it asks for before it fails is not enough."""
@@ -261,7 +268,8 @@ class NetworkForm(ModelForm):
             return self._describe_pytorch(program, network, ask, shape, is_run)
         from blindtune.models import keras_network
 
-        self._parts.add(frozenset({"compile"} if keras_network.is_compiled(network) else ()))
+        own = {"compile": keras_network.is_compiled(network), "train_step": keras_network.has_train_step(network)}
+        self._parts.add(frozenset(part for part, is_own in own.items() if is_own))
         if is_run:
             keras_network.call(network, shape)
         return keras_network.describe(network)

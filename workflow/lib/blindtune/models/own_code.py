@@ -111,6 +111,7 @@ def _read_module(path: Path, name: str) -> tuple[str, list[str]]:
         raise UserError(f"{path}: has {len(text):,} letters; a file of code has at most {_MAX_LETTERS:,}.")
     try:
         tree = ast.parse(text)
+        _digest_text(text)  # a very long expression is too deep for it
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise UserError(f"{path}{line}: is not Python code ({getattr(error, 'msg', error)}). Correct it.") from error
@@ -250,10 +251,54 @@ def load_code(code: OwnCode) -> LoadedCode:
         loaded = LoadedCode(code, module_from_spec(spec))
         # Dataclasses and pickles look up the module of a class here.
         sys.modules[name] = loaded.module
-        with loaded.running():
+        with _refusing_settings(code.path), loaded.running():
             spec.loader.exec_module(loaded.module)
         _loaded[key] = loaded
     return _loaded[key]
+
+
+@contextmanager
+def _refusing_settings(path: Path) -> Iterator[None]:
+    """Refuse code that changes settings of a library while it is imported.
+
+    The import happens once in a process, and trials of one study are trained in several: the settings would hold for
+    some of them only.
+    """
+    before, changed = _read_settings(), []
+    try:
+        yield
+    finally:
+        for name, value in _read_settings().items():
+            first = before.get(name, _get_initial(name, value))
+            if value != first:
+                changed.append(name)
+                module, _, function = name.rpartition(".")
+                getattr(sys.modules[module], function)(first)
+    if changed:
+        raise OwnCodeError(
+            f"{path}: calls {changed[0]} while it is imported, which would hold for some trials only; call it inside "
+            "the function that builds the network"
+        )
+
+
+def _read_settings() -> dict[str, object]:
+    """Return settings that hold for a whole process, by the function that sets them, of libraries that are imported."""
+    found: dict[str, object] = {}
+    torch, keras = sys.modules.get("torch"), sys.modules.get("keras.config")
+    if torch is not None:
+        found["torch.set_default_dtype"] = torch.get_default_dtype()
+        found["torch.set_grad_enabled"] = torch.is_grad_enabled()
+    if keras is not None:
+        found["keras.config.set_floatx"] = keras.floatx()
+        found["keras.config.set_dtype_policy"] = keras.dtype_policy().name
+    return found
+
+
+def _get_initial(name: str, value: object) -> object:
+    """Return what a setting is before a library is imported; ``value``, what it is now, if that is unknown."""
+    if name == "torch.set_default_dtype":
+        return sys.modules["torch"].float32
+    return True if name == "torch.set_grad_enabled" else value
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from blindtune.models.base import Blueprint, ModelForm
 from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.forms import create_form
 from blindtune.models.layers import Dense, Layer
+from blindtune.models.network import is_file
 from blindtune.models.network_form import SampleFacts
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.candidates import list_candidates
@@ -206,7 +207,7 @@ def check_batches(study: Study, data: Prepared, files: dict[str, Path]) -> None:
         return
     path, choice = files.get("space"), settings.model_choice
     space = read_model_space(path, choice)
-    if settings.model is not None:
+    if settings.model is not None and is_file(settings.model):
         _check_code_on_samples(study, data, space, None if path is None else space)
     if "batch_size" not in space.root:
         return
@@ -227,7 +228,9 @@ def _check_code_on_samples(study: Study, data: Prepared, space: Space, given: Sp
         return
     sizes: Sequence[object] = [settings.training.batch_size]
     if "batch_size" in space.root:
-        sizes = space.root["batch_size"].values() or []
+        dimension = space.root["batch_size"]
+        # Where the dimension is not active, the setting of training holds.
+        sizes = [*(dimension.values() or []), *(sizes if dimension.when is not None else [])]
     # Folds are of other sizes.
     known = [] if settings.folds is not None else [size for size in sizes if isinstance(size, int)]
     facts = SampleFacts(data.sample_shape, len(data.classes), len(data.train.y), tuple(known))

@@ -281,6 +281,7 @@ REPLACED_SETTINGS: dict[str, tuple[str, ...]] = {
     "configure_optimizers": _OPTIMIZER,
     "compile": (*_OPTIMIZER, "clip_norm", "loss"),
     "training_step": ("class_weight",),
+    "train_step": ("class_weight",),
 }
 
 
@@ -316,11 +317,12 @@ def check_own_weights(source: str, parts: Collection[str]) -> None:
     Raises:
         ValueError: it does.
     """
-    if "training_step" in parts:
-        raise ValueError(
-            f"weight: the training_step of {source} gets no weights of samples; leave weight out of the dataset, or "
-            "training_step out of the code"
-        )
+    for part in ("training_step", "train_step"):
+        if part in parts:
+            raise ValueError(
+                f"weight: the {part} of {source} gets no weights of samples; leave weight out of the dataset, or "
+                f"{part} out of the code"
+            )
 
 
 def check_random_crops(name: str) -> None:

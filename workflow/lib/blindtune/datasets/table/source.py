@@ -43,7 +43,7 @@ class TableSource(Source):
     views: ClassVar[tuple[str, ...]] = ("samples", "standardized")
 
     @property
-    def has_weights(self) -> bool:
+    def has_sample_weights(self) -> bool:
         """Whether a column has the weights of the rows."""
         return self.config.weight is not None
 
