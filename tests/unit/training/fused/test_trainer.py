@@ -125,10 +125,10 @@ def test_groups_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs, sizes, memory = create_jobs(epochs=1), [], CPU.memory_bytes
     create = FusedGroup.__init__
 
-    def checked(self: FusedGroup, models: Any, x: Tensor, y: Tensor) -> None:
+    def checked(self: FusedGroup, models: Any, x: Tensor, y: Tensor, *weights: Tensor | None) -> None:
         sizes.append(sum(estimate_bytes(model, len(y)) for model in models))
         assert len(models) == 1 or sizes[-1] <= memory
-        create(self, models, x, y)
+        create(self, models, x, y, *weights)
         assert 4 * sum(sized.batch.inputs.numel() for sized in self._sized.values()) < sizes[-1]
 
     monkeypatch.setattr(FusedGroup, "__init__", checked)

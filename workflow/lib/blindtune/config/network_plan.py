@@ -23,8 +23,8 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json
 from blindtune.core.threads import ONE_THREAD
 from blindtune.models.forms import ModelChoice, create_form
-from blindtune.models.network import is_file, read_model_code
-from blindtune.models.network_form import SampleFacts, library_versions_of
+from blindtune.models.network import SampleFacts, is_file, read_model_code
+from blindtune.models.network_form import library_versions_of
 from blindtune.search_space import Space
 from blindtune.training.registry import REPLACED_SETTINGS, check_own_settings, check_own_weights
 

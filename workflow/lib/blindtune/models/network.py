@@ -4,6 +4,7 @@ The blueprint is data. `blindtune.models.network_program` runs the code.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -55,6 +56,23 @@ class NetworkBlueprint(Blueprint):
                 "restore it."
             )
         return code
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """What a network in code must fit.
+
+    Attributes:
+        input_shape: of one sample.
+        classes: number of classes.
+        samples: number of samples of one training.
+        batch_sizes: all that a training may have; none: not known.
+    """
+
+    input_shape: tuple[int, ...]
+    classes: int
+    samples: int
+    batch_sizes: tuple[int, ...]
 
 
 def is_file(model: str) -> bool:

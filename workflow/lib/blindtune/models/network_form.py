@@ -20,7 +20,7 @@ from blindtune.models.base import ModelForm
 from blindtune.models.define_by_run import CHECKS, Asker, Recorder, SetAnswers, SpaceError, read_space
 from blindtune.models.estimator_classes import library_versions
 from blindtune.models.forms import ModelChoice
-from blindtune.models.network import NetworkBlueprint, NetworkLibrary, is_file, read_model_code
+from blindtune.models.network import NetworkBlueprint, NetworkLibrary, SampleFacts, is_file, read_model_code
 from blindtune.models.network_program import Program, describe_single_samples, find_library, open_program
 from blindtune.models.own_code import OwnCodeError
 from blindtune.search_space import ChoiceDimension, Hyperparameters, Space
@@ -46,23 +46,6 @@ _ADVICE = {
     "pytorch": "returns a PyTorch module; give `trainer: pytorch`",
     "keras": "returns a Keras model; give `trainer: keras`",
 }
-
-
-@dataclass(frozen=True)
-class SampleFacts:
-    """What a network in code must fit.
-
-    Attributes:
-        input_shape: of one sample.
-        classes: number of classes.
-        samples: number of samples of one training.
-        batch_sizes: all that a training may have; none: not known.
-    """
-
-    input_shape: tuple[int, ...]
-    classes: int
-    samples: int
-    batch_sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,7 @@ from blindtune.models.base import Blueprint, ModelForm
 from blindtune.models.estimator import EstimatorBlueprint
 from blindtune.models.forms import create_form
 from blindtune.models.layers import Dense, Layer
-from blindtune.models.network import is_file
-from blindtune.models.network_form import SampleFacts
+from blindtune.models.network import SampleFacts, is_file
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.candidates import list_candidates
 from blindtune.training.base import BatchTrainer, Trainer, TrainingTask
