@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Discriminator, Field, RootModel, Tag, field_validator, model_validator
 
@@ -82,7 +82,28 @@ _FloatBound = Annotated[
 ]
 
 
-class IntDimension(_Dimension):
+class _BoundedDimension(_Dimension):
+    """A dimension with bounds, which may be lists with a bound for each copy; subclasses declare their types."""
+
+    if TYPE_CHECKING:
+        low: Any
+        high: Any
+
+    @property
+    def n_bounds(self) -> int | None:
+        """For how many copies there are bounds; None: they hold for all."""
+        has_list = isinstance(self.low, list) or isinstance(self.high, list)
+        return len(_pair_bounds(self.low, self.high)) if has_list else None
+
+    def of_copy(self, number: int) -> Self:
+        """Return the dimension of one copy, counted from 1: its bounds are no lists."""
+        if self.n_bounds is None:
+            return self
+        low, high = _pair_bounds(self.low, self.high)[number - 1]
+        return self.model_copy(update={"low": low, "high": high})
+
+
+class IntDimension(_BoundedDimension):
     """Whole numbers from `low` to `high`, both included; of a dimension with lists, `of_copy` gives those of a copy."""
 
     type: Literal["int"]
@@ -106,19 +127,6 @@ class IntDimension(_Dimension):
     def highest(self) -> int:
         """The largest value of any copy, if a step reaches it."""
         return max(_as_list(self.high))
-
-    @property
-    def n_bounds(self) -> int | None:
-        """For how many copies there are bounds; None: they hold for all."""
-        has_list = isinstance(self.low, list) or isinstance(self.high, list)
-        return len(_pair_bounds(self.low, self.high)) if has_list else None
-
-    def of_copy(self, number: int) -> Self:
-        """Return the dimension of one copy, counted from 1: its bounds are no lists."""
-        if self.n_bounds is None:
-            return self
-        low, high = _pair_bounds(self.low, self.high)[number - 1]
-        return self.model_copy(update={"low": low, "high": high})
 
     def values(self) -> range:
         """Return all values, ascending."""
@@ -153,7 +161,7 @@ class IntDimension(_Dimension):
         return int(value)
 
 
-class FloatDimension(_Dimension):
+class FloatDimension(_BoundedDimension):
     """Floats from `low` to `high`; with a step, ``low + k * step`` up to `high`.
 
     Of a dimension with lists, `of_copy` gives those of a copy.
@@ -192,19 +200,6 @@ class FloatDimension(_Dimension):
     def highest(self) -> float:
         """The largest value of any copy, if a step reaches it."""
         return max(_as_list(self.high))
-
-    @property
-    def n_bounds(self) -> int | None:
-        """For how many copies there are bounds; None: they hold for all."""
-        has_list = isinstance(self.low, list) or isinstance(self.high, list)
-        return len(_pair_bounds(self.low, self.high)) if has_list else None
-
-    def of_copy(self, number: int) -> Self:
-        """Return the dimension of one copy, counted from 1: its bounds are no lists."""
-        if self.n_bounds is None:
-            return self
-        low, high = _pair_bounds(self.low, self.high)[number - 1]
-        return self.model_copy(update={"low": low, "high": high})
 
     def values(self) -> list[float] | None:
         """Return all values, ascending; None without a step."""
