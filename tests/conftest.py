@@ -56,6 +56,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def triton_first() -> None:
+    """Let one process train with TensorFlow and with PyTorch's CUDA build, in any order."""
+    from blindtune.training.keras.backend import load_triton_first
+
+    load_triton_first()
+
+
+@pytest.fixture(autouse=True, scope="session")
 def unflushed() -> Iterator[None]:
     """Do not wait until the disk has what is written: no test can see that, and there are tens of thousands of files.
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal
 
@@ -38,10 +39,22 @@ def choose_backend(backend: Backend) -> None:
             f"Keras is to compute with {backend}, which is not installed. Install requirements.lock, or let Snakemake "
             "make the environment of the trainer (--sdm conda)."
         )
+    if backend == "tensorflow":
+        load_triton_first()
     os.environ["KERAS_BACKEND"] = backend
     os.environ.update(_ENVIRONMENT[backend])
     if backend == "jax" and _XLA_FLAGS not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAGS}".strip()
+
+
+def load_triton_first() -> None:
+    """Import Triton, which comes with PyTorch's CUDA build, before TensorFlow.
+
+    Both contain LLVM. If TensorFlow is imported first, the process ends with a segmentation fault as soon as PyTorch
+    imports Triton, which it does for its first optimizer. The other order works.
+    """
+    if "tensorflow" not in sys.modules and find_spec("triton") is not None:
+        import_module("triton")
 
 
 def prefer_light_backend() -> None:
