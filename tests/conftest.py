@@ -49,18 +49,17 @@ LONGEST = [
 ]
 
 
+def pytest_sessionstart() -> None:
+    """Let one process train with TensorFlow and with PyTorch's CUDA build; called before tests are collected."""
+    from blindtune.training.keras.backend import load_triton_first
+
+    load_triton_first()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; called once all tests are collected."""
     places = {path: place for place, path in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
-
-
-@pytest.fixture(autouse=True, scope="session")
-def triton_first() -> None:
-    """Let one process train with TensorFlow and with PyTorch's CUDA build, in any order."""
-    from blindtune.training.keras.backend import load_triton_first
-
-    load_triton_first()
 
 
 @pytest.fixture(autouse=True, scope="session")
