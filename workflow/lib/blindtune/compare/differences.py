@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from blindtune.compare.effects import Effect, dataset_effect, study_effect, system_effect
-from blindtune.compare.run_folder import RunFolder, StudyFolder, StudyKey, read_run
+from blindtune.compare.run_folder import RunFolder, StudyFolder, StudyKey, Unfinished, read_run
 from blindtune.compare.values import ABSENT, find_differences
 from blindtune.compare.verdicts import VerdictChange, compare_verdicts
 from blindtune.metrics.registry import ERROR
@@ -26,7 +26,10 @@ _MODEL = {
 }  # fmt: skip
 
 #: Fields of a decode result that differ from run to run, or follow from the code and the name of the config.
-_RESULT = {"schema_version", "study", "frozen_sha256", "decoded"}
+_RESULT_PLACE = {"schema_version", "study", "frozen_sha256", "decoded"}
+
+#: Fields of a decode result from which others follow, the first cause first, in words.
+_RESULT_CAUSES = {"eval_sha256": "data", "predictions_sha256": "predictions", "details_sha256": "probabilities"}
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ class RunComparison:
         studies: studies that both have and that differ.
         verdicts: answers to the report's questions that differ.
         unknown_verdicts: why an answer could not be compared, one sentence each.
-        unfinished: studies of each run that have no result on eval, with how far they have come.
+        unfinished: studies of each run that have no result on eval.
     """
 
     before: Path
@@ -169,7 +172,7 @@ class RunComparison:
     studies: list[StudyChange]
     verdicts: list[VerdictChange]
     unknown_verdicts: list[str]
-    unfinished: tuple[dict[StudyKey, str], dict[StudyKey, str]]
+    unfinished: tuple[list[Unfinished], list[Unfinished]]
 
     @property
     def differs(self) -> bool:
@@ -223,9 +226,7 @@ def _compare_sources(before: RunFolder, after: RunFolder) -> Iterator[ConfigChan
         for change in find_differences(
             manifest.get("source", {}), after.manifests[name].get("source", {}), whole_lists=True
         ):
-            yield ConfigChange(
-                f"datasets.{name}.{change.key}", change.before, change.after, dataset_effect(change.key)
-            )
+            yield ConfigChange(f"datasets.{name}.{change.key}", change.before, change.after, dataset_effect(change.key))
 
 
 def _compare_seeds(before: RunFolder, after: RunFolder) -> Iterator[ConfigChange]:
@@ -416,9 +417,12 @@ def _score(study: StudyFolder, split: str, metric: str) -> float | None:
 
 
 def _compare_results(before: StudyFolder, after: StudyFolder) -> str:
+    """Return what differs of two results on eval, empty if nothing does."""
     if before.result is None or after.result is None:
         return ""
-    one, other = (study.result.model_dump(mode="json", exclude=_RESULT) for study in (before, after) if study.result)
-    names = list(dict.fromkeys(change.key.partition(".")[0].partition("[")[0].partition(" ")[0]
-                               for change in find_differences(one, other)))  # fmt: skip
-    return ", ".join(names)
+    one, other = (study.model_dump(mode="json", exclude=_RESULT_PLACE) for study in (before.result, after.result))
+    # What one of the two lacks, such as the details in older results, cannot be compared.
+    names = [name for name in one if name in other and one[name] != other[name]]
+    # The error, and all else that is counted, follows from the predictions.
+    causes = [words for name, words in _RESULT_CAUSES.items() if name in names]
+    return causes[0] if causes else ", ".join(names)

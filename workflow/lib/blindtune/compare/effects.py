@@ -1,5 +1,6 @@
 """What a key of the config affects, from the data down to the labels of the report."""
 
+import re
 from typing import Literal
 
 Effect = Literal["data", "identity", "training", "search", "report only", "no record"]
@@ -88,4 +89,4 @@ def study_effect(key: str) -> Effect:
 
 def _first(key: str) -> str:
     """Return the first name of a path of keys."""
-    return key.split(".")[0].split("[")[0].split(" ")[0]
+    return re.split(r"[.\[: ]", key, maxsplit=1)[0]

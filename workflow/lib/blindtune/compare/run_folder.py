@@ -49,6 +49,23 @@ class StudyFolder:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """A study that has no result on eval.
+
+    Attributes:
+        dataset: its dataset.
+        system: its system.
+        seed: its seed.
+        state: how far it has come.
+    """
+
+    dataset: str
+    system: str
+    seed: int
+    state: str
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """What the folder of a run holds.
 
@@ -63,13 +80,22 @@ class RunFolder:
     studies: dict[StudyKey, StudyFolder] = field(default_factory=dict)
 
     @property
-    def unfinished(self) -> dict[StudyKey, str]:
-        """The studies that have no result on eval, with how far each has come."""
-        return {key: study.state for key, study in self.studies.items() if study.result is None}
+    def unfinished(self) -> list["Unfinished"]:
+        """The studies that have no result on eval."""
+        return [Unfinished(*key, study.state) for key, study in self.studies.items() if study.result is None]
 
     def systems(self, dataset: str) -> list[str]:
         """Return the systems of a dataset, in the order of their names."""
         return list(dict.fromkeys(system for name, system, _ in self.studies if name == dataset))
+
+    def complete_systems(self, dataset: str) -> list[str]:
+        """Return the systems of a dataset that have a result on eval for every seed of the run."""
+        seeds = self.seeds()
+        return [
+            system
+            for system in self.systems(dataset)
+            if all((study := self.studies.get((dataset, system, seed))) and study.result for seed in seeds)
+        ]
 
     def seeds(self) -> list[int]:
         """Return the seeds of all studies, sorted."""

@@ -8,6 +8,7 @@ from typing import Any
 from blindtune.compare.differences import ConfigChange, RunComparison, ScoreChange, SoftwareChange, StudyChange
 from blindtune.compare.run_folder import StudyKey
 from blindtune.compare.values import ABSENT, shorten
+from blindtune.compare.verdicts import DatasetVerdict
 from blindtune.metrics.registry import METRICS
 from blindtune.report.minimised import format_change, format_metric
 from blindtune.report.stats.statistics import mean
@@ -30,7 +31,9 @@ def describe(comparison: RunComparison) -> str:
         "Not finished": _unfinished(comparison),
     }
     parts = [summarize(comparison)]
-    parts += ["\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in sections.items() if lines]
+    parts += [
+        "\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in sections.items() if lines
+    ]
     return "\n\n".join(parts)
 
 
@@ -38,10 +41,6 @@ def to_plain(comparison: RunComparison) -> dict[str, Any]:
     """Return a comparison as plain data for JSON, with the sentence that sums it up."""
     content = asdict(comparison)
     content |= {side: str(content[side]) for side in ("before", "after")}
-    content["unfinished"] = [
-        [{"study": "/".join(map(str, key)), "state": state} for key, state in side.items()]
-        for side in comparison.unfinished
-    ]
     return {"differs": comparison.differs, "summary": summarize(comparison), **content}
 
 
@@ -56,8 +55,9 @@ def summarize(comparison: RunComparison) -> str:
 
 
 def _summarized(comparison: RunComparison) -> Iterator[str]:
-    if comparison.verdicts:
-        yield f"the verdict on {_listed(dict.fromkeys(change.dataset for change in comparison.verdicts))}"
+    decided = [change.dataset for change in comparison.verdicts if not change.is_same_decision]
+    if decided:
+        yield f"the verdict on {_listed(dict.fromkeys(decided))}"
     if comparison.config:
         yield _count(len(comparison.config), "key of the config", "keys of the config")
     if comparison.data:
@@ -78,12 +78,19 @@ def _summarized(comparison: RunComparison) -> Iterator[str]:
 def _verdicts(comparison: RunComparison) -> list[str]:
     lines = []
     for change in comparison.verdicts:
-        lines += [
-            f"{change.dataset}, {change.question}",
-            f"  before  {change.before or 'no answer'}",
-            f"  after   {change.after or 'no answer'}",
-        ]
-    return [*lines, *(f"not compared: {reason}" for reason in comparison.unknown_verdicts)]
+        if change.is_same_decision and change.after is not None:
+            decision = f"{change.after.decision}, with other numbers"
+        else:
+            decision = f"{_decision(change.before)} -> {_decision(change.after)}"
+        lines.append(f"{change.dataset}, {change.question} {decision}")
+        sentences = [(side, answer.sentence) for side, answer in zip(_SIDES, (change.before, change.after), strict=True)
+                     if answer is not None]  # fmt: skip
+        lines += [f"  {side:6}  {sentence}" for side, sentence in sentences]
+    return [*_cut(lines), *(f"not compared: {reason}" for reason in comparison.unknown_verdicts)]
+
+
+def _decision(verdict: DatasetVerdict | None) -> str:
+    return "no answer" if verdict is None else verdict.decision
 
 
 def _config(changes: Sequence[ConfigChange]) -> list[str]:
@@ -129,9 +136,13 @@ def _records(comparison: RunComparison) -> list[str]:
     firsts = [f"{one.dataset}/{one.system}/{one.seed}: {one.first}" for one in comparison.studies if one.first]
     if firsts:
         lines += ["", "First difference of each search", *(f"  {line}" for line in _cut(firsts))]
-    for keys, side in zip(comparison.only_studies, ("before", "after"), strict=True):
-        if keys:
-            lines.append(f"only {side}: {_keys(keys)}")
+    only = [
+        (side, *pair, seeds)
+        for keys, side in zip(comparison.only_studies, _SIDES, strict=True)
+        for pair, seeds in _by_system(keys)
+    ]
+    if only:
+        lines += [*([""] if lines else []), *_aligned(("only", "dataset", "system", "seed"), only)]
     return lines
 
 
@@ -159,9 +170,12 @@ def _score(studies: Sequence[StudyChange], split: str) -> str:
     """Return the mean over seeds of what was minimised before and after, and the difference."""
     scores: list[ScoreChange] = [getattr(one, split) for one in studies]
     metric = scores[0].metric
-    before, after = ([value for score in scores if (value := getattr(score, side)) is not None] for side in _SIDES)
+    # Over the seeds that have it in both runs, if there is one.
+    both = [score for score in scores if score.before is not None and score.after is not None] or scores
+    before = [score.before for score in both if score.before is not None]
+    after = [score.after for score in both if score.after is not None]
     if not before or not after:
-        return "–"
+        return " -> ".join(format_metric(metric, mean(values)) if values else "–" for values in (before, after))
     values = mean(before), mean(after)
     if before == after:
         return f"{_metric(metric)}{format_metric(metric, values[0])}"
@@ -180,8 +194,10 @@ def _metric(metric: str) -> str:
 def _unfinished(comparison: RunComparison) -> list[str]:
     rows = []
     for found, side in zip(comparison.unfinished, _SIDES, strict=True):
-        rows += [(side, "/".join(map(str, key)), state) for key, state in found.items()]
-    return _aligned(("run", "study", "state"), rows)
+        for state in dict.fromkeys(one.state for one in found):
+            keys = [(one.dataset, one.system, one.seed) for one in found if one.state == state]
+            rows += [(side, *pair, seeds, state) for pair, seeds in _by_system(keys)]
+    return _aligned(("run", "dataset", "system", "seed", "state"), rows)
 
 
 def _aligned(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -209,10 +225,10 @@ def _value(value: Any) -> str:
     return "(not given)" if value == ABSENT else shorten(value, _LONGEST_VALUE)
 
 
-def _keys(keys: Sequence[StudyKey]) -> str:
-    """Return studies as text, the seeds of a system together."""
-    groups = groupby(keys, key=lambda key: key[:2])
-    return ", ".join(f"{'/'.join(pair)}/{','.join(str(seed) for *_, seed in group)}" for pair, group in groups)
+def _by_system(keys: Sequence[StudyKey]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield dataset and system of some studies with their seeds as text."""
+    for (dataset, system), group in groupby(keys, key=lambda key: key[:2]):
+        yield (dataset, system), ", ".join(str(seed) for *_, seed in group)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -24,9 +24,7 @@ class ValueDifference:
     after: Any
 
 
-def find_differences(
-    before: Any, after: Any, key: str = "", *, whole_lists: bool = False
-) -> Iterator[ValueDifference]:
+def find_differences(before: Any, after: Any, key: str = "", *, whole_lists: bool = False) -> Iterator[ValueDifference]:
     """Yield each innermost difference of two records.
 
     Lists of unequal length are one difference, by their lengths.
