@@ -9,11 +9,14 @@ from blindtune.compare.effects import Effect, dataset_effect, study_effect, syst
 from blindtune.compare.run_folder import RunFolder, StudyFolder, StudyKey, Unfinished, read_run
 from blindtune.compare.values import ABSENT, find_differences
 from blindtune.compare.verdicts import VerdictChange, compare_verdicts
+from blindtune.datasets.base import SPLITS
 from blindtune.metrics.registry import ERROR
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import Trial
 
 _Item = TypeVar("_Item")
+#: The versions of libraries in two records.
+_Versions = tuple[Mapping[str, str], Mapping[str, str]]
 
 #: Fields of a trial that name its place or its format, not what happened.
 _PLACE = {"study", "schema_version"}
@@ -293,7 +296,7 @@ def _of_protocol(protocol: Mapping[str, Any]) -> dict[str, Any]:
 def _compare_software(before: RunFolder, after: RunFolder) -> list[SoftwareChange]:
     pairs = [(before.studies[key], after.studies[key]) for key in before.studies if key in after.studies]
     cards = [(one.card, other.card) for one, other in pairs if one.card is not None and other.card is not None]
-    versions = [(one.versions, other.versions) for one, other in cards]
+    versions: list[_Versions] = [(one.versions, other.versions) for one, other in cards]
     versions += [
         (manifest.get("versions", {}), after.manifests[name].get("versions", {}))
         for name, manifest in before.manifests.items()
@@ -307,7 +310,7 @@ def _compare_software(before: RunFolder, after: RunFolder) -> list[SoftwareChang
     return found
 
 
-def _count_versions(versions: list[tuple[Mapping[str, str], Mapping[str, str]]]) -> Iterator[SoftwareChange]:
+def _count_versions(versions: list[_Versions]) -> Iterator[SoftwareChange]:
     names = dict.fromkeys(name for one, other in versions for name in (*one, *other))
     for name in names:
         both = [(one.get(name, "not used"), other.get(name, "not used")) for one, other in versions]
@@ -327,7 +330,7 @@ def _compare_data(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterat
     for key in ("classes", "sample_shape", "dtype", "units", "axes"):
         if before.get(key) != after.get(key):
             yield f"{key.replace('_', ' ')}: {before.get(key)} -> {after.get(key)}"
-    for split in dict.fromkeys((*before["splits"], *after["splits"])):
+    for split in SPLITS:
         if before["splits"].get(split) == after["splits"].get(split):
             continue
         counts = [manifest.get("counts", {}).get(split, {}) for manifest in (before, after)]
