@@ -14,6 +14,9 @@ Backend = Literal["tensorflow", "jax", "torch"]
 # XLA reads the number of threads when JAX first computes: one, so that sums have one order.
 _XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false"
 
+#: The backend of Keras where another library trains.
+_LIGHT = "numpy"
+
 _ENVIRONMENT: dict[Backend, dict[str, str]] = {
     "tensorflow": {},
     # By default Keras uses an accelerator if there is one: records would depend on it.
@@ -64,4 +67,9 @@ def prefer_light_backend() -> None:
     NumPy loads in half the CPU time of TensorFlow. Called by the program of a study, before anything imports Keras.
     """
     if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "numpy"
+        os.environ["KERAS_BACKEND"] = _LIGHT
+
+
+def is_light_backend() -> bool:
+    """Return whether Keras is to be imported, or was, with the backend that computes nothing here."""
+    return os.environ.get("KERAS_BACKEND") == _LIGHT
