@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args
 from pydantic import BaseModel, Field
 
 from blindtune.core.errors import UserError
-from blindtune.core.light_imports import leave_out
+from blindtune.core.garbage import pause_collection
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,7 @@ class Registry(Generic[EntryT]):
 
     def _import(self, name: str, place: str) -> Any:
         try:
-            # No module of blindtune's own imports pandas before it is used; those of other packages may.
-            with leave_out(*(("pandas",) if name in self.own else ())):
+            with pause_collection():
                 return load_object(place)
         except Exception as error:  # an error of blindtune itself keeps its traceback
             if name in self.own:
