@@ -5,14 +5,13 @@ of a blind comparison.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.base import SPLITS, Split
-from blindtune.datasets.csv_folder import CsvFolderConfig
-from blindtune.datasets.registry import create_source
+if TYPE_CHECKING:
+    from blindtune.datasets.base import Split
 
 #: Train, dev and eval error in %, Table 3 of Shawki et al. 2021, #10.
 PUBLISHED = {
@@ -25,8 +24,12 @@ PUBLISHED = {
 Array = NDArray[Any]
 
 
-def load_splits(folder: Path) -> dict[str, Split]:
+def load_splits(folder: Path) -> "dict[str, Split]":
     """Return train, dev and eval of a folder with train.csv, dev.csv and eval.csv."""
+    from blindtune.datasets.base import SPLITS, Split
+    from blindtune.datasets.csv_folder import CsvFolderConfig
+    from blindtune.datasets.registry import create_source
+
     source = create_source(CsvFolderConfig(source="csv_folder", folder=str(folder)))
     loaded = source.load(source.user_files()).splits
     return {name: Split(np.asarray(loaded[name].x), np.asarray(loaded[name].y)) for name in SPLITS}

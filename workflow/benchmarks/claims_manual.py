@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,7 @@ def train_stack(
         dtype: of all numbers.
         report: called with the number of each epoch that has ended.
     """
-    stack = _Stack([way for way in ways for _ in range(seeds)], units, dropout, dtype)
+    stack = Stack([way for way in ways for _ in range(seeds)], units, dropout, dtype)
     data = {name: (torch.as_tensor(split.x, dtype=dtype), torch.as_tensor(split.y)) for name, split in splits.items()}
     mean, deviation = data["train"][0].mean(0), data["train"][0].std(0)
     scaled = {name: ((x - mean) / deviation, y) for name, (x, y) in data.items()}
@@ -163,12 +164,12 @@ def train_stack(
     return [part.numpy() for part in errors.split(seeds)]
 
 
-class _Stack:
+class Stack:
     """Networks of the same layers, trained independently at the same time; one row of ``flat`` for each."""
 
     def __init__(self, ways: list[Way], units: Sequence[int], dropout: float, dtype: torch.dtype) -> None:
         self.ways = ways
-        self._shapes = list(zip(units[:-1], units[1:], strict=True))
+        self._shapes = list(pairwise(units))
         self._dropout = dropout
         size = sum(i * u + u for i, u in self._shapes)
         self.flat = torch.zeros(len(ways), size, dtype=dtype, requires_grad=True)

@@ -153,9 +153,7 @@ def train_network(name: str, splits: dict[str, Split], trainer: str, numbers: ra
     yield from _train(tasks, splits, trainer)
 
 
-def train_reading(
-    reading: Reading, splits: dict[str, Split], trainer: str, numbers: range
-) -> Iterator[dict[str, Any]]:
+def train_reading(reading: Reading, splits: dict[str, Split], trainer: str, numbers: range) -> Iterator[dict[str, Any]]:
     """Train random sets of a reading; yield a record for each.
 
     Args:
