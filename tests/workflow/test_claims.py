@@ -117,7 +117,19 @@ def test_tables_read_records_and_name_what_is_missing(script: Any, tmp_path: Pat
     assert "| isip_10 mlp_a1, seed 42 | 1 | 20.00 | 25.00 | 1.000 |" in found["expert"]
     assert "held-out fifth" in found["readings"]
     assert "Not finished yet" in found["networks"]
+    assert "Not finished yet" in found["trainings"]
     assert found["hashes"].count("isip_10/") == 7
+
+
+def test_trained_networks_are_compared_with_the_paper(script: Any, tmp_path: Path) -> None:
+    """A training like the published one counts, whose train error is that of the training itself."""
+    tables = script("claims_tables")
+    sets = [make_set(0.1, 0.4, 0.32, running=0.12), make_set(0.3, 0.25, 0.42, running=0.3)]
+    text = "".join(json.dumps(record) + "\n" for record in sets)
+    (tmp_path / "networks_mlp_a2_fused.jsonl").write_text(text)
+    records = tables.Records(tmp_path, tmp_path)
+    assert "| 1 of 2 |" in tables.networks(records)
+    assert "| 2 | 25.00 (epoch 1) | 30.00 | 25.00 | 42.00 |" in tables.trainings(records)
 
 
 def test_fill_replaces_tables_and_nothing_else(script: Any) -> None:

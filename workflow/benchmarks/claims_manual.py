@@ -161,7 +161,7 @@ def train_stack(
             errors[:, epoch, place] = stack.score(data[name], scaled[name], None)
             errors[:, epoch, 3 + place] = stack.score(data[name], scaled[name], generator if dropout else None)
         report(epoch + 1)
-    return [part.numpy() for part in errors.split(seeds)]
+    return [part.numpy() for part in torch.split(errors, seeds)]
 
 
 class Stack:
@@ -210,7 +210,7 @@ class Stack:
         steps = order.shape[1] // batch
         for step in range(steps):
             rows = order[:, step * batch : (step + 1) * batch]
-            x, y = self._choose(data[0][rows], lambda rows=rows: scaled[0][rows]), data[1][rows]
+            x, y = self._choose(data[0], scaled[0], rows), data[1][rows]
             z = self._forward(x, generator if self._dropout else None)
             (gradient,) = torch.autograd.grad(self._loss(z, y), self.flat)
             self._adam(gradient)
@@ -225,15 +225,16 @@ class Stack:
         wrong = torch.zeros(len(self.ways))
         for first in range(0, len(data[1]), _CHUNK):
             rows = slice(first, first + _CHUNK)
-            x = self._choose(data[0][rows][None], lambda rows=rows: scaled[0][rows][None])
+            x = self._choose(data[0], scaled[0], rows)
             wrong += (self._forward(x, generator).argmax(2) != data[1][rows][None]).sum(1)
         return wrong / len(data[1])
 
-    def _choose(self, x: Tensor, standardized: Callable[[], Tensor]) -> Tensor:
+    def _choose(self, data: Tensor, scaled: Tensor, rows: Tensor | slice) -> Tensor:
         """Return what each network sees: samples as they are, or standardized."""
-        if not self._standardized.any():
-            return x.expand(len(self.ways), -1, -1)
-        return torch.where(self._standardized[:, None, None], standardized(), x)
+        x = data[rows]
+        if self._standardized.any():
+            x = torch.where(self._standardized[:, None, None], scaled[rows], x)
+        return x.expand(len(self.ways), -1, -1)
 
     def _forward(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         first = 0
