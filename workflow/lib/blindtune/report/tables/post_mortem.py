@@ -1,0 +1,162 @@
+"""The table of post-mortems: failure of selection and of search, overtuning, and rank correlations, by search."""
+
+from blindtune.report.minimised import format_cell, format_change, format_metric, get_unit, to_cell
+from blindtune.report.post_mortem import SearchAutopsy, best_manual, find_autopsies
+from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.table import Column, ReportTable, Row, join_paths, number_column, text_column
+
+
+def build(records: ReportRecords) -> ReportTable:
+    """Build the table: one row per search; no rows without a post-mortem."""
+    rows = [_row(dataset, autopsy) for dataset in records.datasets for autopsy in find_autopsies(dataset)]
+    columns = [
+        text_column("dataset", "Dataset"),
+        text_column("data", "Data"),
+        text_column("system", "System"),
+        number_column("seed", "Seed"),
+        number_column("trials", "all", 0, "trials"),
+        number_column("evaluated", "on eval", 0, "trials"),
+        number_column("unmatched", "not restored", 0, "trials"),
+        _value("chosen_eval", "chosen", "eval"),
+        _value("best_eval", "best it had met", "eval"),
+        number_column("best_dev_rank", "its rank on dev", 0, "eval"),
+        _value("selection", "of selection", "failure"),
+        text_column("manual", "best manual", "failure"),
+        _value("search", "of search", "failure"),
+        number_column("relative_overtuning", "relative", 2, "overtuning"),
+        number_column("rank_correlation", "dev and eval", 2, "rank correlation"),
+        number_column("size_correlation", "size and gap", 2, "rank correlation"),
+    ]
+    return ReportTable(
+        "post_mortem",
+        "Why did it lose? All trials on eval, after the fact",
+        rows,
+        columns,
+        _notes(),
+        _findings(records),
+    )
+
+
+def _value(key: str, title: str, group: str) -> Column:
+    return Column(title, lambda row: format_cell(row["unit"], row[key]), group, numeric=True)
+
+
+def _row(dataset: DatasetRecords, autopsy: SearchAutopsy) -> Row:
+    manual = best_manual(dataset)
+    value = _manual_value(dataset, autopsy)
+    metric, overtuning, best = dataset.metric, autopsy.overtuning, autopsy.best
+    return {
+        "dataset": dataset.name,
+        "data": dataset.data,
+        "system": autopsy.system.name,
+        "seed": autopsy.run.card.seed,
+        "metric": metric,
+        "unit": get_unit(metric),
+        "trials": len(autopsy.found.trials),
+        "evaluated": len(autopsy.evaluated),
+        "unmatched": len(autopsy.unmatched),
+        "other_weights": len(autopsy.other_weights),
+        "chosen_trial": autopsy.found.chosen,
+        "chosen_eval": to_cell(metric, autopsy.chosen),
+        "best_trial": None if best is None else best.trial,
+        "best_eval": to_cell(metric, autopsy.best_value),
+        "best_dev_rank": autopsy.dev_rank,
+        "selection": to_cell(metric, autopsy.selection),
+        "manual": None if manual is None else manual.name,
+        "manual_eval": to_cell(metric, value),
+        "search": to_cell(metric, autopsy.search(value)),
+        "overtuning": None if overtuning is None else to_cell(metric, overtuning.loss),
+        "relative_overtuning": None if overtuning is None else overtuning.relative,
+        "incumbents": None if overtuning is None else overtuning.incumbents,
+        "rank_correlation": autopsy.dev_and_eval,
+        "size_correlation": autopsy.size_and_gap,
+        "analysed": autopsy.found.analysed,
+        "records": join_paths([*autopsy.run.paths, *filter(None, [autopsy.run.post_mortem_path])]),
+    }
+
+
+def _manual_value(dataset: DatasetRecords, autopsy: SearchAutopsy) -> float | None:
+    """Return the value on eval of the best manual model of the same seed."""
+    manual = best_manual(dataset)
+    if manual is None:
+        return None
+    seed = autopsy.run.card.seed
+    decode = next(run.decode for run in manual.runs if run.card.seed == seed)
+    return decode.error if decode.metric_value is None else decode.metric_value
+
+
+def _findings(records: ReportRecords) -> list[str]:
+    return [
+        sentence
+        for dataset in records.datasets
+        for autopsy in find_autopsies(dataset)
+        for sentence in (_explain(dataset, autopsy), *_list_differences(dataset, autopsy))
+    ]
+
+
+def _explain(dataset: DatasetRecords, autopsy: SearchAutopsy) -> str:
+    """Return in words where a search lost: by what it met, or by what it chose of it."""
+    metric = dataset.metric
+    points = " points" if get_unit(metric) else ""
+    who = f"{autopsy.system.name} on {dataset.title}, seed {autopsy.run.card.seed}"
+    if autopsy.best is None or autopsy.selection is None or autopsy.best_value is None:
+        return f"{who}: none of its {len(autopsy.found.trials)} trials could be evaluated."
+    chosen, met = format_metric(metric, autopsy.chosen), format_metric(metric, autopsy.best_value)
+    if autopsy.selection > 0:
+        text = (
+            f"{who}: chose {chosen} on eval and had met {met} (trial {autopsy.best.trial}, rank {autopsy.dev_rank} of "
+            f"{len(autopsy.evaluated)} on dev), so that selection cost up to "
+            f"{format_change(metric, autopsy.selection)}{points}"
+        )
+    else:
+        text = f"{who}: chose the best on eval, {chosen}, of the {len(autopsy.evaluated)} trials that were evaluated"
+    manual, value = best_manual(dataset), _manual_value(dataset, autopsy)
+    if manual is None or value is None:
+        return f"{text}."
+    left = autopsy.search(value)
+    name = f"{manual.name} ({format_metric(metric, value)})"
+    if left is not None and left > 0:
+        return (
+            f"{text}; even that is {format_change(metric, left)}{points} worse than the best manual model, {name}: a "
+            "failure of search."
+        )
+    if autopsy.chosen > value:
+        return f"{text}; it had met a model at least as good as the best manual one, {name}: a failure of selection."
+    return f"{text}; the chosen model is at least as good as the best manual one, {name}."
+
+
+def _list_differences(dataset: DatasetRecords, autopsy: SearchAutopsy) -> list[str]:
+    """Return sentences on trials that are not what was recorded: nothing of that is silent."""
+    who = f"{autopsy.system.name} on {dataset.title}, seed {autopsy.run.card.seed}"
+    found = []
+    if autopsy.unmatched:
+        numbers = ", ".join(str(trial.trial) for trial in autopsy.unmatched)
+        found.append(f"{who}: not evaluated, since they could not be restored as they were recorded: trials {numbers}.")
+    if autopsy.other_weights:
+        numbers = ", ".join(str(trial.trial) for trial in autopsy.other_weights)
+        found.append(
+            f"{who}: restored with other weights than were recorded, but the same dev error, as on another kind of "
+            f"machine: trials {numbers}."
+        )
+    if autopsy.decoded_otherwise:
+        found.append(f"{who}: the chosen trial, restored, has another eval error than its decode, which counts here.")
+    return found
+
+
+def _notes() -> list[str]:
+    return [
+        "This is an analysis after the fact. It was made when every model of the dataset had been decoded, and nothing "
+        "was chosen by it: no number here is what a search would reach on new data. Whatever is decoded on this eval "
+        "later is marked as not blind.",
+        "Failure of selection: eval of the chosen model minus the lowest one of all evaluated trials. Failure of "
+        "search: that lowest one minus eval of the best manual model (lowest on dev) of the same seed; positive: "
+        "nothing that the search had met is as good. The lowest of many values on one eval is lower than it would be "
+        "on new data, so that the failure of selection is an upper bound and that of search a lower one.",
+        "Overtuning (Schneider, Bischl and Feurer 2025): eval of the last incumbent minus the lowest eval of all "
+        "incumbents, an incumbent being the lowest on dev so far; relative: divided by what the first incumbent could "
+        "have gained. 0: the end was the best; above 1: the search ended with a model worse than its first.",
+        "Rank correlation: Spearman's, over the evaluated trials: of dev with eval; and of the number of parameters "
+        "with the gap (eval minus dev). A gap that grows with the size: larger models generalise worse.",
+        "Not evaluated: trials that were invalid, failed, pruned or diverged, or scored on a fold. Not restored: "
+        "trials whose model, trained again with the same seed, does not give its recorded dev error.",
+    ]
