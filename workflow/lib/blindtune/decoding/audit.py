@@ -63,6 +63,7 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
         f"head of the chain: {head.sha256}",
         *([] if line is None else [f"the given head is entry {line}: nothing up to it was changed since"]),
         f"{len(recorded)} decodes with their predictions and {len(files)} files of results are as they were recorded",
+        *_count_post_mortems(entries),
         *_warnings(folder, content),
     ]
 
@@ -241,6 +242,12 @@ def _faulty_post_mortems(ledger: Ledger, entries: Iterable[Entry]) -> Iterator[s
                 ledger.read_post_mortem(entry)
             except UserError as error:
                 yield str(error)
+
+
+def _count_post_mortems(entries: Iterable[Entry]) -> Iterator[str]:
+    count = sum(entry["event"] == "analysed" for entry in entries)
+    if count:
+        yield f"{count} {'post-mortem is as it was' if count == 1 else 'post-mortems are as they were'} recorded"
 
 
 def _compare_post_mortem(entries: Iterable[Entry], file: Path) -> str | None:

@@ -23,7 +23,8 @@ class SearchAutopsy:
         found: its post-mortem.
         evaluated: the trials that were evaluated on eval, in order.
         chosen: the value of the chosen model on eval, as it was decoded.
-        best: the evaluated trial with the lowest value on eval, the first of equals; None: none was evaluated.
+        best: the evaluated trial with the lowest value on eval; of equals the chosen one, or the first. None: none was
+            evaluated.
         overtuning: see `measure_overtuning`.
         dev_and_eval: rank correlation of the values on dev and on eval; None: too few trials, or all are equal.
         size_and_gap: rank correlation of the number of parameters and the value on eval minus that on dev; None as
@@ -95,7 +96,7 @@ class Overtuning:
     Attributes:
         loss: the value on eval of the last incumbent minus the lowest one of all incumbents.
         relative: ``loss`` divided by the value of the first incumbent minus the lowest one; above 1, the search ended
-            with a model that is worse on eval than its first. None: no incumbent was better than the first.
+            with a model that is worse on eval than its first. None: it lost, and its first incumbent was the best.
         incumbents: number of incumbents.
     """
 
@@ -123,7 +124,7 @@ def _examine(system: SystemRecords, run: RunRecords, found: PostMortem) -> Searc
         found,
         evaluated,
         run.decode.error if run.decode.metric_value is None else run.decode.metric_value,
-        min(evaluated, key=value_on_eval, default=None),
+        min(evaluated, key=lambda trial: (value_on_eval(trial), trial.trial != found.chosen), default=None),
         measure_overtuning(evaluated),
         correlate([value_on_dev(trial) for trial in evaluated], [value_on_eval(trial) for trial in evaluated]),
         correlate(
@@ -166,7 +167,8 @@ def measure_overtuning(evaluated: Sequence[AnalysedTrial]) -> Overtuning | None:
         return None
     values = [value_on_eval(trial) for trial in incumbents]
     loss, gain = values[-1] - min(values), values[0] - min(values)
-    return Overtuning(loss, loss / gain if gain > 0 else None, len(values))
+    relative = loss / gain if gain > 0 else None if loss > 0 else 0.0
+    return Overtuning(loss, relative, len(values))
 
 
 def correlate(first: Sequence[float], second: Sequence[float]) -> float | None:

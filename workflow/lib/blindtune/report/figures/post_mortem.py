@@ -23,12 +23,12 @@ CAPTION = (
     "An analysis after the fact, by which nothing was chosen. Left: {metric} on dev and on eval of every trial of each "
     "search and seed that was evaluated after all models had been decoded. Large markers with a dark edge are the "
     "chosen models, stars the best on eval that a search had met; dotted lines are the manual models. On the diagonal, "
-    "dev and eval are equal. Right: trainable parameters against eval minus dev. The frame holds the lower nine tenths "
-    "of the trials; the others are above it."
+    "dev and eval are equal. Right: trainable parameters against eval minus dev. Of many trials the frame holds the "
+    "lower nine tenths; the others are above it."
 )
 
-#: The part of the trials that the frame holds.
-_SHOWN = 0.9
+#: The part of the trials that the frame holds, if there are many.
+_SHOWN, _MANY = 0.9, 40
 
 
 def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
@@ -97,10 +97,11 @@ def _set_axes(panels: Any, dataset: DatasetRecords, autopsies: list[SearchAutops
     pairs = np.array(
         [(value_on_dev(trial), value_on_eval(trial)) for autopsy in autopsies for trial in autopsy.evaluated]
     )
+    shown = _SHOWN if len(pairs) >= _MANY else 1.0
     chosen = np.array([(one.run.dev_objective, one.chosen) for one in autopsies])
     manual = [system.objective("eval") for system in dataset.systems_of_kind("manual")]
     low = scale * np.concatenate([pairs, chosen]).min(axis=0)
-    high = scale * np.maximum(np.quantile(pairs, _SHOWN, axis=0), chosen.max(axis=0))
+    high = scale * np.maximum(np.quantile(pairs, shown, axis=0), chosen.max(axis=0))
     low[1], high[1] = min([low[1], *(scale * np.array(manual))]), max([high[1], *(scale * np.array(manual))])
     room = 0.06 * np.maximum(high - low, 1e-3 * scale)
     panels[0].set_xlim(low[0] - room[0], high[0] + room[0])
@@ -110,7 +111,7 @@ def _set_axes(panels: Any, dataset: DatasetRecords, autopsies: list[SearchAutops
     panels[0].set_xlabel(label_axis("dev", dataset.metric))
     panels[0].set_ylabel(label_axis("eval", dataset.metric))
     gaps = scale * (pairs[:, 1] - pairs[:, 0])
-    panels[1].set_ylim(gaps.min() - 0.06 * np.ptp(gaps) - 1e-3 * scale, np.quantile(gaps, _SHOWN) + 0.1 * np.ptp(gaps))
+    panels[1].set_ylim(gaps.min() - 0.06 * np.ptp(gaps) - 1e-3 * scale, np.quantile(gaps, shown) + 0.1 * np.ptp(gaps))
     panels[1].axhline(0, color="#777777", linewidth=0.9, zorder=1)
     panels[1].set_ylabel(f"{label_axis('eval minus dev', dataset.metric).replace('(%)', '(points)')}")
     panels[1].set_xlabel("trainable parameters")

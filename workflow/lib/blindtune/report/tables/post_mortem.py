@@ -23,6 +23,7 @@ def build(records: ReportRecords) -> ReportTable:
         _value("selection", "of selection", "failure"),
         text_column("manual", "best manual", "failure"),
         _value("search", "of search", "failure"),
+        _value("overtuning", "loss", "overtuning"),
         number_column("relative_overtuning", "relative", 2, "overtuning"),
         number_column("rank_correlation", "dev and eval", 2, "rank correlation"),
         number_column("size_correlation", "size and gap", 2, "rank correlation"),
