@@ -282,9 +282,9 @@ def test_post_mortem_keeps_the_head_of_the_ledger(lab: PostMortemLab) -> None:
     lines = (lab.ledger / "ledger.jsonl").read_text().splitlines(keepends=True)
     (lab.ledger / "ledger.jsonl").write_text("".join(lines[:-1]))
     (lab.ledger / "head.json").unlink()
-    with pytest.raises(UserError, match="the last of them is not in it now|is missing"):
+    with pytest.raises(UserError, match="is missing"):
         lab.analyse()
-    with pytest.raises(UserError, match="post_mortems/toy/search/42/ledger_head.json"):
+    with pytest.raises(UserError, match=r"post_mortems/toy/search/42/ledger_head\.json"):
         audit(lab.ledger, None)
 
 
