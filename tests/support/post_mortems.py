@@ -49,6 +49,7 @@ def write_post_mortems(
     builder: RecordsBuilder,
     systems: Iterable[str],
     error: Callable[[Trial], float] = lambda trial: 0.1 + 0.8 * (trial.score or 0.0),
+    cross_chosen: float | None = 0.15,
 ) -> list[list[str]]:
     """Write the post-mortems of systems on every dataset of a builder; its decodes must be in the ledger.
 
@@ -56,6 +57,7 @@ def write_post_mortems(
         builder: of the report.
         systems: that searched.
         error: returns what a trial has on eval; the chosen one has what was decoded.
+        cross_chosen: error of the best trial without luck.
 
     Returns:
         Dataset and system of each.
@@ -76,6 +78,7 @@ def write_post_mortems(
                 trials_sha256=digest_searched(trials),
                 chosen=card.trial or 0,
                 samples=builder.samples,
+                cross_chosen_error=cross_chosen,
                 trials=[
                     of_trial(one, decode.error if one.number == card.trial else error(one), builder.samples)
                     for one in trials

@@ -14,6 +14,7 @@ from blindtune.core.errors import UserError
 from blindtune.datasets.base import Split
 from blindtune.decoding.audit import audit, show
 from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.post_mortem import estimate_cross_chosen
 from blindtune.decoding.sealed_split import Seal
 from blindtune.metrics.base import Answers
 from blindtune.records.decode_result import parse_decode_result
@@ -297,3 +298,28 @@ def test_more_trials_are_another_post_mortem(lab: PostMortemLab) -> None:
     lab.decode("near")
     assert len(lab.analyse("near").trials) == 4
     assert lab.events().count("analysed") == 2
+
+
+def test_cross_chosen_error_has_no_luck() -> None:
+    """Among many trials that only guess, the lowest is lower than a guess by luck; half against half it is a guess."""
+    random = np.random.default_rng(1)
+    wrong = list(random.random((300, 400)) < 0.5)
+    assert min(trial.mean() for trial in wrong) < 0.45
+    assert estimate_cross_chosen(wrong, None, "it") == pytest.approx(0.5, abs=0.02)
+
+
+def test_cross_chosen_error_of_one_good_trial_is_its_error() -> None:
+    """A trial that is best on every half counts with its own error."""
+    wrong = np.ones((3, 100), dtype=bool)
+    wrong[1, ::4] = False
+    assert estimate_cross_chosen(list(wrong), None, "it") == pytest.approx(0.75, abs=0.01)
+
+
+def test_cross_chosen_error_halves_groups() -> None:
+    """Samples of a patient are in one half: a trial that is right on one patient alone gains nothing by it."""
+    wrong = np.ones((3, 40), dtype=bool)
+    wrong[0, :20] = wrong[1, 20:] = False
+    group = np.repeat([7, 9], 20)
+    assert estimate_cross_chosen(list(wrong), group, "it") == 1.0
+    assert estimate_cross_chosen(list(wrong), np.zeros(40, np.int64), "it") is None
+    assert estimate_cross_chosen(list(wrong[:1]), None, "it") is None

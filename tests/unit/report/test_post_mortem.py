@@ -80,25 +80,33 @@ def test_table_tells_failure_of_selection_from_failure_of_search(built: RecordsB
         assert row["search"] == pytest.approx(100 * (lowest - run.decode.error))
         assert row["evaluated"] == sum(trial.error is not None for trial in autopsy.found.trials)
         assert f"post_mortems/set_10/mlp_a1/{row['seed']}/post_mortem.json" in str(row["records"])
-    assert len([finding for finding in table.findings if finding.startswith("mlp_a1 on set_10")]) == 2
+        assert row["cross_selection"] == pytest.approx(100 * (autopsy.run.decode.error - 0.15))
+        assert row["cross_search"] == pytest.approx(100 * (0.15 - run.decode.error))
+    [finding] = table.findings
+    assert finding.startswith("mlp_a1 on set_10") and "mean of 2 seeds" in finding
     assert any("after the fact" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("chosen", "error", "cross_chosen", "says"),
     [
-        (0.05, "a failure of selection"),
-        (0.9, "chose the best on eval"),
+        (0.3, 0.05, 0.08, "by selection: it had met a model that is at least as good"),
+        (0.3, 0.9, 0.3, "by search: it had met nothing as good"),
+        (0.3, 0.05, 0.2, "is not decided"),
+        (0.3, 0.05, None, "by selection"),
+        (0.02, 0.9, 0.3, "it did not lose"),
     ],
-    ids=["met a better one", "met none"],
+    ids=["met a better one", "met none", "met one by luck", "another metric", "won"],
 )
-def test_finding_says_where_the_search_lost(tmp_path: Path, error: float, says: str) -> None:
+def test_finding_says_where_the_search_lost(
+    tmp_path: Path, chosen: float, error: float, cross_chosen: float | None, says: str
+) -> None:
     """A search that met a better model than the manual one failed by selection; one that met none by search."""
-    builder = RecordsBuilder(tmp_path / "tiny", systems=SYSTEMS, errors={"mlp_m1": 0.1, "mlp_a1": 0.3}).write().record()
-    pairs = write_post_mortems(builder, ["mlp_a1"], lambda trial: error)
-    findings = tables.BUILD["post_mortem"](read_with(builder, pairs)).findings
-    assert all(says in finding for finding in findings), findings
-    assert all(("a failure of search" in finding) == (error > 0.5) for finding in findings)
+    errors = {"mlp_m1": 0.1, "mlp_a1": chosen}
+    builder = RecordsBuilder(tmp_path / "tiny", systems=SYSTEMS, errors=errors).write().record()
+    pairs = write_post_mortems(builder, ["mlp_a1"], lambda trial: error, cross_chosen)
+    [finding] = tables.BUILD["post_mortem"](read_with(builder, pairs)).findings
+    assert says in finding
 
 
 def test_table_of_trials_has_every_trial_and_shows_few(built: RecordsBuilder) -> None:

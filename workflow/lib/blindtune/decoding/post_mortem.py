@@ -5,7 +5,7 @@ that is decoded later on the same eval is not blind.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
+from blindtune.core.seeds import derive
 from blindtune.datasets.prepared import Prepared, open_prepared
 from blindtune.decoding.entries import now
 from blindtune.decoding.frozen_model import FrozenModel
@@ -25,6 +26,7 @@ from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.ledger_file import LedgerContent
 from blindtune.decoding.recorded_results import RecordedResults
 from blindtune.decoding.sealed_split import Seal, read_seal
+from blindtune.metrics.compute import compute_metric
 from blindtune.metrics.registry import ERROR
 from blindtune.records.agreement import check_agreement
 from blindtune.records.decode_result import METRIC_TOLERANCE, parse_decode_result
@@ -37,6 +39,9 @@ from blindtune.views.apply import apply_view
 
 #: A part of the name of a folder of records that a later study has replaced.
 _SUPERSEDED = ".superseded-"
+
+#: Random halves of eval by which the best trial is estimated.
+_HALVES = 50
 
 #: How often progress is reported, in trials.
 _EVERY = 20
@@ -187,7 +192,7 @@ def _analyse(
     seal.verify()
     identity = replace(seal.identity, origins=model.data.eval_origins())
     ledger.begin_post_mortem(card.study, key[1], key[3], identity, decoded)
-    scored = _score_trials(model, seal, trials, report, progress)
+    scored, cross_chosen = _score_trials(model, seal, trials, report, progress)
     found = PostMortem(
         study=card.study,
         frozen_sha256=key[1],
@@ -196,6 +201,7 @@ def _analyse(
         chosen=_chosen(card),
         samples=sum(model.data.manifest["counts"]["eval"].values()),
         metric=card.metric,
+        cross_chosen_error=cross_chosen,
         trials=scored,
         analysed=now(),
     )
@@ -240,8 +246,12 @@ def _score_trials(
     trials: Sequence[Trial],
     report: Callable[[str], None],
     progress: Callable[[float, str], None],
-) -> list[AnalysedTrial]:
-    """Restore the model of each trial, and score it on eval if it is the one that was recorded."""
+) -> tuple[list[AnalysedTrial], float | None]:
+    """Restore the model of each trial, and score it on eval if it is the one that was recorded.
+
+    Returns:
+        The trials, and what `estimate_cross_chosen` says of them.
+    """
     card, split = model.card, seal.open()
     data = apply_view(model.settings.view, model.data)
     x: Any = model.view(split.x)
@@ -252,7 +262,11 @@ def _score_trials(
         found[restored.trial.number] = scorer.score(restored)
         if len(found) % _EVERY == 0:
             progress(len(found) / len(trials), f"{card.study}: post-mortem, {len(found)} trials restored")
-    return [found.get(trial.number) or _unscored(trial) for trial in trials]
+    scored = [found.get(trial.number) or _unscored(trial) for trial in trials]
+    if card.metric is not None:
+        return scored, None
+    wrong = [scorer.wrong[trial.trial] for trial in scored if trial.error is not None]
+    return scored, estimate_cross_chosen(wrong, split.group, card.study)
 
 
 def _unscored(trial: Trial) -> AnalysedTrial:
@@ -287,6 +301,7 @@ class _Scorer:
         y: their labels.
         metric: what the search minimised; None: the error.
         classes: number of classes.
+        wrong: whether each eval sample was answered wrongly, (n_samples,) bool, by number of the trial.
     """
 
     data: Prepared
@@ -294,6 +309,7 @@ class _Scorer:
     y: NDArray[Any]
     metric: str | None
     classes: int
+    wrong: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
 
     def score(self, restored: RestoredTrial) -> AnalysedTrial:
         """Return the scores of a trial on eval, or why its model is not the one that was recorded."""
@@ -304,10 +320,55 @@ class _Scorer:
         reason = _explain_difference(restored.trial, dev_error, dev_metric, len(dev.y))
         if reason is not None:
             return _analysed(restored, restored_dev_error=dev_error, reason=reason)
-        split = replace(dev, x=self.x, y=self.y, group=None, weight=None)
-        error, value = score_split(restored.model, split, self.metric, self.classes)
-        wrong = int(np.rint(error * len(self.y)))
+        value: float | None = None
+        if self.metric is None:
+            labels = restored.model.predict(self.x)
+        else:
+            answers = restored.model.answer(self.x)
+            labels, value = answers.labels, compute_metric(self.metric, self.y, answers, self.classes)
+        self.wrong[restored.trial.number] = labels != self.y
+        wrong = int(self.wrong[restored.trial.number].sum())
+        error = wrong / len(self.y)
         return _analysed(restored, restored_dev_error=dev_error, wrong=wrong, error=error, metric_value=value)
+
+
+def estimate_cross_chosen(
+    wrong: Sequence[NDArray[np.bool_]], group: NDArray[np.int64] | None, study: str
+) -> float | None:
+    """Estimate the error of the best trial without the luck of being the lowest of many on the same samples.
+
+    The trial that is lowest on a random half of eval is scored on the other half.
+
+    Args:
+        wrong: of each trial, whether each sample was answered wrongly, (n_samples,).
+        group: of each sample, whose groups are halved, not its samples; None: there are none.
+        study: id of the study; the halves are drawn by it.
+
+    Returns:
+        The mean over many halves; None for fewer than two trials, samples or groups.
+    """
+    if len(wrong) < 2:
+        return None
+    n_samples = len(wrong[0])
+    units = np.arange(n_samples) if group is None else np.unique(group, return_inverse=True)[1]
+    n_units = int(units.max()) + 1
+    if n_units < 2:
+        return None
+    random = np.random.default_rng(derive("halves", study))
+    halves = np.zeros((_HALVES, n_units), dtype=np.float32)
+    for half in halves:
+        half[random.permutation(n_units)[: n_units // 2]] = 1
+    first = halves[:, units].T
+    table = np.stack(wrong).astype(np.float32)  # whole numbers up to 2**24: every sum is exact
+    on_first = table @ first
+    on_second = table.sum(axis=1, keepdims=True) - on_first
+    sizes = first.sum(axis=0)
+    places = np.arange(_HALVES)
+    errors = [
+        on_second[np.argmin(on_first, axis=0), places] / (n_samples - sizes),
+        on_first[np.argmin(on_second, axis=0), places] / sizes,
+    ]
+    return float(np.mean(errors, dtype=np.float64))
 
 
 def _explain_difference(trial: Trial, dev_error: float, dev_metric: float | None, samples: int) -> str | None:

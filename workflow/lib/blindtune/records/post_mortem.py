@@ -59,6 +59,10 @@ class PostMortem(BaseModel):
     metric: str | None = Field(
         default=None, exclude_if=is_none, description="what the tuner minimised; left out for the error"
     )
+    cross_chosen_error: float | None = Field(
+        description="mean error on one half of eval of the trial that is lowest on the other half, over random halves; "
+        "null: another metric was minimised, or there are too few trials or samples"
+    )
     trials: list[AnalysedTrial] = Field(description="every trial of the search, in order")
     analysed: str = Field(description="UTC, ISO 8601")
 

@@ -51,6 +51,11 @@ class SearchAutopsy:
         """The failure of selection: how much lower the value on eval could have been by choosing among its trials."""
         return None if self.best_value is None else self.chosen - self.best_value
 
+    @property
+    def cross_selection(self) -> float | None:
+        """The failure of selection without luck: chosen minus the trial that is best on another half of eval."""
+        return None if self.found.cross_chosen_error is None else self.chosen - self.found.cross_chosen_error
+
     def search(self, manual: float | None) -> float | None:
         """Return the failure of search: the lowest value that it had met minus that of the best manual model.
 
@@ -61,6 +66,14 @@ class SearchAutopsy:
             Positive: not even the best of its trials is as good.
         """
         return None if manual is None or self.best_value is None else self.best_value - manual
+
+    def cross_search(self, manual: float | None) -> float | None:
+        """Return the failure of search without luck, as `cross_selection`."""
+        return (
+            None
+            if manual is None or self.found.cross_chosen_error is None
+            else (self.found.cross_chosen_error - manual)
+        )
 
     @property
     def dev_rank(self) -> int | None:

@@ -3,6 +3,7 @@
 from blindtune.report.minimised import format_cell, format_change, format_metric, get_unit, to_cell
 from blindtune.report.post_mortem import SearchAutopsy, best_manual, find_autopsies
 from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.stats.statistics import mean
 from blindtune.report.table import Column, ReportTable, Row, join_paths, number_column, text_column
 
 
@@ -14,17 +15,17 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("data", "Data"),
         text_column("system", "System"),
         number_column("seed", "Seed"),
-        number_column("trials", "all", 0, "trials"),
         number_column("evaluated", "on eval", 0, "trials"),
         number_column("unmatched", "not restored", 0, "trials"),
         _value("chosen_eval", "chosen", "eval"),
         _value("best_eval", "best it had met", "eval"),
         number_column("best_dev_rank", "its rank on dev", 0, "eval"),
-        _value("selection", "of selection", "failure"),
-        text_column("manual", "best manual", "failure"),
-        _value("search", "of search", "failure"),
-        _value("overtuning", "loss", "overtuning"),
-        number_column("relative_overtuning", "relative", 2, "overtuning"),
+        _value("selection", "at most", "failure of selection"),
+        _value("cross_selection", "without luck", "failure of selection"),
+        text_column("manual", "to", "failure of search"),
+        _value("search", "at least", "failure of search"),
+        _value("cross_search", "without luck", "failure of search"),
+        number_column("relative_overtuning", "Relative overtuning", 2),
         number_column("rank_correlation", "dev and eval", 2, "rank correlation"),
         number_column("size_correlation", "size and gap", 2, "rank correlation"),
     ]
@@ -63,9 +64,12 @@ def _row(dataset: DatasetRecords, autopsy: SearchAutopsy) -> Row:
         "best_eval": to_cell(metric, autopsy.best_value),
         "best_dev_rank": autopsy.dev_rank,
         "selection": to_cell(metric, autopsy.selection),
+        "cross_chosen": to_cell(metric, autopsy.found.cross_chosen_error),
+        "cross_selection": to_cell(metric, autopsy.cross_selection),
         "manual": None if manual is None else manual.name,
         "manual_eval": to_cell(metric, value),
         "search": to_cell(metric, autopsy.search(value)),
+        "cross_search": to_cell(metric, autopsy.cross_search(value)),
         "overtuning": None if overtuning is None else to_cell(metric, overtuning.loss),
         "relative_overtuning": None if overtuning is None else overtuning.relative,
         "incumbents": None if overtuning is None else overtuning.incumbents,
@@ -87,43 +91,52 @@ def _manual_value(dataset: DatasetRecords, autopsy: SearchAutopsy) -> float | No
 
 
 def _findings(records: ReportRecords) -> list[str]:
-    return [
-        sentence
-        for dataset in records.datasets
-        for autopsy in find_autopsies(dataset)
-        for sentence in (_explain(dataset, autopsy), *_list_differences(dataset, autopsy))
-    ]
+    found = []
+    for dataset in records.datasets:
+        by_system: dict[str, list[SearchAutopsy]] = {}
+        for autopsy in find_autopsies(dataset):
+            by_system.setdefault(autopsy.system.name, []).append(autopsy)
+        for autopsies in by_system.values():
+            found.append(_explain(dataset, autopsies))
+            found += [sentence for autopsy in autopsies for sentence in _list_differences(dataset, autopsy)]
+    return found
 
 
-def _explain(dataset: DatasetRecords, autopsy: SearchAutopsy) -> str:
-    """Return in words where a search lost: by what it met, or by what it chose of it."""
-    metric = dataset.metric
+def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy]) -> str:
+    """Return in words where the searches of a system lost: by what they met, or by what they chose of it."""
+    metric, name = dataset.metric, autopsies[0].system.name
+    known = [one for one in autopsies if one.best_value is not None]
+    if not known:
+        return f"{name} on {dataset.title}: none of its trials could be evaluated."
     points = " points" if get_unit(metric) else ""
-    who = f"{autopsy.system.name} on {dataset.title}, seed {autopsy.run.card.seed}"
-    if autopsy.best is None or autopsy.selection is None or autopsy.best_value is None:
-        return f"{who}: none of its {len(autopsy.found.trials)} trials could be evaluated."
-    chosen, met = format_metric(metric, autopsy.chosen), format_metric(metric, autopsy.best_value)
-    if autopsy.selection > 0:
-        text = (
-            f"{who}: chose {chosen} on eval and had met {met} (trial {autopsy.best.trial}, rank {autopsy.dev_rank} of "
-            f"{len(autopsy.evaluated)} on dev), so that selection cost up to "
-            f"{format_change(metric, autopsy.selection)}{points}"
-        )
-    else:
-        text = f"{who}: chose the best on eval, {chosen}, of the {len(autopsy.evaluated)} trials that were evaluated"
-    manual, value = best_manual(dataset), _manual_value(dataset, autopsy)
-    if manual is None or value is None:
+    seeds = "one seed" if len(known) == 1 else f"mean of {len(known)} seeds"
+    chosen = mean([one.chosen for one in known])
+    met = mean([one.best_value for one in known if one.best_value is not None])
+    text = (
+        f"{name} on {dataset.title}, {seeds}: it chose {format_metric(metric, chosen)} on eval and had met "
+        f"{format_metric(metric, met)}"
+    )
+    crossed = [one.found.cross_chosen_error for one in known if one.found.cross_chosen_error is not None]
+    expected = mean(crossed) if len(crossed) == len(known) else None
+    if expected is not None:
+        text += f" ({format_metric(metric, expected)} without the luck of being the lowest of many)"
+    manual = best_manual(dataset)
+    values = [value for one in known if (value := _manual_value(dataset, one)) is not None]
+    if manual is None or len(values) < len(known):
         return f"{text}."
-    left = autopsy.search(value)
-    name = f"{manual.name} ({format_metric(metric, value)})"
-    if left is not None and left > 0:
+    level = mean(values)
+    best = f"the best manual model, {manual.name}, has {format_metric(metric, level)}"
+    if chosen <= level:
+        return f"{text}; {best}: it did not lose."
+    lost = f"{format_change(metric, chosen - level)}{points}"
+    if met > level:
+        return f"{text}; {best}. It lost {lost} by search: it had met nothing as good."
+    if expected is not None and expected > level:
         return (
-            f"{text}; even that is {format_change(metric, left)}{points} worse than the best manual model, {name}: a "
-            "failure of search."
+            f"{text}; {best}. It lost {lost}, and whether by search or by selection is not decided: what it had met is "
+            "as good as the manual model on this eval alone."
         )
-    if autopsy.chosen > value:
-        return f"{text}; it had met a model at least as good as the best manual one, {name}: a failure of selection."
-    return f"{text}; the chosen model is at least as good as the best manual one, {name}."
+    return f"{text}; {best}. It lost {lost} by selection: it had met a model that is at least as good."
 
 
 def _list_differences(dataset: DatasetRecords, autopsy: SearchAutopsy) -> list[str]:
@@ -152,7 +165,9 @@ def _notes() -> list[str]:
         "Failure of selection: eval of the chosen model minus the lowest one of all evaluated trials. Failure of "
         "search: that lowest one minus eval of the best manual model (lowest on dev) of the same seed; positive: "
         "nothing that the search had met is as good. The lowest of many values on one eval is lower than it would be "
-        "on new data, so that the failure of selection is an upper bound and that of search a lower one.",
+        "on new data, so that the first is an upper bound and the second a lower one. Without luck: the trial that is "
+        "lowest on a random half of eval (of its groups, if it has any) counts with its error on the other half, "
+        "averaged over 50 halves.",
         "Overtuning (Schneider, Bischl and Feurer 2025): eval of the last incumbent minus the lowest eval of all "
         "incumbents, an incumbent being the lowest on dev so far; relative: divided by what the first incumbent could "
         "have gained. 0: the end was the best; above 1: the search ended with a model worse than its first.",
