@@ -197,10 +197,12 @@ def test_tensorflow_is_the_package_of_the_platform(path, python, platform, tenso
     assert {"tensorflow", "tensorflow-cpu"} & read_names(path.name, platform, python) == tensorflow
 
 
-@pytest.mark.parametrize(("script", "stage"), [("study", stages.STUDY), ("decode", stages.DECODE)])
+@pytest.mark.parametrize(
+    ("script", "stage"), [("study", stages.STUDY), ("decode", stages.DECODE), ("post_mortem", stages.POST_MORTEM)]
+)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_system_environment_holds_all_imports(system, script, stage):
-    """The environment of a system holds everything that its study or its decode can import."""
+    """The environment of a system holds everything that its study, its decode or its post-mortem can import."""
     needed = collect_start_packages(script) | collect_packages(collect_system_modules(system, stage))
     assert needed - read_packages(find_system_environment(system)) == set()
 
