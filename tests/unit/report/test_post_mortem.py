@@ -109,6 +109,16 @@ def test_finding_says_where_the_search_lost(
     assert says in finding
 
 
+def test_finding_says_that_a_loss_may_be_chance(tmp_path: Path) -> None:
+    """A loss that the eval samples and the seeds cannot tell from none is said to be one."""
+    for place, (chosen, chance) in enumerate(((0.21, True), (0.6, False))):
+        root = tmp_path / str(place) / "tiny"
+        builder = RecordsBuilder(root, systems=SYSTEMS, errors={"mlp_m1": 0.2, "mlp_a1": chosen}).write().record()
+        pairs = write_post_mortems(builder, ["mlp_a1"], lambda trial: 0.9)
+        [finding] = tables.BUILD["post_mortem"](read_with(builder, pairs)).findings
+        assert "It lost" in finding and ("not distinguishable" in finding) == chance
+
+
 def test_table_of_trials_has_every_trial_and_shows_few(built: RecordsBuilder) -> None:
     """The file has all trials; displayed are the chosen and the best of each search."""
     table = tables.BUILD["post_mortem_trials"](read_with(built, PAIRS))

@@ -14,7 +14,7 @@ from blindtune.core.errors import RepeatedDecodeError, UserError
 from blindtune.core.files import digest_json
 from blindtune.decoding import blindness, chain
 from blindtune.decoding.chain import Head
-from blindtune.decoding.entries import LABELLED, Entry, comparison, decode_key, find_records, names_of
+from blindtune.decoding.entries import LABELLED, Entry, comparison, decode_key, find_records
 from blindtune.decoding.known_evals import EvalIdentity, KnownEvals
 from blindtune.decoding.ledger_file import LedgerContent, LedgerFile
 from blindtune.decoding.recorded_results import RecordedResults, parse_result
@@ -182,7 +182,7 @@ class Ledger(LedgerFile):
 
         Args:
             study: id of the study.
-            frozen_sha256: identifies the frozen model, by any code that gave the same answers.
+            frozen_sha256: identifies the frozen model; under other code, other trials may answer otherwise.
             eval_sha256: identifies the sealed data, in their order.
             trials_sha256: identifies the trials of the search.
             content: of the ledger; None: it is read.
@@ -191,14 +191,9 @@ class Ledger(LedgerFile):
             UserError: as `entries`, or its file is missing or is not what was recorded.
         """
         entries = (content or self.read()).entries
-        names = names_of(entries, study, frozen_sha256)
+        key = (study, frozen_sha256, eval_sha256)
         for entry in entries:
-            if (
-                entry["event"] == "analysed"
-                and (entry["study"], entry["eval_sha256"]) == (study, eval_sha256)
-                and entry["frozen_sha256"] in names
-                and entry["trials_sha256"] == trials_sha256
-            ):
+            if entry["event"] == "analysed" and (decode_key(entry), entry["trials_sha256"]) == (key, trials_sha256):
                 return self.read_post_mortem(entry)
         return None
 

@@ -3,6 +3,7 @@
 from blindtune.report.minimised import format_cell, format_change, format_metric, get_unit, to_cell
 from blindtune.report.post_mortem import SearchAutopsy, best_manual, find_autopsies
 from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.stats.comparisons import compare_all_pairs
 from blindtune.report.stats.statistics import mean
 from blindtune.report.table import Column, ReportTable, Row, join_paths, number_column, text_column
 
@@ -96,14 +97,22 @@ def _findings(records: ReportRecords) -> list[str]:
         by_system: dict[str, list[SearchAutopsy]] = {}
         for autopsy in find_autopsies(dataset):
             by_system.setdefault(autopsy.system.name, []).append(autopsy)
+        pairs = compare_all_pairs(dataset) if by_system else []
+        differing = {frozenset((pair.better.name, pair.other.name)) for pair in pairs if pair.differs}
         for autopsies in by_system.values():
-            found.append(_explain(dataset, autopsies))
+            found.append(_explain(dataset, autopsies, differing))
             found += [sentence for autopsy in autopsies for sentence in _list_differences(dataset, autopsy)]
     return found
 
 
-def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy]) -> str:
-    """Return in words where the searches of a system lost: by what they met, or by what they chose of it."""
+def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy], differing: set[frozenset[str]]) -> str:
+    """Return in words where the searches of a system lost: by what they met, or by what they chose of it.
+
+    Args:
+        dataset: that they searched on.
+        autopsies: of the system, one for each seed.
+        differing: the pairs of systems whose difference on eval is more than chance.
+    """
     metric, name = dataset.metric, autopsies[0].system.name
     known = [one for one in autopsies if one.best_value is not None]
     if not known:
@@ -129,6 +138,8 @@ def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy]) -> str:
     if chosen <= level:
         return f"{text}; {best}: it did not lose."
     lost = f"{format_change(metric, chosen - level)}{points}"
+    if frozenset((name, manual.name)) not in differing:
+        lost += " (not distinguishable from no difference)"
     if met > level:
         return f"{text}; {best}. It lost {lost} by search: it had met nothing as good."
     if expected is not None and expected > level:
