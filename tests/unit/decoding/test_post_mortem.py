@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from blindtune.records.post_mortem import read_post_mortem
 from blindtune.records.trial import TrialLog
 from blindtune.study.restore import RestoredTrial, TrialRestorer
 from blindtune.training.base import Model
+from support.builders import ROOT
 from support.post_mortem_lab import SYSTEMS, PostMortemLab
 
 NEAR = {"kind": "knn", "n_neighbors": [3]}
@@ -164,6 +167,38 @@ def test_post_mortem_by_hand_needs_the_looks_of_other_studies_too(lab: PostMorte
     """Whoever names fewer systems than were run is refused: the study that is left out would see eval after it."""
     lab.run_study("late", NEAR)
     refuse(lab, "toy/late/42 has not been decoded yet", systems=["near", "expert", "search"])
+
+
+BY_HAND = """
+import runpy, sys
+from types import SimpleNamespace as Given
+root, script, *systems = sys.argv[1:]
+given = Given(
+    wildcards=Given(dataset="toy", system="search", seed="42"),
+    params=Given(root=f"{root}/results/test", ledger=f"{root}/results/ledger", systems=systems, seeds=[42]),
+    log=[f"{root}/log"],
+    output=[f"{root}/results/test/post_mortems/toy/search/42/post_mortem.json"],
+    config={},
+    threads=1,
+)
+runpy.run_path(script, {"snakemake": given}, "__main__")
+"""
+
+
+def test_script_by_hand_is_refused_before_the_last_look(lab: PostMortemLab, tmp_path: Path) -> None:
+    """Who runs the script without Snakemake, and names only what was decoded, is refused all the same."""
+    lab.result("expert").unlink()
+    before = lab.events()
+    lab.hide_eval()
+    ended = subprocess.run(
+        [sys.executable, "-c", BY_HAND, str(tmp_path), str(ROOT / "workflow/scripts/post_mortem.py"), "near", "search"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "toy/expert/42 has not been decoded yet" in ended.stderr
+    assert lab.events() == before and not lab.file().exists()
 
 
 def test_post_mortem_passes_over_superseded_records(lab: PostMortemLab) -> None:
