@@ -249,6 +249,27 @@ def test_post_mortem_that_was_recorded_and_not_written_is_not_made_again(
     assert len(lab.analyse().trials) == 4
 
 
+def test_scores_that_were_kept_and_not_recorded_are_made_again(
+    lab: PostMortemLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the ledger's copy of the scores and their entry leaves no entry; the next run makes it."""
+
+    def interrupt(ledger: Ledger, entry: dict[str, Any], *rest: Any) -> Any:
+        if entry["event"] == "analysed":
+            raise KeyboardInterrupt
+        return append(ledger, entry, *rest)
+
+    append = Ledger._append
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Ledger, "_append", interrupt)
+        lab.analyse()
+    assert lab.events()[-1] == "analysing" and len(list((lab.ledger / "post_mortems").iterdir())) == 1
+    found = lab.analyse()
+    assert lab.events()[-2:] == ["analysing", "analysed"]
+    assert read_post_mortem(lab.file(), "") == found
+    assert len(list((lab.ledger / "post_mortems").iterdir())) == 1
+
+
 def test_damaged_copy_in_the_ledger_is_refused(lab: PostMortemLab) -> None:
     """The scores that the ledger keeps must be those that it recorded."""
     lab.analyse()

@@ -82,7 +82,7 @@ def test_table_tells_failure_of_selection_from_failure_of_search(built: RecordsB
         assert f"post_mortems/set_10/mlp_a1/{row['seed']}/post_mortem.json" in str(row["records"])
         assert row["cross_selection"] == pytest.approx(100 * (autopsy.run.decode.error - 0.15))
         assert row["cross_search"] == pytest.approx(100 * (0.15 - run.decode.error))
-    [finding] = table.findings
+    finding = table.notes[0]
     assert finding.startswith("mlp_a1 on set_10") and "mean of 2 seeds" in finding
     assert any("after the fact" in note for note in table.notes)
 
@@ -94,7 +94,7 @@ def test_table_tells_failure_of_selection_from_failure_of_search(built: RecordsB
         (0.3, 0.9, 0.3, "by search: it had met nothing as good"),
         (0.3, 0.05, 0.2, "is not decided"),
         (0.3, 0.05, None, "by selection"),
-        (0.02, 0.9, 0.3, "it did not lose"),
+        (0.02, 0.9, 0.3, "It did not lose"),
     ],
     ids=["met a better one", "met none", "met one by luck", "another metric", "won"],
 )
@@ -105,8 +105,10 @@ def test_finding_says_where_the_search_lost(
     errors = {"mlp_m1": 0.1, "mlp_a1": chosen}
     builder = RecordsBuilder(tmp_path / "tiny", systems=SYSTEMS, errors=errors).write().record()
     pairs = write_post_mortems(builder, ["mlp_a1"], lambda trial: error, cross_chosen)
-    [finding] = tables.BUILD["post_mortem"](read_with(builder, pairs)).findings
-    assert says in finding
+    table = tables.BUILD["post_mortem"](read_with(builder, pairs))
+    assert says in table.notes[0]
+    assert all(row["lost_by"] in ("search", "selection", "not decided", "it did not") for row in table.rows)
+    assert ("by search: " in says) == all(row["lost_by"] == "search" for row in table.rows)
 
 
 def test_finding_says_that_a_loss_may_be_chance(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_finding_says_that_a_loss_may_be_chance(tmp_path: Path) -> None:
         root = tmp_path / str(place) / "tiny"
         builder = RecordsBuilder(root, systems=SYSTEMS, errors={"mlp_m1": 0.2, "mlp_a1": chosen}).write().record()
         pairs = write_post_mortems(builder, ["mlp_a1"], lambda trial: 0.9)
-        [finding] = tables.BUILD["post_mortem"](read_with(builder, pairs)).findings
+        finding = tables.BUILD["post_mortem"](read_with(builder, pairs)).notes[0]
         assert "It lost" in finding and ("not distinguishable" in finding) == chance
 
 
@@ -137,7 +139,7 @@ def test_trials_that_do_not_match_are_named(tmp_path: Path) -> None:
     first, second = autopsy.evaluated[:2]
     first.same_weights = False
     second.error = second.wrong = None
-    findings = tables.BUILD["post_mortem"](records).findings
+    findings = tables.BUILD["post_mortem"](records).notes
     assert any(f"other weights than were recorded, but the same dev error, as on another kind of machine: "
                f"trials {first.trial}." in one for one in findings)  # fmt: skip
     assert any(f"could not be restored as they were recorded: trials {second.trial}." in one for one in findings)
@@ -158,11 +160,16 @@ def test_figure_marks_the_chosen_and_the_best(built: RecordsBuilder) -> None:
     records = read_with(built, PAIRS)
     [dataset] = records.datasets
     figure = draw(dataset, assign_styles(records))
-    left, right = figure.axes
+    [left] = figure.axes  # no trial of these records has parameters
     points = sum(len(line.get_xdata()) for line in left.lines if line.get_markersize() == 4)
     assert points == sum(len(one.evaluated) for one in find_autopsies(dataset))
     assert sum(line.get_marker() == "*" for line in left.lines) == 2
-    assert "eval minus dev" in right.get_ylabel()
+    autopsy = find_autopsies(dataset)[0]
+    for number, trial in enumerate(autopsy.found.trials):
+        trial.n_parameters = 10 * (number + 1)
+    _, right = draw(dataset, assign_styles(records)).axes
+    assert right.get_xscale() == "log" and "eval minus dev" in right.get_ylabel()
+    assert sum(len(line.get_xdata()) for line in right.lines if line.get_markersize() == 4) == len(autopsy.evaluated)
 
 
 def test_page_shows_the_post_mortem(built: RecordsBuilder, tmp_path: Path) -> None:

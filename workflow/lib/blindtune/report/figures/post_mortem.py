@@ -23,8 +23,8 @@ CAPTION = (
     "An analysis after the fact, by which nothing was chosen. Left: {metric} on dev and on eval of every trial of each "
     "search and seed that was evaluated after all models had been decoded. Large markers with a dark edge are the "
     "chosen models, stars the best on eval that a search had met; dotted lines are the manual models. On the diagonal, "
-    "dev and eval are equal. Right: trainable parameters against eval minus dev. Of many trials the frame holds the "
-    "lower nine tenths; the others are above it."
+    "dev and eval are equal. Right: trainable parameters against eval minus dev, if the trials are networks. Of many "
+    "trials the frame holds the lower nine tenths; the others are above it."
 )
 
 #: The part of the trials that the frame holds, if there are many.
@@ -45,7 +45,8 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     if not autopsies:
         return draw_sentence(f"No trial of {dataset.name} was evaluated in a post-mortem.")
     with new_figure(WIDTH, 4.4) as figure:
-        panels: Any = figure.subplots(1, 2)
+        has_sizes = any(trial.n_parameters for one in autopsies for trial in one.evaluated)
+        panels: Any = figure.subplots(1, 2 if has_sizes else 1, squeeze=False)[0]
         scale = get_scale(dataset.metric)
         alpha = max(0.12, min(0.6, 60 / sum(len(one.evaluated) for one in autopsies)))
         for autopsy in autopsies:
@@ -110,11 +111,12 @@ def _set_axes(panels: Any, dataset: DatasetRecords, autopsies: list[SearchAutops
     panels[0].plot(ends, ends, color="#777777", linewidth=0.9, zorder=1, label="dev = eval")
     panels[0].set_xlabel(label_axis("dev", dataset.metric))
     panels[0].set_ylabel(label_axis("eval", dataset.metric))
+    if len(panels) == 1:
+        return
     gaps = scale * (pairs[:, 1] - pairs[:, 0])
     panels[1].set_ylim(gaps.min() - 0.06 * np.ptp(gaps) - 1e-3 * scale, np.quantile(gaps, shown) + 0.1 * np.ptp(gaps))
     panels[1].axhline(0, color="#777777", linewidth=0.9, zorder=1)
     panels[1].set_ylabel(f"{label_axis('eval minus dev', dataset.metric).replace('(%)', '(points)')}")
     panels[1].set_xlabel("trainable parameters")
-    if panels[1].lines[:-1]:
-        panels[1].set_xscale("log")
-        set_log_axis(panels[1].xaxis, *panels[1].get_xlim())
+    panels[1].set_xscale("log")
+    set_log_axis(panels[1].xaxis, *panels[1].get_xlim())

@@ -7,6 +7,9 @@ from blindtune.report.stats.comparisons import compare_all_pairs
 from blindtune.report.stats.statistics import mean
 from blindtune.report.table import Column, ReportTable, Row, join_paths, number_column, text_column
 
+#: What a search lost by.
+NOTHING, SEARCH, SELECTION, UNDECIDED = "it did not", "search", "selection", "not decided"
+
 
 def build(records: ReportRecords) -> ReportTable:
     """Build the table: one row per search; no rows without a post-mortem."""
@@ -23,21 +26,16 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("best_dev_rank", "its rank on dev", 0, "eval"),
         _value("selection", "at most", "failure of selection"),
         _value("cross_selection", "without luck", "failure of selection"),
-        text_column("manual", "to", "failure of search"),
+        text_column("manual", "best manual", "failure of search"),
         _value("search", "at least", "failure of search"),
         _value("cross_search", "without luck", "failure of search"),
+        text_column("lost_by", "Lost by"),
         number_column("relative_overtuning", "Relative overtuning", 2),
         number_column("rank_correlation", "dev and eval", 2, "rank correlation"),
         number_column("size_correlation", "size and gap", 2, "rank correlation"),
     ]
-    return ReportTable(
-        "post_mortem",
-        "Why did it lose? All trials on eval, after the fact",
-        rows,
-        columns,
-        _notes(),
-        _findings(records),
-    )
+    title = "Why did it lose? All trials on eval, after the fact"
+    return ReportTable("post_mortem", title, rows, columns, [*_conclusions(records), *_notes()] if rows else [])
 
 
 def _value(key: str, title: str, group: str) -> Column:
@@ -71,6 +69,7 @@ def _row(dataset: DatasetRecords, autopsy: SearchAutopsy) -> Row:
         "manual_eval": to_cell(metric, value),
         "search": to_cell(metric, autopsy.search(value)),
         "cross_search": to_cell(metric, autopsy.cross_search(value)),
+        "lost_by": _lost_by(autopsy.chosen, autopsy.best_value, autopsy.found.cross_chosen_error, value),
         "overtuning": None if overtuning is None else to_cell(metric, overtuning.loss),
         "relative_overtuning": None if overtuning is None else overtuning.relative,
         "incumbents": None if overtuning is None else overtuning.incumbents,
@@ -91,7 +90,7 @@ def _manual_value(dataset: DatasetRecords, autopsy: SearchAutopsy) -> float | No
     return decode.error if decode.metric_value is None else decode.metric_value
 
 
-def _findings(records: ReportRecords) -> list[str]:
+def _conclusions(records: ReportRecords) -> list[str]:
     found = []
     for dataset in records.datasets:
         by_system: dict[str, list[SearchAutopsy]] = {}
@@ -135,19 +134,35 @@ def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy], differing:
         return f"{text}."
     level = mean(values)
     best = f"the best manual model, {manual.name}, has {format_metric(metric, level)}"
-    if chosen <= level:
-        return f"{text}; {best}: it did not lose."
-    lost = f"{format_change(metric, chosen - level)}{points}"
+    lost = f"It lost {format_change(metric, chosen - level)}{points}"
     if frozenset((name, manual.name)) not in differing:
         lost += " (not distinguishable from no difference)"
-    if met > level:
-        return f"{text}; {best}. It lost {lost} by search: it had met nothing as good."
-    if expected is not None and expected > level:
-        return (
-            f"{text}; {best}. It lost {lost}, and whether by search or by selection is not decided: what it had met is "
-            "as good as the manual model on this eval alone."
-        )
-    return f"{text}; {best}. It lost {lost} by selection: it had met a model that is at least as good."
+    endings = {
+        NOTHING: "It did not lose.",
+        SEARCH: f"{lost} by search: it had met nothing as good.",
+        SELECTION: f"{lost} by selection: it had met a model that is at least as good.",
+        UNDECIDED: f"{lost}, and whether by search or by selection is not decided: what it had met is as good as the "
+        "manual model on this eval alone.",
+    }
+    return f"{text}; {best}. {endings[_lost_by(chosen, met, expected, level) or NOTHING]}"
+
+
+def _lost_by(chosen: float, met: float | None, cross_chosen: float | None, manual: float | None) -> str | None:
+    """Return what a search lost by against a manual model; None if there is none, or nothing was evaluated.
+
+    Args:
+        chosen: the chosen model on eval.
+        met: the lowest value that the search had met.
+        cross_chosen: the same without luck; None: not known.
+        manual: the manual model on eval.
+    """
+    if manual is None or met is None:
+        return None
+    if chosen <= manual:
+        return NOTHING
+    if met > manual:
+        return SEARCH
+    return UNDECIDED if cross_chosen is not None and cross_chosen > manual else SELECTION
 
 
 def _list_differences(dataset: DatasetRecords, autopsy: SearchAutopsy) -> list[str]:
@@ -173,6 +188,8 @@ def _notes() -> list[str]:
         "This is an analysis after the fact. It was made when every model of the dataset had been decoded, and nothing "
         "was chosen by it: no number here is what a search would reach on new data. Whatever is decoded on this eval "
         "later is marked as not blind.",
+        "Lost by, against that manual model: search, if the search had met nothing as good; selection, if it had met a "
+        "model as good also without luck; else it is not decided. A loss may be chance: see the comparisons.",
         "Failure of selection: eval of the chosen model minus the lowest one of all evaluated trials. Failure of "
         "search: that lowest one minus eval of the best manual model (lowest on dev) of the same seed; positive: "
         "nothing that the search had met is as good. The lowest of many values on one eval is lower than it would be "
