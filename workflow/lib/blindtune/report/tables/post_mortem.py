@@ -8,7 +8,7 @@ from blindtune.report.stats.statistics import mean
 from blindtune.report.table import Column, ReportTable, Row, join_paths, number_column, text_column
 
 #: What a search lost by.
-NOTHING, SEARCH, SELECTION, UNDECIDED = "it did not", "search", "selection", "not decided"
+NOTHING, SEARCH, SELECTION = "it did not", "search", "selection"
 
 
 def build(records: ReportRecords) -> ReportTable:
@@ -134,35 +134,38 @@ def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy], differing:
         return f"{text}."
     level = mean(values)
     best = f"the best manual model, {manual.name}, has {format_metric(metric, level)}"
-    lost = f"It lost {format_change(metric, chosen - level)}{points}"
-    if frozenset((name, manual.name)) not in differing:
-        lost += " (not distinguishable from no difference)"
-    endings = {
-        NOTHING: "It did not lose.",
-        SEARCH: f"{lost} by search: it had met nothing as good.",
-        SELECTION: f"{lost} by selection: it had met a model that is at least as good.",
-        UNDECIDED: f"{lost}, and whether by search or by selection is not decided: what it had met is as good as the "
-        "manual model on this eval alone.",
-    }
-    return f"{text}; {best}. {endings[_lost_by(chosen, met, expected, level) or NOTHING]}"
+    if chosen <= level:
+        return f"{text}; {best}. It did not lose."
+    reached = met if expected is None else expected
+    chance = "" if frozenset((name, manual.name)) in differing else " (not distinguishable from no difference)"
+    by_selection, by_search = format_change(metric, chosen - reached), format_change(metric, reached - level)
+    luck = "" if expected is None else ", without luck"
+    return (
+        f"{text}; {best}. It lost {format_change(metric, chosen - level)}{points}{chance}: {by_selection} by selection "
+        f"and {by_search} by search{luck}."
+    )
 
 
 def _lost_by(chosen: float, met: float | None, cross_chosen: float | None, manual: float | None) -> str | None:
     """Return what a search lost by against a manual model; None if there is none, or nothing was evaluated.
 
+    The loss is the sum of two parts: what selection cost, and what the best model that the search had met lacks.
+
     Args:
         chosen: the chosen model on eval.
         met: the lowest value that the search had met.
-        cross_chosen: the same without luck; None: not known.
+        cross_chosen: the same without luck; None: not known, and ``met`` counts.
         manual: the manual model on eval.
     """
     if manual is None or met is None:
         return None
     if chosen <= manual:
         return NOTHING
-    if met > manual:
-        return SEARCH
-    return UNDECIDED if cross_chosen is not None and cross_chosen > manual else SELECTION
+    reached = met if cross_chosen is None else cross_chosen
+    by_selection, by_search = chosen - reached, reached - manual
+    if min(by_selection, by_search) <= 0:
+        return SELECTION if by_search <= 0 else SEARCH
+    return f"mostly {SELECTION if by_selection > by_search else SEARCH}"
 
 
 def _list_differences(dataset: DatasetRecords, autopsy: SearchAutopsy) -> list[str]:
@@ -188,8 +191,8 @@ def _notes() -> list[str]:
         "This is an analysis after the fact. It was made when every model of the dataset had been decoded, and nothing "
         "was chosen by it: no number here is what a search would reach on new data. Whatever is decoded on this eval "
         "later is marked as not blind.",
-        "Lost by, against that manual model: search, if the search had met nothing as good; selection, if it had met a "
-        "model as good also without luck; else it is not decided. A loss may be chance: see the comparisons.",
+        "Lost by: the loss against that manual model is the sum of both failures, without luck where it is known; the "
+        "larger part is named. A loss may be chance: see the comparisons.",
         "Failure of selection: eval of the chosen model minus the lowest one of all evaluated trials. Failure of "
         "search: that lowest one minus eval of the best manual model (lowest on dev) of the same seed; positive: "
         "nothing that the search had met is as good. The lowest of many values on one eval is lower than it would be "
