@@ -4,6 +4,7 @@ import blindtune.core.last_word  # first: one sentence if anything fails
 import blindtune.core.single_thread  # noqa: F401  before NumPy
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
+from blindtune.core.quick_exit import leave
 from blindtune.decoding.post_mortem import Looks, write_post_mortem_of
 from blindtune.training.keras.backend import prefer_light_backend
 
@@ -27,3 +28,5 @@ with (
         progress=job_log.progress,
         workers=snakemake.threads,
     )
+
+leave()
