@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -52,6 +53,7 @@ SLOW = [
 ]
 
 
+@cache
 def is_slow(path: Path) -> bool:
     """Return whether `SLOW` names a test file or a folder that holds it."""
     return any(path.is_relative_to(slow) for slow in SLOW)
