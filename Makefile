@@ -21,7 +21,9 @@ READY := $(VENV)/.ready
 run: $(READY)
 	@$(BIN)/snakemake --quiet host reason --rerun-incomplete --cores $(CORES)
 
+# Compiled once, and not by each of the many programs that tests start, where Python is told to write no bytecode.
 test: check
+	@$(BIN)/python -m compileall -q workflow/lib tests/support
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)

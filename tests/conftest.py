@@ -8,6 +8,14 @@ from unittest.mock import patch
 import pytest
 from hypothesis import HealthCheck, settings
 
+from blindtune.core.threads import ONE_THREAD
+
+# Linear algebra reads its number of threads once, when it is loaded. Two processes of tests share the cores: more
+# threads would wait for each other. Programs that tests start choose theirs as ever.
+with patch.dict(os.environ, ONE_THREAD):
+    import numpy  # noqa: F401
+    import scipy.linalg  # noqa: F401
+
 # No test is timed: a busy machine must not fail one.
 settings.register_profile("blindtune", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("blindtune")
