@@ -48,7 +48,7 @@ def test_torn_records_are_kept(killed):
     )
 
 
-LONG = only("expert", name="long", systems={"expert": {"training": {"epochs": 400}}})
+LONG = only("expert", name="long", systems={"expert": {"training": {"epochs": 800}}})
 
 
 def test_killed_workflow_goes_on(tmp_path):
