@@ -15,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-fast check docs environment documents
+.PHONY: run test test-fast check types style docs environment documents
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -29,12 +29,18 @@ test: check
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/checks
 
-check: $(READY) docs
+# The types take as long as all else, so they are checked at the same time.
+check: $(READY)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types docs style
+
+types: $(READY)
+	$(BIN)/mypy
+	MYPYPATH=workflow/benchmarks $(BIN)/mypy workflow/benchmarks
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
-	$(BIN)/mypy
-	MYPYPATH=workflow/benchmarks $(BIN)/mypy workflow/benchmarks
 	$(BIN)/python envs/update.py --check
 	$(BIN)/python tests/checks/architecture.py
 	$(BIN)/snakemake --lint
