@@ -32,7 +32,7 @@ def test_undisturbed_study_leaves_each_trial_once(killed):
 
 
 def test_random_kills_change_nothing(killed):
-    """Ten kills at random moments change nothing."""
+    """Kills at random moments change nothing."""
     check_random(killed)
 
 

@@ -21,6 +21,7 @@ from blindtune.study import run as runs
 from blindtune.study.checkpoints import WeightStore
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support import builders
+from support.kill_studies import KILLS
 from support.killing import Run, at_points, at_random, die, print_result, undisturbed
 
 SETTINGS = Tuned(
@@ -102,7 +103,7 @@ def main(root: Path) -> None:
     print_result(
         {
             "undisturbed": found,
-            "random": at_random(run, root, seconds),
+            "random": at_random(run, root, seconds, KILLS),
             "points": at_points(run, root / "points", POINTS),
         }
     )
