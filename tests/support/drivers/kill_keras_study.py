@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,6 +99,8 @@ POINTS: dict[str, Callable[[], None]] = {
 
 
 def main(root: Path) -> None:
+    # Imported once, which takes seconds; TensorFlow itself starts in each child, since it does not survive a fork.
+    import_module("blindtune.training.keras.tensorflow")
     run = run_on(builders.prepare_toy(root, train=400, dev=100).open())
     found, seconds = undisturbed(run, root / "undisturbed")
     print_result(
