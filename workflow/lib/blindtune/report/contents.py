@@ -110,6 +110,13 @@ SECTIONS = (
         },
     ),
     Section(
+        "trials",
+        "What the trials tell",
+        "How many trials an expert is worth, which hyperparameters mattered, and how the tuners ranked while their "
+        "budgets were spent: all from the recorded trials.",
+        {"expert_worth": "blindtune.report.tables.expert_worth"},
+    ),
+    Section(
         "spending",
         "Budgets and time",
         "The budget of each system, what it spent in every unit, the outcome of its trials, and where the time went.",
@@ -149,6 +156,7 @@ FIGURES = {
     "pareto": FigureEntry("blindtune.report.figures.pareto"),
     "cost": FigureEntry("blindtune.report.figures.cost"),
     "post_mortem": FigureEntry("blindtune.report.figures.post_mortem", post_mortem=True),
+    "worth": FigureEntry("blindtune.report.figures.worth"),
 }
 
 #: The modules of all kinds of figures by their names.
