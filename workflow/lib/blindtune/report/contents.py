@@ -114,7 +114,10 @@ SECTIONS = (
         "What the trials tell",
         "How many trials an expert is worth, which hyperparameters mattered, and how the tuners ranked while their "
         "budgets were spent: all from the recorded trials.",
-        {"expert_worth": "blindtune.report.tables.expert_worth"},
+        {
+            "expert_worth": "blindtune.report.tables.expert_worth",
+            "importance": "blindtune.report.tables.importance",
+        },
     ),
     Section(
         "spending",
@@ -157,6 +160,8 @@ FIGURES = {
     "cost": FigureEntry("blindtune.report.figures.cost"),
     "post_mortem": FigureEntry("blindtune.report.figures.post_mortem", post_mortem=True),
     "worth": FigureEntry("blindtune.report.figures.worth"),
+    "importance": FigureEntry("blindtune.report.figures.importance"),
+    "slices": FigureEntry("blindtune.report.figures.slices"),
 }
 
 #: The modules of all kinds of figures by their names.
