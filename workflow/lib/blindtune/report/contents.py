@@ -117,6 +117,7 @@ SECTIONS = (
         {
             "expert_worth": "blindtune.report.tables.expert_worth",
             "importance": "blindtune.report.tables.importance",
+            "ranks_over_time": "blindtune.report.tables.ranks_over_time",
         },
     ),
     Section(
@@ -162,6 +163,10 @@ FIGURES = {
     "worth": FigureEntry("blindtune.report.figures.worth"),
     "importance": FigureEntry("blindtune.report.figures.importance"),
     "slices": FigureEntry("blindtune.report.figures.slices"),
+    "learning": FigureEntry("blindtune.report.figures.learning"),
+    "trial_curves": FigureEntry("blindtune.report.figures.trial_curves"),
+    "outcomes": FigureEntry("blindtune.report.figures.outcomes"),
+    "ranks": FigureEntry("blindtune.report.figures.ranks"),
 }
 
 #: The modules of all kinds of figures by their names.
