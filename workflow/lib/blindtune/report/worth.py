@@ -29,7 +29,7 @@ from blindtune.report.stats.order_statistics import (
 )
 
 #: A curve has at most this many points.
-MOST_POINTS = 120
+MOST_POINTS = 60
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     Returns:
         The figure.
     """
-    shown = [system for system in dataset.classifiers if len(_longest(system)) > 1]
+    trained = [system for system in dataset.classifiers if system.kind in ("manual", "tuner")]
+    shown = [system for system in trained if len(_longest(system)) > 1]
     if not shown:
         return draw_sentence(f"No model on {dataset.name} was trained for more than one epoch.")
     thin = sum(len(system.runs) for system in shown) <= MOST_THIN

@@ -45,8 +45,12 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     rows = -(-len(shown) // columns)
     with new_figure(WIDTH, 0.9 + 1.45 * rows) as figure:
         grid: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-        for axes, system in zip(grid.ravel(), shown, strict=False):
+        for place, (axes, system) in enumerate(zip(grid.ravel(), shown, strict=False)):
             _panel(axes, system)
+            # A panel without one below it has the labels of the axis.
+            is_lowest = place + columns >= len(shown)
+            axes.tick_params(labelbottom=is_lowest)
+            axes.set_xlabel("course of the search (%)" if is_lowest else "", fontsize=8)
         for axes in grid.ravel()[len(shown) :]:
             axes.set_axis_off()
         for axes in grid[:, 0]:
@@ -87,5 +91,3 @@ def _panel(axes: "Axes", system: SystemRecords) -> None:
     axes.set_ylim(0, 100)
     axes.set_xlim(0, 100)
     axes.set_title(escape_dollars(system.name), loc="left", fontsize=8.5)
-    axes.set_xlabel("course of the search (%)", fontsize=8)
-    axes.label_outer()

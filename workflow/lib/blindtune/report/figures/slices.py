@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 CAPTION = (
     "Every set that was scored on dev against its most important hyperparameters, one row for each space; in "
     "parentheses the importance. Crosses: the best tenth of the sets; line: the median. Sets without the "
-    "hyperparameter are not in its panel. Of more than 1,500 sets, so many are shown, evenly spaced; the worst "
+    "hyperparameter are not in its panel. Of more than 600 sets, so many are shown, evenly spaced; the worst "
     "fiftieth is above the frame."
 )
 
 #: Panels in each row, and rows.
 COLUMNS, MOST_SPACES = 4, 4
 #: Sets of a space that are shown.
-MOST_SETS = 1500
+MOST_SETS = 600
 #: The line of medians has at most so many points.
 BINS = 10
 

@@ -1,6 +1,8 @@
 """The style of the figures: fonts, and one color-blind safe color, marker and line per system."""
 
+import io
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,8 +147,18 @@ def save_figure(figure: "Figure", folder: Path, stem: str) -> None:
 
     with matplotlib.rc_context(_SETTINGS):
         _lay_out(figure)
-        write_atomically(folder / f"{stem}.svg", lambda path: figure.savefig(path, metadata={"Date": None}))
+        write_atomically(folder / f"{stem}.svg", lambda path: _save_svg(figure, path))
         write_atomically(folder / f"{stem}.png", figure.savefig)
+
+
+def _save_svg(figure: "Figure", path: Path) -> None:
+    """Write an SVG with coordinates rounded to hundredths of a point, which makes one of many points much smaller."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    svg = stream.getvalue()
+    path.write_text(
+        re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg), encoding="utf-8"
+    )
 
 
 def _lay_out(figure: "Figure") -> None:

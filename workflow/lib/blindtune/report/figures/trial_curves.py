@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "The dev {metric} of each trial after each epoch, of the first seed. Crosses: pruned there; wine: diverged or "
-    "failed; black: the chosen one. A trial that continues another begins at its epoch. Of more than 60 trials, so "
+    "failed; black: the chosen one. A trial that continues another begins at its epoch. Of more than 40 trials, so "
     "many are shown, evenly spaced, and the chosen one; of more than 9 searches, the first 9. The worst values are "
-    "above the frame."
+    "above the frame. A line has at most 25 points."
 )
 
 #: The fewest trials with a curve of two epochs that a search is shown with.
 MIN_TRIALS = 3
-MOST_TRIALS, MOST_SEARCHES, COLUMNS = 60, 9, 3
+MOST_TRIALS, MOST_SEARCHES, COLUMNS = 40, 9, 3
+#: The most points of a line.
+MOST_POINTS = 25
 
 
 def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
@@ -90,11 +92,12 @@ def _panel(axes: "Axes", system: SystemRecords) -> np.ndarray:
 def _line(axes: "Axes", trial: Trial, metric: str | None) -> np.ndarray:
     curve = read_dev(trial.curve, metric)
     color = {"pruned": PALETTE[5], "diverged": PALETTE[6], "failed": PALETTE[6]}.get(trial.status, PALETTE[0])
-    axes.plot(_epochs(trial), curve, color=color, linewidth=0.7, alpha=0.45, rasterized=True, zorder=2)
+    kept = np.unique(np.linspace(0, len(curve) - 1, MOST_POINTS).round().astype(int))
+    axes.plot(_epochs(trial)[kept], curve[kept], color=color, linewidth=0.7, alpha=0.45, zorder=2)
     if trial.status == "pruned":
         axes.plot(
             _epochs(trial)[-1:], curve[-1:], linestyle="", marker="x", markersize=3.6, color=PALETTE[1],
-            rasterized=True, zorder=3,
+            zorder=3,
         )  # fmt: skip
     return curve
 
