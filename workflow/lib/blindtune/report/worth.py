@@ -48,7 +48,7 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class Search:
+class RecordedSearch:
     """The recorded trials of a tuner, one search per seed.
 
     Attributes:
@@ -120,10 +120,10 @@ class Search:
         return Needed(count_needed(good, recorded, probability), *bound_needed(good, recorded, probability))
 
 
-def list_searches(dataset: DatasetRecords) -> list[Search]:
+def list_searches(dataset: DatasetRecords) -> list[RecordedSearch]:
     """Return the searches of a dataset whose trials are scored on dev; scores on folds are other numbers."""
     return [
-        Search(system, values, _is_exchangeable(system))
+        RecordedSearch(system, values, _is_exchangeable(system))
         for system in dataset.systems_of_kind("tuner")
         if not get_folds(system) and np.isfinite(np.concatenate(values := _read_values(system))).any()
     ]

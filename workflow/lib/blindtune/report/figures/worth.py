@@ -16,7 +16,7 @@ from blindtune.report.figures.style import (
 )
 from blindtune.report.minimised import get_scale, label_axis
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.worth import Floats, Search, find_manual, list_searches, space_counts
+from blindtune.report.worth import Floats, RecordedSearch, find_manual, list_searches, space_counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,15 +73,15 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         return figure
 
 
-def _long_enough(dataset: DatasetRecords) -> list[Search]:
+def _long_enough(dataset: DatasetRecords) -> list[RecordedSearch]:
     return [search for search in list_searches(dataset) if max(map(len, search.values)) >= MIN_TRIALS]
 
 
-def _line(search: Search) -> Any:
+def _line(search: RecordedSearch) -> Any:
     return SOLID if search.resampled else DASHED
 
 
-def _lowest(axes: "Axes", search: Search, style: SystemStyle, shade: float) -> None:
+def _lowest(axes: "Axes", search: RecordedSearch, style: SystemStyle, shade: float) -> None:
     counts, scale = space_counts(search.most), get_scale(search.system.metric)
     axes.plot(
         counts, scale * search.expect_lowest(counts), color=style.color, linestyle=_line(search), linewidth=1.7,
@@ -104,7 +104,7 @@ def _level(axes: "Axes", manual: SystemRecords, style: SystemStyle) -> None:
     )  # fmt: skip
 
 
-def _probability(axes: "Axes", search: Search, target: float, style: SystemStyle) -> None:
+def _probability(axes: "Axes", search: RecordedSearch, target: float, style: SystemStyle) -> None:
     counts = space_counts(search.most)
     axes.plot(
         counts, 100 * search.match_probability(target, counts), color=style.color, linestyle=_line(search),
@@ -120,7 +120,9 @@ def _finish_probability(axes: "Axes") -> None:
     axes.set_ylabel("at least as good as the manual model on dev (%)")
 
 
-def _finish_lowest(axes: "Axes", dataset: DatasetRecords, searches: list[Search], manual: SystemRecords | None) -> None:
+def _finish_lowest(
+    axes: "Axes", dataset: DatasetRecords, searches: list[RecordedSearch], manual: SystemRecords | None
+) -> None:
     scale = get_scale(dataset.metric)
     curves: list[Floats] = [scale * search.expect_lowest(space_counts(search.most)) for search in searches]
     levels = [] if manual is None else [scale * manual.objective("dev")]

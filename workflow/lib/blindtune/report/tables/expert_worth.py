@@ -20,7 +20,7 @@ from blindtune.report.table import (
     to_percent,
 )
 from blindtune.report.tables.times import format_seconds
-from blindtune.report.worth import Needed, Search, find_manual, list_searches, mean_trial_seconds
+from blindtune.report.worth import Needed, RecordedSearch, find_manual, list_searches, mean_trial_seconds
 
 #: The numbers of trials whose expected best is shown; beyond them, that of all trials of a search.
 SHOWN = (1, 10, 100)
@@ -55,7 +55,7 @@ def build(records: ReportRecords) -> ReportTable:
     )
 
 
-def _row(dataset: DatasetRecords, search: Search, manual: SystemRecords | None) -> Row:
+def _row(dataset: DatasetRecords, search: RecordedSearch, manual: SystemRecords | None) -> Row:
     metric, most = dataset.metric, min(map(len, search.values))
     lowest = {f"lowest_{count}": _lowest(search, count, metric) for count in SHOWN}
     target = None if manual is None else manual.objective("dev")
@@ -81,12 +81,12 @@ def _row(dataset: DatasetRecords, search: Search, manual: SystemRecords | None) 
     }
 
 
-def _lowest(search: Search, count: int, metric: str) -> Cell:
+def _lowest(search: RecordedSearch, count: int, metric: str) -> Cell:
     found = search.expect_lowest(np.array([count]))[0] if count <= search.most else math.nan
     return None if math.isnan(found) else to_cell(metric, float(found))
 
 
-def _matching(search: Search, target: float | None) -> Row:
+def _matching(search: RecordedSearch, target: float | None) -> Row:
     """Return the share of trials as good as the manual model, and how many trials are needed to match it."""
     if target is None:
         keys = ("count", "low", "high")
@@ -106,7 +106,7 @@ def _finite(needed: Needed) -> float | None:
     return needed.high if needed.high is not None and math.isfinite(needed.high) else None
 
 
-def _over_seeds(search: Search, manual: SystemRecords | None) -> Row:
+def _over_seeds(search: RecordedSearch, manual: SystemRecords | None) -> Row:
     """Return the trials needed half of the time for the best and for the worst seed of the manual model."""
     targets = [] if manual is None else manual.objectives("dev")
     counts = [search.need(target, 0.5).count for target in (max(targets), min(targets))] if targets else [None, None]
@@ -144,7 +144,7 @@ def _findings(records: ReportRecords) -> list[str]:
     ]
 
 
-def _finding(dataset: DatasetRecords, search: Search, manual: SystemRecords) -> str:
+def _finding(dataset: DatasetRecords, search: RecordedSearch, manual: SystemRecords) -> str:
     """Say how many random sets the expert of a dataset is worth."""
     target, trials = manual.objective("dev"), format_number(len(search.pooled), 0)
     half, most = (search.need(target, probability) for probability in PROBABILITIES.values())
