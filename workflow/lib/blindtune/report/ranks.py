@@ -82,4 +82,5 @@ def _reach(run: RunRecords) -> Floats:
     # A search that ended early keeps its best.
     places = np.searchsorted(compute_spent_share(run), SHARES + 1e-9, side="right") - 1
     reached = np.where(places >= 0, best[places], np.inf) if len(best) else np.full(len(SHARES), np.inf)
-    return np.where(np.isnan(reached), np.inf, reached)
+    found: Floats = np.where(np.isnan(reached), np.inf, reached)
+    return found

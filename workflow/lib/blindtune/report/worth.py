@@ -83,7 +83,8 @@ class RecordedSearch:
         """
         if self.resampled:
             return expected_lowest(self.pooled, counts)
-        return np.mean(self.lowest_by_seed(counts), axis=0)
+        found: Floats = np.mean(self.lowest_by_seed(counts), axis=0)
+        return found
 
     def lowest_by_seed(self, counts: Ints) -> list[Floats]:
         """Return the expected lowest value of n trials of each seed alone, NaN where the seed does not tell.
@@ -103,7 +104,8 @@ class RecordedSearch:
         if self.resampled:
             return probability_of_any(self.count_good(target), len(self.pooled), counts)
         # A comparison with NaN is False, as it has to be.
-        return np.mean([lowest <= target for lowest in self.lowest_by_seed(counts)], axis=0)
+        found: Floats = np.mean([lowest <= target for lowest in self.lowest_by_seed(counts)], axis=0)
+        return found
 
     def need(self, target: float, probability: float) -> Needed:
         """Return how many trials it takes to be at least as good as ``target``.

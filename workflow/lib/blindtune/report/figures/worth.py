@@ -16,7 +16,8 @@ from blindtune.report.figures.style import (
 )
 from blindtune.report.minimised import get_scale, label_axis
 from blindtune.report.records import DatasetRecords, SystemRecords
-from blindtune.report.worth import Floats, RecordedSearch, find_manual, list_searches, space_counts
+from blindtune.report.searches import Floats
+from blindtune.report.worth import RecordedSearch, find_manual, list_searches, space_counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         return draw_sentence(f"No search on {dataset.name} has {MIN_TRIALS} trials: too few to show the best of n.")
     manual = find_manual(dataset)
     with new_figure(WIDTH, 4.4 + 0.12 * len(searches)) as figure:
-        panels: Any = np.atleast_1d(figure.subplots(1, 1 if manual is None else 2))
+        panels: Any = figure.subplots(1, 1 if manual is None else 2, squeeze=False)[0]
         for search in searches:
             _lowest(panels[0], search, styles[search.system.name], min(0.16, 0.8 / len(searches)))
         if manual is not None:
@@ -91,7 +92,7 @@ def _lowest(axes: "Axes", search: RecordedSearch, style: SystemStyle, shade: flo
     of_seeds = scale * np.stack(search.lowest_by_seed(counts))
     known = ~np.isnan(of_seeds).any(axis=0)
     low, high = of_seeds[:, known].min(axis=0), of_seeds[:, known].max(axis=0)
-    steps = None if search.resampled else "post"
+    steps: Any = None if search.resampled else "post"
     axes.fill_between(counts[known], low, high, step=steps, color=style.color, alpha=shade, linewidth=0)
 
 
