@@ -73,7 +73,8 @@ def compute_spent_share(run: RunRecords) -> Floats:
     }
     given = {unit: getattr(budget, unit, None) for unit in spent}
     shares = [spent[unit] / limit for unit, limit in given.items() if limit] or [spent["trials"] / max(1, len(trials))]
-    return np.minimum(np.max(shares, axis=0), 1.0)
+    most: Floats = np.minimum(np.max(shares, axis=0), 1.0)
+    return most
 
 
 def _reach(run: RunRecords) -> Floats:

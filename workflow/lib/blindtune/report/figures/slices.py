@@ -135,7 +135,8 @@ def spread_places(places: np.ndarray, categorical: bool) -> np.ndarray:
         return places
     width = 0.55 if categorical else 0.45 * float(np.diff(known).min()) if len(known) > 1 else 0.0
     # Multiples of the golden ratio fill an interval evenly without being drawn.
-    return places + width * ((np.arange(len(places)) * 0.618034) % 1 - 0.5)
+    moved: np.ndarray = places + width * ((np.arange(len(places)) * 0.618034) % 1 - 0.5)
+    return moved
 
 
 def compute_medians(places: np.ndarray, reached: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

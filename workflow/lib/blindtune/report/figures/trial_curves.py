@@ -86,7 +86,8 @@ def _panel(axes: "Axes", system: SystemRecords) -> np.ndarray:
     more = f", {len(kept)} of {len(drawn)}" if len(kept) < len(drawn) else ""
     axes.set_title(escape_dollars(f"{system.name}{more}"), loc="left", fontsize=8.5)
     found = np.concatenate(values)
-    return found[np.isfinite(found)]
+    known: np.ndarray = found[np.isfinite(found)]
+    return known
 
 
 def _line(axes: "Axes", trial: Trial, metric: str | None) -> np.ndarray:

@@ -89,10 +89,9 @@ def _lowest(search: RecordedSearch, count: int, metric: str) -> Cell:
 def _matching(search: RecordedSearch, target: float | None) -> Row:
     """Return the share of trials as good as the manual model, and how many trials are needed to match it."""
     if target is None:
-        keys = ("count", "low", "high")
-        return (
-            {"good": None} | {f"{name}_{key}": None for name in PROBABILITIES for key in keys} | {"half_seconds": None}
-        )
+        keys = [f"{name}_{key}" for name in PROBABILITIES for key in ("count", "low", "high")]
+        nothing: Row = dict.fromkeys(["good", *keys, "half_seconds"])
+        return nothing
     cells: Row = {"good": to_percent(search.count_good(target) / len(search.pooled))}
     for name, probability in PROBABILITIES.items():
         needed = search.need(target, probability)
