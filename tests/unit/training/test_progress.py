@@ -23,6 +23,7 @@ def keras_callback(callback: Any) -> Any:
     return callback, model
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(LOSSES, st.integers(1, 5), st.sampled_from([0.0, 0.125, 0.2]))
 def test_early_stopping_is_that_of_keras(losses: list[float], patience: int, min_delta: float) -> None:
@@ -41,6 +42,7 @@ def test_early_stopping_is_that_of_keras(losses: list[float], patience: int, min
             break
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(LOSSES, st.integers(1, 5), st.sampled_from([0.5, 0.1]))
 def test_plateau_is_that_of_keras(losses: list[float], patience: int, factor: float) -> None:
