@@ -1,0 +1,87 @@
+"""The answer of a report: manual against tuned on each dataset."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blindtune.report.answer import DatasetAnswer, answer_all, answer_dataset, headline
+from support.report_records import RecordsBuilder
+
+
+def _answer(path: Path, **changes: Any) -> DatasetAnswer:
+    found = answer_dataset(RecordsBuilder(path, **changes).write().read().datasets[0])
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict"),
+    [
+        ({"mlp_m1": 0.1, "mlp_a1": 0.4}, "manual better"),
+        ({"mlp_m1": 0.4, "mlp_a1": 0.1}, "tuned better"),
+        ({"mlp_m1": 0.3, "mlp_a1": 0.3}, "cannot be told apart"),
+    ],
+)
+def test_answer_dataset_is_positive_where_manual_is_better(
+    tmp_path: Path, errors: dict[str, float], verdict: str
+) -> None:
+    """The difference is tuned minus manual in points, and the verdict follows its sign."""
+    found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1, 2, 3], errors=errors)
+    assert found.verdict == verdict
+    assert (found.manual.name, found.tuned.name) == ("mlp_m1", "mlp_a1")
+    assert found.difference == pytest.approx(100 * (found.tuned.error("eval") - found.manual.error("eval")))
+    assert found.low is not None and found.high is not None and found.low < found.difference < found.high
+    if verdict != "cannot be told apart":
+        assert (found.difference > 0) == (verdict == "manual better")
+    assert "over eval samples and seeds" in found.sentence and found.no_interval == ""
+
+
+def test_answer_dataset_takes_the_lowest_on_dev(tmp_path: Path) -> None:
+    """Among several models of a kind, dev chooses, not eval."""
+    found = _answer(tmp_path / "study", errors={"mlp_m1": 0.1, "mlp_m2": 0.4, "mlp_a1": 0.1, "mlp_a2": 0.4})
+    records = RecordsBuilder(tmp_path / "study").read().datasets[0]
+    for chosen, kind in ((found.manual, "manual"), (found.tuned, "tuner")):
+        assert chosen.error("dev") == min(system.error("dev") for system in records.systems_of_kind(kind))
+
+
+def test_answer_dataset_of_a_single_seed_names_no_winner(tmp_path: Path) -> None:
+    """Samples alone can not tell what another seed would give."""
+    errors = {"mlp_m1": 0.1, "mlp_a1": 0.4}
+    found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1], errors=errors)
+    assert found.p < 0.001 and found.verdict == "not decided" and found.varies == "eval samples"
+
+
+@pytest.mark.parametrize(
+    ("number", "difference", "systems"),
+    [("10", 9.27, "MLP-M1 and MLP-A1"), ("08", 0.99, "MLP-M and MLP-A"), ("12", 13.92, "Manual and Auto")],
+)
+def test_answer_dataset_has_the_published_difference_by_dev(
+    tmp_path: Path, number: str, difference: float, systems: str
+) -> None:
+    """The published difference is that of the models that the published dev errors choose."""
+    found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], datasets={"one": {"published": number}})
+    assert found.published == pytest.approx(difference) and found.published_systems == systems
+
+
+def test_answer_dataset_without_a_kind_is_none(tmp_path: Path) -> None:
+    """Without a tuned model there is no question."""
+    records = RecordsBuilder(tmp_path / "study", systems=["knn", "mlp_m1"]).write().read()
+    assert answer_dataset(records.datasets[0]) is None and answer_all(records) == []
+    assert "cannot be compared" in headline(records)
+
+
+def test_answer_all_adjusts_for_the_datasets(tmp_path: Path) -> None:
+    """The p values of several datasets are adjusted, and the headline names every dataset."""
+    builder = RecordsBuilder(
+        tmp_path / "study", systems=["mlp_m1", "mlp_a1"], datasets={"one": {}, "two": {}, "three": {"stand_in": True}}
+    )
+    records = builder.write().read()
+    found = answer_all(records)
+    assert [each.adjusted_p >= each.p for each in found] == [True] * 3
+    assert (
+        max(each.adjusted_p / each.p for each in found) == pytest.approx(3)
+        or max(each.adjusted_p for each in found) == 1
+    )
+    assert all(title in headline(records) for title in ("one", "two", "three (stand-in data)"))
+    assert [each.stand_in for each in found] == [False, False, True]
