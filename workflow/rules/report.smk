@@ -70,7 +70,7 @@ rule page:
     input:
         rules.tables.output,
         rules.figures.output,
-        f"{ROOT}/workflow/report/page.html.j2",
+        expand(f"{ROOT}/workflow/report/{{name}}", name=contents.TEMPLATES),
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),

@@ -1,8 +1,9 @@
-"""The registry of the report: every table and every figure, by name.
+"""The registry of the report: every table and every figure, by name, and where the page shows it.
 
 To add a table, write a module with ``build(records)`` and add one line to a section of `SECTIONS`. To add a figure,
-write a module with ``draw(dataset, styles)`` and ``CAPTION``, and add one line to `FIGURES`. The workflow reads the
-names while it plans, so the modules are imported only when the report is written.
+write a module with ``draw(dataset, styles)`` and ``CAPTION``, and add one line to `FIGURES`. A new section belongs to
+one of the `VIEWS`, the parts of the page that open. The workflow reads the names while it plans, so the modules are
+imported only when the report is written.
 """
 
 from collections.abc import Container, Iterable
@@ -35,10 +36,29 @@ class FigureEntry:
     Attributes:
         module: the module that draws it.
         datasets: "all"; "corpora" for datasets extracted from many raw files; "others" for all but those.
+        title: the heading of the figure; empty: its name.
     """
 
     module: str
     datasets: Literal["all", "corpora", "others"] = "all"
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of the page that opens: a question with the sections that answer it.
+
+    Attributes:
+        anchor: the id of the view within the page.
+        title: the question.
+        sections: the anchors of its sections.
+        figures: the kinds of figures that answer it too; they are with their dataset, and the view links to them.
+    """
+
+    anchor: str
+    title: str
+    sections: tuple[str, ...]
+    figures: tuple[str, ...] = ()
 
 
 SECTIONS = (
@@ -121,20 +141,38 @@ SECTIONS = (
     ),
 )
 
+#: The questions of the page, in their order. The datasets come before them, the ledger is shown with the view "blind",
+#: and all records come last.
+VIEWS = (
+    View("how-good", "How good, how sure?", ("errors",)),
+    View("which-tuner", "Which tuner?", ("tuners", "which"), figures=("search", "pairs")),
+    View("cost", "What did it cost?", ("spending",), figures=("times", "cost")),
+    View("found", "What did it find?", ("networks",), figures=("surfaces", "pareto")),
+    View("blind", "Is it blind?", ("decodes",)),
+    View("data", "Data and settings", ("setting", "preparation-of-data"), figures=("splits", "examples")),
+)
+
+#: The tables and the kinds of figures of the printed summary; the others are printed with the appendix.
+SUMMARY_TABLES = frozenset({"table1_datasets", "table3_errors", "scores", "costs", "decode_counts"})
+SUMMARY_FIGURES = frozenset({"search"})
+
+#: The files of ``workflow/report`` that the page is made of.
+TEMPLATES = ("page.html.j2", "page.css", "page.js")
+
 #: The module of each table by its name.
 TABLES = {name: module for section in SECTIONS for name, module in section.tables.items()}
 
 #: Each kind of figure by its name.
 FIGURES = {
-    "splits": FigureEntry("blindtune.report.figures.splits", datasets="others"),
-    "examples": FigureEntry("blindtune.report.figures.examples", datasets="corpora"),
-    "surfaces": FigureEntry("blindtune.report.figures.surfaces", datasets="others"),
-    "patients": FigureEntry("blindtune.report.figures.patients", datasets="corpora"),
-    "search": FigureEntry("blindtune.report.figures.search"),
-    "pairs": FigureEntry("blindtune.report.figures.pairs"),
-    "times": FigureEntry("blindtune.report.figures.times"),
-    "pareto": FigureEntry("blindtune.report.figures.pareto"),
-    "cost": FigureEntry("blindtune.report.figures.cost"),
+    "splits": FigureEntry("blindtune.report.figures.splits", datasets="others", title="the samples of each split"),
+    "examples": FigureEntry("blindtune.report.figures.examples", datasets="corpora", title="random samples"),
+    "surfaces": FigureEntry("blindtune.report.figures.surfaces", datasets="others", title="decision surfaces"),
+    "patients": FigureEntry("blindtune.report.figures.patients", datasets="corpora", title="errors by patient"),
+    "search": FigureEntry("blindtune.report.figures.search", title="the searches"),
+    "pairs": FigureEntry("blindtune.report.figures.pairs", title="pairs of tuners"),
+    "times": FigureEntry("blindtune.report.figures.times", title="where the time went"),
+    "pareto": FigureEntry("blindtune.report.figures.pareto", title="error and size of every trial"),
+    "cost": FigureEntry("blindtune.report.figures.cost", title="error and cost"),
 }
 
 #: The modules of all kinds of figures by their names.

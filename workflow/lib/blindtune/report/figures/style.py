@@ -23,6 +23,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 #: Inches.
 WIDTH = 7.4
+#: The title in the SVG of a figure that is a sentence on why there is no figure; the page leaves it out.
+NOT_APPLICABLE = "blindtune: does not apply"
 
 _SETTINGS: dict[str, Any] = {
     "font.size": 9,
@@ -145,7 +147,8 @@ def save_figure(figure: "Figure", folder: Path, stem: str) -> None:
 
     with matplotlib.rc_context(_SETTINGS):
         _lay_out(figure)
-        write_atomically(folder / f"{stem}.svg", lambda path: figure.savefig(path, metadata={"Date": None}))
+        metadata: dict[str, Any] = {"Date": None} | ({"Title": str(label)} if (label := figure.get_label()) else {})
+        write_atomically(folder / f"{stem}.svg", lambda path: figure.savefig(path, metadata=metadata))
         write_atomically(folder / f"{stem}.png", figure.savefig)
 
 
@@ -160,5 +163,6 @@ def _lay_out(figure: "Figure") -> None:
 def draw_sentence(text: str) -> "Figure":
     """Draw a sentence that says why a figure does not apply."""
     with new_figure(high=0.8) as figure:
+        figure.set_label(NOT_APPLICABLE)
         figure.text(0.5, 0.5, escape_dollars(text), ha="center", va="center", color="#333333")
         return figure
