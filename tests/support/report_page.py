@@ -6,6 +6,7 @@ import re
 PAGE_SCRIPTS = {
     '<script type="text/plain" id="packed-" data-media="">',
     '<script type="text/plain" class="rest" data-rows="">',
+    '<script type="application/gzip" id="chart-">',
     "<script>",
 }
 
@@ -14,4 +15,4 @@ def list_scripts(page: str) -> set[str]:
     """Return the beginnings of all script elements of a page, without the values of their other attributes."""
     found = re.findall(r"<script\b[^>]*>", page, re.IGNORECASE)
     blank = (re.sub(r'((?:data-media|data-rows)=")[^"]*', r"\1", tag) for tag in found)
-    return {re.sub(r'(id="packed-)[^"]*', r"\1", tag) for tag in blank}
+    return {re.sub(r'(id="(?:packed|chart)-)[^"]*', r"\1", tag) for tag in blank}

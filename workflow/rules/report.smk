@@ -5,6 +5,7 @@ Out: report/tables, report/figures, report/report.html.
 """
 
 from blindtune.report import contents
+from blindtune.report.charts.registry import CHART_FILES
 
 RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
@@ -70,7 +71,7 @@ rule page:
     input:
         rules.tables.output,
         rules.figures.output,
-        expand(f"{ROOT}/workflow/report/{{name}}", name=contents.TEMPLATES),
+        expand("{folder}/{name}", folder=f"{ROOT}/workflow/report", name=[*contents.TEMPLATES, *CHART_FILES]),
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),

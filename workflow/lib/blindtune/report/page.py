@@ -9,6 +9,7 @@ from typing import Any
 from blindtune.core.files import digest_file, write_text
 from blindtune.decoding.known_heads import keep_head
 from blindtune.report.answer import DatasetAnswer, answer_all, headline
+from blindtune.report.charts.assemble import Chart, assemble_charts
 from blindtune.report.contents import FIGURES, SECTIONS, TEMPLATES, VIEWS, Section, View
 from blindtune.report.decodes import describe_uses
 from blindtune.report.overview import anchor_of, draw_answers, rank_systems
@@ -64,6 +65,7 @@ class ShownDataset:
         answers: the sentences about it.
         answer: manual against tuned; None if no manual or no tuned model was run.
         figures: those that apply to it.
+        charts: the interactive ones; most of them show what a figure does.
     """
 
     dataset: DatasetRecords
@@ -71,6 +73,7 @@ class ShownDataset:
     answers: DatasetAnswers
     answer: DatasetAnswer | None
     figures: list[PageFigure]
+    charts: list[Chart]
 
 
 def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) -> None:
@@ -109,7 +112,8 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
     from markupsafe import Markup
 
     shown = {name: show_table(records, build(records)) for name, build in BUILD.items()}
-    datasets = _show_datasets(records, figures)
+    interactive = assemble_charts(records)
+    datasets = _show_datasets(records, figures, interactive.charts)
     # Files of the project, not texts of records.
     style, script = (Markup((TEMPLATE_FOLDER / name).read_text(encoding="utf-8")) for name in TEMPLATES[1:])  # noqa: S704
     return {
@@ -133,6 +137,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "uses": [_describe_uses(dataset) for dataset in records.datasets],
         "marked": [title for dataset in records.datasets for title in _marked_systems(dataset)],
         "ledger": records.ledger_line,
+        "interactive": interactive,
         "faults": [*records.ledger_faults, *_missing_drawings(records)],
         "versions": _versions(records),
         "doubled": [(run.card.study, run.doubled) for run in records.runs if run.doubled],
@@ -140,10 +145,17 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
     }
 
 
-def _show_datasets(records: ReportRecords, figures: Path) -> list[ShownDataset]:
+def _show_datasets(records: ReportRecords, figures: Path, charts: dict[str, list[Chart]]) -> list[ShownDataset]:
     answers = {answer.dataset: answer for answer in answer_all(records)}
     return [
-        ShownDataset(dataset, anchor_of(dataset), said, answers.get(dataset.title), load_figures(dataset, figures))
+        ShownDataset(
+            dataset,
+            anchor_of(dataset),
+            said,
+            answers.get(dataset.title),
+            load_figures(dataset, figures),
+            charts.get(dataset.name, []),
+        )
         for dataset, said in zip(records.datasets, answer_questions(records), strict=True)
     ]
 

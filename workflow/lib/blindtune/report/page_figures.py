@@ -24,6 +24,7 @@ class PageFigure:
     """A figure of the page.
 
     Attributes:
+        kind: a key of `blindtune.report.contents.FIGURES`.
         stem: of its files, ``<kind>_<dataset>``.
         title: one line.
         caption: what it shows.
@@ -34,6 +35,7 @@ class PageFigure:
         in_summary: whether the printed summary has it.
     """
 
+    kind: str
     stem: str
     title: str
     caption: str
@@ -70,6 +72,7 @@ def _load(kind: str, dataset: DatasetRecords, folder: Path) -> PageFigure | None
     if len(packed) > MAX_PACKED:
         packed, media = _to_webp(folder / f"{stem}.png"), "image/webp"
     return PageFigure(
+        kind=kind,
         stem=stem,
         title=f"{dataset.title}: {FIGURES[kind].title or kind}",
         caption=describe_figure(kind, dataset),
