@@ -49,6 +49,13 @@ LONGEST = [
 ]
 
 
+def pytest_sessionstart() -> None:
+    """Let one process train with TensorFlow and with PyTorch's CUDA build; called before tests are collected."""
+    from blindtune.training.keras.backend import load_triton_first
+
+    load_triton_first()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; called once all tests are collected."""
     places = {path: place for place, path in enumerate(LONGEST)}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from snakemake.iocontainers import Snakemake
 
@@ -47,7 +48,9 @@ class StageJob:
         for output in self.outputs:
             Path(output).unlink(missing_ok=True)
             Path(output).parent.mkdir(parents=True, exist_ok=True)
-        runpy.run_path(str(SCRIPTS / f"{self.rule}.py"), {"snakemake": self.snakemake}, "__main__")
+        # The last statement of a script would end this process.
+        with patch("blindtune.core.quick_exit.leave"):
+            runpy.run_path(str(SCRIPTS / f"{self.rule}.py"), {"snakemake": self.snakemake}, "__main__")
 
 
 def plan_jobs(directory: Path, config: dict[str, Any]) -> list[StageJob]:

@@ -5,7 +5,8 @@
 Use it to show that a change of the code changes no result: run a config before and after, into two folders.
 Compared are trial records, frozen models, decode results, arrays and weight files, the digests of the prepared
 splits, and the tables of the report. Times, hosts, versions, dates and digests of code differ from run to run
-and are left out. Each difference is one line with file and key; the exit status is 1 if there is one.
+and are left out. Each difference is one line with file and key; the exit status is 1 if there is one. `blindtune
+compare` is for readers of results: it says what changed and what follows, of records that this version reads.
 
 Records may have been written before names were changed: the tables below give old and new names. Both sides are
 translated to the new names, so two new folders, or two old ones, can be compared as well.
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from blindtune.compare.values import find_differences, shorten
 from blindtune.core import renamed
 
 #: Old file name to new file name, for every file that is compared and for file names in the tables' cells.
@@ -163,8 +165,8 @@ def differences(before: Path, after: Path) -> Iterator[str]:
         if name not in old or name not in new:
             yield f"{name}: only {'after' if name in new else 'before'}"
         else:
-            for key, a, b in _unequal(read(name, old[name]), read(name, new[name])):
-                yield f"{name}: {key}: {_short(a)} -> {_short(b)}"
+            for change in find_differences(read(name, old[name]), read(name, new[name])):
+                yield f"{name}: {change.key}: {shorten(change.before)} -> {shorten(change.after)}"
 
 
 def comparable_files(folder: Path) -> Files:
@@ -311,26 +313,6 @@ def _card(record: dict[str, Any]) -> dict[str, Any]:
 
 def _digest_of_array(array: Any) -> list[object]:
     return [str(array.dtype), list(array.shape), hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()]
-
-
-def _unequal(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield key and both values of each innermost difference."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        for name in [*a, *(name for name in b if name not in a)]:
-            yield from _unequal(a.get(name, "(absent)"), b.get(name, "(absent)"), f"{key}.{name}" if key else name)
-    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        for position, (one, other) in enumerate(zip(a, b, strict=True)):
-            yield from _unequal(one, other, f"{key}[{position}]")
-    elif isinstance(a, list) and isinstance(b, list):
-        yield f"{key} (length)" if key else "number of records", len(a), len(b)
-    # A JSON NaN equals itself here: two equal records must not differ.
-    elif json.dumps(a) != json.dumps(b):
-        yield key, a, b
-
-
-def _short(value: Any, length: int = 120) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 if __name__ == "__main__":

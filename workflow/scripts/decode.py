@@ -4,6 +4,7 @@ import blindtune.core.last_word  # first: one sentence if anything fails
 import blindtune.core.single_thread  # noqa: F401  before NumPy
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
+from blindtune.core.quick_exit import leave
 from blindtune.decoding.decode import decode_to_files
 
 with (
@@ -28,3 +29,5 @@ with (
             workers=snakemake.threads,
             root=Path(snakemake.params.root),
         )
+
+leave()

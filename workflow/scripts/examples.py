@@ -4,6 +4,7 @@ import blindtune.core.last_word  # noqa: F401  first: one sentence if anything f
 from blindtune.config.schema import read_dataset
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
+from blindtune.core.quick_exit import leave
 from blindtune.datasets.corpus.examples import write_examples
 
 with (
@@ -19,3 +20,5 @@ with (
         Path(snakemake.params.folder),
         Path(snakemake.output[0]),
     )
+
+leave()

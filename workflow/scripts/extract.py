@@ -4,6 +4,7 @@ import blindtune.core.last_word  # noqa: F401  first: one sentence if anything f
 from blindtune.config.schema import read_dataset
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
+from blindtune.core.quick_exit import leave
 from blindtune.datasets.corpus.extraction import extract_batch
 
 with (
@@ -17,3 +18,5 @@ with (
 ):
     source = read_dataset(snakemake.params.source)
     extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output.extract))
+
+leave()

@@ -3,6 +3,7 @@ from pathlib import Path
 import blindtune.core.last_word  # noqa: F401  first: one sentence if anything fails
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
+from blindtune.core.quick_exit import leave
 from blindtune.report.page import write_page
 from blindtune.report.records import read_records
 
@@ -14,3 +15,5 @@ with (
     compare = [tuple(pair) for pair in params.compare]
     records = read_records(Path(params.root), compare, params.seeds, Path(params.ledger))
     write_page(records, Path(params.tables), Path(params.figures), Path(snakemake.output[0]))
+
+leave()

@@ -4,6 +4,7 @@ import blindtune.core.last_word  # noqa: F401  first: one sentence if anything f
 from blindtune.core.arrays import write_npz
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
+from blindtune.core.quick_exit import leave
 from blindtune.datasets.prepared import open_prepared
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sample_splits import sample_splits
@@ -19,3 +20,5 @@ with (
     cards = [Path(path) for path in snakemake.input.cards]
     arrays = sample_splits(data, Path(snakemake.input.seal), ledger, snakemake.params.points, cards)
     write_npz(Path(snakemake.output.samples), arrays)
+
+leave()

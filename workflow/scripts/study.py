@@ -5,6 +5,7 @@ import blindtune.core.single_thread  # noqa: F401  before NumPy
 from blindtune.config.study import Study
 from blindtune.core.job_claims import release_on_termination, seconds_to_wait
 from blindtune.core.job_log import run_job
+from blindtune.core.quick_exit import leave
 from blindtune.datasets.prepared import open_prepared
 from blindtune.study.run import run_study
 from blindtune.training.keras.backend import prefer_light_backend
@@ -24,3 +25,5 @@ with run_job(Path(snakemake.log[0]), snakemake.config) as job_log, release_on_te
         workers=snakemake.threads,
         wait_seconds=seconds_to_wait(snakemake.config),
     )
+
+leave()

@@ -17,6 +17,7 @@ from blindtune.records.trial import TrialLog
 from blindtune.study import checkpoints as weights
 from blindtune.study import run as runs
 from blindtune.study.checkpoints import WeightStore
+from blindtune.training.keras.backend import prefer_light_backend
 from support import builders
 from support.kill_studies import PROMOTING, SPACE, STUDIES, TRAINING
 from support.killing import Run, at_points, at_random, die, print_result, undisturbed
@@ -94,6 +95,7 @@ POINTS: dict[str, Callable[[], None]] = {
 
 
 def main(root: Path, library: str) -> None:
+    prefer_light_backend()  # as the program of a study does
     data = builders.prepare_toy(root, train=200, dev=100).open()
     space = root / "space.yaml"
     space.write_text(SPACE, encoding="utf-8")

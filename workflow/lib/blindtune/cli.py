@@ -1,6 +1,7 @@
-"""The command line: ``blindtune describe``, ``run``, ``predict``, ``export``, ``rescore`` and ``ledger``."""
+"""The command line: ``blindtune describe``, ``run``, ``compare``, ``predict``, ``export``, ``rescore``, ``ledger``."""
 
 import argparse
+import json
 import shlex
 import sys
 from collections import Counter
@@ -34,18 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program name; None means ``sys.argv``.
 
     Returns:
-        The exit status: 0, or 1 for an error, which is one sentence at the end.
+        The exit status: 0, or 1 for an error, which is one sentence at the end. That of ``compare`` is that of diff:
+        0 for equal runs, 1 for different ones, 2 for an error.
     """
     given = _parser().parse_args(arguments)
+    trouble = 2 if given.run is _compare else 1
     try:
-        given.run(given)
+        status = given.run(given)
     except UserError as error:
         print(f"blindtune: {error}", file=sys.stderr)
-        return 1
+        return trouble
     except Exception as error:
         show_last_word(type(error), error, error.__traceback__)
-        return 1
-    return 0
+        return trouble
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("describe", help="look at a table or at pictures, and write a config that runs them")
     )
     _add_run(commands.add_parser("run", help="run a config: snakemake with the Snakefile found and --cores all"))
+    _add_compare(commands.add_parser("compare", help="show what differs between two runs: config, records, verdicts"))
     _add_export(commands.add_parser("export", help="export trials or frozen networks to a format of another program"))
     _add_predict(commands.add_parser("predict", help="answer new data with the frozen model of a study"))
     _add_rescore(commands.add_parser("rescore", help="score the saved models of a study on another prepared dataset"))
@@ -105,6 +109,18 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG", help="config file; the clone's config.yaml has all keys")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="passed on to snakemake")
     parser.set_defaults(run=_run)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show what differs between two runs: keys of the config and what each affects, data, records of trials and "
+        "frozen models, verdicts, libraries, code. Times and hosts are not compared. The exit status is 0 if nothing "
+        "but libraries or code differs, 1 if something does, 2 if a run cannot be read."
+    )
+    parser.add_argument("before", type=Path, metavar="BEFORE", help="folder of a run, results/<name>")
+    parser.add_argument("after", type=Path, metavar="AFTER", help="folder of another run")
+    parser.add_argument("--json", action="store_true", help="print all differences as JSON")
+    parser.set_defaults(run=_compare)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -272,6 +288,15 @@ def _run(given: argparse.Namespace) -> None:
     from blindtune.start import start
 
     start(given.config, given.arguments)
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from blindtune.compare.differences import compare_runs
+    from blindtune.compare.text import describe, to_plain
+
+    comparison = compare_runs(given.before, given.after)
+    print(json.dumps(to_plain(comparison), indent=2, allow_nan=False) if given.json else describe(comparison))
+    return 1 if comparison.differs else 0
 
 
 def _export(given: argparse.Namespace) -> None:

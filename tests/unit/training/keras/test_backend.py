@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,18 @@ def test_prefer_light_backend_gives_way_to_a_trainer() -> None:
     found = run_program(create)
     assert found.endswith("tensorflow True")
     assert found.split("}")[0] == run_program("").split("}")[0]
+
+
+def test_choose_backend_loads_triton_before_tensorflow(tmp_path: Path) -> None:
+    """Triton that is imported after TensorFlow ends the process, and PyTorch's CUDA build imports it when it trains."""
+    (tmp_path / "triton.py").write_text("import sys\nprint('triton', 'tensorflow' in sys.modules)\n")
+    program = "from blindtune.training.keras.backend import choose_backend; choose_backend('tensorflow')"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": ":".join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "triton False\n"

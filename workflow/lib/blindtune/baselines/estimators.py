@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blindtune.baselines.knn import KnnClassifier, NeighborIndex, leave_one_out
 from blindtune.baselines.random_forest import ForestClassifier
+from blindtune.core.light_imports import leave_out
 from blindtune.metrics.base import Answers
 
 
@@ -79,7 +80,8 @@ def fit_forest(
         class_weight: factor of the samples of each class, by label; None: 1.
         sample_weight: factor of each sample, (n_samples,); None: 1.
     """
-    from sklearn.ensemble import RandomForestClassifier
+    with leave_out("pandas"):
+        from sklearn.ensemble import RandomForestClassifier
 
     forest = RandomForestClassifier(
         n_estimators=n_estimators,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.baselines.parallel import run_in_chunks
+from blindtune.core.light_imports import leave_out
 from blindtune.metrics.base import Answers, as_probabilities
 
 Rows = NDArray[np.int64]
@@ -98,7 +99,8 @@ class NeighborIndex:
         """Return a query for ``n_found`` neighbours that searches as scikit-learn does for ``k``."""
         if self._uses_tree(k):
             return partial(self._tree.query, k=n_found, return_distance=False, sort_results=nearest_first)
-        from sklearn.neighbors import NearestNeighbors
+        with leave_out("pandas"):
+            from sklearn.neighbors import NearestNeighbors
 
         brute = NearestNeighbors(n_neighbors=n_found, algorithm="brute").fit(self.x)
         return partial(brute.kneighbors, return_distance=False)
@@ -166,7 +168,8 @@ class KnnClassifier:
 
     def estimator(self) -> Any:
         """Return scikit-learn's own classifier, fitted on the same samples."""
-        from sklearn.neighbors import KNeighborsClassifier
+        with leave_out("pandas"):
+            from sklearn.neighbors import KNeighborsClassifier
 
         return KNeighborsClassifier(n_neighbors=self._k).fit(self._index.x, self._y)
 
@@ -207,6 +210,7 @@ def leave_one_out(index: NeighborIndex, y: Labels) -> Labels:
 
 
 def _build_tree(x: NDArray[np.float32]) -> Any:
-    from sklearn.neighbors import KDTree
+    with leave_out("pandas"):
+        from sklearn.neighbors import KDTree
 
     return KDTree(x, leaf_size=LEAF)

@@ -23,6 +23,8 @@ NOT_DIGESTED = {
     "blindtune.core.job_claims": "decides which job may write; no record depends on it",
     "blindtune.core.bounds": "says what a config may hold; what it holds is among the params",
     "blindtune.core.failures": "says how a run ends when the machine refuses; no record depends on it",
+    "blindtune.core.garbage": "says when Python looks for garbage; no record depends on it",
+    "blindtune.core.light_imports": "imports a library in less time; no record depends on it",
     "blindtune.core.renamed": "names old keys in messages",
     "blindtune.study.attempts": "remembers deaths of the process; a set that kills it has no other record",
     "blindtune.core.job_log": "writes logs; no record depends on them",

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args
 from pydantic import BaseModel, Field
 
 from blindtune.core.errors import UserError
+from blindtune.core.garbage import pause_collection
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ class Registry(Generic[EntryT]):
 
     def _import(self, name: str, place: str) -> Any:
         try:
-            return load_object(place)
+            with pause_collection():
+                return load_object(place)
         except Exception as error:  # an error of blindtune itself keeps its traceback
             if name in self.own:
                 raise

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from blindtune.core.bounds import MAX_SEED
+from blindtune.core.light_imports import leave_out
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS, DatasetConfig, LoadedDataset, Source, Split, check_shares
 
@@ -44,7 +45,8 @@ class DigitsSource(Source):
         Args:
             files: empty.
         """
-        from sklearn.datasets import load_digits
+        with leave_out("pandas"):
+            from sklearn.datasets import load_digits
 
         bunch = load_digits()
         x = (bunch.images / 16.0).astype(np.float32)[..., None]

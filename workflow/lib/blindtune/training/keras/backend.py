@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal
 
@@ -12,6 +13,9 @@ Backend = Literal["tensorflow", "jax", "torch"]
 
 # XLA reads the number of threads when JAX first computes: one, so that sums have one order.
 _XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false"
+
+#: The backend of Keras where another library trains.
+_LIGHT = "numpy"
 
 _ENVIRONMENT: dict[Backend, dict[str, str]] = {
     "tensorflow": {},
@@ -38,10 +42,22 @@ def choose_backend(backend: Backend) -> None:
             f"Keras is to compute with {backend}, which is not installed. Install requirements.lock, or let Snakemake "
             "make the environment of the trainer (--sdm conda)."
         )
+    if backend == "tensorflow":
+        load_triton_first()
     os.environ["KERAS_BACKEND"] = backend
     os.environ.update(_ENVIRONMENT[backend])
     if backend == "jax" and _XLA_FLAGS not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAGS}".strip()
+
+
+def load_triton_first() -> None:
+    """Import Triton, which comes with PyTorch's CUDA build, before TensorFlow.
+
+    Both contain LLVM. If TensorFlow is imported first, the process ends with a segmentation fault as soon as PyTorch
+    imports Triton, which it does for its first optimizer. The other order works.
+    """
+    if "tensorflow" not in sys.modules and find_spec("triton") is not None:
+        import_module("triton")
 
 
 def prefer_light_backend() -> None:
@@ -51,4 +67,9 @@ def prefer_light_backend() -> None:
     NumPy loads in half the CPU time of TensorFlow. Called by the program of a study, before anything imports Keras.
     """
     if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "numpy"
+        os.environ["KERAS_BACKEND"] = _LIGHT
+
+
+def is_light_backend() -> bool:
+    """Return whether Keras is to be imported, or was, with the backend that computes nothing here."""
+    return os.environ.get("KERAS_BACKEND") == _LIGHT

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from blindtune.core.light_imports import leave_out
+from blindtune.training.keras.backend import is_light_backend
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from blindtune.tuners.keras_tuner.oracles import (
@@ -25,6 +27,7 @@ def create(config: KerasTunerConfig, context: TunerContext) -> Tuner:
         config: algorithm and arguments.
         context: search space, budget and seed. Keras Tuner replaces a seed of 0 by a random one, so seeds start at 1.
     """
+    _load_keras_tuner()
     import keras_tuner
 
     space, oracles, max_trials = context.space, keras_tuner.oracles, context.budget.max_trials()
@@ -56,6 +59,12 @@ def create(config: KerasTunerConfig, context: TunerContext) -> Tuner:
                 hyperband_iterations=config.hyperband_iterations,
             )
             return HyperbandTuner(space, oracle)
+
+
+def _load_keras_tuner() -> None:
+    """Import Keras Tuner; where Keras computes nothing, without libraries that only functions of Keras need."""
+    with leave_out(*(("matplotlib", "pandas", "sklearn") if is_light_backend() else ())):
+        import keras_tuner  # noqa: F401
 
 
 def _create_oracle(

@@ -1,0 +1,229 @@
+"""The comparison of two runs: what it finds, what it leaves out, and its text."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blindtune.cli import main
+from blindtune.compare.differences import RunComparison, compare_runs
+from blindtune.compare.text import describe
+from blindtune.core.files import read_json, write_json
+from blindtune.records.model_card import read_card, write_card
+from blindtune.records.trial import TrialLog
+from support.report_records import RecordsBuilder
+
+SYSTEMS = ["knn", "mlp_m1", "mlp_a1", "bayes"]
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
+    """A finished run of four systems with two seeds."""
+    return RecordsBuilder(tmp_path / "a" / "tiny", systems=SYSTEMS, trials=4).write().record().root
+
+
+def copy_run(before: Path, name: str = "tiny") -> Path:
+    """Return a copy of a run, with its ledger, in another folder."""
+    after = before.parents[1] / "b" / name
+    shutil.copytree(before.parent / "ledger", after.parent / "ledger")
+    shutil.copytree(before, after)
+    return after
+
+
+def change_card(root: Path, study: str, **changes: Any) -> None:
+    """Write a card again with other fields."""
+    path = root / "studies" / study / "card.json"
+    write_card(path, read_card(path).model_copy(update=changes))
+
+
+def change_trial(root: Path, study: str, number: int, **changes: Any) -> None:
+    """Write one record of a trial log again with other fields."""
+    path = root / "studies" / study / "trials.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[number] = json.dumps(json.loads(lines[number]) | changes)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def compare(before: Path, after: Path) -> RunComparison:
+    """Compare two runs, and compare them the other way round: both differ, or none."""
+    found = compare_runs(before, after)
+    assert compare_runs(after, before).differs == found.differs
+    return found
+
+
+def test_equal_runs_have_no_difference(before: Path) -> None:
+    """A copy of a run differs in nothing, and its comparison is one sentence."""
+    after = copy_run(before)
+    found = compare(before, after)
+    assert not found.differs
+    assert describe(found) == f"{before} and {after}: 8 studies with equal config, data, records and verdicts."
+
+
+def test_times_and_hosts_are_not_compared(before: Path) -> None:
+    """Two runs differ in times, hosts and dates alone: they are equal."""
+    after = copy_run(before)
+    change_trial(after, "set_10/mlp_a1/42", 1, started="2030-01-01", host="elsewhere", retries=["killed"])
+    change_card(after, "set_10/mlp_a1/42", trials_sha256="0" * 64)
+    assert not compare(before, after).differs
+
+
+def test_libraries_and_code_are_shown_but_do_not_count(before: Path) -> None:
+    """Another version of a library, or other code, is listed with the number of studies, and is no difference."""
+    after = copy_run(before)
+    versions = read_card(before / "studies/set_10/mlp_m1/42/card.json").versions
+    name = next(iter(versions))
+    for seed in (42, 43):
+        change_card(after, f"set_10/mlp_m1/{seed}", versions=versions | {name: "99.0"}, code_sha256="c" * 64)
+    found = compare(before, after)
+    assert not found.differs
+    assert [(one.name, one.after, one.places) for one in found.software] == [
+        (name, "99.0", 2),
+        ("code of frozen models", "", 2),
+    ]
+    text = describe(found)
+    assert "libraries or code differ" in text and f"{versions[name]} -> 99.0" in text
+
+
+def test_changed_settings_are_named_once_with_their_effect(before: Path) -> None:
+    """A key that differs for all seeds of a system is one line, with what it affects; labels are told apart."""
+    after = copy_run(before)
+    for seed in (42, 43):
+        path = f"set_10/mlp_a1/{seed}"
+        settings = read_card(before / "studies" / path / "card.json").settings
+        change_card(after, path, settings=settings | {"paper_row": "other", "training": {"epochs": 99}})
+    found = compare(before, after)
+    changes = {change.key: change for change in found.config}
+    assert changes["systems.mlp_a1.paper_row"].effect == "report only"
+    assert changes["systems.mlp_a1.paper_row"].datasets == ["set_10"]
+    assert {change.effect for key, change in changes.items() if "training" in key} == {"training"}
+    assert len(found.config) == len(changes)
+
+
+def test_changed_trial_is_named_by_its_first_difference(before: Path) -> None:
+    """A changed trial is counted, and what differs in it is named; so is a trial that one run lacks."""
+    after = copy_run(before)
+    change_trial(after, "set_10/mlp_m1/42", 0, epochs=7)
+    log = TrialLog(before / "studies/set_10/mlp_a1/43/trials.jsonl").read()
+    lines = (after / "studies/set_10/mlp_a1/43/trials.jsonl").read_text(encoding="utf-8").splitlines()
+    (after / "studies/set_10/mlp_a1/43/trials.jsonl").write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
+    (after / "studies/set_10/mlp_a1/43/card.json").unlink()
+    first, second = sorted(compare_runs(before, after).studies, key=lambda one: one.system)
+    assert (first.system, first.equal, first.different, first.only) == ("mlp_a1", len(log) - 1, 0, (1, 0))
+    assert first.states == ("complete", f"{len(log) - 1} trials, not frozen")
+    assert (second.different, second.first) == (1, "trial 0: epochs 2 -> 7")
+
+
+def test_other_frozen_model_and_eval_values(before: Path, tmp_path: Path) -> None:
+    """Another eval error is shown with the difference, and a changed verdict with both answers."""
+    systems = {"systems": SYSTEMS, "trials": 4, "samples": 400}
+    errors = {"mlp_m1": 0.1, "mlp_a1": 0.45}
+    better = RecordsBuilder(tmp_path / "c" / "tiny", errors=errors, **systems).write().record().root
+    worse = (
+        RecordsBuilder(tmp_path / "d" / "tiny", errors={"mlp_m1": 0.45, "mlp_a1": 0.1}, **systems).write().record().root
+    )
+    found = compare(better, worse)
+    studies = {(one.system, one.seed): one for one in found.studies}
+    change = studies["mlp_m1", 42]
+    assert change.model == "" and "predictions" in change.answers
+    assert change.eval.before is not None and change.eval.after is not None
+    assert change.eval.after > change.eval.before + 0.2
+    verdict = next(one for one in found.verdicts if one.question == "manual or tuned?")
+    assert verdict.before is not None and verdict.after is not None
+    assert (verdict.before.decision, verdict.after.decision) == ("manual better", "tuned better")
+    text = describe(found)
+    assert "differ in the verdict on set_10" in text
+    assert "set_10, manual or tuned? manual better -> tuned better" in text
+
+
+def test_changed_data_are_counted_by_split(before: Path) -> None:
+    """More samples, other samples and another file are named for each split."""
+    after = copy_run(before)
+    path = after / "data/set_10/manifest.json"
+    manifest = read_json(path)
+    manifest["splits"] |= {"train": "1" * 64, "dev": "2" * 64}
+    label = next(iter(manifest["counts"]["train"]))
+    manifest["counts"]["train"][label] += 1000
+    manifest["files"]["train.csv"] = "3" * 64
+    write_json(path, manifest)
+    (data,) = compare(before, after).data
+    assert data.dataset == "set_10"
+    assert [change.partition(":")[0] for change in data.changes] == ["train", "dev", "files, other content"]
+    assert "other samples, as many of each class" in data.changes[1]
+
+
+def test_only_studies_and_seeds(before: Path, tmp_path: Path) -> None:
+    """Systems and seeds that one run lacks are listed, and count as a difference."""
+    less = RecordsBuilder(tmp_path / "c" / "tiny", systems=SYSTEMS[:-1], seeds=[42], trials=4).write().record().root
+    found = compare(before, less)
+    changes = {change.key: (change.before, change.after) for change in found.config}
+    assert changes["seeds"] == ([42, 43], [42])
+    assert changes["systems of set_10"] == (["bayes"], [])
+    assert len(found.only_studies[0]) == 5 and found.only_studies[1] == []
+    assert "only before" in describe(found)
+
+
+def test_unfinished_run_is_compared_as_far_as_it_is(before: Path) -> None:
+    """A run without decodes and cards is compared by its trials, and what is not finished is listed."""
+    after = copy_run(before)
+    shutil.rmtree(after / "decodes")
+    for card in after.glob("studies/set_10/knn/*/card.json"):
+        card.unlink()
+    found = compare(before, after)
+    assert {(one.system, one.state) for one in found.unfinished[1]} == {
+        ("knn", "3 trials, not frozen"),
+        ("bayes", "not decoded"),
+        ("mlp_a1", "not decoded"),
+        ("mlp_m1", "not decoded"),
+    }
+    assert all(one.different == 0 and one.only == (0, 0) for one in found.studies)
+    assert "Not finished" in describe(found)
+
+
+def test_cli_status_is_that_of_diff(before: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status is 0 for equal runs, 1 for different ones, and 2 with one message if one cannot be read."""
+    after = copy_run(before)
+    assert main(["compare", str(before), str(after)]) == 0
+    change_trial(after, "set_10/mlp_m1/42", 0, epochs=7)
+    capsys.readouterr()
+    assert main(["compare", "--json", str(before), str(after)]) == 1
+    content = json.loads(capsys.readouterr().out)
+    assert content["differs"] and content["studies"][0]["first"] == "trial 0: epochs 2 -> 7"
+    assert main(["compare", str(before), str(after.parent / "none")]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and "is not a folder. Give the folder of a run" in message
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda root: root.parent, "holds no run. Give one of the folders in it"),
+        (lambda root: root / "studies" / "set_10", "Give the folder of the run"),
+        (lambda root: root / "sealed", "is below a folder sealed"),
+    ],
+)
+def test_read_run_says_which_folder_to_give(
+    before: Path, capsys: pytest.CaptureFixture[str], make: Any, message: str
+) -> None:
+    """A folder above or below a run is refused with the folder to give."""
+    assert main(["compare", str(before), str(make(before))]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_read_run_refuses_early_records(before: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Results of before the names were changed are refused in one message."""
+    after = copy_run(before)
+    folder = after / "decodes/set_10/knn/42"
+    (folder / "result.json").rename(folder / "look.json")
+    assert main(["compare", str(before), str(after)]) == 2
+    assert "was written by an early version" in capsys.readouterr().err
+
+
+def test_read_run_refuses_an_incomplete_line(before: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log whose last record is not complete is refused with what to do."""
+    after = copy_run(before)
+    with (after / "studies/set_10/knn/42/trials.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"study"')
+    assert main(["compare", str(before), str(after)]) == 2
+    assert "its last record is incomplete. Wait until" in capsys.readouterr().err

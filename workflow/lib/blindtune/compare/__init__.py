@@ -1,0 +1,1 @@
+"""Compare two runs: what changed in config, software, data, records and verdicts."""
