@@ -5,6 +5,7 @@ Out: report/tables, report/figures, report/report.html.
 """
 
 from blindtune.report import contents
+from blindtune.report.charts.registry import CHART_FILES
 
 RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
@@ -71,6 +72,7 @@ rule page:
         rules.tables.output,
         rules.figures.output,
         f"{ROOT}/workflow/report/page.html.j2",
+        expand("{folder}/{name}", folder=f"{ROOT}/workflow/report", name=CHART_FILES),
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),
