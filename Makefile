@@ -15,24 +15,32 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-fast check docs environment documents
+.PHONY: run test test-fast check types style docs environment documents
 .DELETE_ON_ERROR:
 
 run: $(READY)
 	@$(BIN)/snakemake --quiet host reason --rerun-incomplete --cores $(CORES)
 
+# Compiled once, and not by each of the many programs that tests start, where Python is told to write no bytecode.
 test: check
+	@$(BIN)/python -m compileall -q workflow/lib tests/support
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/checks
 
-check: $(READY) docs
+# The types take as long as all else, so they are checked at the same time.
+check: $(READY)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types docs style
+
+types: $(READY)
+	$(BIN)/mypy
+	MYPYPATH=workflow/benchmarks $(BIN)/mypy workflow/benchmarks
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
-	$(BIN)/mypy
-	MYPYPATH=workflow/benchmarks $(BIN)/mypy workflow/benchmarks
 	$(BIN)/python envs/update.py --check
 	$(BIN)/python tests/checks/architecture.py
 	$(BIN)/snakemake --lint

@@ -8,6 +8,14 @@ from unittest.mock import patch
 import pytest
 from hypothesis import HealthCheck, settings
 
+from blindtune.core.threads import ONE_THREAD
+
+# Linear algebra reads its number of threads once, when it is loaded. Two processes of tests share the cores: more
+# threads would wait for each other. Programs that tests start choose theirs as ever.
+with patch.dict(os.environ, ONE_THREAD):
+    import numpy  # noqa: F401
+    import scipy.linalg  # noqa: F401
+
 # No test is timed: a busy machine must not fail one.
 settings.register_profile("blindtune", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("blindtune")
@@ -19,31 +27,38 @@ HERE = Path(__file__).parent
 LONGEST = [
     HERE / name
     for name in (
+        "integration/test_walks.py",
         "integration/test_keras_backends.py",
-        "integration/test_faults_of_stages.py",
-        "integration/test_kill_others.py",
         "unit/test_identity_of_keys.py",
-        "integration/test_kill_optuna.py",
+        "integration/test_faults_of_stages.py",
+        "integration/test_kill_head.py",
         "integration/test_run.py",
         "integration/test_workers.py",
+        "workflow/test_keys.py",
         "integration/test_advice.py",
+        "integration/test_kill_others.py",
         "integration/test_kill.py",
-        "integration/test_kill_head.py",
-        "integration/test_rescoring.py",
-        "integration/test_blindness.py",
-        "integration/test_walks.py",
+        "adversarial/test_attacks.py",
+        "unit/tuners/test_every_tuner.py",
+        "unit/study/test_networks.py",
+        "unit/training/keras/test_trainer.py",
         "integration/test_own_slides.py",
         "integration/test_own_recordings.py",
-        "adversarial/test_attacks.py",
+        "integration/test_blindness.py",
+        "integration/test_kill_optuna.py",
+        "unit/training/test_own_settings.py",
+        "integration/test_rescoring.py",
+        "unit/config/test_space_check.py",
+        "unit/training/pool/test_trainer.py",
+        "unit/training/test_every_trainer.py",
+        "workflow/test_corpora_plan.py",
+        "unit/study/test_batches.py",
+        "unit/exports/test_networks.py",
+        "unit/tuners/sklearn/test_search.py",
+        "unit/training/test_class_weights.py",
+        "unit/report/test_tuners.py",
         "integration/test_bad_trees.py",
         "integration/test_changed_data.py",
-        "integration/test_full_disk.py",
-        "integration/test_bad_input.py",
-        "unit/test_stages.py",
-        "unit/training/test_every_trainer.py",
-        "unit/training/pool/test_trainer.py",
-        "unit/training/pool/test_limits.py",
-        "unit/tuners/test_every_tuner.py",
         "unit/models/test_published_networks.py",
     )
 ]

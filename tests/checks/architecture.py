@@ -252,7 +252,9 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _called(call: ast.Call) -> str:
-    return ast.unparse(call.func).rpartition(".")[2]
+    """Return the name by which a call calls its function, without what is before the last dot."""
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _with_packages(name: str) -> list[str]:

@@ -13,9 +13,14 @@ HOOKS = [hook for repo in CONFIG["repos"] for hook in repo["hooks"]]
 def read_check_commands() -> list[str]:
     """Return the commands of the target check of the Makefile, as a program without a shell starts them."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    found = re.search(r"^check:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
-    assert found
-    lines = [line.strip().lstrip("@").replace("$(BIN)", ".venv/bin") for line in found[1].splitlines()]
+    parts = re.search(r"^check:.*\n\t@\$\(MAKE\) .*=target (.*)\n", makefile, re.MULTILINE)
+    assert parts
+    lines = []
+    # The site is built by no hook: it is the slowest check, and fails for warnings alone.
+    for part in set(parts[1].split()) - {"docs"}:
+        found = re.search(rf"^{part}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+        assert found
+        lines += [line.strip().replace("$(BIN)", ".venv/bin") for line in found[1].splitlines()]
     return [f"env {line}" if "=" in line.split()[0] else line for line in lines]
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from support.builders import config, merged, write_csv_folder
+from support.stage_jobs import run_needed
 from support.workflow_runs import ROOT, snakemake
 
 pytestmark = pytest.mark.integration
@@ -55,6 +56,21 @@ def _empty_file(csv):
     [
         (_missing_file, "datasets.toy: csv/dev.csv does not exist"),
         (_missing_value, "csv/train.csv, row 17: x is missing"),
+    ],
+    ids=lambda value: value.__name__.strip("_") if callable(value) else "",
+)
+def test_run_names_the_wrong_file(tmp_path, spoil, message):
+    """A wrong CSV file ends a plan or a run in one message with the file and the row, and nothing is prepared."""
+    write_csv_folder(tmp_path / "csv")
+    spoil(tmp_path / "csv")
+    _check_message(snakemake(tmp_path, config(), cores=1), message)
+    assert not (tmp_path / "results" / "test" / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_missing_value, "csv/train.csv, row 17: x is missing"),
         (_word, "csv/eval.csv, row 3: x is not a number: 'left'"),
         (_same_file, "dataset toy: train and eval hold the same samples"),
         (_absent_class, "dataset toy, dev: class 1 has no sample"),
@@ -62,12 +78,14 @@ def _empty_file(csv):
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )
-def test_prepare_names_the_wrong_file(tmp_path, spoil, message):
-    """A wrong CSV file ends the run in one message with the file and the row, and nothing is prepared."""
+def test_prepare_names_the_wrong_file(tmp_path, monkeypatch, spoil, message):
+    """A wrong CSV file ends the job that reads it in one message with the file and the row; nothing is prepared."""
+    monkeypatch.chdir(tmp_path)
     write_csv_folder(tmp_path / "csv")
     spoil(tmp_path / "csv")
-    _check_message(snakemake(tmp_path, config(), cores=1), message)
-    assert not (tmp_path / "results" / "test" / "data").exists()
+    status, shown = run_needed(tmp_path, config())
+    _check_lines(status, shown, message)
+    assert not [path for path in (tmp_path / "results" / "test" / "data").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +145,11 @@ def test_fetch_refuses_a_file_with_another_hash(tmp_path, served):
 
 def _check_message(ended, message):
     """Check that Snakemake failed and printed the message in exactly one line."""
-    assert ended.returncode == 1, ended.stdout
-    assert "Traceback" not in ended.stdout
-    lines = ended.stdout.splitlines()
-    assert len([line for line in lines if message in line]) == 1, ended.stdout
+    _check_lines(ended.returncode, ended.stdout, message)
+
+
+def _check_lines(status, shown, message):
+    """Check that a program failed and showed the message in exactly one line."""
+    assert status == 1, shown
+    assert "Traceback" not in shown
+    assert len([line for line in shown.splitlines() if message in line]) == 1, shown

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from snakemake.exceptions import WorkflowError
 
+from support import dag
 from support import eeg_trees as trees
 from support.eeg_files import ABSENT, REAL
 from support.workflow_runs import snakemake
@@ -78,9 +80,18 @@ def _dangling(own: Path) -> Source:
 )
 def test_plan_refuses_a_wrong_tree(tmp_path: Path, spoil: Callable[[Path], Source], message: str) -> None:
     """What is wrong with the names of files is reported in one message while the run is planned."""
-    ended = _run(tmp_path, spoil(tmp_path / "own"), "--dry-run")
+    with pytest.raises(WorkflowError) as refused:
+        dag.plan(tmp_path, _config(spoil(tmp_path / "own")))
+    shown = str(refused.value).splitlines()
+    assert len(shown) < 10 and len([line for line in shown if message in line]) == 1, shown
+    assert not (tmp_path / "results").exists()
+
+
+def test_run_of_a_wrong_tree_shows_one_message(tmp_path: Path) -> None:
+    """Snakemake shows what the plan refuses once, without a traceback."""
+    ended = _run(tmp_path, _in_two_splits(tmp_path / "own"), "--dry-run")
     assert len(ended.stdout.splitlines()) < 10, ended.stdout
-    _check_message(ended, message)
+    _check_message(ended, "00000258 is in train and, with edf/dev_test/")
     assert not (tmp_path / "results").exists()
 
 
@@ -116,16 +127,20 @@ def test_job_refuses_wrong_files(tmp_path: Path, spoil: Callable[[Path], None], 
     assert not (tmp_path / "results/bad/data/mine/manifest.json").exists()
 
 
-def _run(folder: Path, source: Source, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a study of one system on a source."""
-    config = {
+def _config(source: Source) -> dict[str, Any]:
+    """Return the config of a study of one system on a source."""
+    return {
         "name": "bad",
         "seeds": [42],
         "compare": [{"dataset": "mine", "systems": ["near"], "budget": {"trials": 2}}],
         "datasets": {"mine": source},
         "systems": {"near": {"kind": "knn", "n_neighbors": [1]}},
     }
-    return snakemake(folder, config, *arguments)
+
+
+def _run(folder: Path, source: Source, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a study of one system on a source."""
+    return snakemake(folder, _config(source), *arguments)
 
 
 def _read_messages(ended: subprocess.CompletedProcess[str]) -> str:

@@ -16,12 +16,14 @@ pytestmark = pytest.mark.integration
 FIRST = only("expert")
 CHANGED = merged(FIRST, {"systems": {"expert": {"training": {"epochs": 3}}}})
 ALLOWED = CHANGED | {"allow_repeated_decode": ["toy/expert"]}
+#: Figures and page add nothing here.
+TO_TABLES = ("--until", "tables")
 RESULT = Path("results/tiny/decodes/toy/expert/42/result.json")
 
 
 def test_repeated_decode_is_refused_until_it_is_allowed(tmp_path):
     """A changed model is refused a second decode until the config allows it; the first result is kept."""
-    assert snakemake(tmp_path, FIRST).returncode == 0
+    assert snakemake(tmp_path, FIRST, *TO_TABLES).returncode == 0
     first, entries = (tmp_path / RESULT).read_text(encoding="utf-8"), ledger(tmp_path)
 
     refused = snakemake(tmp_path, CHANGED)
@@ -32,13 +34,13 @@ def test_repeated_decode_is_refused_until_it_is_allowed(tmp_path):
     assert not re.search(r"eval error|decoded once", refused.stdout)
     assert _read_decode_entries(tmp_path) == _select_decode_entries(entries)
 
-    back = snakemake(tmp_path, FIRST)
+    back = snakemake(tmp_path, FIRST, *TO_TABLES)
     assert back.returncode == 0, back.stdout
     assert (tmp_path / RESULT).read_text(encoding="utf-8") == first
     assert _read_decode_entries(tmp_path) == _select_decode_entries(entries)
     assert _read_blind_column(tmp_path) == ["blind"]
 
-    allowed = snakemake(tmp_path, ALLOWED)
+    allowed = snakemake(tmp_path, ALLOWED, *TO_TABLES)
     assert allowed.returncode == 0, allowed.stdout
     assert [entry["result"]["blind"] for entry in ledger(tmp_path) if entry["event"] == "done"] == [True, False]
     assert (tmp_path / RESULT).read_text(encoding="utf-8") != first

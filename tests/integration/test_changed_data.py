@@ -24,7 +24,7 @@ def test_replaced_training_data_are_refused_until_prepared_again(tmp_path):
     assert not ledger(tmp_path)
 
     (data / "manifest.json").unlink()
-    again = snakemake(tmp_path, config)
+    again = snakemake(tmp_path, config, "--until", "decode")
     assert again.returncode == 0, again.stdout
     assert path.read_bytes() == content
     assert [entry["event"] for entry in ledger(tmp_path) if "study" in entry] == ["begun", "done"]

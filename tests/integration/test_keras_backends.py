@@ -25,6 +25,13 @@ TESTS = [
         "views/test_training",
     )
 ]
+
+#: Lets JAX compile equal programs once, not for each model that runs them; {} is a folder.
+COMPILED_ONCE = {
+    "JAX_COMPILATION_CACHE_DIR": "{}",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 DRIVER = Path(__file__).parents[1] / "support" / "drivers" / "run_keras_study.py"
 
 
@@ -60,10 +67,12 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 
 @pytest.mark.parametrize("trainer", ["keras-jax", "keras-torch"])
-def test_unit_tests_pass_on_another_backend(trainer: str) -> None:
+def test_unit_tests_pass_on_another_backend(trainer: str, tmp_path: Path) -> None:
     """The unit tests of trainers, views and networks pass on JAX and on PyTorch."""
     options = ["-q", "-p", "no:cacheprovider", "-k", f"{trainer} or test_trainer.py"]
-    printed = run_python("-m", "pytest", *options, *TESTS, KERAS_BACKEND=BACKENDS[trainer])
+    # JAX compiles the same few networks for test after test; nothing is kept from an earlier run.
+    kept = {name: value.format(tmp_path) for name, value in COMPILED_ONCE.items()}
+    printed = run_python("-m", "pytest", *options, *TESTS, KERAS_BACKEND=BACKENDS[trainer], **kept)
     words = printed.split()
     passed = next(int(word) for word, unit in pairwise(words) if unit == "passed,")
     assert passed > 30, printed

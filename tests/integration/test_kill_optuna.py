@@ -18,7 +18,7 @@ def killed(tmp_path_factory):
 
 @pytest.mark.parametrize("name", MINE)
 def test_random_kills_change_nothing(killed, name):
-    """Ten kills at random moments change nothing."""
+    """Kills at random moments change nothing."""
     check_random(killed[name], name)
 
 

@@ -21,7 +21,7 @@ def killed(tmp_path_factory):
 
 @pytest.mark.parametrize(("library", "name"), MINE)
 def test_random_kills_change_nothing(killed, library, name):
-    """Ten kills at random moments change nothing."""
+    """Kills at random moments change nothing."""
     check_random(killed[library][name], name)
 
 

@@ -26,6 +26,7 @@ BASE: dict[str, Any] = {
     "workers": 1,
     "wait_for_owner": 0,
     "allow_repeated_decode": [],
+    "post_mortem": False,
     "compare": [
         {
             "dataset": "drawing",

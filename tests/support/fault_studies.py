@@ -20,20 +20,24 @@ _SLIDES = {
     "source": "slides",
     "stand_in": True,
     "sizes": _SIZES,
+    # Features of larger patches take seconds.
+    "patch": 64,
     "files_per_job": 4,
-    "simulate": {"patients": {"train": 4, "dev": 2, "eval": 2}, "side": 1536, "faults": []},
+    "simulate": {"patients": {"train": 4, "dev": 2, "eval": 2}, "side": 1024, "faults": []},
 }
 _ESTIMATE = {split: {"n_neighbors": 3, "n_estimators": 5} for split in ("train", "dev", "eval")}
 _TWO = {"n_neighbors": [1, 3]}
 
 
-def stage_config(folder: Path) -> dict[str, Any]:
+def stage_config(folder: Path, corpora: bool = True) -> dict[str, Any]:
     """Return a config with a job of each stage: a drawn set, and simulated corpora of recordings and of slides.
 
     Args:
         folder: gets the search space.
+        corpora: whether there are corpora; without them there is no job of a stage that reads raw files.
     """
-    compared = {"toy": ["near", "forest", "expert", "tpe", "hyperband", "limit"], "waves": ["near"], "slides": ["near"]}
+    compared = {"toy": ["near", "forest", "expert", "tpe", "hyperband", "limit"]}
+    compared |= {"waves": ["near"], "slides": ["near"]} if corpora else {}
     return {
         "name": "faults",
         "seeds": [42],

@@ -18,7 +18,6 @@ from blindtune.core.timing import Stopwatch
 from blindtune.records.model_card import read_card
 from blindtune.records.trial import TrialLog
 from blindtune.study import search
-from support.kill_studies import KILLS
 
 Run = Callable[[Path], None]
 
@@ -96,8 +95,14 @@ def undisturbed(run: Run, folder: Path) -> tuple[dict[str, Any], float]:
     return left(folder), time.monotonic() - begun
 
 
-def at_random(run: Run, root: Path, seconds: float) -> dict[str, Any]:
+def at_random(run: Run, root: Path, seconds: float, n_kills: int) -> dict[str, Any]:
     """Kill studies at random moments, until enough kills have hit a running one.
+
+    Args:
+        run: runs the study in a folder.
+        root: gets the folders of the studies.
+        seconds: that an undisturbed study takes.
+        n_kills: number of kills that must hit a running study.
 
     Returns:
         ``kills``: for each kill, the number of trials recorded before it and the part that it hit. ``rounds``: what
@@ -106,13 +111,13 @@ def at_random(run: Run, root: Path, seconds: float) -> dict[str, Any]:
     moments, attempts = np.random.default_rng(7), 0
     kills: list[tuple[int, str]] = []
     rounds: list[dict[str, Any]] = []
-    while len(kills) < KILLS:
+    while len(kills) < n_kills:
         folder = root / f"random-{len(rounds)}"
         log = folder / "trials.jsonl"
         while True:
             before = _count_lines(log)
             process = child(run, folder)
-            if len(kills) < KILLS:
+            if len(kills) < n_kills:
                 attempts += 1
                 # Every other kill follows a further record: on a busy machine all may else fall into one trial.
                 if attempts % 2 == 0:

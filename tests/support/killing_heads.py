@@ -66,9 +66,9 @@ def prepare_template(folder: Path) -> Path:
 
 
 def run_undisturbed(template: Path, folder: Path) -> tuple[dict[str, Any], float]:
-    """Run the workflow without a kill; return its records and the seconds from the study's first file to its card."""
+    """Run the workflow to its decode without a kill; return its records, and the seconds from protocol to card."""
     shutil.copytree(template, folder, symlinks=True)
-    process = _start(folder)
+    process = _start(folder, "--until", "decode")
     _wait_for(folder / STUDY / "protocol.json", process)
     begun = time.monotonic()
     _wait_for(folder / STUDY / "card.json", process)
@@ -128,9 +128,11 @@ def _find_faults(folder: Path, undisturbed: dict[str, Any]) -> list[str]:
     return [fault for fault, holds in checks.items() if not holds]
 
 
-def _start(folder: Path) -> "subprocess.Popen[bytes]":
+def _start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     with _log(folder).open("w") as log:
-        return subprocess.Popen(command(folder, CONFIG), cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command(folder, CONFIG, *arguments), cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def _log(folder: Path) -> Path:

@@ -20,9 +20,9 @@ def _study(trainer: str, library: str, algorithm: str, trials: int, **arguments:
     return {"trainer": trainer, "tuner": tuner, "budget": {"trials": trials}}
 
 
-#: By name: trainers with tuners that prune, promote, or score on folds; fused trains groups.
+#: By name: trainers with tuners that prune, promote, or score on folds; fused trains groups. Workers with TensorFlow
+#: take long to start, so one study has them.
 STUDIES: dict[str, dict[str, Any]] = {
-    "keras": _study("keras", "optuna", "random", 6),
     "keras, hyperband": _study("keras", "keras-tuner", "hyperband", 14),
     "pytorch, pruner": _study("pytorch", "optuna", "tpe", 14, pruner={"algorithm": "median"}),
     "pytorch, hyperband": _study("pytorch", "keras-tuner", "hyperband", 22),

@@ -21,7 +21,7 @@ SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 SYSTEMS = ["near", "forest", "expert", "tuner", "tpe", "halving", "limit"]
 
 #: A study of each kind of system, and of a tuner of each library. Its names are not in config.yaml, so nothing of it is
-#: merged.
+#: merged. One system is enough to train with TensorFlow, whose import takes longer than any of these studies.
 TINY: dict[str, Any] = {
     "name": "tiny",
     "seeds": [42],
@@ -38,7 +38,7 @@ TINY: dict[str, Any] = {
     "systems": {
         "near": {"kind": "knn", "n_neighbors": [1, 5]},
         "forest": {"kind": "random_forest", "n_estimators": [5], "max_depth": [3]},
-        "expert": {"kind": "manual", "model": "mlp_m1", "training": {"epochs": 2}},
+        "expert": {"kind": "manual", "model": "mlp_m1", "trainer": "pytorch", "training": {"epochs": 2}},
         "tuner": {
             "kind": "tuner",
             "tuner": {"library": "keras-tuner", "algorithm": "random"},

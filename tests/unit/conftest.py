@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -32,6 +33,7 @@ SLOW = [
         "study/test_batches.py",
         "study/test_estimators.py",
         "study/test_networks.py",
+        "study/test_networks_on_data.py",
         "study/test_pruning_and_promotion.py",
         "study/test_run.py",
         "test_identity_of_keys.py",
@@ -41,6 +43,7 @@ SLOW = [
         "training/pool",
         "training/test_cuda.py",
         "training/test_every_trainer.py",
+        "training/test_own_settings.py",
         "training/test_pytorch.py",
         "training/test_scikeras.py",
         "training/test_skorch.py",
@@ -53,6 +56,7 @@ SLOW = [
 ]
 
 
+@cache
 def is_slow(path: Path) -> bool:
     """Return whether `SLOW` names a test file or a folder that holds it."""
     return any(path.is_relative_to(slow) for slow in SLOW)

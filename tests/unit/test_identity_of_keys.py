@@ -94,6 +94,7 @@ NEUTRAL: dict[str, str] = {
     "Config.wait_for_owner": "says how long a job waits for another run",
     "Config.workers": "says on how many cores a study runs",
     "Config.allow_repeated_decode": "says what decode refuses",
+    "Config.post_mortem": "says what is analysed after all decodes",
     "Comparison.systems": "says what else is compared, and the order of the tables",
     "ReportConfig.points": "belongs to a figure",
     "ReportConfig.surface": "belongs to a figure",
@@ -209,16 +210,24 @@ class Bench:
         self.base = small_config(folder)
         self.leaves = {".".join(map(str, leaf.path)): leaf for leaf in list_leaves(Config.model_validate(self.base))}
         self._outcomes: dict[str, Outcome] = {}
+        self._configs: dict[str, Config] = {}
 
     def run(self, content: dict[str, Any], dataset: str, system: str) -> Outcome:
         """Return the outcome of a system on a dataset."""
-        config = read(content, "the config")
+        config = self._read(content)
         place = self._prepare(config, dataset)
         study = config.study(dataset, system, config.seeds[0])
         name = digest_json([study.model_dump(mode="json"), config.workers, str(place)])
         if name not in self._outcomes:
             self._outcomes[name] = self._run(study, place, self.folder / "studies" / name, config.workers)
         return self._outcomes[name]
+
+    def _read(self, content: dict[str, Any]) -> Config:
+        """Return a config; equal ones are read once, which takes longer than most of the studies."""
+        name = digest_json(content)
+        if name not in self._configs:
+            self._configs[name] = read(content, "the config")
+        return self._configs[name]
 
     def _run(self, study: Study, place: Path, folder: Path, workers: int) -> Outcome:
         data, files = open_prepared(place / "data" / "manifest.json"), study.settings.files()

@@ -17,6 +17,7 @@ from blindtune.datasets.prepared import open_prepared, prepare
 from blindtune.decoding.decode import decode_to_files
 from blindtune.study.run import run_study
 from support.builders import prepare_toy, study
+from support.post_mortem_lab import PostMortemLab
 from support.tables import write_table_folder
 from support.tracing import traced
 
@@ -146,6 +147,18 @@ def test_study_and_decode_run_only_digested_code(toy: Any, tmp_path: Path, name:
     with traced() as ran:
         decode_to_files(**decode_arguments(tmp_path, toy.manifest, toy.seal))
     check(ran, digested(stages.decode_modules(system, dataset), system))
+
+
+@pytest.mark.parametrize("name", ["knn", "fused_random", "skorch_halving", "svc_folds"])
+def test_post_mortem_runs_only_digested_code(tmp_path: Path, name: str) -> None:
+    """A post-mortem has all that it ran in its digest."""
+    lab = PostMortemLab(tmp_path, {name: SYSTEMS[name]})
+    lab.run()
+    lab.decode()
+    with traced() as ran:
+        lab.analyse(name)
+    system, dataset = system_of(SYSTEMS[name]), read_dataset(DRAWING).config
+    check(ran, digested(stages.post_mortem_modules(system, dataset), system))
 
 
 @pytest.fixture(scope="module")

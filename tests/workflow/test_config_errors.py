@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.exceptions import WorkflowError
 
-from support.dag import ROOT
+from support.dag import ROOT, plan
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 ONE = {"dataset": "set_10", "budget": {"trials": 2}}
@@ -30,18 +31,23 @@ ONE = {"dataset": "set_10", "budget": {"trials": 2}}
     ids=["top", "nested", "reference", "value", "drawing", "space"],
 )
 def test_config_error_names_the_key_and_a_suggestion(tmp_path, overlay, key, hint):
-    """A wrong config ends in one short message with the file, the key and a suggestion, before any job runs."""
+    """A wrong config is refused in one short message with the file, the key and a suggestion."""
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    with pytest.raises(WorkflowError) as refused:
+        plan(tmp_path, overlays=[tmp_path / "mine.yaml"])
+    shown = str(refused.value)
+    assert key in shown
+    assert hint in shown
+    assert "mine.yaml" in shown
+    assert len(shown.splitlines()) < 10
+    assert not (tmp_path / "results").exists()
+
+
+def test_snakemake_shows_a_config_error_without_a_traceback(tmp_path):
+    """What the user sees of a wrong config is the message, before any job runs."""
+    (tmp_path / "mine.yaml").write_text("score_epok: best\n", encoding="utf-8")
     ended = subprocess.run(
-        [
-            Path(sys.executable).with_name("snakemake"),
-            "-s",
-            ROOT / "Snakefile",
-            "--cores",
-            "1",
-            "--configfile",
-            "mine.yaml",
-        ],
+        [SNAKEMAKE, "-s", ROOT / "Snakefile", "--cores", "1", "--configfile", "mine.yaml"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -49,9 +55,7 @@ def test_config_error_names_the_key_and_a_suggestion(tmp_path, overlay, key, hin
     )
     output = ended.stdout + ended.stderr
     assert ended.returncode == 1
-    assert key in output
-    assert hint in output
-    assert "mine.yaml" in output
+    assert "mine.yaml" in output and "score_epok" in output and "did you mean 'score_epoch'?" in output
     assert "Traceback" not in output
     assert len(output.splitlines()) < 10
     assert not (tmp_path / "results").exists()

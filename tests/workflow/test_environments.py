@@ -7,7 +7,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -26,14 +27,12 @@ from blindtune.report import contents
 from blindtune.training.registry import TRAINERS
 from blindtune.tuners.registry import TUNERS
 from blindtune.views.registry import FEATURES, VIEWS, view_modules
-from checks.architecture import read_modules
+from checks.architecture import Module, read_modules
 from support.dag import ROOT
 
 PYTHONS = (ROOT / ".python-version").read_text(encoding="utf-8").split()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
-DISTRIBUTIONS = packages_distributions()
-LIBRARY = read_modules(ROOT / "workflow" / "lib")
 REGISTRIES: tuple[Registry, ...] = (SOURCES, VIEWS, TUNERS, TRAINERS, FAMILIES)
 
 #: The kinds of systems: the name of a trainer, or "bayes", which trains nothing.
@@ -46,6 +45,18 @@ DATA_RULES = {
     "prepare": stages.PREPARE,
 }
 REPORT_RULES = {"tables": stages.TABLES, "figures": stages.FIGURES, "page": stages.PAGE}
+
+
+@cache
+def read_distributions() -> Mapping[str, list[str]]:
+    """Return the packages that are installed, by the modules that they hold."""
+    return packages_distributions()
+
+
+@cache
+def read_library() -> dict[str, Module]:
+    """Return the modules of the library."""
+    return read_modules(ROOT / "workflow" / "lib")
 
 
 def read_pins(environment: Path) -> dict[str, str]:
@@ -87,8 +98,8 @@ def collect_start_packages(script: str) -> set[str]:
         if module in found:
             continue
         found.add(module)
-        if module in LIBRARY:
-            waiting += [name for node in LIBRARY[module].tree.body for name in list_imports(node)]
+        if module in read_library():
+            waiting += [name for node in read_library()[module].tree.body for name in list_imports(node)]
         if module.endswith(".registry"):
             waiting += [entry.config.partition(":")[0] for entry in list_entries() if entry.config]
     return find_packages(found)
@@ -97,7 +108,7 @@ def collect_start_packages(script: str) -> set[str]:
 def collect_packages(modules: Iterable[str]) -> set[str]:
     """Return the packages that modules import, at their top or in a function."""
     return find_packages(
-        name for module in modules for node in ast.walk(LIBRARY[module].tree) for name in list_imports(node)
+        name for module in modules for node in ast.walk(read_library()[module].tree) for name in list_imports(node)
     )
 
 
@@ -113,7 +124,7 @@ def list_imports(node: ast.AST) -> list[str]:
 def find_packages(modules: Iterable[str]) -> set[str]:
     """Return the packages, by their names on PyPI, that hold modules; none for the standard library and blindtune."""
     tops = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"blindtune"}
-    return {canonicalize_name(DISTRIBUTIONS[top][0]) for top in tops}
+    return {canonicalize_name(read_distributions()[top][0]) for top in tops}
 
 
 def read_packages(environment: str) -> set[str]:
@@ -197,10 +208,12 @@ def test_tensorflow_is_the_package_of_the_platform(path, python, platform, tenso
     assert {"tensorflow", "tensorflow-cpu"} & read_names(path.name, platform, python) == tensorflow
 
 
-@pytest.mark.parametrize(("script", "stage"), [("study", stages.STUDY), ("decode", stages.DECODE)])
+@pytest.mark.parametrize(
+    ("script", "stage"), [("study", stages.STUDY), ("decode", stages.DECODE), ("post_mortem", stages.POST_MORTEM)]
+)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_system_environment_holds_all_imports(system, script, stage):
-    """The environment of a system holds everything that its study or its decode can import."""
+    """The environment of a system holds everything that its study, its decode or its post-mortem can import."""
     needed = collect_start_packages(script) | collect_packages(collect_system_modules(system, stage))
     assert needed - read_packages(find_system_environment(system)) == set()
 

@@ -1,6 +1,8 @@
 """Every key of the config is read by some rule: another value of it gives another plan."""
 
 import copy
+import json
+from functools import lru_cache
 
 import pytest
 
@@ -80,33 +82,56 @@ def has_tuner(number):
     return any(BASE["systems"][name]["kind"] == "tuner" for name in BASE["compare"][number]["systems"])
 
 
+def select_comparisons(leaf):
+    """Return BASE with the comparisons that a key may change, and the path of the key in it: less is to be planned."""
+    match leaf.path:
+        case ("compare", int(number), *rest):
+            return BASE | {"compare": [BASE["compare"][number]]}, ("compare", 0, *rest)
+        case ("datasets", name, *_):
+            kept = [one for one in BASE["compare"] if one["dataset"] == name]
+        case ("systems", name, *_):
+            kept = [one for one in BASE["compare"] if name in one["systems"]]
+        case _:
+            kept = BASE["compare"]
+    return BASE | {"compare": kept}, leaf.path
+
+
+@pytest.fixture(scope="module")
+def plan_once(folder):
+    """Return a function that returns the plan of a config, and plans equal ones once."""
+    return lru_cache(maxsize=None)(lambda text: plan(folder, json.loads(text)))
+
+
 @pytest.mark.parametrize("leaf", LEAVES.values(), ids=LEAVES)
-def test_key_changes_the_plan(folder, before, leaf):
+def test_key_changes_the_plan(folder, plan_once, leaf):
     """Another value of a key gives another plan."""
     value = choose_other_value(leaf)
     reason = find_reason_to_skip(leaf)
     if reason is not None:
         pytest.skip(reason)
+    base, path = select_comparisons(leaf)
+    assert base["compare"], "no comparison has it"
+    before = plan_once(json.dumps(base))
     if leaf.path[2:3] == ("budget",) and not has_tuner(leaf.path[1]):
-        assert plan(folder, replace_value(BASE, leaf.path, value)) == before
+        assert plan(folder, replace_value(base, path, value)) == before
         return
     if leaf.key in ALGORITHMS:
-        suited = replace_value(BASE, (*leaf.path[:-1], "algorithm"), ALGORITHMS[leaf.key])
-        assert plan(folder, replace_value(suited, leaf.path, value)) != plan(folder, suited)
+        suited = replace_value(base, (*path[:-1], "algorithm"), ALGORITHMS[leaf.key])
+        assert plan(folder, replace_value(suited, path, value)) != plan(folder, suited)
         return
     if leaf.key == "Comparison.dataset" or leaf.path[-1] == "source":
         # Another source has not the same views.
-        plain = remove_views(BASE)
+        plain = remove_views(base)
         other = value if leaf.path[-1] == "dataset" else find_other_kind(leaf)
-        path = leaf.path if leaf.path[-1] == "dataset" else leaf.path[:-1]
-        assert plan(folder, replace_value(plain, path, other)) != plan(folder, plain)
+        place = path if leaf.path[-1] == "dataset" else path[:-1]
+        assert plan(folder, replace_value(plain, place, other)) != plan(folder, plain)
         return
     if leaf.path[-1] == "kind":
-        config = replace_value(BASE, leaf.path[:-1], find_other_kind(leaf))
+        config = replace_value(base, path[:-1], find_other_kind(leaf))
     elif leaf.path[-1] == "family":
         value = next(name for name in FAMILIES.names() if name != leaf.value)
         # No space suits two families, so the space changes too; the params of the job must contain the family.
-        config = replace_value(replace_value(BASE, leaf.path, value), (*leaf.path[:-1], "space"), value)
+        config = replace_value(replace_value(base, path, value), (*path[:-1], "space"), value)
         assert any(
             f'"family": "{value}"' in part.replace("'", '"') for job in plan(folder, config) for part in job.params
         )
@@ -114,7 +139,7 @@ def test_key_changes_the_plan(folder, before, leaf):
     elif value is None:
         pytest.skip(f"{leaf.value!r} is its only valid value")
     else:
-        config = replace_value(BASE, leaf.path, value)
+        config = replace_value(base, path, value)
     assert plan(folder, config) != before
 
 

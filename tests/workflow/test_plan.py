@@ -96,6 +96,64 @@ def test_plan_takes_every_shipped_overlay(tmp_path, overlays):
     assert {"study", "decode", "page"} <= _collect_rules(jobs)
 
 
+def test_post_mortems_wait_for_every_decode(tmp_path, default_jobs):
+    """With consent, each search gets a post-mortem after all decodes of its dataset; no other job changes."""
+    jobs = plan(tmp_path, {"post_mortem": True})
+    found = [job for job in jobs if job.rule == "post_mortem"]
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    searching = {
+        name
+        for name, system in config["systems"].items()
+        if system["kind"] == "tuner" or any(len(value) > 1 for value in system.values() if isinstance(value, list))
+    }
+    wanted = {
+        (one["dataset"], system, str(seed))
+        for one in config["compare"]
+        for system in one["systems"]
+        for seed in config["seeds"]
+        if system in searching
+    }
+    assert {job.wildcards for job in found} == wanted
+    for job in found:
+        decodes = {path for path in job.inputs if path.endswith("result.json")}
+        assert decodes == {
+            path
+            for other in jobs
+            if other.rule == "decode" and other.wildcards[0] == job.wildcards[0]
+            for path in other.outputs
+            if path.endswith("result.json")
+        }
+    assert {job.rule for job in jobs if any("/sealed/" in path for path in job.inputs)} == {
+        "decode",
+        "sample_splits",
+        "prepare",
+        "post_mortem",
+    }
+    reports = ("tables", "figures", "page", "post_mortem")
+    assert [job for job in jobs if job.rule not in reports] == [job for job in default_jobs if job.rule not in reports]
+    made = {path for job in found for path in job.outputs}
+    for rule in ("tables", "figures", "page"):
+        [job] = [job for job in jobs if job.rule == rule]
+        assert made <= set(job.inputs)
+    assert not any(
+        "post_mortem" in path
+        for job in default_jobs
+        for path in (*job.inputs, *job.outputs)
+        if "report/tables" not in path
+    )
+
+
+def test_post_mortem_without_a_search_is_refused(tmp_path):
+    """Consent to a post-mortem where nothing searches is refused by name."""
+    config = {
+        "post_mortem": True,
+        "compare": [{"dataset": "set_08", "systems": ["mlp_m", "one"], "budget": {"trials": 1}}],
+        "systems": {"one": {"kind": "knn", "n_neighbors": [3]}},
+    }
+    with pytest.raises(WorkflowError, match="post_mortem: no system of compare searches"):
+        plan(tmp_path, config)
+
+
 def test_fetch_runs_before_prepare(tmp_path):
     """A fetched dataset is downloaded before it is prepared."""
     config = {

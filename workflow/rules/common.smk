@@ -13,6 +13,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
 from blindtune.core.job_claims import refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
+from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.yaml_files import check_duplicate_keys
 from blindtune.decoding.head import describe_head
 
@@ -91,6 +92,16 @@ def batch_files(wildcards):
 
 def of_each_seed(file):
     return [f"{PATHS.decode('{dataset}', '{system}', seed)}/{file}" for seed in CONFIG.seeds]
+
+
+def all_cards(wildcards):
+    # The cards of all systems and seeds of a dataset.
+    return [PATHS.card(one.dataset, one.system, one.seed) for one in STUDIES if one.dataset == wildcards.dataset]
+
+
+def all_decodes(wildcards):
+    places = [PATHS.decode(one.dataset, one.system, one.seed) for one in STUDIES if one.dataset == wildcards.dataset]
+    return [f"{place}/result.json" for place in places]
 
 
 def dataset_config(wildcards):

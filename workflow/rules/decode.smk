@@ -1,8 +1,11 @@
-"""Decode: each frozen model is scored on eval, once. No other rule has a sealed file among its inputs.
+"""Decode: each frozen model is scored on eval, once. No rule of another file opens eval.
 
 In: the cards of a system, data/<dataset>/manifest.json and sealed/<dataset>/seal.json. Out: result.json,
 predictions.npz and surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger before any score is
 shown. One job decodes all seeds of a system, since importing its libraries takes longer than decoding.
+
+Post-mortem, only with `post_mortem: true`: when every model of a dataset was decoded, all trials of each search are
+evaluated on its eval. In: the decodes of the dataset. Out: post_mortems/<dataset>/<system>/<seed>/post_mortem.json.
 """
 
 
@@ -57,3 +60,31 @@ rule sample_splits:
         "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
     script:
         "../scripts/sample_splits.py"
+
+
+rule post_mortem:
+    # Every decode of the dataset is an input; the script looks for each of them in the ledger too.
+    input:
+        cards=all_cards,
+        decodes=all_decodes,
+        manifest=PATHS.manifest("{dataset}"),
+        seal=PATHS.seal("{dataset}"),
+    output:
+        post_mortem_file(PATHS, "{dataset}", "{system}", "{seed}"),
+    log:
+        PATHS.log("post_mortem", "{dataset}", "{system}", "{seed}"),
+    conda:
+        environment
+    threads: CONFIG.workers
+    params:
+        ledger=LEDGER,
+        root=results_root,
+        systems=lambda wildcards: CONFIG.comparison(wildcards.dataset).systems,
+        seeds=CONFIG.seeds,
+        code=lambda wildcards: stages.post_mortem_digest(
+            system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
+        ),
+    message:
+        "post-mortem of {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}: all its trials on eval"
+    script:
+        "../scripts/post_mortem.py"

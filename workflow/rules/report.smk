@@ -7,20 +7,29 @@ Out: report/tables, report/figures, report/report.html.
 from blindtune.report import contents
 from blindtune.report.charts.registry import CHART_FILES
 
+POST_MORTEMS = CONFIG.searches() if CONFIG.post_mortem else []
 RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
     "cards": [PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
     "decodes": [f"{PATHS.decode(study.dataset, study.system, study.seed)}/result.json" for study in STUDIES],
     "split_samples": [PATHS.sample_splits(dataset) for dataset in CONFIG.two_feature_datasets()],
     "examples": [PATHS.examples(dataset) for dataset in CONFIG.corpora()],
+    "post_mortems": [
+        post_mortem_file(PATHS, dataset, system, seed) for dataset, system in POST_MORTEMS for seed in CONFIG.seeds
+    ],
 }
 REPORT_PARAMS = {
     "root": lambda wildcards: PATHS.root,
     "ledger": LEDGER,
     "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
     "seeds": CONFIG.seeds,
+    "post_mortems": [list(pair) for pair in POST_MORTEMS],
 }
-FIGURES = contents.list_figures([comparison.dataset for comparison in CONFIG.compare], CONFIG.corpora())
+FIGURES = contents.list_figures(
+    [comparison.dataset for comparison in CONFIG.compare],
+    CONFIG.corpora(),
+    {dataset for dataset, _ in POST_MORTEMS},
+)
 
 
 rule tables:

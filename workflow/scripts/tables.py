@@ -13,7 +13,7 @@ with (
 ):
     params = snakemake.params
     compare = [tuple(pair) for pair in params.compare]
-    records = read_records(Path(params.root), compare, params.seeds, Path(params.ledger))
+    records = read_records(Path(params.root), compare, params.seeds, Path(params.ledger), params.post_mortems)
     write_tables(records, Path(snakemake.output[0]).parent)
 
 leave()

@@ -1,6 +1,7 @@
 """Run every stage on a file system that becomes full, and print a tally.
 
-``python fill_disks.py FOLDER [RUNS PER JOB] [STAGE...]``. Each job, the script of its rule, runs on a tmpfs that is
+``python fill_disks.py FOLDER [RUNS PER JOB] [STAGE...]``. Only jobs of the named stages are tried; the corpora are left
+out unless a named stage reads them. Each job, the script of its rule, runs on a tmpfs that is
 full but for some pages, and on one that takes only some more files. It must end well or in one sentence. Then room is
 made and the job is started again: it must leave what an undisturbed run leaves. Ends with status 1 if anything differs.
 
@@ -23,6 +24,8 @@ from support.stage_jobs import StageJob, copy_tree, differences, plan_jobs, snap
 
 _PAGE = 4096
 _SIZE, _FILES = 96 * 2**20, 3000
+#: The stages that read raw files.
+_OF_CORPORA = {"simulate", "extract", "examples"}
 _INSIDE = "BLINDTUNE_MOUNT_NAMESPACE"
 
 #: The columns of the tally: runs; those that ended with an error, with one sentence as the last word, with a traceback
@@ -93,7 +96,8 @@ def main(root: Path, runs: int, stages: list[str]) -> int:
     disk.folder.mkdir()
     # A tmpfs of this mount namespace alone.
     assert os.system(f"mount -t tmpfs -o size={_SIZE},nr_inodes={_FILES} tmpfs {disk.folder}") == 0  # noqa: S605
-    jobs = plan_jobs(root / "plan", stage_config(root))
+    corpora = not stages or not _OF_CORPORA.isdisjoint(stages)
+    jobs = _until_last(plan_jobs(root / "plan", stage_config(root, corpora)), stages)
     warm(jobs, root / "warm")
     tally, begun, tree = FillingTally(), time.monotonic(), root / "tree"
     tree.mkdir()
@@ -104,6 +108,12 @@ def main(root: Path, runs: int, stages: list[str]) -> int:
         print(f"{count:>5} x {words}")
     print(f"{time.monotonic() - begun:.0f} s")
     return 1 if tally.faults else 0
+
+
+def _until_last(jobs: list[StageJob], stages: list[str]) -> list[StageJob]:
+    """Return the jobs to the last one of some stages: what comes later is not needed; all if no stage is named."""
+    last = max((number for number, job in enumerate(jobs) if job.rule in stages), default=len(jobs) - 1)
+    return jobs[: last + 1]
 
 
 def _fill_under(job: StageJob, root: Path, tree: Path, disk: Disk, runs: int, tally: FillingTally) -> None:
@@ -126,8 +136,9 @@ def _fill_under(job: StageJob, root: Path, tree: Path, disk: Disk, runs: int, ta
         found = [] if again == 0 else [f"started again, it ended with {again}"]
         found += [] if again else [f"{place} differs" for place in differences(undisturbed, snapshot(work))]
         _count(tally, job.rule, where, status, shown, found)
-    copy_tree(tree, work)
-    assert wait(start(job, work, said)) == 0
+    if runs:
+        copy_tree(tree, work)
+        assert wait(start(job, work, said)) == 0
     copy_tree(work, tree)
     print(f"{job.name}: {grown[0]} pages, {grown[1]} files\n{tally.describe()}", file=sys.stderr, flush=True)
 

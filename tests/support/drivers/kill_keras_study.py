@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from blindtune.study import run as runs
 from blindtune.study.checkpoints import WeightStore
 from blindtune.tuners.keras_tuner.config import KerasTunerConfig
 from support import builders
+from support.kill_studies import KILLS
 from support.killing import Run, at_points, at_random, die, print_result, undisturbed
 
 SETTINGS = Tuned(
@@ -97,12 +99,14 @@ POINTS: dict[str, Callable[[], None]] = {
 
 
 def main(root: Path) -> None:
+    # Imported once, which takes seconds; TensorFlow itself starts in each child, since it does not survive a fork.
+    import_module("blindtune.training.keras.tensorflow")
     run = run_on(builders.prepare_toy(root, train=400, dev=100).open())
     found, seconds = undisturbed(run, root / "undisturbed")
     print_result(
         {
             "undisturbed": found,
-            "random": at_random(run, root, seconds),
+            "random": at_random(run, root, seconds, KILLS),
             "points": at_points(run, root / "points", POINTS),
         }
     )

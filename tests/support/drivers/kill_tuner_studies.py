@@ -19,7 +19,7 @@ from blindtune.study import run as runs
 from blindtune.study.checkpoints import WeightStore
 from blindtune.training.keras.backend import prefer_light_backend
 from support import builders
-from support.kill_studies import PROMOTING, SPACE, STUDIES, TRAINING
+from support.kill_studies import PROMOTING, SPACE, STUDIES, TRAINING, kills_of
 from support.killing import Run, at_points, at_random, die, print_result, undisturbed
 
 
@@ -106,7 +106,7 @@ def main(root: Path, library: str) -> None:
         # In this process, so that every child has what a library imports or builds at its first use.
         run(folder / "warm")
         found, seconds = undisturbed(run, folder / "undisturbed")
-        result[name] = {"undisturbed": found, "random": at_random(run, folder, seconds)}
+        result[name] = {"undisturbed": found, "random": at_random(run, folder, seconds, kills_of(name))}
         if (library, name) in PROMOTING:
             result[name]["points"] = at_points(run, folder / "points", POINTS)
         print(f"{name}: {seconds:.2f} s undisturbed, {time.monotonic() - begun:.1f} s in all", file=sys.stderr)

@@ -25,6 +25,7 @@ PREPARE = "blindtune.datasets.prepared"
 STUDY = "blindtune.study.run"
 DECODE = "blindtune.decoding.decode"
 SAMPLE_SPLITS = "blindtune.decoding.sample_splits"
+POST_MORTEM = "blindtune.decoding.post_mortem"
 TABLES = "blindtune.report.tables.write"
 FIGURES = "blindtune.report.figures.write"
 PAGE = "blindtune.report.page"
@@ -55,6 +56,17 @@ def decode_modules(system: System, dataset: DatasetConfig, metric: str = ERROR) 
     return {DECODE, *_kind_modules(system, dataset), *_metric_modules(metric)}
 
 
+def post_mortem_modules(system: System, dataset: DatasetConfig, metric: str = ERROR) -> set[str]:
+    """Return the modules from which the post-mortem of a search starts.
+
+    Args:
+        system: what searched.
+        dataset: what it searched on.
+        metric: what was minimised.
+    """
+    return {POST_MORTEM, *_kind_modules(system, dataset), *_metric_modules(metric)}
+
+
 def study_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines the records of a system's studies on a dataset.
 
@@ -76,6 +88,18 @@ def decode_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -
         metric: what was minimised.
     """
     modules = decode_modules(system, dataset, metric)
+    return with_own_code(digest_of(*modules, without=other_modules(system)), system)
+
+
+def post_mortem_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
+    """Identify the code that determines what the trials of a search score in a post-mortem.
+
+    Args:
+        system: what searched.
+        dataset: what it searched on.
+        metric: what was minimised.
+    """
+    modules = post_mortem_modules(system, dataset, metric)
     return with_own_code(digest_of(*modules, without=other_modules(system)), system)
 
 

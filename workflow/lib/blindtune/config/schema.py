@@ -22,6 +22,7 @@ from blindtune.config.systems import (
     Manual,
     ManualModel,
     ModelSource,
+    RandomForest,
     System,
     Tuned,
     read_model_space,
@@ -187,6 +188,12 @@ class Config(Strict):
         default=[],
         description="<dataset>/<system> that may look at eval again after a change; marked as not blind",
     )
+    post_mortem: bool = Field(
+        default=False,
+        description="whether every trial of every search is evaluated on eval after all models of its dataset were "
+        "decoded: an analysis in the ledger, by which nothing is chosen; whatever is decoded on that eval later is "
+        "marked as not blind",
+    )
     compare: list[Comparison] = Field(
         min_length=1, description="one entry per dataset: the systems that compete on it, and their budget"
     )
@@ -281,6 +288,15 @@ class Config(Strict):
             keep_best=self.keep_best,
         )
 
+    def searches(self) -> list[tuple[str, str]]:
+        """Return dataset and system of every search: of each system that chooses among several sets by dev."""
+        return [
+            (comparison.dataset, system)
+            for comparison in self.compare
+            for system in comparison.systems
+            if _chooses(self.systems[system])
+        ]
+
     def studies(self) -> list[Study]:
         """Return every study, in the order of the config."""
         return [
@@ -315,16 +331,21 @@ def read(content: dict[str, Any], where: str) -> Config:
                 # Overrides that suit most tuners of a comparison may not suit one of them.
                 raise UserError(f"{place}: {error.errors(include_url=False)[0]['ctx']['error']}") from error
             _check_system(place, settings, config.sources[comparison.dataset], comparison)
+    if config.post_mortem and not config.searches():
+        raise UserError(
+            f"{where}: post_mortem: no system of compare searches, so that there are no other trials to evaluate. Add "
+            "a tuner to a comparison, or take post_mortem out."
+        )
     return config
 
 
 def list_notes(config: Config) -> list[str]:
-    """Return what a user should know of a valid config: settings of a comparison that some of its tuners do not get.
+    """Return what a user should know of a valid config: settings that some tuners do not get, and what takes long.
 
     Args:
         config: as `read` returns it.
     """
-    notes = []
+    notes = _note_retraining(config)
     for comparison in config.compare:
         shared = comparison.tuner_overrides
         weights = None if shared is None else shared.training.class_weight
@@ -341,6 +362,35 @@ def list_notes(config: Config) -> list[str]:
                 f"arguments: {{class_weight: {weights if isinstance(weights, str) else '{...}'}}}"
             )
     return notes
+
+
+def _note_retraining(config: Config) -> list[str]:
+    """Return a note about the searches whose trials a post-mortem trains again one by one."""
+    if not config.post_mortem:
+        return []
+    slow = [
+        f"{system} on {dataset}"
+        for dataset, system in config.searches()
+        if isinstance(settings := config.settings(dataset, system), Tuned)
+        and settings.has_weights
+        and settings.trainer_name != "fused"
+        and config.keep_best < (config.comparison(dataset).budget.trials or MAX_TRIALS)
+    ]
+    if not slow:
+        return []
+    return [
+        f"post_mortem: trials whose weights are not kept are trained again, which takes about as long as their search: "
+        f"{', '.join(slow)}. A larger keep_best keeps more of them."
+    ]
+
+
+def _chooses(settings: System) -> bool:
+    """Return whether a system chooses among several sets."""
+    if isinstance(settings, Knn):
+        return len(settings.n_neighbors) > 1
+    if isinstance(settings, RandomForest):
+        return max(map(len, (settings.n_estimators, settings.max_depth, settings.min_samples_leaf))) > 1
+    return isinstance(settings, Tuned)
 
 
 def _explain_merged(content: Mapping[str, Any], message: str) -> str:

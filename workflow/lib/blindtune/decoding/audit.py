@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
+from blindtune.core.post_mortem_paths import FILE, FOLDER
 from blindtune.decoding.chain import Head
 from blindtune.decoding.entries import Entry, split_study
 from blindtune.decoding.history import EvalHistory, RecordedDecode, read_history
@@ -18,6 +19,7 @@ from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.ledger_file import LedgerContent
 from blindtune.decoding.recorded_results import RecordedResults
 from blindtune.records.decode_result import parse_decode_result
+from blindtune.records.post_mortem import read_post_mortem
 
 _GIVE_LEDGER = "Give the folder of a ledger, such as results/ledger."
 _GIVE_RESULTS = "Give the folder of the results of all configs, such as results."
@@ -49,8 +51,11 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
     recorded = RecordedResults(ledger.path, entries)
     faults = _missing_head(ledger, content)
     faults += [explain_lost(path, lost, ledger.path) for path, lost in find_lost(heads, content)]
-    faults += [*_faulty_predictions(ledger, recorded), *_faulty_evals(KnownEvals(folder, entries), entries)]
+    faults += [*_faulty_predictions(ledger, recorded), *_faulty_post_mortems(ledger, entries)]
+    faults += [*_faulty_evals(KnownEvals(folder, entries), entries)]
     faults += [fault for file in files if (fault := _compare_with_ledger(recorded, file)) is not None]
+    analysed = [file for root in _roots(folder, results) for file in sorted(root.glob(f"{FOLDER}/*/*/*/{FILE}"))]
+    faults += [fault for file in analysed if (fault := _compare_post_mortem(entries, file)) is not None]
     if faults:
         raise UserError("\n  ".join([f"{ledger.path}: the chain is whole, but:", *faults]))
     return [
@@ -58,6 +63,7 @@ def audit(folder: Path, results: Path | None, known_head: str | None = None) -> 
         f"head of the chain: {head.sha256}",
         *([] if line is None else [f"the given head is entry {line}: nothing up to it was changed since"]),
         f"{len(recorded)} decodes with their predictions and {len(files)} files of results are as they were recorded",
+        *_count_post_mortems(entries),
         *_warnings(folder, content),
     ]
 
@@ -97,11 +103,17 @@ def _find_records(folder: Path, results: Path | None) -> tuple[dict[Path, Head],
     given = folder.resolve().parent if results is None else results
     if not given.is_dir() and results is not None:
         raise UserError(f"{given}: {'is not a folder' if given.exists() else 'does not exist'}. {_GIVE_RESULTS}")
-    heads = {path: head for root in sorted(given.glob("*")) if root.is_dir() for path, head in read_heads(root).items()}
+    heads = {path: head for root in _roots(folder, results) for path, head in read_heads(root).items()}
     files = sorted(given.glob("*/decodes/*/*/*/result.json"))
     if not (heads or files or results is None):
         raise UserError(f"{given}: holds no result of a decode, and no report, of any config. {_GIVE_RESULTS}")
     return heads, files
+
+
+def _roots(folder: Path, results: Path | None) -> list[Path]:
+    """Return the folders of the results of configs."""
+    given = folder.resolve().parent if results is None else results
+    return [root for root in sorted(given.glob("*")) if root.is_dir()]
 
 
 def _compare_with_ledger(recorded: RecordedResults, file: Path) -> str | None:
@@ -159,15 +171,24 @@ def _show_eval(history: EvalHistory) -> Iterator[str]:
     yield (
         f"eval {history.name} of {', '.join(history.datasets) or 'no dataset'}: {models} "
         f"{'model' if models == 1 else 'models'} of {len(studies)} {'system' if len(studies) == 1 else 'systems'} "
-        f"decoded, {_times(len(history.samplings), 'drawn')}"
+        f"decoded, {_times(len(history.samplings), 'drawn')}{_count_analyses(history)}"
     )
     columns = ("line", "begun (UTC)", "config", "dataset", "system", "seed", "model", "decode")
     rows = [columns, *(_row(decode) for decode in history.decodes)]
     rows += [(str(one.line), one.time, "", one.dataset, "", "", "", "samples drawn") for one in history.samplings]
+    rows += [
+        (str(one.line), one.begun, *split_study(one.study), one.frozen_sha256[:12], one.outcome)
+        for one in history.analyses
+    ]
     widths = [max(len(row[at]) for row in rows) for at in range(len(columns))]
     first, *rest = rows
     for row in [first, *sorted(rest, key=lambda row: int(row[0]))]:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _count_analyses(history: EvalHistory) -> str:
+    count = len(history.analyses)
+    return "" if not count else f", {count} {'post-mortem' if count == 1 else 'post-mortems'}"
 
 
 def _row(decode: RecordedDecode) -> tuple[str, ...]:
@@ -212,6 +233,33 @@ def _faulty_predictions(ledger: Ledger, recorded: RecordedResults) -> Iterator[s
             ledger.read_predictions(result)
         except UserError as error:
             yield str(error)
+
+
+def _faulty_post_mortems(ledger: Ledger, entries: Iterable[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if entry["event"] == "analysed":
+            try:
+                ledger.read_post_mortem(entry)
+            except UserError as error:
+                yield str(error)
+
+
+def _count_post_mortems(entries: Iterable[Entry]) -> Iterator[str]:
+    count = sum(entry["event"] == "analysed" for entry in entries)
+    if count:
+        yield f"{count} {'post-mortem is as it was' if count == 1 else 'post-mortems are as they were'} recorded"
+
+
+def _compare_post_mortem(entries: Iterable[Entry], file: Path) -> str | None:
+    """Return what is wrong with the file of a post-mortem; None if the ledger has the same."""
+    advice = "Remove it and run again."
+    try:
+        sha256 = read_post_mortem(file, advice).sha256()
+    except UserError as error:
+        return str(error)
+    if any(entry["event"] == "analysed" and entry["result_sha256"] == sha256 for entry in entries):
+        return None
+    return f"{file}: is not in the ledger. {advice}"
 
 
 def _faulty_evals(evals: KnownEvals, entries: Iterable[Entry]) -> Iterator[str]:

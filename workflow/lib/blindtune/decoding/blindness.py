@@ -1,6 +1,6 @@
 """Whether a decode is blind: which decodes of before may have told something of the same sealed data."""
 
-from blindtune.decoding.entries import LABELLED, Entry, decode_key, decodes_of_study, names_of, split_study
+from blindtune.decoding.entries import ANALYSES, LABELLED, Entry, decode_key, decodes_of_study, names_of, split_study
 from blindtune.decoding.known_evals import EvalIdentity, KnownEvals
 
 
@@ -54,6 +54,33 @@ def find_other_preparations(study: str, identity: EvalIdentity, entries: list[En
         for entry in decodes_of_study(study, entries)
         if not evals.is_same(entry["eval_sha256"], identity) and evals.is_of_same_origin(entry["eval_sha256"], identity)
     ]
+
+
+def find_post_mortems(
+    study: str, frozen_sha256: str, identity: EvalIdentity, entries: list[Entry], evals: KnownEvals
+) -> list[Entry]:
+    """Return the entries of post-mortems on an eval before which a model was not decoded.
+
+    They showed what every trial of a search scores on eval. A model whose decode had begun before cannot follow from
+    that, nor one that they name as decoded, under any of its identities.
+
+    Args:
+        study: id of the study of the model.
+        frozen_sha256: identifies the model.
+        identity: of the sealed data.
+        entries: of the ledger.
+        evals: of these entries.
+    """
+    names = names_of(entries, study, frozen_sha256)
+    found: list[Entry] = []
+    for entry in entries:
+        if entry["event"] == "begun" and entry["frozen_sha256"] in names:
+            break  # it was frozen before all that follows
+        if entry["event"] in ANALYSES and names.isdisjoint(entry.get("frozen", ())):
+            sha256 = entry["eval_sha256"]
+            if evals.is_same(sha256, identity) or evals.is_of_same_origin(sha256, identity):
+                found.append(entry)
+    return found
 
 
 def explain_refusal(study: str, other: Entry) -> str:

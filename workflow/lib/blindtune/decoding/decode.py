@@ -141,6 +141,11 @@ def _decode(
             f"{card.study}: not blind, since {other['study']} was decoded at {other['time']} on another preparation of "
             "the same raw data; the report marks its row"
         )
+    for entry in ledger.find_post_mortems(card.study, frozen_sha256, identity, content)[:1]:
+        report(
+            f"{card.study}: not blind, since a post-mortem of {entry['study']} showed this eval at {entry['time']}; "
+            "the report marks its row"
+        )
     blind = ledger.begin(
         card.study,
         frozen_sha256,

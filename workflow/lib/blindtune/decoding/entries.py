@@ -18,8 +18,13 @@ _FIELDS = {
     "confirmed": {"time", "eval_sha256", "study", "frozen_sha256", "former_sha256", "result"},
     "recorded": {"time", "eval_sha256", "study", "frozen_sha256"},
     "sampled": {"time", "eval_sha256", "dataset"},
+    "analysing": {"time", "eval_sha256", "study", "frozen_sha256", "trials_sha256"},
+    "analysed": {"time", "eval_sha256", "study", "frozen_sha256", "trials_sha256", "result_sha256"},
     ADOPTED: {"time", "before"},
 }
+
+#: The events of a post-mortem: before eval is opened for it, and before its scores are shown.
+ANALYSES = ("analysing", "analysed")
 
 #: The field that identifies the samples of an eval with their labels, in any order.
 LABELLED = "eval_labelled_sha256"

@@ -1,9 +1,10 @@
-"""The history of each eval: which models were decoded on it, when, and when samples of it were drawn."""
+"""The history of each eval: which models were decoded on it, when samples of it were drawn, and post-mortems."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from blindtune.decoding.entries import ANALYSES
 from blindtune.decoding.known_evals import KnownEvals
 
 
@@ -60,6 +61,32 @@ class RecordedSampling:
     frozen: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class RecordedAnalysis:
+    """A post-mortem as the ledger holds it: all trials of one search were evaluated on one eval.
+
+    Attributes:
+        line: of the ledger, where it first began.
+        study: id of the study of the search.
+        frozen_sha256: identifies its frozen model.
+        begun: when it first began, UTC.
+        done: when its scores were recorded; None if it was begun alone.
+        decoded: identifies each model that was decoded before; any other may follow from what it showed.
+    """
+
+    line: int
+    study: str
+    frozen_sha256: str
+    begun: str
+    done: str | None = None
+    decoded: frozenset[str] = frozenset()
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, in words."""
+        return "post-mortem, begun, not done" if self.done is None else "post-mortem"
+
+
 @dataclass
 class EvalHistory:
     """All uses of one eval.
@@ -70,6 +97,7 @@ class EvalHistory:
         origins_sha256: of the raw material that it was made of; None if it is not known.
         decodes: in the order of the ledger.
         samplings: in the order of the ledger.
+        analyses: post-mortems, in the order of the ledger.
     """
 
     content_sha256: str | None
@@ -77,6 +105,7 @@ class EvalHistory:
     decodes: list[RecordedDecode] = field(default_factory=list)
     samplings: list[RecordedSampling] = field(default_factory=list)
     origins_sha256: str | None = None
+    analyses: list[RecordedAnalysis] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -86,7 +115,8 @@ class EvalHistory:
     @property
     def datasets(self) -> list[str]:
         """The names under which it was used."""
-        names = {decode.study.split("/")[1] for decode in self.decodes if decode.study.count("/") == 3}
+        studies = [*(decode.study for decode in self.decodes), *(analysis.study for analysis in self.analyses)]
+        names = {study.split("/")[1] for study in studies if study.count("/") == 3}
         return sorted(names | {sampling.dataset for sampling in self.samplings})
 
 
@@ -113,6 +143,9 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
             frozen = frozenset(name for name in entry.get("frozen", ()) if isinstance(name, str))
             history.samplings.append(RecordedSampling(line, entry["dataset"], entry["time"], frozen))
             continue
+        if entry["event"] in ANALYSES:
+            _add_analysis(history, line, entry)
+            continue
         key = (entry["study"], entry["frozen_sha256"], sha256)
         if entry["event"] == "confirmed":
             # The same model under other code: its decode is the earlier one.
@@ -136,6 +169,22 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
     for history, decode in decodes.values():
         history.decodes.append(decode)
     return list(found.values())
+
+
+def _add_analysis(history: EvalHistory, line: int, entry: Mapping[str, Any]) -> None:
+    """Add an entry of a post-mortem to the history of its eval: it begins one, or ends the last one of its search."""
+    same = (entry["study"], entry["frozen_sha256"])
+    begun = [
+        place
+        for place, known in enumerate(history.analyses)
+        if (known.study, known.frozen_sha256) == same and known.done is None
+    ]
+    if entry["event"] == "analysed" and begun:
+        history.analyses[begun[-1]] = replace(history.analyses[begun[-1]], done=entry["time"])
+        return
+    decoded = frozenset(name for name in entry.get("frozen", ()) if isinstance(name, str))
+    done = entry["time"] if entry["event"] == "analysed" else None
+    history.analyses.append(RecordedAnalysis(line, *same, entry["time"], done, decoded))
 
 
 def _finished(decode: RecordedDecode, entry: Mapping[str, Any]) -> RecordedDecode:

@@ -1,7 +1,7 @@
 """The heads of the ledger that a folder of results has seen: by them a ledger whose end was cut off is noticed.
 
-Each decode and each report keeps the head of the chain as it was then, next to its files. The head stays an entry of
-the ledger for good, so one that is not says that entries were lost, or that this is another ledger.
+Each decode, each post-mortem and each report keeps the head of the chain as it was then, next to its files. The head
+stays an entry of the ledger for good, so one that is not says that entries were lost, or that this is another ledger.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object, write_json
+from blindtune.core.post_mortem_paths import FOLDER
 from blindtune.decoding.chain import Head
 from blindtune.decoding.ledger_file import LedgerContent
 
@@ -33,7 +34,8 @@ def read_heads(root: Path) -> dict[Path, Head]:
     Raises:
         UserError: a file is not a head.
     """
-    files = (*sorted(root.glob(f"decodes/*/*/*/{FILE}")), root / "report" / FILE)
+    below = [path for folder in ("decodes", FOLDER) for path in sorted(root.glob(f"{folder}/*/*/*/{FILE}"))]
+    files = (*below, root / "report" / FILE)
     return {path: _read_head(path) for path in files if path.exists()}
 
 

@@ -19,6 +19,7 @@ from blindtune.decoding.known_evals import EvalIdentity, KnownEvals
 from blindtune.decoding.ledger_file import LedgerContent, LedgerFile
 from blindtune.decoding.recorded_results import RecordedResults, parse_result
 from blindtune.records.decode_result import DecodeResult, Predictions, check_result, is_same_answer
+from blindtune.records.post_mortem import PostMortem, read_post_mortem, write_post_mortem
 
 
 class Ledger(LedgerFile):
@@ -67,7 +68,7 @@ class Ledger(LedgerFile):
 
         Returns:
             Whether the decode is blind: no model of the study was decoded on other data of the same origins before,
-            and no other model on these.
+            and no other model on these; and no post-mortem showed these data before.
 
         Raises:
             RepeatedDecodeError: as `is_blind`.
@@ -75,15 +76,19 @@ class Ledger(LedgerFile):
         """
         with self._locked():
             content = self.read()
-            blind = self.is_blind(
-                study,
-                frozen_sha256,
-                identity,
-                allow_repeats=allow_repeats,
-                model_sha256=model_sha256,
-                former_sha256=former_sha256,
-                content=content,
-            ) and not self.find_other_preparations(study, identity, content)
+            blind = (
+                self.is_blind(
+                    study,
+                    frozen_sha256,
+                    identity,
+                    allow_repeats=allow_repeats,
+                    model_sha256=model_sha256,
+                    former_sha256=former_sha256,
+                    content=content,
+                )
+                and not self.find_other_preparations(study, identity, content)
+                and not self.find_post_mortems(study, frozen_sha256, identity, content)
+            )
             entry = {"event": "begun", "study": study, "frozen_sha256": frozen_sha256, **(records or {})}
             entry |= {} if model_sha256 is None else {"model_sha256": model_sha256}
             self._append_use(entry, identity, content)
@@ -150,6 +155,116 @@ class Ledger(LedgerFile):
         """
         entries = (content or self.read()).entries
         return blindness.find_other_preparations(study, identity, entries, KnownEvals(self._folder, entries))
+
+    def find_post_mortems(
+        self, study: str, frozen_sha256: str, identity: EvalIdentity, content: LedgerContent | None = None
+    ) -> list[Entry]:
+        """Return the entries of post-mortems on an eval before which a model was not decoded.
+
+        A decode after one is refused nowhere, since a new system may be tried. But it is not blind.
+
+        Args:
+            study: id of the study of the model.
+            frozen_sha256: identifies the model.
+            identity: of the sealed data.
+            content: of the ledger; None: it is read.
+
+        Raises:
+            UserError: as `entries`.
+        """
+        entries = (content or self.read()).entries
+        return blindness.find_post_mortems(study, frozen_sha256, identity, entries, KnownEvals(self._folder, entries))
+
+    def find_post_mortem(
+        self, study: str, frozen_sha256: str, eval_sha256: str, trials_sha256: str, content: LedgerContent | None = None
+    ) -> PostMortem | None:
+        """Return the recorded post-mortem of a search on an eval, or None if there is none.
+
+        Args:
+            study: id of the study.
+            frozen_sha256: identifies the frozen model; under other code, other trials may answer otherwise.
+            eval_sha256: identifies the sealed data, in their order.
+            trials_sha256: identifies the trials of the search.
+            content: of the ledger; None: it is read.
+
+        Raises:
+            UserError: as `entries`, or its file is missing or is not what was recorded.
+        """
+        entries = (content or self.read()).entries
+        key = (study, frozen_sha256, eval_sha256)
+        for entry in entries:
+            if entry["event"] == "analysed" and (decode_key(entry), entry["trials_sha256"]) == (key, trials_sha256):
+                return self.read_post_mortem(entry)
+        return None
+
+    def begin_post_mortem(
+        self, study: str, frozen_sha256: str, trials_sha256: str, identity: EvalIdentity, decoded: Iterable[str]
+    ) -> None:
+        """Record that a post-mortem begins, unless it has begun before; without this line eval is not opened for it.
+
+        Args:
+            study: id of the study of the search.
+            frozen_sha256: identifies its frozen model.
+            trials_sha256: identifies its trials.
+            identity: of the sealed data.
+            decoded: identifies each model of the dataset that was decoded before; any other is not blind from now on.
+
+        Raises:
+            UserError: the ledger is damaged or cannot be written.
+        """
+        entry: Entry = {"event": "analysing", "study": study, "frozen_sha256": frozen_sha256}
+        entry |= {"trials_sha256": trials_sha256, "frozen": sorted(decoded)}
+        with self._locked():
+            content = self.read()
+            same = entry | {"eval_sha256": identity.sha256}
+            if not any(same.items() <= known.items() for known in content.entries):
+                self._append_use(entry, identity, content)
+
+    def finish_post_mortem(self, found: PostMortem, decoded: Iterable[str]) -> PostMortem:
+        """Keep the scores of a post-mortem, then record them.
+
+        Args:
+            found: the scores.
+            decoded: as in `begin_post_mortem`.
+
+        Returns:
+            What the ledger has recorded: ``found``, or the same by another process in the meantime.
+
+        Raises:
+            UserError: another process has recorded other scores, or the ledger cannot be written.
+        """
+        with self._locked():
+            content = self.read()
+            key = (found.study, found.frozen_sha256, found.eval_sha256, found.trials_sha256)
+            known = self.find_post_mortem(*key, content)
+            if known is not None:
+                return self._agree_on(known, found)
+            write_post_mortem(self.post_mortem_path(*key), found)
+            entry: Entry = {"event": "analysed", "study": found.study, "frozen_sha256": found.frozen_sha256}
+            entry |= {"trials_sha256": found.trials_sha256, "result_sha256": found.sha256(), "frozen": sorted(decoded)}
+            self._append_use(entry, self._identity_of(found.eval_sha256, content), content)
+            return found
+
+    def read_post_mortem(self, entry: Entry) -> PostMortem:
+        """Return the scores of a recorded post-mortem.
+
+        Args:
+            entry: an entry ``analysed``.
+
+        Raises:
+            UserError: its file is missing, or is not what was recorded.
+        """
+        key = (entry["study"], entry["frozen_sha256"], entry["eval_sha256"], entry["trials_sha256"])
+        path = self.post_mortem_path(*key)
+        found = read_post_mortem(path, "Restore it from a backup.")
+        if found.sha256() != entry["result_sha256"]:
+            raise UserError(f"{path}: is not what the ledger {self._path} recorded. Restore it from a backup.")
+        return found
+
+    def post_mortem_path(self, study: str, frozen_sha256: str, eval_sha256: str, trials_sha256: str) -> Path:
+        """Return the file in which the scores of a post-mortem are kept."""
+        name = digest_json([study, frozen_sha256, eval_sha256, trials_sha256])
+        return self._folder / "post_mortems" / f"{name}.json"
 
     def find_result(
         self, study: str, frozen_sha256: str, eval_sha256: str, content: LedgerContent | None = None
@@ -352,6 +467,15 @@ class Ledger(LedgerFile):
             raise UserError(
                 f"{result.study}: another process has decoded the same model at {known.decoded} with another result. "
                 f"The first one counts, it is in {self._path}; run again to use it, and one run of a study at a time."
+            )
+        return known
+
+    def _agree_on(self, known: PostMortem, found: PostMortem) -> PostMortem:
+        """Return the known one of two post-mortems that were made at once, if both have the same scores."""
+        if not known.is_same(found):
+            raise UserError(
+                f"{found.study}: another process has made its post-mortem at {known.analysed} with other scores. The "
+                f"first one counts, it is in {self._path}; run again to use it."
             )
         return known
 

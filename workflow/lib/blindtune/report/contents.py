@@ -36,11 +36,13 @@ class FigureEntry:
     Attributes:
         module: the module that draws it.
         datasets: "all"; "corpora" for datasets extracted from many raw files; "others" for all but those.
+        post_mortem: whether it is drawn only where a post-mortem was made.
         title: the heading of the figure; empty: its name.
     """
 
     module: str
     datasets: Literal["all", "corpora", "others"] = "all"
+    post_mortem: bool = False
     title: str = ""
 
 
@@ -117,6 +119,17 @@ SECTIONS = (
         },
     ),
     Section(
+        "post-mortem",
+        "Why did it lose? A post-mortem",
+        "An analysis after the fact, made only if the config asks for it and when all models of a dataset are decoded: "
+        "what every trial of a search scores on eval. Nothing was chosen by it. It tells a search that met no better "
+        "model (a failure of search) from one that met a better model and did not choose it (a failure of selection).",
+        {
+            "post_mortem": "blindtune.report.tables.post_mortem",
+            "post_mortem_trials": "blindtune.report.tables.post_mortem_trials",
+        },
+    ),
+    Section(
         "spending",
         "Budgets and time",
         "The budget of each system, what it spent in every unit, the outcome of its trials, and where the time went.",
@@ -148,6 +161,7 @@ VIEWS = (
     View("which-tuner", "Which tuner?", ("tuners", "which"), figures=("search", "pairs")),
     View("cost", "What did it cost?", ("spending",), figures=("times", "cost")),
     View("found", "What did it find?", ("networks",), figures=("surfaces", "pareto")),
+    View("why", "Why did it lose?", ("post-mortem",), figures=("post_mortem",)),
     View("blind", "Is it blind?", ("decodes",)),
     View("data", "Data and settings", ("setting", "preparation-of-data"), figures=("splits", "examples")),
 )
@@ -173,29 +187,44 @@ FIGURES = {
     "times": FigureEntry("blindtune.report.figures.times", title="where the time went"),
     "pareto": FigureEntry("blindtune.report.figures.pareto", title="error and size of every trial"),
     "cost": FigureEntry("blindtune.report.figures.cost", title="error and cost"),
+    "post_mortem": FigureEntry("blindtune.report.figures.post_mortem", post_mortem=True, title="every trial on eval"),
 }
 
 #: The modules of all kinds of figures by their names.
 FIGURE_MODULES = {name: entry.module for name, entry in FIGURES.items()}
 
 
-def list_figure_kinds(is_corpus: bool) -> list[str]:
-    """Return the kinds of figures of a dataset; ``is_corpus``: it was extracted from many raw files."""
+def list_figure_kinds(is_corpus: bool, has_post_mortem: bool = False) -> list[str]:
+    """Return the kinds of figures of a dataset.
+
+    Args:
+        is_corpus: whether it was extracted from many raw files.
+        has_post_mortem: whether a post-mortem was made of its searches.
+    """
     excluded = "others" if is_corpus else "corpora"
-    return [name for name, entry in FIGURES.items() if entry.datasets != excluded]
+    return [
+        name
+        for name, entry in FIGURES.items()
+        if entry.datasets != excluded and (has_post_mortem or not entry.post_mortem)
+    ]
 
 
-def list_figures(datasets: Iterable[str], corpora: Container[str] = ()) -> list[str]:
+def list_figures(datasets: Iterable[str], corpora: Container[str] = (), post_mortems: Container[str] = ()) -> list[str]:
     """Return the file stem of every figure, ``<kind>_<dataset>``.
 
     Args:
         datasets: the names of the datasets of the report.
         corpora: the names of those that were extracted from many raw files.
+        post_mortems: the names of those with a post-mortem.
 
     Returns:
         The stems, dataset by dataset.
     """
-    return [f"{kind}_{dataset}" for dataset in datasets for kind in list_figure_kinds(dataset in corpora)]
+    return [
+        f"{kind}_{dataset}"
+        for dataset in datasets
+        for kind in list_figure_kinds(dataset in corpora, dataset in post_mortems)
+    ]
 
 
 def load_members(modules: dict[str, str], member: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the ledger holds of the eval of each dataset of a report: decodes by any study, and samples that were drawn."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.decoding.chain import Head
 from blindtune.decoding.entries import find_records, split_study
-from blindtune.decoding.history import EvalHistory, RecordedDecode, RecordedSampling, read_history
+from blindtune.decoding.history import (
+    EvalHistory,
+    RecordedAnalysis,
+    RecordedDecode,
+    RecordedSampling,
+    read_history,
+)
 from blindtune.decoding.known_evals import SAME_SHARE, KnownEvals, Overlap, compare_evals
 from blindtune.decoding.known_heads import explain_lost, find_lost
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.recorded_results import RecordedResults
 from blindtune.records.decode_result import DecodeResult
+from blindtune.records.post_mortem import PostMortem
 
 #: The part of the samples that an eval must share with another one, so that uses of that one are listed with it: a few
 #: equal samples, such as empty ones, are in many data.
@@ -54,6 +61,14 @@ class EvalSampling:
 
 
 @dataclass(frozen=True)
+class EvalAnalysis:
+    """A post-mortem on the eval of a dataset, or on an eval that shares samples with it."""
+
+    recorded: RecordedAnalysis
+    overlap: Overlap | None
+
+
+@dataclass(frozen=True)
 class Precedents:
     """What was known of eval before a system of the report was decoded.
 
@@ -63,6 +78,8 @@ class Precedents:
         sampled: when samples of eval were first drawn, if that was before a model of the system was frozen.
         unrecorded: number of decodes of the system that the ledger does not hold.
         rewritten: number of its decodes after which the card or the manifest was written again.
+        analysed: number of post-mortems before which a model of the system was not decoded.
+        analysed_on: what they were made on.
     """
 
     decodes: int = 0
@@ -70,10 +87,12 @@ class Precedents:
     unrecorded: int = 0
     rewritten: int = 0
     on: str = "this eval"
+    analysed: int = 0
+    analysed_on: str = "this eval"
 
     def __bool__(self) -> bool:
         """Return whether there is anything that a reader must know."""
-        return bool(self.decodes or self.sampled or self.unrecorded or self.rewritten)
+        return bool(self.decodes or self.sampled or self.unrecorded or self.rewritten or self.analysed)
 
     def __str__(self) -> str:
         """Return it in words; empty if there is nothing."""
@@ -82,6 +101,9 @@ class Precedents:
             parts.append(f"after {_count(self.decodes, 'earlier decode')} of {self.on}")
         if self.sampled:
             parts.append("after samples of it were drawn" if self.decodes else "after samples of this eval were drawn")
+        if self.analysed:
+            count = "a post-mortem" if self.analysed == 1 else f"{self.analysed} post-mortems"
+            parts.append(f"after {count} of {self.analysed_on}")
         if self.unrecorded:
             parts.append(f"{self.unrecorded} not in the ledger")
         if self.rewritten:
@@ -99,6 +121,7 @@ class EvalUses:
         unrecorded: studies of the report whose decodes the ledger does not hold.
         rewritten: studies of the report whose card or manifest was written again after the decode.
         lacks_drawing: whether the report shows samples of eval that were drawn, and the ledger holds no drawing.
+        analyses: post-mortems, in the order of the ledger.
     """
 
     decodes: list[EvalDecode] = field(default_factory=list)
@@ -106,6 +129,7 @@ class EvalUses:
     unrecorded: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
     lacks_drawing: bool = False
+    analyses: list[EvalAnalysis] = field(default_factory=list)
 
     @property
     def others(self) -> list[EvalDecode]:
@@ -126,13 +150,21 @@ class EvalUses:
             )
         ]
         earlier = [one for one in self.others if one.recorded.line < last]
+        analysed = [one for one in self.analyses if any(came_after(recorded, one.recorded) for recorded in own)]
         return Precedents(
             len(earlier),
             drawn[0] if drawn else None,
             len(wanted & set(self.unrecorded)),
             len(wanted & set(self.rewritten)),
             _name_evals(earlier),
+            len(analysed),
+            _name_evals(analysed),
         )
+
+
+def came_after(decode: RecordedDecode, analysis: RecordedAnalysis) -> bool:
+    """Return whether a model was decoded after a post-mortem that does not name it as decoded before."""
+    return analysis.line < decode.line and decode.names.isdisjoint(analysis.decoded)
 
 
 class LedgerReader:
@@ -192,6 +224,21 @@ class LedgerReader:
         """
         return self._results.holds(result, where)
 
+    def check_post_mortem(self, found: PostMortem, where: Path) -> None:
+        """Refuse a post-mortem that is not the one that the ledger holds.
+
+        Args:
+            found: as it was read.
+            where: its file, for the message.
+
+        Raises:
+            UserError: the ledger holds no such post-mortem.
+        """
+        if not any(
+            entry["event"] == "analysed" and entry["result_sha256"] == found.sha256() for entry in self._entries
+        ):
+            raise UserError(f"{where}: is not in the ledger {self.path}. Remove it and run again.")
+
     def check_records(self, result: DecodeResult, digests: Mapping[str, tuple[Path, str | None]]) -> None:
         """Refuse a card or a manifest that is not the one that the ledger holds for a decode.
 
@@ -232,8 +279,10 @@ class LedgerReader:
                 keys = {(decode.study, name, decode.eval_sha256) for name in decode.names}
                 found.decodes.append(EvalDecode(decode, not keys.isdisjoint(reported), overlap))
             found.samplings.extend(EvalSampling(sampling, overlap) for sampling in history.samplings)
+            found.analyses.extend(EvalAnalysis(analysis, overlap) for analysis in history.analyses)
         found.decodes.sort(key=lambda one: one.recorded.line)
         found.samplings.sort(key=lambda one: one.recorded.line)
+        found.analyses.sort(key=lambda one: one.recorded.line)
         return found
 
     def _related(self, eval_sha256: str, content: str | None) -> Iterator[tuple[EvalHistory, Overlap | None]]:
@@ -299,6 +348,13 @@ def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
         parts.append("Samples of it were drawn for a figure of this report, which the ledger does not hold")
     else:
         parts.append("No sample of it was drawn for a figure")
+    if uses.analyses:
+        first_one = uses.analyses[0].recorded
+        parts.append(
+            f"All trials of {_count(len(uses.analyses), 'search').replace('searchs', 'searches')} were evaluated on it "
+            f"after the fact, in post-mortems that began at {first_one.begun} (entry {first_one.line}): what was "
+            "decoded later is not blind"
+        )
     if marked:
         parts.append(f"Marked in the tables: {', '.join(marked)}")
     if uses.unrecorded:
@@ -306,8 +362,8 @@ def describe_uses(title: str, uses: EvalUses, marked: list[str]) -> str:
     return ". ".join(parts) + "."
 
 
-def _name_evals(decodes: list[EvalDecode]) -> str:
-    """Return what decodes were of: this eval, or others that share samples or raw data with it."""
+def _name_evals(decodes: Sequence[EvalDecode | EvalAnalysis]) -> str:
+    """Return what decodes or post-mortems were of: this eval, or others that share samples or raw data with it."""
     kinds = {None if one.overlap is None else one.overlap.of for one in decodes}
     raw = "its raw data prepared in another way"
     names = {None: "this eval", "samples": "an eval that shares samples with it", "origins": raw}

@@ -1,5 +1,6 @@
 """Read all records of a report and check that they belong together."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from blindtune.core.arrays import read_npz
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, read_json
+from blindtune.core.paths import ResultPaths
+from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
 from blindtune.decoding.chain import Head
@@ -19,6 +22,7 @@ from blindtune.metrics.registry import ERROR, is_error
 from blindtune.records.agreement import check_agreement
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card, read_card_digest
+from blindtune.records.post_mortem import PostMortem, digest_searched, read_post_mortem
 from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.contents import list_figure_kinds
 from blindtune.report.decodes import EvalUses, LedgerReader, Precedents
@@ -50,6 +54,8 @@ class RunRecords:
         doubled: number of lines of the trial log that repeat an earlier record and were left out.
         answers: ``predicted`` labels and the details of the answers on eval, see
             `blindtune.records.decode_result.Predictions`; empty for an estimate.
+        post_mortem: what all its trials score on eval; None: no post-mortem was made.
+        post_mortem_path: the path of its file, relative to the root; None as above.
     """
 
     card: ModelCard
@@ -60,6 +66,8 @@ class RunRecords:
     paths: tuple[str, str]
     doubled: int = 0
     answers: Arrays = field(default_factory=dict)
+    post_mortem: PostMortem | None = None
+    post_mortem_path: str | None = None
 
     @property
     def dev_objective(self) -> float:
@@ -232,7 +240,12 @@ class DatasetRecords:
     @property
     def figure_kinds(self) -> list[str]:
         """The kinds of figures of this dataset."""
-        return list_figure_kinds(self.manifest.of_corpus)
+        return list_figure_kinds(self.manifest.of_corpus, self.has_post_mortem)
+
+    @property
+    def has_post_mortem(self) -> bool:
+        """Whether a post-mortem was made of a search on it."""
+        return any(run.post_mortem is not None for system in self.systems for run in system.runs)
 
     @property
     def samples(self) -> int:
@@ -299,7 +312,11 @@ def pair_by_group(first: SystemRecords, second: SystemRecords) -> PairedGroups |
 
 
 def read_records(
-    root: Path, compare: list[tuple[str, list[str]]], seeds: list[int], ledger: Path | None = None
+    root: Path,
+    compare: list[tuple[str, list[str]]],
+    seeds: list[int],
+    ledger: Path | None = None,
+    post_mortems: Iterable[Sequence[str]] = (),
 ) -> ReportRecords:
     """Read all records of a report.
 
@@ -308,6 +325,7 @@ def read_records(
         compare: the name of each dataset with the names of its systems, in the order of the config.
         seeds: the study seeds.
         ledger: folder of the ledger; None: next to ``root``.
+        post_mortems: dataset and system of each search of which a post-mortem was made.
 
     Returns:
         The records, checked against each other and against the ledger.
@@ -317,7 +335,8 @@ def read_records(
             predictions or the ledger; or the chain of the ledger is broken.
     """
     heads = read_heads(root)
-    reader = _Reader(root, LedgerReader(ledger or root.parent / "ledger"))
+    searched = {(dataset, system) for dataset, system in post_mortems}
+    reader = _Reader(root, LedgerReader(ledger or root.parent / "ledger"), searched)
     datasets = [reader.dataset(name, systems, seeds) for name, systems in compare]
     ledger_reader = reader.ledger
     return ReportRecords(
@@ -333,6 +352,7 @@ def read_records(
 
 
 _DECODE_AGAIN = "Remove result.json next to it and run again."
+_ANALYSE_AGAIN = "Remove it and run again."
 
 
 def _check_one_metric(name: str, systems: list[SystemRecords]) -> None:
@@ -354,8 +374,9 @@ def _check_one_metric(name: str, systems: list[SystemRecords]) -> None:
 class _Reader:
     """Reads records below one root and lists every file that it read."""
 
-    def __init__(self, root: Path, ledger: LedgerReader) -> None:
+    def __init__(self, root: Path, ledger: LedgerReader, post_mortems: set[tuple[str, str]]) -> None:
         self._root = root
+        self._post_mortems = post_mortems
         self.ledger = ledger
         self.files: dict[str, str] = {}
         self.frozen: dict[str, str] = {}
@@ -421,7 +442,22 @@ class _Reader:
         surface = self._arrays(f"{decodes}/surface.npz")
         shown = surface if "label" in surface else None
         answers = {name: array for name, array in predictions.items() if name != "wrong"}
-        return RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled), answers)
+        run = RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled), answers)
+        return self._with_post_mortem(run) if (dataset, system) in self._post_mortems else run
+
+    def _with_post_mortem(self, run: RunRecords) -> RunRecords:
+        """Return a run with what all its trials score on eval."""
+        card = run.card
+        place = post_mortem_file(ResultPaths(""), card.dataset, card.system, card.seed).lstrip("/")
+        path = self._file(place)
+        found = read_post_mortem(path, _ANALYSE_AGAIN)
+        expected = (card.study, card.frozen_sha256(), run.decode.eval_sha256, digest_searched(run.trials))
+        if (found.study, found.frozen_sha256, found.eval_sha256, found.trials_sha256) != expected:
+            raise UserError(
+                f"{path}: is of another search than {run.paths[0]}, or of other eval data. {_ANALYSE_AGAIN}"
+            )
+        self.ledger.check_post_mortem(found, path)
+        return replace(run, post_mortem=found, post_mortem_path=place)
 
     def _uses(self, manifest: ReportManifest, runs: list[RunRecords]) -> EvalUses:
         """Compare the decodes of a dataset with the ledger, and return all uses of its eval."""

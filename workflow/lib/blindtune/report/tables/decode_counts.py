@@ -32,6 +32,8 @@ def build(records: ReportRecords) -> ReportTable:
         "What came before, for the systems of this report: decodes of models that the rows of the dataset do not show, "
         "and samples of eval drawn for a figure, before the last seed of the system was decoded. Samples that were "
         "drawn when the model was frozen already do not count. Whoever knew them may have chosen by them.",
+        "A post-mortem showed what every trial of a search scores on eval. A model that was not decoded before is not "
+        "blind.",
     ]
     return ReportTable("decode_counts", "Decodes of each eval by system", rows, columns, notes)
 

@@ -1,0 +1,628 @@
+"""Print the tables of docs/measured/claims.md from records, or write them into the page.
+
+    python workflow/benchmarks/claims_tables.py --results results --readings records
+    python workflow/benchmarks/claims_tables.py --results results --readings records --page docs/measured/claims.md
+
+``results`` holds what claims.yaml and claims_drawn.yaml wrote, ``records`` what `claims_readings.py` and
+`claims_manual.py` wrote. Only searches that ended and were decoded count; what is missing is named. In the page, each
+table replaces what is between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from claims_data import PUBLISHED, Array
+from scipy import stats
+
+#: Number of draws of a bootstrap.
+DRAWS = 2_000
+
+#: Published eval errors in % of the manual and the tuned model, and samples of eval (Tables 1 and 3).
+MARGINS = {
+    "#08": ("MLP-M", 56.39, "MLP-A", 57.38, 15_000),
+    "#09": ("MLP-M", 12.87, "MLP-A", 14.22, 250_000),
+    "#10": ("MLP-M2", 32.00, "MLP-A2", 32.34, 10_000),
+    "#11": ("Manual", 20.88, "Auto", 41.55, 2_500),
+    "#12": ("Manual", 36.08, "Auto", 50.00, 2_500),
+}
+
+#: How far errors in points may be from the published ones, to be called like them: train, dev, eval.
+LIKE = (1.5, 1.5, 1.0)
+
+#: Numbers of sets of a search.
+COUNTS = (1, 3, 15, 50, 150, 500)
+
+_Z = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One system with one seed that was decoded.
+
+    Attributes:
+        dataset: name of its dataset.
+        system: name of the system.
+        seed: of the study.
+        card: the model card.
+        decode: the result on eval.
+        wrong: for each sample of eval, whether it was wrong; None for an estimate.
+        trials: records of the search.
+        hashes: sha256 of trials.jsonl and of card.json.
+    """
+
+    dataset: str
+    system: str
+    seed: int
+    card: dict[str, Any]
+    decode: dict[str, Any]
+    wrong: Array | None
+    trials: list[dict[str, Any]]
+    hashes: tuple[str, str]
+
+    @property
+    def errors(self) -> tuple[float, float, float]:
+        """Train, dev and eval error in %."""
+        return 100 * self.card["train_error"], 100 * self.card["dev_error"], 100 * self.decode["error"]
+
+
+class Records:
+    """All that was found in the folders."""
+
+    def __init__(self, results: Path, readings: Path) -> None:
+        self.results = results
+        self.readings = readings
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every decoded run of the two studies, in the order of dataset, system and seed."""
+        found = []
+        for card in sorted(self.results.glob("claims*/studies/*/*/*/card.json")):
+            decode = card.parents[4] / "decodes" / card.parent.relative_to(card.parents[3]) / "result.json"
+            if decode.exists():
+                found.append(_read_run(card, decode))
+        return found
+
+    def of(self, dataset: str, system: str) -> list[Run]:
+        """Return the runs of a system, by seed."""
+        return sorted((r for r in self.runs if (r.dataset, r.system) == (dataset, system)), key=lambda r: r.seed)
+
+    def pairs(self, dataset: str, one: str, other: str) -> list[tuple[Run, Run]]:
+        """Return the runs of two systems with the same seed."""
+        right = {run.seed: run for run in self.of(dataset, other)}
+        return [(run, right[run.seed]) for run in self.of(dataset, one) if run.seed in right]
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """Return the records of a file of the readings; none if it is not there."""
+        path = self.readings / f"{name}.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def manual(self, model: str) -> dict[str, Any] | None:
+        """Return what `claims_manual.py` found for a network."""
+        path = self.readings / f"manual_{model}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _read_run(card: Path, decode: Path) -> Run:
+    predictions = decode.with_name("predictions.npz")
+    wrong = None
+    if predictions.exists():
+        with np.load(predictions) as arrays:
+            wrong = arrays["wrong"].astype(float)
+    log = card.with_name("trials.jsonl")
+    text = log.read_bytes() if log.exists() else b""
+    dataset, system, seed = card.parts[-4:-1]
+    return Run(
+        dataset,
+        system,
+        int(seed),
+        json.loads(card.read_bytes()),
+        json.loads(decode.read_bytes()),
+        wrong,
+        [json.loads(line) for line in text.splitlines()],
+        (hashlib.sha256(text).hexdigest(), hashlib.sha256(card.read_bytes()).hexdigest()),
+    )
+
+
+# --- statistics
+
+
+def margin(one: float, other: float, samples: int) -> tuple[float, float, float]:
+    """Return the difference of two published error rates in points, and its 95% interval for independent samples.
+
+    Args:
+        one: error of the manual model in %.
+        other: error of the tuned model in %.
+        samples: of eval, of both.
+    """
+    width = _Z * 100 * float(np.sqrt(sum(p / 100 * (1 - p / 100) for p in (one, other)) / samples))
+    return other - one, other - one - width, other - one + width
+
+
+def largest_significant_disagreement(difference: int, samples: int) -> int:
+    """Return on how many samples at most exactly one of two models may be right, so that McNemar's exact p is < 0.05.
+
+    Args:
+        difference: of the numbers of wrong samples of the two.
+        samples: of eval.
+    """
+    # The p-value grows with the disagreement, in steps of two.
+    low, high = 0, (samples - difference) // 2
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _mcnemar(difference, middle) < 0.05 else (low, middle - 1)
+    return difference + 2 * low
+
+
+def _mcnemar(difference: int, fewer: int) -> float:
+    """Return the exact two-sided p-value if only the worse model is right on ``fewer`` samples."""
+    return min(1.0, 2 * float(stats.binom.cdf(fewer, 2 * fewer + difference, 0.5)))
+
+
+def compare(pairs: Sequence[tuple[Run, Run]]) -> tuple[float, float, float]:
+    """Return the mean difference of eval errors in points, the second minus the first, and its 95% interval.
+
+    Seeds and samples are both drawn again (a bootstrap over seeds and over samples, crossed). With fewer than three
+    seeds only the samples vary.
+    """
+    off = np.array([np.asarray(other.wrong) - np.asarray(one.wrong) for one, other in pairs], dtype=float)
+    random = np.random.default_rng(1)
+    drawn = np.empty(DRAWS)
+    for draw in range(DRAWS):
+        seeds = random.integers(len(off), size=len(off)) if len(off) > 2 else np.arange(len(off))
+        samples = np.bincount(random.integers(off.shape[1], size=off.shape[1]), minlength=off.shape[1])
+        drawn[draw] = off[seeds].mean(axis=0) @ samples / off.shape[1]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return 100 * float(off.mean()), 100 * float(low), 100 * float(high)
+
+
+def ranks_of_best(total: int, count: int) -> Array:
+    """Return the probability that the best of ``count`` random sets is the first, second, ... of ``total`` in order.
+
+    Args:
+        total: sets that were recorded.
+        count: sets of the search, at most ``total``; they are drawn without replacement.
+    """
+    # P(rank r) = C(total - r, count - 1) / C(total, count), as a product that does not overflow.
+    chances = np.zeros(total)
+    left = 1.0
+    for rank in range(total - count + 1):
+        chance = count / (total - rank)
+        chances[rank] = left * chance
+        left *= 1 - chance
+    return chances
+
+
+def choose(sets: Sequence[dict[str, Any]], key: Callable[[dict[str, Any]], float], count: int) -> dict[str, float]:
+    """Return what a search of ``count`` random sets gives that keeps the set with the lowest ``key``.
+
+    Args:
+        sets: records of sets that were trained completely.
+        key: what is minimised.
+        count: sets of the search.
+
+    Returns:
+        Mean errors of the chosen set in %: train, dev and eval; ``like``: the probability that they are like the
+        published ones of MLP-A2; ``above``: that its dev error is at least the published one.
+    """
+    order = sorted(sets, key=key)
+    chances = ranks_of_best(len(order), min(count, len(order)))
+    errors = np.array([[100 * record[split] for split in ("train", "dev", "eval")] for record in order])
+    published = np.array(PUBLISHED["mlp_a2"])
+    # The training of a set with dropout prints its error with dropout on, so either may be the published one.
+    running = np.array([100 * record["curve"][-1][0] for record in order])
+    near = np.abs(errors - published) <= np.array(LIKE)
+    near_train = near[:, 0] | (np.abs(running - published[0]) <= LIKE[0])
+    mean = chances @ errors
+    return {
+        "train": float(mean[0]),
+        "running": float(chances @ running),
+        "dev": float(mean[1]),
+        "eval": float(mean[2]),
+        "like": float(chances @ (near_train & near[:, 1] & near[:, 2])),
+        "above": float(chances @ (errors[:, 1] >= published[1])),
+    }
+
+
+#: What a search may minimise.
+RULES: dict[str, Callable[[dict[str, Any]], float]] = {
+    "dev error of the last epoch": lambda record: float(record["dev"]),
+    "dev error of the best epoch": lambda record: min(epoch[2] for epoch in record["curve"]),
+    "dev loss of the last epoch": lambda record: float(record["curve"][-1][3]),
+    "train error, dropout on": lambda record: float(record["curve"][-1][0]),
+    "train error": lambda record: float(record["train"]),
+    "train loss, dropout on": lambda record: float(record["curve"][-1][1]),
+}
+
+
+# --- tables
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table of Markdown; the first column is text, the others are numbers."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def margins(records: Records) -> str:
+    """Return the published margins between the manual and the tuned model, with intervals."""
+    rows = []
+    for name, (manual, one, tuned, other, samples) in MARGINS.items():
+        off, low, high = margin(one, other, samples)
+        wrong = round((other - one) / 100 * samples)
+        most = largest_significant_disagreement(wrong, samples)
+        verdict = "within sampling error" if low <= 0 else "beyond it"
+        share = "any" if most >= samples - 1 else f"at most {most:,} ({100 * most / samples:.1f}%)"
+        rows.append(
+            [
+                f"{name}: {manual} {one:.2f}, {tuned} {other:.2f}",
+                f"{samples:,}",
+                f"{off:.2f}",
+                f"{low:.2f} to {high:.2f}",
+                share,
+                verdict,
+            ]
+        )
+    header = ["set, eval errors in %", "samples", "margin", "95% interval", "disagreement if significant", "margin is"]
+    return table(header, rows)
+
+
+def disagreement(records: Records) -> str:
+    """Return on how many eval samples of #10 exactly one of two networks is right."""
+    rows = []
+    for one, other in combinations(["mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2"], 2):
+        pairs = records.pairs("isip_10", one, other)
+        if pairs:
+            counts = [int(np.sum(a.wrong != b.wrong)) for a, b in pairs]
+            width = _Z * float(np.sqrt(np.mean(counts))) / pairs[0][0].decode["samples"] * 100
+            rows.append([f"{one}, {other}", len(pairs), f"{np.mean(counts):,.0f}", f"{width:.2f}"])
+    return table(["pair", "seeds", "samples", "half a 95% interval, points"], rows) if rows else _missing("claims.yaml")
+
+
+def errors(records: Records) -> str:
+    """Return train, dev and eval errors of every system, published and ours."""
+    rows = []
+    for dataset, system in sorted({(run.dataset, run.system) for run in records.runs}):
+        runs = records.of(dataset, system)
+        published = PUBLISHED.get(system) if dataset == "isip_10" else None
+        found = np.array([run.errors for run in runs])
+        cells = [_spread(found[:, column]) for column in range(3)]
+        rows.append(
+            [
+                f"{dataset} {system}",
+                " / ".join(f"{value:.2f}" for value in published) if published else "",
+                " / ".join(cells),
+                len(runs),
+                _range([run.card["n_parameters"] for run in runs]),
+                _range([len(run.trials) for run in runs]),
+            ]
+        )
+    header = ["system", "published train / dev / eval", "ours, mean ± deviation", "seeds", "weights", "trials"]
+    return table(header, rows) if rows else _missing("claims.yaml and claims_drawn.yaml")
+
+
+def differences(records: Records) -> str:
+    """Return differences of eval errors between systems, with intervals."""
+    wanted = [
+        ("isip_10", "mlp_m1", "mlp_a1"),
+        ("isip_10", "mlp_m2", "mlp_a2"),
+        ("isip_10", "mlp_m1", "mlp_a2"),
+        ("isip_10", "mlp_a2", "mlp_a1"),
+        ("isip_10", "mlp_m1", "tpe_10"),
+        ("isip_10", "mlp_m1", "hyperband_10"),
+        ("isip_10", "mlp_m1", "knn_10"),
+        ("set_08", "mlp_m", "mlp_a"),
+        ("set_09", "mlp_m", "mlp_a"),
+    ]
+    rows = []
+    for dataset, one, other in wanted:
+        if pairs := records.pairs(dataset, one, other):
+            off, low, high = compare(pairs)
+            varies = "eval samples and seeds" if len(pairs) > 2 else "eval samples"
+            rows.append(
+                [f"{dataset}: {other} minus {one}", len(pairs), f"{off:+.2f}", f"{low:+.2f} to {high:+.2f}", varies]
+            )
+    header = ["eval error", "seeds", "difference, points", "95% interval", "what varies"]
+    return table(header, rows) if rows else _missing("claims.yaml and claims_drawn.yaml")
+
+
+def outcomes(records: Records) -> str:
+    """Return how the trials of each search ended."""
+    rows = []
+    for dataset, system in sorted({(run.dataset, run.system) for run in records.runs}):
+        runs = [run for run in records.of(dataset, system) if run.card["kind"] == "tuner"]
+        if runs:
+            counts = Counter(trial["status"] for run in runs for trial in run.trials)
+            rows.append([f"{dataset} {system}", len(runs), *[counts[status] for status in _STATUSES]])
+    return table(["search", "seeds", *_STATUSES], rows) if rows else _missing("claims.yaml and claims_drawn.yaml")
+
+
+_STATUSES = ("completed", "pruned", "invalid", "failed", "diverged")
+
+
+def lowest(records: Records) -> str:
+    """Return, from recorded trials with dropout, what the lowest dev error of n random sets is."""
+    rows = []
+    for name, scores in _dropout_scores(records):
+        for count in (n for n in COUNTS if n <= len(scores)):
+            chances = ranks_of_best(len(scores), count)
+            rows.append(
+                [
+                    name,
+                    count,
+                    f"{100 * chances @ scores:.2f}",
+                    f"{chances @ (100 * scores >= PUBLISHED['mlp_a2'][1]):.2g}",
+                    f"{chances @ (100 * scores <= PUBLISHED['mlp_a1'][1]):.2g}",
+                ]
+            )
+    header = ["recorded sets", "n", "expected lowest dev error in %", "P(at least 40.11)", "P(at most 26.95)"]
+    return table(header, rows) if rows else _missing("mlp_a2 of claims.yaml")
+
+
+def _dropout_scores(records: Records) -> list[tuple[str, Array]]:
+    """Return the sorted dev errors of searches with dropout: those of each finished study, or those of the reading."""
+    found = []
+    for run in records.of("isip_10", "mlp_a2"):
+        scores = [1.0 if trial["score"] is None else trial["score"] for trial in run.trials]
+        found.append((f"mlp_a2, seed {run.seed}", np.sort(scores)))
+    sets = records.lines("sets_ours_fused")
+    if sets:
+        scores = [record.get("dev", 1.0) for record in sets]
+        found.append((f"{len(sets)} sets of the reading “ours”", np.sort(scores)))
+    return found
+
+
+def networks(records: Records) -> str:
+    """Return the errors of the networks of Table 4 that were trained again."""
+    rows = []
+    for system in ("mlp_a1", "mlp_a2"):
+        for trainer in ("fused", "pytorch", "keras"):
+            found = [record for record in records.lines(f"networks_{system}_{trainer}") if "dev" in record]
+            if not found:
+                continue
+            each = np.array([[100 * record[split] for split in ("train", "dev", "eval")] for record in found])
+            running = np.array([100 * record["curve"][-1][0] for record in found])
+            lowest_dev = np.array([100 * min(epoch[2] for epoch in record["curve"]) for record in found])
+            # The train error is the one of the training itself, which Keras prints.
+            shown = np.column_stack([running, each[:, 1:]])
+            like = int(np.all(np.abs(shown - np.array(PUBLISHED[system])) <= np.array(LIKE), axis=1).sum())
+            rows.append(
+                [
+                    f"{system}, {trainer}",
+                    " / ".join(f"{value:.2f}" for value in PUBLISHED[system]),
+                    len(found),
+                    _spread(running),
+                    *[_spread(each[:, column]) for column in range(3)],
+                    f"{lowest_dev.min():.2f} to {lowest_dev.max():.2f}",
+                    f"{like} of {len(found)}",
+                ]
+            )
+    header = ["network", "published", "trainings", "train, while training", "train", "dev", "eval"]
+    header += ["dev, best epoch", "like the published"]
+    return table(header, rows) if rows else _missing("claims_readings.py networks")
+
+
+def trainings(records: Records) -> str:
+    """Return every training of the network that the paper calls MLP-A2."""
+    rows = []
+    for number, record in enumerate(records.lines("networks_mlp_a2_fused"), 1):
+        if "dev" in record:
+            devs = [100 * epoch[2] for epoch in record["curve"]]
+            last = [100 * record["curve"][-1][0], *[100 * record[split] for split in ("dev", "eval")]]
+            best = f"{min(devs):.2f} (epoch {devs.index(min(devs)) + 1})"
+            rows.append([number, best, *[f"{value:.2f}" for value in last]])
+    rows.append(["published", "", *[f"{value:.2f}" for value in PUBLISHED["mlp_a2"]]])
+    header = ["training", "lowest dev", "train, while training", "dev", "eval"]
+    return table(header, rows) if len(rows) > 1 else _missing("claims_readings.py networks")
+
+
+def readings(records: Records) -> str:
+    """Return what each reading gives, chosen by the lowest dev error or by its own rule."""
+    rows: list[list[object]] = [
+        ["published MLP-A2", "", "", *[f"{value:.2f}" for value in PUBLISHED["mlp_a2"]], "", ""],
+    ]
+    for path in sorted(records.readings.glob("kept_*_mlp_a2_*.jsonl")):
+        sets = [record for record in records.lines(path.stem) if "dev" in record]
+        seed = path.stem.rsplit("_", 1)[1]
+        for rule, key in RULES.items():
+            rows += [_reading_row(f"search of seed {seed}: lowest {rule}", sets, key, n) for n in (15, 500)]
+    for path in sorted(records.readings.glob("sets_*.jsonl")):
+        sets = [record for record in records.lines(path.stem) if "dev" in record]
+        if not sets:
+            continue
+        _, *words, trainer = path.stem.split("_")
+        name = f"{' '.join(words)} ({trainer})"
+        rows += [
+            _reading_row(f"{name}: lowest dev error", sets, RULES["dev error of the last epoch"], n) for n in (1, 15)
+        ]
+        rows.append(_reading_row(f"{name}: lowest dev error", sets, RULES["dev error of the last epoch"], len(sets)))
+        if "held" in sets[0]:
+            rows += [
+                _reading_row(f"{name}: lowest error on the held-out fifth", sets, lambda record: record["held"], n)
+                for n in (15, len(sets))
+            ]
+        elif path.stem == "sets_ours_fused":
+            rows += [_reading_row(f"{name}: lowest {rule}", sets, key, 15) for rule, key in list(RULES.items())[1:]]
+    header = ["reading", "sets", "n", "train", "dev", "eval", "P(like the published)", "P(dev at least 40.11)"]
+    return table(header, rows) if len(rows) > 1 else _missing("claims_readings.py sets")
+
+
+def _reading_row(
+    name: str, sets: Sequence[dict[str, Any]], key: Callable[[dict[str, Any]], float], count: int
+) -> list[object]:
+    count = min(count, len(sets))
+    found = choose(sets, key, count)
+    cells = [f"{found['train']:.2f} ({found['running']:.2f})", f"{found['dev']:.2f}", f"{found['eval']:.2f}"]
+    return [name, len(sets), count, *cells, f"{found['like']:.2g}", f"{found['above']:.2g}"]
+
+
+def manual(records: Records) -> str:
+    """Return the errors of the manual networks, trained in many ways."""
+    rows: list[list[object]] = []
+    for model in ("mlp_m1", "mlp_m2"):
+        rows.append([f"**{model}, published**", "", *[f"{value:.2f}" for value in PUBLISHED[model]], ""])
+        for run in records.of("isip_10", model):
+            rows.append([f"{model}, seed {run.seed} of claims.yaml", 1, *[f"{value:.2f}" for value in run.errors], ""])
+        content = records.manual(model)
+        for name, way in content["ways"].items() if content else ():
+            each = 100 * np.array(way["errors"])
+            rows.append(_manual_row(f"{model}, {name}", each, each.shape[1] - 1))
+            if name == "as published":
+                rows += [_manual_row(f"{model}, after epoch {n}", each, n - 1) for n in (5, 10, 15, 20)]
+                best = each[:, :, 1].argmin(axis=1)
+                chosen = each[np.arange(len(each)), best][:, None, :]
+                rows.append(_manual_row(f"{model}, epoch of the lowest dev error", chosen, 0))
+                if model == "mlp_m2":
+                    rows.append(_manual_row(f"{model}, dropout left on", each[:, :, 3:], each.shape[1] - 1))
+    header = ["network", "trainings", "train", "dev", "eval", "eval, from to"]
+    return table(header, rows)
+
+
+def _manual_row(name: str, each: Array, epoch: int) -> list[object]:
+    found = each[:, epoch, :3]
+    cells = [_spread(found[:, column]) for column in range(3)]
+    return [name, len(each), *cells, f"{found[:, 2].min():.2f} to {found[:, 2].max():.2f}"]
+
+
+def complexity(records: Records) -> str:
+    """Return how the eval error of completed trials goes with the number of weights, from kept trials."""
+    rows = []
+    for path in sorted(records.readings.glob("kept_*.jsonl")):
+        sets = [record for record in records.lines(path.stem) if "eval" in record]
+        if len(sets) < 10:
+            continue
+        size = [record["n_parameters"] for record in sets]
+        found = [stats.spearmanr(size, [record[split] for record in sets]) for split in ("train", "dev", "eval")]
+        gap = stats.spearmanr(size, [record["eval"] - record["train"] for record in sets])
+        overtuned = stats.spearmanr([r["dev"] for r in sets], [r["eval"] for r in sets])
+        cells = [f"{it.statistic:+.2f} (p {it.pvalue:.1g})" for it in (*found, gap, overtuned)]
+        rows.append([path.stem.removeprefix("kept_"), len(sets), *cells])
+    header = [
+        "search",
+        "trials",
+        "weights, train",
+        "weights, dev",
+        "weights, eval",
+        "weights, eval − train",
+        "dev, eval",
+    ]
+    return table(header, rows) if rows else _missing("claims_readings.py kept")
+
+
+def expert(records: Records) -> str:
+    """Return the probability that the best of n random sets on dev is at least as good on eval as the manual model."""
+    rows = []
+    for path in sorted(records.readings.glob("kept_*.jsonl")):
+        _, *words, seed = path.stem.split("_")
+        dataset, system = "_".join(words[:2]), "_".join(words[2:])
+        manual_runs = [run for run in records.of(dataset, "mlp_m1") if run.seed == int(seed)]
+        sets = sorted((record for record in records.lines(path.stem) if "eval" in record), key=lambda r: r["dev"])
+        if not manual_runs or not sets:
+            continue
+        limit = manual_runs[0].decode["error"]
+        eval_errors = np.array([record["eval"] for record in sets])
+        for count in (n for n in (*COUNTS, len(sets)) if n <= len(sets)):
+            chances = ranks_of_best(len(sets), count)
+            rows.append(
+                [
+                    f"{dataset} {system}, seed {seed}",
+                    count,
+                    f"{100 * chances @ eval_errors:.2f}",
+                    f"{100 * limit:.2f}",
+                    f"{chances @ (eval_errors <= limit):.3f}",
+                ]
+            )
+    header = ["search", "n", "expected eval error in %", "mlp_m1 in %", "P(at least as good as mlp_m1)"]
+    return table(header, rows) if rows else _missing("claims_readings.py kept")
+
+
+def hashes(records: Records) -> str:
+    """Return the sha256 of every record that the tables used."""
+    rows = [
+        [f"{run.dataset}/{run.system}/{run.seed}", f"`{run.hashes[0]}`", f"`{run.hashes[1]}`"] for run in records.runs
+    ]
+    others = sorted(records.readings.glob("*.json*"))
+    rows += [[path.name, f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`", ""] for path in others]
+    return table(["record", "trials.jsonl, or the file", "card.json"], rows) if rows else _missing("everything")
+
+
+def _missing(what: str) -> str:
+    return f"*Not finished yet: {what}.*"
+
+
+def _spread(values: Array) -> str:
+    return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
+
+
+def _range(values: Sequence[int | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    return f"{min(known):,}" if min(known) == max(known) else f"{min(known):,} to {max(known):,}"
+
+
+TABLES: dict[str, Callable[[Records], str]] = {
+    "margins": margins,
+    "disagreement": disagreement,
+    "errors": errors,
+    "differences": differences,
+    "outcomes": outcomes,
+    "lowest": lowest,
+    "networks": networks,
+    "trainings": trainings,
+    "readings": readings,
+    "manual": manual,
+    "complexity": complexity,
+    "expert": expert,
+    "hashes": hashes,
+}
+
+
+def main() -> None:
+    """Print every table, or write them into the page."""
+    arguments = _arguments()
+    records = Records(arguments.results, arguments.readings)
+    tables = {name: TABLES[name](records) for name in arguments.tables}
+    if arguments.page is None:
+        print("\n\n".join(f"## {name}\n\n{text}" for name, text in tables.items()))
+        return
+    page = fill(arguments.page.read_text(encoding="utf-8"), tables)
+    arguments.page.write_text(page, encoding="utf-8")
+
+
+def fill(page: str, tables: dict[str, str]) -> str:
+    """Return a page with new tables.
+
+    Args:
+        page: with a line ``<!-- begin NAME -->`` and one ``<!-- end NAME -->`` for each table that it shows.
+        tables: text by name.
+    """
+    for name, text in tables.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        page = pattern.sub(f"{begin}\n\n{text}\n\n{end}".replace("\\", r"\\"), page)
+    return page
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--readings", type=Path, default=Path("results/readings"))
+    parser.add_argument("--page", type=Path, help="the page to write into")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
