@@ -66,7 +66,10 @@ ENVIRONMENTS = {
     "networks": [*TUNER_PACKAGES, "scikeras", "skorch", "tensorflow", "tensorflow-cpu", "torch"],
     "keras-jax": [*TUNER_PACKAGES, "jax"],
     "keras-torch": [*TUNER_PACKAGES, "torch"],
-    "report": ["jinja2", "matplotlib", "numpy", "optuna", "pydantic", "pyyaml", "safetensors", "scikit-learn", "scipy"],
+    "report": [
+        *("jinja2", "matplotlib", "numpy", "optuna", "pillow", "pydantic", "pyyaml", "safetensors", "scikit-learn"),
+        "scipy",
+    ],
 }
 
 #: Environment variables that conda sets. Trainers set them too; these are for using Keras there by hand.

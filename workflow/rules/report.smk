@@ -5,6 +5,7 @@ Out: report/tables, report/figures, report/report.html.
 """
 
 from blindtune.report import contents
+from blindtune.report.charts.registry import CHART_FILES
 
 POST_MORTEMS = CONFIG.searches() if CONFIG.post_mortem else []
 RECORDS = {
@@ -79,7 +80,7 @@ rule page:
     input:
         rules.tables.output,
         rules.figures.output,
-        f"{ROOT}/workflow/report/page.html.j2",
+        expand("{folder}/{name}", folder=f"{ROOT}/workflow/report", name=[*contents.TEMPLATES, *CHART_FILES]),
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),

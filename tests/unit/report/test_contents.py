@@ -36,9 +36,36 @@ def test_contents_lists_every_module_once() -> None:
 def test_contents_is_what_the_documents_describe() -> None:
     """The guide to extending names the file, the registries and what a module of either kind must have."""
     section = (ROOT / "docs" / "extending" / "report_item.md").read_text(encoding="utf-8")
-    for name in ("report/contents.py", "report/tables", "report/figures", "SECTIONS", "FIGURES"):
+    for name in (
+        "report/contents.py",
+        "report/tables",
+        "report/figures",
+        "SECTIONS",
+        "FIGURES",
+        "VIEWS",
+        "SUMMARY_TABLES",
+    ):
         assert f"{name}`" in section, name
     assert all(f"`{member}`" in section for member in ("build", "draw", "CAPTION"))
+
+
+def test_views_have_every_section_once() -> None:
+    """Every section is in one view, what they name is in the registry, and no two anchors are the same."""
+    placed = [anchor for view in contents.VIEWS for anchor in view.sections]
+    assert sorted(placed) == sorted(section.anchor for section in contents.SECTIONS)
+    assert {kind for view in contents.VIEWS for kind in view.figures} <= set(contents.FIGURES)
+    assert set(contents.TABLES) >= contents.SUMMARY_TABLES and set(contents.FIGURES) >= contents.SUMMARY_FIGURES
+    assert all(entry.title for entry in contents.FIGURES.values())
+    anchors = [view.anchor for view in contents.VIEWS] + placed + list(contents.TABLES)
+    assert len(anchors) == len(set(anchors))
+
+
+def test_templates_are_inputs_of_the_page() -> None:
+    """The files that the page is made of exist, and the rule of the page names them all."""
+    assert all((ROOT / "workflow" / "report" / name).is_file() for name in contents.TEMPLATES)
+    assert "name=[*contents.TEMPLATES, *CHART_FILES]" in (ROOT / "workflow" / "rules" / "report.smk").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_list_figures_depends_on_corpora() -> None:

@@ -15,6 +15,7 @@ from blindtune.report.records import pair_by_group
 from blindtune.report.stats import comparisons, statistics
 from blindtune.report.tables import write as tables
 from support.report_corpora import EEG, PATIENTS, SLIDES
+from support.report_page import PAGE_SCRIPTS, list_scripts
 from support.report_records import RecordsBuilder
 
 STAND_IN = {"stand_in": True}
@@ -165,7 +166,8 @@ def test_bad_files_are_listed_and_escaped(report: Path) -> None:
     assert rows == SLIDES["parameters"]["bad_files"]
     texts = [(report / "tables" / f"bad_files.{kind}").read_text(encoding="utf-8") for kind in ("md", "tex")]
     page = (report / "report.html").read_text(encoding="utf-8")
-    assert not any("<script" in text for text in (page, *texts))
+    assert not any("<script" in text for text in texts) and "is truncated | <script>" not in page
+    assert list_scripts(page) <= PAGE_SCRIPTS
     assert r"is truncated \| &lt;script&gt;" in texts[0] and r"has \$no\$ annotation" in texts[1]
     assert "No file was bad in eeg." in page
 
@@ -219,7 +221,7 @@ def test_describe_published_gaps_uses_printed_numbers(builder: RecordsBuilder, r
     # No sentence mixes them with measurements on stand-in data.
     assert not any("slides" in gap for gap in gaps)
     page = (report / "report.html").read_text(encoding="utf-8")
-    assert all(gap in page for gap in gaps) and "<h4>slides (stand-in data)</h4>" in page
+    assert all(gap in page for gap in gaps) and "<h2>slides (stand-in data)</h2>" in page
 
 
 def test_patients_include_groups_of_images(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The page, the tables and the figures: true to their records, clear about stand-in data, and safe to open."""
 
+import base64
 import csv
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ from blindtune.config.training import OPTIONAL_SETTINGS, Training
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.report import contents
+from blindtune.report import page as page_module
 from blindtune.report.figures import write as figures
-from blindtune.report.figures.style import assign_styles, save_figure
+from blindtune.report.figures.style import NOT_APPLICABLE, assign_styles, save_figure
 from blindtune.report.page import write_page
 from blindtune.report.stats import comparisons
 from blindtune.report.tables import arguments
 from blindtune.report.tables import write as tables
+from support.report_page import PAGE_SCRIPTS, list_scripts
 from support.report_records import ESTIMATES, RecordsBuilder
 
 STAND_IN = {"stand_in": True, "source": {"source": "drawing"}}
@@ -115,8 +119,8 @@ def test_stand_in_rows_are_marked_in_every_format(report: tuple[RecordsBuilder, 
             assert rows
             assert all("stand-in" in line or "published" in line for line in rows)
     page = (report[1] / "report.html").read_text(encoding="utf-8")
-    for row in re.findall(r'<tr class="([^"]*)">\s*<td[^>]*>drawn_10</td>', page):
-        assert row in ("stand-in", "published")
+    marks = re.findall(r'<tr(?: class="([^"]*)")?>\s*<td[^>]*>drawn_10</td>', page)
+    assert marks and all(mark in ("stand-in", "published") for mark in marks)
 
 
 def test_decodes_that_were_not_blind_are_marked(report: tuple[RecordsBuilder, Path]) -> None:
@@ -132,23 +136,82 @@ def test_decodes_that_were_not_blind_are_marked(report: tuple[RecordsBuilder, Pa
 def test_write_page_is_escaped_and_self_contained(report: tuple[RecordsBuilder, Path]) -> None:
     """The page escapes all markup and refers to nothing outside."""
     page = (report[1] / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    assert EVIL not in page and "&lt;script&gt;" in page
+    assert list_scripts(page) <= PAGE_SCRIPTS
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?\s*(https?:)?//""", page)
     targets = set(re.findall(r'href="#([^"]+)"', page))
     assert targets <= set(re.findall(r'id="([^"]+)"', page))
-    assert page.count("data:image/svg+xml;base64,") == len(contents.list_figures(list(report[0].datasets)))
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
 
 
 def test_write_page_lists_every_record(report: tuple[RecordsBuilder, Path]) -> None:
-    """The page lists every record with its digest."""
+    """The page lists every record with its digest, in the groups that the rows of tables link to."""
     builder, folder = report
     page = (folder / "report.html").read_text(encoding="utf-8")
     records = builder.read()
     assert len(records.files) == 3 * (2 + 6 * 2 * 5 + 2 * 2)
     for path, sha256 in records.files.items():
-        assert path in page
-        assert sha256 in page
+        assert f"{sha256}  {path}\n" in page
+    group = page.split('id="records/set_10/mlp_a1"')[1].split("</pre>")[0]
+    assert group.count("studies/set_10/mlp_a1/") == 2 * 2 and group.count("(frozen model, seed ") == 2
+    row = re.search(r"<tr[^>]*>\s*<td>set_10</td>\s*<td>real</td>\s*<td[^>]*>mlp_a1</td>.*?</tr>", page, re.DOTALL)
+    assert row is not None and '<a href="#records/set_10/mlp_a1">set_10/mlp_a1</a>' in row[0]
+
+
+def test_write_page_leaves_out_what_does_not_apply(report: tuple[RecordsBuilder, Path]) -> None:
+    """Tables without rows are only named, and figures that are a sentence are not shown; nothing else is missing."""
+    builder, folder = report
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    records = builder.read()
+    for name, build in tables.BUILD.items():
+        assert (f'<section id="{name}"' in page) == bool(build(records).rows), name
+        assert f'<a href="tables/{name}.csv">' in page
+    assert '<section id="metrics"' not in page and 'id="figure-splits_digits"' not in page
+    for stem in contents.list_figures(list(builder.datasets)):
+        applies = NOT_APPLICABLE not in (folder / "figures" / f"{stem}.svg").read_text(encoding="utf-8")
+        assert (f'<img src="figures/{stem}.svg"' in page) == applies, stem
+    # Six of each plane, and four of the images.
+    assert page.count("<img ") == 16
+
+
+def test_write_page_packs_its_figures(report: tuple[RecordsBuilder, Path]) -> None:
+    """A page that is opened alone has its figures in itself: the same SVG, or a picture of one that is large."""
+    page = (report[1] / "report.html").read_text(encoding="utf-8")
+    found = re.findall(r'<script type="text/plain" id="packed-(\w+)" data-media="([^"]+)">([^<]+)</script>', page)
+    assert len(found) == page.count("<img ")
+    for stem, media, text in found:
+        content = base64.b64decode(text)
+        if media == "image/webp":
+            assert content[8:12] == b"WEBP"
+        else:
+            assert zlib.decompress(content) == (report[1] / "figures" / f"{stem}.svg").read_bytes()
+
+
+def test_write_page_is_reproducible(report: tuple[RecordsBuilder, Path], tmp_path: Path) -> None:
+    """The same records give the same page, byte by byte."""
+    builder, folder = report
+    write_page(builder.read(), folder / "tables", folder / "figures", tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_write_page_packs_the_rest_of_a_long_table(
+    report: tuple[RecordsBuilder, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a table with very many rows, the first are in the page and the others are packed into it."""
+    builder, folder = report
+    whole = (folder / "report.html").read_text(encoding="utf-8")
+    monkeypatch.setattr(page_module, "MOST_ROWS", 3)
+    write_page(builder.read(), folder / "tables", folder / "figures", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    table = page.split('<section id="costs"')[1].split("</section>")[0]
+    body = table.split("<tbody>")[1].split("</tbody>")[0]
+    rest = re.search(r'class="rest" data-rows="(\d+)">([^<]+)</script>', table)
+    assert rest is not None and body.count("<tr") == 3
+    packed = zlib.decompress(base64.b64decode(rest[2])).decode()
+    assert packed.count("<tr") == int(rest[1])
+    rows = whole.split('<section id="costs"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    assert "".join((body + packed).split()) == "".join(rows.split())
 
 
 def test_to_markdown_and_latex_escape_names(report: tuple[RecordsBuilder, Path]) -> None:

@@ -1,8 +1,9 @@
-"""The registry of the report: every table and every figure, by name.
+"""The registry of the report: every table and every figure, by name, and where the page shows it.
 
 To add a table, write a module with ``build(records)`` and add one line to a section of `SECTIONS`. To add a figure,
-write a module with ``draw(dataset, styles)`` and ``CAPTION``, and add one line to `FIGURES`. The workflow reads the
-names while it plans, so the modules are imported only when the report is written.
+write a module with ``draw(dataset, styles)`` and ``CAPTION``, and add one line to `FIGURES`. A new section belongs to
+one of the `VIEWS`, the parts of the page that open. The workflow reads the names while it plans, so the modules are
+imported only when the report is written.
 """
 
 from collections.abc import Container, Iterable
@@ -36,11 +37,30 @@ class FigureEntry:
         module: the module that draws it.
         datasets: "all"; "corpora" for datasets extracted from many raw files; "others" for all but those.
         post_mortem: whether it is drawn only where a post-mortem was made.
+        title: the heading of the figure; empty: its name.
     """
 
     module: str
     datasets: Literal["all", "corpora", "others"] = "all"
     post_mortem: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of the page that opens: a question with the sections that answer it.
+
+    Attributes:
+        anchor: the id of the view within the page.
+        title: the question.
+        sections: the anchors of its sections.
+        figures: the kinds of figures that answer it too; they are with their dataset, and the view links to them.
+    """
+
+    anchor: str
+    title: str
+    sections: tuple[str, ...]
+    figures: tuple[str, ...] = ()
 
 
 SECTIONS = (
@@ -145,28 +165,53 @@ SECTIONS = (
     ),
 )
 
+#: The questions of the page, in their order. The datasets come before them, the ledger is shown with the view "blind",
+#: and all records come last.
+VIEWS = (
+    View("how-good", "How good, how sure?", ("errors",)),
+    View("which-tuner", "Which tuner?", ("tuners", "which"), figures=("search", "pairs", "ranks")),
+    View("cost", "What did it cost?", ("spending",), figures=("times", "cost")),
+    View("found", "What did it find?", ("networks",), figures=("surfaces", "pareto", "learning")),
+    View(
+        "trials-tell",
+        "What do the trials tell?",
+        ("trials",),
+        figures=("worth", "importance", "slices", "trial_curves", "outcomes"),
+    ),
+    View("why", "Why did it lose?", ("post-mortem",), figures=("post_mortem",)),
+    View("blind", "Is it blind?", ("decodes",)),
+    View("data", "Data and settings", ("setting", "preparation-of-data"), figures=("splits", "examples")),
+)
+
+#: The tables and the kinds of figures of the printed summary; the others are printed with the appendix.
+SUMMARY_TABLES = frozenset({"table1_datasets", "table3_errors", "scores", "costs", "decode_counts"})
+SUMMARY_FIGURES = frozenset({"search"})
+
+#: The files of ``workflow/report`` that the page is made of.
+TEMPLATES = ("page.html.j2", "page.css", "page.js")
+
 #: The module of each table by its name.
 TABLES = {name: module for section in SECTIONS for name, module in section.tables.items()}
 
 #: Each kind of figure by its name.
 FIGURES = {
-    "splits": FigureEntry("blindtune.report.figures.splits", datasets="others"),
-    "examples": FigureEntry("blindtune.report.figures.examples", datasets="corpora"),
-    "surfaces": FigureEntry("blindtune.report.figures.surfaces", datasets="others"),
-    "patients": FigureEntry("blindtune.report.figures.patients", datasets="corpora"),
-    "search": FigureEntry("blindtune.report.figures.search"),
-    "pairs": FigureEntry("blindtune.report.figures.pairs"),
-    "times": FigureEntry("blindtune.report.figures.times"),
-    "pareto": FigureEntry("blindtune.report.figures.pareto"),
-    "cost": FigureEntry("blindtune.report.figures.cost"),
-    "post_mortem": FigureEntry("blindtune.report.figures.post_mortem", post_mortem=True),
-    "worth": FigureEntry("blindtune.report.figures.worth"),
-    "importance": FigureEntry("blindtune.report.figures.importance"),
-    "slices": FigureEntry("blindtune.report.figures.slices"),
-    "learning": FigureEntry("blindtune.report.figures.learning"),
-    "trial_curves": FigureEntry("blindtune.report.figures.trial_curves"),
-    "outcomes": FigureEntry("blindtune.report.figures.outcomes"),
-    "ranks": FigureEntry("blindtune.report.figures.ranks"),
+    "splits": FigureEntry("blindtune.report.figures.splits", datasets="others", title="the samples of each split"),
+    "examples": FigureEntry("blindtune.report.figures.examples", datasets="corpora", title="random samples"),
+    "surfaces": FigureEntry("blindtune.report.figures.surfaces", datasets="others", title="decision surfaces"),
+    "patients": FigureEntry("blindtune.report.figures.patients", datasets="corpora", title="errors by patient"),
+    "search": FigureEntry("blindtune.report.figures.search", title="the searches"),
+    "pairs": FigureEntry("blindtune.report.figures.pairs", title="pairs of tuners"),
+    "times": FigureEntry("blindtune.report.figures.times", title="where the time went"),
+    "pareto": FigureEntry("blindtune.report.figures.pareto", title="error and size of every trial"),
+    "cost": FigureEntry("blindtune.report.figures.cost", title="error and cost"),
+    "post_mortem": FigureEntry("blindtune.report.figures.post_mortem", post_mortem=True, title="every trial on eval"),
+    "worth": FigureEntry("blindtune.report.figures.worth", title="how many trials an expert is worth"),
+    "importance": FigureEntry("blindtune.report.figures.importance", title="which hyperparameters mattered"),
+    "slices": FigureEntry("blindtune.report.figures.slices", title="dev error by hyperparameter"),
+    "learning": FigureEntry("blindtune.report.figures.learning", title="learning curves of the frozen models"),
+    "trial_curves": FigureEntry("blindtune.report.figures.trial_curves", title="learning curves of the trials"),
+    "outcomes": FigureEntry("blindtune.report.figures.outcomes", title="pruned and invalid sets over the search"),
+    "ranks": FigureEntry("blindtune.report.figures.ranks", title="ranks of the tuners over the budget"),
 }
 
 #: The modules of all kinds of figures by their names.

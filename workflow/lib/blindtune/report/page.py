@@ -1,54 +1,79 @@
-"""Write the report as one self-contained HTML page."""
+"""Write the report as one HTML page, which can be opened alone or next to its tables and figures."""
 
 import base64
-import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, write_text
 from blindtune.decoding.known_heads import keep_head
-from blindtune.report.contents import SECTIONS
+from blindtune.report.answer import DatasetAnswer, answer_all, headline
+from blindtune.report.charts.assemble import Chart, assemble_charts
+from blindtune.report.contents import FIGURES, SECTIONS, TEMPLATES, VIEWS, Section, View
 from blindtune.report.decodes import describe_uses
-from blindtune.report.figures.write import describe_figure
+from blindtune.report.overview import anchor_of, draw_answers, rank_systems
+from blindtune.report.page_figures import PageFigure, load_figures
+from blindtune.report.page_tables import PageTable, group_records, show_table
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
-from blindtune.report.table import ReportTable, Row
-from blindtune.report.tables.comparisons import answer_questions
+from blindtune.report.tables.comparisons import DatasetAnswers, answer_questions
 from blindtune.report.tables.write import BUILD, FORMATS
 
-TEMPLATE = Path(__file__).parents[3] / "report" / "page.html.j2"
+TEMPLATE_FOLDER = Path(__file__).parents[3] / "report"
 
 #: Tables with more rows than this get a scrolling box.
 LONG = 40
+#: Of a table with more rows than this, the others are packed: a browser takes seconds to lay out thousands.
+MOST_ROWS = 200
 
 
 @dataclass(frozen=True)
-class RecordLink:
-    """A link from a row to a record: its path, its anchor in the list of records, and its frozen model."""
+class ShownSection:
+    """A section with those of its tables that have rows."""
 
-    path: str
+    section: Section
+    tables: list[PageTable]
+
+    @property
+    def in_summary(self) -> bool:
+        """Whether the printed summary has one of its tables."""
+        return any(table.in_summary for table in self.tables)
+
+
+@dataclass(frozen=True)
+class ShownView:
+    """A view with its sections that have tables, and its figures by their titles and anchors."""
+
+    view: View
+    sections: list[ShownSection]
+    figures: list[PageFigure]
+
+    @property
+    def in_summary(self) -> bool:
+        """Whether the printed summary has one of its sections."""
+        return any(section.in_summary for section in self.sections)
+
+
+@dataclass(frozen=True)
+class ShownDataset:
+    """The view of a dataset.
+
+    Attributes:
+        dataset: its records.
+        anchor: the id of the view.
+        answers: the sentences about it.
+        answer: manual against tuned; None if no manual or no tuned model was run.
+        figures: those that apply to it.
+        charts: the interactive ones; most of them show what a figure does.
+    """
+
+    dataset: DatasetRecords
     anchor: str
-    frozen: str
-
-
-@dataclass(frozen=True)
-class PageRow:
-    """A displayed row; ``mark`` is its CSS class."""
-
-    cells: list[str]
-    mark: str
-    records: list[RecordLink]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure as a data URI."""
-
-    title: str
-    caption: str
-    uri: str
+    answers: DatasetAnswers
+    answer: DatasetAnswer | None
+    figures: list[PageFigure]
+    charts: list[Chart]
 
 
 def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) -> None:
@@ -56,39 +81,63 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
 
     Args:
         records: the records of the report.
-        tables: the folder written by `blindtune.report.tables.write.write_tables`.
-        figures: the folder written by `blindtune.report.figures.write.write_figures`.
+        tables: the folder written by `blindtune.report.tables.write.write_tables`, next to the page.
+        figures: the folder written by `blindtune.report.figures.write.write_figures`, next to the page.
         path: the path of the page.
 
     Raises:
         UserError: a table or figure is missing, or the page cannot be written.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["pack"] = pack
+    template = environment.get_template(TEMPLATES[0])
     write_text(path, template.render(_content(records, tables, figures)))
     keep_head(path.parent, records.ledger_head)
 
 
+def pack(text: str) -> str:
+    """Return a text compressed with zlib, in base64; the script of the page unpacks it."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
 def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, Any]:
-    built = {name: build(records) for name, build in BUILD.items()}
-    shown = {name: (table, _rows(records, table)) for name, table in built.items()}
+    from markupsafe import Markup
+
+    shown = {name: show_table(records, build(records)) for name, build in BUILD.items()}
+    interactive = assemble_charts(records)
+    datasets = _show_datasets(records, figures, interactive.charts)
+    # Files of the project, not texts of records.
+    style, script = (Markup((TEMPLATE_FOLDER / name).read_text(encoding="utf-8")) for name in TEMPLATES[1:])  # noqa: S704
     return {
+        "style": style,
+        "script": script,
         "name": records.root.name,
         "seeds": records.seeds,
-        "datasets": records.datasets,
-        "answers": answer_questions(records),
+        "headline": headline(records),
+        "pictures": draw_answers(records),
+        "rankings": rank_systems(records),
+        "datasets": datasets,
         "gaps": describe_published_gaps(records),
-        "sections": [(section, [shown[name] for name in section.tables]) for section in SECTIONS],
+        "views": [_show_view(view, shown, datasets) for view in VIEWS],
+        "empty": [one.table for one in shown.values() if not one.rows],
         "long": LONG,
+        "most": MOST_ROWS,
+        "table_folder": tables.name,
         "table_files": [_listed(tables, f"{name}.{suffix}") for name in BUILD for suffix in FORMATS],
-        "figures": {dataset.name: _figures(dataset, figures) for dataset in records.datasets},
-        "records": [(file, _anchor(file), sha256) for file, sha256 in sorted(records.files.items())],
+        "groups": group_records(records),
         "decodes": [run.decode for run in records.runs],
         "uses": [_describe_uses(dataset) for dataset in records.datasets],
         "marked": [title for dataset in records.datasets for title in _marked_systems(dataset)],
         "ledger": records.ledger_line,
+        "interactive": interactive,
         "faults": [*records.ledger_faults, *_missing_drawings(records)],
         "versions": _versions(records),
         "doubled": [(run.card.study, run.doubled) for run in records.runs if run.doubled],
@@ -96,19 +145,30 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
     }
 
 
-def _rows(records: ReportRecords, table: ReportTable) -> list[PageRow]:
+def _show_datasets(records: ReportRecords, figures: Path, charts: dict[str, list[Chart]]) -> list[ShownDataset]:
+    answers = {answer.dataset: answer for answer in answer_all(records)}
     return [
-        PageRow([column.text(row) for column in table.columns], _mark(row), _link_records(records, row))
-        for row in table.displayed
+        ShownDataset(
+            dataset,
+            anchor_of(dataset),
+            said,
+            answers.get(dataset.title),
+            load_figures(dataset, figures),
+            charts.get(dataset.name, []),
+        )
+        for dataset, said in zip(records.datasets, answer_questions(records), strict=True)
     ]
 
 
-def _mark(row: Row) -> str:
-    marks = {"stand-in": "stand-in", "partly stand-in": "stand-in", "published": "published"}
-    found = [marks[str(row["data"])]] if row["data"] in marks else []
-    found += ["not-blind"] if row.get("blind") == "not blind" else []
-    found += ["not-first"] if re.search(r"(^|: )after ", str(row.get("before") or "")) else []
-    return " ".join(found)
+def _show_view(view: View, tables: dict[str, PageTable], datasets: list[ShownDataset]) -> ShownView:
+    sections = []
+    for section in SECTIONS:
+        found = [tables[name] for name in section.tables if tables[name].rows]
+        if section.anchor in view.sections and found:
+            sections.append(ShownSection(section, found))
+    stems = [f"{kind}_{one.dataset.name}" for kind in view.figures if kind in FIGURES for one in datasets]
+    by_stem = {figure.stem: figure for one in datasets for figure in one.figures}
+    return ShownView(view, sections, [by_stem[stem] for stem in stems if stem in by_stem])
 
 
 def _describe_uses(dataset: DatasetRecords) -> str:
@@ -131,34 +191,8 @@ def _missing_drawings(records: ReportRecords) -> list[str]:
     ]
 
 
-def _link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
-    paths = str(row["records"]).split("; ") if row["records"] else []
-    return [
-        RecordLink(path, _anchor(path) if path in records.files else "", records.frozen.get(path, "")[:12])
-        for path in paths
-    ]
-
-
-def _figures(dataset: DatasetRecords, folder: Path) -> list[Figure]:
-    return [
-        Figure(f"{dataset.title}: {kind}", describe_figure(kind, dataset), _uri(folder / f"{kind}_{dataset.name}.svg"))
-        for kind in dataset.figure_kinds
-    ]
-
-
-def _uri(path: Path) -> str:
-    try:
-        return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}). Remove it and run again.") from error
-
-
 def _listed(folder: Path, file: str) -> tuple[str, str]:
     return file, digest_file(folder / file)
-
-
-def _anchor(path: str) -> str:
-    return f"record-{path.replace('/', '-')}"
 
 
 def _versions(records: ReportRecords) -> list[tuple[str, list[str]]]:

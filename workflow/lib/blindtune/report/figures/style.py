@@ -25,6 +25,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 #: Inches.
 WIDTH = 7.4
+#: The title in the SVG of a figure that is a sentence on why there is no figure; the page leaves it out.
+NOT_APPLICABLE = "blindtune: does not apply"
 
 _SETTINGS: dict[str, Any] = {
     "font.size": 9,
@@ -154,7 +156,8 @@ def save_figure(figure: "Figure", folder: Path, stem: str) -> None:
 def _save_svg(figure: "Figure", path: Path) -> None:
     """Write an SVG with coordinates rounded to hundredths of a point, which makes one of many points much smaller."""
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
+    metadata: dict[str, Any] = {"Date": None} | ({"Title": str(label)} if (label := figure.get_label()) else {})
+    figure.savefig(stream, format="svg", metadata=metadata)
     svg = stream.getvalue()
     path.write_text(
         re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg), encoding="utf-8"
@@ -172,5 +175,6 @@ def _lay_out(figure: "Figure") -> None:
 def draw_sentence(text: str) -> "Figure":
     """Draw a sentence that says why a figure does not apply."""
     with new_figure(high=0.8) as figure:
+        figure.set_label(NOT_APPLICABLE)
         figure.text(0.5, 0.5, escape_dollars(text), ha="center", va="center", color="#333333")
         return figure

@@ -1,0 +1,156 @@
+"""The page in a browser: accessible, readable on a phone, and whole without JavaScript or its folders.
+
+Needs a Chromium: that of the system, or ``playwright install chromium``.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page
+
+from blindtune.report.figures import write as figures
+from blindtune.report.page import write_page
+from blindtune.report.tables import write as tables
+from support.browser import find_chromium, open_browser
+from support.report_records import RecordsBuilder
+
+LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium was found: install one, or run `playwright install chromium`")
+    with open_browser(path) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of two datasets, one of them a stand-in."""
+    builder = RecordsBuilder(
+        tmp_path_factory.mktemp("results") / "tiny",
+        systems=["knn", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", "bayes"],
+        datasets={"set_10": {}, "drawn_10": {"stand_in": True, "source": {"source": "drawing"}}},
+        not_blind=("set_10/mlp_a1",),
+        samples=100,
+    ).write()
+    records, folder = builder.read(), builder.root / "report"
+    tables.write_tables(records, folder / "tables")
+    figures.write_figures(records, folder / "figures")
+    write_page(records, folder / "tables", folder / "figures", folder / "report.html")
+    return folder / "report.html"
+
+
+@pytest.fixture
+def page(browser: Browser, report: Path) -> Iterator[Page]:
+    """The page on a laptop; a test fails if its scripts do."""
+    with browser.new_context(viewport=LAPTOP) as context:  # type: ignore[arg-type]
+        opened = context.new_page()
+        errors: list[str] = []
+        opened.on("pageerror", lambda error: errors.append(str(error)))
+        opened.goto(report.as_uri())
+        yield opened
+        assert errors == []
+
+
+def open_all(page: Page) -> None:
+    """Open every part of the page."""
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_no_serious_finding_of_axe(browser: Browser, report: Path, scheme: str) -> None:
+    """The checks of axe-core find nothing serious, with every part open, on a laptop in both color schemes."""
+    with browser.new_context(viewport=LAPTOP, color_scheme=scheme) as context:  # type: ignore[arg-type]
+        opened = context.new_page()
+        opened.goto(report.as_uri())
+        open_all(opened)
+        found = Axe().run(opened).response
+    serious = [
+        (one["id"], [node["html"][:150] for node in one["nodes"][:3]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == [] and len(found["passes"]) > 15
+
+
+def test_page_fits_a_phone(browser: Browser, report: Path) -> None:
+    """On a phone, nothing but tables and the row of links scrolls to the side."""
+    with browser.new_context(viewport=PHONE) as context:  # type: ignore[arg-type]
+        opened = context.new_page()
+        opened.goto(report.as_uri())
+        open_all(opened)
+        assert opened.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+def test_first_screen_has_the_answer(page: Page) -> None:
+    """On a laptop, the sentence, all verdicts, the stand-in data and the first ranked system need no scrolling."""
+    for shown in ("#answer-heading", ".answer .verdict", ".warning", ".ranking li"):
+        boxes = [found.bounding_box() for found in page.locator(shown).all()]
+        assert boxes and boxes[0] is not None, shown
+        assert boxes[0]["y"] + boxes[0]["height"] < LAPTOP["height"], shown
+
+
+def test_links_open_the_parts_that_they_lead_to(page: Page) -> None:
+    """A link to a part, a record or a table opens every part around it, by the keyboard too."""
+    target = page.locator("#how-good")
+    assert not target.is_visible()
+    page.locator("nav a[href='#how-good']").focus()
+    page.keyboard.press("Enter")
+    assert target.is_visible()
+    page.locator("#table3_errors tbody a[href='#records/set_10/knn']").first.click()
+    assert page.locator("[id='records/set_10/knn']").is_visible()
+
+
+def test_tables_are_sorted_and_filtered(page: Page) -> None:
+    """A heading sorts its table by numbers, first up and then down, and says so; a text filters the rows."""
+    open_all(page)
+    table = page.locator("#scores table")
+    header = table.locator("thead tr").last.locator("th", has_text="eval − dev")
+    column = header.evaluate("header => header.cellIndex")
+
+    def values() -> list[float]:
+        texts = table.locator("tbody tr").evaluate_all(f"rows => rows.map(row => row.cells[{column}].textContent)")
+        return [float(text.replace("−", "-")) for text in texts]
+
+    assert values() != sorted(values())
+    header.locator("button").press("Enter")
+    assert values() == sorted(values()) and header.get_attribute("aria-sort") == "ascending"
+    header.locator("button").press("Enter")
+    assert values() == sorted(values(), reverse=True) and header.get_attribute("aria-sort") == "descending"
+    page.locator("#scores .filter input").fill("MLP_M1 set_10")
+    assert table.locator("tbody tr:not([hidden])").count() == 1
+    assert page.locator("#scores .filter [role=status]").inner_text() == "1 of 10"
+
+
+def test_page_alone_shows_its_packed_figures(browser: Browser, report: Path, tmp_path: Path) -> None:
+    """A page that was moved without its folders shows every figure."""
+    alone = tmp_path / "alone.html"
+    alone.write_bytes(report.read_bytes())
+    with browser.new_context(viewport=LAPTOP) as context:  # type: ignore[arg-type]
+        opened = context.new_page()
+        opened.goto(alone.as_uri())
+        open_all(opened)
+        opened.wait_for_function(
+            "[...document.images].every(image => image.src.startsWith('blob:')) && document.images.length > 5"
+        )
+        image = opened.locator("#figure-search_set_10 img")
+        image.scroll_into_view_if_needed()
+        opened.wait_for_function("document.querySelector('#figure-search_set_10 img').naturalWidth > 100")
+
+
+def test_page_is_whole_without_javascript(browser: Browser, report: Path) -> None:
+    """Without JavaScript, links open parts, and tables and figures are shown."""
+    with browser.new_context(viewport=LAPTOP, java_script_enabled=False) as context:  # type: ignore[arg-type]
+        opened = context.new_page()
+        opened.goto(report.as_uri())
+        opened.locator("nav a[href='#how-good']").click()
+        assert opened.locator("#table3_errors tbody tr").first.is_visible()
+        opened.locator("nav a[href='#dataset-set_10']").click()
+        opened.locator("#figure-search_set_10 img").scroll_into_view_if_needed()
+        assert opened.locator("#figure-search_set_10 img").is_visible()

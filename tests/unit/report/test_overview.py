@@ -1,0 +1,88 @@
+"""The first screen of the page: the answers on their axis, and the rankings."""
+
+from dataclasses import replace
+
+import pytest
+
+from blindtune.report import overview
+from blindtune.report.answer import DatasetAnswer, answer_all
+from blindtune.report.overview import choose_ticks, draw_answers, rank_systems
+from blindtune.report.records import ReportRecords
+from support.report_records import RecordsBuilder
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> ReportRecords:
+    """Two datasets, one of them a stand-in, with manual and tuned models."""
+    builder = RecordsBuilder(
+        tmp_path_factory.mktemp("results") / "tiny",
+        systems=["knn", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2"],
+        datasets={"set_10": {}, "drawn_10": {"stand_in": True, "source": {"source": "drawing"}}},
+        errors={"knn": 0.45, "mlp_m1": 0.2},
+    )
+    return builder.write().read()
+
+
+def place_on_axis(
+    monkeypatch: pytest.MonkeyPatch, records: ReportRecords, **changes: float | None
+) -> overview.AnswerRow:
+    """Return the row of the first dataset, whose answer has these numbers."""
+    answers: list[DatasetAnswer] = [replace(answer_all(records)[0], **changes)]  # type: ignore[arg-type]
+    monkeypatch.setattr(overview, "answer_all", lambda _: answers)
+    return draw_answers(records)[0].rows[0]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(-1, 4, [-1, 0, 1, 2, 3, 4]), (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (-30, 3, [-30, -20, -10, 0])],
+)
+def test_choose_ticks_are_round_numbers(low: float, high: float, ticks: list[float]) -> None:
+    """Ticks are round, evenly spaced and include 0."""
+    assert choose_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_draw_answers_has_every_answer(records: ReportRecords) -> None:
+    """The picture has one row per dataset with an answer, with places in the order of their numbers."""
+    (picture,) = draw_answers(records)
+    assert [row.answer for row in picture.rows] == answer_all(records)
+    assert [row.answer.stand_in for row in picture.rows] == [False, True]
+    for row in picture.rows:
+        assert row.ends is not None
+        assert 0 <= row.ends[0] < row.place < row.ends[1] <= 100
+        assert (row.place > picture.zero) == (row.answer.difference > 0)
+    assert picture.rows[0].published is not None and picture.rows[0].published_text == "9.27"
+    assert any(at == pytest.approx(picture.zero) and text == "0" for at, text in picture.ticks)
+
+
+def test_draw_answers_without_interval(monkeypatch: pytest.MonkeyPatch, records: ReportRecords) -> None:
+    """An answer without an interval is a point, and its numbers say so."""
+    row = place_on_axis(monkeypatch, records, difference=-1.0, low=None, high=None, published=None)
+    assert row.ends is None and row.published is None and row.published_text == ""
+    assert row.numbers == "−1.00, no interval"
+
+
+def test_draw_answers_cuts_a_very_wide_interval(monkeypatch: pytest.MonkeyPatch, records: ReportRecords) -> None:
+    """An interval of a hundred times the difference does not hide the difference: it is cut, and marked as cut."""
+    row = place_on_axis(monkeypatch, records, difference=1.0, low=-1.5, high=100.0, published=None)
+    assert row.cut == (False, True) and row.ends is not None and row.ends[1] == 100
+    assert row.numbers == "1.00 (−1.50 to 100.00)"
+    assert row.place - row.ends[0] > 30
+
+
+def test_draw_answers_without_any_difference(monkeypatch: pytest.MonkeyPatch, records: ReportRecords) -> None:
+    """Two models with the same answers have a picture too, and no number is minus 0."""
+    row = place_on_axis(monkeypatch, records, difference=-0.0, low=None, high=None, published=None)
+    assert row.place == 50 and row.numbers == "0.00, no interval"
+
+
+def test_rank_systems_marks_choices_and_ties(records: ReportRecords) -> None:
+    """Systems are ranked by eval; dev's choices, and those not distinguishable from the first, are marked."""
+    ranking = rank_systems(records)[0]
+    values = [float(system.value.removesuffix("%")) for system in ranking.systems]
+    assert values == sorted(values) and len(values) == 5
+    answer = answer_all(records)[0]
+    chosen = {system.name for system in ranking.systems if system.chosen}
+    assert chosen == {answer.manual.name, answer.tuned.name}
+    last = ranking.systems[-1]
+    assert (last.name, last.kind, last.equal, last.share) == ("knn", "reference", False, 100.0)
+    assert not ranking.systems[0].equal and any(system.equal for system in ranking.systems)

@@ -1,0 +1,111 @@
+// What the page does beyond its text: every table and figure is there without it.
+"use strict";
+(() => {
+  const unpack = async (script) => {
+    const bytes = Uint8Array.from(atob(script.textContent), (letter) => letter.charCodeAt(0));
+    const media = script.dataset.media || "text/plain";
+    if (media === "image/webp") return new Blob([bytes], { type: media });
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Blob([await new Response(stream).arrayBuffer()], { type: media });
+  };
+
+  // Figures are files next to the page. If the page was moved without them, those packed into it are shown.
+  const show = async (image) => {
+    const script = document.getElementById(image.dataset.packed);
+    if (!script || image.dataset.unpacked) return;
+    image.dataset.unpacked = "yes";
+    const url = URL.createObjectURL(await unpack(script));
+    image.src = url;
+    image.parentElement.href = url;
+  };
+  const images = [...document.querySelectorAll("img[data-packed]")];
+  for (const image of images) image.addEventListener("error", () => show(image));
+  const first = images[0];
+  if (first) {
+    const probe = new Image();
+    probe.onerror = async () => { for (const image of images) await show(image); };
+    probe.src = first.getAttribute("src");
+  }
+  addEventListener("beforeprint", () => { for (const image of images) image.loading = "eager"; });
+
+  // A link into a part that is closed opens it, in browsers that do not do so themselves.
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let part = target.parentElement; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    if (link && link.getAttribute("href") === location.hash) reveal();
+  });
+  if (location.hash) reveal();
+
+  // Tables: sort by a column, keep the rows with a text.
+  const key = (cell) => {
+    const text = cell ? cell.textContent.trim() : "";
+    const number = parseFloat(text.replace(/−/g, "-").replace(/(\d),(?=\d{3})/g, "$1"));
+    return [text, number];
+  };
+  const compare = (one, other) => {
+    if (Number.isNaN(one[1]) !== Number.isNaN(other[1])) return Number.isNaN(one[1]) ? 1 : -1;
+    if (!Number.isNaN(one[1]) && one[1] !== other[1]) return one[1] - other[1];
+    return one[0].localeCompare(other[0], "en", { numeric: true });
+  };
+  const sort = (table, header, column) => {
+    const descending = header.getAttribute("aria-sort") === "ascending";
+    for (const other of table.querySelectorAll("th[aria-sort]")) other.removeAttribute("aria-sort");
+    header.setAttribute("aria-sort", descending ? "descending" : "ascending");
+    const body = table.tBodies[0];
+    const rows = [...body.rows].map((row) => [key(row.cells[column]), row]);
+    const absent = (entry) => entry[0][0] === "" || entry[0][0] === "–";
+    // Rows without a value stay last in both directions.
+    rows.sort((one, other) => absent(one) - absent(other) || (descending ? -1 : 1) * compare(one[0], other[0]));
+    body.append(...rows.map((entry) => entry[1]));
+  };
+  const addFilter = (section, table) => {
+    const label = document.createElement("label");
+    label.className = "filter";
+    const input = document.createElement("input");
+    input.type = "search";
+    const count = document.createElement("span");
+    count.setAttribute("role", "status");
+    label.append("Rows with: ", input, " ", count);
+    input.addEventListener("input", () => {
+      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of table.tBodies[0].rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+        shown += !row.hidden;
+      }
+      count.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length}` : "";
+    });
+    section.insertBefore(label, section.querySelector(".scroll"));
+    return () => input.dispatchEvent(new Event("input"));
+  };
+  for (const table of document.querySelectorAll("table[data-sortable]")) {
+    const section = table.closest("section");
+    const headers = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+    headers.forEach((header, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...header.childNodes);
+      header.append(button);
+      button.addEventListener("click", () => sort(table, header, column));
+    });
+    const refresh = table.tBodies[0].rows.length > 5 ? addFilter(section, table) : () => {};
+    const rest = section.querySelector("script.rest");
+    if (!rest) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `Show ${rest.dataset.rows} more rows`;
+    button.addEventListener("click", async () => {
+      table.tBodies[0].insertAdjacentHTML("beforeend", await (await unpack(rest)).text());
+      section.querySelector(".more").remove();
+      refresh();
+    });
+    section.querySelector(".more").append(" ", button);
+  }
+})();
