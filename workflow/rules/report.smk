@@ -5,6 +5,7 @@ Out: report/tables, report/figures, report/report.html.
 """
 
 from blindtune.report import contents
+from blindtune.report.charts.registry import CHART_FILES
 
 POST_MORTEMS = CONFIG.searches() if CONFIG.post_mortem else []
 RECORDS = {
@@ -80,6 +81,7 @@ rule page:
         rules.tables.output,
         rules.figures.output,
         f"{ROOT}/workflow/report/page.html.j2",
+        expand("{folder}/{name}", folder=f"{ROOT}/workflow/report", name=CHART_FILES),
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),

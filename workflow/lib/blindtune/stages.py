@@ -12,6 +12,7 @@ from blindtune.datasets.registry import source_modules
 from blindtune.metrics.registry import ERROR, METRICS, is_error
 from blindtune.models.forms import form_modules
 from blindtune.report import contents
+from blindtune.report.charts.registry import CHARTS
 from blindtune.study.model_code import ESTIMATE, digest_model_code, with_own_code
 from blindtune.training.registry import TRAINERS
 from blindtune.tuners.registry import TUNERS
@@ -139,7 +140,8 @@ def figures_digest() -> str:
 
 def page_digest() -> str:
     """Identify the code that writes the page."""
-    return digest_of(PAGE, *contents.TABLES.values(), *contents.FIGURE_MODULES.values(), *_all_metrics())
+    charts = [entry.module for entry in CHARTS.values()]
+    return digest_of(PAGE, *contents.TABLES.values(), *contents.FIGURE_MODULES.values(), *charts, *_all_metrics())
 
 
 def other_modules(system: System) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, write_text
 from blindtune.decoding.known_heads import keep_head
+from blindtune.report.charts.assemble import assemble_charts
 from blindtune.report.contents import SECTIONS
 from blindtune.report.decodes import describe_uses
 from blindtune.report.figures.write import describe_figure
@@ -63,9 +64,10 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
     Raises:
         UserError: a table or figure is missing, or the page cannot be written.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.loader = FileSystemLoader(TEMPLATE.parent)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     write_text(path, template.render(_content(records, tables, figures)))
     keep_head(path.parent, records.ledger_head)
@@ -89,6 +91,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "uses": [_describe_uses(dataset) for dataset in records.datasets],
         "marked": [title for dataset in records.datasets for title in _marked_systems(dataset)],
         "ledger": records.ledger_line,
+        "interactive": assemble_charts(records),
         "faults": [*records.ledger_faults, *_missing_drawings(records)],
         "versions": _versions(records),
         "doubled": [(run.card.study, run.doubled) for run in records.runs if run.doubled],

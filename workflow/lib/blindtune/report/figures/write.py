@@ -23,11 +23,21 @@ _CAPTIONS: dict[str, str] = contents.load_members(contents.FIGURE_MODULES, "CAPT
 def describe_figure(kind: str, dataset: DatasetRecords) -> str:
     """Return the caption of a figure.
 
-    In the text of ``CAPTION``, ``{metric}`` is what the comparison minimised, ``{Metric}`` begins a sentence with it,
-    and ``{points}`` is the unit of its differences.
-
     Args:
         kind: of the figure.
+        dataset: that it shows.
+    """
+    return fill_in_metric(_CAPTIONS[kind], dataset)
+
+
+def fill_in_metric(caption: str, dataset: DatasetRecords) -> str:
+    """Return a caption with the words of a dataset.
+
+    ``{metric}`` is what the comparison minimised, ``{Metric}`` begins a sentence with it, and ``{points}`` is the unit
+    of its differences.
+
+    Args:
+        caption: of a figure or a chart.
         dataset: that it shows.
     """
     title = get_title(dataset.metric)
@@ -36,7 +46,6 @@ def describe_figure(kind: str, dataset: DatasetRecords) -> str:
         "{Metric}": title[0].upper() + title[1:],
         "{points}": ", in points" if get_unit(dataset.metric) else "",
     }
-    caption = _CAPTIONS[kind]
     for name, word in words.items():
         caption = caption.replace(name, word)
     return caption

@@ -1,0 +1,311 @@
+// Draws the charts of the report when they come into view. Without it, the page has its tables and static figures.
+// No eval is used: Vega's interpreter evaluates expressions. Names of the records are only ever set as text.
+(() => {
+  "use strict";
+  const boxes = Array.from(document.querySelectorAll(".chart[data-kind]"));
+  if (!boxes.length || typeof DecompressionStream === "undefined" || typeof IntersectionObserver === "undefined") return;
+
+  const unpack = async (id) => {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent.trim()), (c) => c.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
+  const kept = new Map();
+  const once = (name, make) => {
+    if (!kept.has(name)) kept.set(name, make());
+    return kept.get(name);
+  };
+  const library = () => once("library", async () => {
+    const script = document.createElement("script");
+    const own = document.querySelector("script[nonce]");
+    if (own) script.nonce = own.nonce;
+    script.textContent = await unpack("chart-library");
+    document.head.append(script);
+  });
+  const dataOf = (id) => once(id, async () => {
+    const { specs, tables } = JSON.parse(await unpack(id));
+    const rows = (name) => once(`${id} ${name}`, () => {
+      const fields = Object.keys(tables[name]);
+      const length = fields.length ? tables[name][fields[0]].length : 0;
+      return Array.from({ length }, (_, at) => Object.fromEntries(fields.map((field) => [field, tables[name][field][at]])));
+    });
+    return { specs, rows };
+  });
+
+  const el = (tag, attributes = {}, ...children) => {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
+    }
+    made.append(...children);
+    return made;
+  };
+  const svg = (tag, attributes) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+  };
+
+  const paper = () => {
+    for (let at = document.querySelector("main") || document.body; at; at = at.parentElement) {
+      const color = getComputedStyle(at).backgroundColor;
+      if (color && color !== "transparent" && !/^rgba\(.*, 0\)$/.test(color)) return color;
+    }
+    return "#ffffff";
+  };
+  const isDark = () => {
+    const [red, green, blue] = (paper().match(/[\d.]+/g) || []).map(Number);
+    return paper().startsWith("rgb") && red * 0.3 + green * 0.6 + blue * 0.1 < 110;
+  };
+  const recolor = (value, colors) => {
+    if (typeof value === "string") return colors[value] || value;
+    if (Array.isArray(value)) return value.map((one) => recolor(one, colors));
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, recolor(one, colors)]));
+  };
+  const put = (spec, pointer, value) => {
+    const steps = pointer.split("/").slice(1);
+    const last = steps.pop();
+    steps.reduce((at, step) => at[step], spec)[last] = value;
+  };
+  const get = (spec, pointer) => pointer.split("/").slice(1).reduce((at, step) => at[step], spec);
+  const look = (dark) => {
+    const [ink, soft, line] = dark ? ["#e4e7eb", "#aab2bd", "#3a414b"] : ["#1c1f23", "#4a515c", "#e3e6ea"];
+    return {
+      background: "transparent",
+      font: 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif',
+      view: { stroke: line },
+      axis: { labelColor: soft, titleColor: ink, gridColor: line, domainColor: soft, tickColor: soft, labelFontSize: 11,
+        titleFontSize: 12, titleFontWeight: 500, labelOverlap: "greedy", labelFlush: true, tickCount: 6 },
+      legend: { labelColor: soft, titleColor: ink, labelFontSize: 11, titleFontSize: 11, titleFontWeight: 500, columns: 6 },
+      text: { color: ink },
+    };
+  };
+
+  // One box for all charts, which hovering shows.
+  const tip = el("div", { class: "chart-tip", hidden: true, "aria-hidden": "true" });
+  document.body.append(tip);
+  const format = (value, unit) => {
+    const text = typeof value === "number"
+      ? value.toLocaleString("en-US", { maximumSignificantDigits: 6, useGrouping: Math.abs(value) >= 10000 }) : String(value);
+    return unit === "%" ? `${text}%` : text;
+  };
+  const showTip = (event, datum, rows) => {
+    const known = datum ? rows.filter(([field]) => datum[field] !== null && datum[field] !== undefined) : [];
+    tip.hidden = known.length === 0;
+    if (tip.hidden) return;
+    tip.replaceChildren(...known.flatMap(([field, label, unit]) => [el("b", {}, label), el("span", {}, format(datum[field], unit))]));
+    const { innerWidth, innerHeight } = window;
+    const { width, height } = tip.getBoundingClientRect();
+    const left = event.clientX + 14 + width > innerWidth ? event.clientX - 14 - width : event.clientX + 14;
+    tip.style.left = `${Math.max(4, left)}px`;
+    tip.style.top = `${Math.max(4, Math.min(event.clientY + 14, innerHeight - height - 8))}px`;
+  };
+
+  class Drawn {
+    constructor(box) {
+      this.box = box;
+      this.patches = new Map();
+      this.domains = {};
+      this.queue = Promise.resolve();
+    }
+
+    async start() {
+      const { specs, rows } = await dataOf(this.box.dataset.data);
+      await library();
+      this.spec = specs[this.box.dataset.kind];
+      this.rows = rows;
+      this.meta = this.spec.usermeta.blindtune;
+      this.shown = this.meta.choice ? this.meta.choice.items.map((item) => item.name) : [];
+      this.plot = el("div", { class: "chart-plot", tabindex: "0" });
+      this.legend = el("div", {});
+      this.box.hidden = false;
+      this.box.replaceChildren(this.controls(), this.plot, this.legend);
+      this.plot.addEventListener("keydown", (event) => this.onKey(event));
+      this.plot.addEventListener("pointerleave", () => { tip.hidden = true; });
+      await this.draw();
+    }
+
+    draw() {
+      this.queue = this.queue.then(() => this.embed());
+      return this.queue;
+    }
+
+    async embed() {
+      const dark = isDark();
+      let spec = JSON.parse(JSON.stringify(this.spec));
+      for (const patches of this.patches.values()) for (const [pointer, value] of patches) put(spec, pointer, value);
+      for (const axis of Object.keys(this.domains)) {
+        for (const pointer of this.meta.zoom[axis]) put(spec, `${pointer}/domain`, this.domains[axis]);
+      }
+      if (this.meta.choice) spec.params.find((param) => param.name === this.meta.choice.param).value = this.shown;
+      if (dark) {
+        for (const [pointer, value] of this.meta.dark.patches) put(spec, pointer, value);
+      }
+      spec = recolor(spec, { ...(dark ? this.meta.dark.colors : {}), [this.meta.paper]: paper() });
+      // Vega adds to the rows that it is given.
+      spec.datasets = Object.fromEntries(
+        Object.entries(this.spec.datasets).map(([name, table]) => [name, this.rows(table).map((row) => ({ ...row }))]));
+      if (this.result) this.result.finalize();
+      this.result = await vegaEmbed(this.plot, spec, {
+        ast: true,
+        mode: "vega-lite",
+        renderer: "canvas",
+        config: look(dark),
+        actions: { export: { svg: true, png: true }, source: false, compiled: false, editor: false },
+        downloadFileName: this.box.id,
+        tooltip: (_, event, item, value) => showTip(event, value ? item.datum : null, this.meta.hover),
+      });
+      this.view = this.result.view;
+      this.dark = dark;
+      this.drawLegend();
+      const summary = this.plot.querySelector("summary");
+      if (summary) summary.setAttribute("aria-label", `Save the chart: ${this.box.dataset.title}`);
+      this.box.dataset.drawn = "yes";
+    }
+
+    // Parameters alone change at once; anything else is drawn again.
+    apply(name, patches) {
+      this.patches.set(name, patches);
+      const params = this.spec.params || [];
+      const names = patches.map(([pointer]) => /^\/params\/(\d+)\/value$/.exec(pointer));
+      if (!names.every(Boolean)) {
+        for (const axis of Object.keys(this.domains)) {
+          if (patches.some(([pointer]) => this.meta.zoom[axis].some((scale) => pointer.startsWith(scale) || scale.startsWith(pointer)))) {
+            delete this.domains[axis];
+          }
+        }
+        return this.draw();
+      }
+      names.forEach((found, at) => this.view.signal(params[Number(found[1])].name, patches[at][1]));
+      return this.view.runAsync();
+    }
+
+    controls() {
+      const made = this.meta.controls.map((control, at) => {
+        const id = `${this.box.id}-${at}`;
+        if (control.kind === "check") {
+          const input = el("input", { type: "checkbox", id, onchange: () => this.apply(at, control.options[Number(pick(input.checked))].patches) });
+          const pick = (checked) => control.options.findIndex((option) => option.label === (checked ? "on" : "off"));
+          input.checked = control.options[0].label === "on";
+          return el("span", { class: "chart-control" }, input, el("label", { for: id }, control.label));
+        }
+        const select = el("select", { id, onchange: () => this.apply(at, control.options[select.selectedIndex].patches) },
+          ...control.options.map((option) => el("option", {}, option.label)));
+        return el("span", { class: "chart-control" }, el("label", { for: id }, control.label), select);
+      });
+      if (Object.keys(this.meta.zoom).length) {
+        const button = (text, label, factor) => el("button", { type: "button", "aria-label": label, title: label, onclick: () => this.zoom(factor) }, text);
+        made.push(el("span", { class: "chart-control" }, button("+", "Zoom in", 0.6), button("−", "Zoom out", 1 / 0.6),
+          button("reset", "Reset the zoom", null)));
+      }
+      return el("div", { class: "chart-controls", role: "group", "aria-label": `Controls: ${this.box.dataset.title}` }, ...made);
+    }
+
+    drawLegend() {
+      const choice = this.meta.choice;
+      if (!choice) return;
+      const focused = this.legend.contains(document.activeElement) ? document.activeElement.id : null;
+      const colors = this.dark ? this.meta.dark.colors : {};
+      const set = (names) => {
+        this.shown = names;
+        this.drawLegend();
+        this.view.signal(choice.param, names);
+        return this.view.runAsync();
+      };
+      const all = choice.items.map((item) => item.name);
+      const entries = choice.items.map((item, at) => {
+        const id = `${this.box.id}-item-${at}`;
+        const input = el("input", { type: "checkbox", id, onchange: () =>
+          set(all.filter((name) => (name === item.name ? input.checked : this.shown.includes(name)))) });
+        input.checked = this.shown.includes(item.name);
+        const color = colors[item.color] || item.color;
+        const swatch = svg("svg", { viewBox: "-13 -6 26 12", width: 26, height: 12, "aria-hidden": "true" });
+        swatch.append(svg("path", { d: "M-13,0H13", stroke: color, "stroke-width": 1.6, "stroke-dasharray": item.dash.join(" ") || "none" }),
+          svg("path", { d: item.outline, fill: color, transform: "scale(4.6)" }));
+        const only = el("button", { type: "button", id: `${id}-only`, class: "chart-only", "aria-label": `Only ${item.name}`, title: `Only ${item.name}`,
+          onclick: () => set([item.name]) }, "only");
+        return el("span", { class: "chart-item" }, input, el("label", { for: id }, swatch, ` ${item.name}`), only);
+      });
+      const buttons = [["all", all], ["none", []]].map(([text, names]) =>
+        el("button", { type: "button", id: `${this.box.id}-${text}`, onclick: () => set(names) }, text));
+      this.legend.replaceChildren(el("fieldset", { class: "chart-legend" }, el("legend", {}, choice.label), ...buttons, ...entries));
+      if (focused) document.getElementById(focused)?.focus();
+    }
+
+    scaleOf(axis) {
+      const scale = this.view.scale(axis);
+      const isLog = scale.type === "log";
+      const [from, to] = scale.domain().map((value) => (isLog ? Math.log(value) : value));
+      return { from, to, back: (value) => (isLog ? Math.exp(value) : value) };
+    }
+
+    move(axis, from, to) {
+      const { back } = this.scaleOf(axis);
+      this.domains[axis] = [back(from), back(to)];
+    }
+
+    zoom(factor) {
+      for (const axis of Object.keys(this.meta.zoom)) {
+        if (factor === null) {
+          delete this.domains[axis];
+        } else {
+          const { from, to } = this.scaleOf(axis);
+          const half = ((to - from) / 2) * factor;
+          this.move(axis, (from + to) / 2 - half, (from + to) / 2 + half);
+        }
+      }
+      return this.draw();
+    }
+
+    onKey(event) {
+      if (event.target !== this.plot || event.ctrlKey || event.metaKey || event.altKey || !Object.keys(this.meta.zoom).length) return;
+      const steps = { ArrowLeft: ["x", -0.1], ArrowRight: ["x", 0.1], ArrowDown: ["y", -0.1], ArrowUp: ["y", 0.1] };
+      const factors = { "+": 0.6, "=": 0.6, "-": 1 / 0.6, 0: null };
+      if (event.key in steps) {
+        const [axis, share] = steps[event.key];
+        if (!this.meta.zoom[axis]) return;
+        const { from, to } = this.scaleOf(axis);
+        this.move(axis, from + share * (to - from), to + share * (to - from));
+        this.draw();
+      } else if (event.key in factors) {
+        this.zoom(factors[event.key]);
+      } else {
+        return;
+      }
+      event.preventDefault();
+    }
+  }
+
+  const drawn = new Map();
+  const start = (box) => {
+    if (drawn.has(box)) return;
+    const chart = new Drawn(box);
+    drawn.set(box, chart);
+    const frame = box.closest(".chart-frame");
+    chart.start().then(() => {
+      frame.querySelector(".chart-caption").hidden = false;
+      frame.querySelector(".chart-fallback")?.classList.add("chart-replaced");
+    }).catch((error) => {
+      // The static figure stays.
+      box.hidden = true;
+      box.dataset.drawn = "failed";
+      console.error(`${box.id}: ${error && error.stack ? error.stack : error}`);
+    });
+  };
+  const watch = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting) {
+        watch.unobserve(entry.target);
+        start(entry.target.querySelector(".chart[data-kind]"));
+      }
+    }
+  }, { rootMargin: "400px 0px" });
+  for (const box of boxes) watch.observe(box.closest(".chart-frame"));
+
+  const redraw = () => {
+    for (const chart of drawn.values()) if (chart.view && chart.dark !== isDark()) chart.draw();
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["class", "data-theme", "style"] });
+})();
