@@ -217,7 +217,13 @@ def test_dump_json_refuses_what_is_not_json() -> None:
     """A number that is not finite is an error, since browsers do not read it."""
     with pytest.raises(ValueError, match="not JSON compliant"):
         assemble.dump_json({"x": float("nan")})
-    assert [round_number(value) for value in (None, float("inf"), 1.0, 0.123456789, 123456)] == [None, None, 1, 0.12346, 123460]
+    assert [round_number(value) for value in (None, float("inf"), 1.0, 0.123456789, 123456)] == [
+        None,
+        None,
+        1,
+        0.12346,
+        123460,
+    ]
 
 
 def test_page_digest_covers_the_charts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,7 @@ def _make_content(dataset: DatasetRecords, choice: Choice, axes: list[Axis], val
         "scale": {"type": "point", "padding": 0.35, "domain": list(range(len(axes)))},
         "axis": {
             "title": None, "orient": "top", "labelExpr": f"{titles}[datum.value]", "labelAngle": -28,
-            "labelAlign": "left",
+            "labelOverlap": False, "labelAlign": "left",
             "labelLimit": 150, "domain": False, "ticks": False, "grid": False,
         },
     }  # fmt: skip
