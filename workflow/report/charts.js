@@ -66,9 +66,8 @@
   const put = (spec, pointer, value) => {
     const steps = pointer.split("/").slice(1);
     const last = steps.pop();
-    steps.reduce((at, step) => at[step], spec)[last] = value;
+    steps.reduce((at, step) => at[step], spec)[last] = structuredClone(value);
   };
-  const get = (spec, pointer) => pointer.split("/").slice(1).reduce((at, step) => at[step], spec);
   const look = (dark) => {
     const [ink, soft, line] = dark ? ["#e4e7eb", "#aab2bd", "#3a414b"] : ["#1c1f23", "#4a515c", "#e3e6ea"];
     return {
@@ -117,7 +116,9 @@
       this.rows = rows;
       this.meta = this.spec.usermeta.blindtune;
       this.shown = this.meta.choice ? this.meta.choice.items.map((item) => item.name) : [];
-      this.plot = el("div", { class: "chart-plot", tabindex: "0" });
+      const zooms = Object.keys(this.meta.zoom).length > 0;
+      const keys = `${this.box.dataset.title}. Arrow keys move, + and - zoom, 0 resets.`;
+      this.plot = el("div", { class: "chart-plot", role: "group", tabindex: zooms && "0", "aria-label": zooms && keys });
       this.legend = el("div", {});
       this.box.hidden = false;
       this.box.replaceChildren(this.controls(), this.plot, this.legend);

@@ -114,7 +114,9 @@ def thin(required: Sequence[bool], limit: int) -> list[int]:
     kept = [place for place, needed in enumerate(required) if needed]
     others = [place for place, needed in enumerate(required) if not needed]
     free = max(0, limit - len(kept))
-    picked = np.unique(np.linspace(0, len(others) - 1, free).round().astype(int)) if free and others else []
+    picked: Sequence[float] = (
+        np.unique(np.linspace(0, len(others) - 1, free).round().astype(int)).tolist() if free and others else []
+    )
     return sorted([*kept, *(others[int(place)] for place in picked)])
 
 

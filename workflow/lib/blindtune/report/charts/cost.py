@@ -2,8 +2,8 @@
 
 from blindtune.report.charts.spec import (
     ChartMeta,
-    Choice,
     Control,
+    Legend,
     Rows,
     Spec,
     is_shown,
@@ -90,7 +90,7 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
         ("epochs", "Epochs", ""),
         ("seeds", "Mean over seeds", ""),
     ]
-    meta = ChartMeta(Choice("Parts", "shown", items), [Control("Show", options)], hover)
+    meta = ChartMeta(Legend("Parts", "shown", items), [Control("Show", options)], hover)
     first, last = ordered[0], ordered[-1]
     description = (
         f"Seconds of the studies on {dataset.title} by part, as bars, {len(ordered)} systems. {first} took longest, "

@@ -10,8 +10,8 @@ from blindtune.report.charts.spec import (
     INK,
     PAPER,
     ChartMeta,
-    Choice,
     Control,
+    Legend,
     Rows,
     Spec,
     choose_seed,
@@ -138,7 +138,7 @@ def _make_categories(title: str, field: str, known: list[Any]) -> Axis:
     return Axis(title, field, f"indexof({quote(names)}, toString(datum.{field})) / {last}", ticks)
 
 
-def _make_content(dataset: DatasetRecords, choice: Choice, axes: list[Axis], values: list[float]) -> Spec:
+def _make_content(dataset: DatasetRecords, choice: Legend, axes: list[Axis], values: list[float]) -> Spec:
     places = [f"p{place}" for place in range(len(axes))]
     calculated = [
         {"calculate": f"isValid(datum.{axis.field}) ? {axis.expression} : {_INACTIVE}", "as": name}
@@ -151,7 +151,7 @@ def _make_content(dataset: DatasetRecords, choice: Choice, axes: list[Axis], val
         "scale": {"type": "point", "padding": 0.35, "domain": list(range(len(axes)))},
         "axis": {
             "title": None, "orient": "top", "labelExpr": f"{titles}[datum.value]", "labelAngle": -28,
-            "labelAlign": "left",
+            "labelOverlap": False, "labelAlign": "left",
             "labelLimit": 150, "domain": False, "ticks": False, "grid": False,
         },
     }  # fmt: skip

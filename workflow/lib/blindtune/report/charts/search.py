@@ -7,8 +7,8 @@ import numpy as np
 from blindtune.report.charts.collect import collect_runs, number_runs
 from blindtune.report.charts.spec import (
     ChartMeta,
-    Choice,
     Control,
+    Legend,
     Rows,
     Spec,
     choose_seed,
@@ -72,16 +72,17 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
     spent = [row[field] for row in steps for field, _, _ in MEASURES]
     framed = _frame(dataset, steps, levels)
     content = _make_content(dataset, choice, "median" if medians else "every seed", spent, framed)
+    ys = [f"/layer/{place}/encoding/y/scale" for place in range(len(content["layer"]))]
     meta = ChartMeta(
         choice,
         [
             _choose_measure(),
             *choose_seed(seeds, "/params/1/value", ("median", "every seed") if medians else ("every seed",)),
             *toggle_log("x", [f"{layer}/encoding/x/scale" for layer in _CURVES], spent),
-            *toggle_log("y", ["/layer/0/encoding/y/scale"], framed, frame=True),
+            *toggle_log("y", ys, framed, frame=True),
         ],
         _list_hover(dataset),
-        {"x": [f"{layer}/encoding/x/scale" for layer in _CURVES], "y": ["/layer/0/encoding/y/scale"]},
+        {"x": [f"{layer}/encoding/x/scale" for layer in _CURVES], "y": ys},
     )
     return make_spec(_describe(dataset, tuners), content, datasets, meta)
 
@@ -159,7 +160,7 @@ def _frame(dataset: DatasetRecords, steps: Rows, levels: Rows) -> list[float]:
     return [min(last), max([*last, middle]), *(row["value"] for row in levels)]
 
 
-def _make_content(dataset: DatasetRecords, choice: Choice, seed: str, spent: list[Any], framed: list[float]) -> Spec:
+def _make_content(dataset: DatasetRecords, choice: Legend, seed: str, spent: list[Any], framed: list[float]) -> Spec:
     of_runs: list[Spec] = [
         look_up_runs(),
         *name_record(),

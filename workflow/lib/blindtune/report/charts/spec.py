@@ -63,7 +63,7 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Legend:
     """The marks that a reader shows or hides, such as systems; it is the legend too.
 
     Attributes:
@@ -89,7 +89,7 @@ class ChartMeta:
         dark: patches for dark mode.
     """
 
-    choice: Choice | None = None
+    choice: Legend | None = None
     controls: list[Control] = field(default_factory=list)
     hover: list[tuple[str, str, str]] = field(default_factory=list)
     zoom: dict[str, list[str]] = field(default_factory=dict)
@@ -169,7 +169,7 @@ def choose_seed(seeds: Sequence[int], pointer: str, first: Sequence[str] = ("eve
     return [Control("Seeds", [(name, [(pointer, name)]) for name in names])] if len(seeds) > 1 else []
 
 
-def choose_systems(names: Iterable[str], styles: dict[str, SystemStyle]) -> Choice:
+def choose_systems(names: Iterable[str], styles: dict[str, SystemStyle]) -> Legend:
     """Return the legend of systems, in the order of ``names``.
 
     Args:
@@ -185,7 +185,7 @@ def choose_systems(names: Iterable[str], styles: dict[str, SystemStyle]) -> Choi
         }
         for name in names
     ]
-    return Choice("Systems", "shown", items)
+    return Legend("Systems", "shown", items)
 
 
 def get_dash(style: SystemStyle) -> list[float]:
@@ -215,7 +215,7 @@ def name_record(by_trial: bool = True) -> list[Spec]:
     ]
 
 
-def encode_systems(choice: Choice, *channels: str) -> Spec:
+def encode_systems(choice: Legend, *channels: str) -> Spec:
     """Return color, shape and dashes of systems as encodings without a legend.
 
     Args:

@@ -6,8 +6,8 @@ from blindtune.report.charts.collect import ON_FOLD, TrialSample, collect_runs, 
 from blindtune.report.charts.spec import (
     INK,
     ChartMeta,
-    Choice,
     Control,
+    Legend,
     Spec,
     choose_seed,
     choose_systems,
@@ -139,7 +139,7 @@ def _set_axis(sample: TrialSample, measure: tuple[str, str, str]) -> list[tuple[
 
 
 def _make_content(
-    dataset: DatasetRecords, choice: Choice, sample: TrialSample, values: list[float], measure: tuple[str, str, str]
+    dataset: DatasetRecords, choice: Legend, sample: TrialSample, values: list[float], measure: tuple[str, str, str]
 ) -> Spec:
     x = {"field": "x", "type": "quantitative", **_make_axis(sample, measure)}
     shapes = {"domain": list(OUTCOMES), "range": list(OUTCOMES.values())}
