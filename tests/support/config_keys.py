@@ -73,7 +73,7 @@ BASE: dict[str, Any] = {
         {"dataset": "folded", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "weighed", "systems": ["trees"], "budget": {"trials": 2}},
     ],
-    "report": {"points": 40, "surface": 20},
+    "report": {"points": 40, "surface": 20, "margin": 2.0},
     "datasets": {
         "drawing": {
             "source": "drawing",

@@ -265,7 +265,8 @@ def _confusion(answers: dict[str, NDArray[Any]], labels: NDArray[Any], classes: 
 def _groups(manifest: dict[str, Any], answers: dict[str, NDArray[Any]]) -> list[GroupErrors]:
     """Assign eval samples to the last five groups, or to all of fewer, in blocks of different sizes."""
     first = max(0, len(manifest["parameters"]["groups"]) - 5)
-    parts = np.split(answers["wrong"], np.cumsum([8, 16, 40, 80])[: len(manifest["parameters"]["groups"]) - 1])
+    ends = np.cumsum([0.15, 0.18, 0.2, 0.22]) * len(answers["wrong"])
+    parts = np.split(answers["wrong"], ends.astype(int)[: len(manifest["parameters"]["groups"]) - 1])
     return [GroupErrors(group=first + at, samples=len(part), wrong=int(part.sum())) for at, part in enumerate(parts)]
 
 

@@ -27,6 +27,9 @@ except UserError as error:
 for note in configs.list_notes(CONFIG) if workflow.is_main_process else []:
     logger.warning(note)
 
+if workflow.is_main_process and (plan := configs.describe_plan(CONFIG)):
+    logger.info(f"blindtune: {plan}")
+
 PATHS = ResultPaths(f"results/{CONFIG.name}")
 LEDGER = "results/ledger"
 STUDIES = CONFIG.studies()

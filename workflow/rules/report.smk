@@ -24,6 +24,7 @@ REPORT_PARAMS = {
     "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
     "seeds": CONFIG.seeds,
     "post_mortems": [list(pair) for pair in POST_MORTEMS],
+    "margin": CONFIG.report.margin,
 }
 FIGURES = contents.list_figures(
     [comparison.dataset for comparison in CONFIG.compare],

@@ -13,7 +13,9 @@ with (
 ):
     params = snakemake.params
     compare = [tuple(pair) for pair in params.compare]
-    records = read_records(Path(params.root), compare, params.seeds, Path(params.ledger), params.post_mortems)
+    records = read_records(
+        Path(params.root), compare, params.seeds, Path(params.ledger), params.post_mortems, params.margin
+    )
     write_page(records, Path(params.tables), Path(params.figures), Path(snakemake.output[0]))
 
 leave()

@@ -85,3 +85,21 @@ def test_answer_all_adjusts_for_the_datasets(tmp_path: Path) -> None:
     )
     assert all(title in headline(records) for title in ("one", "two", "three (stand-in data)"))
     assert [each.stand_in for each in found] == [False, False, True]
+
+
+def test_answer_dataset_without_interval_says_why(tmp_path: Path) -> None:
+    """With the samples of one patient there is no interval and no verdict, but the reason."""
+    one_patient = {"parameters": {"groups": ["p1"]}}
+    found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], datasets={"one": one_patient})
+    assert (found.low, found.high, found.verdict) == (None, None, "not decided")
+    assert "fewer than 5 patients" in found.no_interval and found.no_interval in found.sentence
+    assert found.varies == "patients and seeds"
+
+
+def test_answer_dataset_of_equal_models_is_equivalent(tmp_path: Path) -> None:
+    """A difference that is shown to be below the margin is called so, and the margin is that of the config."""
+    found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], errors={"mlp_m1": 0.3, "mlp_a1": 0.3})
+    assert not found.equivalent and found.equal_within is not None and found.equal_within > 1
+    records = RecordsBuilder(tmp_path / "study", systems=["mlp_m1", "mlp_a1"]).read()
+    wide = answer_dataset(records.datasets[0], margin=60.0)
+    assert wide is not None and wide.equivalent and "less than 60 points" in wide.sentence

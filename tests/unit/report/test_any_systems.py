@@ -89,10 +89,10 @@ def test_a_single_patient_gives_no_interval_but_words(tmp_path: Path) -> None:
     records = builder.write().read()
     tables = build_all(records)
     for name in ("comparisons", "table3_errors"):
-        assert any("all eval samples belong to one patient" in note for note in tables[name].notes), name
+        assert any("the eval samples belong to fewer than 5 patients" in note for note in tables[name].notes), name
     for row in tables["comparisons"].rows:
-        assert (row["low"], row["high"], row["verdict"]) == (None, None, "not distinguishable")
+        assert (row["low"], row["high"], row["verdict"]) == (None, None, "not decided")
     judged = [row for row in tables["table3_errors"].rows if row["published_system"]]
-    assert judged and all(row["verdict"] == "not judged: one patient" for row in judged)
+    assert judged and all(row["verdict"] == "not judged: too few patients" for row in judged)
     [answers] = answer_questions(records)
-    assert "no interval: all eval samples belong to one patient" in answers.headline
+    assert "no interval: the eval samples belong to fewer than 5 patients" in answers.headline

@@ -11,8 +11,9 @@ from blindtune.report import contents
 from blindtune.report.figures import write as figures
 from blindtune.report.figures.style import assign_styles
 from blindtune.report.page import write_page
-from blindtune.report.records import pair_by_group
-from blindtune.report.stats import comparisons, statistics
+from blindtune.report.records import pair_errors
+from blindtune.report.stats import comparisons
+from blindtune.report.stats.crossed import compare_crossed
 from blindtune.report.tables import write as tables
 from support.report_corpora import EEG, PATIENTS, SLIDES
 from support.report_page import PAGE_SCRIPTS, list_scripts
@@ -202,11 +203,13 @@ def test_compare_all_pairs_uses_patients(builder: RecordsBuilder) -> None:
     records = builder.read()
     eeg, plane = records.datasets[1], records.datasets[2]
     first, second = eeg.classifiers[0], eeg.classifiers[2]
-    apart = statistics.compare_paired(first.wrong(), second.wrong(), pair_by_group(first, second))
-    alone = statistics.compare_paired(first.wrong(), second.wrong())
+    apart = compare_crossed(*pair_errors(first, second))
+    alone = compare_crossed(first.errors_by_sample, second.errors_by_sample)
     assert apart.value == pytest.approx(alone.value) and apart.error >= alone.error
     assert first.clustered_variance() is not None and plane.classifiers[0].clustered_variance() is None
     assert any(pair.difference.error == apart.error for pair in comparisons.compare_all_pairs(eeg))
+    assert {pair.varies for pair in comparisons.compare_all_pairs(eeg)} == {"patients and seeds"}
+    assert {pair.varies for pair in comparisons.compare_all_pairs(plane)} == {"eval samples and seeds"}
     notes = tables.BUILD["table3_errors"](records).notes
     assert any("the patients are the sampling units" in note for note in notes)
 

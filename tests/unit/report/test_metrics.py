@@ -9,8 +9,8 @@ import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
-from blindtune.report.stats.metric_samples import compare_by_seed, compare_means, compare_pairs, leave_parts_out
-from blindtune.report.stats.statistics import sample_component
+from blindtune.report.stats.crossed import compare_crossed, measure_errors
+from blindtune.report.stats.metric_samples import compare_by_seed, compare_means, leave_parts_out
 from blindtune.report.table import to_csv, to_latex, to_markdown
 from blindtune.report.tables import comparisons, errors, metrics, scores, tuner_pairs, wrong_answers
 from support.report_records import RecordsBuilder
@@ -113,7 +113,7 @@ def test_jackknife_of_the_error_is_that_of_the_samples() -> None:
     """For a mean over samples the jackknife is near the variance that comparisons of errors use."""
     first, second = answers(1, 0.3, rare=2), answers(2, 0.2, rare=2)
     wrong = [(each["predicted"] != each["true"])[None] for each in (first, second)]
-    expected = sample_component(*wrong).variance
+    expected = compare_crossed(*map(measure_errors, wrong)).error ** 2
     found = compare_means(*(leave_parts_out("balanced_error", [each], 2) for each in (first, second)))
     assert found.error**2 == pytest.approx(expected, rel=0.6)
 
@@ -124,12 +124,14 @@ def test_groups_stay_together() -> None:
     group = np.arange(400) // 10
     varied = leave_parts_out("roc_auc", [each | {"group": group}], 2)
     assert varied.without is not None and varied.without.shape == (1, 20)
-    few = leave_parts_out("roc_auc", [each | {"group": group // 10}], 2)
-    assert few.without is not None and few.without.shape == (1, 4)
+    few = leave_parts_out("roc_auc", [each | {"group": group // 5}], 2)
+    assert few.without is not None and few.without.shape == (1, 8)
+    four = leave_parts_out("roc_auc", [each | {"group": group // 10}], 2)
+    assert four.without is None, "four patients tell too little"
     alone = leave_parts_out("roc_auc", [each | {"group": (each["true"] == 1) * 1}], 2)
     assert alone.without is None and not compare_means(alone, varied).has_interval
-    pairs = compare_pairs({"a": varied, "b": few})
-    assert pairs[0].difference.value == 0 and pairs[0].adjusted_p == 1, "parts of other groups cannot be compared"
+    found = compare_means(varied, few)
+    assert found.value == 0 and found.p == 1, "parts of other groups cannot be compared"
 
 
 def test_wrong_answers_name_sample_answer_and_origin(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from blindtune.report.stats import seed_statistics, statistics
+from blindtune.report.stats import seed_statistics
+from blindtune.report.stats.crossed import compare_crossed, compare_crossed_by_seed, measure_errors
 
 errors = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -116,24 +117,24 @@ def test_estimate_outperformance_covers_the_truth() -> None:
     assert covered / 200 >= 0.90
 
 
-def test_compare_paired_by_seed_cancels_seed_effects() -> None:
+def test_compare_crossed_by_seed_cancels_seed_effects() -> None:
     """Pairing by seed cancels the effect that a seed has on both systems."""
     rng = np.random.default_rng(5)
     hardness = rng.uniform(size=2000)
     moved = rng.normal(0, 0.05, (6, 1))
     first, second = hardness < 0.30 + moved, hardness < 0.25 + moved
-    found = seed_statistics.compare_paired_by_seed(first, second)
+    found = compare_crossed_by_seed(measure_errors(first), measure_errors(second))
     assert found.value == pytest.approx(first.mean() - second.mean())
-    assert found.error < 0.5 * statistics.compare_paired(first, second).error
+    assert found.error < 0.5 * compare_crossed(measure_errors(first), measure_errors(second)).error
     assert found.excludes_zero()
 
 
 @settings(deadline=None)
 @given(st.integers(1, 4), st.integers(2, 50))
-def test_compare_paired_by_seed_of_equals_is_zero(seeds: int, samples: int) -> None:
+def test_compare_crossed_by_seed_of_equals_is_zero(seeds: int, samples: int) -> None:
     """Equal tuners are never distinguishable."""
     wrong = np.random.default_rng(6).uniform(size=(seeds, samples)) < 0.3
-    found = seed_statistics.compare_paired_by_seed(wrong, wrong)
+    found = compare_crossed_by_seed(measure_errors(wrong), measure_errors(wrong))
     assert (found.value, found.p) == (0, 1)
     assert not found.excludes_zero()
 

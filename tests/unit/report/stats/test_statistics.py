@@ -9,18 +9,24 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from blindtune.report.stats import statistics
-from blindtune.report.stats.seed_statistics import compare_paired_by_seed
+from blindtune.report.stats.crossed import GroupCounts, compare_crossed, compare_crossed_by_seed, measure_errors
+
+
+def _compare(first: Any, second: Any, groups: Any = None) -> statistics.Difference:
+    one, other = (None, None) if groups is None else groups
+    return compare_crossed(measure_errors(first, one), measure_errors(second, other))
 
 
 @pytest.mark.parametrize("agree", [True, False])
 def test_cluster_component_counts_groups(agree: bool) -> None:
-    """Forty samples in four patients: where each patient is wrong as a whole, there are four draws and not forty."""
-    wrong = np.repeat([1, 0, 0, 0], 10) if agree else np.tile([1, 0, 0, 0], 10)
-    drawn_alone = statistics.binomial_component(0.25, 40)
-    part = statistics.cluster_component(wrong.reshape(4, 10).sum(axis=1).astype(float), np.full(4, 10), drawn_alone)
-    assert part.freedom == 3
-    # Four values, one of them 1: their variance over four.
-    expected = float(np.var([1, 0, 0, 0], ddof=1)) / 4 if agree else drawn_alone.variance
+    """Eighty samples of eight patients: where each patient is wrong as a whole, there are eight draws, not eighty."""
+    values = [1, 0, 0, 0, 1, 0, 0, 0]
+    wrong = np.repeat(values, 10) if agree else np.tile(values, 10)
+    drawn_alone = statistics.binomial_component(0.25, 80)
+    part = statistics.cluster_component(wrong.reshape(8, 10).sum(axis=1).astype(float), np.full(8, 10), drawn_alone)
+    assert part.freedom == pytest.approx(7)
+    # Eight values, two of them 1: their variance over eight.
+    expected = float(np.var(values, ddof=1)) / 8 if agree else drawn_alone.variance
     assert part.variance == pytest.approx(expected)
 
 
@@ -33,13 +39,13 @@ def _cluster_coverage(clustered: bool, runs: int = 300, patients: int = 12, each
         wrong = rng.uniform(size=(2, patients, each)) < shares[..., None]
         first, second = (part.reshape(1, -1) for part in wrong)
         counts = wrong.sum(axis=2)[:, None]
-        groups = statistics.PairedGroups(counts[0], counts[1], samples) if clustered else None
-        found = statistics.compare_paired(first, second, groups)
+        groups = [GroupCounts(count, samples) for count in counts] if clustered else None
+        found = _compare(first, second, groups)
         covered += found.low <= 0 <= found.high
     return covered / runs
 
 
-def test_compare_paired_covers_the_truth_over_patients() -> None:
+def test_compare_crossed_covers_the_truth_over_patients() -> None:
     """Intervals over patients contain the true difference; those over samples do not."""
     assert 0.91 <= _cluster_coverage(True) <= 0.995
     assert _cluster_coverage(False) < 0.85
@@ -96,17 +102,17 @@ def test_compare_with_published_takes_any_errors(published: float, errors: list[
 
 @settings(max_examples=50)
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(100, 400))
-def test_compare_paired_agrees_with_mcnemar(only_first: int, only_second: int, agree: int) -> None:
+def test_compare_crossed_agrees_with_mcnemar(only_first: int, only_second: int, agree: int) -> None:
     """The paired comparison is not more certain than McNemar's exact test allows."""
     first = np.array([[True] * only_first + [False] * only_second + [False] * agree])
     second = np.array([[False] * only_first + [True] * only_second + [False] * agree])
-    found = statistics.compare_paired(first, second)
+    found = _compare(first, second)
     assert found.value == pytest.approx((only_first - only_second) / first.shape[1])
     apart = only_first + only_second
     exact = stats.binomtest(only_first, apart).pvalue if apart else 1.0
     assert found.p >= 0.5 * exact
     assert not (found.p < 0.05 and exact > 0.075)
-    assert statistics.compare_paired(second, first).value == -found.value
+    assert _compare(second, first).value == -found.value
 
 
 def _coverage(seeds: int, spread: float, runs: int = 400, samples: int = 300) -> float:
@@ -119,19 +125,19 @@ def _coverage(seeds: int, spread: float, runs: int = 400, samples: int = 300) ->
         for error in (0.30, 0.25):
             moved = error + rng.normal(0, spread, (seeds, 1))
             wrong.append(hardness + rng.uniform(-0.2, 0.2, (seeds, samples)) < moved)
-        found = statistics.compare_paired(wrong[0], wrong[1])
+        found = _compare(wrong[0], wrong[1])
         covered += found.low <= 0.05 <= found.high
     return covered / runs
 
 
 @pytest.mark.parametrize(("seeds", "spread"), [(1, 0.0), (3, 0.0), (3, 0.03), (5, 0.05)])
-def test_compare_paired_covers_the_truth(seeds: int, spread: float) -> None:
+def test_compare_crossed_covers_the_truth(seeds: int, spread: float) -> None:
     """95% intervals contain the true difference about 95 times in 100."""
     # Three standard errors of 400 runs below 0.95; above it only as far as chance and double counting of seeds go.
     assert 0.917 <= _coverage(seeds, spread) <= 0.995
 
 
-def test_compare_paired_of_one_seed_is_too_narrow() -> None:
+def test_compare_crossed_of_one_seed_is_too_narrow() -> None:
     """With one seed the interval misses the variance over seeds, which is why the report says so."""
     # Why the report says so: with a single seed the interval misses what another seed would do.
     assert _coverage(1, 0.05) < 0.9
@@ -145,24 +151,28 @@ def test_intervals_are_bounded_for_any_answers(data: st.DataObject) -> None:
     first, second = (np.array(data.draw(answers)).reshape(seeds, samples) for _ in range(2))
     groups = data.draw(st.none() | st.lists(st.integers(0, 2), min_size=samples, max_size=samples))
     counted = None if groups is None else _count(first, second, np.array(groups))
-    for compare in (statistics.compare_paired, compare_paired_by_seed):
-        found = compare(first, second, counted)
+    means = [
+        measure_errors(wrong, counted[at] if counted else None) for at, wrong in enumerate((first, second))
+    ]  # fmt: skip
+    for compare in (compare_crossed, compare_crossed_by_seed):
+        found = compare(*means)
         assert -1 <= found.low <= found.value <= found.high <= 1 and 0 <= found.p <= 1
         if groups is not None:
-            assert found.has_interval == (len(set(groups)) > 1), "one group tells nothing of how groups differ"
+            assert not found.has_interval, "so few groups tell too little of how groups differ"
         if not found.has_interval or (first == second).all():
             assert not found.excludes_zero() and found.p == 1
 
 
-def _count(first: Any, second: Any, groups: Any) -> statistics.PairedGroups:
+def _count(first: Any, second: Any, groups: Any) -> list[GroupCounts]:
     numbers = np.unique(groups)
     one, other = (np.stack([wrong[:, groups == n].sum(axis=1) for n in numbers], axis=1) for wrong in (first, second))
-    return statistics.PairedGroups(one, other, np.array([(groups == number).sum() for number in numbers]))
+    sizes = np.array([(groups == number).sum() for number in numbers])
+    return [GroupCounts(one, sizes), GroupCounts(other, sizes)]
 
 
 @given(
     published=st.floats(0, 1), errors=st.lists(st.floats(0, 1), min_size=1, max_size=3), samples=st.integers(1, 50),
-    theirs=st.integers(1, 50), groups=st.none() | st.integers(1, 4),
+    theirs=st.integers(1, 50), groups=st.none() | st.integers(1, 9),
 )  # fmt: skip
 def test_differences_from_published_errors_are_bounded(
     published: float, errors: list[float], samples: int, theirs: int, groups: int | None
@@ -175,7 +185,7 @@ def test_differences_from_published_errors_are_bounded(
     found = statistics.compare_with_published(published, theirs, errors, samples, clustered)
     assert -1 <= found.low <= found.value <= found.high <= 1 and 0 <= found.p <= 1
     assert found.low < found.high, "a few samples give no certainty"
-    assert found.has_interval == (groups != 1)
+    assert found.has_interval == (groups is None or groups >= statistics.MIN_GROUPS)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

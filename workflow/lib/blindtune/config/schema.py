@@ -43,6 +43,8 @@ from blindtune.metrics.registry import ERROR, METRICS, MetricName, describe_metr
 from blindtune.models.architecture import InvalidLayers
 from blindtune.models.families import FamilyName
 from blindtune.models.forms import create_form
+from blindtune.report.detectable import describe_detectable
+from blindtune.report.margin import DEFAULT_MARGIN
 from blindtune.training.registry import (
     TrainerName,
     check_class_weights,
@@ -143,12 +145,19 @@ class Comparison(Strict):
 
 
 class ReportConfig(Strict):
-    """What the report draws."""
+    """What the report draws and how it judges."""
 
     points: int = Field(
         default=4000, gt=0, le=1_000_000, description="samples of each split in the figure of the three splits"
     )
     surface: int = Field(default=200, gt=1, le=2000, description="points along each axis of a decision surface")
+    margin: float = Field(
+        default=DEFAULT_MARGIN,
+        gt=0,
+        le=50,
+        description="difference that is too small to matter, in points of % (1 is 0.01 of a metric that is no share): "
+        "systems that differ by less are equivalent",
+    )
 
 
 class Config(Strict):
@@ -197,7 +206,7 @@ class Config(Strict):
     compare: list[Comparison] = Field(
         min_length=1, description="one entry per dataset: the systems that compete on it, and their budget"
     )
-    report: ReportConfig = Field(default=ReportConfig(), description="what the report draws")
+    report: ReportConfig = Field(default=ReportConfig(), description="what the report draws and how it judges")
     datasets: dict[Name, Dataset] = Field(description="where data come from; only those compared are prepared")
     systems: dict[Name, System] = Field(description="what competes; only those compared are run")
 
@@ -391,6 +400,25 @@ def _chooses(settings: System) -> bool:
     if isinstance(settings, RandomForest):
         return max(map(len, (settings.n_estimators, settings.max_depth, settings.min_samples_leaf))) > 1
     return isinstance(settings, Tuned)
+
+
+def describe_plan(config: Config) -> str:
+    """Return a line on what differences the comparisons of a valid config can tell apart.
+
+    Args:
+        config: as `read` returns it.
+
+    Returns:
+        The line; empty if no dataset has both a manual model and a tuner and a number of eval samples in the config.
+    """
+    sizes = {one.dataset: getattr(config.sources[one.dataset].config, "sizes", None) for one in config.compare}
+    evals = [
+        (one.dataset, known.eval)
+        for one in config.compare
+        if isinstance(known := sizes[one.dataset], Sizes)
+        and {Manual, Tuned} <= {type(config.systems[name]) for name in one.systems}
+    ]
+    return describe_detectable(evals, len(config.seeds)) if evals else ""
 
 
 def _explain_merged(content: Mapping[str, Any], message: str) -> str:

@@ -1,6 +1,7 @@
 """Answer the question of a report: does an autotuner beat an expert, on each dataset and in one sentence.
 
 A blind user sees no eval, so the manual and the tuned model that are compared are those with the lowest mean on dev.
+There is one such question per dataset, asked before eval was seen, so p is adjusted for the number of datasets alone.
 """
 
 from collections.abc import Sequence
@@ -8,18 +9,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from blindtune.metrics.registry import is_error
-from blindtune.report.minimised import format_change, get_scale, get_title, get_unit
+from blindtune.report.margin import DEFAULT_MARGIN, from_points
+from blindtune.report.minimised import format_change, format_metric, get_scale, get_title, get_unit
 from blindtune.report.published import PublishedErrors, load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
-from blindtune.report.stats.comparisons import NO_INTERVAL, NO_METRIC_INTERVAL, compare_all_pairs
-from blindtune.report.stats.statistics import Difference, adjust_holm
+from blindtune.report.stats.comparisons import compare_systems, explain_no_interval, format_p, name_variation
+from blindtune.report.stats.statistics import CONFIDENCE, Difference, adjust_holm
 
 AnswerVerdict = Literal["manual better", "tuned better", "cannot be told apart", "not decided"]
 
-#: From this p value on, adjusted for the number of datasets, no difference is shown.
-LEVEL = 0.05
-#: The beginnings of the names of the published systems of each kind.
-_PUBLISHED_NAMES = {"manual": ("MLP-M", "Manual"), "tuner": ("MLP-A", "Auto")}
+#: The beginnings of the names of the published systems, manual and tuned.
+_PUBLISHED_NAMES = (("MLP-M", "Manual"), ("MLP-A", "Auto"))
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class DatasetAnswer:
         published_systems: their names, such as "MLP-M1 and MLP-A1".
         p: the p value for no difference.
         adjusted_p: the same, adjusted for the datasets of the report that have an answer.
+        equal_within: the smallest margin within which the two are equal with 95% confidence; None without an interval.
+        equivalent: whether they differ by less than the margin of the report, adjusted in the same way.
+        detectable: the difference that so many samples and seeds would find in 80 of 100 cases; None without an
+            interval.
         verdict: which is better, if the data tell.
         sentence: the answer in words.
     """
@@ -60,28 +64,30 @@ class DatasetAnswer:
     published_systems: str
     p: float
     adjusted_p: float
+    equal_within: float | None
+    equivalent: bool
+    detectable: float | None
     verdict: AnswerVerdict
     sentence: str
 
 
-def answer_dataset(dataset: DatasetRecords) -> DatasetAnswer | None:
+def answer_dataset(dataset: DatasetRecords, margin: float = DEFAULT_MARGIN) -> DatasetAnswer | None:
     """Compare the manual and the tuned model of a dataset that dev chooses.
 
     Args:
         dataset: the dataset.
+        margin: the difference that is too small to matter, in points of %.
 
     Returns:
         The answer, not adjusted for other datasets; None if no manual or no tuned model was run.
     """
     found = _compare(dataset)
-    return None if found is None else _answer(dataset, found, found.difference.p)
+    return _answer_together([found], margin)[0] if found else None
 
 
 def answer_all(records: ReportRecords) -> list[DatasetAnswer]:
     """Return the answer of every dataset that has one, adjusted for their number by Holm's method."""
-    compared = [(dataset, found) for dataset in records.datasets if (found := _compare(dataset)) is not None]
-    adjusted = adjust_holm([found.difference.p for _, found in compared])
-    return [_answer(dataset, found, p) for (dataset, found), p in zip(compared, adjusted, strict=True)]
+    return _answer_together([found for dataset in records.datasets if (found := _compare(dataset))], records.margin)
 
 
 def headline(records: ReportRecords) -> str:
@@ -89,14 +95,36 @@ def headline(records: ReportRecords) -> str:
     answers = answer_all(records)
     if not answers:
         return "No dataset has both a manual and a tuned model, so the two cannot be compared."
-    counted = [f"{word} on {_listed(titles)}" for word, titles in _by_verdict(answers).items()]
-    return f"Chosen blindly by dev, {'; '.join(counted)}."
+    titles: dict[AnswerVerdict, list[str]] = {}
+    for answer in answers:
+        titles.setdefault(answer.verdict, []).append(_with_interval(answer))
+    parts = [_SUMMARIES[verdict].format(_listed(titles[verdict])) for verdict in _SUMMARIES if verdict in titles]
+    return f"Chosen by dev without a look at eval, {'; '.join(parts)}."
+
+
+_SUMMARIES: dict[AnswerVerdict, str] = {
+    "manual better": "the manual model is better on {}",
+    "tuned better": "the tuned model is better on {}",
+    "cannot be told apart": "the two cannot be told apart on {}",
+    "not decided": "it is not decided on {}",
+}
+
+
+def _with_interval(answer: DatasetAnswer) -> str:
+    """Return the title of a dataset with the size of the difference and what it is uncertain of."""
+    metric = answer.manual.metric
+    if answer.low is None or answer.high is None:
+        return f"{answer.dataset} (no interval)"
+    ends = [_shown(metric, end) for end in (answer.low, answer.high)]
+    seeds = "" if len(answer.manual.runs) > 1 else ", one seed"
+    return f"{answer.dataset} ({_shown(metric, answer.difference)}{_points(metric)}, {ends[0]} to {ends[1]}{seeds})"
 
 
 @dataclass(frozen=True)
 class _Compared:
-    """The two models that dev chooses and their difference on eval, tuned minus manual, not scaled."""
+    """The two models of a dataset that dev chooses, and their difference on eval, tuned minus manual."""
 
+    dataset: DatasetRecords
     manual: SystemRecords
     tuned: SystemRecords
     difference: Difference
@@ -107,52 +135,68 @@ def _compare(dataset: DatasetRecords) -> _Compared | None:
     if not manual or not tuned:
         return None
     expert, search = (min(systems, key=lambda system: system.objective("dev")) for systems in (manual, tuned))
-    pair = next(pair for pair in compare_all_pairs(dataset) if pair.includes(expert) and pair.includes(search))
-    found = pair.difference
-    if pair.better.name != expert.name:
-        found = Difference(0 - found.value, found.error, 0 - found.high, 0 - found.low, found.p)
-    return _Compared(expert, search, found)
+    return _Compared(dataset, expert, search, compare_systems(search, expert))
 
 
-def _answer(dataset: DatasetRecords, compared: _Compared, adjusted_p: float) -> DatasetAnswer:
-    found, scale = compared.difference, get_scale(dataset.metric)
-    has_interval = found.has_interval
-    varies = _name_variation(dataset, compared.manual)
+@dataclass(frozen=True)
+class _Adjusted:
+    """The p values of one dataset, adjusted for all that were asked together."""
+
+    p: float
+    equivalence_p: float
+    asked: int
+    margin: float
+
+
+def _answer_together(compared: Sequence[_Compared], margin: float) -> list[DatasetAnswer]:
+    p = adjust_holm([one.difference.p for one in compared])
+    equal = adjust_holm([one.difference.equivalence_p(from_points(margin)) for one in compared])
+    return [
+        _answer(one, _Adjusted(p[at], equal[at], len(compared), margin)) for at, one in enumerate(compared)
+    ]  # fmt: skip
+
+
+def _answer(compared: _Compared, adjusted: _Adjusted) -> DatasetAnswer:
+    found, dataset = compared.difference, compared.dataset
     rows = _published_rows(dataset)
-    verdict = _decide(compared, adjusted_p)
+    verdict = _decide(compared, adjusted)
+    known = found.has_interval
     return DatasetAnswer(
         dataset=dataset.title,
         stand_in=dataset.stand_in,
         manual=compared.manual,
         tuned=compared.tuned,
-        difference=round(scale * found.value, 10),
-        low=round(scale * found.low, 10) if has_interval else None,
-        high=round(scale * found.high, 10) if has_interval else None,
-        no_interval="" if has_interval else NO_INTERVAL if is_error(dataset.metric) else NO_METRIC_INTERVAL,
-        varies=varies,
+        difference=_scaled(dataset, found.value),
+        low=_scaled(dataset, found.low) if known else None,
+        high=_scaled(dataset, found.high) if known else None,
+        no_interval="" if known else explain_no_interval(compared.manual, compared.tuned),
+        varies=name_variation(compared.manual, compared.tuned),
         published=round(rows[1].eval - rows[0].eval, 10) if rows else None,
         published_systems=f"{rows[0].system} and {rows[1].system}" if rows else "",
         p=found.p,
-        adjusted_p=adjusted_p,
+        adjusted_p=adjusted.p,
+        equal_within=None if found.equal_within is None else _scaled(dataset, found.equal_within),
+        equivalent=adjusted.equivalence_p < 1 - CONFIDENCE,
+        detectable=None if found.detectable is None else _scaled(dataset, found.detectable),
         verdict=verdict,
-        sentence=_write(dataset, compared, varies, verdict),
+        sentence=_write(compared, adjusted, verdict),
     )
 
 
-def _decide(compared: _Compared, adjusted_p: float) -> AnswerVerdict:
+def _scaled(dataset: DatasetRecords, value: float) -> float:
+    """Return a difference as it is shown, without the binary rounding error of the product."""
+    return round(get_scale(dataset.metric) * value, 10)
+
+
+def _decide(compared: _Compared, adjusted: _Adjusted) -> AnswerVerdict:
     if not compared.difference.has_interval:
         return "not decided"
-    if adjusted_p >= LEVEL:
+    if adjusted.p >= 1 - CONFIDENCE:
         return "cannot be told apart"
     # Other seeds could change a difference of two single models, which the interval over samples does not cover.
     if len(compared.manual.runs) == 1:
         return "not decided"
     return "manual better" if compared.difference.value > 0 else "tuned better"
-
-
-def _name_variation(dataset: DatasetRecords, system: SystemRecords) -> str:
-    units = "patients" if dataset.has_groups else "eval samples"
-    return units if len(system.runs) == 1 else f"{units} and seeds"
 
 
 def _published_rows(dataset: DatasetRecords) -> tuple[PublishedErrors, PublishedErrors] | None:
@@ -162,39 +206,68 @@ def _published_rows(dataset: DatasetRecords) -> tuple[PublishedErrors, Published
     rows = [row for row in load_published().errors.values() if row.dataset == dataset.manifest.published]
     manual, tuned = (
         min((row for row in rows if row.system.startswith(names)), key=lambda row: row.dev, default=None)
-        for names in _PUBLISHED_NAMES.values()
+        for names in _PUBLISHED_NAMES
     )
     return None if manual is None or tuned is None else (manual, tuned)
 
 
-_WORDS: dict[AnswerVerdict, str] = {
-    "manual better": "the manual model is better than the tuned one",
-    "tuned better": "the tuned model is better than the manual one",
-    "cannot be told apart": "the manual and the tuned model cannot be told apart",
-    "not decided": "it is not decided whether the manual or the tuned model is better",
-}
+def _write(compared: _Compared, adjusted: _Adjusted, verdict: AnswerVerdict) -> str:
+    """Write the answer of a dataset in words."""
+    found, metric = compared.difference, compared.dataset.metric
+    manual, tuned = (_named(system) for system in (compared.manual, compared.tuned))
+    starts: dict[AnswerVerdict, str] = {
+        "manual better": f"The manual model {manual} is better than the tuned {tuned}",
+        "tuned better": f"The tuned model {tuned} is better than the manual {manual}",
+        "cannot be told apart": f"The manual model {manual} and the tuned {tuned} cannot be told apart",
+        "not decided": f"It is not decided whether the manual model {manual} or the tuned {tuned} is better",
+    }
+    difference = f"tuned minus manual is {format_change(metric, found.value)}{_points(metric)} in {get_title(metric)}"
+    if not found.has_interval:
+        return f"{starts[verdict]}: {difference}; {explain_no_interval(compared.manual, compared.tuned)}."
+    sentences = [
+        f"{starts[verdict]}: {difference}, 95% interval {format_change(metric, found.low)} to "
+        f"{format_change(metric, found.high)} over {name_variation(compared.manual, compared.tuned)}, p "
+        f"{format_p(adjusted.p)}{_adjustment(adjusted.asked)}.",
+        *_list_remarks(compared, adjusted, verdict),
+    ]
+    return " ".join(sentences)
 
 
-def _write(dataset: DatasetRecords, compared: _Compared, varies: str, verdict: AnswerVerdict) -> str:
-    found, metric = compared.difference, dataset.metric
-    change = f"{format_change(metric, found.value)}{' points' if get_unit(metric) else ''}"
-    interval = (
-        f"95% interval {format_change(metric, found.low)} to {format_change(metric, found.high)} over {varies}"
-        if found.has_interval
-        else NO_INTERVAL if is_error(metric) else NO_METRIC_INTERVAL
-    )  # fmt: skip
-    words = _WORDS[verdict]
-    return (
-        f"{words[0].upper()}{words[1:]}: the eval {get_title(metric)} of {compared.tuned.name} minus that of "
-        f"{compared.manual.name} is {change} ({interval})."
-    )
+def _list_remarks(compared: _Compared, adjusted: _Adjusted, verdict: AnswerVerdict) -> list[str]:
+    """Return what a reader must know to judge the answer."""
+    found, metric = compared.difference, compared.dataset.metric
+    remarks = []
+    if adjusted.equivalence_p < 1 - CONFIDENCE:
+        unit = f"{adjusted.margin:g} points" if get_unit(metric) else f"{from_points(adjusted.margin):g}"
+        remarks.append(f"They are equivalent: they differ by less than {unit}.")
+    elif verdict == "cannot be told apart":
+        within, detectable = (format_change(metric, value or 0.0) for value in (found.equal_within, found.detectable))
+        remarks.append(
+            f"They are equal within {within}{_points(metric)} with 95% confidence; so many samples and seeds can tell "
+            f"apart {detectable}{_points(metric)}."
+        )
+    if len(compared.manual.runs) == 1:
+        remarks.append(
+            "With a single seed the seeds do not vary: this is about two models, not about how they are found."
+        )
+    return remarks
 
 
-def _by_verdict(answers: Sequence[DatasetAnswer]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for answer in answers:
-        found.setdefault(_WORDS[answer.verdict], []).append(answer.dataset)
-    return found
+def _named(system: SystemRecords) -> str:
+    details = [format_metric(system.metric, system.objective("eval")), system.qualification]
+    return f"{system.name} ({'; '.join(filter(None, details))})"
+
+
+def _adjustment(asked: int) -> str:
+    return "" if asked == 1 else f" adjusted for {asked} datasets"
+
+
+def _points(metric: str) -> str:
+    return " points" if get_unit(metric) else ""
+
+
+def _shown(metric: str, scaled: float) -> str:
+    return format_change(metric, scaled / get_scale(metric))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -93,6 +93,7 @@ SECTIONS = (
             "table3_errors": "blindtune.report.tables.errors",
             "metrics": "blindtune.report.tables.metrics",
             "comparisons": "blindtune.report.tables.comparisons",
+            "over_datasets": "blindtune.report.tables.over_datasets",
             "patients": "blindtune.report.tables.patients",
             "confusion": "blindtune.report.tables.confusion",
             "wrong_answers": "blindtune.report.tables.wrong_answers",

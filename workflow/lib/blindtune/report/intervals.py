@@ -1,4 +1,4 @@
-"""The 95% interval of a difference in a row of a table, and the note on rows without one."""
+"""The 95% interval of a difference in a row of a table, and the notes on what varies and on rows without one."""
 
 from blindtune.report.minimised import format_cell, get_title, to_cell
 from blindtune.report.stats.comparisons import NO_INTERVAL, NO_METRIC_INTERVAL

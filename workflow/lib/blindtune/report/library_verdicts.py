@@ -18,7 +18,7 @@ from blindtune.report.searches import (
     is_adaptive,
     sum_study_seconds,
 )
-from blindtune.report.stats.comparisons import PairComparison, compare_all_pairs
+from blindtune.report.stats.comparisons import PairComparison, compare_report
 from blindtune.report.stats.statistics import mean
 from blindtune.report.tables.times import PARTS, compute_mean_seconds
 from blindtune.report.verdict import Fact, Span, Verdict
@@ -71,8 +71,8 @@ class Criterion:
 def compare_datasets(records: ReportRecords) -> list[ComparedDataset]:
     """Compare all pairs of classifiers on every dataset that has a tuner."""
     return [
-        ComparedDataset(dataset, compare_all_pairs(dataset))
-        for dataset in records.datasets
+        ComparedDataset(dataset, pairs)
+        for dataset, pairs in compare_report(records)
         if dataset.systems_of_kind("tuner")
     ]
 

@@ -7,7 +7,7 @@ from blindtune.metrics.registry import METRICS
 from blindtune.report.answer import AnswerVerdict, DatasetAnswer, answer_all
 from blindtune.report.minimised import format_cell, format_metric, get_title, get_unit, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
-from blindtune.report.stats.comparisons import compare_all_pairs, select_pairs_with_best
+from blindtune.report.stats.comparisons import PairComparison, compare_report, select_pairs_with_best
 from blindtune.report.stats.statistics import compute_sd
 
 #: An interval is cut where it is this many times as wide as the largest difference, so that others can be seen.
@@ -122,7 +122,9 @@ def rank_systems(records: ReportRecords) -> list[Ranking]:
     """Rank the classifiers of every dataset that has some."""
     chosen = {answer.dataset: {answer.manual.name, answer.tuned.name} for answer in answer_all(records)}
     return [
-        _rank(dataset, chosen.get(dataset.title, set())) for dataset in records.datasets if dataset.classifiers
+        _rank(dataset, pairs, chosen.get(dataset.title, set()))
+        for dataset, pairs in compare_report(records)
+        if dataset.classifiers
     ]  # fmt: skip
 
 
@@ -201,13 +203,9 @@ def _signed(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
-def _rank(dataset: DatasetRecords, chosen: set[str]) -> Ranking:
+def _rank(dataset: DatasetRecords, pairs: list[PairComparison], chosen: set[str]) -> Ranking:
     ordered = sorted(dataset.classifiers, key=lambda system: system.objective("eval"))
-    equal = {
-        pair.other.name
-        for pair in select_pairs_with_best(dataset, compare_all_pairs(dataset))
-        if not pair.differs
-    }  # fmt: skip
+    equal = {pair.other.name for pair in select_pairs_with_best(dataset, pairs) if not pair.differs}
     largest = max(system.objective("eval") for system in ordered) or 1.0
     return Ranking(
         dataset,

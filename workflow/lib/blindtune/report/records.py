@@ -27,14 +27,10 @@ from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.contents import list_figure_kinds
 from blindtune.report.decodes import EvalUses, LedgerReader, Precedents
 from blindtune.report.manifests import ReportManifest
+from blindtune.report.margin import DEFAULT_MARGIN
+from blindtune.report.stats.crossed import CrossedMeans, GroupCounts, measure_errors
 from blindtune.report.stats.metric_samples import MetricSample, leave_parts_out
-from blindtune.report.stats.statistics import (
-    PairedGroups,
-    VarianceComponent,
-    binomial_component,
-    cluster_component,
-    mean,
-)
+from blindtune.report.stats.statistics import VarianceComponent, binomial_component, cluster_component, mean
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -175,6 +171,17 @@ class SystemRecords:
         wrong = np.array([[one.wrong for one in groups] for groups in found], dtype=np.int64)
         return wrong, np.array([one.samples for one in found[0]], dtype=np.int64)
 
+    @cached_property
+    def errors_by_sample(self) -> CrossedMeans:
+        """The eval errors, with samples as the sampling units."""
+        return measure_errors(self.wrong())
+
+    @cached_property
+    def errors_by_group(self) -> CrossedMeans | None:
+        """The eval errors, with groups as the sampling units; None if a decode did not record them."""
+        found = self.wrong_by_group()
+        return None if found is None else measure_errors(self.wrong(), GroupCounts(*found))
+
     def clustered_variance(self) -> VarianceComponent | None:
         """Return the variance of the mean error over groups of eval samples; None if the data have no groups."""
         found = self.wrong_by_group()
@@ -280,6 +287,7 @@ class ReportRecords:
         ledger_line: a sentence about the ledger: its length, and the head of its chain.
         ledger_head: the head of its chain; None: it has no entry.
         ledger_faults: sentences about what is known to be missing in it.
+        margin: the difference that is too small to matter, in points of %.
     """
 
     root: Path
@@ -290,6 +298,7 @@ class ReportRecords:
     ledger_line: str = ""
     ledger_head: Head | None = None
     ledger_faults: list[str] = field(default_factory=list)
+    margin: float = DEFAULT_MARGIN
 
     @property
     def runs(self) -> list[RunRecords]:
@@ -297,18 +306,15 @@ class ReportRecords:
         return [run for dataset in self.datasets for system in dataset.systems for run in system.runs]
 
 
-def pair_by_group(first: SystemRecords, second: SystemRecords) -> PairedGroups | None:
-    """Return the misclassified eval samples of two systems by group.
+def pair_errors(first: SystemRecords, second: SystemRecords) -> tuple[CrossedMeans, CrossedMeans]:
+    """Return the errors of two systems on the same dataset, by group if the decodes of both recorded the groups.
 
     Args:
         first: a system.
         second: another system on the same dataset.
-
-    Returns:
-        The counts of both; None if the data have no groups.
     """
-    one, other = first.wrong_by_group(), second.wrong_by_group()
-    return None if one is None or other is None else PairedGroups(one[0], other[0], one[1])
+    one, other = first.errors_by_group, second.errors_by_group
+    return (first.errors_by_sample, second.errors_by_sample) if one is None or other is None else (one, other)
 
 
 def read_records(
@@ -317,6 +323,7 @@ def read_records(
     seeds: list[int],
     ledger: Path | None = None,
     post_mortems: Iterable[Sequence[str]] = (),
+    margin: float = DEFAULT_MARGIN,
 ) -> ReportRecords:
     """Read all records of a report.
 
@@ -326,6 +333,7 @@ def read_records(
         seeds: the study seeds.
         ledger: folder of the ledger; None: next to ``root``.
         post_mortems: dataset and system of each search of which a post-mortem was made.
+        margin: the difference that is too small to matter, in points of %.
 
     Returns:
         The records, checked against each other and against the ledger.
@@ -348,6 +356,7 @@ def read_records(
         ledger_reader.describe(),
         ledger_reader.head,
         ledger_reader.list_faults(heads),
+        margin,
     )
 
 

@@ -11,9 +11,9 @@ from blindtune.metrics.registry import ERROR
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import Trial
 from blindtune.report.minimised import get_scale
-from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords, pair_by_group
+from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords, pair_errors
 from blindtune.report.stats import metric_samples
-from blindtune.report.stats.seed_statistics import compare_paired_by_seed
+from blindtune.report.stats.crossed import compare_crossed_by_seed
 from blindtune.report.stats.statistics import Difference
 
 Floats = NDArray[np.float64]
@@ -95,7 +95,7 @@ def compare_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:
     Returns:
         The mean eval error of ``first`` minus that of ``second``.
     """
-    return compare_paired_by_seed(first.wrong(), second.wrong(), pair_by_group(first, second))
+    return compare_crossed_by_seed(*pair_errors(first, second))
 
 
 def compare_minimised_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:

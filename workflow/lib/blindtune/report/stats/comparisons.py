@@ -1,19 +1,21 @@
 """Compare the systems of a dataset, and describe the results in sentences."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from blindtune.metrics.registry import ERROR, is_error, worst_value
+from blindtune.report.margin import DEFAULT_MARGIN, from_points
 from blindtune.report.minimised import describe_value, format_change, format_metric, get_title, get_unit
 from blindtune.report.published import load_published
-from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords, pair_by_group
+from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords, pair_errors
+from blindtune.report.stats.crossed import compare_crossed
 from blindtune.report.stats.metric_samples import compare_means
 from blindtune.report.stats.statistics import (
     CONFIDENCE,
+    MIN_GROUPS,
     Difference,
     adjust_holm,
     binomial_component,
-    compare_paired,
     estimate_difference,
     max_disagreements,
 )
@@ -23,7 +25,10 @@ PUBLISHED = {"10": ("MLP-M2", "MLP-A2"), "11": ("Manual", "Auto"), "12": ("Manua
 #: A sentence gives the intervals of at most this many systems; of more, only the names.
 MAX_SPELLED_OUT = 3
 #: Why there is no interval.
-NO_INTERVAL = "no interval: all eval samples belong to one patient, so nothing is known of how patients differ"
+NO_INTERVAL = (
+    f"no interval: the eval samples belong to fewer than {MIN_GROUPS} patients, or nearly all of them to a few, so too "
+    "little is known of how patients differ"
+)
 #: Why a metric has none.
 NO_METRIC_INTERVAL = "no interval: without a part of the eval samples, or without a patient, a class has no sample"
 
@@ -36,10 +41,11 @@ class PairComparison:
         better: the system with the lower mean on eval.
         other: the other system.
         difference: the value of ``other`` minus that of ``better``, with its interval.
-        adjusted_p: the p value, adjusted for all pairs of the dataset.
+        adjusted_p: the p value, adjusted for all pairs that were compared, of all datasets.
         error_difference: the error of ``other`` minus that of ``better``, from 0 to 1; below 0 if the system that is
             better by the metric has the higher error.
         adjusted_error_p: the p value of that, adjusted in the same way.
+        equivalence_p: the p value for a difference of at least the margin, adjusted in the same way.
     """
 
     better: SystemRecords
@@ -48,48 +54,126 @@ class PairComparison:
     adjusted_p: float
     error_difference: Difference
     adjusted_error_p: float
+    equivalence_p: float
 
     @property
     def differs(self) -> bool:
-        """Whether the two are distinguishable at 5%."""
+        """Whether the two are distinguishable at 5%; with a single seed only the two models are, not the systems."""
         return self.adjusted_p < 1 - CONFIDENCE
+
+    @property
+    def is_equivalent(self) -> bool:
+        """Whether the two differ by less than the margin at 5%."""
+        return self.equivalence_p < 1 - CONFIDENCE
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether there are several seeds, so that the interval covers them."""
+        return len(self.better.runs) > 1
+
+    @property
+    def varies(self) -> str:
+        """What the interval lets vary."""
+        return name_variation(self.better, self.other)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in a few words."""
+        if not self.difference.has_interval:
+            return "not decided"
+        if self.differs:
+            small = ", by less than the margin" if self.is_equivalent else ""
+            return f"distinguishable{small}" if self.has_seeds else f"models of one seed differ{small}"
+        if self.is_equivalent:
+            return "equivalent" if self.has_seeds else "models of one seed equivalent"
+        return "not distinguishable"
 
     def includes(self, system: SystemRecords) -> bool:
         """Return whether ``system`` is one of the two."""
         return system.name in (self.better.name, self.other.name)
 
 
-def compare_all_pairs(dataset: DatasetRecords) -> list[PairComparison]:
-    """Compare every pair of classifiers of a dataset, by what was minimised and by the error.
+def name_variation(first: SystemRecords, second: SystemRecords) -> str:
+    """Return what the interval of a difference lets vary, such as "patients and seeds".
+
+    Args:
+        first: a system.
+        second: another system on the same dataset.
+    """
+    grouped = first.errors_by_group is not None and second.errors_by_group is not None
+    units = "patients" if grouped else "eval samples"
+    return f"{units} and seeds" if len(first.runs) > 1 else units
+
+
+def compare_report(records: ReportRecords) -> list[tuple[DatasetRecords, list[PairComparison]]]:
+    """Compare every pair of classifiers of every dataset, and adjust p for all of them together.
 
     The p values are adjusted over all pairs, not only over those with the best system, because the best system is
     selected on the same data.
+
+    Args:
+        records: of the report.
+
+    Returns:
+        Each dataset with its pairs.
     """
+    found = [_estimate_pairs(dataset) for dataset in records.datasets]
+    margins = [records.margin for pairs in found for _ in pairs]
+    adjusted = iter(_adjust([pair for pairs in found for pair in pairs], margins))
+    return [(dataset, [next(adjusted) for _ in pairs]) for dataset, pairs in zip(records.datasets, found, strict=True)]
+
+
+def compare_all_pairs(dataset: DatasetRecords, margin: float = DEFAULT_MARGIN) -> list[PairComparison]:
+    """Compare every pair of classifiers of one dataset, and adjust p for those alone; see `compare_report`.
+
+    Args:
+        dataset: the dataset.
+        margin: the difference that is too small to matter, in points of %.
+    """
+    found = _estimate_pairs(dataset)
+    return _adjust(found, [margin] * len(found))
+
+
+def _estimate_pairs(dataset: DatasetRecords) -> list[PairComparison]:
+    """Compare every pair of a dataset by what was minimised and by the error, without adjustment."""
     ordered = sorted(dataset.classifiers, key=lambda system: system.objective("eval"))
-    wrong = {system.name: system.wrong() for system in ordered}
-    both = list(combinations(ordered, 2))
-    found = [
-        compare_paired(wrong[other.name], wrong[better.name], pair_by_group(other, better)) for better, other in both
-    ]
-    by_error = list(zip(found, adjust_holm([each.p for each in found]), strict=True))
-    by_metric = by_error if is_error(dataset.metric) else _compare_by_metric(both)
+    found = []
+    for better, other in combinations(ordered, 2):
+        error = compare_crossed(*pair_errors(other, better))
+        minimised = error if is_error(dataset.metric) else compare_systems(other, better)
+        found.append(PairComparison(better, other, minimised, minimised.p, error, error.p, 1.0))
+    return found
+
+
+def _adjust(found: list[PairComparison], margins: list[float]) -> list[PairComparison]:
+    """Adjust the p values of all pairs by Holm's method."""
+    minimised = adjust_holm([pair.difference.p for pair in found])
+    errors = adjust_holm([pair.error_difference.p for pair in found])
+    equal = adjust_holm(
+        [pair.difference.equivalence_p(from_points(margin)) for pair, margin in zip(found, margins, strict=True)]
+    )
     return [
-        PairComparison(*pair, *minimised, *error)
-        for pair, minimised, error in zip(both, by_metric, by_error, strict=True)
+        replace(pair, adjusted_p=minimised[at], adjusted_error_p=errors[at], equivalence_p=equal[at])
+        for at, pair in enumerate(found)
     ]
 
 
-def _compare_by_metric(both: list[tuple[SystemRecords, SystemRecords]]) -> list[tuple[Difference, float]]:
-    """Return the difference of each pair by the metric that was minimised, and its adjusted p value."""
-    found = [_estimate_by_metric(other, better) for better, other in both]
-    return list(zip(found, adjust_holm([each.p for each in found]), strict=True))
+def compare_systems(first: SystemRecords, second: SystemRecords) -> Difference:
+    """Estimate the difference of two systems on eval, by what was minimised and with independent seeds.
 
+    Args:
+        first: a system.
+        second: another system on the same dataset.
 
-def _estimate_by_metric(first: SystemRecords, second: SystemRecords) -> Difference:
+    Returns:
+        The mean of ``first`` minus that of ``second``.
+    """
+    if is_error(first.metric):
+        return compare_crossed(*pair_errors(first, second))
     one, other = first.metric_sample, second.metric_sample
     if one is None or other is None:
         worst = worst_value(first.metric)
-        return Difference(first.objective("eval") - second.objective("eval"), float("inf"), -worst, worst, 1.0)
+        return Difference(first.objective("eval") - second.objective("eval"), float("inf"), -worst, worst, 1.0, 0.0)
     return compare_means(one, other)
 
 
@@ -132,11 +216,12 @@ def describe_winner(dataset: DatasetRecords, found: list[PairComparison]) -> str
     if not against:
         return f"{start} No other system was compared with it. {_caution(dataset)}".strip()
     equal = [pair for pair in against if not pair.differs]
+    what = "It is" if against[0].has_seeds else "On these eval samples its model is"
     if not equal:
-        return f"{start} It is better than all others. {_caution(dataset)}".strip()
+        return f"{start} {what} better than all others. {_caution(dataset)}".strip()
     names = _with_intervals(equal) if len(equal) <= MAX_SPELLED_OUT else _listed([pair.other.name for pair in equal])
     rest = [pair.other.name for pair in against if pair.differs]
-    beaten = f" It is better than {_listed(rest)}." if rest else ""
+    beaten = f" {what} better than {_listed(rest)}." if rest else ""
     return f"{start} It is not distinguishable from {names}.{beaten} {_caution(dataset)}".strip()
 
 
@@ -198,8 +283,12 @@ def describe_published_gap(number: str) -> str:
 
 
 def _outcome(pair: PairComparison) -> str:
-    if pair.differs:
+    if pair.differs and pair.has_seeds:
         return f"The {_word(pair.better)} one is better ({_interval(pair)})."
+    if pair.differs:
+        return f"The model of the {_word(pair.better)} one is better on these eval samples ({_interval(pair)})."
+    if pair.is_equivalent:
+        return f"The two are equivalent ({_interval(pair)})."
     return f"The two are not distinguishable ({_interval(pair)})."
 
 
@@ -237,13 +326,32 @@ def _word(system: SystemRecords) -> str:
 
 def _interval(pair: PairComparison) -> str:
     found, metric = pair.difference, pair.better.metric
-    value = f"{100 * found.value:.2f} points" if get_unit(metric) else f"{found.value:.4f}"
     if not found.has_interval:
-        return f"difference {value}; {NO_INTERVAL if is_error(metric) else NO_METRIC_INTERVAL}"
+        return f"difference {_amount(metric, found.value)}; {explain_no_interval(pair.better, pair.other)}"
+    equal = "" if pair.differs else f"; equal within {_amount(metric, found.equal_within)} with 95% confidence"
     return (
-        f"difference {value}, 95% interval without adjustment {format_change(metric, found.low)} to "
-        f"{format_change(metric, found.high)}; p adjusted for all pairs {format_p(pair.adjusted_p)}"
+        f"difference {_amount(metric, found.value)}, 95% interval over {pair.varies} without adjustment "
+        f"{format_change(metric, found.low)} to {format_change(metric, found.high)}; p adjusted for all pairs "
+        f"{format_p(pair.adjusted_p)}{equal}"
     )
+
+
+def _amount(metric: str, value: float | None) -> str:
+    """Return a difference with its unit."""
+    return f"{format_change(metric, value or 0.0)}{' points' if get_unit(metric) else ''}"
+
+
+def explain_no_interval(first: SystemRecords, second: SystemRecords) -> str:
+    """Return why a difference of two systems has no interval.
+
+    Args:
+        first: a system.
+        second: another system on the same dataset.
+    """
+    found = [system.errors_by_group for system in (first, second)]
+    if is_error(first.metric) or all(one is not None and one.freedom == 0 for one in found):
+        return NO_INTERVAL
+    return NO_METRIC_INTERVAL
 
 
 def format_p(p: float) -> str:

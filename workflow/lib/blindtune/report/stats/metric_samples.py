@@ -9,7 +9,6 @@ class shares of the whole.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,13 @@ from numpy.typing import NDArray
 from blindtune.metrics.base import Answers
 from blindtune.metrics.compute import compute_metric
 from blindtune.metrics.registry import worst_value
+from blindtune.report.stats.crossed import CrossedMeans, compare_crossed, compare_crossed_by_seed
 from blindtune.report.stats.statistics import (
     Difference,
     VarianceComponent,
-    adjust_holm,
-    compute_sd,
     estimate_difference,
-    seed_components,
+    group_freedom,
+    has_too_few_groups,
 )
 
 #: Parts into which the samples are divided, or their groups if there are more.
@@ -38,14 +37,26 @@ class MetricSample:
     Attributes:
         metric: a key of `blindtune.metrics.registry.METRICS`.
         values: of each seed, (n_seeds,).
-        without: of each seed without each part, (n_seeds, n_parts); None if a class would be left without samples.
+        without: of each seed without each part, (n_seeds, n_parts); None if a class would be left without samples, or
+            if there are too few groups.
         samples: number of samples.
+        freedom: degrees of freedom of the jackknife; None: one less than the number of parts.
     """
 
     metric: str
     values: NDArray[np.float64]
     without: NDArray[np.float64] | None
     samples: int
+    freedom: float | None = None
+
+    def measure(self) -> CrossedMeans:
+        """Return the values with the influence of each part of the samples, which is 0 where it is unknown."""
+        least = 2 / (self.samples * max(1, self.samples - 1))
+        if self.without is None:
+            return CrossedMeans(self.values, np.zeros((len(self.values), 1)), 0.0, least)
+        n_parts = self.without.shape[1]
+        influence = (self.without - self.without.mean(axis=1, keepdims=True)) * math.sqrt((n_parts - 1) / n_parts)
+        return CrossedMeans(self.values, influence, self.freedom or float(n_parts - 1), least)
 
 
 def leave_parts_out(metric: str, answers: Sequence[Mapping[str, NDArray[Any]]], classes: int) -> MetricSample:
@@ -57,14 +68,18 @@ def leave_parts_out(metric: str, answers: Sequence[Mapping[str, NDArray[Any]]], 
         classes: number of classes.
     """
     true = answers[0]["true"]
-    part = _divide(true, answers[0].get("group"))
+    group = answers[0].get("group")
+    part = _divide(true, group)
+    freedom = None if group is None else group_freedom(np.bincount(part))
+    if group is not None and has_too_few_groups(np.unique(group, return_counts=True)[1]):
+        part = np.zeros_like(part)
     kept = [part != number for number in range(int(part.max()) + 1)]
     complete = len(kept) > 1 and all(np.bincount(true[rows], minlength=classes).all() for rows in kept)
     values = np.array([_compute(metric, one, slice(None), classes) for one in answers])
     without = (
         np.array([[_compute(metric, one, rows, classes) for rows in kept] for one in answers]) if complete else None
     )
-    return MetricSample(metric, values, without, len(true))
+    return MetricSample(metric, values, without, len(true), freedom)
 
 
 def _compute(metric: str, answers: Mapping[str, NDArray[Any]], rows: Any, classes: int) -> float:
@@ -82,36 +97,6 @@ def _divide(true: NDArray[Any], group: NDArray[Any] | None) -> NDArray[np.int64]
     return part
 
 
-@dataclass(frozen=True)
-class MetricPair:
-    """The comparison of two systems by a metric on the same eval samples.
-
-    Attributes:
-        better: name of the system with the lower mean.
-        other: name of the other system.
-        difference: the mean of ``other`` minus that of ``better``.
-        adjusted_p: the p value, adjusted for all pairs of the dataset.
-    """
-
-    better: str
-    other: str
-    difference: Difference
-    adjusted_p: float
-
-
-def compare_pairs(samples: Mapping[str, MetricSample]) -> list[MetricPair]:
-    """Compare every pair of systems of a dataset by a metric, with independent seeds.
-
-    Args:
-        samples: of each system, by its name.
-    """
-    ordered = sorted(samples, key=lambda name: float(samples[name].values.mean()))
-    both = list(combinations(ordered, 2))
-    found = [compare_means(samples[other], samples[better]) for better, other in both]
-    adjusted = adjust_holm([each.p for each in found])
-    return [MetricPair(*pair, each, p) for pair, each, p in zip(both, found, adjusted, strict=True)]
-
-
 def compare_means(first: MetricSample, second: MetricSample) -> Difference:
     """Estimate the difference of two mean metrics on the same samples, with independent seeds.
 
@@ -122,10 +107,7 @@ def compare_means(first: MetricSample, second: MetricSample) -> Difference:
     Returns:
         The mean of ``first`` minus that of ``second``.
     """
-    parts = [_over_samples(first, second)]
-    for one in (first, second):
-        parts += seed_components(one.values.tolist())
-    return _estimate(float(first.values.mean() - second.values.mean()), parts, first.metric)
+    return compare_crossed(*_measure_pair(first, second), worst_value(first.metric))
 
 
 def estimate_over_samples(sample: MetricSample, seed: int) -> Difference:
@@ -135,10 +117,11 @@ def estimate_over_samples(sample: MetricSample, seed: int) -> Difference:
         sample: of its system.
         seed: place of the run among the seeds.
     """
-    without = None if sample.without is None else sample.without[seed : seed + 1]
-    alone = MetricSample(sample.metric, sample.values[seed : seed + 1], without, sample.samples)
-    nothing = replace(alone, without=None if without is None else np.zeros_like(without))
-    return estimate_difference(float(alone.values[0]), [_over_samples(alone, nothing)], 0.0, worst_value(sample.metric))
+    means = sample.measure()
+    influence = means.influence[seed]
+    variance = float(influence @ influence) + means.least if means.freedom > 0 else math.inf
+    part = VarianceComponent(variance, max(1.0, means.freedom))
+    return estimate_difference(float(sample.values[seed]), [part], 0.0, worst_value(sample.metric))
 
 
 def compare_by_seed(first: MetricSample, second: MetricSample) -> Difference:
@@ -148,22 +131,12 @@ def compare_by_seed(first: MetricSample, second: MetricSample) -> Difference:
         first: of a system.
         second: of another system with the same seeds.
     """
-    difference = first.values - second.values
-    deviation = compute_sd(difference.tolist())
-    count = len(difference)
-    over_seeds = [] if deviation is None else [VarianceComponent(deviation**2 / count, count - 1)]
-    return _estimate(float(difference.mean()), [_over_samples(first, second), *over_seeds], first.metric)
+    return compare_crossed_by_seed(*_measure_pair(first, second), worst_value(first.metric))
 
 
-def _estimate(value: float, parts: Sequence[VarianceComponent], metric: str) -> Difference:
-    return estimate_difference(value, parts, -worst_value(metric), worst_value(metric))
-
-
-def _over_samples(first: MetricSample, second: MetricSample) -> VarianceComponent:
-    """Return the variance over the samples, with two imaginary samples as in `statistics.sample_component`."""
-    if first.without is None or second.without is None or first.without.shape[1] != second.without.shape[1]:
-        return VarianceComponent(math.inf, 1)
-    without = first.without.mean(axis=0) - second.without.mean(axis=0)
-    n_parts, samples = len(without), first.samples
-    jackknife = (n_parts - 1) / n_parts * float(((without - without.mean()) ** 2).sum())
-    return VarianceComponent(jackknife + 2 / (samples * max(1, samples - 1)), n_parts - 1)
+def _measure_pair(first: MetricSample, second: MetricSample) -> tuple[CrossedMeans, CrossedMeans]:
+    one, other = first.measure(), second.measure()
+    if one.influence.shape[1] == other.influence.shape[1]:
+        return one, other
+    unknown = [replace(each, influence=np.zeros((len(each.values), 1)), freedom=0.0) for each in (one, other)]
+    return unknown[0], unknown[1]

@@ -11,15 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.seeds import derive
-from blindtune.report.stats.statistics import (
-    CONFIDENCE,
-    Difference,
-    PairedGroups,
-    VarianceComponent,
-    compute_sd,
-    estimate_difference,
-    sample_component,
-)
+from blindtune.report.stats.statistics import CONFIDENCE
 
 #: From this probability on, outperforming counts as meaningful (Bouthillier et al. 2021, arXiv 2103.03098).
 MEANINGFUL_PROBABILITY = 0.75
@@ -93,25 +85,6 @@ class MixedModelFit:
 
     p: float
     half: float
-
-
-def compare_paired_by_seed(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
-) -> Difference:
-    """Estimate the difference of two mean errors of runs with the same seeds on the same eval samples.
-
-    Args:
-        first: whether the first system misclassifies each sample, ``(n_seeds, n_samples)``.
-        second: the same for the second system.
-        groups: the counts by group, if the samples belong to groups.
-
-    Returns:
-        The mean error of ``first`` minus that of ``second``.
-    """
-    d = first.mean(axis=1) - second.mean(axis=1)
-    deviation = compute_sd(d.tolist())
-    over_seeds = [] if deviation is None else [VarianceComponent(deviation**2 / len(d), len(d) - 1)]
-    return estimate_difference(float(d.mean()), [sample_component(first, second, groups), *over_seeds])
 
 
 def estimate_outperformance(first: Sequence[float], second: Sequence[float], name: Sequence[str]) -> Outperformance:

@@ -1,8 +1,8 @@
-"""Differences of error rates, their confidence intervals, and adjustment for several tests.
+"""Differences of error rates, their confidence intervals, equivalence, and adjustment for several tests.
 
-Errors are shares of misclassified samples, from 0 to 1. The variance of a difference is the sum of independent
-components: that of the eval samples and that of the seeds of each system. The interval uses the t distribution with the
-degrees of freedom of Welch (Biometrika 34, 1947) and Satterthwaite (Biometrics Bulletin 2, 1946).
+Errors are shares of misclassified samples, from 0 to 1. `blindtune.report.stats.crossed` estimates the variance of a
+difference. The interval uses the t distribution with the degrees of freedom of Welch (Biometrika 34, 1947) and
+Satterthwaite (Biometrics Bulletin 2, 1946).
 """
 
 import math
@@ -13,6 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+#: The probability with which a detectable difference is found.
+POWER = 0.8
+#: With fewer groups, such as patients, or with groups so unequal that they count as fewer, no interval is given.
+MIN_GROUPS = 5
+MIN_GROUP_FREEDOM = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Difference:
         low: the lower end of the two-sided 95% interval; without a standard error the lowest value that there is.
         high: the upper end; without a standard error the highest value that there is.
         p: the two-sided p value for no difference; 1 without a standard error.
+        freedom: the degrees of freedom of the standard error.
     """
 
     value: float
@@ -45,6 +51,7 @@ class Difference:
     low: float
     high: float
     p: float
+    freedom: float = math.inf
 
     def excludes_zero(self) -> bool:
         """Return whether the interval excludes 0."""
@@ -55,20 +62,37 @@ class Difference:
         """Whether the data tell an interval at all."""
         return math.isfinite(self.error)
 
+    @property
+    def equal_within(self) -> float | None:
+        """The smallest margin within which the two are equal with 95% confidence; None without a standard error.
 
-@dataclass(frozen=True)
-class PairedGroups:
-    """The misclassified eval samples of two systems by group, such as by patient.
+        It is that of two one-sided t tests (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987), so the farther end of
+        the 90% interval.
+        """
+        if not self.has_interval:
+            return None
+        return abs(self.value) + (_t_quantile(CONFIDENCE, self.freedom) * self.error if self.error else 0.0)
 
-    Attributes:
-        first: those of the first system, ``(n_seeds, n_groups)``.
-        second: those of the second system, ``(n_seeds, n_groups)``.
-        samples: all eval samples of each group, ``(n_groups,)``.
-    """
+    @property
+    def detectable(self) -> float | None:
+        """The difference that a comparison with this standard error finds at 5% in 80 of 100 cases."""
+        if not self.has_interval:
+            return None
+        return (_t_quantile((1 + CONFIDENCE) / 2, self.freedom) + _t_quantile(POWER, self.freedom)) * self.error
 
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    samples: NDArray[np.int64]
+    def equivalence_p(self, margin: float) -> float:
+        """Return the p value of the two one-sided tests for a difference of at least ``margin``.
+
+        Args:
+            margin: above 0, in the unit of the difference.
+        """
+        from scipy import stats
+
+        if not self.has_interval:
+            return 1.0
+        if self.error == 0:
+            return float(abs(self.value) >= margin)
+        return float(stats.t.cdf((abs(self.value) - margin) / self.error, self.freedom))
 
 
 def mean(values: Sequence[float]) -> float:
@@ -101,12 +125,12 @@ def estimate_difference(
     if error == 0:
         return Difference(value, 0.0, value, value, float(value == 0))
     if not math.isfinite(error):
-        return Difference(value, error, lowest, highest, 1.0)
+        return Difference(value, error, lowest, highest, 1.0, 0.0)
     freedom = welch_satterthwaite(parts)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    half = _t_quantile((1 + CONFIDENCE) / 2, freedom) * error
     # The t distribution knows no bounds: with few samples or seeds it reaches what no error rate can be.
     low, high = min(value, max(lowest, value - half)), max(value, min(highest, value + half))
-    return Difference(value, error, low, high, float(2 * stats.t.sf(abs(value) / error, freedom)))
+    return Difference(value, error, low, high, float(2 * stats.t.sf(abs(value) / error, freedom)), freedom)
 
 
 def welch_satterthwaite(parts: Sequence[VarianceComponent]) -> float:
@@ -145,9 +169,9 @@ def cluster_component(
 ) -> VarianceComponent:
     """Return the variance of an error rate, or of a difference of two, for samples that are clustered in groups.
 
-    The groups are then the sampling units, not the samples (the linearized variance of a ratio, Cochran 1977, chapter
-    6). The variance is at least that of ``part``, because few groups may agree by chance. A single group tells nothing
-    of how groups vary: the variance is infinite.
+    The groups are then the sampling units, not the samples. The variance is that of Bell and McCaffrey (Survey
+    Methodology 28, 2002), also called CR2, and at least that of ``part``, because few groups may agree by chance. Of
+    too few groups nothing is known of how groups vary: the variance is infinite.
 
     Args:
         wrong: the misclassified samples of each group, or their difference, ``(n_groups,)``.
@@ -157,58 +181,54 @@ def cluster_component(
     Returns:
         The component.
     """
-    total, freedom = int(samples.sum()), len(samples) - 1
-    if freedom < 1:
+    if has_too_few_groups(samples):
         return VarianceComponent(math.inf, 1)
-    residual = wrong - samples * (wrong.sum() / total)
-    variance = len(samples) / freedom * float((residual**2).sum()) / total**2
-    return VarianceComponent(max(variance, part.variance), freedom)
+    influence = influence_of_groups(wrong, samples)
+    return VarianceComponent(max(float(influence @ influence), part.variance), group_freedom(samples))
 
 
-def compare_paired(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
-) -> Difference:
-    """Estimate the difference of two mean errors on the same eval samples, with independent seeds.
+def influence_of_groups(wrong: NDArray[np.float64], samples: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what each group adds to an error rate; the sum of the squares is its variance over the groups.
 
     Args:
-        first: whether the first system misclassifies each sample, ``(n_seeds, n_samples)``.
-        second: the same for the second system; the number of seeds may differ.
-        groups: the counts by group, if the samples belong to groups.
-
-    Returns:
-        The mean error of ``first`` minus that of ``second``.
+        wrong: the misclassified samples of each group, ``(..., n_groups)``.
+        samples: the samples of each group, ``(n_groups,)``; no group has all of them.
     """
-    parts = [sample_component(first, second, groups)]
-    for wrong in (first, second):
-        parts += seed_components(wrong.mean(axis=1).tolist())
-    return estimate_difference(float((first.mean(axis=0) - second.mean(axis=0)).mean()), parts)
+    total = samples.sum()
+    residual = wrong - wrong.sum(axis=-1, keepdims=True) * (samples / total)
+    return np.asarray(residual / (total * np.sqrt(1 - samples / total)))
 
 
-def sample_component(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: PairedGroups | None = None
-) -> VarianceComponent:
-    """Return the variance over the eval samples of the difference between two systems.
+def group_freedom(samples: NDArray[np.int64]) -> float:
+    """Return the degrees of freedom of a variance over groups.
 
-    Each system is averaged over its seeds per sample, so samples that are easy or hard for both cancel. Two imaginary
-    samples are added to the sum of squares, on each of which only one system is wrong. Without them, five disagreements
-    in the same direction would look like certainty. With few disagreements they bring p close to that of McNemar's
-    exact test; with many they change nothing.
+    They are those of Bell and McCaffrey where the samples of a group vary together: one less than the number of groups
+    of equal sizes, and fewer for unequal ones.
 
     Args:
-        first: whether the first system misclassifies each sample, ``(n_seeds, n_samples)``.
-        second: the same for the second system.
-        groups: the counts by group, if the samples belong to groups.
-
-    Returns:
-        The component.
+        samples: the samples of each group, ``(n_groups,)``.
     """
-    d = first.mean(axis=0) - second.mean(axis=0)
-    samples = len(d)
-    variance = (float(((d - d.mean()) ** 2).sum()) + 2) / max(1, samples - 1)
-    part = VarianceComponent(variance / samples, max(1, samples - 1))
-    if groups is None:
-        return part
-    return cluster_component(groups.first.mean(axis=0) - groups.second.mean(axis=0), groups.samples, part)
+    share = samples / samples.sum()
+    if share.max() == 1:
+        return 0.0
+    square, scale = share**2, 1 / (1 - share)
+    total = float(square.sum())
+    # The covariance of the residuals of groups g and h is square[g] if g is h, plus what makes their sum 0.
+    shared = total * square - 2 * share * square
+    trace = float((scale * (square + shared)).sum())
+    own, mixed = float((scale * square).sum()), float((scale * share * square).sum())
+    squares = 2 * float((scale * square**2).sum()) * own + (total * own) ** 2 + 2 * mixed**2 - 4 * total * mixed * own
+    squares += float((scale**2 * ((square + shared) ** 2 - shared**2)).sum())
+    return trace**2 / squares if squares > 0 else 0.0
+
+
+def has_too_few_groups(samples: NDArray[np.int64]) -> bool:
+    """Return whether there are too few groups, or too unequal ones, to tell how groups vary.
+
+    Args:
+        samples: the samples of each group, ``(n_groups,)``.
+    """
+    return len(samples) < MIN_GROUPS or group_freedom(samples) < MIN_GROUP_FREEDOM
 
 
 def compare_with_published(
@@ -269,6 +289,13 @@ def max_disagreements(value: float, samples: int) -> int:
     from scipy import stats
 
     return math.floor((abs(value) * samples / float(stats.norm.ppf((1 + CONFIDENCE) / 2))) ** 2)
+
+
+def _t_quantile(share: float, freedom: float) -> float:
+    from scipy import special
+
+    # Not that of scipy.stats, which takes thirty times as long: a report has thousands of intervals.
+    return float(special.ndtri(share) if math.isinf(freedom) else special.stdtrit(freedom, share))
 
 
 def _inverse(value: float) -> float:

@@ -66,7 +66,7 @@ def build(records: ReportRecords) -> ReportTable:
         "medium or high; the records cannot separate the two. Keras: whether Keras trained the trials.",
         "Supported: the guide's choice has the lowest eval error, distinguishable from all others that were run. "
         "Contradicted: another has the lowest, distinguishable from every choice of the guide. p is adjusted over all "
-        "pairs of the dataset. With a single seed nothing is decided.",
+        "pairs of all datasets. With a single seed nothing is decided.",
         "The records do not tell whether a proof of concept or irregular attributes are wanted: rows that differ in "
         "these columns only have the same measurements.",
     ]

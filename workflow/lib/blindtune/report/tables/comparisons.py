@@ -14,7 +14,7 @@ from blindtune.report.minimised import get_title, get_unit, has_other_metric, to
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import (
     PairComparison,
-    compare_all_pairs,
+    compare_report,
     describe_lowest_error,
     describe_manual_and_tuned,
     describe_published_gaps,
@@ -36,14 +36,35 @@ from blindtune.report.table import (
 from blindtune.report.tables.decode_cells import decode_cells, decode_column
 
 RULE = (
-    "Method: per eval sample, the errors of both systems are averaged over the seeds and subtracted. The variance of "
-    "the mean difference is that over the samples, or that over the patients if samples belong to patients and it is "
-    "larger. Two imaginary samples are added, on each of which only one system is wrong, so that a few disagreements "
-    "do not look like certainty. With several seeds, the variance over the seeds of each system is added. The 95% "
-    "interval uses the t quantile with Welch-Satterthwaite degrees of freedom and is not adjusted for several pairs; "
-    "with two or three seeds that differ much it is very wide. The verdict uses the p value, adjusted by Holm's method "
-    "over all pairs of the dataset, at 5%. So a pair whose interval excludes 0 may still be not distinguishable."
+    "Method: the eval samples, or the patients if samples belong to patients, and the seeds are drawn; each seed's "
+    "model answers every sample. The variance of a difference is that over the samples plus that over the seeds of "
+    "each system, less what both hold (Obuchowski and Rockette 1995); t quantile with the degrees of freedom of "
+    "Hillis (2007). Two imaginary samples are added, on each of which only one system is wrong, so that a few "
+    "disagreements do not look like certainty. The column Varies names what an interval covers. Each seed is another "
+    "search or training; the samples of train and dev never vary. With a single seed an interval covers the samples "
+    "alone: it is about the two models of that seed, and no verdict on the systems follows. With two or three seeds "
+    "that differ much it is very wide."
 )
+
+ADJUSTMENT = (
+    "Several tests: the verdict uses p adjusted by Holm's method over all pairs of classifiers of all datasets of this "
+    "report, at 5%. Intervals are not adjusted, so a pair whose interval excludes 0 may still be not distinguishable."
+)
+
+
+def describe_margin(margin: float) -> str:
+    """Return the note on equivalence and on what could be told apart.
+
+    Args:
+        margin: in points of %.
+    """
+    return (
+        "Equal within: the smallest margin within which the two are equal with 95% confidence (two one-sided tests, "
+        f"Schuirmann 1987). Equivalent: they differ by less than {margin:g} points (report.margin), p adjusted in the "
+        "same way. Detectable: the difference that so many samples and seeds would find at 5% in 80 of 100 cases, "
+        "without adjustment for other pairs."
+    )
+
 
 METRIC_RULE = (
     "Which of two systems is lower, and the verdict, are by the metric that the comparison minimised; where that is "
@@ -56,8 +77,7 @@ METRIC_RULE = (
 def build(records: ReportRecords) -> ReportTable:
     """Build the table: one row per pair and question; its findings are the answers in words."""
     rows: list[Row] = []
-    for dataset in records.datasets:
-        found = compare_all_pairs(dataset)
+    for dataset, found in compare_report(records):
         asked = {
             "best against the others": select_pairs_with_best(dataset, found),
             "manual against tuned": select_manual_tuned_pairs(found),
@@ -69,12 +89,14 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("data", "Data"),
         text_column("question", "Question"),
         *(_metric_columns() if by_metric else _error_columns()),
+        text_column("varies", "Varies"),
         text_column("verdict", "Verdict"),
         decode_column("Decodes"),
     ]
     if not by_metric:
         rows = [{key: cell for key, cell in row.items() if not key.startswith("metric")} for row in rows]
-    notes = [RULE, *([METRIC_RULE] if by_metric else []), *note_missing_intervals(rows)]
+    notes = [RULE, ADJUSTMENT, describe_margin(records.margin)]
+    notes += [*([METRIC_RULE] if by_metric else []), *note_missing_intervals(rows)]
     return ReportTable(
         "comparisons", "Comparisons on the same eval samples", rows, columns, notes, list_findings(records)
     )
@@ -89,6 +111,8 @@ def _error_columns() -> list[Column]:
         number_column("difference", "Difference", 2),
         Column("95% interval", format_interval, numeric=True),
         Column("adjusted p", _p, numeric=True),
+        number_column("equal_within", "Equal within", 2),
+        number_column("detectable", "Detectable", 2),
     ]
 
 
@@ -104,6 +128,8 @@ def _metric_columns() -> list[Column]:
         Column("B − A", lambda row: format_value(row, "metric_difference"), group, numeric=True),
         Column("95% interval", format_metric_interval, group, numeric=True),
         Column("adjusted p", lambda row: _format_p(row["metric_adjusted_p"]), group, numeric=True),
+        Column("Equal within", lambda row: format_value(row, "metric_equal_within"), group, numeric=True),
+        Column("Detectable", lambda row: format_value(row, "metric_detectable"), group, numeric=True),
         number_column("better_eval", "A", 2, error),
         number_column("other_eval", "B", 2, error),
         number_column("difference", "B − A", 2, error),
@@ -132,8 +158,7 @@ class DatasetAnswers:
 def answer_questions(records: ReportRecords) -> list[DatasetAnswers]:
     """Describe the best system, and manual against tuned models, for each dataset."""
     answers = []
-    for dataset in records.datasets:
-        found = compare_all_pairs(dataset)
+    for dataset, found in compare_report(records):
         answers.append(
             DatasetAnswers(
                 dataset.title,
@@ -167,6 +192,9 @@ def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:
         **interval_cells(pair.error_difference),
         "p": pair.error_difference.p,
         "adjusted_p": pair.adjusted_error_p,
+        "equal_within": to_percent(pair.error_difference.equal_within),
+        "detectable": to_percent(pair.error_difference.detectable),
+        "varies": pair.varies,
         "metric": get_title(metric),
         "metric_unit": get_unit(metric),
         "metric_better": to_cell(metric, pair.better.objective("eval")),
@@ -175,7 +203,10 @@ def _row(dataset: DatasetRecords, question: str, pair: PairComparison) -> Row:
         **metric_interval_cells(metric, pair.difference),
         "metric_p": pair.difference.p,
         "metric_adjusted_p": pair.adjusted_p,
-        "verdict": "distinguishable" if pair.differs else "not distinguishable",
+        "metric_equal_within": to_cell(metric, pair.difference.equal_within),
+        "metric_detectable": to_cell(metric, pair.difference.detectable),
+        "equivalence_p": pair.equivalence_p,
+        "verdict": pair.verdict,
         **decode_cells(pair.better, pair.other),
         "records": join_paths([*pair.better.paths, *pair.other.paths]),
     }

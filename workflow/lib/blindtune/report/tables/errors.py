@@ -196,7 +196,7 @@ def _verdict(dataset: DatasetRecords, system: SystemRecords, found: Difference |
     if system.kind == "bayes":
         return "not judged: an estimate"
     if not found.has_interval:
-        return "not judged: one patient"
+        return "not judged: too few patients"
     verdict = "exceeds sampling error" if found.excludes_zero() else "within sampling error"
     return "; ".join(filter(None, [verdict, system.qualification]))
 

@@ -4,8 +4,9 @@ from blindtune.core.sums import add_in_order
 from blindtune.metrics.registry import METRICS, is_error
 from blindtune.report.minimised import format_cell, get_unit, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
-from blindtune.report.stats.metric_samples import MAX_PARTS, MetricPair, compare_pairs
-from blindtune.report.stats.statistics import CONFIDENCE, compute_sd
+from blindtune.report.stats.comparisons import PairComparison, compare_report
+from blindtune.report.stats.metric_samples import MAX_PARTS
+from blindtune.report.stats.statistics import MIN_GROUPS, compute_sd
 from blindtune.report.table import (
     ABSENT,
     Cell,
@@ -26,8 +27,9 @@ _GAP = "difference from the lowest"
 
 def build(records: ReportRecords) -> ReportTable:
     """Build the table: one row per classifier of each dataset whose comparison has another metric than the error."""
-    datasets = [dataset for dataset in records.datasets if not is_error(dataset.metric)]
-    rows = [row for dataset in datasets for row in _rows(dataset)]
+    compared = [(dataset, pairs) for dataset, pairs in compare_report(records) if not is_error(dataset.metric)]
+    datasets = [dataset for dataset, _ in compared]
+    rows = [row for dataset, pairs in compared for row in _rows(dataset, pairs)]
     columns = [
         text_column("dataset", "Dataset"),
         text_column("data", "Data"),
@@ -38,6 +40,7 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("error_eval", "eval", 2, "error %"),
         Column("eval", lambda row: _value(row, "difference"), _GAP, numeric=True),
         Column("95% interval", _interval, _GAP, numeric=True),
+        text_column("varies", "varies", _GAP),
         Column("adjusted p", lambda row: format_number(row["adjusted_p"], 3), _GAP, numeric=True),
         text_column("verdict", "verdict", _GAP),
         decode_column("Decodes"),
@@ -45,20 +48,14 @@ def build(records: ReportRecords) -> ReportTable:
     return ReportTable("metrics", "The metric that was minimised, next to the error", rows, columns, _notes(datasets))
 
 
-def _rows(dataset: DatasetRecords) -> list[Row]:
-    pairs = _compare(dataset)
-    best = pairs[0].better if pairs else None
-    from_best = {pair.other: pair for pair in pairs if pair.better == best}
+def _rows(dataset: DatasetRecords, pairs: list[PairComparison]) -> list[Row]:
+    """Return a row per classifier, with its pair with the best one; the pairs of the best one come first."""
+    best = pairs[0].better.name if pairs else None
+    from_best = {pair.other.name: pair for pair in pairs if pair.better.name == best}
     return [_row(dataset, system, from_best.get(system.name), system.name == best) for system in dataset.classifiers]
 
 
-def _compare(dataset: DatasetRecords) -> list[MetricPair]:
-    """Compare all pairs of classifiers whose answers are known; the pairs of the best one come first."""
-    found = {system.name: system.metric_sample for system in dataset.classifiers}
-    return compare_pairs({name: sample for name, sample in found.items() if sample is not None})
-
-
-def _row(dataset: DatasetRecords, system: SystemRecords, pair: MetricPair | None, is_best: bool) -> Row:
+def _row(dataset: DatasetRecords, system: SystemRecords, pair: PairComparison | None, is_best: bool) -> Row:
     metric = dataset.metric
     entry = METRICS[metric]
     row: Row = {
@@ -77,21 +74,18 @@ def _row(dataset: DatasetRecords, system: SystemRecords, pair: MetricPair | None
     for split in SPLITS:
         row[f"error_{split}"] = to_percent(system.error(split))
     known = pair.difference if pair and pair.difference.has_interval else None
-    verdict = None if pair is None else "distinguishable" if _differs(pair) else "not distinguishable"
+    verdict = None if pair is None else pair.verdict
     return row | {
         "difference": to_cell(metric, pair.difference.value) if pair else None,
         "low": to_cell(metric, known.low) if known else None,
         "high": to_cell(metric, known.high) if known else None,
+        "varies": pair.varies if pair else None,
         "p": pair.difference.p if pair else None,
         "adjusted_p": pair.adjusted_p if pair else None,
         "verdict": "lowest" if is_best else verdict,
         **decode_cells(system),
         "records": join_paths(system.paths),
     }
-
-
-def _differs(pair: MetricPair) -> bool:
-    return pair.adjusted_p < 1 - CONFIDENCE
 
 
 def _measured(split: str) -> Column:
@@ -125,7 +119,7 @@ def _notes(datasets: list[DatasetRecords]) -> list[str]:
         "computed from the recorded answers of the one decode.",
         "Difference: from the system with the lowest mean on eval. The variance over the eval samples is that of a "
         f"jackknife that leaves out one of {MAX_PARTS} parts of the samples at a time, or of the patients if samples "
-        "belong to patients; with several seeds, the variance over the seeds of each system is added. No interval: "
-        "without one of the parts, a class has no sample. p is adjusted by Holm's method over all pairs of the "
-        "dataset; the verdict uses it at 5%.",
+        "belong to patients; with several seeds, the variance over the seeds of each system is added, less what both "
+        f"hold. No interval: without one of the parts, a class has no sample, or there are fewer than {MIN_GROUPS} "
+        "patients. p is adjusted by Holm's method over all pairs of all datasets; the verdict uses it at 5%.",
     ]

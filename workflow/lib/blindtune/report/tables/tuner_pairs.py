@@ -1,6 +1,7 @@
 """The table of tuner pairs: every pair of tuners on every dataset, paired by seed."""
 
 from itertools import combinations
+from math import ceil, log2
 
 from blindtune.metrics.registry import is_error
 from blindtune.report.intervals import (
@@ -14,13 +15,14 @@ from blindtune.report.intervals import (
 from blindtune.report.minimised import get_title, get_unit, has_other_metric, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import compare_by_seed, compare_minimised_by_seed
+from blindtune.report.stats.comparisons import name_variation
 from blindtune.report.stats.seed_statistics import (
     MEANINGFUL_PROBABILITY,
     MIN_PAIRS,
     Outperformance,
     estimate_outperformance,
 )
-from blindtune.report.stats.statistics import CONFIDENCE
+from blindtune.report.stats.statistics import CONFIDENCE, adjust_holm
 from blindtune.report.table import (
     ABSENT,
     Column,
@@ -49,7 +51,7 @@ _METRIC_KEYS = (
 
 def build(records: ReportRecords) -> ReportTable:
     """Build the table: one row per dataset and pair of tuners, the lower on eval first, by what was minimised."""
-    rows = [_row(dataset, better, other) for dataset in records.datasets for better, other in list_tuner_pairs(dataset)]
+    rows = _decide_all([_row(dataset, *pair) for dataset in records.datasets for pair in list_tuner_pairs(dataset)])
     notes = [*_notes(records), *note_missing_intervals(rows)]
     columns = [
         text_column("dataset", "Dataset"),
@@ -61,12 +63,14 @@ def build(records: ReportRecords) -> ReportTable:
         Column("95% interval", format_interval, "eval error, points", numeric=True),
         number_column("outperforms", "estimate", 2, "P(A > B)"),
         Column("95% interval", _outperforms_interval, "P(A > B)", numeric=True),
+        text_column("varies", "Varies"),
+        Column("adjusted p", lambda row: format_number(row["adjusted_p"], 3), numeric=True),
         text_column("verdict", "Verdict", wide=True),
         decode_column("Decodes"),
     ]
     if has_other_metric(records):
         columns[2] = text_column("better", "A: lower on eval")
-        columns[-2:-2] = [
+        columns[-4:-4] = [
             text_column("metric", "which", "by the metric"),
             Column("B − A", lambda row: format_value(row, "metric_difference"), "by the metric", numeric=True),
             Column("95% interval", format_metric_interval, "by the metric", numeric=True),
@@ -118,24 +122,44 @@ def estimate_pair_by_metric(dataset: DatasetRecords, first: SystemRecords, secon
 
 def _notes(records: ReportRecords) -> list[str]:
     notes = [
-        "Difference: mean difference of the runs with the same seed. Its interval covers the sampling of eval and, "
-        "with several seeds, the variance over seeds (t quantile, Welch-Satterthwaite).",
+        "Difference: mean difference of the runs with the same seed. The column Varies names what its interval covers; "
+        "the method is that of the table of comparisons, with seeds that both tuners share.",
         "P(A > B): how often A has the lower eval error of two runs with the same seed, ties counting half, with a "
         "bootstrap interval over the seeds. A outperforms B if the interval is above 0.5 and reaches "
         f"{MEANINGFUL_PROBABILITY} (Bouthillier et al. 2021, arXiv 2103.03098, who advise 29 pairs). The interval is "
         "slightly too narrow for few pairs: its coverage is 80% to 98% with ten pairs and 92% to 96% with thirty. So "
-        "the sign test must agree at 5%.",
+        "the sign test must agree at 5%; its p is adjusted by Holm's method over all pairs of all datasets.",
         f"With fewer than {MIN_PAIRS} seeds nothing is decided and no bootstrap interval is shown: if all of a few "
         "seeds agree, the interval has no width, although five of five agree by chance in 6 of 100 cases.",
     ]
-    several = [len(list_tuner_pairs(dataset)) for dataset in records.datasets]
-    if sum(several) > 1:
+    pairs = sum(len(list_tuner_pairs(dataset)) for dataset in records.datasets)
+    if pairs > 1:
         notes.append(
-            f"Intervals and verdicts are not adjusted for the number of pairs: of {sum(several)} pairs without a "
-            f"difference, the intervals of about {max(1, round((1 - CONFIDENCE) * sum(several)))} would exclude 0 by "
-            "chance."
+            f"For {pairs} pairs at least {count_needed_seeds(pairs)} seeds are needed: with fewer, a tuner that wins "
+            "with every seed may still be chance after the adjustment. The intervals of the differences are not "
+            f"adjusted: of {pairs} pairs without a difference, those of about "
+            f"{max(1, round((1 - CONFIDENCE) * pairs))} would exclude 0."
         )
     return notes
+
+
+def count_needed_seeds(pairs: int) -> int:
+    """Return with how many seeds the sign test of one of several pairs can be significant at 5%.
+
+    Args:
+        pairs: number of pairs that are tested together.
+    """
+    return max(MIN_PAIRS, ceil(1 + log2(pairs / (1 - CONFIDENCE))))
+
+
+def _decide_all(rows: list[Row]) -> list[Row]:
+    """Adjust the p values of the sign tests for all pairs, and add the verdicts."""
+    adjusted = adjust_holm([float(row["metric_sign_test_p"] or row["sign_test_p"] or 1) for row in rows])
+    return [
+        {key: cell for key, cell in row.items() if key != "records"}
+        | {"adjusted_p": p, "verdict": _verdict(row, p), "records": row["records"]}
+        for row, p in zip(rows, adjusted, strict=True)
+    ]
 
 
 def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -> Row:
@@ -155,7 +179,7 @@ def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -
         "outperforms_high": found.high,
         "sign_test_p": found.p,
         **_metric_cells(dataset, better, other, by_metric),
-        "verdict": _verdict(by_metric or found),
+        "varies": name_variation(better, other),
         **decode_cells(better, other),
         "records": join_paths([*better.paths, *other.paths]),
     }
@@ -181,14 +205,17 @@ def _metric_cells(
     return cells
 
 
-def _verdict(found: Outperformance) -> str:
-    if found.pairs < MIN_PAIRS:
+def _verdict(row: Row, adjusted_p: float) -> str:
+    """Return the verdict of a row by what was minimised: its interval and the adjusted sign test must agree."""
+    prefix = "" if row["metric_outperforms"] is None else "metric_"
+    low, high = (float(row[f"{prefix}outperforms_{end}"] or 0) for end in ("low", "high"))
+    if int(row["seeds"] or 0) < MIN_PAIRS:
         return "not decided: too few seeds"
-    if found.is_meaningful:
+    if low <= 0.5 or adjusted_p >= 1 - CONFIDENCE:
+        return "not decided: may be chance"
+    if high > MEANINGFUL_PROBABILITY:
         return "A outperforms B"
-    if found.is_ahead:
-        return f"A is ahead, but not in {MEANINGFUL_PROBABILITY:.0%} of the runs"
-    return "not decided: may be chance"
+    return f"A is ahead, but not in {MEANINGFUL_PROBABILITY:.0%} of the runs"
 
 
 def _outperforms_interval(row: Row, prefix: str = "") -> str:

@@ -109,7 +109,7 @@ def _warnings(found: RankTest, tuners: TunersByDataset) -> list[str]:
 
 def _reading(found: RankTest, widest: int) -> str:
     if found.critical >= widest:
-        return "No outcome could show a difference."
+        return "No outcome could show a difference: these are too few datasets."
     largest = max(found.mean) - min(found.mean)
     return f"The largest difference here is {largest:.1f}{'' if largest > found.critical else ', which is not enough'}."
 

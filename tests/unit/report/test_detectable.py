@@ -1,0 +1,36 @@
+"""What a study can tell apart before it is run."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from blindtune.config.defaults import DEFAULT
+from blindtune.config.schema import describe_plan, merge, read
+from blindtune.report import detectable
+
+
+@given(st.floats(1, 5000), st.sampled_from([0.8, 0.95, 0.975]))
+def test_t_quantile_is_that_of_scipy(freedom: float, share: float) -> None:
+    """The quantile without a library of numbers is that of the library."""
+    assert detectable._t_quantile(share, freedom) == pytest.approx(float(stats.t.ppf(share, freedom)), rel=2e-3)
+
+
+def test_estimate_detectable_falls_with_samples_and_seeds() -> None:
+    """More samples and more seeds tell smaller differences apart, and a few samples none below 100 points."""
+    sizes = [detectable.estimate_detectable(samples, 3) for samples in (2, 100, 1000)]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] == 100
+    assert detectable.estimate_detectable(2500, 10) < detectable.estimate_detectable(2500, 3)
+    # Samples alone: (1.96 + 0.84) standard errors of 15% disagreement.
+    assert detectable.estimate_detectable(10_000, 1) == pytest.approx(280.2 * (0.15 / 10_000) ** 0.5, rel=0.01)
+
+
+@pytest.mark.parametrize(("seeds", "expected"), [([1], "one seed"), ([1, 2, 3], "3 seeds")])
+def test_describe_plan_names_datasets_and_seeds(seeds: list[int], expected: str) -> None:
+    """The line of a config names each dataset with a manual and a tuned system; without both there is none."""
+    compare = [{"dataset": "set_10", "systems": ["mlp_m1", "mlp_a1"], "budget": {"trials": 3}}]
+    changes = {"name": "plan", "seeds": seeds, "compare": compare}
+    line = describe_plan(read(merge(DEFAULT, changes), "test"))
+    assert expected in line and "set_10" in line
+    compare[0]["systems"] = ["mlp_m1"]
+    assert describe_plan(read(merge(DEFAULT, changes), "test")) == ""
