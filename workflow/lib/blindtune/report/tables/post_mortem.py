@@ -3,7 +3,7 @@
 from blindtune.report.minimised import format_cell, format_change, format_metric, get_unit, to_cell
 from blindtune.report.post_mortem import SearchAutopsy, best_manual, find_autopsies
 from blindtune.report.records import DatasetRecords, ReportRecords
-from blindtune.report.stats.comparisons import compare_all_pairs
+from blindtune.report.stats.comparisons import compare_report
 from blindtune.report.stats.statistics import mean
 from blindtune.report.table import Column, ReportTable, Row, join_paths, number_column, text_column
 
@@ -92,12 +92,11 @@ def _manual_value(dataset: DatasetRecords, autopsy: SearchAutopsy) -> float | No
 
 def _conclusions(records: ReportRecords) -> list[str]:
     found = []
-    for dataset in records.datasets:
+    for dataset, compared in compare_report(records):
         by_system: dict[str, list[SearchAutopsy]] = {}
         for autopsy in find_autopsies(dataset):
             by_system.setdefault(autopsy.system.name, []).append(autopsy)
-        pairs = compare_all_pairs(dataset) if by_system else []
-        differing = {frozenset((pair.better.name, pair.other.name)) for pair in pairs if pair.differs}
+        differing = {frozenset((pair.better.name, pair.other.name)) for pair in compared if pair.differs}
         for autopsies in by_system.values():
             found.append(_explain(dataset, autopsies, differing))
             found += [sentence for autopsy in autopsies for sentence in _list_differences(dataset, autopsy)]
