@@ -109,7 +109,7 @@ def test_patients_have_the_errors_of_the_decodes(builder: RecordsBuilder, report
         for at, one in enumerate(results[0])
     }
     row = rows["eeg", "deep_m"]
-    assert (row["patients"], row["fewest_samples"], row["most_samples"]) == ("5", "8", "256")
+    assert (row["patients"], row["fewest_samples"], row["most_samples"]) == ("5", "60", "100")
     for key, value in (("median", np.median), ("lowest", np.min), ("highest", np.max), ("mean", np.mean)):
         assert float(row[key]) == pytest.approx(100 * value(list(errors.values())))
     by_patient = dict(one.split(": ", 1) for one in row["by_patient"].split("; "))

@@ -234,7 +234,9 @@ def test_reports_may_have_several_metrics(tmp_path: Path) -> None:
     lowest = [answer.lowest for answer in comparisons.answer_questions(records)]
     assert lowest == ["Lowest error", "Lowest log loss"] * 3
     alone = build_records(tmp_path / "alone/it", None, systems=tuners, seeds=[1, 2], datasets={"set_0": {}}).read()
-    assert comparisons.answer_questions(alone)[0].winner == comparisons.answer_questions(records)[0].winner
+    # p is adjusted over all datasets, so only what is compared is the same.
+    own, among = (comparisons.answer_questions(one)[0].winner.split(". ")[0] for one in (alone, records))
+    assert own == among
 
 
 def test_systems_of_different_metrics_are_refused(tmp_path: Path) -> None:
@@ -253,7 +255,7 @@ def test_a_metric_without_an_interval_says_why(tmp_path: Path) -> None:
     table = comparisons.build(records)
     for row in table.rows:
         assert (row["metric_low"], row["metric_high"], row["metric_p"]) == (None, None, 1.0)
-        assert row["verdict"] == "not distinguishable" and row["low"] is not None, "the error has its interval"
+        assert row["verdict"] == "not decided" and row["low"] is not None, "the error has its interval"
     assert any(note.startswith("set_10, by the metric: no interval") and reason in note for note in table.notes)
     assert reason in comparisons.answer_questions(records)[0].winner
     pair = tuner_pairs.build(records)

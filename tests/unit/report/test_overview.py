@@ -16,9 +16,10 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> ReportRecords:
     """Two datasets, one of them a stand-in, with manual and tuned models."""
     builder = RecordsBuilder(
         tmp_path_factory.mktemp("results") / "tiny",
+        seeds=[1, 2, 3, 4, 5],
         systems=["knn", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2"],
         datasets={"set_10": {}, "drawn_10": {"stand_in": True, "source": {"source": "drawing"}}},
-        errors={"knn": 0.45, "mlp_m1": 0.2},
+        errors={"knn": 0.45, "mlp_m1": 0.2, "mlp_a1": 0.21},
     )
     return builder.write().read()
 

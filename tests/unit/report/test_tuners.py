@@ -192,11 +192,16 @@ def test_tuner_pairs_are_compared_by_seed(many: RecordsBuilder) -> None:
             ])
             for key in ("better", "other")
         ]  # fmt: skip
-        d = answers[1].mean(axis=0) - answers[0].mean(axis=0)
+        each = answers[1].astype(float) - answers[0]
+        d = each.mean(axis=0)
         samples = (((d - d.mean()) ** 2).sum() + 2) / (len(d) - 1) / len(d)
         seeds = np.var(b - a, ddof=1) / 3
-        freedom = (samples + seeds) ** 2 / (samples**2 / (len(d) - 1) + seeds**2 / 2)
-        half = stats.t.ppf(0.975, freedom) * np.sqrt(samples + seeds)
+        # What one seed does on one sample is in both, so it is subtracted once.
+        crossed = each - each.mean(axis=1, keepdims=True) - d + d.mean()
+        shared = (crossed**2).sum() / (len(d) - 1) / len(d) / 2 / 3
+        total = max(samples + seeds - shared, samples, seeds)
+        freedom = 1 / ((samples / total) ** 2 / (len(d) - 1) + (seeds / total) ** 2 / 2)
+        half = stats.t.ppf(0.975, freedom) * np.sqrt(total)
         assert row["low"] == pytest.approx(100 * ((b - a).mean() - half))
 
 
