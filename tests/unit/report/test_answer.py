@@ -87,6 +87,17 @@ def test_answer_all_adjusts_for_the_datasets(tmp_path: Path) -> None:
     assert [each.stand_in for each in found] == [False, False, True]
 
 
+def test_headline_of_many_datasets_counts_them(tmp_path: Path) -> None:
+    """With more than a few datasets the sentence has counts and names; the intervals are in the picture."""
+    datasets = {f"set_{letter}": {"stand_in": letter == "a"} for letter in "abcd"}
+    builder = RecordsBuilder(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1, 2, 3], datasets=datasets)
+    builder.errors |= {"mlp_m1": 0.1, "mlp_a1": 0.4}
+    assert headline(builder.write().read()) == (
+        "Chosen by dev without a look at eval, the manual model is better on 4 of 4 datasets (set_a, set_b, set_c and "
+        "set_d). Data of 1 of them are stand-ins."
+    )
+
+
 def test_answer_dataset_without_interval_says_why(tmp_path: Path) -> None:
     """With the samples of one patient there is no interval and no verdict, but the reason."""
     one_patient = {"parameters": {"groups": ["p1"]}}

@@ -18,6 +18,8 @@ from blindtune.report.stats.statistics import CONFIDENCE, Difference, adjust_hol
 
 AnswerVerdict = Literal["manual better", "tuned better", "cannot be told apart", "not decided"]
 
+#: Up to so many datasets the sentence of the whole report has each with its interval.
+FEW_DATASETS = 3
 #: The beginnings of the names of the published systems, manual and tuned.
 _PUBLISHED_NAMES = (("MLP-M", "Manual"), ("MLP-A", "Auto"))
 
@@ -91,15 +93,25 @@ def answer_all(records: ReportRecords) -> list[DatasetAnswer]:
 
 
 def headline(records: ReportRecords) -> str:
-    """Return the answer of the whole report in one sentence."""
+    """Return the answer of the whole report in one sentence, and one on stand-in data if there are more than a few."""
     answers = answer_all(records)
     if not answers:
         return "No dataset has both a manual and a tuned model, so the two cannot be compared."
+    few = len(answers) <= FEW_DATASETS
+    names = {dataset.title: dataset.name for dataset in records.datasets}
     titles: dict[AnswerVerdict, list[str]] = {}
     for answer in answers:
-        titles.setdefault(answer.verdict, []).append(_with_interval(answer))
-    parts = [_SUMMARIES[verdict].format(_listed(titles[verdict])) for verdict in _SUMMARIES if verdict in titles]
-    return f"Chosen by dev without a look at eval, {'; '.join(parts)}."
+        titles.setdefault(answer.verdict, []).append(_with_interval(answer) if few else names[answer.dataset])
+    found = [verdict for verdict in _SUMMARIES if verdict in titles]
+    parts = [_SUMMARIES[verdict].format(_listed(titles[verdict])) for verdict in found]
+    if not few:
+        datasets = f" of {len(answers)} datasets"
+        counts = [f"{len(titles[verdict])}{'' if at else datasets}" for at, verdict in enumerate(found)]
+        named = zip(found, counts, strict=True)
+        parts = [_SUMMARIES[verdict].format(f"{count} ({_listed(titles[verdict])})") for verdict, count in named]
+    stand_ins = sum(answer.stand_in for answer in answers)
+    warning = f" Data of {stand_ins} of them are stand-ins." if stand_ins and not few else ""
+    return f"Chosen by dev without a look at eval, {'; '.join(parts)}.{warning}"
 
 
 _SUMMARIES: dict[AnswerVerdict, str] = {
