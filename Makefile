@@ -35,7 +35,7 @@ check: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
-	MYPYPATH=workflow/benchmarks $(BIN)/mypy workflow/benchmarks
+	MYPYPATH=workflow/benchmarks:tests $(BIN)/mypy --explicit-package-bases workflow/benchmarks
 
 style: $(READY)
 	$(BIN)/ruff check .

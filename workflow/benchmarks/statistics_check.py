@@ -64,7 +64,8 @@ class Case:
 def patient_sizes(case: Case) -> NDArray[np.int64]:
     """Return the samples of each patient."""
     share = np.arange(1, case.patients + 1) ** 1.5 if case.unequal else np.ones(case.patients)
-    return np.maximum(1, np.round(case.samples * share / share.sum())).astype(int)
+    sizes: NDArray[np.int64] = np.maximum(1, np.round(case.samples * share / share.sum())).astype(np.int64)
+    return sizes
 
 
 def draw(case: Case, rng: np.random.Generator, shifts: tuple[float, ...]) -> list[tuple[Wrong, GroupCounts | None]]:
