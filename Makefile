@@ -35,7 +35,7 @@ check: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
-	MYPYPATH=workflow/benchmarks:tests $(BIN)/mypy --explicit-package-bases workflow/benchmarks
+	MYPYPATH=workflow/benchmarks:tests $(BIN)/mypy workflow/benchmarks
 
 style: $(READY)
 	$(BIN)/ruff check .

@@ -235,7 +235,7 @@ def _details(
     samples, predicted = len(answers["wrong"]), answers["predicted"]
     probabilities = rng.dirichlet(np.ones(classes), samples)
     probabilities[np.arange(samples), predicted] += 1.0
-    details = {
+    details: dict[str, NDArray[Any]] = {
         "true": labels.astype(np.int16),
         "probabilities": (probabilities / 2).astype(np.float32),
         "origin": np.array([f"<file {row}>.png".encode() for row in np.flatnonzero(answers["wrong"])], dtype=np.bytes_),

@@ -198,7 +198,7 @@ def _report(trials: int, rounds: int) -> None:
     from blindtune.report import page
     from blindtune.report.figures.write import write_figures
     from blindtune.report.tables.write import write_tables
-    from support.report_records import RecordsBuilder  # type: ignore[import-not-found]
+    from support.report_records import RecordsBuilder
 
     systems = ["knn", "rnf", "mlp_m1", "opt_tpe"]
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ import psutil
 
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
+from blindtune.training.keras.backend import load_triton_first
 from support import builders
 from support.killing import child, ended, left, print_result
 from support.worker_studies import run, workers_of
@@ -60,6 +61,7 @@ def _alive(pids: list[int]) -> list[psutil.Process]:
 
 
 def main(root: Path, names: list[str]) -> None:
+    load_triton_first()  # Keras Tuner loads TensorFlow here, and PyTorch trains in the same process
     data = builders.prepare_toy(root, train=200, dev=100).open()
     # In this process, so that what libraries import at their first use is there in every child.
     (root / "warm").mkdir()
