@@ -15,16 +15,16 @@ from support.builders import build_tuner, tuner
 from blindtune.core.validation import parse
 from blindtune.search_space import Space
 space = Space.model_validate({{"layers": {{"type": "int", "low": 1, "high": 2}}}})
-proposal = build_tuner(tuner("keras-tuner", "random"), space, 3).ask()
+proposal = build_tuner(tuner("keras-tuner", "{algorithm}"), space, 3).ask()
 import keras
 print(proposal.hyperparameters, keras.backend.backend(), "tensorflow" in sys.modules)
 """
 
 
-def run_program(trainer: str) -> str:
+def run_program(trainer: str, algorithm: str = "random") -> str:
     """Return the proposal of Keras Tuner, the backend, and whether TensorFlow was imported."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(trainer=trainer)],
+        [sys.executable, "-c", PROGRAM.format(trainer=trainer, algorithm=algorithm)],
         env={"PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
@@ -40,6 +40,12 @@ def test_prefer_light_backend_imports_no_tensorflow() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["grid", "bayesian", "hyperband"])
+def test_prefer_light_backend_leaves_every_algorithm_what_it_needs(algorithm: str) -> None:
+    """No oracle misses a library that was left out of the import."""
+    assert run_program("", algorithm).endswith("numpy False")
+
+
 def test_prefer_light_backend_gives_way_to_a_trainer() -> None:
     """A trainer of Keras chooses its own backend, and Keras Tuner proposes the same."""
     create = "from blindtune.training.registry import create_trainer; create_trainer('keras')"

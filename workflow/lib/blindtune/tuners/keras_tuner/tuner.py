@@ -62,8 +62,11 @@ def create(config: KerasTunerConfig, context: TunerContext) -> Tuner:
 
 
 def _load_keras_tuner() -> None:
-    """Import Keras Tuner; where Keras computes nothing, without libraries that only functions of Keras need."""
-    with leave_out(*(("matplotlib", "pandas", "sklearn") if is_light_backend() else ())):
+    """Import Keras Tuner; where Keras computes nothing, without libraries that only functions of Keras need.
+
+    scikit-learn is needed: the Bayesian oracle has its Gaussian process from there.
+    """
+    with leave_out(*(("matplotlib", "pandas") if is_light_backend() else ())):
         import keras_tuner  # noqa: F401
 
 
