@@ -200,8 +200,8 @@ class Config(Strict):
     post_mortem: bool = Field(
         default=False,
         description="whether every trial of every search is evaluated on eval after all models of its dataset were "
-        "decoded: an analysis in the ledger, by which nothing is chosen; whatever is decoded on that eval later is "
-        "marked as not blind",
+        "decoded: an analysis in the ledger, by which nothing is chosen; models that are decoded on that eval later "
+        "are marked as not blind",
     )
     compare: list[Comparison] = Field(
         min_length=1, description="one entry per dataset: the systems that compete on it, and their budget"

@@ -11,8 +11,8 @@ from blindtune.core.garbage import pause_collection
 def leave_out(*libraries: str) -> Iterator[None]:
     """Let the imports of the ``with`` block do without some optional libraries, as if these were not installed.
 
-    scikit-learn imports pandas, and Keras imports pandas, Matplotlib and scikit-learn, if they are installed, for
-    functions that no study calls. Libraries that were imported before stay, and they can be imported after the block.
+    scikit-learn imports pandas, and Keras imports pandas and Matplotlib, if they are installed, for functions that no
+    study calls. Libraries that were imported before stay, and they can be imported after the block.
 
     Args:
         *libraries: top-level names.

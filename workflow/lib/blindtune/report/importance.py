@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: With fewer sets of a seed, the best of them say too little.
 MIN_SETS = 40
+#: The spaces that figures show.
+MOST_SPACES = 4
 #: Of more sets of a seed, so many are taken, evenly over the search.
 MOST_SETS = 500
 #: A hyperparameter that is active in fewer sets of a seed is left out.
@@ -96,6 +98,22 @@ class SpaceTrials:
     def sets(self) -> int:
         """The number of sets of all seeds."""
         return sum(map(len, self.seeds))
+
+
+def list_ranked_spaces(dataset: DatasetRecords) -> list[SpaceTrials]:
+    """Return the first spaces whose hyperparameters are ranked, as many as figures show.
+
+    Args:
+        dataset: the records of the dataset.
+    """
+    if not has_enough_sets(dataset):
+        return []
+    return [group for group in rank_hyperparameters(dataset) if group.found][:MOST_SPACES]
+
+
+def describe_too_few(dataset: DatasetRecords) -> str:
+    """Return the sentence in place of a figure where no space is ranked."""
+    return f"No space on {dataset.name} has {MIN_SETS} sets in each seed: too few to rank."
 
 
 def rank_hyperparameters(dataset: DatasetRecords) -> list[SpaceTrials]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindtune.report.figures.style import PALETTE, WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
-from blindtune.report.importance import MIN_SETS, SpaceTrials, has_enough_sets, rank_hyperparameters
+from blindtune.report.importance import SpaceTrials, describe_too_few, has_enough_sets, list_ranked_spaces
 from blindtune.report.records import DatasetRecords
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ CAPTION = (
 
 #: The most important hyperparameters of each space that are shown.
 MOST_BARS = 12
-#: The spaces that are shown.
-MOST_SPACES = 4
 
 
 def applies(dataset: DatasetRecords) -> bool:
@@ -39,9 +37,9 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     Returns:
         The figure.
     """
-    groups = [group for group in rank_hyperparameters(dataset) if group.found][:MOST_SPACES] if applies(dataset) else []
+    groups = list_ranked_spaces(dataset)
     if not groups:
-        return draw_sentence(f"No space on {dataset.name} has {MIN_SETS} sets in each seed: too few to rank.")
+        return draw_sentence(describe_too_few(dataset))
     bars = [min(MOST_BARS, len(group.found)) for group in groups]
     columns = min(2, len(groups))
     rows = -(-len(groups) // columns)

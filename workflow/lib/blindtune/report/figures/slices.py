@@ -16,10 +16,10 @@ from blindtune.report.figures.style import (
 )
 from blindtune.report.importance import (
     LOG_RATIO,
-    MIN_SETS,
     SpaceTrials,
+    describe_too_few,
     has_enough_sets,
-    rank_hyperparameters,
+    list_ranked_spaces,
     thin,
 )
 from blindtune.report.minimised import get_scale, label_axis
@@ -37,8 +37,8 @@ CAPTION = (
     "fiftieth is above the frame."
 )
 
-#: Panels in each row, and rows.
-COLUMNS, MOST_SPACES = 4, 4
+#: Panels in each row.
+COLUMNS = 4
 #: Sets of a space that are shown.
 MOST_SETS = 600
 #: The line of medians has at most so many points.
@@ -60,9 +60,9 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     Returns:
         The figure.
     """
-    groups = [group for group in rank_hyperparameters(dataset) if group.found][:MOST_SPACES] if applies(dataset) else []
+    groups = list_ranked_spaces(dataset)
     if not groups:
-        return draw_sentence(f"No space on {dataset.name} has {MIN_SETS} sets in each seed: too few to rank.")
+        return draw_sentence(describe_too_few(dataset))
     with new_figure(WIDTH, 0.5 + 2.1 * len(groups)) as figure:
         panels: Any = figure.subplots(len(groups), COLUMNS, squeeze=False, sharey="row")
         for row, group in zip(panels, groups, strict=True):

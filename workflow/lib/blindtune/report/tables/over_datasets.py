@@ -141,7 +141,7 @@ def _notes(records: ReportRecords, metrics: list[str], rows: list[Row]) -> list[
     return [
         "The datasets vary: each counts once, by the difference of the means over its seeds. How uncertain a "
         "difference is within its dataset is not used. p: two-sided signed-rank test (Wilcoxon), adjusted by Holm's "
-        "method over all pairs of systems; manual against tuned is a question of its own and not adjusted.",
+        "method over all pairs of systems; manual against tuned is one question, so its p is not adjusted.",
         "Probabilities: Bayesian signed-rank test (Benavoli et al. 2014) with one imaginary dataset without a "
         f"difference; equivalent: the two differ by less than {records.margin:g} points (report.margin). The verdict "
         "is by p, or equivalent from a probability of 0.95 on.",
