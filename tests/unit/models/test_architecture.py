@@ -99,7 +99,7 @@ def test_manual_mlps_have_published_sizes(name: str, parameters: int) -> None:
     model = load(ManualModel, ROOT / "resources" / "models" / f"{name}.yaml")
     made = stack(*add_output_layer(model.layers, 2))
     check(made, 2)
-    assert made.gives_logits() and count_parameters(made) == parameters
+    assert made.score_kind() == "logits" and count_parameters(made) == parameters
 
 
 # --- both frameworks
@@ -145,8 +145,8 @@ def test_frameworks_give_equal_losses(name: str, output: str) -> None:
     random = np.random.default_rng(2)
     x, y = 3 * random.normal(size=(40, 2)).astype(np.float32), random.integers(0, 3, 40)
     theirs, ours = scores(made, x)
-    keras_loss = float(keras.create_loss(name, made, 3)(y, theirs))
-    torch_loss = float(pytorch.compute_loss(name, torch.from_numpy(ours), torch.from_numpy(y), made.gives_logits()))
+    keras_loss = float(keras.create_loss(name, made.score_kind(), 3, of_arrays=True)(y, theirs))
+    torch_loss = float(pytorch.compute_loss(name, torch.from_numpy(ours), torch.from_numpy(y), made.score_kind()))
     assert torch_loss == pytest.approx(keras_loss, rel=1e-5)
 
 
@@ -157,7 +157,7 @@ def test_compute_loss_of_probabilities() -> None:
     from blindtune.models import pytorch
 
     logits, labels = torch.randn(30, 3), torch.arange(30) % 3
-    on_probabilities = pytorch.compute_loss("cross_entropy", logits.softmax(dim=1), labels, gives_logits=False)
+    on_probabilities = pytorch.compute_loss("cross_entropy", logits.softmax(dim=1), labels, "probabilities")
     assert float(on_probabilities) == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
 
 

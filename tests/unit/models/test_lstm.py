@@ -156,10 +156,10 @@ def test_one_training_step_is_equal(activation: str) -> None:
     random = np.random.default_rng(2)
     x, y = random.normal(size=(20, *made.input_shape)).astype(np.float32), random.integers(0, CLASSES, 20)
     before = keras_networks.get_weights(one)
-    one.compile(keras.optimizers.SGD(0.5), keras_networks.create_loss("cross_entropy", made, CLASSES))
+    one.compile(keras.optimizers.SGD(0.5), keras_networks.create_loss("cross_entropy", made.score_kind(), CLASSES))
     one.fit(x, y, batch_size=20, epochs=1, verbose=0)
     optimizer = torch.optim.SGD(other.parameters(), lr=0.5)
-    pytorch.compute_loss("cross_entropy", other(torch.from_numpy(x)), torch.from_numpy(y), True).backward()
+    pytorch.compute_loss("cross_entropy", other(torch.from_numpy(x)), torch.from_numpy(y), "logits").backward()
     optimizer.step()
     after = keras_networks.get_weights(one)
     assert all(np.abs(after[name] - before[name]).max() > 1e-4 for name in before), "every weight must have moved"

@@ -54,7 +54,7 @@ def test_manual_convnet_equals_table_5() -> None:
     """The manual ConvNet is that of Table 5."""
     made, training = manual("convnet_11", CROPS)
     [layout] = [entry for entry in load_published().networks[5] if entry.system == "Manual"]
-    assert made.layers == tuple(layout.layers) and made.gives_logits()
+    assert made.layers == tuple(layout.layers) and made.score_kind() == "logits"
     assert (training.optimizer, training.learning_rate) == ("sgd", float(layout.training.learning_rate))
     assert (training.batch_size, training.epochs) == (int(layout.training.batch_size), int(layout.training.epochs))
 

@@ -103,6 +103,17 @@ def test_settings_mean_the_same_in_both(
 
 
 @pytest.mark.parametrize("keras_trainer", KERAS)
+@pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid"])
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "mean_squared_error"])
+def test_outputs_train_the_same_in_both(
+    keras_trainer: str, output: str, loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every usual output trains alike; Keras on TensorFlow takes the inputs of a sigmoid for logits, so all do."""
+    made = Architecture(input_shape=(2,), layers=(dense(8, "tanh"), dense(2, output)))
+    assert_same_training(*train_in_both(monkeypatch, keras_trainer, made, loss=loss))
+
+
+@pytest.mark.parametrize("keras_trainer", KERAS)
 def test_layers_train_the_same_in_both(keras_trainer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batch normalization and residual blocks learn the same, and rebuild to the error that was scored."""
     one, other = train_in_both(monkeypatch, keras_trainer, DEEP, learning_rate=0.1)

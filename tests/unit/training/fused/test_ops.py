@@ -5,6 +5,7 @@ import torch
 
 from blindtune.config.training import Training
 from blindtune.models import pytorch, pytorch_modules
+from blindtune.models.base import SCORE_KINDS
 from blindtune.training.fused.ops import (
     BACKWARD,
     FORWARD,
@@ -54,7 +55,7 @@ def test_loss_and_gradient_are_those_of_pytorch(loss: str, output: str, classes:
     for trial in range(3):
         own = z[trial, :, :rows].T.clone().requires_grad_()
         scores = pytorch_modules.create_activation(output, 1)(own) if output != "linear" else own
-        value = pytorch.compute_loss(loss, scores, labels[trial, :rows], output == "linear")
+        value = pytorch.compute_loss(loss, scores, labels[trial, :rows], SCORE_KINDS.get(output, "probabilities"))
         value.backward()  # type: ignore[no-untyped-call]
         sums, its = z[trial : trial + 1], labels[trial : trial + 1]
         s, d, shares = sums.clone(), torch.empty_like(sums), torch.zeros(16)

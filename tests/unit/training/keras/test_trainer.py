@@ -65,7 +65,7 @@ def test_train_is_a_plain_fit() -> None:
     model = networks.build(architecture)
     model.compile(
         keras.optimizers.Adam(0.02),
-        networks.create_loss("cross_entropy", architecture, 2),
+        networks.create_loss("cross_entropy", architecture.score_kind(), 2),
         metrics=["sparse_categorical_accuracy"],
     )
     seed = derive("fit", task.seed, 0)

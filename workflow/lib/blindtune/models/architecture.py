@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from blindtune.models.base import Blueprint
+from blindtune.models.base import SCORE_KINDS, Blueprint, ScoreKind
 from blindtune.models.layers import AnyLayer, Dense, InvalidModelError, Layer, count_weights, infer_shape
 from blindtune.search_space import Hyperparameters
 
@@ -22,7 +22,9 @@ InvalidLayers = Literal["reject", "skip"]
 class Architecture(Blueprint):
     """A feed-forward stack of layers whose last one gives one score per class.
 
-    Scores are logits if the last activation is linear, and unnormalised probabilities otherwise.
+    Scores are logits if the last activation is linear. The inputs of a sigmoid are taken for logits too: Keras on
+    TensorFlow, by which the studies were made that this project repeats, trains such an output in this way. Other
+    scores are unnormalised probabilities.
     """
 
     form: ClassVar[str] = "architecture"
@@ -32,10 +34,10 @@ class Architecture(Blueprint):
     layers: tuple[Layer, ...] = Field(description="from input to output")
     exceptions: tuple[str, ...] = Field(default=(), description="why layers were left out, one text per layer")
 
-    def gives_logits(self) -> bool:
-        """Return whether the scores are logits, which is so if the last layer has no activation."""
+    def score_kind(self) -> ScoreKind:
+        """Return what the scores are, by the activation of the last layer."""
         last = self.layers[-1]
-        return isinstance(last, Dense) and last.activation == "linear"
+        return SCORE_KINDS.get(last.activation, "probabilities") if isinstance(last, Dense) else "probabilities"
 
     def check_buildable(self, classes: int) -> None:
         """Refuse layers that cannot be built; see `check`."""

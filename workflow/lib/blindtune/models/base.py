@@ -9,10 +9,17 @@ A form has two parts:
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from blindtune.core.validation import Strict
 from blindtune.search_space import Hyperparameters, Space
+
+#: What a model gives for each class: a logit; the output of a sigmoid, whose input is taken for the logit; or a
+#: probability up to a factor that the classes share.
+ScoreKind = Literal["logits", "sigmoid", "probabilities"]
+
+#: The kind of scores by the activation of the last layer; any other gives probabilities.
+SCORE_KINDS: dict[str, ScoreKind] = {"linear": "logits", "sigmoid": "sigmoid"}
 
 
 class Blueprint(Strict):

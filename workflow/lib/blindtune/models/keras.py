@@ -1,13 +1,14 @@
 """Architectures as Keras models."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.models.architecture import Architecture
+from blindtune.models.base import ScoreKind
 from blindtune.models.layers import (
     AnyLayer,
     BatchNormalization,
@@ -80,24 +81,21 @@ def _layer(layer: AnyLayer, padding: str = "valid") -> keras.layers.Layer:
             return ResidualLayer([_layer(inner, "same") for inner in layer.layers], layer.activation)
 
 
-class GivesScores(Protocol):
-    """What an architecture says of its scores."""
-
-    def gives_logits(self) -> bool:
-        """Return whether the scores are logits."""
-
-
-def create_loss(name: str, architecture: GivesScores, classes: int) -> keras.losses.Loss:
+def create_loss(name: str, kind: ScoreKind, classes: int, *, of_arrays: bool = False) -> keras.losses.Loss:
     """Return the Keras loss for integer labels.
 
     Args:
         name: ``mean_squared_error``, or anything else for cross-entropy.
-        architecture: tells whether the scores are logits.
+        kind: what the scores are.
         classes: number of classes.
+        of_arrays: whether it gets arrays, not the outputs of a model that Keras trains.
     """
     if name == "mean_squared_error":
-        return _MeanSquaredError(architecture.gives_logits(), classes)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=architecture.gives_logits())
+        return _MeanSquaredError(kind == "logits", classes)
+    # Of a model that Keras trains on TensorFlow, Keras's own loss takes the inputs of a sigmoid for logits.
+    if kind == "sigmoid" and (of_arrays or keras.backend.backend() != "tensorflow"):
+        return _SigmoidCrossEntropy()
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=kind == "logits")
 
 
 def get_weights(model: keras.Model) -> dict[str, NDArray[Any]]:
@@ -131,6 +129,17 @@ def set_weights(model: keras.Model, weights: Mapping[str, NDArray[Any]]) -> None
     """
     for name, variable in _named_weights(model.layers):
         variable.assign(weights[name])
+
+
+class _SigmoidCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
+    """Cross-entropy of the outputs of a sigmoid, whose inputs are taken for logits, against integer labels."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        epsilon = keras.config.epsilon()
+        scores = keras.ops.clip(y_pred, epsilon, 1 - epsilon)
+        labels = keras.ops.reshape(keras.ops.cast(y_true, "int32"), (-1,))
+        logits = keras.ops.log(scores) - keras.ops.log1p(-scores)
+        return keras.ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
 class _MeanSquaredError(keras.losses.Loss):  # type: ignore[misc]

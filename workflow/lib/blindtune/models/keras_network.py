@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.models.base import ScoreKind
 from blindtune.models.keras import to_numpy
 from blindtune.models.layers import InvalidModelError
 from blindtune.models.network import NetworkBlueprint
@@ -96,6 +97,11 @@ def gives_logits(model: keras.Model) -> bool:
     return not (isinstance(last, keras.layers.Softmax) or name in ("softmax", "sigmoid"))
 
 
+def score_kind(model: keras.Model) -> ScoreKind:
+    """Return what a model gives for each class."""
+    return "logits" if gives_logits(model) else "probabilities"
+
+
 def has_train_step(model: keras.Model) -> bool:
     """Return whether the class of a model has a ``train_step`` of its own."""
     owner = next(cls for cls in type(model).__mro__ if "train_step" in vars(cls))
@@ -111,7 +117,7 @@ def compile_model(
     model: keras.Model,
     blueprint: NetworkBlueprint,
     create_optimizer: Callable[[], keras.optimizers.Optimizer],
-    create_loss: Callable[[bool], keras.losses.Loss],
+    create_loss: Callable[[ScoreKind], keras.losses.Loss],
     **arguments: Any,
 ) -> keras.losses.Loss:
     """Compile a model for integer labels; one that its code has compiled keeps its optimizer and its loss.
@@ -120,7 +126,7 @@ def compile_model(
         model: as `build` returns it.
         blueprint: what was built.
         create_optimizer: creates the optimizer of a model that is not compiled.
-        create_loss: creates the loss of such a model; gets whether it gives logits.
+        create_loss: creates the loss of such a model; gets what the model gives.
         **arguments: of Keras's ``compile``.
 
     Returns:
@@ -129,7 +135,7 @@ def compile_model(
     if is_compiled(model):
         optimizer, loss = model.optimizer, _of_integers(model.loss, blueprint)
     else:
-        optimizer, loss = create_optimizer(), create_loss(gives_logits(model))
+        optimizer, loss = create_optimizer(), create_loss(score_kind(model))
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,

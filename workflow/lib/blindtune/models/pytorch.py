@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from blindtune.models import pytorch_modules as modules
 from blindtune.models.architecture import Architecture
+from blindtune.models.base import ScoreKind
 from blindtune.models.layers import (
     AnyLayer,
     BatchNormalization,
@@ -68,22 +69,27 @@ def set_weights(model: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
 
 
-def to_logits(scores: Tensor, gives_logits: bool) -> Tensor:
-    """Return the scores of a model as logits.
+def to_logits(scores: Tensor, kind: ScoreKind) -> Tensor:
+    """Return the scores of a model as logits, as the cross-entropy of Keras on TensorFlow takes them.
 
     Args:
         scores: (n_samples, n_classes) of the model's last layer.
-        gives_logits: whether they are logits already; otherwise they are taken as unnormalised probabilities, as
-            Keras's cross-entropy takes them.
+        kind: what they are.
     """
-    return scores if gives_logits else scores.clamp(EPSILON, 1 - EPSILON).log()
+    match kind:
+        case "logits":
+            return scores
+        case "sigmoid":
+            return torch.logit(scores.clamp(EPSILON, 1 - EPSILON))
+        case "probabilities":
+            return scores.clamp(EPSILON, 1 - EPSILON).log()
 
 
 def compute_loss(
     name: str,
     scores: Tensor,
     labels: Tensor,
-    gives_logits: bool,
+    kind: ScoreKind,
     class_weights: Tensor | None = None,
     sample_weights: Tensor | None = None,
 ) -> Tensor:
@@ -93,12 +99,12 @@ def compute_loss(
         name: ``mean_squared_error``, or anything else for cross-entropy.
         scores: (n_samples, n_classes) of the model's last layer.
         labels: (n_samples,) int64.
-        gives_logits: whether the scores are logits.
+        kind: what the scores are.
         class_weights: factor of the loss of the samples of each class, (n_classes,) float32; None: 1.
         sample_weights: factor of the loss of each sample, (n_samples,) float32; None: 1.
     """
     if class_weights is not None or sample_weights is not None:
-        losses = _sample_losses(name, scores, labels, gives_logits)
+        losses = _sample_losses(name, scores, labels, kind)
         if class_weights is not None:
             losses = losses * class_weights[labels]
         if sample_weights is not None:
@@ -106,18 +112,18 @@ def compute_loss(
         # The mean over the samples, as Keras takes it; PyTorch's own weights divide by their sum.
         return losses.mean()
     if name == "mean_squared_error":
-        probabilities = scores.softmax(dim=1) if gives_logits else scores
+        probabilities = scores.softmax(dim=1) if kind == "logits" else scores
         return functional.mse_loss(probabilities, functional.one_hot(labels, scores.shape[1]).to(scores.dtype))
-    return functional.cross_entropy(to_logits(scores, gives_logits), labels)
+    return functional.cross_entropy(to_logits(scores, kind), labels)
 
 
-def _sample_losses(name: str, scores: Tensor, labels: Tensor, gives_logits: bool) -> Tensor:
+def _sample_losses(name: str, scores: Tensor, labels: Tensor, kind: ScoreKind) -> Tensor:
     """Return the loss of each sample, (n_samples,)."""
     if name == "mean_squared_error":
-        probabilities = scores.softmax(dim=1) if gives_logits else scores
+        probabilities = scores.softmax(dim=1) if kind == "logits" else scores
         targets = functional.one_hot(labels, scores.shape[1]).to(scores.dtype)
         return functional.mse_loss(probabilities, targets, reduction="none").mean(dim=1)
-    return functional.cross_entropy(to_logits(scores, gives_logits), labels, reduction="none")
+    return functional.cross_entropy(to_logits(scores, kind), labels, reduction="none")
 
 
 def _modules(layer: AnyLayer, shape: tuple[int, ...], padded: bool = False) -> list[nn.Module]:

@@ -28,6 +28,7 @@ from blindtune.metrics.registry import ERROR
 from blindtune.models import pytorch as networks
 from blindtune.models import pytorch_network
 from blindtune.models.architecture import count_parameters
+from blindtune.models.base import ScoreKind
 from blindtune.models.network import NetworkBlueprint
 from blindtune.models.network_program import describe_single_samples
 from blindtune.models.own_code import OwnCodeError
@@ -185,10 +186,10 @@ class PyTorchTrainer:
         except RuntimeError as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
         model.eval()
-        gives_logits = returns_logits(task, model)
+        kind = score_kind(task, model)
         model.to(self.device)
         return Model(
-            lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), gives_logits), gives_logits),
+            lambda x: to_answers(compute_scores(model, to_tensor_or_view(x), kind), kind),
             get_network=lambda: model.network if isinstance(model, OwnModule) else model,
         )
 
@@ -204,14 +205,16 @@ def build_model(task: TrainingTask) -> nn.Module:
     return networks.build(require_architecture(task), task.training.initial_weights == "keras")
 
 
-def returns_logits(task: TrainingTask, model: nn.Module) -> bool:
-    """Return whether a model gives logits, not probabilities.
+def score_kind(task: TrainingTask, model: nn.Module) -> ScoreKind:
+    """Return what a model gives for each class.
 
     Args:
         task: what was built.
         model: as `build_model` returns it.
     """
-    return model.gives_logits if isinstance(model, OwnModule) else require_architecture(task).gives_logits()
+    if isinstance(model, OwnModule):
+        return "logits" if model.gives_logits else "probabilities"
+    return require_architecture(task).score_kind()
 
 
 def _count_parameters(task: TrainingTask, model: nn.Module) -> int:
@@ -373,7 +376,7 @@ def _train_epoch(
 ) -> tuple[float, float | None]:
     """Return mean loss and error over train, while the weights change; no error if a step of one's own gives none."""
     model.train()
-    training, gives_logits = task.training, returns_logits(task, model)
+    training, kind = task.training, score_kind(task, model)
     total_loss = torch.zeros((), dtype=torch.float64, device=samples.y.device)
     n_wrong = torch.zeros((), dtype=torch.int64, device=samples.y.device)
     is_scored = True
@@ -382,7 +385,7 @@ def _train_epoch(
             own = model.loss_and_scores(batch_x, batch_y) if isinstance(model, OwnModule) else None
             if own is None:
                 scores = model(batch_x)
-                loss = networks.compute_loss(training.loss, scores, batch_y, gives_logits, class_weights, weights)
+                loss = networks.compute_loss(training.loss, scores, batch_y, kind, class_weights, weights)
             elif class_weights is not None:
                 raise OwnCodeError("training.class_weight: the training_step of the code gets no weights; take one out")
             elif weights is not None:
@@ -429,23 +432,23 @@ def evaluate(
         task: names the loss.
         metric: a key of `blindtune.metrics.registry.METRICS`.
     """
-    y, gives_logits = samples.y, returns_logits(task, model)
+    y, kind = samples.y, score_kind(task, model)
     model.eval()
-    scores = compute_scores(model, samples.x, gives_logits)
+    scores = compute_scores(model, samples.x, kind)
     with torch.no_grad():
-        loss = networks.compute_loss(task.training.loss, scores, y, gives_logits)
-    value = measure_on_dev(metric, y.cpu().numpy(), lambda: to_answers(scores, gives_logits), task.classes)
+        loss = networks.compute_loss(task.training.loss, scores, y, kind)
+    value = measure_on_dev(metric, y.cpu().numpy(), lambda: to_answers(scores, kind), task.classes)
     return float(loss), int((scores.argmax(dim=1) != y).sum()) / len(y), value
 
 
-def to_answers(scores: Tensor, gives_logits: bool) -> Answers:
+def to_answers(scores: Tensor, kind: ScoreKind) -> Answers:
     """Return the labels and the probabilities of scores.
 
     Args:
         scores: (n_samples, n_classes), as `compute_scores` returns them.
-        gives_logits: whether they are logits; others are normalised as the cross-entropy takes them.
+        kind: what they are; the probabilities are those that the cross-entropy takes.
     """
-    probabilities = networks.to_logits(scores, gives_logits).softmax(dim=1)
+    probabilities = networks.to_logits(scores, kind).softmax(dim=1)
     return Answers(scores.argmax(dim=1).cpu().numpy(), as_probabilities(probabilities.cpu().numpy()))
 
 
@@ -456,13 +459,13 @@ def _evaluation_batch(x: Tensor, device: torch.device) -> int:
 
 
 @torch.no_grad()
-def compute_scores(model: nn.Module, x: Tensor | SampleView, gives_logits: bool) -> Tensor:
+def compute_scores(model: nn.Module, x: Tensor | SampleView, kind: ScoreKind) -> Tensor:
     """Compute the scores of all samples, in batches.
 
     Args:
         model: in evaluation mode.
         x: the samples.
-        gives_logits: whether the model returns logits, not probabilities.
+        kind: what the model gives.
 
     Returns:
         (n_samples, n_classes); of a sample with several crops, the mean of its probabilities.
@@ -473,6 +476,6 @@ def compute_scores(model: nn.Module, x: Tensor | SampleView, gives_logits: bool)
     scores = torch.cat([model(torch.from_numpy(x.eval_batch(part)).to(device)) for part in x.batches()])
     if x.n_eval_crops == 1:
         return scores
-    probabilities = scores.softmax(dim=1) if gives_logits else scores
+    probabilities = scores.softmax(dim=1) if kind == "logits" else scores
     mean = probabilities.reshape(-1, x.n_eval_crops, probabilities.shape[1]).mean(dim=1)
-    return mean.log() if gives_logits else mean
+    return mean.log() if kind == "logits" else mean

@@ -14,6 +14,7 @@ from blindtune.config.training import Training
 from blindtune.core.timing import Stopwatch
 from blindtune.metrics.registry import is_error
 from blindtune.models import pytorch as networks
+from blindtune.models.base import ScoreKind
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import TrainingOptions, TrainingTask, finite_or_none
 from blindtune.training.pytorch import (
@@ -83,7 +84,7 @@ class _SkorchLoop:
             module=model,
             criterion=_Loss(
                 training.loss,
-                task.architecture.gives_logits(),
+                task.architecture.score_kind(),
                 class_weights_of(task, train.y),
             ),
             optimizer=lambda parameters, lr: create_optimizer(training, parameters),
@@ -143,16 +144,16 @@ class _Classifier(skorch.NeuralNetClassifier):  # type: ignore[misc]
 class _Loss(nn.Module):
     """The loss of `blindtune.models.pytorch` as a criterion of skorch, which says whether it scores train or dev."""
 
-    def __init__(self, name: str, gives_logits: bool, class_weights: Tensor | None) -> None:
+    def __init__(self, name: str, kind: ScoreKind, class_weights: Tensor | None) -> None:
         super().__init__()
         self._name = name
-        self._gives_logits = gives_logits
+        self._kind = kind
         self._class_weights = class_weights
         self.sample_weights: Tensor | None = None
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
         weights = self._class_weights if self.training else None
-        return networks.compute_loss(self._name, scores, labels, self._gives_logits, weights, self.sample_weights)
+        return networks.compute_loss(self._name, scores, labels, self._kind, weights, self.sample_weights)
 
 
 class _StepCallback(skorch.callbacks.Callback):  # type: ignore[misc]

@@ -13,7 +13,8 @@ from torch.nn import functional
 from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 
-from blindtune.models.pytorch import EPSILON
+from blindtune.models.base import SCORE_KINDS
+from blindtune.models.pytorch import EPSILON, to_logits
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 _aten = torch.ops.aten
@@ -102,6 +103,10 @@ def loss_gradient(
         activation: of the last layer; linear: the scores are logits.
         loss: as `blindtune.config.training.Training` names it.
     """
+    if loss != "mean_squared_error" and activation == "sigmoid":
+        _sigmoid_cross_entropy_gradient(scores, gradient, targets)
+        gradient.mul_(row_weights)
+        return
     if loss == "mean_squared_error":
         _squared_error_gradient(scores, gradient, targets, activation)
     elif activation == "linear":
@@ -114,6 +119,15 @@ def loss_gradient(
     elif activation != "linear":
         BACKWARD[activation](gradient, scores, sums)
     gradient.mul_(row_weights)
+
+
+def _sigmoid_cross_entropy_gradient(scores: Tensor, gradient: Tensor, targets: Tensor) -> None:
+    """Compute the gradient of the cross-entropy with respect to the inputs of a sigmoid, which are its logits."""
+    clamped = scores.clamp(EPSILON, 1 - EPSILON)
+    # The exponential of a logit, as the softmax needs it.
+    odds = clamped.div_(1 - clamped)
+    torch.div(odds, odds.sum(1, keepdim=True), out=gradient)
+    gradient.sub_(targets)
 
 
 def _cross_entropy_gradient(scores: Tensor, gradient: Tensor, targets: Tensor) -> None:
@@ -149,7 +163,7 @@ def sample_losses(scores: Tensor, labels: Tensor, activation: str, loss: str) ->
         probabilities = scores.softmax(1) if logits else scores
         losses = (probabilities - one_hot(labels, scores.shape[1])).square().mean(1)
     else:
-        log = torch.log_softmax(scores if logits else scores.clamp(EPSILON, 1 - EPSILON).log(), 1)
+        log = torch.log_softmax(to_logits(scores, SCORE_KINDS.get(activation, "probabilities")), 1)
         losses = log.gather(1, labels.unsqueeze(1)).squeeze(1).neg()
     return losses, _argmax(scores) != labels
 

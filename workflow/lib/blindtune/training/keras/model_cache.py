@@ -52,7 +52,7 @@ class ModelKey:
         optimizer.build(model.trainable_variables)
         model.compile(
             optimizer=optimizer,
-            loss=networks.create_loss(self.loss, self.architecture, self.classes),
+            loss=networks.create_loss(self.loss, self.architecture.score_kind(), self.classes),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             steps_per_execution=self.steps_per_execution,
             jit_compile=keras.backend.backend() == "jax",

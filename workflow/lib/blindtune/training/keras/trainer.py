@@ -22,6 +22,7 @@ from blindtune.metrics.registry import is_error
 from blindtune.models import keras as networks
 from blindtune.models import keras_network
 from blindtune.models.architecture import Architecture, count_parameters
+from blindtune.models.base import ScoreKind
 from blindtune.models.network import NetworkBlueprint
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
@@ -106,7 +107,7 @@ class FitTrainer:
             lambda: create_optimizer(
                 training.optimizer, training.learning_rate, training.weight_decay, training.clip_norm
             ),
-            lambda gives_logits: networks.create_loss(training.loss, _Scores(gives_logits), task.classes),
+            lambda kind: networks.create_loss(training.loss, kind, task.classes),
             steps_per_execution=self.steps_per_execution(math.ceil(n_samples / training.batch_size)),
             jit_compile=keras.backend.backend() == "jax",
         )
@@ -168,10 +169,8 @@ class FitTrainer:
         except (KeyError, ValueError) as error:
             raise UserError(f"the weights do not fit the architecture: {error}") from error
 
-        gives_logits = returns_logits(task, model)
-        return Model(
-            lambda x: _to_answers(_compute_scores(model, x, gives_logits), gives_logits), get_network=lambda: model
-        )
+        kind = score_kind(task, model)
+        return Model(lambda x: _to_answers(_compute_scores(model, x, kind), kind), get_network=lambda: model)
 
 
 #: From a model and what ``fit`` measured in an epoch to loss, error and metric of dev; no metric for the error.
@@ -182,8 +181,8 @@ def _create_scorer(task: TrainingTask, dev: Split, metric: str) -> Scorer:
     """Return how dev is scored: by ``fit`` itself, or batch by batch if dev is a view or has another metric."""
 
     def measure(model: keras.Model, scores: NDArray[np.float32]) -> float | None:
-        gives_logits = returns_logits(task, model)
-        return measure_on_dev(metric, dev.y, lambda: _to_answers(scores, gives_logits), task.classes)
+        kind = score_kind(task, model)
+        return measure_on_dev(metric, dev.y, lambda: _to_answers(scores, kind), task.classes)
 
     if not isinstance(dev.x, SampleView):
 
@@ -194,20 +193,27 @@ def _create_scorer(task: TrainingTask, dev: Split, metric: str) -> Scorer:
         return read
 
     def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
-        own = isinstance(task.model, NetworkBlueprint)
-        loss = model.loss if own else networks.create_loss(task.training.loss, task.architecture, task.classes)
-        scores = _compute_scores(model, dev.x, returns_logits(task, model))
+        own, kind = isinstance(task.model, NetworkBlueprint), score_kind(task, model)
+        loss = model.loss if own else networks.create_loss(task.training.loss, kind, task.classes, of_arrays=True)
+        scores = _compute_scores(model, dev.x, kind)
         n_wrong = int((scores.argmax(axis=1) != dev.y).sum())
         return float(loss(dev.y, scores)), n_wrong / len(dev.y), measure(model, scores)
 
     return score
 
 
-def _to_answers(scores: NDArray[np.float32], gives_logits: bool) -> Answers:
-    """Return the labels and the probabilities of scores; those that are no logits as the cross-entropy takes them."""
-    logits = scores if gives_logits else np.log(np.clip(scores, EPSILON, 1 - EPSILON))
-    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+def _to_answers(scores: NDArray[np.float32], kind: ScoreKind) -> Answers:
+    """Return the labels and the probabilities of scores, as the cross-entropy takes them."""
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(_to_logits(scores, kind)))
     return Answers(np.argmax(scores, axis=1).astype(np.int64), as_probabilities(probabilities))
+
+
+def _to_logits(scores: NDArray[np.float32], kind: ScoreKind) -> NDArray[np.float32]:
+    """Return the scores of a model as logits; see `blindtune.models.pytorch.to_logits`."""
+    if kind == "logits":
+        return scores
+    clipped = np.clip(scores, EPSILON, 1 - EPSILON)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped) if kind == "sigmoid" else np.log(clipped))
 
 
 def _score_batches(model: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -218,16 +224,16 @@ def _score_batches(model: keras.Model, x: NDArray[np.float32]) -> NDArray[np.flo
     )
 
 
-def _compute_scores(model: keras.Model, x: NDArray[np.float32] | SampleView, gives_logits: bool) -> NDArray[np.float32]:
+def _compute_scores(model: keras.Model, x: NDArray[np.float32] | SampleView, kind: ScoreKind) -> NDArray[np.float32]:
     """Return scores (n_samples, n_classes); of a sample with several crops, the mean of its probabilities."""
     if not isinstance(x, SampleView):
         return np.asarray(model.predict(np.asarray(x), batch_size=_EVALUATION_BATCH, verbose=0))
     scores = np.concatenate([model.predict_on_batch(x.eval_batch(part)) for part in x.batches()])
     if x.n_eval_crops == 1:
         return scores
-    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(scores)) if gives_logits else scores
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(scores)) if kind == "logits" else scores
     mean = probabilities.reshape(-1, x.n_eval_crops, probabilities.shape[1]).mean(axis=1)
-    return np.asarray(np.log(mean) if gives_logits else mean)
+    return np.asarray(np.log(mean) if kind == "logits" else mean)
 
 
 def _train_arguments(
@@ -404,25 +410,16 @@ def set_weights(task: TrainingTask, model: keras.Model, weights: Mapping[str, ND
     (keras_network if own else networks).set_weights(model, weights)
 
 
-def returns_logits(task: TrainingTask, model: keras.Model) -> bool:
-    """Return whether a model gives logits, not probabilities.
+def score_kind(task: TrainingTask, model: keras.Model) -> ScoreKind:
+    """Return what a model gives for each class.
 
     Args:
         task: what was built.
         model: of the task.
     """
-    own = isinstance(task.model, NetworkBlueprint)
-    return keras_network.gives_logits(model) if own else require_architecture(task).gives_logits()
-
-
-class _Scores:
-    """Says of a network in code what an architecture says of itself."""
-
-    def __init__(self, logits: bool) -> None:
-        self._logits = logits
-
-    def gives_logits(self) -> bool:
-        return self._logits
+    if isinstance(task.model, NetworkBlueprint):
+        return keras_network.score_kind(model)
+    return require_architecture(task).score_kind()
 
 
 def _exact_error(accuracy: float, n_samples: int) -> float:
