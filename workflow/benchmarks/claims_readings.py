@@ -29,6 +29,7 @@ from blindtune.core.yaml_files import read_yaml
 from blindtune.datasets.base import Split
 from blindtune.exports.stored_study import read_study
 from blindtune.models.architecture import Architecture
+from blindtune.models.base import ScoreKind
 from blindtune.models.layers import Dropout
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.checkpoints import WeightStore
@@ -54,6 +55,18 @@ NETWORKS: dict[str, Hyperparameters] = {
 
 #: Share of train on which sets are chosen in the reading ``held out``.
 _HELD_OUT = 0.2
+
+
+class DividedOutputs(Architecture):
+    """A network whose outputs, divided by their sum, are the probabilities of the cross-entropy.
+
+    blindtune trains a sigmoid output as Keras on TensorFlow does, whose cross-entropy takes the inputs of the sigmoid
+    for logits. This is what Keras's documentation says instead.
+    """
+
+    def score_kind(self) -> ScoreKind:
+        """Return that the scores are probabilities up to a factor."""
+        return "probabilities"
 
 
 @dataclass(frozen=True)
@@ -122,7 +135,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("records", type=Path, help="folder of the records")
     parser.add_argument("--reading", choices=READINGS, default="ours")
     parser.add_argument("--count", type=int, default=8, help="sets of the reading, or trainings of each network")
-    parser.add_argument("--trainer", choices=["fused", "keras", "pytorch"], default="fused")
+    parser.add_argument(
+        "--trainer",
+        choices=["fused", "keras", "pytorch", "divided"],
+        default="fused",
+        help="divided: see `DividedOutputs`",
+    )
     parser.add_argument("--study", type=Path, help="folder of a study, for kept")
     return parser.parse_args()
 
@@ -150,7 +168,9 @@ def train_network(name: str, splits: dict[str, Split], trainer: str, numbers: ra
     """
     training = Training(learning_rate=0.001, batch_size=512, epochs=10, initial_weights="keras")
     tasks = [workload.create_task(NETWORKS[name], training, seed=number) for number in numbers]
-    yield from _train(tasks, splits, trainer)
+    if trainer == "divided":
+        tasks = [_divide_outputs(task) for task in tasks]
+    yield from _train(tasks, splits, "pytorch" if trainer == "divided" else trainer)
 
 
 def train_reading(reading: Reading, splits: dict[str, Split], trainer: str, numbers: range) -> Iterator[dict[str, Any]]:
@@ -188,6 +208,12 @@ def make_space(reading: Reading) -> Space:
     if "units" in reading.space and "repeat" not in reading.space["units"]:
         changed["units"] = changed["units"] | {"repeat": "layers"}
     return Space.model_validate({name: dimension for name, dimension in changed.items() if dimension is not None})
+
+
+def _divide_outputs(task: TrainingTask) -> TrainingTask:
+    old = task.architecture
+    model = DividedOutputs(input_shape=old.input_shape, layers=old.layers)
+    return TrainingTask(model, task.training, task.hyperparameters, task.seed, task.classes)
 
 
 def _drop_inputs(task: TrainingTask) -> TrainingTask:

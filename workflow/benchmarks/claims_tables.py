@@ -24,8 +24,7 @@ import numpy as np
 from claims_data import PUBLISHED, Array
 from scipy import stats
 
-#: Number of draws of a bootstrap.
-DRAWS = 2_000
+from blindtune.report.stats.crossed import compare_crossed, measure_errors
 
 #: Published eval errors in % of the manual and the tuned model, and samples of eval (Tables 1 and 3).
 MARGINS = {
@@ -173,18 +172,11 @@ def _mcnemar(difference: int, fewer: int) -> float:
 def compare(pairs: Sequence[tuple[Run, Run]]) -> tuple[float, float, float]:
     """Return the mean difference of eval errors in points, the second minus the first, and its 95% interval.
 
-    Seeds and samples are both drawn again (a bootstrap over seeds and over samples, crossed). With fewer than three
-    seeds only the samples vary.
+    Seeds and samples both vary, as in blindtune's report; with one seed only the samples do.
     """
-    off = np.array([np.asarray(other.wrong) - np.asarray(one.wrong) for one, other in pairs], dtype=float)
-    random = np.random.default_rng(1)
-    drawn = np.empty(DRAWS)
-    for draw in range(DRAWS):
-        seeds = random.integers(len(off), size=len(off)) if len(off) > 2 else np.arange(len(off))
-        samples = np.bincount(random.integers(off.shape[1], size=off.shape[1]), minlength=off.shape[1])
-        drawn[draw] = off[seeds].mean(axis=0) @ samples / off.shape[1]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return 100 * float(off.mean()), 100 * float(low), 100 * float(high)
+    one, other = (measure_errors(np.array([pair[side].wrong for pair in pairs], dtype=bool)) for side in (0, 1))
+    found = compare_crossed(other, one)
+    return 100 * found.value, 100 * found.low, 100 * found.high
 
 
 def ranks_of_best(total: int, count: int) -> Array:
@@ -329,7 +321,7 @@ def differences(records: Records) -> str:
     for dataset, one, other in wanted:
         if pairs := records.pairs(dataset, one, other):
             off, low, high = compare(pairs)
-            varies = "eval samples and seeds" if len(pairs) > 2 else "eval samples"
+            varies = "eval samples and seeds" if len(pairs) > 1 else "eval samples"
             rows.append(
                 [f"{dataset}: {other} minus {one}", len(pairs), f"{off:+.2f}", f"{low:+.2f} to {high:+.2f}", varies]
             )
@@ -387,7 +379,7 @@ def networks(records: Records) -> str:
     """Return the errors of the networks of Table 4 that were trained again."""
     rows = []
     for system in ("mlp_a1", "mlp_a2"):
-        for trainer in ("fused", "pytorch", "keras"):
+        for trainer in ("fused", "pytorch", "keras", "divided"):
             found = [record for record in records.lines(f"networks_{system}_{trainer}") if "dev" in record]
             if not found:
                 continue
@@ -399,7 +391,7 @@ def networks(records: Records) -> str:
             like = int(np.all(np.abs(shown - np.array(PUBLISHED[system])) <= np.array(LIKE), axis=1).sum())
             rows.append(
                 [
-                    f"{system}, {trainer}",
+                    f"{system}, {'outputs divided by their sum' if trainer == 'divided' else trainer}",
                     " / ".join(f"{value:.2f}" for value in PUBLISHED[system]),
                     len(found),
                     _spread(running),

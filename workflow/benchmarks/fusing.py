@@ -28,6 +28,7 @@ from blindtune.config.systems import ManualModel, find_resource
 from blindtune.core.validation import load
 from blindtune.models import pytorch as networks
 from blindtune.models.architecture import Architecture, check
+from blindtune.models.base import ScoreKind
 from blindtune.models.families import load_family
 from blindtune.models.layers import InvalidModelError, Lstm
 from blindtune.search_space import Hyperparameters, Space
@@ -113,7 +114,7 @@ class Sequential:
         """Build the models; samples are (models, rows, ...), labels (models, rows)."""
         self.modules = [networks.build(architecture) for architecture in architectures]
         self._optimizers = [torch.optim.Adam(module.parameters(), fused=True) for module in self.modules]
-        self._logits = [architecture.gives_logits() for architecture in architectures]
+        self._score_kinds = [architecture.score_kind() for architecture in architectures]
         self._x, self._y = x, y
         self._loss = torch.zeros(len(architectures), dtype=torch.float64)
         self._wrong = torch.zeros(len(architectures), dtype=torch.int64)
@@ -134,7 +135,7 @@ class Sequential:
         """Train one batch of one model."""
         y, optimizer = self._y[place], self._optimizers[place]
         scores = self.modules[place](self._x[place])
-        loss = networks.compute_loss("sparse_categorical_crossentropy", scores, y, self._logits[place])
+        loss = networks.compute_loss("sparse_categorical_crossentropy", scores, y, self._score_kinds[place])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -165,16 +166,14 @@ class Fused:
 class Mapped:
     """Trains equal models with ``torch.func.vmap``."""
 
-    def __init__(self, modules: Sequence[nn.Module], x: Tensor, y: Tensor, gives_logits: bool) -> None:
+    def __init__(self, modules: Sequence[nn.Module], x: Tensor, y: Tensor, kind: ScoreKind) -> None:
         self._parameters, _ = stack_module_state(list(modules))
         self._optimizer = torch.optim.Adam(self._parameters.values(), fused=True)
         module = modules[0]
 
         def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             scores = functional_call(module, parameters, (x,))
-            return networks.compute_loss("sparse_categorical_crossentropy", scores, y, gives_logits), scores.argmax(
-                1
-            ) != y
+            return networks.compute_loss("sparse_categorical_crossentropy", scores, y, kind), scores.argmax(1) != y
 
         self._gradients = vmap(grad_and_value(loss, has_aux=True))
         self._x, self._y = x, y
@@ -216,7 +215,7 @@ def _shapes(name: str, rounds: int) -> None:
         for way in _ways(architecture):
             ways[way] = _checked(way, [architecture] * models, alone.modules, x, y)
         if "lstm" not in _kinds(architecture):
-            ways["vmap"] = Mapped(alone.modules, x, y, architecture.gives_logits()).step
+            ways["vmap"] = Mapped(alone.modules, x, y, architecture.score_kind()).step
         took = _seconds(ways, rounds)
         ratios = ", ".join(f"{way} {_ratio(took, 'alone', way):.2f}" for way in ways if way != "alone")
         print(f"{name}, {models} models: alone {median(took['alone']) / models * 1e3:.3f} ms; {ratios}", flush=True)

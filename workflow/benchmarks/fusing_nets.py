@@ -358,9 +358,9 @@ def _logits(z: Tensor, runs: list[Run]) -> Tensor:
         part = z[run.first : run.last]
         match run.activation:
             case "softmax":
-                parts.append(to_logits(part.softmax(2), False))
+                parts.append(to_logits(part.softmax(2), "probabilities"))
             case "sigmoid":
-                parts.append(to_logits(part.sigmoid(), False))
+                parts.append(to_logits(part.sigmoid(), "sigmoid"))
             case _:
                 parts.append(part)
     return torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -159,7 +159,7 @@ def _stock(task: TrainingTask, train: Split, dev: Split, where: torch.device) ->
         model.train()
         for rows in torch.split(torch.randperm(len(y), device=where), task.training.batch_size):
             optimizer.zero_grad()
-            loss = networks.compute_loss(task.training.loss, model(x[rows]), y[rows], architecture.gives_logits())
+            loss = networks.compute_loss(task.training.loss, model(x[rows]), y[rows], architecture.score_kind())
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         model.eval()
