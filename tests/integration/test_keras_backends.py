@@ -16,7 +16,7 @@ from support.workflow_runs import ROOT
 pytestmark = pytest.mark.integration
 
 BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
-TESTS = [
+TESTS: list[str | Path] = [
     ROOT / "tests" / "unit" / f"{name}.py"
     for name in (
         "training/keras/test_trainer",
@@ -25,6 +25,7 @@ TESTS = [
         "views/test_training",
     )
 ]
+TESTS.append(f"{ROOT / 'tests' / 'unit' / 'training' / 'test_same_in_both.py'}::test_outputs_train_the_same_in_both")
 
 #: Lets JAX compile equal programs once, not for each model that runs them; {} is a folder.
 COMPILED_ONCE = {
