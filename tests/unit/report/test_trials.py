@@ -285,6 +285,17 @@ def test_figure_is_drawn_where_it_applies_and_says_why_where_not(records: Report
     assert none.name in figure.texts[0].get_text()
 
 
+def test_figures_of_trials_leave_out_searches_without_a_value(records: ReportRecords) -> None:
+    """Curves without a dev error, and a seed whose first value comes after another seed has ended, are no crash."""
+    blank = [EpochMetrics(train_loss=None, train_error=None, dev_loss=None, dev_error=None)] * 2
+    short = [make_trial(number, 0.3, curve=blank) for number in range(8)]
+    late = [*(make_trial(number, None) for number in range(30)), make_trial(30, 0.2, curve=blank)]
+    kept = [system for system in records.datasets[0].systems if system.name == "opt_tpe"]
+    dataset = replace_trials(replace(records.datasets[0], systems=kept), {"opt_tpe": [short, late]})
+    for kind in ("trial_curves", "worth"):
+        assert not import_module(f"blindtune.report.figures.{kind}").draw(dataset, assign_styles(records)).axes
+
+
 def test_tables_of_trials_can_be_written(records: ReportRecords) -> None:
     """Every format takes the rows, displayed or not."""
     full = replace(records, datasets=[_of_random_sets(records, 60)])

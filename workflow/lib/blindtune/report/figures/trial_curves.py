@@ -68,7 +68,10 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
 
 
 def _is_shown(system: SystemRecords) -> bool:
-    return not get_folds(system) and sum(len(trial.curve) > 1 for trial in system.runs[0].trials) >= MIN_TRIALS
+    run = system.runs[0]
+    followed = [read_dev(trial.curve, run.card.metric) for trial in run.trials if len(trial.curve) > 1]
+    has_values = any(np.isfinite(curve).any() for curve in followed)
+    return not get_folds(system) and len(followed) >= MIN_TRIALS and has_values
 
 
 def _panel(axes: "Axes", system: SystemRecords) -> np.ndarray:

@@ -75,7 +75,13 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
 
 
 def _long_enough(dataset: DatasetRecords) -> list[RecordedSearch]:
-    return [search for search in list_searches(dataset) if max(map(len, search.values)) >= MIN_TRIALS]
+    """Return the searches that have a curve: of one in a recorded order, every seed has a value before the first ends."""
+    return [
+        search
+        for search in list_searches(dataset)
+        if max(map(len, search.values)) >= MIN_TRIALS
+        and not np.isnan(search.expect_lowest(np.array([search.most]))).any()
+    ]
 
 
 def _line(search: RecordedSearch) -> Any:
