@@ -17,6 +17,7 @@ from blindtune.report.figures.style import assign_styles
 from blindtune.report.importance import MIN_SETS, rank_hyperparameters, select_final_sets, thin
 from blindtune.report.ranks import SHARES, compute_spent_share, rank_over_time
 from blindtune.report.records import DatasetRecords, ReportRecords
+from blindtune.report.stats.statistics import mean
 from blindtune.report.table import to_csv, to_latex, to_markdown
 from blindtune.report.tables import expert_worth, importance, ranks_over_time
 from blindtune.report.worth import Needed, list_searches
@@ -90,6 +91,17 @@ def test_search_in_recorded_order_has_exact_values(records: ReportRecords) -> No
     assert search.match_probability(0.2, np.array([1, 2, 3])) == pytest.approx([0.5, 0.5, 1.0])
     assert (search.need(0.2, 0.5), search.need(0.2, 0.95)) == (Needed(1), Needed(3))
     assert search.need(0.15, 0.95) == Needed(None)
+
+
+def test_search_matches_a_mean_that_equals_a_trial(records: ReportRecords) -> None:
+    """The mean of three equal errors may be lower than each by a rounding error: the trial is as good all the same."""
+    target = mean([0.35, 0.35, 0.35])
+    assert target < 0.35
+    scores: list[list[float | None]] = [[0.4, 0.35, 0.5], [0.4, 0.35, 0.5]]
+    for search in list_searches(_with(records, {"kt_random": scores, "opt_tpe": scores}).datasets[0]):
+        assert search.count_good(target) == 2
+        assert search.need(target, 0.5).count == 2
+        assert search.match_probability(target, np.array([3]))[0] > 0.5
 
 
 def test_expert_worth_says_how_many_random_sets(records: ReportRecords) -> None:
