@@ -25,6 +25,26 @@ def test_compare_over_datasets_turns_with_the_sign() -> None:
     assert compare_over_datasets(values, 0.01) == one
 
 
+#: A system that wins a little on 21 datasets and loses a lot on 19.
+FEW_LARGE_LOSSES = [*(-0.001 * number for number in range(1, 22)), *(0.1 + 0.001 * number for number in range(19))]
+
+
+def test_verdict_over_datasets_is_of_the_side_that_the_test_favors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The better system is the one with the larger rank sum, even if it has fewer wins."""
+    found = compare_over_datasets(FEW_LARGE_LOSSES, 0.01)
+    assert found.p < 0.05 and found.wins > found.losses and not found.is_first_lower
+    datasets: dict[str, dict[str, object]] = {f"set_{number}": {} for number in range(MIN_DATASETS)}
+    builder = RecordsBuilder(
+        tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1], samples=60, trials=2, datasets=datasets
+    )
+    records = builder.write().read()
+    monkeypatch.setattr(over_datasets, "compare_over_datasets", lambda differences, margin: found)
+    assert [row["verdict"] for row in over_datasets.build(records).rows] == ["tuned lower", "mlp_a1 lower"]
+    assert "the tuned model is better" in over_datasets.describe_over_datasets(records)
+
+
 def test_compare_over_datasets_of_equals_is_equivalent() -> None:
     """Without a difference anywhere the two are equivalent, and p is 1."""
     found = compare_over_datasets([0.0] * 6, 0.01)

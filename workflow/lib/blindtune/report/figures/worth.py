@@ -75,7 +75,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
 
 
 def _long_enough(dataset: DatasetRecords) -> list[RecordedSearch]:
-    """Return the searches that have a curve: of one in a recorded order, every seed has a value before the first ends."""
+    """Return the searches that have a curve: in a recorded order, every seed must have a value before one ends."""
     return [
         search
         for search in list_searches(dataset)

@@ -32,6 +32,7 @@ class OverDatasets:
         datasets: number of datasets.
         median: of the differences.
         p: the two-sided p value of the signed-rank test; 1 if all differences are 0.
+        is_first_lower: whether the ranks of that test favor the first system, which may have fewer wins.
         lower: the probability that the first system is lower by more than the margin.
         within: the probability that the two differ by less than it.
         higher: the probability that the first system is higher by more than it.
@@ -42,6 +43,7 @@ class OverDatasets:
     datasets: int
     median: float
     p: float
+    is_first_lower: bool
     lower: float
     within: float
     higher: float
@@ -64,9 +66,12 @@ def compare_over_datasets(differences: Sequence[float], margin: float) -> OverDa
     found = np.asarray(differences, dtype=float)
     p = float(stats.wilcoxon(found, zero_method="pratt").pvalue) if found.any() else 1.0
     lower, within, higher = _draw_posterior(found, margin)
+    wins, losses = found < 0, found > 0
+    ranks = stats.rankdata(np.abs(found))
     return OverDatasets(
-        int((found < 0).sum()), int((found > 0).sum()), len(found), float(np.median(found)), p, lower, within, higher
-    )
+        int(wins.sum()), int(losses.sum()), len(found), float(np.median(found)), p,
+        float(ranks[wins].sum()) > float(ranks[losses].sum()), lower, within, higher,
+    )  # fmt: skip
 
 
 def _draw_posterior(differences: NDArray[np.float64], margin: float) -> tuple[float, float, float]:

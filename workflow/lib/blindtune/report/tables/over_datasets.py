@@ -69,6 +69,7 @@ def _row(records: ReportRecords, question: str, first: str, second: str, pair: _
         "losses": found.losses,
         "median": to_cell(metric, found.median),
         "p": found.p,
+        "favored": first if found.is_first_lower else second,
         "lower": found.lower,
         "within": found.within,
         "higher": found.higher,
@@ -88,7 +89,7 @@ def _decide(rows: list[Row]) -> list[Row]:
 
 def _verdict(row: Row, adjusted_p: float) -> str:
     if adjusted_p < 1 - CONFIDENCE:
-        return f"{row['first'] if int(row['wins'] or 0) > int(row['losses'] or 0) else row['second']} lower"
+        return f"{row['favored']} lower"
     return "equivalent" if float(row["within"] or 0) >= CONFIDENCE else "not distinguishable"
 
 
@@ -116,7 +117,7 @@ def describe_over_datasets(records: ReportRecords) -> str:
 
 def _summarize(found: OverDatasets, margin: str) -> str:
     if found.p < 1 - CONFIDENCE:
-        verdict = f"the {'manual' if found.wins > found.losses else 'tuned'} model is better"
+        verdict = f"the {'manual' if found.is_first_lower else 'tuned'} model is better"
     elif found.is_equivalent:
         verdict = "the manual and the tuned model are equivalent"
     else:
