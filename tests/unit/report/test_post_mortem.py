@@ -1,6 +1,7 @@
 """What the report says of post-mortems: failure of selection and of search, overtuning, tables, figure and marks."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from blindtune.report.figures.style import assign_styles
 from blindtune.report.figures.write import write_figures
 from blindtune.report.page import write_page
 from blindtune.report.post_mortem import Overtuning, correlate, find_autopsies, measure_overtuning
+from blindtune.report.records import DatasetRecords, RunRecords
 from blindtune.report.tables import write as tables
 from support.post_mortems import analysed, read_with, write_post_mortems
 from support.report_records import RecordsBuilder
@@ -56,6 +58,36 @@ def test_overtuning_at_its_edges(evals: list[float], expected: Overtuning) -> No
         expected
     )
     assert measure_overtuning([]) is None
+
+
+def test_overtuning_is_not_known_where_an_incumbent_was_not_evaluated() -> None:
+    """A trial that was no incumbent does not take the place of one that could not be restored."""
+    lost = analysed(1, 0.2, None)
+    assert measure_overtuning([analysed(0, 0.5, 0.4), lost, analysed(2, 0.3, 0.6)]) is None
+    found = measure_overtuning([analysed(0, 0.1, 0.4), lost, analysed(2, 0.3, 0.6)])
+    assert found == Overtuning(0.0, 0.0, 1)
+
+
+def test_table_counts_incumbents_among_all_trials(built: RecordsBuilder) -> None:
+    """The table has no overtuning where the trial that was the lowest on dev was not restored."""
+    dataset = read_with(built, PAIRS).datasets[0]
+    assert all(autopsy.overtuning is not None for autopsy in find_autopsies(dataset))
+    assert all(autopsy.overtuning is None for autopsy in find_autopsies(_without_chosen(dataset)))
+
+
+def _without_chosen(dataset: DatasetRecords) -> DatasetRecords:
+    """Return a dataset whose post-mortems could not restore the chosen trials."""
+    systems = [replace(system, runs=[_lose_chosen(run) for run in system.runs]) for system in dataset.systems]
+    return replace(dataset, systems=systems)
+
+
+def _lose_chosen(run: RunRecords) -> RunRecords:
+    found = run.post_mortem
+    if found is None:
+        return run
+    lost = {"error": None, "wrong": None, "reason": "restored, it has another dev error"}
+    trials = [trial.model_copy(update=lost) if trial.trial == found.chosen else trial for trial in found.trials]
+    return replace(run, post_mortem=found.model_copy(update={"trials": trials}))
 
 
 def test_correlation_needs_different_values() -> None:

@@ -25,7 +25,7 @@ class SearchAutopsy:
         chosen: the value of the chosen model on eval, as it was decoded.
         best: the evaluated trial with the lowest value on eval; of equals the chosen one, or the first. None: none was
             evaluated.
-        overtuning: see `measure_overtuning`.
+        overtuning: see `measure_overtuning`; None: it is not known.
         dev_and_eval: rank correlation of the values on dev and on eval; None: too few trials, or all are equal.
         size_and_gap: rank correlation of the number of parameters and the value on eval minus that on dev; None as
             above, or no networks.
@@ -138,7 +138,7 @@ def _examine(system: SystemRecords, run: RunRecords, found: PostMortem) -> Searc
         evaluated,
         run.decode.error if run.decode.metric_value is None else run.decode.metric_value,
         min(evaluated, key=lambda trial: (value_on_eval(trial), trial.trial != found.chosen), default=None),
-        measure_overtuning(evaluated),
+        measure_overtuning([trial for trial in found.trials if trial.dev_error is not None]),
         correlate([value_on_dev(trial) for trial in evaluated], [value_on_eval(trial) for trial in evaluated]),
         correlate(
             [float(trial.n_parameters or 0) for trial in sized],
@@ -163,20 +163,20 @@ def value_on_eval(trial: AnalysedTrial) -> float:
     return value
 
 
-def measure_overtuning(evaluated: Sequence[AnalysedTrial]) -> Overtuning | None:
+def measure_overtuning(scored: Sequence[AnalysedTrial]) -> Overtuning | None:
     """Return the overtuning of a search over its incumbents.
 
     Args:
-        evaluated: trials with a value on dev and on eval, in the order of the search.
+        scored: all trials with a value on dev, in the order of the search.
 
     Returns:
-        The overtuning; None without a trial.
+        The overtuning; None without a trial, or if an incumbent was not evaluated.
     """
     incumbents: list[AnalysedTrial] = []
-    for trial in evaluated:
+    for trial in scored:
         if not incumbents or value_on_dev(trial) < value_on_dev(incumbents[-1]):
             incumbents.append(trial)
-    if not incumbents:
+    if not incumbents or any(trial.error is None for trial in incumbents):
         return None
     values = [value_on_eval(trial) for trial in incumbents]
     loss, gain = values[-1] - min(values), values[0] - min(values)
