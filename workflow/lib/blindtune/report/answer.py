@@ -93,7 +93,10 @@ def answer_all(records: ReportRecords) -> list[DatasetAnswer]:
 
 
 def headline(records: ReportRecords) -> str:
-    """Return the answer of the whole report in one sentence, and one on stand-in data if there are more than a few."""
+    """Return the answer of the whole report in one sentence, and one on what it cannot vouch for.
+
+    These are stand-in data, if there are more than a few datasets, and decodes that are not known to be blind.
+    """
     answers = answer_all(records)
     if not answers:
         return "No dataset has both a manual and a tuned model, so the two cannot be compared."
@@ -111,7 +114,10 @@ def headline(records: ReportRecords) -> str:
         parts = [_SUMMARIES[verdict].format(f"{count} ({_listed(titles[verdict])})") for verdict, count in named]
     stand_ins = sum(answer.stand_in for answer in answers)
     warning = f" Data of {stand_ins} of them are stand-ins." if stand_ins and not few else ""
-    return f"Chosen by dev without a look at eval, {'; '.join(parts)}.{warning}"
+    seen = [names[answer.dataset] for answer in answers if answer.manual.qualification or answer.tuned.qualification]
+    start = "Chosen by dev" if seen else "Chosen by dev without a look at eval"
+    doubt = f" Not every decode is known to be blind on {_listed(seen)}." if seen else ""
+    return f"{start}, {'; '.join(parts)}.{warning}{doubt}"
 
 
 _SUMMARIES: dict[AnswerVerdict, str] = {
