@@ -97,16 +97,6 @@ def of_each_seed(file):
     return [f"{PATHS.decode('{dataset}', '{system}', seed)}/{file}" for seed in CONFIG.seeds]
 
 
-def all_cards(wildcards):
-    # The cards of all systems and seeds of a dataset.
-    return [PATHS.card(one.dataset, one.system, one.seed) for one in STUDIES if one.dataset == wildcards.dataset]
-
-
-def all_decodes(wildcards):
-    places = [PATHS.decode(one.dataset, one.system, one.seed) for one in STUDIES if one.dataset == wildcards.dataset]
-    return [f"{place}/result.json" for place in places]
-
-
 def dataset_config(wildcards):
     return CONFIG.datasets[wildcards.dataset].model_dump(mode="json")
 

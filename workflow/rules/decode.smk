@@ -4,8 +4,9 @@ In: the cards of a system, data/<dataset>/manifest.json and sealed/<dataset>/sea
 predictions.npz and surface.npz below decodes/<dataset>/<system>/<seed>, and a line in the ledger before any score is
 shown. One job decodes all seeds of a system, since importing its libraries takes longer than decoding.
 
-Post-mortem, only with `post_mortem: true`: when every model of a dataset was decoded, all trials of each search are
-evaluated on its eval. In: the decodes of the dataset. Out: post_mortems/<dataset>/<system>/<seed>/post_mortem.json.
+Post-mortem, only with `post_mortem: true`: when every model of the config was decoded, all trials of each search are
+evaluated on the eval of its dataset. In: all cards and decodes. Out:
+post_mortems/<dataset>/<system>/<seed>/post_mortem.json.
 """
 
 
@@ -63,10 +64,11 @@ rule sample_splits:
 
 
 rule post_mortem:
-    # Every decode of the dataset is an input; the script looks for each of them in the ledger too.
+    # Every decode is an input, of other datasets too: they may share samples or raw data with this eval, and what is
+    # decoded after a post-mortem is not blind. The script looks for those of the dataset in the ledger.
     input:
-        cards=all_cards,
-        decodes=all_decodes,
+        cards=[PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
+        decodes=[f"{PATHS.decode(study.dataset, study.system, study.seed)}/result.json" for study in STUDIES],
         manifest=PATHS.manifest("{dataset}"),
         seal=PATHS.seal("{dataset}"),
     output:

@@ -199,7 +199,7 @@ class Config(Strict):
     )
     post_mortem: bool = Field(
         default=False,
-        description="whether every trial of every search is evaluated on eval after all models of its dataset were "
+        description="whether every trial of every search is evaluated on eval after all models of the config were "
         "decoded: an analysis in the ledger, by which nothing is chosen; models that are decoded on that eval later "
         "are marked as not blind",
     )

@@ -122,7 +122,7 @@ SECTIONS = (
     Section(
         "post-mortem",
         "Why did it lose? A post-mortem",
-        "An analysis after the fact, made only if the config asks for it and when all models of a dataset are decoded: "
+        "An analysis after the fact, made only if the config asks for it and when all of its models are decoded: "
         "what every trial of a search scores on eval. Nothing was chosen by it. It tells a search that met no better "
         "model (a failure of search) from one that met a better model and did not choose it (a failure of selection).",
         {
