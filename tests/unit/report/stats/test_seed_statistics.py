@@ -72,10 +72,11 @@ def test_estimate_outperformance_halves_ties(first: list[float]) -> None:
 
 def test_estimate_outperformance_needs_six_pairs() -> None:
     """Five wins of five decide nothing, and six of six do."""
-    assert not seed_statistics.estimate_outperformance([0.1] * 5, [0.2] * 5, ["five"]).is_meaningful
-    assert seed_statistics.estimate_outperformance([0.1] * 6, [0.2] * 6, ["six"]).is_meaningful
+    assert seed_statistics.estimate_outperformance([0.1] * 5, [0.2] * 5, ["five"]).judge(0.0) == "too few pairs"
+    six = seed_statistics.estimate_outperformance([0.1] * 6, [0.2] * 6, ["six"])
+    assert (six.judge(six.p), six.judge(2 * six.p)) == ("outperforms", "may be chance")
     half = seed_statistics.estimate_outperformance([0.1, 0.3] * 10, [0.2] * 20, ["half"])
-    assert (half.share, half.is_meaningful) == (0.5, False)
+    assert (half.share, half.judge(half.p)) == (0.5, "may be chance")
 
 
 def test_estimate_outperformance_needs_a_large_effect() -> None:
@@ -84,18 +85,17 @@ def test_estimate_outperformance_needs_a_large_effect() -> None:
     found = seed_statistics.estimate_outperformance(first, [0.2] * 1000, ["little"])
     assert found.low > 0.5
     assert found.high < seed_statistics.MEANINGFUL_PROBABILITY
-    assert not found.is_meaningful
+    assert found.judge(found.p) == "ahead"
 
 
 def _decided_share(pairs: int) -> float:
     """How often equal tuners would be called different, one way or the other."""
     counts = range(pairs + 1)
-    decided = [
-        seed_statistics.estimate_outperformance(
-            [0.1] * wins + [0.3] * (pairs - wins), [0.2] * pairs, ["equal"]
-        ).is_meaningful
+    found = [
+        seed_statistics.estimate_outperformance([0.1] * wins + [0.3] * (pairs - wins), [0.2] * pairs, ["equal"])
         for wins in counts
     ]
+    decided = [one.judge(one.p) in ("ahead", "outperforms") for one in found]
     return 2 * sum(stats.binom.pmf(wins, pairs, 0.5) for wins in counts if decided[wins])
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindtune.report.figures.style import PALETTE, WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
-from blindtune.report.importance import SpaceTrials, describe_too_few, has_enough_sets, list_ranked_spaces
+from blindtune.report.importance import SpaceTrials, describe_too_few, list_ranked_spaces
 from blindtune.report.records import DatasetRecords
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ CAPTION = (
 
 #: The most important hyperparameters of each space that are shown.
 MOST_BARS = 12
-
-
-def applies(dataset: DatasetRecords) -> bool:
-    """Return whether a space has enough sets to rank its hyperparameters."""
-    return has_enough_sets(dataset)
 
 
 def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":

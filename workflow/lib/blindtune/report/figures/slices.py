@@ -18,7 +18,6 @@ from blindtune.report.importance import (
     LOG_RATIO,
     SpaceTrials,
     describe_too_few,
-    has_enough_sets,
     list_ranked_spaces,
     thin,
 )
@@ -43,11 +42,6 @@ COLUMNS = 4
 MOST_SETS = 600
 #: The line of medians has at most so many points.
 BINS = 10
-
-
-def applies(dataset: DatasetRecords) -> bool:
-    """Return whether a space has enough sets to rank its hyperparameters."""
-    return has_enough_sets(dataset)
 
 
 def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":

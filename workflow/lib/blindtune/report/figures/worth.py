@@ -36,11 +36,6 @@ MIN_TRIALS = 8
 SOLID, DASHED = "-", (0, (4, 1.5))
 
 
-def applies(dataset: DatasetRecords) -> bool:
-    """Return whether a search of the dataset has enough trials."""
-    return bool(_long_enough(dataset))
-
-
 def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     """Draw the expected best of n trials of each tuner, and the probability that it matches the manual model.
 

@@ -6,6 +6,7 @@ Errors are shares of misclassified samples, from 0 to 1. The tuners of a dataset
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ MIN_DATASETS = 6
 RESAMPLES = 10_000
 
 Floats = NDArray[np.float64]
+OutperformanceVerdict = Literal["too few pairs", "may be chance", "ahead", "outperforms"]
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,20 @@ class Outperformance:
     p: float
     pairs: int
 
-    @property
-    def is_ahead(self) -> bool:
-        """Whether the first system wins more often than by chance.
+    def judge(self, adjusted_p: float) -> OutperformanceVerdict:
+        """Return whether the first system wins more often than by chance, and possibly often enough to matter.
 
         With 7 pairs, the bootstrap interval alone would find this for 12% of equal systems. So the exact sign test
         must agree.
-        """
-        return self.low > 0.5 and self.p < 1 - CONFIDENCE
 
-    @property
-    def is_meaningful(self) -> bool:
-        """Whether the first system wins more often than by chance, and possibly often enough to matter."""
-        return self.is_ahead and self.high > MEANINGFUL_PROBABILITY
+        Args:
+            adjusted_p: the p value of the sign test, adjusted for all pairs that were tested together.
+        """
+        if self.pairs < MIN_PAIRS:
+            return "too few pairs"
+        if self.low <= 0.5 or adjusted_p >= 1 - CONFIDENCE:
+            return "may be chance"
+        return "outperforms" if self.high > MEANINGFUL_PROBABILITY else "ahead"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from blindtune.report.stats.seed_statistics import (
     MEANINGFUL_PROBABILITY,
     MIN_PAIRS,
     Outperformance,
+    OutperformanceVerdict,
     estimate_outperformance,
 )
 from blindtune.report.stats.statistics import CONFIDENCE, adjust_holm
@@ -152,21 +153,22 @@ def count_needed_seeds(pairs: int) -> int:
     return max(MIN_PAIRS, ceil(1 + log2(pairs / (1 - CONFIDENCE))))
 
 
-def _decide_all(rows: list[Row]) -> list[Row]:
+def _decide_all(found: list[tuple[Row, Outperformance]]) -> list[Row]:
     """Adjust the p values of the sign tests for all pairs, and add the verdicts."""
-    adjusted = adjust_holm([float(row["metric_sign_test_p"] or row["sign_test_p"] or 1) for row in rows])
+    adjusted = adjust_holm([minimised.p for _, minimised in found])
     return [
         {key: cell for key, cell in row.items() if key != "records"}
-        | {"adjusted_p": p, "verdict": _verdict(row, p), "records": row["records"]}
-        for row, p in zip(rows, adjusted, strict=True)
+        | {"adjusted_p": p, "verdict": _VERDICTS[minimised.judge(p)], "records": row["records"]}
+        for (row, minimised), p in zip(found, adjusted, strict=True)
     ]
 
 
-def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -> Row:
+def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -> tuple[Row, Outperformance]:
+    """Return the row of a pair without its verdict, and what decides it: the comparison by what was minimised."""
     difference = compare_by_seed(other, better)
     found = estimate_pair(dataset, better, other)
     by_metric = None if is_error(dataset.metric) else estimate_pair_by_metric(dataset, better, other)
-    return {
+    row: Row = {
         "dataset": dataset.name,
         "data": dataset.data,
         "better": better.name,
@@ -183,6 +185,7 @@ def _row(dataset: DatasetRecords, better: SystemRecords, other: SystemRecords) -
         **decode_cells(better, other),
         "records": join_paths([*better.paths, *other.paths]),
     }
+    return row, by_metric or found
 
 
 def _metric_cells(
@@ -205,17 +208,12 @@ def _metric_cells(
     return cells
 
 
-def _verdict(row: Row, adjusted_p: float) -> str:
-    """Return the verdict of a row by what was minimised: its interval and the adjusted sign test must agree."""
-    prefix = "" if row["metric_outperforms"] is None else "metric_"
-    low, high = (float(row[f"{prefix}outperforms_{end}"] or 0) for end in ("low", "high"))
-    if int(row["seeds"] or 0) < MIN_PAIRS:
-        return "not decided: too few seeds"
-    if low <= 0.5 or adjusted_p >= 1 - CONFIDENCE:
-        return "not decided: may be chance"
-    if high > MEANINGFUL_PROBABILITY:
-        return "A outperforms B"
-    return f"A is ahead, but not in {MEANINGFUL_PROBABILITY:.0%} of the runs"
+_VERDICTS: dict[OutperformanceVerdict, str] = {
+    "too few pairs": "not decided: too few seeds",
+    "may be chance": "not decided: may be chance",
+    "outperforms": "A outperforms B",
+    "ahead": f"A is ahead, but not in {MEANINGFUL_PROBABILITY:.0%} of the runs",
+}
 
 
 def _outperforms_interval(row: Row, prefix: str = "") -> str:
