@@ -12,7 +12,7 @@ from blindtune.core.files import read_json
 from blindtune.core.post_mortem_paths import FILE, FOLDER
 from blindtune.decoding.chain import Head
 from blindtune.decoding.entries import Entry, split_study
-from blindtune.decoding.history import EvalHistory, RecordedDecode, read_history
+from blindtune.decoding.history import EvalHistory, RecordedDecode, holds_post_mortem, read_history
 from blindtune.decoding.known_evals import KnownEvals
 from blindtune.decoding.known_heads import explain_lost, find_lost, read_heads
 from blindtune.decoding.ledger import Ledger
@@ -254,12 +254,10 @@ def _compare_post_mortem(entries: Iterable[Entry], file: Path) -> str | None:
     """Return what is wrong with the file of a post-mortem; None if the ledger has the same."""
     advice = "Remove it and run again."
     try:
-        sha256 = read_post_mortem(file, advice).sha256()
+        found = read_post_mortem(file, advice)
     except UserError as error:
         return str(error)
-    if any(entry["event"] == "analysed" and entry["result_sha256"] == sha256 for entry in entries):
-        return None
-    return f"{file}: is not in the ledger. {advice}"
+    return None if holds_post_mortem(entries, found) else f"{file}: is not in the ledger. {advice}"
 
 
 def _faulty_evals(evals: KnownEvals, entries: Iterable[Entry]) -> Iterator[str]:

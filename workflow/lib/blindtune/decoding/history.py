@@ -6,6 +6,7 @@ from typing import Any
 
 from blindtune.decoding.entries import ANALYSES
 from blindtune.decoding.known_evals import KnownEvals
+from blindtune.records.post_mortem import PostMortem
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,17 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
     for history, decode in decodes.values():
         history.decodes.append(decode)
     return list(found.values())
+
+
+def holds_post_mortem(entries: Iterable[Mapping[str, Any]], found: PostMortem) -> bool:
+    """Return whether a ledger has recorded a post-mortem with these scores.
+
+    Args:
+        entries: of the ledger.
+        found: the post-mortem.
+    """
+    sha256 = found.sha256()
+    return any(entry["event"] == "analysed" and entry["result_sha256"] == sha256 for entry in entries)
 
 
 def _add_analysis(history: EvalHistory, line: int, entry: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from blindtune.decoding.history import (
     RecordedAnalysis,
     RecordedDecode,
     RecordedSampling,
+    holds_post_mortem,
     read_history,
 )
 from blindtune.decoding.known_evals import SAME_SHARE, KnownEvals, Overlap, compare_evals
@@ -234,9 +235,7 @@ class LedgerReader:
         Raises:
             UserError: the ledger holds no such post-mortem.
         """
-        if not any(
-            entry["event"] == "analysed" and entry["result_sha256"] == found.sha256() for entry in self._entries
-        ):
+        if not holds_post_mortem(self._entries, found):
             raise UserError(f"{where}: is not in the ledger {self.path}. Remove it and run again.")
 
     def check_records(self, result: DecodeResult, digests: Mapping[str, tuple[Path, str | None]]) -> None:
