@@ -61,6 +61,17 @@ def test_equal_runs_have_no_difference(before: Path) -> None:
     assert describe(found) == f"{before} and {after}: 8 studies with equal config, data, records and verdicts."
 
 
+def test_verdict_that_is_only_marked_otherwise_is_summed_up(before: Path) -> None:
+    """Two runs whose records are equal, and whose ledgers are not, differ in the marks of their verdicts."""
+    after = copy_run(before)
+    shutil.rmtree(after.parent / "ledger")
+    found = compare(before, after)
+    assert found.differs and all(change.is_same_decision for change in found.verdicts)
+    first, *_ = describe(found).splitlines()
+    assert first.endswith(" differ in the numbers or the marks of the verdict on set_10.")
+    assert describe(found).count(", with other numbers or marks") == len(found.verdicts)
+
+
 def test_times_and_hosts_are_not_compared(before: Path) -> None:
     """Two runs differ in times, hosts and dates alone: they are equal."""
     after = copy_run(before)
@@ -218,6 +229,19 @@ def test_read_run_refuses_early_records(before: Path, capsys: pytest.CaptureFixt
     (folder / "result.json").rename(folder / "look.json")
     assert main(["compare", str(before), str(after)]) == 2
     assert "was written by an early version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{"files": None}, {"versions": {"numpy": ["2"]}}, {"counts": {"eval": 3}}])
+def test_read_run_refuses_a_manifest_of_another_form(
+    before: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any]
+) -> None:
+    """A part of a manifest that is compared and is of another form is named with its file."""
+    after = copy_run(before)
+    path = after / "data/set_10/manifest.json"
+    write_json(path, read_json(path) | changes)
+    assert main(["compare", str(before), str(after)]) == 2
+    message = capsys.readouterr().err
+    assert "manifest.json" in message and next(iter(changes)) in message and "Traceback" not in message
 
 
 def test_read_run_refuses_an_incomplete_line(before: Path, capsys: pytest.CaptureFixture[str]) -> None:

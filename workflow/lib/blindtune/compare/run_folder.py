@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from blindtune.core.arrays import read_npz
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, read_regular_file
 from blindtune.core.paths import ResultPaths
+from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
 from blindtune.exports.stored_study import check_unsealed
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
@@ -113,12 +116,27 @@ def read_run(root: Path) -> RunFolder:
     """
     if not check_unsealed(root).is_dir():
         raise UserError(f"{root}: is not a folder. Give the folder of a run, results/<name>.")
-    manifests = {path.parent.name: read_manifest(path) for path in sorted(root.glob("data/*/manifest.json"))}
+    manifests = {path.parent.name: _read_manifest(path) for path in sorted(root.glob("data/*/manifest.json"))}
     keys = {key for path in root.glob("studies/*/*/*") if (key := _parse_key(path)) is not None}
     if not manifests and not keys:
         raise UserError(f"{root}: holds no run.{_suggest(root)}")
     paths = ResultPaths(str(root))
     return RunFolder(root, manifests, {key: _read_study(paths, key) for key in sorted(keys)})
+
+
+class _Compared(BaseModel):
+    """What is compared of a manifest, which is as the source wrote it otherwise."""
+
+    source: dict[str, Any] = {}
+    counts: dict[str, dict[str, int]] = {}
+    versions: dict[str, str] = {}
+    files: dict[str, str] = {}
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    content = read_manifest(path)
+    parse(_Compared, content, str(path))
+    return content
 
 
 def _parse_key(path: Path) -> StudyKey | None:

@@ -58,6 +58,9 @@ def _summarized(comparison: RunComparison) -> Iterator[str]:
     decided = [change.dataset for change in comparison.verdicts if not change.is_same_decision]
     if decided:
         yield f"the verdict on {_listed(dict.fromkeys(decided))}"
+    restated = [change.dataset for change in comparison.verdicts if change.is_same_decision]
+    if restated:
+        yield f"the numbers or the marks of the verdict on {_listed(dict.fromkeys(restated))}"
     if comparison.config:
         yield _count(len(comparison.config), "key of the config", "keys of the config")
     if comparison.data:
@@ -79,7 +82,7 @@ def _verdicts(comparison: RunComparison) -> list[str]:
     lines = []
     for change in comparison.verdicts:
         if change.is_same_decision and change.after is not None:
-            decision = f"{change.after.decision}, with other numbers"
+            decision = f"{change.after.decision}, with other numbers or marks"
         else:
             decision = f"{_decision(change.before)} -> {_decision(change.after)}"
         lines.append(f"{change.dataset}, {change.question} {decision}")
