@@ -1,17 +1,17 @@
 """The answer of a report: manual against tuned on each dataset."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blindtune.report.answer import DatasetAnswer, answer_all, answer_dataset, headline
+from blindtune.report.answer import DatasetAnswer, answer_all, headline
 from support.report_records import RecordsBuilder
 
 
 def _answer(path: Path, **changes: Any) -> DatasetAnswer:
-    found = answer_dataset(RecordsBuilder(path, **changes).write().read().datasets[0])
-    assert found is not None
+    [found] = answer_all(RecordsBuilder(path, **changes).write().read())
     return found
 
 
@@ -23,9 +23,7 @@ def _answer(path: Path, **changes: Any) -> DatasetAnswer:
         ({"mlp_m1": 0.3, "mlp_a1": 0.3}, "cannot be told apart"),
     ],
 )
-def test_answer_dataset_is_positive_where_manual_is_better(
-    tmp_path: Path, errors: dict[str, float], verdict: str
-) -> None:
+def test_answer_is_positive_where_manual_is_better(tmp_path: Path, errors: dict[str, float], verdict: str) -> None:
     """The difference is tuned minus manual in points, and the verdict follows its sign."""
     found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1, 2, 3], errors=errors)
     assert found.verdict == verdict
@@ -37,7 +35,7 @@ def test_answer_dataset_is_positive_where_manual_is_better(
     assert "over eval samples and seeds" in found.sentence and found.no_interval == ""
 
 
-def test_answer_dataset_takes_the_lowest_on_dev(tmp_path: Path) -> None:
+def test_answer_takes_the_lowest_on_dev(tmp_path: Path) -> None:
     """Among several models of a kind, dev chooses, not eval."""
     found = _answer(tmp_path / "study", errors={"mlp_m1": 0.1, "mlp_m2": 0.4, "mlp_a1": 0.1, "mlp_a2": 0.4})
     records = RecordsBuilder(tmp_path / "study").read().datasets[0]
@@ -45,7 +43,7 @@ def test_answer_dataset_takes_the_lowest_on_dev(tmp_path: Path) -> None:
         assert chosen.error("dev") == min(system.error("dev") for system in records.systems_of_kind(kind))
 
 
-def test_answer_dataset_of_a_single_seed_names_no_winner(tmp_path: Path) -> None:
+def test_answer_of_a_single_seed_names_no_winner(tmp_path: Path) -> None:
     """Samples alone can not tell what another seed would give."""
     errors = {"mlp_m1": 0.1, "mlp_a1": 0.4}
     found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1], errors=errors)
@@ -56,7 +54,7 @@ def test_answer_dataset_of_a_single_seed_names_no_winner(tmp_path: Path) -> None
     ("number", "difference", "systems"),
     [("10", 9.27, "MLP-M1 and MLP-A1"), ("08", 0.99, "MLP-M and MLP-A"), ("12", 13.92, "Manual and Auto")],
 )
-def test_answer_dataset_has_the_published_difference_by_dev(
+def test_answer_has_the_published_difference_by_dev(
     tmp_path: Path, number: str, difference: float, systems: str
 ) -> None:
     """The published difference is that of the models that the published dev errors choose."""
@@ -64,10 +62,10 @@ def test_answer_dataset_has_the_published_difference_by_dev(
     assert found.published == pytest.approx(difference) and found.published_systems == systems
 
 
-def test_answer_dataset_without_a_kind_is_none(tmp_path: Path) -> None:
+def test_answer_without_a_kind_is_none(tmp_path: Path) -> None:
     """Without a tuned model there is no question."""
     records = RecordsBuilder(tmp_path / "study", systems=["knn", "mlp_m1"]).write().read()
-    assert answer_dataset(records.datasets[0]) is None and answer_all(records) == []
+    assert answer_all(records) == []
     assert "cannot be compared" in headline(records)
 
 
@@ -119,7 +117,7 @@ def test_headline_claims_no_blindness_that_is_not_known(
     assert found.count("blind") == (0 if end == "." else 1)
 
 
-def test_answer_dataset_without_interval_says_why(tmp_path: Path) -> None:
+def test_answer_without_interval_says_why(tmp_path: Path) -> None:
     """With the samples of one patient there is no interval and no verdict, but the reason."""
     one_patient = {"parameters": {"groups": ["p1"]}}
     found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], datasets={"one": one_patient})
@@ -128,10 +126,10 @@ def test_answer_dataset_without_interval_says_why(tmp_path: Path) -> None:
     assert found.varies == "patients and seeds"
 
 
-def test_answer_dataset_of_equal_models_is_equivalent(tmp_path: Path) -> None:
+def test_answer_of_equal_models_is_equivalent(tmp_path: Path) -> None:
     """A difference that is shown to be below the margin is called so, and the margin is that of the config."""
     found = _answer(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], errors={"mlp_m1": 0.3, "mlp_a1": 0.3})
     assert not found.equivalent and found.equal_within is not None and found.equal_within > 1
     records = RecordsBuilder(tmp_path / "study", systems=["mlp_m1", "mlp_a1"]).read()
-    wide = answer_dataset(records.datasets[0], margin=60.0)
-    assert wide is not None and wide.equivalent and "less than 60 points" in wide.sentence
+    [wide] = answer_all(replace(records, margin=60.0))
+    assert wide.equivalent and "less than 60 points" in wide.sentence

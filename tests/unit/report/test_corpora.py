@@ -198,7 +198,7 @@ def test_examples_name_class_and_patient(builder: RecordsBuilder) -> None:
     assert "stand-in data" in patches.get_suptitle()
 
 
-def test_compare_all_pairs_uses_patients(builder: RecordsBuilder) -> None:
+def test_compare_report_uses_patients(builder: RecordsBuilder) -> None:
     """Intervals are those over patients if the samples belong to patients."""
     records = builder.read()
     eeg, plane = records.datasets[1], records.datasets[2]
@@ -207,9 +207,10 @@ def test_compare_all_pairs_uses_patients(builder: RecordsBuilder) -> None:
     alone = compare_crossed(first.errors_by_sample, second.errors_by_sample)
     assert apart.value == pytest.approx(alone.value) and apart.error >= alone.error
     assert first.clustered_variance() is not None and plane.classifiers[0].clustered_variance() is None
-    assert any(pair.difference.error == apart.error for pair in comparisons.compare_all_pairs(eeg))
-    assert {pair.varies for pair in comparisons.compare_all_pairs(eeg)} == {"patients and seeds"}
-    assert {pair.varies for pair in comparisons.compare_all_pairs(plane)} == {"eval samples and seeds"}
+    _, of_eeg, of_plane = (pairs for _, pairs in comparisons.compare_report(records))
+    assert any(pair.difference.error == apart.error for pair in of_eeg)
+    assert {pair.varies for pair in of_eeg} == {"patients and seeds"}
+    assert {pair.varies for pair in of_plane} == {"eval samples and seeds"}
     notes = tables.BUILD["table3_errors"](records).notes
     assert any("the patients are the sampling units" in note for note in notes)
 

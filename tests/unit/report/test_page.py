@@ -289,8 +289,7 @@ def test_a_single_seed_covers_sampling_error_only(tmp_path: Path) -> None:
     """With a single seed, the report says that only the sampling error is covered."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["knn", "mlp_m1"], seeds=[42]).write()
     records = builder.read()
-    dataset = records.datasets[0]
-    found = comparisons.compare_all_pairs(dataset)
+    [(dataset, found)] = comparisons.compare_report(records)
     assert "the variance over seeds is unknown" in comparisons.describe_winner(dataset, found)
     assert "cannot be compared: no tuner was run" in comparisons.describe_manual_and_tuned(dataset, found)
     errors = tables.BUILD["table3_errors"](records)

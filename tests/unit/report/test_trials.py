@@ -131,7 +131,7 @@ def test_rank_hyperparameters_finds_the_one_that_matters(records: ReportRecords)
     assert group.found[0].name == "rate"
     assert set(found) == {"rate", "noise", "layers", "extra"}
     assert found["rate"].mean > 0.8
-    assert [name for name, one in found.items() if one.is_more_than_chance] == ["rate"]
+    assert [name for name, one in found.items() if one.mean > one.chance] == ["rate"]
     assert sum(one.mean for one in group.found) == pytest.approx(1.0)
 
 

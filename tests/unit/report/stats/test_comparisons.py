@@ -12,13 +12,11 @@ def test_describe_winner_separates_winners_from_ties(tmp_path: Path) -> None:
     """A clear winner is called better, and a tie is not."""
     systems = ["mlp_m1", "mlp_a1"]
     clear = RecordsBuilder(tmp_path / "clear", systems=systems, errors={"mlp_m1": 0.1, "mlp_a1": 0.4}).write()
-    dataset = clear.read().datasets[0]
-    found = comparisons.compare_all_pairs(dataset)
+    [(dataset, found)] = comparisons.compare_report(clear.read())
     assert "It is better than all others." in comparisons.describe_winner(dataset, found)
     assert "The manual one is better" in comparisons.describe_manual_and_tuned(dataset, found)
     tie = RecordsBuilder(tmp_path / "tie", systems=systems, errors={"mlp_m1": 0.3, "mlp_a1": 0.3}).write()
-    dataset = tie.read().datasets[0]
-    found = comparisons.compare_all_pairs(dataset)
+    [(dataset, found)] = comparisons.compare_report(tie.read())
     assert "not distinguishable" in comparisons.describe_winner(dataset, found)
     assert "The two are not distinguishable" in comparisons.describe_manual_and_tuned(dataset, found)
 

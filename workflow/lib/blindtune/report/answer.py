@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from blindtune.metrics.registry import is_error
-from blindtune.report.margin import DEFAULT_MARGIN, from_points
+from blindtune.report.margin import from_points
 from blindtune.report.minimised import format_change, format_metric, get_scale, get_title, get_unit
 from blindtune.report.published import PublishedErrors, load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
@@ -73,23 +73,14 @@ class DatasetAnswer:
     sentence: str
 
 
-def answer_dataset(dataset: DatasetRecords, margin: float = DEFAULT_MARGIN) -> DatasetAnswer | None:
-    """Compare the manual and the tuned model of a dataset that dev chooses.
-
-    Args:
-        dataset: the dataset.
-        margin: the difference that is too small to matter, in points of %.
-
-    Returns:
-        The answer, not adjusted for other datasets; None if no manual or no tuned model was run.
-    """
-    found = _compare(dataset)
-    return _answer_together([found], margin)[0] if found else None
-
-
 def answer_all(records: ReportRecords) -> list[DatasetAnswer]:
     """Return the answer of every dataset that has one, adjusted for their number by Holm's method."""
-    return _answer_together([found for dataset in records.datasets if (found := _compare(dataset))], records.margin)
+    compared = [found for dataset in records.datasets if (found := _compare(dataset))]
+    p = adjust_holm([one.difference.p for one in compared])
+    equal = adjust_holm([one.difference.equivalence_p(from_points(records.margin)) for one in compared])
+    return [
+        _answer(one, _Adjusted(p[at], equal[at], len(compared), records.margin)) for at, one in enumerate(compared)
+    ]  # fmt: skip
 
 
 def headline(records: ReportRecords) -> str:
@@ -164,14 +155,6 @@ class _Adjusted:
     equivalence_p: float
     asked: int
     margin: float
-
-
-def _answer_together(compared: Sequence[_Compared], margin: float) -> list[DatasetAnswer]:
-    p = adjust_holm([one.difference.p for one in compared])
-    equal = adjust_holm([one.difference.equivalence_p(from_points(margin)) for one in compared])
-    return [
-        _answer(one, _Adjusted(p[at], equal[at], len(compared), margin)) for at, one in enumerate(compared)
-    ]  # fmt: skip
 
 
 def _answer(compared: _Compared, adjusted: _Adjusted) -> DatasetAnswer:

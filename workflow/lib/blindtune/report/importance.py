@@ -63,11 +63,6 @@ class Importance:
         """The mean share over the seeds."""
         return mean(self.of_seeds)
 
-    @property
-    def is_more_than_chance(self) -> bool:
-        """Whether the mean share is higher than any with shuffled values."""
-        return self.mean > self.chance
-
 
 @dataclass(frozen=True)
 class SpaceTrials:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from blindtune.metrics.registry import ERROR, is_error, worst_value
-from blindtune.report.margin import DEFAULT_MARGIN, from_points
+from blindtune.report.margin import from_points
 from blindtune.report.minimised import describe_value, format_change, format_metric, get_title, get_unit
 from blindtune.report.published import load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords, pair_errors
@@ -118,20 +118,8 @@ def compare_report(records: ReportRecords) -> list[tuple[DatasetRecords, list[Pa
         Each dataset with its pairs.
     """
     found = [_estimate_pairs(dataset) for dataset in records.datasets]
-    margins = [records.margin for pairs in found for _ in pairs]
-    adjusted = iter(_adjust([pair for pairs in found for pair in pairs], margins))
+    adjusted = iter(_adjust([pair for pairs in found for pair in pairs], records.margin))
     return [(dataset, [next(adjusted) for _ in pairs]) for dataset, pairs in zip(records.datasets, found, strict=True)]
-
-
-def compare_all_pairs(dataset: DatasetRecords, margin: float = DEFAULT_MARGIN) -> list[PairComparison]:
-    """Compare every pair of classifiers of one dataset, and adjust p for those alone; see `compare_report`.
-
-    Args:
-        dataset: the dataset.
-        margin: the difference that is too small to matter, in points of %.
-    """
-    found = _estimate_pairs(dataset)
-    return _adjust(found, [margin] * len(found))
 
 
 def _estimate_pairs(dataset: DatasetRecords) -> list[PairComparison]:
@@ -145,13 +133,11 @@ def _estimate_pairs(dataset: DatasetRecords) -> list[PairComparison]:
     return found
 
 
-def _adjust(found: list[PairComparison], margins: list[float]) -> list[PairComparison]:
+def _adjust(found: list[PairComparison], margin: float) -> list[PairComparison]:
     """Adjust the p values of all pairs by Holm's method."""
     minimised = adjust_holm([pair.difference.p for pair in found])
     errors = adjust_holm([pair.error_difference.p for pair in found])
-    equal = adjust_holm(
-        [pair.difference.equivalence_p(from_points(margin)) for pair, margin in zip(found, margins, strict=True)]
-    )
+    equal = adjust_holm([pair.difference.equivalence_p(from_points(margin)) for pair in found])
     return [
         replace(pair, adjusted_p=minimised[at], adjusted_error_p=errors[at], equivalence_p=equal[at])
         for at, pair in enumerate(found)
