@@ -34,7 +34,8 @@ def build(records: ReportRecords) -> ReportTable:
         number_column("higher", "B lower", 2, "probability that"),
         text_column("verdict", "Verdict"),
     ]
-    return ReportTable("over_datasets", "Comparisons over all datasets", rows, columns, _notes(records, metrics, rows))
+    notes, findings = _notes(records, metrics, rows), [describe_over_datasets(records)] if rows else []
+    return ReportTable("over_datasets", "Comparisons over all datasets", rows, columns, notes, findings)
 
 
 def _rows(records: ReportRecords) -> list[Row]:
