@@ -45,6 +45,22 @@ def test_verdict_over_datasets_is_of_the_side_that_the_test_favors(
     assert "the tuned model is better" in over_datasets.describe_over_datasets(records)
 
 
+def test_table_over_datasets_has_the_margin_in_the_unit_of_the_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A margin of 1 point is 0.01 of a log loss, and a tiny p is not written as 0."""
+    clear = compare_over_datasets([-0.05 - 0.001 * number for number in range(40)], 0.01)
+    monkeypatch.setattr(over_datasets, "compare_over_datasets", lambda differences, margin: clear)
+    datasets: dict[str, dict[str, object]] = {f"set_{number}": {} for number in range(MIN_DATASETS)}
+    builder = RecordsBuilder(
+        tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1], samples=60, trials=2, datasets=datasets,
+        metric="log_loss",
+    )  # fmt: skip
+    table = over_datasets.build(builder.write().read())
+    assert "less than 0.01 (report.margin)" in table.notes[1]
+    assert "p < 0.001" in table.findings[0] and "the margin of 0.01 is" in table.findings[0]
+
+
 def test_compare_over_datasets_of_equals_is_equivalent() -> None:
     """Without a difference anywhere the two are equivalent, and p is 1."""
     found = compare_over_datasets([0.0] * 6, 0.01)

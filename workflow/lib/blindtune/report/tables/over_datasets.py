@@ -6,6 +6,7 @@ from blindtune.report.answer import answer_all
 from blindtune.report.margin import from_points
 from blindtune.report.minimised import get_title, get_unit, to_cell
 from blindtune.report.records import ReportRecords, SystemRecords
+from blindtune.report.stats.comparisons import format_p
 from blindtune.report.stats.over_datasets import MIN_DATASETS, OverDatasets, compare_over_datasets
 from blindtune.report.stats.statistics import CONFIDENCE, adjust_holm
 from blindtune.report.table import ReportTable, Row, join_paths, number_column, text_column
@@ -111,9 +112,11 @@ def describe_over_datasets(records: ReportRecords) -> str:
         return "Manual and tuned models are not compared over datasets, since different metrics were minimised."
     scale = from_points(1.0) if get_unit(next(iter(metrics))) else 1.0
     found = compare_over_datasets([-scale * answer.difference for answer in answers], from_points(records.margin))
-    metric = next(iter(metrics))
-    margin = f"{records.margin:g} points" if get_unit(metric) else f"{from_points(records.margin):g}"
-    return _summarize(found, margin)
+    return _summarize(found, _format_margin(records, next(iter(metrics))))
+
+
+def _format_margin(records: ReportRecords, metric: str) -> str:
+    return f"{records.margin:g} points" if get_unit(metric) else f"{from_points(records.margin):g}"
 
 
 def _summarize(found: OverDatasets, margin: str) -> str:
@@ -125,7 +128,7 @@ def _summarize(found: OverDatasets, margin: str) -> str:
         verdict = "the manual and the tuned model cannot be told apart"
     return (
         f"Over all {found.datasets} datasets {verdict}: the manual model is lower on {found.wins} and the tuned one on "
-        f"{found.losses} (signed-rank test, p = {found.p:.3f}). The probability that the manual model is better by "
+        f"{found.losses} (signed-rank test, p {format_p(found.p)}). The probability that the manual model is better by "
         f"more than the margin of {margin} is {found.lower:.2f}, that the tuned one is {found.higher:.2f}, and that "
         f"they are equivalent {found.within:.2f}."
     )
@@ -145,6 +148,6 @@ def _notes(records: ReportRecords, metrics: list[str], rows: list[Row]) -> list[
         "difference is within its dataset is not used. p: two-sided signed-rank test (Wilcoxon), adjusted by Holm's "
         "method over all pairs of systems; manual against tuned is one question, so its p is not adjusted.",
         "Probabilities: Bayesian signed-rank test (Benavoli et al. 2014) with one imaginary dataset without a "
-        f"difference; equivalent: the two differ by less than {records.margin:g} points (report.margin). The verdict "
-        "is by p, or equivalent from a probability of 0.95 on.",
+        f"difference; equivalent: the two differ by less than {_format_margin(records, metrics[0])} (report.margin). "
+        "The verdict is by p, or equivalent from a probability of 0.95 on.",
     ]
