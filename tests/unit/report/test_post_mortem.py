@@ -13,6 +13,7 @@ from blindtune.report.figures.post_mortem import draw
 from blindtune.report.figures.style import assign_styles
 from blindtune.report.figures.write import write_figures
 from blindtune.report.page import write_page
+from blindtune.report.page_tables import group_records, link_records
 from blindtune.report.post_mortem import Overtuning, correlate, find_autopsies, measure_overtuning
 from blindtune.report.records import DatasetRecords, RunRecords
 from blindtune.report.tables import write as tables
@@ -221,6 +222,15 @@ def test_page_shows_the_post_mortem(built: RecordsBuilder, tmp_path: Path) -> No
     write_page(records, tmp_path / "tables", tmp_path / "figures", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "An analysis after the fact" in page and "post_mortems/set_10/mlp_a1/42/post_mortem.json" in page
+
+
+def test_row_of_a_post_mortem_links_to_the_records_of_its_search(built: RecordsBuilder) -> None:
+    """The record of a post-mortem is listed with those of its system, as its studies and decodes are."""
+    records = read_with(built, PAIRS)
+    row = tables.BUILD["post_mortem"](records).rows[0]
+    assert [link.anchor for link in link_records(records, row)] == ["records/set_10/mlp_a1"]
+    [group] = [group for group in group_records(records) if group.name == "set_10/mlp_a1"]
+    assert "post_mortems/set_10/mlp_a1/42/post_mortem.json" in [path for _, path in group.files]
 
 
 def test_what_is_decoded_after_a_post_mortem_is_marked(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from blindtune.core.post_mortem_paths import FOLDER
 from blindtune.report.contents import SUMMARY_TABLES
 from blindtune.report.records import ReportRecords
 from blindtune.report.table import ReportTable, Row
@@ -111,9 +112,10 @@ def group_records(records: ReportRecords) -> list[RecordGroup]:
 
 
 def _group_of(path: str) -> str:
-    """Return ``<dataset>/<system>`` of a record of a study or a decode, ``<dataset>`` of others."""
+    """Return ``<dataset>/<system>`` of a record of a study, a decode or a post-mortem, ``<dataset>`` of others."""
     stage, *parts = path.split("/")
-    return "/".join(parts[:2]) if stage in ("studies", "decodes") and len(parts) > 3 else parts[0] if parts else stage
+    of_system = stage in ("studies", "decodes", FOLDER) and len(parts) > 3
+    return "/".join(parts[:2]) if of_system else parts[0] if parts else stage
 
 
 def _seed_of(path: str) -> str:
