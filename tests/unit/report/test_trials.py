@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune.core.budget import Budget
 from blindtune.records.trial import EpochMetrics, Trial
 from blindtune.report.curves import compute_median, follow_curve
 from blindtune.report.figures.outcomes import COLORS, PARTS, count_outcomes
@@ -21,6 +22,7 @@ from blindtune.report.stats.statistics import mean
 from blindtune.report.table import to_csv, to_latex, to_markdown
 from blindtune.report.tables import expert_worth, importance, ranks_over_time
 from blindtune.report.worth import Needed, list_searches
+from blindtune.study.budget_tracker import BudgetTracker
 from support.report_records import RecordsBuilder
 from support.report_trials import make_trial, replace_trials
 
@@ -235,6 +237,23 @@ def test_compute_spent_share_charges_an_invalid_trial(records: ReportRecords) ->
     card = run.card.model_copy(update={"budget": budget.model_copy(update={"trials": None, "epochs": 5})})
     found = compute_spent_share(replace(run, card=card, trials=trials))
     assert found.tolist() == pytest.approx([0.4, 0.6, 1.0, 1.0])
+
+
+def test_compute_spent_share_charges_as_the_search_did(records: ReportRecords) -> None:
+    """Every trial without an epoch is charged one, whatever its status, as the budget of a search counts it."""
+    trials = [
+        make_trial(0, None, status="failed"),
+        make_trial(1, 0.3),
+        make_trial(2, None),
+        make_trial(3, 0.2, epochs=0),
+    ]
+    budget, tracker, shares = Budget(epochs=10), BudgetTracker(Budget(epochs=10)), []
+    for trial in trials:
+        tracker.add(trial)
+        shares.append(tracker.fraction_spent())
+    run = next(system for system in records.datasets[0].systems if system.name == "opt_tpe").runs[0]
+    run = replace(run, trials=trials, card=run.card.model_copy(update={"budget": budget}))
+    assert compute_spent_share(run).tolist() == shares
 
 
 def test_count_outcomes_of_both_seeds_together(records: ReportRecords) -> None:

@@ -8,7 +8,6 @@ from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
 from blindtune.report.searches import (
     Floats,
     accumulate_best,
-    accumulate_epochs,
     accumulate_seconds,
     get_folds,
 )
@@ -67,8 +66,8 @@ def compute_spent_share(run: RunRecords) -> Floats:
     budget, trials = run.card.budget, run.trials
     spent = {
         "trials": np.arange(1.0, len(trials) + 1),
-        # An invalid trial has no epochs, but is charged one.
-        "epochs": accumulate_epochs(trials) + np.cumsum([float(trial.status == "invalid") for trial in trials]),
+        # A trial without an epoch, such as an invalid one, is charged one.
+        "epochs": np.cumsum([float(max(1, trial.epochs)) for trial in trials]),
         "seconds": accumulate_seconds(trials),
     }
     given = {unit: getattr(budget, unit, None) for unit in spent}
