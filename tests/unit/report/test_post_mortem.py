@@ -15,7 +15,8 @@ from blindtune.report.figures.write import write_figures
 from blindtune.report.page import write_page
 from blindtune.report.page_tables import group_records, link_records
 from blindtune.report.post_mortem import Overtuning, correlate, find_autopsies, measure_overtuning
-from blindtune.report.records import DatasetRecords, RunRecords
+from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
+from blindtune.report.stats.statistics import mean
 from blindtune.report.tables import write as tables
 from support.post_mortems import analysed, read_with, write_post_mortems
 from support.report_records import RecordsBuilder
@@ -160,6 +161,30 @@ def test_finding_says_that_a_loss_may_be_chance(tmp_path: Path) -> None:
         pairs = write_post_mortems(builder, ["mlp_a1"], lambda trial: 0.9)
         finding = tables.BUILD["post_mortem"](read_with(builder, pairs)).notes[0]
         assert "It lost" in finding and ("not distinguishable" in finding) == chance
+
+
+def test_finding_has_no_loss_that_is_a_rounding_error(built: RecordsBuilder) -> None:
+    """Two systems with as many wrong samples in all have the same mean, whatever its last digit."""
+    records = read_with(built, PAIRS)
+    wrong = {"mlp_a1": (30, 52), "mlp_m1": (35, 47)}
+    assert mean([30 / 400, 52 / 400]) > mean([35 / 400, 47 / 400])
+    systems = [_with_wrong(system, wrong.get(system.name)) for system in records.datasets[0].systems]
+    changed = replace(records, datasets=[replace(records.datasets[0], systems=systems)])
+    [finding] = [
+        note for note in tables.BUILD["post_mortem"](changed).notes if note.startswith("mlp_a1 on set_10, mean")
+    ]
+    assert finding.endswith("It did not lose.")
+
+
+def _with_wrong(system: SystemRecords, counts: tuple[int, ...] | None) -> SystemRecords:
+    """Return a system that had so many wrong eval samples in each seed."""
+    if counts is None:
+        return system
+    runs = [
+        replace(run, decode=run.decode.model_copy(update={"wrong": count, "error": count / run.decode.samples}))
+        for run, count in zip(system.runs, counts, strict=True)
+    ]
+    return replace(system, runs=runs)
 
 
 def test_table_of_trials_has_every_trial_and_shows_few(built: RecordsBuilder) -> None:

@@ -133,7 +133,8 @@ def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy], differing:
         return f"{text}."
     level = mean(values)
     best = f"the best manual model, {manual.name}, has {format_metric(metric, level)}"
-    if chosen <= level:
+    # Two means of as many wrong samples may differ by a rounding error.
+    if chosen <= level + 1e-9:
         return f"{text}; {best}. It did not lose."
     reached = met if expected is None else expected
     chance = "" if frozenset((name, manual.name)) in differing else " (not distinguishable from no difference)"
