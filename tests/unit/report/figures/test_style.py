@@ -1,8 +1,11 @@
 """The style of the figures."""
 
+from pathlib import Path
+from xml.etree import ElementTree
+
 import pytest
 
-from blindtune.report.figures.style import new_figure, set_log_axis
+from blindtune.report.figures.style import new_figure, save_figure, set_log_axis
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 3), (0.2, 5), (4, 60), (8, 11), (24, 43), (10, 30000)])
@@ -17,3 +20,13 @@ def test_set_log_axis_labels_its_ticks_exactly(low: float, high: float) -> None:
     shown = {tick.get_loc(): tick.label1.get_text() for tick in axes.xaxis.get_major_ticks()}
     assert len(shown) >= 2
     assert [float(text.replace(",", "")) for text in shown.values()] == pytest.approx(list(shown))
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_save_figure_writes_xml_for_any_name(tmp_path: Path) -> None:
+    """A control character in the name of a class or a file does not make an SVG that no browser shows."""
+    with new_figure() as figure:
+        figure.text(0.5, 0.5, "a\x1b[31m\x00--b<&>\N{PILE OF POO}\ufffe")
+        save_figure(figure, tmp_path, "it")
+    # A file that was just written here.
+    assert ElementTree.parse(tmp_path / "it.svg").getroot().tag.endswith("svg")  # noqa: S314

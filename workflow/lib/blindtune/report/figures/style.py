@@ -28,6 +28,9 @@ WIDTH = 7.4
 #: The title in the SVG of a figure that is a sentence on why there is no figure; the page leaves it out.
 NOT_APPLICABLE = "blindtune: does not apply"
 
+#: Characters that no XML may have.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 _SETTINGS: dict[str, Any] = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
@@ -158,7 +161,8 @@ def _save_svg(figure: "Figure", path: Path) -> None:
     stream = io.StringIO()
     metadata: dict[str, Any] = {"Date": None} | ({"Title": str(label)} if (label := figure.get_label()) else {})
     figure.savefig(stream, format="svg", metadata=metadata)
-    svg = stream.getvalue()
+    # Matplotlib writes every text into a comment, as it is.
+    svg = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", stream.getvalue())
     path.write_text(
         re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg), encoding="utf-8"
     )
