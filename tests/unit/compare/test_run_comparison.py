@@ -192,6 +192,18 @@ def test_unfinished_run_is_compared_as_far_as_it_is(before: Path) -> None:
     assert "Not finished" in describe(found)
 
 
+def test_dataset_without_a_system_of_every_seed_is_named(before: Path) -> None:
+    """Where no system has all seeds of the run there is no verdict, and the text says why."""
+    builder = RecordsBuilder(before, systems=SYSTEMS, seeds=[42], trials=4, datasets={"late": {}}).write()
+    found = compare(before, builder.root)
+    [reason] = found.unknown_verdicts
+    assert reason == (
+        f"{before}: late has no system with a result on eval for every seed of the run (42, 43), so that there is no "
+        "verdict on it"
+    )
+    assert f"not compared: {reason}" in describe(found)
+
+
 def test_cli_status_is_that_of_diff(before: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The exit status is 0 for equal runs, 1 for different ones, and 2 with one message if one cannot be read."""
     after = copy_run(before)

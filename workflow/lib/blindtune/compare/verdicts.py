@@ -1,5 +1,6 @@
 """The answers to the report's questions in two runs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def compare_verdicts(before: RunFolder, after: RunFolder) -> tuple[list[VerdictC
         after: the second one.
 
     Returns:
-        The answers that differ on datasets that both runs have, and why a run has no answers, one sentence each.
+        The answers that differ on datasets that both runs have, and why a run has no answers, or none on a dataset,
+        one sentence each.
     """
     answers, unknown = [], []
     for run in (before, after):
@@ -69,10 +71,22 @@ def compare_verdicts(before: RunFolder, after: RunFolder) -> tuple[list[VerdictC
             unknown.append(f"{run.root} has no report ({error})")
     if unknown:
         return [], unknown
+    unknown = list(dict.fromkeys(reason for run in (before, after) for reason in _explain_absent(run)))
     one, other = answers
     shared = [key for key in dict.fromkeys((*one, *other)) if key[0] in before.manifests and key[0] in after.manifests]
     changes = [VerdictChange(*key, one.get(key), other.get(key)) for key in shared if one.get(key) != other.get(key)]
-    return changes, []
+    return changes, unknown
+
+
+def _explain_absent(run: RunFolder) -> Iterator[str]:
+    """Yield why there is no verdict on a dataset of which models were decoded."""
+    for dataset in run.manifests:
+        decoded = any(study.result for (name, _, _), study in run.studies.items() if name == dataset)
+        if decoded and not run.complete_systems(dataset):
+            yield (
+                f"{run.root}: {dataset} has no system with a result on eval for every seed of the run "
+                f"({', '.join(map(str, run.seeds()))}), so that there is no verdict on it"
+            )
 
 
 def _answer(run: RunFolder) -> dict[tuple[str, str], DatasetVerdict]:
