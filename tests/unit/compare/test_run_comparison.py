@@ -202,6 +202,9 @@ def test_dataset_without_a_system_of_every_seed_is_named(before: Path) -> None:
         "verdict on it"
     )
     assert f"not compared: {reason}" in describe(found)
+    assert (
+        describe(found).splitlines()[0].endswith("with equal config, data and records; not all verdicts are compared.")
+    )
 
 
 def test_cli_status_is_that_of_diff(before: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,10 @@ def summarize(comparison: RunComparison) -> str:
     """Return in one sentence what differs between two runs."""
     names = f"{comparison.before} and {comparison.after}"
     if not comparison.differs:
-        same = f"{_count(comparison.n_studies, 'study', 'studies')} with equal config, data, records and verdicts"
+        known = not comparison.unknown_verdicts
+        what = "config, data, records and verdicts" if known else "config, data and records"
+        same = f"{_count(comparison.n_studies, 'study', 'studies')} with equal {what}"
+        same += "" if known else "; not all verdicts are compared"
         software = "; libraries or code differ" if comparison.software else ""
         return f"{names}: {same}{software}."
     return f"{names} differ in {'; '.join(_summarized(comparison))}."
