@@ -18,6 +18,7 @@ from blindtune.records.trial import Trial
 from blindtune.report.figures import cost, pairs, pareto, search, surfaces
 from blindtune.report.figures.style import assign_styles
 from blindtune.report.figures.write import describe_figure
+from blindtune.report.minimised import format_change
 from blindtune.report.records import ReportRecords, read_records
 from blindtune.report.searches import accumulate_best
 from blindtune.report.stats.metric_samples import estimate_over_samples, leave_parts_out
@@ -261,3 +262,18 @@ def test_a_metric_without_an_interval_says_why(tmp_path: Path) -> None:
     pair = tuner_pairs.build(records)
     assert pair.rows[0]["metric_low"] is None and any(reason in note for note in pair.notes)
     assert cost._bars(records.datasets[0].classifiers[0]) == [(0.0, 0.0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("error", -0.00001, "0.00"),
+        ("error", -0.0, "0.00"),
+        ("error", -0.00006, "−0.01"),
+        ("log_loss", -0.00001, "0.0000"),
+        ("log_loss", -0.5, "−0.5000"),
+    ],
+)
+def test_format_change_has_no_negative_zero(metric: str, value: float, text: str) -> None:
+    """A difference that is written as 0 has no sign."""
+    assert format_change(metric, value) == text

@@ -36,7 +36,9 @@ def format_metric(metric: str, value: float) -> str:
 
 def format_change(metric: str, value: float) -> str:
     """Return a difference of two values as text, in points if they are shares, without the unit."""
-    return (f"{100 * value:.2f}" if METRICS[metric].is_share else f"{value:.4f}").replace("-", "−")
+    scaled, digits = (100 * value, 2) if METRICS[metric].is_share else (value, 4)
+    # No "-0.00" either.
+    return f"{round(scaled, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def to_cell(metric: str, value: float | None) -> float | None:
