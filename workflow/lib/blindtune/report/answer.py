@@ -140,10 +140,9 @@ class _Compared:
 
 
 def _compare(dataset: DatasetRecords) -> _Compared | None:
-    manual, tuned = (dataset.systems_of_kind(kind) for kind in ("manual", "tuner"))
-    if not manual or not tuned:
+    expert, search = (dataset.lowest_on_dev(kind) for kind in ("manual", "tuner"))
+    if expert is None or search is None:
         return None
-    expert, search = (min(systems, key=lambda system: system.objective("dev")) for systems in (manual, tuned))
     return _Compared(dataset, expert, search, compare_systems(search, expert))
 
 

@@ -191,8 +191,3 @@ def correlate(first: Sequence[float], second: Sequence[float]) -> float | None:
     from scipy.stats import spearmanr
 
     return float(spearmanr(first, second).statistic)
-
-
-def best_manual(dataset: DatasetRecords) -> SystemRecords | None:
-    """Return the manual system with the lowest value on dev, the first of equals; None if there is none."""
-    return min(dataset.systems_of_kind("manual"), key=lambda system: system.objective("dev"), default=None)

@@ -273,6 +273,10 @@ class DatasetRecords:
         """Return the systems of one kind."""
         return [system for system in self.systems if system.kind == kind]
 
+    def lowest_on_dev(self, kind: str) -> SystemRecords | None:
+        """Return the system of a kind with the lowest mean on dev, the first of equals; None without one."""
+        return min(self.systems_of_kind(kind), key=lambda system: system.objective("dev"), default=None)
+
 
 @dataclass(frozen=True)
 class ReportRecords:

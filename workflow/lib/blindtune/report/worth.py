@@ -134,11 +134,6 @@ def list_searches(dataset: DatasetRecords) -> list[RecordedSearch]:
     ]
 
 
-def find_manual(dataset: DatasetRecords) -> SystemRecords | None:
-    """Return the manual model with the lowest mean on dev of what was minimised; None without one."""
-    return min(dataset.systems_of_kind("manual"), key=lambda system: system.objective("dev"), default=None)
-
-
 def space_counts(most: int) -> Ints:
     """Return up to `MOST_POINTS` numbers of trials from 1 to ``most``, evenly spaced on a logarithmic axis."""
     return np.unique(np.round(np.geomspace(1, most, MOST_POINTS)).astype(np.int64))

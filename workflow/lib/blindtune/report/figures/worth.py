@@ -17,7 +17,7 @@ from blindtune.report.figures.style import (
 from blindtune.report.minimised import get_scale, label_axis
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import Floats
-from blindtune.report.worth import RecordedSearch, find_manual, list_searches, space_counts
+from blindtune.report.worth import RecordedSearch, list_searches, space_counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     searches = _long_enough(dataset)
     if not searches:
         return draw_sentence(f"No search on {dataset.name} has {MIN_TRIALS} trials: too few to show the best of n.")
-    manual = find_manual(dataset)
+    manual = dataset.lowest_on_dev("manual")
     with new_figure(WIDTH, 4.4 + 0.12 * len(searches)) as figure:
         panels: Any = figure.subplots(1, 1 if manual is None else 2, squeeze=False)[0]
         for search in searches:

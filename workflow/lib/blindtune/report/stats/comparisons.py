@@ -225,11 +225,10 @@ def describe_manual_and_tuned(dataset: DatasetRecords, found: list[PairCompariso
     Returns:
         Some sentences.
     """
-    manual, tuned = dataset.systems_of_kind("manual"), dataset.systems_of_kind("tuner")
-    if not manual or not tuned:
-        absent = "manual model" if not manual else "tuner"
+    expert, search = dataset.lowest_on_dev("manual"), dataset.lowest_on_dev("tuner")
+    if expert is None or search is None:
+        absent = "manual model" if expert is None else "tuner"
         return f"Manual and tuned models cannot be compared: no {absent} was run."
-    expert, search = (min(systems, key=lambda system: system.objective("dev")) for systems in (manual, tuned))
     pair = next(pair for pair in found if pair.includes(expert) and pair.includes(search))
     return (
         f"Chosen by dev {get_title(dataset.metric)}, as in a blind study, the manual model is {expert.name} "

@@ -20,7 +20,7 @@ from blindtune.report.table import (
     to_percent,
 )
 from blindtune.report.tables.times import format_seconds
-from blindtune.report.worth import Needed, RecordedSearch, find_manual, list_searches, mean_trial_seconds
+from blindtune.report.worth import Needed, RecordedSearch, list_searches, mean_trial_seconds
 
 #: The numbers of trials whose expected best is shown; beyond them, that of all trials of a search.
 SHOWN = (1, 10, 100)
@@ -33,7 +33,9 @@ RESAMPLED, RECORDED = "any order", "recorded order"
 def build(records: ReportRecords) -> ReportTable:
     """Build the table: one row per dataset and tuner that scores its trials on dev."""
     rows = [
-        _row(dataset, search, find_manual(dataset)) for dataset in records.datasets for search in list_searches(dataset)
+        _row(dataset, search, dataset.lowest_on_dev("manual"))
+        for dataset in records.datasets
+        for search in list_searches(dataset)
     ]
     columns = [
         text_column("dataset", "Dataset"),
@@ -139,7 +141,7 @@ def _findings(records: ReportRecords) -> list[str]:
         _finding(dataset, search, manual)
         for dataset in records.datasets
         for search in list_searches(dataset)
-        if search.resampled and (manual := find_manual(dataset)) is not None
+        if search.resampled and (manual := dataset.lowest_on_dev("manual")) is not None
     ]
 
 

@@ -1,7 +1,7 @@
 """The table of post-mortems: failure of selection and of search, overtuning, and rank correlations, by search."""
 
 from blindtune.report.minimised import format_cell, format_change, format_metric, get_unit, to_cell
-from blindtune.report.post_mortem import SearchAutopsy, best_manual, find_autopsies
+from blindtune.report.post_mortem import SearchAutopsy, find_autopsies
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import compare_report
 from blindtune.report.stats.statistics import mean
@@ -43,7 +43,7 @@ def _value(key: str, title: str, group: str) -> Column:
 
 
 def _row(dataset: DatasetRecords, autopsy: SearchAutopsy) -> Row:
-    manual = best_manual(dataset)
+    manual = dataset.lowest_on_dev("manual")
     value = _manual_value(dataset, autopsy)
     metric, overtuning, best = dataset.metric, autopsy.overtuning, autopsy.best
     return {
@@ -82,7 +82,7 @@ def _row(dataset: DatasetRecords, autopsy: SearchAutopsy) -> Row:
 
 def _manual_value(dataset: DatasetRecords, autopsy: SearchAutopsy) -> float | None:
     """Return the value on eval of the best manual model of the same seed."""
-    manual = best_manual(dataset)
+    manual = dataset.lowest_on_dev("manual")
     if manual is None:
         return None
     seed = autopsy.run.card.seed
@@ -127,7 +127,7 @@ def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy], differing:
     expected = mean(crossed) if len(crossed) == len(known) else None
     if expected is not None:
         text += f" ({format_metric(metric, expected)} without the luck of being the lowest of many)"
-    manual = best_manual(dataset)
+    manual = dataset.lowest_on_dev("manual")
     values = [value for one in known if (value := _manual_value(dataset, one)) is not None]
     if manual is None or len(values) < len(known):
         return f"{text}."
