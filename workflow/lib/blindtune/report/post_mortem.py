@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from blindtune.records.post_mortem import AnalysedTrial, PostMortem
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
+from blindtune.report.stats.seed_statistics import compute_rank_correlation
 
 #: Fewest trials of which a rank correlation is given.
 MIN_TRIALS = 5
@@ -186,8 +187,4 @@ def measure_overtuning(scored: Sequence[AnalysedTrial]) -> Overtuning | None:
 
 def correlate(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Return Spearman's rank correlation; None for too few values, or if all on one side are equal."""
-    if len(first) < MIN_TRIALS or len(set(first)) < 2 or len(set(second)) < 2:
-        return None
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(first, second).statistic)
+    return None if len(first) < MIN_TRIALS else compute_rank_correlation(first, second)
