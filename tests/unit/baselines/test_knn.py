@@ -15,7 +15,7 @@ from blindtune.baselines.knn import NeighborIndex, leave_one_out
 from support.tied_samples import JOBS, labelled_samples
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(labelled_samples(), st.integers(1, 100))
 def test_fit_knn_predicts_as_scikit_learn(data: Any, k: int) -> None:
     """Labels of other samples and of the own ones are scikit-learn's, ties included."""
@@ -29,7 +29,7 @@ def test_fit_knn_predicts_as_scikit_learn(data: Any, k: int) -> None:
         np.testing.assert_array_equal(model.predict(x), own)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(labelled_samples())
 def test_leave_one_out_finds_what_scikit_learn_finds(data: Any) -> None:
     """The nearest other sample is scikit-learn's, also among equal samples."""
