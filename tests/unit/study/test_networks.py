@@ -28,10 +28,17 @@ from blindtune.study.run import run_study
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from support.builders import prepared, study
+from support.own_code import ask_in_this_process
 
 NETWORKS = Path(__file__).parents[2] / "support" / "own_networks"
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask code in this process; a test that needs the child takes this back."""
+    ask_in_this_process(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +224,12 @@ PLANNING = {
 
 
 @pytest.mark.parametrize("code", PLANNING)
-def test_code_that_builds_no_network_is_refused_while_planning(tmp_path: Path, code: str) -> None:
+def test_code_that_builds_no_network_is_refused_while_planning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
     """What cannot be imported, holds no function, or ignores a dimension, ends the plan with a message."""
+    if "_exit" in code:
+        monkeypatch.undo()
     settings = write(tmp_path, code)
     space = read_model_space(settings.files()["space"], settings.model_choice)
     with pytest.raises((ValueError, UserError), match=PLANNING[code]):
@@ -227,6 +238,7 @@ def test_code_that_builds_no_network_is_refused_while_planning(tmp_path: Path, c
 
 def test_planning_reads_the_space_once(data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The space that planning read is what the study gets, and each of its sets can be built."""
+    monkeypatch.undo()
     settings = tuned(NETWORKS / "optuna_first.py")
     space = check_code(settings.model_choice, None, "", 60, settings.training)
     assert list(space.root) == [

@@ -15,6 +15,7 @@ from blindtune.training.base import Outcome, TrainingOptions, TrainingTask
 from blindtune.training.registry import create_trainer
 from support.builders import TRAINERS
 from support.fused_tasks import DEV, TRAIN, create_task
+from support.own_code import ask_in_this_process
 
 #: The trainers of this process that train code.
 NAMES = [name for name in TRAINERS if name in ("pytorch", "keras", "keras-jax", "keras-torch")]
@@ -75,6 +76,7 @@ def test_setting_does_what_it_does_for_a_family(name: str, setting: str, tmp_pat
 
 def write(folder: Path, code: str, trainer: str, training: dict[str, Any]) -> Tuned:
     """Return a tuner of code that is written to a folder."""
+    folder.mkdir(exist_ok=True)
     (folder / "net.py").write_text(code, encoding="utf-8")
     (folder / "space.yaml").write_text(
         "learning_rate: {type: float, low: 0.001, high: 0.1, log: true}\n", encoding="utf-8"
@@ -104,6 +106,12 @@ def configure_optimizers(network, hyperparameters):
 COMPILED = KERAS.replace("# here", "model.compile(optimizer=keras.optimizers.SGD({}), loss='categorical_crossentropy')")
 
 
+@pytest.fixture(autouse=True)
+def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask code in this process."""
+    ask_in_this_process(monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("code", "trainer", "setting", "part"),
     [
@@ -123,7 +131,8 @@ def test_setting_that_the_code_replaces_is_refused_while_planning(
         plan(write(tmp_path, reads, trainer, {"epochs": 2, **setting}))
     assert list(plan(write(tmp_path, reads, trainer, {"epochs": 2})).root) == ["learning_rate"]
     with pytest.raises(ValueError, match="learning_rate: no value of it changes anything"):
-        plan(write(tmp_path, code.format(0.1), trainer, {"epochs": 2}))
+        # A process reads a file once.
+        plan(write(tmp_path / "fixed", code.format(0.1), trainer, {"epochs": 2}))
 
 
 def test_overrides_keep_what_was_given() -> None:
