@@ -33,9 +33,16 @@ from blindtune.results import TrainedModel, open_results
 from blindtune.study.run import run_study
 from blindtune.training.base import Model
 from support.builders import points, prepare_toy, study
+from support.own_code import ask_in_this_process
 
 MODEL = "layers: [{kind: dense, units: 4, activation: relu}, {kind: dropout, rate: 0.1}]\n"
 MODEL += "training: {epochs: 2, batch_size: 20}\n"
+
+
+@pytest.fixture(autouse=True)
+def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask code in this process, which has imported the libraries already."""
+    ask_in_this_process(monkeypatch)
 
 
 def freeze(root: Path, settings: Any, system: str) -> Path:

@@ -13,6 +13,7 @@ from blindtune.models.network import NetworkBlueprint
 from blindtune.models.network_program import describe_single_samples
 from blindtune.models.own_code import OwnCodeError
 from support.builders import prepared
+from support.own_code import ask_in_this_process
 from unit.study.test_networks import read_trials, run, write
 
 NORMALIZED = """from torch import nn
@@ -20,6 +21,12 @@ NORMALIZED = """from torch import nn
 def build(hyperparameters, input_shape, n_classes):
     return nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, n_classes))
 """
+
+
+@pytest.fixture(autouse=True)
+def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask code in this process."""
+    ask_in_this_process(monkeypatch)
 
 
 def test_batch_size_that_leaves_one_sample_is_refused_before_the_first_trial(tmp_path: Path) -> None:

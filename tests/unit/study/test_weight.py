@@ -21,6 +21,7 @@ from blindtune.records.model_card import ModelCard, read_card
 from blindtune.study.run import run_study
 from blindtune.training.estimator import EstimatorTrainer
 from support.builders import config, merged, study
+from support.own_code import ask_in_this_process
 from support.tables import prepare_table, write_table
 
 #: A row of the file that is dealt to train.
@@ -131,8 +132,9 @@ def test_planning_takes_what_takes_weights(tmp_path: Path, system: dict[str, Any
     plan(tmp_path, "it", system)
 
 
-def test_code_with_a_training_step_is_refused(tmp_path: Path) -> None:
+def test_code_with_a_training_step_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network whose code computes the loss itself gets no weights, so planning names it."""
+    ask_in_this_process(monkeypatch)
     code = tmp_path / "own.py"
     code.write_text(
         "from torch import nn\n"
