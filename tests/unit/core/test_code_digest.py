@@ -61,24 +61,57 @@ def study_closure(system: Any, config: DatasetConfig = DRAWING) -> set[str]:
     return closure(*stages.study_modules(system, config), without=stages.other_modules(system))
 
 
-@pytest.fixture
-def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
-    """Work on a copy of the library; gives what replaces a text in one of its modules."""
-    copy = tmp_path / "blindtune"
-    shutil.copytree(LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(code_digest, "_ROOT", copy)
-    code_digest._parsed.cache_clear()
+class LibraryCopy:
+    """A copy of the library whose modules can be changed; only a changed one is read again."""
 
-    def replace(module: str, old: str, new: str) -> None:
-        path = copy / f"{module}.py"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._parsed: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._texts: dict[Path, str] = {}
+        shutil.copytree(LIBRARY, folder, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def parse(self, module: str) -> tuple[str, tuple[str, ...]]:
+        """Return what `code_digest` reads of a module."""
+        if module not in self._parsed:
+            self._parsed[module] = PARSE(module)
+        return self._parsed[module]
+
+    def replace(self, module: str, old: str, new: str) -> None:
+        """Replace a text in a module."""
+        path = self.folder / f"{module}.py"
         text = path.read_text(encoding="utf-8")
         assert old in text
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        code_digest._parsed.cache_clear()
+        self._texts.setdefault(path, text)
+        self._write(path, text.replace(old, new, 1))
 
-    yield replace
-    monkeypatch.undo()
-    code_digest._parsed.cache_clear()
+    def restore(self) -> None:
+        """Take all changes back."""
+        for path, text in self._texts.items():
+            self._write(path, text)
+        self._texts.clear()
+
+    def _write(self, path: Path, text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        name = ".".join(path.relative_to(self.folder.parent).with_suffix("").parts).removesuffix(".__init__")
+        self._parsed.pop(name, None)
+
+
+PARSE = code_digest._parsed.__wrapped__
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> LibraryCopy:
+    """Return a copy of the library."""
+    return LibraryCopy(tmp_path_factory.mktemp("copy") / "blindtune")
+
+
+@pytest.fixture
+def edit(library: LibraryCopy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
+    """Work on a copy of the library; gives what replaces a text in one of its modules until the test ends."""
+    monkeypatch.setattr(code_digest, "_ROOT", library.folder)
+    monkeypatch.setattr(code_digest, "_parsed", library.parse)
+    yield library.replace
+    library.restore()
 
 
 def test_digest_of_ignores_comments_and_docstrings(edit: Edit) -> None:
