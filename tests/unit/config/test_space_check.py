@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +184,25 @@ def test_every_dimension_of_a_shipped_space_counts(name: str, family: str, train
     else:
         space = read_space(RESOURCES / "spaces" / f"{name}.yaml", family)
     check_dimensions(space, family, trainer, name)
-    assert list(unread_dimensions(space, family, trainer)) == []
-    changed = {dimension for dimension, _, _ in changes(space, seed=1, sets=30)}
+    # What a set builds differs between Keras and PyTorch alone.
+    assert find_unread(name, family, "keras" if "keras" in trainer else "pytorch") == []
+    changed = find_changed(name, family)
     several = {name for name, one in space.root.items() if one.values() is None or len(one.values() or []) > 1}
     several |= {name for name, one in space.root.items() if one.type == "fixed"}
     assert changed == several, "each dimension that has another value, or is fixed, must have been changed"
+
+
+@cache
+def find_unread(name: str, family: str, framework: str) -> list[str]:
+    """Return the dimensions of a shipped space of which a change alone changes nothing."""
+    return list(unread_dimensions(read_space(RESOURCES / "spaces" / f"{name}.yaml", family), family, framework))
+
+
+@cache
+def find_changed(name: str, family: str) -> set[str]:
+    """Return the dimensions of a shipped space that have been changed."""
+    space = read_space(RESOURCES / "spaces" / f"{name}.yaml", family)
+    return {dimension for dimension, _, _ in changes(space, seed=1, sets=30)}
 
 
 @pytest.mark.parametrize("family", SHAPES)
