@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ print(proposal.hyperparameters, keras.backend.backend(), "tensorflow" in sys.mod
 """
 
 
+@cache
 def run_program(trainer: str, algorithm: str = "random") -> str:
     """Return the proposal of Keras Tuner, the backend, and whether TensorFlow was imported."""
     ended = subprocess.run(

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -91,13 +92,25 @@ def test_train_is_a_plain_fit() -> None:
 @pytest.mark.parametrize("steps", [2, 3, 5, 50])
 def test_steps_per_execution_changes_no_record(steps: int, as_view: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any number of steps per execution gives the same outcome and state."""
-    split = replace(TRAIN, x=StoredSamples(TRAIN.x, (2,))) if as_view else TRAIN
-    one, other = create_trainer(NAME), create_trainer(NAME)
-    monkeypatch.setattr(one, "steps_per_execution", lambda steps: 1)
-    monkeypatch.setattr(other, "steps_per_execution", lambda _: steps)
-    first, same = (train(trainer, create_task(epochs=2), split) for trainer in (one, other))
-    assert_same(first, same)
-    assert_same(*(train(trainer, create_task(epochs=4), split, first.state) for trainer in (one, other)))
+    first, longer = train_by_single_steps(as_view)
+    trainer, split = create_trainer(NAME), choose_split(as_view)
+    monkeypatch.setattr(trainer, "steps_per_execution", lambda _: steps)
+    assert_same(first, train(trainer, create_task(epochs=2), split))
+    assert_same(longer, train(trainer, create_task(epochs=4), split, first.state))
+
+
+@cache
+def train_by_single_steps(as_view: bool) -> tuple[Outcome, Outcome]:
+    """Return the outcome of two epochs with one step per execution, and that of two more."""
+    trainer, split = create_trainer(NAME), choose_split(as_view)
+    trainer.steps_per_execution = lambda steps: 1
+    first = train(trainer, create_task(epochs=2), split)
+    return first, train(trainer, create_task(epochs=4), split, first.state)
+
+
+def choose_split(as_view: bool) -> Split:
+    """Return the samples to train on, as an array or as a view of stored samples."""
+    return replace(TRAIN, x=StoredSamples(TRAIN.x, (2,))) if as_view else TRAIN
 
 
 def test_steps_per_execution_depends_on_the_backend() -> None:
@@ -126,7 +139,7 @@ def test_train_stops_after_an_epoch(steps: int, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("as_view", [False, True])
 def test_used_model_trains_like_a_new_one(as_view: bool, optimizer: str) -> None:
     """A model from the cache gives the outcome of a new one."""
-    split = replace(TRAIN, x=StoredSamples(TRAIN.x, (2,))) if as_view else TRAIN
+    split = choose_split(as_view)
     used, task = create_trainer(NAME), create_task(optimizer=optimizer)
     train(used, create_task(8, optimizer=optimizer, learning_rate=0.5, epochs=1), split)
     alone, again = (train(trainer, task, split) for trainer in (create_trainer(NAME), used))
