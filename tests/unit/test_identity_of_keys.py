@@ -214,7 +214,7 @@ class Bench:
 
     def run(self, content: dict[str, Any], dataset: str, system: str) -> Outcome:
         """Return the outcome of a system on a dataset."""
-        config = self._read(content)
+        config = self._read(content, dataset)
         place = self._prepare(config, dataset)
         study = config.study(dataset, system, config.seeds[0])
         name = digest_json([study.model_dump(mode="json"), config.workers, str(place)])
@@ -222,11 +222,15 @@ class Bench:
             self._outcomes[name] = self._run(study, place, self.folder / "studies" / name, config.workers)
         return self._outcomes[name]
 
-    def _read(self, content: dict[str, Any]) -> Config:
-        """Return a config; equal ones are read once, which takes longer than most of the studies."""
-        name = digest_json(content)
+    def _read(self, content: dict[str, Any], dataset: str) -> Config:
+        """Return a config with the comparisons of one dataset; equal ones are read once.
+
+        To check those of all datasets takes longer than most of the studies.
+        """
+        compared = content | {"compare": [one for one in content["compare"] if one["dataset"] == dataset]}
+        name = digest_json(compared)
         if name not in self._configs:
-            self._configs[name] = read(content, "the config")
+            self._configs[name] = read(compared, "the config")
         return self._configs[name]
 
     def _run(self, study: Study, place: Path, folder: Path, workers: int) -> Outcome:
