@@ -34,6 +34,7 @@ def test_leave_out_keeps_what_was_imported() -> None:
     assert sys.modules["json"] is json
 
 
+@pytest.mark.slow
 def test_reference_models_load_no_pandas() -> None:
     """Nearest neighbors and random forests load scikit-learn without pandas, and work."""
     program = (
@@ -46,6 +47,7 @@ def test_reference_models_load_no_pandas() -> None:
     assert run(program) == "[[0, 0, 1, 1], [0, 0, 1, 1]] False\n1"
 
 
+@pytest.mark.slow
 def test_keras_tuner_loads_no_library_that_it_does_not_need() -> None:
     """A search of Keras Tuner whose trials another library trains loads no TensorFlow, pandas or Matplotlib.
 
