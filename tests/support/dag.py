@@ -3,15 +3,18 @@
 Snakemake has no public way to ask a plan for its jobs: the private attribute stays in `_jobs`.
 """
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from snakemake.api import SnakemakeApi
+from snakemake.common import configfile
 from snakemake.scheduling.greedy import SchedulerSettings as GreedySchedulerSettings
 from snakemake.settings.types import (
     ConfigSettings,
@@ -23,6 +26,7 @@ from snakemake.settings.types import (
 )
 
 from blindtune.core import code_digest as code
+from blindtune.core import yaml_files
 
 ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "stub"
@@ -108,6 +112,21 @@ def _jobs(
         return sorted((_job(workflow.dag, job) for job in workflow.dag.jobs), key=lambda job: job.name)
 
 
+_load, _compose = configfile.load_configfile, cache(yaml_files._compose)
+
+
+@cache
+def _load_text(path: str, text: str) -> Any:
+    """Return what Snakemake reads from a config file that holds a text."""
+    return _load(path)
+
+
+def _load_once(path: Any) -> Any:
+    """Return a copy of what Snakemake reads from a config file; half of the time of a plan is for config.yaml."""
+    file = Path(path)
+    return copy.deepcopy(_load_text(str(path), file.read_text(encoding="utf-8"))) if file.is_file() else _load(path)
+
+
 @contextmanager
 def _planned(
     directory: Path,
@@ -116,7 +135,11 @@ def _planned(
     executor: str,
     snakefile: Path = ROOT / "Snakefile",
 ) -> Iterator[Any]:
-    with SnakemakeApi(OutputSettings(dryrun=executor == "dryrun", quiet={Quietness.ALL})) as api:
+    with (
+        patch.object(configfile, "load_configfile", _load_once),
+        patch.object(yaml_files, "_compose", _compose),
+        SnakemakeApi(OutputSettings(dryrun=executor == "dryrun", quiet={Quietness.ALL})) as api,
+    ):
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=2),
             config_settings=ConfigSettings(config=config, configfiles=overlays),
