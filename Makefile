@@ -21,10 +21,11 @@ READY := $(VENV)/.ready
 run: $(READY)
 	@$(BIN)/snakemake --quiet host reason --rerun-incomplete --cores $(CORES)
 
-# Compiled once, and not by each of the many programs that tests start, where Python is told to write no bytecode.
+# Compiled once, and not by each of the many programs that tests start, where Python is told to write no bytecode. Three
+# processes on two cores: with two, whole runs used five sixths of what the cores have, since tests wait for programs.
 test: check
 	@$(BIN)/python -m compileall -q workflow/lib tests/support
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/checks

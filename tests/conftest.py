@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from blindtune.core.threads import ONE_THREAD
 
-# Linear algebra reads its number of threads once, when it is loaded. Two processes of tests share the cores: more
+# Linear algebra reads its number of threads once, when it is loaded. Processes of tests share the cores: more
 # threads would wait for each other. Programs that tests start choose theirs as ever.
 with patch.dict(os.environ, ONE_THREAD):
     import numpy  # noqa: F401
@@ -22,8 +22,8 @@ settings.load_profile("blindtune")
 
 HERE = Path(__file__).parent
 
-#: The files that take longest, longest first. `make test` gives whole files to its two processes: one of these that
-#: began last would leave the other process without work.
+#: The files that take longest, longest first. `make test` gives whole files to its processes: one of these that
+#: began last would leave the other processes without work.
 LONGEST = [
     HERE / name
     for name in (
