@@ -91,9 +91,10 @@ class NoHeavyLibraries(MetaPathFinder, Loader):
             spec.loader = self
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> None:
+    def exec_module(self, module: ModuleType) -> None:
         """Refuse; called by Python's import."""
-        raise AssertionError(f"a fast test imports {spec.name}: mark it slow, or add its file to SLOW in {__file__}")
+        name = module.__name__
+        raise AssertionError(f"a fast test imports {name}: mark it slow, or add its file to SLOW in {__file__}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
