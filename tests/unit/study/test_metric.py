@@ -27,8 +27,8 @@ from support.builders import Places, config, merged, prepared, study, trial
 #: Keras Tuner asks for the name of its thread in an old way.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
 
-TUNERS: list[dict[str, Any]] = [
-    {"library": "keras-tuner", "algorithm": "hyperband"},
+TUNERS: list[Any] = [
+    pytest.param({"library": "keras-tuner", "algorithm": "hyperband"}, marks=pytest.mark.slow, id="keras-tuner"),
     {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}},
     {"library": "scikit-learn", "algorithm": "halving-random-search"},
 ]

@@ -123,6 +123,7 @@ WRITES: dict[str, tuple[Any, str, Callable[..., bool]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES)
 def test_run_study_that_lost_its_claim_writes_nothing_more(
     runner: StudyRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str
