@@ -11,7 +11,7 @@ from support.builders import OVERLAYS
 from support.dag import ROOT, plan
 
 #: Rules that run for each dataset, system or study; the others run once.
-_PER_DATA = ("simulate", "extract", "prepare", "sample_splits", "examples", "study", "decode")
+_PER_DATA = ("simulate", "extract", "prepare", "sample_splits", "examples", "study_of_all_seeds", "decode")
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +20,15 @@ def default_jobs(tmp_path_factory):
     return plan(tmp_path_factory.mktemp("default"))
 
 
-def test_plan_has_one_job_per_study_system_and_dataset(default_jobs):
-    """The default config plans one job for each study, decode, dataset and part of the report."""
+def test_plan_has_one_job_per_system_and_dataset(default_jobs):
+    """The default config plans one job for all studies of a system, each decode, dataset and part of the report."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     systems = [f"{one['dataset']}/{system}" for one in config["compare"] for system in one["systems"]]
-    wanted = [f"{system}/{seed}" for system in systems for seed in config["seeds"]]
     planned = {
         rule: [job.name.removeprefix(f"{rule} ") for job in default_jobs if job.rule == rule]
         for rule in _collect_rules(default_jobs)
     }
-    assert sorted(planned["study"]) == sorted(wanted)
+    assert sorted(planned["study_of_all_seeds"]) == sorted(systems)
     assert sorted(planned["decode"]) == sorted(systems)
     datasets = sorted(comparison["dataset"] for comparison in config["compare"])
     corpora = sorted(name for name in datasets if config["datasets"][name]["source"] in ("slides", "eeg"))
@@ -54,7 +53,7 @@ def test_plan_gives_sealed_files_to_few_rules(default_jobs):
 
 def test_study_depends_on_the_manifest_only(default_jobs):
     """A study has the manifest of its dataset as input, and no other file of it."""
-    for job in (job for job in default_jobs if job.rule == "study"):
+    for job in (job for job in default_jobs if job.rule == "study_of_all_seeds"):
         assert [path for path in job.inputs if path.startswith("results/")] == [
             f"results/default/data/{job.wildcards[0]}/manifest.json"
         ]
@@ -67,16 +66,58 @@ def test_sample_splits_waits_for_every_frozen_model(default_jobs):
         assert cards == {
             path
             for job in default_jobs
-            if job.rule == "study" and job.wildcards[0] == sampling.wildcards[0]
+            if job.rule == "study_of_all_seeds" and job.wildcards[0] == sampling.wildcards[0]
             for path in job.outputs
         }
 
 
-def test_jobs_have_one_log_and_an_existing_environment(default_jobs):
-    """Every job has one log that no other job writes, and a conda environment that exists."""
+@pytest.fixture(scope="module")
+def mixed_jobs(tmp_path_factory):
+    """Return the jobs of a config in which one dataset has a job for each seed, and the other one for all seeds."""
+    compare = [
+        {"dataset": "set_08", "systems": ["knn", "mlp_a"], "budget": {"trials": 3}, "seeds_in_one_job": True},
+        {"dataset": "set_10", "systems": ["knn", "mlp_a1"], "budget": {"trials": 3}},
+    ]
+    return plan(tmp_path_factory.mktemp("mixed"), {"compare": compare, "seeds": [5, 6]})
+
+
+def test_seeds_in_one_job_is_of_each_dataset(mixed_jobs):
+    """One job writes the cards of all seeds where the config has it so, elsewhere one job for each seed."""
+    written = {job.name: job.outputs for job in mixed_jobs if job.rule.startswith("study")}
+    place = "results/default/studies"
+    assert written == {
+        f"study_of_all_seeds set_08/{system}": tuple(f"{place}/set_08/{system}/{seed}/card.json" for seed in (5, 6))
+        for system in ("knn", "mlp_a")
+    } | {
+        f"study set_10/{system}/{seed}": (f"{place}/set_10/{system}/{seed}/card.json",)
+        for system in ("knn", "mlp_a1")
+        for seed in (5, 6)
+    }
+
+
+def test_jobs_of_all_seeds_have_what_a_job_of_one_has(tmp_path, mixed_jobs):
+    """A job of all seeds has the inputs, environment, settings and code of those of one seed, and each one's log."""
+    alone = plan(
+        tmp_path,
+        {"compare": [{"dataset": "set_08", "systems": ["knn", "mlp_a"], "budget": {"trials": 3}}], "seeds": [5, 6]},
+    )
+    for system in ("knn", "mlp_a"):
+        [job] = [job for job in mixed_jobs if job.name == f"study_of_all_seeds set_08/{system}"]
+        singles = [one for one in alone if one.name in {f"study set_08/{system}/{seed}" for seed in (5, 6)}]
+        assert {(one.inputs, one.conda, one.threads) for one in singles} == {(job.inputs, job.conda, job.threads)}
+        assert job.log == tuple(log for one in singles for log in one.log) and len(job.log) == 2
+        # The studies are a list of each: one of two, and two of one.
+        studies = [value for one in singles for value in one.params if value.startswith("[{")]
+        assert {f"[{', '.join(value[1:-1] for value in studies)}]"} == set(job.params) - set(singles[0].params)
+        assert set(singles[0].params) - set(job.params) == {studies[0]}
+
+
+def test_jobs_have_their_own_logs_and_an_existing_environment(default_jobs):
+    """Every job has a log that no other job writes, one for each study, and a conda environment that exists."""
     jobs = [job for job in default_jobs if job.rule != "all"]
-    assert all(len(job.log) == 1 for job in jobs)
-    assert len({job.log for job in jobs}) == len(jobs)
+    assert all(len(job.log) == (3 if job.rule == "study_of_all_seeds" else 1) for job in jobs)
+    logs = [log for job in jobs for log in job.log]
+    assert len(set(logs)) == len(logs)
     assert all(job.conda and Path(job.conda).is_file() for job in jobs)
 
 
@@ -93,7 +134,8 @@ def test_plan_takes_every_shipped_overlay(tmp_path, overlays):
     jobs = plan(tmp_path, overlays=overlays)
     names = {path.split("/")[1] for job in jobs for path in job.outputs}
     assert names == {yaml.safe_load(overlays[-1].read_text(encoding="utf-8"))["name"]}
-    assert {"study", "decode", "page"} <= _collect_rules(jobs)
+    assert {"decode", "page"} <= _collect_rules(jobs)
+    assert _collect_rules(jobs) & {"study", "study_of_all_seeds"}
 
 
 def test_post_mortems_wait_for_every_decode(tmp_path, default_jobs):

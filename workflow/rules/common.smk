@@ -49,6 +49,15 @@ def study_of(wildcards):
     return CONFIG.study(wildcards.dataset, wildcards.system, int(wildcards.seed))
 
 
+def study_of_each_seed(wildcards):
+    return [CONFIG.study(wildcards.dataset, wildcards.system, seed).model_dump(mode="json") for seed in CONFIG.seeds]
+
+
+def datasets_with(seeds_in_one_job):
+    # A pattern; that of no dataset matches nothing.
+    return "|".join(one.dataset for one in CONFIG.compare if one.seeds_in_one_job == seeds_in_one_job) or "(?!)"
+
+
 def system_of(wildcards):
     return CONFIG.settings(wildcards.dataset, wildcards.system)
 

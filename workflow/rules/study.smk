@@ -2,22 +2,25 @@
 
 In: data/<dataset>/manifest.json and the system's own files. Out: studies/<dataset>/<system>/<seed>/card.json.
 trials.jsonl and weights/ in the same folder are not declared as outputs, so that Snakemake never deletes a record.
+One job runs one study; with `seeds_in_one_job: true` those of all seeds, which import their libraries once.
 """
 
 
 rule study:
+    wildcard_constraints:
+        dataset=datasets_with(seeds_in_one_job=False),
     input:
         unpack(system_files),
         manifest=PATHS.manifest("{dataset}"),
     output:
-        card=PATHS.card("{dataset}", "{system}", "{seed}"),
+        cards=[PATHS.card("{dataset}", "{system}", "{seed}")],
     log:
         PATHS.log("study", "{dataset}", "{system}", "{seed}"),
     conda:
         environment
     threads: CONFIG.workers
     params:
-        study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
+        studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],
         files=system_files_content,
         code=lambda wildcards: stages.study_digest(
             system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
@@ -28,3 +31,16 @@ rule study:
         "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/study.py"
+
+
+use rule study as study_of_all_seeds with:
+    wildcard_constraints:
+        dataset=datasets_with(seeds_in_one_job=True),
+    output:
+        cards=[PATHS.card("{dataset}", "{system}", seed) for seed in CONFIG.seeds],
+    log:
+        [PATHS.log("study", "{dataset}", "{system}", seed) for seed in CONFIG.seeds],
+    params:
+        studies=study_of_each_seed,
+    message:
+        "{wildcards.system} on {wildcards.dataset}, all seeds"

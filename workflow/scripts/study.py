@@ -11,19 +11,19 @@ from blindtune.study.run import run_study
 from blindtune.training.keras.backend import prefer_light_backend
 
 prefer_light_backend()
-with run_job(Path(snakemake.log[0]), snakemake.config) as job_log, release_on_termination():
-    files = {name: Path(path) for name, path in snakemake.input.items()}
-    data = open_prepared(files.pop("manifest"))
-    folder = Path(snakemake.output.card).parent
-    run_study(
-        Study.model_validate(snakemake.params.study),
-        data,
-        files=files,
-        code=snakemake.params.code,
-        folder=folder,
-        job_log=job_log,
-        workers=snakemake.threads,
-        wait_seconds=seconds_to_wait(snakemake.config),
-    )
+for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, snakemake.log, strict=True):
+    with run_job(Path(log), snakemake.config) as job_log, release_on_termination():
+        files = {name: Path(path) for name, path in snakemake.input.items()}
+        data = open_prepared(files.pop("manifest"))
+        run_study(
+            Study.model_validate(study),
+            data,
+            files=files,
+            code=snakemake.params.code,
+            folder=Path(card).parent,
+            job_log=job_log,
+            workers=snakemake.threads,
+            wait_seconds=seconds_to_wait(snakemake.config),
+        )
 
 leave()

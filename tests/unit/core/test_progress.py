@@ -75,6 +75,23 @@ def test_terminal_screen_keeps_its_lock_while_it_checks(tty: Tty, clock: list[fl
     assert "\r" not in tty.text().replace(CLEAR, ""), "no bar: each found the other"
 
 
+def test_open_screen_of_two_studies_in_one_job_is_one(tty: Tty, clock: list[float]) -> None:
+    """The second study of a job draws a bar too, whose time left is its own."""
+    shown = progress.open_screen()
+    shown.progress(0.9, "trial 9")
+    shown.close()
+    shown = progress.open_screen()
+    clock[0] += 3.0
+    tty.text()
+    shown.progress(0.0, "trial 0")
+    clock[0] += 10.0
+    shown.progress(0.5, "trial 5")
+    assert tty.text().split(CLEAR)[1:] == [
+        "[....................] 0% trial 0\r",
+        "[##########..........] 50%, 0:10 left trial 5\r",
+    ]
+
+
 def test_open_screen_on_a_dumb_terminal_is_plain(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that knows no control codes gets plain lines."""
     monkeypatch.setenv("TERM", "dumb")

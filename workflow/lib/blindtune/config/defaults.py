@@ -87,6 +87,11 @@ def _tuner(library: str, **tuner: Any) -> dict[str, Any]:
     }
 
 
+def _compared(dataset: str, systems: list[str], budget: dict[str, int]) -> dict[str, Any]:
+    """Return a comparison; a study of it takes seconds, so one job runs those of all seeds."""
+    return {"dataset": dataset, "systems": systems, "budget": budget, "seeds_in_one_job": True}
+
+
 #: A whole patch of 256 pixels at half its size, since the published network takes 128.
 _CROPS = {"kind": "crops", "side": 128, "downsample": 2, "n_eval_crops": 1, "jitter": 0.1, "rotate": True}
 #: Smaller crops for the search, which then takes a quarter of the time.
@@ -107,17 +112,15 @@ DEFAULT: dict[str, Any] = {
     "wait_for_owner": 0,
     "allow_repeated_decode": [],
     "compare": [
-        {"dataset": "set_08", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},
-        {"dataset": "set_09", "systems": ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], "budget": {"trials": 3}},
-        {
-            "dataset": "set_10",
-            "systems": ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", *_LIBRARIES, "bayes"],
-            "budget": {"epochs": 30},
-        },
-        {
-            "dataset": "digits",
-            "systems": ["knn", "rnf", "convnet_m", *_LIBRARIES],
-            "budget": {"epochs": 36},
+        _compared("set_08", ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], {"trials": 3}),
+        _compared("set_09", ["knn", "rnf", "mlp_m", "mlp_a", "bayes"], {"trials": 3}),
+        _compared(
+            "set_10",
+            ["knn", "rnf", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2", *_LIBRARIES, "bayes"],
+            {"epochs": 30},
+        ),
+        _compared("digits", ["knn", "rnf", "convnet_m", *_LIBRARIES], {"epochs": 36})
+        | {
             "tuner_overrides": {
                 "space": "convnet",
                 "family": "convnet",
@@ -125,16 +128,8 @@ DEFAULT: dict[str, Any] = {
                 "training": {"epochs": 9, "batch_size": 32},
             },
         },
-        {
-            "dataset": "tissue_11",
-            "systems": ["knn_features", "rnf_features", "convnet_m11", "convnet_a11"],
-            "budget": {"epochs": 9},
-        },
-        {
-            "dataset": "eeg_12",
-            "systems": ["knn_features", "rnf_features", "hybrid_m12", "lstm_a12"],
-            "budget": {"epochs": 8},
-        },
+        _compared("tissue_11", ["knn_features", "rnf_features", "convnet_m11", "convnet_a11"], {"epochs": 9}),
+        _compared("eeg_12", ["knn_features", "rnf_features", "hybrid_m12", "lstm_a12"], {"epochs": 8}),
     ],
     "report": {"points": 4000, "surface": 200},
     "datasets": {

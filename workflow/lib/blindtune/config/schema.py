@@ -142,6 +142,11 @@ class Comparison(Strict):
         description="space, family or estimator, folds and view for every tuner of this comparison, and "
         "invalid_layers, trainer and training for every network; null: each keeps those of its own entry",
     )
+    seeds_in_one_job: bool = Field(
+        default=False,
+        description="true: one job runs a system with all seeds, one after the other, which saves time where a study "
+        "takes seconds, since importing its libraries takes as long; false: one job for each seed; changes no record",
+    )
 
 
 class ReportConfig(Strict):

@@ -10,6 +10,8 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
+from weakref import WeakKeyDictionary
 
 #: Seconds between two lines about the progress of one job; its log has all of them.
 _PAUSE = 5.0
@@ -88,9 +90,11 @@ class TerminalScreen(Screen):
         self._write(f"{_CLEAR}{f'{drawn} {text}'[: columns - 1]}\r")
 
     def close(self) -> None:
-        """Erase the bar."""
+        """Erase the bar; a search that uses this screen next begins its own."""
         if self._drawn:
             self._write(_CLEAR)
+        self._drawn = False
+        self._first = None
 
     def _is_alone(self) -> bool:
         try:
@@ -128,10 +132,20 @@ def flush_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  for the rest of the process
 
 
+#: The screen of each stream: a second one on the same terminal would count as another job.
+_OPEN: WeakKeyDictionary[TextIO, Screen] = WeakKeyDictionary()
+
+
 def open_screen() -> Screen:
     """Return the screen for the standard error of this process."""
     if sys.stderr is None or sys.stderr.closed:  # the process was started without one
         replace_stderr()
+    if sys.stderr not in _OPEN:
+        _OPEN[sys.stderr] = _create_screen()
+    return _OPEN[sys.stderr]
+
+
+def _create_screen() -> Screen:
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         try:
             return TerminalScreen()
