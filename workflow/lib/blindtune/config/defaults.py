@@ -99,6 +99,9 @@ _SMALL_CROPS = _CROPS | {"side": 64, "downsample": 4}
 _FRAMES = {"kind": "frames"}
 _FEATURES = {"kind": "features"}
 
+#: Simulated recordings and slides take a fraction of a second each, a third of the start of a job.
+_FILES_PER_JOB = 24
+
 #: One of each library; the three also compete on the digits.
 _LIBRARIES = ["kt_hyperband", "op_tpe_median", "sk_halving"]
 
@@ -146,6 +149,7 @@ DEFAULT: dict[str, Any] = {
             "mpp": 0.75,
             "max_overlap": 0.5,
             "sizes": {"train": 240, "dev": 72, "eval": 72},
+            "files_per_job": _FILES_PER_JOB,
         },
         "eeg_12": {
             "source": "eeg",
@@ -153,6 +157,7 @@ DEFAULT: dict[str, Any] = {
             "stand_in": True,
             "simulate": {"patients": 48, "recordings": 1},
             "sizes": {"train": 240, "dev": 60, "eval": 60},
+            "files_per_job": _FILES_PER_JOB,
         },
     },
     "systems": {

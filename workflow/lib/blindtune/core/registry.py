@@ -7,9 +7,9 @@ needed: planning a workflow must stay fast.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args
 
 from pydantic import BaseModel, Field
@@ -64,7 +64,7 @@ class Registry(Generic[EntryT]):
             UserError: another package's entry point cannot be loaded, is not an entry, or takes a name that is taken.
         """
         found = dict(self.own)
-        for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, point.value)):
+        for point in sorted(_installed().select(group=self.group), key=lambda point: (point.name, point.value)):
             where = f"entry point {point.name} = {point.value} of {self.group}"
             try:
                 entry = point.load()
@@ -141,6 +141,12 @@ class Registry(Generic[EntryT]):
             raise UserError(
                 f"{self.noun} {name!r}: {place}: cannot be loaded ({error}). Fix or uninstall its package."
             ) from error
+
+
+@cache
+def _installed() -> EntryPoints:
+    # Of all groups at once: each call reads a file of every package of the environment.
+    return entry_points()
 
 
 def load_object(place: str) -> Any:
