@@ -5,10 +5,12 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from support.builders import merged
 from support.kill_studies import check_points, check_random, drive
 from support.workflow_runs import command, ledger, only, records, snakemake
 
@@ -57,7 +59,7 @@ def test_killed_workflow_goes_on(tmp_path):
     assert snakemake(undisturbed, LONG, "--until", "decode").returncode == 0
     seconds = np.random.default_rng(3).uniform(0, 0.5)
     for file, wait in (("studies/toy/expert/42/protocol.json", seconds), ("decodes/toy/expert/42/predictions.npz", 0)):
-        _kill_after(folder, folder / "results" / "long" / file, wait)
+        _kill_after(folder, LONG, folder / "results" / "long" / file, wait)
         refused = snakemake(folder, LONG)
         assert refused.returncode == 1
         assert "--unlock" in refused.stdout or "--rerun-incomplete" in refused.stdout
@@ -68,10 +70,29 @@ def test_killed_workflow_goes_on(tmp_path):
     assert [entry["event"] for entry in ledger(folder)].count("done") == 1
 
 
-def _kill_after(folder: Path, file: Path, seconds: float) -> None:
+SEEDS = only("expert", name="seeds", seeds=[42, 43], systems={"expert": {"training": {"epochs": 800}}})
+
+
+def test_job_of_all_seeds_that_was_killed_keeps_the_records_of_each(tmp_path):
+    """Killed in its second study, one job for all seeds goes on to the records that a job for each seed leaves."""
+    alone, folder = tmp_path / "alone", tmp_path / "together"
+    assert snakemake(alone, SEEDS, "--until", "decode").returncode == 0
+    together = merged(SEEDS, {"compare": [SEEDS["compare"][0] | {"seeds_in_one_job": True}]})
+    studies = folder / "results" / "seeds" / "studies" / "toy" / "expert"
+    _kill_after(folder, together, studies / "43" / "protocol.json", 0.1)
+    first = (studies / "42" / "trials.jsonl").read_bytes()
+    assert snakemake(folder, together, "--unlock").returncode == 0
+    ended = snakemake(folder, together, "--rerun-incomplete", "--until", "decode")
+    assert ended.returncode == 0, ended.stdout
+    assert (studies / "42" / "trials.jsonl").read_bytes() == first, "nothing is trained again"
+    assert records(folder / "results" / "seeds") == records(alone / "results" / "seeds")
+    assert [entry["event"] for entry in ledger(folder)].count("done") == 2
+
+
+def _kill_after(folder: Path, config: dict[str, Any], file: Path, seconds: float) -> None:
     """Start Snakemake and kill it with all its children, some time after ``file`` has appeared."""
     with (folder.with_suffix(".log")).open("w") as log:
-        process = subprocess.Popen(command(folder, LONG), cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command(folder, config), cwd=folder, stdout=log, stderr=log, start_new_session=True)
         while not file.exists():
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.005)

@@ -32,6 +32,7 @@ class StageJob:
     Attributes:
         rule: the rule, which is a stage.
         name: rule and wildcards.
+        script: the file that runs.
         snakemake: what Snakemake gives to the script.
         outputs: declared outputs, below the working directory.
         runs: whether it would run, given what is in the working directory.
@@ -39,6 +40,7 @@ class StageJob:
 
     rule: str
     name: str
+    script: Path
     snakemake: Any
     outputs: tuple[str, ...]
     runs: bool
@@ -50,7 +52,7 @@ class StageJob:
             Path(output).parent.mkdir(parents=True, exist_ok=True)
         # The last statement of a script would end this process.
         with patch("blindtune.core.quick_exit.leave"):
-            runpy.run_path(str(SCRIPTS / f"{self.rule}.py"), {"snakemake": self.snakemake}, "__main__")
+            runpy.run_path(str(self.script), {"snakemake": self.snakemake}, "__main__")
 
 
 def plan_jobs(directory: Path, config: dict[str, Any]) -> list[StageJob]:
@@ -76,7 +78,8 @@ def _stage_job(job: Any, runs: bool, settings: dict[str, Any]) -> StageJob:
         str(SCRIPTS),
     )
     name = " ".join([job.rule.name, "/".join(job.wildcards_dict.values())]).strip()
-    return StageJob(job.rule.name, name, handed, tuple(map(str, job.output)), runs)
+    script = SCRIPTS / Path(str(job.rule.script)).name
+    return StageJob(job.rule.name, name, script, handed, tuple(map(str, job.output)), runs)
 
 
 def run_needed(
