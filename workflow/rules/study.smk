@@ -7,8 +7,6 @@ One job runs one study; with `seeds_in_one_job: true` those of all seeds, which 
 
 
 rule study:
-    wildcard_constraints:
-        dataset=datasets_with(seeds_in_one_job=False),
     input:
         unpack(system_files),
         manifest=PATHS.manifest("{dataset}"),
@@ -16,6 +14,8 @@ rule study:
         cards=[PATHS.card("{dataset}", "{system}", "{seed}")],
     log:
         PATHS.log("study", "{dataset}", "{system}", "{seed}"),
+    wildcard_constraints:
+        dataset=datasets_with(seeds_in_one_job=False),
     conda:
         environment
     threads: CONFIG.workers
@@ -34,12 +34,12 @@ rule study:
 
 
 use rule study as study_of_all_seeds with:
-    wildcard_constraints:
-        dataset=datasets_with(seeds_in_one_job=True),
     output:
         cards=[PATHS.card("{dataset}", "{system}", seed) for seed in CONFIG.seeds],
     log:
         [PATHS.log("study", "{dataset}", "{system}", seed) for seed in CONFIG.seeds],
+    wildcard_constraints:
+        dataset=datasets_with(seeds_in_one_job=True),
     params:
         studies=study_of_each_seed,
     message:
