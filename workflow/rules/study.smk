@@ -37,7 +37,7 @@ use rule study as study_of_all_seeds with:
     output:
         cards=[PATHS.card("{dataset}", "{system}", seed) for seed in CONFIG.seeds],
     log:
-        [PATHS.log("study", "{dataset}", "{system}", seed) for seed in CONFIG.seeds],
+        [PATHS.log("study", "{dataset}", "{system}", str(seed)) for seed in CONFIG.seeds],
     wildcard_constraints:
         dataset=datasets_with(seeds_in_one_job=True),
     params:

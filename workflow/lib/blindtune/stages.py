@@ -3,10 +3,13 @@
 A rule has the digest of its stage among its params, so that a change of code runs again what depends on it and nothing
 else. A stage starts from its entry modules, which its script calls, and from the modules of the kinds that the config
 names; `blindtune.core.code_digest` follows their imports. A test runs stages under a tracer and compares.
+
+No garbage is collected meanwhile: the syntax trees of all modules are many objects, and none of them is garbage.
 """
 
 from blindtune.config.systems import Bayes, System, Tuned
 from blindtune.core.code_digest import digest_of
+from blindtune.core.garbage import pause_collection
 from blindtune.datasets.base import DatasetConfig
 from blindtune.datasets.registry import source_modules
 from blindtune.metrics.registry import ERROR, METRICS, is_error
@@ -67,6 +70,7 @@ def post_mortem_modules(system: System, dataset: DatasetConfig, metric: str = ER
     return {POST_MORTEM, *_kind_modules(system, dataset), *_metric_modules(metric)}
 
 
+@pause_collection()
 def study_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines the records of a system's studies on a dataset.
 
@@ -79,6 +83,7 @@ def study_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) ->
     return with_own_code(digest_of(*modules, without=other_modules(system)), system)
 
 
+@pause_collection()
 def decode_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines what a system's frozen models answer on eval.
 
@@ -91,6 +96,7 @@ def decode_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -
     return with_own_code(digest_of(*modules, without=other_modules(system)), system)
 
 
+@pause_collection()
 def post_mortem_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines what the trials of a search score in a post-mortem.
 
@@ -103,6 +109,7 @@ def post_mortem_digest(system: System, dataset: DatasetConfig, metric: str = ERR
     return with_own_code(digest_of(*modules, without=other_modules(system)), system)
 
 
+@pause_collection()
 def model_digest(system: System, dataset: DatasetConfig) -> str:
     """Identify the code that is part of the identity of a system's frozen models.
 
@@ -113,6 +120,7 @@ def model_digest(system: System, dataset: DatasetConfig) -> str:
     return digest_model_code(system, dataset.source)
 
 
+@pause_collection()
 def source_digest(stage: str, dataset: DatasetConfig) -> str:
     """Identify the code that determines what a stage of the preparation gives.
 
@@ -123,21 +131,25 @@ def source_digest(stage: str, dataset: DatasetConfig) -> str:
     return digest_of(stage, *source_modules(dataset))
 
 
+@pause_collection()
 def sample_splits_digest() -> str:
     """Identify the code that takes the samples of all splits for their figure."""
     return digest_of(SAMPLE_SPLITS)
 
 
+@pause_collection()
 def tables_digest() -> str:
     """Identify the code that writes the tables."""
     return digest_of(TABLES, *contents.TABLES.values(), *_all_metrics())
 
 
+@pause_collection()
 def figures_digest() -> str:
     """Identify the code that draws the figures."""
     return digest_of(FIGURES, *contents.FIGURE_MODULES.values(), *_all_metrics())
 
 
+@pause_collection()
 def page_digest() -> str:
     """Identify the code that writes the page."""
     charts = [entry.module for entry in CHARTS.values()]

@@ -12,7 +12,6 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from blindtune.core.garbage import pause_collection
 from blindtune.core.syntax import dump_syntax
 
 _ROOT = Path(__file__).parents[1]
@@ -53,10 +52,8 @@ def digest_of(*modules: str, without: Iterable[str] = ()) -> str:
         without: modules that are left out and not followed.
     """
     total = hashlib.sha256()
-    # Syntax trees are many objects.
-    with pause_collection():
-        for module in sorted(closure(*modules, without=without)):
-            total.update(f"{module}|{_parsed(module)[0]}|".encode())
+    for module in sorted(closure(*modules, without=without)):
+        total.update(f"{module}|{_parsed(module)[0]}|".encode())
     return total.hexdigest()
 
 

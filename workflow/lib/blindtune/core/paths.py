@@ -126,9 +126,9 @@ class ResultPaths:
         """Return the HTML page of the report."""
         return f"{self.root}/report/report.html"
 
-    def log(self, *parts: str | int) -> str:
+    def log(self, *parts: str) -> str:
         """Return the log of a job."""
-        return f"{self.root}/logs/{'/'.join(map(str, parts))}.log"
+        return f"{self.root}/logs/{'/'.join(parts)}.log"
 
 
 def find_results(path: Path, place: str) -> ResultPaths | None:

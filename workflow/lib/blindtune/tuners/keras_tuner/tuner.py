@@ -27,7 +27,7 @@ def create(config: KerasTunerConfig, context: TunerContext) -> Tuner:
         config: algorithm and arguments.
         context: search space, budget and seed. Keras Tuner replaces a seed of 0 by a random one, so seeds start at 1.
     """
-    _load_keras_tuner(config)
+    _load_keras_tuner()
     import keras_tuner
 
     space, oracles, max_trials = context.space, keras_tuner.oracles, context.budget.max_trials()
@@ -61,13 +61,12 @@ def create(config: KerasTunerConfig, context: TunerContext) -> Tuner:
             return HyperbandTuner(space, oracle)
 
 
-def _load_keras_tuner(config: KerasTunerConfig) -> None:
+def _load_keras_tuner() -> None:
     """Import Keras Tuner; where Keras computes nothing, without libraries that only functions of Keras need.
 
-    The Bayesian oracle needs scikit-learn for its Gaussian process, and finds out while it is imported.
+    scikit-learn is needed: the Bayesian oracle has its Gaussian process from there.
     """
-    unused = ("matplotlib", "pandas", *(() if config.algorithm == "bayesian" else ("sklearn",)))
-    with leave_out(*(unused if is_light_backend() else ())):
+    with leave_out(*(("matplotlib", "pandas") if is_light_backend() else ())):
         import keras_tuner  # noqa: F401
 
 
