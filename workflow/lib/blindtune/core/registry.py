@@ -5,6 +5,7 @@ of the registry's group, such as ``blindtune.tuners``; each names an `Entry` obj
 needed: planning a workflow must stay fast.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -64,7 +65,8 @@ class Registry(Generic[EntryT]):
             UserError: another package's entry point cannot be loaded, is not an entry, or takes a name that is taken.
         """
         found = dict(self.own)
-        for point in sorted(_installed().select(group=self.group), key=lambda point: (point.name, point.value)):
+        points = _installed(tuple(sys.path)).select(group=self.group)
+        for point in sorted(points, key=lambda point: (point.name, point.value)):
             where = f"entry point {point.name} = {point.value} of {self.group}"
             try:
                 entry = point.load()
@@ -144,8 +146,8 @@ class Registry(Generic[EntryT]):
 
 
 @cache
-def _installed() -> EntryPoints:
-    # Of all groups at once: each call reads a file of every package of the environment.
+def _installed(path: tuple[str, ...]) -> EntryPoints:
+    # Of all groups at once: each call reads a file of every package on the path.
     return entry_points()
 
 
