@@ -147,14 +147,13 @@ def _make_content(
     legend = {"orient": "bottom", "title": "Outcome", "values": used, "symbolFillColor": INK, "symbolStrokeWidth": 0}
     marks = {
         "shape": {"field": "outcome", "type": "nominal", "scale": shapes, "legend": legend},
-        "href": {"field": "link"},
         "stroke": {"condition": {"test": "datum.chosen", "value": INK}, "value": "transparent"},
         **encode_systems(choice, "fill"),
     }
     kept: list[Spec] = [
         look_up_runs(),
         {"filter": f"{is_shown()} && {is_of_seed()}"},
-        *name_record(),
+        *name_record(dataset.name),
         {"calculate": "measure == 'trials' ? datum.trial + 1 : datum[measure]", "as": "x"},
     ]
     mark = {"type": "point", "strokeWidth": 1.5, "clip": True, "cursor": "pointer", "tooltip": {"content": "data"}}
