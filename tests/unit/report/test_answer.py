@@ -91,8 +91,7 @@ def test_headline_of_many_datasets_counts_them(tmp_path: Path) -> None:
     builder = RecordsBuilder(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1, 2, 3], datasets=datasets)
     builder.errors |= {"mlp_m1": 0.1, "mlp_a1": 0.4}
     assert headline(builder.write().record().read()) == (
-        "Chosen by dev without a look at eval, the manual model is better on 4 of 4 datasets (set_a, set_b, set_c and "
-        "set_d). Data of 1 of them are stand-ins."
+        "The manual model is better on 4 of 4 datasets (set_a, set_b, set_c and set_d). 1 of the 4 have stand-in data."
     )
 
 

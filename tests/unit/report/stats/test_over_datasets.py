@@ -82,4 +82,5 @@ def test_table_over_datasets_needs_enough(tmp_path: Path, count: int) -> None:
     else:
         assert [row["question"] for row in table.rows] == ["manual against tuned, by dev", "each system"]
         assert all((row["wins"], row["verdict"].split()[-1]) == (count, "lower") for row in table.rows)
-        assert "the manual model is better" in sentence and table.findings == [sentence]
+        assert f"Over all {count} datasets together, manual is better" in sentence and table.findings == [sentence]
+        assert "by more than 1 point with probability" in sentence

@@ -18,6 +18,7 @@ from blindtune.report.page_tables import PageTable, group_records, show_table
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
 from blindtune.report.tables.comparisons import DatasetAnswers, answer_questions
+from blindtune.report.tables.over_datasets import describe_over_datasets
 from blindtune.report.tables.write import BUILD, FORMATS
 
 TEMPLATE_FOLDER = Path(__file__).parents[3] / "report"
@@ -122,6 +123,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "name": records.root.name,
         "seeds": records.seeds,
         "headline": headline(records),
+        "overall": describe_over_datasets(records),
         "pictures": draw_answers(records),
         "rankings": rank_systems(records),
         "datasets": datasets,
