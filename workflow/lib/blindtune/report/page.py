@@ -12,6 +12,7 @@ from blindtune.report.answer import DatasetAnswer, answer_all, headline
 from blindtune.report.charts.assemble import Chart, assemble_charts
 from blindtune.report.contents import FIGURES, SECTIONS, TEMPLATES, VIEWS, Section, View
 from blindtune.report.decodes import describe_uses
+from blindtune.report.kept_margin import keep_margin
 from blindtune.report.overview import anchor_of, draw_answers, rank_systems
 from blindtune.report.page_figures import PageFigure, load_figures
 from blindtune.report.page_tables import PageTable, group_records, show_table
@@ -102,6 +103,7 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
     template = environment.get_template(TEMPLATES[0])
     write_text(path, template.render(_content(records, tables, figures)))
     keep_head(path.parent, records.ledger_head)
+    keep_margin(path.parent, records.margin)
 
 
 def pack(text: str) -> str:
