@@ -268,7 +268,7 @@
       });
       if (Object.keys(this.meta.zoom).length) {
         const button = (text, label, factor) => el("button", { type: "button", "aria-label": label, title: label, onclick: () => this.zoom(factor) }, text);
-        made.push(el("span", { class: "chart-control" }, button("+", "Zoom in", 0.6), button("−", "Zoom out", 1 / 0.6),
+        made.push(el("span", { class: "chart-control" }, "Zoom", button("+", "Zoom in", 0.6), button("−", "Zoom out", 1 / 0.6),
           button("reset", "Reset the zoom", null)));
       }
       return el("div", { class: "chart-controls", role: "group", "aria-label": `Controls: ${this.box.dataset.title}` }, ...made);

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
 
 from blindtune.core.files import write_text
@@ -131,6 +132,18 @@ def test_every_chart_is_drawn_without_a_warning_or_a_request(
     figures = (report.parent / "figures").as_uri()
     outside = [url for url in requested if not url.startswith((figures, "blob:", "data:")) and url != report.as_uri()]
     assert outside == []
+
+
+def test_drawn_charts_have_no_serious_finding_of_axe(search: ChartPage) -> None:
+    """The checks of axe-core find nothing serious in charts with their controls and legends."""
+    ChartPage(search.page, "chart-0-parallel").show()
+    found = Axe().run(search.page, context="#chart-0-search-frame, #chart-0-parallel-frame").response
+    serious = [
+        (one["id"], [node["html"][:150] for node in one["nodes"][:3]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == [] and len(found["passes"]) > 8
 
 
 def test_charts_have_the_titles_of_their_figures() -> None:

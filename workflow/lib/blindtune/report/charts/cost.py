@@ -59,7 +59,7 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
                 "type": "quantitative",
                 "stack": "zero",
                 "scale": {},
-                "axis": {"title": "wall seconds of a study, mean over the seeds"},
+                "axis": {"title": "mean wall seconds of a study"},
             },
             "y": {
                 "field": "system",
@@ -83,8 +83,8 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
             ],
         )
         for label, clock, is_share, title in (
-            ("wall seconds", "wall", False, "wall seconds of a study, mean over the seeds"),
-            ("CPU seconds", "cpu", False, "CPU seconds of a study, mean over the seeds"),
+            ("wall seconds", "wall", False, "mean wall seconds of a study"),
+            ("CPU seconds", "cpu", False, "mean CPU seconds of a study"),
             ("share of wall seconds", "wall", True, "share of the wall seconds shown"),
             ("share of CPU seconds", "cpu", True, "share of the CPU seconds shown"),
         )
