@@ -28,6 +28,8 @@ from support.report_searches import SearchBuilder
 LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SYSTEMS = ["knn", "mlp_m1", "mlp_m2", "kt_random", "opt_asha", "opt_tpe", "bayes"]
 SEED, OTHER_SEED = 42, 43
+#: Milliseconds that a slow machine may take to draw a chart.
+PATIENCE = 120_000
 ZOOMED = ("search", "trials", "systems")
 
 
@@ -85,6 +87,7 @@ def watch(page: Page) -> tuple[list[str], list[str]]:
 def opened(browser: Browser, report: Path) -> Iterator[tuple[Page, list[str], list[str]]]:
     """The page on a laptop, with what it said and requested."""
     with browser.new_context(viewport=LAPTOP, accept_downloads=True) as context:  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         seen = watch(page)
         page.goto(report.as_uri())
@@ -480,6 +483,7 @@ def test_table_is_sorted_and_filtered_by_mouse_and_keyboard(page: Page) -> None:
 def phone(browser: Browser, report: Path) -> Iterator[Page]:
     """The page on a phone; a test fails if its scripts write to the console."""
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         said, _ = watch(page)
         page.goto(report.as_uri())
@@ -567,6 +571,7 @@ def test_finger_moves_a_chart_to_the_side_and_scrolls_the_page(phone: Page) -> N
 def test_page_without_javascript_has_tables_and_static_figures(browser: Browser, report: Path) -> None:
     """Without JavaScript, each chart is its static figure, or a sentence on where to look; tables are there."""
     with browser.new_context(viewport=LAPTOP, java_script_enabled=False) as context:  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(report.as_uri())
         for kind, entry in CHARTS.items():
