@@ -144,6 +144,6 @@ def _notes(records: ReportRecords, metrics: list[str], rows: list[Row]) -> list[
         "difference is within its dataset is not used. p: two-sided signed-rank test (Wilcoxon), adjusted by Holm's "
         "method over all pairs of systems; manual against tuned is one question, so its p is not adjusted.",
         "Probabilities: Bayesian signed-rank test (Benavoli et al. 2014) with one imaginary dataset without a "
-        f"difference; equivalent: the two differ by less than {format_margin(metrics[0], records.margin)} (report.margin). "
-        "The verdict is by p, or equivalent from a probability of 0.95 on.",
+        f"difference; equivalent: the two differ by less than {format_margin(metrics[0], records.margin)} "
+        "(report.margin). The verdict is by p, or equivalent from a probability of 0.95 on.",
     ]
