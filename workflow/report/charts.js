@@ -58,7 +58,7 @@
     return paper().startsWith("rgb") && red * 0.3 + green * 0.6 + blue * 0.1 < 110;
   };
   const recolor = (value, colors) => {
-    if (typeof value === "string") return colors[value] || value;
+    if (typeof value === "string") return Object.hasOwn(colors, value) ? colors[value] : value;
     if (Array.isArray(value)) return value.map((one) => recolor(one, colors));
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, recolor(one, colors)]));
@@ -71,11 +71,13 @@
   const look = (dark) => {
     const [ink, soft, line] = dark ? ["#e4e7eb", "#aab2bd", "#3a414b"] : ["#1c1f23", "#4a515c", "#e3e6ea"];
     return {
-      background: "transparent",
+      // Saved pictures have it too; light text on no background could not be read elsewhere.
+      background: paper(),
       font: 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif',
       view: { stroke: line },
       axis: { labelColor: soft, titleColor: ink, gridColor: line, domainColor: soft, tickColor: soft, labelFontSize: 11,
-        titleFontSize: 12, titleFontWeight: 500, labelOverlap: "greedy", labelFlush: true, tickCount: 6 },
+        titleFontSize: 12, titleFontWeight: 500, labelOverlap: "greedy", tickCount: 6 },
+      axisQuantitative: { labelFlush: true },
       legend: { labelColor: soft, titleColor: ink, labelFontSize: 11, titleFontSize: 11, titleFontWeight: 500, columns: 6 },
       text: { color: ink },
     };
@@ -94,6 +96,8 @@
     tip.hidden = known.length === 0;
     if (tip.hidden) return;
     tip.replaceChildren(...known.flatMap(([field, label, unit]) => [el("b", {}, label), el("span", {}, format(datum[field], unit))]));
+    tip.dataset.link = datum.link || "";
+    if (event.pointerType === "touch" && datum.link) tip.append(el("i", {}, "Tap again to go to the record."));
     const { innerWidth, innerHeight } = window;
     const { width, height } = tip.getBoundingClientRect();
     const left = event.clientX + 14 + width > innerWidth ? event.clientX - 14 - width : event.clientX + 14;
@@ -101,9 +105,24 @@
     tip.style.top = `${Math.max(4, Math.min(event.clientY + 14, innerHeight - height - 8))}px`;
   };
 
+  // Links lead to parts of the page. The script of the page opens what is closed around them.
+  const follow = (link) => {
+    if (!link.startsWith("#")) return;
+    if (location.hash === link) window.dispatchEvent(new HashChangeEvent("hashchange"));
+    else location.hash = link;
+  };
+
+  // A finger is not precise: places around it, the nearest first.
+  const NEAR = [[0, 0]].concat(...[5, 10].map((radius) => Array.from({ length: 8 }, (_, at) =>
+    [radius * Math.cos(at * Math.PI / 4), radius * Math.sin(at * Math.PI / 4)])));
+  document.addEventListener("pointerdown", (event) => { if (!event.target.closest?.(".chart-plot")) tip.hidden = true; });
+  document.addEventListener("scroll", () => { tip.hidden = true; }, { capture: true, passive: true });
+
   class Drawn {
     constructor(box) {
       this.box = box;
+      // For the console of the browser, and for tests of the page.
+      box.chart = this;
       this.patches = new Map();
       this.domains = {};
       this.queue = Promise.resolve();
@@ -121,15 +140,61 @@
       this.plot = el("div", { class: "chart-plot", role: "group", tabindex: zooms && "0", "aria-label": zooms && keys });
       this.legend = el("div", {});
       this.box.hidden = false;
-      this.box.replaceChildren(this.controls(), this.plot, this.legend);
+      this.box.replaceChildren(this.controls(), this.scroller(), this.legend);
       this.plot.addEventListener("keydown", (event) => this.onKey(event));
-      this.plot.addEventListener("pointerleave", () => { tip.hidden = true; });
+      this.plot.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") tip.hidden = true; });
+      this.plot.addEventListener("pointerdown", (event) => { this.down = [event.clientX, event.clientY]; }, true);
+      this.onTouch();
       await this.draw();
     }
 
+    // A chart that needs more room than a phone has scrolls to the side, by keyboard too.
+    scroller() {
+      if (!this.meta.min_width) return this.plot;
+      this.plot.style.minWidth = `${this.meta.min_width}px`;
+      const label = `${this.box.dataset.title}. It scrolls to the side where there is not enough room.`;
+      return el("div", { class: "chart-scroll", role: "group", tabindex: "0", "aria-label": label }, this.plot);
+    }
+
+    // One change after the other: each finds the view that the one before has drawn. One that fails stops no other.
+    later(work) {
+      const done = this.queue.then(work);
+      this.queue = done.catch(() => {});
+      return done;
+    }
+
+    // Vega finds what a pointer meets while it moves, which a finger does not do before it touches. A first tap shows
+    // the box, of what is at most a few pixels away, and a second one follows its link.
+    onTouch() {
+      const only = (type, work) => this.plot.addEventListener(type, (event) => {
+        if (event.pointerType === "touch" && event.isTrusted && event.target.tagName === "CANVAS") work(event);
+      }, true);
+      only("pointerdown", (event) => {
+        // No events of a mouse after those of the touch; scrolling is not one of them.
+        event.preventDefault();
+        const before = tip.hidden ? "" : tip.textContent;
+        for (const [x, y] of NEAR) {
+          const at = { clientX: event.clientX + x, clientY: event.clientY + y, pointerType: "touch", bubbles: true };
+          event.target.dispatchEvent(new PointerEvent("pointermove", at));
+          if (!tip.hidden) break;
+        }
+        this.again = !tip.hidden && tip.textContent === before;
+      });
+      only("pointerout", (event) => event.stopPropagation());
+      only("click", (event) => {
+        event.stopPropagation();
+        if (this.again) follow(tip.dataset.link);
+      });
+    }
+
+    // The end of a drag is a click too.
+    onClick(event, item) {
+      const [x, y] = this.down || [event.clientX, event.clientY];
+      if (Math.hypot(event.clientX - x, event.clientY - y) < 5 && item && item.datum && item.datum.link) follow(item.datum.link);
+    }
+
     draw() {
-      this.queue = this.queue.then(() => this.embed());
-      return this.queue;
+      return this.later(() => this.embed());
     }
 
     async embed() {
@@ -147,6 +212,8 @@
       // Vega adds to the rows that it is given.
       spec.datasets = Object.fromEntries(
         Object.entries(this.spec.datasets).map(([name, table]) => [name, this.rows(table).map((row) => ({ ...row }))]));
+      // The page must not move while a chart is drawn again.
+      this.plot.style.minHeight = `${this.plot.offsetHeight}px`;
       if (this.result) this.result.finalize();
       this.result = await vegaEmbed(this.plot, spec, {
         ast: true,
@@ -154,10 +221,12 @@
         renderer: "canvas",
         config: look(dark),
         actions: { export: { svg: true, png: true }, source: false, compiled: false, editor: false },
-        downloadFileName: this.box.id,
+        downloadFileName: this.box.dataset.file,
         tooltip: (_, event, item, value) => showTip(event, value ? item.datum : null, this.meta.hover),
       });
       this.view = this.result.view;
+      this.view.addEventListener("click", (event, item) => this.onClick(event, item));
+      this.plot.style.minHeight = "";
       this.dark = dark;
       this.drawLegend();
       const summary = this.plot.querySelector("summary");
@@ -178,8 +247,10 @@
         }
         return this.draw();
       }
-      names.forEach((found, at) => this.view.signal(params[Number(found[1])].name, patches[at][1]));
-      return this.view.runAsync();
+      return this.later(() => {
+        names.forEach((found, at) => this.view.signal(params[Number(found[1])].name, patches[at][1]));
+        return this.view.runAsync();
+      });
     }
 
     controls() {
@@ -197,7 +268,7 @@
       });
       if (Object.keys(this.meta.zoom).length) {
         const button = (text, label, factor) => el("button", { type: "button", "aria-label": label, title: label, onclick: () => this.zoom(factor) }, text);
-        made.push(el("span", { class: "chart-control" }, button("+", "Zoom in", 0.6), button("−", "Zoom out", 1 / 0.6),
+        made.push(el("span", { class: "chart-control" }, "Zoom", button("+", "Zoom in", 0.6), button("−", "Zoom out", 1 / 0.6),
           button("reset", "Reset the zoom", null)));
       }
       return el("div", { class: "chart-controls", role: "group", "aria-label": `Controls: ${this.box.dataset.title}` }, ...made);
@@ -211,8 +282,7 @@
       const set = (names) => {
         this.shown = names;
         this.drawLegend();
-        this.view.signal(choice.param, names);
-        return this.view.runAsync();
+        return this.later(() => this.view.signal(choice.param, names).runAsync());
       };
       const all = choice.items.map((item) => item.name);
       const entries = choice.items.map((item, at) => {
@@ -247,16 +317,18 @@
     }
 
     zoom(factor) {
-      for (const axis of Object.keys(this.meta.zoom)) {
-        if (factor === null) {
-          delete this.domains[axis];
-        } else {
-          const { from, to } = this.scaleOf(axis);
-          const half = ((to - from) / 2) * factor;
-          this.move(axis, (from + to) / 2 - half, (from + to) / 2 + half);
+      return this.later(() => {
+        for (const axis of Object.keys(this.meta.zoom)) {
+          if (factor === null) {
+            delete this.domains[axis];
+          } else {
+            const { from, to } = this.scaleOf(axis);
+            const half = ((to - from) / 2) * factor;
+            this.move(axis, (from + to) / 2 - half, (from + to) / 2 + half);
+          }
         }
-      }
-      return this.draw();
+        return this.embed();
+      });
     }
 
     onKey(event) {
@@ -266,9 +338,11 @@
       if (event.key in steps) {
         const [axis, share] = steps[event.key];
         if (!this.meta.zoom[axis]) return;
-        const { from, to } = this.scaleOf(axis);
-        this.move(axis, from + share * (to - from), to + share * (to - from));
-        this.draw();
+        this.later(() => {
+          const { from, to } = this.scaleOf(axis);
+          this.move(axis, from + share * (to - from), to + share * (to - from));
+          return this.embed();
+        });
       } else if (event.key in factors) {
         this.zoom(factors[event.key]);
       } else {
@@ -303,6 +377,15 @@
     }
   }, { rootMargin: "400px 0px" });
   for (const box of boxes) watch.observe(box.closest(".chart-frame"));
+
+  // In a closed part a chart has no width, which it takes over if the window changes meanwhile.
+  document.addEventListener("toggle", (event) => {
+    if (event.target.open && event.target.querySelector?.(".chart[data-drawn=yes]")) window.dispatchEvent(new Event("resize"));
+  }, true);
+  // A finger that moves on to scroll the page ends its drag in a chart.
+  window.addEventListener("pointercancel", (event) => {
+    window.dispatchEvent(new PointerEvent("pointerup", { pointerId: event.pointerId, pointerType: event.pointerType }));
+  });
 
   const redraw = () => {
     for (const chart of drawn.values()) if (chart.view && chart.dark !== isDark()) chart.draw();

@@ -10,9 +10,11 @@ import pytest
 from blindtune.cli import main
 from blindtune.compare.differences import RunComparison, compare_runs
 from blindtune.compare.text import describe
+from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
 from blindtune.records.model_card import read_card, write_card
 from blindtune.records.trial import TrialLog
+from blindtune.report.kept_margin import keep_margin
 from support.report_records import RecordsBuilder
 
 SYSTEMS = ["knn", "mlp_m1", "mlp_a1", "bayes"]
@@ -146,6 +148,39 @@ def test_other_frozen_model_and_eval_values(before: Path, tmp_path: Path) -> Non
     text = describe(found)
     assert "differ in the verdict on set_10" in text
     assert "set_10, manual or tuned? manual better -> tuned better" in text
+
+
+def test_verdicts_use_the_margin_of_each_report(tmp_path: Path) -> None:
+    """Runs that differ in the margin alone are told so, and each is judged by its own; a run without one is noted."""
+    builder = RecordsBuilder(
+        tmp_path / "a" / "tiny", systems=SYSTEMS, trials=4, errors={"mlp_m1": 0.3, "mlp_a1": 0.3}
+    ).write().record()  # fmt: skip
+    before = builder.root
+    keep_margin(before / "report", 1.0)
+    after = copy_run(before)
+    assert not compare(before, after).differs
+    keep_margin(after / "report", 45.0)
+    found = compare(before, after)
+    assert [(one.key, one.before, one.after, one.effect) for one in found.config] == [
+        ("report.margin", 1.0, 45.0, "report only")
+    ]
+    answers = next((one.before, one.after) for one in found.verdicts if one.question == "manual or tuned?")
+    told = [answer is not None and "differ by less than 45 points" in answer.sentence for answer in answers]
+    assert told == [False, True] and "note:" not in describe(found)
+    other = {"mlp_m1": 0.1, "mlp_a1": 0.45}
+    unreported = RecordsBuilder(tmp_path / "c" / "tiny", systems=SYSTEMS, trials=4, errors=other).write().record().root
+    found = compare(unreported, after)
+    assert found.config == [] and found.verdicts
+    assert f"note: {unreported} has no report, which keeps the margin of equivalence" in describe(found)
+    assert "45 points are taken, that of the other run" in describe(found)
+
+
+@pytest.mark.parametrize("content", [{}, {"margin": "1"}, {"margin": 0}, {"margin": True}])
+def test_damaged_margin_is_named(before: Path, content: dict[str, Any]) -> None:
+    """A file of the margin without one is an error with its path and what to do."""
+    write_json(before / "report" / "margin.json", content)
+    with pytest.raises(UserError, match=r"margin\.json: does not hold a margin above 0\. Remove .*run again"):
+        compare_runs(before, before)
 
 
 def test_changed_data_are_counted_by_split(before: Path) -> None:

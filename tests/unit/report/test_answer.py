@@ -91,29 +91,28 @@ def test_headline_of_many_datasets_counts_them(tmp_path: Path) -> None:
     builder = RecordsBuilder(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1, 2, 3], datasets=datasets)
     builder.errors |= {"mlp_m1": 0.1, "mlp_a1": 0.4}
     assert headline(builder.write().record().read()) == (
-        "Chosen by dev without a look at eval, the manual model is better on 4 of 4 datasets (set_a, set_b, set_c and "
-        "set_d). Data of 1 of them are stand-ins."
+        "The manual model is better on 4 of 4 datasets (set_a, set_b, set_c and set_d). 1 of the 4 have stand-in data."
     )
 
 
 @pytest.mark.parametrize(
-    ("not_blind", "recorded", "start", "end"),
+    ("not_blind", "recorded", "end"),
     [
-        ((), True, "Chosen by dev without a look at eval, ", "."),
-        (("two/knn",), True, "Chosen by dev without a look at eval, ", "."),
-        (("two/mlp_a1",), True, "Chosen by dev, ", ". Not every decode is known to be blind on two."),
-        ((), False, "Chosen by dev, ", ". Not every decode is known to be blind on one and two."),
+        ((), True, "."),
+        (("two/knn",), True, "."),
+        (("two/mlp_a1",), True, ". Not every decode is known to be blind on two."),
+        ((), False, ". Not every decode is known to be blind on one and two."),
     ],
     ids=["all blind", "another system", "one of the two", "not in the ledger"],
 )
 def test_headline_claims_no_blindness_that_is_not_known(
-    tmp_path: Path, not_blind: tuple[str, ...], recorded: bool, start: str, end: str
+    tmp_path: Path, not_blind: tuple[str, ...], recorded: bool, end: str
 ) -> None:
     """The first sentence of the report says so if a model that it compares was decoded with a look at eval before."""
     systems, datasets = ["knn", "mlp_m1", "mlp_a1"], dict[str, dict[str, Any]](one={}, two={})
     builder = RecordsBuilder(tmp_path / "study", systems=systems, datasets=datasets, not_blind=not_blind).write()
     found = headline((builder.record() if recorded else builder).read())
-    assert found.startswith(start) and found.endswith(end)
+    assert "a look at eval" not in found and found.endswith(end)
     assert found.count("blind") == (0 if end == "." else 1)
 
 

@@ -42,7 +42,7 @@ def test_verdict_over_datasets_is_of_the_side_that_the_test_favors(
     records = builder.write().read()
     monkeypatch.setattr(over_datasets, "compare_over_datasets", lambda differences, margin: found)
     assert [row["verdict"] for row in over_datasets.build(records).rows] == ["tuned lower", "mlp_a1 lower"]
-    assert "the tuned model is better" in over_datasets.describe_over_datasets(records)
+    assert "together, tuned is better" in over_datasets.describe_over_datasets(records)
 
 
 def test_table_over_datasets_has_the_margin_in_the_unit_of_the_metric(
@@ -58,7 +58,7 @@ def test_table_over_datasets_has_the_margin_in_the_unit_of_the_metric(
     )  # fmt: skip
     table = over_datasets.build(builder.write().read())
     assert "less than 0.01 (report.margin)" in table.notes[1]
-    assert "p < 0.001" in table.findings[0] and "the margin of 0.01 is" in table.findings[0]
+    assert "p < 0.001" in table.findings[0] and "better by more than 0.01 with" in table.findings[0]
 
 
 def test_compare_over_datasets_of_equals_is_equivalent() -> None:
@@ -82,4 +82,5 @@ def test_table_over_datasets_needs_enough(tmp_path: Path, count: int) -> None:
     else:
         assert [row["question"] for row in table.rows] == ["manual against tuned, by dev", "each system"]
         assert all((row["wins"], row["verdict"].split()[-1]) == (count, "lower") for row in table.rows)
-        assert "the manual model is better" in sentence and table.findings == [sentence]
+        assert f"Over all {count} datasets together, manual is better" in sentence and table.findings == [sentence]
+        assert "by more than 1 point with probability" in sentence

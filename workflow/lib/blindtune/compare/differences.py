@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from blindtune.compare.effects import Effect, dataset_effect, study_effect, system_effect
+from blindtune.compare.margins import Margins, read_margins
 from blindtune.compare.run_folder import RunFolder, StudyFolder, StudyKey, Unfinished, read_run
 from blindtune.compare.values import ABSENT, find_differences
 from blindtune.compare.verdicts import VerdictChange, compare_verdicts
@@ -161,6 +162,7 @@ class RunComparison:
         studies: studies that both have and that differ.
         verdicts: answers to the report's questions that differ.
         unknown_verdicts: why an answer could not be compared, one sentence each.
+        margin_note: which margin of equivalence was taken for a run without a report; empty if both have one.
         unfinished: studies of each run that have no result on eval.
     """
 
@@ -175,6 +177,7 @@ class RunComparison:
     studies: list[StudyChange]
     verdicts: list[VerdictChange]
     unknown_verdicts: list[str]
+    margin_note: str
     unfinished: tuple[list[Unfinished], list[Unfinished]]
 
     @property
@@ -197,12 +200,18 @@ def compare_runs(before: Path, after: Path) -> RunComparison:
     first, second = read_run(before), read_run(after)
     shared = [key for key in first.studies if key in second.studies]
     studies = [_compare_study(key, first.studies[key], second.studies[key]) for key in shared]
-    verdicts, unknown = compare_verdicts(first, second)
+    margins = read_margins(first, second)
+    verdicts, unknown = compare_verdicts(first, second, (margins.before, margins.after))
     return RunComparison(
         before=before,
         after=after,
         n_studies=len(shared),
-        config=[*_compare_sources(first, second), *_compare_seeds(first, second), *_compare_settings(first, second)],
+        config=[
+            *_compare_sources(first, second),
+            *_compare_seeds(first, second),
+            *_compare_settings(first, second),
+            *_compare_margins(margins),
+        ],
         software=_compare_software(first, second),
         data=[
             DataChange(name, changes)
@@ -214,6 +223,7 @@ def compare_runs(before: Path, after: Path) -> RunComparison:
         studies=[study for study in studies if study.differs],
         verdicts=verdicts,
         unknown_verdicts=unknown,
+        margin_note=margins.note,
         unfinished=(first.unfinished, second.unfinished),
     )
 
@@ -240,6 +250,11 @@ def _compare_seeds(before: RunFolder, after: RunFolder) -> Iterator[ConfigChange
         if name in after.manifests and systems[0] != systems[1]:
             left_out, added = _only(*systems)
             yield ConfigChange(f"systems of {name}", left_out, added, study_effect("systems"))
+
+
+def _compare_margins(margins: Margins) -> Iterator[ConfigChange]:
+    if margins.differ:
+        yield ConfigChange("report.margin", margins.before, margins.after, "report only")
 
 
 def _compare_settings(before: RunFolder, after: RunFolder) -> list[ConfigChange]:

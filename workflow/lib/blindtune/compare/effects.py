@@ -11,7 +11,7 @@ EFFECTS: dict[Effect, str] = {
     "identity": "what is frozen: the kind of model, what it sees, what trains it, what it is chosen by",
     "training": "how each set of hyperparameters is trained and scored",
     "search": "which sets are tried, and how many",
-    "report only": "labels and figures of the report",
+    "report only": "labels, figures and the margin of equivalence of the report",
     "no record": "how or where jobs run",
 }
 

@@ -92,7 +92,8 @@ def _verdicts(comparison: RunComparison) -> list[str]:
         sentences = [(side, answer.sentence) for side, answer in zip(_SIDES, (change.before, change.after), strict=True)
                      if answer is not None]  # fmt: skip
         lines += [f"  {side:6}  {sentence}" for side, sentence in sentences]
-    return [*_cut(lines), *(f"not compared: {reason}" for reason in comparison.unknown_verdicts)]
+    notes = [f"note: {comparison.margin_note}"] if lines and comparison.margin_note else []
+    return [*_cut(lines), *notes, *(f"not compared: {reason}" for reason in comparison.unknown_verdicts)]
 
 
 def _decision(verdict: DatasetVerdict | None) -> str:

@@ -51,21 +51,24 @@ class VerdictChange:
         return self.before is not None and self.after is not None and self.before.decision == self.after.decision
 
 
-def compare_verdicts(before: RunFolder, after: RunFolder) -> tuple[list[VerdictChange], list[str]]:
+def compare_verdicts(
+    before: RunFolder, after: RunFolder, margins: tuple[float, float]
+) -> tuple[list[VerdictChange], list[str]]:
     """Compare the answers of two runs, of systems with a result on eval for every seed.
 
     Args:
         before: the first run.
         after: the second one.
+        margins: of equivalence in the two runs, in points of %.
 
     Returns:
         The answers that differ on datasets that both runs have, and why a run has no answers, or none on a dataset,
         one sentence each.
     """
     answers, unknown = [], []
-    for run in (before, after):
+    for run, margin in zip((before, after), margins, strict=True):
         try:
-            answers.append(_answer(run))
+            answers.append(_answer(run, margin))
         except UserError as error:
             answers.append({})
             unknown.append(f"{run.root} has no report ({error})")
@@ -89,8 +92,8 @@ def _explain_absent(run: RunFolder) -> Iterator[str]:
             )
 
 
-def _answer(run: RunFolder) -> dict[tuple[str, str], DatasetVerdict]:
-    """Return the answers of a run by dataset and question."""
+def _answer(run: RunFolder, margin: float) -> dict[tuple[str, str], DatasetVerdict]:
+    """Return the answers of a run by dataset and question, with a margin of equivalence in points of %."""
     seeds = run.seeds()
     paths = ResultPaths(str(run.root))
     compare = [
@@ -102,7 +105,7 @@ def _answer(run: RunFolder) -> dict[tuple[str, str], DatasetVerdict]:
     ]
     if not compare:
         return {}
-    records = read_records(run.root, compare, seeds)
+    records = read_records(run.root, compare, seeds, margin=margin)
     titles = {answer.dataset: answer for answer in answer_all(records)}
     found: dict[tuple[str, str], DatasetVerdict] = {}
     for dataset in records.datasets:

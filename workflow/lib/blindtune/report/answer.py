@@ -10,7 +10,7 @@ from typing import Literal
 
 from blindtune.metrics.registry import is_error
 from blindtune.report.margin import from_points
-from blindtune.report.minimised import format_change, format_metric, get_scale, get_title, get_unit
+from blindtune.report.minimised import format_change, format_margin, format_metric, get_scale, get_title, get_unit
 from blindtune.report.published import PublishedErrors, load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.stats.comparisons import compare_systems, explain_no_interval, format_p, name_variation
@@ -104,17 +104,17 @@ def headline(records: ReportRecords) -> str:
         named = zip(found, counts, strict=True)
         parts = [_SUMMARIES[verdict].format(f"{count} ({_listed(titles[verdict])})") for verdict, count in named]
     stand_ins = sum(answer.stand_in for answer in answers)
-    warning = f" Data of {stand_ins} of them are stand-ins." if stand_ins and not few else ""
+    warning = f" {stand_ins} of the {len(answers)} have stand-in data." if stand_ins and not few else ""
     seen = [names[answer.dataset] for answer in answers if answer.manual.qualification or answer.tuned.qualification]
-    start = "Chosen by dev" if seen else "Chosen by dev without a look at eval"
     doubt = f" Not every decode is known to be blind on {_listed(seen)}." if seen else ""
-    return f"{start}, {'; '.join(parts)}.{warning}{doubt}"
+    sentence = "; ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]}.{warning}{doubt}"
 
 
 _SUMMARIES: dict[AnswerVerdict, str] = {
     "manual better": "the manual model is better on {}",
     "tuned better": "the tuned model is better on {}",
-    "cannot be told apart": "the two cannot be told apart on {}",
+    "cannot be told apart": "manual and tuned cannot be told apart on {}",
     "not decided": "it is not decided on {}",
 }
 
@@ -238,8 +238,7 @@ def _list_remarks(compared: _Compared, adjusted: _Adjusted, verdict: AnswerVerdi
     found, metric = compared.difference, compared.dataset.metric
     remarks = []
     if adjusted.equivalence_p < 1 - CONFIDENCE:
-        unit = f"{adjusted.margin:g} points" if get_unit(metric) else f"{from_points(adjusted.margin):g}"
-        remarks.append(f"They are equivalent: they differ by less than {unit}.")
+        remarks.append(f"They are equivalent: they differ by less than {format_margin(metric, adjusted.margin)}.")
     elif verdict == "cannot be told apart":
         within, detectable = (format_change(metric, value or 0.0) for value in (found.equal_within, found.detectable))
         remarks.append(

@@ -5,6 +5,7 @@ AUC. A share is shown in %, and a difference of two shares in points.
 """
 
 from blindtune.metrics.registry import ERROR, METRICS, is_error
+from blindtune.report.margin import from_points
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.table import Cell, format_number, to_percent
 
@@ -39,6 +40,18 @@ def format_change(metric: str, value: float) -> str:
     scaled, digits = (100 * value, 2) if METRICS[metric].is_share else (value, 4)
     # No "-0.00" either.
     return f"{round(scaled, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def format_margin(metric: str, margin: float) -> str:
+    """Return the difference that is too small to matter as text, with its unit if it has one.
+
+    Args:
+        metric: what was minimised.
+        margin: in points of %.
+    """
+    if not METRICS[metric].is_share:
+        return f"{from_points(margin):g}"
+    return f"{margin:g} {'point' if margin == 1 else 'points'}"
 
 
 def to_cell(metric: str, value: float | None) -> float | None:

@@ -12,12 +12,14 @@ from blindtune.report.answer import DatasetAnswer, answer_all, headline
 from blindtune.report.charts.assemble import Chart, assemble_charts
 from blindtune.report.contents import FIGURES, SECTIONS, TEMPLATES, VIEWS, Section, View
 from blindtune.report.decodes import describe_uses
+from blindtune.report.kept_margin import keep_margin
 from blindtune.report.overview import anchor_of, draw_answers, rank_systems
 from blindtune.report.page_figures import PageFigure, load_figures
 from blindtune.report.page_tables import PageTable, group_records, show_table
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
 from blindtune.report.tables.comparisons import DatasetAnswers, answer_questions
+from blindtune.report.tables.over_datasets import describe_over_datasets
 from blindtune.report.tables.write import BUILD, FORMATS
 
 TEMPLATE_FOLDER = Path(__file__).parents[3] / "report"
@@ -101,6 +103,7 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
     template = environment.get_template(TEMPLATES[0])
     write_text(path, template.render(_content(records, tables, figures)))
     keep_head(path.parent, records.ledger_head)
+    keep_margin(path.parent, records.margin)
 
 
 def pack(text: str) -> str:
@@ -122,6 +125,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "name": records.root.name,
         "seeds": records.seeds,
         "headline": headline(records),
+        "overall": describe_over_datasets(records),
         "pictures": draw_answers(records),
         "rankings": rank_systems(records),
         "datasets": datasets,

@@ -90,7 +90,7 @@ def link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
     for path in paths:
         groups.setdefault(_group_of(path), []).append(path)
     return [
-        RecordLink(_describe(records, name, members), _anchor(name) if _is_known(records, members) else "")
+        RecordLink(_describe(records, name, members), anchor_records(name) if _is_known(records, members) else "")
         for name, members in groups.items()
     ]
 
@@ -103,7 +103,7 @@ def group_records(records: ReportRecords) -> list[RecordGroup]:
     return [
         RecordGroup(
             name,
-            _anchor(name),
+            anchor_records(name),
             [(records.files[path], path) for path in members],
             [(records.frozen[path], _seed_of(path)) for path in members if _is_result(records, path)],
         )
@@ -137,5 +137,10 @@ def _describe(records: ReportRecords, name: str, paths: list[str]) -> str:
     return name if len(seeds) == len(records.seeds) else f"{name} {', '.join(seeds)}"
 
 
-def _anchor(name: str) -> str:
+def anchor_records(name: str) -> str:
+    """Return the id of a group of records within the page.
+
+    Args:
+        name: ``<dataset>/<system>`` or ``<dataset>``.
+    """
     return f"records/{name}"

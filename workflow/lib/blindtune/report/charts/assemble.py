@@ -35,6 +35,7 @@ class Chart:
         description: its text alternative.
         caption: how to read it.
         figure: the kind of static figure that shows the same; None: there is none.
+        instead: the kind of static figure that tells most of it on paper then.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Chart:
     description: str
     caption: str
     figure: str | None
+    instead: str | None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def assemble_charts(records: ReportRecords) -> PageCharts:
                 spec["description"],
                 fill_in_metric(CHARTS[kind].load_caption(), dataset),
                 CHARTS[kind].figure,
+                CHARTS[kind].instead,
             )
             for kind, spec in specs.items()
         ]

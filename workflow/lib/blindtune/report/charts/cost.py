@@ -17,10 +17,12 @@ from blindtune.report.stats.statistics import mean
 from blindtune.report.tables.times import PARTS, compute_mean_seconds
 
 CAPTION = (
-    "Wall or CPU seconds of a study by part, mean over the seeds, for every system of the dataset. Times of different "
-    "machines must not be compared."
+    "The time of a study by part, mean over the seeds, for every system of the dataset. Wall seconds are those that "
+    "passed, CPU seconds those that processor cores computed. Times of different machines must not be compared."
 )
 
+#: The height of a row, in pixels.
+ROW = 20
 _SQUARE = "M-1,-1H1V1H-1Z"
 
 
@@ -42,12 +44,12 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
     items = [{"name": NAMES[part], "color": COLORS[part], "outline": _SQUARE, "dash": []} for part in PARTS]
     colors = {"domain": parts, "range": [COLORS[part] for part in PARTS]}
     content: Spec = {
-        "height": {"step": 20},
+        "height": ROW * len(ordered),
         "data": {"name": "parts"},
         "params": [{"name": "shown", "value": parts}, {"name": "clock", "value": "wall"}],
         "transform": [
-            {"filter": is_shown(name="part")},
-            {"calculate": "datum[clock]", "as": "x"},
+            # A part that is hidden has no width, so that the axis has numbers even if all are.
+            {"calculate": f"{is_shown(name='part')} ? datum[clock] : 0", "as": "x"},
             {"calculate": f"indexof({parts!r}, datum.part)", "as": "place"},
         ],
         "mark": {"type": "bar", "tooltip": {"content": "data"}},
@@ -56,12 +58,13 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
                 "field": "x",
                 "type": "quantitative",
                 "stack": "zero",
-                "axis": {"title": "wall seconds of a study"},
+                "scale": {},
+                "axis": {"title": "mean wall seconds of a study"},
             },
             "y": {
                 "field": "system",
                 "type": "nominal",
-                "sort": ordered,
+                "scale": {"domain": ordered},
                 "axis": {"title": None, "labelLimit": 140, "domain": False, "ticks": False},
             },
             "color": {"field": "part", "type": "nominal", "scale": colors, "legend": None},
@@ -72,13 +75,18 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
     options = [
         (
             label,
-            [("/params/1/value", clock), (f"{x}/stack", stack), (f"{x}/axis", {"title": title} | style)],
+            [
+                ("/params/1/value", clock),
+                (f"{x}/stack", "normalize" if is_share else "zero"),
+                (f"{x}/scale", {"domain": [0, 1]} if is_share else {}),
+                (f"{x}/axis", {"title": title} | ({"format": "%"} if is_share else {})),
+            ],
         )
-        for label, clock, stack, title, style in (
-            ("wall seconds", "wall", "zero", "wall seconds of a study", {}),
-            ("CPU seconds", "cpu", "zero", "CPU seconds of a study", {}),
-            ("share of wall seconds", "wall", "normalize", "share of the wall seconds shown", {"format": "%"}),
-            ("share of CPU seconds", "cpu", "normalize", "share of the CPU seconds shown", {"format": "%"}),
+        for label, clock, is_share, title in (
+            ("wall seconds", "wall", False, "mean wall seconds of a study"),
+            ("CPU seconds", "cpu", False, "mean CPU seconds of a study"),
+            ("share of wall seconds", "wall", True, "share of the wall seconds shown"),
+            ("share of CPU seconds", "cpu", True, "share of the CPU seconds shown"),
         )
     ]
     hover = [

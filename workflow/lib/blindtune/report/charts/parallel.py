@@ -9,6 +9,7 @@ from blindtune.report.charts.collect import TrialSample, collect_runs, collect_t
 from blindtune.report.charts.spec import (
     INK,
     PAPER,
+    UNSEEN,
     ChartMeta,
     Control,
     Legend,
@@ -31,13 +32,16 @@ from blindtune.report.records import DatasetRecords
 
 CAPTION = (
     "The hyperparameters of the trials that were scored on dev, one line per trial; the last axis and the color are "
-    'its {metric} on dev. A hyperparameter that a trial does not have is on the level "inactive" below the axis. '
-    "Axes whose values span a factor of 30 or more are logarithmic; those with a single value are left out, and at "
-    "most 14 are shown, those that most trials have. The trials are the sample of the chart of trials."
+    "its {metric} on dev. Point at a line to see its trial, click it to go to its record. A hyperparameter that a "
+    'trial does not have is on the level "inactive" below the axis. Axes whose values span a factor of 30 or more are '
+    "logarithmic; those with a single value are left out, and at most 14 are shown, those that most trials have. The "
+    "trials are the sample of the chart of trials. On a narrow screen the chart scrolls to the side."
 )
 
 #: The most axes of hyperparameters.
 MOST_AXES = 14
+#: Pixels from one axis to the next, so that the names and values of one do not run into the next.
+AXIS_WIDTH = 64
 #: The most values that are named on an axis of categories.
 MOST_CATEGORIES = 9
 #: The most different numbers that are all named on an axis.
@@ -82,7 +86,11 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
     seeds = sorted({run.card.seed for system in dataset.systems_of_kind("tuner") for run in system.runs})
     controls = [Control("Trials by dev", portions), *choose_seed(seeds, "/params/1/value")]
     meta = ChartMeta(
-        choice, controls, list_trial_hover(dataset, sample), {}, [("/layer/2/encoding/color/scale/reverse", True)]
+        choice,
+        controls,
+        list_trial_hover(dataset, sample),
+        dark=[("/layer/2/encoding/color/scale/reverse", True)],
+        min_width=AXIS_WIDTH * len(axes),
     )
     description = (
         f"Parallel coordinates of {len(rows):,} scored trials on {dataset.title}. Axes: "
@@ -170,6 +178,19 @@ def _make_content(dataset: DatasetRecords, choice: Legend, axes: list[Axis], val
     }
     hover = {"name": "hover", "select": {"type": "point", "fields": ["id"], "on": "pointerover", "clear": "pointerout"}}
     rules = {"type": "rule", "color": INK, "opacity": 0.35}
+    lines: Spec = {
+        "data": {"name": "trials"},
+        "transform": [
+            {"filter": "isValid(datum.value) && datum.rank <= top"},
+            look_up_runs(),
+            {"filter": f"{is_shown()} && {is_of_seed()}"},
+            *name_record(dataset.name),
+            *calculated,
+            {"fold": places, "as": ["name", "at"]},
+            {"calculate": "toNumber(slice(datum.name, 1))", "as": "axis"},
+        ],
+    }
+    way: Spec = {"x": x, "y": {**y, "field": "at"}, "detail": {"field": "id"}}
     words = {"type": "text", "align": "left", "dx": 5, "fontSize": 10, "color": INK}
     return {
         "params": [
@@ -190,30 +211,23 @@ def _make_content(dataset: DatasetRecords, choice: Legend, axes: list[Axis], val
                 "encoding": {"y": {**y, "datum": _INACTIVE}},
             },
             {
-                "data": {"name": "trials"},
-                "transform": [
-                    {"filter": "isValid(datum.value) && datum.rank <= top"},
-                    look_up_runs(),
-                    {"filter": f"{is_shown()} && {is_of_seed()}"},
-                    *name_record(),
-                    *calculated,
-                    {"fold": places, "as": ["name", "at"]},
-                    {"calculate": "toNumber(slice(datum.name, 1))", "as": "axis"},
-                ],
-                "params": [hover],
-                "mark": {"type": "line", "tooltip": {"content": "data"}, "strokeJoin": "round"},
+                **lines,
+                "mark": {"type": "line", "strokeJoin": "round"},
                 "encoding": {
-                    "x": x,
-                    "y": {**y, "field": "at"},
-                    "detail": {"field": "id"},
+                    **way,
                     "color": color,
-                    "href": {"field": "link"},
                     "strokeWidth": {"condition": {"param": "hover", "empty": False, "value": 3.5}, "value": 1.1},
                     "opacity": {
                         "condition": {"param": "hover", "empty": False, "value": 1},
                         "value": _fade(len(values)),
                     },
                 },
+            },
+            {
+                **lines,
+                "params": [hover],
+                "mark": {"type": "line", "tooltip": {"content": "data"}, "cursor": "pointer", **UNSEEN},
+                "encoding": way,
             },
             {
                 "data": {"name": "ticks"},

@@ -32,13 +32,15 @@ class ChartEntry:
     Attributes:
         module: the module that builds it.
         title: what it shows, in a few words.
-        figure: the kind of static figure that shows the same, a key of `blindtune.report.contents.FIGURES`; None: a
-            table holds the numbers.
+        figure: the kind of static figure that shows the same, a key of `blindtune.report.contents.FIGURES`, with the
+            same title; None: there is none.
+        instead: the kind of static figure that tells most of it on paper, where there is none that shows the same.
     """
 
     module: str
     title: str
     figure: str | None = None
+    instead: str | None = None
 
     def load_build(self) -> Build:
         """Import the module and return its function ``build``."""
@@ -51,9 +53,11 @@ class ChartEntry:
 
 
 CHARTS = {
-    "search": ChartEntry("blindtune.report.charts.search", "Best value so far", "search"),
-    "trials": ChartEntry("blindtune.report.charts.trials", "Every trial", "pareto"),
-    "parallel": ChartEntry("blindtune.report.charts.parallel", "Hyperparameters of the trials"),
-    "systems": ChartEntry("blindtune.report.charts.systems", "Dev against eval", "cost"),
-    "cost": ChartEntry("blindtune.report.charts.cost", "Where the time went", "times"),
+    "search": ChartEntry("blindtune.report.charts.search", "the searches: best on dev so far", "search"),
+    "trials": ChartEntry("blindtune.report.charts.trials", "every trial: dev, size and cost", "pareto"),
+    "parallel": ChartEntry(
+        "blindtune.report.charts.parallel", "all hyperparameters of the trials at once", instead="slices"
+    ),
+    "systems": ChartEntry("blindtune.report.charts.systems", "the frozen models: dev, eval and cost", "cost"),
+    "cost": ChartEntry("blindtune.report.charts.cost", "where the time went", "times"),
 }

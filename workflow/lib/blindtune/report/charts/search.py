@@ -1,14 +1,17 @@
 """The chart of searches: the best value on dev so far, against trials, epochs or seconds."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from blindtune.report.charts.collect import collect_runs, number_runs
 from blindtune.report.charts.spec import (
+    UNSEEN,
     ChartMeta,
     Control,
     Legend,
+    Patch,
     Rows,
     Spec,
     choose_seed,
@@ -20,6 +23,8 @@ from blindtune.report.charts.spec import (
     make_scale,
     make_spec,
     name_record,
+    pad_domain,
+    quote,
     round_number,
     toggle_log,
     zoom_by_pointer,
@@ -35,7 +40,8 @@ CAPTION = (
     "between points changed nothing and are left out. With several seeds, the line is the median and the band the "
     "range over the seeds; medians with more than 40 steps are drawn at 40 of them. The band is drawn for at most four "
     "systems at once. Dotted lines are systems without a search, mean over the seeds. For a tuner that scores on "
-    "folds, only trials trained on all of train count. Worse first trials are above the frame: zoom out to see them."
+    "folds, only trials trained on all of train count. Worse first trials are above the frame: zoom out to see them. "
+    "Choose a seed or every seed, and click a point to go to its record."
 )
 
 #: The most steps of a median.
@@ -49,7 +55,7 @@ MEASURES = (
     ("seconds", "wall seconds", "wall seconds spent, all parts together"),
 )
 #: The layers with a horizontal axis.
-_CURVES = tuple(f"/layer/{place}" for place in range(5))
+_CURVES = tuple(f"/layer/{place}" for place in range(1, 6))
 
 
 def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | None:
@@ -69,16 +75,16 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
     medians = [row for system in tuners for row in _list_medians(system)] if len(seeds) > 1 else []
     levels = _list_levels(others)
     datasets = {"runs": collect_runs(dataset), "steps": steps, "medians": medians, "levels": levels}
-    spent = [row[field] for row in steps for field, _, _ in MEASURES]
+    spent = {field: [row[field] for row in steps] for field, _, _ in MEASURES}
     framed = _frame(dataset, steps, levels)
     content = _make_content(dataset, choice, "median" if medians else "every seed", spent, framed)
     ys = [f"/layer/{place}/encoding/y/scale" for place in range(len(content["layer"]))]
     meta = ChartMeta(
         choice,
         [
-            _choose_measure(),
+            _choose_measure(spent),
             *choose_seed(seeds, "/params/1/value", ("median", "every seed") if medians else ("every seed",)),
-            *toggle_log("x", [f"{layer}/encoding/x/scale" for layer in _CURVES], spent),
+            *toggle_log("x", [f"{layer}/encoding/x/scale" for layer in _CURVES], itertools.chain(*spent.values())),
             *toggle_log("y", ys, framed, frame=True),
         ],
         _list_hover(dataset),
@@ -131,7 +137,10 @@ def _list_medians(system: SystemRecords) -> Rows:
         for place in _select_steps(reached):
             low, middle, high = (round_number(float(value)) for value in reached[:, place])
             x = round_number(float(points[place]))
-            rows.append({"system": system.name, "measure": name, "x": x, "low": low, "value": middle, "high": high})
+            rows.append({
+                "system": system.name, "seed": f"median of {len(best)}", "measure": name, "x": x, "low": low,
+                "value": middle, "high": high,
+            })  # fmt: skip
     return rows
 
 
@@ -146,7 +155,11 @@ def _select_steps(reached: Floats) -> list[int]:
 
 def _list_levels(systems: list[SystemRecords]) -> Rows:
     return [
-        {"system": system.name, "value": round_number(get_scale(system.metric) * system.objective("dev"))}
+        {
+            "system": system.name,
+            "seed": f"mean of {len(system.runs)}" if len(system.runs) > 1 else system.runs[0].card.seed,
+            "value": round_number(get_scale(system.metric) * system.objective("dev")),
+        }
         for system in systems
     ]
 
@@ -160,15 +173,27 @@ def _frame(dataset: DatasetRecords, steps: Rows, levels: Rows) -> list[float]:
     return [min(last), max([*last, middle]), *(row["value"] for row in levels)]
 
 
-def _make_content(dataset: DatasetRecords, choice: Legend, seed: str, spent: list[Any], framed: list[float]) -> Spec:
+def _span(values: list[Any]) -> list[Any]:
+    """Return the ends of the horizontal axis, the same for a linear and a logarithmic one."""
+    low, high = min(values), max(values)
+    return [low, high] if low < high else pad_domain(values, is_log=low > 0)
+
+
+def _make_content(
+    dataset: DatasetRecords, choice: Legend, seed: str, spent: dict[str, list[Any]], framed: list[float]
+) -> Spec:
     of_runs: list[Spec] = [
         look_up_runs(),
-        *name_record(),
+        *name_record(dataset.name),
         {"filter": f"{is_shown()} && {is_of_seed()}"},
         {"calculate": "datum[measure]", "as": "x"},
     ]
-    of_medians: list[Spec] = [{"filter": f"seed == 'median' && datum.measure == measure && {is_shown()}"}]
-    x = {"field": "x", "type": "quantitative", "scale": make_scale(spent), "axis": {"title": MEASURES[0][2]}}
+    of_medians: list[Spec] = [
+        {"filter": f"seed == 'median' && datum.measure == measure && {is_shown()}"},
+        *({"calculate": f"measure == {quote(field)} ? datum.x : null", "as": field} for field in spent),
+    ]
+    scale = make_scale(itertools.chain(*spent.values())) | {"domain": _span(spent[MEASURES[0][0]])}
+    x = {"field": "x", "type": "quantitative", "scale": scale, "axis": {"title": MEASURES[0][2]}}
     title = label_axis("best dev", dataset.metric) + " so far"
     y = {"field": "value", "type": "quantitative", "scale": make_scale(framed, frame=True), "axis": {"title": title}}
     lines = encode_systems(choice, "color", "strokeDash")
@@ -181,6 +206,13 @@ def _make_content(dataset: DatasetRecords, choice: Legend, seed: str, spent: lis
     return {
         "params": params,
         "layer": [
+            # Below the points, which a pointer meets first.
+            {
+                "data": {"name": "levels"},
+                "transform": [{"filter": is_shown()}],
+                "mark": {"type": "rule", "clip": True, "tooltip": {"content": "data"}, **UNSEEN},
+                "encoding": {"y": y},
+            },
             {
                 "data": {"name": "medians"},
                 "transform": of_medians,
@@ -212,7 +244,6 @@ def _make_content(dataset: DatasetRecords, choice: Legend, seed: str, spent: lis
                 "encoding": {
                     "x": x,
                     "y": y,
-                    "href": {"field": "link"},
                     "opacity": {"value": 0.9},
                     **encode_systems(choice, "color", "shape"),
                 },
@@ -226,24 +257,20 @@ def _make_content(dataset: DatasetRecords, choice: Legend, seed: str, spent: lis
             {
                 "data": {"name": "levels"},
                 "transform": [{"filter": is_shown()}],
-                "mark": {
-                    "type": "rule",
-                    "strokeDash": [1, 3],
-                    "strokeWidth": 2,
-                    "clip": True,
-                    "tooltip": {"content": "data"},
-                },
+                "mark": {"type": "rule", "strokeDash": [1, 3], "strokeWidth": 2, "clip": True},
                 "encoding": {"y": y, **encode_systems(choice, "color")},
             },
         ],
     }
 
 
-def _choose_measure() -> Control:
+def _choose_measure(spent: dict[str, list[Any]]) -> Control:
     options = []
     for name, label, title in MEASURES:
-        titles = [(f"{layer}/encoding/x/axis/title", title) for layer in _CURVES]
-        options.append((label, [("/params/2/value", name), *titles]))
+        domain = _span(spent[name])
+        axes: list[Patch] = [(f"{layer}/encoding/x/axis/title", title) for layer in _CURVES]
+        axes += [(f"{layer}/encoding/x/scale/domain", domain) for layer in _CURVES]
+        options.append((label, [("/params/2/value", name), *axes]))
     return Control("Horizontal axis", options)
 
 
@@ -256,7 +283,9 @@ def _list_hover(dataset: DatasetRecords) -> list[tuple[str, str, str]]:
         ("value", f"Dev {get_title(dataset.metric)}", unit),
         ("low", "Lowest seed", unit),
         ("high", "Highest seed", unit),
-        ("x", "At", ""),
+        ("trials", "Trials ended", ""),
+        ("epochs", "Epochs so far", ""),
+        ("seconds", "Wall seconds so far", ""),
         ("record", "Record", ""),
     ]
 

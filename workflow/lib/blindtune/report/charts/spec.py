@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blindtune.report.figures.style import MARKERS, SystemStyle
+from blindtune.report.page_tables import anchor_records
 
 Spec = dict[str, Any]
 Rows = list[dict[str, Any]]
@@ -24,6 +25,8 @@ HEIGHT = 340
 INK = "#222222"
 #: The color of the page, which the script of the page fills in.
 PAPER = "#fffffe"
+#: The look of what is drawn over a thin line so that a pointer meets it.
+UNSEEN: Spec = {"opacity": 0, "strokeWidth": 9}
 #: Colors that are hard to see on a dark page, and what they are there: black and wine, which becomes the yellow of
 #: Okabe and Ito.
 DARK = {INK: "#e4e7eb", "#882255": "#F0E442", "#0072B2": "#3d9fe0"}
@@ -87,6 +90,7 @@ class ChartMeta:
         hover: field, label and unit of each row of the box that hovering shows; rows without a value are left out.
         zoom: the pointers of the scales that zoom buttons change, by x and y.
         dark: patches for dark mode.
+        min_width: the width in pixels below which the chart scrolls to the side; 0: it fits any screen.
     """
 
     choice: Legend | None = None
@@ -94,6 +98,7 @@ class ChartMeta:
     hover: list[tuple[str, str, str]] = field(default_factory=list)
     zoom: dict[str, list[str]] = field(default_factory=dict)
     dark: list[Patch] = field(default_factory=list)
+    min_width: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the script of the page reads it."""
@@ -104,6 +109,7 @@ class ChartMeta:
             "hover": [list(row) for row in self.hover],
             "zoom": self.zoom,
             "paper": PAPER,
+            "min_width": self.min_width,
             "dark": {"colors": DARK, "patches": [list(patch) for patch in self.dark]},
         }
 
@@ -201,17 +207,18 @@ def look_up_runs() -> Spec:
     }
 
 
-def name_record(by_trial: bool = True) -> list[Spec]:
+def name_record(dataset: str, by_trial: bool = True) -> list[Spec]:
     """Return the transforms that name the record of a row, and link to it in the list of records of the page.
 
     Args:
+        dataset: the name of the dataset in the config.
         by_trial: whether the record is the line of a trial; otherwise the card of the model.
     """
     path = "datum.log" if by_trial else "datum.card"
     line = " + (datum.lines ? ', line ' + (datum.trial + 1) : ', trial ' + datum.trial)" if by_trial else ""
     return [
         {"calculate": f"{path}{line}", "as": "record"},
-        {"calculate": f"'#record-' + replace({path}, /\\//g, '-')", "as": "link"},
+        {"calculate": f"'#{anchor_records('')}' + {quote(dataset)} + '/' + datum.system", "as": "link"},
     ]
 
 

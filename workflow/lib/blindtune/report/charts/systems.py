@@ -73,7 +73,7 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
                     {"filter": is_shown()},
                     {"calculate": "datum[measure]", "as": "x"},
                     {"filter": "isValid(datum.x)"},
-                    *name_record(by_trial=False),
+                    *name_record(dataset.name, by_trial=False),
                 ],
                 "params": [zoom_by_pointer()],
                 "mark": {
@@ -83,7 +83,6 @@ def build(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> Spec | Non
                 "encoding": {
                     "x": {"field": "x", **axes["dev"]},
                     "y": {"field": "eval", **axes["eval"]},
-                    "href": {"field": "link"},
                     **encode_systems(choice, "color", "shape"),
                 },
             },

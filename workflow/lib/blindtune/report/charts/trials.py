@@ -27,7 +27,7 @@ from blindtune.report.records import DatasetRecords
 
 CAPTION = (
     "Every trial: its {metric} on dev against its size or cost. The shape is the outcome; trials without a score are "
-    "in the strip at the top, at its left end if they have no size or cost. Chosen trials have a dark outline. With "
+    "in the strip at the top, at its left end if they have no size or cost. Chosen trials have an outline. With "
     "more than 2,000 trials on a dataset, the chosen ones and an evenly spaced sample of all others are shown. "
     "Hyperparameters have five digits. Click a trial to go to its record."
 )
@@ -45,7 +45,7 @@ OUTCOMES = {
 _MEASURES = (
     ("parameters", "trainable parameters", "trainable parameters"),
     ("seconds", "seconds of the trial", "wall seconds of the trial"),
-    ("epochs", "epochs of the trial", "training epochs of the trial, those that it continued included"),
+    ("epochs", "epochs of the trial", "epochs of the trial, with those it continued"),
     ("trials", "number of the trial", "trials ended in its study"),
 )
 _X = ("/layer/0/encoding/x", "/layer/1/encoding/x")
@@ -129,7 +129,8 @@ def _measure(row: dict[str, Any], name: str) -> Any:
 def _make_axis(sample: TrialSample, measure: tuple[str, str, str]) -> Spec:
     # On a logarithmic axis there is no place for 0, as of a set that could not be built.
     spent = [value for row in sample.rows if (value := _measure(row, measure[0]))]
-    return {"scale": make_scale(spent, frame=True), "axis": {"title": measure[2]}}
+    # Lines of a grid would end at the height of the strip above the lower edge.
+    return {"scale": make_scale(spent, frame=True), "axis": {"title": measure[2], "grid": False}}
 
 
 def _set_axis(sample: TrialSample, measure: tuple[str, str, str]) -> list[tuple[str, Any]]:
@@ -147,14 +148,13 @@ def _make_content(
     legend = {"orient": "bottom", "title": "Outcome", "values": used, "symbolFillColor": INK, "symbolStrokeWidth": 0}
     marks = {
         "shape": {"field": "outcome", "type": "nominal", "scale": shapes, "legend": legend},
-        "href": {"field": "link"},
         "stroke": {"condition": {"test": "datum.chosen", "value": INK}, "value": "transparent"},
         **encode_systems(choice, "fill"),
     }
     kept: list[Spec] = [
         look_up_runs(),
         {"filter": f"{is_shown()} && {is_of_seed()}"},
-        *name_record(),
+        *name_record(dataset.name),
         {"calculate": "measure == 'trials' ? datum.trial + 1 : datum[measure]", "as": "x"},
     ]
     mark = {"type": "point", "strokeWidth": 1.5, "clip": True, "cursor": "pointer", "tooltip": {"content": "data"}}

@@ -4,7 +4,7 @@ from itertools import combinations
 
 from blindtune.report.answer import answer_all
 from blindtune.report.margin import from_points
-from blindtune.report.minimised import get_title, get_unit, to_cell
+from blindtune.report.minimised import format_margin, get_title, get_unit, to_cell
 from blindtune.report.records import ReportRecords, SystemRecords
 from blindtune.report.stats.comparisons import format_p
 from blindtune.report.stats.over_datasets import MIN_DATASETS, OverDatasets, compare_over_datasets
@@ -105,32 +105,28 @@ def describe_over_datasets(records: ReportRecords) -> str:
     metrics = {answer.manual.metric for answer in answers}
     if len(answers) < MIN_DATASETS:
         return (
-            f"Too few datasets to compare manual and tuned models over datasets: {len(answers)} of at least "
-            f"{MIN_DATASETS}; with fewer, not even a win on every dataset would be significant."
+            f"Too few datasets for an answer over all of them together: {len(answers)} of at least {MIN_DATASETS}. "
+            "With fewer, not even a win on every dataset would be significant."
         )
     if len(metrics) > 1:
-        return "Manual and tuned models are not compared over datasets, since different metrics were minimised."
+        return "There is no answer over all datasets together, since different metrics were minimised."
     scale = from_points(1.0) if get_unit(next(iter(metrics))) else 1.0
     found = compare_over_datasets([-scale * answer.difference for answer in answers], from_points(records.margin))
-    return _summarize(found, _format_margin(records, next(iter(metrics))))
+    return _summarize(found, next(iter(metrics)), records.margin)
 
 
-def _format_margin(records: ReportRecords, metric: str) -> str:
-    return f"{records.margin:g} points" if get_unit(metric) else f"{from_points(records.margin):g}"
-
-
-def _summarize(found: OverDatasets, margin: str) -> str:
+def _summarize(found: OverDatasets, metric: str, margin: float) -> str:
     if found.p < 1 - CONFIDENCE:
-        verdict = f"the {'manual' if found.is_first_lower else 'tuned'} model is better"
+        verdict = f"{'manual' if found.is_first_lower else 'tuned'} is better"
     elif found.is_equivalent:
-        verdict = "the manual and the tuned model are equivalent"
+        verdict = "manual and tuned are equivalent"
     else:
-        verdict = "the manual and the tuned model cannot be told apart"
+        verdict = "manual and tuned cannot be told apart"
     return (
-        f"Over all {found.datasets} datasets {verdict}: the manual model is lower on {found.wins} and the tuned one on "
-        f"{found.losses} (signed-rank test, p {format_p(found.p)}). The probability that the manual model is better by "
-        f"more than the margin of {margin} is {found.lower:.2f}, that the tuned one is {found.higher:.2f}, and that "
-        f"they are equivalent {found.within:.2f}."
+        f"Over all {found.datasets} datasets together, {verdict}: manual has the lower {get_title(metric)} on "
+        f"{found.wins} of them, tuned on {found.losses} (signed-rank test, p {format_p(found.p)}). Manual is better by "
+        f"more than {format_margin(metric, margin)} with probability {found.lower:.2f}, tuned with {found.higher:.2f}; "
+        f"with {found.within:.2f} neither is."
     )
 
 
@@ -148,6 +144,6 @@ def _notes(records: ReportRecords, metrics: list[str], rows: list[Row]) -> list[
         "difference is within its dataset is not used. p: two-sided signed-rank test (Wilcoxon), adjusted by Holm's "
         "method over all pairs of systems; manual against tuned is one question, so its p is not adjusted.",
         "Probabilities: Bayesian signed-rank test (Benavoli et al. 2014) with one imaginary dataset without a "
-        f"difference; equivalent: the two differ by less than {_format_margin(records, metrics[0])} (report.margin). "
-        "The verdict is by p, or equivalent from a probability of 0.95 on.",
+        f"difference; equivalent: the two differ by less than {format_margin(metrics[0], records.margin)} "
+        "(report.margin). The verdict is by p, or equivalent from a probability of 0.95 on.",
     ]
