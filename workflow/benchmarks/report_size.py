@@ -49,11 +49,11 @@ def generate(folder: Path, tuners: int, datasets: int, seeds: int) -> ReportReco
         datasets: number of datasets.
         seeds: number of seeds.
     """
-    names = list(TUNERS)
+    names, known = list(TUNERS), list(TUNERS)
     # Further tuners are copies of known ones under other names.
-    for number in range(len(names), tuners):
-        names.append(f"{names[number % len(TUNERS)]}_again")
-        TUNERS[names[-1]] = TUNERS[names[number % len(TUNERS)]]
+    for number in range(len(known), tuners):
+        names.append(f"{known[number % len(known)]}_{number // len(known) + 1}")
+        TUNERS[names[-1]] = TUNERS[known[number % len(known)]]
     builder = RecordsBuilder(
         folder / "large",
         seeds=list(range(42, 42 + seeds)),

@@ -50,12 +50,14 @@ class RecordGroup:
         anchor: the id of the group within the page.
         files: the sha256 and the path of each file.
         frozen: the sha256 of each frozen model and the seed of its study.
+        brief: the paths of the files, those that differ in the seed alone as one: ``studies/a/b/{42,43}/card.json``.
     """
 
     name: str
     anchor: str
     files: list[tuple[str, str]]
     frozen: list[tuple[str, str]]
+    brief: list[str]
 
 
 def show_table(records: ReportRecords, table: ReportTable) -> PageTable:
@@ -106,8 +108,27 @@ def group_records(records: ReportRecords) -> list[RecordGroup]:
             _anchor(name),
             [(records.files[path], path) for path in members],
             [(records.frozen[path], _seed_of(path)) for path in members if _is_result(records, path)],
+            _shorten(members),
         )
         for name, members in groups.items()
+    ]
+
+
+def _shorten(paths: list[str]) -> list[str]:
+    """Write paths that differ in the seed alone as one, in the form that a shell expands."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        parts = path.split("/")
+        of_run = len(parts) > 4 and parts[0] in ("studies", "decodes")
+        place = ("/".join(parts[:3]), "/".join(parts[4:])) if of_run else (path, "")
+        seeds.setdefault(place, []).append(parts[3] if of_run else "")
+    return [
+        f"{folder}/{{{','.join(found)}}}/{file}"
+        if len(found) > 1
+        else f"{folder}/{found[0]}/{file}"
+        if file
+        else folder
+        for (folder, file), found in seeds.items()
     ]
 
 
