@@ -122,14 +122,11 @@ def _shorten(paths: list[str]) -> list[str]:
         of_run = len(parts) > 4 and parts[0] in ("studies", "decodes")
         place = ("/".join(parts[:3]), "/".join(parts[4:])) if of_run else (path, "")
         seeds.setdefault(place, []).append(parts[3] if of_run else "")
-    return [
-        f"{folder}/{{{','.join(found)}}}/{file}"
-        if len(found) > 1
-        else f"{folder}/{found[0]}/{file}"
-        if file
-        else folder
-        for (folder, file), found in seeds.items()
-    ]
+    written = []
+    for (folder, file), found in seeds.items():
+        names = f"{{{','.join(found)}}}" if len(found) > 1 else found[0]
+        written.append(f"{folder}/{names}/{file}" if file else folder)
+    return written
 
 
 def _group_of(path: str) -> str:
