@@ -97,8 +97,8 @@ def find_changes(reached: Floats) -> NDArray[np.intp]:
     Args:
         reached: the minimum, median and maximum at each point, ``(3, n_points)``.
     """
-    changed = np.r_[True, (reached[:, 1:] != reached[:, :-1]).any(axis=0)]
-    changed[-1] = True
+    changed = np.ones(reached.shape[1], dtype=bool)
+    changed[1:-1] = (reached[:, 1:-1] != reached[:, :-2]).any(axis=0)
     return np.flatnonzero(changed)
 
 

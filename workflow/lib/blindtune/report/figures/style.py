@@ -35,6 +35,8 @@ _SETTINGS: dict[str, Any] = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
     "axes.titlesize": 9.5,
+    # No axis has ticks at its top, which the title would have to make room for.
+    "axes.titley": 1.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#555555",
