@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from blindtune.report.page_svg import COLORS, LETTER, SCALE, SvgPacker
+from blindtune.report.page_svg import COLORS, LETTER, SvgPacker
 
 HEAD = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
 NUMBER = st.floats(-999, 999).map(lambda value: round(value, 2))
@@ -109,10 +109,11 @@ def test_shorten_shrinks_pictures(photograph: bool) -> None:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     link = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
-    found = re.search(r'href="data:image/webp;base64,([^"]+)"', shorten(f'<image xlink:href="{link}" width="40"/>'))
+    found = re.search(r'href="data:image/webp;base64,([^"]+)"', shorten(f'<image xlink:href="{link}" width="28.8"/>'))
     assert found is not None
     shown = Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGBA")
-    assert shown.size == (round(80 * SCALE), round(100 * SCALE))
+    # At most 120 pixels in an inch.
+    assert shown.size == (48, 60)
     assert (len(shown.getcolors(10**6) or []) <= COLORS[0]) == (not photograph)
     expected = np.asarray(Image.fromarray(pixels).resize(shown.size, Image.Resampling.BOX), float)
     difference = np.abs(np.asarray(shown, float) - expected) * (expected[..., 3:] > 0)

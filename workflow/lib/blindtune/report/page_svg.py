@@ -22,8 +22,8 @@ SVG, LINK = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}href"
 LETTER = "scale(0.015625)"
 #: Digits after the decimal point, in points: of coordinates, and of markers, which are small and drawn often.
 DIGITS, MARKER_DIGITS = 1, 2
-#: Pictures are made for 200 dots per inch, the page shows about 100.
-SCALE = 0.6
+#: The most pixels of a picture in a point, 120 in an inch: its file has 200, and the page shows about 100.
+MOST_PIXELS = 120 / 72
 #: A picture is kept in so many colors if they are enough; others, such as photographs, by a lossy method.
 COLORS, QUALITY = (32, 64, 128), 60
 #: The largest root mean square difference of a picture with so many colors, of 255.
@@ -98,7 +98,9 @@ def _list_attributes(element: ElementTree.Element, names: dict[str, str]) -> Ite
     tag = _tag(element)
     for name, value in element.attrib.items():
         if name == LINK:
-            found = _shrink_picture(value) if value.startswith("data:") else f"#{names.get(value[1:], value[1:])}"
+            is_picture = value.startswith("data:")
+            width = float(element.get("width", 0))
+            found = _shrink_picture(value, width) if is_picture else f"#{names.get(value[1:], value[1:])}"
             yield f" href={quoteattr(found)}"
         elif name == "id":
             if value in names:
@@ -170,13 +172,19 @@ def _write_move(command: str, moves: list[int], digits: int) -> str:
     return text
 
 
-def _shrink_picture(link: str) -> str:
-    """Return a picture in a link as a smaller one: in few colors, or by a lossy method if few are not enough."""
+def _shrink_picture(link: str, width: float) -> str:
+    """Return a picture in a link as a smaller one: in few colors, or by a lossy method if few are not enough.
+
+    Args:
+        link: with the picture in base64.
+        width: of the picture in the figure, in points.
+    """
     from PIL import Image
 
     with Image.open(io.BytesIO(base64.b64decode(link.split(",", 1)[1]))) as opened:
         picture = opened.convert("RGBA")
-    size = tuple(max(1, round(SCALE * side)) for side in picture.size)
+    scale = min(1.0, MOST_PIXELS * width / picture.width)
+    size = tuple(max(1, round(scale * side)) for side in picture.size)
     small = picture.resize((size[0], size[1]), Image.Resampling.BOX)
     fewer = (small.quantize(colors, method=Image.Quantize.FASTOCTREE).convert("RGBA") for colors in COLORS)
     kept = next((few for few in fewer if _differ(small, few) <= MAX_DIFFERENCE), None)
