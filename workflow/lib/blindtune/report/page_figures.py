@@ -18,7 +18,7 @@ from blindtune.report.records import DatasetRecords
 #: An SVG that is larger when packed is packed as a picture of pixels, if that is smaller.
 MAX_PACKED = 60_000
 #: Letters of all packed figures of a page. Of a report with more, some figures are not packed.
-MAX_LETTERS = 2_600_000
+MAX_LETTERS = 2_000_000
 #: The width of such a picture, in pixels, and its quality.
 PIXELS, QUALITY = 1100, 60
 
