@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from blindtune.report import page as page_module
+from blindtune.report import page_tables
 from blindtune.report.charts.assemble import assemble_charts
 from blindtune.report.figures import write as figures
 from blindtune.report.page import write_page
 from blindtune.report.page_figures import PageFigure, limit_packed
-from blindtune.report.page_tables import group_records
+from blindtune.report.page_tables import RecordLink, group_records, link_records
 from blindtune.report.records import DatasetRecords
+from blindtune.report.table import Row
 from blindtune.report.tables import write as tables
 from support.report_records import RecordsBuilder
 from support.report_searches import TUNERS
@@ -61,6 +63,17 @@ def test_limit_packed_leaves_out_what_a_chart_shows_first() -> None:
     assert kept(80) == ["b", "d", "e"]
     assert kept(74) == ["d", "e"]
     assert kept(44) == ["d"] and kept(0) == []
+
+
+def test_link_records_of_many_systems_is_one_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row made from the records of very many systems has one link to the list of all records."""
+    records = RecordsBuilder(tmp_path / "tiny", systems=["knn", "rnf", "mlp_m1"], seeds=[42]).write().read()
+    row: Row = {"records": "; ".join(path for run in records.runs for path in run.paths)}
+    assert [link.anchor for link in link_records(records, row)] == [
+        f"records/set_10/{name}" for name in ("knn", "rnf", "mlp_m1")
+    ]
+    monkeypatch.setattr(page_tables, "MOST_LINKS", 2)
+    assert link_records(records, row) == [RecordLink("those of 3 systems and datasets", "records")]
 
 
 def test_group_records_writes_runs_in_one_line(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from blindtune.report.contents import SUMMARY_TABLES
 from blindtune.report.records import ReportRecords
 from blindtune.report.table import ReportTable, Row
 
+#: The most links of a row to the records of a system or dataset.
+MOST_LINKS = 100
+
 
 @dataclass(frozen=True)
 class RecordLink:
@@ -81,7 +84,8 @@ def mark_row(row: Row) -> str:
 def link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
     """Return links to the records of a row, one for all records of a system on a dataset.
 
-    A link names the seeds if the row has not all of them.
+    A link names the seeds if the row has not all of them. A row with more than `MOST_LINKS` has one link to all records
+    of the page; its CSV has the paths.
 
     Args:
         records: the records of the report.
@@ -91,6 +95,8 @@ def link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
     groups: dict[str, list[str]] = {}
     for path in paths:
         groups.setdefault(_group_of(path), []).append(path)
+    if len(groups) > MOST_LINKS:
+        return [RecordLink(f"those of {len(groups)} systems and datasets", "records")]
     return [
         RecordLink(_describe(records, name, members), _anchor(name) if _is_known(records, members) else "")
         for name, members in groups.items()
