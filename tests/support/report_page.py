@@ -5,6 +5,7 @@ import re
 #: The beginning of every script element of the page: data that is not run, and the page's own script.
 PAGE_SCRIPTS = {
     '<script type="text/plain" id="packed-" data-media="">',
+    '<script type="text/plain" id="packed-">',
     '<script type="text/plain" class="rest" data-rows="">',
     '<script type="application/gzip" id="chart-">',
     "<script>",

@@ -21,12 +21,18 @@
     script.textContent = await unpack("chart-library");
     document.head.append(script);
   });
+  // Numbers may be steps from one to the next.
+  const restore = (column) => {
+    let at = 0;
+    return Array.isArray(column) ? column : column.steps.map((step) => (step === null ? null : (at += step) / column.scale));
+  };
   const dataOf = (id) => once(id, async () => {
     const { specs, tables } = JSON.parse(await unpack(id));
     const rows = (name) => once(`${id} ${name}`, () => {
       const fields = Object.keys(tables[name]);
-      const length = fields.length ? tables[name][fields[0]].length : 0;
-      return Array.from({ length }, (_, at) => Object.fromEntries(fields.map((field) => [field, tables[name][field][at]])));
+      const columns = fields.map((field) => restore(tables[name][field]));
+      const length = fields.length ? columns[0].length : 0;
+      return Array.from({ length }, (_, at) => Object.fromEntries(fields.map((field, place) => [field, columns[place][at]])));
     });
     return { specs, rows };
   });

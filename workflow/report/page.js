@@ -1,12 +1,17 @@
 // What the page does beyond its text: every table and figure is there without it.
 "use strict";
 (() => {
+  let letters = null;
   const unpack = async (script) => {
     const bytes = Uint8Array.from(atob(script.textContent), (letter) => letter.charCodeAt(0));
     const media = script.dataset.media || "text/plain";
     if (media === "image/webp") return new Blob([bytes], { type: media });
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Blob([await new Response(stream).arrayBuffer()], { type: media });
+    const text = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+    if (media !== "image/svg+xml") return new Blob([text], { type: media });
+    // All figures have the same letters, which are packed once.
+    letters = letters || unpack(document.getElementById("packed-letters")).then((blob) => blob.text());
+    const start = text.indexOf(">") + 1;
+    return new Blob([text.slice(0, start), await letters, text.slice(start)], { type: media });
   };
 
   // Figures are files next to the page. If the page was moved without them, those packed into it are shown.

@@ -1,7 +1,7 @@
 """Report: tables, figures and one HTML page, made from records alone.
 
 In: every manifest, model card and decode result of the config; sample splits and examples of its datasets.
-Out: report/tables, report/figures, report/report.html.
+Out: report/tables, report/figures, report/report.html, report/records.sha256.
 """
 
 from blindtune.report import contents
@@ -85,6 +85,7 @@ rule page:
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),
+        PATHS.record_list(),
     log:
         PATHS.log("page"),
     conda:

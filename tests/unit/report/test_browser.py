@@ -3,11 +3,13 @@
 Needs a Chromium: that of the system, or ``playwright install chromium``.
 """
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Browser, Page
 
 from blindtune.report.figures import write as figures
@@ -142,6 +144,29 @@ def test_page_alone_shows_its_packed_figures(browser: Browser, report: Path, tmp
         image = opened.locator("#figure-search_set_10 img")
         image.scroll_into_view_if_needed()
         opened.wait_for_function("document.querySelector('#figure-search_set_10 img').naturalWidth > 100")
+
+
+def picture_of(browser: Browser, page: Path, figure: str) -> Image.Image:
+    """Return a figure as the page shows it."""
+    with browser.new_context(viewport=LAPTOP) as context:  # type: ignore[arg-type]
+        opened = context.new_page()
+        opened.goto(page.as_uri())
+        open_all(opened)
+        shown = opened.locator(f"#figure-{figure} img")
+        shown.scroll_into_view_if_needed()
+        opened.wait_for_function(f"document.querySelector('#figure-{figure} img').naturalWidth > 100")
+        return Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
+
+
+@pytest.mark.parametrize("figure", ["splits_set_10", "worth_set_10"])
+def test_packed_figures_look_like_their_files(browser: Browser, report: Path, tmp_path: Path, figure: str) -> None:
+    """A packed figure, with dots as a picture or with lines and letters, is the same to the eye as its file."""
+    alone = tmp_path / "alone.html"
+    alone.write_bytes(report.read_bytes())
+    file, packed = (picture_of(browser, page, figure) for page in (report, alone))
+    assert file.size == packed.size
+    difference = ImageStat.Stat(ImageChops.difference(file, packed)).mean
+    assert max(difference) < 2 and len(file.getcolors(10**6) or []) > 50
 
 
 def test_page_is_whole_without_javascript(browser: Browser, report: Path) -> None:

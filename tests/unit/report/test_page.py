@@ -4,8 +4,10 @@ import base64
 import csv
 import re
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -25,7 +27,18 @@ from support.report_page import PAGE_SCRIPTS, list_scripts
 from support.report_records import ESTIMATES, RecordsBuilder
 
 STAND_IN = {"stand_in": True, "source": {"source": "drawing"}}
+SVG, LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+DRAWN = {f"{SVG}{tag}" for tag in ("path", "use", "image", "text", "rect")}
 EVIL = "<script>alert(1)</script>"
+
+
+def list_parts(svg: str) -> dict[str, int]:
+    """Return how many parts of each kind an SVG draws; every reference must lead to a part."""
+    root = ElementTree.fromstring(svg)  # noqa: S314
+    defined = {part for group in root.iter(f"{SVG}defs") for part in group.iter()}
+    links = [part.get("href") or part.get(LINK) or "" for part in root.iter(f"{SVG}use")]
+    assert {link.removeprefix("#") for link in links} <= {part.get("id") for part in root.iter()}
+    return Counter(str(part.tag) for part in root.iter() if part not in defined and part.tag in DRAWN)
 
 
 def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
@@ -176,16 +189,20 @@ def test_write_page_leaves_out_what_does_not_apply(report: tuple[RecordsBuilder,
 
 
 def test_write_page_packs_its_figures(report: tuple[RecordsBuilder, Path]) -> None:
-    """A page that is opened alone has its figures in itself: the same SVG, or a picture of one that is large."""
+    """A page that is opened alone has its figures in itself: as SVGs that look the same, which share their letters."""
     page = (report[1] / "report.html").read_text(encoding="utf-8")
     found = re.findall(r'<script type="text/plain" id="packed-(\w+)" data-media="([^"]+)">([^<]+)</script>', page)
     assert len(found) == page.count("<img ")
+    shared = re.search(r'<script type="text/plain" id="packed-letters">([^<]+)</script>', page)
+    assert shared is not None
+    letters = zlib.decompress(base64.b64decode(shared[1])).decode()
     for stem, media, text in found:
-        content = base64.b64decode(text)
-        if media == "image/webp":
-            assert content[8:12] == b"WEBP"
-        else:
-            assert zlib.decompress(content) == (report[1] / "figures" / f"{stem}.svg").read_bytes()
+        assert media == "image/svg+xml"
+        packed = zlib.decompress(base64.b64decode(text)).decode()
+        at = packed.index(">") + 1
+        file = (report[1] / "figures" / f"{stem}.svg").read_text(encoding="utf-8")
+        assert list_parts(packed[:at] + letters + packed[at:]) == list_parts(file)
+        assert len(packed) < 0.7 * len(file), stem
 
 
 def test_write_page_is_reproducible(report: tuple[RecordsBuilder, Path], tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from blindtune import stages
 from blindtune.report.charts import assemble, collect
@@ -204,8 +206,24 @@ def test_assemble_shares_data_and_is_deterministic(records: ReportRecords) -> No
     assert set(used) == set(content["tables"])
     spec = build("trials", records.datasets[0], records)
     for name, rows in spec["datasets"].items():
-        columns = content["tables"][content["specs"]["trials"]["datasets"][name]]
+        stored = content["tables"][content["specs"]["trials"]["datasets"][name]]
+        columns = {field: assemble.restore_column(column) for field, column in stored.items()}
         assert [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] == rows
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-(10**6), 10**6), st.floats(-1e4, 1e4).map(round_number))))
+def test_shorten_column_gives_back_every_value(values: list[Any]) -> None:
+    """Numbers that are stored as steps are the same numbers again, to the last digit."""
+    assert assemble.restore_column(assemble.shorten_column(values)) == values
+
+
+def test_shorten_column_stores_sorted_numbers_as_steps() -> None:
+    """Sorted numbers become steps, and texts, truths and numbers in no order stay as they are."""
+    values = [None, 3.125, 3.25, 3.25, 4]
+    assert assemble.shorten_column([*range(100)]) == {"steps": [0] + [1] * 99, "scale": 1}
+    assert assemble.restore_column({"steps": [None, 3125, 125, 0, 750], "scale": 1000}) == values
+    for kept in (["a", "b"], [True, False, True], [12, 90000, 7]):
+        assert assemble.shorten_column(kept) is kept
 
 
 def test_scripts_are_those_of_the_packages() -> None:

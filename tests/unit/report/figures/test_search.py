@@ -1,5 +1,7 @@
 """The figure of searches."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,3 +34,14 @@ def test_compute_median_and_band_of_the_seeds(seeds: list[list[tuple[int, float]
         lowest = [min(scores) for scores in had]
         found = band[:, list(points).index(point)]
         assert found == pytest.approx([min(lowest), np.median(lowest), max(lowest)])
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), max_size=12))
+def test_find_changes_keeps_every_step(columns: list[tuple[int, int, int]]) -> None:
+    """Drawn as steps, the kept points are on the same line as all of them, and its end is kept."""
+    reached = np.array(columns, dtype=float).reshape(-1, 3).T
+    kept = figure_search.find_changes(reached)
+    places = np.searchsorted(kept, np.arange(len(columns)), side="right") - 1
+    assert (reached[:, kept[places]] == reached).all()
+    assert not columns or kept[-1] == len(columns) - 1
+    assert len(kept) <= 2 + sum(one != other for one, other in pairwise(columns))

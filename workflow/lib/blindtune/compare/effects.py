@@ -55,6 +55,7 @@ STUDY_KEYS: dict[str, Effect] = {
     "budget": "search",
     "metric": "identity",
     "score_epoch": "training",
+    "seeds_in_one_job": "no record",
     "seeds": "search",
     "systems": "search",
 }

@@ -126,6 +126,10 @@ class ResultPaths:
         """Return the HTML page of the report."""
         return f"{self.root}/report/report.html"
 
+    def record_list(self) -> str:
+        """Return the file next to the page with the digest of every record."""
+        return f"{self.root}/report/records.sha256"
+
     def log(self, *parts: str) -> str:
         """Return the log of a job."""
         return f"{self.root}/logs/{'/'.join(parts)}.log"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoints, entry_points
+from importlib.metadata import entry_points
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args
 
 from pydantic import BaseModel, Field
@@ -146,8 +146,9 @@ class Registry(Generic[EntryT]):
 
 
 @cache
-def _installed(path: tuple[str, ...]) -> EntryPoints:
-    # Of all groups at once: each call reads a file of every package on the path.
+def _installed(path: tuple[str, ...]) -> Any:
+    # Of all groups at once: each call reads a file of every package on the path. Python 3.11 returns another type than
+    # later ones, which has the same method `select`.
     return entry_points()
 
 

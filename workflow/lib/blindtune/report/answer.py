@@ -11,6 +11,7 @@ from typing import Literal
 from blindtune.metrics.registry import is_error
 from blindtune.report.margin import from_points
 from blindtune.report.minimised import format_change, format_margin, format_metric, get_scale, get_title, get_unit
+from blindtune.report.once import once
 from blindtune.report.published import PublishedErrors, load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.stats.comparisons import compare_systems, explain_no_interval, format_p, name_variation
@@ -73,6 +74,7 @@ class DatasetAnswer:
     sentence: str
 
 
+@once
 def answer_all(records: ReportRecords) -> list[DatasetAnswer]:
     """Return the answer of every dataset that has one, adjusted for their number by Holm's method."""
     compared = [found for dataset in records.datasets if (found := _compare(dataset))]

@@ -17,6 +17,7 @@ import numpy as np
 
 from blindtune.core.seeds import derive
 from blindtune.records.trial import Trial
+from blindtune.report.once import once
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import Floats, select_scored_on_dev
 from blindtune.report.stats.statistics import mean
@@ -111,6 +112,7 @@ def describe_too_few(dataset: DatasetRecords) -> str:
     return f"No space on {dataset.name} has {MIN_SETS} sets in each seed: too few to rank."
 
 
+@once
 def rank_hyperparameters(dataset: DatasetRecords) -> list[SpaceTrials]:
     """Rank the hyperparameters of each space that was searched on a dataset.
 
@@ -126,6 +128,7 @@ def rank_hyperparameters(dataset: DatasetRecords) -> list[SpaceTrials]:
     return [_rank(dataset.name, systems) for systems in groups.values()]
 
 
+@once
 def has_enough_sets(dataset: DatasetRecords) -> bool:
     """Return whether some space of a dataset has enough sets to rank its hyperparameters; nothing is computed."""
     groups: dict[str, list[SystemRecords]] = {}

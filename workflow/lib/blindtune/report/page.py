@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blindtune.core.files import digest_file, write_text
+from blindtune.core.paths import ResultPaths
 from blindtune.decoding.known_heads import keep_head
 from blindtune.report.answer import DatasetAnswer, answer_all, headline
 from blindtune.report.charts.assemble import Chart, assemble_charts
@@ -14,7 +15,8 @@ from blindtune.report.contents import FIGURES, SECTIONS, TEMPLATES, VIEWS, Secti
 from blindtune.report.decodes import describe_uses
 from blindtune.report.kept_margin import keep_margin
 from blindtune.report.overview import anchor_of, draw_answers, rank_systems
-from blindtune.report.page_figures import PageFigure, load_figures
+from blindtune.report.page_figures import PageFigure, limit_packed, load_figures
+from blindtune.report.page_svg import SvgPacker
 from blindtune.report.page_tables import PageTable, group_records, show_table
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
@@ -28,6 +30,12 @@ TEMPLATE_FOLDER = Path(__file__).parents[3] / "report"
 LONG = 40
 #: Of a table with more rows than this, the others are packed: a browser takes seconds to lay out thousands.
 MOST_ROWS = 200
+#: If all tables together have more rows than this, fewer of each are in the page without being packed.
+MANY_ROWS, MOST_ROWS_OF_MANY = 5000, 50
+#: Of more records than this, the page has the paths, and the digests are in the file next to it alone.
+MANY_RECORDS = 5000
+#: The file next to the page with the digest of every record, in the form that ``sha256sum --check`` reads.
+RECORDS = Path(ResultPaths("").record_list()).name
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,10 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
     )
     environment.filters["pack"] = pack
     template = environment.get_template(TEMPLATES[0])
-    write_text(path, template.render(_content(records, tables, figures)))
+    listed = "".join(f"{records.files[name]}  {name}\n" for name in sorted(records.files))
+    write_text(path.parent / RECORDS, listed)
+    content = _content(records, tables, figures)
+    write_text(path, template.render(content, listed=_listed(path.parent, RECORDS)))
     keep_head(path.parent, records.ledger_head)
     keep_margin(path.parent, records.margin)
 
@@ -116,7 +127,9 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
 
     shown = {name: show_table(records, build(records)) for name, build in BUILD.items()}
     interactive = assemble_charts(records)
-    datasets = _show_datasets(records, figures, interactive.charts)
+    packer = SvgPacker()
+    datasets = _show_datasets(records, figures, interactive.charts, packer)
+    all_figures = [figure for one in datasets for figure in one.figures]
     # Files of the project, not texts of records.
     style, script = (Markup((TEMPLATE_FOLDER / name).read_text(encoding="utf-8")) for name in TEMPLATES[1:])  # noqa: S704
     return {
@@ -129,11 +142,15 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "pictures": draw_answers(records),
         "rankings": rank_systems(records),
         "datasets": datasets,
+        "letters": packer.letters,
+        "unpacked": (sum(not figure.packed for figure in all_figures), len(all_figures)),
         "gaps": describe_published_gaps(records),
         "views": [_show_view(view, shown, datasets) for view in VIEWS],
         "empty": [one.table for one in shown.values() if not one.rows],
         "long": LONG,
-        "most": MOST_ROWS,
+        "most": MOST_ROWS if sum(len(one.rows) for one in shown.values()) <= MANY_ROWS else MOST_ROWS_OF_MANY,
+        "brief": len(records.files) > MANY_RECORDS,
+        "figure_folder": figures.name,
         "table_folder": tables.name,
         "table_files": [_listed(tables, f"{name}.{suffix}") for name in BUILD for suffix in FORMATS],
         "groups": group_records(records),
@@ -149,15 +166,20 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
     }
 
 
-def _show_datasets(records: ReportRecords, figures: Path, charts: dict[str, list[Chart]]) -> list[ShownDataset]:
+def _show_datasets(
+    records: ReportRecords, figures: Path, charts: dict[str, list[Chart]], packer: SvgPacker
+) -> list[ShownDataset]:
     answers = {answer.dataset: answer for answer in answer_all(records)}
+    loaded = [figure for dataset in records.datasets for figure in load_figures(dataset, figures, packer)]
+    charted = {f"{chart.figure}_{chart.dataset}" for found in charts.values() for chart in found}
+    packed = {figure.stem: figure for figure in limit_packed(loaded, charted)}
     return [
         ShownDataset(
             dataset,
             anchor_of(dataset),
             said,
             answers.get(dataset.title),
-            load_figures(dataset, figures),
+            [packed[stem] for kind in dataset.figure_kinds if (stem := f"{kind}_{dataset.name}") in packed],
             charts.get(dataset.name, []),
         )
         for dataset, said in zip(records.datasets, answer_questions(records), strict=True)

@@ -8,6 +8,9 @@ from blindtune.report.contents import SUMMARY_TABLES
 from blindtune.report.records import ReportRecords
 from blindtune.report.table import ReportTable, Row
 
+#: The most links of a row to the records of a system or dataset.
+MOST_LINKS = 100
+
 
 @dataclass(frozen=True)
 class RecordLink:
@@ -50,12 +53,14 @@ class RecordGroup:
         anchor: the id of the group within the page.
         files: the sha256 and the path of each file.
         frozen: the sha256 of each frozen model and the seed of its study.
+        brief: the paths of the files, those that differ in the seed alone as one: ``studies/a/b/{42,43}/card.json``.
     """
 
     name: str
     anchor: str
     files: list[tuple[str, str]]
     frozen: list[tuple[str, str]]
+    brief: list[str]
 
 
 def show_table(records: ReportRecords, table: ReportTable) -> PageTable:
@@ -79,7 +84,8 @@ def mark_row(row: Row) -> str:
 def link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
     """Return links to the records of a row, one for all records of a system on a dataset.
 
-    A link names the seeds if the row has not all of them.
+    A link names the seeds if the row has not all of them. A row with more than `MOST_LINKS` has one link to all records
+    of the page; its CSV has the paths.
 
     Args:
         records: the records of the report.
@@ -89,6 +95,8 @@ def link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
     groups: dict[str, list[str]] = {}
     for path in paths:
         groups.setdefault(_group_of(path), []).append(path)
+    if len(groups) > MOST_LINKS:
+        return [RecordLink(f"those of {len(groups)} systems and datasets", "records")]
     return [
         RecordLink(_describe(records, name, members), anchor_records(name) if _is_known(records, members) else "")
         for name, members in groups.items()
@@ -106,9 +114,25 @@ def group_records(records: ReportRecords) -> list[RecordGroup]:
             anchor_records(name),
             [(records.files[path], path) for path in members],
             [(records.frozen[path], _seed_of(path)) for path in members if _is_result(records, path)],
+            _shorten(members),
         )
         for name, members in groups.items()
     ]
+
+
+def _shorten(paths: list[str]) -> list[str]:
+    """Write paths that differ in the seed alone as one, in the form that a shell expands."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        parts = path.split("/")
+        of_run = len(parts) > 4 and parts[0] in ("studies", "decodes")
+        place = ("/".join(parts[:3]), "/".join(parts[4:])) if of_run else (path, "")
+        seeds.setdefault(place, []).append(parts[3] if of_run else "")
+    written = []
+    for (folder, file), found in seeds.items():
+        names = f"{{{','.join(found)}}}" if len(found) > 1 else found[0]
+        written.append(f"{folder}/{names}/{file}" if file else folder)
+    return written
 
 
 def _group_of(path: str) -> str:

@@ -11,6 +11,7 @@ from blindtune.metrics.registry import ERROR
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import Trial
 from blindtune.report.minimised import get_scale
+from blindtune.report.once import once
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords, pair_errors
 from blindtune.report.stats import metric_samples
 from blindtune.report.stats.crossed import compare_crossed_by_seed
@@ -85,6 +86,7 @@ def find_random_searches(dataset: DatasetRecords) -> list[SystemRecords]:
     return [system for system in found if not get_folds(system)] or found
 
 
+@once
 def compare_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:
     """Estimate the difference of two mean eval errors, paired by seed.
 
@@ -98,6 +100,7 @@ def compare_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:
     return compare_crossed_by_seed(*pair_errors(first, second))
 
 
+@once
 def compare_minimised_by_seed(first: SystemRecords, second: SystemRecords) -> Difference:
     """Estimate the difference of what two systems minimised, on eval and paired by seed; see `compare_by_seed`.
 

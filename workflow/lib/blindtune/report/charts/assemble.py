@@ -110,7 +110,7 @@ def share_data(specs: dict[str, Spec]) -> dict[str, Any]:
         specs: complete specifications by kind.
 
     Returns:
-        ``specs`` with the names of their tables under ``datasets``; ``tables`` as columns by name.
+        ``specs`` with the names of their tables under ``datasets``; ``tables`` as shortened columns by name.
     """
     tables: dict[str, Any] = {}
     names: dict[str, str] = {}
@@ -122,7 +122,7 @@ def share_data(specs: dict[str, Spec]) -> dict[str, Any]:
             key = dump_json(columns)
             if key not in names:
                 names[key] = name if name not in tables else f"{kind}.{name}"
-                tables[names[key]] = columns
+                tables[names[key]] = {field: shorten_column(values) for field, values in columns.items()}
             used[name] = names[key]
         shared[kind] = {**spec, "datasets": used}
     return {"specs": shared, "tables": tables}
@@ -131,6 +131,47 @@ def share_data(specs: dict[str, Spec]) -> dict[str, Any]:
 def to_columns(rows: Rows) -> dict[str, list[Any]]:
     """Return rows as columns, which are shorter; all rows have the same fields."""
     return {field: [row[field] for row in rows] for field in (rows[0] if rows else {})}
+
+
+def shorten_column(values: list[Any]) -> list[Any] | dict[str, Any]:
+    """Return numbers as steps from one to the next where these take fewer letters, as in sorted columns.
+
+    Args:
+        values: numbers, texts or None.
+
+    Returns:
+        The values, or ``{"steps": integers, "scale": a power of ten}``: the sum of the steps up to a value, divided by
+        the scale, is exactly the value. A missing value is a missing step.
+    """
+    known = [value for value in values if value is not None]
+    if not all(type(value) in (int, float) for value in known) or any("e" in repr(value) for value in known):
+        return values
+    scale = 10 ** max((len(repr(value).partition(".")[2]) for value in known if type(value) is float), default=0)
+    steps: list[int | None] = []
+    at = 0
+    for value in values:
+        if value is None:
+            steps.append(None)
+            continue
+        number = round(value * scale)
+        if number / scale != value:
+            return values
+        steps.append(number - at)
+        at = number
+    shortened = {"steps": steps, "scale": scale}
+    return shortened if len(dump_json(shortened)) < len(dump_json(values)) else values
+
+
+def restore_column(column: list[Any] | dict[str, Any]) -> list[Any]:
+    """Return the values that `shorten_column` was given, as the script of the page does."""
+    if isinstance(column, list):
+        return column
+    values: list[Any] = []
+    at = 0
+    for step in column["steps"]:
+        at += step or 0
+        values.append(None if step is None else at / column["scale"])
+    return values
 
 
 def pack(text: str) -> str:

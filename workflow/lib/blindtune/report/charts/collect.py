@@ -12,8 +12,8 @@ from blindtune.core.timing import total_wall_seconds
 from blindtune.records.trial import Trial
 from blindtune.report.charts.spec import Rows, round_number
 from blindtune.report.minimised import get_scale
+from blindtune.report.once import once
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords
-from blindtune.report.searches import accumulate_epochs, accumulate_seconds
 
 #: The most trials of a dataset that charts show.
 MOST_TRIALS = 2000
@@ -71,6 +71,7 @@ def collect_runs(dataset: DatasetRecords) -> Rows:
     ]
 
 
+@once
 def collect_trials(dataset: DatasetRecords, limit: int = MOST_TRIALS) -> TrialSample:
     """Return the trials of a dataset, thinned to ``limit``.
 
@@ -87,17 +88,11 @@ def collect_trials(dataset: DatasetRecords, limit: int = MOST_TRIALS) -> TrialSa
     kept = thin([run.trials[place].number == run.card.trial for _, place, run in recorded], limit)
     scale = get_scale(dataset.metric)
     ranks = _rank(recorded)
-    spent = {
-        id(run): (accumulate_epochs(run.trials), accumulate_seconds(run.trials)) for _, run in number_runs(dataset)
-    }
     names = _list_hyperparameters([recorded[index][2].trials[recorded[index][1]] for index in kept])
     rows = []
     for index in kept:
         number, place, run = recorded[index]
-        epochs, seconds = spent[id(run)]
-        row = _make_row(number, run.trials[place], run, scale, names)
-        row |= {"at_epoch": int(epochs[place]), "at_second": round_number(float(seconds[place]))}
-        rows.append(row | {"rank": ranks.get(index)})
+        rows.append(_make_row(number, run.trials[place], run, scale, names) | {"rank": ranks.get(index)})
     rows.sort(key=lambda row: (row["value"] is not None, -(row["value"] or 0)))
     return TrialSample([{"id": number} | row for number, row in enumerate(rows)], names, len(recorded))
 

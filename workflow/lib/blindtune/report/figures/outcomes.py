@@ -41,6 +41,8 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         return draw_sentence(
             f"On {dataset.name}, no search of {MIN_TRIALS} trials or more has one that did not complete."
         )
+    from matplotlib.patches import Patch
+
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     with new_figure(WIDTH, 0.9 + 1.45 * rows) as figure:
@@ -55,8 +57,8 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
             axes.set_axis_off()
         for axes in grid[:, 0]:
             axes.set_ylabel("trials (%)")
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        handles = [Patch(color=color, label=outcome) for outcome, color in COLORS.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
         figure.suptitle(f"{escape_dollars(dataset.title)}: outcomes over the course of a search", fontsize=10.5)
         return figure
 
@@ -85,8 +87,9 @@ def _is_shown(system: SystemRecords) -> bool:
 def _panel(axes: "Axes", system: SystemRecords) -> None:
     places = (np.arange(PARTS) + 0.5) * 100 / PARTS
     bottom = np.zeros(PARTS)
-    for (outcome, color), share in zip(COLORS.items(), 100 * count_outcomes(system), strict=True):
-        axes.bar(places, share, width=92 / PARTS, bottom=bottom, color=color, label=outcome)
+    for color, share in zip(COLORS.values(), 100 * count_outcomes(system), strict=True):
+        seen = share > 0
+        axes.bar(places[seen], share[seen], width=92 / PARTS, bottom=bottom[seen], color=color)
         bottom += share
     axes.set_ylim(0, 100)
     axes.set_xlim(0, 100)

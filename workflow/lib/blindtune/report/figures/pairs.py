@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from blindtune.report.figures.style import WIDTH, SystemStyle, draw_sentence, escape_dollars, new_figure
-from blindtune.report.minimised import format_change, format_metric, get_scale, get_title
+from blindtune.report.minimised import format_change, format_metric, get_scale, get_title, get_unit
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import Floats, compare_minimised_by_seed
 from blindtune.report.stats.statistics import Difference
@@ -18,6 +18,9 @@ CAPTION = (
     "Mean eval {metric} of the row's tuner minus that of the column's{points}, paired by seed. The tuners are sorted "
     "by {metric}, the lowest first. Framed: the 95% interval, not adjusted for the number of pairs, excludes 0."
 )
+
+#: With more tuners than this, the numbers are smaller and have fewer digits, so that they fit into their squares.
+MANY_TUNERS = 13
 
 
 def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
@@ -42,7 +45,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         axes: Any = figure.subplots()
         _colors(axes, _matrix(found, len(tuners), get_scale(dataset.metric)))
         for place, difference in found.items():
-            _square(axes, place, difference, dataset.metric)
+            _square(axes, place, difference, dataset.metric, len(tuners))
         _label(axes, tuners)
         title = f"eval {get_title(dataset.metric)} of the row minus that of the column"
         figure.suptitle(f"{escape_dollars(dataset.title)}: {title}", fontsize=10.5)
@@ -66,13 +69,16 @@ def _colors(axes: "Axes", matrix: Floats) -> None:
         side.set_visible(False)
 
 
-def _square(axes: "Axes", place: tuple[int, int], difference: Difference, metric: str) -> None:
+def _square(axes: "Axes", place: tuple[int, int], difference: Difference, metric: str, tuners: int) -> None:
     from matplotlib.patches import Rectangle
 
     row, column = place[0] - 1, place[1]
     differs = difference.excludes_zero()
     text = format_change(metric, difference.value)
-    axes.text(column, row, text, ha="center", va="center", fontsize=8, weight="bold" if differs else "normal")
+    size = 8.0
+    if tuners > MANY_TUNERS:
+        text, size = f"{get_scale(metric) * difference.value:.{1 if get_unit(metric) else 3}f}", 5.6
+    axes.text(column, row, text, ha="center", va="center", fontsize=size, weight="bold" if differs else "normal")
     if differs:
         frame = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor="#222222", linewidth=1.2)
         axes.add_patch(frame)

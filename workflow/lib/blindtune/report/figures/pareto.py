@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 CAPTION = (
     "Every completed trial of every tuner and seed: dev {metric} and trainable parameters. The black line is the "
     "Pareto front of all tuners: no trial is both smaller and better than a trial on it. Each corner has the marker of "
-    "the tuner that found it. Tuners that minimize both objectives have their own fronts; the others are faint."
+    "the tuner that found it. Tuners that minimize both objectives have their own fronts; the others are faint. Of "
+    "more than 2,000 trials, so many are shown, evenly spaced; the fronts are those of all."
 )
+
+#: The most trials that are shown besides those on the front.
+MOST_DOTS = 2000
 
 #: Parameters and the value on dev of each trial, ``(n_trials, 2)``, by tuner.
 Points = dict[str, Floats]
@@ -49,7 +53,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     sought = [system.name for system in tuners if has_several_objectives(system) and system.name in points]
     with new_figure(WIDTH, 5.0) as figure:
         axes: Any = figure.subplots()
-        _scatter(axes, points, sought, styles)
+        _scatter(axes, thin_points(points), sought, styles)
         _common_front(axes, points, styles)
         for name in sought:
             steps = _outline(find_front(points[name]))
@@ -78,6 +82,22 @@ def collect_points(system: SystemRecords) -> Floats:
     trials = [trial for run in system.runs for trial in select_scored_on_dev(run.trials)]
     pairs = [(trial.n_parameters, scale * trial.objective_value()) for trial in trials if trial.n_parameters]
     return np.array(pairs, dtype=float).reshape(-1, 2)
+
+
+def thin_points(points: Points, most: int = MOST_DOTS) -> Points:
+    """Return about ``most`` of the points, of every tuner the same share, evenly spaced.
+
+    Args:
+        points: of each tuner, in the order of its trials.
+        most: the most points; every tuner keeps one at least.
+    """
+    total = sum(map(len, points.values()))
+    if total <= most:
+        return points
+    return {
+        name: found[np.linspace(0, len(found) - 1, max(1, len(found) * most // total)).round().astype(int)]
+        for name, found in points.items()
+    }
 
 
 def find_front(points: Floats) -> Floats:

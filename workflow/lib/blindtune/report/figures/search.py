@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blindtune.records.trial import Trial
 from blindtune.report.figures.style import (
@@ -90,6 +91,17 @@ def compute_median_and_band(spent: list[Floats], best: list[Floats]) -> tuple[Fl
     return points[known], np.stack([of_seeds.min(axis=0), np.median(of_seeds, axis=0), of_seeds.max(axis=0)])
 
 
+def find_changes(reached: Floats) -> NDArray[np.intp]:
+    """Return the places where steps change, and the last one: those between them are on the same level.
+
+    Args:
+        reached: the minimum, median and maximum at each point, ``(3, n_points)``.
+    """
+    changed = np.ones(reached.shape[1], dtype=bool)
+    changed[1:-1] = (reached[:, 1:-1] != reached[:, :-2]).any(axis=0)
+    return np.flatnonzero(changed)
+
+
 def _curves(panels: Any, system: SystemRecords, mark: SystemStyle, shade: float) -> None:
     panels[0].plot(
         [],
@@ -103,6 +115,9 @@ def _curves(panels: Any, system: SystemRecords, mark: SystemStyle, shade: float)
     best = [accumulate_best(run.trials) for run in system.runs]
     for axes, (measure, _) in zip(panels, AXES, strict=True):
         points, reached = compute_median_and_band([measure(run.trials) for run in system.runs], best)
+        # Of hundreds of points, a file needs the few dozen where something changes.
+        kept = find_changes(reached)
+        points, reached = points[kept], reached[:, kept]
         axes.fill_between(points, reached[0], reached[2], step="post", color=mark.color, alpha=shade, linewidth=0)
         axes.plot(
             points, reached[1], color=mark.color, linestyle=mark.line, linewidth=1.7, drawstyle="steps-post", zorder=3

@@ -45,7 +45,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         return figure
 
 
-def scatter_samples(axes: "Axes", x: Any, y: Any, edge: float = 0.0) -> None:
+def scatter_samples(axes: "Axes", x: Any, y: Any, edge: float = 0.0, most: float = 9.0) -> None:
     """Draw samples as dots; the fewer, the larger. They are rasterized, because an SVG of all dots would be huge.
 
     Args:
@@ -53,9 +53,10 @@ def scatter_samples(axes: "Axes", x: Any, y: Any, edge: float = 0.0) -> None:
         x: the samples, ``(n_samples, 2)``.
         y: their classes, ``(n_samples,)``.
         edge: the width of a white line around each dot, in points.
+        most: the largest area of a dot, in square points.
     """
     colors = np.array([CLASSES[label % len(CLASSES)][0] for label in range(int(y.max()) + 1)])
-    size = min(9.0, 0.8 + 2500 / max(1, len(y)))
+    size = min(most, 0.8 + 2500 / max(1, len(y)))
     axes.scatter(x[:, 0], x[:, 1], s=size, c=colors[y], linewidths=edge, edgecolors="white", alpha=0.8, rasterized=True)
 
 

@@ -6,6 +6,7 @@ from itertools import combinations
 from blindtune.metrics.registry import ERROR, is_error, worst_value
 from blindtune.report.margin import from_points
 from blindtune.report.minimised import describe_value, format_change, format_metric, get_title, get_unit
+from blindtune.report.once import once
 from blindtune.report.published import load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords, pair_errors
 from blindtune.report.stats.crossed import compare_crossed
@@ -105,6 +106,7 @@ def name_variation(first: SystemRecords, second: SystemRecords) -> str:
     return f"{units} and seeds" if len(first.runs) > 1 else units
 
 
+@once
 def compare_report(records: ReportRecords) -> list[tuple[DatasetRecords, list[PairComparison]]]:
     """Compare every pair of classifiers of every dataset, and adjust p for all of them together.
 
