@@ -57,6 +57,7 @@ LONGEST = [
         "unit/training/test_class_weights.py",
         "unit/training/test_own_settings.py",
         "unit/report/test_tuners.py",
+        "unit/report/charts/test_charts_in_browser.py",
         "unit/report/test_browser.py",
         "integration/test_bad_trees.py",
         "integration/test_changed_data.py",

@@ -28,6 +28,7 @@ SLOW = [
         "models/test_lstm.py",
         "models/test_published_networks.py",
         "records/test_schema.py",
+        "report/charts/test_charts_in_browser.py",
         "report/test_browser.py",
         "report/test_tuners.py",
         "study/test_batches.py",
