@@ -4,7 +4,7 @@
 # make docs: the site of the documents, in .site; open .site/index.html.
 # make environment: the environment alone; `. .venv/bin/activate` to work in it by hand.
 #
-# PYTHON=python3.13: the Python to use, 3.11 or later; 3.11 is tested, 3.13 was tried.
+# PYTHON=python3.13: the Python to use, 3.11 or later; 3.11 is tested, 3.12 and 3.13 were.
 # TORCH=cpu or TORCH=cuda: the build of PyTorch, a download of 0.2 or 2.8 GB. The default, auto, is the CUDA build where
 # there is an NVIDIA driver, and otherwise the CPU build if there is one for this Python. The choice is printed first.
 
