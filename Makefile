@@ -28,7 +28,7 @@ test: check
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/checks
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/checks
 
 # The types take as long as all else, so they are checked at the same time.
 check: $(READY)

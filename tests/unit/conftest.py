@@ -17,26 +17,46 @@ HERE = Path(__file__).parent
 #: tested with tiny networks.
 HEAVY = ("tensorflow", "keras", "keras_tuner", "jax")
 
-#: Test files, and folders of them, that train with TensorFlow, Keras Tuner or PyTorch, or run whole studies.
+#: Test files, and folders of them, that train with TensorFlow, Keras Tuner or PyTorch, run whole studies, draw every
+#: figure of a report, try very many examples, or wait for other processes.
 #: They get the marker ``slow``, and ``make test-fast`` does not even import them.
 SLOW = [
     HERE / name
     for name in (
+        "baselines/test_knn.py",
+        "baselines/test_random_forest.py",
+        "config/test_space_check.py",
+        "core/test_claims.py",
+        "core/test_timing.py",
+        "datasets/slides/simulated/test_corpus.py",
+        "decoding/test_decode.py",
+        "decoding/test_post_mortem.py",
         "documents/test_using.py",
         "exports/test_networks.py",
+        "exports/test_tensorboard.py",
         "models/test_convnet.py",
         "models/test_lstm.py",
         "models/test_published_networks.py",
         "records/test_schema.py",
         "report/charts/test_charts_in_browser.py",
         "report/test_browser.py",
+        "report/test_corpora.py",
+        "report/test_decodes.py",
+        "report/test_minimised.py",
+        "report/test_page.py",
+        "report/test_page_size.py",
+        "report/test_metrics.py",
+        "report/test_post_mortem.py",
         "report/test_tuners.py",
         "study/test_batches.py",
         "study/test_estimators.py",
         "study/test_networks.py",
         "study/test_networks_on_data.py",
+        "study/test_one_writer.py",
         "study/test_pruning_and_promotion.py",
+        "study/test_restore.py",
         "study/test_run.py",
+        "test_fuzzed_files.py",
         "test_identity_of_keys.py",
         "test_results.py",
         "test_stages.py",
