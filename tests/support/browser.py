@@ -7,6 +7,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+#: Sizes of the window in pixels.
+LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

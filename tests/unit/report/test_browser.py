@@ -15,20 +15,8 @@ from playwright.sync_api import Browser, Page
 from blindtune.report.figures import write as figures
 from blindtune.report.page import write_page
 from blindtune.report.tables import write as tables
-from support.browser import find_chromium, open_browser
+from support.browser import LAPTOP, PHONE
 from support.report_records import RecordsBuilder
-
-LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium was found: install one, or run `playwright install chromium`")
-    with open_browser(path) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,7 @@ def test_letters_are_shared_by_all_figures() -> None:
 
 @pytest.mark.parametrize("photograph", [False, True])
 def test_shorten_shrinks_pictures(photograph: bool) -> None:
-    """A layer of dots is kept in few colors, a photograph with all of its own; both at the resolution of a page."""
+    """A layer of dots is kept in few colors, a photograph keeps all its colors; both at the resolution of a page."""
     pixels = np.zeros((100, 80, 4), np.uint8)
     if photograph:
         across, up = np.meshgrid(np.linspace(0, 3, 80), np.linspace(0, 3, 100))

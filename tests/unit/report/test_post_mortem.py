@@ -164,7 +164,7 @@ def test_finding_says_that_a_loss_may_be_chance(tmp_path: Path) -> None:
 
 
 def test_finding_has_no_loss_that_is_a_rounding_error(built: RecordsBuilder) -> None:
-    """Two systems with as many wrong samples in all have the same mean, whatever its last digit."""
+    """Two systems with as many wrong samples in all have the same mean, though its last digit may differ."""
     records = read_with(built, PAIRS)
     wrong = {"mlp_a1": (30, 52), "mlp_m1": (35, 47)}
     assert mean([30 / 400, 52 / 400]) > mean([35 / 400, 47 / 400])

@@ -240,7 +240,7 @@ def test_compute_spent_share_charges_an_invalid_trial(records: ReportRecords) ->
 
 
 def test_compute_spent_share_charges_as_the_search_did(records: ReportRecords) -> None:
-    """Every trial without an epoch is charged one, whatever its status, as the budget of a search counts it."""
+    """Every trial without an epoch is charged one with any status, as the budget of a search counts it."""
     trials = [
         make_trial(0, None, status="failed"),
         make_trial(1, 0.3),

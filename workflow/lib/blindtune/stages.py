@@ -7,6 +7,8 @@ names; `blindtune.core.code_digest` follows their imports. A test runs stages un
 No garbage is collected meanwhile: the syntax trees of all modules are many objects, and none of them is garbage.
 """
 
+from collections.abc import Iterable
+
 from blindtune.config.systems import Bayes, System, Tuned
 from blindtune.core.code_digest import digest_of
 from blindtune.core.garbage import pause_collection
@@ -70,7 +72,6 @@ def post_mortem_modules(system: System, dataset: DatasetConfig, metric: str = ER
     return {POST_MORTEM, *_kind_modules(system, dataset), *_metric_modules(metric)}
 
 
-@pause_collection()
 def study_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines the records of a system's studies on a dataset.
 
@@ -79,11 +80,9 @@ def study_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) ->
         dataset: what it is studied on.
         metric: what is minimised.
     """
-    modules = study_modules(system, dataset, metric)
-    return with_own_code(digest_of(*modules, without=other_modules(system)), system)
+    return _digest_of_system(study_modules(system, dataset, metric), system)
 
 
-@pause_collection()
 def decode_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines what a system's frozen models answer on eval.
 
@@ -92,11 +91,9 @@ def decode_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -
         dataset: what it is decoded on.
         metric: what was minimised.
     """
-    modules = decode_modules(system, dataset, metric)
-    return with_own_code(digest_of(*modules, without=other_modules(system)), system)
+    return _digest_of_system(decode_modules(system, dataset, metric), system)
 
 
-@pause_collection()
 def post_mortem_digest(system: System, dataset: DatasetConfig, metric: str = ERROR) -> str:
     """Identify the code that determines what the trials of a search score in a post-mortem.
 
@@ -105,11 +102,9 @@ def post_mortem_digest(system: System, dataset: DatasetConfig, metric: str = ERR
         dataset: what it searched on.
         metric: what was minimised.
     """
-    modules = post_mortem_modules(system, dataset, metric)
-    return with_own_code(digest_of(*modules, without=other_modules(system)), system)
+    return _digest_of_system(post_mortem_modules(system, dataset, metric), system)
 
 
-@pause_collection()
 def model_digest(system: System, dataset: DatasetConfig) -> str:
     """Identify the code that is part of the identity of a system's frozen models.
 
@@ -117,10 +112,10 @@ def model_digest(system: System, dataset: DatasetConfig) -> str:
         system: what is frozen.
         dataset: what it is studied on.
     """
-    return digest_model_code(system, dataset.source)
+    with pause_collection():
+        return digest_model_code(system, dataset.source)
 
 
-@pause_collection()
 def source_digest(stage: str, dataset: DatasetConfig) -> str:
     """Identify the code that determines what a stage of the preparation gives.
 
@@ -128,32 +123,37 @@ def source_digest(stage: str, dataset: DatasetConfig) -> str:
         stage: `SIMULATE`, `EXTRACT`, `EXAMPLES` or `PREPARE`.
         dataset: what is prepared.
     """
-    return digest_of(stage, *source_modules(dataset))
+    return _digest_of(stage, *source_modules(dataset))
 
 
-@pause_collection()
 def sample_splits_digest() -> str:
     """Identify the code that takes the samples of all splits for their figure."""
-    return digest_of(SAMPLE_SPLITS)
+    return _digest_of(SAMPLE_SPLITS)
 
 
-@pause_collection()
 def tables_digest() -> str:
     """Identify the code that writes the tables."""
-    return digest_of(TABLES, *contents.TABLES.values(), *_all_metrics())
+    return _digest_of(TABLES, *contents.TABLES.values(), *_all_metrics())
 
 
-@pause_collection()
 def figures_digest() -> str:
     """Identify the code that draws the figures."""
-    return digest_of(FIGURES, *contents.FIGURE_MODULES.values(), *_all_metrics())
+    return _digest_of(FIGURES, *contents.FIGURE_MODULES.values(), *_all_metrics())
 
 
-@pause_collection()
 def page_digest() -> str:
     """Identify the code that writes the page."""
     charts = [entry.module for entry in CHARTS.values()]
-    return digest_of(PAGE, *contents.TABLES.values(), *contents.FIGURE_MODULES.values(), *charts, *_all_metrics())
+    return _digest_of(PAGE, *contents.TABLES.values(), *contents.FIGURE_MODULES.values(), *charts, *_all_metrics())
+
+
+def _digest_of_system(modules: Iterable[str], system: System) -> str:
+    return with_own_code(_digest_of(*modules, without=other_modules(system)), system)
+
+
+def _digest_of(*modules: str, without: Iterable[str] = ()) -> str:
+    with pause_collection():
+        return digest_of(*modules, without=without)
 
 
 def other_modules(system: System) -> set[str]:

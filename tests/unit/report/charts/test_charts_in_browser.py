@@ -20,27 +20,16 @@ from blindtune.report.contents import FIGURES
 from blindtune.report.page import write_page
 from blindtune.report.records import ReportRecords
 from blindtune.report.tables.write import BUILD, FORMATS
-from support.browser import find_chromium, open_browser
+from support.browser import LAPTOP, PHONE
 from support.chart_page import ChartPage
 from support.report_records import RecordsBuilder
 from support.report_searches import SearchBuilder
 
-LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SYSTEMS = ["knn", "mlp_m1", "mlp_m2", "kt_random", "opt_asha", "opt_tpe", "bayes"]
 SEED, OTHER_SEED = 42, 43
 #: Milliseconds that a slow machine may take to draw a chart.
 PATIENCE = 120_000
 ZOOMED = ("search", "trials", "systems")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium was found: install one, or run `playwright install chromium`")
-    with open_browser(path) as started:
-        yield started
 
 
 def _suggest(builder: SearchBuilder, number: int) -> dict[str, Any]:

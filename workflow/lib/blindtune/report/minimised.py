@@ -54,6 +54,11 @@ def format_margin(metric: str, margin: float) -> str:
     return f"{margin:g} {'point' if margin == 1 else 'points'}"
 
 
+def raise_to_equal(level: float) -> float:
+    """Return the highest value that counts as equal to a level: means of as many wrong samples differ by rounding."""
+    return level + 1e-9
+
+
 def to_cell(metric: str, value: float | None) -> float | None:
     """Return a value of a metric for the cell of a table: in % if it is a share."""
     return to_percent(value) if METRICS[metric].is_share else value

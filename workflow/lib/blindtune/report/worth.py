@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blindtune.records.trial import Trial
+from blindtune.report.minimised import raise_to_equal
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import (
     RANDOM_ALGORITHMS,
@@ -31,8 +31,6 @@ from blindtune.report.stats.order_statistics import (
 
 #: A curve has at most this many points.
 MOST_POINTS = 60
-#: A mean over seeds may be lower than a value that it equals, by a rounding error: so much higher is as good.
-_AS_GOOD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class RecordedSearch:
 
     def count_good(self, target: float) -> int:
         """Return the number of trials of all seeds that are at least as good as ``target``."""
-        return int(_is_as_good(self.pooled, target).sum())
+        return int((self.pooled <= raise_to_equal(target)).sum())
 
     def expect_lowest(self, counts: Ints) -> Floats:
         """Return the expected lowest value of n trials; NaN before the first one of any seed.
@@ -107,7 +105,7 @@ class RecordedSearch:
         if self.resampled:
             return probability_of_any(self.count_good(target), len(self.pooled), counts)
         # A comparison with NaN is False, as it has to be.
-        found: Floats = np.mean([_is_as_good(lowest, target) for lowest in self.lowest_by_seed(counts)], axis=0)
+        found: Floats = np.mean([lowest <= raise_to_equal(target) for lowest in self.lowest_by_seed(counts)], axis=0)
         return found
 
     def need(self, target: float, probability: float) -> Needed:
@@ -168,11 +166,7 @@ def _lowest_of_seed(values: Floats, counts: Ints, resampled: bool) -> Floats:
     return np.concatenate([found, np.full(len(counts) - len(known), np.nan)])
 
 
-def _is_as_good(values: Floats, target: float) -> NDArray[np.bool_]:
-    return values <= target + _AS_GOOD
-
-
 def _first_at(values: Floats, target: float) -> float:
     """Return the number of the first trial, from 1, that is at least as good as ``target``; infinite without one."""
-    reached = np.flatnonzero(_is_as_good(values, target))
+    reached = np.flatnonzero(values <= raise_to_equal(target))
     return float(reached[0]) + 1 if len(reached) else math.inf

@@ -1,6 +1,6 @@
 """The table of post-mortems: failure of selection and of search, overtuning, and rank correlations, by search."""
 
-from blindtune.report.minimised import format_cell, format_change, format_metric, get_unit, to_cell
+from blindtune.report.minimised import format_cell, format_change, format_metric, get_unit, raise_to_equal, to_cell
 from blindtune.report.post_mortem import SearchAutopsy, find_autopsies
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import compare_report
@@ -133,8 +133,7 @@ def _explain(dataset: DatasetRecords, autopsies: list[SearchAutopsy], differing:
         return f"{text}."
     level = mean(values)
     best = f"the best manual model, {manual.name}, has {format_metric(metric, level)}"
-    # Two means of as many wrong samples may differ by a rounding error.
-    if chosen <= level + 1e-9:
+    if chosen <= raise_to_equal(level):
         return f"{text}; {best}. It did not lose."
     reached = met if expected is None else expected
     chance = "" if frozenset((name, manual.name)) in differing else " (not distinguishable from no difference)"
