@@ -87,6 +87,14 @@ def test_job_of_all_seeds_that_was_killed_keeps_the_records_of_each(tmp_path):
     assert (studies / "42" / "trials.jsonl").read_bytes() == first, "nothing is trained again"
     assert records(folder / "results" / "seeds") == records(alone / "results" / "seeds")
     assert [entry["event"] for entry in ledger(folder)].count("done") == 2
+    before = records(folder / "results" / "seeds")
+    more = snakemake(folder, merged(together, {"seeds": [42, 43, 44]}), "--until", "decode")
+    assert more.returncode == 0, more.stdout
+    assert (studies / "42" / "trials.jsonl").read_bytes() == first, "a later seed trains only itself"
+    after = records(folder / "results" / "seeds")
+    assert {name: after[name] for name in before} == before
+    looks = [entry["study"] for entry in ledger(folder) if entry["event"] == "done"]
+    assert sorted(looks) == [f"seeds/toy/expert/{seed}" for seed in (42, 43, 44)], "one look each"
 
 
 def _kill_after(folder: Path, config: dict[str, Any], file: Path, seconds: float) -> None:

@@ -14,7 +14,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
 from blindtune.records.model_card import read_card, write_card
 from blindtune.records.trial import TrialLog
-from blindtune.report.kept_margin import keep_margin
+from blindtune.report.margin import keep_margin
 from support.report_records import RecordsBuilder
 
 SYSTEMS = ["knn", "mlp_m1", "mlp_a1", "bayes"]
@@ -172,7 +172,7 @@ def test_verdicts_use_the_margin_of_each_report(tmp_path: Path) -> None:
     found = compare(unreported, after)
     assert found.config == [] and found.verdicts
     assert f"note: {unreported} has no report, which keeps the margin of equivalence" in describe(found)
-    assert "45 points are taken, that of the other run" in describe(found)
+    assert "that of the other run, 45, is taken" in describe(found)
 
 
 @pytest.mark.parametrize("content", [{}, {"margin": "1"}, {"margin": 0}, {"margin": True}])

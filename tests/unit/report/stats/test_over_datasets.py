@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blindtune.report.stats.over_datasets import MIN_DATASETS, compare_over_datasets
-from blindtune.report.tables import over_datasets
+from blindtune.report.tables import comparisons, over_datasets
 from support.report_records import RecordsBuilder
 
 
@@ -56,8 +56,10 @@ def test_table_over_datasets_has_the_margin_in_the_unit_of_the_metric(
         tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1], samples=60, trials=2, datasets=datasets,
         metric="log_loss",
     )  # fmt: skip
-    table = over_datasets.build(builder.write().read())
+    records = builder.write().read()
+    table = over_datasets.build(records)
     assert "less than 0.01 (report.margin)" in table.notes[1]
+    assert any("less than 0.01 (report.margin)" in note for note in comparisons.build(records).notes)
     assert "p < 0.001" in table.findings[0] and "better by more than 0.01 with" in table.findings[0]
 
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from blindtune.compare.run_folder import RunFolder
-from blindtune.report.kept_margin import read_margin
-from blindtune.report.margin import DEFAULT_MARGIN
+from blindtune.report.margin import DEFAULT_MARGIN, read_margin
 
 
 @dataclass(frozen=True)
@@ -45,4 +44,4 @@ def read_margins(before: RunFolder, after: RunFolder) -> Margins:
 def _explain(run: RunFolder, known: float | None, margin: float) -> str:
     which = "neither run has a report" if known is None else f"{run.root} has no report"
     taken = "the default" if known is None else "that of the other run"
-    return f"{which}, which keeps the margin of equivalence (report.margin): {margin:g} points are taken, {taken}"
+    return f"{which}, which keeps the margin of equivalence (report.margin); {taken}, {margin:g}, is taken"

@@ -13,7 +13,7 @@ from blindtune.report.answer import DatasetAnswer, answer_all, headline
 from blindtune.report.charts.assemble import Chart, assemble_charts
 from blindtune.report.contents import FIGURES, SECTIONS, TEMPLATES, VIEWS, Section, View
 from blindtune.report.decodes import describe_uses
-from blindtune.report.kept_margin import keep_margin
+from blindtune.report.margin import keep_margin
 from blindtune.report.overview import anchor_of, draw_answers, rank_systems
 from blindtune.report.page_figures import PageFigure, limit_packed, load_figures
 from blindtune.report.page_svg import SvgPacker

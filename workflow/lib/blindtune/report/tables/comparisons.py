@@ -1,5 +1,6 @@
 """The table of comparisons: the best system of each dataset against the others, and manual against tuned."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blindtune.report.intervals import (
@@ -10,7 +11,7 @@ from blindtune.report.intervals import (
     metric_interval_cells,
     note_missing_intervals,
 )
-from blindtune.report.minimised import get_title, get_unit, has_other_metric, to_cell
+from blindtune.report.minimised import format_margin, get_title, get_unit, has_other_metric, to_cell
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import (
     PairComparison,
@@ -52,15 +53,18 @@ ADJUSTMENT = (
 )
 
 
-def describe_margin(margin: float) -> str:
+def describe_margin(metrics: Iterable[str], margin: float) -> str:
     """Return the note on equivalence and on what could be told apart.
 
     Args:
+        metrics: those that the comparisons minimised; of a share the margin is in points, of another metric it is a
+            hundredth of that.
         margin: in points of %.
     """
+    margins = " or ".join(sorted({format_margin(metric, margin) for metric in metrics}))
     return (
         "Equal within: the smallest margin within which the two are equal with 95% confidence (two one-sided tests, "
-        f"Schuirmann 1987). Equivalent: they differ by less than {margin:g} points (report.margin), p adjusted in the "
+        f"Schuirmann 1987). Equivalent: they differ by less than {margins} (report.margin), p adjusted in the "
         "same way. Detectable: the difference that so many samples and seeds would find at 5% in 80 of 100 cases, "
         "without adjustment for other pairs."
     )
@@ -95,7 +99,7 @@ def build(records: ReportRecords) -> ReportTable:
     ]
     if not by_metric:
         rows = [{key: cell for key, cell in row.items() if not key.startswith("metric")} for row in rows]
-    notes = [RULE, ADJUSTMENT, describe_margin(records.margin)]
+    notes = [RULE, ADJUSTMENT, describe_margin([dataset.metric for dataset in records.datasets], records.margin)]
     notes += [*([METRIC_RULE] if by_metric else []), *note_missing_intervals(rows)]
     return ReportTable(
         "comparisons", "Comparisons on the same eval samples", rows, columns, notes, list_findings(records)
