@@ -151,9 +151,7 @@ def test_model_answers_as_its_network(opened: Results, system: str, kind: str) -
 
         with torch.no_grad():
             scores = model.network(torch.from_numpy(model.view(x)))
-        architecture = model.frozen.card.architecture
-        assert architecture is not None
-        own = (scores.softmax(dim=1) if architecture.score_kind() == "logits" else scores).numpy()
+        own = scores.softmax(dim=1).numpy()
     else:
         own = model.network.predict_proba(model.view(x))
     np.testing.assert_allclose(own, probabilities, atol=1e-6)

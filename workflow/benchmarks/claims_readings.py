@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import workload
@@ -29,7 +29,6 @@ from blindtune.core.yaml_files import read_yaml
 from blindtune.datasets.base import Split
 from blindtune.exports.stored_study import read_study
 from blindtune.models.architecture import Architecture
-from blindtune.models.base import ScoreKind
 from blindtune.models.layers import Dropout
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.checkpoints import WeightStore
@@ -64,9 +63,9 @@ class DividedOutputs(Architecture):
     for logits. This is what Keras's documentation says instead.
     """
 
-    def score_kind(self) -> ScoreKind:
-        """Return that the scores are probabilities up to a factor."""
-        return "probabilities"
+    def for_loss(self, loss: str) -> Self:
+        """Return the network as it is: its sigmoid is not left out."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -210,14 +209,21 @@ def make_space(reading: Reading) -> Space:
     return Space.model_validate({name: dimension for name, dimension in changed.items() if dimension is not None})
 
 
+def _given(task: TrainingTask) -> Architecture:
+    """Return the architecture of a task with its last activation."""
+    if not isinstance(task.model, Architecture):
+        raise TypeError("needs an architecture")
+    return task.model
+
+
 def _divide_outputs(task: TrainingTask) -> TrainingTask:
-    old = task.architecture
+    old = _given(task)
     model = DividedOutputs(input_shape=old.input_shape, layers=old.layers)
     return TrainingTask(model, task.training, task.hyperparameters, task.seed, task.classes)
 
 
 def _drop_inputs(task: TrainingTask) -> TrainingTask:
-    old = task.architecture
+    old = _given(task)
     rate = float(task.hyperparameters["dropout_rate"])
     layers = (Dropout(kind="dropout", rate=rate), *old.layers)
     model = Architecture(input_shape=old.input_shape, layers=layers)

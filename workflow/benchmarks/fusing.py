@@ -352,7 +352,7 @@ def _draw(shape: Shape, family: str, space: str, sets: int, seed: int) -> list[A
             check(built, shape.classes)
         except InvalidModelError:
             continue
-        drawn.append(built)
+        drawn.append(built.for_loss("cross_entropy"))
     return drawn
 
 

@@ -29,7 +29,6 @@ from blindtune.models.layers import (
     MaxPool2D,
     infer_shape,
 )
-from blindtune.models.pytorch import to_logits
 from blindtune.training.fused.ops import BACKWARD, FORWARD, NOT_ZERO_AT_ZERO
 
 #: From the inputs of a layer of all models to its outputs.
@@ -265,7 +264,7 @@ class Nets:
         b = self._stack((self.count, 1, width), lambda t, m: t[m, 0, : units[m]])
         runs = runs_of(layers, units)
         if last:
-            self._stages.append(lambda x: _logits(torch.baddbmm(b, x, w), runs))
+            self._stages.append(lambda x: torch.baddbmm(b, x, w))
         else:
             self._stages.append(lambda x: _activated(torch.baddbmm(b, x, w), runs))
 
@@ -350,17 +349,3 @@ def _pool(x: Tensor, sizes: tuple[int, int]) -> Tensor:
     pooled = functional.max_pool2d(x.flatten(0, 1).permute(0, 3, 1, 2), sizes).permute(0, 2, 3, 1)
     pooled = pooled.reshape(*x.shape[:2], *pooled.shape[1:])
     return pooled.squeeze(3) if flat else pooled
-
-
-def _logits(z: Tensor, runs: list[Run]) -> Tensor:
-    parts = []
-    for run in runs:
-        part = z[run.first : run.last]
-        match run.activation:
-            case "softmax":
-                parts.append(to_logits(part.softmax(2), "probabilities"))
-            case "sigmoid":
-                parts.append(to_logits(part.sigmoid(), "sigmoid"))
-            case _:
-                parts.append(part)
-    return torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -150,7 +150,7 @@ def _stock(task: TrainingTask, train: Split, dev: Split, where: torch.device) ->
     # An earlier trainer may have set deterministic algorithms, which are slower.
     torch.set_deterministic_debug_mode("default")
     torch.manual_seed(task.seed)
-    architecture = workload.build_architecture(task.hyperparameters, task.classes)
+    architecture = workload.build_architecture(task.hyperparameters, task.classes).for_loss(task.training.loss)
     model = networks.build(architecture).to(where)
     optimizer = torch.optim.Adam(model.parameters(), lr=task.training.learning_rate)
     x, y, dev_x, dev_y = (torch.from_numpy(part).to(where) for part in (train.x, train.y, dev.x, dev.y))

@@ -6,7 +6,6 @@ tries the sets of a list, and it keeps the dev error of each last epoch.
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -72,7 +71,6 @@ def optuna(data: Data, sets: Sequence[Mapping[str, Any]], epochs: int, batch: in
             return torch.exp(x)
 
     modules = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "exponential": Exponential}
-    outputs: dict[str, Any] = {"softmax": partial(nn.Softmax, dim=1), "sigmoid": nn.Sigmoid}
 
     def define(trial: Any) -> Any:
         layers: list[nn.Module] = []
@@ -82,7 +80,9 @@ def optuna(data: Data, sets: Sequence[Mapping[str, Any]], epochs: int, batch: in
             layers.append(nn.Linear(features, units))
             layers.append(modules[trial.suggest_categorical(f"activation_{number}", ACTIVATIONS)]())
             features = units
-        layers += [nn.Linear(features, 2), outputs[trial.suggest_categorical("output_activation", OUTPUTS)]()]
+        # Keras on TensorFlow trains a softmax and a sigmoid alike: the cross-entropy takes their inputs.
+        trial.suggest_categorical("output_activation", OUTPUTS)
+        layers.append(nn.Linear(features, 2))
         return nn.Sequential(*layers)
 
     train_x, train_y, dev_x, dev_y = (torch.from_numpy(part) for part in data)
@@ -97,8 +97,7 @@ def optuna(data: Data, sets: Sequence[Mapping[str, Any]], epochs: int, batch: in
             model.train()
             for x, y in train_loader:
                 optimizer.zero_grad()
-                # The outputs are probabilities up to a factor, as Keras takes them.
-                loss = functional.cross_entropy(model(x).clamp(1e-7, 1 - 1e-7).log(), y)
+                loss = functional.cross_entropy(model(x), y)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             model.eval()

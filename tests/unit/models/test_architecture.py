@@ -132,6 +132,22 @@ def test_frameworks_give_equal_scores(activation: str, output: str) -> None:
     assert_same_scores(made, 1e-5, samples=20)
 
 
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_for_loss_leaves_out_what_the_cross_entropy_sees_through(output: str) -> None:
+    """With cross-entropy the inputs of a softmax or a sigmoid are logits; the squared error takes the outputs."""
+    made = stack(dense(7, output), dense(3, output))
+    assert made.for_loss("cross_entropy") == stack(dense(7, output), dense(3, "linear"))
+    assert made.for_loss("cross_entropy").score_kind() == "logits"
+    assert made.for_loss("mean_squared_error") is made and made.score_kind() == "probabilities"
+
+
+@pytest.mark.parametrize("output", ["linear", "relu", "tanh", "exponential"])
+def test_for_loss_leaves_other_outputs_as_they_are(output: str) -> None:
+    """Any other output is trained as it is."""
+    made = stack(dense(3, output))
+    assert made.for_loss("cross_entropy") is made
+
+
 @pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("name", ["cross_entropy", "sparse_categorical_crossentropy", "mean_squared_error"])
 @pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid", "relu"])
@@ -144,8 +160,9 @@ def test_frameworks_give_equal_losses(name: str, output: str) -> None:
     made = stack(dense(7, "tanh"), dense(3, output))
     random = np.random.default_rng(2)
     x, y = 3 * random.normal(size=(40, 2)).astype(np.float32), random.integers(0, 3, 40)
+    made = made.for_loss(name)
     theirs, ours = scores(made, x)
-    keras_loss = float(keras.create_loss(name, made.score_kind(), 3, of_arrays=True)(y, theirs))
+    keras_loss = float(keras.create_loss(name, made.score_kind(), 3)(y, theirs))
     torch_loss = float(pytorch.compute_loss(name, torch.from_numpy(ours), torch.from_numpy(y), made.score_kind()))
     assert torch_loss == pytest.approx(keras_loss, rel=1e-5)
 

@@ -31,7 +31,7 @@ def train_for(trainer: Any, task: TrainingTask, metric: str, score_epoch: Any = 
     return trainer.train(task, TRAIN, DEV, TrainingOptions(score_epoch, metric=metric))
 
 
-@pytest.mark.parametrize("activation", ["linear", "softmax"])
+@pytest.mark.parametrize("activation", ["linear", "softmax", "sigmoid"])
 def test_rebuilt_models_have_the_probabilities_of_their_metric(trainer: Any, activation: str) -> None:
     """The metric after the last epoch is that of the rebuilt model, whose labels are the most probable classes."""
     task = create_task(hyperparameters={"output_activation": activation})
@@ -47,6 +47,25 @@ def test_rebuilt_models_have_the_probabilities_of_their_metric(trainer: Any, act
     assert outcome.curve[-1].dev_metric == pytest.approx(log_loss(DEV.y, answers.probabilities), abs=1e-6)
     # The loss of the training, from its own code: on these data both are the cross-entropy.
     assert outcome.curve[-1].dev_metric == pytest.approx(outcome.curve[-1].dev_loss, abs=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_outputs_of_the_squared_error_are_probabilities(trainer: Any, activation: str) -> None:
+    """Outputs that the squared error trained towards 0 and 1 are probabilities, up to their sum; no softmax follows."""
+    task = create_task(hyperparameters={"output_activation": activation}, loss="mean_squared_error", epochs=2)
+    outcome = train_for(trainer, task, "log_loss")
+    model = trainer.rebuild(task, outcome.weights, TRAIN)
+    network: Any = model.get_network()
+    if hasattr(network, "predict"):
+        scores = network.predict(DEV.x, verbose=0)
+    else:
+        import torch
+
+        with torch.no_grad():
+            scores = network(torch.from_numpy(DEV.x)).numpy()
+    assert ((scores > 0) & (scores < 1)).all()
+    np.testing.assert_allclose(model.probabilities(DEV.x), scores / scores.sum(axis=1, keepdims=True), atol=1e-6)
+    assert outcome.curve[-1].dev_metric == pytest.approx(log_loss(DEV.y, model.probabilities(DEV.x)), abs=1e-6)
 
 
 def test_the_metric_changes_no_training(trainer: Any) -> None:

@@ -31,9 +31,21 @@ TURNED = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
 
 
 def train_in_both(
-    monkeypatch: pytest.MonkeyPatch, keras_trainer: str, architecture: Architecture, **settings: Any
+    monkeypatch: pytest.MonkeyPatch,
+    keras_trainer: str,
+    architecture: Architecture,
+    steepness: float = 1.0,
+    **settings: Any,
 ) -> tuple[Outcome, Outcome]:
-    """Return the outcomes of Keras and of PyTorch, from the same initial weights, on batches of all of train."""
+    """Return the outcomes of Keras and of PyTorch, from the same initial weights, on batches of all of train.
+
+    Args:
+        monkeypatch: replaces the initial weights.
+        keras_trainer: the trainer of Keras.
+        architecture: what both train.
+        steepness: factor of the initial weights of the last layer.
+        **settings: of the training.
+    """
     trainers = create_trainer(keras_trainer), create_trainer("pytorch")
     from blindtune.models import keras, pytorch
 
@@ -44,6 +56,8 @@ def train_in_both(
         random = np.random.default_rng(5)
         for name, array in keras.get_weights(model).items():
             start[name] = array if array.ndim == 1 else random.normal(scale=0.5, size=array.shape).astype(np.float32)
+        last = [name for name, array in start.items() if array.ndim > 1][-1]
+        start[last] = (steepness * start[last]).astype(np.float32)
         keras.set_weights(model, start)
         return model
 
@@ -111,6 +125,51 @@ def test_outputs_train_the_same_in_both(
     """Every usual output trains alike; Keras on TensorFlow takes the inputs of a sigmoid for logits, so all do."""
     made = Architecture(input_shape=(2,), layers=(dense(8, "tanh"), dense(2, output)))
     assert_same_training(*train_in_both(monkeypatch, keras_trainer, made, loss=loss))
+
+
+@pytest.mark.parametrize("keras_trainer", KERAS)
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_steep_outputs_train_the_same_in_both(keras_trainer: str, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a softmax or a sigmoid is 0 or 1 in float32, its inputs still have their gradient, with every trainer."""
+    made = Architecture(input_shape=(2,), layers=(dense(8, "tanh"), dense(2, output)))
+    one, other = train_in_both(monkeypatch, keras_trainer, made, steepness=60.0, epochs=4, learning_rate=0.05)
+    assert one.curve[0].dev_loss is not None and one.curve[0].dev_loss > 2, "some logits are far apart"
+    assert_same_training(one, other)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("scale", [1.0, 60.0])
+def test_outputs_train_as_a_plain_script_of_keras(output: str, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain script with the softmax or the sigmoid gives the same losses, also where it is 0 or 1 in float32."""
+    if "keras" not in KERAS:
+        pytest.skip("needs TensorFlow")
+    trainer = create_trainer("keras")
+    import keras
+
+    from blindtune.models import keras as networks
+
+    build = networks.build
+
+    def build_steep(architecture: Architecture) -> Any:
+        model = build(architecture)
+        weights = networks.get_weights(model)
+        networks.set_weights(model, weights | {"2.kernel": scale * weights["2.kernel"]})
+        return model
+
+    monkeypatch.setattr(networks, "build", build_steep)
+    layers = (dense(8, "tanh"), dense(2, output))
+    settings = {"epochs": 6, "batch_size": 400, "learning_rate": 0.05, "optimizer": "sgd"}
+    task = TrainingTask(Architecture(input_shape=(2,), layers=layers), Training.model_validate(settings), {}, 7, 2)
+    ours = trainer.train(task, TRAIN, DEV, TrainingOptions("last"))
+    keras.utils.set_random_seed(7)
+    model = build_steep(Architecture(input_shape=(2,), layers=layers))
+    model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
+    theirs = model.fit(
+        TRAIN.x, TRAIN.y, batch_size=400, epochs=6, validation_data=(DEV.x, DEV.y), validation_batch_size=400, verbose=0
+    )
+    assert [epoch.dev_loss for epoch in ours.curve] == pytest.approx(theirs.history["val_loss"], rel=1e-5)
+    assert [epoch.train_loss for epoch in ours.curve] == pytest.approx(theirs.history["loss"], rel=1e-5)
+    assert scale == 1.0 or max(theirs.history["val_loss"]) > 1, "some outputs are 0 or 1"
 
 
 @pytest.mark.parametrize("keras_trainer", KERAS)

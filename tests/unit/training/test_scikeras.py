@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
-@pytest.mark.parametrize("output", ["linear", "softmax"])
+@pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid"])
 def test_train_gives_the_model_of_keras(loss: str, output: str) -> None:
     """SciKeras gives the model of the Keras trainer, bit by bit."""
     task = create_task(hyperparameters={"output_activation": output}, loss=loss)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
-@pytest.mark.parametrize("output", ["linear", "softmax"])
+@pytest.mark.parametrize("output", ["linear", "softmax", "sigmoid"])
 def test_train_gives_the_model_of_pytorch(optimizer: str, loss: str, output: str) -> None:
     """skorch gives the model of the PyTorch trainer, but for the order of samples."""
     values = {"output_activation": output, "dropout_rate": 0.0}

@@ -97,7 +97,7 @@ def test_pytorch_resumes_on_crops() -> None:
 
 
 @pytest.mark.parametrize("name", DRAWING)
-@pytest.mark.parametrize("activation", ["linear", "softmax"])
+@pytest.mark.parametrize("activation", ["linear", "softmax", "sigmoid"])
 def test_predictions_average_probabilities_of_crops(name: str, activation: str) -> None:
     """The class probabilities of a sample's crops are averaged, so one sure crop outweighs three unsure ones."""
 

@@ -5,7 +5,7 @@ import torch
 
 from blindtune.config.training import Training
 from blindtune.models import pytorch, pytorch_modules
-from blindtune.models.base import SCORE_KINDS
+from blindtune.models.base import ScoreKind
 from blindtune.training.fused.ops import (
     BACKWARD,
     FORWARD,
@@ -55,7 +55,8 @@ def test_loss_and_gradient_are_those_of_pytorch(loss: str, output: str, classes:
     for trial in range(3):
         own = z[trial, :, :rows].T.clone().requires_grad_()
         scores = pytorch_modules.create_activation(output, 1)(own) if output != "linear" else own
-        value = pytorch.compute_loss(loss, scores, labels[trial, :rows], SCORE_KINDS.get(output, "probabilities"))
+        kind: ScoreKind = "logits" if output == "linear" else "probabilities"
+        value = pytorch.compute_loss(loss, scores, labels[trial, :rows], kind)
         value.backward()  # type: ignore[no-untyped-call]
         sums, its = z[trial : trial + 1], labels[trial : trial + 1]
         s, d, shares = sums.clone(), torch.empty_like(sums), torch.zeros(16)
@@ -70,6 +71,20 @@ def test_loss_and_gradient_are_those_of_pytorch(loss: str, output: str, classes:
         loss_gradient(s, d, sums, one_hot(its, classes), shares, output, loss)
         torch.testing.assert_close(d[0, :, :rows].T, own.grad, rtol=1e-4, atol=3e-7)
         assert (d[0, :, rows:] == 0).all()
+
+
+@pytest.mark.parametrize("size", [1.0, 10.0, 40.0])
+def test_cross_entropy_of_large_logits_keeps_its_gradient(size: float) -> None:
+    """The gradient is that of PyTorch's own cross-entropy where a softmax or a sigmoid would be 0 or 1 in float32."""
+    z = size * torch.tensor([[1.0, 0.85], [-0.8, -1.0], [0.5, -0.1], [-0.1, 0.75]])
+    labels = torch.tensor([1, 0, 1, 0])
+    logits = z.clone().requires_grad_()
+    torch.nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+    sums, gradient = z.T[None].clone(), torch.empty(1, 2, 4)
+    loss_gradient(sums, gradient, sums, one_hot(labels[None], 2), torch.full((4,), 0.25), "linear", "cross_entropy")
+    torch.testing.assert_close(gradient[0].T, logits.grad, rtol=1e-5, atol=1e-9)
+    losses, _ = sample_losses(sums, labels[None], "linear", "cross_entropy")
+    torch.testing.assert_close(losses[0], torch.nn.functional.cross_entropy(z, labels, reduction="none"))
 
 
 def test_sample_losses_of_equal_scores_take_the_first() -> None:

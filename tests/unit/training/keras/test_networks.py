@@ -191,3 +191,23 @@ def test_loss_of_one_number_takes_no_weights(weights: list[float]) -> None:
     assert float(loss(labels, scores)) > 0
     with pytest.raises(OwnCodeError, match="one number for a batch"):
         loss(labels, scores, np.array(weights, np.float32))
+
+
+@pytest.mark.parametrize("compiled", ["", "sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_answers_of_a_sigmoid_are_those_that_its_loss_took(compiled: str, tmp_path: Path) -> None:
+    """The log loss of the answers is the loss on dev, which on TensorFlow takes the inputs of a sigmoid for logits."""
+    file = tmp_path / "network.py"
+    line = f"    model.compile('adam', {compiled!r})\n" if compiled else ""
+    file.write_text(
+        "import keras\n\ndef build(hyperparameters, input_shape, n_classes):\n"
+        "    dense = keras.layers.Dense\n"
+        "    model = keras.Sequential([keras.Input(input_shape), dense(8, 'tanh'), dense(n_classes, 'sigmoid')])\n"
+        f"{line}    return model\n",
+        encoding="utf-8",
+    )
+    trainer, task = create_trainer(NAME), task_of(file, {}, epochs=4)
+    outcome = trainer.train(task, TRAIN, DEV, TrainingOptions("last", metric="log_loss"))
+    assert outcome.curve[-1].dev_metric == pytest.approx(outcome.curve[-1].dev_loss, rel=1e-4)
+    answers = trainer.rebuild(task, outcome.weights, TRAIN).answer(DEV.x)
+    found = -np.log(answers.probabilities[np.arange(len(DEV.y)), DEV.y]).mean()
+    assert found == pytest.approx(outcome.curve[-1].dev_loss, rel=1e-4)

@@ -92,6 +92,14 @@ class FrozenModel:
         """The view of its system, from stored samples to what the model gets."""
         return make_view(self.settings.view, self.data)
 
+    @property
+    def task(self) -> TrainingTask:
+        """The training that gave the model; its settings are the default ones where they change nothing."""
+        card = self.card
+        return TrainingTask(
+            card.blueprint, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
+        )
+
     @cached_property
     def model(self) -> Model:
         """The model, which takes stored samples; rebuilt and verified on dev when it is first used.
@@ -110,9 +118,7 @@ class FrozenModel:
             train = replace(train, x=view(train.x))
         model = rebuild_model(
             create_trainer(self.settings.trainer_name, self.workers),
-            TrainingTask(
-                card.blueprint, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
-            ),
+            self.task,
             weights,
             train=train,
             dev=replace(dev, x=view(dev.x)),

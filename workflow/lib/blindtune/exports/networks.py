@@ -124,10 +124,7 @@ def _check_form(frozen: "FrozenModel", form: str) -> None:
 def _describe_output(frozen: "FrozenModel", network: Any) -> str:
     """Return what a network gives; a network in code is taken as its trainer took it."""
     if frozen.card.architecture is not None:
-        kind = frozen.card.architecture.score_kind()
-        if kind == "sigmoid":
-            return "outputs of a sigmoid: the softmax of its inputs, log(score / (1 - score)), gives probabilities"
-        is_logits = kind == "logits"
+        is_logits = frozen.task.architecture.score_kind() == "logits"
     elif "keras" in frozen.settings.trainer_name:
         from blindtune.models import keras_network
 

@@ -6,13 +6,16 @@ hyperparameter set by a family such as `blindtune.models.mlp`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
-from blindtune.models.base import SCORE_KINDS, Blueprint, ScoreKind
+from blindtune.models.base import Blueprint, ScoreKind
 from blindtune.models.layers import AnyLayer, Dense, InvalidModelError, Layer, count_weights, infer_shape
 from blindtune.search_space import Hyperparameters
+
+#: The loss that takes the outputs of the last layer as they are; any other is the cross-entropy.
+SQUARED_ERROR = "mean_squared_error"
 
 #: What to do with a layer that cannot be built: ``reject`` makes the whole hyperparameter set invalid, ``skip`` leaves
 #: the layer out.
@@ -22,9 +25,8 @@ InvalidLayers = Literal["reject", "skip"]
 class Architecture(Blueprint):
     """A feed-forward stack of layers whose last one gives one score per class.
 
-    Scores are logits if the last activation is linear. The inputs of a sigmoid are taken for logits too: Keras on
-    TensorFlow, by which the studies were made that this project repeats, trains such an output in this way. Other
-    scores are unnormalised probabilities.
+    Scores are logits if the last activation is linear, else unnormalised probabilities. What is trained is the
+    architecture of `for_loss`.
     """
 
     form: ClassVar[str] = "architecture"
@@ -34,10 +36,25 @@ class Architecture(Blueprint):
     layers: tuple[Layer, ...] = Field(description="from input to output")
     exceptions: tuple[str, ...] = Field(default=(), description="why layers were left out, one text per layer")
 
+    def for_loss(self, loss: str) -> Self:
+        """Return the architecture that is trained with a loss.
+
+        With cross-entropy a softmax or a sigmoid at the end is left out, and its inputs are logits. Keras on TensorFlow
+        trains in this way, by which the studies were made that this project repeats. Logits that were computed back
+        from a rounded softmax or sigmoid would have no gradient where it saturates.
+
+        Args:
+            loss: as `blindtune.config.training.Training` names it.
+        """
+        last = self.layers[-1]
+        if loss == SQUARED_ERROR or not isinstance(last, Dense) or last.activation not in ("softmax", "sigmoid"):
+            return self
+        return self.model_copy(update={"layers": (*self.layers[:-1], last.model_copy(update={"activation": "linear"}))})
+
     def score_kind(self) -> ScoreKind:
         """Return what the scores are, by the activation of the last layer."""
         last = self.layers[-1]
-        return SCORE_KINDS.get(last.activation, "probabilities") if isinstance(last, Dense) else "probabilities"
+        return "logits" if isinstance(last, Dense) and last.activation == "linear" else "probabilities"
 
     def check_buildable(self, classes: int) -> None:
         """Refuse layers that cannot be built; see `check`."""

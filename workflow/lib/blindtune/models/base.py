@@ -14,12 +14,8 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 from blindtune.core.validation import Strict
 from blindtune.search_space import Hyperparameters, Space
 
-#: What a model gives for each class: a logit; the output of a sigmoid, whose input is taken for the logit; or a
-#: probability up to a factor that the classes share.
-ScoreKind = Literal["logits", "sigmoid", "probabilities"]
-
-#: The kind of scores by the activation of the last layer; any other gives probabilities.
-SCORE_KINDS: dict[str, ScoreKind] = {"linear": "logits", "sigmoid": "sigmoid"}
+#: What a model gives for each class: a logit, or a probability up to a factor that the classes share.
+ScoreKind = Literal["logits", "probabilities"]
 
 
 class Blueprint(Strict):

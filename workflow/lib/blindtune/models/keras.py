@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.models.architecture import Architecture
+from blindtune.models.architecture import SQUARED_ERROR, Architecture
 from blindtune.models.base import ScoreKind
 from blindtune.models.layers import (
     AnyLayer,
@@ -81,20 +81,16 @@ def _layer(layer: AnyLayer, padding: str = "valid") -> keras.layers.Layer:
             return ResidualLayer([_layer(inner, "same") for inner in layer.layers], layer.activation)
 
 
-def create_loss(name: str, kind: ScoreKind, classes: int, *, of_arrays: bool = False) -> keras.losses.Loss:
+def create_loss(name: str, kind: ScoreKind, classes: int) -> keras.losses.Loss:
     """Return the Keras loss for integer labels.
 
     Args:
         name: ``mean_squared_error``, or anything else for cross-entropy.
         kind: what the scores are.
         classes: number of classes.
-        of_arrays: whether it gets arrays, not the outputs of a model that Keras trains.
     """
-    if name == "mean_squared_error":
+    if name == SQUARED_ERROR:
         return _MeanSquaredError(kind == "logits", classes)
-    # Of a model that Keras trains on TensorFlow, Keras's own loss takes the inputs of a sigmoid for logits.
-    if kind == "sigmoid" and (of_arrays or keras.backend.backend() != "tensorflow"):
-        return _SigmoidCrossEntropy()
     return keras.losses.SparseCategoricalCrossentropy(from_logits=kind == "logits")
 
 
@@ -131,10 +127,15 @@ def set_weights(model: keras.Model, weights: Mapping[str, NDArray[Any]]) -> None
         variable.assign(weights[name])
 
 
-class _SigmoidCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
-    """Cross-entropy of the outputs of a sigmoid, whose inputs are taken for logits, against integer labels."""
+class SigmoidCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
+    """Cross-entropy of the outputs of a sigmoid, whose inputs are the logits, against integer labels.
+
+    Keras's own losses see the inputs while they train on TensorFlow; of arrays this loss computes them from the
+    outputs, as far as float32 holds them: within ±16.
+    """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each sample; called by Keras."""
         epsilon = keras.config.epsilon()
         scores = keras.ops.clip(y_pred, epsilon, 1 - epsilon)
         labels = keras.ops.reshape(keras.ops.cast(y_true, "int32"), (-1,))

@@ -5,18 +5,22 @@ The backend must be chosen before this module is imported (`blindtune.training.k
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.models.architecture import SQUARED_ERROR
 from blindtune.models.base import ScoreKind
 from blindtune.models.keras import to_numpy
 from blindtune.models.layers import InvalidModelError
 from blindtune.models.network import NetworkBlueprint
 from blindtune.models.network_program import build_network, check_meaning, check_scores, find_library
 from blindtune.models.own_code import OwnCodeError
+
+#: As `ScoreKind`, and the output of a sigmoid whose input Keras takes for the logit, while it trains on TensorFlow.
+KerasScoreKind = ScoreKind | Literal["sigmoid"]
 
 #: Samples of the batch on which a model is checked.
 _CHECKED = 2
@@ -90,16 +94,41 @@ def gives_logits(model: keras.Model) -> bool:
         from_logits = getattr(loss, "_fn_kwargs", {}).get("from_logits")
     if from_logits:
         return True
+    return _last_activation(model) not in ("softmax", "sigmoid")
+
+
+def _last_activation(model: keras.Model) -> str:
+    """Return the name of the activation at the end of a model; empty if there is none."""
     last = model
     while getattr(last, "layers", None):
         last = last.layers[-1]
-    name = getattr(getattr(last, "activation", None), "__name__", "")
-    return not (isinstance(last, keras.layers.Softmax) or name in ("softmax", "sigmoid"))
+    if isinstance(last, keras.layers.Softmax):
+        return "softmax"
+    return str(getattr(getattr(last, "activation", None), "__name__", ""))
 
 
-def score_kind(model: keras.Model) -> ScoreKind:
-    """Return what a model gives for each class."""
-    return "logits" if gives_logits(model) else "probabilities"
+def score_kind(model: keras.Model, loss: str) -> KerasScoreKind:
+    """Return what a model gives for each class, as its loss takes it.
+
+    Args:
+        model: as `build` returns it, compiled or not.
+        loss: of a model whose code has not compiled it, as `blindtune.config.training.Training` names it.
+    """
+    if gives_logits(model):
+        return "logits"
+    is_sigmoid = _last_activation(model) == "sigmoid" and not isinstance(getattr(model, "gives_logits", None), bool)
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    return "sigmoid" if is_sigmoid and on_tensorflow and _takes_logits_of_outputs(model, loss) else "probabilities"
+
+
+def _takes_logits_of_outputs(model: keras.Model, loss: str) -> bool:
+    """Return whether the loss is a categorical cross-entropy of Keras, which sees what the outputs were made of."""
+    own = getattr(model, "loss", None)
+    if own is None:
+        return loss != SQUARED_ERROR
+    own = own.wrapped if isinstance(own, _OneHotLoss) else own
+    name = own if isinstance(own, str) else getattr(own, "__name__", None) or type(own).__name__
+    return name.replace("_", "").lower() in ("categoricalcrossentropy", "sparsecategoricalcrossentropy")
 
 
 def has_train_step(model: keras.Model) -> bool:
@@ -135,7 +164,8 @@ def compile_model(
     if is_compiled(model):
         optimizer, loss = model.optimizer, _of_integers(model.loss, blueprint)
     else:
-        optimizer, loss = create_optimizer(), create_loss(score_kind(model))
+        optimizer = create_optimizer()
+        loss = create_loss("logits" if gives_logits(model) else "probabilities")
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
@@ -220,14 +250,14 @@ class _OneHotLoss(keras.losses.Loss):  # type: ignore[misc]
 
     def __init__(self, loss: Any, classes: int) -> None:
         super().__init__(reduction=None)
-        self._loss = loss
+        self.wrapped = loss
         self._classes = classes
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         labels = keras.ops.one_hot(keras.ops.reshape(keras.ops.cast(y_true, "int32"), (-1,)), self._classes)
-        if isinstance(self._loss, keras.losses.Loss):
-            return self._loss(labels, y_pred, sample_weight=sample_weight)
-        values = self._loss(labels, y_pred)
+        if isinstance(self.wrapped, keras.losses.Loss):
+            return self.wrapped(labels, y_pred, sample_weight=sample_weight)
+        values = self.wrapped(labels, y_pred)
         if sample_weight is not None and not len(values.shape):
             raise OwnCodeError(
                 "the loss returns one number for a batch, so samples and classes cannot have weights; return one "

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from blindtune.models import pytorch_modules as modules
-from blindtune.models.architecture import Architecture
+from blindtune.models.architecture import SQUARED_ERROR, Architecture
 from blindtune.models.base import ScoreKind
 from blindtune.models.layers import (
     AnyLayer,
@@ -70,19 +70,13 @@ def set_weights(model: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
 
 
 def to_logits(scores: Tensor, kind: ScoreKind) -> Tensor:
-    """Return the scores of a model as logits, as the cross-entropy of Keras on TensorFlow takes them.
+    """Return the scores of a model as logits, as the cross-entropy takes them.
 
     Args:
         scores: (n_samples, n_classes) of the model's last layer.
         kind: what they are.
     """
-    match kind:
-        case "logits":
-            return scores
-        case "sigmoid":
-            return torch.logit(scores.clamp(EPSILON, 1 - EPSILON))
-        case "probabilities":
-            return scores.clamp(EPSILON, 1 - EPSILON).log()
+    return scores if kind == "logits" else scores.clamp(EPSILON, 1 - EPSILON).log()
 
 
 def compute_loss(
@@ -111,7 +105,7 @@ def compute_loss(
             losses = losses * sample_weights
         # The mean over the samples, as Keras takes it; PyTorch's own weights divide by their sum.
         return losses.mean()
-    if name == "mean_squared_error":
+    if name == SQUARED_ERROR:
         probabilities = scores.softmax(dim=1) if kind == "logits" else scores
         return functional.mse_loss(probabilities, functional.one_hot(labels, scores.shape[1]).to(scores.dtype))
     return functional.cross_entropy(to_logits(scores, kind), labels)
@@ -119,7 +113,7 @@ def compute_loss(
 
 def _sample_losses(name: str, scores: Tensor, labels: Tensor, kind: ScoreKind) -> Tensor:
     """Return the loss of each sample, (n_samples,)."""
-    if name == "mean_squared_error":
+    if name == SQUARED_ERROR:
         probabilities = scores.softmax(dim=1) if kind == "logits" else scores
         targets = functional.one_hot(labels, scores.shape[1]).to(scores.dtype)
         return functional.mse_loss(probabilities, targets, reduction="none").mean(dim=1)

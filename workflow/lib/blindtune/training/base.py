@@ -96,10 +96,10 @@ class TrainingTask:
 
     @property
     def architecture(self) -> Architecture:
-        """The model as an architecture; raises TypeError if it has another form."""
+        """The architecture that is trained, see `Architecture.for_loss`; raises TypeError for another form of model."""
         if not isinstance(self.model, Architecture):
             raise TypeError("a trainer of networks needs an architecture")
-        return self.model
+        return self.model.for_loss(self.training.loss)
 
     @property
     def has_weights(self) -> bool:

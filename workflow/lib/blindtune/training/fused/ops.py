@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 
-from blindtune.models.base import SCORE_KINDS
+from blindtune.models.architecture import SQUARED_ERROR
 from blindtune.models.pytorch import EPSILON, to_logits
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -103,11 +103,7 @@ def loss_gradient(
         activation: of the last layer; linear: the scores are logits.
         loss: as `blindtune.config.training.Training` names it.
     """
-    if loss != "mean_squared_error" and activation == "sigmoid":
-        _sigmoid_cross_entropy_gradient(scores, gradient, targets)
-        gradient.mul_(row_weights)
-        return
-    if loss == "mean_squared_error":
+    if loss == SQUARED_ERROR:
         _squared_error_gradient(scores, gradient, targets, activation)
     elif activation == "linear":
         torch.softmax(scores, 1, out=gradient)
@@ -119,15 +115,6 @@ def loss_gradient(
     elif activation != "linear":
         BACKWARD[activation](gradient, scores, sums)
     gradient.mul_(row_weights)
-
-
-def _sigmoid_cross_entropy_gradient(scores: Tensor, gradient: Tensor, targets: Tensor) -> None:
-    """Compute the gradient of the cross-entropy with respect to the inputs of a sigmoid, which are its logits."""
-    clamped = scores.clamp(EPSILON, 1 - EPSILON)
-    # The exponential of a logit, as the softmax needs it.
-    odds = clamped.div_(1 - clamped)
-    torch.div(odds, odds.sum(1, keepdim=True), out=gradient)
-    gradient.sub_(targets)
 
 
 def _cross_entropy_gradient(scores: Tensor, gradient: Tensor, targets: Tensor) -> None:
@@ -159,11 +146,11 @@ def sample_losses(scores: Tensor, labels: Tensor, activation: str, loss: str) ->
         Losses, (n_trials, n_samples) float32, and errors, of the same shape, bool.
     """
     logits = activation == "linear"
-    if loss == "mean_squared_error":
+    if loss == SQUARED_ERROR:
         probabilities = scores.softmax(1) if logits else scores
         losses = (probabilities - one_hot(labels, scores.shape[1])).square().mean(1)
     else:
-        log = torch.log_softmax(to_logits(scores, SCORE_KINDS.get(activation, "probabilities")), 1)
+        log = torch.log_softmax(to_logits(scores, "logits" if logits else "probabilities"), 1)
         losses = log.gather(1, labels.unsqueeze(1)).squeeze(1).neg()
     return losses, _argmax(scores) != labels
 

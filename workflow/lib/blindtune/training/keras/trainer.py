@@ -22,7 +22,7 @@ from blindtune.metrics.registry import is_error
 from blindtune.models import keras as networks
 from blindtune.models import keras_network
 from blindtune.models.architecture import Architecture, count_parameters
-from blindtune.models.base import ScoreKind
+from blindtune.models.keras_network import KerasScoreKind
 from blindtune.models.network import NetworkBlueprint
 from blindtune.records.trial import EpochMetrics
 from blindtune.training.base import (
@@ -193,8 +193,8 @@ def _create_scorer(task: TrainingTask, dev: Split, metric: str) -> Scorer:
         return read
 
     def score(model: keras.Model, logs: Mapping[str, float]) -> tuple[float, float, float | None]:
-        own, kind = isinstance(task.model, NetworkBlueprint), score_kind(task, model)
-        loss = model.loss if own else networks.create_loss(task.training.loss, kind, task.classes, of_arrays=True)
+        kind = score_kind(task, model)
+        loss = networks.SigmoidCrossEntropy() if kind == "sigmoid" else model.loss
         scores = _compute_scores(model, dev.x, kind)
         n_wrong = int((scores.argmax(axis=1) != dev.y).sum())
         return float(loss(dev.y, scores)), n_wrong / len(dev.y), measure(model, scores)
@@ -202,14 +202,14 @@ def _create_scorer(task: TrainingTask, dev: Split, metric: str) -> Scorer:
     return score
 
 
-def _to_answers(scores: NDArray[np.float32], kind: ScoreKind) -> Answers:
+def _to_answers(scores: NDArray[np.float32], kind: KerasScoreKind) -> Answers:
     """Return the labels and the probabilities of scores, as the cross-entropy takes them."""
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(_to_logits(scores, kind)))
     return Answers(np.argmax(scores, axis=1).astype(np.int64), as_probabilities(probabilities))
 
 
-def _to_logits(scores: NDArray[np.float32], kind: ScoreKind) -> NDArray[np.float32]:
-    """Return the scores of a model as logits; see `blindtune.models.pytorch.to_logits`."""
+def _to_logits(scores: NDArray[np.float32], kind: KerasScoreKind) -> NDArray[np.float32]:
+    """Return the scores of a model as logits, (n_samples, n_classes)."""
     if kind == "logits":
         return scores
     clipped = np.clip(scores, EPSILON, 1 - EPSILON)
@@ -224,7 +224,9 @@ def _score_batches(model: keras.Model, x: NDArray[np.float32]) -> NDArray[np.flo
     )
 
 
-def _compute_scores(model: keras.Model, x: NDArray[np.float32] | SampleView, kind: ScoreKind) -> NDArray[np.float32]:
+def _compute_scores(
+    model: keras.Model, x: NDArray[np.float32] | SampleView, kind: KerasScoreKind
+) -> NDArray[np.float32]:
     """Return scores (n_samples, n_classes); of a sample with several crops, the mean of its probabilities."""
     if not isinstance(x, SampleView):
         return np.asarray(model.predict(np.asarray(x), batch_size=_EVALUATION_BATCH, verbose=0))
@@ -410,7 +412,7 @@ def set_weights(task: TrainingTask, model: keras.Model, weights: Mapping[str, ND
     (keras_network if own else networks).set_weights(model, weights)
 
 
-def score_kind(task: TrainingTask, model: keras.Model) -> ScoreKind:
+def score_kind(task: TrainingTask, model: keras.Model) -> KerasScoreKind:
     """Return what a model gives for each class.
 
     Args:
@@ -418,7 +420,7 @@ def score_kind(task: TrainingTask, model: keras.Model) -> ScoreKind:
         model: of the task.
     """
     if isinstance(task.model, NetworkBlueprint):
-        return keras_network.score_kind(model)
+        return keras_network.score_kind(model, task.training.loss)
     return require_architecture(task).score_kind()
 
 
