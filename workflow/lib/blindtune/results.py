@@ -204,7 +204,7 @@ class TrainedModel:
     def network(self) -> Any:
         """The module of PyTorch, the model of Keras or the estimator of scikit-learn; it takes what `view` returns.
 
-        A network gives probabilities if its last layer is a softmax, else logits.
+        A network that was trained with cross-entropy gives logits, unless it is one of your own code.
         """
         get_network = self.frozen.model.get_network
         return None if get_network is None else get_network()

@@ -446,7 +446,7 @@ def to_answers(scores: Tensor, kind: ScoreKind) -> Answers:
 
     Args:
         scores: (n_samples, n_classes), as `compute_scores` returns them.
-        kind: what they are; the probabilities are those that the cross-entropy takes.
+        kind: what they are.
     """
     probabilities = networks.to_logits(scores, kind).softmax(dim=1)
     return Answers(scores.argmax(dim=1).cpu().numpy(), as_probabilities(probabilities.cpu().numpy()))
