@@ -1,6 +1,8 @@
 """The config, checked once, and the places of everything.
 
-In: the merged config. Out: CONFIG (its pydantic model), PATHS (the tree of results), LEDGER.
+In: the config, of the command line or of a workflow that uses this one as a module. Out: CONFIG (its pydantic model);
+PATHS (the tree of results as rules name it; Snakemake moves inputs, outputs and logs below the prefix of a module);
+PLACES (the same where it is, for params, which Snakemake does not move); LEDGER.
 """
 
 from pathlib import Path
@@ -9,18 +11,36 @@ from snakemake.logging import logger
 
 from blindtune import stages
 from blindtune.config import schema as configs
+from blindtune.config.command_line import type_arguments
 from blindtune.core.errors import UserError
 from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
 from blindtune.core.job_claims import refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
-from blindtune.core.yaml_files import check_duplicate_keys
+from blindtune.core.shared_files import check_shared_files
+from blindtune.core.yaml_files import check_duplicate_keys, read_yaml
 from blindtune.decoding.head import describe_head
 
+# Whether another workflow gives its own config to this one.
+IS_MODULE = ROOT / "config.yaml" not in workflow.configfiles[KNOWN_CONFIGFILES:]
+
 try:
-    # Snakemake's loader lets the last of two equal keys count.
-    check_duplicate_keys(workflow.configfiles if workflow.is_main_process else [])
-    CONFIG = configs.read(dict(config), " + ".join(map(str, workflow.configfiles)))
+    try:
+        # Snakemake's loader lets the last of two equal keys count.
+        check_duplicate_keys(workflow.configfiles if workflow.is_main_process else [])
+    except UserError as error:
+        if not IS_MODULE:
+            raise
+        logger.warning(f"blindtune: {error}")  # the key may be for another part of the workflow
+    given = workflow.config_settings
+    config = type_arguments(config, given.config, given.config_args or [], is_section=IS_MODULE)
+    if IS_MODULE:
+        config = configs.merge(read_yaml(ROOT / "config.yaml"), config)
+    if workflow.is_main_process:
+        files = workflow.storage_settings
+        check_shared_files(files.default_storage_provider, [str(usage) for usage in files.shared_fs_usage])
+    sources = [ROOT / "config.yaml", "the config of the module"] if IS_MODULE else workflow.configfiles
+    CONFIG = configs.read(config, " + ".join(map(str, sources)))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -31,7 +51,8 @@ if workflow.is_main_process and (plan := configs.describe_plan(CONFIG)):
     logger.info(f"blindtune: {plan}")
 
 PATHS = ResultPaths(f"results/{CONFIG.name}")
-LEDGER = "results/ledger"
+PLACES = ResultPaths(str(Path(workflow.modifier.modify_path(f"{PATHS.root}/x")).parent))
+LEDGER = PLACES.ledger()
 STUDIES = CONFIG.studies()
 
 
@@ -67,27 +88,32 @@ def shown(path):
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def as_input(path):
+    # Snakemake moves results below the prefix of a module, and would move the user's files too.
+    return str(path) if path.is_relative_to(PATHS.root) else local(shown(path))
+
+
 def environment(wildcards):
     return f"../../envs/{system_of(wildcards).environment}.yaml"
 
 
 def dataset_files(wildcards):
     found = CONFIG.sources[wildcards.dataset].inputs(PATHS, wildcards.dataset)
-    return {name: shown(path) for name, path in found.items()}
+    return {name: as_input(path) for name, path in found.items()}
 
 
 def results_root(wildcards):
     # The folder of the results of this config.
-    return PATHS.root
+    return PLACES.root
 
 
 def all_results(wildcards):
     # The folder of the results of all configs.
-    return str(Path(PATHS.root).parent)
+    return str(Path(PLACES.root).parent)
 
 
 def corpus_folder(wildcards):
-    return shown(CONFIG.sources[wildcards.dataset].find_folder(PATHS, wildcards.dataset))
+    return shown(CONFIG.sources[wildcards.dataset].find_folder(PLACES, wildcards.dataset))
 
 
 def train_extracts(wildcards):
@@ -99,7 +125,7 @@ def batch_files(wildcards):
     if source.is_simulated():
         return [PATHS.simulated(wildcards.dataset, batch)]
     folder = source.find_folder(PATHS, wildcards.dataset)
-    return [shown(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.companions)]
+    return [as_input(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.companions)]
 
 
 def of_each_seed(file):
@@ -141,7 +167,7 @@ def system_files_content(wildcards):
 
 
 def system_files(wildcards):
-    return {name: shown(path) for name, path in system_of(wildcards).files().items()}
+    return {name: as_input(path) for name, path in system_of(wildcards).files().items()}
 
 
 onstart:
@@ -149,7 +175,7 @@ onstart:
     try:
         refuse_outputs_in_use(
             [Path(file) for job in workflow.dag.needrun_jobs() for file in job.output],
-            Path("results"),
+            Path(PLACES.root).parent,
             config,
             lambda line: print(f"blindtune: {line}", file=sys.stderr),
         )
@@ -158,8 +184,8 @@ onstart:
 
 
 onsuccess:
-    if Path(PATHS.page()).exists():  # --until may have ended the run before
-        print(f"\nThe report is {PATHS.page()}; open it in a browser.\n", file=sys.stderr)
+    if Path(PLACES.page()).exists():  # --until may have ended the run before
+        print(f"\nThe report is {PLACES.page()}; open it in a browser.\n", file=sys.stderr)
     print(describe_head(Path(LEDGER)), file=sys.stderr)
 
 

@@ -15,7 +15,7 @@ rule simulate:
     params:
         source=split_config,
         code=source_code(stages.SIMULATE),
-        folder=lambda wildcards: PATHS.corpus(wildcards.dataset),
+        folder=lambda wildcards: PLACES.corpus(wildcards.dataset),
     message:
         "simulating the corpus {wildcards.dataset}: {wildcards.batch}"
     script:

@@ -19,7 +19,7 @@ RECORDS = {
     ],
 }
 REPORT_PARAMS = {
-    "root": lambda wildcards: PATHS.root,
+    "root": lambda wildcards: PLACES.root,
     "ledger": LEDGER,
     "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
     "seeds": CONFIG.seeds,
@@ -92,8 +92,8 @@ rule page:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        tables=lambda wildcards: PATHS.tables(),
-        figures=lambda wildcards: PATHS.figures(),
+        tables=lambda wildcards: PLACES.tables(),
+        figures=lambda wildcards: PLACES.figures(),
         code=stages.page_digest(),
     message:
         "writing the report"
