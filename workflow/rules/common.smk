@@ -18,6 +18,7 @@ from blindtune.core.job_claims import refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.shared_files import check_shared_files
+from blindtune.core.side_files import count_times_made_again, describe_lost_records, find_damage, name_files
 from blindtune.core.yaml_files import check_duplicate_keys, read_yaml
 from blindtune.decoding.head import describe_head
 
@@ -149,6 +150,39 @@ def source_code(stage):
     return lambda wildcards: stages.source_digest(stage, CONFIG.datasets[wildcards.dataset])
 
 
+def script_code(name):
+    # Rules name their script by a param: Snakemake compares the time of any other script with the outputs, and in a new
+    # clone all scripts are newer. The digest tells what matters.
+    return stages.script_digest(ROOT / "workflow" / "scripts" / name)
+
+
+def made_again(place):
+    # A function that returns how often what belongs to a record was lost, by which its job starts again.
+    def count(wildcards):
+        record = Path(place(PLACES, wildcards))
+        lost = find_damage(record, Path(PLACES.root)) if workflow.is_main_process and record.exists() else []
+        if lost:
+            logger.warning(f"blindtune: missing or cut: {name_files(lost)}. They will be made again.")
+        return count_times_made_again(record, Path(PLACES.root))
+
+    return count
+
+
+def find_lost_records():
+    # What is lost of finished studies, by their cards. It is never made again without a word.
+    found = {}
+    for study in STUDIES if workflow.is_main_process else []:
+        card = Path(PLACES.card(study.dataset, study.system, study.seed))
+        if card.exists() and (lost := find_damage(card, Path(PLACES.root))):
+            found[str(card)] = lost
+    return found
+
+
+LOST_RECORDS = find_lost_records()
+for card, lost in LOST_RECORDS.items():
+    logger.warning(f"blindtune: {describe_lost_records(card, name_files(lost))}")
+
+
 def user_files_content(wildcards):
     # Snakemake does not see that a file was replaced by an older one, nor files with names that it would expand.
     source, is_corpus = CONFIG.sources[wildcards.dataset], wildcards.dataset in CONFIG.corpora()
@@ -167,12 +201,18 @@ def system_files_content(wildcards):
 
 
 def system_files(wildcards):
-    return {name: as_input(path) for name, path in system_of(wildcards).files().items()}
+    # Those of this checkout are no inputs: a clone elsewhere has other paths. Their content is among the params.
+    files = system_of(wildcards).files()
+    return {name: as_input(path) for name, path in files.items() if not path.is_relative_to(ROOT)}
 
 
 onstart:
     print(COPY, file=sys.stderr)
     try:
+        needed = {str(file) for job in workflow.dag.needrun_jobs() for file in (*job.input, *job.output)}
+        for card, lost in LOST_RECORDS.items():
+            if card in needed:
+                raise UserError(describe_lost_records(card, name_files(lost)))
         refuse_outputs_in_use(
             [Path(file) for job in workflow.dag.needrun_jobs() for file in job.output],
             Path(PLACES.root).parent,

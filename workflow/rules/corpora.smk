@@ -13,13 +13,17 @@ rule simulate:
     conda:
         "../../envs/data.yaml"
     params:
+        script="simulate.py",
+        script_code=script_code("simulate.py"),
         source=split_config,
         code=source_code(stages.SIMULATE),
         folder=lambda wildcards: PLACES.corpus(wildcards.dataset),
+        root=results_root,
+        times_made_again=made_again(lambda paths, wildcards: paths.simulated(wildcards.dataset, wildcards.batch)),
     message:
         "simulating the corpus {wildcards.dataset}: {wildcards.batch}"
     script:
-        "../scripts/simulate.py"
+        "../scripts/{params.script}"
 
 
 rule extract:
@@ -32,14 +36,18 @@ rule extract:
     conda:
         "../../envs/data.yaml"
     params:
+        script="extract.py",
+        script_code=script_code("extract.py"),
         source=extraction_config,
         code=source_code(stages.EXTRACT),
         files=batch_content,
         folder=corpus_folder,
+        root=results_root,
+        times_made_again=made_again(lambda paths, wildcards: paths.extract(wildcards.dataset, wildcards.batch)),
     message:
         "cutting samples from {wildcards.dataset}: {wildcards.batch}"
     script:
-        "../scripts/extract.py"
+        "../scripts/{params.script}"
 
 
 rule examples:
@@ -54,10 +62,12 @@ rule examples:
     conda:
         "../../envs/data.yaml"
     params:
+        script="examples.py",
+        script_code=script_code("examples.py"),
         source=dataset_config,
         code=source_code(stages.EXAMPLES),
         folder=corpus_folder,
     message:
         "choosing examples from train of {wildcards.dataset}"
     script:
-        "../scripts/examples.py"
+        "../scripts/{params.script}"

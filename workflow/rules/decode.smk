@@ -25,6 +25,8 @@ rule decode:
         environment
     threads: CONFIG.workers
     params:
+        script="decode.py",
+        script_code=script_code("decode.py"),
         allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
         points=CONFIG.report.surface,
         ledger=LEDGER,
@@ -35,7 +37,7 @@ rule decode:
     message:
         "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}"
     script:
-        "../scripts/decode.py"
+        "../scripts/{params.script}"
 
 
 rule sample_splits:
@@ -54,13 +56,15 @@ rule sample_splits:
     conda:
         "../../envs/data.yaml"
     params:
+        script="sample_splits.py",
+        script_code=script_code("sample_splits.py"),
         points=CONFIG.report.points,
         ledger=LEDGER,
         code=stages.sample_splits_digest(),
     message:
         "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
     script:
-        "../scripts/sample_splits.py"
+        "../scripts/{params.script}"
 
 
 rule post_mortem:
@@ -79,6 +83,8 @@ rule post_mortem:
         environment
     threads: CONFIG.workers
     params:
+        script="post_mortem.py",
+        script_code=script_code("post_mortem.py"),
         ledger=LEDGER,
         root=results_root,
         systems=lambda wildcards: CONFIG.comparison(wildcards.dataset).systems,
@@ -89,4 +95,4 @@ rule post_mortem:
     message:
         "post-mortem of {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}: all its trials on eval"
     script:
-        "../scripts/post_mortem.py"
+        "../scripts/{params.script}"

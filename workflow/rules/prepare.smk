@@ -16,12 +16,14 @@ rule fetch:
     conda:
         "../../envs/data.yaml"
     params:
+        script="fetch.py",
+        script_code=script_code("fetch.py"),
         url=lambda wildcards: f"{get_download(wildcards.download).url}/{wildcards.file}",
         sha256=lambda wildcards: get_download(wildcards.download).sha256[wildcards.file] or "",
     message:
         "downloading {wildcards.file} of {wildcards.download}"
     script:
-        "../scripts/fetch.py"
+        "../scripts/{params.script}"
 
 
 rule prepare:
@@ -35,11 +37,15 @@ rule prepare:
     conda:
         "../../envs/data.yaml"
     params:
+        script="prepare.py",
+        script_code=script_code("prepare.py"),
         source=dataset_config,
         code=source_code(stages.PREPARE),
         files=user_files_content,
         results=all_results,
+        root=results_root,
+        times_made_again=made_again(lambda paths, wildcards: paths.manifest(wildcards.dataset)),
     message:
         "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
     script:
-        "../scripts/prepare.py"
+        "../scripts/{params.script}"

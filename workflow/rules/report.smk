@@ -47,12 +47,14 @@ rule tables:
     conda:
         "../../envs/report.yaml"
     params:
+        script="tables.py",
+        script_code=script_code("tables.py"),
         **REPORT_PARAMS,
         code=stages.tables_digest(),
     message:
         "writing the tables"
     script:
-        "../scripts/tables.py"
+        "../scripts/{params.script}"
 
 
 rule figures:
@@ -69,19 +71,20 @@ rule figures:
     conda:
         "../../envs/report.yaml"
     params:
+        script="figures.py",
+        script_code=script_code("figures.py"),
         **REPORT_PARAMS,
         code=stages.figures_digest(),
     message:
         "drawing the figures"
     script:
-        "../scripts/figures.py"
+        "../scripts/{params.script}"
 
 
 rule page:
     input:
         rules.tables.output,
         rules.figures.output,
-        expand("{folder}/{name}", folder=f"{ROOT}/workflow/report", name=[*contents.TEMPLATES, *CHART_FILES]),
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),
@@ -91,11 +94,15 @@ rule page:
     conda:
         "../../envs/report.yaml"
     params:
+        script="page.py",
+        script_code=script_code("page.py"),
         **REPORT_PARAMS,
         tables=lambda wildcards: PLACES.tables(),
         figures=lambda wildcards: PLACES.figures(),
         code=stages.page_digest(),
+        # By content: as inputs they would be others in a checkout that was moved.
+        templates=digest_inputs(ROOT / "workflow" / "report" / name for name in [*contents.TEMPLATES, *CHART_FILES]),
     message:
         "writing the report"
     script:
-        "../scripts/page.py"
+        "../scripts/{params.script}"

@@ -20,8 +20,11 @@ rule study:
         environment
     threads: CONFIG.workers
     params:
+        script="study.py",
+        script_code=script_code("study.py"),
         studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],
         files=system_files_content,
+        root=results_root,
         code=lambda wildcards: stages.study_digest(
             system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
         ),
@@ -30,7 +33,7 @@ rule study:
     message:
         "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
-        "../scripts/study.py"
+        "../scripts/{params.script}"
 
 
 use rule study as study_of_all_seeds with:

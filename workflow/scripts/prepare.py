@@ -5,7 +5,8 @@ from blindtune.config.schema import read_dataset
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
 from blindtune.core.quick_exit import leave
-from blindtune.datasets.prepared import prepare
+from blindtune.core.side_files import list_side_files
+from blindtune.datasets.prepared import EVAL_DIGESTS, EVAL_ORIGINS, prepare
 
 with (
     run_job(Path(snakemake.log[0]), snakemake.config) as job_log,
@@ -20,6 +21,11 @@ with (
         Path(snakemake.output.manifest),
         Path(snakemake.output.seal),
         Path(snakemake.params.results),
+    )
+    manifest, sealed = Path(snakemake.output.manifest), Path(snakemake.output.seal).parent
+    open_files = [manifest.with_name(name) for name in ("train", "dev", EVAL_DIGESTS, EVAL_ORIGINS)]
+    list_side_files(
+        manifest, Path(snakemake.params.root), [*open_files, sealed / "eval"], snakemake.params.times_made_again
     )
     job_log.info(summary)
 

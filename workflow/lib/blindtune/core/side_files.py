@@ -1,0 +1,105 @@
+"""Files next to a record that are no outputs of a rule: arrays, samples, trials and weights.
+
+Snakemake does not look for them, and would delete them as outputs when a job starts again. So each job that writes such
+files lists them with their sizes, and whoever plans a run compares. The lists mirror the records below ``side_files``
+of the results; without a list nothing is compared.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import read_json_object, write_json
+
+#: The folder of the lists, below ``results/<config name>``.
+FOLDER = "side_files"
+
+#: Files that one message names.
+_MAX_NAMED = 3
+
+
+def list_side_files(record: Path, root: Path, places: Iterable[Path], times_made_again: int = 0) -> None:
+    """Write the list of the files that belong to a record.
+
+    Args:
+        record: Below ``root``.
+        root: ``results/<config name>``.
+        places: Files, or folders of which every file belongs to the record. What does not exist is left out.
+        times_made_again: How often the files were lost and made again.
+    """
+    files = sorted(file for place in places for file in _walk(place))
+    sizes = {file.relative_to(root).as_posix(): file.stat().st_size for file in files}
+    write_json(_list_of(record, root), {"times_made_again": times_made_again, "sizes": sizes})
+
+
+def find_damage(record: Path, root: Path) -> list[str]:
+    """Return the files of a record's list that are missing, or shorter than they were.
+
+    Args:
+        record: Below ``root``; it need not exist.
+        root: ``results/<config name>``.
+    """
+    sizes = _read_list(record, root).get("sizes", {})
+    return [str(root / name) for name, size in sizes.items() if _size_of(root / name) < size]
+
+
+def count_times_made_again(record: Path, root: Path) -> int:
+    """Return how often the files of a record were lost and made again, with the time that is due now.
+
+    Among the params of the job that makes them, it starts the job when a file is lost, and stays as it is afterwards.
+
+    Args:
+        record: Below ``root``; it need not exist.
+        root: ``results/<config name>``.
+    """
+    before = _read_list(record, root).get("times_made_again", 0)
+    return int(before) + bool(find_damage(record, root))
+
+
+def name_files(files: list[str]) -> str:
+    """Return the first of some files, and how many more there are, for a message."""
+    more = f" and {len(files) - _MAX_NAMED:,} more" if len(files) > _MAX_NAMED else ""
+    return ", ".join(files[:_MAX_NAMED]) + more
+
+
+def describe_lost_records(card: str, files: str) -> str:
+    """Return what to say and to do about lost records of a finished study.
+
+    Args:
+        card: The card of the study.
+        files: What is lost, as `name_files` returns it.
+    """
+    return (
+        f"records of a finished study are missing or cut: {files}. They are not made again by themselves. Put the files "
+        f"back. If only weights are lost, you may remove {card} and run again, which trains the chosen trial again and "
+        f"compares it with its record. If trials are lost, remove the folder {Path(card).parent} and run again: the "
+        "study is searched again from its start, and if its model was decoded before, the ledger compares the new one."
+    )
+
+
+def _walk(place: Path) -> Iterator[Path]:
+    if place.is_dir():
+        yield from (file for file in place.rglob("*") if file.is_file())
+    elif place.exists():
+        yield place
+
+
+def _list_of(record: Path, root: Path) -> Path:
+    return root / FOLDER / record.relative_to(root)
+
+
+def _read_list(record: Path, root: Path) -> dict[str, Any]:
+    path = _list_of(record, root)
+    try:
+        return read_json_object(path, sizes=dict) if path.exists() else {}
+    except UserError:
+        return {}  # the next job writes it again
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116  ten thousand of them are felt in each planning
+    except OSError:
+        return -1
