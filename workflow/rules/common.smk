@@ -94,13 +94,18 @@ def as_input(path):
     return str(path) if path.is_relative_to(PATHS.root) else local(shown(path))
 
 
+def is_bundled(path):
+    # Files of the project are no inputs: a clone elsewhere has other paths. Their content is among the params.
+    return path.is_relative_to(ROOT / "resources")
+
+
 def environment(wildcards):
     return f"../../envs/{system_of(wildcards).environment}.yaml"
 
 
 def dataset_files(wildcards):
     found = CONFIG.sources[wildcards.dataset].inputs(PATHS, wildcards.dataset)
-    return {name: as_input(path) for name, path in found.items()}
+    return {} if all(map(is_bundled, found.values())) else {name: as_input(path) for name, path in found.items()}
 
 
 def results_root(wildcards):
@@ -151,8 +156,8 @@ def source_code(stage):
 
 
 def script_code(name):
-    # Rules name their script by a param: Snakemake compares the time of any other script with the outputs, and in a new
-    # clone all scripts are newer. The digest tells what matters.
+    # Snakemake itself knows a script by its time, and in a new clone all scripts are newer than all results. So
+    # profiles/default switches that trigger off, and the content is among the params.
     return stages.script_digest(ROOT / "workflow" / "scripts" / name)
 
 
@@ -201,9 +206,7 @@ def system_files_content(wildcards):
 
 
 def system_files(wildcards):
-    # Those of this checkout are no inputs: a clone elsewhere has other paths. Their content is among the params.
-    files = system_of(wildcards).files()
-    return {name: as_input(path) for name, path in files.items() if not path.is_relative_to(ROOT)}
+    return {name: as_input(path) for name, path in system_of(wildcards).files().items() if not is_bundled(path)}
 
 
 onstart:

@@ -13,7 +13,6 @@ rule simulate:
     conda:
         "../../envs/data.yaml"
     params:
-        script="simulate.py",
         script_code=script_code("simulate.py"),
         source=split_config,
         code=source_code(stages.SIMULATE),
@@ -23,7 +22,7 @@ rule simulate:
     message:
         "simulating the corpus {wildcards.dataset}: {wildcards.batch}"
     script:
-        "../scripts/{params.script}"
+        "../scripts/simulate.py"
 
 
 rule extract:
@@ -36,7 +35,6 @@ rule extract:
     conda:
         "../../envs/data.yaml"
     params:
-        script="extract.py",
         script_code=script_code("extract.py"),
         source=extraction_config,
         code=source_code(stages.EXTRACT),
@@ -47,7 +45,7 @@ rule extract:
     message:
         "cutting samples from {wildcards.dataset}: {wildcards.batch}"
     script:
-        "../scripts/{params.script}"
+        "../scripts/extract.py"
 
 
 rule examples:
@@ -62,7 +60,6 @@ rule examples:
     conda:
         "../../envs/data.yaml"
     params:
-        script="examples.py",
         script_code=script_code("examples.py"),
         source=dataset_config,
         code=source_code(stages.EXAMPLES),
@@ -70,4 +67,4 @@ rule examples:
     message:
         "choosing examples from train of {wildcards.dataset}"
     script:
-        "../scripts/{params.script}"
+        "../scripts/examples.py"

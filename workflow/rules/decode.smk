@@ -25,7 +25,6 @@ rule decode:
         environment
     threads: CONFIG.workers
     params:
-        script="decode.py",
         script_code=script_code("decode.py"),
         allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
         points=CONFIG.report.surface,
@@ -37,7 +36,7 @@ rule decode:
     message:
         "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}"
     script:
-        "../scripts/{params.script}"
+        "../scripts/decode.py"
 
 
 rule sample_splits:
@@ -56,7 +55,6 @@ rule sample_splits:
     conda:
         "../../envs/data.yaml"
     params:
-        script="sample_splits.py",
         script_code=script_code("sample_splits.py"),
         points=CONFIG.report.points,
         ledger=LEDGER,
@@ -64,7 +62,7 @@ rule sample_splits:
     message:
         "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
     script:
-        "../scripts/{params.script}"
+        "../scripts/sample_splits.py"
 
 
 rule post_mortem:
@@ -83,7 +81,6 @@ rule post_mortem:
         environment
     threads: CONFIG.workers
     params:
-        script="post_mortem.py",
         script_code=script_code("post_mortem.py"),
         ledger=LEDGER,
         root=results_root,
@@ -95,4 +92,4 @@ rule post_mortem:
     message:
         "post-mortem of {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}: all its trials on eval"
     script:
-        "../scripts/{params.script}"
+        "../scripts/post_mortem.py"

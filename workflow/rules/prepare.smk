@@ -16,14 +16,13 @@ rule fetch:
     conda:
         "../../envs/data.yaml"
     params:
-        script="fetch.py",
         script_code=script_code("fetch.py"),
         url=lambda wildcards: f"{get_download(wildcards.download).url}/{wildcards.file}",
         sha256=lambda wildcards: get_download(wildcards.download).sha256[wildcards.file] or "",
     message:
         "downloading {wildcards.file} of {wildcards.download}"
     script:
-        "../scripts/{params.script}"
+        "../scripts/fetch.py"
 
 
 rule prepare:
@@ -37,7 +36,6 @@ rule prepare:
     conda:
         "../../envs/data.yaml"
     params:
-        script="prepare.py",
         script_code=script_code("prepare.py"),
         source=dataset_config,
         code=source_code(stages.PREPARE),
@@ -48,4 +46,4 @@ rule prepare:
     message:
         "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
     script:
-        "../scripts/{params.script}"
+        "../scripts/prepare.py"

@@ -47,14 +47,13 @@ rule tables:
     conda:
         "../../envs/report.yaml"
     params:
-        script="tables.py",
         script_code=script_code("tables.py"),
         **REPORT_PARAMS,
         code=stages.tables_digest(),
     message:
         "writing the tables"
     script:
-        "../scripts/{params.script}"
+        "../scripts/tables.py"
 
 
 rule figures:
@@ -71,14 +70,13 @@ rule figures:
     conda:
         "../../envs/report.yaml"
     params:
-        script="figures.py",
         script_code=script_code("figures.py"),
         **REPORT_PARAMS,
         code=stages.figures_digest(),
     message:
         "drawing the figures"
     script:
-        "../scripts/{params.script}"
+        "../scripts/figures.py"
 
 
 rule page:
@@ -94,7 +92,6 @@ rule page:
     conda:
         "../../envs/report.yaml"
     params:
-        script="page.py",
         script_code=script_code("page.py"),
         **REPORT_PARAMS,
         tables=lambda wildcards: PLACES.tables(),
@@ -105,4 +102,4 @@ rule page:
     message:
         "writing the report"
     script:
-        "../scripts/{params.script}"
+        "../scripts/page.py"

@@ -20,7 +20,6 @@ rule study:
         environment
     threads: CONFIG.workers
     params:
-        script="study.py",
         script_code=script_code("study.py"),
         studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],
         files=system_files_content,
@@ -33,7 +32,7 @@ rule study:
     message:
         "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
-        "../scripts/{params.script}"
+        "../scripts/study.py"
 
 
 use rule study as study_of_all_seeds with:

@@ -14,10 +14,12 @@ with (
         Path(snakemake.output.manifest).parent, f"the dataset {snakemake.wildcards.dataset}", snakemake.config, job_log
     ),
 ):
+    source = read_dataset(snakemake.params.source)
     summary = prepare(
         snakemake.wildcards.dataset,
-        read_dataset(snakemake.params.source),
-        {name: Path(path) for name, path in snakemake.input.items()},
+        source,
+        # Files of the project, such as drawings, are no inputs.
+        {name: Path(path) for name, path in snakemake.input.items()} or source.user_files(),
         Path(snakemake.output.manifest),
         Path(snakemake.output.seal),
         Path(snakemake.params.results),
