@@ -86,7 +86,9 @@ def test_changed_file_of_a_clone_starts_its_jobs(moved: Path, clone: Path, file:
     """What is no input is known by its content: a change in a clone starts what depends on it."""
     path = clone / file
     before = path.read_text(encoding="utf-8")
-    path.write_text(f"{before}\n# a comment\n" if file.endswith(".yaml") else f"{before}\nother = 1\n", encoding="utf-8")
+    path.write_text(
+        f"{before}\n# a comment\n" if file.endswith(".yaml") else f"{before}\nother = 1\n", encoding="utf-8"
+    )
     try:
         assert f"\n{rule} " in plan_with(clone, moved)
     finally:

@@ -18,7 +18,14 @@ from blindtune.core.job_claims import refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.shared_files import check_shared_files
-from blindtune.core.side_files import count_times_made_again, describe_lost_records, find_damage, name_files
+from blindtune.core.side_files import (
+    count_times_made_again,
+    dataset_list,
+    describe_lost_records,
+    find_damage,
+    name_files,
+    study_list,
+)
 from blindtune.core.yaml_files import check_duplicate_keys, read_yaml
 from blindtune.decoding.head import describe_head
 
@@ -161,25 +168,33 @@ def script_code(name):
     return stages.script_digest(ROOT / "workflow" / "scripts" / name)
 
 
-def made_again(place):
+WARNED_OF = set()
+
+
+def made_again(record):
     # A function that returns how often what belongs to a record was lost, by which its job starts again.
     def count(wildcards):
-        record = Path(place(PLACES, wildcards))
-        lost = find_damage(record, Path(PLACES.root)) if workflow.is_main_process and record.exists() else []
-        if lost:
+        path = Path(dataset_list(PLACES, wildcards.dataset, record.format(wildcards=wildcards)))
+        times, lost = count_times_made_again(path, Path(PLACES.root))
+        if lost and workflow.is_main_process and path not in WARNED_OF:
+            WARNED_OF.add(path)  # params are asked for again before each job
             logger.warning(f"blindtune: missing or cut: {name_files(lost)}. They will be made again.")
-        return count_times_made_again(record, Path(PLACES.root))
+        return times
 
     return count
+
+
+def side_files(record):
+    return lambda wildcards: dataset_list(PLACES, wildcards.dataset, record.format(wildcards=wildcards))
 
 
 def find_lost_records():
     # What is lost of finished studies, by their cards. It is never made again without a word.
     found = {}
     for study in STUDIES if workflow.is_main_process else []:
-        card = Path(PLACES.card(study.dataset, study.system, study.seed))
-        if card.exists() and (lost := find_damage(card, Path(PLACES.root))):
-            found[str(card)] = lost
+        card = PLACES.card(study.dataset, study.system, study.seed)
+        if Path(card).exists() and (lost := find_damage(study_list(card), Path(PLACES.root))):
+            found[card] = lost
     return found
 
 

@@ -18,7 +18,8 @@ rule simulate:
         code=source_code(stages.SIMULATE),
         folder=lambda wildcards: PLACES.corpus(wildcards.dataset),
         root=results_root,
-        times_made_again=made_again(lambda paths, wildcards: paths.simulated(wildcards.dataset, wildcards.batch)),
+        side_files=side_files("simulated-{wildcards.batch}"),
+        times_made_again=made_again("simulated-{wildcards.batch}"),
     message:
         "simulating the corpus {wildcards.dataset}: {wildcards.batch}"
     script:
@@ -41,7 +42,8 @@ rule extract:
         files=batch_content,
         folder=corpus_folder,
         root=results_root,
-        times_made_again=made_again(lambda paths, wildcards: paths.extract(wildcards.dataset, wildcards.batch)),
+        side_files=side_files("{wildcards.batch}"),
+        times_made_again=made_again("{wildcards.batch}"),
     message:
         "cutting samples from {wildcards.dataset}: {wildcards.batch}"
     script:

@@ -42,7 +42,8 @@ rule prepare:
         files=user_files_content,
         results=all_results,
         root=results_root,
-        times_made_again=made_again(lambda paths, wildcards: paths.manifest(wildcards.dataset)),
+        side_files=side_files("manifest"),
+        times_made_again=made_again("manifest"),
     message:
         "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
     script:

@@ -47,8 +47,8 @@ rule tables:
     conda:
         "../../envs/report.yaml"
     params:
-        script_code=script_code("tables.py"),
         **REPORT_PARAMS,
+        script_code=script_code("tables.py"),
         code=stages.tables_digest(),
     message:
         "writing the tables"
@@ -70,8 +70,8 @@ rule figures:
     conda:
         "../../envs/report.yaml"
     params:
-        script_code=script_code("figures.py"),
         **REPORT_PARAMS,
+        script_code=script_code("figures.py"),
         code=stages.figures_digest(),
     message:
         "drawing the figures"
@@ -92,8 +92,8 @@ rule page:
     conda:
         "../../envs/report.yaml"
     params:
-        script_code=script_code("page.py"),
         **REPORT_PARAMS,
+        script_code=script_code("page.py"),
         tables=lambda wildcards: PLACES.tables(),
         figures=lambda wildcards: PLACES.figures(),
         code=stages.page_digest(),

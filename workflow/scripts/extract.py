@@ -20,7 +20,11 @@ with (
     source = read_dataset(snakemake.params.source)
     extract = Path(snakemake.output.extract)
     extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), extract)
-    root, again = Path(snakemake.params.root), snakemake.params.times_made_again
-    list_side_files(extract, root, [extract.with_suffix("")], again)
+    list_side_files(
+        Path(snakemake.params.side_files),
+        Path(snakemake.params.root),
+        [extract.with_suffix("")],
+        snakemake.params.times_made_again,
+    )
 
 leave()

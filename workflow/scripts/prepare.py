@@ -27,7 +27,10 @@ with (
     manifest, sealed = Path(snakemake.output.manifest), Path(snakemake.output.seal).parent
     open_files = [manifest.with_name(name) for name in ("train", "dev", EVAL_DIGESTS, EVAL_ORIGINS)]
     list_side_files(
-        manifest, Path(snakemake.params.root), [*open_files, sealed / "eval"], snakemake.params.times_made_again
+        Path(snakemake.params.side_files),
+        Path(snakemake.params.root),
+        [*open_files, sealed / "eval"],
+        snakemake.params.times_made_again,
     )
     job_log.info(summary)
 

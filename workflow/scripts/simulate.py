@@ -18,9 +18,11 @@ with (
     ),
 ):
     source = read_dataset(snakemake.params.source)
-    batch, folder, marker = snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output[0])
-    simulate_batch(source, batch, folder, marker)
+    batch, folder = snakemake.wildcards.batch, Path(snakemake.params.folder)
+    simulate_batch(source, batch, folder, Path(snakemake.output[0]))
     files = [folder / name for raw in source.batches()[batch] for name in (raw.file, *raw.companions)]
-    list_side_files(marker, Path(snakemake.params.root), files, snakemake.params.times_made_again)
+    list_side_files(
+        Path(snakemake.params.side_files), Path(snakemake.params.root), files, snakemake.params.times_made_again
+    )
 
 leave()

@@ -6,7 +6,7 @@ from blindtune.config.study import Study
 from blindtune.core.job_claims import release_on_termination, seconds_to_wait
 from blindtune.core.job_log import run_job
 from blindtune.core.quick_exit import leave
-from blindtune.core.side_files import list_side_files
+from blindtune.core.side_files import list_side_files, study_list
 from blindtune.datasets.prepared import open_prepared
 from blindtune.study.run import run_study
 from blindtune.training.keras.backend import prefer_light_backend
@@ -26,6 +26,6 @@ for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, sn
             wait_seconds=seconds_to_wait(snakemake.config),
         )
         records = [Path(card).with_name(name) for name in ("protocol.json", "trials.jsonl", "weights")]
-        list_side_files(Path(card), Path(snakemake.params.root), records)
+        list_side_files(study_list(card), Path(snakemake.params.root), records)
 
 leave()
