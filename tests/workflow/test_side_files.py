@@ -90,7 +90,7 @@ def test_lost_file_starts_its_job(
     with caplog.at_level(logging.WARNING):
         started = running(plan(folder, CONFIG))
     assert job in started
-    assert not [name for name in started if name.startswith(job.split()[0]) and name != job]
+    assert not [name for name in started if name.startswith(job.split(maxsplit=1)[0]) and name != job]
     assert f"missing or cut: {ROOT / file}. They will be made again." in caplog.text
     assert count_times_made_again(find_list(name), ROOT) == (1, [str(ROOT / file)])
 

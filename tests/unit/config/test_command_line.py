@@ -28,7 +28,7 @@ def read(*arguments: str, below: dict[str, Any] | None = None) -> dict[str, Any]
         ("report={margin: 1e-3}", {"margin": 0.001}),
         (
             "report={a: true, b: false, c: null, d: ~, e: yes, f: 'yes'}",
-            dict(zip("abcdef", [1, 0, None, None, 1, "yes"])),
+            {"a": True, "b": False, "c": None, "d": None, "e": True, "f": "yes"},
         ),
         ("report={a: '10', b: [1, '2', {c: 3}]}", {"a": "10", "b": [1, "2", {"c": 3}]}),
         ("report={class_weight: {0: 1.5, 1: 2}}", {"class_weight": {0: 1.5, 1: 2}}),

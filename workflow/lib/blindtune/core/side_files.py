@@ -21,7 +21,9 @@ _MAX_NAMED = 3
 
 
 def dataset_list(paths: ResultPaths, dataset: str, record: str) -> str:
-    """Return the list of the files of a record of a dataset. Those of eval are not in the sealed folder, which is closed.
+    """Return the list of the files of a record of a dataset.
+
+    Lists of eval too are in the open folder, since the sealed one stays closed while a run is planned.
 
     Args:
         paths: Of the results of the config.
@@ -90,9 +92,9 @@ def describe_lost_records(card: str, files: str) -> str:
         files: What is lost, as `name_files` returns it.
     """
     return (
-        f"records of a finished study are missing or cut: {files}. They are not made again by themselves. Put the files "
-        f"back. If only weights are lost, you may remove {card} and run again, which trains the chosen trial again and "
-        f"compares it with its record. If trials are lost, remove the folder {Path(card).parent} and run again: the "
+        f"records of a finished study are missing or cut: {files}. They are not made again by themselves. Put the "
+        f"files back. If only weights are lost, you may remove {card} and run again, which trains the chosen trial again "
+        f"and compares it with its record. If trials are lost, remove the folder {Path(card).parent} and run again: the "
         "study is searched again from its start, and if its model was decoded before, the ledger compares the new one."
     )
 
