@@ -58,7 +58,7 @@ onstart:
     blindtune.onstart()
 """
     (tmp_path / "Snakefile").write_text(text, encoding="utf-8")
-    overlay = {"tuners": only("near", "expert"), "samples": ["a"]}
+    overlay = {"tuners": only("near"), "samples": ["a"]}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     command = [SNAKEMAKE, "--cores", "2"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -67,11 +67,11 @@ onstart:
     found = records(tmp_path / "below" / "results" / "tiny")
     assert (tmp_path / "below" / "results" / "ledger" / "ledger.jsonl").is_file()
     systems = {name.split("/")[2] for name in found if name.startswith("studies/")}
-    assert systems == {"near", "expert"}
+    assert systems == {"near"}
     assert found == {name: record for name, record in records(workdir / "results" / "tiny").items() if name in found}
     (tmp_path / "below/results/tiny/data/toy/train/x.npy").unlink()
     planned = subprocess.run([*command, "-n"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "missing or cut: below/results/tiny/data/toy/train/x.npy. They will be made again." in planned.stderr
+    assert "missing or cut: below/results/tiny/data/toy/train/x.npy. They will be made again." in planned.stdout
     assert "blindtune_prepare" in planned.stdout
 
 

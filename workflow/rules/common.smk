@@ -64,6 +64,12 @@ LEDGER = PLACES.ledger()
 STUDIES = CONFIG.studies()
 
 
+if CONFIG.container is not None:
+
+    # There is no public image that could be the default: docs/start/environments.md says how to build one.
+    container: CONFIG.container
+
+
 wildcard_constraints:
     dataset="[a-z][a-z0-9_]*",
     system="[a-z][a-z0-9_]*",
