@@ -46,19 +46,19 @@ def test_module_with_a_prefix_leaves_the_same_records(workdir, tmp_path):
     """Another workflow runs blindtune below a prefix, to the same records; a lost array is noticed there too."""
     text = f"""
 configfile: "config.yaml"
-module blindtune:
+module tuning:
     snakefile: {str(ROOT / "Snakefile")!r}
-    config: config["tuners"]
+    config: config["tuning"]
     prefix: "below"
-use rule * from blindtune as blindtune_*
+use rule * from tuning as tuning_*
 rule all:
     default_target: True
-    input: rules.blindtune_all.input
+    input: rules.tuning_all.input
 onstart:
-    blindtune.onstart()
+    tuning.onstart()
 """
     (tmp_path / "Snakefile").write_text(text, encoding="utf-8")
-    overlay = {"tuners": only("near"), "samples": ["a"]}
+    overlay = {"tuning": only("near"), "samples": ["a"]}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     command = [SNAKEMAKE, "--cores", "2"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -72,7 +72,7 @@ onstart:
     (tmp_path / "below/results/tiny/data/toy/train/x.npy").unlink()
     planned = subprocess.run([*command, "-n"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "missing or cut: below/results/tiny/data/toy/train/x.npy. They will be made again." in planned.stdout
-    assert "blindtune_prepare" in planned.stdout
+    assert "tuning_prepare" in planned.stdout
 
 
 def test_ledger_has_one_decode_per_model(workdir):

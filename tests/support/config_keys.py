@@ -25,7 +25,7 @@ BASE: dict[str, Any] = {
     "verbosity": "normal",
     "workers": 1,
     "wait_for_owner": 0,
-    "container": "blindtune.sif",
+    "container": "image.sif",
     "allow_repeated_decode": [],
     "post_mortem": False,
     "compare": [
