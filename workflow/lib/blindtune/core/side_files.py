@@ -93,9 +93,10 @@ def describe_lost_records(card: str, files: str) -> str:
     """
     return (
         f"records of a finished study are missing or cut: {files}. They are not made again by themselves. Put the "
-        f"files back. If only weights are lost, you may remove {card} and run again, which trains the chosen trial again "
-        f"and compares it with its record. If trials are lost, remove the folder {Path(card).parent} and run again: the "
-        "study is searched again from its start, and if its model was decoded before, the ledger compares the new one."
+        f"files back. If only weights are lost, you may remove {card} and run again, which trains the chosen trial "
+        "again and compares it with its record. If trials are lost, remove the folder "
+        f"{Path(card).parent} and run again: the study is searched again from its start, and if its model was decoded "
+        "before, the ledger compares the new one."
     )
 
 
