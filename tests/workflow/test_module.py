@@ -27,20 +27,21 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def write_caller(folder: Path, config: dict[str, Any], *lines: str, given: str = "config") -> Path:
+def write_caller(folder: Path, config: dict[str, Any], *lines: str, given: str | None = "config") -> Path:
     """Write a workflow that uses blindtune as a module, with the files that its config names.
 
     Args:
         folder: of the workflow.
         config: of the workflow.
         lines: of the module besides its Snakefile and its config.
-        given: what the module gets as its config, as code.
+        given: what the module gets as its config, as code; None: it gets none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_csv_folder(folder / "mine")
     shutil.copy(ROOT / "resources" / "models" / "mlp_m1.yaml", folder / "model.yaml")
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    module = [f"    snakefile: {str(ROOT / 'Snakefile')!r}", f"    config: {given}", *(f"    {line}" for line in lines)]
+    lines = (*lines, f"config: {given}") if given else lines
+    module = [f"    snakefile: {str(ROOT / 'Snakefile')!r}", *(f"    {line}" for line in lines)]
     rules = ["use rule * from blindtune as blindtune_*", "rule all:", "    default_target: True"]
     target = "    input: rules.blindtune_all.input"
     text = "\n".join(['configfile: "config.yaml"', "module blindtune:", *module, *rules, target, ""])
@@ -48,9 +49,11 @@ def write_caller(folder: Path, config: dict[str, Any], *lines: str, given: str =
     return folder / "Snakefile"
 
 
-def plan_module(folder: Path, config: dict[str, Any], *lines: str, given: str = "config", **more: Any) -> list[Job]:
-    """Return the jobs of the module, with their names in blindtune."""
-    jobs = plan(folder, snakefile=write_caller(folder, config, *lines, given=given), **more)
+def plan_module(
+    folder: Path, caller: dict[str, Any], *lines: str, given: str | None = "config", **more: Any
+) -> list[Job]:
+    """Return the jobs of the module, with their names in blindtune; `more` is for `plan`."""
+    jobs = plan(folder, snakefile=write_caller(folder, caller, *lines, given=given), **more)
     return [rename(job) for job in jobs if job.rule not in ("all", "blindtune_all")]
 
 
@@ -75,6 +78,12 @@ def test_config_of_a_module_is_merged_over_the_defaults(tmp_path: Path, caller: 
     expected = plan_alone(tmp_path / "alone", CONFIG)
     assert len({job.rule for job in expected}) == 7
     assert plan_module(tmp_path / "module", caller, given=given) == expected
+
+
+def test_module_without_a_config_follows_the_command_line(tmp_path: Path) -> None:
+    """A module that gets no config reads that of the clone, and what the command line lays over it."""
+    expected = plan_alone(tmp_path / "alone", CONFIG)
+    assert plan_module(tmp_path / "module", {}, given=None, config=CONFIG) == expected
 
 
 @pytest.mark.parametrize(
