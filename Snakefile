@@ -1,7 +1,7 @@
 """The blindtune workflow: compare hyperparameter tuners blindly with expert models.
 
-Input: config.yaml, and the files of --configfile, which are merged into it key by key. Output:
-results/<name>/report/report.html. Each stage is one file in workflow/rules.
+Input: config.yaml, and the files of --configfile, or the config that another workflow gives to this one as a module;
+these are merged into it key by key. Output: results/<name>/report/report.html. Each stage is one file in workflow/rules.
 """
 
 import sys
@@ -30,6 +30,10 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
+KNOWN_CONFIGFILES = len(workflow.configfiles)
+
+
+# Snakemake passes over this line where another workflow gives a config to its module; common.smk reads the file then.
 configfile: ROOT / "config.yaml"
 
 

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from blindtune.report import contents
-from support.workflow_runs import ROOT, SYSTEMS, TINY, ledger, only, records, snakemake
+from support.workflow_runs import ROOT, SNAKEMAKE, SYSTEMS, TINY, ledger, only, records, snakemake
 
 pytestmark = pytest.mark.integration
 
@@ -39,6 +40,39 @@ def test_run_writes_every_record_and_report_part(workdir):
     page = (results / "report" / "report.html").read_text(encoding="utf-8")
     assert "http-equiv" not in page
     assert all(system in page for system in SYSTEMS)
+
+
+def test_module_with_a_prefix_leaves_the_same_records(workdir, tmp_path):
+    """Another workflow runs blindtune below a prefix, to the same records; a lost array is noticed there too."""
+    text = f"""
+configfile: "config.yaml"
+module tuning:
+    snakefile: {str(ROOT / "Snakefile")!r}
+    config: config["tuning"]
+    prefix: "below"
+use rule * from tuning as tuning_*
+rule all:
+    default_target: True
+    input: rules.tuning_all.input
+onstart:
+    tuning.onstart()
+"""
+    (tmp_path / "Snakefile").write_text(text, encoding="utf-8")
+    overlay = {"tuning": only("near"), "samples": ["a"]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    command = [SNAKEMAKE, "--cores", "2"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"Snakefile", "config.yaml", "below", ".snakemake"}
+    found = records(tmp_path / "below" / "results" / "tiny")
+    assert (tmp_path / "below" / "results" / "ledger" / "ledger.jsonl").is_file()
+    systems = {name.split("/")[2] for name in found if name.startswith("studies/")}
+    assert systems == {"near"}
+    assert found == {name: record for name, record in records(workdir / "results" / "tiny").items() if name in found}
+    (tmp_path / "below/results/tiny/data/toy/train/x.npy").unlink()
+    planned = subprocess.run([*command, "-n"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "missing or cut: below/results/tiny/data/toy/train/x.npy. They will be made again." in planned.stdout
+    assert "tuning_prepare" in planned.stdout
 
 
 def test_ledger_has_one_decode_per_model(workdir):

@@ -25,6 +25,7 @@ BASE: dict[str, Any] = {
     "verbosity": "normal",
     "workers": 1,
     "wait_for_owner": 0,
+    "container": "image.sif",
     "allow_repeated_decode": [],
     "post_mortem": False,
     "compare": [
@@ -262,8 +263,9 @@ ESTIMATORS = ("compare", 5)
 #: tests/unit/study/test_networks.py and tests/unit/config/test_network_keys.py vary the code, its place and its space.
 ELSEWHERE = {"Tuned.model", "TunerOverrides.model"}
 
-#: Keys on which no plan depends: the verbosity of the log, and how long a job waits for another run.
-UNPLANNED = {"Config.verbosity", "Config.wait_for_owner"}
+#: Keys on which no plan depends: the verbosity of the log, how long a job waits for another run, and in which image it
+#: runs if it is told to run in one.
+UNPLANNED = {"Config.verbosity", "Config.wait_for_owner", "Config.container"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Snakemake has no public way to ask a plan for its jobs: the private attribute st
 """
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import pytest
 from snakemake.api import SnakemakeApi
+from snakemake.cli import parse_config
 from snakemake.common import configfile
 from snakemake.scheduling.greedy import SchedulerSettings as GreedySchedulerSettings
 from snakemake.settings.types import (
@@ -23,6 +24,7 @@ from snakemake.settings.types import (
     Quietness,
     ResourceSettings,
     SchedulingSettings,
+    StorageSettings,
 )
 
 from blindtune.core import code_digest as code
@@ -63,6 +65,8 @@ def plan(
     config: dict[str, Any] | None = None,
     overlays: Iterable[Path] = (),
     snakefile: Path = ROOT / "Snakefile",
+    arguments: Sequence[str] = (),
+    storage: StorageSettings | None = None,
 ) -> list[Job]:
     """Every job of the report, needed or not, in a fixed order.
 
@@ -71,14 +75,20 @@ def plan(
         config: laid over config.yaml; a key that is a dict is merged, all else replaced.
         overlays: config files, laid over config.yaml first.
         snakefile: through which the workflow is entered.
+        arguments: of ``--config``, each as ``KEY=VALUE``, in place of `config`.
+        storage: what machines share, and where outputs are.
     """
-    return _jobs(directory, config or {}, list(overlays), "dryrun", snakefile)
+    if arguments:
+        settings = ConfigSettings(config=parse_config(arguments), configfiles=list(overlays), config_args=arguments)
+    else:
+        settings = ConfigSettings(config=config or {}, configfiles=list(overlays))
+    return _jobs(directory, settings, "dryrun", snakefile, storage)
 
 
 def pretend(directory: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run every job for real, with scripts that only make their outputs."""
     monkeypatch.setenv("PYTHONPATH", str(STUB))
-    _jobs(directory, config, [], "local")
+    _jobs(directory, ConfigSettings(config=config), "local")
 
 
 def running(jobs: list[Job]) -> set[str]:
@@ -96,19 +106,19 @@ def edit(monkeypatch: pytest.MonkeyPatch, folder: Path, module: str, text: str) 
 
 def plan_in_order(directory: Path, config: dict[str, Any]) -> list[tuple[Any, bool, dict[str, Any]]]:
     """Return Snakemake's own jobs, each after those that it needs, whether it would run, and the merged config."""
-    with _planned(directory, config, [], "dryrun") as workflow:
+    with _planned(directory, ConfigSettings(config=config), "dryrun") as workflow:
         jobs = [job for level in workflow.dag.toposorted() for job in sorted(level, key=str)]
         return [(job, workflow.dag.needrun(job), dict(workflow.config)) for job in jobs]
 
 
 def _jobs(
     directory: Path,
-    config: dict[str, Any],
-    overlays: list[Path],
+    settings: ConfigSettings,
     executor: str,
     snakefile: Path = ROOT / "Snakefile",
+    storage: StorageSettings | None = None,
 ) -> list[Job]:
-    with _planned(directory, config, overlays, executor, snakefile) as workflow:
+    with _planned(directory, settings, executor, snakefile, storage) as workflow:
         return sorted((_job(workflow.dag, job) for job in workflow.dag.jobs), key=lambda job: job.name)
 
 
@@ -130,10 +140,10 @@ def _load_once(path: Any) -> Any:
 @contextmanager
 def _planned(
     directory: Path,
-    config: dict[str, Any],
-    overlays: list[Path],
+    settings: ConfigSettings,
     executor: str,
     snakefile: Path = ROOT / "Snakefile",
+    storage: StorageSettings | None = None,
 ) -> Iterator[Any]:
     with (
         patch.object(configfile, "load_configfile", _load_once),
@@ -142,7 +152,8 @@ def _planned(
     ):
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=2),
-            config_settings=ConfigSettings(config=config, configfiles=overlays),
+            config_settings=settings,
+            storage_settings=storage,
             snakefile=snakefile,
             workdir=directory,
         )

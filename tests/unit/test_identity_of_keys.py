@@ -92,6 +92,7 @@ NEUTRAL: dict[str, str] = {
     "Config.keep_best": "says which weights stay on the disk",
     "Config.verbosity": "says what is shown",
     "Config.wait_for_owner": "says how long a job waits for another run",
+    "Config.container": "says in which image jobs run",
     "Config.workers": "says on how many cores a study runs",
     "Config.allow_repeated_decode": "says what decode refuses",
     "Config.post_mortem": "says what is analysed after all decodes",

@@ -186,6 +186,19 @@ def test_environment_channel_is_free(environment):
     assert f"python={PYTHONS[0]}" in content["dependencies"]
 
 
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_environment_names_each_package_once_with_a_version(environment):
+    """conda gets Python and pip with their versions, without which it installs no pip section; pip gets exact pins."""
+    content = yaml.safe_load(environment.read_text(encoding="utf-8"))
+    specs = [entry for entry in content["dependencies"] if isinstance(entry, str)]
+    assert [re.fullmatch(r"(python|pip)=\d+\.\d+", spec)[1] for spec in specs] == ["python", "pip"]
+    [section] = [entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict)]
+    pins = [Requirement(line) for line in section]
+    assert [str(pin) for pin in pins if not re.fullmatch(r"==[^*,]+", str(pin.specifier))] == []
+    names = [canonicalize_name(pin.name) for pin in pins]
+    assert len(set(names)) == len(names)
+
+
 def test_pythons_are_the_same_everywhere():
     """The Pythons of .python-version are those of the package, of the lock's head and of the Makefile, oldest first."""
     assert PROJECT["project"]["requires-python"] == f">={PYTHONS[0]}"

@@ -155,9 +155,12 @@ def test_view_changes_the_plan(folder, before, system, view):
     assert plan(folder, config) != plan(folder, own)
 
 
-@pytest.mark.parametrize(("key", "value"), [("verbosity", "quiet"), ("verbosity", "verbose"), ("wait_for_owner", 600)])
-def test_verbosity_and_waiting_change_no_plan(folder, before, key, value):
-    """The verbosity of the log, and how long a job waits for another run, change no plan."""
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("verbosity", "quiet"), ("verbosity", "verbose"), ("wait_for_owner", 600), ("container", "other.sif")],
+)
+def test_verbosity_waiting_and_image_change_no_plan(folder, before, key, value):
+    """The verbosity of the log, how long a job waits for another run, and the image that it runs in change no plan."""
     assert plan(folder, replace_value(BASE, (key,), value)) == before
 
 

@@ -1,6 +1,8 @@
 """The config, checked once, and the places of everything.
 
-In: the merged config. Out: CONFIG (its pydantic model), PATHS (the tree of results), LEDGER.
+In: the config, of the command line or of a workflow that uses this one as a module. Out: CONFIG (its pydantic model);
+PATHS (the tree of results as rules name it; Snakemake moves inputs, outputs and logs below the prefix of a module);
+PLACES (the same where it is, for params, which Snakemake does not move); LEDGER.
 """
 
 from pathlib import Path
@@ -9,18 +11,44 @@ from snakemake.logging import logger
 
 from blindtune import stages
 from blindtune.config import schema as configs
+from blindtune.config.command_line import type_arguments
 from blindtune.core.errors import UserError
 from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
 from blindtune.core.job_claims import refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
-from blindtune.core.yaml_files import check_duplicate_keys
+from blindtune.core.shared_files import check_shared_files
+from blindtune.core.side_files import (
+    count_times_made_again,
+    dataset_list,
+    describe_lost_records,
+    find_damage,
+    name_files,
+    study_list,
+)
+from blindtune.core.yaml_files import check_duplicate_keys, read_yaml
 from blindtune.decoding.head import describe_head
 
+# Whether another workflow gives its own config to this one.
+IS_MODULE = ROOT / "config.yaml" not in workflow.configfiles[KNOWN_CONFIGFILES:]
+
 try:
-    # Snakemake's loader lets the last of two equal keys count.
-    check_duplicate_keys(workflow.configfiles if workflow.is_main_process else [])
-    CONFIG = configs.read(dict(config), " + ".join(map(str, workflow.configfiles)))
+    try:
+        # Snakemake's loader lets the last of two equal keys count.
+        check_duplicate_keys(workflow.configfiles if workflow.is_main_process else [])
+    except UserError as error:
+        if not IS_MODULE:
+            raise
+        logger.warning(f"blindtune: {error}")  # the key may be for another part of the workflow
+    given = workflow.config_settings
+    config = type_arguments(config, given.config, given.config_args or [], is_section=IS_MODULE)
+    if IS_MODULE:
+        config = configs.merge(read_yaml(ROOT / "config.yaml"), config)
+    if workflow.is_main_process:
+        files = workflow.storage_settings
+        check_shared_files(files.default_storage_provider, [str(usage) for usage in files.shared_fs_usage])
+    sources = [ROOT / "config.yaml", "the config of the module"] if IS_MODULE else workflow.configfiles
+    CONFIG = configs.read(config, " + ".join(map(str, sources)))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -31,8 +59,15 @@ if workflow.is_main_process and (plan := configs.describe_plan(CONFIG)):
     logger.info(f"blindtune: {plan}")
 
 PATHS = ResultPaths(f"results/{CONFIG.name}")
-LEDGER = "results/ledger"
+PLACES = ResultPaths(str(Path(workflow.modifier.modify_path(f"{PATHS.root}/x")).parent))
+LEDGER = PLACES.ledger()
 STUDIES = CONFIG.studies()
+
+
+if CONFIG.container is not None:
+
+    # There is no public image that could be the default: docs/start/environments.md says how to build one.
+    container: CONFIG.container
 
 
 wildcard_constraints:
@@ -67,27 +102,37 @@ def shown(path):
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def as_input(path):
+    # Snakemake moves results below the prefix of a module, and would move the user's files too.
+    return str(path) if path.is_relative_to(PATHS.root) else local(shown(path))
+
+
+def is_bundled(path):
+    # Files of the project are no inputs: a clone elsewhere has other paths. Their content is among the params.
+    return path.is_relative_to(ROOT / "resources")
+
+
 def environment(wildcards):
     return f"../../envs/{system_of(wildcards).environment}.yaml"
 
 
 def dataset_files(wildcards):
     found = CONFIG.sources[wildcards.dataset].inputs(PATHS, wildcards.dataset)
-    return {name: shown(path) for name, path in found.items()}
+    return {} if all(map(is_bundled, found.values())) else {name: as_input(path) for name, path in found.items()}
 
 
 def results_root(wildcards):
     # The folder of the results of this config.
-    return PATHS.root
+    return PLACES.root
 
 
 def all_results(wildcards):
     # The folder of the results of all configs.
-    return str(Path(PATHS.root).parent)
+    return str(Path(PLACES.root).parent)
 
 
 def corpus_folder(wildcards):
-    return shown(CONFIG.sources[wildcards.dataset].find_folder(PATHS, wildcards.dataset))
+    return shown(CONFIG.sources[wildcards.dataset].find_folder(PLACES, wildcards.dataset))
 
 
 def train_extracts(wildcards):
@@ -99,7 +144,7 @@ def batch_files(wildcards):
     if source.is_simulated():
         return [PATHS.simulated(wildcards.dataset, batch)]
     folder = source.find_folder(PATHS, wildcards.dataset)
-    return [shown(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.companions)]
+    return [as_input(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.companions)]
 
 
 def of_each_seed(file):
@@ -123,6 +168,47 @@ def source_code(stage):
     return lambda wildcards: stages.source_digest(stage, CONFIG.datasets[wildcards.dataset])
 
 
+def script_code(name):
+    # Snakemake itself knows a script by its time, and in a new clone all scripts are newer than all results. So
+    # profiles/default switches that trigger off, and the content is among the params.
+    return stages.script_digest(ROOT / "workflow" / "scripts" / name)
+
+
+WARNED_OF = set()
+
+
+def made_again(record):
+    # A function that returns how often what belongs to a record was lost, by which its job starts again.
+    def count(wildcards):
+        path = Path(dataset_list(PLACES, wildcards.dataset, record.format(wildcards=wildcards)))
+        times, lost = count_times_made_again(path, Path(PLACES.root))
+        if lost and workflow.is_main_process and path not in WARNED_OF:
+            WARNED_OF.add(path)  # params are asked for again before each job
+            logger.warning(f"blindtune: missing or cut: {name_files(lost)}. They will be made again.")
+        return times
+
+    return count
+
+
+def side_files(record):
+    return lambda wildcards: dataset_list(PLACES, wildcards.dataset, record.format(wildcards=wildcards))
+
+
+def find_lost_records():
+    # What is lost of finished studies, by their cards. It is never made again without a word.
+    found = {}
+    for study in STUDIES if workflow.is_main_process else []:
+        card = PLACES.card(study.dataset, study.system, study.seed)
+        if Path(card).exists() and (lost := find_damage(study_list(card), Path(PLACES.root))):
+            found[card] = lost
+    return found
+
+
+LOST_RECORDS = find_lost_records()
+for card, lost in LOST_RECORDS.items():
+    logger.warning(f"blindtune: {describe_lost_records(card, name_files(lost))}")
+
+
 def user_files_content(wildcards):
     # Snakemake does not see that a file was replaced by an older one, nor files with names that it would expand.
     source, is_corpus = CONFIG.sources[wildcards.dataset], wildcards.dataset in CONFIG.corpora()
@@ -141,15 +227,19 @@ def system_files_content(wildcards):
 
 
 def system_files(wildcards):
-    return {name: shown(path) for name, path in system_of(wildcards).files().items()}
+    return {name: as_input(path) for name, path in system_of(wildcards).files().items() if not is_bundled(path)}
 
 
 onstart:
     print(COPY, file=sys.stderr)
     try:
+        needed = {str(file) for job in workflow.dag.needrun_jobs() for file in (*job.input, *job.output)}
+        for card, lost in LOST_RECORDS.items():
+            if card in needed:
+                raise UserError(describe_lost_records(card, name_files(lost)))
         refuse_outputs_in_use(
             [Path(file) for job in workflow.dag.needrun_jobs() for file in job.output],
-            Path("results"),
+            Path(PLACES.root).parent,
             config,
             lambda line: print(f"blindtune: {line}", file=sys.stderr),
         )
@@ -158,8 +248,8 @@ onstart:
 
 
 onsuccess:
-    if Path(PATHS.page()).exists():  # --until may have ended the run before
-        print(f"\nThe report is {PATHS.page()}; open it in a browser.\n", file=sys.stderr)
+    if Path(PLACES.page()).exists():  # --until may have ended the run before
+        print(f"\nThe report is {PLACES.page()}; open it in a browser.\n", file=sys.stderr)
     print(describe_head(Path(LEDGER)), file=sys.stderr)
 
 

@@ -13,9 +13,13 @@ rule simulate:
     conda:
         "../../envs/data.yaml"
     params:
+        script_code=script_code("simulate.py"),
         source=split_config,
         code=source_code(stages.SIMULATE),
-        folder=lambda wildcards: PATHS.corpus(wildcards.dataset),
+        folder=lambda wildcards: PLACES.corpus(wildcards.dataset),
+        root=results_root,
+        side_files=side_files("simulated-{wildcards.batch}"),
+        times_made_again=made_again("simulated-{wildcards.batch}"),
     message:
         "simulating the corpus {wildcards.dataset}: {wildcards.batch}"
     script:
@@ -32,10 +36,14 @@ rule extract:
     conda:
         "../../envs/data.yaml"
     params:
+        script_code=script_code("extract.py"),
         source=extraction_config,
         code=source_code(stages.EXTRACT),
         files=batch_content,
         folder=corpus_folder,
+        root=results_root,
+        side_files=side_files("{wildcards.batch}"),
+        times_made_again=made_again("{wildcards.batch}"),
     message:
         "cutting samples from {wildcards.dataset}: {wildcards.batch}"
     script:
@@ -54,6 +62,7 @@ rule examples:
     conda:
         "../../envs/data.yaml"
     params:
+        script_code=script_code("examples.py"),
         source=dataset_config,
         code=source_code(stages.EXAMPLES),
         folder=corpus_folder,

@@ -25,6 +25,7 @@ rule decode:
         environment
     threads: CONFIG.workers
     params:
+        script_code=script_code("decode.py"),
         allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
         points=CONFIG.report.surface,
         ledger=LEDGER,
@@ -54,6 +55,7 @@ rule sample_splits:
     conda:
         "../../envs/data.yaml"
     params:
+        script_code=script_code("sample_splits.py"),
         points=CONFIG.report.points,
         ledger=LEDGER,
         code=stages.sample_splits_digest(),
@@ -79,6 +81,7 @@ rule post_mortem:
         environment
     threads: CONFIG.workers
     params:
+        script_code=script_code("post_mortem.py"),
         ledger=LEDGER,
         root=results_root,
         systems=lambda wildcards: CONFIG.comparison(wildcards.dataset).systems,

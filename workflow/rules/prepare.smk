@@ -16,6 +16,7 @@ rule fetch:
     conda:
         "../../envs/data.yaml"
     params:
+        script_code=script_code("fetch.py"),
         url=lambda wildcards: f"{get_download(wildcards.download).url}/{wildcards.file}",
         sha256=lambda wildcards: get_download(wildcards.download).sha256[wildcards.file] or "",
     message:
@@ -35,10 +36,14 @@ rule prepare:
     conda:
         "../../envs/data.yaml"
     params:
+        script_code=script_code("prepare.py"),
         source=dataset_config,
         code=source_code(stages.PREPARE),
         files=user_files_content,
         results=all_results,
+        root=results_root,
+        side_files=side_files("manifest"),
+        times_made_again=made_again("manifest"),
     message:
         "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
     script:

@@ -19,7 +19,7 @@ RECORDS = {
     ],
 }
 REPORT_PARAMS = {
-    "root": lambda wildcards: PATHS.root,
+    "root": lambda wildcards: PLACES.root,
     "ledger": LEDGER,
     "compare": [[comparison.dataset, comparison.systems] for comparison in CONFIG.compare],
     "seeds": CONFIG.seeds,
@@ -48,6 +48,7 @@ rule tables:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
+        script_code=script_code("tables.py"),
         code=stages.tables_digest(),
     message:
         "writing the tables"
@@ -70,6 +71,7 @@ rule figures:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
+        script_code=script_code("figures.py"),
         code=stages.figures_digest(),
     message:
         "drawing the figures"
@@ -81,7 +83,6 @@ rule page:
     input:
         rules.tables.output,
         rules.figures.output,
-        expand("{folder}/{name}", folder=f"{ROOT}/workflow/report", name=[*contents.TEMPLATES, *CHART_FILES]),
         **RECORDS,
     output:
         report(PATHS.page(), category="Report", caption="../report/page.rst"),
@@ -92,9 +93,12 @@ rule page:
         "../../envs/report.yaml"
     params:
         **REPORT_PARAMS,
-        tables=lambda wildcards: PATHS.tables(),
-        figures=lambda wildcards: PATHS.figures(),
+        script_code=script_code("page.py"),
+        tables=lambda wildcards: PLACES.tables(),
+        figures=lambda wildcards: PLACES.figures(),
         code=stages.page_digest(),
+        # By content: as inputs they would be others in a checkout that was moved.
+        templates=digest_inputs(ROOT / "workflow" / "report" / name for name in [*contents.TEMPLATES, *CHART_FILES]),
     message:
         "writing the report"
     script:

@@ -20,8 +20,10 @@ rule study:
         environment
     threads: CONFIG.workers
     params:
+        script_code=script_code("study.py"),
         studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],
         files=system_files_content,
+        root=results_root,
         code=lambda wildcards: stages.study_digest(
             system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
         ),

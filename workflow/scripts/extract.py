@@ -5,6 +5,7 @@ from blindtune.config.schema import read_dataset
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
 from blindtune.core.quick_exit import leave
+from blindtune.core.side_files import list_side_files
 from blindtune.datasets.corpus.extraction import extract_batch
 
 with (
@@ -17,6 +18,13 @@ with (
     ),
 ):
     source = read_dataset(snakemake.params.source)
-    extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output.extract))
+    extract = Path(snakemake.output.extract)
+    extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), extract)
+    list_side_files(
+        Path(snakemake.params.side_files),
+        Path(snakemake.params.root),
+        [extract.with_suffix("")],
+        snakemake.params.times_made_again,
+    )
 
 leave()

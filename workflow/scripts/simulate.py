@@ -5,6 +5,7 @@ from blindtune.config.schema import read_dataset
 from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
 from blindtune.core.quick_exit import leave
+from blindtune.core.side_files import list_side_files
 from blindtune.datasets.corpus.extraction import simulate_batch
 
 with (
@@ -17,6 +18,11 @@ with (
     ),
 ):
     source = read_dataset(snakemake.params.source)
-    simulate_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), Path(snakemake.output[0]))
+    batch, folder = snakemake.wildcards.batch, Path(snakemake.params.folder)
+    simulate_batch(source, batch, folder, Path(snakemake.output[0]))
+    files = [folder / name for raw in source.batches()[batch] for name in (raw.file, *raw.companions)]
+    list_side_files(
+        Path(snakemake.params.side_files), Path(snakemake.params.root), files, snakemake.params.times_made_again
+    )
 
 leave()

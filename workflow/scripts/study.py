@@ -6,6 +6,7 @@ from blindtune.config.study import Study
 from blindtune.core.job_claims import release_on_termination, seconds_to_wait
 from blindtune.core.job_log import run_job
 from blindtune.core.quick_exit import leave
+from blindtune.core.side_files import list_side_files, study_list
 from blindtune.datasets.prepared import open_prepared
 from blindtune.study.run import run_study
 from blindtune.training.keras.backend import prefer_light_backend
@@ -13,17 +14,18 @@ from blindtune.training.keras.backend import prefer_light_backend
 prefer_light_backend()
 for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, snakemake.log, strict=True):
     with run_job(Path(log), snakemake.config) as job_log, release_on_termination():
-        files = {name: Path(path) for name, path in snakemake.input.items()}
-        data = open_prepared(files.pop("manifest"))
+        data, checked = open_prepared(Path(snakemake.input.manifest)), Study.model_validate(study)
         run_study(
-            Study.model_validate(study),
+            checked,
             data,
-            files=files,
+            files=checked.settings.files(),
             code=snakemake.params.code,
             folder=Path(card).parent,
             job_log=job_log,
             workers=snakemake.threads,
             wait_seconds=seconds_to_wait(snakemake.config),
         )
+        records = [Path(card).with_name(name) for name in ("protocol.json", "trials.jsonl", "weights")]
+        list_side_files(study_list(card), Path(snakemake.params.root), records)
 
 leave()

@@ -42,6 +42,8 @@ PROGRAMS = {
     "python3.13",
     "pre-commit",
     "bash",
+    "docker",
+    "apptainer",
 }
 
 

@@ -7,11 +7,15 @@ names; `blindtune.core.code_digest` follows their imports. A test runs stages un
 No garbage is collected meanwhile: the syntax trees of all modules are many objects, and none of them is garbage.
 """
 
+import ast
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from blindtune.config.systems import Bayes, System, Tuned
 from blindtune.core.code_digest import digest_of
 from blindtune.core.garbage import pause_collection
+from blindtune.core.syntax import dump_syntax
 from blindtune.datasets.base import DatasetConfig
 from blindtune.datasets.registry import source_modules
 from blindtune.metrics.registry import ERROR, METRICS, is_error
@@ -145,6 +149,15 @@ def page_digest() -> str:
     """Identify the code that writes the page."""
     charts = [entry.module for entry in CHARTS.values()]
     return _digest_of(PAGE, *contents.TABLES.values(), *contents.FIGURE_MODULES.values(), *charts, *_all_metrics())
+
+
+def script_digest(path: Path) -> str:
+    """Identify the code of a script of the workflow, whose comments and time do not count.
+
+    Args:
+        path: of the script.
+    """
+    return hashlib.sha256(dump_syntax(ast.parse(path.read_text(encoding="utf-8"))).encode()).hexdigest()
 
 
 def _digest_of_system(modules: Iterable[str], system: System) -> str:

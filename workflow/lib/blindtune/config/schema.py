@@ -198,6 +198,12 @@ class Config(Strict):
         description="seconds that a job waits if another run writes to the same study, dataset or decode; 0: it ends "
         "with a message that names the other; changes no record",
     )
+    container: str | None = Field(
+        default=None,
+        min_length=1,
+        description="image in which each job runs under --sdm apptainer, such as a path of an Apptainer image or "
+        "docker://...; null: none; changes no record",
+    )
     allow_repeated_decode: list[str] = Field(
         default=[],
         description="<dataset>/<system> that may look at eval again after a change; marked as not blind",
