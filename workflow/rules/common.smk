@@ -146,6 +146,7 @@ def system_files(wildcards):
 
 onstart:
     print(COPY, file=sys.stderr)
+    forget_user_errors(workflow.dag.needrun_jobs())
     try:
         refuse_outputs_in_use(
             [Path(file) for job in workflow.dag.needrun_jobs() for file in job.output],
