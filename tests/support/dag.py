@@ -32,6 +32,9 @@ ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "stub"
 
 
+_RESOURCES = ("mem_mb", "runtime", "gpu")
+
+
 @dataclass(frozen=True)
 class Job:
     """One job of a plan.
@@ -39,6 +42,7 @@ class Job:
     Attributes:
         params: their values as Snakemake compares them: sorted, without names.
         threads: cores that it takes.
+        resources: what it asks for at its first attempt: memory, minutes and GPUs, as far as its rule says them.
         runs: whether it would run, given what lies in the working directory.
     """
 
@@ -50,6 +54,7 @@ class Job:
     log: tuple[str, ...]
     conda: str | None
     threads: int
+    resources: tuple[tuple[str, int], ...]
     runs: bool
 
     @property
@@ -164,5 +169,6 @@ def _job(dag: Any, job: Any) -> Job:
         log=tuple(map(str, job.log)),
         conda=str(job.conda_env_spec.file) if job.rule.conda_env else None,
         threads=job.threads,
+        resources=tuple((name, job.resources[name]) for name in _RESOURCES if name in job.resources.keys()),
         runs=dag.needrun(job),
     )

@@ -12,12 +12,15 @@ rule simulate:
         PATHS.log("simulate", "{dataset}", "{batch}"),
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("simulate"),
+        runtime=minutes("simulate"),
     params:
         source=split_config,
         code=source_code(stages.SIMULATE),
         folder=lambda wildcards: PATHS.corpus(wildcards.dataset),
     message:
-        "simulating the corpus {wildcards.dataset}: {wildcards.batch}"
+        "simulating the corpus {wildcards.dataset}: {wildcards.batch}" + ASKS
     script:
         "../scripts/simulate.py"
 
@@ -31,13 +34,16 @@ rule extract:
         PATHS.log("extract", "{visibility}", "{dataset}", "{batch}"),
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("extract"),
+        runtime=minutes("extract"),
     params:
         source=extraction_config,
         code=source_code(stages.EXTRACT),
         files=batch_content,
         folder=corpus_folder,
     message:
-        "cutting samples from {wildcards.dataset}: {wildcards.batch}"
+        "cutting samples from {wildcards.dataset}: {wildcards.batch}" + ASKS
     script:
         "../scripts/extract.py"
 
@@ -53,11 +59,14 @@ rule examples:
         PATHS.log("examples", "{dataset}"),
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("examples"),
+        runtime=minutes("examples"),
     params:
         source=dataset_config,
         code=source_code(stages.EXAMPLES),
         folder=corpus_folder,
     message:
-        "choosing examples from train of {wildcards.dataset}"
+        "choosing examples from train of {wildcards.dataset}" + ASKS
     script:
         "../scripts/examples.py"

@@ -24,6 +24,10 @@ rule decode:
     conda:
         environment
     threads: CONFIG.workers
+    resources:
+        mem_mb=memory("decode"),
+        runtime=minutes("decode"),
+        gpu=gpus("decode"),
     params:
         allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
         points=CONFIG.report.surface,
@@ -33,7 +37,7 @@ rule decode:
             system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
         ),
     message:
-        "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}"
+        "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}" + ASKS_WITH_GPUS
     script:
         "../scripts/decode.py"
 
@@ -53,12 +57,15 @@ rule sample_splits:
         PATHS.log("sample_splits", "{dataset}"),
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("sample_splits"),
+        runtime=minutes("sample_splits"),
     params:
         points=CONFIG.report.points,
         ledger=LEDGER,
         code=stages.sample_splits_digest(),
     message:
-        "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
+        "drawing the three splits of {wildcards.dataset}, now that its models are frozen" + ASKS
     script:
         "../scripts/sample_splits.py"
 
@@ -78,6 +85,10 @@ rule post_mortem:
     conda:
         environment
     threads: CONFIG.workers
+    resources:
+        mem_mb=memory("post_mortem"),
+        runtime=minutes("post_mortem"),
+        gpu=gpus("post_mortem"),
     params:
         ledger=LEDGER,
         root=results_root,
@@ -88,5 +99,6 @@ rule post_mortem:
         ),
     message:
         "post-mortem of {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}: all its trials on eval"
+        + ASKS_WITH_GPUS
     script:
         "../scripts/post_mortem.py"

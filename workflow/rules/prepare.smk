@@ -15,11 +15,14 @@ rule fetch:
     retries: 3
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("fetch"),
+        runtime=minutes("fetch"),
     params:
         url=lambda wildcards: f"{get_download(wildcards.download).url}/{wildcards.file}",
         sha256=lambda wildcards: get_download(wildcards.download).sha256[wildcards.file] or "",
     message:
-        "downloading {wildcards.file} of {wildcards.download}"
+        "downloading {wildcards.file} of {wildcards.download}" + ASKS
     script:
         "../scripts/fetch.py"
 
@@ -34,12 +37,15 @@ rule prepare:
         PATHS.log("prepare", "{dataset}"),
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("prepare"),
+        runtime=minutes("prepare"),
     params:
         source=dataset_config,
         code=source_code(stages.PREPARE),
         files=user_files_content,
         results=all_results,
     message:
-        "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
+        "preparing {wildcards.dataset}: train and dev are open, eval is sealed" + ASKS
     script:
         "../scripts/prepare.py"

@@ -46,11 +46,14 @@ rule tables:
         PATHS.log("tables"),
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("tables"),
+        runtime=minutes("tables"),
     params:
         **REPORT_PARAMS,
         code=stages.tables_digest(),
     message:
-        "writing the tables"
+        "writing the tables" + ASKS
     script:
         "../scripts/tables.py"
 
@@ -68,11 +71,14 @@ rule figures:
         PATHS.log("figures"),
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("figures"),
+        runtime=minutes("figures"),
     params:
         **REPORT_PARAMS,
         code=stages.figures_digest(),
     message:
-        "drawing the figures"
+        "drawing the figures" + ASKS
     script:
         "../scripts/figures.py"
 
@@ -90,12 +96,15 @@ rule page:
         PATHS.log("page"),
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("page"),
+        runtime=minutes("page"),
     params:
         **REPORT_PARAMS,
         tables=lambda wildcards: PATHS.tables(),
         figures=lambda wildcards: PATHS.figures(),
         code=stages.page_digest(),
     message:
-        "writing the report"
+        "writing the report" + ASKS
     script:
         "../scripts/page.py"

@@ -19,6 +19,10 @@ rule study:
     conda:
         environment
     threads: CONFIG.workers
+    resources:
+        mem_mb=memory("study"),
+        runtime=minutes("study"),
+        gpu=gpus("study"),
     params:
         studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],
         files=system_files_content,
@@ -28,7 +32,7 @@ rule study:
         # Not among the study's own code: if it alone changes, the card is written again and its trials are kept.
         model_code=lambda wildcards: stages.model_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:
-        "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
+        "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}" + ASKS_WITH_GPUS
     script:
         "../scripts/study.py"
 
@@ -43,4 +47,4 @@ use rule study as study_of_all_seeds with:
     params:
         studies=study_of_each_seed,
     message:
-        "{wildcards.system} on {wildcards.dataset}, all seeds"
+        "{wildcards.system} on {wildcards.dataset}, all seeds" + ASKS_WITH_GPUS

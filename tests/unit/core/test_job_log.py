@@ -232,7 +232,7 @@ def test_full_standard_error_changes_no_exit_status(tmp_path: Path, lines: int, 
         body += f"\n{RAISES['a message']}"
     with Path("/dev/full").open("w") as full:
         ended, reached = run_script(tmp_path, body, tmp_path / "a.log", stdout=full, stderr=full)
-    assert (ended.returncode, reached.exists()) == ((1, False) if error else (0, True))
+    assert (ended.returncode, reached.exists()) == ((65, False) if error else (0, True))
     logged = (tmp_path / "a.log").read_text(encoding="utf-8").splitlines()
     assert len(logged) == lines + error
 

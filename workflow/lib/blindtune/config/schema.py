@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, Validatio
 
 from blindtune.config.defaults import DEFAULT
 from blindtune.config.network_plan import check_code
+from blindtune.config.requests import JobRequests
 from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
@@ -197,6 +198,10 @@ class Config(Strict):
         le=30 * 24 * 3600,
         description="seconds that a job waits if another run writes to the same study, dataset or decode; 0: it ends "
         "with a message that names the other; changes no record",
+    )
+    resources: JobRequests = Field(
+        default=JobRequests(),
+        description="what jobs ask a cluster for in place of the estimates: memory, time and GPUs; changes no record",
     )
     allow_repeated_decode: list[str] = Field(
         default=[],

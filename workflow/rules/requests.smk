@@ -1,0 +1,31 @@
+"""What each job asks for: memory, minutes and GPUs. `--set-resources` and the config key `resources` count before it.
+
+In: CONFIG. Out: functions for the `resources` of the other rules; `blindtune.requests.estimates` has the formulas.
+"""
+
+from blindtune.requests.estimates import Estimator, check_requests
+
+ESTIMATOR = Estimator(CONFIG)
+
+try:
+    check_requests(CONFIG, " + ".join(map(str, workflow.configfiles)))
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def memory(rule):
+    return lambda wildcards, attempt: ESTIMATOR.needs(rule, dict(wildcards.items()), attempt).mem_mb
+
+
+def minutes(rule):
+    return lambda wildcards, attempt: ESTIMATOR.needs(rule, dict(wildcards.items()), attempt).runtime
+
+
+def gpus(rule):
+    return lambda wildcards: ESTIMATOR.needs(rule, dict(wildcards.items())).gpu
+
+
+# A dry run shows what each job would ask for: Snakemake shows the message of a job in place of its resources.
+_IS_SHOWN = workflow.output_settings.dryrun
+ASKS = " (asks for cores: {threads}, MB: {resources.mem_mb}, minutes: {resources.runtime})" if _IS_SHOWN else ""
+ASKS_WITH_GPUS = ASKS.replace(")", ", GPUs: {resources.gpu})")
