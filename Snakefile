@@ -34,6 +34,7 @@ configfile: ROOT / "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/messages.smk"
 include: "workflow/rules/retries.smk"
 include: "workflow/rules/requests.smk"
 include: "workflow/rules/prepare.smk"

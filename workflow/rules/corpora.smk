@@ -10,11 +10,14 @@ rule simulate:
         PATHS.simulated("{dataset}", "{batch}"),
     log:
         PATHS.log("simulate", "{dataset}", "{batch}"),
+    group:
+        "corpus"
     conda:
         "../../envs/data.yaml"
     resources:
         mem_mb=memory("simulate"),
         runtime=minutes("simulate"),
+        grouped=1,
     params:
         source=split_config,
         code=source_code(stages.SIMULATE),
@@ -32,11 +35,14 @@ rule extract:
         extract=f"{PATHS.root}/{{visibility}}/{{dataset}}/extracts/{{batch}}.json",
     log:
         PATHS.log("extract", "{visibility}", "{dataset}", "{batch}"),
+    group:
+        "corpus"
     conda:
         "../../envs/data.yaml"
     resources:
         mem_mb=memory("extract"),
         runtime=minutes("extract"),
+        grouped=1,
     params:
         source=extraction_config,
         code=source_code(stages.EXTRACT),
@@ -57,11 +63,14 @@ rule examples:
         PATHS.examples("{dataset}"),
     log:
         PATHS.log("examples", "{dataset}"),
+    group:
+        "report"
     conda:
         "../../envs/data.yaml"
     resources:
         mem_mb=memory("examples"),
         runtime=minutes("examples"),
+        grouped=1,
     params:
         source=dataset_config,
         code=source_code(stages.EXAMPLES),

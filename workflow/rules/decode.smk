@@ -21,12 +21,15 @@ rule decode:
         surfaces=of_each_seed("surface.npz"),
     log:
         PATHS.log("decode", "{dataset}", "{system}"),
+    group:
+        None if ASKS_FOR_GPUS else "decode_{dataset}"
     conda:
         environment
     threads: CONFIG.workers
     resources:
         mem_mb=memory("decode"),
         runtime=minutes("decode"),
+        grouped=1,
         gpu=gpus("decode"),
     params:
         allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
@@ -55,11 +58,14 @@ rule sample_splits:
         samples=PATHS.sample_splits("{dataset}"),
     log:
         PATHS.log("sample_splits", "{dataset}"),
+    group:
+        "report"
     conda:
         "../../envs/data.yaml"
     resources:
         mem_mb=memory("sample_splits"),
         runtime=minutes("sample_splits"),
+        grouped=1,
     params:
         points=CONFIG.report.points,
         ledger=LEDGER,
@@ -82,12 +88,15 @@ rule post_mortem:
         post_mortem_file(PATHS, "{dataset}", "{system}", "{seed}"),
     log:
         PATHS.log("post_mortem", "{dataset}", "{system}", "{seed}"),
+    group:
+        "post_mortem_{dataset}_{system}"
     conda:
         environment
     threads: CONFIG.workers
     resources:
         mem_mb=memory("post_mortem"),
         runtime=minutes("post_mortem"),
+        grouped=1,
         gpu=gpus("post_mortem"),
     params:
         ledger=LEDGER,

@@ -44,11 +44,14 @@ rule tables:
         ),
     log:
         PATHS.log("tables"),
+    group:
+        "report"
     conda:
         "../../envs/report.yaml"
     resources:
         mem_mb=memory("tables"),
         runtime=minutes("tables"),
+        grouped=1,
     params:
         **REPORT_PARAMS,
         code=stages.tables_digest(),
@@ -69,11 +72,14 @@ rule figures:
         ),
     log:
         PATHS.log("figures"),
+    group:
+        "report"
     conda:
         "../../envs/report.yaml"
     resources:
         mem_mb=memory("figures"),
         runtime=minutes("figures"),
+        grouped=1,
     params:
         **REPORT_PARAMS,
         code=stages.figures_digest(),
@@ -94,11 +100,14 @@ rule page:
         PATHS.record_list(),
     log:
         PATHS.log("page"),
+    group:
+        "report"
     conda:
         "../../envs/report.yaml"
     resources:
         mem_mb=memory("page"),
         runtime=minutes("page"),
+        grouped=1,
     params:
         **REPORT_PARAMS,
         tables=lambda wildcards: PATHS.tables(),

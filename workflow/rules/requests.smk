@@ -1,11 +1,22 @@
 """What each job asks for: memory, minutes and GPUs. `--set-resources` and the config key `resources` count before it.
 
 In: CONFIG. Out: functions for the `resources` of the other rules; `blindtune.requests.estimates` has the formulas.
+
+Light jobs have a `group`, so that one job of a cluster can run many; a profile says how many (`group-components`).
+Each takes one of the resource `grouped`, by which a profile limits how many of a group run at a time, and so what the
+group asks for together. Without a cluster both do nothing.
 """
 
 from blindtune.requests.estimates import Estimator, check_requests
 
 ESTIMATOR = Estimator(CONFIG)
+# Jobs with and without a GPU must not share a group.
+ASKS_FOR_GPUS = any(one.gpu for one in [*CONFIG.resources.rules.values(), *CONFIG.resources.systems.values()])
+
+
+resource_scopes:
+    grouped="local",
+
 
 try:
     check_requests(CONFIG, " + ".join(map(str, workflow.configfiles)))

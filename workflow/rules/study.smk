@@ -16,12 +16,15 @@ rule study:
         PATHS.log("study", "{dataset}", "{system}", "{seed}"),
     wildcard_constraints:
         dataset=datasets_with(seeds_in_one_job=False),
+    group:
+        "study_{dataset}_{system}"
     conda:
         environment
     threads: CONFIG.workers
     resources:
         mem_mb=memory("study"),
         runtime=minutes("study"),
+        grouped=1,
         gpu=gpus("study"),
     params:
         studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],

@@ -27,9 +27,7 @@ from blindtune.core.retries import has_user_error
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_run_job_marks_errors_of_the_user_alone(
-    tmp_path: Path, error: Exception, status: int, is_marked: bool
-) -> None:
+def test_run_job_marks_errors_of_the_user_alone(tmp_path: Path, error: Exception, status: int, is_marked: bool) -> None:
     """The exit status tells the kinds of errors apart; only an error of the user leaves a marker."""
     log = tmp_path / "logs" / "study.log"
     with pytest.raises(SystemExit) as ended, run_job(log, {}):

@@ -33,7 +33,9 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
             shutil.copyfileobj(answer, stream)
             expected = answer.headers.get("Content-Length")
     except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
-        raise TransientError(f"{url}: cannot be fetched ({error}). Fetch it by hand and give its folder instead.") from error
+        raise TransientError(
+            f"{url}: cannot be fetched ({error}). Fetch it by hand and give its folder instead."
+        ) from error
     if path.stat().st_size == 0:
         raise TransientError(f"{url}: is empty.")
     if expected is not None and path.stat().st_size != int(expected):
