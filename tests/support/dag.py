@@ -169,6 +169,6 @@ def _job(dag: Any, job: Any) -> Job:
         log=tuple(map(str, job.log)),
         conda=str(job.conda_env_spec.file) if job.rule.conda_env else None,
         threads=job.threads,
-        resources=tuple((name, job.resources[name]) for name in _RESOURCES if name in job.resources.keys()),
+        resources=tuple((name, value) for name in _RESOURCES if (value := job.resources.get(name)) is not None),
         runs=dag.needrun(job),
     )

@@ -23,9 +23,9 @@ from blindtune.views.config import CropsView
 _SNAKEMAKE_MB = 300
 #: Estimates are rounded up to these.
 _MB_STEP, _MINUTES_STEP = 100, 10
-#: Minutes of the shortest job: nodes may be slow, busy, or read libraries from a network file system for the first time.
+#: Minutes of the shortest job: nodes may be slow, or read libraries from a network file system for the first time.
 _MIN_MINUTES = 30
-#: Most minutes that an estimate asks for: a week. Records of a job that is ended are kept, and its next attempt goes on.
+#: Most minutes that an estimate asks for: a week. The next attempt of a job that is ended goes on from its records.
 _MAX_MINUTES = 7 * 24 * 60
 #: Estimates of the time are multiplied by this.
 _TIME_MARGIN = 4
