@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 _PAUSE = 0.05
 #: In a script that Snakemake submits, before a JSON object that describes the job.
 _PROPERTIES = "# properties = "
+_GROUPED = ("simulate", "extract", "examples", "sample_splits", "tables", "figures", "page")
 _RECORDS = "job_needs.jsonl"
 _ROW = "{job:<50} {mb:>12} {asked_mb:>9} {seconds:>11} {asked_minutes:>13} {cpu:>9}"
 
@@ -61,6 +62,8 @@ def run_study(folder: Path, configs: list[str], options: list[str]) -> None:
     submit_command = f"{sys.executable} {Path(__file__).resolve()} --submit"
     command = [snakemake, "-s", str(ROOT / "Snakefile"), "--configfile", *configs]
     command += ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit_command]
+    # Each job alone, also of those that a cluster runs in groups.
+    command += ["--groups", *(f"{rule}={rule}" for rule in _GROUPED)]
     subprocess.run([*command, "--jobs", "1", *options], cwd=folder, check=True)
 
 
@@ -112,7 +115,7 @@ def print_table(jobs: list[dict[str, Any]]) -> int:
 
 
 def _memory(pid: int) -> int:
-    """Return the bytes that a process and all that it started hold, pages that they share counted once."""
+    """Return the resident bytes of a process and of all that it started; shared pages count each time, as in Slurm."""
     total = 0
     try:
         root = psutil.Process(pid)
@@ -121,7 +124,7 @@ def _memory(pid: int) -> int:
         return 0
     for process in processes:
         try:
-            total += process.memory_full_info().pss
+            total += process.memory_info().rss
         except psutil.Error:
             continue
     return total

@@ -165,4 +165,10 @@ onsuccess:
 
 
 onerror:
-    print("\nA job failed: the lines that begin with 'blindtune:' above say why and what to do.\n", file=sys.stderr)
+    if workflow.non_local_exec:
+        print(f"\n{explain_failures(workflow.dag.needrun_jobs())}\n", file=sys.stderr)
+    else:
+        print(
+            "\nA job failed: the lines that begin with 'blindtune:' above say why and what to do.\n",
+            file=sys.stderr,
+        )

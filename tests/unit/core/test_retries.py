@@ -10,7 +10,7 @@ import pytest
 
 from blindtune.core.errors import ClaimedError, LostClaimError, RepeatedDecodeError, TransientError, UserError
 from blindtune.core.job_log import run_job
-from blindtune.core.retries import has_user_error
+from blindtune.core.retries import has_user_error, read_user_error
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,7 @@ def test_run_job_removes_the_marker_of_an_attempt_before(tmp_path: Path) -> None
     log = tmp_path / "study.log"
     with pytest.raises(SystemExit), run_job(log, {}):
         raise UserError("rows.csv: is empty.")
+    assert read_user_error(log) == "rows.csv: is empty."
     with run_job(log, {}):
         assert not has_user_error(log)
 

@@ -55,8 +55,20 @@ def has_user_error(log: Path) -> bool:
     Args:
         log: the log file of the job.
     """
+    return read_user_error(log) is not None
+
+
+def read_user_error(log: Path) -> str | None:
+    """Return the message that the last attempt of a job ended with, if it is for the user to fix.
+
+    Args:
+        log: the log file of the job.
+    """
+    marker = log.with_suffix(_MARKER)
     try:
         # The folder is listed, since a network file system may remember for a while that a file was not there.
-        return log.with_suffix(_MARKER).name in os.listdir(log.parent)  # noqa: PTH208
+        if marker.name not in os.listdir(log.parent):  # noqa: PTH208
+            return None
+        return marker.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
-        return False
+        return None

@@ -132,7 +132,7 @@ class Estimator:
         requests = self._config.resources
         entries = [requests.systems.get(system) if rule in _SYSTEM_RULES else None]
         entries += [one for name, one in requests.rules.items() if name == rule]
-        content = {}
+        content: dict[str, int] = {}
         for entry in reversed(entries):
             content |= {} if entry is None else entry.model_dump(exclude_none=True)
         return JobRequest.model_validate(content)
