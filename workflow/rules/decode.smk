@@ -22,7 +22,7 @@ rule decode:
     log:
         PATHS.log("decode", "{dataset}", "{system}"),
     group:
-        None if ASKS_FOR_GPUS else "decode_{dataset}"
+        light("decode", "dataset")
     conda:
         environment
     threads: CONFIG.workers
@@ -89,7 +89,7 @@ rule post_mortem:
     log:
         PATHS.log("post_mortem", "{dataset}", "{system}", "{seed}"),
     group:
-        "post_mortem_{dataset}_{system}"
+        light("post_mortem", "dataset", "system")
     conda:
         environment
     threads: CONFIG.workers

@@ -10,8 +10,6 @@ group asks for together. Without a cluster both do nothing.
 from blindtune.requests.estimates import Estimator, check_requests
 
 ESTIMATOR = Estimator(CONFIG)
-# Jobs with and without a GPU must not share a group.
-ASKS_FOR_GPUS = any(one.gpu for one in [*CONFIG.resources.rules.values(), *CONFIG.resources.systems.values()])
 
 
 resource_scopes:
@@ -34,6 +32,18 @@ def minutes(rule):
 
 def gpus(rule):
     return lambda wildcards: ESTIMATOR.needs(rule, dict(wildcards.items())).gpu
+
+
+def light(rule, *names):
+    # The group of a short job, with others that have the same values of these wildcards. A profile names the rule.
+    def group(wildcards):
+        if not ESTIMATOR.is_light(rule, dict(wildcards.items())):
+            return None
+        group_id = "_".join([rule, *(wildcards[name] for name in names)])
+        workflow.parent_groupids[group_id] = rule
+        return group_id
+
+    return group
 
 
 # A dry run shows what each job would ask for: Snakemake shows the message of a job in place of its resources.

@@ -17,7 +17,7 @@ rule study:
     wildcard_constraints:
         dataset=datasets_with(seeds_in_one_job=False),
     group:
-        "study_{dataset}_{system}"
+        light("study", "dataset", "system")
     conda:
         environment
     threads: CONFIG.workers

@@ -17,7 +17,7 @@ from blindtune.core.validation import load, suggest_name
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.requests.data import DataSize, estimate_size
 from blindtune.training.registry import TRAINERS
-from blindtune.views.config import CropsView
+from blindtune.views.config import AugmentedView, CropsView, FeaturesView
 
 #: Snakemake's own processes in a job of a cluster, in MB: one that starts the job, one that runs its script.
 _SNAKEMAKE_MB = 300
@@ -59,6 +59,14 @@ _SECONDS_PER_TRIAL = 2.0
 
 #: MB of each value of each sample of a batch, with the activations and gradients of a network of layers.
 _ACTIVATION_MB = 64 * 4 / 1e6
+
+#: MB of each MB of an array on the disk that is read in parts: all of its pages may be in memory at once.
+_MAPPED = 1.2
+#: MB of the features of a sample.
+_FEATURES_MB = 256 * 8 * 2 / 1e6
+
+#: Minutes of a job that a cluster may run together with others of its kind, at most.
+_LIGHT_MINUTES = 60
 
 #: Trainers that compute on a GPU if there is one. Of trainers of other packages nothing is known.
 GPU_TRAINERS = frozenset({"fused", "pytorch"})
@@ -110,6 +118,16 @@ class Estimator:
         first = self._found[key]
         return Needs(first.mem_mb * attempt, first.runtime * attempt, first.gpu)
 
+    def is_light(self, rule: str, wildcards: Mapping[str, str]) -> bool:
+        """Return whether a job may share one job of a cluster with others: it is short, and needs no GPU.
+
+        Args:
+            rule: as for `needs`.
+            wildcards: as for `needs`.
+        """
+        needs = self.needs(rule, wildcards)
+        return needs.runtime <= _LIGHT_MINUTES and needs.gpu == 0
+
     def _first(self, rule: str, dataset: str, system: str, has_seed: bool) -> Needs:
         """Return what the first attempt of a job asks for: what the config says, else what is estimated."""
         settings = self._config.settings(dataset, system) if rule in _SYSTEM_RULES else None
@@ -155,8 +173,9 @@ class Estimator:
                 return self._corpus_memory(dataset)
             case "sample_splits":
                 return 300 + 2 * self._size(dataset).mb
+        # The samples of a corpus are copied in chunks, others are in memory, several times while they are checked.
         is_corpus = isinstance(self._config.sources[dataset].config, CorpusConfig)
-        return 300 + (4 if is_corpus else 8) * self._size(dataset).mb
+        return 300 + (_MAPPED if is_corpus else 8) * self._size(dataset).mb
 
     def _corpus_memory(self, dataset: str) -> float:
         """Return the MB of a job that writes or reads raw files: one at a time, and its samples."""
@@ -172,7 +191,7 @@ class Estimator:
         """Return the MB of a study, a decode or a post-mortem: of each process, its libraries and its data."""
         size, trainer = self._size(dataset), _trainer_name(settings)
         process = _TRAINER_MB.get(trainer, _UNKNOWN_TRAINER_MB)
-        data = 4 * size.mb
+        data = _viewed_mb(settings, size)
         if isinstance(settings, Tuned | Manual):
             values = _viewed_values(settings, size)
             if trainer != "fused":
@@ -207,7 +226,7 @@ class Estimator:
         size = self._size(dataset)
         if rule in ("simulate", "extract", "examples"):
             config = self._config.sources[dataset].config
-            return 120.0 * (config.files_per_job if isinstance(config, CorpusConfig) else 1)
+            return 30.0 * (config.files_per_job if isinstance(config, CorpusConfig) else 1)
         return 60 + 2 * size.mb
 
     def _study_seconds(self, dataset: str, settings: System) -> float:
@@ -274,6 +293,16 @@ def check_requests(config: Config, where: str) -> None:
 
 def _trainer_name(settings: System) -> str:
     return "bayes" if isinstance(settings, Bayes) else settings.trainer_name
+
+
+def _viewed_mb(settings: System, size: DataSize) -> float:
+    """Return the MB that a process holds of its data: as its view makes them, and the stored ones that it reads."""
+    match settings.view:
+        case FeaturesView():
+            return 100 + size.n_samples * _FEATURES_MB
+        case CropsView() | AugmentedView():
+            return 100 + _MAPPED * size.mb
+    return 4 * size.mb
 
 
 def _viewed_values(settings: Tuned | Manual, size: DataSize) -> int:
