@@ -6,27 +6,29 @@ from pathlib import Path
 import pytest
 
 from support.builders import merged
-from support.workflow_runs import only, records, snakemake
+from support.workflow_runs import ROOT, only, records, snakemake
 
 pytestmark = pytest.mark.integration
 
 NEAR = only("near", name="again", seeds=[42])
 
 
-def test_wrong_table_is_tried_once(tmp_path: Path) -> None:
-    """A table with a wrong row ends the run after one attempt; a good one is then not kept from its retries."""
+@pytest.mark.parametrize("options", [("--retries", "3"), ("--profile", str(ROOT / "profiles" / "cluster-generic"))])
+def test_wrong_table_is_tried_once(tmp_path: Path, options: tuple[str, str]) -> None:
+    """A table with a wrong row ends the run after one attempt, here and on a cluster, and says what to fix."""
     table = tmp_path / "rows.csv"
     table.write_text("a,b,class\n" + "".join(f"{n},x{n},{n % 2}\n" for n in range(30)) + "1,2\n", encoding="utf-8")
     wrong = merged(NEAR, {"name": "wrong"}) | {
         "compare": [{"dataset": "mine", "systems": ["near"], "budget": {"trials": 2}}],
         "datasets": {"mine": {"source": "table", "file": str(table), "label": "class"}},
     }
-    ended = snakemake(tmp_path, wrong, "--retries", "3", "--until", "prepare", cores=1)
+    ended = snakemake(tmp_path, wrong, *options, "--until", "prepare", cores=1)
     assert ended.returncode == 1
     log = tmp_path / "results" / "wrong" / "logs" / "prepare" / "mine.log"
     assert log.read_text(encoding="utf-8").count("ERROR") == 1, ended.stdout
     assert "Trying to restart" not in ended.stdout
     assert "is not repeated" in ended.stdout
+    assert "blindtune: dataset mine: rows.csv, row 32: has 2 fields, the other rows have 3" in ended.stdout
 
 
 def test_killed_job_is_repeated(tmp_path: Path) -> None:
