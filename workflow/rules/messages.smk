@@ -11,8 +11,10 @@ from snakemake.jobs import Reason
 from blindtune.core.retries import read_user_error
 from blindtune.core.short_lists import shorten_lists
 
-_full_reason = Reason.__str__
-Reason.__str__ = lambda reason: shorten_lists(_full_reason(reason))
+# Once in each process, however often workflows are read in it.
+if not hasattr(Reason, "full_text"):
+    Reason.full_text = Reason.__str__
+    Reason.__str__ = lambda reason: shorten_lists(reason.full_text())
 
 
 def explain_failures(jobs):
