@@ -36,7 +36,7 @@ _TRAINER_MB = {
     "random_forest": 400,
     "bayes": 400,
     "estimator": 500,
-    "pytorch": 600,
+    "pytorch": 800,
     "fused": 600,
     "skorch": 700,
     "keras": 1500,
