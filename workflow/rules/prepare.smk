@@ -7,6 +7,11 @@ sealed/<dataset>/seal.json with eval next to it.
 from blindtune.datasets.downloads import get_download
 
 
+# The nodes of a cluster often have no network.
+localrules:
+    fetch,
+
+
 rule fetch:
     output:
         ensure(PATHS.download("{download}", "{file}"), non_empty=True),
