@@ -38,6 +38,9 @@ configfile: ROOT / "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/messages.smk"
+include: "workflow/rules/retries.smk"
+include: "workflow/rules/requests.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/study.smk"

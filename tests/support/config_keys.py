@@ -26,6 +26,10 @@ BASE: dict[str, Any] = {
     "workers": 1,
     "wait_for_owner": 0,
     "container": "image.sif",
+    "resources": {
+        "rules": {"study": {"mem_mb": 900, "runtime": 20, "gpu": 1}},
+        "systems": {"expert": {"mem_mb": 2000, "runtime": 90, "gpu": 1}},
+    },
     "allow_repeated_decode": [],
     "post_mortem": False,
     "compare": [

@@ -34,6 +34,9 @@ ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "stub"
 
 
+_RESOURCES = ("mem_mb", "runtime", "gpu")
+
+
 @dataclass(frozen=True)
 class Job:
     """One job of a plan.
@@ -41,6 +44,7 @@ class Job:
     Attributes:
         params: their values as Snakemake compares them: sorted, without names.
         threads: cores that it takes.
+        resources: what it asks for at its first attempt: memory, minutes and GPUs, as far as its rule says them.
         runs: whether it would run, given what lies in the working directory.
     """
 
@@ -52,6 +56,7 @@ class Job:
     log: tuple[str, ...]
     conda: str | None
     threads: int
+    resources: tuple[tuple[str, int], ...]
     runs: bool
 
     @property
@@ -175,5 +180,6 @@ def _job(dag: Any, job: Any) -> Job:
         log=tuple(map(str, job.log)),
         conda=str(job.conda_env_spec.file) if job.rule.conda_env else None,
         threads=job.threads,
+        resources=tuple((name, value) for name in _RESOURCES if (value := job.resources.get(name)) is not None),
         runs=dag.needrun(job),
     )

@@ -232,6 +232,7 @@ def system_files(wildcards):
 
 onstart:
     print(COPY, file=sys.stderr)
+    forget_user_errors(workflow.dag.needrun_jobs())
     try:
         needed = {str(file) for job in workflow.dag.needrun_jobs() for file in (*job.input, *job.output)}
         for card, lost in LOST_RECORDS.items():
@@ -254,4 +255,10 @@ onsuccess:
 
 
 onerror:
-    print("\nA job failed: the lines that begin with 'blindtune:' above say why and what to do.\n", file=sys.stderr)
+    if workflow.non_local_exec:
+        print(f"\n{explain_failures(workflow.dag.needrun_jobs())}\n", file=sys.stderr)
+    else:
+        print(
+            "\nA job failed: the lines that begin with 'blindtune:' above say why and what to do.\n",
+            file=sys.stderr,
+        )

@@ -10,8 +10,14 @@ rule simulate:
         PATHS.simulated("{dataset}", "{batch}"),
     log:
         PATHS.log("simulate", "{dataset}", "{batch}"),
+    group:
+        "corpus"
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("simulate"),
+        runtime=minutes("simulate"),
+        grouped=1,
     params:
         script_code=script_code("simulate.py"),
         source=split_config,
@@ -21,7 +27,7 @@ rule simulate:
         side_files=side_files("simulated-{wildcards.batch}"),
         times_made_again=made_again("simulated-{wildcards.batch}"),
     message:
-        "simulating the corpus {wildcards.dataset}: {wildcards.batch}"
+        "simulating the corpus {wildcards.dataset}: {wildcards.batch}" + ASKS
     script:
         "../scripts/simulate.py"
 
@@ -33,8 +39,14 @@ rule extract:
         extract=f"{PATHS.root}/{{visibility}}/{{dataset}}/extracts/{{batch}}.json",
     log:
         PATHS.log("extract", "{visibility}", "{dataset}", "{batch}"),
+    group:
+        "corpus"
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("extract"),
+        runtime=minutes("extract"),
+        grouped=1,
     params:
         script_code=script_code("extract.py"),
         source=extraction_config,
@@ -45,7 +57,7 @@ rule extract:
         side_files=side_files("{wildcards.batch}"),
         times_made_again=made_again("{wildcards.batch}"),
     message:
-        "cutting samples from {wildcards.dataset}: {wildcards.batch}"
+        "cutting samples from {wildcards.dataset}: {wildcards.batch}" + ASKS
     script:
         "../scripts/extract.py"
 
@@ -59,14 +71,20 @@ rule examples:
         PATHS.examples("{dataset}"),
     log:
         PATHS.log("examples", "{dataset}"),
+    group:
+        "report"
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("examples"),
+        runtime=minutes("examples"),
+        grouped=1,
     params:
         script_code=script_code("examples.py"),
         source=dataset_config,
         code=source_code(stages.EXAMPLES),
         folder=corpus_folder,
     message:
-        "choosing examples from train of {wildcards.dataset}"
+        "choosing examples from train of {wildcards.dataset}" + ASKS
     script:
         "../scripts/examples.py"

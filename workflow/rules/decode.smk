@@ -21,9 +21,16 @@ rule decode:
         surfaces=of_each_seed("surface.npz"),
     log:
         PATHS.log("decode", "{dataset}", "{system}"),
+    group:
+        light("decode", "dataset")
     conda:
         environment
     threads: CONFIG.workers
+    resources:
+        mem_mb=memory("decode"),
+        runtime=minutes("decode"),
+        grouped=1,
+        gpu=gpus("decode"),
     params:
         script_code=script_code("decode.py"),
         allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
@@ -34,7 +41,7 @@ rule decode:
             system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
         ),
     message:
-        "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}"
+        "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}" + ASKS_WITH_GPUS
     script:
         "../scripts/decode.py"
 
@@ -52,15 +59,21 @@ rule sample_splits:
         samples=PATHS.sample_splits("{dataset}"),
     log:
         PATHS.log("sample_splits", "{dataset}"),
+    group:
+        "report"
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("sample_splits"),
+        runtime=minutes("sample_splits"),
+        grouped=1,
     params:
         script_code=script_code("sample_splits.py"),
         points=CONFIG.report.points,
         ledger=LEDGER,
         code=stages.sample_splits_digest(),
     message:
-        "drawing the three splits of {wildcards.dataset}, now that its models are frozen"
+        "drawing the three splits of {wildcards.dataset}, now that its models are frozen" + ASKS
     script:
         "../scripts/sample_splits.py"
 
@@ -77,9 +90,16 @@ rule post_mortem:
         post_mortem_file(PATHS, "{dataset}", "{system}", "{seed}"),
     log:
         PATHS.log("post_mortem", "{dataset}", "{system}", "{seed}"),
+    group:
+        light("post_mortem", "dataset", "system")
     conda:
         environment
     threads: CONFIG.workers
+    resources:
+        mem_mb=memory("post_mortem"),
+        runtime=minutes("post_mortem"),
+        grouped=1,
+        gpu=gpus("post_mortem"),
     params:
         script_code=script_code("post_mortem.py"),
         ledger=LEDGER,
@@ -91,5 +111,6 @@ rule post_mortem:
         ),
     message:
         "post-mortem of {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}: all its trials on eval"
+        + ASKS_WITH_GPUS
     script:
         "../scripts/post_mortem.py"

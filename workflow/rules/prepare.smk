@@ -7,6 +7,11 @@ sealed/<dataset>/seal.json with eval next to it.
 from blindtune.datasets.downloads import get_download
 
 
+# The nodes of a cluster often have no network.
+localrules:
+    fetch,
+
+
 rule fetch:
     output:
         ensure(PATHS.download("{download}", "{file}"), non_empty=True),
@@ -15,12 +20,15 @@ rule fetch:
     retries: 3
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("fetch"),
+        runtime=minutes("fetch"),
     params:
         script_code=script_code("fetch.py"),
         url=lambda wildcards: f"{get_download(wildcards.download).url}/{wildcards.file}",
         sha256=lambda wildcards: get_download(wildcards.download).sha256[wildcards.file] or "",
     message:
-        "downloading {wildcards.file} of {wildcards.download}"
+        "downloading {wildcards.file} of {wildcards.download}" + ASKS
     script:
         "../scripts/fetch.py"
 
@@ -35,6 +43,9 @@ rule prepare:
         PATHS.log("prepare", "{dataset}"),
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=memory("prepare"),
+        runtime=minutes("prepare"),
     params:
         script_code=script_code("prepare.py"),
         source=dataset_config,
@@ -45,6 +56,6 @@ rule prepare:
         side_files=side_files("manifest"),
         times_made_again=made_again("manifest"),
     message:
-        "preparing {wildcards.dataset}: train and dev are open, eval is sealed"
+        "preparing {wildcards.dataset}: train and dev are open, eval is sealed" + ASKS
     script:
         "../scripts/prepare.py"

@@ -44,14 +44,20 @@ rule tables:
         ),
     log:
         PATHS.log("tables"),
+    group:
+        "report"
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("tables"),
+        runtime=minutes("tables"),
+        grouped=1,
     params:
         **REPORT_PARAMS,
         script_code=script_code("tables.py"),
         code=stages.tables_digest(),
     message:
-        "writing the tables"
+        "writing the tables" + ASKS
     script:
         "../scripts/tables.py"
 
@@ -67,14 +73,20 @@ rule figures:
         ),
     log:
         PATHS.log("figures"),
+    group:
+        "report"
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("figures"),
+        runtime=minutes("figures"),
+        grouped=1,
     params:
         **REPORT_PARAMS,
         script_code=script_code("figures.py"),
         code=stages.figures_digest(),
     message:
-        "drawing the figures"
+        "drawing the figures" + ASKS
     script:
         "../scripts/figures.py"
 
@@ -89,8 +101,14 @@ rule page:
         PATHS.record_list(),
     log:
         PATHS.log("page"),
+    group:
+        "report"
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("page"),
+        runtime=minutes("page"),
+        grouped=1,
     params:
         **REPORT_PARAMS,
         script_code=script_code("page.py"),
@@ -100,6 +118,6 @@ rule page:
         # By content: as inputs they would be others in a checkout that was moved.
         templates=digest_inputs(ROOT / "workflow" / "report" / name for name in [*contents.TEMPLATES, *CHART_FILES]),
     message:
-        "writing the report"
+        "writing the report" + ASKS
     script:
         "../scripts/page.py"

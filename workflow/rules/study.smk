@@ -16,9 +16,16 @@ rule study:
         PATHS.log("study", "{dataset}", "{system}", "{seed}"),
     wildcard_constraints:
         dataset=datasets_with(seeds_in_one_job=False),
+    group:
+        light("study", "dataset", "system")
     conda:
         environment
     threads: CONFIG.workers
+    resources:
+        mem_mb=memory("study"),
+        runtime=minutes("study"),
+        grouped=1,
+        gpu=gpus("study"),
     params:
         script_code=script_code("study.py"),
         studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],
@@ -30,7 +37,7 @@ rule study:
         # Not among the study's own code: if it alone changes, the card is written again and its trials are kept.
         model_code=lambda wildcards: stages.model_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:
-        "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
+        "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}" + ASKS_WITH_GPUS
     script:
         "../scripts/study.py"
 
@@ -45,4 +52,4 @@ use rule study as study_of_all_seeds with:
     params:
         studies=study_of_each_seed,
     message:
-        "{wildcards.system} on {wildcards.dataset}, all seeds"
+        "{wildcards.system} on {wildcards.dataset}, all seeds" + ASKS_WITH_GPUS

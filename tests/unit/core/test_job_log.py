@@ -65,7 +65,7 @@ def test_run_job_shows_an_error_as_one_message(
     """An error is one message, at every verbosity, and in the log."""
     with pytest.raises(SystemExit) as ended, run_job(tmp_path / "a.log", {"verbosity": verbosity}):
         raise UserError("x.csv: is empty.")
-    assert ended.value.code == 1
+    assert ended.value.code == 65
     assert capsys.readouterr().err == "\nblindtune: x.csv: is empty.\n\n"
     assert (tmp_path / "a.log").read_text(encoding="utf-8") == "ERROR x.csv: is empty.\n"
 
@@ -205,7 +205,7 @@ RAISES = {
 def test_error_of_the_machine_is_one_sentence_as_the_last_word(tmp_path: Path, name: str, log: str) -> None:
     """With or without a log, the last word is one sentence, without a traceback."""
     ended, reached = run_script(tmp_path, RAISES[name], tmp_path / log)
-    assert (ended.returncode, reached.exists()) == (1, False)
+    assert (ended.returncode, reached.exists()) == (65 if name == "a message" else 1, False)
     assert last_word(ended).startswith("blindtune: ")
     assert "Traceback" not in ended.stderr
 
@@ -232,7 +232,7 @@ def test_full_standard_error_changes_no_exit_status(tmp_path: Path, lines: int, 
         body += f"\n{RAISES['a message']}"
     with Path("/dev/full").open("w") as full:
         ended, reached = run_script(tmp_path, body, tmp_path / "a.log", stdout=full, stderr=full)
-    assert (ended.returncode, reached.exists()) == ((1, False) if error else (0, True))
+    assert (ended.returncode, reached.exists()) == ((65, False) if error else (0, True))
     logged = (tmp_path / "a.log").read_text(encoding="utf-8").splitlines()
     assert len(logged) == lines + error
 

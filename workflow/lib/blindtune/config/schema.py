@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, Validatio
 
 from blindtune.config.defaults import DEFAULT
 from blindtune.config.network_plan import check_code
+from blindtune.config.requests import JobRequests
 from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
@@ -203,6 +204,10 @@ class Config(Strict):
         min_length=1,
         description="image in which each job runs under --sdm apptainer, such as a path of an Apptainer image or "
         "docker://...; null: none; changes no record",
+    )
+    resources: JobRequests = Field(
+        default=JobRequests(),
+        description="what jobs ask a cluster for in place of the estimates: memory, time and GPUs; changes no record",
     )
     allow_repeated_decode: list[str] = Field(
         default=[],

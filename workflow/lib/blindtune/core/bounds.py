@@ -59,3 +59,9 @@ MAX_HYPERPARAMETERS = 10_000
 MAX_CLASSES = 1000
 #: of the weight of a class
 MAX_CLASS_WEIGHT = 1e6
+#: Memory of a job: ten terabytes.
+MAX_MEM_MB = 10_000_000
+#: Minutes of a job: 60 days.
+MAX_RUNTIME = 86_400
+#: GPUs of a job.
+MAX_GPUS = 64

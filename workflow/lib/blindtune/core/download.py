@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from blindtune.core.errors import UserError
+from blindtune.core.errors import TransientError
 from blindtune.core.files import digest_file, write_atomically
 
 _TIMEOUT = 60.0
@@ -21,7 +21,7 @@ def fetch(url: str, sha256: str | None, path: Path) -> None:
         path: The file to write.
 
     Raises:
-        UserError: The file cannot be fetched, is empty, or is not the expected one.
+        TransientError: The file cannot be fetched, is empty, or is not the expected one.
     """
     write_atomically(path, lambda part: _download(url, part, sha256))
 
@@ -33,14 +33,16 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
             shutil.copyfileobj(answer, stream)
             expected = answer.headers.get("Content-Length")
     except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
-        raise UserError(f"{url}: cannot be fetched ({error}). Fetch it by hand and give its folder instead.") from error
+        raise TransientError(
+            f"{url}: cannot be fetched ({error}). Fetch it by hand and give its folder instead."
+        ) from error
     if path.stat().st_size == 0:
-        raise UserError(f"{url}: is empty.")
+        raise TransientError(f"{url}: is empty.")
     if expected is not None and path.stat().st_size != int(expected):
-        raise UserError(f"{url}: broke off after {path.stat().st_size} of {expected} bytes. Run again.")
+        raise TransientError(f"{url}: broke off after {path.stat().st_size} of {expected} bytes. Run again.")
     found = digest_file(path)
     if sha256 is not None and found != sha256:
-        raise UserError(
+        raise TransientError(
             f"{url}: has sha256 {found}, but {sha256} was expected. The file changed or was damaged on its way; "
             "if the change is right, put the new hash into resources/datasets.yaml."
         )

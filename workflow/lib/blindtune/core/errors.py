@@ -13,9 +13,13 @@ class RepeatedDecodeError(UserError):
     """A different model of the same study would be evaluated on the same sealed data."""
 
 
-class ClaimedError(UserError):
+class TransientError(UserError):
+    """An error that may be gone at the next attempt, so that an engine that repeats failed jobs may repeat this one."""
+
+
+class ClaimedError(TransientError):
     """Another living process writes to what this one wants to write to."""
 
 
-class LostClaimError(UserError):
+class LostClaimError(TransientError):
     """Another process has taken over what this one was writing to."""

@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
+from blindtune.core.errors import UserError
+
 _AGAIN = "then run again: everything recorded is kept."
 
 #: What a user can do, by the number of the operating system's error.
@@ -79,10 +81,10 @@ def show_last_word(kind: type[BaseException], error: BaseException, trace: Trace
             sys.stderr.write("blindtune: stopped; run the same command again\n")
             return
         sentence = explain(error)
-        if sentence is None:
+        if sentence is None and not isinstance(error, UserError):
             traceback.print_exception(kind, error, trace)
             sentence = describe_bug(error, "above")
-        sys.stderr.write(f"\nblindtune: {sentence}\n\n")
+        sys.stderr.write(f"\nblindtune: {sentence or error}\n\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError, MemoryError):
         pass  # there is nowhere to show it

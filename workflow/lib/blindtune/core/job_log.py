@@ -13,6 +13,7 @@ from blindtune.core import library_copy
 from blindtune.core.errors import UserError
 from blindtune.core.failures import describe_bug, explain
 from blindtune.core.progress import Screen, flush_streams, open_screen
+from blindtune.core.retries import ERROR_STATUS, USER_ERROR_STATUS, clear_user_error, exit_status, mark_user_error
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 
@@ -124,6 +125,7 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
 
     An error that the user or the machine caused is one sentence. Of any other, the terminal gets one sentence that
     names the log. The log gets the traceback of all but the user's. A log that cannot be written does not end the job.
+    `blindtune.core.retries` says which exit status an error has, and which job may be repeated.
 
     Args:
         log: The log file; it gets every line, lines about single epochs only if the run is verbose.
@@ -134,6 +136,7 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
     """
     screen = open_screen()
     stream = _LogFile(log, screen)
+    clear_user_error(log)
     try:
         library_copy.check()
         yield _FileAndScreenLog(stream, screen, config.get("verbosity", DEFAULT_VERBOSITY))
@@ -150,7 +153,11 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
         message = _explain(error, stream, screen)
         stream.write(f"ERROR {message}\n")
         screen.line(f"\nblindtune: {message}\n")
-        sys.exit(1)
+        # An error of the machine may hide in one of the user's: a full disk is worth another attempt.
+        status = exit_status(error) if explain(error) is None else ERROR_STATUS
+        if status == USER_ERROR_STATUS:
+            mark_user_error(log, message)
+        sys.exit(status)
     finally:
         stream.close()
         screen.close()

@@ -4,8 +4,20 @@
 a library that cannot be loaded because memory or open files are limited.
 """
 
+import os
 import sys
+from types import TracebackType
 
 from blindtune.core.failures import show_last_word
+from blindtune.core.retries import ERROR_STATUS, exit_status
 
-sys.excepthook = show_last_word
+
+def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show an error that nothing caught; end with its own exit status, which Python would replace by 1."""
+    show_last_word(kind, error, trace)
+    status = exit_status(error)
+    if status != ERROR_STATUS:
+        os._exit(status)
+
+
+sys.excepthook = _end

@@ -1,0 +1,215 @@
+"""The commands of a scheduler, for submit.py, status.py and cancel.py. Adapt `SCHEDULERS` to yours.
+
+The environment variable BLINDTUNE_SCHEDULER names the entry. Without it, jobs run in the background of this machine.
+That alone was tried; the entries of LSF, PBS Pro and Grid Engine follow their manuals.
+"""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Where the terminal output of jobs goes.
+LOGS = Path(".snakemake/cluster_logs")
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """The commands of a scheduler; words in braces are replaced.
+
+    Attributes:
+        submit: submits {script} with {name}, {cores}, {mem_mb}, {mb_per_core}, {minutes} or {clock}, {gpus} and {log}.
+        job_id: finds the id of the job in what it prints, as the first group.
+        gpus: what {gpus} is for a job with {number} GPUs; without GPUs it is nothing.
+        status: prints the state of the job {id}.
+        success: found in the state of a job that ended well.
+        failed: found in the state of a job that did not; with neither, the job waits or runs.
+        cancel: ends the job {id}.
+    """
+
+    submit: str
+    job_id: str
+    gpus: str
+    status: str
+    success: str
+    failed: str
+    cancel: str
+
+
+SCHEDULERS = {
+    "lsf": Scheduler(
+        submit="bsub -J {name} -n {cores} -R span[hosts=1] -M {mem_mb} -W {minutes} {gpus} -o {log} {script}",
+        job_id=r"Job <(\d+)>",
+        gpus="-gpu num={number}",
+        status="bjobs -noheader -o stat {id}",
+        success=r"\bDONE\b",
+        failed=r"\bEXIT\b",
+        cancel="bkill {id}",
+    ),
+    "pbs": Scheduler(
+        submit="qsub -N {name} -l select=1:ncpus={cores}:mem={mem_mb}mb{gpus} -l walltime={clock} -j oe -o {log} "
+        "{script}",
+        job_id=r"(\S+)",
+        gpus=":ngpus={number}",
+        status="qstat -x -f {id}",
+        success=r"Exit_status = 0\b",
+        failed=r"Exit_status = (?!0\b)",
+        cancel="qdel {id}",
+    ),
+    "sge": Scheduler(
+        submit="qsub -terse -cwd -V -N {name} -pe smp {cores} -l h_vmem={mb_per_core}M,h_rt={clock} {gpus} -j y "
+        "-o {log} {script}",
+        job_id=r"(\d+)",
+        gpus="-l gpu={number}",
+        # qacct knows the jobs that ended.
+        status="qacct -j {id}",
+        success=r"exit_status\s+0\b",
+        failed=r"exit_status\s+[1-9]",
+        cancel="qdel {id}",
+    ),
+}
+
+
+def submit(script: str) -> str:
+    """Submit a job and return its id, which names no file of another job.
+
+    Args:
+        script: as Snakemake writes it; its second line says what the job needs.
+    """
+    lines = Path(script).read_text(encoding="utf-8").splitlines()
+    job = json.loads(next(line for line in lines if line.startswith("# properties = ")).partition(" = ")[2])
+    LOGS.mkdir(parents=True, exist_ok=True)
+    wildcards = list(job.get("wildcards", {}).values())
+    name = "blindtune_" + re.sub(r"\W+", "_", "_".join([job.get("rule") or job["groupid"], *wildcards]))
+    log = LOGS.resolve() / f"{name}_{os.getpid()}.log"
+    scheduler = _find()
+    if scheduler is None:
+        return _start(script, log)
+    output = _run(scheduler.submit, check=True, **_describe_needs(job, scheduler), name=name, log=log, script=script)
+    found = re.search(scheduler.job_id, output)
+    if found is None:
+        raise SystemExit(f"no job id in what the scheduler printed: {output}")
+    return found.group(1)
+
+
+def status(job_id: str) -> str:
+    """Return ``running``, ``success`` or ``failed``.
+
+    Args:
+        job_id: as `submit` returned it.
+    """
+    scheduler = _find()
+    if scheduler is None:
+        return _read_state(job_id)
+    output = _run(scheduler.status, check=False, id=job_id)
+    if re.search(scheduler.success, output):
+        return "success"
+    return "failed" if re.search(scheduler.failed, output) else "running"
+
+
+def cancel(job_ids: list[str]) -> None:
+    """End jobs.
+
+    Args:
+        job_ids: as `submit` returned them.
+    """
+    scheduler = _find()
+    for job_id in job_ids:
+        if scheduler is None:
+            _stop(job_id)
+        else:
+            _run(scheduler.cancel, check=False, id=job_id)
+
+
+def _find() -> Scheduler | None:
+    name = os.environ.get("BLINDTUNE_SCHEDULER", "background")
+    if name != "background" and name not in SCHEDULERS:
+        raise SystemExit(f"BLINDTUNE_SCHEDULER: {name!r} is not one of background, {', '.join(SCHEDULERS)}")
+    return SCHEDULERS.get(name)
+
+
+def _describe_needs(job: dict[str, Any], scheduler: Scheduler) -> dict[str, Any]:
+    resources = job["resources"]
+    cores, mem_mb, minutes = job["threads"], resources["mem_mb"], resources["runtime"]
+    gpus = resources.get("gpu", 0)
+    return {
+        "cores": cores,
+        "mem_mb": mem_mb,
+        "mb_per_core": -(-mem_mb // cores),
+        "minutes": minutes,
+        "clock": f"{minutes // 60}:{minutes % 60:02}:00",
+        "gpus": scheduler.gpus.format(number=gpus) if gpus else "",
+    }
+
+
+def _run(command: str, *, check: bool, **values: Any) -> str:
+    """Run a command and return what it printed."""
+    words = [word.format(**values) for word in command.split()]
+    # What asks for GPUs may be nothing, or several words.
+    flat = [part for word, given in zip(words, command.split(), strict=True) for part in _split(word, given)]
+    ended = subprocess.run(flat, capture_output=True, text=True, check=False)
+    if check and ended.returncode != 0:
+        raise SystemExit(f"{shlex.join(flat)}: {ended.stderr or ended.stdout}")
+    return ended.stdout
+
+
+def _split(word: str, given: str) -> list[str]:
+    return word.split() if given == "{gpus}" else [word]
+
+
+# In the background of this machine: a job is a process group, and leaves its exit status in a file next to its log.
+
+
+def _start(script: str, log: Path) -> str:
+    ended, part = shlex.quote(f"{log}.status"), shlex.quote(f"{log}.part")
+    command = f"sh {shlex.quote(script)}; echo $? > {part}; mv {part} {ended}"
+    with log.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(["sh", "-c", command], stdout=stream, stderr=stream, start_new_session=True)
+    return f"{process.pid}:{log.name}"
+
+
+def _read_state(job_id: str) -> str:
+    number, _, log = job_id.partition(":")
+    path = LOGS / f"{log}.status"
+    if not path.exists() and _is_alive(int(number)):
+        return "running"
+    # It may have ended since it was looked for.
+    return "success" if path.exists() and path.read_text(encoding="utf-8").strip() == "0" else "failed"
+
+
+def _stop(job_id: str) -> None:
+    number = int(job_id.partition(":")[0])
+    if _is_alive(number):
+        os.killpg(number, signal.SIGTERM)
+
+
+def _is_alive(number: int) -> bool:
+    with suppress(ChildProcessError):
+        os.waitpid(number, os.WNOHANG)
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def main(action: str) -> None:
+    """Do what submit.py, status.py or cancel.py is called for.
+
+    Args:
+        action: one of ``submit``, ``status`` and ``cancel``.
+    """
+    match action:
+        case "submit":
+            print(submit(sys.argv[1]))
+        case "status":
+            print(status(sys.argv[1]))
+        case "cancel":
+            cancel(sys.argv[1:])

@@ -1,0 +1,75 @@
+"""Which failed jobs are worth another attempt."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from blindtune.core.errors import ClaimedError, LostClaimError, RepeatedDecodeError, TransientError, UserError
+from blindtune.core.job_log import run_job
+from blindtune.core.retries import has_user_error, read_user_error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "is_marked"),
+    [
+        (UserError("rows.csv: row 3 has no label."), 65, True),
+        (RepeatedDecodeError("was decoded before."), 65, True),
+        (ClaimedError("another run writes here."), 75, False),
+        (LostClaimError("another run took over."), 75, False),
+        (TransientError("https://example.org: cannot be fetched."), 75, False),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights.npz"), 1, False),
+        (MemoryError(), 1, False),
+        (IndexError("list index out of range"), 1, False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_run_job_marks_errors_of_the_user_alone(tmp_path: Path, error: Exception, status: int, is_marked: bool) -> None:
+    """The exit status tells the kinds of errors apart; only an error of the user leaves a marker."""
+    log = tmp_path / "logs" / "study.log"
+    with pytest.raises(SystemExit) as ended, run_job(log, {}):
+        raise error
+    assert ended.value.code == status
+    assert has_user_error(log) == is_marked
+
+
+def test_run_job_does_not_mark_a_full_disk_in_an_error_of_the_user(tmp_path: Path) -> None:
+    """A full disk that a message for the user came from is worth another attempt."""
+    log = tmp_path / "study.log"
+    with pytest.raises(SystemExit) as ended, run_job(log, {}):
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights.npz")
+        except OSError as error:
+            raise UserError("weights.npz: cannot be written.") from error
+    assert ended.value.code == 1
+    assert not has_user_error(log)
+
+
+def test_run_job_removes_the_marker_of_an_attempt_before(tmp_path: Path) -> None:
+    """A job that starts again is not marked until it ends with an error of the user again."""
+    log = tmp_path / "study.log"
+    with pytest.raises(SystemExit), run_job(log, {}):
+        raise UserError("rows.csv: is empty.")
+    assert read_user_error(log) == "rows.csv: is empty."
+    with run_job(log, {}):
+        assert not has_user_error(log)
+
+
+def test_has_user_error_without_a_folder_is_false(tmp_path: Path) -> None:
+    """A job that never started has no log folder and no marker."""
+    assert not has_user_error(tmp_path / "none" / "study.log")
+
+
+def test_last_word_ends_with_the_status_of_the_error() -> None:
+    """An error of the user before the job begins is one sentence, with the exit status of such errors."""
+    code = (
+        "import blindtune.core.last_word\n"
+        "from blindtune.core.errors import UserError\n"
+        "raise UserError('rows.csv: is empty.')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 65
+    assert ended.stderr == "\nblindtune: rows.csv: is empty.\n\n"

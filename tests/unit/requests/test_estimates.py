@@ -1,0 +1,170 @@
+"""What each job asks for: memory, minutes and GPUs, from the config alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blindtune.config.schema import Config, read
+from blindtune.core.errors import UserError
+from blindtune.requests.estimates import Estimator, check_requests
+from support.builders import merged
+from support.workflow_runs import TINY
+
+STUDY = {"dataset": "toy", "seed": "42"}
+
+
+def read_config(**changes: Any) -> Config:
+    """Return TINY with changes, as the workflow reads it."""
+    return read(merged(TINY, changes), "a test")
+
+
+def resources(**entries: Any) -> Config:
+    """Return TINY with requests of its own."""
+    return read_config(resources=entries)
+
+
+def mem_mb(config: Config, system: str, rule: str = "study") -> int:
+    """Return the memory that a job of a system asks for."""
+    return Estimator(config).needs(rule, STUDY | {"system": system}).mem_mb
+
+
+def runtime(config: Config, system: str) -> int:
+    """Return the minutes that a study asks for."""
+    return Estimator(config).needs("study", STUDY | {"system": system}).runtime
+
+
+def test_needs_grow_with_the_attempt() -> None:
+    """Each further attempt asks for as much memory and time again."""
+    estimator = Estimator(read_config())
+    first, third = (estimator.needs("study", STUDY | {"system": "near"}, attempt) for attempt in (1, 3))
+    assert (third.mem_mb, third.runtime) == (3 * first.mem_mb, 3 * first.runtime)
+
+
+def test_needs_of_a_trainer_with_a_large_library_are_larger() -> None:
+    """A Keras study asks for more memory than one of neighbours."""
+    config = read_config()
+    assert mem_mb(config, "tuner") > mem_mb(config, "expert") > mem_mb(config, "near")
+
+
+def test_memory_grows_with_the_data() -> None:
+    """A hundred thousand times the samples need more memory, in every rule that reads them."""
+    large = read_config(datasets={"toy": {"sizes": {"train": 20_000_000, "dev": 10_000, "eval": 10_000}}})
+    small = read_config()
+    for rule in ("prepare", "study", "decode", "sample_splits"):
+        assert mem_mb(large, "near", rule) > mem_mb(small, "near", rule) + 300
+
+
+def test_memory_of_a_study_grows_with_its_workers() -> None:
+    """Each worker process of a search holds its libraries and the data; a reference model has threads."""
+    one, four = read_config(), read_config(workers=4)
+    assert mem_mb(four, "tpe") >= mem_mb(one, "tpe") + 4 * 600
+    assert mem_mb(four, "near") == mem_mb(one, "near")
+    assert mem_mb(four, "tpe", "decode") == mem_mb(one, "tpe", "decode")
+
+
+def test_memory_of_a_large_table_comes_from_its_file(tmp_path: Path) -> None:
+    """A table of 100 MB, which planning does not read, asks for more than a small one."""
+    needs = []
+    for size in (1_000, 100_000_000):
+        path = tmp_path / f"rows_{size}.csv"
+        path.write_text("a,b,class\n1,2,x\n", encoding="utf-8")
+        with path.open("r+b") as stream:
+            stream.truncate(size)
+        dataset = {"source": "table", "file": str(path), "label": "class"}
+        content = merged(TINY, {}) | {"datasets": {"toy": dataset}}
+        needs.append(mem_mb(read(content, "a test"), "near", "prepare"))
+    assert needs[1] > needs[0] + 400
+
+
+def test_runtime_grows_with_the_budget_and_ends_at_a_week() -> None:
+    """More trials need more time; no estimate asks for more than a week."""
+    compare = TINY["compare"][0]
+    minutes = [
+        runtime(read_config(compare=[compare | {"budget": {"trials": trials}}]), "tpe")
+        for trials in (3, 10_000, 1_000_000)
+    ]
+    assert minutes[0] < minutes[1] < minutes[2] == 7 * 24 * 60
+
+
+def test_runtime_of_a_budget_in_seconds_is_not_above_it() -> None:
+    """A budget of an hour asks for a few hours at most, however many trials it has."""
+    compare = [TINY["compare"][0] | {"budget": {"trials": 1_000_000, "seconds": 3600}}]
+    assert runtime(read_config(compare=compare), "tpe") <= 30 + 4 * 61 + 10
+
+
+def test_runtime_of_all_seeds_in_one_job_is_that_of_all() -> None:
+    """A job without a seed runs every seed."""
+    compare = [TINY["compare"][0] | {"budget": {"trials": 2000}}]
+    estimator = Estimator(read_config(seeds=[1, 2, 3, 4], compare=compare))
+    one = estimator.needs("study", STUDY | {"system": "tpe"})
+    four = estimator.needs("study", {"dataset": "toy", "system": "tpe"})
+    assert 3 * one.runtime < four.runtime < 4 * one.runtime
+    assert four.mem_mb == one.mem_mb
+
+
+def test_config_replaces_the_estimates() -> None:
+    """A system's entry counts before a rule's, key by key; other rules keep their estimates."""
+    config = resources(
+        rules={"study": {"mem_mb": 5000, "runtime": 77}, "figures": {"mem_mb": 3000}},
+        systems={"tpe": {"mem_mb": 9000}},
+    )
+    estimator = Estimator(config)
+    tpe, near = (estimator.needs("study", STUDY | {"system": name}) for name in ("tpe", "near"))
+    assert (tpe.mem_mb, tpe.runtime) == (9000, 77)
+    assert (near.mem_mb, near.runtime) == (5000, 77)
+    assert estimator.needs("figures", {}).mem_mb == 3000
+    assert estimator.needs("decode", STUDY | {"system": "tpe"}, 2).mem_mb == 18_000
+    assert estimator.needs("prepare", STUDY) == Estimator(read_config()).needs("prepare", STUDY)
+
+
+def test_gpu_goes_to_systems_whose_trainer_uses_one() -> None:
+    """No job has a GPU unless the config asks for it; a rule's GPU is not for neighbours, trees or TensorFlow."""
+    names = ("near", "forest", "limit", "expert", "tpe", "tuner")
+    without, by_rule = read_config(), resources(rules={"study": {"gpu": 1}})
+    by_system = resources(systems={"tpe": {"gpu": 2}})
+
+    def count(config: Config) -> dict[str, int]:
+        estimator = Estimator(config)
+        found = {name: estimator.needs("study", STUDY | {"system": name}).gpu for name in names}
+        return {name: gpu for name, gpu in found.items() if gpu}
+
+    assert count(without) == {}
+    assert count(by_rule) == {"expert": 1, "tpe": 1}
+    assert count(by_system) == {"tpe": 2}
+    assert Estimator(by_rule).needs("figures", {}).gpu == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"near": {"gpu": 1}}, "resources.systems.near.gpu: its trainer on toy (knn) computes on the CPU alone"),
+        ({"nearr": {"mem_mb": 500}}, "'nearr' is not in systems: did you mean 'near'?"),
+    ],
+)
+def test_check_requests_refuses_what_no_job_can_be_given(entries: dict[str, Any], message: str) -> None:
+    """A GPU for neighbours, and a system that does not exist, are refused by name."""
+    with pytest.raises(UserError) as refused:
+        check_requests(resources(systems=entries), "mine.yaml")
+    assert str(refused.value).startswith("mine.yaml: resources.systems")
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({"rules": {"studdy": {"mem_mb": 500}}}, "resources.rules"),
+        ({"rules": {"study": {"mem_mb": 100}}}, "resources.rules.study.mem_mb"),
+        ({"rules": {"study": {"mem_mb": 10_000_001}}}, "resources.rules.study.mem_mb"),
+        ({"rules": {"study": {"runtime": 0}}}, "resources.rules.study.runtime"),
+        ({"rules": {"study": {"runtime": 86_401}}}, "resources.rules.study.runtime"),
+        ({"systems": {"near": {"gpu": -1}}}, "resources.systems.near.gpu"),
+        ({"systems": {"near": {"gpu": 65}}}, "resources.systems.near.gpu"),
+        ({"systems": {"near": {"memory": 500}}}, "resources.systems.near.memory"),
+    ],
+)
+def test_read_refuses_wrong_requests(content: dict[str, Any], place: str) -> None:
+    """A rule that does not exist, a wrong key and a number out of its bounds are named by their path."""
+    with pytest.raises(UserError) as refused:
+        read_config(resources=content)
+    assert place in str(refused.value)

@@ -1,0 +1,169 @@
+"""The profiles: every key is one of Snakemake, and the commands of cluster-generic know how jobs end."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROFILES = ROOT / "profiles"
+SCRIPT = """\
+#!/bin/sh
+# properties = {"rule": "study", "wildcards": {"system": "knn"}, "threads": 3, "resources": %s}
+%s
+"""
+RESOURCES = '{"mem_mb": 1000, "runtime": 90, "gpu": %d}'
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the module of the commands; the working directory is a new folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BLINDTUNE_SCHEDULER", raising=False)
+    spec = importlib.util.spec_from_file_location("scheduler", PROFILES / "cluster-generic" / "scheduler.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "scheduler", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_script(folder: Path, command: str, gpu: int = 0) -> str:
+    """Write a script as Snakemake hands it to a submit command; return its path."""
+    path = folder / "job.sh"
+    path.write_text(SCRIPT % (RESOURCES % gpu, command), encoding="utf-8")
+    return str(path)
+
+
+def wait_for_end(status: Callable[[str], str], job_id: str) -> str:
+    """Return the status of a job that does not run any more."""
+    for _ in range(500):
+        if (found := status(job_id)) != "running":
+            return found
+        time.sleep(0.02)
+    raise AssertionError("the job does not end")
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Put commands of a scheduler on the PATH that record what they are called with; yield the record."""
+    folder, record = tmp_path / "bin", tmp_path / "called"
+    folder.mkdir()
+    for name in ("bsub", "bjobs", "bkill", "qsub", "qstat", "qacct", "qdel"):
+        tool = folder / name
+        tool.write_text(f'#!/bin/sh\necho {name} "$@" >> {record}\ncat {tmp_path}/answer\n', encoding="utf-8")
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    yield record
+
+
+@pytest.mark.parametrize(("command", "state"), [("true", "success"), ("exit 3", "failed"), ("kill -9 $$", "failed")])
+def test_background_job_ends_as_its_script(scheduler: ModuleType, tmp_path: Path, command: str, state: str) -> None:
+    """A job that ended well, badly or by a signal is told from one that runs."""
+    job_id = scheduler.submit(write_script(tmp_path, f"echo in the log; {command}"))
+    assert wait_for_end(scheduler.status, job_id) == state
+    (log,) = (tmp_path / ".snakemake" / "cluster_logs").glob("blindtune_study_knn_*.log")
+    assert "in the log" in log.read_text(encoding="utf-8")
+
+
+def test_background_job_is_cancelled_with_its_children(scheduler: ModuleType, tmp_path: Path) -> None:
+    """A job runs until it is cancelled, and then has failed."""
+    job_id = scheduler.submit(write_script(tmp_path, "sleep 600"))
+    assert scheduler.status(job_id) == "running"
+    scheduler.cancel([job_id])
+    assert wait_for_end(scheduler.status, job_id) == "failed"
+    scheduler.cancel([job_id])
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "job_id", "gpu", "words"),
+    [
+        ("lsf", "Job <17> is submitted to queue <normal>.", "17", 0, ["bsub", "-n 3", "-M 1000", "-W 90 -o"]),
+        ("lsf", "Job <17> is submitted to queue <normal>.", "17", 2, ["-W 90 -gpu num=2 -o"]),
+        ("pbs", "17.server", "17.server", 0, ["qsub", "ncpus=3:mem=1000mb -l walltime=1:30:00"]),
+        ("pbs", "17.server", "17.server", 2, ["mem=1000mb:ngpus=2"]),
+        ("sge", "17", "17", 0, ["qsub -terse", "-pe smp 3", "h_vmem=334M,h_rt=1:30:00 -j y"]),
+        ("sge", "17", "17", 1, ["h_rt=1:30:00 -l gpu=1 -j y"]),
+    ],
+)
+def test_submit_asks_a_scheduler_for_what_the_job_needs(
+    scheduler: ModuleType,
+    tools: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    answer: str,
+    job_id: str,
+    gpu: int,
+    words: list[str],
+) -> None:
+    """Cores, memory, time and GPUs reach the submit command; the id is found in its answer."""
+    monkeypatch.setenv("BLINDTUNE_SCHEDULER", name)
+    (tools.parent / "answer").write_text(f"{answer}\n", encoding="utf-8")
+    assert scheduler.submit(write_script(tools.parent, "true", gpu)) == job_id
+    called = tools.read_text(encoding="utf-8")
+    assert all(word in called for word in ["blindtune_study_knn", *words]), called
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "state"),
+    [
+        ("lsf", "PEND", "running"),
+        ("lsf", "RUN", "running"),
+        ("lsf", "DONE", "success"),
+        ("lsf", "EXIT", "failed"),
+        ("pbs", "    job_state = R", "running"),
+        ("pbs", "    job_state = F\n    Exit_status = 0", "success"),
+        ("pbs", "    job_state = F\n    Exit_status = 271", "failed"),
+        ("pbs", "    job_state = F\n    Exit_status = -29", "failed"),
+        ("sge", "error: job id 17 not found", "running"),
+        ("sge", "exit_status  0", "success"),
+        ("sge", "exit_status  137", "failed"),
+    ],
+)
+def test_status_reads_the_answer_of_a_scheduler(
+    scheduler: ModuleType, tools: Path, monkeypatch: pytest.MonkeyPatch, name: str, answer: str, state: str
+) -> None:
+    """A job that waits, runs, ended or failed is told from what the scheduler says of it."""
+    monkeypatch.setenv("BLINDTUNE_SCHEDULER", name)
+    (tools.parent / "answer").write_text(f"{answer}\n", encoding="utf-8")
+    assert scheduler.status("17") == state
+    scheduler.cancel(["17", "18"])
+    assert tools.read_text(encoding="utf-8").splitlines()[-1].endswith(" 18")
+
+
+def test_unknown_scheduler_is_named(scheduler: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong name of a scheduler ends with the names that there are."""
+    monkeypatch.setenv("BLINDTUNE_SCHEDULER", "lfs")
+    with pytest.raises(SystemExit, match="'lfs' is not one of background, lsf, pbs, sge"):
+        scheduler.submit(write_script(tmp_path, "true"))
+
+
+@pytest.mark.parametrize("profile", sorted(path.parent.name for path in PROFILES.glob("*/config.yaml")))
+def test_profile_has_options_of_snakemake_alone(profile: str) -> None:
+    """Each key of a profile is an option of Snakemake or of its executor."""
+    path = PROFILES / profile / "config.yaml"
+    keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+    helped = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert [key for key in keys if f"--{key}" not in helped] == []
+
+
+def test_profiles_of_clusters_group_the_same_jobs() -> None:
+    """The two profiles of clusters run as many light jobs in one job, by names that the rules have."""
+    slurm, generic = (
+        yaml.safe_load((PROFILES / name / "config.yaml").read_text(encoding="utf-8"))
+        for name in ("slurm", "cluster-generic")
+    )
+    assert slurm["group-components"] == generic["group-components"]
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    for entry in slurm["group-components"]:
+        name = entry.partition("=")[0]
+        assert f'    group:\n        "{name}"' in rules or f'light("{name}"' in rules

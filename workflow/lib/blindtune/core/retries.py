@@ -1,0 +1,74 @@
+"""Which failed jobs are worth another attempt: not those that end with an error that only the user can fix.
+
+An engine that repeats failed jobs sees no difference between a killed job and a wrong table. A job that ends with a
+`UserError` has an exit status of its own, and leaves a marker next to its log, since an executor on a cluster does not
+pass the exit status on. A `TransientError`, such as the claim of another process, may be gone at the next attempt.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from blindtune.core.errors import TransientError, UserError
+
+#: Exit status of a job that another attempt cannot mend; EX_DATAERR of sysexits.h, which no shell uses.
+USER_ERROR_STATUS = 65
+#: Exit status of a job that ends with a `TransientError`; EX_TEMPFAIL of sysexits.h.
+TRY_AGAIN_STATUS = 75
+#: Exit status of any other error.
+ERROR_STATUS = 1
+
+_MARKER = ".user_error"
+
+
+def exit_status(error: BaseException) -> int:
+    """Return the exit status of a job that ends with an error."""
+    if isinstance(error, TransientError):
+        return TRY_AGAIN_STATUS
+    return USER_ERROR_STATUS if isinstance(error, UserError) else ERROR_STATUS
+
+
+def mark_user_error(log: Path, message: str) -> None:
+    """Leave a marker next to the log of a job that must not be repeated.
+
+    Args:
+        log: the log file of the job.
+        message: what the user has to fix; the content of the marker.
+    """
+    with suppress(OSError):
+        log.with_suffix(_MARKER).write_text(f"{message}\n", encoding="utf-8", errors="backslashreplace")
+
+
+def clear_user_error(log: Path) -> None:
+    """Remove the marker of an attempt before, if there is one.
+
+    Args:
+        log: the log file of the job.
+    """
+    with suppress(OSError):
+        log.with_suffix(_MARKER).unlink(missing_ok=True)
+
+
+def has_user_error(log: Path) -> bool:
+    """Return whether the last attempt of a job ended with an error that only the user can fix.
+
+    Args:
+        log: the log file of the job.
+    """
+    return read_user_error(log) is not None
+
+
+def read_user_error(log: Path) -> str | None:
+    """Return the message that the last attempt of a job ended with, if it is for the user to fix.
+
+    Args:
+        log: the log file of the job.
+    """
+    marker = log.with_suffix(_MARKER)
+    try:
+        # The folder is listed, since a network file system may remember for a while that a file was not there.
+        if marker.name not in os.listdir(log.parent):  # noqa: PTH208
+            return None
+        return marker.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None

@@ -1,0 +1,107 @@
+"""How large the data of a dataset are, as far as the config or the sizes of files tell."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from blindtune.datasets.base import Sizes, Source
+from blindtune.datasets.csv_folder import CsvFolderConfig
+from blindtune.datasets.digits import DigitsConfig
+from blindtune.datasets.drawing import DrawingConfig
+from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.images import ImagesConfig
+from blindtune.datasets.slides.config import SlidesConfig
+
+_MB = 1e6
+
+#: What is assumed of data of which nothing is known before they are there.
+UNKNOWN_MB = 100.0
+#: Values of a sample if nothing is known.
+UNKNOWN_VALUES = 64
+#: Bytes in memory for each byte of a file: of text, and of a compressed or binary table.
+_TEXT_FACTOR = 4.0
+_COMPRESSED_FACTOR = 12.0
+_COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".xlsx", ".xls", ".parquet", ".npz", ".feather")
+#: Channels of a montage without its name; tcp22 has the most.
+_CHANNELS = 22
+
+
+@dataclass(frozen=True)
+class DataSize:
+    """The size of a dataset; estimates are rather too large than too small.
+
+    Attributes:
+        mb: MB of the arrays of all splits, as they are stored.
+        n_train: number of samples in train.
+        n_samples: number of samples in all splits.
+        n_values: number of values of a sample.
+    """
+
+    mb: float
+    n_train: int
+    n_samples: int
+    n_values: int
+
+
+def estimate_size(source: Source) -> DataSize:
+    """Return the size of the data of a source; reads sizes of files at most.
+
+    Args:
+        source: as the config creates it.
+    """
+    config = source.config
+    match config:
+        case DrawingConfig():
+            return _from_sizes(source, n_values=2, n_bytes=8)
+        case EegConfig():
+            return _from_sizes(source, _CHANNELS * math.ceil(config.segment * config.sfreq), n_bytes=4)
+        case SlidesConfig():
+            return _from_sizes(source, 3 * config.patch**2, n_bytes=1)
+        case DigitsConfig():
+            return _from_counts(1800, 1200, n_values=64, n_bytes=4)
+        case ImagesConfig():
+            count = len(source.user_files()) + len(source.unwatched_files())
+            return _from_counts(count, count, config.rows * config.columns * config.channels, n_bytes=4)
+        case CsvFolderConfig() if config.fetch is not None:
+            # The registered sets have 25,000 to 45,000 samples of two features.
+            return _from_counts(45_000, 25_000, n_values=2, n_bytes=8)
+    if isinstance(getattr(config, "sizes", None), Sizes):
+        return _from_sizes(source, UNKNOWN_VALUES, n_bytes=8)
+    return _from_files([*source.user_files().values(), *source.unwatched_files().values()])
+
+
+def count_bytes(files: Iterable[Path]) -> int:
+    """Return the bytes of files together; one that is not there yet counts nothing."""
+    total = 0
+    for path in files:
+        try:
+            total += path.stat().st_size
+        except OSError:
+            continue
+    return total
+
+
+def _from_sizes(source: Source, n_values: int, n_bytes: int) -> DataSize:
+    sizes: Sizes = source.config.sizes  # type: ignore[attr-defined]
+    return _from_counts(sizes.train + sizes.dev + sizes.eval, sizes.train, n_values, n_bytes)
+
+
+def _from_counts(n_samples: int, n_train: int, n_values: int, n_bytes: int) -> DataSize:
+    return DataSize(n_samples * n_values * n_bytes / _MB, n_train, n_samples, n_values)
+
+
+def _from_files(files: list[Path]) -> DataSize:
+    """Return the size of a table by the size of its files; that of a bundled one, or of no file, is assumed."""
+    if not files:
+        return DataSize(UNKNOWN_MB / 10, 10_000, 10_000, UNKNOWN_VALUES)
+    mb = sum(
+        count_bytes([path]) / _MB * (_COMPRESSED_FACTOR if path.suffix.lower() in _COMPRESSED else _TEXT_FACTOR)
+        for path in files
+    )
+    if not mb:
+        return DataSize(UNKNOWN_MB, 10_000, 10_000, UNKNOWN_VALUES)
+    # Rows and columns are not counted: a few values a row are assumed, which gives many rows rather than few.
+    n_values = 16
+    n_samples = max(1, math.ceil(mb * _MB / 8 / n_values))
+    return DataSize(mb, n_samples, n_samples, n_values)

@@ -1,0 +1,337 @@
+"""What each job asks for: memory, minutes and GPUs, from the config alone.
+
+The numbers come from measurements, which docs/start/cluster.md shows and workflow/benchmarks/job_needs.py repeats. An
+estimate is an upper limit: a job that needs more is ended by the cluster, and its next attempt asks for more.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from blindtune.config.requests import JobRequest
+from blindtune.config.schema import Config
+from blindtune.config.systems import Bayes, Knn, Manual, ManualModel, RandomForest, System, Tuned
+from blindtune.core.errors import UserError
+from blindtune.core.validation import load, suggest_name
+from blindtune.datasets.corpus.config import CorpusConfig
+from blindtune.requests.data import DataSize, estimate_size
+from blindtune.training.registry import TRAINERS
+from blindtune.views.config import AugmentedView, CropsView, FeaturesView
+
+#: Snakemake's own processes in a job of a cluster, in MB: one that starts the job, one that runs its script.
+_SNAKEMAKE_MB = 300
+#: Estimates are rounded up to these.
+_MB_STEP, _MINUTES_STEP = 100, 10
+#: Minutes of the shortest job: nodes may be slow, or read libraries from a network file system for the first time.
+_MIN_MINUTES = 30
+#: Most minutes that an estimate asks for: a week. The next attempt of a job that is ended goes on from its records.
+_MAX_MINUTES = 7 * 24 * 60
+#: Estimates of the time are multiplied by this.
+_TIME_MARGIN = 4
+
+#: MB of a process that has imported the libraries of a trainer.
+_TRAINER_MB = {
+    "knn": 350,
+    "random_forest": 400,
+    "bayes": 400,
+    "estimator": 500,
+    "pytorch": 800,
+    "fused": 600,
+    "skorch": 700,
+    "keras": 1500,
+    "keras-jax": 1200,
+    "keras-torch": 1300,
+    "scikeras": 1500,
+}
+#: Of a trainer of another package.
+_UNKNOWN_TRAINER_MB = 1500
+#: MB that the library of a tuner adds to the process that proposes.
+_LIBRARY_MB = {"keras-tuner": 700, "optuna": 200, "scikit-learn": 150}
+_UNKNOWN_LIBRARY_MB = 300
+
+#: CPU seconds for each epoch and each sample: a fixed part, and one for each value of a sample.
+_SECONDS_PER_SAMPLE = {"fused": 3e-5, "pytorch": 5e-5, "estimator": 1e-3, "knn": 1e-3, "random_forest": 1e-3}
+_SLOW_SECONDS_PER_SAMPLE = 4e-4
+_SECONDS_PER_VALUE = 2e-7
+#: CPU seconds of a trial without its epochs.
+_SECONDS_PER_TRIAL = 2.0
+
+#: MB of each value of each sample of a batch, with the activations and gradients of a network of layers.
+_ACTIVATION_MB = 64 * 4 / 1e6
+
+#: MB of each MB of an array on the disk that is read in parts: all of its pages may be in memory at once.
+_MAPPED = 1.2
+#: MB of the features of a sample.
+_FEATURES_MB = 256 * 8 * 2 / 1e6
+
+#: Minutes of a job that a cluster may run together with others of its kind, at most.
+_LIGHT_MINUTES = 60
+
+#: Trainers that compute on a GPU if there is one. Of trainers of other packages nothing is known.
+GPU_TRAINERS = frozenset({"fused", "pytorch"})
+
+#: Rules whose jobs belong to one system.
+_SYSTEM_RULES = ("study", "decode", "post_mortem")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one job asks for.
+
+    Attributes:
+        mem_mb: memory in MB.
+        runtime: minutes.
+        gpu: number of GPUs.
+    """
+
+    mem_mb: int
+    runtime: int
+    gpu: int = 0
+
+
+class Estimator:
+    """Says what each job of a config asks for; created once for each plan.
+
+    Args:
+        config: as `blindtune.config.schema.read` returns it.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Keep the config; nothing is read yet."""
+        self._config = config
+        self._sizes: dict[str, DataSize] = {}
+        self._found: dict[tuple[str, str, str, bool], Needs] = {}
+
+    def needs(self, rule: str, wildcards: Mapping[str, str], attempt: int = 1) -> Needs:
+        """Return what a job asks for.
+
+        Args:
+            rule: one of `blindtune.config.requests.RuleName`.
+            wildcards: of the job; a study without a seed has all of them.
+            attempt: from 1; each further attempt asks for as much memory and time again.
+        """
+        dataset, system = wildcards.get("dataset", ""), wildcards.get("system", "")
+        key = (rule, dataset, system, "seed" in wildcards)
+        if key not in self._found:
+            self._found[key] = self._first(*key)
+        first = self._found[key]
+        return Needs(first.mem_mb * attempt, first.runtime * attempt, first.gpu)
+
+    def is_light(self, rule: str, wildcards: Mapping[str, str]) -> bool:
+        """Return whether a job may share one job of a cluster with others: it is short, and needs no GPU.
+
+        Args:
+            rule: as for `needs`.
+            wildcards: as for `needs`.
+        """
+        needs = self.needs(rule, wildcards)
+        return needs.runtime <= _LIGHT_MINUTES and needs.gpu == 0
+
+    def _first(self, rule: str, dataset: str, system: str, has_seed: bool) -> Needs:
+        """Return what the first attempt of a job asks for: what the config says, else what is estimated."""
+        settings = self._config.settings(dataset, system) if rule in _SYSTEM_RULES else None
+        given = self._given(rule, system)
+        mem_mb, runtime = given.mem_mb, given.runtime
+        gpu = (given.gpu or 0) if settings is not None and may_use_gpu(settings) else 0
+        if mem_mb is None:
+            memory = self._memory(rule, dataset, settings)
+            mem_mb = _round_up(_SNAKEMAKE_MB + memory, _MB_STEP)
+        if runtime is None:
+            seconds = self._seconds(rule, dataset, settings)
+            if rule == "study" and not has_seed:
+                seconds *= len(self._config.seeds)
+            minutes = min(_MIN_MINUTES + _TIME_MARGIN * seconds / 60, _MAX_MINUTES)
+            runtime = _round_up(minutes, _MINUTES_STEP)
+        return Needs(mem_mb, runtime, gpu)
+
+    def _given(self, rule: str, system: str) -> JobRequest:
+        """Return what the config gives: of a key that it gives for the system and the rule, that of the system."""
+        requests = self._config.resources
+        entries = [requests.systems.get(system) if rule in _SYSTEM_RULES else None]
+        entries += [one for name, one in requests.rules.items() if name == rule]
+        content: dict[str, int] = {}
+        for entry in reversed(entries):
+            content |= {} if entry is None else entry.model_dump(exclude_none=True)
+        return JobRequest.model_validate(content)
+
+    def _size(self, dataset: str) -> DataSize:
+        if dataset not in self._sizes:
+            self._sizes[dataset] = estimate_size(self._config.sources[dataset])
+        return self._sizes[dataset]
+
+    def _memory(self, rule: str, dataset: str, settings: System | None) -> float:
+        """Return the MB of a job without Snakemake."""
+        if settings is not None:
+            return self._system_memory(rule, dataset, settings)
+        match rule:
+            case "fetch":
+                return 100
+            case "tables" | "figures" | "page":
+                return 500 + 0.05 * self._n_trials
+            case "simulate" | "extract" | "examples":
+                return self._corpus_memory(dataset)
+            case "sample_splits":
+                return 300 + 2 * self._size(dataset).mb
+        # The samples of a corpus are copied in chunks, others are in memory, several times while they are checked.
+        is_corpus = isinstance(self._config.sources[dataset].config, CorpusConfig)
+        return 300 + (_MAPPED if is_corpus else 8) * self._size(dataset).mb
+
+    def _corpus_memory(self, dataset: str) -> float:
+        """Return the MB of a job that writes or reads raw files: one at a time, and its samples."""
+        size = self._size(dataset)
+        config = self._config.sources[dataset].config
+        per_file = 0.0
+        if isinstance(config, CorpusConfig):
+            classes = len(config.class_names)
+            per_file = min(config.max_per_file * classes, size.n_samples) * size.mb / max(size.n_samples, 1)
+        return 700 + 4 * per_file
+
+    def _system_memory(self, rule: str, dataset: str, settings: System) -> float:
+        """Return the MB of a study, a decode or a post-mortem: of each process, its libraries and its data."""
+        size, trainer = self._size(dataset), _trainer_name(settings)
+        process = _TRAINER_MB.get(trainer, _UNKNOWN_TRAINER_MB)
+        data = _viewed_mb(settings, size)
+        if isinstance(settings, Tuned | Manual):
+            values = _viewed_values(settings, size)
+            if trainer != "fused":
+                data += _batch_size(settings) * values * _ACTIVATION_MB
+            elif isinstance(settings, Tuned):
+                data += 200
+        memory = process + data
+        if rule == "study" and isinstance(settings, Tuned):
+            memory += _LIBRARY_MB.get(settings.tuner.library, _UNKNOWN_LIBRARY_MB)
+        if rule != "decode":
+            memory += self._n_workers(dataset, settings) * (process + data)
+        return memory
+
+    def _n_workers(self, dataset: str, settings: System) -> int:
+        """Return how many processes train trials next to the one that proposes."""
+        if not isinstance(settings, Tuned):
+            return 0
+        budget = self._config.comparison(dataset).budget
+        most = TRAINERS[settings.trainer_name].max_trainings
+        must_end = budget.trial_seconds is not None or (most is not None and budget.max_trials() > most)
+        return self._config.workers if self._config.workers > 1 or must_end else 0
+
+    def _seconds(self, rule: str, dataset: str, settings: System | None) -> float:
+        """Return the CPU seconds of a job."""
+        if settings is not None:
+            study = self._study_seconds(dataset, settings)
+            return {"study": study, "post_mortem": study}.get(rule, 60 + study / 100)
+        if rule in ("tables", "figures", "page"):
+            return 60 + 0.05 * self._n_trials
+        if rule == "fetch":
+            return 600
+        size = self._size(dataset)
+        if rule in ("simulate", "extract", "examples"):
+            config = self._config.sources[dataset].config
+            return 30.0 * (config.files_per_job if isinstance(config, CorpusConfig) else 1)
+        return 60 + 2 * size.mb
+
+    def _study_seconds(self, dataset: str, settings: System) -> float:
+        """Return the CPU seconds of all trainings of a study."""
+        size, trainer = self._size(dataset), _trainer_name(settings)
+        budget = self._config.comparison(dataset).budget
+        per_sample = _SECONDS_PER_SAMPLE.get(trainer, _SLOW_SECONDS_PER_SAMPLE)
+        values = size.n_values
+        trials, epochs = _count_candidates(settings), 1
+        if isinstance(settings, Tuned | Manual):
+            epochs, values = _count_epochs(settings), _viewed_values(settings, size)
+        if isinstance(settings, Tuned):
+            trials = budget.max_trials() * (settings.folds or 1)
+        all_epochs = trials * epochs
+        if isinstance(settings, Tuned) and budget.epochs is not None:
+            all_epochs = min(all_epochs, budget.epochs * (settings.folds or 1))
+        seconds = 60 + trials * _SECONDS_PER_TRIAL
+        seconds += all_epochs * size.n_train * (per_sample + _SECONDS_PER_VALUE * values)
+        if isinstance(settings, Tuned) and budget.seconds is not None:
+            seconds = min(seconds, budget.seconds + 60)
+        return seconds
+
+    @cached_property
+    def _n_trials(self) -> int:
+        """The number of trials whose records a report reads."""
+        total = 0
+        for comparison in self._config.compare:
+            for name in comparison.systems:
+                settings = self._config.systems[name]
+                most = comparison.budget.trials or comparison.budget.epochs or 1000
+                total += most if isinstance(settings, Tuned) else _count_candidates(settings)
+        return total * len(self._config.seeds)
+
+
+def may_use_gpu(settings: System) -> bool:
+    """Return whether the trainer of a system may compute on a GPU."""
+    trainer = _trainer_name(settings)
+    return trainer in GPU_TRAINERS or (trainer not in _TRAINER_MB and TRAINERS[trainer].network)
+
+
+def check_requests(config: Config, where: str) -> None:
+    """Refuse what no job can be given: a GPU for a system whose trainer does not use one.
+
+    Args:
+        config: as `blindtune.config.schema.read` returns it.
+        where: the files it came from, for messages.
+
+    Raises:
+        UserError: the message names the system.
+    """
+    for name, request in config.resources.systems.items():
+        if name not in config.systems:
+            hint = suggest_name(name, list(config.systems))
+            raise UserError(f"{where}: resources.systems: {name!r} is not in systems: {hint}")
+        compared = [one.dataset for one in config.compare if name in one.systems]
+        for dataset in compared if request.gpu else ():
+            settings = config.settings(dataset, name)
+            if not may_use_gpu(settings):
+                raise UserError(
+                    f"{where}: resources.systems.{name}.gpu: its trainer on {dataset} ({_trainer_name(settings)}) "
+                    f"computes on the CPU alone; take the key out, or use trainer {' or '.join(sorted(GPU_TRAINERS))}"
+                )
+
+
+def _trainer_name(settings: System) -> str:
+    return "bayes" if isinstance(settings, Bayes) else settings.trainer_name
+
+
+def _viewed_mb(settings: System, size: DataSize) -> float:
+    """Return the MB that a process holds of its data: as its view makes them, and the stored ones that it reads."""
+    match settings.view:
+        case FeaturesView():
+            return 100 + size.n_samples * _FEATURES_MB
+        case CropsView() | AugmentedView():
+            return 100 + _MAPPED * size.mb
+    return 4 * size.mb
+
+
+def _viewed_values(settings: Tuned | Manual, size: DataSize) -> int:
+    """Return the number of values that a network sees of a sample, at most."""
+    if isinstance(settings.view, CropsView):
+        return min(size.n_values, 3 * settings.view.side**2)
+    return size.n_values
+
+
+def _count_candidates(settings: System) -> int:
+    match settings:
+        case Knn():
+            return len(settings.n_neighbors)
+        case RandomForest():
+            return len(settings.n_estimators) * len(settings.max_depth) * len(settings.min_samples_leaf)
+    return 1
+
+
+def _count_epochs(settings: Tuned | Manual) -> int:
+    if isinstance(settings, Tuned):
+        return settings.epochs
+    return settings.training.apply(load(ManualModel, settings.files()["model"]).training).epochs
+
+
+def _batch_size(settings: Tuned | Manual) -> int:
+    if isinstance(settings, Tuned):
+        return settings.training.batch_size if settings.estimator is None else 0
+    return settings.training.apply(load(ManualModel, settings.files()["model"]).training).batch_size
+
+
+def _round_up(value: float, step: int) -> int:
+    return math.ceil(value / step) * step

@@ -1,0 +1,52 @@
+"""What each job asks for: memory, minutes and GPUs. `--set-resources` and the config key `resources` count before it.
+
+In: CONFIG. Out: functions for the `resources` of the other rules; `blindtune.requests.estimates` has the formulas.
+
+Light jobs have a `group`, so that one job of a cluster can run many; a profile says how many (`group-components`).
+Each takes one of the resource `grouped`, by which a profile limits how many of a group run at a time, and so what the
+group asks for together. Without a cluster both do nothing.
+"""
+
+from blindtune.requests.estimates import Estimator, check_requests
+
+ESTIMATOR = Estimator(CONFIG)
+
+
+resource_scopes:
+    grouped="local",
+
+
+try:
+    check_requests(CONFIG, " + ".join(map(str, workflow.configfiles)))
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def memory(rule):
+    return lambda wildcards, attempt: ESTIMATOR.needs(rule, dict(wildcards.items()), attempt).mem_mb
+
+
+def minutes(rule):
+    return lambda wildcards, attempt: ESTIMATOR.needs(rule, dict(wildcards.items()), attempt).runtime
+
+
+def gpus(rule):
+    return lambda wildcards: ESTIMATOR.needs(rule, dict(wildcards.items())).gpu
+
+
+def light(rule, *names):
+    # The group of a short job, with others that have the same values of these wildcards. A profile names the rule.
+    def group(wildcards):
+        if not ESTIMATOR.is_light(rule, dict(wildcards.items())):
+            return None
+        group_id = "_".join([rule, *(wildcards[name] for name in names)])
+        workflow.parent_groupids[group_id] = rule
+        return group_id
+
+    return group
+
+
+# A dry run shows what each job would ask for: Snakemake shows the message of a job in place of its resources.
+_IS_SHOWN = workflow.output_settings.dryrun
+ASKS = " (asks for cores: {threads}, MB: {resources.mem_mb}, minutes: {resources.runtime})" if _IS_SHOWN else ""
+ASKS_WITH_GPUS = ASKS.replace(")", ", GPUs: {resources.gpu})")
