@@ -11,7 +11,7 @@ from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.core.errors import UserError
 from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
-from blindtune.core.job_claims import refuse_outputs_in_use
+from blindtune.core.job_claims import hold_run, refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.yaml_files import check_duplicate_keys
@@ -153,6 +153,7 @@ onstart:
             config,
             lambda line: print(f"blindtune: {line}", file=sys.stderr),
         )
+        hold_run(Path(PATHS.root), f"the run {CONFIG.name}", config, lambda line: None)
     except UserError as error:
         raise WorkflowError(f"blindtune: {error}") from None
 
