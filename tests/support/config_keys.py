@@ -25,6 +25,8 @@ BASE: dict[str, Any] = {
     "verbosity": "normal",
     "workers": 1,
     "wait_for_owner": 0,
+    "ledger": "results/ledger",
+    "ledger_group_writable": False,
     "allow_repeated_decode": [],
     "post_mortem": False,
     "compare": [
@@ -262,8 +264,8 @@ ESTIMATORS = ("compare", 5)
 #: tests/unit/study/test_networks.py and tests/unit/config/test_network_keys.py vary the code, its place and its space.
 ELSEWHERE = {"Tuned.model", "TunerOverrides.model"}
 
-#: Keys on which no plan depends: the verbosity of the log, and how long a job waits for another run.
-UNPLANNED = {"Config.verbosity", "Config.wait_for_owner"}
+#: Keys on which no plan depends: the verbosity of the log, how long a job waits for another run, and who may write.
+UNPLANNED = {"Config.verbosity", "Config.wait_for_owner", "Config.ledger_group_writable"}
 
 
 @dataclass(frozen=True)

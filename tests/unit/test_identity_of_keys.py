@@ -92,6 +92,8 @@ NEUTRAL: dict[str, str] = {
     "Config.keep_best": "says which weights stay on the disk",
     "Config.verbosity": "says what is shown",
     "Config.wait_for_owner": "says how long a job waits for another run",
+    "Config.ledger": "says where decodes are recorded",
+    "Config.ledger_group_writable": "says who may write there",
     "Config.workers": "says on how many cores a study runs",
     "Config.allow_repeated_decode": "says what decode refuses",
     "Config.post_mortem": "says what is analysed after all decodes",

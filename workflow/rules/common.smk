@@ -15,7 +15,8 @@ from blindtune.core.job_claims import hold_run, refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.yaml_files import check_duplicate_keys
-from blindtune.decoding.head import describe_head
+from blindtune.decoding.head import describe_head, is_forgotten, list_missing
+from blindtune.decoding.ledger_folder import prepare_ledger_folder
 
 try:
     # Snakemake's loader lets the last of two equal keys count.
@@ -31,7 +32,12 @@ if workflow.is_main_process and (plan := configs.describe_plan(CONFIG)):
     logger.info(f"blindtune: {plan}")
 
 PATHS = ResultPaths(f"results/{CONFIG.name}")
-LEDGER = "results/ledger"
+LEDGER = CONFIG.ledger
+if workflow.is_main_process and is_forgotten(Path(LEDGER), Path(PATHS.root)):
+    logger.warning(
+        f"blindtune: {PATHS.root} has decodes, but the ledger {LEDGER} is empty: what was decoded before is not known "
+        "to it. Restore it from a backup, name the right one with 'ledger', or say so when you report results."
+    )
 STUDIES = CONFIG.studies()
 
 
@@ -154,6 +160,10 @@ onstart:
             lambda line: print(f"blindtune: {line}", file=sys.stderr),
         )
         hold_run(Path(PATHS.root), f"the run {CONFIG.name}", config, lambda line: None)
+        prepare_ledger_folder(Path(LEDGER), group_writable=CONFIG.ledger_group_writable)
+        PATHS.keep_ledger_place(LEDGER)
+        for line in list_missing(Path(LEDGER), Path(PATHS.root)):
+            print(f"blindtune: {line}", file=sys.stderr)
     except UserError as error:
         raise WorkflowError(f"blindtune: {error}") from None
 
