@@ -146,7 +146,7 @@ def kill_head(
             time.sleep(0.5)
             continue
         until = ("--until", "decode") if template is None else ()
-        again = (*place, *until, "--rerun-incomplete", "--config", f"wait_for_owner={wait}")
+        again = (*place, *until, "--config", f"wait_for_owner={wait}")
         ended = snakemake(folder, CONFIG, *again)
         kill.runs += 1
         if ended.returncode == 0:
