@@ -109,27 +109,28 @@ def kill_head(
     undisturbed: dict[str, Any],
     wait: int = 0,
     *,
+    cluster: bool = False,
     stop: bool = False,
 ) -> Kill:
     """Kill Snakemake at a moment, recover and run again until all is complete.
 
     Args:
-        template: what `prepare_template` returned, and the jobs are children of Snakemake; None: nothing is prepared,
-            and jobs are submitted.
+        template: what `prepare_template` returned; None: nothing is prepared.
         folder: a new folder.
         moment: seconds to the kill, from the first file of the study; without a template, from the start.
         undisturbed: the records of a run without a kill.
         wait: ``wait_for_owner`` of the runs after the kill; 0: they are refused while the job lives.
+        cluster: whether jobs are submitted, up to the decode, or are children of Snakemake, up to the report.
         stop: whether recovery ends what still runs.
     """
     kill = Kill(moment)
-    place = CLUSTER if template is None else ()
+    place = (*CLUSTER, "--until", "decode") if cluster else ()
     if template is None:
         folder.mkdir(parents=True)
-        process = _start(folder, *place, "--until", "decode")
+        process = _start(folder, *place)
     else:
         shutil.copytree(template, folder, symlinks=True)
-        process = _start(folder)
+        process = _start(folder, *place)
         _wait_for(folder / STUDY / "protocol.json", process)
     time.sleep(moment)
     os.kill(process.pid, signal.SIGKILL)
@@ -145,9 +146,7 @@ def kill_head(
             assert time.monotonic() < deadline, "the job does not end"
             time.sleep(0.5)
             continue
-        until = ("--until", "decode") if template is None else ()
-        again = (*place, *until, "--config", f"wait_for_owner={wait}")
-        ended = snakemake(folder, CONFIG, *again)
+        ended = snakemake(folder, CONFIG, *place, "--config", f"wait_for_owner={wait}")
         kill.runs += 1
         if ended.returncode == 0:
             break
@@ -156,7 +155,7 @@ def kill_head(
             break
         kill.refused += 1
         time.sleep(0.5)
-    kill.faults += _find_faults(folder, undisturbed, has_report=template is not None)
+    kill.faults += _find_faults(folder, undisturbed, has_report=not cluster)
     return kill
 
 
@@ -230,7 +229,7 @@ def main(root: Path, moments: int, place: str) -> int:
         wait = PATIENCE if number % 4 == 3 else 0
         folder = root / f"kill-{number}"
         moment = random.uniform(0, seconds)
-        kill = kill_head(template, folder, moment, undisturbed, wait, stop=number % 4 == 1)
+        kill = kill_head(template, folder, moment, undisturbed, wait, cluster=place == "cluster", stop=number % 4 == 1)
         kills.append(kill)
         print(f"{number + 1:3d}: {kill}", flush=True)
         if not kill.faults:

@@ -11,7 +11,7 @@ from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.core.errors import UserError
 from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
-from blindtune.core.job_claims import hold_run, refuse_outputs_in_use
+from blindtune.core.job_claims import end_on_hangup, hold_run, refuse_outputs_in_use
 from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.yaml_files import check_duplicate_keys
@@ -152,6 +152,7 @@ def system_files(wildcards):
 
 onstart:
     print(COPY, file=sys.stderr)
+    end_on_hangup()
     try:
         refuse_outputs_in_use(
             [Path(file) for job in workflow.dag.needrun_jobs() for file in job.output],

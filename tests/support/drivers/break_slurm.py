@@ -4,7 +4,7 @@
         [--lose 'COMMAND {node}' --return 'COMMAND {node}'] [--controller-down COMMAND --controller-up COMMAND]
         [-- arguments of snakemake]
 
-It needs the Slurm executor plugin of Snakemake, and a cluster that may be broken. How a node is lost and comes back, and
+It needs the Slurm executor plugin of Snakemake, and a cluster that may be broken. How a node is lost and comes back and
 how the controller ends, depends on the cluster, so that these commands are arguments. A fault whose command is missing
 is left out. The result is a table: how often each fault was survived.
 

@@ -94,6 +94,15 @@ def hold_run(root: Path, what: str, config: Mapping[str, Any], notify: Callable[
     atexit.register(held.__exit__, None, None, None)
 
 
+def end_on_hangup() -> None:
+    """Let SIGHUP, which a closed terminal sends, end this process as Ctrl-C does, unless it is ignored (nohup).
+
+    By default it ends the process where it is. That of a run would leave its jobs on the cluster and its lock.
+    """
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+
+
 @contextmanager
 def release_on_termination() -> Iterator[None]:
     """Let SIGTERM, with which schedulers end a job, end the ``with`` block like an error.
