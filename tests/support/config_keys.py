@@ -170,6 +170,7 @@ BASE: dict[str, Any] = {
 #: Where any other value of the type would not be valid.
 OTHERS: dict[str, Any] = {
     "Config.name": "other",
+    "Config.ledger": "group/ledger",
     "Config.allow_repeated_decode": ["drawing/near"],
     "Comparison.dataset": "set_09",
     "Budget.epochs": 200,

@@ -2,7 +2,7 @@
 
     python tests/support/drivers/break_slurm.py FOLDER --partition main --rounds 10 [--faults head scancel ...]
         [--lose 'COMMAND {node}' --return 'COMMAND {node}'] [--controller-down COMMAND --controller-up COMMAND]
-        [-- arguments of snakemake]
+        [--snakemake='ARGUMENTS OF SNAKEMAKE']
 
 It needs the Slurm executor plugin of Snakemake, and a cluster that may be broken. How a node is lost and comes back and
 how the controller ends, depends on the cluster, so that these commands are arguments. A fault whose command is missing
@@ -20,6 +20,7 @@ is left out. The result is a table: how often each fault was survived.
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -245,7 +246,7 @@ def main() -> int:
     parser.add_argument("--return", dest="comes_back", help="brings the node {node} back")
     parser.add_argument("--controller-down", help="ends slurmctld")
     parser.add_argument("--controller-up", help="starts slurmctld")
-    parser.add_argument("snakemake", nargs="*", help="after --: more arguments of snakemake")
+    parser.add_argument("--snakemake", type=shlex.split, default=[], help="more arguments of snakemake")
     given = parser.parse_args()
     needs = {
         "node-back": given.lose and given.comes_back,
