@@ -19,6 +19,7 @@ from blindtune.decoding import entries, ledger_folder
 from blindtune.decoding.entries import ENTRY_VERSION, parse_entry
 from blindtune.decoding.head import is_forgotten, list_missing
 from blindtune.decoding.known_evals import EvalIdentity
+from blindtune.decoding.known_heads import keep_head, read_heads, refuse_lost
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.ledger_folder import prepare_ledger_folder
 from support.decode_lab import DecodeLab
@@ -238,8 +239,28 @@ def test_results_without_their_ledger_are_noticed(lab: DecodeLab, tmp_path: Path
     assert not is_forgotten(other, root)
     [line] = list_missing(other, root)
     assert line.startswith(f"{other}: 1 of the 1 decodes in {root} are not in this ledger, the first is {file}")
+    assert f"('blindtune ledger verify {other} --results {root.parent}' names each)" in line
     file.write_text("{")
     assert len(list_missing(lab.ledger, root)) == 1
+
+
+def test_refusal_of_another_ledger_names_a_command_that_works(
+    tmp_path: Path, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The results are not next to a ledger of a group, so that the command must name them."""
+    monkeypatch.chdir(tmp_path)
+    first = Ledger(tmp_path / "old")
+    begin(first)
+    root = Path("results/mine")
+    keep_head(root / "decodes" / "toy" / "near" / "1", first.verify())
+    group = Ledger(tmp_path / "group" / "ledger")
+    begin(group)
+    with pytest.raises(UserError) as refused:
+        refuse_lost(read_heads(root), group.read(), group.path)
+    command = str(refused.value).partition("'blindtune ")[2].partition("'")[0]
+    assert command == f"ledger adopt {tmp_path}/group/ledger --results results"
+    assert main(command.split()) == 0
+    refuse_lost(read_heads(root), group.read(), group.path)
 
 
 def test_paths_find_the_ledger_that_the_config_named(tmp_path: Path) -> None:

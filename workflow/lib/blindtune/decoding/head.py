@@ -1,5 +1,6 @@
 """What a run says of the ledger at its end; imported while the workflow plans, so without a heavy library."""
 
+import shlex
 from pathlib import Path
 
 from blindtune.core.errors import UserError
@@ -44,7 +45,8 @@ def list_missing(folder: Path, root: Path) -> list[str]:
     return [
         f"{folder}: {len(missing)} of the {len(files)} decodes in {root} are not in this ledger, the first is "
         f"{missing[0]}. What was decoded before is not counted here: name the ledger that has them with 'ledger', "
-        "restore it from a backup, or say so when you report results ('blindtune ledger verify' names each)."
+        "restore it from a backup, or say so when you report results ('blindtune ledger verify "
+        f"{shlex.quote(str(folder))} --results {shlex.quote(str(root.parent))}' names each)."
     ]
 
 
