@@ -32,6 +32,17 @@ def test_kill_of_the_head_alone_changes_nothing(
     assert kill.runs == 1 or not wait, "a run that waits is not refused"
 
 
+def test_kill_of_the_head_leaves_submitted_jobs_that_recovery_ends(
+    undisturbed: tuple[Path, dict[str, Any], float], tmp_path: Path
+) -> None:
+    """As on a cluster, jobs are no children of Snakemake: recovery names and ends them, and the run goes on."""
+    template, records, seconds = undisturbed
+    kill = kill_head(template, tmp_path / "killed", 0.3 * seconds, records, cluster=True, stop=True)
+    assert kill.faults == []
+    assert kill.alive, "the job must live on"
+    assert kill.runs == 1
+
+
 def test_refused_run_removes_nothing(tmp_path: Path) -> None:
     """Snakemake removes the outputs of a job before it starts, so a run is refused before any of its jobs does."""
     manifest = tmp_path / "results/tiny/data/toy/manifest.json"

@@ -30,6 +30,8 @@ BASE: dict[str, Any] = {
         "rules": {"study": {"mem_mb": 900, "runtime": 20, "gpu": 1}},
         "systems": {"expert": {"mem_mb": 2000, "runtime": 90, "gpu": 1}},
     },
+    "ledger": "results/ledger",
+    "ledger_group_writable": False,
     "allow_repeated_decode": [],
     "post_mortem": False,
     "compare": [
@@ -173,6 +175,7 @@ BASE: dict[str, Any] = {
 #: Where any other value of the type would not be valid.
 OTHERS: dict[str, Any] = {
     "Config.name": "other",
+    "Config.ledger": "group/ledger",
     "Config.allow_repeated_decode": ["drawing/near"],
     "Comparison.dataset": "set_09",
     "Budget.epochs": 200,
@@ -267,9 +270,9 @@ ESTIMATORS = ("compare", 5)
 #: tests/unit/study/test_networks.py and tests/unit/config/test_network_keys.py vary the code, its place and its space.
 ELSEWHERE = {"Tuned.model", "TunerOverrides.model"}
 
-#: Keys on which no plan depends: the verbosity of the log, how long a job waits for another run, and in which image it
-#: runs if it is told to run in one.
-UNPLANNED = {"Config.verbosity", "Config.wait_for_owner", "Config.container"}
+#: Keys on which no plan depends: the verbosity of the log, how long a job waits for another run, in which image it runs
+#: if it is told to run in one, and who may write.
+UNPLANNED = {"Config.verbosity", "Config.wait_for_owner", "Config.container", "Config.ledger_group_writable"}
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,8 @@ NEUTRAL: dict[str, str] = {
     "JobRequest.mem_mb": "says what a job asks a cluster for",
     "JobRequest.runtime": "says what a job asks a cluster for",
     "JobRequest.gpu": "says what a job asks a cluster for; whether there is a GPU is up to the machine",
+    "Config.ledger": "says where decodes are recorded",
+    "Config.ledger_group_writable": "says who may write there",
     "Config.workers": "says on how many cores a study runs",
     "Config.allow_repeated_decode": "says what decode refuses",
     "Config.post_mortem": "says what is analysed after all decodes",

@@ -14,8 +14,8 @@ from blindtune.config import schema as configs
 from blindtune.config.command_line import type_arguments
 from blindtune.core.errors import UserError
 from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
-from blindtune.core.job_claims import refuse_outputs_in_use
-from blindtune.core.paths import ResultPaths
+from blindtune.core.job_claims import end_on_hangup, hold_run, refuse_outputs_in_use
+from blindtune.core.paths import DEFAULT_LEDGER, ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.shared_files import check_shared_files
 from blindtune.core.side_files import (
@@ -27,7 +27,8 @@ from blindtune.core.side_files import (
     study_list,
 )
 from blindtune.core.yaml_files import check_duplicate_keys, read_yaml
-from blindtune.decoding.head import describe_head
+from blindtune.decoding.head import describe_head, is_forgotten, list_missing
+from blindtune.decoding.ledger_folder import prepare_ledger_folder
 
 # Whether another workflow gives its own config to this one.
 IS_MODULE = ROOT / "config.yaml" not in workflow.configfiles[KNOWN_CONFIGFILES:]
@@ -60,7 +61,12 @@ if workflow.is_main_process and (plan := configs.describe_plan(CONFIG)):
 
 PATHS = ResultPaths(f"results/{CONFIG.name}")
 PLACES = ResultPaths(str(Path(workflow.modifier.modify_path(f"{PATHS.root}/x")).parent))
-LEDGER = PLACES.ledger()
+LEDGER = PLACES.default_ledger() if CONFIG.ledger == DEFAULT_LEDGER else CONFIG.ledger
+if workflow.is_main_process and is_forgotten(Path(LEDGER), Path(PLACES.root)):
+    logger.warning(
+        f"blindtune: {PLACES.root} has decodes, but the ledger {LEDGER} is empty: what was decoded before is not known "
+        "to it. Restore it from a backup, name the right one with 'ledger', or say so when you report results."
+    )
 STUDIES = CONFIG.studies()
 
 
@@ -233,6 +239,7 @@ def system_files(wildcards):
 onstart:
     print(COPY, file=sys.stderr)
     forget_user_errors(workflow.dag.needrun_jobs())
+    end_on_hangup()
     try:
         needed = {str(file) for job in workflow.dag.needrun_jobs() for file in (*job.input, *job.output)}
         for card, lost in LOST_RECORDS.items():
@@ -244,6 +251,11 @@ onstart:
             config,
             lambda line: print(f"blindtune: {line}", file=sys.stderr),
         )
+        hold_run(Path(PLACES.root), f"the run {CONFIG.name}", config, lambda line: None)
+        prepare_ledger_folder(Path(LEDGER), group_writable=CONFIG.ledger_group_writable)
+        PLACES.keep_ledger_place(CONFIG.ledger)
+        for line in list_missing(Path(LEDGER), Path(PLACES.root)):
+            print(f"blindtune: {line}", file=sys.stderr)
     except UserError as error:
         raise WorkflowError(f"blindtune: {error}") from None
 

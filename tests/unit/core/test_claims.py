@@ -1,6 +1,7 @@
 """Claims: one owner at a time, whoever stops, dies or comes at once, on any file system."""
 
 import fcntl
+import json
 import os
 import re
 import signal
@@ -19,9 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blindtune.core import claims
-from blindtune.core.claims import LIMIT, Owner, claim, identify_machine
+from blindtune.core.claims import LIMIT, SILENCE, Owner, claim, identify_machine
 from blindtune.core.errors import ClaimedError, LostClaimError, UserError
 from support.claims import NO_PROCESS, claim_files, leave_claim
+from support.fake_slurm import FakeSlurm
 from support.workflow_runs import ROOT
 
 Patch = pytest.MonkeyPatch
@@ -106,7 +108,7 @@ def test_claim_of_a_living_process_is_refused_and_names_it(path: Path) -> None:
         message = str(refused.value)
         assert message.startswith(f"{path}: the study toy/near/42 is in use by process {owner.pid} on ")
         assert re.search(r", Slurm job 77, since 20\d\d-\d\d-\d\dT[\d:]+\+00:00; last sign of life \d+ s ago", message)
-        assert "Let it end or stop it, then run again, or set wait_for_owner" in message
+        assert "Let it end, or end it (`scancel 77`), then run again, or set wait_for_owner" in message
         owner.communicate("\n")
     with claim(path, "the study"):
         pass
@@ -129,6 +131,120 @@ def test_owner_has_the_job_of_its_scheduler(monkeypatch: Patch, variables: dict[
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
     assert Owner.this_process().job == job
+
+
+@pytest.mark.parametrize(
+    ("owner", "command"),
+    [
+        ({"pid": 12, **OTHER}, "`kill 12` on other"),
+        ({"job_id": "5[9]", "scheduler": "LSF", **OTHER}, "`bkill '5[9]'`"),
+        ({"job_id": "7_2", "scheduler": "Slurm", **OTHER}, "`scancel 7_2`"),
+        ({}, f"`kill {os.getpid()}`"),
+    ],
+)
+def test_refusal_names_the_command_that_ends_the_owner(path: Path, owner: dict[str, Any], command: str) -> None:
+    """It is that of the scheduler, or kill, with the machine if it is another."""
+    leave_claim(path, **owner)
+    with pytest.raises(ClaimedError, match=re.escape(f"end it ({command}), then run again")), claim(path, "x"):
+        pass
+
+
+#: A job on another machine of the cluster of `FakeSlurm`.
+JOB_ELSEWHERE = {"scheduler": "Slurm", "job_id": "77", "cluster": "here", **OTHER}
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "CANCELLED", "OUT_OF_MEMORY", "TIMEOUT", "PENDING", "COMPLETED"])
+def test_silent_owner_whose_job_has_ended_is_followed(
+    tmp_path: Path, path: Path, monkeypatch: Patch, state: str
+) -> None:
+    """Slurm tells that the job has ended, and no heartbeat contradicts it: nobody waits ten minutes."""
+    FakeSlurm(tmp_path / "bin", monkeypatch).say(state)
+    leave_claim(path, age=SILENCE + 1, **JOB_ELSEWHERE)
+    with claim(path, "the study") as held:
+        held.check()
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "owner"),
+    [
+        ("RUNNING", 0, {}),
+        ("SUSPENDED", 0, {}),
+        ("CANCELLED", 1, {}),
+        ("CANCELLED", 0, {"cluster": "elsewhere"}),
+        ("CANCELLED", 0, {"scheduler": "LSF"}),
+        ("CANCELLED", 0, {"scheduler": "", "job_id": ""}),
+    ],
+    ids=["running", "suspended", "squeue fails", "another cluster", "another scheduler", "no job"],
+)
+def test_silent_owner_of_whom_slurm_does_not_tell_that_it_has_ended_keeps_its_claim(
+    tmp_path: Path, path: Path, monkeypatch: Patch, state: str, status: int, owner: dict[str, Any]
+) -> None:
+    """The heartbeat decides, at its own limit."""
+    FakeSlurm(tmp_path / "bin", monkeypatch).answer("squeue", f"{state} 0\n", status)
+    leave_claim(path, age=LIMIT - 60, **JOB_ELSEWHERE | owner)
+    with pytest.raises(ClaimedError), claim(path, "the study"):
+        pass
+    leave_claim(path, age=LIMIT + 5, **JOB_ELSEWHERE | owner)
+    with claim(path, "the study"):
+        pass
+
+
+def test_owner_whose_job_has_ended_and_that_is_silent_soon_is_waited_for(
+    tmp_path: Path, path: Path, monkeypatch: Patch
+) -> None:
+    """A job that was sent again at once waits for the silence of the first, and does not fail."""
+    FakeSlurm(tmp_path / "bin", monkeypatch).say("OUT_OF_MEMORY")
+    leave_claim(path, age=SILENCE - 3, **JOB_ELSEWHERE)
+    said: list[str] = []
+    begun = time.monotonic()
+    with claim(path, "the study", notify=said.append) as held:
+        held.check()
+    assert 1 < time.monotonic() - begun < 30
+    assert "its job has ended: waiting until 90 s have passed since its last sign of life" in said[0]
+    assert "is taken over from" in said[1]
+
+
+def test_owner_whose_job_has_ended_and_that_lives_on_is_not_followed(
+    tmp_path: Path, path: Path, monkeypatch: Patch
+) -> None:
+    """A node that Slurm has lost may be alive: its heartbeats go on, and it is named with what ends it."""
+    FakeSlurm(tmp_path / "bin", monkeypatch).say("NODE_FAIL")
+    file = leave_claim(path, age=0.0, **JOB_ELSEWHERE)
+    monkeypatch.setattr(claims, "SILENCE", 4.0)
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(0.5):
+            os.utime(file)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        with pytest.raises(ClaimedError, match=re.escape("end it (`kill 12` on other)")), claim(path, "the study"):
+            pass
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_requeued_job_follows_its_former_self_without_asking(tmp_path: Path, path: Path, monkeypatch: Patch) -> None:
+    """Its own restart count tells that it was ended; its silence tells that it is dead."""
+    slurm = FakeSlurm(tmp_path / "bin", monkeypatch)
+    leave_claim(path, age=SILENCE + 1, **JOB_ELSEWHERE)
+    variables = {"SLURM_JOB_ID": "77", "SLURM_CLUSTER_NAME": "here", "SLURM_RESTART_COUNT": "1"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with claim(path, "the study"):
+        pass
+    assert slurm.calls("squeue") == []
+
+
+def test_claim_of_an_older_version_is_read(path: Path) -> None:
+    """It has no fields of a scheduler's job."""
+    old = {"token": "1", "job": "Slurm job 3", "started": None, "since": "2026-01-01", **OTHER}
+    leave_claim(path, content=json.dumps(old).encode())
+    with pytest.raises(ClaimedError, match=r"process 12 on other, Slurm job 3, .*`kill 12` on other"), claim(path, "x"):
+        pass
 
 
 def test_machine_is_known_with_its_start_and_its_container() -> None:

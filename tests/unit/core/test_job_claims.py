@@ -119,6 +119,19 @@ def test_job_that_is_asked_to_end_gives_its_claim_back(tmp_path: Path) -> None:
     assert claim_files(target) == []
 
 
+@pytest.mark.parametrize(("ignored", "status"), [(False, 130), (True, 0)], ids=["terminal", "nohup"])
+def test_hangup_ends_a_run_as_an_interrupt_does(ignored: bool, status: int) -> None:
+    """A closed terminal interrupts a run, which then cancels its jobs; one that was started with nohup goes on."""
+    program = (
+        "import os, signal, sys\nfrom blindtune.core.job_claims import end_on_hangup\n"
+        f"signal.signal(signal.SIGHUP, signal.{'SIG_IGN' if ignored else 'SIG_DFL'})\n"
+        "end_on_hangup()\ntry:\n    os.kill(os.getpid(), signal.SIGHUP)\nexcept KeyboardInterrupt:\n    sys.exit(130)"
+    )
+    variables = os.environ | {"PYTHONPATH": str(ROOT / "workflow" / "lib")}
+    ended = subprocess.run([sys.executable, "-c", program], env=variables, check=False)
+    assert ended.returncode == status
+
+
 def test_claim_output_leaves_the_handler_of_signals_as_it_was(tmp_path: Path) -> None:
     """After the block SIGTERM does what it did before."""
     before = signal.getsignal(signal.SIGTERM)

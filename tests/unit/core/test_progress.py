@@ -66,6 +66,21 @@ def test_terminal_screen_writes_lines_with_another_job(tty: Tty, clock: list[flo
     assert tty.text().endswith("trial 5\r")
 
 
+def test_terminal_screen_without_locks_writes_lines(
+    tty: Tty, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where flock fails a job cannot know whether it is alone: it never draws over what another may write."""
+
+    def fail(*arguments: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    shown = TerminalScreen()
+    clock[0] += 10.0
+    shown.progress(0.5, "trial 1")
+    assert tty.text().endswith("trial 1\n")
+
+
 def test_terminal_screen_keeps_its_lock_while_it_checks(tty: Tty, clock: list[float]) -> None:
     """A job keeps its lock on the terminal while it checks for others."""
     one, two = TerminalScreen(), TerminalScreen()

@@ -1,7 +1,9 @@
 """`blindtune ledger`: it checks a ledger with all that refers to it, and shows who decoded which eval."""
 
+import getpass
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -156,11 +158,15 @@ def test_show_lists_the_uses_of_each_eval(decoded: DecodeLab, capsys: pytest.Cap
     first, second = out.split("\n\n")[1:]
     title, columns, *rows = first.splitlines()
     assert title == f"eval {content[:12]} of toy: 2 models of 1 system decoded, drawn once"
-    assert columns.split() == ["line", "begun", "(UTC)", "config", "dataset", "system", "seed", "model", "decode"]
+    names = ["line", "begun", "(UTC)", "config", "dataset", "system", "seed", "model", "decode", "by"]
+    assert columns.split() == names
+    by = f"  {getpass.getuser()}@{socket.gethostname()}"
+    assert all(row.endswith(by) for row in rows)
+    rows = [row.removesuffix(by).rstrip() for row in rows]
     assert [row.split()[0] for row in rows] == ["1", "3", "4"]
     assert rows[0].endswith("  blind") and rows[1].endswith("samples drawn") and rows[2].endswith("not blind")
     assert second.startswith("eval c0ffeec0ffee of part: 1 model of 1 system decoded, not drawn")
-    assert second.rstrip().endswith("begun, not done")
+    assert second.rstrip().removesuffix(by).endswith("begun, not done")
 
 
 def test_show_says_what_evals_share(lab: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:

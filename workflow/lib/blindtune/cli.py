@@ -1,4 +1,4 @@
-"""The command line: ``blindtune describe``, ``run``, ``compare``, ``predict``, ``export``, ``rescore``, ``ledger``."""
+"""The command line: ``blindtune run``, ``recover``, ``describe``, ``compare``, ``predict``, ``export``, and others."""
 
 import argparse
 import json
@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("describe", help="look at a table or at pictures, and write a config that runs them")
     )
     _add_run(commands.add_parser("run", help="run a config: snakemake with the Snakefile found and --cores all"))
+    _add_recover(
+        commands.add_parser("recover", help="after a run was killed: show and end what still runs, remove its lock")
+    )
     _add_compare(commands.add_parser("compare", help="show what differs between two runs: config, records, verdicts"))
     _add_export(commands.add_parser("export", help="export trials or frozen networks to a format of another program"))
     _add_predict(commands.add_parser("predict", help="answer new data with the frozen model of a study"))
@@ -109,6 +112,26 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG", help="config file; the clone's config.yaml has all keys")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="passed on to snakemake")
     parser.set_defaults(run=_run)
+
+
+def _add_recover(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "After snakemake was killed, its machine was lost or its terminal was closed: show what still runs of it, on "
+        "this machine and elsewhere, each with the command that ends it. If nothing runs, remove the lock that it left "
+        "(snakemake --unlock); the same command goes on then. No record is changed."
+    )
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path(),
+        metavar="FOLDER",
+        help="folder in which the run was started, which holds results (default: the current one)",
+    )
+    parser.add_argument(
+        "--stop", action="store_true", help="end what still runs: processes here (SIGTERM) and jobs of the scheduler"
+    )
+    parser.set_defaults(run=_recover)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -288,6 +311,12 @@ def _run(given: argparse.Namespace) -> None:
     from blindtune.start import start
 
     start(given.config, given.arguments)
+
+
+def _recover(given: argparse.Namespace) -> None:
+    from blindtune.recovery import recover
+
+    recover(given.folder, stop=given.stop, notify=print)
 
 
 def _compare(given: argparse.Namespace) -> int:

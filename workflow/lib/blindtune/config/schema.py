@@ -35,7 +35,7 @@ from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
 from blindtune.core.job_log import DEFAULT_VERBOSITY, Verbosity
-from blindtune.core.paths import RESERVED_NAMES, check_input_path
+from blindtune.core.paths import DEFAULT_LEDGER, RESERVED_NAMES, check_input_path
 from blindtune.core.validation import NAME_PATTERN, Strict, UserPath, load, parse, suggest_name
 from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, Source
 from blindtune.datasets.corpus.config import CorpusConfig
@@ -208,6 +208,18 @@ class Config(Strict):
     resources: JobRequests = Field(
         default=JobRequests(),
         description="what jobs ask a cluster for in place of the estimates: memory, time and GPUs; changes no record",
+    )
+    ledger: UserPath = Field(
+        default=DEFAULT_LEDGER,
+        pattern=r"^[^{}<>\x00-\x1f\x7f]{1,1000}$",
+        description="folder of the record of every decode; all who work on the same data should share one, by its "
+        "absolute path; changes no record of a study",
+        examples=["/group/blindtune/ledger"],
+    )
+    ledger_group_writable: bool = Field(
+        default=False,
+        description="true: a run lets the group of the ledger's folder write to it, and gives new files to that group; "
+        "a folder that its group may write to is kept so without this key",
     )
     allow_repeated_decode: list[str] = Field(
         default=[],

@@ -10,10 +10,27 @@ it reads all files again: if they are not those that it had judged, it withdraws
 those of the dead and the path is its own. No file is ever replaced, so a process that was stopped in between and goes
 on later cannot overwrite the claim of another.
 
-Owners that are dead. On the same machine an owner is dead if its process is gone, or if its number now belongs to a
-process that started at another time. On another machine it is dead if its heartbeat, the modification time of its
-file, is older than `LIMIT`. Ages are differences of times that the file system gave, so clocks of machines do not
-matter; where a file system takes the times of its clients, their clocks may differ by nine minutes.
+Owners that are dead. The heartbeat of an owner is the modification time of its file. What decides, in this order:
+
+| owner | dead |
+|---|---|
+| a process of this machine | if it is gone, or if its number now belongs to one that started at another time |
+| on another machine, heartbeat older than `LIMIT` | yes, whatever a scheduler tells: its job may go on without it |
+| this job of Slurm, before it was started again | if the heartbeat is older than `SILENCE` |
+| a job that Slurm tells has ended, or has started again | if the heartbeat is older than `SILENCE` |
+| a job that Slurm tells is running or suspended | no |
+| any other, or Slurm gives no answer | no |
+
+Slurm alone is not believed. It ends the job of a node that it has lost (NODE_FAIL), and starts it again elsewhere,
+while the processes on that node may go on; then their heartbeats go on too. A node that is cut off from the files as
+well gives no heartbeat, and cannot write either: when it comes back, it is fenced. A job that was killed with its
+processes, over memory or time, has had its last heartbeat at most half a minute before. So whoever finds the claim of
+an ended job waits until `SILENCE` has passed, or until a heartbeat shows that it lives. A job that Slurm starts again
+waits two minutes in the queue, so that it finds its former self silent and takes over at once.
+
+Ages are differences of times that the file system gave, so clocks of machines do not matter. Where a file system takes
+the times of its clients, their clocks may differ by a minute where Slurm is asked, by nine minutes elsewhere. A
+claimant whose clock is further ahead takes a living owner for dead; the fence then ends that owner at its next write.
 
 Fencing. An owner that was only stopped (a suspended machine, a network that was away) may be taken for dead.
 `Claim.check` is called before each write: if the file no longer holds the owner's token, the process ends without
@@ -35,6 +52,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from blindtune.core.errors import ClaimedError, LostClaimError, UserError
+from blindtune.core.schedulers import SchedulerJob, has_ended
 
 #: Seconds between two heartbeats.
 HEARTBEAT = 30.0
@@ -42,6 +60,10 @@ HEARTBEAT = 30.0
 #: Seconds without a heartbeat after which an owner on another machine is dead: twenty heartbeats. Restarts of file
 #: servers and their grace periods take one to five minutes, and no computation keeps Python's threads waiting as long.
 LIMIT = 600.0
+
+#: Seconds without a heartbeat after which the owner is dead if Slurm tells that its job has ended: three heartbeats.
+#: Less would take an owner for dead whose heartbeat was late, more would let a job wait that Slurm has started again.
+SILENCE = 3 * HEARTBEAT
 
 #: Seconds after which nobody uses a draft of a claim file any more.
 _DRAFT_LIMIT = 24 * 3600.0
@@ -51,14 +73,6 @@ _CLAIM_NAME = re.compile(r"\.(.+)\.claim-[1-9]\d{0,17}")
 
 #: Bytes of a claim file that are read; no owner's description is as long.
 _LONGEST = 65_536
-
-#: By scheduler, the environment variable that holds the number of a job, and one that must exist too.
-_JOB_VARIABLES = {
-    "Slurm": ("SLURM_JOB_ID", "SLURM_JOB_ID"),
-    "PBS": ("PBS_JOBID", "PBS_JOBID"),
-    "LSF": ("LSB_JOBID", "LSB_JOBID"),
-    "SGE": ("JOB_ID", "SGE_ROOT"),
-}
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,11 @@ class Owner:
         started: when the process started, in clock ticks; None if that is unknown.
         job: the job of a scheduler, for people; empty if there is none.
         since: UTC, ISO 8601.
+        scheduler: with the following fields, as those of `SchedulerJob`; claims of older versions lack them.
+        job_id: see there.
+        restart: see there.
+        cluster: see there.
+        node: see there.
     """
 
     token: str
@@ -83,19 +102,67 @@ class Owner:
     started: int | None
     job: str
     since: str
+    scheduler: str = ""
+    job_id: str = ""
+    restart: int = 0
+    cluster: str = ""
+    node: str = ""
 
     @classmethod
     def this_process(cls) -> Self:
         """Describe this process, with a new token."""
+        job = SchedulerJob.of_environment(os.environ)
         return cls(
             token=secrets.token_hex(16),
             host=socket.gethostname(),
             machine=identify_machine(),
             pid=os.getpid(),
             started=_start_of(os.getpid()),
-            job=_find_job(),
+            job=str(job),
             since=datetime.now(UTC).isoformat(timespec="seconds"),
+            scheduler=job.scheduler,
+            job_id=job.id,
+            restart=job.restart,
+            cluster=job.cluster,
+            node=job.node,
         )
+
+    @property
+    def scheduler_job(self) -> SchedulerJob:
+        """The job that the process runs in."""
+        return SchedulerJob(self.scheduler, self.job_id, self.restart, self.cluster, self.node)
+
+    def end_command(self) -> str:
+        """Return the command that ends the process, with the machine if it is another one."""
+        if self.scheduler and not self._has_ended_job():
+            return f"`{self.scheduler_job.end_command()}`"
+        return f"`kill {self.pid}`" + ("" if self.machine == identify_machine() else f" on {self.host}")
+
+    def _has_ended_job(self) -> bool:
+        """Return whether its job has ended by Slurm's account, or is this job before it was started again."""
+        job = self.scheduler_job
+        return job.was_before(SchedulerJob.of_environment(os.environ)) or has_ended(job) is True
+
+    def is_dead(self, age: float) -> bool:
+        """Return whether the process can be taken for dead; see the module.
+
+        Args:
+            age: seconds since its last heartbeat.
+        """
+        running = _is_running(self) if self.machine == identify_machine() else None
+        if running is not None:
+            return not running
+        return age > LIMIT or (age > SILENCE and self._has_ended_job())
+
+    def may_be_dead(self, age: float, watched: float) -> bool:
+        """Return whether to wait for the silence of a process that is not dead yet: its job has ended.
+
+        Args:
+            age: seconds since its last heartbeat.
+            watched: seconds for which it was watched; a heartbeat in that time shows that it lives.
+        """
+        # Times of some file systems are whole seconds.
+        return self.machine != identify_machine() and age > watched - 2 and self._has_ended_job()
 
     def __str__(self) -> str:
         """Name the process, for a message."""
@@ -120,11 +187,10 @@ class _Entry:
     age: float
 
     def is_dead(self) -> bool:
-        if self.owner is not None and self.owner.machine == identify_machine():
-            running = _is_running(self.owner)
-            if running is not None:
-                return not running
-        return self.age > LIMIT
+        return self.age > LIMIT if self.owner is None else self.owner.is_dead(self.age)
+
+    def may_be_dead(self, watched: float) -> bool:
+        return self.owner is not None and self.owner.may_be_dead(self.age, watched)
 
     def __str__(self) -> str:
         return str(self.owner) if self.owner else f"an unknown process (its claim {self.path} cannot be read)"
@@ -149,8 +215,8 @@ class Claim:
         if not self._is_held():
             raise LostClaimError(
                 f"{self._target}: {self._what} was taken over by {self._successor()}: this process gave no sign of "
-                f"life for {LIMIT / 60:.0f} minutes, or its claim was removed. It ends without writing; what was "
-                "recorded before is kept."
+                f"life for {LIMIT / 60:.0f} minutes, or for {SILENCE:.0f} s after its job had ended, or its claim was "
+                "removed. It ends without writing; what was recorded before is kept."
             )
 
     def beat(self) -> None:
@@ -239,18 +305,70 @@ def refuse_held(paths: Iterable[Path], what: str, *, wait_seconds: float, notify
     names: dict[Path, set[str]] = {}
     for path in paths:
         names.setdefault(path.parent, set()).add(path.name)
-    deadline, announced = time.monotonic() + wait_seconds, False
-    while True:
-        found = _find_living(names)
-        if found is None:
-            return
-        path, living = found
-        if time.monotonic() >= deadline:
-            raise ClaimedError(_explain_refusal(path, what, living, wait_seconds))
-        if not announced:
-            announced = True
-            notify(f"{path}: {what} is in use by {living}; waiting for up to {wait_seconds:g} s")
+    patience = _Patience(what, wait_seconds, notify)
+    while (found := _find_living(names)) is not None:
+        patience.check(*found)
         time.sleep(1.0)
+
+
+@dataclass(frozen=True)
+class LivingClaim:
+    """A claim whose owner is not known to be dead.
+
+    Attributes:
+        path: what is claimed.
+        owner: the process; None if its claim cannot be read.
+        age: seconds since its last sign of life.
+    """
+
+    path: Path
+    owner: Owner | None
+    age: float
+
+
+def find_living(folder: Path) -> list[LivingClaim]:
+    """Return the claims on everything in a folder, at any depth, whose owners are not known to be dead.
+
+    Args:
+        folder: links in it are followed. It need not exist.
+    """
+    found, known = [], set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = Path(os.path.realpath(place))
+        if real in known:
+            folders.clear()  # a link leads here again
+            continue
+        known.add(real)
+        names = sorted({match[1] for name in files if (match := _CLAIM_NAME.fullmatch(name))})
+        now = _time_of(real) if names else 0.0
+        entries = [(Path(place) / name, entry) for name in names for entry in _read_entries(real / name, now)]
+        found += [LivingClaim(path, entry.owner, entry.age) for path, entry in entries if not entry.is_dead()]
+    return sorted(found, key=lambda claim: claim.path)
+
+
+class _Patience:
+    """How long a process waits for the living owner of a claim."""
+
+    def __init__(self, what: str, seconds: float, notify: Callable[[str], None]) -> None:
+        self._what, self._seconds, self._notify = what, seconds, notify
+        self._begun = time.monotonic()
+        self._announced = False
+
+    def check(self, path: Path, living: _Entry) -> None:
+        """Refuse to wait longer, or say once for whom this process waits.
+
+        Raises:
+            ClaimedError: the time is over, and nothing tells that the owner has ended.
+        """
+        waited = time.monotonic() - self._begun
+        reason = f"waiting for up to {self._seconds:g} s"
+        if waited >= self._seconds:
+            if not living.may_be_dead(waited - self._seconds):
+                raise ClaimedError(_explain_refusal(path, self._what, living, self._seconds))
+            reason = f"its job has ended: waiting until {SILENCE:.0f} s have passed since its last sign of life"
+        if not self._announced and (waited >= self._seconds or self._seconds >= 1):
+            self._announced = True
+            self._notify(f"{path}: {self._what} is in use by {living}; {reason}")
 
 
 def _find_living(names: Mapping[Path, set[str]]) -> tuple[Path, _Entry] | None:
@@ -284,8 +402,7 @@ def _time_of(folder: Path) -> float:
 def _acquire(path: Path, what: str, owner: Owner, wait_seconds: float, notify: Callable[[str], None]) -> Path:
     """Take the claim, waiting for a living owner; return its file."""
     draft = _base(path).with_name(f"{_base(path).name}.{owner.token}.part")
-    deadline = time.monotonic() + wait_seconds
-    pause, announced = 0.005, False
+    patience, pause = _Patience(what, wait_seconds, notify), 0.005
     try:
         _write_draft(draft, owner)
         while True:
@@ -297,11 +414,8 @@ def _acquire(path: Path, what: str, owner: Owner, wait_seconds: float, notify: C
                     for entry in entries:
                         notify(f"{path}: {what} is taken over from {entry}, which has ended or is lost")
                     return mine
-            elif time.monotonic() >= deadline:
-                raise ClaimedError(_explain_refusal(path, what, living[-1], wait_seconds))
-            elif not announced and wait_seconds >= 1:
-                announced = True
-                notify(f"{path}: {what} is in use by {living[-1]}; waiting for up to {wait_seconds:g} s")
+            else:
+                patience.check(path, living[-1])
             # A little at random, so that two processes that withdraw for each other do not do so for ever.
             time.sleep(pause * (1 + secrets.randbelow(1000) / 1000))
             pause = min(2 * pause, 1.0)
@@ -456,13 +570,15 @@ def _decode(content: bytes) -> Owner | None:
     """Return the owner that a claim file names; None if it is none."""
     try:
         owner = Owner(**json.loads(content))
-        return owner if isinstance(owner.pid, int) and isinstance(owner.started, int | None) else None
+        valid = isinstance(owner.pid, int) and isinstance(owner.started, int | None)
+        return owner if valid and owner.scheduler_job.is_valid() else None
     except (ValueError, TypeError, RecursionError):
         return None
 
 
 def _explain_refusal(path: Path, what: str, entry: _Entry, waited: float) -> str:
-    advice = "Let it end or stop it, then run again"
+    advice = f"Let it end, or end it ({entry.owner.end_command()})" if entry.owner else "Let it end or stop it"
+    advice += ", then run again"
     advice += f"; this run waited for {waited:g} s." if waited else ", or set wait_for_owner to the seconds to wait."
     return (
         f"{path}: {what} is in use by {entry}; last sign of life {max(0, entry.age):.0f} s ago. {advice} If it was "
@@ -519,10 +635,3 @@ def _has_ended(pid: int) -> bool:
 def _stat(process: Path) -> list[str]:
     """Return the fields of a process or thread after its name, which may hold anything; the state is the first."""
     return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
-
-
-def _find_job() -> str:
-    for scheduler, (variable, sign) in _JOB_VARIABLES.items():
-        if os.environ.get(variable) and os.environ.get(sign):
-            return f"{scheduler} job {os.environ[variable]}"
-    return ""

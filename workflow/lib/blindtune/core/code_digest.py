@@ -20,6 +20,7 @@ _ROOT = Path(__file__).parents[1]
 NOT_DIGESTED = {
     "blindtune.config": "declares the config; its values are among the params of every rule that uses them",
     "blindtune.core.claims": "decides which process may write; no record depends on it",
+    "blindtune.core.schedulers": "tells which process may write; no record depends on it",
     "blindtune.core.job_claims": "decides which job may write; no record depends on it",
     "blindtune.core.bounds": "says what a config may hold; what it holds is among the params",
     "blindtune.core.failures": "says how a run ends when the machine refuses; no record depends on it",

@@ -1,5 +1,6 @@
 """Claims of jobs: no two jobs write the same files at once, and one that is asked to end gives its claim back."""
 
+import atexit
 import signal
 import sys
 import threading
@@ -71,6 +72,35 @@ def refuse_outputs_in_use(
             paths.add(path)
             path = path.parent
     refuse_held(sorted(paths), "what this run would write", wait_seconds=seconds_to_wait(config), notify=notify)
+
+
+def hold_run(root: Path, what: str, config: Mapping[str, Any], notify: Callable[[str], None]) -> None:
+    """Hold the claim on all results of a run until this process ends.
+
+    Between two jobs of a run, and while they wait in the queue of a cluster, no job has a claim. This one lets a second
+    run of the same results, on any machine, name the process that is in charge of the first.
+
+    Args:
+        root: The folder of the results.
+        what: Names them in messages.
+        config: The config of the run; only ``wait_for_owner`` is read.
+        notify: Takes a line if the claim is taken over or waited for.
+
+    Raises:
+        ClaimedError: A living process holds it.
+    """
+    held = claim(root, what, wait_seconds=seconds_to_wait(config), notify=notify)
+    held.__enter__()
+    atexit.register(held.__exit__, None, None, None)
+
+
+def end_on_hangup() -> None:
+    """Let SIGHUP, which a closed terminal sends, end this process as Ctrl-C does, unless it is ignored (nohup).
+
+    By default it ends the process where it is. That of a run would leave its jobs on the cluster and its lock.
+    """
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 @contextmanager

@@ -79,22 +79,28 @@ def move_lines(path: Path, rows: Collection[int], suffix: str) -> Path:
     return target
 
 
-def append_line(path: Path, line: bytes, what: str) -> None:
+def append_line(path: Path, line: bytes, what: str, *, expected_size: int | None = None) -> None:
     """Append ``line`` to ``path`` and flush it to the disk, completely or not at all.
 
     Args:
         path: The log; it is created if it does not exist.
         line: The record with its line feed.
         what: Names the record in the error message.
+        expected_size: What the log must be long, in bytes, for the record to belong to its end; None: anything.
 
     Raises:
-        UserError: The disk is full or read-only; the message names ``path`` and ``what``.
+        UserError: The disk is full or read-only, or the log has another size; the message names ``path`` and ``what``.
     """
     handle = -1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         size = os.fstat(handle).st_size
+        if expected_size not in (None, size):
+            raise UserError(
+                f"{path}: {what} is not recorded: the file has {size} bytes where {expected_size} were read, so "
+                "another program writes to it too. Nothing was written; run again."
+            )
         try:
             written = 0
             while written < len(line):

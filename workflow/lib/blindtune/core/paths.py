@@ -5,10 +5,18 @@ from pathlib import Path
 from unicodedata import category
 
 from blindtune.core.errors import UserError
+from blindtune.core.files import read_json_object, write_json
 
 #: Names that no config may have: folders below ``results/`` that belong to all configs, and the folder that no command
 #: but decode opens.
 RESERVED_NAMES = frozenset(["ledger", "sealed"])
+
+#: The folder of the ledger, from the folder in which a run is started, if the config names no other.
+DEFAULT_LEDGER = "results/ledger"
+
+#: The file in the folder of the results of a config that says where their ledger is, if that is not the usual place.
+LEDGER_PLACE = "ledger_place.json"
+
 #: What Snakemake expands in a path: wildcards and path variables.
 _EXPANDED = frozenset("{}<>")
 
@@ -61,9 +69,43 @@ class ResultPaths:
 
     root: str
 
-    def ledger(self) -> str:
-        """Return the folder of the ledger, which all configs in one folder share."""
+    def default_ledger(self) -> str:
+        """Return the folder of the ledger if the config names no other: next to the results."""
         return str(Path(self.root).parent / "ledger")
+
+    def ledger(self) -> str:
+        """Return the folder of the ledger of these results.
+
+        It is next to them, shared by all configs in one folder, unless the config of their run has named another.
+
+        Raises:
+            UserError: the file that says where it is cannot be read, or there is no such folder.
+        """
+        root = Path(self.root)
+        if not (root / LEDGER_PLACE).exists():
+            return self.default_ledger()
+        place = root.absolute().parents[1] / read_json_object(root / LEDGER_PLACE, ledger=str)["ledger"]
+        if not place.is_dir():
+            raise UserError(
+                f"{root / LEDGER_PLACE}: the ledger of these results is {place}, which is not there. Mount or restore "
+                "it: it knows which samples are sealed."
+            )
+        return str(place)
+
+    def keep_ledger_place(self, ledger: str) -> None:
+        """Write down where the ledger of these results is, for the commands that read no config.
+
+        Args:
+            ledger: its folder, as the config names it.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        place = Path(self.root) / LEDGER_PLACE
+        if ledger != DEFAULT_LEDGER:
+            write_json(place, {"ledger": ledger})
+        elif place.exists():
+            place.unlink()
 
     def manifest(self, dataset: str) -> str:
         """Return the manifest of a prepared dataset, with train and dev in its folder."""

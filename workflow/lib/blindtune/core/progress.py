@@ -64,7 +64,7 @@ class TerminalScreen(Screen):
         # Every job holds a shared lock on the terminal until its process ends, so that each can tell whether it is
         # alone. Snakemake reports the end of a job only after its process has ended.
         self._terminal = os.open(os.ttyname(sys.stderr.fileno()), os.O_RDONLY | os.O_NOCTTY)
-        fcntl.flock(self._terminal, fcntl.LOCK_SH)
+        self._lock(fcntl.LOCK_SH)
         self._drawn = False
         self._last_other_job = time.monotonic()
         self._first: tuple[float, float] | None = None
@@ -97,12 +97,15 @@ class TerminalScreen(Screen):
         self._first = None
 
     def _is_alone(self) -> bool:
+        alone = self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return self._lock(fcntl.LOCK_SH) and alone
+
+    def _lock(self, kind: int) -> bool:
+        """Lock the terminal; return whether that worked. Without locks a job never takes itself for the only one."""
         try:
-            fcntl.flock(self._terminal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            fcntl.flock(self._terminal, kind)
+        except OSError:
             return False
-        finally:
-            fcntl.flock(self._terminal, fcntl.LOCK_SH)
         return True
 
 

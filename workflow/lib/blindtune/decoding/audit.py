@@ -173,11 +173,13 @@ def _show_eval(history: EvalHistory) -> Iterator[str]:
         f"{'model' if models == 1 else 'models'} of {len(studies)} {'system' if len(studies) == 1 else 'systems'} "
         f"decoded, {_times(len(history.samplings), 'drawn')}{_count_analyses(history)}"
     )
-    columns = ("line", "begun (UTC)", "config", "dataset", "system", "seed", "model", "decode")
+    columns = ("line", "begun (UTC)", "config", "dataset", "system", "seed", "model", "decode", "by")
     rows = [columns, *(_row(decode) for decode in history.decodes)]
-    rows += [(str(one.line), one.time, "", one.dataset, "", "", "", "samples drawn") for one in history.samplings]
     rows += [
-        (str(one.line), one.begun, *split_study(one.study), one.frozen_sha256[:12], one.outcome)
+        (str(one.line), one.time, "", one.dataset, "", "", "", "samples drawn", one.writer) for one in history.samplings
+    ]
+    rows += [
+        (str(one.line), one.begun, *split_study(one.study), one.frozen_sha256[:12], one.outcome, one.writer)
         for one in history.analyses
     ]
     widths = [max(len(row[at]) for row in rows) for at in range(len(columns))]
@@ -192,7 +194,14 @@ def _count_analyses(history: EvalHistory) -> str:
 
 
 def _row(decode: RecordedDecode) -> tuple[str, ...]:
-    return (str(decode.line), decode.begun, *split_study(decode.study), decode.frozen_sha256[:12], decode.outcome)
+    return (
+        str(decode.line),
+        decode.begun,
+        *split_study(decode.study),
+        decode.frozen_sha256[:12],
+        decode.outcome,
+        decode.writer,
+    )
 
 
 def _describe_overlaps(histories: list[EvalHistory], evals: KnownEvals) -> dict[str, list[str]]:

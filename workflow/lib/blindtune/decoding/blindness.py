@@ -1,6 +1,15 @@
 """Whether a decode is blind: which decodes of before may have told something of the same sealed data."""
 
-from blindtune.decoding.entries import ANALYSES, LABELLED, Entry, decode_key, decodes_of_study, names_of, split_study
+from blindtune.decoding.entries import (
+    ANALYSES,
+    LABELLED,
+    Entry,
+    decode_key,
+    decodes_of_study,
+    name_writer,
+    names_of,
+    split_study,
+)
 from blindtune.decoding.known_evals import EvalIdentity, KnownEvals
 
 
@@ -92,9 +101,10 @@ def explain_refusal(study: str, other: Entry) -> str:
     """
     _, dataset, system, _ = split_study(study)
     before = "this study" if other["study"] == study else f"{other['study']}, the same study under another name,"
+    by = f" by {writer}" if (writer := name_writer(other)) else ""
     return (
-        f"{study}: another model of {before} was decoded on this eval data at {other['time']}; a second decode would "
-        "not be blind. Put back the config and code that gave the first model, or give the changed system a new name, "
-        f"or allow it by name with 'allow_repeated_decode: [{dataset}/{system}]', and the report will mark its row as "
-        "not blind."
+        f"{study}: another model of {before} was decoded on this eval data at {other['time']}{by}; a second decode "
+        "would not be blind. Put back the config and code that gave the first model, or give the changed system a new "
+        f"name, or allow it by name with 'allow_repeated_decode: [{dataset}/{system}]', and the report will mark its "
+        "row as not blind."
     )

@@ -1,10 +1,14 @@
 """The entries of the ledger: their events and fields, and what an entry says of a study and its decode."""
 
+import getpass
+import os
 import re
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from blindtune.core.checkout import find_commit
 from blindtune.core.errors import UserError
 from blindtune.core.files import loads_json
 from blindtune.decoding.chain import ADOPTED
@@ -31,6 +35,15 @@ LABELLED = "eval_labelled_sha256"
 
 #: The fields that hold digests of the records of a decoded model.
 RECORDS = ("card_sha256", "manifest_sha256")
+
+#: The fields that say who wrote an entry: user, machine and commit of the code. Entries of before lack them.
+WRITER = ("user", "host", "commit")
+
+#: The version of the fields of an entry that is written now. Entries without a version are those of version 1.
+ENTRY_VERSION = 2
+
+#: The longest name of a user, a machine or a commit.
+_LONGEST_NAME = 255
 
 #: Old names of an event and of a field, which ledgers of before still have.
 _RENAMED_EVENTS = {"pictured": "sampled"}
@@ -78,6 +91,15 @@ def _check_optional_fields(entry: Entry) -> None:
     for name in ("eval_content_sha256", "eval_origins_sha256", LABELLED):  # two are parts of paths
         if name in entry and not (isinstance(entry[name], str) and re.fullmatch("[0-9a-f]{64}", entry[name])):
             raise ValueError(f"{name} is not a sha256")
+    for name in WRITER:
+        value = entry.get(name, "x")
+        if not (isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable()):
+            raise ValueError(f"{name} is not a name")
+    version = entry.get("schema_version", 1)
+    if type(version) is not int or version < 1:
+        raise ValueError("schema_version is not a whole number above 0")
+    if version > ENTRY_VERSION:
+        raise ValueError(f"it was written by a later version of blindtune, with entries of version {version}")
     for name in ("frozen", "lost"):
         listed = entry.get(name, [])
         if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
@@ -166,6 +188,22 @@ def find_records(entries: Iterable[Entry], result: DecodeResult) -> dict[str, li
                 if name in entry:
                     found.setdefault(name, []).append(entry[name])
     return found
+
+
+def describe_writer() -> dict[str, str | int]:
+    """Return the fields of an entry that say who writes it, with the version of the entry."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container may have no names of users
+        user = str(os.getuid())
+    found = {"user": user, "host": socket.gethostname(), "commit": find_commit()}
+    named = {name: str(value)[:_LONGEST_NAME] for name, value in found.items() if value and str(value).isprintable()}
+    return {"schema_version": ENTRY_VERSION, **named}
+
+
+def name_writer(entry: Mapping[str, Any]) -> str:
+    """Return user and machine of an entry, for a message; empty if it does not name them."""
+    return "@".join(str(entry[name]) for name in ("user", "host") if name in entry)
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from blindtune.decoding.entries import ANALYSES
+from blindtune.decoding.entries import ANALYSES, name_writer
 from blindtune.decoding.known_evals import KnownEvals
 from blindtune.records.post_mortem import PostMortem
 
@@ -23,6 +23,7 @@ class RecordedDecode:
         blind: whether it was the first of its study; None if it was begun alone.
         compared: whether its answers were only compared with those of an earlier decode, and were others.
         names: every ``frozen_sha256`` that the model had: one for each code that gave the same answers.
+        writer: who began it, and on which machine; empty in entries of before.
     """
 
     line: int
@@ -34,6 +35,7 @@ class RecordedDecode:
     blind: bool | None
     compared: bool = False
     names: frozenset[str] = frozenset()
+    writer: str = ""
 
     @property
     def outcome(self) -> str:
@@ -54,12 +56,14 @@ class RecordedSampling:
         dataset: its name then.
         time: when, UTC.
         frozen: identifies each model that was frozen before; what they answer cannot follow from the samples.
+        writer: who drew them, and on which machine; empty in entries of before.
     """
 
     line: int
     dataset: str
     time: str
     frozen: frozenset[str] = frozenset()
+    writer: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class RecordedAnalysis:
         begun: when it first began, UTC.
         done: when its scores were recorded; None if it was begun alone.
         decoded: identifies each model that was decoded before; any other may follow from what it showed.
+        writer: who began it, and on which machine; empty in entries of before.
     """
 
     line: int
@@ -81,6 +86,7 @@ class RecordedAnalysis:
     begun: str
     done: str | None = None
     decoded: frozenset[str] = frozenset()
+    writer: str = ""
 
     @property
     def outcome(self) -> str:
@@ -140,9 +146,10 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
         if sha256 not in history.arrays:
             history.arrays.append(sha256)
         history.origins_sha256 = history.origins_sha256 or evals.origins_of(sha256)
+        writer = name_writer(entry)
         if entry["event"] == "sampled":
             frozen = frozenset(name for name in entry.get("frozen", ()) if isinstance(name, str))
-            history.samplings.append(RecordedSampling(line, entry["dataset"], entry["time"], frozen))
+            history.samplings.append(RecordedSampling(line, entry["dataset"], entry["time"], frozen, writer))
             continue
         if entry["event"] in ANALYSES:
             _add_analysis(history, line, entry)
@@ -160,7 +167,7 @@ def read_history(entries: Iterable[Mapping[str, Any]], evals: KnownEvals) -> lis
                 aliases[key] = first
             continue
         key = aliases.get(key, key)
-        new = RecordedDecode(line, *key, entry["time"], None, None, names=frozenset({key[1]}))
+        new = RecordedDecode(line, *key, entry["time"], None, None, names=frozenset({key[1]}), writer=writer)
         known = decodes[key][1] if key in decodes else new
         if entry["event"] == "done" and known.done is None:
             known = _finished(known, entry)
@@ -196,7 +203,7 @@ def _add_analysis(history: EvalHistory, line: int, entry: Mapping[str, Any]) -> 
         return
     decoded = frozenset(name for name in entry.get("frozen", ()) if isinstance(name, str))
     done = entry["time"] if entry["event"] == "analysed" else None
-    history.analyses.append(RecordedAnalysis(line, *same, entry["time"], done, decoded))
+    history.analyses.append(RecordedAnalysis(line, *same, entry["time"], done, decoded, name_writer(entry)))
 
 
 def _finished(decode: RecordedDecode, entry: Mapping[str, Any]) -> RecordedDecode:

@@ -4,6 +4,7 @@ Each decode, each post-mortem and each report keeps the head of the chain as it 
 stays an entry of the ledger for good, so one that is not says that entries were lost, or that this is another ledger.
 """
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,9 +78,15 @@ def refuse_lost(heads: Mapping[Path, Head], content: LedgerContent, ledger: Path
     for path, head in find_lost(heads, content):
         raise UserError(
             f"{explain_lost(path, head, ledger)} Restore it from a backup, or put back the ledger that belongs to "
-            f"these results. Without one, 'blindtune ledger adopt {ledger.parent}' goes on from there: the entry that "
-            "this writes is in every later report."
+            f"these results. Without one, 'blindtune ledger adopt {ledger.parent}{_option(path, ledger)}' goes on from "
+            "there: the entry that this writes is in every later report."
         )
+
+
+def _option(path: Path, ledger: Path) -> str:
+    """Return what names the results of a head for the command line, if they are not next to the ledger."""
+    results = path.parents[2 if path.parent.name == "report" else 5]
+    return "" if ledger.resolve().parents[1] == results.resolve() else f" --results {shlex.quote(str(results))}"
 
 
 def _read_head(path: Path) -> Head:

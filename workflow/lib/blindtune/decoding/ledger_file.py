@@ -1,8 +1,10 @@
 """The file of the ledger: a chain of JSON lines, read whole and checked at each use, and appended to under a lock."""
 
+import os
 import re
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +14,25 @@ from blindtune.core.files import canonical_json, read_json, read_regular_file, w
 from blindtune.core.jsonl import append_line, repair_last_line
 from blindtune.decoding import chain
 from blindtune.decoding.chain import ADOPTED, Head
-from blindtune.decoding.entries import Entry, now, parse_entry
+from blindtune.decoding.entries import Entry, describe_writer, now, parse_entry
 
 #: Seconds to wait for another process that writes to the ledger or decodes the same model.
 _WAIT = 7 * 24 * 3600.0
+
+
+@contextmanager
+def _created_as(folder: Path) -> Iterator[None]:
+    """Let the group write to what is created meanwhile, if it may write to a folder."""
+    try:
+        shared = bool(folder.stat().st_mode & stat.S_IWGRP)
+    except OSError:
+        shared = False
+    before = os.umask(0o022)
+    os.umask(before & ~stat.S_IWGRP if shared else before)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @dataclass(frozen=True)
@@ -160,7 +177,11 @@ class LedgerFile:
         """
         path = self._folder / (name if name == "lock" else f"locks/{name}")
         # A claim, not flock: that fails or does nothing on some file systems that clusters share.
-        with claim(path, what, wait_seconds=_WAIT, notify=notify) as held:
+        with ExitStack() as stack:
+            with _created_as(self._folder):
+                held = stack.enter_context(claim(path, what, wait_seconds=_WAIT, notify=notify))
+            if name == "lock":  # what is written under another lock, results of a decode, is not of the ledger
+                stack.enter_context(_created_as(self._folder))
             self._claims.append(held)
             try:
                 yield
@@ -177,10 +198,14 @@ class LedgerFile:
         return self._append_line(entry | ({"torn": torn.name} if torn else {}), content).head
 
     def _append_line(self, entry: Entry, content: LedgerContent) -> LedgerContent:
-        line = canonical_json(entry | chain.place_in_chain(content.lines) | {"time": now()})
+        place = chain.place_in_chain(content.lines)
+        line = canonical_json(entry | describe_writer() | place | {"time": now()})
         for held in self._claims:  # who was suspended and lost the ledger meanwhile must not write
             held.check()
-        append_line(self._path, f"{line}\n".encode(), "a decode")
+        # The file is opened to write, which asks the server of a network file system: what was read may have been a
+        # copy of before, which this machine had kept.
+        size = sum(len(old.encode("utf-8", errors="surrogateescape")) + 1 for old in content.lines)
+        append_line(self._path, f"{line}\n".encode(), "a decode", expected_size=size)
         # After the line: a kill leaves the head of the entry before, never one of an entry that was not written.
         self._write_head([*content.lines, line])
         return LedgerContent([*content.lines, line], [*content.entries, self._parse(line, len(content.lines) + 1)])

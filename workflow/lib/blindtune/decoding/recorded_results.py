@@ -1,6 +1,6 @@
 """The results that a ledger holds, by decode."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 from blindtune.core.errors import UserError
@@ -23,6 +23,10 @@ class RecordedResults:
         for line, entry in enumerate(entries, 1):
             if entry["event"] in ("done", "confirmed"):
                 self._done.setdefault(decode_key(entry), (entry, line))
+
+    def keys(self) -> Set[tuple[object, object, object]]:
+        """Return what identifies each decode that has a result: study, frozen model and sealed data."""
+        return self._done.keys()
 
     def find(self, study: str, frozen_sha256: str, eval_sha256: str) -> DecodeResult | None:
         """Return the first result of a decode; None if there is none.

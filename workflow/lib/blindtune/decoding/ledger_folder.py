@@ -1,0 +1,58 @@
+"""The folder of a ledger that a group shares: made before the jobs start, and writable by the group on demand."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from blindtune.core.errors import UserError
+
+
+def prepare_ledger_folder(folder: Path, *, group_writable: bool) -> None:
+    """Make the folder of a ledger, and let its group write there if that is wanted.
+
+    Args:
+        folder: of the ledger.
+        group_writable: whether the group of the folder may write to all that is in it. Files that are created later
+            belong to that group too. If not, what is there stays as it is.
+
+    Raises:
+        UserError: it cannot be made, or this user may not write there, or may not change what another user owns.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if group_writable:
+            _open_to_group(folder)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be used as the ledger ({error.strerror or error}). Name another folder with 'ledger', "
+            "or allow writing there."
+        ) from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise UserError(
+            f"{folder}: this user may not write to the ledger. Its owner lets the group write there by a run with "
+            "'ledger_group_writable: true', if this user belongs to the group of the folder."
+        )
+
+
+def _open_to_group(folder: Path) -> None:
+    """Let the group write to a folder and to all in it that is this user's."""
+    for place, _, files in os.walk(folder):
+        # A new file gets the group of such a folder, in place of the first group of the user who writes it.
+        _add_mode(Path(place), stat.S_ISGID | stat.S_IRGRP | stat.S_IWGRP | stat.S_IXGRP)
+        for name in files:
+            with suppress(FileNotFoundError):  # a draft or a claim that is gone
+                _add_mode(Path(place) / name, stat.S_IRGRP | stat.S_IWGRP)
+
+
+def _add_mode(path: Path, bits: int) -> None:
+    known = path.lstat()
+    if stat.S_ISLNK(known.st_mode) or known.st_mode & bits == bits:
+        return
+    try:
+        path.chmod(stat.S_IMODE(known.st_mode) | bits)
+    except PermissionError as error:
+        raise UserError(
+            f"{path}: belongs to another user and is not writable by the group. Its owner lets the group write there "
+            "by a run with 'ledger_group_writable: true'."
+        ) from error
