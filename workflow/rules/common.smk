@@ -16,6 +16,7 @@ from blindtune.core.paths import ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
 from blindtune.core.yaml_files import check_duplicate_keys
 from blindtune.decoding.head import describe_head
+from blindtune.study.shard_plan import choose_shards
 
 try:
     # Snakemake's loader lets the last of two equal keys count.
@@ -84,6 +85,22 @@ def results_root(wildcards):
 def all_results(wildcards):
     # The folder of the results of all configs.
     return str(Path(PATHS.root).parent)
+
+
+def study_code(wildcards):
+    dataset = wildcards.dataset
+    return stages.study_digest(system_of(wildcards), CONFIG.datasets[dataset], CONFIG.comparison(dataset).metric)
+
+
+def shard_files(wildcards):
+    # Those of the config, or those that a finished study had: another number of shards runs no study again.
+    if "seed" not in wildcards.keys():
+        return []
+    dataset, system, seed = wildcards.dataset, wildcards.system, wildcards.seed
+    n_shards = CONFIG.count_shards(dataset, system)
+    wanted = [PATHS.shard(dataset, system, seed, number, n_shards) for number in range(1, n_shards + 1)]
+    study, files = study_of(wildcards), system_of(wildcards).files()
+    return choose_shards(Path(PATHS.study(dataset, system, seed)), wanted, study, files, lambda: study_code(wildcards))
 
 
 def corpus_folder(wildcards):

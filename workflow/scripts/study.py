@@ -13,7 +13,8 @@ from blindtune.training.keras.backend import prefer_light_backend
 prefer_light_backend()
 for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, snakemake.log, strict=True):
     with run_job(Path(log), snakemake.config) as job_log, release_on_termination():
-        files = {name: Path(path) for name, path in snakemake.input.items()}
+        shards = [Path(path) for path in snakemake.input.shards]
+        files = {name: Path(path) for name, path in snakemake.input.items() if name != "shards"}
         data = open_prepared(files.pop("manifest"))
         run_study(
             Study.model_validate(study),
@@ -24,6 +25,7 @@ for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, sn
             job_log=job_log,
             workers=snakemake.threads,
             wait_seconds=seconds_to_wait(snakemake.config),
+            shards=shards,
         )
 
 leave()
