@@ -33,7 +33,7 @@ BASE: dict[str, Any] = {
             "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit", "vectors"],
             "budget": {"trials": 20},
         },
-        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 4}, "shards": {"tuner": 2}},
+        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 4}},
         {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 4}},
         {
             "dataset": "written",
@@ -71,7 +71,7 @@ BASE: dict[str, Any] = {
         {"dataset": "parted", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "marked", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "folded", "systems": ["near"], "budget": {"trials": 2}},
-        {"dataset": "weighed", "systems": ["trees"], "budget": {"trials": 2}},
+        {"dataset": "weighed", "systems": ["trees"], "budget": {"trials": 2}, "shards": {"trees": 2}},
     ],
     "report": {"points": 40, "surface": 20, "margin": 2.0},
     "datasets": {
@@ -118,7 +118,7 @@ BASE: dict[str, Any] = {
     },
     "systems": {
         "near": {"kind": "knn", "n_neighbors": [3]},
-        "trees": {"kind": "random_forest"},
+        "trees": {"kind": "random_forest", "n_estimators": [3, 5, 7]},
         "limit": {"kind": "bayes", "train": {"n_neighbors": 9}, "dev": {"n_neighbors": 5}, "eval": {"n_neighbors": 7}},
         "expert": {"kind": "manual", "model": "mlp_m1", "training": OPTIONAL},
         "tuner": {

@@ -85,3 +85,12 @@ def test_raised_budget_runs_shards_and_studies(workdir):
         f"shard one/tuner/{seed}/{number}/3" for seed in (42, 43) for number in (1, 2, 3)
     }
     assert {"study one/tuner/42", "study one/tuner/43"} <= names and "study one/near/42" not in names
+
+
+def test_job_of_all_seeds_has_the_shards_of_all(tmp_path):
+    """With `seeds_in_one_job`, one job takes the trials of the shards of every seed."""
+    config = CONFIG | {"compare": [CONFIG["compare"][0] | {"seeds_in_one_job": True}]}
+    [job] = [job for job in plan(tmp_path, config) if job.name == "study_of_all_seeds one/tuner"]
+    assert [path for path in job.inputs if path.startswith(PLACE)] == [
+        f"{PLACE}/{seed}/{number}-of-3.jsonl" for seed in (42, 43) for number in (1, 2, 3)
+    ]

@@ -94,13 +94,18 @@ def study_code(wildcards):
 
 def shard_files(wildcards):
     # Those of the config, or those that a finished study had: another number of shards runs no study again.
-    if "seed" not in wildcards.keys():
-        return []
-    dataset, system, seed = wildcards.dataset, wildcards.system, wildcards.seed
-    n_shards = CONFIG.count_shards(dataset, system)
-    wanted = [PATHS.shard(dataset, system, seed, number, n_shards) for number in range(1, n_shards + 1)]
-    study, files = study_of(wildcards), system_of(wildcards).files()
-    return choose_shards(Path(PATHS.study(dataset, system, seed)), wanted, study, files, lambda: study_code(wildcards))
+    dataset, system = wildcards.dataset, wildcards.system
+    n_shards, files = CONFIG.count_shards(dataset, system), system_of(wildcards).files()
+    found = []
+    for seed in [wildcards.seed] if "seed" in wildcards.keys() else CONFIG.seeds:
+        found += choose_shards(
+            Path(PATHS.study(dataset, system, seed)),
+            [PATHS.shard(dataset, system, seed, number, n_shards) for number in range(1, n_shards + 1)],
+            CONFIG.study(dataset, system, int(seed)),
+            files,
+            lambda: study_code(wildcards),
+        )
+    return found
 
 
 def corpus_folder(wildcards):

@@ -13,7 +13,7 @@ from blindtune.training.keras.backend import prefer_light_backend
 prefer_light_backend()
 for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, snakemake.log, strict=True):
     with run_job(Path(log), snakemake.config) as job_log, release_on_termination():
-        shards = [Path(path) for path in snakemake.input.shards]
+        shards = [path for path in map(Path, snakemake.input.shards) if path.parent.name == str(study["seed"])]
         files = {name: Path(path) for name, path in snakemake.input.items() if name != "shards"}
         data = open_prepared(files.pop("manifest"))
         run_study(

@@ -62,7 +62,6 @@ def test_describe_plan_names_divided_searches(tmp_path: Path) -> None:
         (tuned({"library": "scikit-learn", "algorithm": "halving-random-search"}), {"budget": {"trials": 99}}, "needs"),
         (tuned(RANDOM | {"pruner": {"algorithm": "median"}}), {}, "ends them early by those"),
         (tuned(), {"budget": {"trials": 9, "seconds": 60}}, "budget.seconds ends the search"),
-        (tuned(), {"seeds_in_one_job": True}, "seeds_in_one_job puts several studies into one"),
         ({"kind": "manual", "model": "mlp_m1"}, {}, "is a single model"),
         (tuned(), {"shards": {"its": 2}}, "'its' is not among the systems of this comparison: did you mean 'it'?"),
         (tuned(), {"shards": {"it": 0}}, "shards.it: Input should be greater than or equal to 1"),

@@ -258,11 +258,6 @@ class Config(Strict):
             if system not in comparison.systems:
                 hint = suggest_name(system, comparison.systems)
                 raise ValueError(f"{path}.shards: {system!r} is not among the systems of this comparison: {hint}")
-        if comparison.seeds_in_one_job and comparison.shards:
-            raise ValueError(
-                f"{path}.shards: divides a study among jobs, and seeds_in_one_job puts several studies into one; take "
-                "one of the two out"
-            )
 
     def comparison(self, dataset: str) -> Comparison:
         """Return the comparison on a dataset."""
