@@ -3,8 +3,8 @@
 Every shard is a process of its own, as a job of Snakemake is: it imports its libraries, opens the data, asks the tuner
 for all proposals and trains its part. Then the study takes their trials. The processes of one round run at the same
 time. Where cores are shared with others, wall times say nothing, so the trials a second of nodes of their own are
-computed from CPU seconds: the search ends when the longest shard and after it the study have ended. Idle is the share of
-the shards' time in which they would wait for the longest one.
+computed from CPU seconds: the search ends when the longest shard and after it the study have ended. Idle is the share
+of the shards' time in which they would wait for the longest one.
 ``python workflow/benchmarks/shards_speed.py --trials 64 --shards 1 2 4``
 """
 
@@ -67,9 +67,7 @@ def main() -> None:
         )
         prepare("toy", source, source.user_files(), root / "data" / "manifest.json", root / "sealed" / "seal.json")
         print(f"{measure.CORES} cores, {arguments.trials} trials of random search, trainer {arguments.trainer}")
-        print(
-            "shards   wall s   CPU s   trials/s   CPU s per trial   idle   the study's CPU s   an empty shard's CPU s"
-        )
+        print("shards  CPU s  CPU s per trial   idle  trials/s on nodes of their own  study CPU s  empty shard CPU s")
         for n_shards in arguments.shards:
             _measure(root, arguments, n_shards)
 
@@ -84,9 +82,10 @@ def _measure(root: Path, arguments: argparse.Namespace, n_shards: int) -> None:
     empty = _run([common | {"shard": 1000, "n_shards": 1000, "trials": min(999, arguments.trials)}])
     [own], [least] = study.cpu, empty.cpu
     cpu, longest = sum(shards.cpu) + own, max(shards.cpu)
+    wall = shards.wall + study.wall
     print(
         f"{n_shards:6d} {cpu:6.1f} {cpu / arguments.trials:16.3f} {1 - sum(shards.cpu) / n_shards / longest:6.1%} "
-        f"{arguments.trials / (longest + own):31.2f} {own:12.1f} {least:18.1f}   (wall {shards.wall + study.wall:.1f} s)"
+        f"{arguments.trials / (longest + own):31.2f} {own:12.1f} {least:18.1f}   (wall {wall:.1f} s)"
     )
 
 
