@@ -93,18 +93,14 @@ def study_code(wildcards):
 
 
 def shard_files(wildcards):
-    # Those of the config, or those that a finished study had: another number of shards runs no study again.
+    # As many as the config has, or as a finished study had: another number of shards runs no study again.
     dataset, system = wildcards.dataset, wildcards.system
-    n_shards, files = CONFIG.count_shards(dataset, system), system_of(wildcards).files()
+    wanted, files = CONFIG.count_shards(dataset, system), system_of(wildcards).files()
     found = []
     for seed in [wildcards.seed] if "seed" in wildcards.keys() else CONFIG.seeds:
-        found += choose_shards(
-            Path(PATHS.study(dataset, system, seed)),
-            [PATHS.shard(dataset, system, seed, number, n_shards) for number in range(1, n_shards + 1)],
-            CONFIG.study(dataset, system, int(seed)),
-            files,
-            lambda: study_code(wildcards),
-        )
+        folder, study = Path(PATHS.study(dataset, system, seed)), CONFIG.study(dataset, system, int(seed))
+        n_shards = choose_shards(folder, wanted, study, files, lambda: study_code(wildcards))
+        found += [PATHS.shard(dataset, system, seed, number, n_shards) for number in range(1, n_shards + 1)]
     return found
 
 

@@ -11,7 +11,7 @@ from support.builders import prepared, study
 from support.curve_trainer import CurveTrainer
 from support.sharded_studies import SPACE, ShardLab, training_with, tuned
 
-WANTED = ["shards/1-of-3.jsonl", "shards/2-of-3.jsonl", "shards/3-of-3.jsonl"]
+WANTED = 3
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +30,16 @@ def lab(data: Prepared, tmp_path: Path) -> ShardLab:
     return lab
 
 
-def choose(lab: ShardLab, code: str = "code", **changes: object) -> list[str]:
-    """Return the shards that are planned for the study."""
+def choose(lab: ShardLab, code: str = "code", **changes: object) -> int:
+    """Return the number of shards that are planned for the study."""
     one = study(lab.system, **({"budget": {"trials": 4}} | changes))
     return choose_shards(lab.folder, WANTED, one, lab.system.files(), lambda: code)
 
 
-def had(lab: ShardLab) -> list[str]:
-    """Return the shards that the study had."""
-    return [str(lab.shard_file(number, 2)) for number in (1, 2)]
-
-
 def test_choose_shards_keeps_those_of_a_finished_study(lab: ShardLab) -> None:
-    """Neither another number of shards nor more weights to keep change the list of a finished study."""
-    assert choose(lab) == had(lab)
-    assert choose(lab, keep_best=3) == had(lab)
+    """Neither another number of shards nor more weights to keep change that of a finished study."""
+    assert choose(lab) == 2
+    assert choose(lab, keep_best=3) == 2
 
 
 def test_choose_shards_follows_the_config_if_records_are_missing(lab: ShardLab) -> None:
@@ -56,7 +51,7 @@ def test_choose_shards_follows_the_config_if_records_are_missing(lab: ShardLab) 
     space.write_text(SPACE.replace("12", "16"), encoding="utf-8")
     assert choose(lab) == WANTED
     space.write_text(SPACE, encoding="utf-8")
-    assert choose(lab) == had(lab)
+    assert choose(lab) == 2
     (lab.folder / "card.json").unlink()
     assert choose(lab) == WANTED
 
@@ -67,21 +62,21 @@ def test_choose_shards_of_a_study_without_any(data: Prepared, lab: ShardLab) -> 
     with training_with(CurveTrainer()):
         lab.run()
     assert not (lab.folder / "shards.json").exists()
-    assert choose(lab) == []
+    assert choose(lab) == 0
 
 
 def test_study_that_runs_without_its_shards_forgets_them(lab: ShardLab) -> None:
     """What is noted is what the last run had."""
     with training_with(CurveTrainer()):
         lab.run()
-    assert choose(lab) == []
+    assert choose(lab) == 0
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"shards": 3}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"n_shards": "2"}', '{"n_shards": -2}', '{"n_shards": 100000}'])
 def test_choose_shards_takes_no_damaged_note(lab: ShardLab, content: str) -> None:
     """A note that cannot be read counts as none."""
     (lab.folder / "shards.json").write_text(content, encoding="utf-8")
-    assert choose(lab) == []
+    assert choose(lab) == 0
 
 
 def test_choose_shards_takes_no_damaged_card(lab: ShardLab) -> None:

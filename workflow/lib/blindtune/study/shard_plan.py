@@ -1,14 +1,14 @@
-"""Which shards a study takes its trials from: those of the config, or those that it had if it is finished.
+"""How many shards a study takes its trials from: those of the config, or those that it had if it is finished.
 
 Snakemake runs a job again if its list of inputs has changed. Another number of shards changes no record, so a finished
-study keeps the list that it had.
+study keeps the number that it had.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from blindtune.config.study import Study
+from blindtune.core.bounds import MAX_SHARDS
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object, write_json
 from blindtune.study.protocol import build_protocol
@@ -17,28 +17,26 @@ from blindtune.study.protocol import build_protocol
 _DATA = ("data_sha256", "preprocessing")
 
 
-def note_shards(folder: Path, shards: Sequence[Path]) -> None:
-    """Write down the shards that a study had; called before its card is written.
+def note_shards(folder: Path, n_shards: int) -> None:
+    """Write down how many shards a study had; called before its card is written.
 
     Args:
         folder: the folder of the study.
-        shards: their files; empty: it had none.
+        n_shards: their number; 0: it had none.
     """
     path = folder / "shards.json"
-    if shards:
-        write_json(path, {"shards": [str(shard) for shard in shards]})
+    if n_shards:
+        write_json(path, {"n_shards": n_shards})
     else:
         path.unlink(missing_ok=True)
 
 
-def choose_shards(
-    folder: Path, wanted: list[str], study: Study, files: dict[str, Path], code: Callable[[], str]
-) -> list[str]:
-    """Return the files of the shards of which a study takes its trials; called while the workflow is planned.
+def choose_shards(folder: Path, wanted: int, study: Study, files: dict[str, Path], code: Callable[[], str]) -> int:
+    """Return the number of shards of which a study takes its trials; called while the workflow is planned.
 
     Args:
         folder: the folder of the study, which need not exist.
-        wanted: the files by the config.
+        wanted: the number by the config; 0: none.
         study: the study by the config.
         files: the data files of its system, by the names of its ``files()``.
         code: returns the digest of the code that determines its records.
@@ -49,14 +47,15 @@ def choose_shards(
     return had if _is_finished(folder, study, files, code()) else wanted
 
 
-def _read_noted(folder: Path) -> list[str]:
+def _read_noted(folder: Path) -> int:
     path = folder / "shards.json"
     if not path.exists():
-        return []
-    with suppress(UserError):
-        noted: list[object] = read_json_object(path, shards=list)["shards"]
-        return [str(one) for one in noted]
-    return []
+        return 0
+    try:
+        noted: int = read_json_object(path, n_shards=int)["n_shards"]
+    except UserError:
+        return 0
+    return noted if 0 < noted <= MAX_SHARDS else 0
 
 
 def _is_finished(folder: Path, study: Study, files: dict[str, Path], code: str) -> bool:
