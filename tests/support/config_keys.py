@@ -78,7 +78,7 @@ BASE: dict[str, Any] = {
         {"dataset": "parted", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "marked", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "folded", "systems": ["near"], "budget": {"trials": 2}},
-        {"dataset": "weighed", "systems": ["trees"], "budget": {"trials": 2}},
+        {"dataset": "weighed", "systems": ["trees"], "budget": {"trials": 2}, "shards": {"trees": 2}},
     ],
     "report": {"points": 40, "surface": 20, "margin": 2.0},
     "datasets": {
@@ -125,7 +125,7 @@ BASE: dict[str, Any] = {
     },
     "systems": {
         "near": {"kind": "knn", "n_neighbors": [3]},
-        "trees": {"kind": "random_forest"},
+        "trees": {"kind": "random_forest", "n_estimators": [3, 5, 7]},
         "limit": {"kind": "bayes", "train": {"n_neighbors": 9}, "dev": {"n_neighbors": 5}, "eval": {"n_neighbors": 7}},
         "expert": {"kind": "manual", "model": "mlp_m1", "training": OPTIONAL},
         "tuner": {

@@ -18,6 +18,7 @@ from blindtune.decoding.decode import decode_to_files
 from blindtune.study.run import run_study
 from support.builders import prepare_toy, study
 from support.post_mortem_lab import PostMortemLab
+from support.sharded_studies import ShardLab
 from support.tables import write_table_folder
 from support.tracing import traced
 
@@ -147,6 +148,17 @@ def test_study_and_decode_run_only_digested_code(toy: Any, tmp_path: Path, name:
     with traced() as ran:
         decode_to_files(**decode_arguments(tmp_path, toy.manifest, toy.seal))
     check(ran, digested(stages.decode_modules(system, dataset), system))
+
+
+@pytest.mark.parametrize("name", ["knn", "fused_random"])
+def test_shards_run_only_digested_code(toy: Any, tmp_path: Path, name: str) -> None:
+    """Shards, and the study that takes their trials, have all that they ran in the digest of the study."""
+    system = system_of(SYSTEMS[name])
+    lab = ShardLab(toy.open(), tmp_path, system, budget={"trials": 3} if SYSTEMS[name]["kind"] == "tuner" else None)
+    with traced() as ran:
+        lab.run(lab.run_shards(2))
+    assert "blindtune.study.shard_run" in ran
+    check(ran, digested(stages.study_modules(system, read_dataset(DRAWING).config), system))
 
 
 @pytest.mark.parametrize("name", ["knn", "fused_random", "skorch_halving", "svc_folds"])

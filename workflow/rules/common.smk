@@ -29,6 +29,7 @@ from blindtune.core.side_files import (
 from blindtune.core.yaml_files import check_duplicate_keys, read_yaml
 from blindtune.decoding.head import describe_head, is_forgotten, list_missing
 from blindtune.decoding.ledger_folder import prepare_ledger_folder
+from blindtune.study.shard_plan import choose_shards
 
 # Whether another workflow gives its own config to this one.
 IS_MODULE = ROOT / "config.yaml" not in workflow.configfiles[KNOWN_CONFIGFILES:]
@@ -135,6 +136,23 @@ def results_root(wildcards):
 def all_results(wildcards):
     # The folder of the results of all configs.
     return str(Path(PLACES.root).parent)
+
+
+def study_code(wildcards):
+    dataset = wildcards.dataset
+    return stages.study_digest(system_of(wildcards), CONFIG.datasets[dataset], CONFIG.comparison(dataset).metric)
+
+
+def shard_files(wildcards):
+    # As many as the config has, or as a finished study had: another number of shards runs no study again.
+    dataset, system = wildcards.dataset, wildcards.system
+    wanted, files = CONFIG.count_shards(dataset, system), system_of(wildcards).files()
+    found = []
+    for seed in [wildcards.seed] if "seed" in wildcards.keys() else CONFIG.seeds:
+        folder, study = Path(PLACES.study(dataset, system, seed)), CONFIG.study(dataset, system, int(seed))
+        n_shards = choose_shards(folder, wanted, study, files, lambda: study_code(wildcards))
+        found += [PATHS.shard(dataset, system, seed, number, n_shards) for number in range(1, n_shards + 1)]
+    return found
 
 
 def corpus_folder(wildcards):

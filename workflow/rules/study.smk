@@ -10,6 +10,7 @@ rule study:
     input:
         unpack(system_files),
         manifest=PATHS.manifest("{dataset}"),
+        shards=shard_files,
     output:
         cards=[PATHS.card("{dataset}", "{system}", "{seed}")],
     log:
@@ -31,9 +32,7 @@ rule study:
         studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],
         files=system_files_content,
         root=results_root,
-        code=lambda wildcards: stages.study_digest(
-            system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
-        ),
+        code=study_code,
         # Not among the study's own code: if it alone changes, the card is written again and its trials are kept.
         model_code=lambda wildcards: stages.model_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:

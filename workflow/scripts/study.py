@@ -14,6 +14,7 @@ from blindtune.training.keras.backend import prefer_light_backend
 prefer_light_backend()
 for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, snakemake.log, strict=True):
     with run_job(Path(log), snakemake.config) as job_log, release_on_termination():
+        shards = [path for path in map(Path, snakemake.input.shards) if path.parent.name == str(study["seed"])]
         data, checked = open_prepared(Path(snakemake.input.manifest)), Study.model_validate(study)
         run_study(
             checked,
@@ -24,6 +25,7 @@ for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, sn
             job_log=job_log,
             workers=snakemake.threads,
             wait_seconds=seconds_to_wait(snakemake.config),
+            shards=shards,
         )
         records = [Path(card).with_name(name) for name in ("protocol.json", "trials.jsonl", "weights")]
         list_side_files(study_list(card), Path(snakemake.params.root), records)

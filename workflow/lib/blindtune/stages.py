@@ -39,6 +39,9 @@ TABLES = "blindtune.report.tables.write"
 FIGURES = "blindtune.report.figures.write"
 PAGE = "blindtune.report.page"
 
+#: What trains a part of a search for it.
+SHARD = "blindtune.study.shard_run"
+
 #: What a search runs, where estimates of the Bayes error run `ESTIMATE`.
 SEARCH = "blindtune.study.search"
 
@@ -189,7 +192,7 @@ def _kind_modules(system: System, dataset: DatasetConfig) -> set[str]:
     modules = set(view_modules(system.view.kind, dataset.source))
     if isinstance(system, Bayes):
         return modules | {ESTIMATE}
-    modules |= {SEARCH, TRAINERS[system.trainer_name].module}
+    modules |= {SEARCH, SHARD, TRAINERS[system.trainer_name].module}
     if isinstance(system, Tuned):
         modules |= {TUNERS[system.tuner.library].module, *form_modules(system.model_choice)}
     return modules

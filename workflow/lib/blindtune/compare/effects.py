@@ -56,6 +56,7 @@ STUDY_KEYS: dict[str, Effect] = {
     "metric": "identity",
     "score_epoch": "training",
     "seeds_in_one_job": "no record",
+    "shards": "no record",
     "seeds": "search",
     "systems": "search",
 }

@@ -55,7 +55,7 @@ class JobRequests(Strict):
     """What jobs ask a cluster for in place of the estimates; a system's entry counts before a rule's."""
 
     rules: dict[RuleName, JobRequest] = Field(
-        default={}, description="by the name of a rule; study is also for all seeds in one job"
+        default={}, description="by the name of a rule; study is also for all seeds in one job, and for shards"
     )
     systems: dict[SystemName, JobRequest] = Field(
         default={}, description="by a name from systems: for its studies, its decodes and its post-mortems"

@@ -1,5 +1,6 @@
 """The config: what is valid; the JSON schema and the commented default are generated from it."""
 
+import math
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -30,7 +31,7 @@ from blindtune.config.systems import (
     refuse_estimator_keys,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
-from blindtune.core.bounds import MAX_FACTOR, MAX_SEED, MAX_TRIALS, MAX_WORKERS
+from blindtune.core.bounds import MAX_FACTOR, MAX_SEED, MAX_SHARDS, MAX_TRIALS, MAX_WORKERS
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
@@ -147,6 +148,12 @@ class Comparison(Strict):
         default=False,
         description="true: one job runs a system with all seeds, one after the other, which saves time where a study "
         "takes seconds, since importing its libraries takes as long; false: one job for each seed; changes no record",
+    )
+    shards: dict[Name, Annotated[int, Field(ge=1, le=MAX_SHARDS)]] = Field(
+        default={},
+        description="system: number of jobs, on as many nodes, that train the trials of its search, which then takes "
+        "their results in its own order; for random search, lists and grids, whose sets depend on no score, e.g. "
+        "{mlp_random: 8}; changes no record",
     )
 
 
@@ -270,6 +277,10 @@ class Config(Strict):
                 raise ValueError(
                     f"{path}.systems: {system!r} is not in systems: {suggest_name(system, list(self.systems))}"
                 )
+        for system in comparison.shards:
+            if system not in comparison.systems:
+                hint = suggest_name(system, comparison.systems)
+                raise ValueError(f"{path}.shards: {system!r} is not among the systems of this comparison: {hint}")
 
     def comparison(self, dataset: str) -> Comparison:
         """Return the comparison on a dataset."""
@@ -325,6 +336,18 @@ class Config(Strict):
             keep_best=self.keep_best,
         )
 
+    def count_shards(self, dataset: str, system: str) -> int:
+        """Return the number of jobs that train the trials of a system's search; 0: its study trains them itself.
+
+        Args:
+            dataset: name of the dataset.
+            system: name of the system.
+        """
+        comparison = self.comparison(dataset)
+        n_trials = _count_trials(self.systems[system], comparison.budget)
+        n_shards = min(comparison.shards.get(system, 1), n_trials)
+        return n_shards if n_shards > 1 else 0
+
     def searches(self) -> list[tuple[str, str]]:
         """Return dataset and system of every search: of each system that chooses among several sets by dev."""
         return [
@@ -368,6 +391,8 @@ def read(content: dict[str, Any], where: str) -> Config:
                 # Overrides that suit most tuners of a comparison may not suit one of them.
                 raise UserError(f"{place}: {error.errors(include_url=False)[0]['ctx']['error']}") from error
             _check_system(place, settings, config.sources[comparison.dataset], comparison)
+            if name in comparison.shards:
+                _check_shards(place, settings, comparison.budget)
     if config.post_mortem and not config.searches():
         raise UserError(
             f"{where}: post_mortem: no system of compare searches, so that there are no other trials to evaluate. Add "
@@ -431,14 +456,31 @@ def _chooses(settings: System) -> bool:
 
 
 def describe_plan(config: Config) -> str:
-    """Return a line on what differences the comparisons of a valid config can tell apart.
+    """Return a line on which searches are divided, and what differences the comparisons of a config can tell apart.
 
     Args:
         config: as `read` returns it.
 
     Returns:
-        The line; empty if no dataset has both a manual model and a tuner and a number of eval samples in the config.
+        The line; empty if no search is divided into shards, and no dataset has both a manual model and a tuner and a
+        number of eval samples in the config.
     """
+    return " ".join(filter(None, [_describe_shards(config), _describe_differences(config)]))
+
+
+def _describe_shards(config: Config) -> str:
+    """Return which searches are divided among jobs; empty if none is."""
+    divided = [
+        f"{system} on {one.dataset} {n_shards}"
+        for one in config.compare
+        for system in one.systems
+        if (n_shards := config.count_shards(one.dataset, system))
+    ]
+    return f"searches that are divided into shards, for each seed: {', '.join(divided)}." if divided else ""
+
+
+def _describe_differences(config: Config) -> str:
+    """Return what differences a study can tell apart; empty where that is not known beforehand."""
     sizes = {one.dataset: getattr(config.sources[one.dataset].config, "sizes", None) for one in config.compare}
     evals = [
         (one.dataset, known.eval)
@@ -447,6 +489,17 @@ def describe_plan(config: Config) -> str:
         and {Manual, Tuned} <= {type(config.systems[name]) for name in one.systems}
     ]
     return describe_detectable(evals, len(config.seeds)) if evals else ""
+
+
+def _count_trials(system: System, budget: Budget) -> int:
+    """Return the largest number of trials of a system's search; 0: it is no search."""
+    if isinstance(system, Tuned):
+        return budget.max_trials()
+    if isinstance(system, Knn):
+        return len(system.n_neighbors)
+    if isinstance(system, RandomForest):
+        return math.prod(map(len, (system.n_estimators, system.max_depth, system.min_samples_leaf)))
+    return 0
 
 
 def _explain_merged(content: Mapping[str, Any], message: str) -> str:
@@ -495,6 +548,29 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
             check_settings(system.trainer, system.training.apply(model.training))
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _check_shards(where: str, system: System, budget: Budget) -> None:
+    """Refuse to divide a search whose trials are not known before it begins.
+
+    Raises:
+        UserError: its sets depend on scores or its end on time, or it is no search.
+    """
+    if not isinstance(system, Knn | RandomForest | Tuned):
+        raise UserError(f"{where}: shards: is a single model, whose study cannot be divided; take it out of shards")
+    if not isinstance(system, Tuned):
+        return
+    if system.tuner.proposals_need_scores:
+        raise UserError(
+            f"{where}: shards: {system.tuner.library}'s {system.tuner.algorithm} needs the scores of earlier trials "
+            "before it proposes the next ones, or ends them early by those, so that no job can begin before another "
+            "has ended. Take it out of shards, and set `workers` to train its trials on several cores of one node."
+        )
+    if budget.seconds is not None:
+        raise UserError(
+            f"{where}: shards: budget.seconds ends the search after as many trials as the time allows, which no job "
+            "knows before. Give budget.trials or budget.epochs in its place, or take the system out of shards."
+        )
 
 
 def _check_tuned(system: Tuned, source: Source, comparison: Comparison) -> None:

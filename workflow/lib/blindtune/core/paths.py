@@ -144,6 +144,18 @@ class ResultPaths:
         """Return the card of a frozen model."""
         return f"{self.study(dataset, system, seed)}/card.json"
 
+    def shard(self, dataset: str, system: str, seed: int | str, shard: int | str, n_shards: int | str) -> str:
+        """Return the outcomes of one shard of a study's search; its own records are in the folder of that name.
+
+        Args:
+            dataset: of the study.
+            system: of the study.
+            seed: of the study.
+            shard: number of the shard, from 1.
+            n_shards: number of shards.
+        """
+        return f"{self.root}/shards/{dataset}/{system}/{seed}/{shard}-of-{n_shards}.jsonl"
+
     def rescored(self, dataset: str, system: str, seed: int | str) -> str:
         """Return the folder of the results of `blindtune rescore`."""
         return f"{self.root}/rescored/{dataset}/{system}/{seed}"
@@ -175,6 +187,16 @@ class ResultPaths:
     def log(self, *parts: str) -> str:
         """Return the log of a job."""
         return f"{self.root}/logs/{'/'.join(parts)}.log"
+
+
+def study_folder_of(shard: Path) -> Path:
+    """Return the folder of the study of a shard.
+
+    Args:
+        shard: What `ResultPaths.shard` returns.
+    """
+    dataset, system, seed = shard.parts[-4:-1]
+    return Path(ResultPaths(str(shard.parents[4])).study(dataset, system, seed))
 
 
 def find_results(path: Path, place: str) -> ResultPaths | None:

@@ -45,12 +45,21 @@ class WeightStore:
             scored_on_dev: whether the trial has a score on dev, not on a fold; without one it has no weights to keep.
         """
         if scored_on_dev and outcome.n_parameters is not None:
-            self._check_claim()
-            write_weights(self._weights / file_name(number), outcome.weights)
+            self.save_weights(number, outcome.weights)
         if outcome.state is not None:
             self._check_claim()
             described = _describe_state(number, digest_arrays(outcome.weights), outcome.state)
             write_weights(self._states / file_name(number), outcome.state.arrays, described)
+
+    def save_weights(self, number: int, weights: dict[str, NDArray[Any]]) -> None:
+        """Write the weights of a trial.
+
+        Args:
+            number: of the trial.
+            weights: by name.
+        """
+        self._check_claim()
+        write_weights(self._weights / file_name(number), weights)
 
     def prune(self, trials: list[Trial]) -> None:
         """Remove the weights of all recorded trials but the best.

@@ -19,6 +19,7 @@ class StudyContext:
         folder: the folder of the study, which holds its records.
         job_log: takes messages and progress.
         workers: number of cores to use; changes no record.
+        part: which part of the study is trained, for messages, such as ``shard 1 of 4``; empty: all of it.
         check_claim: called before each write to the folder; raises an error if another process has taken it over.
     """
 
@@ -27,4 +28,10 @@ class StudyContext:
     folder: Path
     job_log: JobLog = field(default_factory=JobLog)
     workers: int = 1
+    part: str = ""
     check_claim: Callable[[], None] = lambda: None
+
+    @property
+    def name(self) -> str:
+        """The study, and the part of it, for messages."""
+        return f"{self.study.id}, {self.part}" if self.part else self.study.id

@@ -92,6 +92,19 @@ def _restore_superseded(folder: Path, protocol: dict[str, Any], study_id: str, j
             return
 
 
+def is_folder_of(folder: Path, protocol: dict[str, Any]) -> bool:
+    """Return whether a folder holds records of this protocol.
+
+    Args:
+        folder: the folder of a study, which need not exist.
+        protocol: of the study.
+    """
+    try:
+        return (folder / "protocol.json").exists() and _is_protocol(folder / "protocol.json", protocol)
+    except UserError:
+        return False
+
+
 def _is_protocol(path: Path, protocol: dict[str, Any]) -> bool:
     try:
         return canonical_json(read_json(path)) == canonical_json(protocol)

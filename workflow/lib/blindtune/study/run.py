@@ -6,11 +6,13 @@ again goes on from its records, and ends with the same records. A claim next to 
 time write to it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from blindtune.config.study import Study
 from blindtune.config.systems import Bayes
 from blindtune.core.claims import claim
+from blindtune.core.files import digest_json
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from blindtune.metrics.compute import check_classes
@@ -19,6 +21,7 @@ from blindtune.study.context import StudyContext
 from blindtune.study.estimate import estimate
 from blindtune.study.protocol import build_protocol, prepare_folder
 from blindtune.study.search import search_and_freeze
+from blindtune.study.shard_plan import note_shards
 from blindtune.views.apply import apply_view, collect_inputs
 
 
@@ -32,6 +35,7 @@ def run_study(
     job_log: JobLog,
     workers: int = 1,
     wait_seconds: float = 0.0,
+    shards: Sequence[Path] = (),
 ) -> ModelCard:
     """Run a study to its end, going on from the records in its folder, and freeze its model.
 
@@ -44,6 +48,8 @@ def run_study(
         job_log: takes messages and progress.
         workers: number of cores to use; changes no record.
         wait_seconds: how long to wait for another process that runs this study.
+        shards: files of trials that other jobs have trained, as `blindtune.study.shard_run` writes them; changes no
+            record.
 
     Returns:
         The card of the frozen model, which is also written to ``card.json``.
@@ -56,8 +62,9 @@ def run_study(
     """
     check_defined(study, data)
     preprocessing = collect_inputs(study.settings.view, data).identity()
+    protocol = build_protocol(study, data.sha256, preprocessing, files, code)
     with claim(folder, f"the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
-        prepare_folder(folder, build_protocol(study, data.sha256, preprocessing, files, code), study.id, job_log)
+        prepare_folder(folder, protocol, study.id, job_log)
         context = StudyContext(
             study=study,
             data=apply_view(study.settings.view, data),
@@ -67,8 +74,12 @@ def run_study(
             check_claim=held.check,
         )
         settings = study.settings
-        card = estimate(context, settings) if isinstance(settings, Bayes) else search_and_freeze(context, files)
+        if isinstance(settings, Bayes):
+            card = estimate(context, settings)
+        else:
+            card = search_and_freeze(context, files, shards, digest_json(protocol))
         held.check()
+        note_shards(folder, len(shards))
         write_card(folder / "card.json", card)
     metric = "" if card.dev_metric is None else f", dev {card.metric} {card.dev_metric:.4f}"
     job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}{metric}")

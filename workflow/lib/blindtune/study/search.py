@@ -2,16 +2,18 @@
 
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from blindtune.core.arrays import digest_arrays
+from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.files import canonical_json
 from blindtune.core.timing import Stopwatch
@@ -28,6 +30,7 @@ from blindtune.study.freeze import freeze
 from blindtune.study.pending import PendingTrial, build_pending
 from blindtune.study.retrain import Retrainer
 from blindtune.study.setup import SearchSetup, build_search_setup, check_batches
+from blindtune.study.shards import ProposalsTuner, RecordedTrial, RecordedTrials, Shard, list_proposals, read_shards
 from blindtune.training.base import (
     BatchTrainer,
     Outcome,
@@ -78,12 +81,16 @@ class SearchResult:
     exhausted: bool
 
 
-def search_and_freeze(context: StudyContext, files: dict[str, Path]) -> ModelCard:
+def search_and_freeze(
+    context: StudyContext, files: dict[str, Path], shards: Sequence[Path] = (), protocol_sha256: str = ""
+) -> ModelCard:
     """Run a search to its end, going on from its records, and freeze its best trial.
 
     Args:
         context: the study.
         files: the data files of its system, by the names of its ``files()``.
+        shards: files of trials that its shards have trained.
+        protocol_sha256: identifies all that determines the records; files of another protocol are not used.
 
     Returns:
         The card of the frozen model.
@@ -91,24 +98,66 @@ def search_and_freeze(context: StudyContext, files: dict[str, Path]) -> ModelCar
     Raises:
         UserError: no trial completed, a record cannot be read or written, or a file is wrong.
     """
-    study, job_log = context.study, context.job_log
-    with closing(build_search_setup(study, context.data, files, context.workers, job_log.info)) as setup:
-        log = TrialLog(context.folder / "trials.jsonl", context.check_claim)
-        torn = log.repair()
-        if torn:
-            job_log.info(f"{study.id}: an unfinished last record was set aside in {torn}; its trial is run again")
-        store = WeightStore(context.folder, study.keep_best, context.check_claim)
-        search = Search(context, setup, log, store, log_progress(context, setup))
-        if search.set_aside:
-            job_log.info(f"{study.id}: records that two runs wrote twice were set aside in {search.set_aside}")
-        if search.recorded:
-            job_log.info(f"{study.id}: goes on from {len(search.recorded)} recorded trials")
-        else:
-            check_batches(study, context.data, files)
+    study = context.study
+    elsewhere = read_shards(shards, study.id, protocol_sha256, study.keep_best, context.job_log.info)
+    with closing(_build_setup(context, files)) as setup:
+        search = _open_search(context, setup, files, elsewhere)
         result = search.run()
-        card = freeze(context, setup, store, result.trials, exhausted=result.exhausted)
-        store.remove_states()
+        if shards:
+            context.job_log.info(
+                f"{context.name}: took {search.n_taken} of {len(result.trials)} trials from its shards"
+            )
+        card = freeze(context, setup, search.store, result.trials, exhausted=result.exhausted)
+        search.store.remove_states()
         return card
+
+
+def search_shard(context: StudyContext, files: dict[str, Path], shard: Shard, elsewhere: RecordedTrials) -> list[Trial]:
+    """Train one part of the trials of a search, going on from the records of this part.
+
+    Args:
+        context: the study, and the folder of the part.
+        files: the data files of its system, by the names of its ``files()``.
+        shard: which part.
+        elsewhere: trials that were recorded before, by their position in the part.
+
+    Returns:
+        The records of the part, numbered by their position in it; none if it is empty.
+
+    Raises:
+        UserError: a record cannot be read or written, or a file is wrong.
+    """
+    with closing(_build_setup(context, files)) as whole:
+        proposals = list_proposals(whole)[shard.number - 1 :: shard.n_shards]
+        if not proposals:
+            return []
+        budget = Budget(trials=len(proposals), trial_seconds=whole.budget.trial_seconds)
+        setup = replace(whole, tuner=ProposalsTuner(proposals), budget=budget)
+        return _open_search(context, setup, files, elsewhere).run().trials
+
+
+def _build_setup(context: StudyContext, files: dict[str, Path]) -> SearchSetup:
+    return build_search_setup(context.study, context.data, files, context.workers, context.job_log.info)
+
+
+def _open_search(
+    context: StudyContext, setup: SearchSetup, files: dict[str, Path], elsewhere: RecordedTrials
+) -> "Search":
+    """Return a search that goes on from its records, after what a kill left of them was set right."""
+    study, job_log = context.study, context.job_log
+    log = TrialLog(context.folder / "trials.jsonl", context.check_claim)
+    torn = log.repair()
+    if torn:
+        job_log.info(f"{context.name}: an unfinished last record was set aside in {torn}; its trial is run again")
+    store = WeightStore(context.folder, study.keep_best, context.check_claim)
+    search = Search(context, setup, log, store, log_progress(context, setup), elsewhere)
+    if search.set_aside:
+        job_log.info(f"{context.name}: records that two runs wrote twice were set aside in {search.set_aside}")
+    if search.recorded:
+        job_log.info(f"{context.name}: goes on from {len(search.recorded)} recorded trials")
+    else:
+        check_batches(study, context.data, files)
+    return search
 
 
 def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
@@ -118,7 +167,7 @@ def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
         context: the study.
         setup: its budget.
     """
-    study, job_log = context.study, context.job_log
+    name, job_log = context.name, context.job_log
     tracker = BudgetTracker(setup.budget)
     best: list[Trial] = []
 
@@ -127,15 +176,15 @@ def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
         for trial in new:
             tracker.add(trial)
         best[:] = filter(None, [find_best([*best, *new])])
-        job_log.progress(tracker.fraction_spent(), f"{study.id}: {tracker}, {describe_trial(new[-1], *best)}")
+        job_log.progress(tracker.fraction_spent(), f"{name}: {tracker}, {describe_trial(new[-1], *best)}")
 
     return SearchCallbacks(
         after_epoch=lambda trial, epoch, metrics: job_log.detail(
-            f"{study.id}: trial {trial + 1}, epoch {epoch}, train loss {metrics.train_loss}, "
+            f"{name}: trial {trial + 1}, epoch {epoch}, train loss {metrics.train_loss}, "
             f"dev error {metrics.dev_error}{_describe_metric(metrics)}"
         ),
         after_trial=after_trial,
-        notice=lambda line: job_log.info(f"{study.id}: {line}"),
+        notice=lambda line: job_log.info(f"{name}: {line}"),
     )
 
 
@@ -146,6 +195,8 @@ class Search:
         recorded: the trials that were recorded before.
         set_aside: the file to which records that were there twice were moved; None if there were none.
         trials: the trials of this search so far, replayed ones and new ones.
+        n_taken: number of those that were trained elsewhere.
+        store: its weights and states.
         retrainer: trains a trial of this search again.
     """
 
@@ -156,6 +207,7 @@ class Search:
         log: TrialLog,
         store: WeightStore,
         callbacks: SearchCallbacks | None = None,
+        elsewhere: RecordedTrials | None = None,
     ) -> None:
         """Prepare a search; reads the records.
 
@@ -165,6 +217,7 @@ class Search:
             log: its records.
             store: its weights and states.
             callbacks: called as the search goes on.
+            elsewhere: trials that were trained elsewhere, which are not trained again.
 
         Raises:
             UserError: a record cannot be read.
@@ -173,7 +226,9 @@ class Search:
         self._data = context.data
         self._setup = setup
         self._log = log
-        self._store = store
+        self.store = store
+        self._elsewhere = elsewhere or RecordedTrials()
+        self.n_taken = 0
         self._callbacks = callbacks or SearchCallbacks()
         self.recorded, doubled = log.scan()
         self.set_aside = log.move_lines(doubled)
@@ -196,7 +251,7 @@ class Search:
         Raises:
             UserError: a record cannot be written, or is not what the tuner proposes.
         """
-        self._store.prune(self.recorded)
+        self.store.prune(self.recorded)
         try:
             end = self.replay() or self.search()
         finally:
@@ -293,10 +348,19 @@ class Search:
         parent = self.trials[proposal.parent]
         return parent.trained_before + parent.epochs if parent.status == "completed" else 0
 
-    def _check_same_proposal(self, proposal: Proposal, recorded: Trial) -> None:
+    def _is_recorded(self, proposal: Proposal, recorded: Trial) -> bool:
+        """Return whether a record is that of a proposal."""
         fold = proposal.fold.number if proposal.fold else None
         proposed = (canonical_json(proposal.hyperparameters), self._setup.layers, proposal.parent, fold)
-        if proposed != (canonical_json(recorded.hyperparameters), recorded.layers, recorded.parent, recorded.fold):
+        return proposed == (
+            canonical_json(recorded.hyperparameters),
+            recorded.layers,
+            recorded.parent,
+            recorded.fold,
+        )
+
+    def _check_same_proposal(self, proposal: Proposal, recorded: Trial) -> None:
+        if not self._is_recorded(proposal, recorded):
             raise UserError(
                 f"{self._study.id}: trial {recorded.number} was recorded with other hyperparameters than the tuner "
                 "proposes now. A library must have changed: install the locked versions, or move the study's folder "
@@ -322,13 +386,57 @@ class Search:
         one trial at most, and a replay of the records ends where the search ended.
         """
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        ended: dict[int, tuple[PendingTrial, Outcome]] = {}
-        for pending, outcome in self._train(group):
-            ended[pending.number] = pending, outcome
-            while len(self.trials) in ended:
-                if not self._tracker.has_remaining():
-                    return
-                self._record(*ended.pop(len(self.trials)), started)
+        found = {pending.number: self._find_elsewhere(pending) for pending in group}
+        ended: dict[int, Callable[[], None]] = {
+            pending.number: partial(self._take, pending, recorded)
+            for pending in group
+            if (recorded := found[pending.number]) is not None
+        }
+        missing = [pending for pending in group if found[pending.number] is None]
+        if not self._record_in_order(ended) or not missing:
+            return
+        for pending, outcome in self._train(missing):
+            ended[pending.number] = partial(self._record, pending, outcome, started)
+            if not self._record_in_order(ended):
+                return
+
+    def _record_in_order(self, ended: dict[int, Callable[[], None]]) -> bool:
+        """Record the next trials, as far as they have ended; return whether more fit into the budget.
+
+        Args:
+            ended: by the number of a trial, what records it; what was called is removed.
+        """
+        while len(self.trials) in ended:
+            if not self._tracker.has_remaining():
+                return False
+            ended.pop(len(self.trials))()
+        return True
+
+    def _find_elsewhere(self, pending: PendingTrial) -> RecordedTrial | None:
+        """Return the record of a proposal that was trained elsewhere; None if it must be trained here."""
+        recorded = self._elsewhere.find(pending.number)
+        if recorded is None:
+            return None
+        trial = recorded.trial
+        metric = None if is_error(self._study.metric) else self._study.metric
+        expected = (self._study.id, self._seeds(pending), 0, metric)
+        found = (trial.study, trial.seeds, trial.trained_before, trial.metric)
+        if self._is_recorded(pending.proposal, trial) and found == expected:
+            return recorded
+        self._callbacks.notice(f"trial {pending.number + 1} of a shard is not what the tuner proposes; trained again")
+        return None
+
+    def _take(self, pending: PendingTrial, recorded: RecordedTrial) -> None:
+        """Record a trial that was trained elsewhere."""
+        trial, clock = recorded.trial, pending.clock
+        with clock.measure("save"):
+            recorded.copy_weights(self.store)
+        for part, spent in trial.seconds.items():
+            clock.add(part, spent.wall, spent.cpu)
+        for epoch, metrics in enumerate(trial.curve, trial.trained_before + 1):
+            self._report(epoch, metrics)
+        self.n_taken += 1
+        self._finish(trial.model_copy(update={"seconds": clock.seconds}))
 
     def _train(self, group: list[PendingTrial]) -> Iterator[tuple[PendingTrial, Outcome]]:
         """Train proposals and yield the outcome of each as it ends; an error of one does not end the search."""
@@ -423,11 +531,14 @@ class Search:
         score = None if scored is None else scored.dev_error
         scored_on_dev = score is not None and pending.proposal.fold is None
         with pending.clock.measure("save"):
-            self._store.save(pending.number, outcome, scored_on_dev=scored_on_dev)
-        trial = self._build_record(pending, outcome, scored, started)
+            self.store.save(pending.number, outcome, scored_on_dev=scored_on_dev)
+        self._finish(self._build_record(pending, outcome, scored, started))
+
+    def _finish(self, trial: Trial) -> None:
+        """Write a record, and tell it."""
         self._log.append(trial)
         self._add(trial)
-        self._store.prune_after(trial)
+        self.store.prune_after(trial)
         self._callbacks.after_trial(self.trials)
         self._setup.tuner.tell(trial)
 
@@ -472,12 +583,15 @@ class Search:
             scored_epoch=outcome.scored_epoch,
             n_parameters=outcome.n_parameters,
             weights_sha256=digest_arrays(outcome.weights) if outcome.weights else None,
-            seeds={"study": self._study.seed} | ({"trial": task.seed} if task else {}),
+            seeds=self._seeds(pending),
             seconds=pending.clock.seconds,
             started=outcome.started or started,
             host=socket.gethostname(),
             versions=collect_versions(self._setup.trainer, task),
         )
+
+    def _seeds(self, pending: PendingTrial) -> dict[str, int]:
+        return {"study": self._study.seed} | ({"trial": pending.task.seed} if pending.task else {})
 
 
 def _describe_metric(metrics: EpochMetrics) -> str:

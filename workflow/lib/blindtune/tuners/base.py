@@ -203,6 +203,16 @@ class TunerConfig(Strict):
         return None
 
     @property
+    def proposals_need_scores(self) -> bool:
+        """Whether a proposal, or an early end of its training, may depend on the scores of earlier trials.
+
+        If not, several jobs can train parts of the proposals at the same time (``shards``). A proposal that ends a
+        cross-validation on folds, the best set for all of train, does not count. Tests compare what a tuner proposes
+        with and without scores.
+        """
+        return True
+
+    @property
     def minimizes_parameters(self) -> bool:
         """Whether the number of parameters is minimised too, which only a network has."""
         return False

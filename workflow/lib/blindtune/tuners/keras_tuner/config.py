@@ -70,6 +70,11 @@ class KerasTunerConfig(TunerConfig):
         """Hyperband, if it is the algorithm."""
         return "Keras Tuner's Hyperband" if self.algorithm == "hyperband" else None
 
+    @property
+    def proposals_need_scores(self) -> bool:
+        """Whether a proposal depends on scores: with the Gaussian process, and with Hyperband after its first rung."""
+        return self.algorithm in ("bayesian", "hyperband")
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse keys of another algorithm, grids without lists of values, and searched epochs under Hyperband."""
         for key, algorithm in _ALGORITHM_OF_KEY.items():

@@ -56,6 +56,11 @@ class OptunaConfig(TunerConfig):
         """The pruner, if there is one."""
         return None if self.pruner.algorithm == "none" else f"Optuna's {self.pruner.algorithm} pruner"
 
+    @property
+    def proposals_need_scores(self) -> bool:
+        """Whether a proposal depends on scores, as do those of all but random and grid, or a pruner's decision does."""
+        return self.algorithm not in ("random", "grid") or self.pruner.algorithm != "none"
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse what Optuna cannot express.
 

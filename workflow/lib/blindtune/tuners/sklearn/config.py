@@ -96,6 +96,11 @@ class SklearnConfig(TunerConfig):
         """Whether trials are promoted: with halving; on folds every rung trains from the start."""
         return self._is_halving and self.folds is None and self._resumes
 
+    @property
+    def proposals_need_scores(self) -> bool:
+        """Whether a proposal depends on scores: with halving, after its first rung."""
+        return self._is_halving
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse grids without lists of values, halving over searched epochs, and budgets that plan no search."""
         if self.algorithm in _GRIDS:

@@ -1,0 +1,96 @@
+"""What the workflow plans for a search that is divided into shards."""
+
+import pytest
+
+from support.builders import merged
+from support.dag import plan, pretend, running
+
+CONFIG = {
+    "seeds": [42, 43],
+    "compare": [{"dataset": "one", "systems": ["near", "tuner"], "budget": {"trials": 9}, "shards": {"tuner": 3}}],
+    "datasets": {
+        "one": {
+            "source": "drawing",
+            "drawing": "set_10",
+            "sizes": {"train": 60, "dev": 30, "eval": 30},
+            "seed": 1,
+        }
+    },
+    "systems": {
+        "near": {"kind": "knn", "n_neighbors": [3]},
+        "tuner": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "space": "mlp"},
+    },
+}
+PLACE = "results/default/shards/one/tuner"
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """Return a working directory in which every job of CONFIG has run."""
+    folder = tmp_path_factory.mktemp("sharded")
+    with pytest.MonkeyPatch.context() as patch:
+        pretend(folder, CONFIG, patch)
+    return folder
+
+
+def test_shards_are_jobs_of_each_seed(workdir):
+    """Each seed has its shards, whose files are inputs of its study alone."""
+    jobs = plan(workdir, CONFIG)
+    shards = {job.name: job.outputs for job in jobs if job.rule == "shard"}
+    assert shards == {
+        f"shard one/tuner/{seed}/{number}/3": (f"{PLACE}/{seed}/{number}-of-3.jsonl",)
+        for seed in (42, 43)
+        for number in (1, 2, 3)
+    }
+    readers = {job.name: sorted(path for path in job.inputs if path.startswith(PLACE)) for job in jobs}
+    assert {name: paths for name, paths in readers.items() if paths} == {
+        f"study one/tuner/{seed}": [f"{PLACE}/{seed}/{number}-of-3.jsonl" for number in (1, 2, 3)] for seed in (42, 43)
+    }
+
+
+def test_shard_has_what_its_study_has(workdir):
+    """A shard has the settings, code, files, environment and cores of its study, and its data."""
+    jobs = {job.name: job for job in plan(workdir, CONFIG)}
+    shard, study = jobs["shard one/tuner/42/1/3"], jobs["study one/tuner/42"]
+    assert (shard.conda, shard.threads) == (study.conda, study.threads)
+    assert set(shard.inputs) == {path for path in study.inputs if not path.startswith(PLACE)}
+    params = {text.strip("[]") for text in study.params}
+    assert {text.strip("[]") for text in shard.params} <= params
+
+
+def test_second_run_plans_no_shard(workdir):
+    """A second run of the same config plans no job."""
+    assert running(plan(workdir, CONFIG)) == set()
+
+
+def test_lost_shards_of_a_finished_study_are_not_made_again(workdir):
+    """Shards whose study is finished may be removed."""
+    jobs = plan(workdir, CONFIG)
+    removed = [workdir / path for job in jobs if job.rule == "shard" for path in job.outputs]
+    contents = {path: path.read_bytes() for path in removed}
+    try:
+        for path in removed:
+            path.unlink()
+        assert running(plan(workdir, CONFIG)) == set()
+    finally:
+        for path, content in contents.items():
+            path.write_bytes(content)
+
+
+def test_raised_budget_runs_shards_and_studies(workdir):
+    """With more trials, shards and studies run again: they train what is missing."""
+    raised = merged(CONFIG, {"compare": [CONFIG["compare"][0] | {"budget": {"trials": 12}}]})
+    names = running(plan(workdir, raised))
+    assert {name for name in names if name.startswith("shard")} == {
+        f"shard one/tuner/{seed}/{number}/3" for seed in (42, 43) for number in (1, 2, 3)
+    }
+    assert {"study one/tuner/42", "study one/tuner/43"} <= names and "study one/near/42" not in names
+
+
+def test_job_of_all_seeds_has_the_shards_of_all(tmp_path):
+    """With `seeds_in_one_job`, one job takes the trials of the shards of every seed."""
+    config = CONFIG | {"compare": [CONFIG["compare"][0] | {"seeds_in_one_job": True}]}
+    [job] = [job for job in plan(tmp_path, config) if job.name == "study_of_all_seeds one/tuner"]
+    assert [path for path in job.inputs if path.startswith(PLACE)] == [
+        f"{PLACE}/{seed}/{number}-of-3.jsonl" for seed in (42, 43) for number in (1, 2, 3)
+    ]

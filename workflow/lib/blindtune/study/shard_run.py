@@ -1,0 +1,91 @@
+"""Run one shard: train a part of the trials of a study before the study itself; see `blindtune.study.shards`."""
+
+from pathlib import Path
+from typing import Any
+
+from blindtune.config.study import Study
+from blindtune.core.claims import claim
+from blindtune.core.errors import UserError
+from blindtune.core.files import digest_json
+from blindtune.core.job_log import JobLog
+from blindtune.datasets.prepared import Prepared
+from blindtune.records.trial import TrialLog
+from blindtune.study.checkpoints import WeightStore
+from blindtune.study.context import StudyContext
+from blindtune.study.protocol import build_protocol, is_folder_of, prepare_folder
+from blindtune.study.run import check_defined
+from blindtune.study.search import search_shard
+from blindtune.study.shards import RecordedTrial, RecordedTrials, Shard, folder_of, write_shard
+from blindtune.views.apply import apply_view, collect_inputs
+
+
+def run_shard(
+    study: Study,
+    data: Prepared,
+    *,
+    shard: Shard,
+    files: dict[str, Path],
+    code: str,
+    output: Path,
+    study_folder: Path,
+    job_log: JobLog,
+    workers: int = 1,
+    wait_seconds: float = 0.0,
+) -> None:
+    """Train one part of the trials of a study, and write their records for it.
+
+    A part that was killed and is started again goes on from the records in its own folder, next to the file that it
+    writes. What the study itself has recorded is not trained again.
+
+    Args:
+        study: the study, whose proposals depend on no score.
+        data: train and dev.
+        shard: which part.
+        files: the data files of the system, by the names of its ``files()``.
+        code: digest of the code that determines the records.
+        output: the file that is written in the end.
+        study_folder: the folder of the study, which need not exist.
+        job_log: takes messages and progress.
+        workers: number of cores to use; changes no record.
+        wait_seconds: how long to wait for another process that trains this part.
+
+    Raises:
+        ClaimedError: another process trains this part.
+        LostClaimError: another process has taken over this part meanwhile.
+        UserError: a record cannot be read or written, or a file of the system is wrong.
+    """
+    check_defined(study, data)
+    protocol = build_protocol(study, data.sha256, collect_inputs(study.settings.view, data).identity(), files, code)
+    folder = folder_of(output)
+    with claim(output, f"{shard} of the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
+        prepare_folder(folder, protocol | {"shard": str(shard)}, f"{study.id}, {shard}", job_log)
+        context = StudyContext(
+            study=study,
+            data=apply_view(study.settings.view, data),
+            folder=folder,
+            job_log=job_log,
+            workers=workers,
+            part=str(shard),
+            check_claim=held.check,
+        )
+        elsewhere = _read_study(study_folder, protocol, shard, study.keep_best)
+        trials = search_shard(context, files, shard, elsewhere)
+        held.check()
+        write_shard(output, shard, study.id, digest_json(protocol), trials)
+    job_log.finish(f"{study.id}, {shard}: has trained {len(trials)} trials")
+
+
+def _read_study(folder: Path, protocol: dict[str, Any], shard: Shard, keep_best: int) -> RecordedTrials:
+    """Return the trials of a shard that the study itself has recorded, by their position in the shard."""
+    if not is_folder_of(folder, protocol):
+        return RecordedTrials()
+    try:
+        trials = TrialLog(folder / "trials.jsonl").read()
+    except UserError:  # the study itself will say so, and what to do
+        return RecordedTrials()
+    store = WeightStore(folder, keep_best)
+    return RecordedTrials(
+        RecordedTrial(trial.model_copy(update={"number": position}), store, trial.number)
+        for trial in trials
+        if (position := shard.position(trial.number)) is not None
+    )

@@ -1,0 +1,36 @@
+"""Shards: parts of the trials of one search, which several jobs train at the same time, on one node or on many.
+
+In: what the study reads. Out: shards/<dataset>/<system>/<seed>/<shard>-of-<shards>.jsonl, the outcomes of its trials,
+which the study takes in its own order. What a shard has trained so far is in the folder of that name, which is not
+declared as an output, so that Snakemake never deletes it: a shard that was killed goes on from there.
+"""
+
+
+rule shard:
+    input:
+        unpack(system_files),
+        manifest=PATHS.manifest("{dataset}"),
+    output:
+        outcomes=PATHS.shard("{dataset}", "{system}", "{seed}", "{shard}", "{shards}"),
+    log:
+        PATHS.log("shard", "{dataset}", "{system}", "{seed}", "{shard}-of-{shards}"),
+    wildcard_constraints:
+        shard="[0-9]+",
+        shards="[0-9]+",
+    conda:
+        environment
+    threads: CONFIG.workers
+    resources:
+        mem_mb=memory("study"),
+        runtime=minutes("study"),
+        gpu=gpus("study"),
+    params:
+        script_code=script_code("shard.py"),
+        study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),
+        files=system_files_content,
+        code=study_code,
+    message:
+        "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}, shard {wildcards.shard} of {wildcards.shards}"
+        + ASKS_WITH_GPUS
+    script:
+        "../scripts/shard.py"
