@@ -28,7 +28,7 @@ BASE: dict[str, Any] = {
     "container": "image.sif",
     "resources": {
         "rules": {"study": {"mem_mb": 900, "runtime": 20, "gpu": 1}},
-        "systems": {"expert": {"mem_mb": 2000, "runtime": 90, "gpu": 1}},
+        "systems": {"expert": {"mem_mb": 2000, "runtime": 90, "gpu": 0}},
     },
     "ledger": "results/ledger",
     "ledger_group_writable": False,

@@ -139,12 +139,13 @@ def test_owner_has_the_job_of_its_scheduler(monkeypatch: Patch, variables: dict[
         ({"pid": 12, **OTHER}, "`kill 12` on other"),
         ({"job_id": "5[9]", "scheduler": "LSF", **OTHER}, "`bkill '5[9]'`"),
         ({"job_id": "7_2", "scheduler": "Slurm", **OTHER}, "`scancel 7_2`"),
-        ({}, f"`kill {os.getpid()}`"),
+        ({}, "`kill OWN`"),
     ],
 )
 def test_refusal_names_the_command_that_ends_the_owner(path: Path, owner: dict[str, Any], command: str) -> None:
     """It is that of the scheduler, or kill, with the machine if it is another."""
     leave_claim(path, **owner)
+    command = command.replace("OWN", str(os.getpid()))
     with pytest.raises(ClaimedError, match=re.escape(f"end it ({command}), then run again")), claim(path, "x"):
         pass
 
