@@ -27,7 +27,7 @@ rule simulate:
         side_files=side_files("simulated-{wildcards.batch}"),
         times_made_again=made_again("simulated-{wildcards.batch}"),
     message:
-        "simulating the corpus {wildcards.dataset}: {wildcards.batch}" + ASKS
+        show_needs("simulating the corpus {wildcards.dataset}: {wildcards.batch}")
     script:
         "../scripts/simulate.py"
 
@@ -57,7 +57,7 @@ rule extract:
         side_files=side_files("{wildcards.batch}"),
         times_made_again=made_again("{wildcards.batch}"),
     message:
-        "cutting samples from {wildcards.dataset}: {wildcards.batch}" + ASKS
+        show_needs("cutting samples from {wildcards.dataset}: {wildcards.batch}")
     script:
         "../scripts/extract.py"
 
@@ -85,6 +85,6 @@ rule examples:
         code=source_code(stages.EXAMPLES),
         folder=corpus_folder,
     message:
-        "choosing examples from train of {wildcards.dataset}" + ASKS
+        show_needs("choosing examples from train of {wildcards.dataset}")
     script:
         "../scripts/examples.py"

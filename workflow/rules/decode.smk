@@ -41,7 +41,7 @@ rule decode:
             system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
         ),
     message:
-        "decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}" + ASKS_WITH_GPUS
+        show_needs("decoding the model of each seed once: {wildcards.system} on {wildcards.dataset}", gpus=True)
     script:
         "../scripts/decode.py"
 
@@ -73,7 +73,7 @@ rule sample_splits:
         ledger=LEDGER,
         code=stages.sample_splits_digest(),
     message:
-        "drawing the three splits of {wildcards.dataset}, now that its models are frozen" + ASKS
+        show_needs("drawing the three splits of {wildcards.dataset}, now that its models are frozen")
     script:
         "../scripts/sample_splits.py"
 
@@ -110,7 +110,9 @@ rule post_mortem:
             system_of(wildcards), CONFIG.datasets[wildcards.dataset], CONFIG.comparison(wildcards.dataset).metric
         ),
     message:
-        "post-mortem of {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}: all its trials on eval"
-        + ASKS_WITH_GPUS
+        show_needs(
+            "post-mortem of {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}: all its trials on eval",
+            gpus=True,
+        )
     script:
         "../scripts/post_mortem.py"

@@ -28,7 +28,7 @@ rule fetch:
         url=lambda wildcards: f"{get_download(wildcards.download).url}/{wildcards.file}",
         sha256=lambda wildcards: get_download(wildcards.download).sha256[wildcards.file] or "",
     message:
-        "downloading {wildcards.file} of {wildcards.download}" + ASKS
+        show_needs("downloading {wildcards.file} of {wildcards.download}")
     script:
         "../scripts/fetch.py"
 
@@ -56,6 +56,6 @@ rule prepare:
         side_files=side_files("manifest"),
         times_made_again=made_again("manifest"),
     message:
-        "preparing {wildcards.dataset}: train and dev are open, eval is sealed" + ASKS
+        show_needs("preparing {wildcards.dataset}: train and dev are open, eval is sealed")
     script:
         "../scripts/prepare.py"

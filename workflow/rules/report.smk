@@ -57,7 +57,7 @@ rule tables:
         script_code=script_code("tables.py"),
         code=stages.tables_digest(),
     message:
-        "writing the tables" + ASKS
+        show_needs("writing the tables")
     script:
         "../scripts/tables.py"
 
@@ -86,7 +86,7 @@ rule figures:
         script_code=script_code("figures.py"),
         code=stages.figures_digest(),
     message:
-        "drawing the figures" + ASKS
+        show_needs("drawing the figures")
     script:
         "../scripts/figures.py"
 
@@ -118,6 +118,6 @@ rule page:
         # By content: as inputs they would be others in a checkout that was moved.
         templates=digest_inputs(ROOT / "workflow" / "report" / name for name in [*contents.TEMPLATES, *CHART_FILES]),
     message:
-        "writing the report" + ASKS
+        show_needs("writing the report")
     script:
         "../scripts/page.py"

@@ -46,7 +46,9 @@ def light(rule, *names):
     return group
 
 
-# A dry run shows what each job would ask for: Snakemake shows the message of a job in place of its resources.
-_IS_SHOWN = workflow.output_settings.dryrun
-ASKS = " (asks for cores: {threads}, MB: {resources.mem_mb}, minutes: {resources.runtime})" if _IS_SHOWN else ""
-ASKS_WITH_GPUS = ASKS.replace(")", ", GPUs: {resources.gpu})")
+def show_needs(message, gpus=False):
+    # A dry run shows what each job would ask for: Snakemake shows the message of a job in place of its resources.
+    if not workflow.output_settings.dryrun:
+        return message
+    number = ", GPUs: {resources.gpu}" if gpus else ""
+    return f"{message} (asks for cores: {{threads}}, MB: {{resources.mem_mb}}, minutes: {{resources.runtime}}{number})"

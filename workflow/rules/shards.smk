@@ -30,7 +30,9 @@ rule shard:
         files=system_files_content,
         code=study_code,
     message:
-        "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}, shard {wildcards.shard} of {wildcards.shards}"
-        + ASKS_WITH_GPUS
+        show_needs(
+            "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}, shard {wildcards.shard} of {wildcards.shards}",
+            gpus=True,
+        )
     script:
         "../scripts/shard.py"

@@ -36,7 +36,7 @@ rule study:
         # Not among the study's own code: if it alone changes, the card is written again and its trials are kept.
         model_code=lambda wildcards: stages.model_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:
-        "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}" + ASKS_WITH_GPUS
+        show_needs("{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}", gpus=True)
     script:
         "../scripts/study.py"
 
@@ -51,4 +51,4 @@ use rule study as study_of_all_seeds with:
     params:
         studies=study_of_each_seed,
     message:
-        "{wildcards.system} on {wildcards.dataset}, all seeds" + ASKS_WITH_GPUS
+        show_needs("{wildcards.system} on {wildcards.dataset}, all seeds", gpus=True)
