@@ -84,7 +84,8 @@ def test_prepare_names_the_wrong_file(tmp_path, monkeypatch, spoil, message):
     write_csv_folder(tmp_path / "csv")
     spoil(tmp_path / "csv")
     status, shown = run_needed(tmp_path, config())
-    _check_lines(status, shown, message)
+    assert status == 65, shown
+    _check_lines(shown, message)
     assert not [path for path in (tmp_path / "results" / "test" / "data").rglob("*") if path.is_file()]
 
 
@@ -145,11 +146,11 @@ def test_fetch_refuses_a_file_with_another_hash(tmp_path, served):
 
 def _check_message(ended, message):
     """Check that Snakemake failed and printed the message in exactly one line."""
-    _check_lines(ended.returncode, ended.stdout, message)
+    assert ended.returncode == 1, ended.stdout
+    _check_lines(ended.stdout, message)
 
 
-def _check_lines(status, shown, message):
-    """Check that a program failed and showed the message in exactly one line."""
-    assert status == 1, shown
+def _check_lines(shown, message):
+    """Check that the message was shown in exactly one line."""
     assert "Traceback" not in shown
     assert len([line for line in shown.splitlines() if message in line]) == 1, shown

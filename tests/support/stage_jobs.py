@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import json
 import os
 import runpy
 import shutil
@@ -215,6 +216,8 @@ def snapshot(folder: Path) -> dict[str, Any]:
         place = path.relative_to(folder).as_posix()
         if path.name in RECORDS:
             found[place] = read_record(path)
+        elif path.name == "side_files.json":  # of a study, whose trials have times in them, and so other sizes
+            found[place] = sorted(json.loads(path.read_bytes())["sizes"])
         elif path.name != "ledger.jsonl":
             found[place] = path.read_bytes()
     done = [entry for entry in ledger(folder) if entry["event"] == "done"]

@@ -121,7 +121,7 @@ def records(results: Path) -> dict[str, Any]:
         place = path.relative_to(results).as_posix()
         if path.name in RECORDS:
             found[place] = read_record(path)
-        elif path.name in ("manifest.json", "seal.json"):
+        elif path.name in ("manifest.json", "seal.json") and path.parent.name != "side_files":
             found[place] = read_content(path)
     return found
 

@@ -67,6 +67,7 @@ CHANGES: dict[tuple[str | int, ...], Any] = {
 
 #: Values that other keys of this config need.
 OTHER_VALUES: dict[str, Any] = OTHERS | {
+    "Config.container": "another.sif",
     "Tuned.trainer": "fused",
     "TunerOverrides.trainer": "fused",
     "CropsView.side": 5,

@@ -196,7 +196,7 @@ def test_script_by_hand_is_refused_before_the_last_look(lab: PostMortemLab, tmp_
         text=True,
         check=False,
     )
-    assert ended.returncode == 1
+    assert ended.returncode == 65
     assert "toy/expert/42 has not been decoded yet" in ended.stderr
     assert lab.events() == before and not lab.file().exists()
 
@@ -326,7 +326,7 @@ def test_audit_and_show_know_post_mortems(lab: PostMortemLab) -> None:
     assert any("1 post-mortem" in line for line in audit(lab.ledger, None))
     lines = show(lab.ledger)
     assert any(line.endswith("not drawn, 1 post-mortem") for line in lines)
-    assert sum(line.rstrip().endswith("post-mortem") and "search" in line for line in lines) == 1
+    assert sum("post-mortem" in line and "search" in line for line in lines) == 1
     content = json.loads(lab.file().read_text())
     lab.file().write_text(json.dumps(content | {"samples": 7}))
     with pytest.raises(UserError, match="was changed after it was written"):

@@ -61,9 +61,9 @@ def test_views_have_every_section_once() -> None:
 
 
 def test_templates_are_inputs_of_the_page() -> None:
-    """The files that the page is made of exist, and the rule of the page names them all."""
+    """The files that the page is made of exist, and the rule of the page has the digest of all."""
     assert all((ROOT / "workflow" / "report" / name).is_file() for name in contents.TEMPLATES)
-    assert "name=[*contents.TEMPLATES, *CHART_FILES]" in (ROOT / "workflow" / "rules" / "report.smk").read_text(
+    assert "for name in [*contents.TEMPLATES, *CHART_FILES]" in (ROOT / "workflow" / "rules" / "report.smk").read_text(
         encoding="utf-8"
     )
 
