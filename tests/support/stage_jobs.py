@@ -218,6 +218,8 @@ def snapshot(folder: Path) -> dict[str, Any]:
             found[place] = read_record(path)
         elif path.name == "side_files.json":  # of a study, whose trials have times in them, and so other sizes
             found[place] = sorted(json.loads(path.read_bytes())["sizes"])
+        elif path.parent.name == "side_files":  # also how often files were lost and made again
+            found[place] = json.loads(path.read_bytes())["sizes"]
         elif path.name != "ledger.jsonl":
             found[place] = path.read_bytes()
     done = [entry for entry in ledger(folder) if entry["event"] == "done"]
