@@ -36,6 +36,8 @@ LONGEST = [
         "integration/test_workers.py",
         "integration/test_kill.py",
         "integration/test_kill_head.py",
+        "integration/test_shards.py",
+        "integration/test_retries.py",
         "integration/test_kill_others.py",
         "integration/test_kill_optuna.py",
         "adversarial/test_attacks.py",
