@@ -118,7 +118,8 @@ def _read_run(card: Path, decode: Path) -> Run:
     wrong = None
     if predictions.exists():
         with np.load(predictions) as arrays:
-            wrong = arrays["wrong"].astype(float)
+            # An estimate of the Bayes error answers no sample.
+            wrong = arrays["wrong"].astype(float) if "wrong" in arrays.files else None
     log = card.with_name("trials.jsonl")
     text = log.read_bytes() if log.exists() else b""
     dataset, system, seed = card.parts[-4:-1]
