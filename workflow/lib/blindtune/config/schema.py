@@ -1,6 +1,5 @@
 """The config: what is valid; the JSON schema and the commented default are generated from it."""
 
-import math
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -343,8 +342,8 @@ class Config(Strict):
             dataset: name of the dataset.
             system: name of the system.
         """
-        comparison = self.comparison(dataset)
-        n_trials = _count_trials(self.systems[system], comparison.budget)
+        comparison, settings = self.comparison(dataset), self.systems[system]
+        n_trials = comparison.budget.max_trials() if isinstance(settings, Tuned) else settings.n_candidates
         n_shards = min(comparison.shards.get(system, 1), n_trials)
         return n_shards if n_shards > 1 else 0
 
@@ -448,11 +447,7 @@ def _note_retraining(config: Config) -> list[str]:
 
 def _chooses(settings: System) -> bool:
     """Return whether a system chooses among several sets."""
-    if isinstance(settings, Knn):
-        return len(settings.n_neighbors) > 1
-    if isinstance(settings, RandomForest):
-        return max(map(len, (settings.n_estimators, settings.max_depth, settings.min_samples_leaf))) > 1
-    return isinstance(settings, Tuned)
+    return isinstance(settings, Tuned) or settings.n_candidates > 1
 
 
 def describe_plan(config: Config) -> str:
@@ -489,17 +484,6 @@ def _describe_differences(config: Config) -> str:
         and {Manual, Tuned} <= {type(config.systems[name]) for name in one.systems}
     ]
     return describe_detectable(evals, len(config.seeds)) if evals else ""
-
-
-def _count_trials(system: System, budget: Budget) -> int:
-    """Return the largest number of trials of a system's search; 0: it is no search."""
-    if isinstance(system, Tuned):
-        return budget.max_trials()
-    if isinstance(system, Knn):
-        return len(system.n_neighbors)
-    if isinstance(system, RandomForest):
-        return math.prod(map(len, (system.n_estimators, system.max_depth, system.min_samples_leaf)))
-    return 0
 
 
 def _explain_merged(content: Mapping[str, Any], message: str) -> str:

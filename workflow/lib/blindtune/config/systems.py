@@ -83,6 +83,11 @@ class _System(Strict):
         """Whether its models give the probabilities of the classes."""
         return True
 
+    @property
+    def n_candidates(self) -> int:
+        """The number of models that the config lists, of which the best on dev is chosen; a tuner has its budget."""
+        return 1
+
     def files(self) -> dict[str, Path]:
         """Return the data files that define the system, by a short name."""
         return {}
@@ -139,6 +144,11 @@ class Knn(_Reference):
         """The trainer of k-nearest neighbours."""
         return self.kind
 
+    @property
+    def n_candidates(self) -> int:
+        """The number of values of k."""
+        return len(self.n_neighbors)
+
 
 class RandomForest(_Reference):
     """A random forest; of several candidates, the best on dev is chosen."""
@@ -163,13 +173,17 @@ class RandomForest(_Reference):
         """False: a tree splits a feature by its order."""
         return False
 
+    @property
+    def n_candidates(self) -> int:
+        """The number of combinations: each value with each other."""
+        return len(self.n_estimators) * len(self.max_depth) * len(self.min_samples_leaf)
+
     @model_validator(mode="after")
     def _check_candidates(self) -> Self:
-        candidates = len(self.n_estimators) * len(self.max_depth) * len(self.min_samples_leaf)
-        if candidates > MAX_TRIALS:
+        if self.n_candidates > MAX_TRIALS:
             raise ValueError(
-                f"n_estimators, max_depth and min_samples_leaf give {candidates:,} candidates, each value with each "
-                f"other; the most is {MAX_TRIALS:,}"
+                f"n_estimators, max_depth and min_samples_leaf give {self.n_candidates:,} candidates, each value with "
+                f"each other; the most is {MAX_TRIALS:,}"
             )
         return self
 

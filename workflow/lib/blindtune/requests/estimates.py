@@ -11,7 +11,8 @@ from functools import cached_property
 
 from blindtune.config.requests import JobRequest
 from blindtune.config.schema import Config
-from blindtune.config.systems import Bayes, Knn, Manual, ManualModel, RandomForest, System, Tuned
+from blindtune.config.systems import Bayes, Manual, ManualModel, System, Tuned
+from blindtune.config.training import Training
 from blindtune.core.errors import UserError
 from blindtune.core.validation import load, suggest_name
 from blindtune.datasets.corpus.config import CorpusConfig
@@ -235,7 +236,7 @@ class Estimator:
         budget = self._config.comparison(dataset).budget
         per_sample = _SECONDS_PER_SAMPLE.get(trainer, _SLOW_SECONDS_PER_SAMPLE)
         values = size.n_values
-        trials, epochs = _count_candidates(settings), 1
+        trials, epochs = settings.n_candidates, 1
         if isinstance(settings, Tuned | Manual):
             epochs, values = _count_epochs(settings), _viewed_values(settings, size)
         if isinstance(settings, Tuned):
@@ -257,7 +258,7 @@ class Estimator:
             for name in comparison.systems:
                 settings = self._config.systems[name]
                 most = comparison.budget.trials or comparison.budget.epochs or 1000
-                total += most if isinstance(settings, Tuned) else _count_candidates(settings)
+                total += most if isinstance(settings, Tuned) else settings.n_candidates
         return total * len(self._config.seeds)
 
 
@@ -312,25 +313,21 @@ def _viewed_values(settings: Tuned | Manual, size: DataSize) -> int:
     return size.n_values
 
 
-def _count_candidates(settings: System) -> int:
-    match settings:
-        case Knn():
-            return len(settings.n_neighbors)
-        case RandomForest():
-            return len(settings.n_estimators) * len(settings.max_depth) * len(settings.min_samples_leaf)
-    return 1
-
-
 def _count_epochs(settings: Tuned | Manual) -> int:
     if isinstance(settings, Tuned):
         return settings.epochs
-    return settings.training.apply(load(ManualModel, settings.files()["model"]).training).epochs
+    return _read_training(settings).epochs
 
 
 def _batch_size(settings: Tuned | Manual) -> int:
     if isinstance(settings, Tuned):
         return settings.training.batch_size if settings.estimator is None else 0
-    return settings.training.apply(load(ManualModel, settings.files()["model"]).training).batch_size
+    return _read_training(settings).batch_size
+
+
+def _read_training(settings: Manual) -> Training:
+    """Return how a manual model is trained: by its file, and what the config replaces."""
+    return settings.training.apply(load(ManualModel, settings.files()["model"]).training)
 
 
 def _round_up(value: float, step: int) -> int:
