@@ -11,7 +11,7 @@ import pytest
 
 from support.dag import plan, running
 from support.sharded_studies import left
-from support.workflow_runs import command, snakemake
+from support.workflow_runs import TINY, command, snakemake
 
 pytestmark = pytest.mark.integration
 
@@ -28,14 +28,7 @@ def divided(n_shards: int, trials: int = 8) -> dict[str, Any]:
             {"dataset": "toy", "systems": ["rand"], "budget": {"trials": trials}, "shards": {"rand": n_shards}}
         ],
         "keep_best": 2,
-        "datasets": {
-            "toy": {
-                "source": "drawing",
-                "drawing": "set_10",
-                "sizes": {"train": 200, "dev": 100, "eval": 100},
-                "seed": 1,
-            }
-        },
+        "datasets": TINY["datasets"],
         "systems": {
             "rand": {
                 "kind": "tuner",

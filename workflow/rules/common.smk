@@ -219,18 +219,18 @@ def side_files(record):
 
 
 def find_lost_records():
-    # What is lost of finished studies, by their cards. It is never made again without a word.
+    # What to say of the records that are lost of finished studies, by their cards. They are never made again silently.
     found = {}
     for study in STUDIES if workflow.is_main_process else []:
         card = PLACES.card(study.dataset, study.system, study.seed)
         if Path(card).exists() and (lost := find_damage(study_list(card), Path(PLACES.root))):
-            found[card] = lost
+            found[card] = describe_lost_records(card, name_files(lost))
     return found
 
 
 LOST_RECORDS = find_lost_records()
-for card, lost in LOST_RECORDS.items():
-    logger.warning(f"blindtune: {describe_lost_records(card, name_files(lost))}")
+for message in LOST_RECORDS.values():
+    logger.warning(f"blindtune: {message}")
 
 
 def user_files_content(wildcards):
@@ -260,9 +260,9 @@ onstart:
     end_on_hangup()
     try:
         needed = {str(file) for job in workflow.dag.needrun_jobs() for file in (*job.input, *job.output)}
-        for card, lost in LOST_RECORDS.items():
+        for card, message in LOST_RECORDS.items():
             if card in needed:
-                raise UserError(describe_lost_records(card, name_files(lost)))
+                raise UserError(message)
         refuse_outputs_in_use(
             [Path(file) for job in workflow.dag.needrun_jobs() for file in job.output],
             Path(PLACES.root).parent,

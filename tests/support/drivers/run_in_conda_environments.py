@@ -52,7 +52,7 @@ class _Alone:
 sys.meta_path.insert(0, _Alone())
 '''
 
-#: Trains in moments, with whatever library.
+#: Trains in moments, with any library.
 _TUNED = {"kind": "tuner", "space": "mlp", "training": {"epochs": 1}}
 _RANDOM = {"library": "optuna", "algorithm": "random"}
 _HALVING = {"library": "scikit-learn", "algorithm": "halving-random-search", "factor": 2}

@@ -15,7 +15,7 @@ Owners that are dead. The heartbeat of an owner is the modification time of its 
 | owner | dead |
 |---|---|
 | a process of this machine | if it is gone, or if its number now belongs to one that started at another time |
-| on another machine, heartbeat older than `LIMIT` | yes, whatever a scheduler tells: its job may go on without it |
+| on another machine, heartbeat older than `LIMIT` | yes, also of a running job: it may go on without this process |
 | this job of Slurm, before it was started again | if the heartbeat is older than `SILENCE` |
 | a job that Slurm tells has ended, or has started again | if the heartbeat is older than `SILENCE` |
 | a job that Slurm tells is running or suspended | no |

@@ -35,8 +35,9 @@ def list_missing(folder: Path, root: Path) -> list[str]:
     files = sorted(root.glob(_RESULTS))
     if not files:
         return []
+    ledger = Ledger(folder)
     try:
-        known = RecordedResults(Ledger(folder).path, Ledger(folder).entries()).keys()
+        known = RecordedResults(ledger.path, ledger.entries()).keys()
     except UserError as error:
         return [str(error)]
     missing = [file for file in files if _key_of(file) not in known]
