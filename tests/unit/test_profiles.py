@@ -12,6 +12,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+from blindtune.core.claims import HEARTBEAT, LIMIT
+
 ROOT = Path(__file__).parents[2]
 PROFILES = ROOT / "profiles"
 SCRIPT = """\
@@ -167,3 +169,16 @@ def test_profiles_of_clusters_group_the_same_jobs() -> None:
     for entry in slurm["group-components"]:
         name = entry.partition("=")[0]
         assert f'    group:\n        "{name}"' in rules or f'light("{name}"' in rules
+
+
+def test_slurm_is_asked_by_a_command_that_shows_cancelled_jobs() -> None:
+    """The plugin takes what sacct writes of a cancelled job, ``CANCELLED by 0``, for a job that runs."""
+    profile = yaml.safe_load((PROFILES / "slurm" / "config.yaml").read_text(encoding="utf-8"))
+    assert profile["slurm-status-command"] == "squeue"
+
+
+def test_other_schedulers_wait_until_a_lost_job_counts_as_dead() -> None:
+    """A job that is sent again does not fail on the claim of the one that was lost with its node."""
+    profile = yaml.safe_load((PROFILES / "cluster-generic" / "config.yaml").read_text(encoding="utf-8"))
+    settings = dict(entry.split("=") for entry in profile["config"])
+    assert float(settings["wait_for_owner"]) >= LIMIT + 2 * HEARTBEAT

@@ -19,8 +19,9 @@ from blindtune.start import find_snakefile
 #: Folders of a run in which its jobs claim what they write.
 FOLDERS = ("results", "resources")
 
-#: Seconds to wait for the end of what was told to end: a job of Slurm may take half a minute.
-_PATIENCE = 90.0
+#: Seconds to wait for the end of what was told to end: a job of Slurm may take half a minute. Snakemake ends when it has
+#: seen the end of its jobs; it looks at those of Slurm every three minutes at most, and was seen to take 281 s.
+_PATIENCE = 420.0
 
 
 @dataclass(frozen=True)
