@@ -133,7 +133,9 @@ class Breaker:
         resources = [f"slurm_partition={self._given.partition}", f"mem_mb={_ENOUGH}", "runtime=10"]
         return [
             *("--executor", "slurm", "--jobs", "2", "--latency-wait", "30", "--retries", "2"),
-            *("--slurm-init-seconds-before-status-checks", "2", "--until", "study"),
+            # With sacct, the plugin never sees the end of a cancelled job.
+            *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"),
+            *("--until", "study"),
             *("--default-resources", *resources),
             *self._given.snakemake,
         ]
