@@ -19,8 +19,8 @@ from blindtune.start import find_snakefile
 #: Folders of a run in which its jobs claim what they write.
 FOLDERS = ("results", "resources")
 
-#: Seconds to wait for the end of what was told to end: a job of Slurm may take half a minute. Snakemake ends when it has
-#: seen the end of its jobs; it looks at those of Slurm every three minutes at most, and was seen to take 281 s.
+#: Seconds to wait for the end of what was told to end: a job of Slurm may take half a minute. Snakemake ends when it
+#: has seen the end of its jobs; it looks at those of Slurm every three minutes at most, and was seen to take 281 s.
 _PATIENCE = 420.0
 
 
