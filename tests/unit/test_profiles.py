@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -35,6 +36,12 @@ def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "scheduler", module)
     spec.loader.exec_module(module)
     return module
+
+
+def read_profile(name: str) -> dict[str, Any]:
+    """Return what a profile says."""
+    content: dict[str, Any] = yaml.safe_load((PROFILES / name / "config.yaml").read_text(encoding="utf-8"))
+    return content
 
 
 def write_script(folder: Path, command: str, gpu: int = 0) -> str:
@@ -150,20 +157,15 @@ def test_unknown_scheduler_is_named(scheduler: ModuleType, tmp_path: Path, monke
 @pytest.mark.parametrize("profile", sorted(path.parent.name for path in PROFILES.glob("*/config.yaml")))
 def test_profile_has_options_of_snakemake_alone(profile: str) -> None:
     """Each key of a profile is an option of Snakemake or of its executor."""
-    path = PROFILES / profile / "config.yaml"
-    keys = yaml.safe_load(path.read_text(encoding="utf-8"))
     helped = subprocess.run(
         [sys.executable, "-m", "snakemake", "--help"], capture_output=True, text=True, check=True
     ).stdout
-    assert [key for key in keys if f"--{key}" not in helped] == []
+    assert [key for key in read_profile(profile) if f"--{key}" not in helped] == []
 
 
 def test_profiles_of_clusters_group_the_same_jobs() -> None:
     """The two profiles of clusters run as many light jobs in one job, by names that the rules have."""
-    slurm, generic = (
-        yaml.safe_load((PROFILES / name / "config.yaml").read_text(encoding="utf-8"))
-        for name in ("slurm", "cluster-generic")
-    )
+    slurm, generic = read_profile("slurm"), read_profile("cluster-generic")
     assert slurm["group-components"] == generic["group-components"]
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
     for entry in slurm["group-components"]:
@@ -173,12 +175,10 @@ def test_profiles_of_clusters_group_the_same_jobs() -> None:
 
 def test_slurm_is_asked_by_a_command_that_shows_cancelled_jobs() -> None:
     """The plugin takes what sacct writes of a cancelled job, ``CANCELLED by 0``, for a job that runs."""
-    profile = yaml.safe_load((PROFILES / "slurm" / "config.yaml").read_text(encoding="utf-8"))
-    assert profile["slurm-status-command"] == "squeue"
+    assert read_profile("slurm")["slurm-status-command"] == "squeue"
 
 
 def test_other_schedulers_wait_until_a_lost_job_counts_as_dead() -> None:
     """A job that is sent again does not fail on the claim of the one that was lost with its node."""
-    profile = yaml.safe_load((PROFILES / "cluster-generic" / "config.yaml").read_text(encoding="utf-8"))
-    settings = dict(entry.split("=") for entry in profile["config"])
+    settings = dict(entry.split("=") for entry in read_profile("cluster-generic")["config"])
     assert float(settings["wait_for_owner"]) >= LIMIT + 2 * HEARTBEAT
