@@ -121,6 +121,28 @@ def test_tables_read_records_and_name_what_is_missing(script: Any, tmp_path: Pat
     assert found["hashes"].count("isip_10/") == 7
 
 
+def test_records_are_packed_and_unpacked(script: Any, tmp_path: Path) -> None:
+    """Archives hold decoded seeds alone, are the same for the same records, and never replace other records."""
+    pack, unpack = script("claims_records").pack, script("claims_records").unpack
+    results = tmp_path / "results"
+    write_run(results, "mlp_m1", 42, [True, False], [])
+    write_run(results, "mlp_m1", 43, [True, False], [])
+    (results / "claims" / "decodes" / "isip_10" / "mlp_m1" / "43" / "result.json").unlink()
+    (results / "readings").mkdir()
+    (results / "readings" / "kept.jsonl").write_text("{}\n")
+    archives = pack(results, tmp_path / "archives")
+    assert [path.name for path in archives] == ["claims_isip_10_42.tar.xz", "readings.tar.xz"]
+    first = [path.read_bytes() for path in archives]
+    assert [path.read_bytes() for path in pack(results, tmp_path / "again")] == first
+    unpack(tmp_path / "archives", tmp_path / "copy")
+    unpack(tmp_path / "archives", tmp_path / "copy")
+    card = Path("claims/studies/isip_10/mlp_m1/42/card.json")
+    assert (tmp_path / "copy" / card).read_bytes() == (results / card).read_bytes()
+    (tmp_path / "copy" / card).write_text("{}")
+    with pytest.raises(SystemExit, match=r"card\.json differs"):
+        unpack(tmp_path / "archives", tmp_path / "copy")
+
+
 def test_trained_networks_are_compared_with_the_paper(script: Any, tmp_path: Path) -> None:
     """A training like the published one counts, whose train error is that of the training itself."""
     tables = script("claims_tables")

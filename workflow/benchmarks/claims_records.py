@@ -1,0 +1,107 @@
+"""Pack the records that docs/measured/claims.md was made from, or unpack them, so that anyone can make its tables.
+
+    python workflow/benchmarks/claims_records.py pack results docs/measured/records
+    python workflow/benchmarks/claims_records.py unpack docs/measured/records results
+
+`pack` writes one archive for each study and seed whose systems have all been decoded, and one of the readings. The
+archives hold trials, cards, protocols, results and predictions, but no weights. The same records give the same archive.
+"""
+
+import argparse
+import io
+import lzma
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+#: Files of a study and of a decode that the tables use, or that say how they came about.
+_OF_A_STUDY = ("trials.jsonl", "card.json", "protocol.json")
+_OF_A_DECODE = ("result.json", "predictions.npz")
+
+
+def pack(results: Path, archives: Path) -> list[Path]:
+    """Write the archives.
+
+    Args:
+        results: the folder with what claims.yaml and claims_drawn.yaml wrote, and perhaps a folder ``readings``.
+        archives: folder to write to.
+
+    Returns:
+        The archives, sorted.
+    """
+    archives.mkdir(parents=True, exist_ok=True)
+    members: dict[str, list[Path]] = {}
+    for study in sorted(results.glob("claims*/studies/*")):
+        seeds: dict[str, list[Path]] = {}
+        for card in sorted(study.glob("*/*/card.json")):
+            seeds.setdefault(card.parent.name, []).append(card)
+        for seed, cards in seeds.items():
+            folders = [(card.parent, _decode_of(card)) for card in cards]
+            if not all((decode / "result.json").exists() for _, decode in folders):
+                continue
+            files = [folder / name for folder, _ in folders for name in _OF_A_STUDY]
+            files += [decode / name for _, decode in folders for name in _OF_A_DECODE]
+            members[f"{study.parents[1].name}_{study.name}_{seed}"] = files
+    members["readings"] = sorted((results / "readings").glob("*.json*"))
+    written = []
+    for name, files in members.items():
+        there = [path for path in files if path.exists()]
+        if there:
+            written.append(_write(archives / f"{name}.tar.xz", results, there))
+    return sorted(written)
+
+
+def unpack(archives: Path, results: Path) -> None:
+    """Write the records of all archives below a folder.
+
+    Args:
+        archives: folder of the archives.
+        results: folder to write to. Files that are there already are kept if they are equal.
+
+    Raises:
+        SystemExit: a file is there with another content.
+    """
+    for archive in sorted(archives.glob("*.tar.xz")):
+        with tarfile.open(archive, "r:xz") as tar:
+            for member in tar:
+                path = results / member.name
+                if path.exists():
+                    source = tar.extractfile(member)
+                    if source is not None and source.read() != path.read_bytes():
+                        raise SystemExit(f"{path} differs from the one in {archive}; unpack into another folder")
+                else:
+                    tar.extract(member, results, filter="data")
+
+
+def _decode_of(card: Path) -> Path:
+    return card.parents[4] / "decodes" / card.parent.relative_to(card.parents[3])
+
+
+def _write(archive: Path, results: Path, files: Iterable[Path]) -> Path:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for path in files:
+            content = path.read_bytes()
+            member = tarfile.TarInfo(path.relative_to(results).as_posix())
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    archive.write_bytes(lzma.compress(buffer.getvalue(), preset=6))
+    return archive
+
+
+def main() -> None:
+    """Pack or unpack, as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("pack", "unpack"))
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    arguments = parser.parse_args()
+    if arguments.action == "pack":
+        for path in pack(arguments.source, arguments.target):
+            print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    else:
+        unpack(arguments.source, arguments.target)
+
+
+if __name__ == "__main__":
+    main()
