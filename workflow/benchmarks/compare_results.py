@@ -83,7 +83,7 @@ VOLATILE_COLUMN = re.compile(r"(^|_)(wall|cpu)_seconds$|^(started|decoded|date|c
 
 #: Columns that depend on when and in which order jobs ended, by table and new header.
 VOLATILE_COLUMNS = {
-    *(("all_decodes.csv", column) for column in ("entry", "begun", "done", "model", "frozen_sha256")),
+    *(("all_decodes.csv", column) for column in ("entry", "begun", "writer", "done", "model", "frozen_sha256")),
     ("decode_counts.csv", "first"),
 }
 

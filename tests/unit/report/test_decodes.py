@@ -15,6 +15,7 @@ from blindtune.datasets.content import digest_content
 from blindtune.decoding.chain import Head
 from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.known_heads import keep_head
+from blindtune.decoding.entries import describe_writer, name_writer
 from blindtune.decoding.ledger import Ledger
 from blindtune.report import contents
 from blindtune.report.decodes import describe_uses
@@ -62,6 +63,7 @@ def test_decodes_of_the_report_alone_mark_nothing(tmp_path: Path) -> None:
     rows = tables.BUILD["all_decodes"](records).rows
     assert [row["study"] for row in rows] == [f"tiny/set_10/{system}/{seed}" for system in SYSTEMS for seed in (42, 43)]
     assert {row["report"] for row in rows} == {"yes"} and {row["decode"] for row in rows} == {"blind"}
+    assert {row["writer"] for row in rows} == {name_writer(describe_writer())}
     assert not any(system.precedents for system in records.datasets[0].systems)
     counts = row_of(builder, "decode_counts", system="knn")
     assert (counts["models"], counts["in_report"], counts["seeds"], counts["most"]) == (2, 2, 2, 1)

@@ -18,6 +18,7 @@ def build(records: ReportRecords) -> ReportTable:
         text_column("report", "Report"),
         text_column("eval", "Eval", wide=True),
         text_column("begun", "Begun (UTC)"),
+        text_column("writer", "By"),
         text_column("decode", "Decode"),
         text_column("model", "Model"),
         number_column("entry", "Entry"),
@@ -30,7 +31,7 @@ def build(records: ReportRecords) -> ReportTable:
         "config no longer has, earlier models of the same study, or those of other configs.",
         "Decode: 'blind' if no other model of the same study had been decoded on the same eval before, and no "
         "post-mortem had shown it. Model: the first digits of the sha256 of the frozen model. Entry: the line of the "
-        "ledger.",
+        "ledger. By: the user and the machine that wrote the line, if it names them.",
         records.ledger_line,
     ]
     return ReportTable("all_decodes", "All decodes of each eval", rows, columns, notes)
@@ -53,6 +54,7 @@ def _decode_row(dataset: DatasetRecords, one: EvalDecode, paths: dict[str, str])
         report="yes" if one.in_report else OTHER,
         eval=one.eval,
         begun=recorded.begun,
+        writer=recorded.writer,
         done=recorded.done,
         decode=_outcome(dataset, one),
         model=recorded.frozen_sha256[:12],
@@ -78,6 +80,7 @@ def _analysis_row(dataset: DatasetRecords, one: EvalAnalysis) -> Row:
         study=f"all trials of {recorded.study}, after the fact",
         eval=describe_eval(one.overlap),
         begun=recorded.begun,
+        writer=recorded.writer,
         done=recorded.done,
         decode=recorded.outcome,
         model=recorded.frozen_sha256[:12],
@@ -92,6 +95,7 @@ def _sampling_row(dataset: DatasetRecords, one: EvalSampling) -> Row:
         study=f"samples drawn for a figure ({one.recorded.dataset})",
         eval=describe_eval(one.overlap),
         begun=one.recorded.time,
+        writer=one.recorded.writer,
         entry=one.recorded.line,
     )
 
@@ -102,6 +106,6 @@ def _unrecorded_row(dataset: DatasetRecords, study: str, paths: dict[str, str]) 
 
 def _row(dataset: DatasetRecords, **cells: str | int | None) -> Row:
     empty: Row = dict.fromkeys(
-        ("study", "report", "eval", "begun", "done", "decode", "model", "entry", "frozen_sha256", "records")
+        ("study", "report", "eval", "begun", "writer", "done", "decode", "model", "entry", "frozen_sha256", "records")
     )
     return {"dataset": dataset.name, "data": dataset.data} | empty | cells
