@@ -13,9 +13,9 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.datasets.content import digest_content
 from blindtune.decoding.chain import Head
+from blindtune.decoding.entries import describe_writer, name_writer
 from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.known_heads import keep_head
-from blindtune.decoding.entries import describe_writer, name_writer
 from blindtune.decoding.ledger import Ledger
 from blindtune.report import contents
 from blindtune.report.decodes import describe_uses
