@@ -55,6 +55,22 @@ def test_verify_prints_the_head(decoded: DecodeLab, capsys: pytest.CaptureFixtur
     assert {path: path.read_bytes() for path in decoded.ledger.rglob("*") if path.is_file()} == before
 
 
+def test_ledger_is_found_by_a_config(
+    decoded: DecodeLab, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a folder, config.yaml names the ledger; a config file may be given in its place."""
+    monkeypatch.chdir(tmp_path)
+    whole = run(capsys, "show", decoded.ledger)
+    Path("mine.yml").write_text(f"ledger: {decoded.ledger}\n", encoding="utf-8")
+    assert run(capsys, "show", "mine.yml") == whole
+    status, _, err = run(capsys, "show")
+    assert (status, "results/ledger" in err) == (1, True)
+    Path("config.yaml").write_text(f"ledger: {decoded.ledger}\n", encoding="utf-8")
+    assert run(capsys, "show") == whole
+    Path("config.yaml").write_text("ledger: [1]\n", encoding="utf-8")
+    assert "config.yaml: ledger: [1] is not the path" in run(capsys, "show")[2]
+
+
 def test_verify_finds_the_head_of_a_report(decoded: DecodeLab, capsys: pytest.CaptureFixture[str]) -> None:
     """The head of a report is found in the ledger that has grown since, and not in one that was written again."""
     head = Ledger(decoded.ledger).verify().sha256

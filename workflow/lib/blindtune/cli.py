@@ -262,16 +262,16 @@ def _add_ledger(parser: argparse.ArgumentParser) -> None:
             "--results",
             type=Path,
             metavar="FOLDER",
-            help="folder that holds results/<name>; default: the folder around that of the ledger",
+            help="folder that holds <name>/decodes; default: the folder around that of the ledger",
         )
     for command in (verify, show, adopt):
         command.add_argument(
             "ledger",
             nargs="?",
             type=Path,
-            default=Path("results/ledger"),
             metavar="LEDGER",
-            help="folder of the ledger (default: results/ledger)",
+            help="folder of the ledger, or a config file that names it (default: what config.yaml names, or "
+            "results/ledger)",
         )
 
 
@@ -376,17 +376,20 @@ def _rescore(given: argparse.Namespace) -> None:
 
 def _verify_ledger(given: argparse.Namespace) -> None:
     from blindtune.decoding.audit import audit
+    from blindtune.decoding.ledger_folder import find_ledger
 
-    print("\n".join(audit(given.ledger, given.results, given.head)))
+    print("\n".join(audit(find_ledger(given.ledger), given.results, given.head)))
 
 
 def _adopt_ledger(given: argparse.Namespace) -> None:
     from blindtune.decoding.audit import adopt
+    from blindtune.decoding.ledger_folder import find_ledger
 
-    print("\n".join(adopt(given.ledger, given.results)))
+    print("\n".join(adopt(find_ledger(given.ledger), given.results)))
 
 
 def _show_ledger(given: argparse.Namespace) -> None:
     from blindtune.decoding.audit import show
+    from blindtune.decoding.ledger_folder import find_ledger
 
-    print("\n".join(show(given.ledger)))
+    print("\n".join(show(find_ledger(given.ledger))))

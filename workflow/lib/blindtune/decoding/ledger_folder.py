@@ -6,6 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from blindtune.core.errors import UserError
+from blindtune.core.paths import DEFAULT_LEDGER
+from blindtune.core.yaml_files import read_yaml
+
+#: The config of a project that is run without `--configfile`.
+_CONFIG = Path("config.yaml")
 
 
 def prepare_ledger_folder(folder: Path, *, group_writable: bool) -> None:
@@ -33,6 +38,26 @@ def prepare_ledger_folder(folder: Path, *, group_writable: bool) -> None:
             f"{folder}: this user may not write to the ledger. Its owner lets the group write there by a run with "
             "'ledger_group_writable: true', if this user belongs to the group of the folder."
         )
+
+
+def find_ledger(given: Path | None) -> Path:
+    """Return the folder of the ledger that a user means.
+
+    Args:
+        given: that folder, or a config file that names it with ``ledger``; None: what config.yaml of the working
+            directory names, if it is there.
+
+    Raises:
+        UserError: the config cannot be read, or what it names is no path.
+    """
+    config = given or _CONFIG
+    if config.suffix not in (".yaml", ".yml") or not config.is_file():
+        return given or Path(DEFAULT_LEDGER)
+    content = read_yaml(config)
+    named = content.get("ledger", DEFAULT_LEDGER) if isinstance(content, dict) else DEFAULT_LEDGER
+    if not isinstance(named, str) or not named or "\0" in named:
+        raise UserError(f"{config}: ledger: {named!r} is not the path of a folder")
+    return Path(named)
 
 
 def _open_to_group(folder: Path) -> None:
