@@ -40,7 +40,7 @@ BASE: dict[str, Any] = {
             "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit", "vectors"],
             "budget": {"trials": 20},
         },
-        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 4}},
+        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 4}, "worker_nodes": {"tuner": 2}},
         {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 4}},
         {
             "dataset": "written",

@@ -24,7 +24,9 @@ class StudyRunner:
         self.said = self.job_log.said
         self.files: dict[str, Path] = {}
 
-    def __call__(self, system: Any = KNN, code: str = "code", workers: int = 1, **changes: Any) -> ModelCard:
+    def __call__(
+        self, system: Any = KNN, code: str = "code", workers: int = 1, on_nodes: bool = False, **changes: Any
+    ) -> ModelCard:
         return run_study(
             study(system, **changes),
             self.data,
@@ -33,6 +35,7 @@ class StudyRunner:
             folder=self.folder,
             job_log=self.job_log,
             workers=workers,
+            on_nodes=on_nodes,
         )
 
     def outcomes(self) -> list[dict[str, object]]:

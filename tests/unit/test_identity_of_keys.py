@@ -104,6 +104,7 @@ NEUTRAL: dict[str, str] = {
     "Config.post_mortem": "says what is analysed after all decodes",
     "Comparison.seeds_in_one_job": "says how studies are divided into jobs",
     "Comparison.shards": "says how a search is divided into jobs",
+    "Comparison.worker_nodes": "says on how many nodes workers run",
     "Comparison.systems": "says what else is compared, and the order of the tables",
     "ReportConfig.points": "belongs to a figure",
     "ReportConfig.surface": "belongs to a figure",

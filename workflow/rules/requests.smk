@@ -7,6 +7,8 @@ Each takes one of the resource `grouped`, by which a profile limits how many of 
 group asks for together. Without a cluster both do nothing.
 """
 
+from snakemake.resources import Resources
+
 from blindtune.requests.estimates import Estimator, check_requests
 
 ESTIMATOR = Estimator(CONFIG)
@@ -32,6 +34,21 @@ def minutes(rule):
 
 def gpus(rule):
     return lambda wildcards: ESTIMATOR.needs(rule, dict(wildcards.items())).gpu
+
+
+def nodes(wildcards):
+    # None but for a study whose workers run on several nodes: a group of jobs would ask for the sum.
+    n_nodes = ESTIMATOR.count_nodes(dict(wildcards.items()))
+    return n_nodes if n_nodes > 1 else None
+
+
+def slurm_options(wildcards, input, attempt, threads):
+    # Those of the user's profile. If one of several nodes is lost, the study trains its trials on the others.
+    defaults = Resources.from_mapping(workflow.resource_settings.default_resources or {})
+    context = {"threads": threads, "rulename": "study", "async_run": workflow.async_run}
+    given = defaults.get("slurm_extra").evaluate(wildcards, input=input, attempt=attempt, **context).value
+    options = [given, None if nodes(wildcards) is None else "--no-kill"]
+    return " ".join(filter(None, options)) or None
 
 
 def light(rule, *names):

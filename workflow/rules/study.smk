@@ -27,6 +27,9 @@ rule study:
         runtime=minutes("study"),
         grouped=1,
         gpu=gpus("study"),
+        nodes=nodes,
+        tasks=nodes,
+        slurm_extra=slurm_options,
     params:
         script_code=script_code("study.py"),
         studies=lambda wildcards: [study_of(wildcards).model_dump(mode="json")],

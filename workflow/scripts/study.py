@@ -26,6 +26,7 @@ for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, sn
             workers=snakemake.threads,
             wait_seconds=seconds_to_wait(snakemake.config),
             shards=shards,
+            on_nodes=snakemake.resources.get("nodes", 1) > 1,
         )
         records = [Path(card).with_name(name) for name in ("protocol.json", "trials.jsonl", "weights")]
         list_side_files(study_list(card), Path(snakemake.params.root), records)

@@ -108,13 +108,16 @@ def test_workers_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
         killed = False
 
         def __init__(self) -> None:
-            self.connection, self._process = self, self
+            self.channel = self.launched = self.process = self
 
         def close(self) -> None:
             events.append("close")
 
         def kill(self) -> None:
             self.killed = True
+
+        def reap(self) -> None:
+            self.wait()
 
         def wait(self, timeout: float = 0.0) -> None:
             events.append(timeout)
@@ -158,9 +161,9 @@ def test_worker_is_replaced_after_its_trainings(monkeypatch: pytest.MonkeyPatch)
     started: list[Any] = []
     create = worker_process.WorkerProcess.__init__
 
-    def counted(self: Any, factory: Any) -> None:
+    def counted(self: Any, launched: Any, factory: Any) -> None:
         started.append(self)
-        create(self, factory)
+        create(self, launched, factory)
 
     monkeypatch.setattr(worker_process.WorkerProcess, "__init__", counted)
     jobs = create_jobs(*range(7))

@@ -20,7 +20,7 @@ from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import Trial
 from blindtune.study import setup
 from blindtune.training.base import BatchTrainer, Outcome, TrainingOptions, TrainingTask, train_each
-from blindtune.training.pool import worker_process
+from blindtune.training.pool import launcher
 from blindtune.training.pool.trainer import Pool
 from support import pool_trainers
 from support.builders import prepared
@@ -52,7 +52,7 @@ def worker_modules(monkeypatch: pytest.MonkeyPatch) -> None:
 def workers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list that gets the process of every worker that is started."""
     started: list[Any] = []
-    popen = worker_process.subprocess.Popen
+    popen = launcher.subprocess.Popen
 
     def begin(command: list[str], **more: Any) -> Any:
         process = popen(command, **more)
@@ -61,7 +61,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             started.append(process)
         return process
 
-    monkeypatch.setattr(worker_process.subprocess, "Popen", begin)
+    monkeypatch.setattr(launcher.subprocess, "Popen", begin)
     return started
 
 
@@ -260,7 +260,7 @@ def test_pool_can_be_used_after_an_early_exit() -> None:
         ended = dict(pool.train_batch(jobs, *SPLITS))
         assert sorted(ended) == list(range(9))
         for idle in pool._processes:
-            os.kill(idle._process.pid, 9)
+            os.kill(idle.launched.process.pid, 9)
         again = dict(pool.train_batch(jobs, *SPLITS))
         assert sorted(again) == list(range(9))
         assert not any(outcome.retries for outcome in again.values()), "nothing was trained there"

@@ -57,6 +57,7 @@ STUDY_KEYS: dict[str, Effect] = {
     "score_epoch": "training",
     "seeds_in_one_job": "no record",
     "shards": "no record",
+    "worker_nodes": "no record",
     "seeds": "search",
     "systems": "search",
 }

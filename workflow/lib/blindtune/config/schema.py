@@ -30,7 +30,7 @@ from blindtune.config.systems import (
     refuse_estimator_keys,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
-from blindtune.core.bounds import MAX_FACTOR, MAX_SEED, MAX_SHARDS, MAX_TRIALS, MAX_WORKERS
+from blindtune.core.bounds import MAX_FACTOR, MAX_SEED, MAX_SHARDS, MAX_TRIALS, MAX_WORKER_NODES, MAX_WORKERS
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
@@ -154,6 +154,12 @@ class Comparison(Strict):
         "their results in its own order; for random search, lists and grids, whose sets depend on no score, e.g. "
         "{mlp_random: 8}; changes no record",
     )
+    worker_nodes: dict[Name, Annotated[int, Field(ge=1, le=MAX_WORKER_NODES)]] = Field(
+        default={},
+        description="system: number of nodes that the job of its study asks Slurm for; on each run `workers` processes "
+        "that train its trials; for tuners that learn from scores and propose several sets at a time, e.g. {tpe: 2}; "
+        "without Slurm all are on one machine; changes no record",
+    )
 
 
 class ReportConfig(Strict):
@@ -276,10 +282,11 @@ class Config(Strict):
                 raise ValueError(
                     f"{path}.systems: {system!r} is not in systems: {suggest_name(system, list(self.systems))}"
                 )
-        for system in comparison.shards:
-            if system not in comparison.systems:
-                hint = suggest_name(system, comparison.systems)
-                raise ValueError(f"{path}.shards: {system!r} is not among the systems of this comparison: {hint}")
+        for key, named in (("shards", comparison.shards), ("worker_nodes", comparison.worker_nodes)):
+            for system in named:
+                if system not in comparison.systems:
+                    hint = suggest_name(system, comparison.systems)
+                    raise ValueError(f"{path}.{key}: {system!r} is not among the systems of this comparison: {hint}")
 
     def comparison(self, dataset: str) -> Comparison:
         """Return the comparison on a dataset."""
@@ -347,6 +354,15 @@ class Config(Strict):
         n_shards = min(comparison.shards.get(system, 1), n_trials)
         return n_shards if n_shards > 1 else 0
 
+    def count_nodes(self, dataset: str, system: str) -> int:
+        """Return the number of nodes that the study of a system asks Slurm for.
+
+        Args:
+            dataset: name of the dataset.
+            system: name of the system.
+        """
+        return self.comparison(dataset).worker_nodes.get(system, 1)
+
     def searches(self) -> list[tuple[str, str]]:
         """Return dataset and system of every search: of each system that chooses among several sets by dev."""
         return [
@@ -392,6 +408,8 @@ def read(content: dict[str, Any], where: str) -> Config:
             _check_system(place, settings, config.sources[comparison.dataset], comparison)
             if name in comparison.shards:
                 _check_shards(place, settings, comparison.budget)
+            if name in comparison.worker_nodes:
+                _check_worker_nodes(place, settings, is_sharded=name in comparison.shards)
     if config.post_mortem and not config.searches():
         raise UserError(
             f"{where}: post_mortem: no system of compare searches, so that there are no other trials to evaluate. Add "
@@ -460,7 +478,18 @@ def describe_plan(config: Config) -> str:
         The line; empty if no search is divided into shards, and no dataset has both a manual model and a tuner and a
         number of eval samples in the config.
     """
-    return " ".join(filter(None, [_describe_shards(config), _describe_differences(config)]))
+    return " ".join(filter(None, [_describe_shards(config), _describe_nodes(config), _describe_differences(config)]))
+
+
+def _describe_nodes(config: Config) -> str:
+    """Return which studies run on several nodes."""
+    several = [
+        f"{system} on {one.dataset} {n_nodes}"
+        for one in config.compare
+        for system, n_nodes in one.worker_nodes.items()
+        if n_nodes > 1
+    ]
+    return f"searches that ask Slurm for several nodes: {', '.join(several)}." if several else ""
 
 
 def _describe_shards(config: Config) -> str:
@@ -548,12 +577,30 @@ def _check_shards(where: str, system: System, budget: Budget) -> None:
         raise UserError(
             f"{where}: shards: {system.tuner.library}'s {system.tuner.algorithm} needs the scores of earlier trials "
             "before it proposes the next ones, or ends them early by those, so that no job can begin before another "
-            "has ended. Take it out of shards, and set `workers` to train its trials on several cores of one node."
+            "has ended. Take it out of shards, and set `workers` to train its trials on several cores of one node, or "
+            "worker_nodes to train them on several nodes."
         )
     if budget.seconds is not None:
         raise UserError(
             f"{where}: shards: budget.seconds ends the search after as many trials as the time allows, which no job "
             "knows before. Give budget.trials or budget.epochs in its place, or take the system out of shards."
+        )
+
+
+def _check_worker_nodes(where: str, system: System, *, is_sharded: bool) -> None:
+    """Refuse several nodes for a search that would use one.
+
+    Raises:
+        UserError: it has no trials of a tuner, its jobs are shards, or it proposes one set at a time.
+    """
+    if not isinstance(system, Tuned):
+        raise UserError(f"{where}: worker_nodes: is for tuners; take the system out of worker_nodes")
+    if is_sharded:
+        raise UserError(f"{where}: worker_nodes: its trials are trained by its shards; take it out of one of the two")
+    if system.tuner.proposes_one_at_a_time and system.folds is None:
+        raise UserError(
+            f"{where}: worker_nodes: {system.tuner.library}'s {system.tuner.algorithm} proposes one set at a time, "
+            "which one worker trains. Take it out of worker_nodes; Optuna's tpe proposes several sets with `batch`."
         )
 
 

@@ -28,6 +28,8 @@ MAX_DEPTH = 100_000
 MAX_WORKERS = 4096
 #: Jobs that train the trials of one search.
 MAX_SHARDS = 10_000
+#: Nodes on which the workers of one study run.
+MAX_WORKER_NODES = 1000
 #: Step size of a gradient descent; one that is far too large is recorded as failed, which a search may find out.
 MAX_LEARNING_RATE = 1e12
 #: Files that one job reads, and samples that one file gives.

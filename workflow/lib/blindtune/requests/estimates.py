@@ -120,14 +120,23 @@ class Estimator:
         return Needs(first.mem_mb * attempt, first.runtime * attempt, first.gpu)
 
     def is_light(self, rule: str, wildcards: Mapping[str, str]) -> bool:
-        """Return whether a job may share one job of a cluster with others: it is short, and needs no GPU.
+        """Return whether a job may share one job of a cluster with others: it is short, on one node, without a GPU.
 
         Args:
             rule: as for `needs`.
             wildcards: as for `needs`.
         """
         needs = self.needs(rule, wildcards)
-        return needs.runtime <= _LIGHT_MINUTES and needs.gpu == 0
+        on_nodes = rule == "study" and self.count_nodes(wildcards) > 1
+        return needs.runtime <= _LIGHT_MINUTES and needs.gpu == 0 and not on_nodes
+
+    def count_nodes(self, wildcards: Mapping[str, str]) -> int:
+        """Return the number of nodes of a study.
+
+        Args:
+            wildcards: of its job.
+        """
+        return self._config.count_nodes(wildcards["dataset"], wildcards["system"])
 
     def _first(self, rule: str, dataset: str, system: str, has_seed: bool) -> Needs:
         """Return what the first attempt of a job asks for: what the config says, else what is estimated."""
@@ -136,7 +145,7 @@ class Estimator:
         mem_mb, runtime = given.mem_mb, given.runtime
         gpu = (given.gpu or 0) if settings is not None and may_use_gpu(settings) else 0
         if mem_mb is None:
-            memory = self._memory(rule, dataset, settings)
+            memory = self._memory(rule, dataset, system, settings)
             mem_mb = _round_up(_SNAKEMAKE_MB + memory, _MB_STEP)
         if runtime is None:
             seconds = self._seconds(rule, dataset, settings)
@@ -161,10 +170,10 @@ class Estimator:
             self._sizes[dataset] = estimate_size(self._config.sources[dataset])
         return self._sizes[dataset]
 
-    def _memory(self, rule: str, dataset: str, settings: System | None) -> float:
+    def _memory(self, rule: str, dataset: str, system: str, settings: System | None) -> float:
         """Return the MB of a job without Snakemake."""
         if settings is not None:
-            return self._system_memory(rule, dataset, settings)
+            return self._system_memory(rule, dataset, system, settings)
         match rule:
             case "fetch":
                 return 100
@@ -188,7 +197,7 @@ class Estimator:
             per_file = min(config.max_per_file * classes, size.n_samples) * size.mb / max(size.n_samples, 1)
         return 700 + 4 * per_file
 
-    def _system_memory(self, rule: str, dataset: str, settings: System) -> float:
+    def _system_memory(self, rule: str, dataset: str, system: str, settings: System) -> float:
         """Return the MB of a study, a decode or a post-mortem: of each process, its libraries and its data."""
         size, trainer = self._size(dataset), _trainer_name(settings)
         process = _TRAINER_MB.get(trainer, _UNKNOWN_TRAINER_MB)
@@ -203,17 +212,18 @@ class Estimator:
         if rule == "study" and isinstance(settings, Tuned):
             memory += _LIBRARY_MB.get(settings.tuner.library, _UNKNOWN_LIBRARY_MB)
         if rule != "decode":
-            memory += self._n_workers(dataset, settings) * (process + data)
+            memory += self._n_workers(dataset, system, settings) * (process + data)
         return memory
 
-    def _n_workers(self, dataset: str, settings: System) -> int:
-        """Return how many processes train trials next to the one that proposes."""
+    def _n_workers(self, dataset: str, system: str, settings: System) -> int:
+        """Return how many processes train trials on the node of the one that proposes; no other node has more."""
         if not isinstance(settings, Tuned):
             return 0
         budget = self._config.comparison(dataset).budget
         most = TRAINERS[settings.trainer_name].max_trainings
         must_end = budget.trial_seconds is not None or (most is not None and budget.max_trials() > most)
-        return self._config.workers if self._config.workers > 1 or must_end else 0
+        on_nodes = self._config.count_nodes(dataset, system) > 1
+        return self._config.workers if self._config.workers > 1 or must_end or on_nodes else 0
 
     def _seconds(self, rule: str, dataset: str, settings: System | None) -> float:
         """Return the CPU seconds of a job."""
@@ -269,7 +279,7 @@ def may_use_gpu(settings: System) -> bool:
 
 
 def check_requests(config: Config, where: str) -> None:
-    """Refuse what no job can be given: a GPU for a system whose trainer does not use one.
+    """Refuse what no job can be given: a GPU for a system whose trainer does not use one, or for one of several nodes.
 
     Args:
         config: as `blindtune.config.schema.read` returns it.
@@ -289,6 +299,15 @@ def check_requests(config: Config, where: str) -> None:
                 raise UserError(
                     f"{where}: resources.systems.{name}.gpu: its trainer on {dataset} ({_trainer_name(settings)}) "
                     f"computes on the CPU alone; take the key out, or use trainer {' or '.join(sorted(GPU_TRAINERS))}"
+                )
+    estimator = Estimator(config)
+    for one in config.compare:
+        for name, n_nodes in one.worker_nodes.items():
+            if n_nodes > 1 and estimator.needs("study", {"dataset": one.dataset, "system": name}).gpu:
+                raise UserError(
+                    f"{where}: worker_nodes: {name} on {one.dataset} asks for a GPU, which one node would have and the "
+                    "others not, so that trials would not be trained alike. Take it out of worker_nodes, or give its "
+                    "study no GPU in resources."
                 )
 
 

@@ -19,6 +19,8 @@ class StudyContext:
         folder: the folder of the study, which holds its records.
         job_log: takes messages and progress.
         workers: number of cores to use; changes no record.
+        on_nodes: whether its workers run on all nodes of its allocation of Slurm, ``workers`` on each; changes no
+            record.
         part: which part of the study is trained, for messages, such as ``shard 1 of 4``; empty: all of it.
         check_claim: called before each write to the folder; raises an error if another process has taken it over.
     """
@@ -28,6 +30,7 @@ class StudyContext:
     folder: Path
     job_log: JobLog = field(default_factory=JobLog)
     workers: int = 1
+    on_nodes: bool = False
     part: str = ""
     check_claim: Callable[[], None] = lambda: None
 

@@ -36,6 +36,7 @@ def run_study(
     workers: int = 1,
     wait_seconds: float = 0.0,
     shards: Sequence[Path] = (),
+    on_nodes: bool = False,
 ) -> ModelCard:
     """Run a study to its end, going on from the records in its folder, and freeze its model.
 
@@ -50,6 +51,7 @@ def run_study(
         wait_seconds: how long to wait for another process that runs this study.
         shards: files of trials that other jobs have trained, as `blindtune.study.shard_run` writes them; changes no
             record.
+        on_nodes: whether workers run on all nodes of the allocation of Slurm, ``workers`` on each; changes no record.
 
     Returns:
         The card of the frozen model, which is also written to ``card.json``.
@@ -71,6 +73,7 @@ def run_study(
             folder=folder,
             job_log=job_log,
             workers=workers,
+            on_nodes=on_nodes,
             check_claim=held.check,
         )
         settings = study.settings

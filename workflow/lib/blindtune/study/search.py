@@ -45,6 +45,7 @@ from blindtune.training.base import (
     outcome_from_error,
     train_each,
 )
+from blindtune.training.pool.slurm import create_launcher
 from blindtune.training.pool.trainer import Pool
 from blindtune.tuners.base import Proposal
 
@@ -137,7 +138,9 @@ def search_shard(context: StudyContext, files: dict[str, Path], shard: Shard, el
 
 
 def _build_setup(context: StudyContext, files: dict[str, Path]) -> SearchSetup:
-    return build_search_setup(context.study, context.data, files, context.workers, context.job_log.info)
+    notice = context.job_log.info
+    start = partial(create_launcher, context.workers, context.folder, notice) if context.on_nodes else None
+    return build_search_setup(context.study, context.data, files, context.workers, notice, start)
 
 
 def _open_search(

@@ -26,6 +26,7 @@ from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.candidates import list_candidates
 from blindtune.training.base import BatchTrainer, Trainer, TrainingTask
 from blindtune.training.class_weights import number_classes
+from blindtune.training.pool.launcher import Launcher
 from blindtune.training.pool.trainer import Pool
 from blindtune.training.registry import TRAINERS, create_trainer
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
@@ -138,6 +139,7 @@ def build_search_setup(
     files: dict[str, Path],
     workers: int = 1,
     notice: Callable[[str], None] = lambda line: None,
+    create_launcher: Callable[[], Launcher] | None = None,
 ) -> SearchSetup:
     """Return the setup of a study's search.
 
@@ -147,9 +149,10 @@ def build_search_setup(
         files: the data files of the system, by the names of its ``files()``.
         workers: number of cores that the trials may use; changes no record.
         notice: called with a message about a worker process.
+        create_launcher: creates what starts the workers of a tuner; None: all are on this machine.
 
     Raises:
-        UserError: a file is wrong.
+        UserError: a file is wrong, or no worker can start.
     """
     settings = study.settings
     model = load(ManualModel, files["model"]) if isinstance(settings, Manual) else None
@@ -174,9 +177,12 @@ def build_search_setup(
         plan = plan_folds(settings.search_config, space, study.budget, settings.folds, settings.epochs)
         context = TunerContext(space, plan.budget, study.seed, settings.epochs, data.train.y, data.train.group)
         n_workers = count_workers(trainer, study.budget, workers, max_trainings)
+        launcher = create_launcher() if create_launcher and benefits_from_workers(trainer) else None
+        if launcher is not None and launcher.workers > 1:
+            n_workers = launcher.workers
         return SearchSetup(
             _create_tuner(plan, context, settings.folds),
-            create_pool(n_workers) if n_workers else trainer,
+            create_pool(n_workers, launcher=launcher) if n_workers else trainer,
             build_task,
             study.budget,
             plan.config.resumes_trials,
@@ -280,10 +286,19 @@ def count_workers(trainer: Trainer, budget: Budget, workers: int, max_trainings:
         workers: number of cores that the trials may use.
         max_trainings: trainings after which a process of the trainer must be replaced; None: never.
     """
-    if isinstance(trainer, BatchTrainer) and not trainer.benefits_from_workers:
+    if not benefits_from_workers(trainer):
         workers = 1
     must_end = budget.trial_seconds is not None or (max_trainings is not None and budget.max_trials() > max_trainings)
     return workers if workers > 1 or must_end else 0
+
+
+def benefits_from_workers(trainer: Trainer) -> bool:
+    """Return whether several processes train faster than one.
+
+    Args:
+        trainer: trains in each.
+    """
+    return not isinstance(trainer, BatchTrainer) or trainer.benefits_from_workers
 
 
 def _setup_list(

@@ -213,6 +213,11 @@ class TunerConfig(Strict):
         return True
 
     @property
+    def proposes_one_at_a_time(self) -> bool:
+        """Whether `Tuner.ask_batch` never gives more than one proposal, so that a second worker would have nothing."""
+        return False
+
+    @property
     def minimizes_parameters(self) -> bool:
         """Whether the number of parameters is minimised too, which only a network has."""
         return False

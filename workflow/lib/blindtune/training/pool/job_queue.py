@@ -82,12 +82,13 @@ class JobQueue:
         if part:
             self.waiting.appendleft(part)
 
-    def on_worker_death(self, part: list[int], how: str) -> None:
+    def on_worker_death(self, part: list[int], how: str, place: str = "") -> None:
         """Requeue the jobs of a worker that has died, in two halves; a job that was alone twice has failed.
 
         Args:
             part: indices of the jobs that the worker had not finished.
             how: how it died, for the records.
+            place: where it was, such as `` on n2``; empty: on this machine.
         """
         if not part:
             return
@@ -99,7 +100,7 @@ class JobQueue:
             self._died_alone.add(part[0])
         others = f", which trained {len(part)} trials at once" if len(part) > 1 else ""
         for index in part:
-            self._retries[index].append(f"its worker {how}{others}; trained again")
+            self._retries[index].append(f"its worker{place} {how}{others}; trained again")
         self.waiting.extendleft(reversed(halve(part)))
 
     def on_worker_timeout(self, part: list[int], seconds: float) -> None:

@@ -1,7 +1,8 @@
 """A trainer that divides its jobs among worker processes; each job is bit-identical to training it alone.
 
-A worker imports its libraries once, computes on one thread and maps the data from the disk. If a worker process dies,
-its jobs are retried in another worker and each retry is recorded in `blindtune.records.trial.Trial.retries`.
+A worker imports its libraries once, computes on one thread and maps the data from the disk. A launcher says where
+workers start: on this machine, or on the nodes of an allocation. If a worker dies, its jobs are retried in another
+worker and each retry is recorded in `blindtune.records.trial.Trial.retries`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,9 @@ from blindtune.training.base import (
     TrainingOptions,
     TrainingTask,
 )
+from blindtune.training.pool.channel import Channel
 from blindtune.training.pool.job_queue import JobQueue
+from blindtune.training.pool.launcher import Death, Launcher, LocalLauncher
 from blindtune.training.pool.messages import (
     EpochReport,
     JobFinished,
@@ -44,6 +47,9 @@ SORTED_PER_WORKER = 4
 
 #: Seconds without a message after which a worker is named: one that is stopped, and one that runs.
 STOPPED_AFTER, SILENT_AFTER = 10.0, 300.0
+
+#: Seconds in which a worker on another node must connect: its libraries may be read from a slow file system.
+START_SECONDS = 300.0
 
 #: Seconds between two looks at workers that say nothing.
 _LOOK_EVERY = 0.5
@@ -70,16 +76,20 @@ class Pool:
         workers: int,
         notice: Callable[[str], None] = lambda line: None,
         max_trainings: int | None = None,
+        launcher: Launcher | None = None,
     ) -> None:
         """Take the place of a trainer.
 
         Args:
             trainer: trains and rebuilds single models in this process.
             factory: creates an equal trainer in each worker.
-            workers: maximum number of worker processes.
+            workers: maximum number of worker processes on this machine.
             notice: called with a message about a worker that is stopped or silent.
             max_trainings: trainings after which a worker is replaced by a new one; None: never.
+            launcher: starts the workers, in place of ``workers``; `close` closes it.
         """
+        self._launcher = LocalLauncher(workers) if launcher is None else launcher
+        workers = self._launcher.workers
         self.supports_resume = trainer.supports_resume
         self.max_batch = workers * (trainer.max_batch if isinstance(trainer, BatchTrainer) else JOBS_PER_WORKER)
         self._trainer = trainer
@@ -157,6 +167,7 @@ class Pool:
     def close(self) -> None:
         """End every worker."""
         self._end_all(self._processes.copy())
+        self._launcher.close()
         if self._data is not None:
             self._data.close()
         self._splits = self._data = None
@@ -166,7 +177,7 @@ class Pool:
         if self._data is None or self._splits is None or not (train is self._splits[0] and dev is self._splits[1]):
             if self._data is not None:
                 self._data.close()
-            self._splits, self._data = (train, dev), SharedPickle((train, dev))
+            self._splits, self._data = (train, dev), SharedPickle((train, dev), self._launcher.arrays_folder)
         return self._data
 
     def _dispatch(self, queue: JobQueue, data: SharedPickle) -> None:
@@ -176,41 +187,51 @@ class Pool:
                 process.train(queue.take_part(), data)
         # Workers without a part are those that start, or have not sent yet that they are ready again.
         free = sum(not process.part for process in self._processes)
-        for _ in range(min(self._workers - len(self._processes), len(queue.waiting) - free)):
-            self._processes.append(WorkerProcess(self._factory))
+        for _ in range(min(self._launcher.count_free(), len(queue.waiting) - free)):
+            self._processes.append(WorkerProcess(self._launcher.launch(), self._factory))
 
     def _poll(self, queue: JobQueue, block: bool) -> bool:
         """Handle one message of every worker that has sent one; return whether there was any."""
-        processes = {process.connection: process for process in self._processes}
-        ready = wait(list(processes), _LOOK_EVERY if block else 0)
-        for connection in ready:
-            process = processes[connection]  # type: ignore[index]
-            self._handle(process, queue)
+        for process in self._processes.copy():
+            if process.channel is None:
+                self._check_start(process, queue)
+        processes = {process.channel: process for process in self._processes if process.channel is not None}
+        # It takes everything that has a `fileno`, but its annotation does not say so.
+        channels: list[Any] = list(processes)
+        ready: list[Any] = wait(channels, _LOOK_EVERY if block else 0)
+        for channel in ready:
+            process = processes[channel]
+            self._handle(process, channel, queue)
             process.touch()
         # Those that have sent something are not late, however long this process was busy.
         for process in self._processes.copy():
-            if not process.idle and process.connection not in ready:
+            if not process.idle and process.channel is not None and process.channel not in ready:
                 self._check_silent(process, queue)
         return bool(ready)
+
+    def _check_start(self, process: WorkerProcess, queue: JobQueue) -> None:
+        """Let a worker connect, or give up one that has ended before, or does not come."""
+        if not process.connect() and (process.has_exited() or process.silent > START_SECONDS):
+            self._on_worker_exit(process, queue)
 
     def _check_silent(self, process: WorkerProcess, queue: JobQueue) -> None:
         """End a worker that has used up the seconds of its jobs; name one that is stopped or silent."""
         silent, left = process.silent, queue.seconds_left(process.part)
         if left is not None and silent > left + GRACE:
-            process.kill()
+            process.launched.kill()
             self._end(process)
             queue.on_worker_timeout(process.part, silent)
-        elif not process.named and silent > STOPPED_AFTER and (silent > SILENT_AFTER or process.is_stopped()):
+        elif not process.named and silent > STOPPED_AFTER and (silent > SILENT_AFTER or process.launched.is_stopped()):
             process.named = True
             trains = f", which trains {queue.name(process.part)}," if process.part else ""
             state = "has not finished an epoch" if process.part else "is not ready"
-            if process.is_stopped():
-                state = f"is stopped (kill -CONT {process.pid} lets it go on)"
-            self._notice(f"worker {process.pid}{trains} {state} since {silent:.0f} s.{_advise(process)}")
+            if process.launched.is_stopped():
+                state = f"is stopped (kill -CONT {process.launched.process.pid} lets it go on)"
+            self._notice(f"{process.launched.name}{trains} {state} since {silent:.0f} s.{_advise(process)}")
 
-    def _handle(self, process: WorkerProcess, queue: JobQueue) -> None:
+    def _handle(self, process: WorkerProcess, channel: Channel, queue: JobQueue) -> None:
         try:
-            message = process.connection.recv()
+            message = channel.receive()
         except (EOFError, OSError):
             self._on_worker_exit(process, queue)
             return
@@ -222,6 +243,7 @@ class Pool:
             case JobsAccepted():
                 process.accepted = True
                 self._startup_failures = 0
+                self._launcher.note_trained(process.launched)
             case EpochReport():
                 process.send(PruneDecision(queue.report_epoch(message)))
             case JobFinished():
@@ -229,25 +251,30 @@ class Pool:
                 queue.finish(message)
 
     def _on_worker_exit(self, process: WorkerProcess, queue: JobQueue) -> None:
-        how = self._end(process)
+        how = self._end(process, "late" if process.accepted else "early")
+        place = process.launched.place
         if process.accepted:
-            queue.on_worker_death(process.part, how)
+            queue.on_worker_death(process.part, how, place)
             return
         queue.requeue(process.part)
         self._startup_failures += 1
         fewer = f", or set workers to less than {self._workers}" if self._workers > 1 else ""
         if self._startup_failures == MAX_STARTUP_FAILURES * self._workers:
             raise UserError(
-                f"a worker {how} before it could train, as {self._startup_failures - 1} others did before it. What "
-                f"they printed says why; if nothing does, give them more memory{fewer}."
+                f"a worker{place} {how} before it could train, as {self._startup_failures - 1} others did before it. "
+                f"What they printed says why; if nothing does, give them more memory{fewer}."
             )
 
-    def _end(self, process: WorkerProcess) -> str:
+    def _end(self, process: WorkerProcess, died: Death | None = None) -> str:
         self._processes.remove(process)
-        return process.end()
+        how = process.end()
+        self._launcher.release(process.launched, died)
+        return how
 
     def _end_all(self, processes: list[WorkerProcess]) -> None:
         end_together(processes)
+        for process in processes:
+            self._launcher.release(process.launched)
         self._processes = [process for process in self._processes if process not in processes]
 
 
@@ -256,7 +283,7 @@ def _advise(process: WorkerProcess) -> str:
     if not process.part:
         return ""
     return (
-        f" kill -KILL {process.pid} ends it: what it trains is trained once more, and has failed if that is ended too. "
-        "budget.trial_seconds would limit each trial, but it is part of the study: with another limit its search "
+        f" {process.launched.how_to_end} ends it: what it trains is trained once more, and has failed if that is ended "
+        "too. budget.trial_seconds would limit each trial, but it is part of the study: with another limit its search "
         "begins again, and its records are moved aside."
     )

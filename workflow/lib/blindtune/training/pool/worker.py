@@ -1,6 +1,7 @@
 """The program of a worker: a process that trains jobs for `blindtune.training.pool.trainer` until the study ends.
 
-``python -m blindtune.training.pool.worker DESCRIPTOR``, where the descriptor is the inherited end of a socket pair.
+``python -m blindtune.training.pool.worker DESCRIPTOR``, where the descriptor is the inherited end of a socket pair, or
+``... ADDRESS PORT NUMBER``, where a study listens on another node and the key of 32 bytes comes by the standard input.
 """
 
 import os
@@ -9,7 +10,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -28,6 +28,8 @@ from blindtune.training.base import (
     outcome_from_error,
     train_each,
 )
+from blindtune.training.pool.channel import DIGEST_BYTES, Channel
+from blindtune.training.pool.handshake import connect_to_study
 from blindtune.training.pool.messages import (
     Data,
     EpochReport,
@@ -45,41 +47,75 @@ _WAITING = "waiting"
 #: Added to the score by which the system chooses a process to end when memory runs out: a worker, not its study.
 _FIRST_TO_END = "500"
 
+#: Seconds in which a worker on another node must have its key and its connection.
+_CONNECT_SECONDS = 120
+
 
 class WorkerConnection:
-    """A worker's end of the connection to the pool.
+    """A worker's end of the channel to the pool.
 
-    A thread receives at all times. When the other end is closed, on purpose or because its process is dead, this
-    process exits at once, even while it trains.
+    A thread receives at all times. When the other end is closed, on purpose or because its process or node is dead,
+    this process exits at once, even while it trains.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._connection: Connection[Any, Any] = Connection(descriptor)
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._received: SimpleQueue[bytes] = SimpleQueue()
         Thread(target=self._receive_all, daemon=True).start()
 
     def receive(self) -> Any:
         """Return the next message; waits for it."""
-        return pickle.loads(self._received.get())  # noqa: S301  only the pool writes to this socket
+        return pickle.loads(self._received.get())  # noqa: S301  only the pool sends to this channel
 
     def send(self, message: object) -> None:
-        """Send a message."""
-        self._connection.send(message)
+        """Send a message; if the pool is gone, so is this process."""
+        try:
+            self._channel.send(message)
+        except OSError:
+            os._exit(0)
 
     def _receive_all(self) -> None:
         while True:
             try:
-                self._received.put(self._connection.recv_bytes())
+                self._received.put(self._channel.receive_bytes())
             except (EOFError, OSError):
                 os._exit(0)
 
 
-def main(descriptor: int) -> None:
-    """Train jobs until the other end of the socket is closed."""
+def open_channel(arguments: Sequence[str]) -> Channel:
+    """Return the channel to the pool; a process that cannot connect in time is ended.
+
+    Args:
+        arguments: of the command line.
+
+    Raises:
+        SystemExit: nothing listens there, or it is not the study of this worker.
+    """
+    if len(arguments) == 1:
+        return Channel(int(arguments[0]))
+    address, port, number = arguments
+    signal.alarm(_CONNECT_SECONDS)
+    key = sys.stdin.buffer.read(DIGEST_BYTES)
+    if len(key) != DIGEST_BYTES:
+        sys.exit("worker: got no key from its study")
+    try:
+        channel = connect_to_study(address, int(port), int(number), key)
+    except OSError as error:
+        sys.exit(f"worker: cannot connect to its study at {address}:{port} ({error})")
+    signal.alarm(0)
+    return channel
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train jobs until the other end of the channel is closed.
+
+    Args:
+        arguments: of the command line.
+    """
     # Ctrl-C reaches every process of a terminal; the pool decides what it means for a worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     AWAKE.watch()
-    connection = WorkerConnection(descriptor)
+    connection = WorkerConnection(open_channel(arguments))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END, encoding="ascii")
     factory: TrainerFactory = connection.receive()
@@ -137,4 +173,4 @@ def _to_sendable(outcome: Outcome | Exception) -> Outcome | Exception:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1:])

@@ -1,35 +1,25 @@
-"""A worker as the pool sees it: the process, and the jobs that it trains."""
+"""A worker as the pool sees it: what was started, and the jobs that it trains."""
 
-import os
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
 
-import blindtune
-from blindtune.core.threads import ONE_THREAD
 from blindtune.core.timing import AWAKE
+from blindtune.training.pool.channel import Channel
+from blindtune.training.pool.launcher import Launched
 from blindtune.training.pool.messages import Data, Job, TrainerFactory
 from blindtune.training.pool.shared_arrays import SharedPickle
 
 #: Seconds in which a worker must end after its connection was closed.
-_EXIT_TIMEOUT = 10
+EXIT_TIMEOUT = 10
 
 
 class WorkerProcess:
-    """A worker process, connected by a pair of sockets.
-
-    It is a new program: TensorFlow and PyTorch do not survive a fork, and ``multiprocessing`` would run the script of
-    this process again.
+    """A worker, from its start to its end.
 
     Attributes:
-        connection: sends and receives messages; closes when the worker ends.
+        launched: what was started.
         idle: whether the worker waits for jobs.
         part: indices of the jobs that were sent and have not finished.
         accepted: whether the worker has received the jobs that were sent last.
@@ -39,19 +29,14 @@ class WorkerProcess:
         named: whether a message said that it has been silent since.
     """
 
-    def __init__(self, factory: TrainerFactory) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            descriptor = theirs.fileno()
-            self._process = subprocess.Popen(  # noqa: S603  a module of this library
-                [sys.executable, "-P", "-m", "blindtune.training.pool.worker", str(descriptor)],
-                pass_fds=[descriptor],
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                # What a library prints must not be mixed with the output of this process.
-                stdout=2,
-            )
-        self.connection: Connection[Any, Any] = Connection(ours.detach())
+    def __init__(self, launched: Launched, factory: TrainerFactory) -> None:
+        """Watch a worker.
+
+        Args:
+            launched: as a launcher has started it.
+            factory: creates its trainer; sent as soon as the worker has connected.
+        """
+        self.launched = launched
         self.idle = False
         self.part: list[int] = []
         self.accepted = False
@@ -59,12 +44,28 @@ class WorkerProcess:
         self.last_message = AWAKE.now()
         self.named = False
         self._data: SharedPickle | None = None
-        self.send(factory)
+        self._factory = factory
+        self._has_factory = False
+        self.connect()
 
     @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
+    def channel(self) -> Channel | None:
+        """Sends and receives messages; None until the worker has connected."""
+        return self.launched.channel
+
+    def connect(self) -> bool:
+        """Return whether the worker has connected; what it needs first is sent to it then."""
+        if self.launched.connect() is None:
+            return False
+        if not self._has_factory:
+            self._has_factory = True
+            self.touch()
+            self.send(self._factory)
+        return True
+
+    def has_exited(self) -> bool:
+        """Return whether its process has ended."""
+        return self.launched.process.poll() is not None
 
     @property
     def silent(self) -> float:
@@ -75,18 +76,11 @@ class WorkerProcess:
         """Note that it is alive."""
         self.last_message, self.named = AWAKE.now(), False
 
-    def is_stopped(self) -> bool:
-        """Return whether a signal has stopped the process, so that it waits to be continued."""
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return False
-        return state.rpartition(")")[2].split()[0] in ("T", "t")
-
     def send(self, message: object) -> None:
-        """Send a message; if the worker is dead, the next receive from `connection` fails, not this."""
-        with suppress(OSError):
-            self.connection.send(message)
+        """Send a message; if the worker is dead, the next receive from `channel` fails, not this."""
+        if self.channel is not None:
+            with suppress(OSError):
+                self.channel.send(message)
 
     def train(self, jobs: Sequence[Job], data: SharedPickle) -> None:
         """Send jobs to train.
@@ -103,40 +97,24 @@ class WorkerProcess:
             self._data = data
         self.send(list(jobs))
 
-    def kill(self) -> None:
-        """End the worker at once, also if it is stopped or hangs."""
-        self._process.kill()
-
     def end(self) -> str:
         """End the worker, even while it trains, unless it has ended; returns how it ended, for records."""
         end_together([self])
-        code = self._process.returncode
-        return f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+        return self.launched.describe_end()
 
 
 def end_together(processes: Sequence[WorkerProcess]) -> None:
     """End workers at the same time, even while they train; each is killed that does not end soon, as a stopped one."""
     for process in processes:
-        process.connection.close()
-    deadline = time.monotonic() + _EXIT_TIMEOUT
+        if process.channel is None:
+            process.launched.kill()  # it would wait for a pool that does not listen
+        else:
+            process.channel.close()
+    deadline = time.monotonic() + EXIT_TIMEOUT
     for process in processes:
         try:
-            process._process.wait(max(0.0, deadline - time.monotonic()))
+            process.launched.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.launched.kill()
     for process in processes:
-        process._process.wait()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of a worker: that of this process, this library, and one thread for every library."""
-    library = str(Path(blindtune.__file__).parents[1])
-    paths = [library, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(paths)}
+        process.launched.reap()

@@ -75,6 +75,11 @@ class KerasTunerConfig(TunerConfig):
         """Whether a proposal depends on scores: with the Gaussian process, and with Hyperband after its first rung."""
         return self.algorithm in ("bayesian", "hyperband")
 
+    @property
+    def proposes_one_at_a_time(self) -> bool:
+        """Whether it needs each score before the next proposal, as the Gaussian process does."""
+        return self.algorithm == "bayesian"
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse keys of another algorithm, grids without lists of values, and searched epochs under Hyperband."""
         for key, algorithm in _ALGORITHM_OF_KEY.items():

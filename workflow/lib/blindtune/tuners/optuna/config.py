@@ -61,6 +61,11 @@ class OptunaConfig(TunerConfig):
         """Whether a proposal depends on scores, as do those of all but random and grid, or a pruner's decision does."""
         return self.algorithm not in ("random", "grid") or self.pruner.algorithm != "none"
 
+    @property
+    def proposes_one_at_a_time(self) -> bool:
+        """Whether it needs each score before the next proposal: without a batch, all but random and grid do."""
+        return self.proposals_need_scores and self.batch == 1
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse what Optuna cannot express.
 
