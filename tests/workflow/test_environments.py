@@ -9,12 +9,13 @@ import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from blindtune import stages
@@ -278,3 +279,23 @@ def test_every_environment_is_used():
     rules = ("fetch", "sample_splits", *DATA_RULES, *REPORT_RULES)
     used = {find_system_environment(system) for system in SYSTEMS} | {find_rule_environment(rule) for rule in rules}
     assert {path.stem for path in ENVIRONMENTS} == used
+
+
+def test_lock_can_be_installed_with_the_oldest_python():
+    """Each pinned package allows the lowest Python that the project names: Debian 12 has 3.11.2."""
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        lowest = tomllib.load(stream)["project"]["requires-python"].removeprefix(">=")
+    refused = {
+        name: needed
+        for name in read_lock()
+        if (needed := _required_python(name)) and lowest not in SpecifierSet(needed)
+    }
+    assert not refused
+
+
+def _required_python(name):
+    """Return the Pythons that an installed package allows; none if it is not for this platform."""
+    try:
+        return metadata(name)["Requires-Python"]
+    except PackageNotFoundError:
+        return None
