@@ -39,7 +39,7 @@ from blindtune.datasets.drawing import sample as sample_drawing
 from blindtune.datasets.eeg import annotations as eeg_annotations
 from blindtune.datasets.eeg.edf_header import check_header, parse_header
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.montages import create_montage, locate_electrodes
+from blindtune.datasets.eeg.montages import create_montage, find_derivation
 from blindtune.datasets.registry import create_source
 from blindtune.datasets.slides import annotations as slide_annotations
 from blindtune.datasets.slides.discovery import _read_split_list
@@ -115,8 +115,8 @@ def _sample(path: Path) -> None:
 
 def _header(path: Path) -> None:
     header = parse_header(path.read_bytes())
-    found = locate_electrodes([signal.label for signal in header.signals], create_montage("tcp20"))
-    check_header(header, found, 50.0)
+    found = find_derivation(header.signal_labels, create_montage("tcp20"))
+    check_header(header, list(found.sources), 50.0)
 
 
 def _annotation(path: Path) -> None:

@@ -69,7 +69,7 @@ def _dangling(own: Path) -> Source:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_empty, "datasets.mine: folder: own holds no EDF files"),
+        (_empty, "datasets.mine: folder: own holds no EDF or BDF files"),
         (_no_slide, "datasets.mine: folder: own holds no slide"),
         (_no_annotations, "no file has an annotation next to it"),
         (_no_patient, r"ward 0/Subject-00_night1.EDF: has no patient by 'case(\\d+)'"),

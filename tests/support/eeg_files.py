@@ -14,7 +14,10 @@ from blindtune.core.validation import parse
 from blindtune.datasets.corpus.base import Corpus
 from blindtune.datasets.eeg.config import EegConfig, SimulatedEegConfig
 from blindtune.datasets.eeg.discovery import Recording
-from blindtune.datasets.eeg.montages import ELECTRODES
+from blindtune.datasets.eeg.edf_header import Stretch
+from blindtune.datasets.eeg.montages import ELECTRODES, Derivation, create_montage, find_derivation
+from blindtune.datasets.eeg.preprocessing import Signals
+from blindtune.datasets.eeg.recording_file import RecordingFile
 from blindtune.datasets.eeg.simulated.corpus import EegSimulator
 from blindtune.datasets.eeg.survey import OpenRecording
 from blindtune.datasets.registry import create_corpus
@@ -39,6 +42,14 @@ def eeg_corpus(**changes: Any) -> Corpus:
 def open_recording(folder: Path, file: str, config: EegConfig) -> OpenRecording:
     """Return one open recording of train, as a job opens it."""
     return OpenRecording(folder, Recording(file, "a", None, None), "train", config)
+
+
+def open_signals(path: Path, montage: str | list[str] = "tcp20") -> tuple[Signals, Derivation, Stretch]:
+    """Return the channels of a recording, how those of a montage are derived from them, and all its time."""
+    file = RecordingFile(path)
+    derivation = find_derivation(file.header.signal_labels, create_montage(montage))
+    whole = Stretch(0, file.header.n_complete_records, 0.0, float(file.header.seconds))
+    return Signals(file, derivation.sources), derivation, whole
 
 
 def write_simulated(config: SimulatedEegConfig, folder: Path, files: Iterable[str] | None = None) -> None:

@@ -19,7 +19,7 @@ with (
 ):
     source = read_dataset(snakemake.params.source)
     extract = Path(snakemake.output.extract)
-    extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), extract)
+    extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), extract, job_log.detail)
     list_side_files(
         Path(snakemake.params.side_files),
         Path(snakemake.params.root),

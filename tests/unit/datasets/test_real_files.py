@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blindtune.datasets.corpus.base import RawFile
-from blindtune.datasets.eeg import edf_header, montages, preprocessing
+from blindtune.datasets.eeg import edf_header, preprocessing
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.slides.reader import PatchGeometry, SlideReader
 from blindtune.views.frames import SignalFrames
-from support.eeg_files import ABSENT, eeg_corpus, tse
+from support.eeg_files import ABSENT, eeg_corpus, open_signals, tse
 from support.eeg_files import REAL as RECORDING
 from support.scipy_eeg import prepared
 from support.slide_files import REAL as SLIDE
@@ -45,10 +45,8 @@ def test_real_recording_equals_scipy(tmp_path: Path) -> None:
     theirs = np.stack([whole[:, round(50 * at) : round(50 * at) + 500] for at in starts])
     apart = np.abs(ours - theirs).max(axis=(0, 2)) / np.abs(theirs).max(axis=(0, 2))
     assert apart.max() < 1e-6
-    content = path.read_bytes()
-    header, montage = edf_header.parse_header(content), montages.create_montage("tcp20")
-    signals = preprocessing.read_signals(content, header, montages.locate_electrodes(header.labels, montage))
-    exact = np.abs(preprocessing.filter_recording(signals, montage, config) - whole).max() / np.abs(whole).max()
+    header = edf_header.parse_header(path.read_bytes())
+    exact = np.abs(preprocessing.filter_recording(*open_signals(path), config) - whole).max() / np.abs(whole).max()
     assert exact < 1e-9
     mean, deviation = (np.asarray(part, np.float32) for part in (theirs.mean(axis=(0, 2)), theirs.std(axis=(0, 2))))
     keys = {name: getattr(config, name) for name in ("frame_length", "frame_hop", "sfreq")}

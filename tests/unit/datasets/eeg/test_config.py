@@ -25,7 +25,7 @@ from support.eeg_files import eeg_config
         ({"frame_hop": 0.001}, "frame_hop: 0.001 s are not a whole number"),
         ({"frame_length": 11.0}, "frame_length: must not be longer than segment"),
         ({"segment": 0.5}, "segment: .*greater than or equal to 1"),
-        ({"montage": "tcp21"}, "montage: .*'tcp20', 'tcp22', 'mono19' or 'mono21'"),
+        ({"montage": "tcp21"}, "montage: .*'tcp20', 'tcp22', 'mono19', 'mono21' or 'as_recorded'"),
         ({"patient": "S("}, "patient: is not a regular expression"),
         ({"patient": "S\\d+"}, "patient: must have exactly one group in brackets"),
         ({"lower": 0.5}, "lower: unknown key"),

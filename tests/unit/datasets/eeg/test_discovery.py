@@ -167,7 +167,7 @@ def test_assign_splits_refuses_trees(files: list[str], reason: str) -> None:
 
 def test_find_recordings_refuses_a_missing_folder(tmp_path: Path) -> None:
     """A missing or empty folder is refused."""
-    with pytest.raises(UserError, match="holds no EDF files"):
+    with pytest.raises(UserError, match="holds no EDF or BDF files"):
         find_recordings(tmp_path, eeg_config())
     with pytest.raises(UserError, match="is not a folder"):
         find_recordings(tmp_path / "none", eeg_config())

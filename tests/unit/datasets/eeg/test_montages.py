@@ -1,40 +1,68 @@
-"""Montages: channels from the electrodes of a file, under any of their names."""
+"""Montages: channels from those of a file, under any of their names."""
 
 import numpy as np
 import pytest
 
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.montages import CHANNELS, ELECTRODES, create_montage, electrode_name, locate_electrodes
+from blindtune.datasets.eeg.montages import (
+    CHANNELS,
+    ELECTRODES,
+    Derivation,
+    Lead,
+    create_montage,
+    find_derivation,
+    is_place,
+    parse_label,
+)
+
+CHB_MIT = [
+    "FP1-F7", "F7-T7", "T7-P7", "P7-O1", "FP1-F3", "F3-C3", "C3-P3", "P3-O1", "FP2-F4", "F4-C4", "C4-P4",
+    "P4-O2", "FP2-F8", "F8-T8", "T8-P8", "P8-O2", "FZ-CZ", "CZ-PZ", "P7-T7", "T7-FT9", "FT9-FT10", "FT10-T8", "T8-P8",
+]  # fmt: skip
+
+
+def derive(labels: list[str], montage: str | list[str] = "tcp20") -> Derivation:
+    return find_derivation(labels, create_montage(montage))
 
 
 @pytest.mark.parametrize(
-    ("label", "name"),
+    ("label", "first", "second"),
     [
-        ("EEG FP1-REF", "FP1"),
-        ("EEG FP1-LE", "FP1"),
-        ("eeg fp1-ref", "FP1"),
-        ("Fp1.", "FP1"),
-        ("Cz..", "CZ"),
-        ("C3", "C3"),
-        ("EEG T7-REF", "T3"),
-        ("T8..", "T4"),
-        ("EEG P7-LE", "T5"),
-        ("P8", "T6"),
-        ("EEG A1-REF", "A1"),
-        ("EEG EKG1-REF", None),
-        ("EEG 26-REF", None),
-        ("PHOTIC-REF", None),
-        ("IBI", None),
-        ("FP1-F7", None),
-        ("EEG FP1-A2", None),
-        ("Fc5.", None),
-        ("EDF Annotations", None),
-        ("", None),
+        ("EEG FP1-REF", "FP1", "REF"),
+        ("EEG FP1-LE", "FP1", "LE"),
+        ("eeg fp1-ref", "FP1", "REF"),
+        ("EEG Fp1", "FP1", ""),
+        ("EEG_Fp1", "FP1", ""),
+        ("EEG Fp1 - REF", "FP1", "REF"),
+        ("POL Fp1", "FP1", ""),
+        ("EEG Fp1-Ref", "FP1", "REF"),
+        ("Fp1-Avg", "FP1", "AVG"),
+        ("Fp1-A1", "FP1", "A1"),
+        ("Fp1-M2", "FP1", "A2"),
+        ("Fp1-A1A2", "FP1", "A1A2"),
+        ("Fp1-A1+A2", "FP1", "A1A2"),
+        ("Fp1.", "FP1", ""),
+        ("Cz..", "CZ", ""),
+        ("EEG T7-REF", "T3", "REF"),
+        ("T8..", "T4", ""),
+        ("EEG P7-LE", "T5", "LE"),
+        ("P8", "T6", ""),
+        ("M1", "A1", ""),
+        ("T8-P8-0", "T4", "T6"),
+        ("EEG EKG1-REF", "EKG1", "REF"),
+        ("EEG", "EEG", ""),
+        ("", "", ""),
     ],
 )
-def test_electrode_name_knows_labels(label: str, name: str | None) -> None:
-    """An electrode is recognised by any of its labels."""
-    assert electrode_name(label) == name
+def test_parse_label_knows_recorders(label: str, first: str, second: str) -> None:
+    """What a channel measures is recognised by its label, as common recorders write it."""
+    assert parse_label(label) == Lead(first, second)
+
+
+def test_is_place_knows_the_10_20_system() -> None:
+    """Places on the head are told from other channels."""
+    assert all(is_place(name) for name in [*ELECTRODES, "FT10", "POZ", "TP9"])
+    assert not any(is_place(name) for name in ("EKG1", "REF", "LE", "A1A2", "26", "IBI", "PHOTIC", "FP", ""))
 
 
 @pytest.mark.parametrize(
@@ -57,39 +85,79 @@ def test_tcp20_is_tcp22_without_the_ears() -> None:
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_derive_subtracts_the_right_electrodes(name: str) -> None:
-    """Channels are differences of the electrodes that their names tell."""
-    wanted = create_montage(name)
+@pytest.mark.parametrize("form", ["EEG {}-REF", "{}-Avg", "POL {}", "EEG {}-A1A2"])
+def test_derive_subtracts_the_right_electrodes(name: str, form: str) -> None:
+    """Channels are differences of the electrodes that their names tell, whatever the reference."""
+    labels = [form.format(one) for one in ("EKG1", *reversed(ELECTRODES))]
+    found = derive(labels, name)
     value = {one: float(2**number) for number, one in enumerate(ELECTRODES)}
-    x = np.array([[value[one]] for one in wanted.electrodes])
-    expected = [value[a] - value[b] if b else value[a] for a, _, b in (one.partition("-") for one in wanted.channels)]
-    assert wanted.derive(x)[:, 0].tolist() == expected
+    x = np.array([[value[ELECTRODES[-number]]] for number in found.sources])
+    expected = [value[a] - value[b] if b else value[a] for a, _, b in (one.partition("-") for one in found.names)]
+    assert found.derive(x)[:, 0].tolist() == expected
+    assert found.notes == ()
 
 
-def test_locate_electrodes_in_any_order() -> None:
-    """Electrodes are found in any order and under any name."""
-    wanted = create_montage("tcp20")
-    labels = ["IBI", *(f"EEG {name}-LE" for name in reversed(ELECTRODES)), "EEG EKG1-LE"]
-    labels[labels.index("EEG T3-LE")] = "T7."
-    found = [electrode_name(labels[number]) for number in locate_electrodes(labels, wanted)]
-    assert found == wanted.electrodes
+def test_pairs_are_taken_as_recorded() -> None:
+    """Bipolar channels are used as they are, reversed if need be; of two with one name, the first."""
+    found = derive(CHB_MIT, ["FP1-F7", "T8-P8", "PZ-CZ", "Ft9-T7"])
+    assert [CHB_MIT[number] for number in found.sources] == ["FP1-F7", "T8-P8", "CZ-PZ", "T7-FT9"]
+    assert found.terms == (((0, 1),), ((1, 1),), ((2, -1),), ((3, -1),))
+    assert found.notes == ("has 2 channels T8-P8; the first is used",)
+    assert found.derive(np.array([[1.0], [2.0], [3.0], [4.0]]))[:, 0].tolist() == [1, 2, -3, -4]
+    with pytest.raises(UnusableRecording, match=r"has no T3-C3, C3-CZ, .* needs: neither as a channel nor as two"):
+        derive(CHB_MIT)
+    with pytest.raises(UnusableRecording, match="has no FP1, "):
+        derive(CHB_MIT, "mono19")
 
 
-def test_locate_electrodes_names_the_missing() -> None:
-    """Missing electrodes are named."""
+def test_an_electrode_may_be_the_reference() -> None:
+    """Channels against Cz give every pair, that of Cz itself as recorded."""
+    labels = [f"{name}-Cz" for name in ELECTRODES if name != "CZ"]
+    found = derive(labels)
+    assert found.terms[found.names.index("C3-CZ")] == ((found.sources.index(labels.index("C3-Cz")), 1),)
+    assert [sign for _, sign in found.terms[0]] == [1, -1]
+
+
+def test_mixed_references_give_no_difference() -> None:
+    """Electrodes against different references are not subtracted, and the message tells the references."""
+    labels = [f"{name}-{'A2' if name[-1] in '2468' else 'A1'}" for name in ELECTRODES[:19]]
+    with pytest.raises(UnusableRecording, match=r"has no CZ-C4.*CZ against A1; C4 against A2.*channels are FP1-A1, "):
+        derive(labels)
+    assert derive(labels, "mono19").notes == (
+        "mixed references: A1 (11), A2 (8); no channel is a difference of two against different ones",
+    )
+    bare = [f"EEG {name}-REF" if name != "CZ" else "Cz" for name in ELECTRODES]
+    assert derive(bare).notes == ("CZ without a reference; taken as against REF, as the others",)
+
+
+def test_as_recorded_takes_the_electrodes_of_the_file() -> None:
+    """All channels of electrodes are taken, sorted by name, and nothing else."""
+    assert derive(["EEG Fz-REF", "EEG EKG1-REF", "IBI", "EEG Cz-REF"], "as_recorded").names == ("CZ", "FZ")
+    assert derive(CHB_MIT, "as_recorded").names[:2] == ("C3-P3", "C4-P4")
+    with pytest.raises(UnusableRecording, match="has no channel of a known electrode; its channels are IBI"):
+        derive(["IBI"], "as_recorded")
+
+
+def test_other_channels_are_found_by_their_labels() -> None:
+    """A montage of the config may name any channel."""
+    assert derive(["EEG EKG1-REF", "Photic"], ["photic", "EEG EKG1-REF"]).sources == (1, 0)
+
+
+def test_find_derivation_names_the_missing() -> None:
+    """Missing electrodes are named, and what is there."""
     labels = [f"EEG {name}-REF" for name in ELECTRODES if name not in ("C4", "O1")]
-    with pytest.raises(UnusableRecording, match="has no channel O1, C4, which tcp20 needs"):
-        locate_electrodes(labels, create_montage("tcp20"))
+    with pytest.raises(UnusableRecording, match="has no channel O1, C4, which tcp20 needs; its channels are EEG FP1"):
+        derive(labels)
 
 
-def test_locate_electrodes_refuses_two_names() -> None:
+def test_find_derivation_refuses_two_names() -> None:
     """An electrode under two names is refused."""
     labels = [*(f"EEG {name}-REF" for name in ELECTRODES), "EEG T7-REF"]
     with pytest.raises(UnusableRecording, match=r"has 2 channels T3 \(EEG T3-REF and EEG T7-REF\)"):
-        locate_electrodes(labels, create_montage("tcp20"))
+        derive(labels)
 
 
-def test_locate_electrodes_ignores_the_unneeded() -> None:
+def test_find_derivation_ignores_the_unneeded() -> None:
     """Electrodes that the montage does not need may be duplicate or missing."""
     labels = [f"EEG {name}-REF" for name in ELECTRODES if name not in ("A1", "A2", "FZ")]
-    assert len(locate_electrodes([*labels, "EEG PZ-REF"], create_montage("tcp20"))) == 17
+    assert len(derive([*labels, "EEG PZ-REF"]).sources) == 17

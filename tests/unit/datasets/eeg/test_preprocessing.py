@@ -2,7 +2,9 @@
 
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
+import mne
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,20 +12,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import butter, filtfilt, firwin, freqz, resample_poly, sosfreqz, welch
 
-from blindtune.datasets.eeg import edf_header, preprocessing, resampling
+from blindtune.datasets.eeg import preprocessing, resampling
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.montages import ELECTRODES, create_montage, locate_electrodes
+from blindtune.datasets.eeg.montages import ELECTRODES
 from blindtune.datasets.eeg.simulated.corruptions import CHANGES
-from support.eeg_files import eeg_config, noise, patch, write_edf
+from support.eeg_files import eeg_config, noise, open_signals, patch, write_edf
 from support.scipy_eeg import stored
 
 
 def filtered(path: Path, settings: EegConfig) -> NDArray[np.float64]:
-    content = path.read_bytes()
-    header, montage = edf_header.parse_header(content), create_montage(settings.montage)
-    signals = preprocessing.read_signals(content, header, locate_electrodes(header.labels, montage))
-    return preprocessing.filter_recording(signals, montage, settings)
+    return preprocessing.filter_recording(*open_signals(path, settings.montage), settings)
 
 
 def resampled_by_convolution(x: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
@@ -159,11 +158,15 @@ def test_order_and_other_channels_do_not_matter(tmp_path: Path) -> None:
 
 def test_read_signals_refuses_what_mne_cannot_read(tmp_path: Path) -> None:
     """What MNE cannot read, or reads with another length, makes the recording unusable."""
-    path = write_edf(tmp_path / "a.edf", noise(20, 250), 250)
-    content = path.read_bytes()
-    header = edf_header.parse_header(content)
-    wanted = locate_electrodes(header.labels, create_montage("tcp20"))
-    with pytest.raises(UnusableRecording, match="has 5000 samples at 250 Hz; MNE reads 4500 at 250 Hz"):
-        preprocessing.read_signals(content[:-11_000], header, wanted)
-    with pytest.raises(UnusableRecording, match="cannot be read by MNE"):
-        preprocessing.read_signals(b"0", header, wanted)
+    signals, _, whole = open_signals(write_edf(tmp_path / "a.edf", noise(20, 250), 250))
+    with (
+        mock.patch.object(mne.io, "read_raw_edf", side_effect=RuntimeError("a fault of its own")),
+        pytest.raises(UnusableRecording, match=r"cannot be read by MNE \(a fault of its own\)"),
+    ):
+        signals.read(250, whole, 0, 250)
+    read = mne.io.read_raw_edf
+    with (
+        mock.patch.object(mne.io, "read_raw_edf", lambda *given, **more: read(*given, **more).crop(0, 17.996)),
+        pytest.raises(UnusableRecording, match="has 5000 samples at 250 Hz; MNE reads 4500 at 250 Hz"),
+    ):
+        signals.read(250, whole, 0, 250)

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindtune.datasets.eeg.annotations import Annotations, merge_intervals
+from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.segments import (
     LabelledInterval,
     amplitude,
+    check_segment,
+    find_dropouts,
     find_intervals,
     frames,
-    rejection_reason,
     segment_starts,
     subtract_intervals,
 )
@@ -119,6 +121,10 @@ def good() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return electrodes[:2] - electrodes[1:], electrodes, np.array([[-1000.0, 1000.0]] * 3)
 
 
+def rejection_reason(channels: np.ndarray, electrodes: np.ndarray, limits: np.ndarray, config: EegConfig) -> str | None:
+    return check_segment(channels, electrodes, limits, config).reason
+
+
 def test_rejection_reason_of_raw_signals(good: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     """Flat, clipped and loud segments are rejected."""
     channels, electrodes, limits = good
@@ -132,6 +138,20 @@ def test_rejection_reason_of_raw_signals(good: tuple[np.ndarray, np.ndarray, np.
     full[2, 125] = 0
     assert rejection_reason(channels, full, limits, eeg_config()) is None
     assert rejection_reason(channels, full, limits, eeg_config(reject=100)) == "loud"
+
+
+def test_a_flat_part_of_a_segment_is_found(good: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Two flat seconds anywhere leave a segment out; of an electrode, if it is not flat in the whole recording."""
+    channels, electrodes, limits = good
+    gone = channels.copy()
+    gone[0, 1130:1630] = 7
+    assert rejection_reason(gone, electrodes, limits, eeg_config()) == "flat"
+    held, reference = electrodes.copy(), electrodes.copy()
+    held[1, 2000:] = 12
+    reference[2] = 0
+    checked = [check_segment(channels, x, limits, eeg_config()) for x in (electrodes, held, reference)]
+    assert find_dropouts(checked).tolist() == [False, True, True]
+    assert find_dropouts(checked[2:]).tolist() == [False]
 
 
 def test_amplitude_ignores_drift() -> None:

@@ -37,9 +37,10 @@ GOLDEN = {
     "cut_header": "is cut in its header",
     "double_channel": "has 2 channels O2 (EEG O2-LE and EEG O2-LE)",
     "empty": "is empty",
-    "interrupted": "is an interrupted recording (EDF+D), whose gaps are not read",
+    "interrupted": "is an interrupted recording (EDF+D) without a time stamp in any record, since it has no channel of "
+    "annotations",
     "malformed_annotation": "FILE.csv_bi, line 10: has 2 fields; the head has 5",
-    "missing_channel": "has no channel C4, which tcp20 needs",
+    "missing_channel": "has no channel C4, which tcp20 needs; its channels are LABELS",
     "no_annotation": "has no annotations next to it (.csv_bi, .tse_bi, .csv, .tse)",
     "no_data": "holds no data",
     "no_digital_range": "has channel EEG C3-REF with a digital range of zero or less",
@@ -49,8 +50,7 @@ GOLDEN = {
     "truncated": "is truncated: the header says 60 records, the file holds 39.80",
     "twin": "is the same recording as edf/train/aaaaaaac/s001_2015/01_tcp_ar/aaaaaaac_s001_t000.edf",
     "unknown_unit": "has channel EEG F3-REF in 'microV', which is not a known voltage (uV, mV, V)",
-    "unlike_rates": "has needed channels at different rates (200 Hz, 400 Hz)",
-    "web_page": "is not an EDF file",
+    "web_page": "is not an EDF or BDF file",
     "wrong_unit": "has a median amplitude of AMPLITUDE uV, outside 1 to 500: its unit or scale must be wrong",
 }
 #: Faults that are accepted, and their notes.
@@ -59,6 +59,7 @@ ACCEPTED = {
     "colon_date": "date of the start '01:01:85' is not valid; not used",
     "new_names": None,
     "open_records": "number of records left open; the size gives 60",
+    "unlike_rates": "needed channels at different rates: 200 Hz, 400 Hz",
     "wrong_time": "time of the start '24.61.00' is not valid; not used",
 }
 
@@ -107,7 +108,10 @@ def test_survey_of_every_fault(faulty: tuple[Path, SimulatedEegConfig]) -> None:
     expected = []
     for fault, reason in GOLDEN.items():
         expected.append((files[fault], reason.replace("FILE", Path(files[fault]).stem)))
-    reasons = [(file, re.sub(r"(?<=amplitude of )\S+", "AMPLITUDE", reason)) for file, reason in bad]
+    reasons = [
+        (file, re.sub(r"(?<=channels are ).+", "LABELS", re.sub(r"(?<=amplitude of )\S+", "AMPLITUDE", reason)))
+        for file, reason in bad
+    ]
     assert reasons == sorted(expected)
     assert 1e3 < float((found[files["wrong_unit"]].bad or "").split()[5]) < 1e6
     for fault, note in ACCEPTED.items():

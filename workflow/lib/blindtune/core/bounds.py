@@ -40,6 +40,8 @@ MAX_PIXELS = 20_000
 MAX_RECORDED_SECONDS = 604_800.0
 #: Samples a second.
 MAX_SAMPLING_RATE = 100_000
+#: Channels of a recording.
+MAX_CHANNELS = 1024
 #: Signals in microvolts.
 MAX_MICROVOLTS = 1e9
 #: Micrometres per pixel, and the magnification of a lens.

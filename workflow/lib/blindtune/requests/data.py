@@ -55,7 +55,8 @@ def estimate_size(source: Source) -> DataSize:
         case DrawingConfig():
             return _from_sizes(source, n_values=2, n_bytes=8)
         case EegConfig():
-            return _from_sizes(source, _CHANNELS * math.ceil(config.segment * config.sfreq), n_bytes=4)
+            channels = len(config.montage) if isinstance(config.montage, list) else _CHANNELS
+            return _from_sizes(source, channels * math.ceil(config.segment * config.sfreq), n_bytes=4)
         case SlidesConfig():
             return _from_sizes(source, 3 * config.patch**2, n_bytes=1)
         case DigitsConfig():

@@ -1,7 +1,7 @@
 """The jobs of a corpus: write the raw files of a batch, or survey them and cut samples from them."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blindtune.core.arrays import write_array
@@ -28,7 +28,9 @@ def simulate_batch(source: Corpus, batch: str, folder: Path, marker: Path) -> No
     write_json(marker, written)
 
 
-def extract_batch(source: Corpus, batch: str, folder: Path, path: Path) -> None:
+def extract_batch(
+    source: Corpus, batch: str, folder: Path, path: Path, log: Callable[[str], None] = lambda line: None
+) -> None:
     """Survey each raw file of a batch, and cut what may be drawn from it.
 
     Args:
@@ -36,13 +38,19 @@ def extract_batch(source: Corpus, batch: str, folder: Path, path: Path) -> None:
         batch: name of one of its batches.
         folder: folder of the corpus.
         path: path of the JSON, which is written last; the arrays go into a folder next to it.
+        log: called with a line about each bad file, and about each oddity of a file that does not matter.
 
     Raises:
         UserError: a file is gone, its content stops the run, or it is bad and ``strict`` is true.
     """
     # What an earlier run cut may be bad now, so none of it may stay.
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-    surveys = [_extract_file(source, raw, folder, path) for raw in source.batches()[batch]]
+    surveys = []
+    for raw in source.batches()[batch]:
+        survey = _extract_file(source, raw, folder, path)
+        for line in [survey.bad] if survey.bad is not None else survey.facts.get("notes", []):
+            log(f"{survey.file}: {line}")
+        surveys.append(survey)
     write_json(path, Extract(surveys=surveys).model_dump(mode="json"))
 
 

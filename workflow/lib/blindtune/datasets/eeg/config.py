@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from blindtune.core.bounds import MAX_MICROVOLTS, MAX_RECORDED_SECONDS, MAX_SAMPLING_RATE, MAX_SEED
+from blindtune.core.bounds import MAX_CHANNELS, MAX_MICROVOLTS, MAX_RECORDED_SECONDS, MAX_SAMPLING_RATE, MAX_SEED
 from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
@@ -14,6 +14,8 @@ Hertz = Annotated[float, Field(gt=0, le=MAX_SAMPLING_RATE)]
 Microvolts = Annotated[float, Field(gt=0, le=MAX_MICROVOLTS)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_RECORDED_SECONDS)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+ChannelName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"\S")]
+ChannelNames = Annotated[list[ChannelName], Field(min_length=1, max_length=MAX_CHANNELS)]
 EegCorruption = Literal[
     "truncated",
     "too_many_records",
@@ -91,10 +93,12 @@ class EegConfig(CorpusConfig):
     dev: Share = Field(default=0.2, description="share of the patients in dev, where the corpus has no folder for it")
     eval: Share = Field(default=0.2, description="share of the patients in eval, where the corpus has no folder for it")
     sizes: Sizes = Field(description="number of segments in each split, half of them of each class")
-    montage: Literal["tcp20", "tcp22", "mono19", "mono21"] = Field(
+    montage: Literal["tcp20", "tcp22", "mono19", "mono21", "as_recorded"] | ChannelNames = Field(
         default="tcp20",
         description="tcp20: the 20 bipolar TCP channels without A1-T3 and T4-A2 (an assumption: the paper only names "
-        "'20 channels'); tcp22: with both; mono19, mono21: electrodes as recorded, without and with A1 and A2",
+        "'20 channels'); tcp22: with both; mono19, mono21: electrodes as recorded, without and with A1 and A2; "
+        "as_recorded: the channels of the recordings, which must be the same in all; or a list of pairs and single "
+        "channels, e.g. [Fp1-F7, F7-T7, Cz]",
     )
     l_freq: Hertz = Field(default=0.5, description="lower edge of the band-pass, in Hz")
     h_freq: Hertz = Field(
@@ -149,6 +153,8 @@ class EegConfig(CorpusConfig):
             raise ValueError("min_amplitude must be below max_amplitude, and flat below reject")
         for name in ("segment", "frame_length", "frame_hop"):
             _check_whole_samples(name, getattr(self, name), self.sfreq)
+        if isinstance(self.montage, list) and len({name.upper() for name in self.montage}) < len(self.montage):
+            raise ValueError("montage: names a channel twice")
         if self.frame_length > self.segment:
             raise ValueError("frame_length: must not be longer than segment")
         return self

@@ -14,6 +14,7 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.filetree import files_below
 from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.recording_file import is_recording, stem_of
 
 #: Folders of TUSZ that name a split, and the split.
 FOLDERS = {"train": "train", "dev": "dev", "dev_test": "dev", "eval": "eval"}
@@ -41,18 +42,18 @@ class Recording:
 
 
 def find_recordings(folder: Path, config: EegConfig) -> list[Recording]:
-    """Return all EDF files below a folder, sorted by path; hidden files are skipped.
+    """Return all EDF and BDF files below a folder, sorted by path; hidden files are skipped.
 
     Args:
         folder: folder of the corpus.
         config: the key ``patient`` counts.
 
     Raises:
-        UserError: as `parse_paths`, or there is no such folder, or it has no EDF files.
+        UserError: as `parse_paths`, or there is no such folder, or it has no EDF or BDF files.
     """
-    files = [file for file in files_below(folder) if file.lower().endswith(".edf")]
+    files = [file for file in files_below(folder) if is_recording(file)]
     if not files:
-        raise UserError(f"folder: {folder} holds no EDF files.")
+        raise UserError(f"folder: {folder} holds no EDF or BDF files.")
     return parse_paths(files, config)
 
 
@@ -70,7 +71,7 @@ def parse_paths(files: Sequence[str], config: EegConfig) -> list[Recording]:
     first: dict[tuple[str, ...], str] = {}
     for file in sorted(files):
         path = PurePosixPath(file)
-        name = _NAME.fullmatch(path.stem)
+        name = _NAME.fullmatch(stem_of(file))
         twin = None if name is None or config.patient else first.setdefault(name.groups(), file)
         found.append(
             Recording(

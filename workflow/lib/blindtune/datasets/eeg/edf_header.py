@@ -1,4 +1,4 @@
-"""The header of an EDF file, parsed and checked before MNE reads the signal.
+"""The header of an EDF or BDF file, parsed and checked before MNE reads the signal.
 
 MNE reads most broken files without a warning: half a file becomes a shorter recording, an interrupted recording is
 concatenated, an unknown unit counts as volts. So the header is parsed here first (256 bytes and 256 per channel) and
@@ -6,32 +6,45 @@ compared with the size of the file.
 
 Refused, with the reason:
 
-- files that are empty, not EDF, cut in the header, without data, or shorter or longer than the header says;
-- interrupted recordings (EDF+D), because MNE does not show their gaps;
-- among the needed electrodes: a missing or duplicate one, different sampling rates, a unit that is not a voltage, an
-  empty physical or digital range, a sampling rate that is too low. Other channels do not matter.
+- files that are empty, not EDF or BDF, cut in the header, without data, or shorter or longer than the header says;
+- interrupted recordings (EDF+D, BDF+D) whose records have no time stamps, or whose time stamps go backwards;
+- among the needed channels: a unit that is not a voltage, an empty physical or digital range, a sampling rate that is
+  too low. Other channels do not matter.
 
 Accepted:
 
 - a wrong date or time and any other text of the identification, which is not used and never reaches MNE;
 - -1 as the number of records (not filled in), if the size gives a whole number;
 - any order and names of channels that `blindtune.datasets.eeg.montages` knows;
-- records of any length.
+- records of any length, and so any sampling rate; channels may have different ones;
+- gaps: the time stamps of the records of EDF+ and BDF+ are read, and what follows a gap is a stretch of its own.
 """
 
-import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
 from blindtune.datasets.eeg.errors import UnusableRecording
 
-#: Units of voltage in microvolts; MNE knows the same and reads all others as volts.
-UNITS = {"uV": 1.0, "\u00b5V": 1.0, "\u03bcV": 1.0, "mV": 1e3, "V": 1e6}
-#: Maximum numerator and denominator of a sampling rate: the anti-alias filter grows with them.
-MAX_RATIO = 20_000
+#: Units of voltage in microvolts, by how they are spelled: with either micro sign, the microvolt in any case.
+UNITS = {"uV": 1.0, "uv": 1.0, "UV": 1.0, "Uv": 1.0, "mV": 1e3, "mv": 1e3, "V": 1e6, "v": 1e6}
+UNITS |= {sign + volt: 1.0 for sign in ("\u00b5", "\u03bc") for volt in "Vv"}
+#: Share of the needed sampling rate that a recording must have: 255.99 Hz are as good as 256.
+NEAR_RATE = 0.99
+#: Bytes of the longest header: the number of channels has four digits.
+MAX_HEADER = 256 * 10_000
+#: Seconds by which the time stamps of two records may differ from the length of the first, and those of a stretch from
+#: its length, without a gap; a sample is always allowed.
+STAMP_SLACK, DRIFT_SLACK = 1e-3, 0.5
 _HEAD = 256
+_VERSIONS = {b"0": 2, b"\xffBIOSEMI": 3}
+_ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
+_STAMP = re.compile(rb"([+-]\d{1,12}(?:\.\d{0,12})?)[\x14\x15]")
+#: Replacement for bytes 8 to 183 of a header, patient and start: MNE fails on a wrong time of day.
+_ANONYMOUS = b"X X X X".ljust(80) + b"Startdate X X X X".ljust(80) + b"01.01.8500.00.00"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
 #: Bytes per channel of each field of the header's second part.
 _FIELDS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
@@ -61,13 +74,16 @@ class Header:
     """The header of an EDF file.
 
     Attributes:
-        kind: the reserved field: empty, ``EDF``, ``EDF+C`` (continuous) or ``EDF+D`` (interrupted).
+        kind: the reserved field: empty, ``EDF``, ``24BIT``, ``EDF+C`` or ``BDF+C`` (continuous), ``EDF+D`` or ``BDF+D``
+            (interrupted).
         records: number of data records; -1 if the header does not say.
         record_seconds: length of a record in seconds.
         signals: the channels, in the order of the file.
         size: size of the file in bytes.
         date: date of the start as written.
         time: time of the start as written.
+        patient: code of the patient, the first word of the identification.
+        sample_bytes: bytes of a sample: 2, or 3 in BDF.
     """
 
     kind: str
@@ -77,16 +93,28 @@ class Header:
     size: int
     date: str
     time: str
+    patient: str = ""
+    sample_bytes: int = 2
 
     @cached_property
     def labels(self) -> list[str]:
         """The label of each channel."""
         return [signal.label for signal in self.signals]
 
+    @cached_property
+    def signal_labels(self) -> list[str]:
+        """The label of each channel; empty for those that hold annotations."""
+        return ["" if label in _ANNOTATIONS else label for label in self.labels]
+
     @property
+    def is_interrupted(self) -> bool:
+        """Whether the header says that there may be gaps."""
+        return self.kind in ("EDF+D", "BDF+D")
+
+    @cached_property
     def record_bytes(self) -> int:
         """Size of a data record in bytes."""
-        return 2 * sum(signal.samples for signal in self.signals)
+        return self.sample_bytes * sum(signal.samples for signal in self.signals)
 
     @property
     def head_bytes(self) -> int:
@@ -108,20 +136,44 @@ class Header:
         return signal.samples / self.record_seconds
 
 
-def parse_header(content: bytes) -> Header:
-    """Return the header of an EDF file.
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a recording without a gap.
+
+    Attributes:
+        first: number of its first data record.
+        stop: number of the record after its last.
+        start: its start in seconds from the start of the recording.
+        seconds: its length in seconds.
+    """
+
+    first: int
+    stop: int
+    start: float
+    seconds: float
+
+    @property
+    def end(self) -> float:
+        """Its end in seconds from the start of the recording."""
+        return self.start + self.seconds
+
+
+def parse_header(content: bytes, size: int | None = None) -> Header:
+    """Return the header of an EDF or BDF file.
 
     Args:
-        content: the whole file.
+        content: the file, or at least its header.
+        size: size of the file in bytes; None: that of ``content``.
 
     Raises:
-        UnusableRecording: the file is empty or not EDF, or its header is cut or malformed.
+        UnusableRecording: the file is empty or not EDF or BDF, or its header is cut or malformed.
     """
     if not content:
         raise UnusableRecording("is empty")
     head = content[:_HEAD]
-    if len(head) < _HEAD or head[:8].strip() != b"0":
-        raise UnusableRecording("is not an EDF file")
+    version = head[:8].strip()
+    if len(head) < _HEAD or version not in _VERSIONS:
+        raise UnusableRecording("is not an EDF or BDF file")
     channels = _parse_integer(head[252:256], "number of channels")
     if channels < 1:
         raise UnusableRecording(f"has {channels} channels")
@@ -135,9 +187,11 @@ def parse_header(content: bytes) -> Header:
         records=_parse_integer(head[236:244], "number of records"),
         record_seconds=_parse_number(head[244:252], "length of a record"),
         signals=_parse_signals(rest, channels),
-        size=len(content),
+        size=len(content) if size is None else size,
         date=_text(head[168:176]),
         time=_text(head[176:184]),
+        patient=(_text(head[8:88]).split() or [""])[0],
+        sample_bytes=_VERSIONS[version],
     )
 
 
@@ -159,52 +213,125 @@ def check_header(header: Header, channels: list[int], min_rate: float) -> list[s
     signals = [header.signals[number] for number in channels]
     for signal in signals:
         _check_signal(signal)
-    rates = {header.rate(signal) for signal in signals}
+    for signal in signals:
+        rate = header.rate(signal)
+        if rate < NEAR_RATE * Fraction(min_rate):
+            raise UnusableRecording(f"is sampled at {float(rate):g} Hz; {min_rate:g} Hz are needed")
+    rates = sorted({header.rate(signal) for signal in signals})
     if len(rates) > 1:
-        raise UnusableRecording(
-            f"has needed channels at different rates ({', '.join(f'{float(rate):g} Hz' for rate in sorted(rates))})"
-        )
-    rate = rates.pop()
-    if rate < min_rate:
-        raise UnusableRecording(f"is sampled at {float(rate):g} Hz; {min_rate:g} Hz are needed")
-    if max(rate.numerator, rate.denominator) > MAX_RATIO:
-        raise UnusableRecording(
-            f"is sampled at {rate.numerator}/{rate.denominator} Hz, which no short filter can resample"
-        )
+        notes.append(f"needed channels at different rates: {', '.join(f'{float(rate):g} Hz' for rate in rates)}")
+    notes += [f"sampled at {float(rate):.9g} Hz, from which it is resampled" for rate in rates if rate.denominator != 1]
     return notes + _check_start(header)
 
 
-def digest_channels(content: bytes, header: Header, channels: list[int]) -> str:
-    """Return a digest of what some channels hold in microvolts, in the order in which they are given.
-
-    It depends on neither the rest of the header (patient, dates, labels) nor the length of a record or other channels.
+def find_stretches(
+    header: Header, peek: Callable[[int, int], bytes], rate: Fraction
+) -> tuple[list[Stretch], list[str]]:
+    """Return the parts of a recording without a gap, by the time stamps of its records if it has any.
 
     Args:
-        content: the whole file.
-        header: its header, which `check_header` has accepted.
-        channels: numbers of the channels.
-    """
-    import numpy as np
+        header: header of the recording, which `check_header` has accepted.
+        peek: returns the bytes of the file from one place to another.
+        rate: sampling rate of the needed channels in Hz, the lowest.
 
-    count = header.n_complete_records * header.record_bytes // 2
-    records = np.frombuffer(content, "<i2", count, header.head_bytes).reshape(header.n_complete_records, -1)
-    total = hashlib.sha256()
-    for number in channels:
-        signal, start = header.signals[number], sum(one.samples for one in header.signals[:number])
-        values = np.ascontiguousarray(records[:, start : start + signal.samples])
-        # The stored numbers and the line that maps them to microvolts say the same as the microvolts, in a quarter of
-        # the bytes.
-        (low, high), (lowest, highest) = signal.physical, signal.digital
-        step = (high - low) / (highest - lowest) * UNITS[signal.unit]
-        offset = low * UNITS[signal.unit] - lowest * step
-        total.update(f"{values.size}|{step:.6g}|{offset:.3f}|".encode())
-        total.update(values.data)
-    return total.hexdigest()
+    Returns:
+        The stretches in order, and notes.
+
+    Raises:
+        UnusableRecording: the recording is interrupted and a record has no time stamp, or time goes backwards.
+    """
+    whole = [Stretch(0, header.n_complete_records, 0.0, float(header.seconds))]
+    if "+" not in header.kind:
+        return whole, []
+    stamps, missing = _read_stamps(header, peek)
+    if missing is not None:
+        if header.is_interrupted:
+            raise UnusableRecording(f"is an interrupted recording ({header.kind}) without a time stamp {missing}")
+        return whole, [f"{header.kind} without a time stamp {missing}; taken as without gaps"]
+    notes = []
+    if stamps[0] >= 1:
+        notes.append(f"begins at {stamps[0]:g} s by its time stamps, which count from there")
+    found: list[Stretch] = []
+    first, length = 0, float(header.record_seconds)
+    slack = max(STAMP_SLACK, float(1 / rate))
+    for number in range(1, len(stamps) + 1):
+        if number < len(stamps):
+            step = stamps[number] - stamps[number - 1] - length
+            drift = stamps[number] - stamps[first] - (number - first) * length
+            if step < -slack:
+                raise UnusableRecording(
+                    f"has time stamps that go backwards: record {number + 1} begins at {stamps[number]:g} s, within "
+                    "the one before it"
+                )
+            if step <= slack and abs(drift) <= DRIFT_SLACK:
+                continue
+        start = round(stamps[first] - stamps[0], 6)
+        found.append(Stretch(first, number, start, float((number - first) * header.record_seconds)))
+        first = number
+    gap = sum(later.start - earlier.end for earlier, later in pairwise(found))
+    if len(found) > 1:
+        notes.append(f"has {len(found) - 1} gaps of {gap:g} s in all by its time stamps; no segment spans one")
+    return found, notes
+
+
+def _read_stamps(header: Header, peek: Callable[[int, int], bytes]) -> tuple[list[float], str | None]:
+    """Return the time stamp of each record in seconds, or what has none."""
+    numbers = [number for number, label in enumerate(header.labels) if label in _ANNOTATIONS]
+    if not numbers:
+        return [], "in any record, since it has no channel of annotations"
+    before = sum(signal.samples for signal in header.signals[: numbers[0]])
+    offset, width = header.sample_bytes * before, header.sample_bytes * header.signals[numbers[0]].samples
+    stamps = []
+    for record in range(header.n_complete_records):
+        at = header.head_bytes + record * header.record_bytes + offset
+        found = _STAMP.match(peek(at, at + width))
+        if found is None:
+            return [], f"in record {record + 1}"
+        stamps.append(float(found.group(1)))
+    return stamps, None
+
+
+def digest_line(signal: Signal) -> str:
+    """Return the line that maps the stored numbers of a channel to microvolts, as text.
+
+    The stored numbers and this line say the same as the microvolts, in a quarter of the bytes.
+    """
+    (low, high), (lowest, highest) = signal.physical, signal.digital
+    if lowest == highest or signal.unit not in UNITS:
+        return "none"
+    step = (high - low) / (highest - lowest) * UNITS[signal.unit]
+    return f"{step:.6g}|{low * UNITS[signal.unit] - lowest * step:.3f}"
+
+
+def plain_header(head: bytes, header: Header, records: int) -> bytes:
+    """Return the header of a file that holds some records of this one, as MNE reads it without surprises.
+
+    It has no identification, no text that MNE would interpret, a number instead of each label, and units as MNE spells
+    them.
+
+    Args:
+        head: the bytes of the header.
+        header: the same, parsed.
+        records: number of data records.
+    """
+    count = len(header.signals)
+    seconds = head[244:252].replace(b",", b".")
+    start = head[:8] + _ANONYMOUS + head[184:192] + (b"24BIT" if header.sample_bytes == 3 else b"").ljust(44)
+    columns = [b"".join(f"{number}".encode().ljust(16) for number in range(count)), b" " * (80 * count)]
+    columns.append(b"".join(_plain_unit(signal.unit).ljust(8) for signal in header.signals))
+    numbers = _HEAD + sum(_FIELDS[:3]) * count
+    columns.append(head[numbers : numbers + sum(_FIELDS[3:7]) * count].replace(b",", b"."))
+    columns.append(b" " * (80 * count))
+    samples = numbers + sum(_FIELDS[3:8]) * count
+    columns.append(head[samples:])
+    return start + f"{records}".encode().ljust(8) + seconds + head[252:256] + b"".join(columns)
+
+
+def _plain_unit(unit: str) -> bytes:
+    return {1.0: b"uV", 1e3: b"mV", 1e6: b"V"}.get(UNITS.get(unit, 0.0), b"")
 
 
 def _check_size(header: Header) -> list[str]:
-    if header.kind == "EDF+D":
-        raise UnusableRecording("is an interrupted recording (EDF+D), whose gaps are not read")
     if header.record_seconds <= 0:
         raise UnusableRecording(f"has records of {float(header.record_seconds):g} s")
     if header.record_bytes == 0 or header.size <= header.head_bytes or header.records == 0:
@@ -269,7 +396,11 @@ def _parse_signals(rest: bytes, channels: int) -> tuple[Signal, ...]:
 
 
 def _text(field: bytes) -> str:
-    return field.decode("latin-1").split("\x00")[0].strip()
+    try:
+        text = field.decode("utf-8")
+    except UnicodeDecodeError:
+        text = field.decode("latin-1")
+    return text.split("\x00")[0].strip()
 
 
 def _parse_range(low: bytes, high: bytes, name: str) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from blindtune.datasets.eeg.annotations import Annotations, Interval, clip_intervals, merge_intervals
 from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.edf_header import Stretch
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class LabelledInterval:
         label: name of the class.
         start: start in seconds.
         stop: end in seconds.
+        origin: a time at which there is a sample: the start of the stretch that it is in.
     """
 
     label: str
     start: float
     stop: float
+    origin: float = 0.0
 
 
 def find_intervals(annotations: Annotations, seconds: float, config: EegConfig) -> list[LabelledInterval]:
@@ -84,8 +87,25 @@ def subtract_intervals(intervals: Sequence[Interval], taken: Sequence[Interval])
     return left
 
 
+def split_at_gaps(found: Sequence[LabelledInterval], stretches: Sequence[Stretch]) -> list[LabelledInterval]:
+    """Return the parts of intervals that were recorded; a gap ends an interval.
+
+    Args:
+        found: intervals in the order of their starts.
+        stretches: what was recorded, in order.
+    """
+    return [
+        LabelledInterval(one.label, max(one.start, stretch.start), min(one.stop, stretch.end), stretch.start)
+        for one in found
+        for stretch in stretches
+        if one.start < stretch.end and stretch.start < one.stop
+    ]
+
+
 def segment_starts(interval: LabelledInterval, config: EegConfig) -> list[float]:
     """Return the starts of the segments of an interval, adjacent and on the grid of output samples.
+
+    The grid begins where the stretch does that the interval is in.
 
     Args:
         interval: the interval; it has no segments if it is not longer than ``longer_than``.
@@ -95,9 +115,9 @@ def segment_starts(interval: LabelledInterval, config: EegConfig) -> list[float]
         return []
     rate, length = config.sfreq, samples_per_segment(config)
     # A tolerance of a millionth of a sample, because decimal times are not exact in binary.
-    first = math.ceil(interval.start * rate - 1e-6)
-    last = math.floor(interval.stop * rate + 1e-6)
-    return [at / rate for at in range(first, last - length + 1, length)]
+    first = math.ceil((interval.start - interval.origin) * rate - 1e-6)
+    last = math.floor((interval.stop - interval.origin) * rate + 1e-6)
+    return [interval.origin + at / rate for at in range(first, last - length + 1, length)]
 
 
 def samples_per_segment(config: EegConfig) -> int:
@@ -124,27 +144,82 @@ def frames(x: NDArray[np.float32], *, frame_length: float, frame_hop: float, sfr
     return np.moveaxis(windows, -2, -3)
 
 
-def rejection_reason(
+@dataclass(frozen=True)
+class SegmentQuality:
+    """What the raw signal of a segment tells.
+
+    Attributes:
+        reason: why it is left out: ``flat``, ``clipped`` or ``loud``; None if nothing is wrong.
+        dropped: whether each electrode is flat for a second or more, (n_electrodes,).
+        silent: whether each electrode is flat all the time, (n_electrodes,).
+    """
+
+    reason: str | None
+    dropped: NDArray[np.bool_]
+    silent: NDArray[np.bool_]
+
+
+def check_segment(
     channels: NDArray[np.float64], electrodes: NDArray[np.float64], limits: NDArray[np.float64], config: EegConfig
-) -> str | None:
-    """Return why a segment is left out, by its raw signal.
+) -> SegmentQuality:
+    """Check the raw signal of a segment; what is flat is looked for in each second.
 
     Args:
         channels: channels of the montage, (n_channels, n_samples), in microvolts, unfiltered.
         electrodes: the electrodes that they are derived from, (n_electrodes, n_samples).
         limits: minimum and maximum of each electrode that the file can store, (n_electrodes, 2).
-        config: the keys ``flat``, ``clipped`` and ``reject`` count.
-
-    Returns:
-        ``flat``, ``clipped`` or ``loud``; None if the segment is good.
+        config: the keys ``flat``, ``clipped``, ``reject`` and ``segment`` count.
     """
-    ranges = np.ptp(channels, axis=1)
-    if ranges.min() < config.flat:
-        return "flat"
-    at_limit = (electrodes <= limits[:, :1]) | (electrodes >= limits[:, 1:])
-    if at_limit.mean(axis=1).max() > config.clipped:
-        return "clipped"
-    return "loud" if ranges.max() > config.reject else None
+    second = max(1, round(channels.shape[1] / config.segment))
+    low, high = _extremes(channels, second)
+    lowest, highest = _extremes(electrodes, second)
+    flat = highest - lowest < config.flat
+    reason = None
+    if (high - low).min() < config.flat:
+        reason = "flat"
+    elif _clipped_share(electrodes, limits, lowest.min(axis=1), highest.max(axis=1)) > config.clipped:
+        reason = "clipped"
+    elif (high.max(axis=1) - low.min(axis=1)).max() > config.reject:
+        reason = "loud"
+    return SegmentQuality(reason, np.any(flat, axis=1), np.all(flat, axis=1))
+
+
+def find_dropouts(checked: Sequence[SegmentQuality]) -> NDArray[np.bool_]:
+    """Return which segments have an electrode that is flat for a second or more but not in the whole recording.
+
+    An electrode that is flat in all of the recording may be its reference, and then nothing is wrong.
+
+    Args:
+        checked: all segments of a recording.
+    """
+    reference = np.all([one.silent for one in checked], axis=0)
+    return np.array([bool((one.dropped & ~reference).any()) for one in checked], dtype=np.bool_)
+
+
+def _extremes(x: NDArray[np.float64], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return minimum and maximum of each window of a width, (n_rows, n_windows) each; the last ends at the end."""
+    width = min(width, x.shape[1])
+    count = x.shape[1] // width
+    windows = x[:, : count * width].reshape(len(x), count, width)
+    low, high = windows.min(axis=2), windows.max(axis=2)
+    if count * width < x.shape[1]:
+        rest = x[:, -width:]
+        low, high = np.c_[low, rest.min(axis=1)], np.c_[high, rest.max(axis=1)]
+    return low, high
+
+
+def _clipped_share(
+    electrodes: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    lowest: NDArray[np.float64],
+    highest: NDArray[np.float64],
+) -> float:
+    """Return the largest share of samples at the limits of the file, over electrodes."""
+    rows = (lowest <= limits[:, 0]) | (highest >= limits[:, 1])
+    if not rows.any():
+        return 0.0
+    at_limit = (electrodes[rows] <= limits[rows, :1]) | (electrodes[rows] >= limits[rows, 1:])
+    return float(at_limit.mean(axis=1).max())
 
 
 def amplitude(channels: NDArray[np.float64], rate: float) -> float:

@@ -5,12 +5,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.base import Corpus, RawFile
 from blindtune.datasets.corpus.filetree import check_annotated
 from blindtune.datasets.corpus.survey import Survey, check_files_by_group
 from blindtune.datasets.eeg import annotations, montages, preprocessing
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.discovery import Recording, assign_splits, find_recordings, parse_paths
+from blindtune.datasets.eeg.recording_file import without_compression
 from blindtune.datasets.eeg.survey import OpenRecording
 
 
@@ -33,7 +35,9 @@ class EegSource(Corpus):
             companions = self.simulator.list_files()
         else:
             folder = Path(str(self.config.folder))
-            companions = {one.file: annotations.list_annotations(folder, one.file) for one in found}
+            companions = {
+                one.file: annotations.list_annotations(folder, without_compression(one.file)) for one in found
+            }
             check_annotated(companions.values(), annotations.SUFFIXES)
         check_files_by_group((one.file, one.patient, splits[one.file]) for one in found)
         return [RawFile(one.file, tuple(companions[one.file]), splits[one.file]) for one in found]
@@ -55,14 +59,32 @@ class EegSource(Corpus):
 
         Args:
             surveys: surveys of the recordings that are not bad.
+
+        Raises:
+            UserError: the montage is ``as_recorded``, and recordings have different channels.
         """
         return {
             "axes": ["sample", "channel", "time"],
             "units": "uV",
-            "channels": montages.CHANNELS[self.config.montage],
+            "channels": self._channels(surveys),
             "filter": preprocessing.describe(self.config),
             "rates": dict(sorted(Counter(f"{survey.facts['rate']:g}" for survey in surveys).items())),
         }
+
+    def _channels(self, surveys: list[Survey]) -> list[str]:
+        """Return the names of the channels of a sample."""
+        if self.config.montage != montages.AS_RECORDED:
+            return list(montages.create_montage(self.config.montage).channels)
+        used = [survey for survey in surveys if survey.candidates]
+        for survey in used[1:]:
+            names, others = survey.facts["channels"], used[0].facts["channels"]
+            if names != others:
+                unlike = sorted({*names} ^ {*others})
+                raise UserError(
+                    f"montage: as_recorded needs the same channels in all recordings; {survey.file} and "
+                    f"{used[0].file} differ in {', '.join(unlike[:10])}. Give a list of channels that all have."
+                )
+        return [name for survey in used[:1] for name in survey.facts["channels"]]
 
     @cached_property
     def _recordings(self) -> dict[str, Recording]:

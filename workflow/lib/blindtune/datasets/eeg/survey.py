@@ -1,6 +1,5 @@
 """What one recording offers, and the segments that are cut from it."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,25 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_file, read_regular_file
+from blindtune.core.files import check_regular_file, digest_file
 from blindtune.core.sums import add_in_order
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.eeg import annotations, edf_header, montages, preprocessing, segments
 from blindtune.datasets.eeg.config import CLASSES, EegConfig
 from blindtune.datasets.eeg.discovery import Recording
-from blindtune.datasets.eeg.edf_header import Header
+from blindtune.datasets.eeg.edf_header import Header, Stretch
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.montages import Montage
-from blindtune.datasets.eeg.preprocessing import Signals
+from blindtune.datasets.eeg.montages import Derivation
+from blindtune.datasets.eeg.preprocessing import Signals, StretchFilter
+from blindtune.datasets.eeg.recording_file import RecordingFile, without_compression
 from blindtune.datasets.eeg.segments import LabelledInterval
+
+#: Output samples that are filtered at once of a recording that is not in memory.
+MAX_FILTERED = 200_000
 
 
 class OpenRecording(OpenRawFile):
-    """A recording in memory: its file is read once, for the digest, the header, the survey and the segments."""
+    """An open recording: its file is read once, for the digests, the header, the survey and the segments.
+
+    If the file is too large to be kept, the parts with segments are read a second time to cut them.
+    """
 
     def __init__(self, folder: Path, recording: Recording, split: str, config: EegConfig) -> None:
-        """Read the file.
+        """Check that the file can be opened.
 
         Args:
             folder: folder of the corpus.
@@ -41,7 +47,13 @@ class OpenRecording(OpenRawFile):
         """
         self._path = folder / recording.file
         self._recording, self._split, self._config = recording, split, config
-        self._content = read_regular_file(self._path)
+        self._opened: RecordingFile | None = None
+        check_regular_file(self._path)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._opened is not None:
+            self._opened.close()
 
     def survey(self) -> Survey:
         """Return where segments of which class can be cut, or what is wrong with the recording.
@@ -53,26 +65,27 @@ class OpenRecording(OpenRawFile):
         Raises:
             UserError: a label of the annotations is unknown.
         """
-        result = Survey(
-            file=self._recording.file,
-            sha256={self._recording.file: hashlib.sha256(self._content).hexdigest()},
-            group=self._recording.patient,
-            split=self._split,
-        )
+        file = self._recording.file
+        result = Survey(file=file, sha256={}, group=self._recording.patient, split=self._split)
         if self._recording.montage is not None:
             result.facts["montage"] = self._recording.montage
         try:
             if self._recording.twin is not None:
                 raise UnusableRecording(f"is the same recording as {self._recording.twin}")
             self._fill(result)
+            self._file.finish()
         except UnusableRecording as error:
             result.bad, result.candidates, result.left_out = str(error), [], {}
+        result.sha256[file] = self._digest()
+        if self._opened is not None and "rate" in result.facts:
+            # Another montage takes other channels of the same recording.
+            result.content, result.origin = self._opened.channels_digest, self._opened.data_digest
         return result
 
     def cut(self, candidates: Sequence[Candidate]) -> NDArray[np.float32]:
         """Return the segments of some candidates.
 
-        The whole recording is filtered, so that segments have no edge effects.
+        The recording is filtered as a whole, so that segments have no edge effects, or as if it were.
 
         Args:
             candidates: candidates of a survey of this recording.
@@ -83,37 +96,96 @@ class OpenRecording(OpenRawFile):
         Raises:
             UserError: the recording is not the one that was surveyed.
         """
-        config = self._config
+        length = segments.samples_per_segment(self._config)
         try:
             self._check_header()
-            x = preprocessing.filter_recording(self._signals, self._montage, config)
+            out = np.empty((len(candidates), len(self._derivation.names), length), dtype=np.float32)
+            for stretch in self._stretches:
+                rows = {
+                    row: round((candidate.place["start"] - stretch.start) * self._config.sfreq)
+                    for row, candidate in enumerate(candidates)
+                    if self._stretch_at(candidate.place["start"]) is stretch
+                }
+                self._cut_stretch(stretch, rows, out)
         except UnusableRecording as error:
             raise UserError(f"{self._path}: {error}. It was good when it was surveyed; survey it again.") from error
-        length = segments.samples_per_segment(config)
-        out = np.empty((len(candidates), len(x), length), dtype=np.float32)
-        for row, candidate in zip(out, candidates, strict=True):
-            start = round(candidate.place["start"] * config.sfreq)
-            if start < 0 or start + length > x.shape[1]:
-                raise UserError(f"{self._path}: has no segment at {candidate.place['start']} s; survey it again.")
-            row[:] = x[:, start : start + length]
         return out
 
+    def _cut_stretch(self, stretch: Stretch, starts: dict[int, int], out: NDArray[np.float32]) -> None:
+        """Write the segments of one stretch into their rows.
+
+        Args:
+            stretch: the stretch.
+            starts: first sample of each segment, by its row.
+            out: the segments of all stretches.
+        """
+        if not starts:
+            return
+        length = out.shape[2]
+        end = int(stretch.seconds * self._config.sfreq + 1e-6)
+        for start in starts.values():
+            if start < 0 or start + length > end:
+                at = stretch.start + start / self._config.sfreq
+                raise UserError(f"{self._path}: has no segment at {at} s; survey it again.")
+        if self._file.is_whole:
+            x = preprocessing.filter_recording(self._signals, self._derivation, stretch, self._config)
+            for row, start in starts.items():
+                out[row] = x[:, start : start + length]
+            return
+        parts = StretchFilter(self._signals, self._derivation, stretch, self._config)
+        for rows in _group_starts(starts, length, parts.margin):
+            first = min(starts[row] for row in rows)
+            x = parts.part(first, max(starts[row] for row in rows) + length)
+            for row in rows:
+                out[row] = x[:, starts[row] - first : starts[row] - first + length]
+
+    def _stretch_at(self, seconds: float) -> Stretch:
+        """Return the stretch that a segment begins in."""
+        return next((one for one in reversed(self._stretches) if one.start <= seconds + 1e-6), self._stretches[0])
+
     @cached_property
+    def _file(self) -> RecordingFile:
+        self._opened = RecordingFile(self._path)
+        return self._opened
+
+    def _digest(self) -> str:
+        """Return the SHA-256 of the file, good or bad."""
+        if self._opened is not None:
+            try:
+                self._opened.finish()
+                return self._opened.file_digest
+            except UnusableRecording:
+                pass
+        return digest_file(self._path)
+
+    @property
     def _header(self) -> Header:
-        return edf_header.parse_header(self._content)
+        return self._file.header
 
     @cached_property
-    def _montage(self) -> Montage:
-        return montages.create_montage(self._config.montage)
+    def _derivation(self) -> Derivation:
+        """How the channels of the montage are derived from those of the file."""
+        return montages.find_derivation(self._header.signal_labels, montages.create_montage(self._config.montage))
 
-    @cached_property
+    @property
     def _channels(self) -> list[int]:
-        """The numbers of the channels that hold the electrodes of the montage."""
-        return montages.locate_electrodes(self._header.labels, self._montage)
+        """The numbers of the channels of the file that are needed."""
+        return list(self._derivation.sources)
 
     @cached_property
     def _signals(self) -> Signals:
-        return preprocessing.read_signals(self._content, self._header, self._channels)
+        return Signals(self._file, self._channels)
+
+    @cached_property
+    def _gaps(self) -> tuple[list[Stretch], list[str]]:
+        """The stretches of the recording, and notes about them."""
+        header = self._header
+        rate = min(header.rate(header.signals[number]) for number in self._channels)
+        return edf_header.find_stretches(header, self._file.peek, rate)
+
+    @property
+    def _stretches(self) -> list[Stretch]:
+        return self._gaps[0]
 
     def _check_header(self) -> list[str]:
         """Refuse a recording that cannot be trusted; return what does not matter, in words."""
@@ -121,27 +193,31 @@ class OpenRecording(OpenRawFile):
 
     def _fill(self, result: Survey) -> None:
         config = self._config
-        notes = self._check_header()
+        notes = self._check_header() + list(self._derivation.notes)
         header = self._header
-        result.content = edf_header.digest_channels(self._content, header, self._channels)
-        # Another montage takes other channels of the same recording.
-        result.origin = hashlib.sha256(memoryview(self._content)[header.head_bytes :]).hexdigest()
-        seconds = float(header.seconds)
-        path = annotations.find_annotation(self._path)
+        stretches, about_gaps = self._gaps
+        notes += about_gaps
+        self._file.watch(self._channels)
+        seconds = stretches[-1].end
+        path = annotations.find_annotation(Path(without_compression(str(self._path))))
         result.sha256[PurePosixPath(result.file).with_name(path.name).as_posix()] = digest_file(path)
         listed = annotations.read_annotations(path)
         within = listed.within(seconds)
         if listed.end > seconds:
             notes.append(f"annotated up to {listed.end:.4f} s, cut to the recording")
         result.facts |= {
-            "rate": float(header.rate(header.signals[self._channels[0]])),
+            "rate": float(self._signals.rate),
             "seconds": seconds,
             "labels": header.labels[self._channels[0]],
             "annotations": path.suffix,
             "seizures": len(within.seizures),
             "notes": notes,
         }
+        if config.montage == montages.AS_RECORDED:
+            result.facts["channels"] = list(self._derivation.names)
         found = segments.find_intervals(within, seconds, config)
+        if len(stretches) > 1:
+            found = segments.split_at_gaps(found, stretches)
         left_out = _count_left_out(within, found, seconds, config)
         offered = [
             Candidate(label=one.label, place={"start": at})
@@ -156,15 +232,18 @@ class OpenRecording(OpenRawFile):
     ) -> list[Candidate]:
         """Return the candidates whose raw signal is good; count the others in ``left_out`` and extend ``notes``."""
         config, signals = self._config, self._signals
-        notes += signals.warnings
         limits = np.array([_clipping_limits(self._header, number) for number in self._channels])
-        kept, amplitudes = [], []
+        checked, amplitudes = [], []
         for candidate in offered:
-            start = int(candidate.place["start"] * signals.rate)
-            electrodes = signals.between(start, min(start + int(config.segment * signals.rate), signals.samples))
-            channels = self._montage.derive(electrodes)
+            start = float(candidate.place["start"])
+            electrodes = signals.between(self._stretch_at(start), start, config.segment)
+            channels = self._derivation.derive(electrodes)
             amplitudes.append(segments.amplitude(channels, float(signals.rate)))
-            reason = segments.rejection_reason(channels, electrodes, limits, config)
+            checked.append(segments.check_segment(channels, electrodes, limits, config))
+        notes += signals.warnings
+        kept = []
+        for candidate, quality, dropped in zip(offered, checked, segments.find_dropouts(checked), strict=True):
+            reason = quality.reason or ("flat" if dropped else None)
             if reason is None:
                 kept.append(candidate)
             else:
@@ -199,6 +278,25 @@ def _count_left_out(
         "seconds in the seizure margin": {"background": round(margin)},
         "seconds labelled nesz": {"seizure": round(non_epileptic)},
     }
+
+
+def _group_starts(starts: dict[int, int], length: int, margin: int) -> list[list[int]]:
+    """Return rows of segments that are filtered together: those that are close, but not too many.
+
+    Args:
+        starts: first sample of each segment, by its row.
+        length: number of samples of a segment.
+        margin: number of samples that are filtered before and after each group.
+    """
+    groups: list[list[int]] = []
+    for row in sorted(starts, key=lambda row: starts[row]):
+        group = groups[-1] if groups else []
+        near = group and starts[row] - starts[group[-1]] <= length + 2 * margin
+        if near and starts[row] + length - starts[group[0]] <= max(MAX_FILTERED, 2 * margin):
+            group.append(row)
+        else:
+            groups.append([row])
+    return groups
 
 
 def _total_length(intervals: Sequence[annotations.Interval]) -> float:
