@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from blindtune.report import contents
-from support.workflow_runs import ROOT, SNAKEMAKE, SYSTEMS, TINY, ledger, only, records, snakemake
+from support.workflow_runs import NO_WAIT, ROOT, SNAKEMAKE, SYSTEMS, TINY, ledger, only, records, snakemake
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +60,7 @@ onstart:
     (tmp_path / "Snakefile").write_text(text, encoding="utf-8")
     overlay = {"tuning": only("near"), "samples": ["a"]}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
-    command = [SNAKEMAKE, "--cores", "2"]
+    command = [SNAKEMAKE, "--cores", "2", *NO_WAIT]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"Snakefile", "config.yaml", "below", ".snakemake"}

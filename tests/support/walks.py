@@ -13,6 +13,7 @@ import yaml
 
 from blindtune.cli import main
 from support.builders import ROOT
+from support.workflow_runs import NO_WAIT
 
 #: A fenced block of the page, with its language and the text before it.
 _BLOCK = re.compile(r"(.*?)```(\w+)\n(.*?)```", re.DOTALL)
@@ -69,7 +70,7 @@ def take(walk: Walk, folder: Path, changes: Any = None) -> str:
             path = folder / arguments[1]
             path.write_text(yaml.safe_dump(changes(yaml.safe_load(path.read_text(encoding="utf-8")))), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "blindtune", *arguments, "--cores", "2"],
+            [sys.executable, "-m", "blindtune", *arguments, "--cores", "2", *NO_WAIT],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(ROOT / "workflow" / "lib")},
             stdout=subprocess.PIPE,

@@ -18,6 +18,10 @@ ROOT = Path(__file__).parents[2]
 #: Of the environment that runs the tests, whether it is activated or not.
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 
+#: A run ends up to four seconds after its last job, when the profile lets it look again how many jobs it may start.
+#: Tests have few jobs, and look again each second.
+NO_WAIT = ("--max-jobs-per-timespan", "400/1s")
+
 SYSTEMS = ["near", "forest", "expert", "tuner", "tpe", "halving", "limit"]
 
 #: A study of each kind of system, and of a tuner of each library. Its names are not in config.yaml, so nothing of it is
@@ -77,7 +81,7 @@ def command(folder: Path, config: dict[str, Any], *arguments: str, root: Path = 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     snakefile = str(root / "Snakefile")
-    return [SNAKEMAKE, "-s", snakefile, "--cores", str(cores), "--configfile", "mine.yaml", *arguments]
+    return [SNAKEMAKE, "-s", snakefile, "--cores", str(cores), *NO_WAIT, "--configfile", "mine.yaml", *arguments]
 
 
 def snakemake(

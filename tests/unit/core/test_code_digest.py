@@ -223,6 +223,64 @@ def test_closure_holds_no_version(text: str, tmp_path: Path, monkeypatch: pytest
         assert not {"blindtune", "blindtune.version"} & study_closure(system)
 
 
+#: An import in every kind of block, and docstrings of every kind of owner.
+BLOCKS = '''\
+"""A module."""
+import a1
+class One:
+    """A class."""
+    import a2
+    def read(self):
+        """A method."""
+        import a3
+        return lambda: "not a docstring"
+async def late():
+    """A function that waits."""
+    async with x:
+        import a4
+    async for y in x:
+        import a5
+    else:
+        import a6
+if x:
+    "not a docstring"
+    import a7
+elif y:
+    import a8
+else:
+    import a9
+while x:
+    import b1
+else:
+    from b2 import c, d
+try:
+    import b3
+except OSError:
+    import b4
+else:
+    import b5
+finally:
+    import b6
+try:
+    import b7
+except* OSError:
+    import b8
+match x:
+    case 1 if y:
+        import b9
+with x: from .. import above; from .beside import e as f
+'''
+
+
+def test_parse_reads_every_block() -> None:
+    """Imports and docstrings are found at any depth; the digest is the one that all nodes of the tree gave."""
+    digest, names = code_digest._parse(BLOCKS, "lab.tools")
+    single = {f"{letter}{number}" for letter in "ab" for number in range(1, 10)}
+    assert set(names) == single | {"b2.c", "b2.d", "lab", "lab.above", "lab.tools.beside", "lab.tools.beside.e"}
+    assert digest == "17861c59ce78cdc2e66324814ae1b966d87d2a185dbe9753cb30fc866bb4733b"
+    assert digest == code_digest._parse(BLOCKS.replace("A module", "Another").replace("A method", "Other"), "lab")[0]
+
+
 def test_library_has_only_imports_that_closure_follows() -> None:
     """A relative import would be missed."""
     for path in LIBRARY.rglob("*.py"):

@@ -7,7 +7,7 @@ a function; comments, docstrings and white space do not count. `blindtune.stages
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -107,11 +107,25 @@ def _parse(text: str, package: str) -> tuple[str, tuple[str, ...]]:
         package: the one that the module is in, from which relative imports start.
     """
     tree = ast.parse(text)
-    names = {name for node in ast.walk(tree) for name in _names(node, package)}
-    for node in ast.walk(tree):
+    names: set[str] = set()
+    for node in _statements(tree):
+        names.update(_names(node, package))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             _drop_docstring(node)
     return hashlib.sha256(dump_syntax(tree).encode()).hexdigest(), tuple(sorted(names))
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Give a module and every statement in it, at any depth.
+
+    Only statements import, and only these have docstrings; they are one of eight nodes.
+    """
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, field, ())
 
 
 def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:

@@ -7,6 +7,9 @@ so they must not depend on the Python that computes them.
 
 import ast
 
+#: What `_list_fields` found.
+_FIELDS: dict[type[ast.AST], list[tuple[str, bool]]] = {}
+
 
 def dump_syntax(node: object) -> str:
     """Return a syntax tree as `ast.dump` of Python 3.11 writes it.
@@ -14,20 +17,46 @@ def dump_syntax(node: object) -> str:
     Args:
         node: a tree, a list of trees, or a value in a tree.
     """
-    if isinstance(node, list):
-        return f"[{', '.join(map(dump_syntax, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    parts = []
-    for name in node._fields:
+    parts: list[str] = []
+    _dump(node, parts)
+    return "".join(parts)
+
+
+def _dump(node: object, parts: list[str]) -> None:
+    """Add the text of a node to some texts: every plan does it for each node of the library, some 500,000."""
+    if isinstance(node, ast.AST):
+        _dump_node(node, parts)
+    elif isinstance(node, list):
+        between = "["
+        for part in node:
+            parts.append(between)
+            _dump(part, parts)
+            between = ", "
+        parts.append("]" if node else "[]")
+    else:
+        parts.append(repr(node))
+
+
+def _dump_node(node: ast.AST, parts: list[str]) -> None:
+    between = f"{type(node).__name__}("
+    for name, is_optional in _list_fields(type(node)):
         value = getattr(node, name, None)
         # An absent optional field is left out, and so are type parameters where there are none.
-        if (value is None and getattr(type(node), name, ...) is None) or (name == "type_params" and not value):
+        if (value is None and is_optional) or (name == "type_params" and not value):
             continue
         if isinstance(node, ast.JoinedStr):
             value = [part for part in node.values if not _is_empty_text(part)]
-        parts.append(f"{name}={dump_syntax(value)}")
-    return f"{type(node).__name__}({', '.join(parts)})"
+        parts.append(f"{between}{name}=")
+        _dump(value, parts)
+        between = ", "
+    parts.append(")" if between == ", " else f"{between})")
+
+
+def _list_fields(kind: type[ast.AST]) -> list[tuple[str, bool]]:
+    """Return the fields of a kind of node, and whether each may be absent."""
+    if kind not in _FIELDS:
+        _FIELDS[kind] = [(name, getattr(kind, name, ...) is None) for name in kind._fields]
+    return _FIELDS[kind]
 
 
 def _is_empty_text(node: ast.AST) -> bool:
