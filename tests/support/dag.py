@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "stub"
 
 
-_RESOURCES = ("mem_mb", "runtime", "gpu")
+_RESOURCES = ("mem_mb", "runtime", "gpu", "nodes", "tasks", "slurm_extra")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Job:
     Attributes:
         params: their values as Snakemake compares them: sorted, without names.
         threads: cores that it takes.
-        resources: what it asks for at its first attempt: memory, minutes and GPUs, as far as its rule says them.
+        resources: what it asks for at its first attempt: memory, minutes, GPUs and nodes, as far as its rule says them.
         runs: whether it would run, given what lies in the working directory.
     """
 
@@ -56,7 +56,7 @@ class Job:
     log: tuple[str, ...]
     conda: str | None
     threads: int
-    resources: tuple[tuple[str, int], ...]
+    resources: tuple[tuple[str, int | str], ...]
     runs: bool
 
     @property

@@ -1,4 +1,4 @@
-"""What the workflow plans for a search that is divided into shards."""
+"""What the workflow plans for a search that is divided into shards, or has workers on several nodes."""
 
 import pytest
 
@@ -95,3 +95,18 @@ def test_job_of_all_seeds_has_the_shards_of_all(tmp_path):
     assert [path for path in job.inputs if path.startswith(PLACE)] == [
         f"{PLACE}/{seed}/{number}-of-3.jsonl" for seed in (42, 43) for number in (1, 2, 3)
     ]
+
+
+def test_study_with_worker_nodes_asks_for_them(workdir):
+    """A study on two nodes asks for them and survives a lost one; nothing runs for it, and no other job asks."""
+    entry = {"dataset": "one", "systems": ["near", "tuner"], "budget": {"trials": 9}}
+    one, two = (plan(workdir, CONFIG | {"compare": [entry | {"worker_nodes": {"tuner": number}}]}) for number in (1, 2))
+    asked = {
+        job.name: {name: value for name, value in job.resources if name in ("nodes", "tasks", "slurm_extra")}
+        for job in two
+    }
+    expected = {"nodes": 2, "tasks": 2, "slurm_extra": "--no-kill"}
+    assert {name: found for name, found in asked.items() if found} == {
+        f"study one/tuner/{seed}": expected for seed in (42, 43)
+    }
+    assert running(one) == running(two)

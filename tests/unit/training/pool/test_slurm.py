@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -94,6 +95,8 @@ def test_any_number_of_nodes_gives_the_same_records(
         }
     )
     runs = {}
+    host = socket.gethostname()
+    monkeypatch.setattr(socket, "gethostname", lambda: "study")
     for name, on_nodes in (("alone", False), ("nodes", True)):
         runs[name] = StudyRunner(data, tmp_path / name)
         runs[name].files = {"space": space}
@@ -101,6 +104,8 @@ def test_any_number_of_nodes_gives_the_same_records(
         runs[name](system, on_nodes=on_nodes, budget={"trials": 20})
     assert runs["nodes"].outcomes() == runs["alone"].outcomes()
     assert not any(trial.retries for trial in runs["nodes"].trials())
+    trained = [trial for trial in runs["nodes"].trials() if trial.curve]
+    assert trained and {trial.host for trial in trained} == {host}, "the machine of the worker"
     assert sorted(stand_in.started()) == ["n2", "n3"], "none had to be started again"
     files = {name: sorted(path.name for path in (tmp_path / name).iterdir()) for name in runs}
     assert files["nodes"] == files["alone"]

@@ -589,7 +589,7 @@ class Search:
             seeds=self._seeds(pending),
             seconds=pending.clock.seconds,
             started=outcome.started or started,
-            host=socket.gethostname(),
+            host=outcome.host or socket.gethostname(),
             versions=collect_versions(self._setup.trainer, task),
         )
 

@@ -176,6 +176,7 @@ class Outcome:
         retries: one line for each time that the training was started again because its worker died.
         started: UTC, ISO 8601; None: when the call of the trainer began.
         warnings: what a library warned of, one text per kind; the training went on.
+        host: name of the machine that trained; None: this one.
     """
 
     status: Status
@@ -188,6 +189,7 @@ class Outcome:
     retries: list[str] = field(default_factory=list)
     started: str | None = None
     warnings: tuple[str, ...] = ()
+    host: str | None = None
 
 
 #: Parts of a clock that are not spent on the training itself: the tuner's answers, and the wait of a worker for them.

@@ -7,9 +7,11 @@
 import os
 import pickle
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -137,7 +139,10 @@ def _train(trainer: Trainer, jobs: Sequence[Job], splits: tuple[Split, Split], c
     for place, outcome in train_each(trainer, pairs, *splits):
         clock = pairs[place][1].clock
         seconds = {part: spent for part, spent in clock.seconds.items() if part != _WAITING}
-        connection.send(JobFinished(jobs[place].index, _to_sendable(outcome), seconds))
+        sendable = _to_sendable(outcome)
+        if isinstance(sendable, Outcome):
+            sendable = replace(sendable, host=socket.gethostname())
+        connection.send(JobFinished(jobs[place].index, sendable, seconds))
 
 
 def _options(job: Job, connection: WorkerConnection) -> TrainingOptions:
