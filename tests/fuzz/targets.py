@@ -36,7 +36,7 @@ from blindtune.datasets.corpus.splits import read_extract
 from blindtune.datasets.csv_rows import read_csv
 from blindtune.datasets.drawing import Drawing
 from blindtune.datasets.drawing import sample as sample_drawing
-from blindtune.datasets.eeg import annotations as eeg_annotations
+from blindtune.datasets.eeg.annotations import nedc
 from blindtune.datasets.eeg.edf_header import check_header, parse_header
 from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import create_montage, find_derivation
@@ -120,7 +120,7 @@ def _header(path: Path) -> None:
 
 
 def _annotation(path: Path) -> None:
-    eeg_annotations.read_annotations(path).within(60.0)
+    nedc.read_file(path).within(60.0)
 
 
 @cache

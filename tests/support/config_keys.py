@@ -112,6 +112,8 @@ BASE: dict[str, Any] = {
             "simulate": {"faults": ["truncated"]},
             "sizes": {"train": 8, "dev": 4, "eval": 4},
             "patient": "/([a-z0-9]{8})_",
+            "same_patient": {"aaaaaaab": "aaaaaaac"},
+            "event_labels": {"other": ["fnsz"]},
         },
         "tissues": {
             "source": "slides",

@@ -106,6 +106,6 @@ def tse(rows: Sequence[tuple[float, float, str]]) -> str:
 
 
 def csv(rows: Sequence[tuple[float, float, str]], channel: str = "TERM") -> str:
-    """Return the text of a ``.csv`` file."""
-    head = "# version = csv_v1.0.0\n# duration = 60.00 secs\n#\nchannel,start_time,stop_time,label,confidence\n"
+    """Return the text of a ``.csv`` file that does not say how long its recording is."""
+    head = "# version = csv_v1.0.0\n# montage_file = x\n#\nchannel,start_time,stop_time,label,confidence\n"
     return head + "".join(f"{channel},{start:.4f},{stop:.4f},{label},1.0000\n" for start, stop, label in rows)

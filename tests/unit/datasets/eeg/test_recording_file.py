@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blindtune.core.files import digest_file
 from blindtune.datasets.corpus.survey import Survey
 from blindtune.datasets.eeg import discovery, recording_file, survey
-from blindtune.datasets.eeg.recording_file import is_recording, stem_of, without_compression
+from blindtune.datasets.eeg.formats import RECORDINGS, name_of, split_suffix
 from blindtune.datasets.eeg.survey import OpenRecording
 from support.eeg_files import eeg_config, noise, patch, tse, write_edf
 
@@ -66,10 +66,9 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_of_recordings() -> None:
     """Recordings are known by their suffixes; annotations have their names without .gz."""
-    assert [is_recording(name) for name in ("a.EDF", "a.bdf", "a.edf.gz", "a.BDF.GZ", "a.csv.gz", "a.gz", "a.txt")] == [
-        *[True] * 4, *[False] * 3,
-    ]  # fmt: skip
-    assert (stem_of("b/a.edf.gz"), stem_of("b/a.x.bdf"), without_compression("b/a.edf.gz")) == ("a", "a.x", "b/a.edf")
+    names = ("a.EDF", "a.bdf", "a.edf.gz", "a.BDF.GZ", "a.csv.gz", "a.gz", "a.txt")
+    assert [split_suffix(name)[1] in RECORDINGS for name in names] == [*[True] * 4, *[False] * 3]
+    assert (name_of("b/a.edf.gz"), name_of("b/a.x.bdf"), split_suffix("b/a.edf.gz")[0]) == ("a", "a.x", "b/a")
 
 
 def test_a_compressed_recording_gives_the_same(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindtune.datasets.eeg.annotations import Annotations, merge_intervals
+from blindtune.datasets.eeg.annotations.base import Annotations, merge_intervals
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.segments import (
     LabelledInterval,

@@ -33,7 +33,7 @@ from support.eeg_files import (
 
 #: What `list_bad_files` returns of a corpus with every fault, by fault.
 GOLDEN = {
-    "annotated_past_the_end": "is annotated up to 160.0000 s but ends at 60.0000 s",
+    "annotated_past_the_end": "is annotated up to 160.0000 s (FILE.csv_bi, line ROW) but ends at 60.0000 s",
     "cut_header": "is cut in its header",
     "double_channel": "has 2 channels O2 (EEG O2-LE and EEG O2-LE)",
     "empty": "is empty",
@@ -112,6 +112,7 @@ def test_survey_of_every_fault(faulty: tuple[Path, SimulatedEegConfig]) -> None:
         (file, re.sub(r"(?<=channels are ).+", "LABELS", re.sub(r"(?<=amplitude of )\S+", "AMPLITUDE", reason)))
         for file, reason in bad
     ]
+    reasons = [(file, re.sub(r"line \d+\) but", "line ROW) but", reason)) for file, reason in reasons]
     assert reasons == sorted(expected)
     assert 1e3 < float((found[files["wrong_unit"]].bad or "").split()[5]) < 1e6
     for fault, note in ACCEPTED.items():
@@ -138,12 +139,12 @@ def test_survey_of_either_layout(tmp_path: Path, layout: str) -> None:
     file, candidates = next(iter(drawn.items()))
     x = open_recording(tmp_path, file, settings).cut(candidates)
     assert (x.shape, x.dtype) == ((len(candidates), 20, 500), np.float32)
-    suffix = {"v1": ".tse_bi", "v2": ".csv_bi"}[layout]
-    assert {one.facts["annotations"] for one in found} == {suffix}
+    suffixes = {"v1": (".tse_bi", ".tse"), "v2": (".csv_bi", ".csv")}[layout]
+    assert {one.facts["annotations"] for one in found} == {", ".join(suffixes)}
     for one in found:
-        assert one.sha256 == {
-            name: digest_file(tmp_path / name) for name in (one.file, one.file.removesuffix(".edf") + suffix)
-        }
+        base = one.file.removesuffix(".edf")
+        names = (one.file, *(base + suffix for suffix in suffixes))
+        assert one.sha256 == {name: digest_file(tmp_path / name) for name in names}
 
 
 @pytest.mark.parametrize("suffix", [".tse", ".tse_bi", ".csv", ".csv_bi"])
@@ -223,11 +224,40 @@ def test_survey_counts_what_times_leave_out(tmp_path: Path) -> None:
     }
 
 
-def test_survey_stops_at_an_unknown_label(tmp_path: Path) -> None:
-    """An unknown label stops the run."""
-    write(tmp_path, [(10, 30, "artifact")])
-    with pytest.raises(UserError, match=r"a\.tse, line 3: label 'artifact' is unknown"):
-        lone(tmp_path)
+def test_survey_of_an_unknown_label_is_one_bad_file(tmp_path: Path) -> None:
+    """An unknown label makes its recording bad, and the reason says where it is and which labels were met."""
+    write(tmp_path, [(10, 30, "artifact"), (30, 40, "seiz")])
+    reason = "a.tse, line 3: label 'artifact' is unknown; correct it, or say what it is in event_labels. Met: "
+    assert (lone(tmp_path).bad or "").startswith(f"{reason}artifact (1), seiz (1). Known: ")
+    settings = eeg_config(patient="(a)", event_labels={"other": ["Arti*"]})
+    assert lone(tmp_path, settings).bad is None
+
+
+def test_survey_keeps_nesz_of_all_types(tmp_path: Path) -> None:
+    """A seizure that the file with all types says is not epileptic is not one, though two classes say seiz."""
+    path = write(tmp_path, [(40, 75, "seiz")], suffix=".csv_bi")
+    path.with_suffix(".csv").write_text(csv([(40, 75, "nesz")], "FP1-F7"))
+    found = lone(tmp_path)
+    assert starts(found, "seizure") == [] and found.facts["events"] == {"nesz": 1}
+    assert found.left_out["seconds labelled nesz"] == {"seizure": 35}
+    assert starts(lone(tmp_path, eeg_config(patient="(a)", nesz="seizure")), "seizure") == [40, 50, 60]
+    path.with_suffix(".csv").write_text(csv([(40, 60, "fnsz")], "FP1-F7"))
+    note = "a.csv_bi and a.csv differ by 15.0 s in when there was a seizure; the first counts"
+    assert note in lone(tmp_path).facts["notes"]
+
+
+@pytest.mark.parametrize(
+    ("unannotated", "bad", "skipped", "n_candidates"),
+    [("reject", True, False, 0), ("skip", False, True, 0), ("background", False, False, 12)],
+)
+def test_survey_of_an_unannotated_recording(
+    tmp_path: Path, unannotated: str, bad: bool, skipped: bool, n_candidates: int
+) -> None:
+    """A recording without an annotation is bad, not used, or background, as the config says."""
+    write(tmp_path, []).with_suffix(".tse").unlink()
+    found = lone(tmp_path, eeg_config(patient="(a)", unannotated=unannotated))
+    assert (found.bad is not None, found.skipped is not None, len(found.candidates)) == (bad, skipped, n_candidates)
+    assert surveys.list_skipped_files([found]) == ([("a.edf", found.skipped)] if skipped else [])
 
 
 def test_survey_of_a_short_recording_is_not_bad(tmp_path: Path) -> None:

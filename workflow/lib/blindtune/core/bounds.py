@@ -38,6 +38,8 @@ MAX_PER_FILE = 1_000_000
 MAX_PIXELS = 20_000
 #: Seconds within a recording: a week.
 MAX_RECORDED_SECONDS = 604_800.0
+#: Letters of the label of an event in an annotation.
+MAX_LABEL = 1000
 #: Samples a second.
 MAX_SAMPLING_RATE = 100_000
 #: Channels of a recording.

@@ -176,6 +176,7 @@ def prepare(
             refuse_open_evals(name, elsewhere)
         leaks = equal.count()
         write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
+        write_table(transaction, manifest.parent / "ignored_files.tsv", loaded.ignored_files)
         digests = np.sort(written["eval"].digests)
         transaction.write(manifest.parent / EVAL_DIGESTS, partial(_save, digests))
         content = {
@@ -405,6 +406,8 @@ def _summary(name: str, loaded: LoadedDataset, folder: Path) -> str:
     sizes = " / ".join(f"{len(loaded.splits[split].y):,}" for split in SPLITS)
     bad = len(loaded.bad_files.rows) if loaded.bad_files is not None else 0
     listed = f"; bad files: {bad}, listed in {folder / 'bad_files.tsv'}" if bad else ""
+    unused = len(loaded.ignored_files.rows) if loaded.ignored_files is not None else 0
+    listed += f"; files not used: {unused}, listed in {folder / 'ignored_files.tsv'}" if unused else ""
     return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
 
 

@@ -124,7 +124,7 @@ def test_write_refuses_another_file(tmp_path: Path) -> None:
 
 def test_annotations_of_all_kinds_agree(tmp_path: Path) -> None:
     """The four kinds of annotations of a recording have the same seizures."""
-    from blindtune.datasets.eeg.annotations import read_annotations
+    from blindtune.datasets.eeg.annotations.nedc import read_file
 
     for layout in LAYOUTS:
         settings = small(layout=layout, seconds=180, patients=8)
@@ -133,7 +133,7 @@ def test_annotations_of_all_kinds_agree(tmp_path: Path) -> None:
         other = next(one for one in list_pieces(small(layout="v1", patients=8)) if one.patient == piece.patient)
         paths = [(tmp_path / "v2" / piece.file).with_suffix(suffix) for suffix in (".csv", ".csv_bi")]
         paths += [(tmp_path / "v1" / other.file).with_suffix(suffix) for suffix in (".tse", ".tse_bi")]
-        seizures = [read_annotations(path).seizures for path in paths]
+        seizures = [read_file(path).seizures for path in paths]
         assert seizures[0] == seizures[1] == seizures[2] == seizures[3]
         assert all(0 <= start < stop <= 180 for start, stop in seizures[0])
 

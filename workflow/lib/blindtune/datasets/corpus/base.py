@@ -204,6 +204,22 @@ class Corpus(Source):
         """
         raise NotImplementedError
 
+    def list_ignored(self) -> list[tuple[str, str]] | None:
+        """Return the files below the folder that are not used, and why; called by the prepare job.
+
+        Returns:
+            Paths below the folder and reasons, sorted; None, not known, unless a subclass overrides this method.
+        """
+        return None
+
+    def take_notes(self, surveys: list[Survey]) -> list[str]:
+        """Return sentences about how the raw files were read, for the log; none unless a subclass overrides this.
+
+        Args:
+            surveys: surveys of the files that are used.
+        """
+        return []
+
     def batches(self) -> dict[str, list[RawFile]]:
         """Return the raw files of each job, by ``<split>-<number>``; they are searched once.
 
@@ -290,4 +306,4 @@ class Corpus(Source):
         Raises:
             UserError: too many files are bad, a patient is in two splits, or there are too few samples.
         """
-        return gather_splits(self.config, list(files.values()), self.describe)
+        return gather_splits(self.config, list(files.values()), self.describe, self.list_ignored(), self.take_notes)

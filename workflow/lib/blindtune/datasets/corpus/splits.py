@@ -5,7 +5,7 @@ For each raw file that offers samples there is, in a folder next to the JSON of 
 the array again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from blindtune.datasets.corpus.survey import (
     find_equal_files,
     list_bad_files,
     list_origins,
+    list_skipped_files,
     mark_copies,
     refuse_equal_files,
     remove_equal_files,
@@ -68,7 +69,11 @@ def samples_path(path: Path, file: str) -> Path:
 
 
 def gather_splits(
-    config: CorpusConfig, extracts: Iterable[Path], describe: Callable[[list[Survey]], dict[str, Any]]
+    config: CorpusConfig,
+    extracts: Iterable[Path],
+    describe: Callable[[list[Survey]], dict[str, Any]],
+    ignored: Sequence[tuple[str, str]] | None = None,
+    take_notes: Callable[[list[Survey]], list[str]] = lambda _: [],
 ) -> LoadedDataset:
     """Return the splits of a corpus, drawn from the extracts of all batches.
 
@@ -76,6 +81,8 @@ def gather_splits(
         config: the config of the dataset.
         extracts: the JSON of every batch.
         describe: `blindtune.datasets.corpus.base.Corpus.describe`.
+        ignored: files below the folder of the corpus that are not used, and why; None: not known.
+        take_notes: `blindtune.datasets.corpus.base.Corpus.take_notes`.
 
     Raises:
         UserError: too many files are bad, a patient or the same data (unless the config allows it) are in two splits,
@@ -96,8 +103,11 @@ def gather_splits(
         found = remove_equal_files(found, equal)
     drawn = draw_samples(found, config.class_names, config.sizes, config.seed)
     groups = sorted({survey.group for survey in found})
-    described = describe([survey for survey in found if survey.bad is None])
+    used = [survey for survey in found if survey.bad is None and survey.skipped is None]
+    described = describe(used)
     bad = list_bad_files(found)
+    skipped = list_skipped_files(found)
+    unused = None if ignored is None and not skipped else sorted({*(ignored or ()), *skipped})
     return LoadedDataset(
         splits={
             split: _gather_split(
@@ -118,8 +128,11 @@ def gather_splits(
             "groups": groups,
             "equal_files": [[one.file, one.split, other.file, other.split] for one, other in equal],
             "raw_sha256": {name: sha256 for survey in found for name, sha256 in survey.sha256.items()},
-        },
+        }
+        | ({} if unused is None else {"ignored_files": len(unused)}),
         bad_files=TsvTable(("file", "reason"), [*bad]),
+        ignored_files=None if unused is None else TsvTable(("file", "reason"), [*unused]),
+        notes=take_notes(used),
         origin_digests={split: digest_pieces(map(str.encode, list_origins(found, split))) for split in SPLITS},
     )
 

@@ -51,6 +51,7 @@ class Survey(BaseModel):
     group: str = Field(description="group that must be in one split only: the patient")
     split: str = Field(description="the split of the file")
     bad: str | None = Field(default=None, description="why the file gives no sample; null: it is not bad")
+    skipped: str | None = Field(default=None, description="why the config leaves the file out; null: it does not")
     candidates: list[Candidate] = Field(default_factory=list, description="places where samples could be cut")
     left_out: dict[str, dict[str, int]] = Field(
         default_factory=dict, description="what each rule removed, by the name of the rule and the class"
@@ -97,11 +98,13 @@ def _explain_shortage(surveys: list[Survey], split: str, label: str) -> str:
     """Return what is known about the missing samples of a class: what was left out, and which labels there are."""
     of_split = [survey for survey in _good(surveys) if survey.split == split]
     removed = [f"{count} {rule}" for (_, rule, name), count in sorted(sum_left_out(of_split).items()) if name == label]
-    labels = Counter[str]()
+    labels, events = Counter[str](), Counter[str]()
     for survey in of_split:
         labels.update(survey.facts.get("regions", {}))
+        events.update(survey.facts.get("events", {}))
     named = [f"{name} ({count})" for name, count in sorted(labels.items())]
-    parts = (("left out", removed), ("labels of their regions", named))
+    met = [f"{name} ({count})" for name, count in sorted(events.items())]
+    parts = (("left out", removed), ("labels of their regions", named), ("labels of their annotations", met))
     return "".join(f"; {what}: {', '.join(found)}" for what, found in parts if found)
 
 
@@ -239,7 +242,7 @@ def mark_copies(surveys: list[Survey], by_bytes: bool = False) -> list[Survey]:
     first: dict[tuple[str, str], Survey] = {}
     for survey in sorted(_good(surveys), key=lambda one: one.file):
         first.setdefault(key(survey), survey)
-    return [survey if survey.bad else _mark_copy(survey, first[key(survey)]) for survey in surveys]
+    return [survey if survey.bad or survey.skipped else _mark_copy(survey, first[key(survey)]) for survey in surveys]
 
 
 def _mark_copy(survey: Survey, first: Survey) -> Survey:
@@ -272,12 +275,17 @@ def _holds(first: Survey, copy: Survey) -> str:
 
 
 def _good(surveys: list[Survey]) -> list[Survey]:
-    return [survey for survey in surveys if survey.bad is None]
+    return [survey for survey in surveys if survey.bad is None and survey.skipped is None]
 
 
 def list_bad_files(surveys: list[Survey]) -> list[tuple[str, str]]:
     """Return the files that give no sample and the reasons, sorted by file."""
     return sorted((survey.file, survey.bad) for survey in surveys if survey.bad is not None)
+
+
+def list_skipped_files(surveys: list[Survey]) -> list[tuple[str, str]]:
+    """Return the files that the config leaves out and the reasons, sorted by file."""
+    return sorted((survey.file, survey.skipped) for survey in surveys if survey.skipped is not None)
 
 
 def check_bad_fraction(surveys: list[Survey], max_fraction: float, strict: bool) -> None:

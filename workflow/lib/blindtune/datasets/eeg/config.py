@@ -4,10 +4,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from blindtune.core.bounds import MAX_CHANNELS, MAX_MICROVOLTS, MAX_RECORDED_SECONDS, MAX_SAMPLING_RATE, MAX_SEED
+from blindtune.core.bounds import (
+    MAX_CHANNELS,
+    MAX_LABEL,
+    MAX_MICROVOLTS,
+    MAX_RECORDED_SECONDS,
+    MAX_SAMPLING_RATE,
+    MAX_SEED,
+)
 from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
+from blindtune.datasets.corpus.globs import check_glob
 
 CLASSES = ["background", "seizure"]
 Hertz = Annotated[float, Field(gt=0, le=MAX_SAMPLING_RATE)]
@@ -16,6 +24,8 @@ Seconds = Annotated[float, Field(gt=0, le=MAX_RECORDED_SECONDS)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 ChannelName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"\S")]
 ChannelNames = Annotated[list[ChannelName], Field(min_length=1, max_length=MAX_CHANNELS)]
+EventLabel = Annotated[str, Field(min_length=1, max_length=MAX_LABEL)]
+Kind = Literal["seizure", "non_epileptic", "other", "seizure_start", "seizure_stop"]
 EegCorruption = Literal[
     "truncated",
     "too_many_records",
@@ -73,17 +83,83 @@ class SimulatedEegConfig(Strict):
         return self
 
 
+class EventLabelsConfig(Strict):
+    """What the labels of annotations mean, beyond those that the layout knows.
+
+    Case does not matter, and ``*`` stands for any text. A label that is listed goes before one with ``*``.
+    """
+
+    seizure: list[EventLabel] = Field(default_factory=list, description="labels of seizures")
+    non_epileptic: list[EventLabel] = Field(
+        default_factory=list, description="labels of non-epileptic seizures, which the key nesz puts in a class or none"
+    )
+    other: list[EventLabel] = Field(default_factory=list, description="labels of events that are not seizures")
+    seizure_start: list[EventLabel] = Field(
+        default_factory=list, description="edf_plus: texts at the start of a seizure; null or empty: none"
+    )
+    seizure_stop: list[EventLabel] = Field(default_factory=list, description="edf_plus: texts at the end of a seizure")
+
+    def by_kind(self) -> dict[Kind, list[str]]:
+        """Return the labels by what they mean."""
+        return {
+            "seizure": self.seizure,
+            "non_epileptic": self.non_epileptic,
+            "other": self.other,
+            "seizure_start": self.seizure_start,
+            "seizure_stop": self.seizure_stop,
+        }
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        listed = [text.strip().casefold() for texts in self.by_kind().values() for text in texts]
+        if twice := [text for text in listed if listed.count(text) > 1]:
+            raise ValueError(f"event_labels: {twice[0]!r} is listed twice")
+        if bool(self.seizure_start) != bool(self.seizure_stop):
+            raise ValueError("seizure_start, seizure_stop: give both or none")
+        return self
+
+
 class EegConfig(CorpusConfig):
     """Segments of EEG recordings, seizure against background, as in dataset #12 of Shawki et al. 2021."""
 
     source: Literal["eeg"]
     folder: UserPath | None = Field(
         default=None,
-        description="a TUSZ tree (v1.5 or v2), or any folder of EDF files with an annotation next to each; null: the "
-        "corpus is simulated",
+        description="a tree of TUSZ (v1.5 or v2), BIDS, CHB-MIT or Siena, or any folder of EDF files with annotations; "
+        "null: the corpus is simulated",
     )
     simulate: SimulatedEegConfig | None = Field(
         default=None, description="a simulated corpus, which the workflow writes; null: use folder"
+    )
+    files: str | None = Field(
+        default=None,
+        description="a pattern of the paths below the folder that are recordings, e.g. '**/*_eeg.edf': * is any text "
+        "without a slash, ** any folders, ? one letter, case does not matter; null: all that are recordings by their "
+        "suffix, but for other modalities of BIDS (_ecg, _emg, ...) and its derivatives",
+    )
+    same_patient: dict[str, str] = Field(
+        default_factory=dict,
+        description="names of patients who have another name too, and that name, e.g. {sub-21: sub-01}; of CHB-MIT, "
+        "chb21 is chb01 without it",
+    )
+    annotations: Literal["auto", "tusz", "bids", "chbmit", "siena", "edf_plus", "table"] = Field(
+        default="auto",
+        description="where seizures are annotated: tusz: .csv_bi, .tse_bi, .csv, .tse next to a recording; bids: "
+        "_events.tsv; chbmit: -summary.txt; siena: Seizures-list-*.txt; edf_plus: inside of the recordings, with "
+        "event_labels; table: one table; auto: by the files that are there, if they are of one layout",
+    )
+    annotation_table: UserPath | None = Field(
+        default=None,
+        description="path of a table with the columns file, start, stop and label, in seconds; null: annotations.csv "
+        "in the folder, if annotations is table or auto and it is there",
+    )
+    event_labels: EventLabelsConfig | None = Field(
+        default=None, description="what labels mean that the layout does not know; null: only those that it knows"
+    )
+    unannotated: Literal["reject", "skip", "background"] = Field(
+        default="reject",
+        description="recordings without an annotation: reject: bad files; skip: not used, and listed in "
+        "ignored_files.tsv; background: they have no seizure",
     )
     split: Literal["corpus", "patients"] = Field(
         default="corpus",
@@ -147,6 +223,7 @@ class EegConfig(CorpusConfig):
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_shares(self.dev, self.eval)
+        self._check_annotations()
         if self.l_freq >= min(self.h_freq, self.sfreq / 2):
             raise ValueError(f"l_freq: {self.l_freq} Hz must be below h_freq and half of sfreq")
         if self.min_amplitude >= self.max_amplitude or self.flat >= self.reject:
@@ -158,6 +235,23 @@ class EegConfig(CorpusConfig):
         if self.frame_length > self.segment:
             raise ValueError("frame_length: must not be longer than segment")
         return self
+
+    def _check_annotations(self) -> None:
+        if self.annotation_table is not None and self.annotations not in ("auto", "table"):
+            raise ValueError(f"annotation_table: is not used by annotations: {self.annotations}; take one of them out")
+        labels = self.event_labels
+        if self.annotations == "edf_plus" and not (labels and (labels.seizure or labels.seizure_start)):
+            raise ValueError("event_labels: must say which texts are seizures, since annotations is edf_plus")
+        if self.annotations != "edf_plus" and labels and labels.seizure_start:
+            raise ValueError("seizure_start: only texts inside of recordings have it; set annotations: edf_plus")
+        if self.is_simulated and self.annotations not in ("auto", "tusz"):
+            raise ValueError("annotations: a simulated corpus has those of TUSZ")
+        if self.is_simulated and (self.files is not None or self.annotation_table is not None):
+            raise ValueError("files, annotation_table: a simulated corpus has its own")
+        if self.files is not None:
+            check_glob("files", self.files)
+        if set(self.same_patient) & set(self.same_patient.values()):
+            raise ValueError("same_patient: a name is on both sides; give the same name for all of a patient's")
 
     @property
     def class_names(self) -> list[str]:

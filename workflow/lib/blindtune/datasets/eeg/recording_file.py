@@ -10,36 +10,19 @@ import io
 import os
 import tempfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from blindtune.core.files import open_regular_file
 from blindtune.datasets.eeg.edf_header import MAX_HEADER, Header, digest_line, parse_header
 from blindtune.datasets.eeg.errors import UnusableRecording
 
-#: Suffixes of recordings, in small letters.
-SUFFIXES = (".edf", ".bdf", ".edf.gz", ".bdf.gz")
 #: Bytes of a file that is read at once and kept.
 WHOLE = 64 * 2**20
 #: Bytes that are read at once from a larger file.
 BLOCK = 8 * 2**20
 #: Bytes to which a compressed recording may grow if its header does not say how long it is.
 MAX_UNPACKED = 64 * 2**30
-
-
-def is_recording(file: str) -> bool:
-    """Return whether a file is a recording, by its suffix."""
-    return file.lower().endswith(SUFFIXES)
-
-
-def without_compression(file: str) -> str:
-    """Return a path without ``.gz``: that of the recording, to whose name those of annotations belong."""
-    return file[:-3] if file.lower().endswith(".gz") else file
-
-
-def stem_of(file: str) -> str:
-    """Return the name of a recording without folders and suffixes."""
-    return PurePosixPath(without_compression(file)).stem
 
 
 class RecordingFile:
@@ -72,7 +55,7 @@ class RecordingFile:
         try:
             if self._packed:
                 with self._stream as packed:
-                    self._stream = _unpack(packed)
+                    self._stream = unpack(packed)
                     packed.seek(0)
                     self._file_digest = hashlib.file_digest(packed, "sha256")
             self.size = self._stream.seek(0, os.SEEK_END)
@@ -201,8 +184,15 @@ class RecordingFile:
             raise UnusableRecording(f"cannot be read ({error.strerror})") from error
 
 
-def _unpack(stream: IO[bytes]) -> IO[bytes]:
-    """Return the content of a gzip file as a file."""
+def unpack(stream: IO[bytes]) -> IO[bytes]:
+    """Return a compressed recording without its compression, as a file without a name.
+
+    Args:
+        stream: the gzip file.
+
+    Raises:
+        UnusableRecording: it cannot be unpacked, or holds more than a recording of its header.
+    """
     unpacked = tempfile.SpooledTemporaryFile(max_size=WHOLE)  # noqa: SIM115  closed with the recording
     limit = MAX_UNPACKED
     try:

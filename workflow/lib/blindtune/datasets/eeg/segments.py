@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.datasets.eeg.annotations import Annotations, Interval, clip_intervals, merge_intervals
+from blindtune.datasets.eeg.annotations.base import Annotations, Interval, clip_intervals, merge_intervals
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.edf_header import Stretch
 

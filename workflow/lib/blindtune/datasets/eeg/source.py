@@ -7,12 +7,19 @@ from typing import Any, ClassVar
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.base import Corpus, RawFile
-from blindtune.datasets.corpus.filetree import check_annotated
 from blindtune.datasets.corpus.survey import Survey, check_files_by_group
-from blindtune.datasets.eeg import annotations, montages, preprocessing
+from blindtune.datasets.eeg import montages, preprocessing
+from blindtune.datasets.eeg.annotations.base import AnnotationReader, count_labels
+from blindtune.datasets.eeg.annotations.registry import create_reader, name_of_reader
 from blindtune.datasets.eeg.config import EegConfig
-from blindtune.datasets.eeg.discovery import Recording, assign_splits, find_recordings, parse_paths
-from blindtune.datasets.eeg.recording_file import without_compression
+from blindtune.datasets.eeg.discovery import (
+    FileTree,
+    Recording,
+    assign_splits,
+    find_files,
+    list_same_patients,
+    parse_paths,
+)
 from blindtune.datasets.eeg.survey import OpenRecording
 
 
@@ -21,24 +28,28 @@ class EegSource(Corpus):
 
     config: EegConfig
     views: ClassVar[tuple[str, ...]] = ("samples", "features", "frames")
-    split_keys: ClassVar[tuple[str, ...]] = ("split", "dev", "eval")
+    split_keys: ClassVar[tuple[str, ...]] = (
+        "split",
+        "dev",
+        "eval",
+        "files",
+        "same_patient",
+        "annotations",
+        "annotation_table",
+        # Without them, annotations: edf_plus is refused.
+        "event_labels",
+    )
 
     def list_files(self) -> list[RawFile]:
         """Return the recordings, each with the annotations that are known.
 
         Raises:
-            UserError: as `blindtune.datasets.eeg.discovery`, a patient is in two splits, or no recording is annotated.
+            UserError: as `blindtune.datasets.eeg.discovery`, a patient is in two splits, no recording is annotated, or
+                it is not clear how.
         """
         found = list(self._recordings.values())
         splits = assign_splits(found, self.config)
-        if self.simulator is not None:
-            companions = self.simulator.list_files()
-        else:
-            folder = Path(str(self.config.folder))
-            companions = {
-                one.file: annotations.list_annotations(folder, without_compression(one.file)) for one in found
-            }
-            check_annotated(companions.values(), annotations.SUFFIXES)
+        companions = {one.file: self._reader.companions(one.file) for one in found}
         check_files_by_group((one.file, one.patient, splits[one.file]) for one in found)
         return [RawFile(one.file, tuple(companions[one.file]), splits[one.file]) for one in found]
 
@@ -52,10 +63,36 @@ class EegSource(Corpus):
         Raises:
             UserError: the recording is gone.
         """
-        return OpenRecording(folder, self._recordings[raw.file], raw.split, self.config)
+        return OpenRecording(folder, self._recordings[raw.file], raw.split, self.config, self._reader_below(folder))
+
+    def list_ignored(self) -> list[tuple[str, str]] | None:
+        """Return the files below the folder that are neither recordings nor annotations of them, and why."""
+        if self.simulator is not None:
+            return None
+        tree, reader = self._tree, self._reader
+        used = {name for file in tree.recordings for name in (file, *reader.companions(file))}
+        layout = f"is neither a recording nor an annotation of one ({name_of_reader(reader)})"
+        return [(file, tree.ignored.get(file, layout)) for file in tree.files if file not in used]
+
+    def take_notes(self, surveys: list[Survey]) -> list[str]:
+        """Return how annotations were found, and which labels were met.
+
+        Args:
+            surveys: surveys of the recordings that are used.
+        """
+        name = name_of_reader(self._reader)
+        how = " (auto)" if self.config.annotations == "auto" else ""
+        labels = self._count_events(surveys)
+        notes = [f"annotations: {name}{how}, labels {count_labels(labels) if labels else 'none'}"]
+        bare = sum(survey.facts.get("annotations") == "none" for survey in surveys)
+        if bare:
+            notes.append(f"{bare} recordings without an annotation count as background (unannotated)")
+        same = list_same_patients(self._recordings.values(), self.config)
+        notes += [f"patient {other} is {first}" for other, first in same.items()]
+        return notes
 
     def describe(self, surveys: list[Survey]) -> dict[str, Any]:
-        """Return axes, unit, the exact filter, and how many recordings have which sampling rate, in Hz.
+        """Return axes, unit, the exact filter, labels of annotations, and how many recordings have which rate, in Hz.
 
         Args:
             surveys: surveys of the recordings that are not bad.
@@ -68,6 +105,9 @@ class EegSource(Corpus):
             "units": "uV",
             "channels": self._channels(surveys),
             "filter": preprocessing.describe(self.config),
+            "annotations": name_of_reader(self._reader),
+            "events": dict(sorted(self._count_events(surveys).items())),
+            "same_patient": list_same_patients(self._recordings.values(), self.config),
             "rates": dict(sorted(Counter(f"{survey.facts['rate']:g}" for survey in surveys).items())),
         }
 
@@ -86,11 +126,35 @@ class EegSource(Corpus):
                 )
         return [name for survey in used[:1] for name in survey.facts["channels"]]
 
+    @staticmethod
+    def _count_events(surveys: list[Survey]) -> Counter[str]:
+        total = Counter[str]()
+        for survey in surveys:
+            total.update(survey.facts.get("events", {}))
+        return total
+
     @cached_property
     def _recordings(self) -> dict[str, Recording]:
         """The recordings, by their paths."""
-        if self.simulator is not None:
-            found = parse_paths(list(self.simulator.list_files()), self.config)
-        else:
-            found = find_recordings(Path(str(self.config.folder)), self.config)
-        return {one.file: one for one in found}
+        return {one.file: one for one in parse_paths(self._tree.recordings, self.config)}
+
+    @cached_property
+    def _tree(self) -> FileTree:
+        """The files of the corpus; of a simulated one those that it will have."""
+        if self.simulator is None:
+            return find_files(Path(str(self.config.folder)), self.config)
+        listed = self.simulator.list_files()
+        return FileTree([*listed, *(name for names in listed.values() for name in names)], sorted(listed), {})
+
+    @cached_property
+    def _reader(self) -> AnnotationReader:
+        """What reads the annotations."""
+        # Of a simulated corpus, whose folder is not known here, only the names matter.
+        return self._create_reader(Path(self.config.folder or "."))
+
+    def _reader_below(self, folder: Path) -> AnnotationReader:
+        """Return what reads the annotations below a folder, which a simulated corpus has only in a job."""
+        return self._reader if self.simulator is None else self._create_reader(folder)
+
+    def _create_reader(self, folder: Path) -> AnnotationReader:
+        return create_reader(folder, self._tree.files, self._tree.recordings, self.config)

@@ -13,14 +13,23 @@ from blindtune.core.files import check_regular_file, digest_file
 from blindtune.core.sums import add_in_order
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
-from blindtune.datasets.eeg import annotations, edf_header, montages, preprocessing, segments
+from blindtune.datasets.eeg import edf_header, montages, preprocessing, segments
+from blindtune.datasets.eeg.annotations.base import (
+    AnnotationReader,
+    Annotations,
+    Interval,
+    RecordingTimes,
+    Unannotated,
+    merge_intervals,
+)
+from blindtune.datasets.eeg.annotations.nedc import NedcReader
 from blindtune.datasets.eeg.config import CLASSES, EegConfig
 from blindtune.datasets.eeg.discovery import Recording
 from blindtune.datasets.eeg.edf_header import Header, Stretch
 from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import Derivation
 from blindtune.datasets.eeg.preprocessing import Signals, StretchFilter
-from blindtune.datasets.eeg.recording_file import RecordingFile, without_compression
+from blindtune.datasets.eeg.recording_file import RecordingFile
 from blindtune.datasets.eeg.segments import LabelledInterval
 
 #: Output samples that are filtered at once of a recording that is not in memory.
@@ -33,7 +42,9 @@ class OpenRecording(OpenRawFile):
     If the file is too large to be kept, the parts with segments are read a second time to cut them.
     """
 
-    def __init__(self, folder: Path, recording: Recording, split: str, config: EegConfig) -> None:
+    def __init__(
+        self, folder: Path, recording: Recording, split: str, config: EegConfig, reader: AnnotationReader | None = None
+    ) -> None:
         """Check that the file can be opened.
 
         Args:
@@ -41,11 +52,13 @@ class OpenRecording(OpenRawFile):
             recording: a recording of the corpus.
             split: the split of the recording.
             config: the config of the dataset.
+            reader: what reads its annotations; None: those of TUSZ, next to it.
 
         Raises:
             UserError: the file is gone.
         """
-        self._path = folder / recording.file
+        self._folder, self._path = folder, folder / recording.file
+        self._reader = reader or NedcReader(folder, (), config)
         self._recording, self._split, self._config = recording, split, config
         self._opened: RecordingFile | None = None
         check_regular_file(self._path)
@@ -63,7 +76,7 @@ class OpenRecording(OpenRawFile):
             unit that the name of the rule tells.
 
         Raises:
-            UserError: a label of the annotations is unknown.
+            UserError: an annotation of all recordings cannot be used.
         """
         file = self._recording.file
         result = Survey(file=file, sha256={}, group=self._recording.patient, split=self._split)
@@ -74,6 +87,11 @@ class OpenRecording(OpenRawFile):
                 raise UnusableRecording(f"is the same recording as {self._recording.twin}")
             self._fill(result)
             self._file.finish()
+        except Unannotated as error:
+            if self._config.unannotated == "skip":
+                result.skipped, result.candidates, result.left_out = f"{error} (unannotated: skip)", [], {}
+            else:
+                result.bad, result.candidates, result.left_out = str(error), [], {}
         except UnusableRecording as error:
             result.bad, result.candidates, result.left_out = str(error), [], {}
         result.sha256[file] = self._digest()
@@ -199,17 +217,16 @@ class OpenRecording(OpenRawFile):
         notes += about_gaps
         self._file.watch(self._channels)
         seconds = stretches[-1].end
-        path = annotations.find_annotation(Path(without_compression(str(self._path))))
-        result.sha256[PurePosixPath(result.file).with_name(path.name).as_posix()] = digest_file(path)
-        listed = annotations.read_annotations(path)
-        within = listed.within(seconds)
-        if listed.end > seconds:
-            notes.append(f"annotated up to {listed.end:.4f} s, cut to the recording")
+        annotated = self._annotations(header, seconds)
+        within = annotated or Annotations([], [], 0.0, notes=("has no annotation; background (unannotated)",))
+        result.sha256 |= {name: digest_file(self._folder / name) for name in within.files}
+        notes += within.notes
         result.facts |= {
             "rate": float(self._signals.rate),
             "seconds": seconds,
             "labels": header.labels[self._channels[0]],
-            "annotations": path.suffix,
+            "annotations": _name_sources(annotated),
+            "events": dict(within.labels),
             "seizures": len(within.seizures),
             "notes": notes,
         }
@@ -226,6 +243,16 @@ class OpenRecording(OpenRawFile):
         ]
         result.candidates = self._sound(offered, left_out, notes) if offered else []
         result.left_out = {rule: by_class for rule, by_class in left_out.items() if any(by_class.values())}
+
+    def _annotations(self, header: Header, seconds: float) -> Annotations | None:
+        """Return the annotations within the recording; None if it has none and is background for that."""
+        times = RecordingTimes(self._recording.file, seconds, _time_of_day(header.time))
+        try:
+            return self._reader.read(times).within(seconds)
+        except Unannotated:
+            if self._config.unannotated != "background":
+                raise
+            return None
 
     def _sound(
         self, offered: list[Candidate], left_out: dict[str, dict[str, int]], notes: list[str]
@@ -258,8 +285,24 @@ class OpenRecording(OpenRawFile):
         return kept
 
 
+def _name_sources(annotated: Annotations | None) -> str:
+    """Return where annotations were: suffixes of files, ``inside`` or ``none``."""
+    if annotated is None:
+        return "none"
+    return ", ".join(PurePosixPath(name).suffix for name in annotated.files) or "inside"
+
+
+def _time_of_day(text: str) -> float | None:
+    """Return the start of a header in seconds after midnight; None if it is not valid."""
+    parts = text.split(".")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    hours, minutes, seconds = map(int, parts)
+    return float(hours * 3600 + minutes * 60 + seconds) if hours < 24 and minutes < 60 and seconds < 60 else None
+
+
 def _count_left_out(
-    within: annotations.Annotations, found: list[LabelledInterval], seconds: float, config: EegConfig
+    within: Annotations, found: list[LabelledInterval], seconds: float, config: EegConfig
 ) -> dict[str, dict[str, int]]:
     """Return what the rules about times alone remove, by rule and class."""
     short, tails = Counter[str](), Counter[str]()
@@ -269,7 +312,7 @@ def _count_left_out(
             short[interval.label] += 1
         else:
             tails[interval.label] += round(length - len(segments.segment_starts(interval, config)) * config.segment)
-    events = annotations.merge_intervals([*within.seizures, *within.non_epileptic])
+    events = merge_intervals([*within.seizures, *within.non_epileptic])
     margin = _total_length(segments.widen(events, config.seizure_margin, seconds)) - _total_length(events)
     non_epileptic = 0.0 if config.nesz == "seizure" else _total_length(within.non_epileptic)
     return {
@@ -299,7 +342,7 @@ def _group_starts(starts: dict[int, int], length: int, margin: int) -> list[list
     return groups
 
 
-def _total_length(intervals: Sequence[annotations.Interval]) -> float:
+def _total_length(intervals: Sequence[Interval]) -> float:
     return add_in_order(stop - start for start, stop in intervals)
 
 

@@ -1,0 +1,370 @@
+"""Annotations of BIDS, CHB-MIT and Siena, inside of EDF+, and in one table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from edfio import Edf, EdfAnnotation, EdfSignal
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.eeg.annotations.base import Annotations, RecordingTimes, Unannotated
+from blindtune.datasets.eeg.annotations.registry import READERS, create_reader
+from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.errors import UnusableRecording
+from support.eeg_files import eeg_config, noise
+
+#: Seconds of the recordings.
+LENGTH = 3600.0
+
+
+def read(
+    folder: Path,
+    files: Mapping[str, str | None],
+    file: str,
+    start: float | None = None,
+    seconds: float = LENGTH,
+    **changes: Any,
+) -> Annotations:
+    """Write a tree (None: an empty recording) and return the annotations of one recording."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text or "", encoding="utf-8")
+    recordings = [name for name, text in files.items() if text is None]
+    reader = create_reader(folder, list(files), recordings, eeg_config(folder=str(folder), **changes))
+    found = reader.read(RecordingTimes(file, seconds, start)).within(seconds)
+    assert set(found.files) <= set(reader.companions(file)) | set(found.files)
+    return found
+
+
+def test_config_names_every_reader() -> None:
+    """The key annotations takes the names of all readers, and auto."""
+    assert list(get_args(EegConfig.model_fields["annotations"].annotation)) == ["auto", *READERS]
+
+
+def clock(text: str) -> float:
+    """Return a time of the day in seconds."""
+    hours, minutes, seconds = map(int, text.split("."))
+    return hours * 3600.0 + minutes * 60 + seconds
+
+
+BIDS = "sub-01/eeg/sub-01_task-szMonitoring_run-01"
+HEAD = "onset\tduration\teventType\tconfidence\tchannels\tdateTime\trecordingDuration\n"
+
+
+def bids(rows: str) -> dict[str, str | None]:
+    return {f"{BIDS}_eeg.edf": None, f"{BIDS}_events.tsv": rows}
+
+
+@pytest.mark.parametrize(
+    ("rows", "seizures"),
+    [
+        (HEAD + "10\t20.5\tsz_foc_ia\tn/a\tn/a\t2016-11-06 13:43:04\t3600.00\n", [(10.0, 30.5)]),
+        (HEAD + "0\t3600\tbckg\tn/a\tall\tx\t3600\n", []),
+        (HEAD + "5\t5\tsz\t\t\t\t\n8\t4\tsz_gen\t\t\t\t\n20\tn/a\timpd\t\t\t\t\n", [(5.0, 12.0)]),
+        ("onset\tduration\ttrial_type\n7\t1\tSeizure\n9\t1\tbackground\n", [(7.0, 8.0)]),
+        ("onset\tduration\teventType\n", []),
+    ],
+)
+def test_bids_events(tmp_path: Path, rows: str, seizures: list[tuple[float, float]]) -> None:
+    """Events of BIDS are read by eventType or trial_type."""
+    assert read(tmp_path, bids(rows), f"{BIDS}_eeg.edf").seizures == seizures
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (HEAD + "10\t20\tsz\t\t\t\t60\n", r"line 2: is of a recording of 60\.0000 s, but this one has 3600"),
+        (HEAD + "10\tn/a\tsz\t\t\t\t\n", "line 2: duration 'n/a' is not a number"),
+        (HEAD + "n/a\t1\tsz\t\t\t\t\n", "line 2: onset 'n/a' is not a number"),
+        (HEAD + "10\t-1\tsz\t\t\t\t\n", "line 2: 10 to 9 s is not an interval"),
+        (HEAD + "nan\t1\tsz\t\t\t\t\n", "line 2: nan to nan s is not an interval"),
+        (HEAD + "-5\t1\tsz\t\t\t\t\n", "line 2: -5 to -4 s is not an interval"),
+        (HEAD + "1\t1\tstim/left\t\t\t\t\n", r"label 'stim/left' is unknown.* Met: stim/left \(1\)"),
+        (HEAD + "1\t1\n", "line 2: has 2 fields; the head has 7"),
+        ("onset\tduration\tvalue\n1\t1\t7\n", "line 2: there is no column eventType or trial_type"),
+        ("onset,duration,eventType\n", "line 1: names no column onset, duration"),
+        (HEAD + "2000000\t40000\tsz\t\t\t\t\n", "is annotated up to .*line 2.* are its times milliseconds"),
+    ],
+)
+def test_bids_events_refuse_rows(tmp_path: Path, rows: str, reason: str) -> None:
+    """A wrong row makes the recording unusable, and the reason names it."""
+    with pytest.raises(UnusableRecording, match=reason):
+        read(tmp_path, bids(rows), f"{BIDS}_eeg.edf")
+
+
+def test_bids_without_events_is_unannotated(tmp_path: Path) -> None:
+    """A recording without events among others is not annotated."""
+    files = bids(HEAD) | {"sub-02/eeg/sub-02_eeg.edf": None}
+    with pytest.raises(Unannotated, match=r"has no sub-02_events\.tsv next to it"):
+        read(tmp_path, files, "sub-02/eeg/sub-02_eeg.edf")
+
+
+SUMMARY = """Data Sampling Rate: 256 Hz
+*************************
+
+Channels in EDF Files:
+**********************
+Channel 1: FP1-F7
+
+File Name: chb01_02.edf
+File Start Time: 12:42:57
+File End Time: 13:42:57
+Number of Seizures in File: 0
+
+File Name: chb01_03.edf
+File Start Time: 23:43:04
+File End Time: 24:43:04
+Number of Seizures in File: 1
+Seizure Start Time: 2996 seconds
+Seizure End Time: 3036 seconds
+
+File Name: chb02_16+.edf
+Number of Seizures in File: 2
+Seizure 1 Start Time:  130 seconds
+Seizure 1 End Time:  212 seconds
+Seizure 2 Start Time: 300 seconds
+Seizure 2 End Time: 310 seconds
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "seizures"),
+    [
+        ("chb01_02.edf", []),
+        ("chb01_03.edf", [(2996.0, 3036.0)]),
+        ("chb02_16+.edf", [(130.0, 212.0), (300.0, 310.0)]),
+    ],
+)
+def test_chbmit_summary(tmp_path: Path, name: str, seizures: list[tuple[float, float]]) -> None:
+    """Both ways of writing times are read, and a file with no seizure is annotated."""
+    files = {"chb01/chb01-summary.txt": SUMMARY, f"chb01/{name}": None}
+    found = read(tmp_path, files, f"chb01/{name}")
+    assert (found.seizures, found.files, found.notes) == (seizures, ("chb01/chb01-summary.txt",), ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("File: 1\n", "File: 2\n", "line 13: says 2 seizures and has the times of 1"),
+        ("File: 1\n", "File: many\n", "line 13: does not say how many seizures"),
+        ("Seizure End Time: 3036 seconds\n", "", "line 13: has 1 starts and 0 ends"),
+        ("3036", "3000000", "is annotated up to 3000000.*line 17.*milliseconds"),
+        ("3036", "2000", "line 17: 2996 to 2000 s is not an interval"),
+        ("2996 seconds", "soon", "line 17: 'soon' to '3036' are not times"),
+    ],
+)
+def test_chbmit_summary_refuses_blocks(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    """A wrong block makes its recording unusable, and no other."""
+    files = {
+        "chb01/chb01-summary.txt": SUMMARY.replace(old, new),
+        "chb01/chb01_03.edf": None,
+        "chb01/chb02_16+.edf": None,
+    }
+    with pytest.raises(UnusableRecording, match=reason):
+        read(tmp_path, files, "chb01/chb01_03.edf")
+    assert len(read(tmp_path, files, "chb01/chb02_16+.edf").seizures) == 2
+
+
+def test_chbmit_in_one_folder(tmp_path: Path) -> None:
+    """Of several summaries in one folder, that of the child is read; an unlisted recording is not annotated."""
+    files = {
+        "chb01-summary.txt": SUMMARY,
+        "chb17-summary.txt": "File Name: chb17a_03.edf\nNumber of Seizures in File: 0",
+    }
+    names: dict[str, str | None] = {"chb01_03.edf": None, "chb17a_03.edf": None, "chb17a_04.edf": None}
+    assert read(tmp_path, files | names, "chb17a_03.edf").files == ("chb17-summary.txt",)
+    with pytest.raises(Unannotated, match=r"is not listed in chb17-summary\.txt"):
+        read(tmp_path, files | names, "chb17a_04.edf")
+    note = read(tmp_path, files | names, "chb01_03.edf", seconds=3200).notes
+    assert note == ("chb01-summary.txt, line 13: lasts 3600 s by its start and end, 3200 s by the recording",)
+
+
+SIENA = """Data Sampling Rate: 512 Hz
+
+Seizure n 1
+File name: PN00-1.edf
+Registration start time: 19.39.33
+Registration end time:  20.22.58
+Seizure start time: 19.58.36
+Seizure end time: 19.59.46
+
+Seizure n 2
+File name: PN00-2.edf
+Registration start time: 23.30.00
+Registration end time: 01.00.00
+Start time: 23.59.50
+End time: 00.00.20
+Start time:00:10:00
+End time: 00:10:30
+
+Seizure n 4
+File name: PNO0-3.edf
+Registration start time:1 6.49.25
+Registration end time: 17.30.00
+Seizure start time: 16.59.25
+Seizure end time: 17.00.25
+
+Seizure n 5
+File name: PN00-.edf
+Registration start time: 08.00.00
+Seizure start time: 08.10.00
+Seizure end time: 08.11.00
+"""
+SIENA_FILES: dict[str, str | None] = {
+    "PN00/Seizures-list-PN00.txt": SIENA,
+    **{f"PN00/PN00-{number}.edf": None for number in (1, 2, 3, 4, 5)},
+}
+
+
+@pytest.mark.parametrize(
+    ("number", "start", "seizures", "n_notes"),
+    [
+        (1, "19.39.33", [(1143.0, 1213.0)], 0),
+        (2, "23.30.00", [(1790.0, 1820.0), (2400.0, 2430.0)], 0),
+        (3, "16.49.25", [(600.0, 660.0)], 0),
+        (3, "16.50.25", [(600.0, 660.0)], 1),
+        (4, "08.00.01", [(600.0, 660.0)], 1),
+    ],
+)
+def test_siena_list(tmp_path: Path, number: int, start: str, seizures: list[tuple[float, float]], n_notes: int) -> None:
+    """Times of the day are read past midnight, with the spellings of the real lists."""
+    found = read(tmp_path, SIENA_FILES, f"PN00/PN00-{number}.edf", clock(start))
+    assert found.seizures == seizures and len(found.notes) == n_notes
+
+
+def test_siena_list_with_a_lost_name(tmp_path: Path) -> None:
+    """A recording that is not listed may be a misspelt one; if none is misspelt, it is not annotated."""
+    with pytest.raises(UnusableRecording, match=r"lists PN00- without such a file \(.*line 27\); correct the name"):
+        read(tmp_path, SIENA_FILES, "PN00/PN00-5.edf", clock("12.00.00"))
+    files = SIENA_FILES | {"PN00/Seizures-list-PN00.txt": SIENA.partition("Seizure n 5")[0]}
+    with pytest.raises(Unannotated, match=r"is not listed in Seizures-list-PN00\.txt"):
+        read(tmp_path, files, "PN00/PN00-5.edf", clock("12.00.00"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("19.59.46", "19.58.00", "is annotated up to 87"),
+        ("19.59.46", "25.59.46", r"line 8: '25\.59\.46' is not a time of the day"),
+        ("Seizure end time: 19.59.46\n", "", "line 4: has 1 starts and 0 ends"),
+        ("19.58.36", "19.38.36", "is annotated up to"),
+    ],
+)
+def test_siena_list_refuses_blocks(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    """A wrong block makes its recording unusable, and no other."""
+    files = SIENA_FILES | {"PN00/Seizures-list-PN00.txt": SIENA.replace(old, new)}
+    with pytest.raises(UnusableRecording, match=reason):
+        read(tmp_path, files, "PN00/PN00-1.edf", clock("19.39.33"))
+    assert len(read(tmp_path, files, "PN00/PN00-2.edf", clock("23.30.00")).seizures) == 2
+
+
+def inside(folder: Path, texts: list[tuple[float, float | None, str]], **labels: list[str]) -> Annotations:
+    """Write an EDF+ file of a minute with annotations and return them."""
+    signal = EdfSignal(noise(60, 10, rows=1)[0], 10, physical_range=(-1000, 1000))
+    Edf([signal], annotations=[EdfAnnotation(*one) for one in texts]).write(folder / "a.edf")
+    config = eeg_config(folder=str(folder), annotations="edf_plus", event_labels=labels)
+    reader = create_reader(folder, ["a.edf"], ["a.edf"], config)
+    return reader.read(RecordingTimes("a.edf", 60.0)).within(60.0)
+
+
+def test_edf_plus_annotations(tmp_path: Path) -> None:
+    """Texts are mapped by event_labels, with durations or as starts and stops; others are counted."""
+    texts = [(0.0, None, "Recording starts"), (10.0, 5.0, "SZ left"), (20.0, None, "On"), (31.5, None, "Off")]
+    found = inside(tmp_path, [*texts, (40.0, 5.0, "PNES")], seizure=["sz*"], seizure_start=["on"], seizure_stop=["off"])
+    assert found.seizures == [(10.0, 15.0), (20.0, 31.5)]
+    assert found.labels == {"On": 1, "PNES": 1, "Recording starts": 1, "SZ left": 1}
+    assert found.notes == ("texts that event_labels does not name: PNES (1), Recording starts (1)",)
+    assert inside(tmp_path, texts, seizure=["x"], non_epileptic=["SZ *"]).non_epileptic == [(10.0, 15.0)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        ([(10.0, None, "SZ")], r"annotation 1 \('SZ'\): has no duration; map the texts"),
+        ([(50.0, 20.0, "SZ")], r"is annotated up to 70\.0000 s \(annotation 1"),
+        ([(10.0, None, "on")], "starts a seizure that does not end"),
+        ([(10.0, None, "off")], "ends a seizure that did not start"),
+        ([(10.0, None, "on"), (11.0, None, "on")], "starts a seizure before the one of .* has ended"),
+    ],
+)
+def test_edf_plus_refuses_annotations(
+    tmp_path: Path, texts: list[tuple[float, float | None, str]], reason: str
+) -> None:
+    """A seizure without both its times makes the recording unusable."""
+    with pytest.raises(UnusableRecording, match=reason):
+        inside(tmp_path, texts, seizure=["sz"], seizure_start=["on"], seizure_stop=["off"])
+
+
+def test_edf_plus_needs_a_signal_of_annotations(tmp_path: Path) -> None:
+    """A plain EDF file is not annotated, and bytes that are none neither."""
+    signal = EdfSignal(noise(60, 10, rows=1)[0], 10, physical_range=(-1000, 1000))
+    Edf([signal]).write(tmp_path / "a.edf")
+    (tmp_path / "b.edf").write_bytes(b"0" * 100)
+    config = eeg_config(annotations="edf_plus", event_labels={"seizure": ["x"]})
+    reader = create_reader(tmp_path, ["a.edf"], ["a.edf"], config)
+    for name in ("a.edf", "b.edf"):
+        with pytest.raises(Unannotated, match="has no annotations inside"):
+            reader.read(RecordingTimes(name, 60.0))
+
+
+RECORDINGS: dict[str, str | None] = {"x/a.edf": None, "x/b.edf": None, "y/b.edf": None}
+
+
+@pytest.mark.parametrize(
+    ("table", "seizures"),
+    [
+        ("file,start,stop,label\nx/a.edf,1,2,seizure\na.edf,5,6,sz_foc\na,8,9,bckg\nx/b,1,2,seiz\n", [(1, 2), (5, 6)]),
+        ("Filename;Onset;End\na;1.5;2\n", [(1.5, 2)]),
+        ("file\tstart\tstop\tlabel\n# nobody\na\t1\t2\tbackground\n", []),
+    ],
+)
+def test_table(tmp_path: Path, table: str, seizures: list[tuple[float, float]]) -> None:
+    """One table has the annotations of all recordings, by path or name."""
+    assert read(tmp_path, RECORDINGS | {"annotations.csv": table}, "x/a.edf").seizures == seizures
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("aa.edf,1,2,seizure", r"line 2: 'aa\.edf' is not a recording below .*; the nearest is 'a\.edf'"),
+        ("b.edf,1,2,seizure", r"line 2: 'b\.edf' is the name of 2 recordings, such as x/b\.edf"),
+        ("a,1,2", "line 2: has 3 fields; the head has 4"),
+    ],
+)
+def test_table_refuses_rows_of_no_recording(tmp_path: Path, row: str, reason: str) -> None:
+    """A row that names no recording stops the run while it is planned."""
+    with pytest.raises(UserError, match=reason):
+        read(tmp_path, RECORDINGS | {"annotations.csv": f"file,start,stop,label\n{row}\n"}, "x/a.edf")
+
+
+def test_table_elsewhere(tmp_path: Path) -> None:
+    """A table may be anywhere; a wrong row makes its recording unusable, a recording without rows is not annotated."""
+    (tmp_path / "marks.csv").write_text("file,start,stop,label\na,3,2,seizure\nx/b,1,2,fit\n")
+    for file, reason in (("x/a.edf", "line 2: 3 to 2 s is not"), ("x/b.edf", "line 3: label 'fit' is unknown")):
+        with pytest.raises(UnusableRecording, match=reason):
+            read(tmp_path / "eeg", RECORDINGS, file, annotation_table=str(tmp_path / "marks.csv"))
+    with pytest.raises(Unannotated, match=r"has no row in marks\.csv"):
+        read(tmp_path / "eeg", RECORDINGS, "y/b.edf", annotation_table=str(tmp_path / "marks.csv"))
+    labels = {"seizure": ["fit"]}
+    found = read(
+        tmp_path / "eeg", RECORDINGS, "x/b.edf", annotation_table=str(tmp_path / "marks.csv"), event_labels=labels
+    )
+    assert found.seizures == [(1.0, 2.0)]
+
+
+def test_auto_refuses_two_layouts_and_none(tmp_path: Path) -> None:
+    """If files of two layouts are there, auto names both; if there are none, it says what there is."""
+    files = {"a/PN00-1.edf": None, "a/PN00-1.csv_bi": "x", "a/Seizures-list-PN00.txt": SIENA}
+    with pytest.raises(
+        UserError, match=r"2 layouts \(tusz: 1 files, such as a/PN00-1.csv_bi; siena: .* to tusz or siena"
+    ):
+        read(tmp_path, files, "a/PN00-1.edf")
+    assert read(tmp_path, files, "a/PN00-1.edf", annotations="siena").seizures
+    with pytest.raises(UserError, match=r"no file has an annotation next to it.* holds 2 \.edf, 1 \.txt"):
+        read(tmp_path, {"a.edf": None, "b.edf": None, "notes.txt": "x"}, "a.edf")
+    with pytest.raises(UserError, match=r"annotations: bids: .* holds no files \*_events\.tsv .* It holds 1 \.edf"):
+        read(tmp_path, {"a.edf": None}, "a.edf", annotations="bids")
+    inside(tmp_path, [(1.0, 1.0, "x")], seizure=["x"])
+    with pytest.raises(UserError, match=r"1 of 1 recordings that were opened hold annotations inside \(EDF\+\)"):
+        create_reader(tmp_path, ["a.edf"], ["a.edf"], eeg_config())

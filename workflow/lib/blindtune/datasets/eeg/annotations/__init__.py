@@ -1,0 +1,1 @@
+"""Annotations of recordings, in each of the layouts that are read."""

@@ -1,0 +1,162 @@
+"""Annotations of CHB-MIT (PhysioNet): ``chb01-summary.txt``, which lists the recordings of a child.
+
+A recording has a block that begins with ``File Name: chb01_03.edf``. It says how many seizures there are, and for each
+``Seizure Start Time: 2996 seconds`` or ``Seizure 1 Start Time: 2996 seconds``. A recording with a block and without
+seizures is annotated: it is background.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import ClassVar
+
+from blindtune.datasets.eeg.annotations.base import (
+    SLACK,
+    AnnotationReader,
+    Annotations,
+    Event,
+    RecordingTimes,
+    Unannotated,
+    collect,
+    parse_times,
+    read_text,
+)
+from blindtune.datasets.eeg.errors import UnusableRecording
+
+_SUFFIX = "-summary.txt"
+_FILE = re.compile(r"file name\s*:\s*(.+)", re.IGNORECASE)
+_COUNT = re.compile(r"number of seizures(?: in file)?\s*:\s*(\S+)", re.IGNORECASE)
+_TIME = re.compile(r"seizure\s*(?:\d+\s*)?(start|end)\s*time\s*:\s*(\S+?)\s*(?:s|secs?|seconds)?", re.IGNORECASE)
+_CLOCK = re.compile(r"file (start|end) time\s*:\s*(\d+):(\d\d):(\d\d)", re.IGNORECASE)
+_DAY = 86_400
+
+
+@dataclass
+class _Block:
+    """What a summary says of one recording: rows, each with its place."""
+
+    where: str
+    count: str | None = None
+    starts: list[tuple[str, str]] = field(default_factory=list)
+    ends: list[tuple[str, str]] = field(default_factory=list)
+    clock: dict[str, int] = field(default_factory=dict)
+
+
+class ChbMitReader(AnnotationReader):
+    """Reads the summaries of CHB-MIT."""
+
+    layout: ClassVar[str] = "CHB-MIT"
+    looks_for: ClassVar[str] = "files *-summary.txt in the folders of the recordings (CHB-MIT)"
+
+    @classmethod
+    def find(cls, tree: Sequence[str], recordings: Sequence[str]) -> list[str]:
+        """Return the summaries, sorted.
+
+        Args:
+            tree: all files below the folder of the corpus.
+            recordings: those of them that are recordings.
+        """
+        return sorted(file for file in tree if file.lower().endswith(_SUFFIX))
+
+    def companions(self, file: str) -> list[str]:
+        """Return the summaries that may list a recording, as paths below the folder.
+
+        These are those of its own folder, else of a folder above; of several in one folder, those that the name of the
+        recording begins with.
+
+        Args:
+            file: path of the recording below the folder.
+        """
+        path = PurePosixPath(file)
+        for folder in path.parents:
+            here = sorted(one for one in self._summaries if PurePosixPath(one).parent == folder)
+            own = [
+                one for one in here if path.name.lower().startswith(PurePosixPath(one).name.lower()[: -len(_SUFFIX)])
+            ]
+            if here:
+                return own or here
+        return []
+
+    def read(self, recording: RecordingTimes) -> Annotations:
+        """Return the annotations of a recording, not yet clipped to it.
+
+        Args:
+            recording: its path and length.
+
+        Raises:
+            Unannotated: no summary lists it.
+            UnusableRecording: what the summary says of it is malformed.
+        """
+        files = self.companions(recording.file)
+        if not files:
+            raise Unannotated(f"has no summary (*{_SUFFIX}) in its folder or above")
+        name, notes = PurePosixPath(recording.file).name, list[str]()
+        blocks = []
+        for file in files:
+            text, more = read_text(self.folder / file)
+            notes += more
+            blocks += [block for listed, block in _parse(PurePosixPath(file).name, text) if _same(listed, name)]
+        if not blocks:
+            raise Unannotated(f"is not listed in {', '.join(PurePosixPath(file).name for file in files)}")
+        spans = [_spans(block) for block in blocks]
+        if any(other != spans[0] for other in spans[1:]):
+            raise UnusableRecording(f"{blocks[1].where}: lists it again, with other seizures than {blocks[0].where}")
+        events = [Event(start, stop, "seizure", where, "seizure") for start, stop, where in _events(blocks[0])]
+        return collect(events, files, [*notes, *_compare_clock(blocks[0], recording.seconds)])
+
+    @property
+    def _summaries(self) -> list[str]:
+        return self.find(sorted(self.tree), ())
+
+
+def _same(listed: str, name: str) -> bool:
+    return name.casefold() in (listed.casefold(), f"{listed}.edf".casefold())
+
+
+def _parse(name: str, text: str) -> list[tuple[str, _Block]]:
+    """Return the blocks of a summary, each with the name of its recording."""
+    found: list[tuple[str, _Block]] = []
+    for number, raw in enumerate(text.splitlines(), 1):
+        line, where = raw.strip(), f"{name}, line {number}"
+        if match := _FILE.fullmatch(line):
+            found.append((match[1].strip(), _Block(where)))
+        elif not found:
+            continue
+        elif match := _COUNT.fullmatch(line):
+            found[-1][1].count = match[1]
+        elif match := _TIME.fullmatch(line):
+            (found[-1][1].starts if match[1].lower() == "start" else found[-1][1].ends).append((match[2], where))
+        elif match := _CLOCK.fullmatch(line):
+            hours, minutes, seconds = map(int, match.groups()[1:])
+            found[-1][1].clock[match[1].lower()] = hours * 3600 + minutes * 60 + seconds
+    return found
+
+
+def _events(block: _Block) -> list[tuple[float, float, str]]:
+    if len(block.starts) != len(block.ends):
+        raise UnusableRecording(f"{block.where}: has {len(block.starts)} starts and {len(block.ends)} ends of seizures")
+    if block.count is None or not (block.count.isascii() and block.count.isdigit()):
+        raise UnusableRecording(f"{block.where}: does not say how many seizures the file has")
+    if int(block.count[:9]) != len(block.starts):
+        raise UnusableRecording(
+            f"{block.where}: says {block.count[:9]} seizures and has the times of {len(block.starts)}"
+        )
+    return [
+        (*parse_times(where, start, stop), where)
+        for (start, where), (stop, _) in zip(block.starts, block.ends, strict=True)
+    ]
+
+
+def _spans(block: _Block) -> list[tuple[float, float]]:
+    return [(start, stop) for start, stop, _ in _events(block)]
+
+
+def _compare_clock(block: _Block, seconds: float) -> list[str]:
+    """Return a note if the times of the day give another length: the real summaries have such errors."""
+    if len(block.clock) < 2:
+        return []
+    said = (block.clock["end"] - block.clock["start"]) % _DAY
+    if abs(said - seconds % _DAY) <= SLACK:
+        return []
+    return [f"{block.where}: lasts {said} s by its start and end, {seconds:.0f} s by the recording"]

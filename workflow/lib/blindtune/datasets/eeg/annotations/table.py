@@ -1,0 +1,170 @@
+"""Annotations of all recordings in one table: rows ``file,start,stop,label``, in seconds.
+
+The file is the path of a recording below the folder, or its name, with or without the suffix. Without a column of
+labels each row is a seizure. A row that names no recording stops the run, because its seizure would pass for
+background.
+"""
+
+import csv
+import difflib
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.eeg.annotations.base import (
+    AnnotationReader,
+    Annotations,
+    Event,
+    RecordingTimes,
+    Unannotated,
+    collect,
+    parse_times,
+    read_text,
+    unknown_label,
+)
+from blindtune.datasets.eeg.annotations.labels import KNOWN_WORDS, LabelMap, words
+from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.errors import UnusableRecording
+from blindtune.datasets.eeg.formats import RECORDINGS, split_suffix
+
+#: Names of a table that `find` takes, at the top of the folder.
+NAMES = ("annotations.csv", "annotations.tsv")
+_COLUMNS = {
+    "file": ("file", "filename", "file_name", "recording"),
+    "start": ("start", "onset", "start_time"),
+    "stop": ("stop", "end", "stop_time", "end_time"),
+    "label": ("label", "class", "event"),
+}
+
+
+class TableReader(AnnotationReader):
+    """Reads one table for all recordings."""
+
+    layout: ClassVar[str] = "table"
+    looks_for: ClassVar[str] = "one table for all recordings, annotations.csv at the top of the folder"
+
+    def __init__(self, folder: Path, tree: Sequence[str], config: EegConfig) -> None:
+        """Find the table; it is read when it is needed.
+
+        Args:
+            folder: folder of the corpus.
+            tree: all files below it, with slashes.
+            config: the config of the dataset.
+        """
+        super().__init__(folder, tree, config)
+        given = config.annotation_table
+        there = [name for name in NAMES if name in self.tree]
+        self._path = Path(given) if given is not None else folder / (there[0] if there else NAMES[0])
+        inside = Path(os.path.relpath(self._path, folder)).as_posix()
+        self._name = self._path.absolute().as_posix() if inside.startswith("..") else inside
+
+    @classmethod
+    def find(cls, tree: Sequence[str], recordings: Sequence[str]) -> list[str]:
+        """Return the tables at the top of the folder.
+
+        Args:
+            tree: all files below the folder of the corpus.
+            recordings: those of them that are recordings.
+        """
+        there = set(tree)
+        return [name for name in NAMES if name in there]
+
+    def companions(self, file: str) -> list[str]:
+        """Return the table, which is that of all recordings.
+
+        Args:
+            file: path of the recording below the folder.
+        """
+        return [self._name]
+
+    def check(self) -> None:
+        """Refuse a table that cannot be read, or a row that names no recording.
+
+        Raises:
+            UserError: the message names the row, and the recording with the nearest name.
+        """
+        _ = self._rows
+
+    def read(self, recording: RecordingTimes) -> Annotations:
+        """Return the annotations of a recording, not yet clipped to it.
+
+        Args:
+            recording: its path and length.
+
+        Raises:
+            Unannotated: the table has no row of it.
+            UnusableRecording: a row of it is malformed or has an unknown label.
+        """
+        rows = self._rows.get(recording.file, [])
+        if not rows:
+            raise Unannotated(f"has no row in {self._path.name}")
+        labels = LabelMap(self.config.event_labels, words)
+        events = []
+        for number, row in rows:
+            where = f"{self._path.name}, line {number}"
+            label = row.get("label", "seizure")
+            times = parse_times(where, row["start"], row["stop"])
+            kind = labels.kind_of(label)
+            if kind is None:
+                raise unknown_label(where, label, (one["label"] for _, one in rows), KNOWN_WORDS)
+            events.append(Event(*times, label, where, kind))
+        return collect(events, [self._name])
+
+    @cached_property
+    def _rows(self) -> dict[str, list[tuple[int, dict[str, str]]]]:
+        """The rows of each recording, with their lines."""
+        try:
+            text, _ = read_text(self._path)
+            rows = _parse(self._path.name, text)
+        except UnusableRecording as error:
+            raise UserError(f"annotation_table: {self._path}: {error}. Fix it.") from error
+        recordings = [file for file in sorted(self.tree) if split_suffix(file)[1] in RECORDINGS]
+        by_name: dict[str, set[str]] = defaultdict(set)
+        for file in recordings:
+            for name in (file, split_suffix(file)[0]):
+                by_name[name].add(file)
+                by_name[PurePosixPath(name).name].add(file)
+        found: dict[str, list[tuple[int, dict[str, str]]]] = defaultdict(list)
+        for number, row in rows:
+            listed = by_name.get(row["file"].replace("\\", "/").removeprefix("./"), set())
+            if len(listed) != 1:
+                raise UserError(self._explain(number, row["file"], listed, list(by_name)))
+            found[next(iter(listed))].append((number, row))
+        return dict(found)
+
+    def _explain(self, number: int, name: str, listed: set[str], known: list[str]) -> str:
+        where = f"annotation_table: {self._path}, line {number}: {name[:80]!r}"
+        if listed:
+            return f"{where} is the name of {len(listed)} recordings, such as {min(listed)}. Give the path."
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        return f"{where} is not a recording below {self.folder}{hint}. Correct or remove the row."
+
+
+def _parse(name: str, text: str) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a table with their lines, by the names of `_COLUMNS`."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
+    if not lines:
+        raise UnusableRecording("names no columns")
+    delimiter = max(",;\t", key=lines[0][1].count)
+    rows = []
+    for number, line in lines:
+        try:
+            rows.append((number, [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]))
+        except csv.Error as error:
+            raise UnusableRecording(f"line {number}: is not valid CSV ({error})") from error
+    head = [field.lower() for field in rows[0][1]]
+    columns = {key: next((head.index(one) for one in names if one in head), None) for key, names in _COLUMNS.items()}
+    if missing := [key for key in ("file", "start", "stop") if columns[key] is None]:
+        raise UnusableRecording(f"line {rows[0][0]}: names no column {', '.join(missing)}, but {', '.join(head)[:200]}")
+    found = []
+    for number, fields in rows[1:]:
+        if len(fields) != len(head):
+            raise UnusableRecording(f"line {number}: has {len(fields)} fields; the head has {len(head)}")
+        found.append((number, {key: fields[at] for key, at in columns.items() if at is not None}))
+    return found
