@@ -31,6 +31,16 @@ def test_rank_systems_shares_ties_and_tests_as_friedman() -> None:
     assert found.p == pytest.approx(stats.chi2.sf(statistic, 2))
 
 
+@given(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.3, np.inf]) | st.floats(0, 1), min_size=3, max_size=12))
+def test_rank_values_gives_the_ranks_of_scipy(values: list[float]) -> None:
+    """Ties share the mean of their ranks, and Spearman's correlation is that of SciPy, to the last digit."""
+    found = seed_statistics.rank_values(np.array(values))
+    assert found.tolist() == stats.rankdata(values).tolist()
+    if len(set(values)) > 1 and len(set(values[1:])) > 1:
+        other = [*values[1:], 0.05]
+        assert seed_statistics.compute_rank_correlation(values, other) == stats.spearmanr(values, other).statistic
+
+
 @pytest.mark.parametrize("shape", [(1, 4), (5, 2)])
 def test_rank_systems_has_no_p_for_few_systems(shape: tuple[int, int]) -> None:
     """There is no p value where Friedman's test does not exist."""

@@ -30,6 +30,14 @@ def test_cluster_component_counts_groups(agree: bool) -> None:
     assert part.variance == pytest.approx(expected)
 
 
+@given(st.floats(-50, 50), st.floats(0.1, 1e5) | st.just(np.inf))
+def test_t_distribution_is_that_of_scipy(value: float, freedom: float) -> None:
+    """The functions that are quick to import and to call give what `scipy.stats` gives, to the last digit."""
+    assert statistics._t_share_below(value, freedom) == stats.t.cdf(value, freedom)
+    assert statistics._t_share_below(-value, freedom) == stats.t.sf(value, freedom)
+    assert statistics._t_quantile(0.975, np.inf) == stats.norm.ppf(0.975)
+
+
 def _cluster_coverage(clustered: bool, runs: int = 300, patients: int = 12, each: int = 25) -> float:
     """How often the 95% interval holds the true difference of two systems, where each suits other patients."""
     rng, covered = np.random.default_rng(3), 0

@@ -78,6 +78,7 @@ def closure(*modules: str, without: Iterable[str] = ()) -> set[str]:
     return found
 
 
+@cache
 def is_digested(module: str) -> bool:
     """Return whether a module counts where it is imported; `NOT_DIGESTED` says which do not."""
     if module in DIGESTED:

@@ -11,6 +11,7 @@ from blindtune.report.searches import (
     accumulate_seconds,
     get_folds,
 )
+from blindtune.report.stats.seed_statistics import rank_values
 
 #: The shares of the budget at which ranks are computed.
 SHARES = np.linspace(0.05, 1.0, 20)
@@ -52,10 +53,8 @@ def rank_over_time(dataset: DatasetRecords, names: frozenset[str] | None = None)
     ]
     if len(tuners) < 2:
         return None
-    from scipy import stats
-
     reached = np.array([[_reach(run) for run in system.runs] for system in tuners])
-    return RanksOverTime(tuners, np.moveaxis(stats.rankdata(reached, axis=0), 0, 1))
+    return RanksOverTime(tuners, np.moveaxis(np.apply_along_axis(rank_values, 0, reached), 0, 1))
 
 
 def compute_spent_share(run: RunRecords) -> Floats:

@@ -86,13 +86,11 @@ class Difference:
         Args:
             margin: above 0, in the unit of the difference.
         """
-        from scipy import stats
-
         if not self.has_interval:
             return 1.0
         if self.error == 0:
             return float(abs(self.value) >= margin)
-        return float(stats.t.cdf((abs(self.value) - margin) / self.error, self.freedom))
+        return _t_share_below((abs(self.value) - margin) / self.error, self.freedom)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -119,8 +117,6 @@ def estimate_difference(
     Returns:
         The difference with its standard error, its 95% interval and its p value.
     """
-    from scipy import stats
-
     error = math.sqrt(math.fsum(part.variance for part in parts))
     if error == 0:
         return Difference(value, 0.0, value, value, float(value == 0))
@@ -130,7 +126,7 @@ def estimate_difference(
     half = _t_quantile((1 + CONFIDENCE) / 2, freedom) * error
     # The t distribution knows no bounds: with few samples or seeds it reaches what no error rate can be.
     low, high = min(value, max(lowest, value - half)), max(value, min(highest, value + half))
-    return Difference(value, error, low, high, float(2 * stats.t.sf(abs(value) / error, freedom)), freedom)
+    return Difference(value, error, low, high, 2 * _t_share_below(-abs(value) / error, freedom), freedom)
 
 
 def welch_satterthwaite(parts: Sequence[VarianceComponent]) -> float:
@@ -286,16 +282,21 @@ def max_disagreements(value: float, samples: int) -> int:
     Returns:
         The number of samples on which the two models may disagree at most.
     """
-    from scipy import stats
-
-    return math.floor((abs(value) * samples / float(stats.norm.ppf((1 + CONFIDENCE) / 2))) ** 2)
+    return math.floor((abs(value) * samples / _t_quantile((1 + CONFIDENCE) / 2, math.inf)) ** 2)
 
 
+# Not the functions of scipy.stats, which call these: they take thirty times as long, and a report has thousands of
+# intervals; the import takes half a second of each job of the report.
 def _t_quantile(share: float, freedom: float) -> float:
     from scipy import special
 
-    # Not that of scipy.stats, which takes thirty times as long: a report has thousands of intervals.
     return float(special.ndtri(share) if math.isinf(freedom) else special.stdtrit(freedom, share))
+
+
+def _t_share_below(value: float, freedom: float) -> float:
+    from scipy import special
+
+    return float(special.stdtr(freedom, value))
 
 
 def _inverse(value: float) -> float:
