@@ -51,17 +51,18 @@ class RecordingFile:
         size: bytes of the recording, without compression.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
         """Open a recording and parse its header.
 
         Args:
             path: the file.
+            stream: the same, open; it is closed with the recording. None: it is opened here.
 
         Raises:
             UserError: the file is gone, or cannot be opened.
             UnusableRecording: it is no recording, or cannot be read.
         """
-        self._stream: IO[bytes] = open_regular_file(path)
+        self._stream: IO[bytes] = open_regular_file(path) if stream is None else stream
         self._file_digest = hashlib.sha256()
         self._data_digest = hashlib.sha256()
         self._columns: list[tuple[slice, str, hashlib._Hash]] = []

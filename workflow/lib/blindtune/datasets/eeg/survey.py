@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import check_regular_file, digest_file
+from blindtune.core.files import digest_file, open_regular_file
 from blindtune.core.sums import add_in_order
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
@@ -34,7 +34,7 @@ class OpenRecording(OpenRawFile):
     """
 
     def __init__(self, folder: Path, recording: Recording, split: str, config: EegConfig) -> None:
-        """Check that the file can be opened.
+        """Open the file.
 
         Args:
             folder: folder of the corpus.
@@ -48,10 +48,11 @@ class OpenRecording(OpenRawFile):
         self._path = folder / recording.file
         self._recording, self._split, self._config = recording, split, config
         self._opened: RecordingFile | None = None
-        check_regular_file(self._path)
+        self._stream = open_regular_file(self._path)
 
     def close(self) -> None:
         """Close the file."""
+        self._stream.close()
         if self._opened is not None:
             self._opened.close()
 
@@ -145,7 +146,7 @@ class OpenRecording(OpenRawFile):
 
     @cached_property
     def _file(self) -> RecordingFile:
-        self._opened = RecordingFile(self._path)
+        self._opened = RecordingFile(self._path, self._stream)
         return self._opened
 
     def _digest(self) -> str:
