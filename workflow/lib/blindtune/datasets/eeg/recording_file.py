@@ -51,7 +51,7 @@ class RecordingFile:
         size: bytes of the recording, without compression.
     """
 
-    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
+    def __init__(self, path: Path, stream: io.BufferedReader | None = None) -> None:
         """Open a recording and parse its header.
 
         Args:
@@ -62,7 +62,8 @@ class RecordingFile:
             UserError: the file is gone, or cannot be opened.
             UnusableRecording: it is no recording, or cannot be read.
         """
-        self._stream: IO[bytes] = open_regular_file(path) if stream is None else stream
+        source = open_regular_file(path) if stream is None else stream
+        self._stream: IO[bytes] = source
         self._file_digest = hashlib.sha256()
         self._data_digest = hashlib.sha256()
         self._columns: list[tuple[slice, str, hashlib._Hash]] = []
@@ -72,10 +73,10 @@ class RecordingFile:
         self._digested = 0
         try:
             if self._packed:
-                with self._stream as packed:
-                    self._stream = _unpack(packed)
-                    packed.seek(0)
-                    self._file_digest = hashlib.file_digest(packed, "sha256")
+                with source:
+                    self._stream = _unpack(source)
+                    source.seek(0)
+                    self._file_digest = hashlib.file_digest(source, "sha256")
             self.size = self._stream.seek(0, os.SEEK_END)
             if self.size <= WHOLE:
                 self._content = self._pread(0, self.size)
