@@ -52,7 +52,7 @@ class EegSource(Corpus):
         Raises:
             UserError: the recording is gone.
         """
-        return OpenRecording(folder, self._recordings[raw.file], raw.split, self.config)
+        return OpenRecording(folder, self._recordings[raw.file], raw.split, self.config, self._patients)
 
     def describe(self, surveys: list[Survey]) -> dict[str, Any]:
         """Return axes, unit, the exact filter, and how many recordings have which sampling rate, in Hz.
@@ -85,6 +85,10 @@ class EegSource(Corpus):
                     f"{used[0].file} differ in {', '.join(unlike[:10])}. Give a list of channels that all have."
                 )
         return [name for survey in used[:1] for name in survey.facts["channels"]]
+
+    @cached_property
+    def _patients(self) -> frozenset[str]:
+        return frozenset(one.patient for one in self._recordings.values())
 
     @cached_property
     def _recordings(self) -> dict[str, Recording]:

@@ -1,7 +1,7 @@
 """What one recording offers, and the segments that are cut from it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -23,6 +23,8 @@ from blindtune.datasets.eeg.preprocessing import Signals, StretchFilter
 from blindtune.datasets.eeg.recording_file import RecordingFile, without_compression
 from blindtune.datasets.eeg.segments import LabelledInterval
 
+#: Letters of the shortest code of a patient that is compared: shorter ones are the same by chance.
+MIN_CODE = 3
 #: Output samples that are filtered at once of a recording that is not in memory.
 MAX_FILTERED = 200_000
 
@@ -33,7 +35,9 @@ class OpenRecording(OpenRawFile):
     If the file is too large to be kept, the parts with segments are read a second time to cut them.
     """
 
-    def __init__(self, folder: Path, recording: Recording, split: str, config: EegConfig) -> None:
+    def __init__(
+        self, folder: Path, recording: Recording, split: str, config: EegConfig, patients: Collection[str] = ()
+    ) -> None:
         """Open the file.
 
         Args:
@@ -41,10 +45,12 @@ class OpenRecording(OpenRawFile):
             recording: a recording of the corpus.
             split: the split of the recording.
             config: the config of the dataset.
+            patients: the patients of the corpus.
 
         Raises:
             UserError: the file is gone.
         """
+        self._patients = patients
         self._path = folder / recording.file
         self._recording, self._split, self._config = recording, split, config
         self._opened: RecordingFile | None = None
@@ -192,12 +198,25 @@ class OpenRecording(OpenRawFile):
         """Refuse a recording that cannot be trusted; return what does not matter, in words."""
         return edf_header.check_header(self._header, self._channels, self._config.sfreq)
 
+    def _check_patient(self) -> list[str]:
+        """Refuse a recording whose header has the code of another patient of the corpus; return it as a note.
+
+        Any other code is not used, and stays in the header: it may be a name.
+        """
+        code, patient = self._header.patient, self._recording.patient
+        if len(code) < MIN_CODE or code == patient or code not in self._patients:
+            return []
+        text = f"is of the patient {code} by its header, of {patient} by its path"
+        if self._config.leaks == "report":
+            return [text]
+        raise UnusableRecording(text)
+
     def _fill(self, result: Survey) -> None:
         config = self._config
         notes = self._check_header() + list(self._derivation.notes)
         header = self._header
         stretches, about_gaps = self._gaps
-        notes += about_gaps
+        notes += about_gaps + self._check_patient()
         self._file.watch(self._channels)
         seconds = stretches[-1].end
         path = annotations.find_annotation(Path(without_compression(str(self._path))))
