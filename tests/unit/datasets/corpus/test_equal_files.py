@@ -95,7 +95,7 @@ def write_recordings(folder: Path) -> None:
         if name == "eval/P04":
             content = bytearray(path.read_bytes())
             content[168:176] = b"02.02.16"
-            content[256 : 256 + 16] = b"EEG FP1-LE".ljust(16)
+            content[256 : 256 + 16] = b"EEG Fp1 - REF".ljust(16)
             path.write_bytes(content)
         path.with_suffix(".csv_bi").write_text(
             "# version = csv_v1.0.0\n# duration = 80.0000 secs\n#\nchannel,start_time,stop_time,label,confidence\n"

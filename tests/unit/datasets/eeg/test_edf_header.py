@@ -108,6 +108,7 @@ def test_wrong_fields_of_a_channel_are_refused(good: Path, offset: int, electrod
         (236, "many", 8, "malformed header: number of records is 'many'"),
         (236, "0", 8, "holds no data"),
         (236, "-2", 8, "does not end where it should"),
+        (256 + 216 * CHANNELS, "99999999", 8, "has records of 200,009,998 bytes"),
         (244, "0", 8, "has records of 0 s"),
         (244, "-1", 8, "has records of -1 s"),
         (244, "nan", 8, "malformed header: length of a record is 'nan'"),

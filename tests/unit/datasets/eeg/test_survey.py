@@ -279,6 +279,24 @@ def test_survey_refuses_a_wrong_scale(tmp_path: Path) -> None:
     assert (lone(tmp_path).bad or "").startswith("has a median amplitude of 4.2")
 
 
+def test_survey_refuses_the_code_of_another_patient(tmp_path: Path) -> None:
+    """A header with the code of another patient of the corpus makes the recording bad; any other code is not used."""
+    path = write(tmp_path, [])
+    config = eeg_config(patient="(a)")
+    (one,) = discovery.find_recordings(tmp_path, config)
+    for code, patients, bad in (
+        ("P07 F X X", {"a", "P07"}, "is of the patient P07 by its header, of a by its path"),
+        ("P07 F X X", {"a", "P08"}, None),
+        ("07 F X X", {"a", "07"}, None),
+        ("", {"a"}, None),
+    ):
+        patch(path, 8, code, 80)
+        assert OpenRecording(tmp_path, one, "train", config, patients=patients).survey().bad == bad
+    patch(path, 8, "P07 F X X", 80)
+    found = OpenRecording(tmp_path, one, "train", eeg_config(patient="(a)", leaks="report"), patients={"P07"}).survey()
+    assert found.bad is None and found.facts["notes"] == ["is of the patient P07 by its header, of a by its path"]
+
+
 def test_cut_refuses_a_changed_recording(tmp_path: Path) -> None:
     """A recording that is not the surveyed one is refused."""
     path = write(tmp_path, [])

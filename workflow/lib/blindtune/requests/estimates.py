@@ -16,6 +16,7 @@ from blindtune.config.training import Training
 from blindtune.core.errors import UserError
 from blindtune.core.validation import load, suggest_name
 from blindtune.datasets.corpus.config import CorpusConfig
+from blindtune.datasets.eeg.config import EegConfig
 from blindtune.requests.data import DataSize, estimate_size
 from blindtune.training.registry import TRAINERS
 from blindtune.views.config import AugmentedView, CropsView, FeaturesView
@@ -195,7 +196,8 @@ class Estimator:
         if isinstance(config, CorpusConfig):
             classes = len(config.class_names)
             per_file = min(config.max_per_file * classes, size.n_samples) * size.mb / max(size.n_samples, 1)
-        return 700 + 4 * per_file
+        # A recording is in memory as a whole up to 64 MiB, four times that while it is decoded.
+        return (850 if isinstance(config, EegConfig) else 700) + 4 * per_file
 
     def _system_memory(self, rule: str, dataset: str, system: str, settings: System) -> float:
         """Return the MB of a study, a decode or a post-mortem: of each process, its libraries and its data."""

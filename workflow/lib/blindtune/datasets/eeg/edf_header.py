@@ -34,6 +34,8 @@ UNITS = {"uV": 1.0, "uv": 1.0, "UV": 1.0, "Uv": 1.0, "mV": 1e3, "mv": 1e3, "V": 
 UNITS |= {sign + volt: 1.0 for sign in ("\u00b5", "\u03bc") for volt in "Vv"}
 #: Share of the needed sampling rate that a recording must have: 255.99 Hz are as good as 256.
 NEAR_RATE = 0.99
+#: Bytes of the largest data record: a part of a recording is a record at least. EDF allows 61,440.
+MAX_RECORD = 64 * 2**20
 #: Bytes of the longest header: the number of channels has four digits.
 MAX_HEADER = 256 * 10_000
 #: Seconds by which the time stamps of two records may differ from the length of the first, and those of a stretch from
@@ -336,6 +338,10 @@ def _check_size(header: Header) -> list[str]:
         raise UnusableRecording(f"has records of {float(header.record_seconds):g} s")
     if header.record_bytes == 0 or header.size <= header.head_bytes or header.records == 0:
         raise UnusableRecording("holds no data")
+    if header.record_bytes > MAX_RECORD:
+        raise UnusableRecording(
+            f"has records of {header.record_bytes:,} bytes, of which at most {MAX_RECORD:,} are read"
+        )
     held = (header.size - header.head_bytes) / header.record_bytes
     if header.records == -1 and held == header.n_complete_records:
         return [f"number of records left open; the size gives {header.n_complete_records}"]

@@ -34,17 +34,19 @@ class RecordingFile:
         size: bytes of the recording, without compression.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: io.BufferedReader | None = None) -> None:
         """Open a recording and parse its header.
 
         Args:
             path: the file.
+            stream: the same, open; it is closed with the recording. None: it is opened here.
 
         Raises:
             UserError: the file is gone, or cannot be opened.
             UnusableRecording: it is no recording, or cannot be read.
         """
-        self._stream: IO[bytes] = open_regular_file(path)
+        source = open_regular_file(path) if stream is None else stream
+        self._stream: IO[bytes] = source
         self._file_digest = hashlib.sha256()
         self._data_digest = hashlib.sha256()
         self._columns: list[tuple[slice, str, hashlib._Hash]] = []
@@ -54,10 +56,10 @@ class RecordingFile:
         self._digested = 0
         try:
             if self._packed:
-                with self._stream as packed:
-                    self._stream = unpack(packed)
-                    packed.seek(0)
-                    self._file_digest = hashlib.file_digest(packed, "sha256")
+                with source:
+                    self._stream = unpack(source)
+                    source.seek(0)
+                    self._file_digest = hashlib.file_digest(source, "sha256")
             self.size = self._stream.seek(0, os.SEEK_END)
             if self.size <= WHOLE:
                 self._content = self._pread(0, self.size)

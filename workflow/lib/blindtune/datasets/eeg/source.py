@@ -63,7 +63,8 @@ class EegSource(Corpus):
         Raises:
             UserError: the recording is gone.
         """
-        return OpenRecording(folder, self._recordings[raw.file], raw.split, self.config, self._reader_below(folder))
+        reader = self._reader_below(folder)
+        return OpenRecording(folder, self._recordings[raw.file], raw.split, self.config, reader, self._patients)
 
     def list_ignored(self) -> list[tuple[str, str]] | None:
         """Return the files below the folder that are neither recordings nor annotations of them, and why."""
@@ -132,6 +133,10 @@ class EegSource(Corpus):
         for survey in surveys:
             total.update(survey.facts.get("events", {}))
         return total
+
+    @cached_property
+    def _patients(self) -> frozenset[str]:
+        return frozenset(one.patient for one in self._recordings.values())
 
     @cached_property
     def _recordings(self) -> dict[str, Recording]:

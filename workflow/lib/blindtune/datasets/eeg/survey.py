@@ -1,7 +1,7 @@
 """What one recording offers, and the segments that are cut from it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import check_regular_file, digest_file
+from blindtune.core.files import digest_file, open_regular_file
 from blindtune.core.sums import add_in_order
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
@@ -32,6 +32,8 @@ from blindtune.datasets.eeg.preprocessing import Signals, StretchFilter
 from blindtune.datasets.eeg.recording_file import RecordingFile
 from blindtune.datasets.eeg.segments import LabelledInterval
 
+#: Letters of the shortest code of a patient that is compared: shorter ones are the same by chance.
+MIN_CODE = 3
 #: Output samples that are filtered at once of a recording that is not in memory.
 MAX_FILTERED = 200_000
 
@@ -43,9 +45,15 @@ class OpenRecording(OpenRawFile):
     """
 
     def __init__(
-        self, folder: Path, recording: Recording, split: str, config: EegConfig, reader: AnnotationReader | None = None
+        self,
+        folder: Path,
+        recording: Recording,
+        split: str,
+        config: EegConfig,
+        reader: AnnotationReader | None = None,
+        patients: Collection[str] = (),
     ) -> None:
-        """Check that the file can be opened.
+        """Open the file.
 
         Args:
             folder: folder of the corpus.
@@ -53,18 +61,21 @@ class OpenRecording(OpenRawFile):
             split: the split of the recording.
             config: the config of the dataset.
             reader: what reads its annotations; None: those of TUSZ, next to it.
+            patients: the patients of the corpus.
 
         Raises:
             UserError: the file is gone.
         """
         self._folder, self._path = folder, folder / recording.file
         self._reader = reader or NedcReader(folder, (), config)
+        self._patients = patients
         self._recording, self._split, self._config = recording, split, config
         self._opened: RecordingFile | None = None
-        check_regular_file(self._path)
+        self._stream = open_regular_file(self._path)
 
     def close(self) -> None:
         """Close the file."""
+        self._stream.close()
         if self._opened is not None:
             self._opened.close()
 
@@ -163,7 +174,7 @@ class OpenRecording(OpenRawFile):
 
     @cached_property
     def _file(self) -> RecordingFile:
-        self._opened = RecordingFile(self._path)
+        self._opened = RecordingFile(self._path, self._stream)
         return self._opened
 
     def _digest(self) -> str:
@@ -209,12 +220,25 @@ class OpenRecording(OpenRawFile):
         """Refuse a recording that cannot be trusted; return what does not matter, in words."""
         return edf_header.check_header(self._header, self._channels, self._config.sfreq)
 
+    def _check_patient(self) -> list[str]:
+        """Refuse a recording whose header has the code of another patient of the corpus; return it as a note.
+
+        Any other code is not used, and stays in the header: it may be a name.
+        """
+        code, patient = self._header.patient, self._recording.patient
+        if len(code) < MIN_CODE or code == patient or code not in self._patients:
+            return []
+        text = f"is of the patient {code} by its header, of {patient} by its path"
+        if self._config.leaks == "report":
+            return [text]
+        raise UnusableRecording(text)
+
     def _fill(self, result: Survey) -> None:
         config = self._config
         notes = self._check_header() + list(self._derivation.notes)
         header = self._header
         stretches, about_gaps = self._gaps
-        notes += about_gaps
+        notes += about_gaps + self._check_patient()
         self._file.watch(self._channels)
         seconds = stretches[-1].end
         annotated = self._annotations(header, seconds)
