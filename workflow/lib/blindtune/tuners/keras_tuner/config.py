@@ -77,8 +77,8 @@ class KerasTunerConfig(TunerConfig):
 
     @property
     def proposes_one_at_a_time(self) -> bool:
-        """Whether it needs each score before the next proposal, as the Gaussian process does."""
-        return self.algorithm == "bayesian"
+        """Whether each proposal waits for the last score: the Gaussian process learns, and the grid takes its turn."""
+        return self.algorithm in ("bayesian", "grid")
 
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse keys of another algorithm, grids without lists of values, and searched epochs under Hyperband."""
