@@ -109,7 +109,7 @@ def test_survey_does_not_depend_on_threads(tmp_path: Path):
 
 def test_survey_counts_places_rejected_by_regions(tmp_path: Path):
     """Places that the regions reject are counted by rule and class."""
-    regions = [("dcis", rectangle(100, 100, 700, 700)), ("indc", rectangle(100, 100, 350, 700)), ("null", ASYMMETRIC)]
+    regions = [("dcis", rectangle(100, 100, 700, 700)), ("indc", rectangle(50, 100, 400, 700)), ("null", ASYMMETRIC)]
     result = survey(tmp_path, write_pair(tmp_path, regions), "train", SMALL)
     assert result.left_out["other_class"]["dcis"] > 0
     assert result.left_out["other_class"]["indc"] > 0

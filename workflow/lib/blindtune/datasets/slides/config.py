@@ -25,7 +25,7 @@ SlideCorruption = Literal[
 ]
 CORRUPTIONS: tuple[SlideCorruption, ...] = get_args(SlideCorruption)
 #: Suffixes of annotations; if a slide has several, the first of these counts.
-ANNOTATIONS = (".csv", ".xml")
+ANNOTATIONS = (".csv", ".xml", ".geojson", ".json", ".annotations")
 
 
 class TissueConfig(Strict):

@@ -49,8 +49,9 @@ def draw_overlay(
         raise UserError(f"{slide}: {error}.") from error
     drawing = ImageDraw.Draw(image)
     for region in regions:
-        ring = [(float(x), float(y)) for x, y in np.concatenate([region.polygon, region.polygon[:1]]) * scale]
-        drawing.line(ring, fill=colors.get(region.label, GREY), width=2)
+        for polygon in (region.polygon, *region.holes):
+            ring = [(float(x), float(y)) for x, y in np.concatenate([polygon, polygon[:1]]) * scale]
+            drawing.line(ring, fill=colors.get(region.label, GREY), width=2)
     for patch in patches:
         left, top = patch.place["x"] * scale, patch.place["y"] * scale
         square = (left, top, left + patch_side * scale, top + patch_side * scale)

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,11 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
-from blindtune.datasets.slides.config import SlidesConfig
+from blindtune.datasets.slides.config import ANNOTATIONS, SlidesConfig
 from blindtune.datasets.slides.discovery import SlideFile
-from blindtune.datasets.slides.polygons import ClassAreas, compute_areas, compute_coverage, sample_points
+from blindtune.datasets.slides.polygons import Area, ClassAreas, compute_areas, compute_coverage, sample_points
 from blindtune.datasets.slides.quality import rejection_reason
 from blindtune.datasets.slides.reader import ELSEWHERE, IN_FILE, TOLERANCE, BadSlideError, PatchGeometry, SlideReader
-
-if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
 
 #: Number of places whose pixels are read together; which patches are kept does not depend on it.
 BATCH = 16
@@ -110,7 +107,7 @@ class OpenSlideFile(OpenRawFile):
     def _fill(self, result: Survey) -> None:
         slide, settings = self._slide(), self._settings
         if self._found.annotation is None:
-            raise BadSlideError("has no annotation (.csv or .xml) beside it")
+            raise BadSlideError(f"has no annotation ({', '.join(ANNOTATIONS)}) beside it")
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
         result.content = slide.digest_pixels()
@@ -128,7 +125,7 @@ class OpenSlideFile(OpenRawFile):
                 "patch": geometry.patch,
             },
             regions=_count_labels(annotation),
-            oddities=areas.oddities,
+            oddities=[*annotation.unused, *areas.oddities],
         )
         _PlaceSearch(result, slide, geometry, areas, settings).run()
 
@@ -243,7 +240,7 @@ class _PlaceSearch:
             if not area.is_empty:
                 self._search_class(label, area)
 
-    def _search_class(self, label: str, area: "BaseGeometry") -> None:
+    def _search_class(self, label: str, area: Area) -> None:
         number = 0
         for tried in self._read_pixels(self._propose(label, area)):
             if self._overlaps(tried.corner, self.taken):
@@ -262,7 +259,7 @@ class _PlaceSearch:
             if number == self.settings.max_per_file:
                 return
 
-    def _propose(self, label: str, area: "BaseGeometry") -> Iterator[_TriedPlace]:
+    def _propose(self, label: str, area: Area) -> Iterator[_TriedPlace]:
         """Yield squares whose centres are uniformly distributed over the area, in the order in which they are tried."""
         settings, side = self.settings, self.geometry.side
         random = np.random.default_rng(derive("slides", "places", settings.seed, self.result.file, label))
