@@ -95,7 +95,8 @@ def gather_splits(
         # After the fraction of bad files was checked: these are no fault of the files.
         found = remove_equal_files(found, equal)
     drawn = draw_samples(found, config.class_names, config.sizes, config.seed)
-    groups = sorted({survey.group for survey in found})
+    # A patient that gives no sample is not counted.
+    groups = sorted({survey.group for survey in found if survey.file in drawn})
     described = describe([survey for survey in found if survey.bad is None])
     bad = list_bad_files(found)
     return LoadedDataset(

@@ -23,6 +23,7 @@ def draw_overlay(
     patch_side: float,
     colors: dict[str, tuple[int, int, int]],
     side: int = 440,
+    offset: tuple[float, float] = (0, 0),
 ) -> NDArray[np.uint8]:
     """Return a small picture of a slide with the outlines of its regions and squares where patches were cut.
 
@@ -33,6 +34,7 @@ def draw_overlay(
         patch_side: side of a patch in pixels of the full resolution, from the facts of the survey.
         colors: red, green and blue from 0 to 255 by class, and by annotation label for the outlines.
         side: maximum width and height of the picture in pixels.
+        offset: x and y by which the annotation is moved, in pixels of the full resolution.
 
     Returns:
         (n_rows, n_columns, 3) uint8.
@@ -40,7 +42,7 @@ def draw_overlay(
     Raises:
         UserError: the slide or its annotation cannot be read.
     """
-    regions = read_annotation(annotation).regions
+    regions = read_annotation(annotation).shift(*offset).regions
     try:
         with closing(SlideReader(slide)) as opened:
             image = Image.fromarray(opened.read_thumbnail(side))

@@ -99,7 +99,10 @@ class SlidesSource(Corpus):
             raise UserError(f"{folder / survey.file}: has no annotation next to it. It had one when it was surveyed.")
         by_label = {label: colors[name] for name, labels in self.config.classes.items() for label in labels}
         side = survey.facts["geometry"]["side"]
-        return draw_overlay(folder / survey.file, folder / annotation, survey.candidates, side, by_label | colors)
+        x, y = survey.facts.get("offset", (0, 0))
+        return draw_overlay(
+            folder / survey.file, folder / annotation, survey.candidates, side, by_label | colors, offset=(x, y)
+        )
 
     def describe(self, surveys: list[Survey]) -> dict[str, Any]:
         """Return axes, unit, and how patches were read from how many slides.
