@@ -176,6 +176,7 @@ def prepare(
             refuse_open_evals(name, elsewhere)
         leaks = equal.count()
         write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
+        write_table(transaction, manifest.parent / "unused.tsv", loaded.unused)
         digests = np.sort(written["eval"].digests)
         transaction.write(manifest.parent / EVAL_DIGESTS, partial(_save, digests))
         content = {

@@ -22,7 +22,7 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
-from blindtune.datasets.slides.config import ANNOTATIONS, SlidesConfig
+from blindtune.datasets.slides.config import SlidesConfig
 from blindtune.datasets.slides.discovery import SlideFile
 from blindtune.datasets.slides.polygons import Area, ClassAreas, compute_areas, compute_coverage, sample_points
 from blindtune.datasets.slides.quality import rejection_reason
@@ -55,7 +55,7 @@ class OpenSlideFile(OpenRawFile):
         """
         self._folder, self._found, self._split, self._settings = folder, found, split, settings
         self._threads = threads
-        files = [found.file] if found.annotation is None else [found.file, found.annotation]
+        files = [found.file, *([] if found.annotation is None else [found.annotation]), *found.parts]
         self._sha256 = {file: digest_file(folder / file) for file in files}
         self._opened: SlideReader | None = None
         self._kept = _KeptPatches()
@@ -113,7 +113,7 @@ class OpenSlideFile(OpenRawFile):
     def _fill(self, result: Survey) -> None:
         slide, settings = self._slide(), self._settings
         if self._found.annotation is None:
-            raise BadSlideError(f"has no annotation ({', '.join(ANNOTATIONS)}) beside it")
+            raise BadSlideError("has no annotation beside it")
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
         remarks = [remark for remark in [slide.check_pixels()] if remark is not None]
