@@ -13,12 +13,14 @@ with (
         Path(snakemake.output[0]), f"the examples of {snakemake.wildcards.dataset}", snakemake.config, job_log
     ),
 ):
-    write_examples(
+    missing = write_examples(
         read_dataset(snakemake.params.source),
         Path(snakemake.input.manifest),
         [Path(path) for path in snakemake.input.extracts],
         Path(snakemake.params.folder),
         Path(snakemake.output[0]),
     )
+    for line in missing:
+        job_log.info(line)
 
 leave()

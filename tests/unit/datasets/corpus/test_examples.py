@@ -107,3 +107,19 @@ def test_choose_origins_takes_many_patients(owners: list[tuple[str, str]], rando
     shuffled = list(origins)
     random.shuffle(shuffled)
     assert choose_origins(shuffled, "yes") == chosen
+
+
+def test_write_examples_goes_on_without_a_picture(layout: ResultPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that cannot be drawn stops nothing, and is said."""
+    source = numbers_corpus(files_per_job=8)
+    extracts = prepare_corpus(source, layout)
+
+    def refuse(*_: object) -> None:
+        raise UserError("a.svs: is damaged.")
+
+    monkeypatch.setattr(type(source), "locate_samples", refuse)
+    path = Path(layout.examples("it"))
+    said = write_examples(source, Path(layout.manifest("it")), extracts, source.find_folder(layout, "it"), path)
+    assert len(said) == 2 and all(line.endswith("a.svs: is damaged.") for line in said)
+    with np.load(path, allow_pickle=False) as stored:
+        assert "x" in stored and not any(name.startswith("located") for name in stored)

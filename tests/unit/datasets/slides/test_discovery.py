@@ -31,7 +31,7 @@ def test_parse_paths_of_tudp_v2_and_v3(tmp_path: Path):
     """Names of both versions of TUDP give patients and annotations."""
     csv, xml = V2.replace(".svs", ".csv"), V3.replace(".svs", ".xml")
     tree(tmp_path, V2, csv, csv.replace(".csv", ".xml"), V3, xml, DEEPER, ".hidden/a.svs", "readme.docx")
-    found = parse_paths(find_slides(tmp_path), None)
+    found = parse_paths(find_slides(tmp_path).annotations, None)
     assert found == [
         SlideFile(V2, csv, "00707578"),
         SlideFile(V3, xml, "00477780"),
@@ -43,7 +43,7 @@ def test_parse_paths_of_tudp_v2_and_v3(tmp_path: Path):
 def test_parse_paths_by_expression(tmp_path: Path):
     """An expression finds the patient in any other tree."""
     tree(tmp_path, "case 7/left.TIFF", "case 7/right.ndpi", "case 8/left.svs", "case 8/left.csv")
-    found = parse_paths(find_slides(tmp_path), "case (\\d+)/")
+    found = parse_paths(find_slides(tmp_path).annotations, "case (\\d+)/")
     assert [(one.patient, one.annotation) for one in found] == [("7", None), ("7", None), ("8", "case 8/left.csv")]
 
 
@@ -52,7 +52,7 @@ def test_find_slides_refuses_empty_folders(tmp_path: Path):
     with pytest.raises(UserError, match="is not a folder"):
         find_slides(tmp_path / "none")
     with pytest.raises(UserError, match="holds no slide"):
-        parse_paths(find_slides(tmp_path), None)
+        parse_paths(find_slides(tmp_path).annotations, None)
 
 
 def test_parse_patient_refuses_other_names():
@@ -133,3 +133,62 @@ def test_assign_splits_missing_list(tmp_path: Path):
     """A missing list is refused."""
     with pytest.raises(UserError, match="cannot be read as CSV"):
         assign_splits([SlideFile("a.svs", None, "1")], SplittingConfig(by="list", file=str(tmp_path / "none.csv")), 1)
+
+
+def test_find_slides_in_capitals(tmp_path: Path):
+    """Suffixes may be in capitals, and an annotation may follow the whole name of the slide."""
+    tree(tmp_path, "P1.SVS", "P1.XML", "p2.svs", "p2.svs.GeoJSON", "p3.NDPI", "p3.CSV", "p3.xml")
+    assert find_slides(tmp_path).annotations == {
+        "P1.SVS": ["P1.XML"],
+        "p2.svs": ["p2.svs.GeoJSON"],
+        "p3.NDPI": ["p3.CSV", "p3.xml"],
+    }
+
+
+def test_find_slides_ignores_masks_and_says_so(tmp_path: Path):
+    """A mask beside a slide is no slide, unless it has an annotation of its own."""
+    tree(tmp_path, "p1.svs", "p1.csv", "p1_mask.tif", "p1-tumor_mask.tiff", "p1_left.tif", "p2_mask.tif", "p2_mask.csv")
+    tree(tmp_path, "p2.tif", "p9.xml", "photo.png", "readme.docx")
+    found = find_slides(tmp_path)
+    assert sorted(found.annotations) == ["p1.svs", "p1_left.tif", "p2.tif", "p2_mask.tif"]
+    assert found.ignored == {
+        "p1_mask.tif": "its name is that of a mask of p1.svs",
+        "p1-tumor_mask.tiff": "its name is that of a mask of p1.svs",
+        "p9.xml": "no slide has this name",
+        "photo.png": "OpenSlide does not open such files",
+    }
+
+
+def test_find_slides_takes_one_of_two_files_with_one_annotation(tmp_path: Path):
+    """A conversion beside a slide is not used, since both would give the same tissue."""
+    tree(tmp_path, "p1.tif", "p1.svs", "p1.csv", "a/p1.tif", "a/p1.tif.csv")
+    found = find_slides(tmp_path)
+    assert found.annotations == {"p1.svs": ["p1.csv"], "a/p1.tif": ["a/p1.tif.csv"]}
+    assert found.ignored == {"p1.tif": "p1.csv is taken for the annotation of p1.svs, which has the same name"}
+
+
+def test_find_slides_of_many_files(tmp_path: Path):
+    """DICOM files of one folder are one slide, and the data of a MIRAX slide are watched with it."""
+    tree(tmp_path, "case1/1.dcm", "case1/2.dcm", "case1.xml", "flat/a.dcm", "flat/a.csv", "flat/b.dcm", "flat/b.csv")
+    tree(tmp_path, "m.mrxs", "m.xml", "m/Slidedat.ini", "m/Data0000.dat")
+    found = find_slides(tmp_path)
+    assert found.annotations == {
+        "case1/1.dcm": ["case1.xml"],
+        "flat/a.dcm": ["flat/a.csv"],
+        "flat/b.dcm": ["flat/b.csv"],
+        "m.mrxs": ["m.xml"],
+    }
+    assert found.parts == {"case1/1.dcm": ["case1/2.dcm"], "m.mrxs": ["m/Data0000.dat", "m/Slidedat.ini"]}
+    assert found.ignored == {}
+    slides = {one.file: one.parts for one in parse_paths(found.annotations, "(.)", found.parts)}
+    assert slides["m.mrxs"] == ("m/Data0000.dat", "m/Slidedat.ini")
+
+
+def test_assign_splits_refuses_names_that_match_nothing(tmp_path: Path):
+    """A misspelt name is refused with the nearest one."""
+    path = tmp_path / "splits.csv"
+    path.write_text("slide,split\np1,train\np04,train\nP5.SVS,dev\np6.svs,eval\n")
+    found = [SlideFile(f"{name}.svs", None, name) for name in ("p1", "p4", "p5", "p6")]
+    message = r"2 of its 4 names are neither .* corpus: p04 \(is it p4\?\), P5.SVS \(is it p5.svs\?\). Correct"
+    with pytest.raises(UserError, match=message):
+        assign_splits(found, SplittingConfig(by="list", file=str(path)), 1)

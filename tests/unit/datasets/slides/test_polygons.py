@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from blindtune.datasets.slides import polygons as polygons_module
 from blindtune.datasets.slides.annotations import Region
-from blindtune.datasets.slides.polygons import compute_area, compute_areas, compute_coverage, sample_points
+from blindtune.datasets.slides.polygons import ClassAreas, compute_area, compute_areas, compute_coverage, sample_points
 from support.slide_files import rectangle
 
 SIDE = 20
@@ -129,3 +130,109 @@ def test_sample_points_are_uniform():
 def test_sample_points_of_an_empty_area():
     """An empty area has no points."""
     assert sample_points(compute_area(np.zeros((2, 2))), 5, np.random.default_rng(1)).shape == (0, 2)
+
+
+#: A freehand outline that is valid once repaired, and that GEOS cannot triangulate (libgeos/geos#1283).
+# fmt: off
+TANGLED = [
+    (1529, 1158), (1522, 1156), (1524, 1159), (1526, 1157), (1529, 1158), (1416, 1186), (1410, 1184),
+    (1409, 1185), (1411, 1184), (1272, 1325), (1269, 1323), (1269, 1325), (1270, 1323), (1270, 1327),
+    (820, 961), (1254, 641), (1255, 639), (1257, 637), (1255, 642), (1259, 640), (1261, 639),
+    (1264, 636), (1265, 635), (1268, 632), (1407, 616),
+]
+# fmt: on
+
+
+def test_sample_points_of_a_tangled_outline():
+    """An outline that cannot be triangulated gives points all the same."""
+    area = compute_areas([region("dcis", TANGLED)], CLASSES, (2000, 2000)).by_class["dcis"]
+    points = sample_points(area, 200, np.random.default_rng(1))
+    assert points.shape == (200, 2)
+    assert compute_coverage(points - 0.001, 0.002, area).min() > 0
+
+
+def share(areas: ClassAreas, label: str, corner: tuple[int, int], side: int = 4) -> float:
+    return float(compute_coverage(np.array([corner]), side, areas.by_class[label])[0])
+
+
+def test_inner_region_owns_its_area():
+    """A region within one of another class, or of none, is cut out of it; the innermost one counts."""
+    outer, inner, core = rectangle(0, 0, 90, 90), rectangle(20, 20, 40, 40), rectangle(30, 30, 10, 10)
+    two = [region("dcis", outer), region("indc", inner), region("dcis", core), region("norm", rectangle(70, 70, 9, 9))]
+    areas = compute_areas(two, CLASSES, (100, 100))
+    assert areas.by_class["dcis"].area == 90 * 90 - 40 * 40 + 10 * 10 - 9 * 9
+    assert areas.by_class["indc"].area == 40 * 40 - 10 * 10
+    assert (share(areas, "dcis", (34, 34)), share(areas, "indc", (34, 34))) == (1, 0)
+
+
+def test_inner_region_of_the_same_class_changes_nothing():
+    """Regions of one class are joined, and one without a label owns nothing."""
+    two = [region("dcis", rectangle(0, 0, 90, 90)), region("dcis", rectangle(20, 20, 40, 40))]
+    areas = compute_areas([*two, region("", rectangle(60, 60, 9, 9))], CLASSES, (100, 100))
+    assert areas.by_class["dcis"].area == 8100
+
+
+def test_crossing_belongs_to_both_classes():
+    """Where regions of two classes cross, neither owns the crossing."""
+    two = [region("dcis", rectangle(0, 0, 60, 60)), region("indc", rectangle(40, 0, 60, 60))]
+    areas = compute_areas(two, CLASSES, (100, 100))
+    assert (share(areas, "dcis", (45, 5)), share(areas, "indc", (45, 5))) == (1, 1)
+    twice = [region("dcis", rectangle(0, 0, 60, 60)), region("indc", rectangle(0, 0, 60, 60))]
+    areas = compute_areas(twice, CLASSES, (100, 100))
+    assert (areas.by_class["dcis"].area, areas.by_class["indc"].area) == (3600, 3600)
+
+
+def test_holes_and_negative_regions_are_cut_out():
+    """A hole belongs to its region, a negative region is cut out of its layer only."""
+    ring, hole = np.array(rectangle(0, 0, 50, 50), float), np.array(rectangle(10, 10, 20, 20), float)
+    with_hole = Region("region 1", "dcis", ring, holes=(hole,))
+    assert compute_areas([with_hole], CLASSES, (99, 99)).by_class["dcis"].area == 2100
+    regions = [
+        Region("region 1", "dcis", ring, layer="1"),
+        Region("region 2", "indc", ring, layer="2"),
+        Region("region 3", "", hole, layer="1", negative=True),
+    ]
+    areas = compute_areas(regions, CLASSES, (99, 99))
+    # The region with the hole is now smaller than the other, and within it.
+    assert (areas.by_class["dcis"].area, areas.by_class["indc"].area) == (2100, 400)
+
+
+def test_failing_geometry_makes_one_region_bad(monkeypatch: pytest.MonkeyPatch):
+    """Whatever the geometry raises leaves out the region and names it."""
+    import shapely
+
+    def fail(shape: object) -> object:
+        if shapely.get_num_coordinates(shape) == 4:
+            raise shapely.errors.GEOSException("TopologyException")
+        return shape
+
+    monkeypatch.setattr(shapely, "make_valid", fail)
+    two = [region("dcis", [(0, 0), (9, 0), (0, 9)], "region 4"), region("dcis", rectangle(20, 20, 10, 10))]
+    areas = compute_areas(two, CLASSES, (100, 100))
+    assert areas.by_class["dcis"].area == 100
+    assert areas.oddities == ["region 4 (dcis) cannot be used, its outline is too tangled (TopologyException)"]
+
+
+def test_area_of_many_vertices_equals_that_of_one_shape(monkeypatch: pytest.MonkeyPatch):
+    """Cells give the same area and coverage as one shape, nested regions cut out."""
+    random = np.random.default_rng(1)
+    found = [region("dcis", np.array(rectangle(0, 0, 6, 6)) + random.uniform(0, 190, 2)) for _ in range(300)]
+    found += [region("indc", rectangle(1, 1, 150, 198)), region("indc", rectangle(140, 50, 40, 40))]
+    whole = compute_areas(found, CLASSES, (200, 200))
+    for name, value in (("MAX_UNDIVIDED", 100), ("_MAX_IN_CELL", 60), ("_FEW_REGIONS", 0)):
+        monkeypatch.setattr(polygons_module, name, value)
+    divided = compute_areas(found, CLASSES, (200, 200))
+    corners = random.uniform(0, 180, (200, 2))
+    for label in CLASSES:
+        first, second = whole.by_class[label], divided.by_class[label]
+        assert len(first.cells) == 1 < len(second.cells)
+        assert second.area == pytest.approx(first.area)
+        np.testing.assert_allclose(
+            compute_coverage(corners, 20, second), compute_coverage(corners, 20, first), atol=1e-9
+        )
+        points = sample_points(second, 2000, np.random.default_rng(1))
+        assert compute_coverage(points - 0.001, 0.002, first).min() > 0
+        assert (points[:, 0] < 75).mean() == pytest.approx(
+            compute_coverage(np.array([[-125, 0]]), 200, first)[0] * 200**2 / first.area, abs=0.05
+        )
+    assert whole.oddities == divided.oddities

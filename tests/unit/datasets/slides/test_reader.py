@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blindtune.datasets.slides import reader
 from blindtune.datasets.slides.annotations import Annotation
 from blindtune.datasets.slides.reader import BadSlideError, PatchGeometry, Scale, SlideReader, composite_on_white
 from support.slide_files import REAL, spoil_tiles, tissue, write_slide
@@ -217,3 +218,18 @@ def test_check_annotation_of_another_slide(tmp_path: Path, annotation: Annotatio
         slide.check_annotation(Annotation([], mpp=0.5041, size=(256, 256), slide="a"))
         with pytest.raises(BadSlideError, match=message):
             slide.check_annotation(annotation)
+
+
+def test_read_thumbnail_of_a_damaged_slide_is_grey_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A picture of a damaged slide is drawn in parts, and is grey where it cannot be read."""
+    path = write_slide(tmp_path / "a.svs", np.full((1024, 1280, 3), 200, np.uint8))
+    monkeypatch.setattr(reader, "_MAX_READ", 256**2)
+    with closing(SlideReader(path)) as slide:
+        whole = slide.read_thumbnail(1000)
+    spoil_tiles(path, 0)
+    with closing(SlideReader(path)) as slide:
+        damaged = slide.read_thumbnail(1000)
+    assert whole.shape == damaged.shape == (800, 1000, 3)
+    np.testing.assert_allclose(whole, 200, atol=3)
+    assert (damaged[:190, :190] == 128).all()
+    np.testing.assert_array_equal(damaged[210:, 210:], whole[210:, 210:])

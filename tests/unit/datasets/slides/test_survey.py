@@ -1,6 +1,7 @@
 """Surveys of slides, and the patches that are cut from them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.survey import Survey
+from blindtune.datasets.slides import survey as survey_module
 from blindtune.datasets.slides.discovery import SlideFile
 from blindtune.datasets.slides.polygons import compute_area, compute_coverage
-from blindtune.datasets.slides.survey import cut, survey
+from blindtune.datasets.slides.reader import SlideReader
+from blindtune.datasets.slides.survey import OpenSlideFile, cut, survey
 from support.slide_files import (
     ASYMMETRIC,
     NAME,
@@ -109,7 +112,7 @@ def test_survey_does_not_depend_on_threads(tmp_path: Path):
 
 def test_survey_counts_places_rejected_by_regions(tmp_path: Path):
     """Places that the regions reject are counted by rule and class."""
-    regions = [("dcis", rectangle(100, 100, 700, 700)), ("indc", rectangle(100, 100, 350, 700)), ("null", ASYMMETRIC)]
+    regions = [("dcis", rectangle(100, 100, 700, 700)), ("indc", rectangle(50, 100, 400, 700)), ("null", ASYMMETRIC)]
     result = survey(tmp_path, write_pair(tmp_path, regions), "train", SMALL)
     assert result.left_out["other_class"]["dcis"] > 0
     assert result.left_out["other_class"]["indc"] > 0
@@ -252,3 +255,76 @@ def test_survey_by_magnification(tmp_path: Path):
     result = survey(tmp_path, found, "train", slides_config(patch=64, magnification=5.0, max_per_file=4))
     assert result.facts["geometry"] == {"level": 1, "pixels": 64, "side": 256.0, "patch": 64}
     assert cut(tmp_path / found.file, result.candidates, result.facts).shape == (4, 64, 64, 3)
+
+
+def with_bounds(monkeypatch: pytest.MonkeyPatch, left: int, top: int, width: int, height: int) -> None:
+    monkeypatch.setattr(SlideReader, "bounds", property(lambda _: (left, top, width, height)))
+
+
+def test_survey_annotation_relative_to_the_scanned_area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Coordinates that begin at the scanned area are moved, or make the slide bad, or are taken as they are."""
+    with_bounds(monkeypatch, 300, 200, 900, 800)
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 400, 400)), ("indc", rectangle(450, 0, 400, 400))])
+    result = survey(tmp_path, found, "train", SMALL)
+    assert result.bad is not None and "Set annotation_origin in the config to bounds, or to slide" in result.bad
+    as_it_is = survey(tmp_path, found, "train", SMALL.model_copy(update={"annotation_origin": "slide"}))
+    moved = survey(tmp_path, found, "train", SMALL.model_copy(update={"annotation_origin": "bounds"}))
+    assert as_it_is.bad is None and "offset" not in as_it_is.facts
+    assert moved.facts["offset"] == [300, 200]
+    assert {(one.place["x"] >= 230, one.place["y"] >= 130) for one in moved.candidates} == {(True, True)}
+
+
+def test_survey_takes_coordinates_of_the_slide_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Regions within the scanned area are where they belong."""
+    with_bounds(monkeypatch, 100, 100, 1100, 900)
+    found = write_pair(tmp_path, [("dcis", rectangle(200, 200, 400, 400))])
+    assert survey(tmp_path, found, "train", SMALL).bad is None
+
+
+def test_each_patch_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Patches that the survey accepts are cut without reading them again, but for those beyond the limit."""
+    found = write_pair(tmp_path, [("dcis", rectangle(100, 100, 700, 700))])
+    expected, original = survey(tmp_path, found, "train", SMALL), SlideReader.read_patches
+    patches = cut(tmp_path / found.file, expected.candidates, expected.facts)
+    for limit, again in ((10**9, 0), (0, len(expected.candidates))):
+        monkeypatch.setattr(survey_module, "MAX_KEPT", limit)
+        with OpenSlideFile(tmp_path, found, "train", SMALL) as opened:
+            assert opened.survey() == expected
+            read: list[int] = []
+
+            def count(self: SlideReader, places: Any, geometry: Any, read: list[int] = read) -> Any:
+                read.append(len(places))
+                return original(self, places, geometry)
+
+            with monkeypatch.context() as context:
+                context.setattr(SlideReader, "read_patches", count)
+                np.testing.assert_array_equal(opened.cut(expected.candidates), patches)
+        assert sum(read) == again
+
+
+def test_survey_names_pixels_that_are_not_square(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A slide of oblong pixels is bad, and nearly square ones are said."""
+    found = write_pair(tmp_path, [("dcis", rectangle(100, 100, 700, 700))])
+    for high, bad in (("0.25", "its pixels are not square: 0.5 µm wide and 0.25 µm high"), ("0.502", None)):
+        original = SlideReader._open
+
+        def opened(self: SlideReader, high: str = high, original: Any = original) -> None:
+            original(self)
+            properties = dict(self._handle.properties) | {"openslide.mpp-y": high}
+            self._handle = _Other(self._handle, properties)  # type: ignore[assignment]
+
+        with monkeypatch.context() as context:
+            context.setattr(SlideReader, "_open", opened)
+            result = survey(tmp_path, found, "train", SMALL)
+        assert result.bad == bad
+    assert result.facts["oddities"] == ["its pixels are 0.5 µm wide and 0.502 µm high; the width counts"]
+
+
+class _Other:
+    """A handle of OpenSlide with other properties."""
+
+    def __init__(self, handle: Any, properties: dict[str, str]) -> None:
+        self._handle, self.properties = handle, properties
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._handle, name)

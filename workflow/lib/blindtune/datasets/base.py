@@ -99,6 +99,10 @@ class Split:
     weight: "NDArray[np.float64] | None" = None
 
 
+#: Columns of the table of what is not used: a kind (file, region, slide or patient), its name, and why.
+UNUSED_COLUMNS = ("kind", "name", "reason")
+
+
 @dataclass(frozen=True)
 class TsvTable:
     """A small table that is written next to the arrays.
@@ -141,7 +145,7 @@ class LoadedDataset:
         files: every file that was read; the manifest stores their sha256.
         parameters: everything else that determines the content, as plain data.
         bad_files: files that give no sample and the reasons, for a source of many files; else None.
-        ignored_files: other files of its folder that are not used and the reasons; None: not known.
+        unused: what of the raw files is not used without being bad, and the reasons; None: nothing, or not known.
         notes: sentences about the data, for the log.
         locate: says in a message where a sample comes from, from its split and its row; None: by its number.
         origin_digests: by split, a digest of each piece of raw material that the split was made of: a recording, a
@@ -161,7 +165,7 @@ class LoadedDataset:
     files: list[Path] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
     bad_files: TsvTable | None = None
-    ignored_files: TsvTable | None = None
+    unused: TsvTable | None = None
     notes: Sequence[str] = ()
     locate: Callable[[str, int], str] | None = None
     origin_digests: "Mapping[str, NDArray[np.bytes_]] | None" = None

@@ -6,6 +6,7 @@ which can be memory-mapped, and a small JSON of hashes. Later stages depend on t
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -176,7 +177,7 @@ def prepare(
             refuse_open_evals(name, elsewhere)
         leaks = equal.count()
         write_table(transaction, manifest.parent / "bad_files.tsv", loaded.bad_files)
-        write_table(transaction, manifest.parent / "ignored_files.tsv", loaded.ignored_files)
+        write_table(transaction, manifest.parent / "unused.tsv", loaded.unused)
         digests = np.sort(written["eval"].digests)
         transaction.write(manifest.parent / EVAL_DIGESTS, partial(_save, digests))
         content = {
@@ -406,8 +407,10 @@ def _summary(name: str, loaded: LoadedDataset, folder: Path) -> str:
     sizes = " / ".join(f"{len(loaded.splits[split].y):,}" for split in SPLITS)
     bad = len(loaded.bad_files.rows) if loaded.bad_files is not None else 0
     listed = f"; bad files: {bad}, listed in {folder / 'bad_files.tsv'}" if bad else ""
-    unused = len(loaded.ignored_files.rows) if loaded.ignored_files is not None else 0
-    listed += f"; files not used: {unused}, listed in {folder / 'ignored_files.tsv'}" if unused else ""
+    if loaded.unused is not None and loaded.unused.rows:
+        counts = Counter(f"{row[0]}s" for row in loaded.unused.rows)
+        unused = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+        listed += f"; not or not wholly used: {unused}, listed in {folder / 'unused.tsv'}"
     return f"{name}: {sizes} samples of {len(loaded.classes)} classes in train / dev / eval{listed}"
 
 

@@ -25,7 +25,7 @@ from blindtune.datasets.prepared import open_prepared
 SAMPLES_PER_CLASS = 4
 
 
-def write_examples(source: Corpus, manifest: Path, extracts: Iterable[Path], folder: Path, path: Path) -> None:
+def write_examples(source: Corpus, manifest: Path, extracts: Iterable[Path], folder: Path, path: Path) -> list[str]:
     """Write some samples of each class of train as .npz.
 
     - ``x`` and ``y``: the samples and their labels.
@@ -40,8 +40,11 @@ def write_examples(source: Corpus, manifest: Path, extracts: Iterable[Path], fol
         folder: folder of the corpus.
         path: the file to write.
 
+    Returns:
+        Why raw files have no picture, one sentence each; a picture is no reason to stop.
+
     Raises:
-        UserError: a file is missing, or is not what the preparation read.
+        UserError: the prepared data are missing, or is not what the preparation read.
     """
     data = open_prepared(manifest)
     origins = read_origins(manifest.parent / "train" / "origins.tsv")
@@ -61,12 +64,19 @@ def write_examples(source: Corpus, manifest: Path, extracts: Iterable[Path], fol
     }
     surveys = {one.file: one for extract in extracts for one in read_extract(extract)}
     colors = {label: class_color(number) for number, label in enumerate(data.classes)}
+    missing: list[str] = []
     for number, label in enumerate(data.classes):
         drawn = _origins_of_largest_file(origins, label)
-        picture = source.locate_samples(folder, _survey_with(surveys, drawn), colors)
+        survey = _survey_with(surveys, drawn)
+        try:
+            picture = source.locate_samples(folder, survey, colors)
+        except UserError as error:
+            missing.append(f"no picture of {survey.file}: {error}")
+            continue
         if picture is not None:
             arrays |= {f"located_{number}": picture, f"located_{number}_raw": np.array(drawn[0].file)}
     write_npz(path, arrays)
+    return missing
 
 
 def choose_origins(origins: list[Origin], label: str) -> list[Origin]:

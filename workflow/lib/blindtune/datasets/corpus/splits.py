@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json
 from blindtune.core.validation import parse_json
-from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, TsvTable
+from blindtune.datasets.base import SPLITS, UNUSED_COLUMNS, ChunkedSplit, LoadedDataset, TsvTable
 from blindtune.datasets.chunked import ChunkedArray, FileRows
 from blindtune.datasets.content import digest_pieces
 from blindtune.datasets.corpus.config import CorpusConfig
@@ -102,12 +102,13 @@ def gather_splits(
         # After the fraction of bad files was checked: these are no fault of the files.
         found = remove_equal_files(found, equal)
     drawn = draw_samples(found, config.class_names, config.sizes, config.seed)
-    groups = sorted({survey.group for survey in found})
+    # A patient that gives no sample is not counted.
+    groups = sorted({survey.group for survey in found if survey.file in drawn})
     used = [survey for survey in found if survey.bad is None and survey.skipped is None]
     described = describe(used)
     bad = list_bad_files(found)
     skipped = list_skipped_files(found)
-    unused = None if ignored is None and not skipped else sorted({*(ignored or ()), *skipped})
+    unused = sorted({*(ignored or ()), *skipped})
     return LoadedDataset(
         splits={
             split: _gather_split(
@@ -129,9 +130,9 @@ def gather_splits(
             "equal_files": [[one.file, one.split, other.file, other.split] for one, other in equal],
             "raw_sha256": {name: sha256 for survey in found for name, sha256 in survey.sha256.items()},
         }
-        | ({} if unused is None else {"ignored_files": len(unused)}),
+        | ({"unused": {"file": len(unused)}} if unused else {}),
         bad_files=TsvTable(("file", "reason"), [*bad]),
-        ignored_files=None if unused is None else TsvTable(("file", "reason"), [*unused]),
+        unused=TsvTable(UNUSED_COLUMNS, [("file", *row) for row in unused]) if unused else None,
         notes=take_notes(used),
         origin_digests={split: digest_pieces(map(str.encode, list_origins(found, split))) for split in SPLITS},
     )

@@ -159,7 +159,7 @@ class EegConfig(CorpusConfig):
     unannotated: Literal["reject", "skip", "background"] = Field(
         default="reject",
         description="recordings without an annotation: reject: bad files; skip: not used, and listed in "
-        "ignored_files.tsv; background: they have no seizure",
+        "unused.tsv; background: they have no seizure",
     )
     split: Literal["corpus", "patients"] = Field(
         default="corpus",

@@ -25,7 +25,7 @@ SlideCorruption = Literal[
 ]
 CORRUPTIONS: tuple[SlideCorruption, ...] = get_args(SlideCorruption)
 #: Suffixes of annotations; if a slide has several, the first of these counts.
-ANNOTATIONS = (".csv", ".xml")
+ANNOTATIONS = (".csv", ".xml", ".geojson", ".json", ".annotations")
 
 
 class TissueConfig(Strict):
@@ -104,7 +104,7 @@ class SlidesConfig(CorpusConfig):
     source: Literal["slides"]
     folder: UserPath | None = Field(
         default=None,
-        description="folder of the corpus: a TUDP tree, or any folder of slides, each with its annotation (.csv, .xml) "
+        description="folder of the corpus: a TUDP tree, or any folder of slides, each with its annotation "
         "next to it; null: the corpus is simulated",
     )
     simulate: SimulatedSlidesConfig | None = Field(
@@ -134,6 +134,12 @@ class SlidesConfig(CorpusConfig):
         gt=0,
         le=MAX_MPP,
         description="µm per pixel of a slide whose file and annotation do not give it; null: such a slide is bad",
+    )
+    annotation_origin: Literal["slide", "bounds"] | None = Field(
+        default=None,
+        description="where annotations have x and y 0: slide: the upper left corner of the slide; bounds: that of the "
+        "scanned area (openslide.bounds-x and -y), as QuPath and ImageScope write for MIRAX and SCN; null: as slide, "
+        "but a slide whose regions suggest bounds is bad",
     )
     min_coverage: float = Field(
         default=0.5, gt=0, le=1, description="minimum share of a patch that regions of its class cover"

@@ -1,6 +1,7 @@
 """The slides of a folder, known without opening any: their annotations, patients and splits."""
 
 import csv
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,18 @@ from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.filetree import files_below
 from blindtune.datasets.slides.config import ANNOTATIONS, SplittingConfig
 
-#: What OpenSlide opens, by the suffix of the file to open.
-SUFFIXES = {".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif"}
+#: What OpenSlide opens, by the suffix of the file to open. Of two files that share an annotation, the first in this
+#: order is the slide, since a TIFF is often the conversion of another.
+SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu", ".dcm", ".tif", ".tiff")
+#: Suffixes of pictures that are no slides, or of slides that OpenSlide does not open.
+OTHERS = (".czi", ".vsi", ".isyntax", ".qptiff", ".zvi", ".lif", ".jpg", ".jpeg", ".png", ".jp2", ".j2k")
+#: What follows the name of a slide in the name of a mask of it.
+_MASK = re.compile(
+    r"[ _.-]+(?:\w*mask\w*|labels?|seg|segmentation|tissue|gt|ground_?truth|overlay|thumb|thumbnail|macro|preview)",
+    re.IGNORECASE,
+)
+#: Names of a list that a message shows.
+_MAX_LISTED = 10
 
 #: The name of a slide in TUDP v2 (patient 00707578) and v3 (patient 00477780_aaaaaagg). The blocks of a patient, and
 #: the deeper cuts of a block (`deep`), differ after the patient, so they stay together. Only the digits identify the
@@ -29,46 +40,143 @@ class SlideFile:
         file: path below the folder of the corpus, with forward slashes.
         annotation: path of its annotation, in the same form; None if there is none.
         patient: name of its patient.
+        parts: paths of the other files that hold its pixels.
     """
 
     file: str
     annotation: str | None
     patient: str
+    parts: tuple[str, ...] = ()
 
 
-def find_slides(folder: Path) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class FoundSlides:
+    """What a folder holds.
+
+    Attributes:
+        annotations: the annotations of each slide, by the slide; the first one counts.
+        parts: the other files that hold the pixels of a slide, by the slide.
+        ignored: why a file is not used, by the file.
+    """
+
+    annotations: dict[str, list[str]]
+    parts: dict[str, list[str]]
+    ignored: dict[str, str]
+
+
+def find_slides(folder: Path) -> FoundSlides:
     """Find the slides in a folder and the annotations of each, which have its name with another suffix.
 
-    Returns:
-        The annotations of each slide, by the slide; the first one counts.
+    A folder of DICOM files is one slide, named by its first file; its annotation has the name of the folder or of that
+    file. A DICOM file with an annotation of its own is a slide of its own.
 
     Raises:
         UserError: the folder is missing or holds no slide.
     """
     files = files_below(folder)
-    known = set(files)
-    found = {
-        file: [stem + suffix for suffix in ANNOTATIONS if stem + suffix in known]
-        for file, (stem, _, suffix) in ((file, file.rpartition(".")) for file in files)
-        if f".{suffix.lower()}" in SUFFIXES
-    }
-    if not found:
+    by_stem = _index_annotations(files)
+    slides = [file for file in files if _suffix(file) in SUFFIXES]
+    if not slides:
         raise UserError(f"folder: {folder} holds no slide ({', '.join(sorted(SUFFIXES))}).")
-    return found
+    annotations = {file: _find_annotations(file, by_stem) for file in slides}
+    ignored = _ignore_masks(annotations) | _ignore_copies(annotations)
+    parts = _join_dicom({file: found for file, found in annotations.items() if file not in ignored})
+    joined = {part for found in parts.values() for part in found}
+    kept = {file: found for file, found in annotations.items() if file not in ignored and file not in joined}
+    for file in parts:
+        kept[file] = kept[file] or _find_annotations(_parent(file), by_stem)
+    for file in kept:
+        if _suffix(file) == ".mrxs":
+            parts[file] = [one for one in files if one.startswith(f"{_stem(file)}/") and one not in annotations]
+    used = {*kept, *joined, *(one for found in (*kept.values(), *parts.values()) for one in found)}
+    ignored |= {
+        file: "no slide has this name" if _suffix(file) in ANNOTATIONS else "OpenSlide does not open such files"
+        for file in files
+        if file not in used | set(ignored) and _suffix(file) in (*ANNOTATIONS, *OTHERS)
+    }
+    return FoundSlides(kept, parts, ignored)
 
 
-def parse_paths(files: Mapping[str, Sequence[str]], pattern: str | None) -> list[SlideFile]:
+def _suffix(file: str) -> str:
+    """Return the suffix of a path in lower case, with its dot."""
+    return "." + file.rpartition(".")[2].lower()
+
+
+def _stem(file: str) -> str:
+    """Return a path without its suffix."""
+    return file.rpartition(".")[0]
+
+
+def _parent(file: str) -> str:
+    return file.rpartition("/")[0]
+
+
+def _index_annotations(files: Sequence[str]) -> dict[str, list[str]]:
+    """Return the files that can be annotations, by their paths without a suffix, in the order in which they count."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        if _suffix(file) in ANNOTATIONS:
+            found.setdefault(_stem(file), []).append(file)
+    return {
+        stem: sorted(some, key=lambda file: (ANNOTATIONS.index(_suffix(file)), file)) for stem, some in found.items()
+    }
+
+
+def _find_annotations(file: str, by_stem: Mapping[str, list[str]]) -> list[str]:
+    """Return the annotations of a slide or a folder: ``a.svs`` has ``a.xml``, else ``a.svs.xml``."""
+    own = by_stem.get(_stem(file), []) if _suffix(file) in SUFFIXES else []
+    return own or by_stem.get(file, [])
+
+
+def _ignore_masks(annotations: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return the files that are named as masks of other slides and have no annotation, each with the reason."""
+    stems = {_stem(file): file for file in annotations}
+    ignored = {}
+    for file, found in annotations.items():
+        stem = _stem(file)
+        # Any separator may be the one between the name of the slide and the word.
+        starts = [at for at, letter in enumerate(stem) if letter in " _.-"]
+        slide = next((stems[stem[:at]] for at in starts if stem[:at] in stems and _MASK.fullmatch(stem[at:])), None)
+        if slide is not None and not found:
+            ignored[file] = f"its name is that of a mask of {slide}"
+    return ignored
+
+
+def _ignore_copies(annotations: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return the files that share an annotation with an earlier kind of slide, each with the reason."""
+    first: dict[str, str] = {}
+    ignored = {}
+    for file in sorted(annotations, key=lambda file: (SUFFIXES.index(_suffix(file)), file)):
+        found = annotations[file]
+        if found and first.setdefault(found[0], file) != file:
+            ignored[file] = f"{found[0]} is taken for the annotation of {first[found[0]]}, which has the same name"
+    return ignored
+
+
+def _join_dicom(annotations: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return the other files of each slide in DICOM, by its first file."""
+    by_folder: dict[str, list[str]] = {}
+    for file, found in annotations.items():
+        if _suffix(file) == ".dcm" and not found:
+            by_folder.setdefault(_parent(file), []).append(file)
+    return {files[0]: files[1:] for files in map(sorted, by_folder.values())}
+
+
+def parse_paths(
+    files: Mapping[str, Sequence[str]], pattern: str | None, parts: Mapping[str, Sequence[str]] | None = None
+) -> list[SlideFile]:
     """Return the slides of a corpus with what their paths give, in the order of the paths.
 
     Args:
         files: the annotations of each slide, by the slide.
         pattern: regular expression that finds the patient; None: names are those of TUDP.
+        parts: the other files of each slide; None: no slide has any.
 
     Raises:
         UserError: a path gives no patient.
     """
     return [
-        SlideFile(file, next(iter(annotations), None), parse_patient(file, pattern))
+        SlideFile(file, next(iter(annotations), None), parse_patient(file, pattern), tuple((parts or {}).get(file, ())))
         for file, annotations in sorted(files.items())
     ]
 
@@ -137,15 +245,35 @@ def _assign_by_seed(patients: set[str], splitting: SplittingConfig, seed: int) -
 
 def _assign_by_list(slides: Sequence[SlideFile], path: Path) -> dict[str, str]:
     by_name = _read_split_list(path)
-    found = {}
+    found: dict[str, str] = {}
+    known: set[str] = set()
     for slide in slides:
-        stem = slide.file.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        split = next((by_name[name] for name in (slide.file, stem, slide.patient) if name in by_name), None)
+        name = slide.file.rsplit("/", 1)[-1]
+        names = (slide.file, name, name.rpartition(".")[0], slide.patient)
+        known.update(names)
+        split = next((by_name[one] for one in names if one in by_name), None)
         if split is not None:
             found[slide.file] = split
+    missing = [name for name in by_name if name not in known]
     if not found:
-        raise UserError(f"{path}: names no slide or patient of the corpus.")
+        raise UserError(f"{path}: names no slide or patient of the corpus{_suggest(missing, known)}.")
+    if missing:
+        raise UserError(
+            f"{path}: {len(missing)} of its {len(by_name)} names are neither a slide nor a patient of the corpus"
+            f"{_suggest(missing, known)}. Correct or remove them."
+        )
     return found
+
+
+def _suggest(missing: Sequence[str], known: set[str]) -> str:
+    """Return names that do not exist, each with the nearest one that does, as the end of a sentence."""
+    lower = {name.lower(): name for name in sorted(known)}
+    listed = []
+    for name in missing[:_MAX_LISTED]:
+        near = difflib.get_close_matches(name.lower(), lower, n=1)
+        listed.append(f"{name[:80]} (is it {lower[near[0]]}?)" if near else name[:80])
+    more = [f"and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
+    return ": " + ", ".join(listed + more)
 
 
 def _read_split_list(path: Path) -> dict[str, str]:

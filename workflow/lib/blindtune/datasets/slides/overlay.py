@@ -23,6 +23,7 @@ def draw_overlay(
     patch_side: float,
     colors: dict[str, tuple[int, int, int]],
     side: int = 440,
+    offset: tuple[float, float] = (0, 0),
 ) -> NDArray[np.uint8]:
     """Return a small picture of a slide with the outlines of its regions and squares where patches were cut.
 
@@ -33,6 +34,7 @@ def draw_overlay(
         patch_side: side of a patch in pixels of the full resolution, from the facts of the survey.
         colors: red, green and blue from 0 to 255 by class, and by annotation label for the outlines.
         side: maximum width and height of the picture in pixels.
+        offset: x and y by which the annotation is moved, in pixels of the full resolution.
 
     Returns:
         (n_rows, n_columns, 3) uint8.
@@ -40,7 +42,7 @@ def draw_overlay(
     Raises:
         UserError: the slide or its annotation cannot be read.
     """
-    regions = read_annotation(annotation).regions
+    regions = read_annotation(annotation).shift(*offset).regions
     try:
         with closing(SlideReader(slide)) as opened:
             image = Image.fromarray(opened.read_thumbnail(side))
@@ -49,8 +51,9 @@ def draw_overlay(
         raise UserError(f"{slide}: {error}.") from error
     drawing = ImageDraw.Draw(image)
     for region in regions:
-        ring = [(float(x), float(y)) for x, y in np.concatenate([region.polygon, region.polygon[:1]]) * scale]
-        drawing.line(ring, fill=colors.get(region.label, GREY), width=2)
+        for polygon in (region.polygon, *region.holes):
+            ring = [(float(x), float(y)) for x, y in np.concatenate([polygon, polygon[:1]]) * scale]
+            drawing.line(ring, fill=colors.get(region.label, GREY), width=2)
     for patch in patches:
         left, top = patch.place["x"] * scale, patch.place["y"] * scale
         square = (left, top, left + patch_side * scale, top + patch_side * scale)

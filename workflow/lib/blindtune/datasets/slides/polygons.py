@@ -1,21 +1,85 @@
 """Geometry of annotated regions: their areas, and the exact share of a square that they cover.
 
-A polygon that crosses itself contains the points that are within an odd number of its loops (the even-odd rule); a line
-drawn twice counts once. Regions of one class are joined, so that overlaps do not count twice, and are clipped to the
-slide.
+- A polygon that crosses itself contains the points that are within an odd number of its loops (the even-odd rule); a
+  line drawn twice counts once.
+- Holes, and the negative regions of a layer, are cut out.
+- An inner region owns its area: it is cut out of every region of another class, or of no class, that it is within.
+- Regions of one class are joined, so that overlaps do not count twice, and are clipped to the slide.
+- Where regions of two classes cross without one being within the other, the crossing belongs to both. A patch there is
+  left out by `max_other`.
+
+A region on which the geometry fails is left out and named. An area of many vertices is divided into cells, so that
+what is asked about a square only takes the few shapes that are near it.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from blindtune.datasets.slides.annotations import Region
+from blindtune.core.errors import UserError
+from blindtune.datasets.slides.annotations.base import Region
 
 if TYPE_CHECKING:
+    from shapely import STRtree
     from shapely.geometry.base import BaseGeometry
+
+#: An area of more vertices is divided into cells.
+MAX_UNDIVIDED = 20_000
+#: Only of more regions, those that need no repair or clipping go without. It changes no area, but the order of vertices
+#: and so the points that are drawn.
+_FEW_REGIONS = 2000
+#: Vertices of a cell, columns and rows into which a part of a slide is divided, and how often that is repeated.
+_MAX_IN_CELL, _MAX_STEPS, _MAX_DEPTH = 2000, 64, 8
+#: A region is within another if at least this share of it is, and if it is smaller by this factor.
+_WITHIN = 0.99
+#: Pairs of regions of two classes whose bounds overlap; people draw far fewer.
+_MAX_PAIRS = 20_000_000
+_PAIRS_AT_ONCE = 100
+#: How often a point is drawn anew that is in the bounds of a cell but not in the cell.
+_MAX_REDRAWS = 200
+
+
+@dataclass(frozen=True)
+class Area:
+    """The joined regions of a class.
+
+    Attributes:
+        cells: (n_cells,) shapes that do not overlap, none of them empty; one shape unless the area has many vertices.
+    """
+
+    cells: NDArray[Any]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the class has no area."""
+        return len(self.cells) == 0
+
+    @property
+    def area(self) -> float:
+        """The size of the area in square pixels."""
+        import shapely
+
+        return float(shapely.area(self.cells).sum())
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """Left, top, right and bottom in pixels; not a number for an empty area."""
+        import shapely
+
+        return tuple(shapely.total_bounds(self.cells).tolist())
+
+    @cached_property
+    def tree(self) -> "STRtree":
+        """An index of the cells by their place."""
+        import shapely
+
+        return shapely.STRtree(self.cells)
 
 
 @dataclass(frozen=True)
@@ -23,11 +87,11 @@ class ClassAreas:
     """The annotated area of each class on one slide.
 
     Attributes:
-        by_class: the joined and clipped regions of each class; an empty shape for a class without regions.
-        oddities: one sentence per region that has no area, was clipped or crosses itself.
+        by_class: the joined and clipped regions of each class.
+        oddities: one sentence per region that has no area, was clipped, crosses itself or cannot be used.
     """
 
-    by_class: "dict[str, BaseGeometry]"
+    by_class: dict[str, Area]
     oddities: list[str]
 
 
@@ -36,23 +100,25 @@ def compute_areas(regions: list[Region], classes: dict[str, list[str]], size: tu
 
     Args:
         regions: the regions of one slide.
-        classes: the labels that make up each class; regions of other labels are ignored.
+        classes: the labels that make up each class; regions of other labels only own their area within others.
         size: width and height of the slide in pixels.
-    """
-    import shapely
 
-    slide = shapely.box(0, 0, *size)
-    oddities: list[str] = []
-    by_class = {}
-    for name, labels in classes.items():
-        parts = []
-        for region in regions:
-            if region.label in labels:
-                part, odd = _clip_region(slide, region)
-                parts.append(part)
-                oddities += odd
-        by_class[name] = shapely.union_all(parts)
-    return ClassAreas(by_class, oddities)
+    Raises:
+        UserError: too many regions of different classes overlap.
+    """
+    names = list(classes)
+    class_of = {label: number for number, (_, labels) in enumerate(classes.items()) for label in labels}
+    # A region without a label says nothing, so it owns nothing.
+    counted = [one for one in regions if one.label and not one.negative]
+    owners = np.array([class_of.get(one.label, -1) for one in counted], dtype=np.int64)
+    of_class = owners >= 0
+    oddities = _Oddities(counted)
+    shapes = _shape_regions(counted, of_class, oddities)
+    _cut_negatives([one for one in regions if one.negative], counted, shapes, oddities)
+    shapes = _clip_regions(counted, shapes, of_class, size, oddities)
+    shapes, owners_of_parts = _cut_nested(shapes, owners, oddities)
+    by_class = {name: _join(shapes[owners_of_parts == number], size) for number, name in enumerate(names)}
+    return ClassAreas(by_class, oddities.list_by_class(owners))
 
 
 def compute_area(polygon: NDArray[np.float64]) -> "BaseGeometry":
@@ -64,7 +130,7 @@ def compute_area(polygon: NDArray[np.float64]) -> "BaseGeometry":
     return _keep_polygons(shapely.make_valid(shapely.Polygon(polygon)))
 
 
-def compute_coverage(corners: NDArray[Any], side: float, area: "BaseGeometry") -> NDArray[np.float64]:
+def compute_coverage(corners: NDArray[Any], side: float, area: "BaseGeometry | Area") -> NDArray[np.float64]:
     """Return the share of each square that an area covers.
 
     Args:
@@ -77,16 +143,22 @@ def compute_coverage(corners: NDArray[Any], side: float, area: "BaseGeometry") -
     """
     import shapely
 
-    shapely.prepare(area)
     low = np.asarray(corners, np.float64).reshape(-1, 2)
     squares = np.asarray(shapely.box(*low.T, *(low + side).T))
-    covered = np.where(shapely.contains_properly(area, squares), 1.0, 0.0)
-    partly = np.flatnonzero((covered == 0) & shapely.intersects(area, squares))
-    covered[partly] = shapely.area(shapely.intersection(squares[partly], area)) / side**2
+    covered = np.zeros(len(squares))
+    if isinstance(area, Area) and len(area.cells) != 1:
+        near, cells = area.tree.query(squares)
+        np.add.at(covered, near, shapely.area(shapely.intersection(squares[near], area.cells[cells])))
+        return np.minimum(covered / side**2, 1.0)
+    shape: BaseGeometry = area.cells[0] if isinstance(area, Area) else area
+    shapely.prepare(shape)
+    covered[shapely.contains_properly(shape, squares)] = 1.0
+    partly = np.flatnonzero((covered == 0) & shapely.intersects(shape, squares))
+    covered[partly] = shapely.area(shapely.intersection(squares[partly], shape)) / side**2
     return covered
 
 
-def sample_points(area: "BaseGeometry", count: int, random: Generator) -> NDArray[np.float64]:
+def sample_points(area: "BaseGeometry | Area", count: int, random: Generator) -> NDArray[np.float64]:
     """Sample points uniformly from an area.
 
     Args:
@@ -98,8 +170,15 @@ def sample_points(area: "BaseGeometry", count: int, random: Generator) -> NDArra
         (count, 2) float64 x and y; (0, 2) if the area is empty.
     """
     import shapely
+    from shapely.errors import GEOSException
 
-    triangles = shapely.get_parts(shapely.constrained_delaunay_triangles(area))
+    cells = area.cells if isinstance(area, Area) else np.array([area])
+    if len(cells) != 1:
+        return _sample_cells(cells, count, random)
+    try:
+        triangles = shapely.get_parts(shapely.constrained_delaunay_triangles(cells[0]))
+    except GEOSException:
+        return _sample_cells(cells, count, random)
     sizes = shapely.area(triangles)
     if not sizes.sum():
         return np.zeros((0, 2))
@@ -112,26 +191,285 @@ def sample_points(area: "BaseGeometry", count: int, random: Generator) -> NDArra
     return points
 
 
-def _clip_region(slide: "BaseGeometry", region: Region) -> "tuple[BaseGeometry, list[str]]":
+def _sample_cells(cells: NDArray[Any], count: int, random: Generator) -> NDArray[np.float64]:
+    """Sample points uniformly from cells: from the bounds of one by its size, until they are inside of it."""
     import shapely
 
-    whole = compute_area(region.polygon)
-    part = _keep_polygons(shapely.intersection(whole, slide))
-    odd = []
-    if whole.is_empty:
-        odd.append(f"{region.name} ({region.label}) has no area")
-    elif part.is_empty:
-        odd.append(f"{region.name} ({region.label}) lies outside the slide")
-    elif part.area < whole.area * (1 - 1e-9):
-        odd.append(f"{region.name} ({region.label}) reaches past the slide's edge and is cut off there")
-    if not whole.is_empty and not shapely.is_valid(shapely.Polygon(region.polygon)):
-        odd.append(f"{region.name} ({region.label}) crosses itself")
-    return part, odd
+    sizes = shapely.area(cells)
+    if not sizes.sum():
+        return np.zeros((0, 2))
+    chosen = cells[random.choice(len(cells), count, p=sizes / sizes.sum())]
+    shapely.prepare(cells)
+    low, high = np.split(shapely.bounds(chosen), 2, axis=1)
+    points = shapely.get_coordinates(shapely.point_on_surface(chosen))
+    missing = np.arange(count)
+    for _ in range(_MAX_REDRAWS):
+        tried = low[missing] + random.random((len(missing), 2)) * (high[missing] - low[missing])
+        inside = shapely.contains_xy(chosen[missing], *tried.T)
+        points[missing[inside]] = tried[inside]
+        missing = missing[~inside]
+        if not len(missing):
+            break
+    return np.asarray(points, np.float64)
+
+
+class _Oddities:
+    """What is odd about some regions, by their numbers."""
+
+    def __init__(self, regions: list[Region]) -> None:
+        self._regions = regions
+        self._texts: dict[int, list[str]] = {}
+        #: Regions that cross themselves.
+        self.crossing: set[int] = set()
+        #: Sentences about other regions.
+        self.others: list[str] = []
+
+    def add(self, at: int, text: str) -> None:
+        """Add what is odd about a region."""
+        self._texts.setdefault(int(at), []).append(text)
+
+    def add_failure(self, at: int, error: Exception) -> None:
+        """Add that the geometry fails on a region."""
+        self.add(at, f"cannot be used, its outline is too tangled ({str(error)[:120]})")
+
+    def list_by_class(self, owners: NDArray[np.int64]) -> list[str]:
+        """Return a sentence for each, class after class, then those of no class."""
+        found = {at: self._texts.get(at, []) for at in {*self._texts, *self.crossing}}
+        order = sorted(found, key=lambda at: (owners[at] < 0, owners[at], at))
+        texts = ((at, text) for at in order for text in (*found[at], *["crosses itself"][: at in self.crossing]))
+        named = [f"{self._regions[at].name} ({self._regions[at].label or 'negative'}) {text}" for at, text in texts]
+        return named + self.others
+
+
+def _shape_regions(regions: list[Region], of_class: NDArray[np.bool_], oddities: "_Oddities") -> NDArray[Any]:
+    """Return the shape of each region with its holes cut out, not clipped; empty where there is none."""
+    import shapely
+    from shapely.errors import GEOSException
+
+    shapes = np.full(len(regions), shapely.Polygon(), dtype=object)
+    outlined = np.array([at for at, one in enumerate(regions) if len(one.polygon) >= 3], dtype=np.int64)
+    if len(outlined):
+        lengths = [len(regions[at].polygon) for at in outlined]
+        rings = shapely.linearrings(
+            np.concatenate([regions[at].polygon for at in outlined]),
+            indices=np.repeat(np.arange(len(outlined)), lengths),
+        )
+        shapes[outlined] = shapely.polygons(rings)
+    valid, few = shapely.is_valid(shapes), len(regions) <= _FEW_REGIONS
+    for at, one in enumerate(regions):
+        try:
+            if few or not valid[at]:
+                shapes[at] = _keep_polygons(shapely.make_valid(shapes[at]))
+            if one.holes:
+                cut = shapely.union_all([compute_area(hole) for hole in one.holes])
+                shapes[at] = _keep_polygons(shapely.difference(shapes[at], cut))
+            if of_class[at] and shapes[at].is_empty:
+                oddities.add(at, "has no area")
+            elif of_class[at] and not valid[at]:
+                oddities.crossing.add(at)
+        except GEOSException as error:
+            shapes[at] = shapely.Polygon()
+            oddities.add_failure(at, error)
+    return shapes
+
+
+def _cut_negatives(negatives: list[Region], regions: list[Region], shapes: NDArray[Any], oddities: "_Oddities") -> None:
+    """Cut every negative region out of the regions of its layer, in place."""
+    import shapely
+
+    own_oddities = _Oddities(negatives)
+    cuts = _shape_regions(negatives, np.zeros(len(negatives), bool), own_oddities)
+    oddities.others += own_oddities.list_by_class(np.full(len(negatives), -1))
+    for layer in sorted({one.layer for one in negatives}):
+        own = np.flatnonzero([one.layer == layer for one in regions])
+        inner = np.flatnonzero([one.layer == layer for one in negatives])
+        found, cutters = shapely.STRtree(cuts[inner]).query(shapes[own], predicate="intersects")
+        large = _subtract(shapes, own[found], cuts[inner[cutters]], oddities)
+        for at, parts in large.parts.items():
+            shapes[at] = shapely.union_all(parts)
+
+
+def _cut_nested(
+    shapes: NDArray[Any], owners: NDArray[np.int64], oddities: "_Oddities"
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Cut every region out of those of other classes that it is within; return all parts with their owners."""
+    pairs = list(_find_nested(shapes, owners))
+    if not pairs:
+        return shapes, owners
+    outer, inner = np.concatenate(pairs, axis=1)
+    # All are cut out as they were drawn: a region within a region within a region is the innermost one's.
+    large = _subtract(shapes.copy(), outer, shapes[inner], oddities)
+    kept = np.setdiff1d(np.arange(len(shapes)), list(large.parts))
+    numbers = np.concatenate([kept, *(np.full(len(parts), at) for at, parts in large.parts.items())])
+    found = np.empty(len(numbers), dtype=object)
+    found[:] = [*large.shapes[kept], *(part for parts in large.parts.values() for part in parts)]
+    return found, owners[numbers]
+
+
+def _find_nested(shapes: NDArray[Any], owners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield pairs of regions of different owners, (2, n_pairs): the outer one and the one that is within it."""
+    import shapely
+
+    sizes, count = shapely.area(shapes), 0
+    for owner in np.unique(owners):
+        own, others = np.flatnonzero(owners == owner), np.flatnonzero(owners != owner)
+        if not len(others):
+            return
+        tree = shapely.STRtree(shapes[own])
+        for first in range(0, len(others), _PAIRS_AT_ONCE):
+            found, at = tree.query(shapes[others[first : first + _PAIRS_AT_ONCE]])
+            inner, outer = others[first + found], own[at]
+            smaller = sizes[inner] < _WITHIN * sizes[outer]
+            inner, outer = inner[smaller], outer[smaller]
+            count += len(inner)
+            if count > _MAX_PAIRS:
+                raise UserError(f"more than {_MAX_PAIRS:,} pairs of regions of different labels overlap")
+            shapely.prepare(shapes[np.unique(outer)])
+            within = shapely.covers(shapes[outer], shapes[inner])
+            crossing = np.flatnonzero(~within & shapely.intersects(shapes[outer], shapes[inner]))
+            shared = _measure_shared(shapes[outer[crossing]], shapes[inner[crossing]])
+            within[crossing] = shared >= _WITHIN * sizes[inner[crossing]]
+            yield np.stack([outer[within], inner[within]])
+
+
+def _measure_shared(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the size of the intersection of each pair of shapes, 0 where the geometry fails."""
+    import shapely
+    from shapely.errors import GEOSException
+
+    try:
+        return np.asarray(shapely.area(shapely.intersection(first, second)), np.float64)
+    except GEOSException:
+        if len(first) == 1:
+            return np.zeros(1)
+        return np.concatenate([_measure_shared(first[at : at + 1], second[at : at + 1]) for at in range(len(first))])
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Shapes of which others were cut out; those of many vertices are in parts, by their numbers."""
+
+    shapes: NDArray[Any]
+    parts: "dict[int, list[BaseGeometry]]"
+
+
+def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any], oddities: "_Oddities") -> _Cut:
+    """Cut ``cuts`` out of the shapes at the numbers ``outer``, in place unless they have many vertices."""
+    import shapely
+    from shapely.errors import GEOSException
+
+    parts = {}
+    order = np.argsort(outer, kind="stable")
+    for at, some in zip(*_group(outer[order], cuts[order]), strict=True):
+        try:
+            if shapely.get_num_coordinates(some).sum() > MAX_UNDIVIDED:
+                both = np.concatenate([shapes[at : at + 1], some])
+                is_cut = np.arange(len(both)) > 0
+                parts[int(at)] = list(_divide(both, is_cut, np.array(shapely.bounds(shapes[at]))))
+            else:
+                shapes[at] = _keep_polygons(shapely.difference(shapes[at], shapely.disjoint_subset_union_all(some)))
+        except GEOSException as error:
+            shapes[at] = shapely.Polygon()
+            oddities.add_failure(at, error)
+    return _Cut(shapes, parts)
+
+
+def _clip_regions(
+    regions: list[Region],
+    shapes: NDArray[Any],
+    of_class: NDArray[np.bool_],
+    size: tuple[int, int],
+    oddities: "_Oddities",
+) -> NDArray[Any]:
+    """Return the parts of the regions that are on the slide."""
+    import shapely
+    from shapely.errors import GEOSException
+
+    slide = shapely.box(0, 0, *size)
+    bounds = shapely.bounds(shapes)
+    inside = (bounds[:, :2] >= 0).all(axis=1) & (bounds[:, 2:] <= size).all(axis=1)
+    clipped = shapes.copy()
+    wanted = ~inside | (len(regions) <= _FEW_REGIONS)
+    for at in np.flatnonzero(wanted & of_class & ~shapely.is_empty(shapes)).tolist():
+        try:
+            clipped[at] = _keep_polygons(shapely.intersection(shapes[at], slide))
+        except GEOSException as error:
+            clipped[at] = shapely.Polygon()
+            oddities.add_failure(at, error)
+            continue
+        if clipped[at].is_empty:
+            oddities.add(at, "lies outside the slide")
+        elif clipped[at].area < shapes[at].area * (1 - 1e-9):
+            oddities.add(at, "reaches past the slide's edge and is cut off there")
+    return clipped
+
+
+def _join(shapes: NDArray[Any], size: tuple[int, int]) -> Area:
+    """Return some shapes as one area."""
+    import shapely
+
+    shapes = shapes[~shapely.is_empty(shapes)]
+    if shapely.get_num_coordinates(shapes).sum() <= MAX_UNDIVIDED:
+        cells = [_union(shapes, few=True)]
+    else:
+        cells = list(_divide(shapes, np.zeros(len(shapes), bool), np.array([0, 0, *size], np.float64)))
+    found = np.empty(len(cells), dtype=object)
+    found[:] = cells
+    return Area(found[~shapely.is_empty(found)])
+
+
+def _divide(
+    shapes: NDArray[Any], is_cut: NDArray[np.bool_], box: NDArray[np.float64], depth: int = 0
+) -> "Iterator[BaseGeometry]":
+    """Yield the union of the shapes in a box (left, top, right, bottom) without the cuts, in parts of few vertices."""
+    import shapely
+
+    vertices = int(shapely.get_num_coordinates(shapes).sum())
+    if is_cut.all():
+        return
+    if depth == _MAX_DEPTH or vertices <= _MAX_IN_CELL:
+        whole = _union(shapes[~is_cut])
+        yield _keep_polygons(shapely.difference(whole, _union(shapes[is_cut]))) if is_cut.any() else whole
+        return
+    # A grid rather than halves: where the box is small, the geometry ignores most of a large shape.
+    steps = min(_MAX_STEPS, 1 + math.isqrt(vertices // _MAX_IN_CELL))
+    x, y = (np.linspace(box[axis], box[axis + 2], steps + 1) for axis in (0, 1))
+    boxes = np.array([(x[i], y[j], x[i + 1], y[j + 1]) for i in range(steps) for j in range(steps)])
+    cells = np.asarray(shapely.box(*boxes.T))
+    number, found = shapely.STRtree(shapes).query(cells)
+    bounds = shapely.bounds(shapes)[found]
+    inside = (bounds[:, :2] >= boxes[number, :2]).all(axis=1) & (bounds[:, 2:] <= boxes[number, 2:]).all(axis=1)
+    parts = shapes[found]
+    parts[~inside] = [_keep_polygons(one) for one in shapely.intersection(parts[~inside], cells[number[~inside]])]
+    filled = np.flatnonzero(~shapely.is_empty(parts))
+    filled = filled[np.argsort(number[filled], kind="stable")]
+    for at, some in zip(*_group(number[filled], filled), strict=True):
+        yield from _divide(parts[some], is_cut[found[some]], boxes[at], depth + 1)
+
+
+def _group(numbers: NDArray[np.int64], values: NDArray[Any]) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
+    """Return the different ones of some sorted numbers, and the values of each."""
+    found, starts = np.unique(numbers, return_index=True)
+    return found, np.split(values, starts[1:]) if len(found) else []
+
+
+def _union(shapes: NDArray[Any], few: bool = False) -> "BaseGeometry":
+    """Return the union of some shapes; where the geometry fails on it, on a grid of a thousandth of a pixel."""
+    import shapely
+    from shapely.errors import GEOSException
+
+    try:
+        # The second is many times faster where most shapes do not touch each other.
+        return shapely.union_all(shapes) if few else shapely.disjoint_subset_union_all(shapes)
+    except GEOSException:
+        return shapely.union_all(shapes, grid_size=0.001)
 
 
 def _keep_polygons(shape: "BaseGeometry") -> "BaseGeometry":
     """Return the polygons of a shape without the lines and points that a repair or an intersection can leave."""
     import shapely
 
+    if shapely.get_num_coordinates(shape) > MAX_UNDIVIDED and shape.geom_type in ("Polygon", "MultiPolygon"):
+        return shape
     parts = shapely.get_parts(shapely.get_parts(shape))
     return shapely.union_all(parts[shapely.get_dimensions(parts) == 2])

@@ -6,6 +6,7 @@ several properties, or in none.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ from blindtune.datasets.slides.annotations import Annotation
 #: Largest relative difference of two scales that count as equal.
 TOLERANCE = 0.05
 
+#: Largest relative difference of the width and the height of a pixel that is rounding.
+_EQUAL = 0.001
+
+#: Pixels of a level that are read at once for a small picture.
+_MAX_READ = 4096 * 1024
+
 #: Plausible sizes of a pixel in µm, from and to; files without a resolution often have 72 pixels per inch.
 PLAUSIBLE = (0.02, 20.0)
 
@@ -30,6 +37,9 @@ ELSEWHERE = ("annotation", "objective power", "config")
 #: Squares by which a slide is known again: rows and columns of their grid, their side in pixels, and how many of them
 #: must show more than one color.
 _GRID, _SQUARE, _MIN_SHOWN = 6, 64, 6
+
+#: Grey of damaged parts in a small picture.
+_DAMAGED = 128
 
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
@@ -96,6 +106,28 @@ class SlideReader:
         """Width and height of the full resolution, in pixels."""
         return self._size
 
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the scanned area in pixels; the whole slide if the file does not give it."""
+        found = [self._handle.properties.get(f"openslide.bounds-{name}", "") for name in ("x", "y", "width", "height")]
+        if not all(text.isdecimal() for text in found):
+            return (0, 0, *self.size)
+        left, top, width, height = map(int, found)
+        return left, top, width, height
+
+    def check_pixels(self) -> str | None:
+        """Check that pixels are as wide as high; return a remark if they nearly are.
+
+        Raises:
+            BadSlideError: they are not, so that no square of pixels is a square of tissue.
+        """
+        x, y = (_parse_number(self._handle.properties.get(f"openslide.mpp-{axis}")) for axis in "xy")
+        if x is None or y is None or abs(y / x - 1) <= _EQUAL:
+            return None
+        if abs(y / x - 1) > TOLERANCE:
+            raise BadSlideError(f"its pixels are not square: {x:g} µm wide and {y:g} µm high")
+        return f"its pixels are {x:g} µm wide and {y:g} µm high; the width counts"
+
     def find_scale_in_file(self) -> Scale | None:
         """Return the scale that the file gives: to OpenSlide, to Aperio, or as the resolution of a TIFF."""
         properties = self._handle.properties
@@ -130,9 +162,10 @@ class SlideReader:
         Raises:
             BadSlideError: the annotation gives another slide, another size or another scale.
         """
-        if annotation.slide is not None and annotation.slide != self.path.stem:
+        names = (self.path.stem.casefold(), self.path.name.casefold())
+        if annotation.slide is not None and annotation.slide.casefold() not in names:
             raise BadSlideError(f"its annotation is that of {annotation.slide}")
-        if annotation.size is not None and annotation.size != self.size:
+        if annotation.size is not None and annotation.size not in (self.size, self.bounds[2:]):
             raise BadSlideError(
                 f"its annotation is for {_format_size(annotation.size)} pixels, the slide has {_format_size(self.size)}"
             )
@@ -240,7 +273,9 @@ class SlideReader:
         return total.hexdigest()
 
     def read_thumbnail(self, side: int) -> NDArray[np.uint8]:
-        """Return a picture of the whole slide.
+        """Return a picture of the whole slide, grey where the slide is damaged.
+
+        The slide is read in parts, so that one without small levels takes no more memory than another.
 
         Args:
             side: maximum width and height of the picture in pixels.
@@ -249,26 +284,46 @@ class SlideReader:
             (n_rows, n_columns, 3) uint8.
 
         Raises:
-            BadSlideError: a part of the slide is damaged.
+            BadSlideError: the slide cannot be opened again.
         """
-        from openslide import OpenSlideError
+        from PIL import Image
 
-        try:
-            return np.asarray(self._handle.get_thumbnail((side, side)))
-        except OpenSlideError as error:
-            raise BadSlideError(f"cannot be read as a whole ({error})") from error
+        factor = max(1.0, max(self.size) / side)
+        width, height = (max(1, round(length / factor)) for length in self.size)
+        level = self._handle.get_best_level_for_downsample(factor)
+        shrunk = self._handle.level_downsamples[level]
+        # Squares of the picture, and what they are in pixels of the level.
+        step = max(1, int(_MAX_READ**0.5 * shrunk / factor))
+        picture = np.full((height, width, 3), _DAMAGED, np.uint8)
+        for top in range(0, height, step):
+            for left in range(0, width, step):
+                rows, columns = min(step, height - top), min(step, width - left)
+                place = round(left * factor), round(top * factor)
+                size = tuple(max(1, round(length * factor / shrunk)) for length in (columns, rows))
+                part = self._read(place, level, (size[0], size[1]))
+                if part is None:
+                    self._reopen()
+                else:
+                    small = Image.fromarray(part).resize((columns, rows), Image.Resampling.BOX)
+                    picture[top : top + rows, left : left + columns] = np.asarray(small)
+        return picture
 
     def _try(self, place: tuple[int, int], geometry: PatchGeometry) -> NDArray[np.uint8] | None:
+        """Return one patch, or None if the slide is damaged there."""
+        patch = self._read(place, geometry.level, (geometry.pixels, geometry.pixels))
+        return patch if patch is None or geometry.pixels == geometry.patch else _resize(patch, geometry.patch)
+
+    def _read(self, place: tuple[int, int], level: int, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        """Return a part of a level, white outside the slide; None if it is damaged."""
         from openslide import OpenSlideError
 
         try:
-            region = self._handle.read_region(place, geometry.level, (geometry.pixels, geometry.pixels))
+            region = self._handle.read_region(place, level, size)
         except OpenSlideError:
             return None
         # Most patches are opaque, and Pillow drops the fourth channel faster than NumPy.
         opaque = region.getchannel(3).getextrema() == (255, 255)
-        patch = np.asarray(region.convert("RGB")) if opaque else composite_on_white(np.asarray(region))
-        return patch if geometry.pixels == geometry.patch else _resize(patch, geometry.patch)
+        return np.asarray(region.convert("RGB")) if opaque else composite_on_white(np.asarray(region))
 
     def _reopen(self) -> None:
         self._handle.close()
@@ -305,10 +360,10 @@ def _first_plausible(origins: Sequence[str], values: Sequence[float | None]) -> 
 
 def _parse_number(text: Any) -> float | None:
     try:
-        value = float(text)
+        value = float(text.replace(",", ".") if isinstance(text, str) else text)
     except (TypeError, ValueError):
         return None
-    return value if value > 0 else None
+    return value if 0 < value < math.inf else None
 
 
 def _format_size(size: tuple[int, int]) -> str:

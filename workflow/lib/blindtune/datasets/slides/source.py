@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from blindtune.core.errors import UserError
+from blindtune.datasets.base import LoadedDataset
 from blindtune.datasets.corpus.base import Corpus, RawFile
 from blindtune.datasets.corpus.filetree import check_annotated
+from blindtune.datasets.corpus.splits import read_extract
 from blindtune.datasets.corpus.survey import Survey, check_files_by_group
 from blindtune.datasets.slides import discovery
 from blindtune.datasets.slides.config import ANNOTATIONS, SlidesConfig
+from blindtune.datasets.slides.unused import add_unused
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from blindtune.datasets.slides.discovery import SlideFile
+    from blindtune.datasets.slides.discovery import FoundSlides, SlideFile
     from blindtune.datasets.slides.survey import OpenSlideFile
     from blindtune.views.config import CropsView, ViewConfig
 
@@ -60,7 +63,21 @@ class SlidesSource(Corpus):
         if self.simulator is not None:
             companions = self.simulator.list_files()
         check_annotated(companions.values(), ANNOTATIONS)
-        return [RawFile(file, tuple(companions[file]), split) for file, split in splits.items()]
+        return [RawFile(file, (*companions[file], *self._slides[file].parts), split) for file, split in splits.items()]
+
+    def load(self, files: dict[str, Path]) -> LoadedDataset:
+        """Return the splits, drawn from the extracts of all batches, and what of the folder is not used.
+
+        Args:
+            files: the extract of each batch.
+
+        Raises:
+            UserError: as `Corpus.load`.
+        """
+        loaded = super().load(files)
+        surveys = [survey for path in files.values() for survey in read_extract(path)]
+        left_out = dict.fromkeys(set(self._slides) - {s.file for s in surveys}, "the list of splits does not name it")
+        return add_unused(loaded, self.config.classes, surveys, self._ignored | left_out)
 
     def open_file(self, folder: Path, raw: RawFile) -> "OpenSlideFile":
         """Open a slide.
@@ -99,7 +116,10 @@ class SlidesSource(Corpus):
             raise UserError(f"{folder / survey.file}: has no annotation next to it. It had one when it was surveyed.")
         by_label = {label: colors[name] for name, labels in self.config.classes.items() for label in labels}
         side = survey.facts["geometry"]["side"]
-        return draw_overlay(folder / survey.file, folder / annotation, survey.candidates, side, by_label | colors)
+        x, y = survey.facts.get("offset", (0, 0))
+        return draw_overlay(
+            folder / survey.file, folder / annotation, survey.candidates, side, by_label | colors, offset=(x, y)
+        )
 
     def describe(self, surveys: list[Survey]) -> dict[str, Any]:
         """Return axes, unit, and how patches were read from how many slides.
@@ -119,7 +139,15 @@ class SlidesSource(Corpus):
     def _slides(self) -> "dict[str, SlideFile]":
         """The slides, by their paths."""
         if self.simulator is not None:
-            files = self.simulator.list_files()
-        else:
-            files = discovery.find_slides(Path(str(self.config.folder)))
-        return {one.file: one for one in discovery.parse_paths(files, self.config.patient)}
+            return {one.file: one for one in discovery.parse_paths(self.simulator.list_files(), self.config.patient)}
+        found = self._found
+        return {one.file: one for one in discovery.parse_paths(found.annotations, self.config.patient, found.parts)}
+
+    @cached_property
+    def _found(self) -> "FoundSlides":
+        return discovery.find_slides(Path(str(self.config.folder)))
+
+    @property
+    def _ignored(self) -> dict[str, str]:
+        """Why files of the user's folder are not used, by the file."""
+        return {} if self.simulator is not None else self._found.ignored

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,14 @@ from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
 from blindtune.datasets.slides.config import SlidesConfig
 from blindtune.datasets.slides.discovery import SlideFile
-from blindtune.datasets.slides.polygons import ClassAreas, compute_areas, compute_coverage, sample_points
+from blindtune.datasets.slides.polygons import Area, ClassAreas, compute_areas, compute_coverage, sample_points
 from blindtune.datasets.slides.quality import rejection_reason
 from blindtune.datasets.slides.reader import ELSEWHERE, IN_FILE, TOLERANCE, BadSlideError, PatchGeometry, SlideReader
 
-if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
+#: Bytes of patches that are kept from the survey of a slide until they are cut.
+MAX_KEPT = 256 * 2**20
+#: Share of the vertices of an annotation that are in the scanned area, if they are where they belong.
+_MIN_INSIDE = 0.9
 
 #: Number of places whose pixels are read together; which patches are kept does not depend on it.
 BATCH = 16
@@ -53,9 +55,10 @@ class OpenSlideFile(OpenRawFile):
         """
         self._folder, self._found, self._split, self._settings = folder, found, split, settings
         self._threads = threads
-        files = [found.file] if found.annotation is None else [found.file, found.annotation]
+        files = [found.file, *([] if found.annotation is None else [found.annotation]), *found.parts]
         self._sha256 = {file: digest_file(folder / file) for file in files}
         self._opened: SlideReader | None = None
+        self._kept = _KeptPatches()
 
     def close(self) -> None:
         """Release the handle of OpenSlide and its cache."""
@@ -98,7 +101,7 @@ class OpenSlideFile(OpenRawFile):
         """
         path = self._folder / self._found.file
         try:
-            return _read_patches(self._slide(), candidates, self._geometry)
+            return _read_patches(self._slide(), candidates, self._geometry, self._kept)
         except BadSlideError as error:
             raise UserError(f"{path}: {error}. It could be read when it was surveyed; survey it again.") from error
 
@@ -110,9 +113,11 @@ class OpenSlideFile(OpenRawFile):
     def _fill(self, result: Survey) -> None:
         slide, settings = self._slide(), self._settings
         if self._found.annotation is None:
-            raise BadSlideError("has no annotation (.csv or .xml) beside it")
+            raise BadSlideError("has no annotation beside it")
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
+        remarks = [remark for remark in [slide.check_pixels()] if remark is not None]
+        annotation, offset = _place_annotation(annotation, slide, settings.annotation_origin)
         result.content = slide.digest_pixels()
         scale = slide.find_scale(annotation.mpp, settings.assumed_mpp)
         geometry = slide.choose_geometry(settings.patch, settings.target_mpp, scale)
@@ -128,9 +133,11 @@ class OpenSlideFile(OpenRawFile):
                 "patch": geometry.patch,
             },
             regions=_count_labels(annotation),
-            oddities=areas.oddities,
+            oddities=[*remarks, *annotation.unused, *areas.oddities],
         )
-        _PlaceSearch(result, slide, geometry, areas, settings).run()
+        if any(offset):
+            result.facts["offset"] = list(offset)
+        _PlaceSearch(result, slide, geometry, areas, settings, self._kept).run()
 
 
 def survey(folder: Path, found: SlideFile, split: str, settings: SlidesConfig, threads: int = 1) -> Survey:
@@ -169,17 +176,69 @@ def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads
         raise UserError(f"{slide}: {error}. It could be read when it was surveyed; survey it again.") from error
 
 
-def _read_patches(slide: SlideReader, candidates: list[Candidate], geometry: PatchGeometry) -> NDArray[np.uint8]:
+class _KeptPatches:
+    """Patches that the survey has accepted, by their places, so that they are not read again; only so many."""
+
+    def __init__(self) -> None:
+        self._patches: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._bytes = 0
+
+    def add(self, corner: tuple[int, int], patch: NDArray[np.uint8]) -> None:
+        """Keep a patch unless there are too many already."""
+        if self._bytes + patch.nbytes <= MAX_KEPT:
+            self._patches[corner] = patch
+            self._bytes += patch.nbytes
+
+    def pop(self, corner: tuple[int, int]) -> NDArray[np.uint8] | None:
+        """Return a patch and forget it; None if it was not kept."""
+        return self._patches.pop(corner, None)
+
+
+def _read_patches(
+    slide: SlideReader, candidates: list[Candidate], geometry: PatchGeometry, kept: _KeptPatches | None = None
+) -> NDArray[np.uint8]:
     """Return the patches of some candidates; raise BadSlide if one is damaged."""
     patches = np.empty((len(candidates), geometry.patch, geometry.patch, 3), np.uint8)
-    for first in range(0, len(candidates), BATCH):
-        batch = candidates[first : first + BATCH]
-        places = [(int(one.place["x"]), int(one.place["y"])) for one in batch]
-        for number, patch in enumerate(slide.read_patches(places, geometry), first):
+    places = [(int(one.place["x"]), int(one.place["y"])) for one in candidates]
+    missing = []
+    for number, place in enumerate(places):
+        known = None if kept is None else kept.pop(place)
+        if known is None:
+            missing.append(number)
+        else:
+            patches[number] = known
+    for first in range(0, len(missing), BATCH):
+        batch = missing[first : first + BATCH]
+        read = slide.read_patches([places[number] for number in batch], geometry)
+        for number, patch in zip(batch, read, strict=True):
             if patch is None:
-                raise BadSlideError(f"is damaged at {places[number - first]}")
+                raise BadSlideError(f"is damaged at {places[number]}")
             patches[number] = patch
     return patches
+
+
+def _place_annotation(
+    annotation: Annotation, slide: SlideReader, origin: str | None
+) -> tuple[Annotation, tuple[float, float]]:
+    """Return the annotation in pixels of the slide, and by how many its regions were moved.
+
+    Raises:
+        BadSlideError: the config leaves the origin open, and the regions suggest that it is the scanned area's.
+    """
+    left, top, width, height = slide.bounds
+    if origin == "bounds":
+        return annotation.shift(left, top), (left, top)
+    vertices = np.concatenate([np.zeros((0, 2)), *(one.polygon for one in annotation.regions)])
+    if origin is None and (left, top) != (0, 0) and len(vertices):
+        low, size = np.array([left, top]), np.array([width, height])
+        as_it_is, moved = (((at >= 0) & (at <= size)).all(axis=1).mean() for at in (vertices - low, vertices))
+        if as_it_is < _MIN_INSIDE <= moved or (annotation.size == (width, height) and annotation.size != slide.size):
+            raise BadSlideError(
+                f"its annotation seems to begin at the scanned area, {left} and {top} pixels within the slide: "
+                f"{as_it_is:.0%} of its vertices are in that area, {moved:.0%} if moved by this. Set annotation_origin "
+                "in the config to bounds, or to slide if they are right"
+            )
+    return annotation, (0, 0)
 
 
 def describe(settings: SlidesConfig, surveys: Sequence[Survey]) -> dict[str, Any]:
@@ -223,10 +282,16 @@ class _PlaceSearch:
     """The search for places on one slide, which fills the survey."""
 
     def __init__(
-        self, result: Survey, slide: SlideReader, geometry: PatchGeometry, areas: ClassAreas, settings: SlidesConfig
+        self,
+        result: Survey,
+        slide: SlideReader,
+        geometry: PatchGeometry,
+        areas: ClassAreas,
+        settings: SlidesConfig,
+        kept: _KeptPatches,
     ) -> None:
         self.result, self.slide, self.geometry, self.areas = result, slide, geometry, areas
-        self.settings = settings
+        self.settings, self.kept = settings, kept
         #: Corners of patches that were kept, or rejected for their pixels; no overlapping place is tried again.
         self.taken: list[NDArray[np.int64]] = []
         #: Corners that the regions rejected; they only prevent that overlapping ones are counted twice.
@@ -243,7 +308,7 @@ class _PlaceSearch:
             if not area.is_empty:
                 self._search_class(label, area)
 
-    def _search_class(self, label: str, area: "BaseGeometry") -> None:
+    def _search_class(self, label: str, area: Area) -> None:
         number = 0
         for tried in self._read_pixels(self._propose(label, area)):
             if self._overlaps(tried.corner, self.taken):
@@ -256,13 +321,15 @@ class _PlaceSearch:
             if reason is not None:
                 self._count_left_out(reason, label)
                 continue
-            x, y = tried.corner
-            self.result.candidates.append(Candidate(label=label, place={"x": int(x), "y": int(y)}))
+            x, y = _corner_of(tried)
+            if tried.patch is not None:
+                self.kept.add((x, y), tried.patch)
+            self.result.candidates.append(Candidate(label=label, place={"x": x, "y": y}))
             number += 1
             if number == self.settings.max_per_file:
                 return
 
-    def _propose(self, label: str, area: "BaseGeometry") -> Iterator[_TriedPlace]:
+    def _propose(self, label: str, area: Area) -> Iterator[_TriedPlace]:
         """Yield squares whose centres are uniformly distributed over the area, in the order in which they are tried."""
         settings, side = self.settings, self.geometry.side
         random = np.random.default_rng(derive("slides", "places", settings.seed, self.result.file, label))

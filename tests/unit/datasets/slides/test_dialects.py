@@ -1,0 +1,249 @@
+"""The dialects of annotations: the same two outlines as each program writes them, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.core.errors import UserError
+from blindtune.datasets.slides.annotations import Annotation, read_annotation
+from support.slide_files import ASYMMETRIC, rectangle
+
+HOLE = rectangle(500, 250, 40, 30)
+RING = [[x, y] for x, y in ASYMMETRIC]
+
+
+def xml(tag: str, points: Any) -> str:
+    return "".join(f'<{tag} X="{x}" Y="{y}"/>' for x, y in points)
+
+
+def imagescope(regions: str, layer: str = "", attributes: str = "") -> str:
+    return (
+        f'<Annotations {attributes}><Annotation Name="{layer}"><Regions>{regions}</Regions></Annotation></Annotations>'
+    )
+
+
+def region(points: Any, text: str = "dcis", kind: int = 0, negative: int = 0) -> str:
+    vertices = xml("Vertex", points)
+    return (
+        f'<Region Id="7" Type="{kind}" Text="{text}" NegativeROA="{negative}"><Vertices>{vertices}</Vertices></Region>'
+    )
+
+
+def halo(regions: str) -> str:
+    return f'<Annotations><Annotation Name="DCIS"><Regions>{regions}</Regions></Annotation></Annotations>'
+
+
+def halo_region(kind: str, points: Any, negative: int = 0) -> str:
+    return f'<Region Type="{kind}" NegativeROA="{negative}"><Vertices>{xml("V", points)}</Vertices></Region>'
+
+
+def asap(annotations: str) -> str:
+    return f"<ASAP_Annotations><Annotations>{annotations}</Annotations></ASAP_Annotations>"
+
+
+def asap_annotation(points: Any, kind: str = "Polygon", group: str = "dcis") -> str:
+    inner = "".join(f'<Coordinate Order="{n}" X="{x}" Y="{y}"/>' for n, (x, y) in reversed(list(enumerate(points))))
+    return f'<Annotation Name="it" Type="{kind}" PartOfGroup="{group}"><Coordinates>{inner}</Coordinates></Annotation>'
+
+
+def feature(geometry: Any, properties: Any = None) -> dict[str, Any]:
+    properties = {"classification": {"name": "DCIS"}} if properties is None else properties
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def polygon(*rings: Any) -> dict[str, Any]:
+    return {"type": "Polygon", "coordinates": list(rings)}
+
+
+def dsa(*elements: dict[str, Any], name: str = "layer") -> list[Any]:
+    return [{"annotation": {"name": name, "elements": list(elements)}}]
+
+
+def polyline(**changes: Any) -> dict[str, Any]:
+    return {"type": "polyline", "closed": True, "points": [[*p, 0] for p in RING], "label": {"value": "DCIS"}} | changes
+
+
+def write(folder: Path, name: str, content: Any) -> Path:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def read(folder: Path, name: str, content: Any) -> Annotation:
+    return read_annotation(write(folder, name, content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xml", imagescope(region(ASYMMETRIC))),
+        ("a.XML", imagescope(region(ASYMMETRIC, text=""), layer="DCIS")),
+        ("a.xml", halo(halo_region("Polygon", ASYMMETRIC))),
+        ("a.annotations", halo(halo_region("Polygon", ASYMMETRIC))),
+        ("a.xml", asap(asap_annotation(ASYMMETRIC))),
+        ("a.xml", asap(asap_annotation([(f"{x},0", f"{y},0") for x, y in ASYMMETRIC]))),
+        ("a.xml", asap(asap_annotation(ASYMMETRIC, group="None").replace('"it"', '"dcis"'))),
+        ("a.geojson", {"type": "FeatureCollection", "features": [feature(polygon(RING))]}),
+        ("a.json", [feature(polygon(RING))]),
+        ("a.geojson", feature(polygon(RING), {"name": "dcis"})),
+        ("a.geojson", feature(polygon(RING), {"classification": {"names": ["DCIS"]}})),
+        ("a.geojson", feature({"type": "GeometryCollection", "geometries": [polygon(RING)]})),
+        ("a.geojson", feature({"type": "MultiPolygon", "coordinates": [[RING]]})),
+        ("a.json", dsa(polyline())),
+        ("a.json", dsa(polyline(label=None, group="dcis"))),
+        ("a.json", dsa(polyline(label=None), name="dcis")[0]),
+        ("a.json", dsa(polyline())[0]["annotation"]),
+    ],
+)
+def test_every_dialect_gives_the_same_outline(tmp_path: Path, name: str, content: Any) -> None:
+    """The same outline of the same label, whatever program wrote it."""
+    (one,) = read(tmp_path, name, content).regions
+    assert (one.label, one.polygon.tolist(), one.negative) == ("dcis", [[float(x), float(y)] for x, y in RING], False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xml", imagescope(region([(10, 60), (110, 20)], kind=2))),
+        ("a.xml", halo(halo_region("Ellipse", [(10, 60), (110, 20)]))),
+        ("a.json", dsa({"type": "ellipse", "center": [60, 40, 0], "width": 100, "height": 40, "rotation": 0})),
+        ("a.json", dsa({"type": "ellipse", "center": [60, 40], "width": 40, "height": 100, "rotation": np.pi / 2})),
+    ],
+)
+def test_ellipses_are_ellipses(tmp_path: Path, name: str, content: Any) -> None:
+    """An ellipse fills the box between its corners, and has the area of an ellipse."""
+    (one,) = read(tmp_path, name, content).regions
+    assert one.polygon.min(axis=0) == pytest.approx([10, 20])
+    assert one.polygon.max(axis=0) == pytest.approx([110, 60])
+    x, y = one.polygon.T
+    area = abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
+    assert area == pytest.approx(np.pi * 50 * 20, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xml", imagescope(region([(10, 60), (110, 20)], kind=1))),
+        ("a.xml", imagescope(region(rectangle(10, 20, 100, 40), kind=1))),
+        ("a.xml", halo(halo_region("Rectangle", [(10, 60), (110, 20)]))),
+        ("a.xml", asap(asap_annotation(rectangle(10, 20, 100, 40), kind="Rectangle"))),
+        ("a.json", dsa({"type": "rectangle", "center": [60, 40, 0], "width": 100, "height": 40})),
+    ],
+)
+def test_rectangles_have_four_corners(tmp_path: Path, name: str, content: Any) -> None:
+    """A rectangle is given by two corners, by four, or by its center."""
+    (one,) = read(tmp_path, name, content).regions
+    assert one.polygon.tolist() == [[10, 20], [110, 20], [110, 60], [10, 60]]
+
+
+def test_dsa_rotation_turns_x_towards_y(tmp_path: Path) -> None:
+    """A rotated rectangle is turned as the viewer turns it; a circle needs a center and a radius."""
+    turned = {"type": "rectangle", "center": [0, 0, 0], "width": 2, "height": 0, "rotation": np.pi / 6}
+    circle = {"type": "circle", "center": [5, 5, 0], "radius": 3}
+    first, second = read(tmp_path, "a.json", dsa(turned, circle)).regions
+    assert first.polygon.max(axis=0) == pytest.approx([np.cos(np.pi / 6), 0.5])
+    assert second.polygon.max(axis=0) == pytest.approx([8, 8])
+
+
+def test_holes_of_every_dialect(tmp_path: Path) -> None:
+    """Holes are inner rings, or negative regions of the layer."""
+    hole = [[x, y] for x, y in HOLE]
+    (one,) = read(tmp_path, "a.geojson", feature(polygon(RING, hole))).regions
+    assert [ring.tolist() for ring in one.holes] == [hole]
+    (one,) = read(tmp_path, "a.json", dsa(polyline(holes=[hole]))).regions
+    assert [ring.tolist() for ring in one.holes] == [hole]
+    for content in (
+        imagescope(region(ASYMMETRIC) + region(HOLE, text="", negative=1)),
+        halo(halo_region("Polygon", ASYMMETRIC) + halo_region("Polygon", HOLE, negative=1)),
+    ):
+        first, second = read(tmp_path, "a.xml", content).regions
+        assert (first.negative, second.negative, first.layer) == (False, True, second.layer)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.xml", imagescope(region([(1, 2)], kind=3)), "region 7 (dcis) is an arrow, which has no area"),
+        ("a.xml", imagescope(region([(1, 2)], kind=4, text="")), "region 7 (without a label) is a ruler, which"),
+        ("a.xml", halo(halo_region("Pin", [(1, 2)])), "region 1 (dcis) is a pin, which has no area"),
+        ("a.xml", asap(asap_annotation([(1, 2)], kind="Dot")), "annotation 1 (dcis) is a dot, which has no area"),
+        (
+            "a.geojson",
+            feature({"type": "MultiPoint", "coordinates": [[1, 2]]}),
+            "feature 1 (dcis) is a MultiPoint, which has no area",
+        ),
+        ("a.geojson", feature(None), "feature 1 (dcis) is a feature without a geometry"),
+        ("a.json", dsa({"type": "point", "center": [1, 2, 0]}), "element 1 (layer) is a point, which has no area"),
+        ("a.json", dsa(polyline(closed=False)), "element 1 (dcis) is an open line, which has no area"),
+    ],
+)
+def test_shapes_without_area_are_named(tmp_path: Path, name: str, content: Any, message: str) -> None:
+    """Points, arrows and lines are no regions, and the file is read all the same."""
+    found = read(tmp_path, name, content)
+    assert found.regions == []
+    assert found.unused[0].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.xml", halo(halo_region("Polygon", [("x", 1)])), "region 1, vertex 1, X: 'x' is not a number"),
+        ("a.xml", asap(asap_annotation([("1", "nan")])), "annotation 1, vertex 1, Y: 'nan' is not a number"),
+        ("a.xml", imagescope(region([(1e12, 1)])), "region 7, vertex 1: is .* farther away than 1e.09"),
+        ("a.geojson", '{"type": "Feature", "geometry": NaN}', "is not valid JSON .NaN is not a number"),
+        ("a.geojson", '{"features": [{"type": "Feature", "geometry": {"type": 3}}]}', "feature 1: has no valid geom"),
+        ("a.geojson", feature(polygon([[1, 1e999]])), "is not valid JSON"),
+        ("a.geojson", feature(polygon([[1, "a"]])), "feature 1, vertex 1, Y: 'a' is not a number"),
+        ("a.geojson", feature(polygon([[True, 1]])), "feature 1, vertex 1, X: True is not a number"),
+        ("a.geojson", feature(polygon([[1]])), r"feature 1, vertex 1: \[1\] is not an x and a y"),
+        ("a.geojson", feature(polygon(3)), "feature 1: its coordinates are not lists"),
+        ("a.geojson", {"type": "FeatureCollection", "features": [3]}, "feature 1: is not a GeoJSON feature"),
+        (
+            "a.json",
+            dsa({"type": "circle", "center": [1, 1], "radius": 1e300}),
+            "radius: 1e.300 is too large",
+        ),
+        ("a.json", dsa({"type": "circle", "center": 4, "radius": 1}), "element 1, center, vertex 1: 4 is not an x"),
+        ("a.json", dsa(polyline(points=None)), "element 1: has no list of points"),
+        ("a.json", dsa({"type": None}), "element 1: has no type"),
+        ("a.json", {"a": 1}, "is JSON, not as one of these programs writes: QuPath .GeoJSON., DSA"),
+        ("a.json", "[" * 100_000, "is not valid JSON"),
+        ("a.json", "1" * 5000, "is not valid JSON"),
+    ],
+)
+def test_wrong_files_are_refused_with_the_place(tmp_path: Path, name: str, content: Any, message: str) -> None:
+    """A wrong file is refused with its name and the place of the fault."""
+    with pytest.raises(UserError, match=f"a.(xml|json|geojson).*{message}"):
+        read(tmp_path, name, content)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0,499", 0.499), ("0.000000", None), ("", None), ("0.25", 0.25)])
+def test_scale_of_imagescope(tmp_path: Path, text: str, value: float | None) -> None:
+    """A decimal comma is read, and 0 is a scale that is not known."""
+    assert read(tmp_path, "a.xml", imagescope("", attributes=f'MicronsPerPixel="{text}"')).mpp == value
+
+
+HEADER = "index,region_id,label,coord_index,row,column\n"
+
+
+def test_csv_regions_of_one_index(tmp_path: Path) -> None:
+    """Rows of one index but of two regions are two outlines."""
+    rows = "".join(f"0,{number},dcis,{at},{at},{number}\n" for number in (1, 2) for at in range(3))
+    first, second = read(tmp_path, "a.csv", HEADER + rows).regions
+    assert (first.name, first.polygon.tolist()) == ("region 0/1", [[1, 0], [1, 1], [1, 2]])
+    assert (second.name, second.polygon.tolist()) == ("region 0/2", [[2, 0], [2, 1], [2, 2]])
+
+
+def test_csv_vertex_twice_is_refused(tmp_path: Path) -> None:
+    """Two outlines that nothing tells apart would be woven into one."""
+    with pytest.raises(UserError, match=r"row 3: vertex 0 of region 5 is there twice. Two regions need"):
+        read(tmp_path, "a.csv", HEADER + "5,1,dcis,0,1,1\n5,1,dcis,0,9,9\n")
+
+
+def test_csv_name_with_a_comma(tmp_path: Path) -> None:
+    """The name of the slide may have a comma, and the scale a decimal comma."""
+    found = read(tmp_path, "a.csv", "# bname = p1, left = 2\n# MicronsPerPixel = 0,5\n" + HEADER)
+    assert (found.slide, found.mpp) == ("p1, left = 2", 0.5)

@@ -1,0 +1,179 @@
+"""What every reader of annotations gives, and the parts that the readers share.
+
+A vertex is (x, y) in pixels of the slide's full resolution, y pointing down.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.errors import UserError
+from blindtune.core.validation import show_value
+
+#: Largest coordinate of a vertex in pixels; the area of a region must stay a number.
+MAX_COORDINATE = 1e9
+#: Vertices of the polygon that stands for an ellipse: its area is smaller by 0.03%.
+_ELLIPSE_VERTICES = 144
+_LONGEST_NAME = 80
+
+Polygon = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One outlined region.
+
+    Attributes:
+        name: its name in messages.
+        label: its label, in lower case; empty if the file gives none.
+        polygon: (n_vertices, 2) float64, x and y in pixels of the full resolution; the last vertex joins the first.
+        holes: outlines of what is cut out of it, as ``polygon``.
+        layer: what separates it from other regions of the file; a negative region is cut out of those of its layer.
+        negative: whether it is only cut out of others.
+    """
+
+    name: str
+    label: str
+    polygon: Polygon
+    holes: tuple[Polygon, ...] = ()
+    layer: str = ""
+    negative: bool = False
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """The content of an annotation file.
+
+    Attributes:
+        regions: in the order of the file.
+        mpp: µm per pixel of the slide that was annotated; None if the file does not give it.
+        size: width and height in pixels of that slide; None if the file does not give them.
+        slide: name of that slide without its suffix; None if the file does not give it.
+        unused: a sentence about each shape that encloses no area, such as a point.
+    """
+
+    regions: list[Region]
+    mpp: float | None = None
+    size: tuple[int, int] | None = None
+    slide: str | None = None
+    unused: tuple[str, ...] = ()
+
+    def shift(self, x: float, y: float) -> "Annotation":
+        """Return the same annotation with every vertex moved by some pixels."""
+        offset = np.array([x, y], np.float64)
+        moved = [
+            replace(one, polygon=one.polygon + offset, holes=tuple(hole + offset for hole in one.holes))
+            for one in self.regions
+        ]
+        return replace(self, regions=moved)
+
+
+def name_region(kind: str, number: object, label: str) -> str:
+    """Return how messages name a region, such as "region 3 (dcis)"."""
+    return f"{kind} {str(number)[:_LONGEST_NAME]} ({label[:_LONGEST_NAME] or 'without a label'})"
+
+
+def parse_label(*names: object) -> str:
+    """Return the first name that is a text and not empty, in lower case; empty if there is none."""
+    texts = (name.strip().lower() for name in names if isinstance(name, str))
+    return next((text for text in texts if text), "")
+
+
+def parse_number(text: object, where: str) -> float:
+    """Return a finite number, written with a decimal point or a decimal comma.
+
+    Args:
+        text: a text or a number.
+        where: place of the number, for the message.
+
+    Raises:
+        UserError: it is not a number, or is infinite.
+    """
+    if isinstance(text, str) and text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    try:
+        value = math.nan if isinstance(text, bool) else float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{where}: {show_value(text)} is not a number.")
+    return value
+
+
+def parse_mpp(text: str | None, where: str) -> float | None:
+    """Return µm per pixel; None if it is missing, or 0 as programs write that do not know it."""
+    value = parse_number(text, where) if text else 0.0
+    return value if value > 0 else None
+
+
+def parse_size(width: str, height: str, where: str) -> tuple[int, int] | None:
+    """Return width and height in pixels; None if one is missing."""
+    if not width or not height:
+        return None
+    return int(parse_number(width, f"{where}, width")), int(parse_number(height, f"{where}, height"))
+
+
+def parse_vertices(vertices: Iterable[Sequence[Any]], where: str) -> Polygon:
+    """Return the vertices of an outline.
+
+    Args:
+        vertices: x and y of each, as texts or numbers; what follows y is ignored.
+        where: place of the outline, for the message.
+
+    Returns:
+        (n_vertices, 2) float64.
+
+    Raises:
+        UserError: a coordinate is not a number or too large; the message gives the number of its vertex, from 1.
+    """
+    found = list(vertices)
+    try:
+        polygon = np.array([(float(one[0]), float(one[1])) for one in found], np.float64).reshape(-1, 2)
+        # JSON has true and false, which are 1 and 0 to Python.
+        wrong = any(isinstance(axis, bool) for one in found for axis in one[:2])
+    except (TypeError, ValueError, OverflowError, IndexError, KeyError):
+        wrong = True
+    if wrong or not np.isfinite(polygon).all():
+        polygon = np.array([_parse_vertex(one, f"{where}, vertex {at}") for at, one in enumerate(found, 1)])
+    if len(polygon) and np.abs(polygon).max() > MAX_COORDINATE:
+        at = int(np.argmax(np.abs(polygon).max(axis=1)))
+        raise UserError(f"{where}, vertex {at + 1}: is {polygon[at].tolist()}, farther away than {MAX_COORDINATE:g}.")
+    return polygon
+
+
+def _parse_vertex(vertex: Any, where: str) -> tuple[float, float]:
+    if not isinstance(vertex, Sequence) or isinstance(vertex, str) or len(vertex) < 2:
+        raise UserError(f"{where}: {show_value(vertex)} is not an x and a y.")
+    return parse_number(vertex[0], f"{where}, X"), parse_number(vertex[1], f"{where}, Y")
+
+
+def box_between(corners: Polygon) -> Polygon:
+    """Return the four corners of the upright rectangle around some points; no points for fewer than two."""
+    if len(corners) < 2:
+        return corners
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
+
+
+def ellipse_between(corners: Polygon) -> Polygon:
+    """Return the ellipse that fills the upright rectangle around some points; no ellipse for fewer than two."""
+    if len(corners) < 2:
+        return corners
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return ellipse_around((low + high) / 2, (high - low) / 2)
+
+
+def ellipse_around(center: Polygon, radii: Polygon) -> Polygon:
+    """Return the polygon of an upright ellipse from its center and its two radii."""
+    angles = np.linspace(0, 2 * np.pi, _ELLIPSE_VERTICES, endpoint=False)
+    return np.asarray(center + np.stack([np.cos(angles), np.sin(angles)], 1) * radii, np.float64)
+
+
+def rotate(polygon: Polygon, center: Polygon, radians: float) -> Polygon:
+    """Return a polygon turned about a point, from the x axis towards the y axis."""
+    turn = np.array([[math.cos(radians), math.sin(radians)], [-math.sin(radians), math.cos(radians)]])
+    return np.asarray((polygon - center) @ turn + center, np.float64)

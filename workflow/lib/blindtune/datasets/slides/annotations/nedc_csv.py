@@ -1,0 +1,111 @@
+"""Reader of NEDC's CSV: a row for each vertex, y before x.
+
+A region is the rows of one ``index`` and, where the file has that column, one ``region_id``. A region can have any
+label, ``null`` included.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from blindtune.core.errors import UserError
+from blindtune.core.validation import show_value
+from blindtune.datasets.slides.annotations.base import (
+    MAX_COORDINATE,
+    Annotation,
+    Region,
+    parse_mpp,
+    parse_number,
+    parse_size,
+)
+
+COLUMNS = ("index", "label", "coord_index", "row", "column")
+
+_LONGEST_COMMENT = 1000
+
+
+def read(text: str, path: Path) -> Annotation:
+    """Return the content of a CSV.
+
+    Args:
+        text: the file.
+        path: of the file, for messages.
+
+    Raises:
+        UserError: a row is wrong; the message gives its number.
+    """
+    lines = text.splitlines()
+    header = _read_header(lines)
+    vertices: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
+    labels: dict[tuple[str, str], str] = {}
+    for number, row in _rows(lines, path):
+        where = f"{path}, row {number}"
+        index, label = row["index"], row["label"].lower()
+        key = index, row.get("region_id", "")
+        if labels.setdefault(key, label) != label:
+            raise UserError(
+                f"{where}: region {index[:40]} is {show_value(label)} here and {show_value(labels[key])} above."
+            )
+        order, x, y = (parse_number(row[name], f"{where}, {name}") for name in ("coord_index", "column", "row"))
+        if max(abs(x), abs(y)) > MAX_COORDINATE:
+            raise UserError(f"{where}: is farther away than {MAX_COORDINATE:g} pixels.")
+        if order in vertices.setdefault(key, {}):
+            raise UserError(
+                f"{where}: vertex {order:g} of region {index[:40]} is there twice. Two regions need different values "
+                "of index or region_id."
+            )
+        vertices[key][order] = x, y
+    width, height = (header.get(name, "").removesuffix("pixels").strip() for name in ("width", "height"))
+    counts = Counter(index for index, _ in vertices)
+    return Annotation(
+        regions=[
+            Region(
+                f"region {index}" + (f"/{region_id}" if counts[index] > 1 else ""),
+                labels[index, region_id],
+                np.array([found[order] for order in sorted(found)], np.float64),
+            )
+            for (index, region_id), found in vertices.items()
+        ],
+        mpp=parse_mpp(header.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
+        size=parse_size(width, height, str(path)),
+        slide=header.get("bname"),
+    )
+
+
+def _read_header(lines: list[str]) -> dict[str, str]:
+    """Return the values of the comments by their names."""
+    # The time of the expression below grows with the square of a line's length.
+    comments = [line[:_LONGEST_COMMENT].lstrip("# ").strip() for line in lines if line.lstrip().startswith("#")]
+    header = dict(re.findall(r"(\w+)\s*=\s*([^,]+?)\s*(?:,|$)", "\n".join(comments), re.MULTILINE))
+    # A name may have commas, so that of the slide, and a number with a decimal comma, take their whole lines.
+    for name in ("bname", "MicronsPerPixel"):
+        for line in comments:
+            value = line.partition("=")[2].strip()
+            if value and re.match(rf"{name}\s*=", line):
+                header[name] = value
+    return header
+
+
+def _rows(lines: list[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows after the line of column names, each with its number in the file."""
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.lstrip()[0] != "#"]
+    parsed = zip((number for number, _ in numbered), csv.reader(line for _, line in numbered), strict=True)
+    try:
+        names = [name.strip() for name in next(parsed)[1]]
+        missing = [name for name in COLUMNS if name not in names]
+        if missing:
+            raise UserError(f"{path}, row {numbered[0][0]}: names no column {', '.join(missing)}.")
+        for number, values in parsed:
+            if len(values) != len(names):
+                raise UserError(f"{path}, row {number}: has {len(values)} values for {len(names)} columns.")
+            yield number, dict(zip(names, (value.strip() for value in values), strict=True))
+    except StopIteration:
+        raise UserError(
+            f"{path}: is empty. It needs a line of column names, {', '.join(COLUMNS)} among them."
+        ) from None
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"{path}: is not valid CSV ({str(error)[:200]}).") from error

@@ -1,0 +1,110 @@
+"""The dialects of annotations, and the choice of one by the content of a file.
+
+The suffix only says whether a file is a table, XML or JSON: programs name their files alike.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blindtune.core.errors import UserError
+from blindtune.core.files import read_regular_file
+from blindtune.core.validation import show_value
+from blindtune.datasets.slides.annotations import asap, dsa, halo, imagescope, nedc_csv, qupath
+from blindtune.datasets.slides.annotations.base import Annotation
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+#: Bytes of the largest annotation that is read: a million outlines of a dozen vertices each.
+MAX_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the annotations of one program are recognised and read.
+
+    Attributes:
+        name: the program, for messages.
+        recognises: whether a file is of this dialect, from its parsed content.
+        read: returns the annotation, from the parsed content and the path.
+    """
+
+    name: str
+    recognises: Callable[[Any], bool]
+    read: Callable[[Any, Path], Annotation]
+
+
+#: The dialects of each kind of file; the first that recognises the content reads it.
+XML = (
+    Dialect("ASAP", asap.recognises, asap.read),
+    Dialect("HALO", halo.recognises, halo.read),
+    Dialect("ImageScope", imagescope.recognises, imagescope.read),
+)
+JSON = (
+    Dialect("QuPath (GeoJSON)", qupath.recognises, qupath.read),
+    Dialect("DSA or HistomicsUI", dsa.recognises, dsa.read),
+)
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Read an annotation of any dialect.
+
+    Raises:
+        UserError: the file cannot be read or has no known dialect; the message names the file, and the row, the region
+            or the vertex.
+    """
+    content = read_regular_file(path, MAX_BYTES)
+    suffix = path.suffix.lower()
+    if suffix in (".xml", ".annotations"):
+        root = _parse_xml(content, path)
+        return _choose(XML, root, path, f"its root is {show_value(root.tag)}").read(root, path)
+    text = _decode(content, path)
+    if suffix in (".json", ".geojson"):
+        value = _parse_json(text, path)
+        return _choose(JSON, value, path, "is JSON").read(value, path)
+    return nedc_csv.read(text, path)
+
+
+def _choose(dialects: tuple[Dialect, ...], content: Any, path: Path, what: str) -> Dialect:
+    for dialect in dialects:
+        if dialect.recognises(content):
+            return dialect
+    names = ", ".join(dialect.name for dialect in dialects)
+    raise UserError(f"{path}: {what}, not as one of these programs writes: {names}.")
+
+
+def _decode(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not text in UTF-8 ({error.reason} at byte {error.start}).") from error
+
+
+def _parse_xml(content: bytes, path: Path) -> "Element":
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
+    try:
+        root: Element = fromstring(content, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
+    # An encoding that Python does not know is a LookupError, one that the parser does not take a ValueError.
+    except (ParseError, LookupError, ValueError) as error:
+        raise UserError(f"{path}: is not valid XML ({str(error)[:200]}).") from error
+    return root
+
+
+def _parse_json(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is not valid JSON ({str(error)[:200]}).") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
