@@ -55,7 +55,8 @@ def test_tree_of_recordings_becomes_a_dataset(
     prepare("own", source, files, manifest, seal)
     data = open_prepared(manifest)
     assert data.manifest["parameters"]["bad_files"] == {}
-    assert len(data.manifest["parameters"]["raw_sha256"]) == 2 * len(tree), "one annotation each is read"
+    assert len(data.manifest["parameters"]["raw_sha256"]) == (1 + len(annotate)) * len(tree), "all are read"
+    assert data.manifest["parameters"]["annotations"] == "tusz" and data.manifest["parameters"]["ignored_files"] == 0
     whole = prepared(REAL)
     by_file, patients = {night.file: night for night in tree}, {}
     for split in SPLITS:

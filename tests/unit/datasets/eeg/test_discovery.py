@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.eeg.discovery import Recording, assign_patients, assign_splits, find_recordings, parse_paths
+from blindtune.datasets.eeg.discovery import (
+    Recording,
+    assign_patients,
+    assign_splits,
+    find_recordings,
+    list_same_patients,
+    parse_paths,
+    sort_files,
+)
 from support.eeg_files import eeg_config
 
 V15 = [
@@ -171,3 +179,81 @@ def test_find_recordings_refuses_a_missing_folder(tmp_path: Path) -> None:
         find_recordings(tmp_path, eeg_config())
     with pytest.raises(UserError, match="is not a folder"):
         find_recordings(tmp_path / "none", eeg_config())
+
+
+@pytest.mark.parametrize(
+    ("files", "patients"),
+    [
+        (
+            ["sub-01/eeg/sub-01_task-x_run-00_eeg.edf", "sub-a2/ses-01/eeg/sub-a2_ses-01_eeg.edf"],
+            ["sub-01", "sub-a2"],
+        ),
+        (
+            ["chb01/chb01_03.edf", "chb02/chb02_16+.edf", "chb17/chb17a_03.edf", "chb21/chb21_01.edf"],
+            ["chb01", "chb02", "chb17", "chb01"],
+        ),
+        (["PN00/PN00-1.edf", "PN01/PN01.edf", "PN10/PN10-4.5.6.edf"], ["PN00", "PN01", "PN10"]),
+    ],
+)
+def test_parse_paths_of_open_corpora(files: list[str], patients: list[str]) -> None:
+    """Names of BIDS, CHB-MIT and Siena tell the patient; chb21 is the child of chb01."""
+    found = parse_paths(files, eeg_config())
+    assert [one.patient for one in found] == patients
+    assert list_same_patients(found, eeg_config()) == ({"chb21": "chb01"} if "chb02" in patients else {})
+
+
+def test_parse_paths_refuses_two_layouts() -> None:
+    """Names of two layouts are refused, since the same patient may have another name in each."""
+    with pytest.raises(UserError, match=r"PN00-1\.edf is named as in Siena, V2|chb01_03\.edf is named as in CHB-MIT"):
+        parse_paths(["chb01_03.edf", "PN00-1.edf"], eeg_config())
+
+
+def test_parse_paths_joins_names_of_a_patient() -> None:
+    """Two names of a patient are joined; one that no recording has is refused with the nearest."""
+    files = [f"sub-{number}/sub-{number}_eeg.edf" for number in ("01", "02", "21")]
+    settings = eeg_config(same_patient={"sub-21": "sub-01"})
+    assert [one.patient for one in parse_paths(files, settings)] == ["sub-01", "sub-02", "sub-01"]
+    with pytest.raises(
+        UserError, match="same_patient: 'sub-12' is not a patient of any recording; the nearest is 'sub-"
+    ):
+        parse_paths(files, eeg_config(same_patient={"sub-12": "sub-01"}))
+
+
+@pytest.mark.parametrize("folder", ["Train", "test", "val", "DEV", "evall", "training"])
+def test_assign_splits_refuses_folders_that_look_like_a_split(folder: str) -> None:
+    """A folder that is nearly named as a split is refused, unless patients are assigned."""
+    files = [f"{folder}/{name}_s001_t000.edf" for name in NAMES]
+    with pytest.raises(UserError, match=rf"{folder}/aaaaaaaj.*: its folder '{folder}' looks like .* split: patients"):
+        splits(files)
+    assert set(splits(files, split="patients").values()) == set(SPLITS)
+
+
+TREE = [
+    "sub-01/ecg/sub-01_ecg.edf",
+    "sub-01/eeg/sub-01_eeg.bdf",
+    "sub-01/eeg/sub-01_eeg.edf",
+    "sub-01/eeg/sub-01_eeg.edf.gz",
+    "sub-01/eeg/sub-01_eeg.json",
+    "sub-01/eeg/sub-01_run-2_eeg.edf.gz",
+    "sub-01/eeg/sub-01_run-3_eeg.set",
+    "derivatives/clean/sub-01/sub-01_eeg.edf",
+]
+
+
+def test_sort_files_counts_every_file(tmp_path: Path) -> None:
+    """Recordings of known formats count, readable or not; others of BIDS and copies are ignored with a reason."""
+    tree = sort_files(tmp_path, TREE, eeg_config())
+    assert tree.recordings == [TREE[1], TREE[2], TREE[5]]
+    assert tree.ignored == {
+        TREE[0]: "is not EEG by its name (_ecg)",
+        TREE[3]: "is a copy of sub-01_eeg.edf by its name",
+        TREE[6]: "is of a format that is not read (EEGLAB)",
+        TREE[7]: "is in derivatives, which holds no raw data in BIDS",
+    }
+    faults = {one.file: one.fault for one in parse_paths(tree.recordings, eeg_config())}
+    assert faults[TREE[2]] is None and "BDF" in str(faults[TREE[1]]) and "compressed" in str(faults[TREE[5]])
+    some = sort_files(tmp_path, TREE, eeg_config(files="**/*_EEG.edf"))
+    assert some.recordings == [TREE[7], TREE[2]]
+    assert some.ignored[TREE[0]] == "does not match files: '**/*_EEG.edf'"
+    with pytest.raises(UserError, match=r"holds no EDF files that match files: 'x/\*'\. derivatives/.* does not match"):
+        sort_files(tmp_path, TREE, eeg_config(files="x/*"))

@@ -13,6 +13,7 @@ class _Parameters(BaseModel):
     bad_files: dict[str, str] | None = None
     left_out: list[tuple[str, str, str, int]] = []
     raw_sha256: dict[str, str] = {}
+    ignored_files: int = 0
 
 
 class ReportLeaks(BaseModel):
@@ -67,6 +68,11 @@ class ReportManifest(BaseModel):
     def bad_files(self) -> dict[str, str] | None:
         """The rejected raw files with the reasons; None if the dataset has no raw files."""
         return self.parameters.get("bad_files")
+
+    @property
+    def n_ignored_files(self) -> int:
+        """Number of other files in the folder of a corpus, which are not used."""
+        return int(self.parameters.get("ignored_files", 0))
 
     @property
     def equal_files(self) -> list[tuple[str, str, str, str]]:

@@ -168,7 +168,7 @@ def test_chbmit_summary_refuses_blocks(tmp_path: Path, old: str, new: str, reaso
 
 def test_chbmit_in_one_folder(tmp_path: Path) -> None:
     """Of several summaries in one folder, that of the child is read; an unlisted recording is not annotated."""
-    files = {
+    files: dict[str, str | None] = {
         "chb01-summary.txt": SUMMARY,
         "chb17-summary.txt": "File Name: chb17a_03.edf\nNumber of Seizures in File: 0",
     }

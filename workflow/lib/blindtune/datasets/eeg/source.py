@@ -22,6 +22,9 @@ from blindtune.datasets.eeg.discovery import (
 )
 from blindtune.datasets.eeg.survey import OpenRecording
 
+#: Labels of events that the manifest counts one by one: free texts inside of recordings may be thousands.
+MAX_COUNTED = 50
+
 
 class EegSource(Corpus):
     """Segments of EEG recordings, by whether there was a seizure."""
@@ -107,7 +110,7 @@ class EegSource(Corpus):
             "channels": self._channels(surveys),
             "filter": preprocessing.describe(self.config),
             "annotations": name_of_reader(self._reader),
-            "events": dict(sorted(self._count_events(surveys).items())),
+            "events": _limit(self._count_events(surveys)),
             "same_patient": list_same_patients(self._recordings.values(), self.config),
             "rates": dict(sorted(Counter(f"{survey.facts['rate']:g}" for survey in surveys).items())),
         }
@@ -163,3 +166,10 @@ class EegSource(Corpus):
 
     def _create_reader(self, folder: Path) -> AnnotationReader:
         return create_reader(folder, self._tree.files, self._tree.recordings, self.config)
+
+
+def _limit(events: Counter[str]) -> dict[str, int]:
+    """Return the most frequent labels with their numbers, sorted, and the rest as one."""
+    ranked = sorted(events.items(), key=lambda one: (-one[1], one[0]))
+    rest = sum(count for _, count in ranked[MAX_COUNTED:])
+    return dict(sorted(ranked[:MAX_COUNTED])) | ({"(other labels)": rest} if rest else {})

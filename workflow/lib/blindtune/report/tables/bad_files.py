@@ -19,6 +19,12 @@ def build(records: ReportRecords) -> ReportTable:
     whole = [dataset.title for dataset in records.datasets if dataset.manifest.bad_files == {}]
     if whole:
         notes.append(f"No file was bad in {', '.join(whole)}.")
+    notes += [
+        f"{dataset.title}: {dataset.manifest.n_ignored_files:,} other files of its folder are not used; "
+        "ignored_files.tsv next to its manifest lists them with the reasons."
+        for dataset in records.datasets
+        if dataset.manifest.n_ignored_files
+    ]
     return ReportTable("bad_files", "Bad files", rows, columns, notes)
 
 

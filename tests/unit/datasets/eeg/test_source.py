@@ -1,0 +1,50 @@
+"""The source of EEG: what is not used of a folder, and what is said of it."""
+
+from pathlib import Path
+
+import pytest
+
+from blindtune.core.errors import UserError
+from blindtune.core.paths import ResultPaths
+from blindtune.datasets.corpus.extraction import extract_batch
+from blindtune.datasets.prepared import open_prepared, prepare
+from support.eeg_files import eeg_corpus, noise, write_edf
+
+SUMMARY = "File Name: {name}.edf\nNumber of Seizures in File: 1\nSeizure Start Time: 20 s\nSeizure End Time: 45 s\n"
+
+
+def test_tree_of_chbmit_becomes_a_dataset(tmp_path: Path) -> None:
+    """A tree as CHB-MIT is prepared without a word in the config; what is not used is listed, and the log says how."""
+    for number in range(1, 5):
+        folder = tmp_path / "own" / f"chb0{number}"
+        write_edf(folder / f"chb0{number}_01.edf", noise(90, 100, number), 100)
+        (folder / f"chb0{number}-summary.txt").write_text(SUMMARY.format(name=f"chb0{number}_01"))
+        (folder / f"chb0{number}_01.edf.seizures").write_bytes(b"\x00")
+    write_edf(folder / "chb04_02.edf", noise(30, 100, 9), 100)
+    source = eeg_corpus(folder=str(tmp_path / "own"), unannotated="skip")
+    layout = ResultPaths(str(tmp_path / "results"))
+    files = source.inputs(layout, "own")
+    for batch, path in files.items():
+        extract_batch(source, batch, tmp_path / "own", path)
+    manifest = Path(layout.manifest("own"))
+    summary = prepare("own", source, files, manifest, Path(layout.seal("own")))
+    parameters = open_prepared(manifest).manifest["parameters"]
+    assert parameters["annotations"] == "chbmit" and parameters["events"] == {"seizure": 4}
+    assert parameters["groups"] == ["chb01", "chb02", "chb03", "chb04"] and parameters["bad_files"] == {}
+    ignored = (manifest.parent / "ignored_files.tsv").read_text().splitlines()
+    reason = "is neither a recording nor an annotation of one (chbmit)"
+    assert ignored == [
+        "file\treason",
+        *(f"chb0{number}/chb0{number}_01.edf.seizures\t{reason}" for number in (1, 2, 3, 4)),
+        "chb04/chb04_02.edf\tis not listed in chb04-summary.txt (unannotated: skip)",
+    ]
+    assert "files not used: 5, listed in" in summary
+    assert "annotations: chbmit (auto), labels seizure (4)" in summary
+
+
+def test_list_files_refuses_a_tree_without_annotations(tmp_path: Path) -> None:
+    """A folder without any annotation is refused while the run is planned, with what it holds."""
+    for number in (1, 2, 3):
+        write_edf(tmp_path / f"chb0{number}_01.edf", noise(2, 100), 100)
+    with pytest.raises(UserError, match=r"no file has an annotation next to it\. Looked for: .* holds 3 \.edf"):
+        eeg_corpus(folder=str(tmp_path)).list_files()
