@@ -18,6 +18,7 @@ from blindtune.datasets.corpus.base import Corpus, RawFile
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.corpus.survey import Survey, check_bad_fraction, draw_samples
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
+from support.eeg_files import eeg_corpus
 from support.number_corpus import SIZES, NumbersCorpus, numbers_corpus
 
 
@@ -86,6 +87,23 @@ def test_load_does_not_depend_on_batches(tmp_path: Path) -> None:
     again = numbers_corpus(seed=2)
     third = again.load(extracted(again, ResultPaths(str(tmp_path / "third"))))
     assert any(not np.array_equal(x_of(first, s), x_of(third, s)) for s in SIZES)
+
+
+def test_a_job_reads_more_files_where_they_are_small(tmp_path: Path) -> None:
+    """Eight files that are not small, up to 256 that are; the config of the jobs says how many."""
+    for number in range(40):
+        for split in SIZES:
+            path = tmp_path / split / f"{number:02}.edf"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(bytes(20))
+            path.with_suffix(".tse").touch()
+    given = {"folder": str(tmp_path), "patient": r"(\w+/\d+)"}
+    source = eeg_corpus(**given)
+    assert len(source.batches()) == 3 and source.extraction_config()["files_per_job"] == 256
+    (tmp_path / "train/00.edf").open("r+b").truncate(120 * 3 * 2**20)
+    source = eeg_corpus(**given)
+    assert len(source.batches()) == 3 * 3 and source.split_config()["files_per_job"] == 16
+    assert len(eeg_corpus(**given, files_per_job=40).batches()) == 3
 
 
 def test_extract_batch_cuts_at_most_max_per_file(layout: ResultPaths) -> None:

@@ -1,11 +1,11 @@
 """How large the data of a dataset are, as far as the config or the sizes of files tell."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from blindtune.datasets.base import Sizes, Source
+from blindtune.datasets.corpus.filetree import count_bytes
 from blindtune.datasets.csv_folder import CsvFolderConfig
 from blindtune.datasets.digits import DigitsConfig
 from blindtune.datasets.drawing import DrawingConfig
@@ -70,17 +70,6 @@ def estimate_size(source: Source) -> DataSize:
     if isinstance(getattr(config, "sizes", None), Sizes):
         return _from_sizes(source, UNKNOWN_VALUES, n_bytes=8)
     return _from_files([*source.user_files().values(), *source.unwatched_files().values()])
-
-
-def count_bytes(files: Iterable[Path]) -> int:
-    """Return the bytes of files together; one that is not there yet counts nothing."""
-    total = 0
-    for path in files:
-        try:
-            total += path.stat().st_size
-        except OSError:
-            continue
-    return total
 
 
 def _from_sizes(source: Source, n_values: int, n_bytes: int) -> DataSize:

@@ -15,6 +15,7 @@ from blindtune.config.systems import Bayes, Manual, ManualModel, System, Tuned
 from blindtune.config.training import Training
 from blindtune.core.errors import UserError
 from blindtune.core.validation import load, suggest_name
+from blindtune.datasets.corpus.base import FILES_PER_JOB
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.requests.data import DataSize, estimate_size
@@ -239,7 +240,7 @@ class Estimator:
         size = self._size(dataset)
         if rule in ("simulate", "extract", "examples"):
             config = self._config.sources[dataset].config
-            return 30.0 * (config.files_per_job if isinstance(config, CorpusConfig) else 1)
+            return 30.0 * ((config.files_per_job or FILES_PER_JOB) if isinstance(config, CorpusConfig) else 1)
         return 60 + 2 * size.mb
 
     def _study_seconds(self, dataset: str, settings: System) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS, LoadedDataset, Source
 from blindtune.datasets.corpus.config import CorpusConfig
-from blindtune.datasets.corpus.filetree import check_usable
+from blindtune.datasets.corpus.filetree import check_usable, count_bytes
 from blindtune.datasets.corpus.splits import gather_splits
 from blindtune.datasets.corpus.survey import Candidate, Survey
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from blindtune.core.paths import ResultPaths
+
+
+#: Raw files that one job reads if the config does not say, and, where they are small, at most, with so many bytes.
+FILES_PER_JOB, MAX_FILES_PER_JOB, BYTES_PER_JOB = 8, 256, 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,7 @@ class Corpus(Source):
     @cached_property
     def _batches(self) -> dict[str, list[RawFile]]:
         config = self.config
-        raws = sorted(self.list_files(), key=lambda raw: raw.file)
+        raws = self._raws
         found: dict[str, list[RawFile]] = {}
         for split in SPLITS:
             files = [raw for raw in raws if raw.split == split]
@@ -239,11 +243,31 @@ class Corpus(Source):
                 raise UserError(
                     f"folder: none of the {len(raws)} files of {config.folder} is in {split}; split it otherwise."
                 )
-            for first in range(0, len(files), config.files_per_job):
-                found[f"{split}-{first // config.files_per_job:04d}"] = files[first : first + config.files_per_job]
+            for first in range(0, len(files), self._files_per_job):
+                found[f"{split}-{first // self._files_per_job:04d}"] = files[first : first + self._files_per_job]
         if config.folder is not None:
             check_usable(Path(config.folder), (name for raw in raws for name in (raw.file, *raw.companions)))
         return found
+
+    @cached_property
+    def _raws(self) -> list[RawFile]:
+        return sorted(self.list_files(), key=lambda raw: raw.file)
+
+    @cached_property
+    def _files_per_job(self) -> int:
+        """The number of raw files that one job reads: more where they are small, since a job takes seconds to start.
+
+        It is a power of two, so that it stays the same while a corpus grows a little.
+        """
+        config = self.config
+        if config.files_per_job is not None:
+            return config.files_per_job
+        number = FILES_PER_JOB
+        if config.folder is not None:
+            mean = count_bytes(Path(config.folder) / raw.file for raw in self._raws) / max(len(self._raws), 1)
+            while number < MAX_FILES_PER_JOB and 2 * number * mean <= BYTES_PER_JOB:
+                number *= 2
+        return number
 
     def split_config(self) -> dict[str, Any]:
         """Return the part of the config that decides which raw files exist and which job reads them.
@@ -252,7 +276,7 @@ class Corpus(Source):
             Plain data that is a valid config of the same source.
         """
         keys = {"source", "folder", "stand_in", "simulate", "patient", "seed", "files_per_job", *self.split_keys}
-        return self.config.model_dump(mode="json", include=keys) | self._any_sizes()
+        return self.config.model_dump(mode="json", include=keys) | self._for_jobs()
 
     def extraction_config(self) -> dict[str, Any]:
         """Return the part of the config that decides which samples are cut.
@@ -263,12 +287,16 @@ class Corpus(Source):
             Plain data that is a valid config of the same source.
         """
         return (
-            self.config.model_dump(mode="json", exclude={"published", "max_bad_fraction", "leaks"}) | self._any_sizes()
+            self.config.model_dump(mode="json", exclude={"published", "max_bad_fraction", "leaks"}) | self._for_jobs()
         )
 
-    def _any_sizes(self) -> dict[str, Any]:
-        """Return valid sizes for a config in which sizes are required but do not matter."""
-        return {"sizes": dict.fromkeys(SPLITS, 2 * len(self.config.class_names))}
+    def _for_jobs(self) -> dict[str, Any]:
+        """Return keys of the config of a job: valid sizes, which do not matter, and how many files one reads.
+
+        Each job would count the files and their bytes again, and they may have changed since the plan.
+        """
+        sizes = dict.fromkeys(SPLITS, 2 * len(self.config.class_names))
+        return {"sizes": sizes, "files_per_job": self._files_per_job}
 
     def find_folder(self, paths: "ResultPaths", dataset: str) -> Path:
         """Return the folder of the corpus: the user's, or that of the simulated corpus.

@@ -39,7 +39,12 @@ class CorpusConfig(DatasetConfig):
         le=MAX_PER_FILE,
         description="maximum number of samples of one class from one file, drawn at random",
     )
-    files_per_job: int = Field(default=8, gt=0, le=MAX_PER_FILE, description="number of raw files that one job reads")
+    files_per_job: int | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_PER_FILE,
+        description="number of raw files that one job reads; null: 8, or up to 256 where they are small",
+    )
 
     @property
     def class_names(self) -> list[str]:

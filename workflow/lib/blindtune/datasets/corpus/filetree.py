@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from blindtune.core.errors import UserError
@@ -32,6 +33,15 @@ def files_below(folder: Path) -> list[str]:
         below = Path(parent).relative_to(folder)
         found += [(below / name).as_posix() for name in names if not name.startswith(".")]
     return sorted(found)
+
+
+def count_bytes(files: Iterable[Path]) -> int:
+    """Return the bytes of files together; one that is not there yet counts nothing."""
+    total = 0
+    for path in files:
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def check_usable(folder: Path, files: Iterable[str]) -> None:
