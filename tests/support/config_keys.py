@@ -181,7 +181,7 @@ OTHERS: dict[str, Any] = {
     "Config.allow_repeated_decode": ["drawing/near"],
     "Comparison.dataset": "set_09",
     "Budget.epochs": 200,
-    "Comparison.systems": ["trees", "near"],
+    "Comparison.systems": ["trees", "near", "tuner"],
     "Comparison.metric": "balanced_error",
     "Training.class_weight": "balanced",
     "TrainingOverrides.class_weight": "balanced",
