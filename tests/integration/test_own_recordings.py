@@ -56,7 +56,7 @@ def test_tree_of_recordings_becomes_a_dataset(
     data = open_prepared(manifest)
     assert data.manifest["parameters"]["bad_files"] == {}
     assert len(data.manifest["parameters"]["raw_sha256"]) == (1 + len(annotate)) * len(tree), "all are read"
-    assert data.manifest["parameters"]["annotations"] == "tusz" and data.manifest["parameters"]["ignored_files"] == 0
+    assert data.manifest["parameters"]["annotations"] == "tusz" and "unused" not in data.manifest["parameters"]
     whole = prepared(REAL)
     by_file, patients = {night.file: night for night in tree}, {}
     for split in SPLITS:

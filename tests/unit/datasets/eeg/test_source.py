@@ -31,14 +31,14 @@ def test_tree_of_chbmit_becomes_a_dataset(tmp_path: Path) -> None:
     parameters = open_prepared(manifest).manifest["parameters"]
     assert parameters["annotations"] == "chbmit" and parameters["events"] == {"seizure": 4}
     assert parameters["groups"] == ["chb01", "chb02", "chb03", "chb04"] and parameters["bad_files"] == {}
-    ignored = (manifest.parent / "ignored_files.tsv").read_text().splitlines()
+    ignored = (manifest.parent / "unused.tsv").read_text().splitlines()
     reason = "is neither a recording nor an annotation of one (chbmit)"
     assert ignored == [
-        "file\treason",
-        *(f"chb0{number}/chb0{number}_01.edf.seizures\t{reason}" for number in (1, 2, 3, 4)),
-        "chb04/chb04_02.edf\tis not listed in chb04-summary.txt (unannotated: skip)",
+        "kind\tname\treason",
+        *(f"file\tchb0{number}/chb0{number}_01.edf.seizures\t{reason}" for number in (1, 2, 3, 4)),
+        "file\tchb04/chb04_02.edf\tis not listed in chb04-summary.txt (unannotated: skip)",
     ]
-    assert "files not used: 5, listed in" in summary
+    assert "not or not wholly used: 5 files, listed in" in summary
     assert "annotations: chbmit (auto), labels seizure (4)" in summary
 
 

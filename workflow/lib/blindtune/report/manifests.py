@@ -13,7 +13,7 @@ class _Parameters(BaseModel):
     bad_files: dict[str, str] | None = None
     left_out: list[tuple[str, str, str, int]] = []
     raw_sha256: dict[str, str] = {}
-    ignored_files: int = 0
+    unused: dict[str, int] = {}
 
 
 class ReportLeaks(BaseModel):
@@ -70,9 +70,9 @@ class ReportManifest(BaseModel):
         return self.parameters.get("bad_files")
 
     @property
-    def n_ignored_files(self) -> int:
-        """Number of other files in the folder of a corpus, which are not used."""
-        return int(self.parameters.get("ignored_files", 0))
+    def unused(self) -> dict[str, int]:
+        """How many files, regions, slides and patients of a corpus are not used without being bad, by these words."""
+        return dict(self.parameters.get("unused", {}))
 
     @property
     def equal_files(self) -> list[tuple[str, str, str, str]]:

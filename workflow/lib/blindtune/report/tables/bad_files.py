@@ -20,12 +20,17 @@ def build(records: ReportRecords) -> ReportTable:
     if whole:
         notes.append(f"No file was bad in {', '.join(whole)}.")
     notes += [
-        f"{dataset.title}: {dataset.manifest.n_ignored_files:,} other files of its folder are not used; "
-        "ignored_files.tsv next to its manifest lists them with the reasons."
+        f"{dataset.title}: not or not wholly used are {_count(dataset.manifest.unused)}; unused.tsv next to its "
+        "manifest lists them with the reasons."
         for dataset in records.datasets
-        if dataset.manifest.n_ignored_files
+        if dataset.manifest.unused
     ]
     return ReportTable("bad_files", "Bad files", rows, columns, notes)
+
+
+def _count(unused: dict[str, int]) -> str:
+    """Return numbers of things in words."""
+    return ", ".join(f"{count:,} {kind}{'s' * (count != 1)}" for kind, count in unused.items() if count)
 
 
 def _rows(dataset: DatasetRecords) -> list[Row]:
